@@ -1,0 +1,54 @@
+"""Rampart: robust fine-tuning of pretrained image classifiers, and an honest measure of it.
+
+The names below are imported at first use, so that `import rampart` costs nothing:
+
+    import rampart
+
+    config = rampart.load_config(None, ["model=resnet18.a1_in1k", "data=photos"])
+    folder = rampart.train_run(config, Path("runs/first"))
+    where, record = rampart.evaluate_run(folder.path)
+
+    schedule = rampart.TwoHinge.at_fractions(0.25, 0.75)
+    attack = rampart.Apgd(steps=10)
+"""
+
+from importlib import import_module
+from typing import Any
+
+from rampart.version import __version__ as __version__
+
+_HOMES = {
+    "Adversarial": "rampart.objectives.adversarial",
+    "Apgd": "rampart.attacks.apgd",
+    "Auto": "rampart.schedules.auto",
+    "EpsilonScheduler": "rampart.schedules.base",
+    "EvaluationRecord": "rampart.records",
+    "Fgsm": "rampart.attacks.pgd",
+    "Horizon": "rampart.units",
+    "Noise": "rampart.runtime",
+    "Pgd": "rampart.attacks.pgd",
+    "RampartError": "rampart.errors",
+    "RunConfig": "rampart.recipes.config",
+    "ThreatModel": "rampart.threat",
+    "Trades": "rampart.objectives.adversarial",
+    "TwoHinge": "rampart.schedules.hinge",
+    "critical_strengths": "rampart.evaluation.critical",
+    "evaluate_run": "rampart.recipes.run",
+    "expected_robustness": "rampart.metrics.expectation",
+    "load_config": "rampart.recipes.config",
+    "parse_config": "rampart.recipes.config",
+    "parse_eps": "rampart.units",
+    "train_run": "rampart.recipes.run",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rampart' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,1 @@
+"""Files that are shipped: the embedded task's configuration and its pretrained backbone."""

@@ -1,0 +1,184 @@
+"""APGD: gradient ascent with momentum whose step halves where progress stalls.
+
+Croce & Hein 2020 (arXiv 2003.01690), algorithm 1, with the settings of AutoAttack's published
+code where the two differ. Everything is kept per sample, the strength, the length of the step and
+the position between two checkpoints included, so that one batch may hold different problems.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from rampart.attacks.base import ATTACKS, Attack
+from rampart.attacks.search import Climb, Found, Problem, Seen, check_search, climb, with_restarts
+from rampart.attacks.steps import ascend, sphere_start
+from rampart.errors import UnknownName
+from rampart.threat import column
+
+#: First length of a step, as a multiple of eps.
+FIRST_STEP = 2.0
+#: Share of the new step in the next displacement; the rest is the last displacement.
+MOMENTUM = 0.75
+#: A window with at most this share of improving steps halves the length of the step.
+RHO = 0.75
+
+
+@ATTACKS.register("apgd")
+@dataclass(frozen=True)
+class Apgd(Attack):
+    """Auto-PGD: no step size to choose.
+
+    n steps cost n + 1 forwards and n backwards (AutoAttack: n + 1 of both). The loss is chosen by
+    name; "dlr" and "targeted-dlr" give the attacks of AutoAttack.
+
+    Attributes:
+        steps: number of gradient steps.
+        restarts: number of independent starts; with "broken" only standing samples restart.
+        keep: "loss" for the iterate of highest loss, "broken" for the first misclassified one.
+    """
+
+    steps: int = 10
+    restarts: int = 1
+    keep: Literal["loss", "broken"] = "loss"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_search(self.steps, self.restarts, self.keep)
+        if self.keep not in ("loss", "broken"):
+            raise UnknownName("keep", self.keep, ["loss", "broken"])
+
+    def _run(self, problem: Problem) -> Tensor:
+        return with_restarts(self._once, problem, self.restarts, self.keep)
+
+    def _once(self, problem: Problem) -> Found:
+        pace = Pace.of(self.steps)
+
+        def begin(points: Tensor, seen: Seen) -> "Ascent":
+            return Ascent.begin(points, seen, problem.eps, pace)
+
+        return climb(problem, sphere_start(problem), begin, self.steps, self.keep)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many steps lie between two checkpoints: 22 %, then 3 % fewer each, at least 6 %.
+
+    Attributes:
+        window: steps before the first checkpoint.
+        shrink: by how much each following window is shorter.
+        floor: length of the shortest window.
+    """
+
+    window: int
+    shrink: int
+    floor: int
+
+    @classmethod
+    def of(cls, steps: int) -> "Pace":
+        """Return the pace of a run of `steps` steps, each part rounded down, but not to 0."""
+        return cls(*(max(int(share * steps), 1) for share in (0.22, 0.03, 0.06)))
+
+
+@dataclass(frozen=True)
+class Ascent(Climb):
+    """APGD's memory of each sample; images are (N, C, H, W), the rest (N,).
+
+    Attributes:
+        best_gradient: gradient at the best point.
+        point, previous: where it is, and where it was one step before.
+        gradient: gradient at `point`.
+        value: loss at the last iterate.
+        length: current length of a step, fraction of the pixel range.
+        moved: whether a step has been made; the first one has no momentum.
+        clock: steps since the last checkpoint.
+        rises: how many of them raised the loss.
+        window, shrink, floor: the pace, `window` the current one.
+        checked: highest loss at the last checkpoint.
+        halved: whether the length was halved there.
+    """
+
+    best_gradient: Tensor
+    point: Tensor
+    previous: Tensor
+    gradient: Tensor
+    value: Tensor
+    length: Tensor
+    moved: Tensor
+    clock: Tensor
+    rises: Tensor
+    window: Tensor
+    shrink: Tensor
+    floor: Tensor
+    checked: Tensor
+    halved: Tensor
+
+    @classmethod
+    def begin(cls, points: Tensor, seen: Seen, eps: Tensor, pace: Pace) -> "Ascent":
+        """Return the memory after a look at the start."""
+        zero = torch.zeros_like(seen.value, dtype=torch.int64)
+        return cls(
+            best=points,
+            best_value=seen.value,
+            best_gradient=seen.gradient,
+            point=points,
+            previous=points,
+            gradient=seen.gradient,
+            # AutoAttack compares the first step's loss with 0, not with the start's.
+            value=torch.zeros_like(seen.value),
+            length=FIRST_STEP * eps,
+            moved=torch.zeros_like(seen.broken),
+            clock=zero,
+            rises=zero,
+            window=zero + pace.window,
+            shrink=zero + pace.shrink,
+            floor=zero + pace.floor,
+            checked=seen.value,
+            # So that the first checkpoint never halves for want of a new best point.
+            halved=torch.ones_like(seen.broken),
+        )
+
+    def advance(self, problem: Problem) -> Tensor:
+        """Return the next points: a projected step, joined with the last displacement."""
+        share = column(torch.where(self.moved, MOMENTUM, 1.0).to(self.point.dtype), self.point)
+        step = ascend(problem, self.point, self.gradient, self.length) - self.point
+        drift = self.point - self.previous
+        return problem.project(self.point + share * step + (1 - share) * drift)
+
+    def observe(self, points: Tensor, seen: Seen) -> "Ascent":
+        """Return the memory after a look at `points`; at a checkpoint, adapt the length."""
+        better = seen.value > self.best_value
+        best = _choose(better, points, self.best)
+        best_gradient = _choose(better, seen.gradient, self.best_gradient)
+        best_value = torch.where(better, seen.value, self.best_value)
+        clock, rises = self.clock + 1, self.rises + (seen.value > self.value)
+        due = clock == self.window
+        stuck = ~self.halved & (self.checked >= best_value)
+        halve = due & ((rises <= RHO * self.window) | stuck)
+        return Ascent(
+            best=best,
+            best_value=best_value,
+            best_gradient=best_gradient,
+            # Halving goes back to the best point; the displacement is measured from there.
+            point=_choose(halve, best, points),
+            previous=self.point,
+            gradient=_choose(halve, best_gradient, seen.gradient),
+            value=seen.value,
+            length=torch.where(halve, self.length / 2, self.length),
+            moved=torch.ones_like(self.moved),
+            clock=clock.masked_fill(due, 0),
+            rises=rises.masked_fill(due, 0),
+            window=torch.where(
+                due, torch.maximum(self.window - self.shrink, self.floor), self.window
+            ),
+            shrink=self.shrink,
+            floor=self.floor,
+            checked=torch.where(due, best_value, self.checked),
+            halved=torch.where(due, halve, self.halved),
+        )
+
+
+def _choose(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """Per sample, `yes` where the (N,) mask holds, else `no`."""
+    return torch.where(column(mask, yes), yes, no)

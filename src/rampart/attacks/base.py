@@ -1,0 +1,180 @@
+"""The contract of an attack and its guard: validate, freeze, run, clip, restore."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import final, get_args
+
+import torch
+from torch import Tensor, nn
+
+from rampart.attacks.frozen import Mode, Model, frozen, local
+from rampart.attacks.search import Problem
+from rampart.errors import InvalidArgument, UnknownName
+from rampart.losses import LOSSES, Loss
+from rampart.registry import Registry
+from rampart.runtime import Noise
+from rampart.threat import per_sample
+from rampart.units import MAX_EPS, Norm, parse_eps, parse_norm
+
+ATTACKS: "Registry[Attack]" = Registry("attack")
+
+
+@dataclass(frozen=True)
+class Attack(ABC):
+    """Perturbs images inside ball and box so that a loss rises.
+
+    A member writes `_run` for valid samples with eps > 0 on a frozen model; everything else is
+    done here. The same noise gives the same result, whatever the batch (in "eval" mode).
+
+    Attributes:
+        norm: norm of the ball, "linf" or "l2".
+        mode: "eval", "train" or "keep": the mode in which the model is attacked.
+        loss: name of the loss to maximise where the call gives none.
+    """
+
+    norm: Norm = "linf"
+    mode: Mode = "eval"
+    loss: str = "ce"
+
+    def __post_init__(self) -> None:
+        parse_norm(self.norm)
+        LOSSES.get(self.loss)
+        if self.mode not in get_args(Mode):
+            raise UnknownName("mode", self.mode, get_args(Mode))
+
+    @final
+    def __call__(
+        self,
+        model: Model,
+        images: Tensor,
+        targets: Tensor,
+        eps: float | Tensor,
+        noise: Noise | int,
+        loss: Loss | None = None,
+    ) -> Tensor:
+        """Return perturbed images, within eps of `images` and in [0, 1], detached.
+
+        Parameters, gradients, buffers and mode of the model are left as found. Samples with
+        eps = 0 come back unchanged, without a pass. Works under `no_grad`, `inference_mode` and
+        autocast; the local module of a `DistributedDataParallel` is attacked.
+
+        Args:
+            model: any callable from pixels in [0, 1] to logits (N, K).
+            images: (N, C, H, W), floating point, pixels in [0, 1].
+            targets: labels (N,), or what `loss` asks for (see `rampart.losses`).
+            eps: fraction of the pixel range, such as 4/255; a number or (N,).
+            noise: one key per sample, or a seed for noise keyed by the position in the batch.
+            loss: what to maximise instead of the loss named by this attack.
+
+        Raises:
+            InvalidArgument: an argument out of range or of another shape.
+            ModelError: the model returns no (N, K) logits, or no gradient reaches the pixels.
+        """
+        loss = LOSSES.get(self.loss)() if loss is None else loss
+        with torch.inference_mode(False), torch.no_grad():
+            images, targets = _ordinary(images), _ordinary(targets)
+            _check_images(images)
+            loss.check(targets, len(images))
+            strengths, attacked = _strengths(eps, images, self.norm)
+            if not attacked:
+                return images.clone()
+            noise = _noise(noise, images)
+            problem = Problem(local(model), images, targets, strengths, noise, loss, self.norm)
+            return self._attack(problem, strengths > 0, attacked == len(images))
+
+    def _attack(self, problem: Problem, chosen: Tensor, everyone: bool) -> Tensor:
+        part = problem if everyone else problem.select(chosen)
+        with frozen(part.model, self.mode):
+            found = self._run(_complete(part)).detach()
+        points = part.project(found)
+        if everyone:
+            return points
+        result = problem.images.clone()
+        result[chosen] = points
+        return result
+
+    @abstractmethod
+    def _run(self, problem: Problem) -> Tensor:
+        """Return points (N, C, H, W); called without gradients, on a frozen model."""
+
+
+class Counted:
+    """A model that counts its passes; a pass is one sample forward, or one sample backward.
+
+    Attacks see through it: the wrapped module is frozen and restored as if it were bare. For an
+    attack wrap the local module, not a `DistributedDataParallel`.
+
+    Attributes:
+        module: the model, pixels to logits.
+        forwards: samples that went forward.
+        backwards: samples whose logits received a gradient.
+    """
+
+    def __init__(self, module: Model | nn.Module) -> None:
+        self.module = module
+        self.forwards = 0
+        self.backwards = 0
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return the logits of the wrapped model."""
+        logits = self.module(images)
+        self.forwards += len(images)
+        if logits.requires_grad:
+            logits.register_hook(self._count_backward)
+        return logits
+
+    def _count_backward(self, gradient: Tensor) -> None:
+        self.backwards += len(gradient)
+
+
+def _complete(problem: Problem) -> Problem:
+    """Replace labels by clean logits where the loss compares with those: one more forward."""
+    if not problem.loss.relative or problem.targets.is_floating_point():
+        return problem
+    return problem.with_targets(problem.model(problem.images))
+
+
+def _ordinary(tensor: Tensor) -> Tensor:
+    """Return the tensor detached; one made in inference mode is copied out of it."""
+    return tensor.clone() if tensor.is_inference() else tensor.detach()
+
+
+def _check_images(images: Tensor) -> None:
+    if images.ndim != 4 or not images.is_floating_point():
+        got = f"{str(images.dtype).removeprefix('torch.')} {tuple(images.shape)}"
+        raise InvalidArgument("images", got, "floating-point (N, C, H, W)", "divide bytes by 255")
+    if not images.numel():
+        return
+    low, high = torch.stack(torch.aminmax(images)).tolist()
+    if not (low >= 0 and high <= 1):
+        got = f"pixels from {low:.4g} to {high:.4g}"
+        raise InvalidArgument(
+            "images", got, "pixels in [0, 1]", "leave the normalisation to the model"
+        )
+
+
+def _strengths(eps: float | Tensor, images: Tensor, norm: Norm) -> tuple[Tensor, int]:
+    """Return the strengths (N,), and how many are above 0."""
+    n = len(images)
+    if not isinstance(eps, Tensor):
+        value = parse_eps(eps, norm)
+        return per_sample(value, images), n if value > 0 else 0
+    if eps.ndim > 1 or (eps.ndim == 1 and len(eps) != n) or not eps.is_floating_point():
+        got = f"{str(eps.dtype).removeprefix('torch.')} {tuple(eps.shape)}"
+        raise InvalidArgument("eps", got, f"a number or a floating-point tensor ({n},)")
+    strengths = per_sample(_ordinary(eps), images)
+    inside = (strengths >= 0) & (strengths <= MAX_EPS[norm])
+    good, attacked = torch.stack([inside.sum(), (strengths > 0).sum()]).tolist()
+    if good < n:
+        got = f"{strengths[~inside][0].item():.6g}"
+        expected = f"fractions of the pixel range in [0, {MAX_EPS[norm]:g}]"
+        raise InvalidArgument("eps", got, expected, "write 4/255 for 4 grey levels")
+    return strengths, int(attacked)
+
+
+def _noise(noise: Noise | int, images: Tensor) -> Noise:
+    if not isinstance(noise, Noise):
+        return Noise.like(images, noise)
+    if len(noise) != len(images):
+        raise InvalidArgument("noise", f"{len(noise)} keys", f"{len(images)}, one per image")
+    return noise

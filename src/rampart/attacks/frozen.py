@@ -1,0 +1,83 @@
+"""A model during an attack: nothing of it is trained, and nothing of it stays changed."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+Model = Callable[[Tensor], Tensor]
+Mode = Literal["eval", "train", "keep"]
+
+
+def module_of(model: Model) -> nn.Module | None:
+    """Return the module inside a callable, looking through `.module` attributes, if any."""
+    inner: object = model
+    while inner is not None and not isinstance(inner, nn.Module):
+        inner = getattr(inner, "module", None)
+    return inner
+
+
+def local(model: Model) -> Model:
+    """Return the replica inside a `DistributedDataParallel`, any other model as it is.
+
+    An attack takes no gradient of the parameters; the wrapper would wait for them for ever.
+    """
+    return model.module if isinstance(model, DistributedDataParallel) else model
+
+
+@contextmanager
+def frozen(model: Model, mode: Mode = "eval") -> Iterator[None]:
+    """Switch gradients of the parameters off inside the block, and attack in `mode`.
+
+    Afterwards `requires_grad` of every parameter, the buffers (bit for bit) and the mode of every
+    submodule are as found; `.grad` is never touched. "keep" leaves the mode alone. In "train"
+    mode dropout draws from torch's default generator, and one sample's result depends on the
+    others of its batch. A callable that holds no `nn.Module` is left alone.
+    """
+    module = module_of(model)
+    with ExitStack() as restore:
+        if module is not None:
+            restore.enter_context(_fixed_parameters(module))
+            restore.enter_context(_in_mode(module, mode))
+            restore.enter_context(_kept_buffers(module))
+        yield
+
+
+@contextmanager
+def _fixed_parameters(module: nn.Module) -> Iterator[None]:
+    trained = [p for p in module.parameters() if p.requires_grad]
+    try:
+        for parameter in trained:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
+def _in_mode(module: nn.Module, mode: Mode) -> Iterator[None]:
+    found = [(m, m.training) for m in module.modules()]
+    try:
+        if mode != "keep":
+            module.train(mode == "train")
+        yield
+    finally:
+        for submodule, training in found:
+            submodule.training = training
+
+
+@contextmanager
+def _kept_buffers(module: nn.Module) -> Iterator[None]:
+    # In eval mode no buffer changes, and copying hundreds of small ones is not free.
+    training = any(m.training for m in module.modules())
+    saved = [(b, b.clone()) for b in module.buffers()] if training else []
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in saved:
+                buffer.copy_(value)

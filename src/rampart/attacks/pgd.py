@@ -1,0 +1,167 @@
+"""FGSM and PGD: steps of constant length along the gradient."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from rampart.attacks.base import ATTACKS, Attack
+from rampart.attacks.search import (
+    Climb,
+    Found,
+    Keep,
+    Problem,
+    Seen,
+    check_search,
+    climb,
+    with_restarts,
+)
+from rampart.attacks.steps import Start, ascend, check_start, starting_point
+from rampart.errors import InvalidArgument, UnknownName
+from rampart.threat import column
+from rampart.units import parse_eps
+
+StepRule = Literal["relative", "absolute"]
+
+
+@ATTACKS.register("fgsm")
+@dataclass(frozen=True)
+class Fgsm(Attack):
+    """One step along the gradient from a random point: x + project(δ + a · eps · sign(∇)).
+
+    Wong, Rice & Kolter 2020 (arXiv 2001.03994): δ uniform in the ball, a = 1.25. With start
+    "none" it is the method of Goodfellow et al. 2015. One forward, one backward.
+
+    Attributes:
+        step_size: length of the step as a multiple of eps.
+        start: "uniform", "gaussian" or "none" (see `rampart.attacks.steps`).
+    """
+
+    step_size: float = 1.25
+    start: Start = "uniform"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_start(self.start)
+        _check_multiple(self.step_size)
+
+    def _run(self, problem: Problem) -> Tensor:
+        point = starting_point(problem, self.start)
+        gradient = problem.look(point).gradient
+        return ascend(problem, point, gradient, self.step_size * problem.eps)
+
+
+@ATTACKS.register("pgd")
+@dataclass(frozen=True)
+class Pgd(Attack):
+    """Projected gradient ascent, Madry et al. 2018 (arXiv 1706.06083).
+
+    The final iterate costs n forwards and n backwards for n steps; "loss" and "broken" look at
+    it as well, n + 1 forwards.
+
+    Attributes:
+        steps: number of gradient steps.
+        step_size: length of a step. Relative: a multiple of the current eps, 2.5 / steps where
+            none is given. Absolute: a fraction of the pixel range such as 1/255, the same at
+            every eps.
+        step_rule: "relative" or "absolute".
+        start: "uniform", "gaussian" or "none" (see `rampart.attacks.steps`).
+        restarts: number of independent starts.
+        keep: "final", "loss" or "broken" (see `rampart.attacks.search`).
+    """
+
+    steps: int = 10
+    step_size: float | str | None = None
+    step_rule: StepRule = "relative"
+    start: Start = "uniform"
+    restarts: int = 1
+    keep: Keep = "final"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_search(self.steps, self.restarts, self.keep)
+        check_start(self.start)
+        object.__setattr__(self, "step_size", self._parsed_step())
+        if self.restarts > 1 and self.start == "none":
+            raise InvalidArgument(
+                "restarts", self.restarts, "1 with start 'none'", "every run is equal"
+            )
+        if self.restarts > 1 and self.keep == "final":
+            raise InvalidArgument(
+                "restarts", self.restarts, "1 with keep 'final'", "keep 'loss' or 'broken'"
+            )
+
+    def _parsed_step(self) -> float | None:
+        if self.step_rule == "relative":
+            return None if self.step_size is None else _check_multiple(self.step_size)
+        if self.step_rule != "absolute":
+            raise UnknownName("step_rule", self.step_rule, get_args(StepRule))
+        if self.step_size is None:
+            expected = "a fraction of the pixel range where step_rule is 'absolute'"
+            raise InvalidArgument("step_size", None, expected, "write 1/255 for example")
+        return parse_eps(self.step_size, self.norm, "step_size")
+
+    def _size(self, problem: Problem) -> Tensor:
+        if self.step_size is None:
+            return problem.eps * (2.5 / self.steps)
+        size = float(self.step_size)
+        relative = self.step_rule == "relative"
+        return problem.eps * size if relative else torch.full_like(problem.eps, size)
+
+    def _run(self, problem: Problem) -> Tensor:
+        if self.keep == "final":
+            return self._final(problem)
+        return with_restarts(self._best, problem, self.restarts, self.keep)
+
+    def _final(self, problem: Problem) -> Tensor:
+        point, size = starting_point(problem, self.start), self._size(problem)
+        for _ in range(self.steps):
+            point = ascend(problem, point, problem.look(point).gradient, size)
+        return point
+
+    def _best(self, problem: Problem) -> Found:
+        start, length = starting_point(problem, self.start), self._size(problem)
+
+        def begin(points: Tensor, seen: Seen) -> Walk:
+            return Walk(points, seen.value, points, seen.gradient, length)
+
+        return climb(problem, start, begin, self.steps, self.keep)
+
+
+@dataclass(frozen=True)
+class Walk(Climb):
+    """PGD's memory: the last point, its gradient, and the length of a step (N,)."""
+
+    point: Tensor
+    gradient: Tensor
+    length: Tensor
+
+    def advance(self, problem: Problem) -> Tensor:
+        """Return the points after one projected step."""
+        return ascend(problem, self.point, self.gradient, self.length)
+
+    def observe(self, points: Tensor, seen: Seen) -> "Walk":
+        """Return the memory after a look at `points`."""
+        better = seen.value > self.best_value
+        return Walk(
+            best=torch.where(column(better, points), points, self.best),
+            best_value=torch.where(better, seen.value, self.best_value),
+            point=points,
+            gradient=seen.gradient,
+            length=self.length,
+        )
+
+
+def _check_multiple(step_size: float | str) -> float:
+    expected = "a multiple of eps above 0, such as 0.25"
+    try:
+        value = float(step_size)
+    except ValueError:
+        raise InvalidArgument(
+            "step_size", step_size, expected, "set step_rule 'absolute' for a length such as 1/255"
+        ) from None
+    if not (0 < value < math.inf):
+        raise InvalidArgument("step_size", step_size, expected)
+    return value

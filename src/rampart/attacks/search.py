@@ -1,0 +1,249 @@
+"""What the iterative attacks share: the problem, one look at a point, early exit, restarts."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, Self, TypeVar, get_args
+
+import torch
+from torch import Tensor
+
+from rampart.attacks.frozen import Model
+from rampart.errors import InvalidArgument, ModelError, UnknownName
+from rampart.losses import Loss, full_precision
+from rampart.runtime import Noise
+from rampart.threat import column, project
+from rampart.units import Norm
+
+#: Which iterate comes back: "final" the last one; "loss" the one of highest loss; "broken" the
+#: first one that is misclassified, else the one of highest loss. A broken sample leaves the batch
+#: at once, which changes no sample's result and saves its remaining passes.
+Keep = Literal["final", "loss", "broken"]
+
+R = TypeVar("R", bound="Found | Climb")
+C = TypeVar("C", bound="Climb")
+
+
+def check_search(steps: int, restarts: int, keep: str) -> None:
+    """Raise unless the numbers of steps and restarts and the choice of iterate are possible."""
+    if steps < 1:
+        raise InvalidArgument("steps", steps, "at least 1")
+    if restarts < 1:
+        raise InvalidArgument("restarts", restarts, "at least 1")
+    if keep not in get_args(Keep):
+        raise UnknownName("keep", keep, get_args(Keep))
+
+
+def rows(record: R, index: Tensor) -> R:
+    """Return the given samples of a dataclass whose fields are all tensors indexed by sample."""
+    parts: dict[str, Any] = {f.name: getattr(record, f.name)[index] for f in fields(record)}
+    return replace(record, **parts)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the model says at a point.
+
+    Attributes:
+        value: (N,) loss, to be maximised.
+        broken: (N,) bool.
+        gradient: (N, C, H, W) of the value to the pixels; zero where it was not asked for.
+    """
+
+    value: Tensor
+    broken: Tensor
+    gradient: Tensor
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What an attack has to solve: samples with eps > 0, checked, on a frozen model.
+
+    Attributes:
+        model: pixels to logits.
+        images: (N, C, H, W), pixels in [0, 1].
+        targets: what `loss` compares the logits with, indexed by sample.
+        eps: (N,), fraction of the pixel range.
+        noise: one key per sample.
+        loss: what to maximise.
+        norm: norm of the ball.
+    """
+
+    model: Model
+    images: Tensor
+    targets: Tensor
+    eps: Tensor
+    noise: Noise
+    loss: Loss
+    norm: Norm
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def select(self, index: Tensor) -> "Problem":
+        """Return the problem of a subset; `index` is a mask or a list of positions."""
+        return replace(
+            self,
+            images=self.images[index],
+            targets=self.targets[index],
+            eps=self.eps[index],
+            noise=self.noise.select(index),
+        )
+
+    def restart(self, number: int) -> "Problem":
+        """Return the problem with the noise of another restart."""
+        return replace(self, noise=self.noise.child("restart", number)) if number else self
+
+    def with_targets(self, targets: Tensor) -> "Problem":
+        """Return the problem with other targets."""
+        return replace(self, targets=targets)
+
+    def project(self, points: Tensor) -> Tensor:
+        """Return the points of ball and box that belong to `points`."""
+        return project(points, self.images, self.eps, self.norm)
+
+    def scaled(self, factor: float | Tensor) -> Tensor:
+        """Return `factor` · eps so that it broadcasts over the images."""
+        return column(self.eps * factor, self.images)
+
+    def look(self, points: Tensor, gradient: bool = True) -> Seen:
+        """Return value and outcome at `points`: one forward, and one backward if asked.
+
+        Raises:
+            ModelError: the logits are not (N, K), or not differentiable in the pixels.
+        """
+        points = points.detach().requires_grad_(gradient)
+        with torch.set_grad_enabled(gradient):
+            logits = self.model(points)
+            _check_logits(logits, len(self), gradient)
+            value = self.loss.value(logits, self.targets)
+            slope = torch.zeros_like(points)
+            if gradient:
+                (slope,) = torch.autograd.grad(value.sum(), points)
+        return Seen(value.detach(), self.loss.broken(logits.detach(), self.targets), slope)
+
+
+def _check_logits(logits: object, n: int, gradient: bool) -> None:
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != n:
+        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ModelError(f"the model returned {got}; an attack needs logits of shape ({n}, K).")
+    if gradient and not logits.requires_grad:
+        raise ModelError(
+            "the model's logits do not depend on the pixels by differentiable steps; a gradient "
+            "attack cannot be used (is there a no_grad or a detach inside the model?)."
+        )
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one run of an attack came back with: points (N, C, H, W), value (N,), broken (N,)."""
+
+    points: Tensor
+    value: Tensor
+    broken: Tensor
+
+    def improve(self, index: Tensor, other: "Found") -> "Found":
+        """Return the better of this and of another run on the samples `index`."""
+        better = other.broken & ~self.broken[index]
+        better |= (other.broken == self.broken[index]) & (other.value > self.value[index])
+        index, other = index[better], rows(other, better)
+        return Found(
+            self.points.index_copy(0, index, other.points),
+            self.value.index_copy(0, index, other.value),
+            self.broken.index_copy(0, index, other.broken),
+        )
+
+
+@dataclass(frozen=True)
+class Climb(ABC):
+    """What an iterative method remembers, one row per sample; every field is a tensor.
+
+    Attributes:
+        best: (N, C, H, W), the point of highest loss so far.
+        best_value: (N,), the loss there.
+    """
+
+    best: Tensor
+    best_value: Tensor
+
+    @abstractmethod
+    def advance(self, problem: Problem) -> Tensor:
+        """Return the next points to look at."""
+
+    @abstractmethod
+    def observe(self, points: Tensor, seen: Seen) -> Self:
+        """Return the memory after a look at `points`."""
+
+
+def climb(
+    problem: Problem, start: Tensor, begin: Callable[[Tensor, Seen], C], steps: int, keep: Keep
+) -> Found:
+    """Run `steps` steps of a method: steps + 1 forwards and `steps` backwards per sample.
+
+    With "broken", a sample leaves the batch at its first misclassified iterate, the start
+    included; this changes no other sample.
+
+    Args:
+        problem: what to solve.
+        start: (N, C, H, W), where to begin.
+        begin: makes the method's memory from the start and what was seen there.
+        steps: number of steps.
+        keep: "loss" or "broken".
+    """
+    tally = Tally(problem)
+    state: C | None = None
+    for left in reversed(range(steps + 1)):
+        point = start if state is None else state.advance(problem)
+        seen = problem.look(point, gradient=left > 0)
+        state = begin(point, seen) if state is None else state.observe(point, seen)
+        if keep == "broken" and len(stay := tally.retire(point, seen)) < len(problem):
+            problem, state = problem.select(stay), rows(state, stay)
+        if not len(problem):
+            break
+    assert state is not None  # steps >= 0: the start at least was looked at.
+    return tally.close(state.best, state.best_value)
+
+
+class Tally:
+    """Results of a batch from which samples leave one by one."""
+
+    def __init__(self, problem: Problem) -> None:
+        images = problem.images
+        self._rows = torch.arange(len(images), device=images.device)
+        self._found = Found(
+            torch.empty_like(images),
+            torch.empty(len(images), device=images.device, dtype=full_precision(images).dtype),
+            torch.zeros(len(images), device=images.device, dtype=torch.bool),
+        )
+
+    def retire(self, points: Tensor, seen: Seen) -> Tensor:
+        """Write down the samples that are broken at `points`; return positions of the others."""
+        out, stay = seen.broken.nonzero()[:, 0], (~seen.broken).nonzero()[:, 0]
+        if len(out):
+            self._write(self._rows[out], points[out], seen.value[out])
+            self._found.broken[self._rows[out]] = True
+            self._rows = self._rows[stay]
+        return stay
+
+    def close(self, points: Tensor, value: Tensor) -> Found:
+        """Write down the samples that still stand; return the results of all."""
+        self._write(self._rows, points, value)
+        return self._found
+
+    def _write(self, index: Tensor, points: Tensor, value: Tensor) -> None:
+        self._found.points[index] = points
+        self._found.value[index] = value.to(self._found.value.dtype)
+
+
+def with_restarts(
+    run: Callable[[Problem], Found], problem: Problem, restarts: int, keep: Keep
+) -> Tensor:
+    """Return the best points of several runs; with "broken", only standing samples run again."""
+    found = run(problem)
+    for number in range(1, restarts):
+        standing = ~found.broken if keep == "broken" else torch.ones_like(found.broken)
+        index = standing.nonzero()[:, 0]
+        if not len(index):
+            break
+        found = found.improve(index, run(problem.restart(number).select(index)))
+    return found.points

@@ -1,0 +1,51 @@
+"""Starts and steps of gradient attacks: pure functions of points, gradients and strengths."""
+
+from typing import Literal, get_args
+
+from torch import Tensor
+
+from rampart.attacks.search import Problem
+from rampart.errors import UnknownName
+from rampart.threat import column, random_start, steepest
+
+#: "uniform" in the ball (Madry et al. 2018); "gaussian", 0.001 · N(0, 1) around the image (the
+#: published code of TRADES, Zhang et al. 2019); "none", the image itself.
+Start = Literal["uniform", "gaussian", "none"]
+
+GAUSSIAN_START = 0.001
+
+
+def check_start(start: str) -> None:
+    """Raise `UnknownName` unless `start` is known."""
+    if start not in get_args(Start):
+        raise UnknownName("start", start, get_args(Start))
+
+
+def starting_point(problem: Problem, start: Start) -> Tensor:
+    """Return where PGD begins, (N, C, H, W) in ball and box."""
+    if start == "none":
+        return problem.images
+    if start == "uniform":
+        return random_start(problem.images, problem.eps, problem.norm, problem.noise)
+    offset = GAUSSIAN_START * problem.noise.normal(*problem.images.shape[1:])
+    return problem.project(problem.images + offset.to(problem.images.dtype))
+
+
+def sphere_start(problem: Problem) -> Tensor:
+    """Return where APGD begins: noise scaled to touch the sphere, then clipped to the box.
+
+    Linf: uniform noise divided by its largest entry; L2: a uniform direction. Not uniform in the
+    ball, but what AutoAttack does.
+    """
+    images = problem.images
+    if problem.norm == "linf":
+        noise = 2 * problem.noise.uniform(*images.shape[1:]) - 1
+        noise = noise / column(noise.flatten(1).abs().amax(1).clamp_min(1e-12), noise)
+    else:
+        noise = steepest(problem.noise.normal(*images.shape[1:]), "l2")
+    return problem.project(images + problem.scaled(1.0) * noise.to(images.dtype))
+
+
+def ascend(problem: Problem, points: Tensor, gradient: Tensor, size: Tensor) -> Tensor:
+    """Return the points after a step of length `size` (N,) up the gradient, projected."""
+    return problem.project(points + column(size, points) * steepest(gradient, problem.norm))

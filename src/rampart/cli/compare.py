@@ -1,0 +1,45 @@
+"""`rampart compare`."""
+
+from pathlib import Path
+
+import typer
+
+
+def compare(
+    runs: list[Path] = typer.Argument(
+        ..., help="Folders of evaluated runs, or folders that hold such.", show_default=False
+    ),
+    output: Path = typer.Option(
+        Path("comparison"), "--output", "-o", help="Folder for the table and the pictures."
+    ),
+    evaluation: str = typer.Option(
+        "", help="Name of the evaluation to compare, where the runs have several."
+    ),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace an earlier comparison."),
+) -> None:
+    """Put runs side by side: a table, the curves, the histories."""
+    from rampart.errors import RunError
+
+    if (output / "comparison.json").exists() and not overwrite:
+        raise RunError(
+            f"{output / 'comparison.json'} exists: --overwrite replaces it, --output chooses "
+            "another folder."
+        )
+    compare_and_print(runs, output, evaluation)
+
+
+def compare_and_print(runs: list[Path], output: Path, evaluation: str = "") -> None:
+    """Write the comparison of runs, and print its table and its findings."""
+    from rampart.cli.console import console
+    from rampart.reports.comparison import find_runs, read_run, write_comparison
+    from rampart.reports.findings import findings
+    from rampart.reports.tables import aggregate, aggregate_table, comparison_table
+
+    results = [read_run(path, evaluation) for path in find_runs(runs)]
+    rows = write_comparison(results, output)
+    console.print(comparison_table(rows))
+    arms = aggregate(rows)
+    if len(arms) < len(rows):
+        console.print(aggregate_table(arms))
+    console.print(findings(rows), soft_wrap=True)
+    console.print(f"table and pictures in {output}", soft_wrap=True)

@@ -1,0 +1,71 @@
+"""What the verbs print."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+if TYPE_CHECKING:
+    from rampart.data.splits import Splits
+    from rampart.recipes.config import RunConfig
+    from rampart.records import EvaluationRecord
+    from rampart.training.loop import Run
+
+# Under `accelerate launch` every process runs the verb, and one of them speaks.
+console = Console(quiet=os.environ.get("RANK", "0") != "0", highlight=False)
+
+
+def quiet() -> None:
+    """Keep timm's and accelerate's remarks to themselves; warnings still show."""
+    import logging
+
+    for name in ("timm", "accelerate"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+@contextmanager
+def counting(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar while the block works; it is told (done, total)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:
+    """Say what is about to be trained, on what, and what to know about it."""
+    horizon, parameters = run.plan.horizon, sum(p.numel() for p in run.bare_model.parameters())
+    sizes = ", ".join(f"{len(splits[name])} {name}" for name in ("train", "validation", "test"))
+    console.print(f"{config.model.name}: {parameters / 1e6:.3g} M parameters", soft_wrap=True)
+    console.print(f"{config.data.name}: {len(splits.class_names)} classes; {sizes}", soft_wrap=True)
+    console.print(
+        f"objective {config.objective.name}, schedule {config.schedule.name}, "
+        f"{config.threat.threat()}, {horizon.epochs} epochs of {horizon.steps_per_epoch} steps, "
+        f"on {run.accelerator.device}",
+        soft_wrap=True,
+    )
+    for note in (*splits.notes, *run.schedule.schedule.warnings(horizon)):
+        console.print(f"note: {note}", soft_wrap=True)
+
+
+def print_evaluation(folder: Path, record: "EvaluationRecord") -> None:
+    """Print the figures of an evaluation and where they are."""
+    from rampart.records import summary
+    from rampart.units import format_eps
+
+    figures = summary(record)
+    console.print(
+        f"{figures['split']}, {figures['n']} images: clean {figures['clean']:.1%}, "
+        f"at {format_eps(figures['eps'])} {figures['adversarial']:.1%}, "
+        f"expected {figures['expected']:.1%} "
+        f"[{figures['expected_low']:.1%}, {figures['expected_high']:.1%}]",
+        soft_wrap=True,
+        markup=False,
+    )
+    console.print(f"evaluation in {folder}", soft_wrap=True)

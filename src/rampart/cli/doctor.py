@@ -1,0 +1,91 @@
+"""`rampart doctor`."""
+
+import typer
+
+_PACKAGES = {
+    "torch": "",
+    "timm": "",
+    "accelerate": "",
+    "numpy": "",
+    "scipy": "",
+    "datasets": "Hugging Face datasets by name",
+    "tensorboard": "training.trackers=[tensorboard]",
+    "torchvision": "torchvision datasets by name",
+}
+
+
+def doctor() -> None:
+    """Say what is installed and which devices there are, and attack a model in a self-test."""
+    import platform
+
+    from rampart.cli.console import console
+    from rampart.version import __version__
+
+    console.print(f"rampart {__version__}, Python {platform.python_version()}")
+    for package, purpose in _PACKAGES.items():
+        console.print(f"{package:<13}{_installed(package, purpose)}")
+    for device in _devices():
+        console.print(f"{'device':<13}{device}")
+    ok, report = _self_test()
+    console.print(f"{'self-test':<13}{report}")
+    if not ok:
+        raise typer.Exit(1)
+
+
+def _installed(package: str, purpose: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return f"not installed (needed for: {purpose or 'everything'})"
+
+
+def _devices() -> list[str]:
+    import os
+
+    import torch
+
+    names = [f"cpu, {os.cpu_count()} cores, {torch.get_num_threads()} threads"]
+    for index in range(torch.cuda.device_count()):
+        memory = torch.cuda.get_device_properties(index).total_memory / 2**30
+        names.append(f"cuda:{index}, {torch.cuda.get_device_name(index)}, {memory:.0f} GiB")
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return names
+
+
+def _self_test() -> tuple[bool, str]:
+    """Attack a linear model whose critical strength has a closed form, on the best device.
+
+    For logits W x, sample x and classes 0, 1 the least breaking Linf strength is the logit gap
+    over the L1 norm of the difference of the rows. The attack must fail just below, and succeed
+    just above.
+    """
+    import time
+
+    import torch
+    from accelerate import Accelerator
+
+    from rampart.attacks.apgd import Apgd
+    from rampart.runtime import Noise
+
+    started, device = time.perf_counter(), Accelerator().device
+    noise = Noise.of(0, torch.arange(2, device=device), "doctor")
+    weight = noise.normal(192)
+    images = 0.5 + 0.1 * (noise.child("images").uniform(3, 8, 8) - 0.5)
+
+    def model(pixels: torch.Tensor) -> torch.Tensor:
+        return pixels.flatten(1) @ weight.T
+
+    logits = model(images)
+    labels = logits.argmax(1)
+    critical = (logits[:, 0] - logits[:, 1]).abs() / (weight[0] - weight[1]).abs().sum()
+    attack = Apgd(steps=10, keep="broken")
+    stands, falls = (
+        model(attack(model, images, labels, factor * critical, noise)).argmax(1) == labels
+        for factor in (0.98, 1.02)
+    )
+    ok = bool(stands.all()) and not bool(falls.any())
+    verdict = "passed" if ok else "FAILED: an attack misses the closed form of a linear model"
+    return ok, f"{verdict} on {device} in {time.perf_counter() - started:.1f} s"

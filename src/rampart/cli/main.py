@@ -1,0 +1,80 @@
+"""The command `rampart`: one verb per file, and one place where errors become exit statuses.
+
+Everything slow (torch, timm, matplotlib) is imported inside the verbs, so that `--help` answers at
+once.
+"""
+
+import errno
+import sys
+
+import typer
+
+from rampart.cli import compare, doctor, evaluate, preview, quickstart, train
+from rampart.errors import RampartError
+from rampart.version import __version__
+
+app = typer.Typer(
+    name="rampart",
+    help="Turn a pretrained image classifier into a robust one, and measure how robust it is.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rampart {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Options that stand before the verb."""
+
+
+app.command("quickstart")(quickstart.quickstart)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
+app.command("preview")(preview.preview)
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one sentence on stderr and status 2."""
+    try:
+        app()
+    except RampartError as error:
+        signal_number = getattr(error, "signal_number", None)
+        print(f"rampart: {error}", file=sys.stderr)
+        # A run that a signal stopped says so in the shell's way: 128 + the signal's number.
+        sys.exit(2 if signal_number is None else 128 + signal_number)
+    except OSError as error:
+        if error.errno not in _USERS_ERRORS:
+            raise
+        print(f"rampart: {_explain(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+_USERS_ERRORS = {
+    errno.ENOSPC: "no space is left on the disk; free some, or choose another folder",
+    errno.EDQUOT: "the disk quota is used up; free some space, or choose another folder",
+    errno.EACCES: "permission is denied; choose a folder that you may read and write",
+    errno.EPERM: "permission is denied; choose a folder that you may read and write",
+    errno.EROFS: "the file system is read-only; choose another folder",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another path",
+    errno.EISDIR: "this is a folder where a file is expected; choose another path",
+    errno.ENOENT: "no such file or folder; check the path",
+    errno.ENAMETOOLONG: "the path is too long; choose a shorter one",
+}
+
+
+def _explain(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{_USERS_ERRORS[error.errno or 0]}."

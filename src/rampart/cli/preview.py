@@ -1,0 +1,123 @@
+"""`rampart preview`: draw a schedule, in the terminal and as a picture, without training."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from rampart.errors import InvalidArgument
+from rampart.reports import schedules as drawing
+from rampart.schedules.base import IMAGINED, PreviewRow, Schedule
+from rampart.schedules.base import preview as preview_rows
+from rampart.schedules.catalogue import SCHEDULES
+from rampart.units import Horizon, parse_eps, parse_norm
+
+ALL = "all"
+
+
+def preview(
+    name: Annotated[
+        str, typer.Argument(help=f"{ALL}, or one of: {', '.join(SCHEDULES.names())}.")
+    ] = ALL,
+    options: Annotated[
+        list[str] | None,
+        typer.Argument(help="Its options, such as start=12 end=37 unit=epoch."),
+    ] = None,
+    eps: Annotated[str, typer.Option(help="Strength at the end, such as 4/255.")] = "4/255",
+    norm: Annotated[str, typer.Option(help="linf or l2.")] = "linf",
+    epochs: Annotated[int, typer.Option(help="Length of the run.")] = 50,
+    steps_per_epoch: Annotated[int, typer.Option(help="Optimiser steps per epoch.")] = 100,
+    granularity: Annotated[
+        Literal["step", "epoch"], typer.Option(help="How often eps changes.")
+    ] = "step",
+    accuracy: Annotated[
+        str | None,
+        typer.Option(help="For auto: validation accuracy after each epoch, such as 0.2,0.5,0.8."),
+    ] = None,
+    table: Annotated[bool, typer.Option("--table", help="Print the value at each epoch.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Picture: .png, .svg or .pdf.")] = None,
+) -> None:
+    """Draw a schedule, or all of them, without training.
+
+    Example: rampart preview two-hinge start=0.25 end=0.75 --eps 8/255 --output schedule.png
+    """
+    if output is not None:
+        drawing.check_picture(output)
+    eps_g = parse_eps(eps, parse_norm(norm))
+    horizon = Horizon(epochs, steps_per_epoch)
+    seen = None if accuracy is None else _parse_accuracy(accuracy)
+    schedules = _schedules(name, options or [])
+    curves: dict[str, list[PreviewRow]] = {}
+    for schedule in schedules:
+        rows = preview_rows(
+            schedule, eps_g, horizon, granularity, accuracy=seen, norm=parse_norm(norm)
+        )
+        curves[drawing.title(schedule)] = rows
+        _show(schedule, rows, eps_g, horizon, table, seen is None)
+    if output is not None:
+        imagined = seen is None and any(schedule.needs_validation for schedule in schedules)
+        drawing.picture(curves, output, eps_g, horizon, f"auto: {IMAGINED}" if imagined else "")
+        typer.echo(f"picture: {output}")
+
+
+def _schedules(name: str, options: list[str]) -> list[Schedule]:
+    if name != ALL:
+        return [SCHEDULES.build(name, dict(_parse_option(option) for option in options))]
+    if options:
+        raise InvalidArgument("options", " ".join(options), "none for all schedules", "name one")
+    return [SCHEDULES.build(each) for each in SCHEDULES.names()]
+
+
+def _parse_option(option: str) -> tuple[str, Any]:
+    name, equals, text = option.partition("=")
+    if not (name and equals):
+        raise InvalidArgument("option", option, "name=value, such as start=0.25")
+    return name, _parse_yaml(name, text)
+
+
+def _parse_yaml(name: str, text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InvalidArgument(name, text, "a number, a word or a [list]") from None
+
+
+def _parse_accuracy(text: str) -> list[float]:
+    values = _parse_yaml("accuracy", f"[{text}]")
+    if not all(isinstance(value, int | float) for value in values):
+        raise InvalidArgument("accuracy", text, "shares separated by commas, such as 0.2,0.5")
+    return [float(value) for value in values]
+
+
+def _show(
+    schedule: Schedule,
+    rows: list[PreviewRow],
+    eps_g: float,
+    horizon: Horizon,
+    table: bool,
+    imagined: bool,
+) -> None:
+    """Print title, chart and remarks of one schedule."""
+    width = min(100, shutil.get_terminal_size().columns)
+    _echo(drawing.title(schedule))
+    _echo(drawing.chart(rows, eps_g, horizon.epochs, width))
+    if schedule.needs_validation and imagined:
+        _echo(IMAGINED)
+    for warning in schedule.warnings(horizon):
+        _echo(f"warning: {warning}")
+    if table:
+        _echo(drawing.table(rows, eps_g))
+    _echo("")
+
+
+def _echo(text: str) -> None:
+    """Print, in ASCII where the terminal's encoding has no block characters."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        text = drawing.ascii_only(text)
+    typer.echo(text)

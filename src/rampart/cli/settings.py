@@ -1,0 +1,29 @@
+"""How the verbs read `[CONFIG.yaml] [KEY=VALUE]...`."""
+
+from pathlib import Path
+
+from rampart.errors import InvalidArgument
+
+HELP = (
+    "A configuration file, then single keys: model=NAME data=FOLDER threat.eps=4/255 "
+    "schedule=two-hinge training.epochs=30."
+)
+
+
+def config_and_overrides(settings: list[str]) -> tuple[Path | None, list[str]]:
+    """Divide the arguments into the configuration file, if there is one, and the overrides.
+
+    Raises:
+        InvalidArgument: an argument that is neither.
+    """
+    files = [text for text in settings if "=" not in text]
+    overrides = [text for text in settings if "=" in text]
+    if len(files) > 1:
+        raise InvalidArgument(
+            "settings", " ".join(files), "one configuration file", "write the rest as key=value"
+        )
+    if files and not files[0].endswith((".yaml", ".yml")):
+        raise InvalidArgument(
+            "settings", files[0], "CONFIG.yaml or key=value", f"perhaps model={files[0]}"
+        )
+    return (Path(files[0]) if files else None), overrides

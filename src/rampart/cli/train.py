@@ -1,0 +1,49 @@
+"""`rampart train`."""
+
+from pathlib import Path
+
+import typer
+
+from rampart.cli.settings import HELP
+
+
+def train(
+    settings: list[str] = typer.Argument(
+        None, metavar="[CONFIG.yaml] [KEY=VALUE]...", help=HELP, show_default=False
+    ),
+    output: Path = typer.Option(..., "--output", "-o", help="Folder of the run."),
+    resume: bool = typer.Option(False, "--resume", help="Go on with the run in the folder."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace the run in the folder."),
+    evaluate: bool = typer.Option(True, help="Evaluate the finished model on the test split."),
+) -> None:
+    """Fine-tune a pretrained classifier under a schedule over eps, and measure its robustness.
+
+    In several processes: accelerate launch -m rampart train ...
+    """
+    from rampart.cli.console import console, print_plan, quiet
+    from rampart.cli.evaluate import evaluate_and_print
+    from rampart.cli.settings import config_and_overrides
+    from rampart.folders import RunFolder
+
+    with console.status("loading"):
+        from rampart.recipes.config import load_config
+        from rampart.recipes.run import train_run
+        from rampart.training.reporting import ConsoleReporter
+
+    quiet()
+    path, overrides = config_and_overrides(settings or [])
+    folder = RunFolder(output)
+    if resume and path is None and folder.exists():
+        path = folder.config
+    config = load_config(path, overrides)
+    train_run(
+        config,
+        output,
+        resume=resume,
+        overwrite=overwrite,
+        reporter=ConsoleReporter(console),
+        announce=lambda run, splits: print_plan(config, run, splits),
+    )
+    console.print(f"model in {folder.model}", highlight=False, soft_wrap=True)
+    if evaluate:
+        evaluate_and_print(output, overwrite=True)

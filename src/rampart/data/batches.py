@@ -1,0 +1,154 @@
+"""Batches of a split, the same for any number of processes and resumable in mid-epoch.
+
+The order of an epoch depends on (seed, epoch) alone. It is cut into global batches, and each of
+these into one contiguous slice per process, so that together the processes see what one would.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from rampart.data.splits import Item, Split
+from rampart.errors import DataError, InvalidArgument
+from rampart.runtime import derive
+
+Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some images of a split.
+
+    Attributes:
+        images: (N, C, H, W) uint8.
+        labels: (N,) int64.
+        samples: (N,) int64, positions in the split.
+    """
+
+    images: Tensor
+    labels: Tensor
+    samples: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """Return the batch on `device`; does not wait where memory is pinned."""
+        moved = {k: v.to(device, non_blocking=True) for k, v in vars(self).items()}
+        return replace(self, **moved)
+
+    def pin_memory(self) -> "Batch":
+        """Return the batch in page-locked memory; called by torch's DataLoader."""
+        return replace(self, **{k: v.pin_memory() for k, v in vars(self).items()})
+
+    def pixels(self) -> Tensor:
+        """Return the images as float32 in [0, 1], (N, C, H, W)."""
+        return self.images.to(torch.float32) / 255
+
+
+def steps_per_epoch(samples: int, batch_size: int, drop_last: bool = True) -> int:
+    """Return the number of global batches in an epoch; at least one."""
+    if batch_size < 1:
+        raise InvalidArgument("batch_size", batch_size, "at least 1")
+    return max(1, samples // batch_size if drop_last else -(-samples // batch_size))
+
+
+def epoch_batches(
+    split: Split,
+    batch_size: int,
+    *,
+    seed: int,
+    epoch: int,
+    rank: int = 0,
+    world_size: int = 1,
+    start: int = 0,
+    workers: int = 0,
+    drop_last: bool = True,
+) -> Iterator[Batch]:
+    """Yield this process's part of an epoch's global batches, in an order keyed by (seed, epoch).
+
+    Args:
+        split: the images.
+        batch_size: size of a global batch; a split smaller than that is one batch.
+        seed: the run's seed.
+        epoch: number of the epoch.
+        rank: this process.
+        world_size: number of processes; each gets an equal contiguous slice of a global batch.
+        start: number of global batches to skip, after resuming in mid-epoch.
+        workers: processes that decode; images in memory need none.
+        drop_last: leave out a last batch that is not full.
+
+    Raises:
+        InvalidArgument: a global batch that cannot be cut into `world_size` equal slices.
+    """
+    order = np.random.default_rng(derive(seed, "shuffle", epoch)).permutation(len(split))
+    count = steps_per_epoch(len(split), batch_size, drop_last)
+    batches = _cut(order, batch_size)[start:count]
+    _check_equal_slices(batches, world_size)
+    return _load(split, _slices(batches, rank, world_size), workers)
+
+
+def ordered_batches(
+    split: Split, batch_size: int, *, rank: int = 0, world_size: int = 1, workers: int = 0
+) -> Iterator[Batch]:
+    """Yield this process's part of the whole split in its own order, for evaluation.
+
+    Every image comes exactly once over all processes. The slices of the last global batch may
+    differ by one image, and empty ones are left out, so gather results after the last batch.
+    """
+    batches = _cut(np.arange(len(split)), batch_size)
+    slices = [part for part in _slices(batches, rank, world_size) if len(part)]
+    return _load(split, slices, workers)
+
+
+def _cut(order: Positions, batch_size: int) -> list[Positions]:
+    if batch_size < 1:
+        raise InvalidArgument("batch_size", batch_size, "at least 1")
+    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+
+
+def _slices(batches: Sequence[Positions], rank: int, world_size: int) -> list[Positions]:
+    return [np.array_split(batch, world_size)[rank] for batch in batches]
+
+
+def _check_equal_slices(batches: Sequence[Positions], world_size: int) -> None:
+    for size in {len(batch) for batch in batches}:
+        if size % world_size:
+            raise InvalidArgument(
+                "batch_size", size, f"a multiple of the number of processes, {world_size}"
+            )
+
+
+def _load(split: Split, slices: Sequence[Positions], workers: int) -> Iterator[Batch]:
+    workers = 0 if split.in_memory else workers
+    if not workers and not torch.cuda.is_available():
+        return (_collate([split[int(i)] for i in part]) for part in slices)
+    loader: Iterable[Batch] = DataLoader(
+        split,
+        batch_sampler=[part.tolist() for part in slices],
+        collate_fn=_collate,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        # Without its own generator a loader draws from torch's global one.
+        generator=torch.Generator(),
+    )
+    return _plain_errors(loader)
+
+
+def _plain_errors(loader: Iterable[Batch]) -> Iterator[Batch]:
+    """Yield batches; an error of a worker process becomes its own last line again."""
+    try:
+        yield from loader
+    except DataError as error:
+        last = str(error).strip().splitlines()[-1]
+        raise DataError(last.removeprefix("rampart.errors.DataError: ")) from error
+
+
+def _collate(items: Sequence[Item]) -> Batch:
+    images, labels, samples = zip(*items, strict=True)
+    return Batch(torch.stack(images), torch.tensor(labels), torch.tensor(samples))

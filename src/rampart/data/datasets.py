@@ -1,0 +1,124 @@
+"""A name to a dataset: a folder, a tar, an embedded task, or a dataset of a public library."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from rampart.data.decode import Decode, Decoded, in_memory
+from rampart.data.digits import digit_pairs
+from rampart.data.folder import load_folder
+from rampart.data.glyphs import glyphs
+from rampart.data.readers import is_reader_name, load_reader
+from rampart.data.splits import SPLIT_NAMES, InMemory, Split, Splits, check_share, set_apart
+from rampart.errors import DataError, InvalidArgument
+
+Cache = bool | Literal["auto"]
+
+#: Tasks that need no files: 16 x 16 grey images.
+EMBEDDED: dict[str, Callable[[int], Splits]] = {"digit-pairs": digit_pairs, "glyphs": glyphs}
+EMBEDDED_SIZE = 16
+#: With cache="auto", images are kept in memory up to this many bytes, decoded.
+CACHE_LIMIT = 2**30
+
+
+def load_splits(
+    name: str,
+    *,
+    image_size: int | None = None,
+    in_chans: int | None = None,
+    seed: int = 0,
+    validation_share: float = 0.1,
+    test_share: float = 0.2,
+    root: str = "",
+    cache: Cache = "auto",
+    options: Mapping[str, Any] | None = None,
+) -> Splits:
+    """Return the training, validation and test split of a dataset.
+
+    A validation split that is missing is set apart from the training split; a test split that is
+    missing is set apart from it too, before that; `notes` says so. Both are stratified and seeded.
+
+    Args:
+        name: a folder or .tar (see `rampart.data.folder`), "digit-pairs", "glyphs", or the name in
+            a public library ("torch/cifar10", "hfds/org/name").
+        image_size: side of the square images, in pixels; by default 224, embedded tasks always 16.
+        in_chans: 3 (colour) or 1 (grey); by default 3, embedded tasks 1.
+        seed: the data's seed (not the run's): runs that are compared share it.
+        validation_share: share of the training images to set apart for validation, in (0, 1).
+        test_share: share of all images to set apart for the test, in (0, 1).
+        root: folder for the files of a public library.
+        cache: keep decoded images in memory; "auto" does so below 1 GiB.
+        options: further arguments for a public library.
+
+    Raises:
+        DataError: images or classes that are missing, unreadable or inconsistent.
+        InvalidArgument: a size or a share that is out of range or does not suit the data.
+    """
+    check_share("validation_share", validation_share)
+    check_share("test_share", test_share)
+    if name in EMBEDDED:
+        return _load_embedded(name, image_size, in_chans, seed)
+    decode = Decode(image_size or 224, in_chans or 3)
+    found, notes = _load_published(name, root, decode, options or {})
+    shares = {"test": test_share, "validation": validation_share}
+    return _complete(_read_once(found, cache), notes, shares, seed)
+
+
+def _each(splits: Splits, change: Callable[[Split], Split]) -> Splits:
+    return Splits.of({name: change(splits[name]) for name in SPLIT_NAMES}, splits.notes)
+
+
+def _load_embedded(name: str, image_size: int | None, in_chans: int | None, seed: int) -> Splits:
+    if image_size not in (None, EMBEDDED_SIZE):
+        raise InvalidArgument(
+            "image_size", image_size, f"{EMBEDDED_SIZE}, the only size of '{name}'", "leave it out"
+        )
+    splits = EMBEDDED[name](seed)
+    return _each(splits, _in_colour) if in_chans == 3 else splits
+
+
+def _in_colour(split: Split) -> Split:
+    assert isinstance(split.pixels, InMemory)
+    return replace(split, pixels=InMemory(split.pixels.images.expand(-1, 3, -1, -1)))
+
+
+def _load_published(
+    name: str, root: str, decode: Decode, options: Mapping[str, Any]
+) -> tuple[dict[str, Split], list[str]]:
+    if is_reader_name(name) and not Path(name).exists():
+        return load_reader(name, root, decode, options), []
+    path = Path(root, name).expanduser()
+    near = get_close_matches(name, EMBEDDED, n=1)
+    if near and not path.exists():
+        raise DataError(f"no folder or dataset '{name}': did you mean {near[0]}?")
+    return load_folder(path, decode)
+
+
+def _complete(
+    found: Mapping[str, Split], notes: Sequence[str], shares: Mapping[str, float], seed: int
+) -> Splits:
+    """Set apart what is missing: the test first, so that it does not depend on validation_share."""
+    parts, notes = dict(found), list(notes)
+    for name, share in shares.items():
+        if name in found:
+            continue
+        before = len(parts["train"])
+        parts["train"], parts[name] = set_apart(parts["train"], share, seed, name)
+        notes.append(
+            f"no {name} split: {len(parts[name])} of {before} training images are set apart for it "
+            f"(stratified, seed {seed})."
+        )
+    return Splits.of(parts, notes)
+
+
+def _read_once(found: Mapping[str, Split], cache: Cache) -> dict[str, Split]:
+    """Decode every image now, or at least look at every header: damage shows before training."""
+    total = sum(len(split) for split in found.values()) * found["train"].pixels(0).numel()
+    if cache is True or (cache == "auto" and total < CACHE_LIMIT):
+        return {name: in_memory(split) for name, split in found.items()}
+    for split in found.values():
+        if isinstance(split.pixels, Decoded):
+            split.pixels.verify()
+    return dict(found)

@@ -1,0 +1,159 @@
+"""From an image file to a tensor: read, convert, resize the shorter side, crop the centre."""
+
+import io
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from rampart.data.splits import InMemory, Split
+from rampart.errors import DataError, InvalidArgument
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+#: What PIL raises for a file that is no image, is cut off, damaged, or of an absurd size.
+UNREADABLE = (
+    UnidentifiedImageError,
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    Image.DecompressionBombError,
+)
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An encoded image: a file, or a stretch of a tar.
+
+    Attributes:
+        path: the file.
+        offset: where the image starts in it, in bytes.
+        size: its length in bytes; -1 is up to the end of the file.
+    """
+
+    path: Path
+    offset: int = 0
+    size: int = -1
+
+    def read(self) -> bytes:
+        """Return the encoded bytes."""
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            return file.read(self.size)
+
+
+@dataclass(frozen=True)
+class Decode:
+    """A picture to (C, image_size, image_size) uint8: shorter side resized, centre cropped.
+
+    Attributes:
+        image_size: side of the square, in pixels; at least 1.
+        in_chans: 3 (RGB) or 1 (grey).
+    """
+
+    image_size: int
+    in_chans: int = 3
+
+    def __post_init__(self) -> None:
+        if self.image_size < 1:
+            raise InvalidArgument("image_size", self.image_size, "at least 1 pixel")
+        if self.in_chans not in (1, 3):
+            raise InvalidArgument("in_chans", self.in_chans, "3 (colour) or 1 (grey)")
+
+    def __call__(self, picture: Image.Image) -> Tensor:
+        """Return the pixels of a picture.
+
+        Raises:
+            ValueError: more than 8 bits per channel, which a conversion would clip.
+        """
+        if picture.mode.startswith(("I", "F")):
+            raise ValueError(f"{picture.mode} holds more than 8 bits per channel, convert it first")
+        if "transparency" in picture.info:
+            picture = picture.convert("RGBA")
+        picture = picture.convert("RGB" if self.in_chans == 3 else "L")
+        pixels = np.array(self._square(picture))
+        return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1).contiguous()
+
+    def _square(self, picture: Image.Image) -> Image.Image:
+        """Resize and crop in one pass: the box is the part of the picture that is kept."""
+        width, height = picture.size
+        side = min(width, height)
+        left, top = (width - side) / 2, (height - side) / 2
+        box = (left, top, left + side, top + side)
+        size = (self.image_size, self.image_size)
+        return picture.resize(size, Image.Resampling.BICUBIC, box=box)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Pixels of encoded images, decoded each time that they are asked for.
+
+    Attributes:
+        files: N images.
+        ids: N names for error messages.
+        decode: what makes pixels of a picture.
+    """
+
+    files: Sequence[ImageFile]
+    ids: Sequence[str]
+    decode: Decode
+
+    def __call__(self, index: int) -> Tensor:
+        """Return image `index`, (C, H, W) uint8; raise `DataError` if it cannot be read."""
+        try:
+            with Image.open(io.BytesIO(self.files[index].read())) as picture:
+                return self.decode(picture)
+        except UNREADABLE as error:
+            raise unreadable(self.ids[index], error) from error
+
+    def verify(self) -> None:
+        """Read the header of every image; raise `DataError` for the first that is unreadable."""
+        each(self._verify, range(len(self.files)))
+
+    def _verify(self, index: int) -> None:
+        try:
+            with Image.open(io.BytesIO(self.files[index].read())) as picture:
+                picture.verify()
+        except UNREADABLE as error:
+            raise unreadable(self.ids[index], error) from error
+
+
+def unreadable(name: str, error: BaseException) -> DataError:
+    """Return the error for an image that cannot be decoded."""
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, UnidentifiedImageError):
+        reason = "not an image"
+    return DataError(f"image '{name}' cannot be read ({reason}); repair it or take it out.")
+
+
+def each(task: Callable[[S], T], arguments: Iterable[S]) -> list[T]:
+    """Run a task on every argument in a pool of threads; PIL decodes outside the lock."""
+    with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
+        try:
+            return list(pool.map(task, arguments))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def in_memory(split: Split) -> Split:
+    """Return the split with every image decoded."""
+    if split.in_memory:
+        return split
+    first = split.pixels(0)
+    images = torch.empty(len(split), *first.shape, dtype=torch.uint8)
+
+    def fill(index: int) -> None:
+        images[index] = split.pixels(index)
+
+    each(fill, range(len(split)))
+    return replace(split, pixels=InMemory(images))

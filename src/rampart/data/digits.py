@@ -1,0 +1,77 @@
+"""The embedded task: two handwritten digits side by side are the numbers 00 to 99.
+
+The digits are scikit-learn's `load_digits` (E. Alpaydin and C. Kaynak, UCI repository, CC BY 4.0),
+8 x 8 pixels of 17 grey levels. They are divided first, so that no handwritten digit is shared by
+two splits; then each split draws its pairs from its own digits.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rampart.data.splits import InMemory, Split, Splits
+from rampart.runtime import derive
+
+IMAGE_SIZE = 16
+#: Handwritten digits set apart; the other 1097 are for training.
+DIGITS = {"test": 500, "validation": 200}
+#: Pairs of each of the 100 classes.
+PAIRS = {"train": 10, "validation": 2, "test": 5}
+
+Positions = NDArray[np.int64]
+
+
+def digit_pairs(seed: int = 0) -> Splits:
+    """Return 1000 training, 200 validation and 500 test pairs, (1, 16, 16), in 100 classes.
+
+    Args:
+        seed: the data's seed: which digits go where, and which are paired.
+    """
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = torch.from_numpy(digits.images).float() / 16
+    pools = divide(digits.target, seed)
+    return Splits.of(
+        {name: _pairs(images, digits.target, pools[name], name, seed) for name in PAIRS}
+    )
+
+
+def divide(labels: NDArray[np.int64], seed: int) -> dict[str, Positions]:
+    """Return the positions of each split's digits, every digit 0-9 in proportion."""
+    from sklearn.model_selection import train_test_split
+
+    rest, parts = np.arange(len(labels)), {}
+    for name, count in DIGITS.items():
+        state = derive(seed, "digits", name) % 2**32
+        rest, parts[name] = train_test_split(
+            rest, test_size=count, stratify=labels[rest], random_state=state
+        )
+    return {**parts, "train": rest}
+
+
+def _pairs(
+    images: Tensor, labels: NDArray[np.int64], pool: Positions, name: str, seed: int
+) -> Split:
+    rng = np.random.default_rng(derive(seed, "pairs", name))
+    by_digit = [np.sort(pool[labels[pool] == digit]) for digit in range(10)]
+    numbers = np.repeat(np.arange(100, dtype=np.int64), PAIRS[name])
+    left = [rng.choice(by_digit[number // 10]) for number in numbers]
+    right = [rng.choice(by_digit[number % 10]) for number in numbers]
+    ids = [
+        f"{name}/{n:02d}/{i:04d}-{a}-{b}"
+        for i, (n, a, b) in enumerate(zip(numbers, left, right, strict=True))
+    ]
+    pixels = InMemory(_side_by_side(images, left, right))
+    return Split(ids, numbers, [f"{n:02d}" for n in range(100)], pixels)
+
+
+def _side_by_side(images: Tensor, left: Sequence[int], right: Sequence[int]) -> Tensor:
+    """Return (N, 1, 16, 16) uint8: 8 x 16 pixels, stretched in height."""
+    wide = torch.cat([images[list(left)], images[list(right)]], dim=2)[:, None]
+    square = F.interpolate(wide, size=(IMAGE_SIZE, IMAGE_SIZE), mode="bilinear")
+    return (square * 255).round().to(torch.uint8)

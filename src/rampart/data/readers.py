@@ -1,0 +1,219 @@
+"""Datasets of public libraries by name: `torch/<name>` (torchvision) and `hfds/<name>` (the hub).
+
+Returns the splits that the library publishes; what is missing is left to the caller.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from rampart.data.decode import UNREADABLE, Decode, unreadable
+from rampart.data.splits import Split
+from rampart.errors import DataError, InvalidArgument, MissingExtra, RampartError, UnknownName
+
+PREFIXES = ("torch", "hfds")
+
+
+@dataclass(frozen=True)
+class TorchName:
+    """How a torchvision dataset names its splits.
+
+    Attributes:
+        cls: name of the class in `torchvision.datasets`.
+        splits: split to the arguments that select it.
+    """
+
+    cls: str
+    splits: Mapping[str, Mapping[str, Any]]
+
+
+_FLAG: Mapping[str, Mapping[str, Any]] = {"train": {"train": True}, "test": {"train": False}}
+_TWO: Mapping[str, Mapping[str, Any]] = {"train": {"split": "train"}, "test": {"split": "test"}}
+_THREE = {**_TWO, "validation": {"split": "val"}}
+TORCH_NAMES = {
+    "cifar10": TorchName("CIFAR10", _FLAG),
+    "cifar100": TorchName("CIFAR100", _FLAG),
+    "mnist": TorchName("MNIST", _FLAG),
+    "fashion_mnist": TorchName("FashionMNIST", _FLAG),
+    "kmnist": TorchName("KMNIST", _FLAG),
+    "svhn": TorchName("SVHN", _TWO),
+    "stl10": TorchName("STL10", _TWO),
+    "food101": TorchName("Food101", _TWO),
+    "stanford_cars": TorchName("StanfordCars", _TWO),
+    "fgvc_aircraft": TorchName("FGVCAircraft", _THREE),
+    "flowers102": TorchName("Flowers102", _THREE),
+    "dtd": TorchName("DTD", _THREE),
+    "oxford_iiit_pet": TorchName("OxfordIIITPet", {**_TWO, "train": {"split": "trainval"}}),
+    "imagenette": TorchName(
+        "Imagenette", {"train": {"split": "train"}, "validation": {"split": "val"}}
+    ),
+    "caltech101": TorchName("Caltech101", {"train": {}}),
+    "caltech256": TorchName("Caltech256", {"train": {}}),
+    "eurosat": TorchName("EuroSAT", {"train": {}}),
+}
+#: Names under which datasets on the hub publish their splits, the usual one first.
+HUB_NAMES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val"),
+    "test": ("test", "testing"),
+}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pixels of the pictures of a library's dataset.
+
+    Attributes:
+        picture: position to PIL picture.
+        decode: what makes pixels of a picture.
+        name: the dataset's name, for error messages.
+    """
+
+    picture: Callable[[int], Image.Image]
+    decode: Decode
+    name: str
+
+    def __call__(self, index: int) -> Tensor:
+        """Return image `index`, (C, H, W) uint8; raise `DataError` if it cannot be read."""
+        try:
+            return self.decode(self.picture(index))
+        except UNREADABLE as error:
+            raise unreadable(f"{self.name}[{index}]", error) from error
+
+
+def is_reader_name(name: str) -> bool:
+    """Whether a dataset's name is one of a public library."""
+    return name.partition("/")[0].lower() in PREFIXES and "/" in name
+
+
+def load_reader(
+    name: str, root: str, decode: Decode, options: Mapping[str, Any]
+) -> dict[str, Split]:
+    """Return the splits that a library publishes under `name`, by name; "train" is among them.
+
+    Args:
+        name: "torch/cifar10", "hfds/org/name".
+        root: folder for the library's files; needed for torchvision, optional for the hub.
+        decode: what makes pixels of a picture.
+        options: for the library: "input_key" and "target_key" of a hub dataset; a torchvision
+            dataset's own arguments.
+
+    Raises:
+        UnknownName: no such torchvision dataset.
+        DataError: it cannot be downloaded or read.
+        MissingExtra: the package `datasets` is not installed.
+    """
+    prefix, _, rest = name.partition("/")
+    load = _load_torch if prefix.lower() == "torch" else _load_hub
+    try:
+        return load(rest, root, decode, options)
+    except RampartError:
+        raise
+    # Libraries raise whatever their network, archive and cache layers raise.
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise DataError(
+            f"dataset '{name}' cannot be loaded ({reason[0]}); without a network put its files "
+            "where the library expects them, or give a folder of images."
+        ) from error
+
+
+def _load_torch(
+    name: str, root: str, decode: Decode, options: Mapping[str, Any]
+) -> dict[str, Split]:
+    import torchvision.datasets
+
+    if name.lower() not in TORCH_NAMES:
+        raise UnknownName("torchvision dataset", name, TORCH_NAMES)
+    if not root:
+        raise InvalidArgument("root", "''", "a folder for the files of torchvision")
+    known = TORCH_NAMES[name.lower()]
+    build = getattr(torchvision.datasets, known.cls)
+    return {
+        split: _torch_split(build, name, split, decode, dict(root=root, **chosen, **options))
+        for split, chosen in known.splits.items()
+    }
+
+
+def _torch_split(
+    build: Callable[..., Any], name: str, split: str, decode: Decode, arguments: dict[str, Any]
+) -> Split:
+    try:
+        dataset = build(**arguments, download=False)
+    except (RuntimeError, OSError):
+        Path(arguments["root"]).mkdir(parents=True, exist_ok=True)
+        dataset = build(**arguments, download=True)
+    labels = _torch_labels(dataset)
+    classes = getattr(dataset, "classes", None) or getattr(dataset, "categories", None)
+    names = [str(c) for c in classes or range(int(labels.max()) + 1)]
+    ids = [f"{split}/{i}" for i in range(len(labels))]
+    return Split(ids, labels, names, Pictures(_First(dataset), decode, f"torch/{name} {split}"))
+
+
+@dataclass(frozen=True)
+class _First:
+    """The picture of an item `(picture, label)`."""
+
+    dataset: Any
+
+    def __call__(self, index: int) -> Image.Image:
+        return self.dataset[index][0]
+
+
+def _torch_labels(dataset: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the labels under whichever name a torchvision dataset keeps them."""
+    for attribute in ("targets", "labels", "_labels", "y"):
+        if hasattr(dataset, attribute):
+            return np.asarray(getattr(dataset, attribute), dtype=np.int64)
+    return np.asarray([label for _, label in dataset._samples], dtype=np.int64)
+
+
+def _load_hub(name: str, root: str, decode: Decode, options: Mapping[str, Any]) -> dict[str, Split]:
+    if find_spec("datasets") is None:
+        raise MissingExtra("datasets", "hub", f"dataset 'hfds/{name}'")
+    from datasets import get_dataset_split_names
+
+    for option in options:
+        if option not in ("input_key", "target_key"):
+            raise UnknownName("option of a hub dataset", option, ("input_key", "target_key"))
+    published = get_dataset_split_names(name)
+    found = {}
+    for split, names in HUB_NAMES.items():
+        for alias in names:
+            if alias in published and split not in found:
+                found[split] = _hub_split(name, alias, root, decode, options)
+    if "train" not in found:
+        raise DataError(f"dataset 'hfds/{name}' has no split 'train'; it has {published}.")
+    return found
+
+
+def _hub_split(
+    name: str, split: str, root: str, decode: Decode, options: Mapping[str, Any]
+) -> Split:
+    from timm.data.readers.reader_factory import create_reader
+
+    reader = create_reader(f"hfds/{name}", root=root or None, split=split, **options)
+    column = options.get("target_key", "label")
+    labels = np.asarray(reader.dataset[column], dtype=np.int64)
+    classes = sorted(reader.class_to_idx, key=reader.class_to_idx.__getitem__)
+    ids = [f"{split}/{i}" for i in range(len(labels))]
+    return Split(ids, labels, classes, Pictures(_Opened(reader), decode, f"hfds/{name} {split}"))
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """The picture of an item `(file, label)` of a timm reader."""
+
+    reader: Any
+
+    def __call__(self, index: int) -> Image.Image:
+        file, _ = self.reader[index]
+        with file, Image.open(file) as picture:
+            picture.load()
+            return picture

@@ -1,0 +1,221 @@
+"""What a dataset is: three disjoint splits of labelled images, each image known by an id."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from rampart.errors import DataError, InvalidArgument
+from rampart.runtime import derive
+
+#: Position in the split to the image: (C, H, W) uint8.
+Pixels = Callable[[int], Tensor]
+Item = tuple[Tensor, int, int]
+Labels = NDArray[np.int64]
+
+SPLIT_NAMES = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Pixels of images that are decoded already.
+
+    Attributes:
+        images: (N, C, H, W) uint8.
+    """
+
+    images: Tensor
+
+    def __call__(self, index: int) -> Tensor:
+        """Return image `index`, (C, H, W) uint8."""
+        return self.images[index]
+
+
+@dataclass(frozen=True)
+class _Selected:
+    """Pixels of some of the images of another source."""
+
+    pixels: Pixels
+    positions: Sequence[int]
+
+    def __call__(self, index: int) -> Tensor:
+        return self.pixels(self.positions[index])
+
+
+@dataclass(frozen=True, eq=False)
+class Split(Dataset[Item]):
+    """Labelled images; item `i` is `(image uint8 (C, H, W), label, i)`.
+
+    Attributes:
+        ids: N names, such as the file's path below the dataset's folder.
+        labels: (N,) int64, positions in `class_names`.
+        class_names: the classes, in the order of the model's outputs.
+        pixels: decodes one image.
+    """
+
+    ids: Sequence[str]
+    labels: Labels
+    class_names: Sequence[str]
+    pixels: Pixels
+
+    def __post_init__(self) -> None:
+        if len(self.ids) == 0:
+            raise DataError("a split has no images.")
+        if self.labels.min() < 0 or self.labels.max() >= len(self.class_names):
+            raise DataError(
+                f"labels run from {self.labels.min()} to {self.labels.max()}, but there are "
+                f"{len(self.class_names)} classes, counted from 0; is this split labelled?"
+            )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Item:
+        return self.pixels(index), int(self.labels[index]), index
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the images are decoded already."""
+        pixels = self.pixels
+        while isinstance(pixels, _Selected):
+            pixels = pixels.pixels
+        return isinstance(pixels, InMemory)
+
+    def subset(self, positions: Sequence[int] | NDArray[np.int64]) -> "Split":
+        """Return the split that holds the images at these positions only."""
+        chosen = [int(i) for i in positions]
+        ids = [self.ids[i] for i in chosen]
+        pixels = _Selected(self.pixels, chosen)
+        return replace(self, ids=ids, labels=self.labels[chosen], pixels=pixels)
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 over ids and labels: which images in which order, not their pixels."""
+        digest = hashlib.sha256()
+        for identity, label in zip(self.ids, self.labels.tolist(), strict=True):
+            digest.update(f"{identity}\x1f{self.class_names[label]}\x1e".encode())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three splits of a dataset; no image lies in two of them.
+
+    Attributes:
+        train: what the optimiser sees.
+        validation: what decisions are taken on.
+        test: what results are reported on, and nothing else.
+        notes: what a user should know about how the splits came about, one sentence each.
+    """
+
+    train: Split
+    validation: Split
+    test: Split
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        for name in ("validation", "test"):
+            check_same_classes(self.train.class_names, self[name].class_names, name)
+        check_disjoint(self)
+
+    @classmethod
+    def of(cls, parts: Mapping[str, Split], notes: Sequence[str] = ()) -> "Splits":
+        """Return the splits from {"train": ..., "validation": ..., "test": ...}."""
+        return cls(parts["train"], parts["validation"], parts["test"], tuple(notes))
+
+    def __getitem__(self, name: str) -> Split:
+        if name not in SPLIT_NAMES:
+            raise InvalidArgument("split", name, "train, validation or test")
+        split: Split = getattr(self, name)
+        return split
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """The classes, in the order of the model's outputs."""
+        return self.train.class_names
+
+    def fingerprint(self) -> str:
+        """Return one SHA-256 for all three splits."""
+        parts = [self[name].fingerprint() for name in SPLIT_NAMES]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
+def check_same_classes(train: Sequence[str], other: Sequence[str], name: str) -> None:
+    """Raise `DataError` if another split has other classes than the training split."""
+    if list(train) == list(other):
+        return
+    missing, added = sorted(set(train) - set(other)), sorted(set(other) - set(train))
+    differences = [f"'{c}' is missing in {name}" for c in missing[:3]]
+    differences += [f"'{c}' is in {name} only" for c in added[:3]]
+    raise DataError(
+        f"the splits have different classes: train has {len(train)} and {name} has {len(other)} "
+        f"({', '.join(differences) or 'in another order'}); use the same classes in each."
+    )
+
+
+def check_disjoint(splits: Splits) -> None:
+    """Raise `DataError` if an image's id occurs twice, in one split or in two."""
+    ids = [i for name in SPLIT_NAMES for i in splits[name].ids]
+    if len(set(ids)) == len(ids):
+        return
+    seen: set[str] = set()
+    twice = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+    raise DataError(f"image '{twice}' occurs twice; an image may lie in one split only.")
+
+
+def check_share(name: str, share: float) -> None:
+    """Raise `InvalidArgument` unless `share` lies strictly between 0 and 1."""
+    if not 0 < share < 1:
+        raise InvalidArgument(
+            name, share, "a share of the images in (0, 1)", "write 0.1 for one image in ten"
+        )
+
+
+def set_apart(split: Split, share: float, seed: int, name: str) -> tuple[Split, Split]:
+    """Divide a split in two, class by class, in an order drawn from `seed`.
+
+    Args:
+        split: the images to divide.
+        share: share of the images that is set apart, in (0, 1).
+        seed: the data's seed.
+        name: "validation" or "test": what the second part is for; keys the draw.
+
+    Returns:
+        (the rest, what was set apart): of each class the rounded share, and at least one image.
+
+    Raises:
+        InvalidArgument: a share outside (0, 1), or too small for one image of each class.
+        DataError: a class too small to leave an image in both parts.
+    """
+    check_share(f"{name}_share", share)
+    _check_enough(split, share, name)
+    rng = np.random.default_rng(derive(seed, "set apart", name))
+    apart: list[int] = []
+    for label in range(len(split.class_names)):
+        members = np.flatnonzero(split.labels == label)
+        count = max(1, round(share * len(members)))
+        apart += rng.permutation(members)[:count].tolist()
+    rest = np.setdiff1d(np.arange(len(split)), apart)
+    return split.subset(rest), split.subset(np.sort(np.array(apart)))
+
+
+def _check_enough(split: Split, share: float, name: str) -> None:
+    counts = np.bincount(split.labels, minlength=len(split.class_names))
+    if round(share * len(split)) < len(counts):
+        least = -(-1000 * len(counts) // len(split)) / 1000
+        fix = "add images" if least >= 0.5 else f"use at least {least}"
+        raise InvalidArgument(
+            f"{name}_share",
+            share,
+            f"one image for each of the {len(counts)} classes out of {len(split)} images",
+            fix,
+        )
+    for label, count in enumerate(counts):
+        if count - max(1, round(share * count)) < 1:
+            raise DataError(
+                f"class '{split.class_names[label]}' has {count} training image(s), too few to set "
+                f"{share:g} apart for {name}; add images or remove the class."
+            )

@@ -1,0 +1,56 @@
+"""The exception family, and the wording of "what was got, what was expected, what to do".
+
+Everything that a user can cause is a `RampartError`; the command line prints its message on one
+line and ends with status 2. Anything else that escapes is a defect of Rampart.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class RampartError(Exception):
+    """Base of every error that Rampart raises on purpose."""
+
+
+class InvalidArgument(RampartError, ValueError):
+    """A value that is out of range, of the wrong kind, or contradicts another one."""
+
+    def __init__(self, name: str, got: object, expected: str, do: str = "") -> None:
+        advice = f"; {do}" if do else ""
+        super().__init__(f"{name}={got!s}: expected {expected}{advice}.")
+
+
+class UnknownName(RampartError, ValueError):
+    """A name that is not in a list of known names; the nearest ones are offered."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        near = nearest(name, known)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}."
+        super().__init__(f"unknown {kind} '{name}': {hint}")
+
+
+class DataError(RampartError):
+    """A dataset that is missing, unreadable or inconsistent."""
+
+
+class ModelError(RampartError):
+    """A model that cannot be built, or weights that do not fit it."""
+
+
+class RunError(RampartError):
+    """A run's folder that cannot be written, resumed or read."""
+
+
+class MissingExtra(RampartError, ImportError):
+    """A package that only some users need is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package '{package}': pip install 'rampart-rft[{extra}]'."
+        )
+
+
+def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
+    """Return up to `n` of the `known` names that look most like `name`, best first."""
+    return get_close_matches(name, list(known), n=n, cutoff=0.5)

@@ -1,0 +1,1 @@
+"""Experiments: many runs, their identities, and what is done and missing."""

@@ -1,0 +1,69 @@
+"""The quickstart: four schedules on the embedded task, each trained and evaluated."""
+
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+
+from rampart.errors import RunError
+from rampart.folders import RunFolder
+from rampart.recipes.config import RunConfig, parse_config
+from rampart.recipes.run import evaluate_run, train_run
+from rampart.training.reporting import Reporter, Silent
+
+SCHEDULES = ("standard", "fix", "two-hinge", "auto")
+SEEDS = (0, 1, 2, 3, 4)
+
+
+def quickstart_config(schedule: str, seed: int) -> RunConfig:
+    """Return the configuration of one run on the embedded task."""
+    text = files("rampart.assets").joinpath("digit-pairs.yaml").read_text(encoding="utf-8")
+    return parse_config({**yaml.safe_load(text), "schedule": schedule, "seed": seed})
+
+
+def run_quickstart(
+    output: Path,
+    *,
+    seeds: tuple[int, ...] = SEEDS[:1],
+    resume: bool = False,
+    overwrite: bool = False,
+    reporter: Reporter | None = None,
+) -> list[Path]:
+    """Train and evaluate every schedule with every seed; return the folders of the runs.
+
+    Raises:
+        RunError: the output folder holds something, and neither `resume` nor `overwrite` is set.
+    """
+    _prepare(output, resume, overwrite)
+    folders = []
+    for seed in seeds:
+        for schedule in SCHEDULES:
+            folder = RunFolder(output / f"{schedule}-seed{seed}")
+            train_run(
+                quickstart_config(schedule, seed),
+                folder.path,
+                resume=folder.exists(),
+                reporter=reporter or Silent(),
+            )
+            if not any(folder.evaluations.glob("*/summary.json")):
+                evaluate_run(folder.path, overwrite=True)
+            folders.append(folder.path)
+    return folders
+
+
+def _prepare(output: Path, resume: bool, overwrite: bool) -> None:
+    if resume and overwrite:
+        raise RunError("--resume and --overwrite contradict each other: give one of them.")
+    if not output.exists() or resume:
+        return
+    if not output.is_dir():
+        raise RunError(f"output folder {output} is a file: choose another path.")
+    if not overwrite and any(output.iterdir()):
+        raise RunError(
+            f"output folder {output} exists: --resume goes on with its runs, --overwrite replaces "
+            "them, --output chooses another."
+        )
+    for folder in output.iterdir():
+        if RunFolder(folder).exists():
+            shutil.rmtree(folder)

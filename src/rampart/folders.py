@@ -1,0 +1,118 @@
+"""The folder of a run: what lies where, when it may be written, and what its status is.
+
+config.yaml      the configuration in full
+run.json         status: running, interrupted, failed or complete
+history.jsonl    one row per epoch
+checkpoints/     the newest checkpoint;  best/: the best one, where it is kept
+model/           the finished model, as timm loads it
+evaluations/     one folder per evaluation
+"""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rampart.errors import RunError
+from rampart.records import write_atomic
+from rampart.version import __version__
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths inside the folder of one run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration in full."""
+        return self.path / "config.yaml"
+
+    @property
+    def status_file(self) -> Path:
+        """Status and version."""
+        return self.path / "run.json"
+
+    @property
+    def history(self) -> Path:
+        """One row per epoch."""
+        return self.path / "history.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The newest checkpoint."""
+        return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """The best checkpoint, where it is kept."""
+        return self.path / "best"
+
+    @property
+    def model(self) -> Path:
+        """The finished model."""
+        return self.path / "model"
+
+    @property
+    def evaluations(self) -> Path:
+        """One folder per evaluation."""
+        return self.path / "evaluations"
+
+    def exists(self) -> bool:
+        """Whether a run was started here."""
+        return self.config.is_file()
+
+    def status(self) -> str:
+        """The run's status, or "missing" where no run was started."""
+        if not self.status_file.is_file():
+            return "missing"
+        return str(json.loads(self.status_file.read_text(encoding="utf-8"))["status"])
+
+    def set_status(self, status: str, **facts: Any) -> None:
+        """Write the status in one move."""
+        content = {"status": status, "rampart": __version__, **facts}
+        write_atomic(self.status_file, json.dumps(content, indent=1) + "\n")
+
+    def require_free(self, resume: bool, overwrite: bool) -> None:
+        """Refuse a folder that holds something, unless the user said what to do with it.
+
+        Raises:
+            RunError: the folder exists and neither `resume` nor `overwrite` fits what it holds.
+        """
+        if resume and overwrite:
+            raise RunError("--resume and --overwrite contradict each other: give one of them.")
+        if self.path.is_file():
+            raise RunError(f"output folder {self.path} is a file: choose another path.")
+        if resume and not self.exists():
+            raise RunError(f"{self.path} holds no run to resume: leave out --resume to start one.")
+        occupied = self.path.is_dir() and any(self.path.iterdir())
+        if occupied and not (resume or overwrite):
+            raise RunError(
+                f"output folder {self.path} exists: --resume goes on with its run, --overwrite "
+                "replaces it, --output chooses another."
+            )
+        if occupied and overwrite and not self.exists():
+            raise RunError(
+                f"output folder {self.path} exists and holds no run of Rampart, so it is not "
+                "overwritten: choose another with --output."
+            )
+        self._require_writable()
+
+    def clear(self) -> None:
+        """Delete what an earlier run left."""
+        if self.exists():
+            shutil.rmtree(self.path)
+
+    def _require_writable(self) -> None:
+        """Fail before the work, not after it."""
+        parent = self.path.absolute()
+        while not parent.exists():
+            parent = parent.parent
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            raise RunError(
+                f"output folder {self.path} cannot be written ({parent} is not a folder that you "
+                "may write to): choose another with --output."
+            )

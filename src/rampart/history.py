@@ -1,0 +1,50 @@
+"""The history of a run: one JSON row per epoch, on disk as soon as the epoch ends."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rampart.errors import RunError
+
+Row = dict[str, Any]
+
+
+class History:
+    """Rows in `history.jsonl`; appending never rewrites what is there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, row: Row) -> None:
+        """Add one epoch's row."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def rows(self) -> list[Row]:
+        """Read all rows."""
+        if not self.path.exists():
+            return []
+        try:
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+            return [json.loads(line) for line in lines]
+        except json.JSONDecodeError as error:
+            raise RunError(f"{self.path} is damaged (line {error.lineno}): {error.msg}.") from None
+
+    def truncate(self, epochs: int) -> None:
+        """Keep the first `epochs` rows: what lies behind the checkpoint that a run resumes from."""
+        rows = self._readable_rows()[:epochs]
+        scratch = self.path.with_suffix(".tmp")
+        scratch.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        scratch.replace(self.path)
+
+    def _readable_rows(self) -> list[Row]:
+        """All whole rows: a run that was killed may have left half a line at the end."""
+        if not self.path.exists():
+            return []
+        rows = []
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return rows

@@ -1,0 +1,224 @@
+"""Per-sample losses: functions that return (N,), and the objects that attacks maximise.
+
+All of them compute in fp32 (fp64 for fp64 logits), also under mixed precision. Logits are
+`(N, K)` with K >= 2 classes, labels `(N,)` whole numbers in 0..K-1.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rampart.errors import InvalidArgument
+from rampart.registry import Registry
+
+LOSSES: "Registry[Loss]" = Registry("loss")
+
+
+def full_precision(logits: Tensor) -> Tensor:
+    """Return the logits in fp32, or unchanged in fp64."""
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Return the (N,) cross-entropies: -log p_y, or against the smoothed label.
+
+    `label_smoothing` s replaces the label by (1 - s) y + s / K (Szegedy et al. 2016, section 7).
+    """
+    return F.cross_entropy(
+        full_precision(logits), labels, reduction="none", label_smoothing=label_smoothing
+    )
+
+
+def margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the (N,) margins max_{i != y} z_i - z_y: positive where the model is wrong."""
+    logits = _several_classes(full_precision(logits))
+    own = logits.gather(1, labels[:, None])
+    rivals = logits.scatter(1, labels[:, None], -torch.inf)
+    return rivals.amax(1) - own[:, 0]
+
+
+def dlr(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the (N,) differences of logits ratio, -(z_y - max_{i != y} z_i) / (z_(1) - z_(3)).
+
+    Croce & Hein 2020 (arXiv 2003.01690), equation 6; z_(k) is the k-th largest logit. With two
+    classes there is no z_(3), and any ratio free of scale is a constant: the margin is returned.
+    """
+    return margin(logits, labels) / _spread(full_precision(logits), tail=1)
+
+
+def targeted_dlr(logits: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
+    """Return the (N,) ratios -(z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2) for targets t.
+
+    Croce & Hein 2020, equation 7. With three classes z_(3) stands for both; with two classes the
+    numerator alone is returned, for the reason given at `dlr`.
+
+    Args:
+        logits: (N, K).
+        labels: (N,), the true class y.
+        classes: (N,), the class t to reach.
+    """
+    logits = _several_classes(full_precision(logits))
+    gap = logits.gather(1, classes[:, None]) - logits.gather(1, labels[:, None])
+    return gap[:, 0] / _spread(logits, tail=2)
+
+
+def kl(clean_logits: Tensor, logits: Tensor) -> Tensor:
+    """Return the (N,) divergences KL(p_clean || p) = sum_k p_clean,k log(p_clean,k / p_k)."""
+    clean = full_precision(clean_logits).log_softmax(1)
+    other = full_precision(logits).log_softmax(1)
+    return F.kl_div(other, clean, reduction="none", log_target=True).sum(1)
+
+
+def _spread(logits: Tensor, tail: int) -> Tensor:
+    """z_(1) minus the mean of the `tail` logits from the third on; 1 where there is no third."""
+    classes = logits.shape[1]
+    if classes < 3:
+        return torch.ones_like(logits[:, 0])
+    top = logits.topk(min(classes, 2 + tail), dim=1).values
+    return top[:, 0] - top[:, 2:].mean(1) + 1e-12
+
+
+def _several_classes(logits: Tensor) -> Tensor:
+    if logits.ndim != 2 or logits.shape[1] < 2:
+        raise InvalidArgument("logits", tuple(logits.shape), "shape (N, K) with K >= 2 classes")
+    return logits
+
+
+@dataclass(frozen=True)
+class Loss(ABC):
+    """What an attack maximises, and when it has won. Its targets are indexed by sample.
+
+    Attributes:
+        shape: what `targets` must look like, for messages.
+        relative: whether the targets are clean logits; an attack that is given labels instead
+            takes the clean logits from the model.
+    """
+
+    shape: ClassVar[str] = "labels (N,)"
+    relative: ClassVar[bool] = False
+
+    @abstractmethod
+    def value(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the (N,) values to be maximised, in fp32 or better."""
+
+    @abstractmethod
+    def broken(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the (N,) bool: whether the prediction has changed to the attacker's benefit."""
+
+    @final
+    def check(self, targets: Tensor, n: int) -> None:
+        """Raise `InvalidArgument` unless `targets` has this loss's form for n samples."""
+        if targets.ndim == 0 or len(targets) != n or not self.fits(targets):
+            got = f"{str(targets.dtype).removeprefix('torch.')} {tuple(targets.shape)}"
+            raise InvalidArgument("targets", got, f"{self.shape} with N = {n}")
+
+    def fits(self, targets: Tensor) -> bool:
+        """Whether rank and type suit this loss; by default, whole numbers (N,)."""
+        return targets.ndim == 1 and not targets.is_floating_point()
+
+
+@dataclass(frozen=True)
+class _ToLabels(Loss):
+    """Losses whose targets are labels: broken where the prediction differs from the label."""
+
+    def broken(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return whether the predicted class differs from the label."""
+        return logits.argmax(1) != targets
+
+
+@LOSSES.register("ce")
+@dataclass(frozen=True)
+class CrossEntropy(_ToLabels):
+    """Cross-entropy of the true class; targets: labels (N,)."""
+
+    def value(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return -log p_y."""
+        return cross_entropy(logits, targets)
+
+
+@LOSSES.register("dlr")
+@dataclass(frozen=True)
+class Dlr(_ToLabels):
+    """Difference of logits ratio (see `dlr`); targets: labels (N,)."""
+
+    def value(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return -(z_y - max_{i != y} z_i) / (z_(1) - z_(3))."""
+        return dlr(logits, targets)
+
+
+@LOSSES.register("margin")
+@dataclass(frozen=True)
+class Margin(_ToLabels):
+    """Plain margin (see `margin`); targets: labels (N,)."""
+
+    def value(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return max_{i != y} z_i - z_y."""
+        return margin(logits, targets)
+
+
+@dataclass(frozen=True)
+class _Targeted(Loss):
+    """Losses with targets (N, 2): true class, class to reach.
+
+    Any wrong class counts as broken, as in AutoAttack: the target only guides the search.
+    """
+
+    shape: ClassVar[str] = "whole numbers (N, 2): true class, class to reach"
+
+    def fits(self, targets: Tensor) -> bool:
+        """Whether the targets are whole numbers of shape (N, 2)."""
+        return targets.shape[1:] == (2,) and not targets.is_floating_point()
+
+    def broken(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return whether the predicted class is any but the true one."""
+        return logits.argmax(1) != targets[:, 0]
+
+
+@LOSSES.register("targeted-ce")
+@dataclass(frozen=True)
+class TargetedCrossEntropy(_Targeted):
+    """Cross-entropy of the class to reach, negated; targets (N, 2): true class, class to reach."""
+
+    def value(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return log p_t."""
+        return -cross_entropy(logits, targets[:, 1])
+
+
+@LOSSES.register("targeted-dlr")
+@dataclass(frozen=True)
+class TargetedDlr(_Targeted):
+    """Targeted difference of logits ratio; targets (N, 2): true class, class to reach."""
+
+    def value(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return -(z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2)."""
+        return targeted_dlr(logits, targets[:, 0], targets[:, 1])
+
+
+@LOSSES.register("kl")
+@dataclass(frozen=True)
+class Kl(Loss):
+    """Divergence from the clean prediction, as TRADES maximises it (arXiv 1901.08573, eq. 5).
+
+    Targets: clean logits (N, K). An attack that is given labels (N,) instead takes the clean
+    logits from the model itself, in the mode in which it attacks. The gradient is zero at the
+    clean image: start elsewhere.
+    """
+
+    shape: ClassVar[str] = "clean logits (N, K), or labels (N,) to have them computed,"
+    relative: ClassVar[bool] = True
+
+    def fits(self, targets: Tensor) -> bool:
+        """Whether the targets are clean logits (N, K), or labels to be replaced."""
+        return targets.ndim == (2 if targets.is_floating_point() else 1)
+
+    def value(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return KL(p_clean || p)."""
+        return kl(targets, logits)
+
+    def broken(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return whether the predicted class differs from the clean prediction."""
+        return logits.argmax(1) != targets.argmax(1)

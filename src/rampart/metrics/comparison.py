@@ -1,0 +1,188 @@
+"""Intervals for one evaluation, intervals and tests for pairs of them, and over seeds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from rampart.errors import InvalidArgument
+from rampart.metrics.curve import Floats
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval: its ends, its level, and how it was made."""
+
+    low: float
+    high: float
+    level: float = LEVEL
+    method: str = ""
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """A paired t-test of first - second over `n` pairs.
+
+    Attributes:
+        difference: the mean difference.
+        low: lower end of its confidence interval.
+        high: upper end.
+        level: of the interval.
+        t: Student's statistic, infinite where all differences are equal and not 0.
+        p: two-sided p-value.
+    """
+
+    n: int
+    difference: float
+    low: float
+    high: float
+    level: float
+    t: float
+    p: float
+
+
+def proportion_interval(successes: int, n: int, level: float = LEVEL) -> Interval:
+    """Return Wilson's score interval for a proportion (Wilson 1927).
+
+    Raises:
+        InvalidArgument: no trials, or successes outside 0..n.
+    """
+    if n < 1 or not 0 <= successes <= n:
+        raise InvalidArgument("successes", f"{successes} of {n}", "0 <= successes <= n, n >= 1")
+    return _wilson(successes / n, n, level)
+
+
+def mean_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
+    """Return an interval for the mean of values in [0, 1]: Student's t, cut to [0, 1].
+
+    Where all values are equal the t interval would have no width, however few they are; Wilson's
+    is returned instead, which holds because a variable in [0, 1] has variance at most m (1 - m).
+
+    Args:
+        values: (N,) numbers in [0, 1], such as the contributions to expected robustness.
+        level: of confidence.
+
+    Raises:
+        InvalidArgument: no values, or one outside [0, 1].
+    """
+    numbers = _numbers(values)
+    if numbers.min() < 0 or numbers.max() > 1:
+        raise InvalidArgument("values", f"{numbers.min():g}..{numbers.max():g}", "shares in [0, 1]")
+    if numbers.min() == numbers.max():
+        return _wilson(float(numbers.mean()), len(numbers), level)
+    interval = seeds_interval(numbers, level)
+    return Interval(max(interval.low, 0.0), min(interval.high, 1.0), level, interval.method)
+
+
+def seeds_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
+    """Return mean +- t * s / sqrt(N): Student's interval, for results of N >= 2 seeds."""
+    numbers = _numbers(values, least=2)
+    margin = _margin(numbers, level)
+    return Interval(
+        float(numbers.mean() - margin), float(numbers.mean() + margin), level, "student"
+    )
+
+
+def bootstrap_interval(
+    values: ArrayLike,
+    statistic: Callable[..., Floats] = np.mean,
+    level: float = LEVEL,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Return the percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
+
+    Args:
+        values: (N,) numbers; row by row independent.
+        statistic: called as `statistic(samples, axis=1)` on (resamples, N).
+        level: of confidence.
+        resamples: how often to draw N values with replacement.
+        seed: the draws depend on it and on nothing else.
+    """
+    numbers, tail = _numbers(values), 100 * (1 - _share(level)) / 2
+    rng = np.random.default_rng((seed, len(numbers), resamples))
+    # A few rows at a time: the memory needed stays flat for large N.
+    rows = max(1, 1_000_000 // len(numbers))
+    drawn = [
+        statistic(numbers[rng.integers(len(numbers), size=(size, len(numbers)))], axis=1)
+        for size in _pieces(resamples, rows)
+    ]
+    low, high = np.percentile(np.concatenate(drawn), [tail, 100 - tail])
+    return Interval(float(low), float(high), level, "bootstrap")
+
+
+def paired_test(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> PairedTest:
+    """Return the paired t-test of first - second.
+
+    The pairs are samples that two models were evaluated on (contributions to expected robustness,
+    or correct as 0 and 1), seeds, or tasks that two methods were tried on.
+
+    Args:
+        first: (N,) numbers, N >= 2.
+        second: (N,) numbers, in the same order.
+        level: of the difference's interval.
+
+    Raises:
+        InvalidArgument: fewer than two pairs, or two lengths.
+    """
+    a, b = _numbers(first, "first", least=2), _numbers(second, "second", least=2)
+    if len(a) != len(b):
+        raise InvalidArgument("second", f"{len(b)} values", f"{len(a)}, one for each of first")
+    differences = a - b
+    mean, margin = float(differences.mean()), _margin(differences, level)
+    t = _ratio(mean, _standard_error(differences))
+    p = float(2 * stats.t.sf(abs(t), len(a) - 1))
+    return PairedTest(len(a), mean, mean - margin, mean + margin, level, t, p)
+
+
+def _wilson(share: float, n: int, level: float) -> Interval:
+    z = float(stats.norm.ppf((1 + _share(level)) / 2))
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    # At a share of 0 or 1 the end is exact; rounding would leave it an ulp away.
+    low = 0.0 if share == 0 else max(0.0, float(centre - half))
+    high = 1.0 if share == 1 else min(1.0, float(centre + half))
+    return Interval(low, high, level, "wilson")
+
+
+def _margin(values: Floats, level: float) -> float:
+    """Half the width of Student's interval for the mean."""
+    quantile = stats.t.ppf((1 + _share(level)) / 2, len(values) - 1)
+    return float(quantile * _standard_error(values))
+
+
+def _standard_error(values: Floats) -> float:
+    """s / sqrt(N); exactly 0 where all values are equal, whatever the rounding of their mean."""
+    if values.min() == values.max():
+        return 0.0
+    return float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def _ratio(mean: float, error: float) -> float:
+    if error:
+        return mean / error
+    return float(np.copysign(np.inf, mean)) if mean else 0.0
+
+
+def _numbers(values: ArrayLike, name: str = "values", least: int = 1) -> Floats:
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1 or len(numbers) < least:
+        raise InvalidArgument(name, f"shape {numbers.shape}", f"(N,) with N >= {least}")
+    if not np.isfinite(numbers).all():
+        raise InvalidArgument(name, "NaN or infinity", "finite numbers")
+    return numbers
+
+
+def _share(level: float) -> float:
+    if not 0 < level < 1:
+        raise InvalidArgument("level", level, "a share between 0 and 1", "write 0.95 for 95 %")
+    return level
+
+
+def _pieces(total: int, size: int) -> list[int]:
+    full, rest = divmod(total, size)
+    return [size] * full + [rest] * bool(rest)

@@ -1,0 +1,58 @@
+"""Critical strengths to accuracy at every strength of the grid.
+
+A grid is g_0 = 0 < g_1 < ... < g_n = eps_g. The critical index j of a sample is the index of the
+smallest strength that breaks it: 0 where it is wrong without perturbation, n + 1 for a survivor.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rampart.errors import InvalidArgument
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+def accuracy_curve(critical: ArrayLike, n: int) -> Floats:
+    """Return the accuracy at each strength of the grid, Acc_k = mean(j > k).
+
+    A sample broken at one strength counts as broken at every larger one.
+
+    Args:
+        critical: (N,) critical indices in 0..n + 1.
+        n: index of the last strength.
+
+    Returns:
+        (n + 1,) shares, never rising.
+
+    Raises:
+        InvalidArgument: no sample, or an index out of range.
+    """
+    indices = check_critical(critical, n)
+    broken = np.cumsum(np.bincount(indices, minlength=n + 2)[: n + 1])
+    return (len(indices) - broken) / len(indices)
+
+
+def check_critical(critical: ArrayLike, n: int) -> Integers:
+    """Return the (N,) critical indices as int64; raise `InvalidArgument` outside 0..n + 1."""
+    indices = np.asarray(critical)
+    if indices.ndim != 1 or not len(indices):
+        raise InvalidArgument("critical", f"shape {indices.shape}", "(N,) with N >= 1")
+    if not np.issubdtype(indices.dtype, np.integer):
+        raise InvalidArgument("critical", indices.dtype, "integers", "pass indices into the grid")
+    outside = indices[(indices < 0) | (indices > n + 1)]
+    if len(outside):
+        raise InvalidArgument("critical", outside[0], f"an index in 0..{n + 1} for this grid")
+    return indices.astype(np.int64)
+
+
+def check_grid(grid: ArrayLike) -> Floats:
+    """Return the grid as (n + 1,) floats; raise `InvalidArgument` unless it ascends from 0."""
+    strengths: NDArray[Any] = np.asarray(grid, dtype=np.float64)
+    if strengths.ndim != 1 or not len(strengths) or strengths[0] != 0:
+        raise InvalidArgument("grid", grid, "a list of strengths that starts with 0")
+    if not np.isfinite(strengths).all() or (np.diff(strengths) <= 0).any():
+        raise InvalidArgument("grid", grid, "finite strengths, each larger than the one before")
+    return strengths

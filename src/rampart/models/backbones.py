@@ -1,0 +1,150 @@
+"""From a name to a classifier with a fresh head: find the source, build, load, replace the head."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import timm
+from timm.models import PretrainedCfg
+from torch import nn
+
+from rampart.errors import InvalidArgument, ModelError, RampartError
+from rampart.models.normalised import NormalisedModel
+from rampart.models.sources import Source, find_source, unreachable
+from rampart.models.weights import fit_weights, head_modules, is_head, read_weights
+from rampart.runtime import scoped_seed
+
+NamedParameters = list[tuple[str, nn.Parameter]]
+
+
+def build_model(
+    name: str,
+    *,
+    num_classes: int | None = None,
+    pretrained: bool = True,
+    weights: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    in_chans: int | None = None,
+    image_size: int | None = None,
+    keep_head: bool = False,
+    seed: int = 0,
+) -> NormalisedModel:
+    """Return a classifier of pixels in [0, 1], its weights loaded and its head fresh.
+
+    Args:
+        name: timm's name, "hf-hub:OWNER/NAME", "local-dir:FOLDER", or a weights file with a
+            configuration beside it (x.safetensors and x.json).
+        num_classes: classes of the new head; needed unless `keep_head`.
+        pretrained: load timm's weights; without them the start is random.
+        weights: a safetensors or torch file for the named architecture.
+        options: arguments of the architecture, such as {"drop_path_rate": 0.1}.
+        mean: of each channel; by default what the weights were trained with.
+        std: of each channel; likewise.
+        in_chans: channels of the images; likewise.
+        image_size: side of the images; only models of a fixed size need it.
+        keep_head: keep the head of the weights, to evaluate a finished model.
+        seed: of the fresh head, and of a backbone without weights.
+
+    Raises:
+        UnknownName: no such architecture or tag.
+        ModelError: weights that cannot be found, downloaded or read, or do not fit.
+        InvalidArgument: no number of classes, or one below 2.
+    """
+    if not keep_head and (num_classes is None or num_classes < 2):
+        raise InvalidArgument("num_classes", num_classes, "at least 2")
+    source = find_source(name, weights)
+    if pretrained and not source.has_weights:
+        raise ModelError(
+            f"there are no weights for '{name}'; give weights=FILE or pretrained=false."
+        )
+    given = {**(options or {}), "in_chans": in_chans}
+    arguments = {**source.model_args, **{k: v for k, v in given.items() if v is not None}}
+    with scoped_seed(seed, "backbone"):
+        if source.weights is None:
+            backbone = _from_timm(source, arguments, image_size, pretrained)
+        else:
+            backbone = _from_file(source, arguments, image_size, pretrained, keep_head)
+    with scoped_seed(seed, "head"):
+        _set_head(backbone, name, num_classes, keep_head)
+    channels = int(arguments.get("in_chans", source.in_chans))
+    own_mean, own_std = source.normalisation(channels)
+    return NormalisedModel(
+        backbone,
+        _per_channel("mean", mean, own_mean),
+        _per_channel("std", std, own_std),
+        image_size or source.image_size,
+        arguments,
+    )
+
+
+def parameter_groups(model: NormalisedModel) -> tuple[NamedParameters, NamedParameters]:
+    """Return the (name, parameter) pairs of the backbone and those of the head."""
+    heads = [f"backbone.{name}" for name in head_modules(model.backbone)]
+    named = list(model.named_parameters())
+    head = [(name, parameter) for name, parameter in named if is_head(name, heads)]
+    return [pair for pair in named if not is_head(pair[0], heads)], head
+
+
+def _from_timm(
+    source: Source, arguments: dict[str, Any], image_size: int | None, pretrained: bool
+) -> nn.Module:
+    """Build as timm does, with as many classes as the weights have: timm is strict then."""
+    if image_size and source.has_fixed_size:
+        arguments["img_size"] = image_size
+    return _create(source.name, pretrained, arguments)
+
+
+def _from_file(
+    source: Source,
+    arguments: dict[str, Any],
+    image_size: int | None,
+    pretrained: bool,
+    keep_head: bool,
+) -> nn.Module:
+    """Build with the weights' own input size, load them, and only then change the size."""
+    assert source.weights is not None
+    known = {f.name for f in fields(PretrainedCfg)}
+    cfg = {key: value for key, value in source.pretrained_cfg.items() if key in known}
+    backbone = _create(source.name, False, {**arguments, "pretrained_cfg": cfg})
+    if pretrained:
+        fit_weights(backbone, read_weights(source.weights), keep_head, str(source.weights))
+    if source.has_fixed_size and image_size not in (None, source.image_size):
+        backbone.set_input_size(img_size=image_size)  # type: ignore[operator]  # timm's interface
+        arguments["img_size"] = image_size
+    return backbone
+
+
+def _create(name: str, pretrained: bool, arguments: Mapping[str, Any]) -> nn.Module:
+    try:
+        return timm.create_model(name, pretrained=pretrained, **arguments)
+    except RampartError:
+        raise
+    # Options reach the architecture's own code, weights the hub's: each raises what it likes.
+    except Exception as error:
+        if pretrained and not isinstance(error, TypeError | AssertionError):
+            raise unreachable(name, error) from error
+        options = {k: v for k, v in arguments.items() if k != "pretrained_cfg"}
+        raise ModelError(f"'{name}' cannot be built with the options {options}: {error}") from error
+
+
+def _set_head(backbone: nn.Module, name: str, num_classes: int | None, keep_head: bool) -> None:
+    if not keep_head:
+        backbone.reset_classifier(num_classes)  # type: ignore[operator]  # timm's interface
+    elif num_classes not in (None, backbone.num_classes):
+        raise ModelError(
+            f"the head of '{name}' has {backbone.num_classes} classes, expected {num_classes}; "
+            "evaluate on the data that it was trained for."
+        )
+
+
+def _per_channel(
+    name: str, values: Sequence[float] | None, own: Sequence[float]
+) -> Sequence[float]:
+    if values is None:
+        return own
+    if len(values) != len(own):
+        raise InvalidArgument(name, list(values), f"{len(own)} values, one for each channel")
+    return values

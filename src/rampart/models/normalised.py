@@ -1,0 +1,61 @@
+"""A classifier of pixels in [0, 1]: the normalisation belongs to the model."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rampart.errors import InvalidArgument
+
+
+class NormalisedModel(nn.Module):
+    """logits = backbone((images - mean) / std), so that attacks work on pixels in [0, 1].
+
+    Args:
+        backbone: a timm classifier.
+        mean: of each channel, in [0, 1]; length C.
+        std: of each channel, above 0; length C.
+        image_size: side of the images that it is made for, in pixels.
+        model_args: the arguments, beside the number of classes, that rebuild the backbone in timm.
+
+    Attributes:
+        backbone: the timm classifier.
+        mean, std: buffers, (1, C, 1, 1).
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        mean: Sequence[float],
+        std: Sequence[float],
+        image_size: int,
+        model_args: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if len(mean) != len(std):
+            raise InvalidArgument("std", list(std), f"{len(mean)} values, as many as mean has")
+        if not all(value > 0 for value in std):
+            raise InvalidArgument("std", list(std), "values above 0")
+        self.backbone = backbone
+        self.image_size = image_size
+        self.model_args = dict(model_args or {})
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (N, classes) of images (N, C, H, W), pixels in [0, 1]."""
+        return self.backbone((images - self.mean) / self.std)
+
+    @property
+    def in_chans(self) -> int:
+        """Channels of the images."""
+        return self.mean.shape[1]
+
+    @property
+    def num_classes(self) -> int:
+        """Number of logits."""
+        return int(self.backbone.num_classes)  # type: ignore[arg-type]  # timm's attribute, an int

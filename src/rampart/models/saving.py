@@ -1,0 +1,79 @@
+"""A finished model as a folder that `timm.create_model('local-dir:FOLDER')` loads."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from timm.models import filter_pretrained_cfg
+
+from rampart.errors import InvalidArgument
+from rampart.models.normalised import NormalisedModel
+
+#: Of timm's description of the weights: what was true of those that training started from.
+_OUTDATED = ("test_input_size", "test_crop_pct", "min_input_size", "label_offset", "custom_load")
+
+
+def save_model(
+    model: NormalisedModel,
+    folder: str | Path,
+    class_names: Sequence[str],
+    image_size: int | None = None,
+) -> None:
+    """Write `config.json` and `model.safetensors`.
+
+    `timm.create_model("local-dir:FOLDER", pretrained=True)` returns the backbone, which expects
+    images normalised by the mean and std in `config.json`, as timm's transforms do (for
+    `rampart_glyphnet`, import `rampart.models.glyphnet` first). `build_model("local-dir:FOLDER",
+    keep_head=True)` returns the whole model.
+
+    Args:
+        model: what to save.
+        folder: made if it is not there; files in it are replaced.
+        class_names: one for each logit.
+        image_size: side of the images; by default the model's.
+
+    Raises:
+        InvalidArgument: not as many names as classes.
+    """
+    if len(class_names) != model.num_classes:
+        expected = f"{model.num_classes}, one for each class of the model"
+        raise InvalidArgument("class_names", f"{len(class_names)} names", expected)
+    config = model_config(model, class_names, image_size or model.image_size)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = model.backbone.state_dict()
+    weights = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    text = json.dumps(config, indent=2, ensure_ascii=False)
+    Path(folder, "config.json").write_text(text + "\n", encoding="utf-8")
+
+
+def model_config(
+    model: NormalisedModel, class_names: Sequence[str], image_size: int
+) -> dict[str, Any]:
+    """Return the content of `config.json` in timm's format."""
+    backbone: Any = model.backbone
+    cfg = filter_pretrained_cfg(  # type: ignore[no-untyped-call]  # timm
+        backbone.pretrained_cfg, remove_source=True, remove_null=True
+    )
+    cfg = {key: value for key, value in cfg.items() if key not in _OUTDATED}
+    cfg |= {
+        "num_classes": model.num_classes,
+        "input_size": [model.in_chans, image_size, image_size],
+        "mean": model.mean.flatten().tolist(),
+        "std": model.std.flatten().tolist(),
+        # As images are prepared here: shorter side resized by PIL's bicubic, centre cropped.
+        "crop_pct": 1.0,
+        "crop_mode": "center",
+        "interpolation": "bicubic",
+    }
+    return {
+        "architecture": cfg.pop("architecture"),
+        "num_classes": model.num_classes,
+        "num_features": backbone.num_features,
+        "label_names": list(class_names),
+        "model_args": model.model_args,
+        "pretrained_cfg": cfg,
+    }

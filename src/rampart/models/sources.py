@@ -1,0 +1,184 @@
+"""Where a model comes from: a name, folder or file to architecture, arguments and weights."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import timm
+from timm.models import PretrainedCfg, get_pretrained_cfg, load_model_config_from_hf
+
+import rampart.models.glyphnet  # noqa: F401  # makes rampart_glyphnet known to timm
+from rampart.errors import ModelError, UnknownName
+
+WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+_FOLDER_WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.pth")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is known of a model before it is built.
+
+    Attributes:
+        name: timm's name of the architecture (with a tag where there is one), or "hf-hub:...".
+        weights: file with the weights; None where timm knows where they are.
+        model_args: arguments of the architecture that the weights were trained with.
+        pretrained_cfg: timm's description of the weights: input size, mean, std, classes.
+    """
+
+    name: str
+    weights: Path | None = None
+    model_args: Mapping[str, Any] = field(default_factory=dict)
+    pretrained_cfg: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def input_size(self) -> tuple[int, int, int]:
+        """Channels, height and width of the images that the weights were trained with."""
+        channels, height, width = self.pretrained_cfg["input_size"]
+        return channels, height, width
+
+    @property
+    def in_chans(self) -> int:
+        """Channels of the images."""
+        return int(self.model_args.get("in_chans", self.input_size[0]))
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether there are weights to load."""
+        places = ("url", "file", "hf_hub_id")
+        return self.weights is not None or any(self.pretrained_cfg.get(key) for key in places)
+
+    @property
+    def has_fixed_size(self) -> bool:
+        """Whether the architecture is built for one size of images."""
+        return bool(self.pretrained_cfg.get("fixed_input_size"))
+
+    @property
+    def image_size(self) -> int:
+        """Side of the images."""
+        return self.input_size[-1]
+
+    def normalisation(self, in_chans: int) -> tuple[list[float], list[float]]:
+        """Return mean and std for `in_chans` channels; their mean where the weights had others."""
+        return (
+            _per_channel(self.pretrained_cfg["mean"], in_chans),
+            _per_channel(self.pretrained_cfg["std"], in_chans),
+        )
+
+
+def _per_channel(values: Sequence[float], in_chans: int) -> list[float]:
+    if len(values) == in_chans:
+        return list(values)
+    return [sum(values) / len(values)] * in_chans
+
+
+def find_source(name: str, weights: str | Path | None = None) -> Source:
+    """Return where a model comes from; nothing is built, and only `hf-hub:` asks the network.
+
+    Args:
+        name: timm's name, "hf-hub:OWNER/NAME", "local-dir:FOLDER" (or the folder itself), or a
+            weights file with a configuration beside it: x.safetensors and x.json.
+        weights: weights for an architecture that is named; a configuration beside them is read.
+
+    Raises:
+        UnknownName: timm has no such architecture or tag; the nearest are named.
+        ModelError: a file that is missing or is no configuration; the hub cannot be reached.
+    """
+    if weights is not None:
+        return _source_of_weights(_existing(Path(weights)), _known(name))
+    if name.startswith("local-dir:") or Path(name, "config.json").is_file():
+        return _source_of_folder(Path(name.removeprefix("local-dir:")))
+    if name.endswith(WEIGHT_SUFFIXES):
+        return _source_of_weights(_existing(Path(name)), None)
+    if name.startswith("hf-hub:"):
+        return _source_of_hub(name)
+    return Source(_known(name), pretrained_cfg=_registered(name))
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise ModelError(f"weights file '{path}' does not exist.")
+    if path.suffix not in WEIGHT_SUFFIXES:
+        raise ModelError(f"weights file '{path}': expected one of {', '.join(WEIGHT_SUFFIXES)}.")
+    return path
+
+
+def _source_of_folder(folder: Path) -> Source:
+    """Return the source of a folder as timm saves and loads it as `local-dir:`."""
+    for file in _FOLDER_WEIGHTS:
+        if Path(folder, file).is_file():
+            return _source_of_weights(folder / file, None, folder / "config.json")
+    raise ModelError(f"model folder '{folder}' has no {_FOLDER_WEIGHTS[0]}; is it a saved model?")
+
+
+def _source_of_weights(weights: Path, name: str | None, config: Path | None = None) -> Source:
+    config = config or weights.with_suffix(".json")
+    if not config.is_file():
+        if name is None:
+            raise ModelError(
+                f"'{weights}' has no configuration {config.name} beside it, so its architecture is "
+                "unknown; give a timm name and weights=FILE instead."
+            )
+        return Source(name, weights, {}, _registered(name))
+    described = _read_config(config)
+    architecture = _known(str(described["architecture"]).partition(".")[0])
+    if name and name.partition(".")[0] != architecture:
+        raise ModelError(f"'{config}' describes {architecture}, not {name}; name that one.")
+    cfg = {**_registered(architecture), **described.get("pretrained_cfg", {})}
+    if "num_classes" in described:
+        cfg["num_classes"] = described["num_classes"]
+    return Source(architecture, weights, described.get("model_args", {}), cfg)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"model configuration '{path}' cannot be read ({error}).") from error
+    if not isinstance(described, dict) or "architecture" not in described:
+        raise ModelError(f"model configuration '{path}' names no architecture; see timm's format.")
+    return described
+
+
+def _source_of_hub(name: str) -> Source:
+    try:
+        cfg, architecture, model_args = load_model_config_from_hf(name.removeprefix("hf-hub:"))
+    # The hub's client raises a different family of errors in each of its versions.
+    except Exception as error:
+        raise unreachable(name, error) from error
+    return Source(name, None, model_args or {}, {**_registered(architecture), **cfg})
+
+
+def unreachable(name: str, error: BaseException) -> ModelError:
+    """Return the error for weights or a configuration that the hub did not give."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return ModelError(
+        f"the weights of '{name}' cannot be loaded ({reason}); without a network give them as a "
+        "file, weights=FILE."
+    )
+
+
+def _registered(name: str) -> dict[str, Any]:
+    """Return timm's description of an architecture's weights."""
+    cfg = get_pretrained_cfg(name) or get_pretrained_cfg(name.partition(".")[0])
+    return dict((cfg or PretrainedCfg()).to_dict())  # type: ignore[no-untyped-call]  # timm
+
+
+def _known(name: str) -> str:
+    """Return `name` if timm has the architecture and, where one is given, the tag."""
+    architecture, _, tag = name.partition(".")
+    tagged = timm.list_models(f"{architecture}.*", pretrained=True, include_tags=True)
+    if timm.is_model(architecture) and (not tag or name in tagged):
+        return name
+    if timm.is_model(architecture):
+        begun = [known for known in tagged if known.startswith(name)]
+        raise UnknownName("pretrained weights", name, begun or tagged or ["none for this one"])
+    if "/" in name:
+        raise ModelError(
+            f"unknown model '{name}': write hf-hub:{name} or local-dir:{name}, or a timm name."
+        )
+    names = timm.list_models() + timm.list_models(pretrained=True, include_tags=True)
+    near = get_close_matches(name, names, n=3, cutoff=0.5)
+    raise UnknownName("model", name, near or ["all that timm.list_models() returns"])

@@ -1,0 +1,69 @@
+"""The contract of an objective: model, batch and a way to perturb it, to per-sample losses."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from rampart.errors import InvalidArgument
+from rampart.losses import Loss, cross_entropy
+from rampart.registry import Registry
+
+Model = Callable[[Tensor], Tensor]
+#: (images, targets, loss or None for the attack's own) to perturbed images, at the current eps.
+Perturb = Callable[[Tensor, Tensor, Loss | None], Tensor]
+
+OBJECTIVES: "Registry[Objective]" = Registry("objective")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What an objective comes to on one batch.
+
+    Attributes:
+        loss: (N,), to be averaged and minimised.
+        logs: detached (N,) tensors to report: `clean_loss`, `clean_correct`, `robust_loss`,
+            `robust_correct` (0 or 1), each only where the objective has it at no further pass.
+    """
+
+    loss: Tensor
+    logs: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Objective(ABC):
+    """What training minimises.
+
+    Attributes:
+        label_smoothing: share s of the label spread over all classes, in [0, 1).
+    """
+
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise InvalidArgument("label_smoothing", self.label_smoothing, "a number in [0, 1)")
+
+    @abstractmethod
+    def __call__(
+        self, model: Model, images: Tensor, labels: Tensor, perturb: Perturb | None
+    ) -> Terms:
+        """Return the loss of each sample.
+
+        Args:
+            model: pixels in [0, 1] to logits (N, K); its parameters receive the gradient.
+            images: (N, C, H, W), pixels in [0, 1].
+            labels: (N,), whole numbers.
+            perturb: makes perturbed images; None where eps = 0 and nothing is attacked.
+        """
+
+    def _fit(self, logits: Tensor, labels: Tensor, name: str) -> Terms:
+        """Cross-entropy of the logits, logged under `name`, "clean" or "robust"."""
+        loss = cross_entropy(logits, labels, self.label_smoothing)
+        return Terms(loss, {f"{name}_loss": loss.detach(), **correctness(logits, labels, name)})
+
+
+def correctness(logits: Tensor, labels: Tensor, name: str) -> dict[str, Tensor]:
+    """Return which samples are classified correctly, (N,) of 0 and 1, as `<name>_correct`."""
+    return {f"{name}_correct": (logits.detach().argmax(1) == labels).float()}

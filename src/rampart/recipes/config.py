@@ -1,0 +1,367 @@
+"""The one typed configuration of a run: from YAML and dotted overrides, and back in full.
+
+A section that names a component (`schedule`, `objective`, `attack`) takes the component's own
+fields as further keys; `schedule=fix` on the command line replaces the whole section, while
+`schedule.end=0.5` changes one key of it.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
+
+from rampart.attacks.base import Attack
+from rampart.attacks.catalogue import ATTACKS
+from rampart.errors import InvalidArgument, RampartError, RunError, UnknownName
+from rampart.objectives.base import Objective
+from rampart.objectives.catalogue import OBJECTIVES
+from rampart.schedules.base import Schedule
+from rampart.schedules.catalogue import SCHEDULES
+from rampart.threat import ThreatModel
+from rampart.units import Norm, parse_eps, parse_norm
+
+T = TypeVar("T")
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+def _spell_eps(eps: float) -> str:
+    """Spell eps such that reading it again gives the same number to the last bit."""
+    levels = round(eps * 255)
+    return f"{levels}/255" if levels / 255 == eps and levels else repr(eps)
+
+
+# Kept as given until the norm is known: the accepted range depends on it.
+Eps = Annotated[
+    float,
+    BeforeValidator(lambda eps: parse_eps(eps, "l2", "threat.eps")),
+    PlainSerializer(_spell_eps, return_type=str),
+]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Named(Section):
+    """A section that may be written as its name alone: `model=resnet50.a1_in1k`."""
+
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str | Path) else value
+
+
+class ModelConfig(Named):
+    """The pretrained backbone.
+
+    `name` is a timm name, `hf-hub:...`, `local-dir:...`, or a weights file with its `.json` beside
+    it; `weights` puts a local file onto a named architecture.
+    """
+
+    name: str
+    pretrained: bool = True
+    weights: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+
+class AugmentConfig(Section):
+    """Augmentations of the publication: flip, colour jitter, rotation in degrees."""
+
+    flip: float = Field(0.5, ge=0, le=1)
+    jitter: float = Field(0.25, ge=0, lt=1)
+    rotation: float = Field(15.0, ge=0, le=180)
+
+
+class DataConfig(Named):
+    """The images: a folder, a .tar, `digit-pairs`, or a public dataset such as `torch/cifar10`.
+
+    `seed` draws the splits that the data do not come with; runs that are compared share it.
+    """
+
+    name: str
+    root: str = ""
+    options: dict[str, Any] = Field(default_factory=dict)
+    seed: int = Field(0, ge=0)
+    image_size: int | None = Field(None, ge=8, description="by default the model's own")
+    validation_share: Share = 0.1
+    test_share: Share = 0.2
+    workers: int = Field(0, ge=0)
+    cache: bool | Literal["auto"] = "auto"
+    augment: AugmentConfig = AugmentConfig()
+
+
+class ThreatConfig(Section):
+    """The adversary to become robust against: norm and target strength eps_g."""
+
+    norm: Norm = "linf"
+    eps: Eps = 4 / 255
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_norm(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and "norm" in value:
+            parse_norm(str(value["norm"]))
+        return value
+
+    @model_validator(mode="after")
+    def _in_range(self) -> "ThreatConfig":
+        parse_eps(self.eps, self.norm, "threat.eps")
+        return self
+
+    def threat(self) -> ThreatModel:
+        """The threat model itself."""
+        return ThreatModel(self.norm, self.eps)
+
+
+class Component(Named):
+    """The name of a registered component, with the component's own options beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return dict(self.model_extra or {})
+
+
+class ScheduleConfig(Component):
+    """The schedule over eps, and whether it moves at every step or once an epoch."""
+
+    name: str = "two-hinge"
+    granularity: Literal["step", "epoch"] = "step"
+
+
+class ObjectiveConfig(Component):
+    """What is minimised."""
+
+    name: str = "adversarial"
+
+
+class AttackConfig(Component):
+    """How training examples are perturbed; norm and eps come from `threat` and `schedule`."""
+
+    name: str = "apgd"
+
+    @model_validator(mode="after")
+    def _norm_belongs_to_threat(self) -> "AttackConfig":
+        if "norm" in self.options:
+            raise InvalidArgument(
+                "attack.norm", self.options["norm"], "no norm here", "set threat.norm"
+            )
+        return self
+
+
+class OptimiserConfig(Section):
+    """AdamW with separate rates for backbone and head, cosine with a linear warm-up."""
+
+    backbone_lr: float = Field(1e-4, ge=0)
+    head_lr: float = Field(4e-3, ge=0)
+    backbone_weight_decay: float = Field(0.01, ge=0)
+    head_weight_decay: float = Field(0.01, ge=0)
+    warmup: float = Field(0.1, ge=0, lt=1, description="share of the run")
+    clip_norm: float | None = Field(None, gt=0)
+
+
+class TrainingConfig(Section):
+    """Length of the run and how it is carried out."""
+
+    epochs: int = Field(50, ge=1)
+    batch_size: int = Field(32, ge=1, description="over all processes and accumulated pieces")
+    accumulation: int = Field(1, ge=1, description="pieces that a batch is computed in")
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    device: Literal["auto", "cpu"] = "auto"
+    keep: Literal["last", "best"] = "last"
+    validation_levels: int = Field(
+        4, ge=1, description="strengths in the validation curve that keep=best is chosen on"
+    )
+    checkpoint_every: int = Field(0, ge=0, description="steps; 0: at the end of each epoch only")
+    trackers: tuple[str, ...] = ()
+
+
+class EvaluationConfig(Section):
+    """How the finished model is measured: accuracy at every strength of a grid."""
+
+    attack: AttackConfig = AttackConfig(name="apgd", steps=10)
+    split: Literal["test", "validation"] = "test"
+    batch_size: int = Field(128, ge=1)
+    level: Share = 0.95
+
+
+class RunConfig(Section):
+    """Everything that determines a run."""
+
+    seed: int = Field(0, ge=0)
+    model: ModelConfig
+    data: DataConfig
+    threat: ThreatConfig = ThreatConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    attack: AttackConfig = AttackConfig(name="apgd", steps=7)
+    optimiser: OptimiserConfig = OptimiserConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    def build_schedule(self) -> Schedule:
+        """The schedule that the configuration names."""
+        return SCHEDULES.build(self.schedule.name, self.schedule.options)
+
+    def build_objective(self) -> Objective:
+        """The objective that the configuration names."""
+        return OBJECTIVES.build(self.objective.name, self.objective.options)
+
+    def build_attack(self) -> Attack:
+        """The attack used in training, in the norm of the threat."""
+        return _attack(self.attack, self.threat.norm)
+
+    def build_evaluation_attack(self) -> Attack:
+        """The attack used in evaluation: a sample counts as broken as soon as one iterate is."""
+        options = {"keep": "broken", **self.evaluation.attack.options}
+        if self.evaluation.attack.name == "fgsm":
+            options.pop("keep")
+        section = AttackConfig(name=self.evaluation.attack.name, **options)
+        return _attack(section, self.threat.norm)
+
+
+def _attack(section: AttackConfig, norm: Norm) -> Attack:
+    return ATTACKS.build(section.name, {"norm": norm, **section.options})
+
+
+def load_config(path: Path | None = None, overrides: Iterable[str] = ()) -> RunConfig:
+    """Read a configuration from YAML, change it by `key=value` overrides, and complete it.
+
+    Raises:
+        InvalidArgument: a value of the wrong type or out of range, an override without `=`.
+        UnknownName: an unknown key, component or option; the nearest known ones are offered.
+        RunError: the file does not exist or is no YAML mapping.
+    """
+    tree = _read_yaml(path) if path is not None else {}
+    for override in overrides:
+        _override(tree, override)
+    return parse_config(tree)
+
+
+def parse_config(tree: Mapping[str, Any]) -> RunConfig:
+    """Validate a plain nested mapping; every default is filled in, the components' too."""
+    try:
+        return _complete(RunConfig.model_validate(dict(tree)))
+    except ValidationError as error:
+        raise _explain(error) from None
+
+
+def dump_config(config: RunConfig) -> dict[str, Any]:
+    """Return the configuration as plain values, from which `parse_config` makes an equal one."""
+    return config.model_dump(mode="json")
+
+
+def save_config(config: RunConfig, path: Path) -> None:
+    """Write the configuration in full as YAML."""
+    path.write_text(yaml.safe_dump(dump_config(config), sort_keys=False), encoding="utf-8")
+
+
+def differences(old: RunConfig, new: RunConfig) -> list[str]:
+    """Say which keys differ, as `key: old -> new`."""
+    before, after = flatten(dump_config(old)), flatten(dump_config(new))
+    return [
+        f"{key}: {before.get(key)} -> {after.get(key)}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _complete(config: RunConfig) -> RunConfig:
+    """Fill in the defaults of the named components, which checks their options on the way."""
+    schedule = SCHEDULES.dump(config.build_schedule())
+    attack = ATTACKS.dump(config.build_attack())
+    evaluation = ATTACKS.dump(config.build_evaluation_attack())
+    for dumped in (attack, evaluation):
+        dumped.pop("norm")
+    sections = {
+        "schedule": ScheduleConfig(granularity=config.schedule.granularity, **schedule),
+        "objective": ObjectiveConfig(**OBJECTIVES.dump(config.build_objective())),
+        "attack": AttackConfig(**attack),
+        "evaluation": config.evaluation.model_copy(update={"attack": AttackConfig(**evaluation)}),
+    }
+    return config.model_copy(update=sections)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"configuration {path} does not exist.") from None
+    except yaml.YAMLError as error:
+        where = " ".join(str(error).split())
+        raise RunError(f"configuration {path} is not valid YAML: {where}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise RunError(f"configuration {path}: expected sections such as 'model:' at the top.")
+    return tree
+
+
+def _override(tree: dict[str, Any], text: str) -> None:
+    """Set `a.b.c=value` in a nested mapping; the value is read as YAML."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise InvalidArgument("override", text, "key=value", "for example schedule.end=0.5")
+    *parents, last = key.split(".")
+    for parent in parents:
+        child = tree.get(parent)
+        # `model: name` is short for `model: {name: name}`.
+        child = {"name": child} if isinstance(child, str) else dict(child or {})
+        tree[parent] = tree = child
+    try:
+        tree[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        tree[last] = value
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a nested mapping as one with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _explain(error: ValidationError) -> RampartError:
+    """Turn pydantic's first complaint into one clear sentence."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, RampartError):
+        return cause
+    if first["type"] == "extra_forbidden":
+        parent = first["loc"][:-1]
+        known = [".".join([*map(str, parent), name]) for name in _known_keys(parent)]
+        return UnknownName("key", where, known)
+    if first["type"] == "missing":
+        return RunError(f"{where} is not set: add {where}=VALUE, or put it into the configuration.")
+    expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return InvalidArgument(where, first["input"], expected)
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    section: Any = RunConfig
+    for part in location:
+        section = section.model_fields[str(part)].annotation
+    return list(section.model_fields)

@@ -1,0 +1,80 @@
+"""Runs side by side: from their folders to a table, pictures and a sentence."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rampart.errors import RunError
+from rampart.folders import RunFolder
+from rampart.history import History
+from rampart.records import EvaluationRecord, summary, write_atomic
+from rampart.reports.figures import save_comparison, save_histories
+from rampart.reports.findings import findings
+from rampart.reports.tables import aggregate, comparison_rows, csv_text, markdown
+
+
+@dataclass(frozen=True)
+class EvaluatedRun:
+    """What a run has left that a comparison reads."""
+
+    name: str
+    config: dict[str, Any]
+    history: list[dict[str, Any]]
+    record: EvaluationRecord
+
+
+def find_runs(paths: Sequence[Path]) -> list[Path]:
+    """Return the runs among `paths` and in the folders among them, in a stable order.
+
+    Raises:
+        RunError: a path that holds no run.
+    """
+    found: list[Path] = []
+    for path in paths:
+        inside = sorted(p.parent for p in path.glob("*/config.yaml"))
+        runs = [path] if RunFolder(path).exists() else inside
+        if not runs:
+            raise RunError(f"{path} holds no run: give folders that `rampart train` has made.")
+        found += [run for run in runs if run not in found]
+    return found
+
+
+def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
+    """Read a run and one of its evaluations: the named one, or the only one.
+
+    Raises:
+        RunError: no evaluation, no such evaluation, or several and none named.
+    """
+    folder = RunFolder(path)
+    names = sorted(p.parent.name for p in folder.evaluations.glob("*/summary.json"))
+    if not names:
+        raise RunError(f"{path} is not evaluated yet: run `rampart evaluate {path}` first.")
+    if evaluation and evaluation not in names:
+        raise RunError(f"{path} has no evaluation '{evaluation}': it has {', '.join(names)}.")
+    if not evaluation and len(names) > 1:
+        raise RunError(f"{path} has several evaluations: choose --evaluation {' or '.join(names)}.")
+    return EvaluatedRun(
+        name=path.name,
+        config=yaml.safe_load(folder.config.read_text(encoding="utf-8")),
+        history=History(folder.history).rows(),
+        record=EvaluationRecord.load(folder.evaluations / (evaluation or names[0])),
+    )
+
+
+def write_comparison(results: Sequence[EvaluatedRun], folder: Path) -> list[dict[str, Any]]:
+    """Write `comparison.json`, `.csv`, `.md` and the pictures; return the rows."""
+    rows = comparison_rows([(r.name, r.config, summary(r.record), r.history) for r in results])
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / "comparison.json", json.dumps(rows, indent=1) + "\n")
+    write_atomic(folder / "comparison.csv", csv_text(rows))
+    arms = aggregate(rows)
+    tables = [markdown(rows)] + ([markdown(arms)] if len(arms) < len(rows) else [])
+    write_atomic(folder / "comparison.md", "\n".join([*tables, findings(rows) + "\n"]))
+    save_comparison(rows, folder / "curves.png")
+    histories = [(row["arm"], run.history) for row, run in zip(rows, results, strict=True)]
+    save_histories(histories, folder / "histories.png")
+    return rows

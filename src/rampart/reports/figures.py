@@ -1,0 +1,328 @@
+"""Pictures: accuracy over strength for one evaluation and for several, and training histories.
+
+Figures are made without pyplot, so nothing global is touched and no window opens.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rampart.errors import InvalidArgument, RunError
+from rampart.metrics.comparison import seeds_interval
+from rampart.records import EvaluationRecord, summary
+from rampart.reports.tables import Row, aggregate
+from rampart.units import Norm, format_eps
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ENDINGS = (".png", ".svg", ".pdf")
+Curve = Sequence[Mapping[str, float]]
+History = Sequence[Mapping[str, Any]]
+
+#: Okabe and Ito's palette, safe for colour-blind readers; a schedule has its colour in every
+#: picture. Yellow is left out: it cannot be read on white.
+COLOURS = {
+    "standard": "#6b6b6b",
+    "fix": "#D55E00",
+    "two-hinge": "#0072B2",
+    "linear-warmup": "#009E73",
+    "auto": "#CC79A7",
+    "linear": "#56B4E9",
+    "switch": "#E69F00",
+    "uniform": "#000000",
+}
+_SPARE = ("#882255", "#44AA99", "#999933", "#332288", "#AA4499", "#117733")
+_DASHES = ("-", "--", ":", "-.")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
+_STYLE = {
+    "font.size": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    # Text stays text, so that it can be searched; fixed ids make equal pictures equal files.
+    "svg.fonttype": "none",
+    "svg.hashsalt": "rampart",
+}
+
+
+def save_curve(record: EvaluationRecord, path: str | Path, title: str = "") -> None:
+    """Write accuracy over strength of one evaluation, with its band and its three figures.
+
+    Raises:
+        InvalidArgument: another file ending than .png, .svg or .pdf.
+        RunError: the file cannot be written.
+    """
+    facts = summary(record)
+    with _styled():
+        figure, axes = _canvas(6.4, 4.2)
+        _draw_curve(axes, facts["curve"], record.norm, COLOURS["two-hinge"], area=True)
+        _strength_axis(axes, record.eps, record.norm)
+        axes.set_title(_headline(facts), loc="left", fontsize="medium", color="#555555")
+        figure.suptitle(title or "Accuracy under attack", x=0.01, ha="left")
+        save(figure, path)
+
+
+def save_comparison(rows: Sequence[Row], path: str | Path, title: str = "") -> None:
+    """Write the curves of several runs; arms of several seeds as mean with Student's interval.
+
+    Args:
+        rows: of `rampart.reports.tables.comparison_rows`, with their curves.
+        path: ends in .png, .svg or .pdf.
+        title: of the picture.
+
+    Raises:
+        InvalidArgument: rows of different norms, or another file ending.
+        RunError: the file cannot be written.
+    """
+    norm = _only_norm(rows)
+    with _styled():
+        figure, axes = _canvas(7.2, 4.4)
+        arms = aggregate(rows)
+        for index, arm in enumerate(arms):
+            curve = _mean_curve([row["curve"] for row in rows if row["arm"] == arm["arm"]])
+            colour, style = _look(arms, index)
+            _draw_curve(axes, curve, norm, colour, **style)
+        _strength_axis(axes, max(row["eps"] for row in rows), norm)
+        _expectation_legend(figure, axes, arms)
+        axes.set_title(title, loc="left")
+        save(figure, path)
+
+
+def save_histories(
+    histories: Iterable[tuple[str, History]], path: str | Path, title: str = ""
+) -> None:
+    """Write training histories as small multiples: validation accuracy, clean and robust, and eps.
+
+    Args:
+        histories: name of an arm and rows of history.jsonl, one pair per run; runs of one name
+            share a panel.
+        path: ends in .png, .svg or .pdf.
+        title: of the picture.
+
+    Raises:
+        InvalidArgument: no finished epoch at all, or another file ending.
+        RunError: the file cannot be written.
+    """
+    arms: dict[str, list[History]] = {}
+    for name, rows in histories:
+        if rows:
+            arms.setdefault(name, []).append(rows)
+    if not arms:
+        raise InvalidArgument("histories", "no rows", "at least one finished epoch")
+    with _styled():
+        figure, panels = _panels(len(arms))
+        for panel, (name, runs) in zip(panels, arms.items(), strict=True):
+            _draw_histories(panel, runs, name, _colour_of(name, list(arms)))
+        _history_legend(figure)
+        figure.suptitle(title, x=0.01, ha="left")
+        figure.supylabel("percent (validation split)", fontsize="medium")
+        save(figure, path)
+
+
+def save(figure: "Figure", path: str | Path) -> None:
+    """Write a figure, the same bytes for the same figure.
+
+    Raises:
+        InvalidArgument: another file ending than .png, .svg or .pdf.
+        RunError: the file cannot be written.
+    """
+    path = Path(path)
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise InvalidArgument("path", path, f"a file ending in {', '.join(ENDINGS)}")
+    date = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    scratch = path.with_name(f".{path.stem}.tmp{ending}")
+    try:
+        figure.savefig(scratch, dpi=160, metadata=date.get(ending))
+        scratch.replace(path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}.") from error
+
+
+def _styled() -> AbstractContextManager[None]:
+    import matplotlib as mpl
+
+    return mpl.rc_context(_STYLE)  # type: ignore[arg-type]  # the stubs list every key literally
+
+
+def _canvas(width: float, height: float) -> tuple["Figure", "Axes"]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _panels(count: int) -> tuple["Figure", list["Axes"]]:
+    """A figure with `count` panels, at most three in a row; each column says below what runs."""
+    from matplotlib.figure import Figure
+
+    columns = min(count, 3)
+    lines = math.ceil(count / columns)
+    figure = Figure(figsize=(max(6.4, 3.2 * columns), 2.5 * lines + 0.9), layout="constrained")
+    panels = list(figure.subplots(lines, columns, sharey=True, squeeze=False).flat)
+    for panel in panels[count:]:
+        panel.set_axis_off()
+    for panel in panels[max(0, count - columns) : count]:
+        panel.set_xlabel("epoch")
+    return figure, panels[:count]
+
+
+def _headline(facts: Mapping[str, Any]) -> str:
+    low, high = _percent(facts["expected_low"]), _percent(facts["expected_high"])
+    return (
+        f"clean {_percent(facts['clean'])},  at {format_eps(facts['eps'])} "
+        f"{_percent(facts['adversarial'])},  expected {_percent(facts['expected'])} "
+        f"({low} to {high}),  n = {facts['n']}"
+    )
+
+
+def _draw_curve(
+    axes: "Axes", curve: Curve, norm: Norm, colour: str, area: bool = False, **line: Any
+) -> None:
+    """A line with markers and, where the curve has intervals, a band around it."""
+    eps = [_place(point["eps"], norm) for point in curve]
+    accuracy = [100 * point["accuracy"] for point in curve]
+    if all("low" in point and "high" in point for point in curve):
+        low, high = ([100 * point[end] for point in curve] for end in ("low", "high"))
+        axes.fill_between(eps, low, high, color=colour, alpha=0.18, linewidth=0)
+    if area:
+        axes.fill_between(eps, 0, accuracy, color=colour, alpha=0.06, linewidth=0)
+    style = {"marker": "o", "markersize": 4, "markevery": max(1, len(eps) // 12), "linewidth": 1.8}
+    axes.plot(eps, accuracy, color=colour, **{**style, **line})
+
+
+def _place(eps: float, norm: Norm) -> float:
+    """Where a strength stands on the axis: in grey levels for Linf."""
+    return eps * 255 if norm == "linf" else eps
+
+
+def _strength_axis(axes: "Axes", eps: float, norm: Norm) -> None:
+    unit = "Linf strength eps, in 1/255 of the pixel range" if norm == "linf" else "L2 strength eps"
+    axes.set_xlabel(unit)
+    axes.set_ylabel("accuracy (%)")
+    axes.set_ylim(0, 102)
+    axes.set_xlim(0, 1.02 * _place(eps, norm) or 1)
+    levels = round(_place(eps, norm))
+    if levels >= 2 and abs(_place(eps, norm) - levels) < 1e-6:
+        axes.set_xticks(range(0, levels + 1, _tick_step(levels)))
+
+
+def _tick_step(levels: int) -> int:
+    """The smallest divisor of the last level that gives at most 12 ticks, so that it is one."""
+    return next(step for step in range(1, levels + 1) if levels % step == 0 and levels / step <= 12)
+
+
+def _mean_curve(curves: Sequence[Curve]) -> Curve:
+    """The curve of one run as it is; the mean of several with Student's interval over them."""
+    if len(curves) == 1:
+        return curves[0]
+    points = []
+    for column in zip(*curves, strict=True):
+        values = [point["accuracy"] for point in column]
+        interval = seeds_interval(values)
+        points.append(
+            {
+                "eps": column[0]["eps"],
+                "accuracy": float(np.mean(values)),
+                "low": max(0.0, interval.low),
+                "high": min(1.0, interval.high),
+            }
+        )
+    return points
+
+
+def _expectation_legend(figure: "Figure", axes: "Axes", arms: Sequence[Row]) -> None:
+    """To the right of the axes, the highest expected robustness first."""
+    lines = axes.get_lines()
+    order = sorted(range(len(arms)), key=lambda index: -arms[index]["expected"])
+    runs = {arm["runs"] for arm in arms}
+    several = f",\nmean of {runs.pop()} seeds" if len(runs) == 1 and runs != {1} else ""
+    figure.legend(
+        [lines[index] for index in order],
+        [f"{arms[index]['arm']}: {_percent(arms[index]['expected'])}" for index in order],
+        loc="outside right center",
+        title=f"expected robustness{several}",
+        alignment="left",
+    )
+
+
+def _colour_of(name: str, names: Sequence[str]) -> str:
+    """The colour of the schedule that a name begins with; spare colours for other names."""
+    schedules = [_schedule_in(other) for other in names]
+    schedule = _schedule_in(name)
+    if schedule in COLOURS:
+        return COLOURS[schedule]
+    unknown = [other for other in dict.fromkeys(schedules) if other not in COLOURS]
+    return _SPARE[unknown.index(schedule) % len(_SPARE)]
+
+
+def _schedule_in(name: str) -> str:
+    """The longest known schedule that the name starts with: of "two-hinge-seed1", "two-hinge"."""
+    found = [schedule for schedule in COLOURS if name.startswith(schedule)]
+    return max(found, key=len, default=name)
+
+
+def _look(arms: Sequence[Row], index: int) -> tuple[str, dict[str, Any]]:
+    """The schedule's colour and a marker of its own; arms of one schedule differ by dashes too."""
+    schedules = [str(arm["schedule"]) for arm in arms]
+    same = schedules[:index].count(schedules[index])
+    style = {"linestyle": _DASHES[same % len(_DASHES)], "marker": _MARKERS[index % len(_MARKERS)]}
+    return _colour_of(schedules[index], schedules), style
+
+
+def _draw_histories(axes: "Axes", runs: Sequence[History], name: str, colour: str) -> None:
+    """Strength as a grey area, in percent of its goal, behind the accuracies of each run."""
+    from matplotlib.ticker import MaxNLocator
+
+    shade, width = 0.6 / len(runs), 1.8 if len(runs) == 1 else 1.1
+    for rows in runs:
+        epochs = [row["epoch"] for row in rows]
+        strength = [100 * row["alpha"] for row in rows]
+        axes.fill_between(epochs, strength, color="#d0d0d0", alpha=shade, linewidth=0)
+        for key, dash in (("val_clean", "-"), ("val_robust", "--")):
+            _draw_column(axes, rows, key, linestyle=dash, color=colour, linewidth=width)
+    axes.set_title(name, loc="left", color=colour, fontweight="bold", fontsize="medium")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axes.set_ylim(0, 102)
+
+
+def _draw_column(axes: "Axes", rows: History, key: str, **line: Any) -> None:
+    """One column of a history in percent; epochs that lack it are left out."""
+    known = [row for row in rows if row.get(key) is not None]
+    marker = "o" if len(known) < 3 else ""
+    values = [100 * row[key] for row in known]
+    axes.plot([row["epoch"] for row in known], values, marker=marker, **line)
+
+
+def _history_legend(figure: "Figure") -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles = [
+        Line2D([], [], color="#333333", label="clean accuracy"),
+        Line2D([], [], color="#333333", linestyle="--", label="accuracy under attack"),
+        Patch(color="#d0d0d0", alpha=0.6, label="strength, percent of its goal"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize="small")
+
+
+def _only_norm(rows: Iterable[Row]) -> Norm:
+    norms = {row["norm"] for row in rows}
+    if len(norms) != 1:
+        got = ", ".join(sorted(norms)) or "no rows"
+        raise InvalidArgument("rows", got, "runs evaluated in one norm")
+    norm: Norm = norms.pop()
+    return norm
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

@@ -1,0 +1,174 @@
+"""What a comparison shows, in plain words derived from its numbers, wins and losses alike."""
+
+from collections.abc import Sequence
+
+from rampart.metrics.comparison import paired_test
+from rampart.reports.tables import Row, aggregate
+from rampart.units import format_eps
+
+_SPOKEN = {"fix": "RFT-fix", "standard": "standard fine-tuning"}
+_REFERENCES = tuple(_SPOKEN)
+
+#: Differences below half a point are called level.
+_LEVEL_BELOW = 0.005
+
+
+def findings(rows: Sequence[Row]) -> str:
+    """Return a few sentences on the rows of `comparison_rows`.
+
+    They say how far below standard fine-tuning the other arms end in clean accuracy, which arm
+    has the highest expected robustness and accuracy at full strength, whether that lead exceeds
+    the noise, and where the schedules did not win.
+    """
+    if not rows:
+        return "There is nothing to compare."
+    arms = aggregate(rows)
+    if len({(arm["norm"], arm["eps"]) for arm in arms}) > 1:
+        return "The runs were evaluated under different threats, so they cannot be ranked."
+    if len(arms) == 1:
+        return _one(arms[0])
+    sentences = [_transfer(arms), _clean(arms), _ranking(arms), _noise(arms, rows), _caution(arms)]
+    return " ".join(filter(None, sentences))
+
+
+def _one(arm: Row) -> str:
+    return (
+        f"{_capital(_spoken(arm))}: {_percent(arm['clean'])} clean, {_percent(arm['adversarial'])} "
+        f"at {format_eps(arm['eps'])}, {_percent(arm['expected'])} expected robustness."
+    )
+
+
+def _transfer(arms: Sequence[Row]) -> str:
+    """RFT-fix against standard fine-tuning: is there suboptimal transfer at all?"""
+    fix, standard = _reference(arms, "fix"), _reference(arms, "standard")
+    if fix is None or standard is None:
+        return ""
+    gap = _apart(fix["clean"] - standard["clean"], "below", "above")
+    figures = f"({_percent(fix['clean'])} against {_percent(standard['clean'])})"
+    return f"RFT-fix ends {gap} standard fine-tuning in clean accuracy {figures}{_late(fix)}."
+
+
+def _late(arm: Row) -> str:
+    """What to add where adaptation was delayed."""
+    delays = arm["delays"]
+    if not delays or all(delay == 1 for delay in delays):
+        return ""
+    if all(delay is None for delay in delays):
+        return ", and never exceeds 5 % on the validation split"
+    latest = "never" if None in delays else f"only in epoch {max(delays)}"
+    prefix = " in its slowest run" if len(delays) > 1 else ""
+    return f", and exceeds 5 % on the validation split {latest}{prefix}"
+
+
+def _clean(arms: Sequence[Row]) -> str:
+    """The schedules against standard fine-tuning."""
+    standard = _reference(arms, "standard")
+    if standard is None:
+        return ""
+    parts = [
+        f"{_apart(arm['clean'] - standard['clean'], 'lower', 'higher', 'level')} under "
+        f"{_spoken(arm)} ({_percent(arm['clean'])})"
+        for arm in _schedules(arms)
+    ]
+    # After the sentence on RFT-fix the accuracy of the standard is known.
+    known = _reference(arms, "fix") is not None
+    reference = "" if known else f" ({_percent(standard['clean'])})"
+    start = f"Compared with standard fine-tuning{reference}, clean accuracy is "
+    return f"{start}{_enumerate(parts)}." if parts else ""
+
+
+def _ranking(arms: Sequence[Row]) -> str:
+    """Who is best, said also where it is not a schedule."""
+    eps = format_eps(arms[0]["eps"])
+    best, strongest = _top(arms, "expected"), _top(arms, "adversarial")
+    lost = "no schedule wins in expected robustness here: " if _lost(arms, best) else ""
+    claim = f"{_spoken(best)} has the highest expected robustness over 0 to {eps}"
+    sentence = f"{_capital(lost + claim)} ({_percent(best['expected'])}{_above(arms, best)})"
+    share = _percent(strongest["adversarial"])
+    if strongest is best:
+        return f"{sentence}, and the highest accuracy at {eps} ({share})."
+    return f"{sentence}; at {eps} {_spoken(strongest)} is highest ({share})."
+
+
+def _above(arms: Sequence[Row], best: Row) -> str:
+    """Distance to RFT-fix, or to the best schedule where RFT-fix itself or standard leads."""
+    fix, schedules = _reference(arms, "fix"), _schedules(arms)
+    rival = _top(schedules, "expected") if best["schedule"] in _REFERENCES and schedules else fix
+    if rival is None or rival is best:
+        return ""
+    return f", {_apart(best['expected'] - rival['expected'], 'below', 'above')} {_spoken(rival)}"
+
+
+def _noise(arms: Sequence[Row], rows: Sequence[Row]) -> str:
+    """Say so where the lead in expected robustness could be chance."""
+    best = _top(arms, "expected")
+    second = _top([arm for arm in arms if arm is not best], "expected")
+    doubt = _doubt(best, second, rows)
+    lead = 100 * (best["expected"] - second["expected"])
+    return (
+        doubt and f"Its lead of {lead:.1f} points over {_spoken(second)} may be chance ({doubt})."
+    )
+
+
+def _doubt(best: Row, second: Row, rows: Sequence[Row]) -> str:
+    """By a paired test over shared seeds; where there are none, by whether intervals meet."""
+    values = [
+        {row["seed"]: row["expected"] for row in rows if row["arm"] == arm["arm"]}
+        for arm in (best, second)
+    ]
+    shared = [seed for seed in values[0] if seed in values[1]]
+    if len(shared) > 1:
+        first, other = ([value[seed] for seed in shared] for value in values)
+        test = paired_test(first, other)
+        return f"p = {test.p:.2f}, {test.n} paired seeds" if test.p >= 0.05 else ""
+    apart = best["expected_low"] > second["expected_high"]
+    return "" if apart else "the two intervals overlap"
+
+
+def _caution(arms: Sequence[Row]) -> str:
+    if any(arm["runs"] > 1 for arm in arms):
+        return ""
+    return "There is one run of each: intervals cover the choice of images, not that of the seed."
+
+
+def _reference(arms: Sequence[Row], schedule: str) -> Row | None:
+    """The arm of a reference schedule, if there is exactly one."""
+    found = [arm for arm in arms if arm["schedule"] == schedule]
+    return found[0] if len(found) == 1 else None
+
+
+def _schedules(arms: Sequence[Row]) -> list[Row]:
+    return [arm for arm in arms if arm["schedule"] not in _REFERENCES]
+
+
+def _lost(arms: Sequence[Row], best: Row) -> bool:
+    return best["schedule"] in _REFERENCES and bool(_schedules(arms))
+
+
+def _top(arms: Sequence[Row], figure: str) -> Row:
+    return max(arms, key=lambda arm: arm[figure])
+
+
+def _apart(difference: float, below: str, above: str, level: str = "level with") -> str:
+    if abs(difference) < _LEVEL_BELOW:
+        return level
+    points = round(100 * abs(difference))
+    unit = "point" if points == 1 else "points"
+    return f"{points} {unit} {below if difference < 0 else above}"
+
+
+def _spoken(arm: Row) -> str:
+    schedule, label = str(arm["schedule"]), str(arm["arm"])
+    return _SPOKEN.get(schedule, schedule) + label.removeprefix(schedule)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _enumerate(parts: Sequence[str]) -> str:
+    return ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1]

@@ -1,0 +1,311 @@
+"""Runs side by side: rows, means over seeds, tables, and what they say in plain words.
+
+A row is a plain dictionary, one per run, as `comparison.json` holds it. Runs that differ in
+nothing but their seed form an arm; an arm is named after its schedule, and after whatever else
+sets it apart from other arms of the same schedule.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rampart.metrics.adaptation import adaptation_delay
+from rampart.metrics.comparison import LEVEL, seeds_interval
+from rampart.units import format_eps
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Row = dict[str, Any]
+FIGURES = ("clean", "adversarial", "expected")
+
+#: Configuration keys in which runs of one arm may differ: none of them changes a result.
+_FREE = (
+    "seed",
+    "data.workers",
+    "data.cache",
+    "evaluation.batch_size",
+    "training.checkpoint_every",
+    "training.trackers",
+)
+
+
+class RunResult(NamedTuple):
+    """What a comparison needs to know of a run; a plain tuple of the same will do.
+
+    Attributes:
+        name: what to call it, such as the name of its folder.
+        config: the configuration in full, as config.yaml holds it.
+        summary: of its evaluation, as summary.json holds it.
+        history: rows of history.jsonl, for the adaptation delay; may be left out.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    history: Sequence[Mapping[str, Any]] = ()
+
+
+def comparison_rows(runs: Iterable[RunResult | tuple[Any, ...]]) -> list[Row]:
+    """Return one row per run, as comparison.json holds them.
+
+    Each row has run, arm, schedule, seed, objective, delay (first epoch that exceeds 5 %
+    validation accuracy), adapted (None where the history is not known) and all of the summary,
+    whose own seed is called evaluation_seed.
+    """
+    results = [RunResult(*run) for run in runs]
+    arms = _arms(results)
+    return [_row(result, arm) for result, arm in zip(results, arms, strict=True)]
+
+
+def _row(result: RunResult, arm: str) -> Row:
+    delay = adaptation_delay([row["val_clean"] for row in result.history])
+    return {
+        **result.summary,
+        "run": result.name,
+        "arm": arm,
+        "schedule": _name(result.config.get("schedule")),
+        "seed": result.config.get("seed"),
+        "evaluation_seed": result.summary.get("seed"),
+        "objective": _name(result.config.get("objective")),
+        "delay": delay,
+        "adapted": delay is not None if result.history else None,
+    }
+
+
+def _arms(results: Sequence[RunResult]) -> list[str]:
+    """Name each run's arm: its schedule, and the settings in which others of that name differ."""
+    schedules = [_name(result.config.get("schedule")) for result in results]
+    settings = [_settings(result) for result in results]
+    labels = []
+    for schedule, own in zip(schedules, settings, strict=True):
+        peers = [s for name, s in zip(schedules, settings, strict=True) if name == schedule]
+        keys = [key for key in own if any(peer.get(key) != own[key] for peer in peers)]
+        labels.append(_label(schedule, {_short(key, keys): own[key] for key in keys}))
+    return _tell_repeats_apart(results, labels)
+
+
+def _tell_repeats_apart(results: Sequence[RunResult], labels: Sequence[str]) -> list[str]:
+    """Two runs with the same seed are no two draws: they get arms of their own."""
+    keys = [(label, r.config.get("seed")) for label, r in zip(labels, results, strict=True)]
+    return [
+        f"{label} [{result.name}]" if keys.count(key) > 1 else label
+        for result, label, key in zip(results, labels, keys, strict=True)
+    ]
+
+
+def _settings(result: RunResult) -> dict[str, str]:
+    summary = result.summary
+    evaluation = [str(summary.get(key)) for key in ("norm", "eps", "attack", "split")]
+    flat = {**_flat(result.config), "evaluated": " ".join(evaluation)}
+    return {key: str(value) for key, value in flat.items() if key not in _FREE}
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        inner = isinstance(value, Mapping)
+        leaves.update(_flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value})
+    return leaves
+
+
+def _short(key: str, keys: Sequence[str]) -> str:
+    """The last part of a key, of a component's name its section; in full where that is unclear."""
+
+    def last(key: str) -> str:
+        return key.removesuffix(".name").rpartition(".")[2]
+
+    return key if [last(other) for other in keys].count(last(key)) > 1 else last(key)
+
+
+def _label(schedule: str, settings: Mapping[str, str]) -> str:
+    options = ", ".join(f"{key}={value}" for key, value in settings.items())
+    return f"{schedule} ({options})" if options else schedule
+
+
+def _name(component: Any) -> str:
+    return str(component.get("name") if isinstance(component, Mapping) else component)
+
+
+def aggregate(rows: Sequence[Row], level: float = LEVEL) -> list[Row]:
+    """Return one row per arm: means over seeds with Student's interval, cut to [0, 1].
+
+    An arm of one run keeps the interval of its evaluation; `interval` says which of the two
+    ("seeds" or "samples") a row has. The order is that of first appearance.
+    """
+    order = list(dict.fromkeys(row["arm"] for row in rows))
+    chosen = sorted(rows, key=lambda row: order.index(row["arm"]))
+    return [_arm_row(list(arm), level) for _, arm in groupby(chosen, lambda row: row["arm"])]
+
+
+def _arm_row(rows: list[Row], level: float) -> Row:
+    first, several = rows[0], len(rows) > 1
+    kept = ("arm", "schedule", "objective", "n", "norm", "eps", "split", "attack")
+    figures: Row = {}
+    for name in FIGURES:
+        figures.update(_mean_of(name, rows, level) if several else _as_evaluated(name, first))
+    return {
+        **{key: first.get(key) for key in kept},
+        "runs": len(rows),
+        "seeds": [row["seed"] for row in rows],
+        **figures,
+        "level": level if several else first.get("level"),
+        "interval": "seeds" if several else "samples",
+        "delays": [row.get("delay") for row in rows if row.get("adapted") is not None],
+    }
+
+
+def _mean_of(name: str, rows: Sequence[Row], level: float) -> Row:
+    values = [row[name] for row in rows]
+    interval = seeds_interval(values, level)
+    return {
+        name: sum(values) / len(values),
+        f"{name}_low": max(0.0, interval.low),
+        f"{name}_high": min(1.0, interval.high),
+        # Before the cut, which would make it look smaller than it is.
+        f"{name}_margin": (interval.high - interval.low) / 2,
+    }
+
+
+def _as_evaluated(name: str, row: Row) -> Row:
+    return {key: row.get(key) for key in (name, f"{name}_low", f"{name}_high")}
+
+
+def comparison_table(rows: Sequence[Row]) -> "Table":
+    """Return the rows as a table for the terminal; the best value of each figure is bold."""
+    return _table(_run_cells(rows), title=_title(rows), bold=_best(rows))
+
+
+def aggregate_table(arms: Sequence[Row]) -> "Table":
+    """Return the rows of `aggregate` as a table for the terminal."""
+    return _table(_arm_cells(arms), title=_title(arms), bold=_best(arms))
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Return rows as a Markdown table: runs, or arms where they come from `aggregate`."""
+    cells = _cells(rows)
+    header = list(cells[0]) if cells else []
+    left = ("run", "arm", "objective", "eps")
+    rule = [":--" if name in left else "--:" for name in header]
+    lines = [header, rule, *(list(row.values()) for row in cells)]
+    return "".join(f"| {' | '.join(_escape(cell) for cell in line)} |\n" for line in lines)
+
+
+def csv_text(rows: Sequence[Row]) -> str:
+    """Return the rows' numbers as CSV, shares with all digits; curves are left out."""
+    plain = [
+        {key: value for key, value in row.items() if not isinstance(value, list | dict)}
+        for row in rows
+    ]
+    columns = list(dict.fromkeys(key for row in plain for key in _leading_first(row)))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(plain)
+    return text.getvalue()
+
+
+def _leading_first(row: Row) -> list[str]:
+    lead = ("run", "arm", "schedule", "seed", "objective", "n", "norm", "eps")
+    return [*(key for key in lead if key in row), *(key for key in row if key not in lead)]
+
+
+def _cells(rows: Sequence[Row]) -> list[dict[str, str]]:
+    return _arm_cells(rows) if rows and "runs" in rows[0] else _run_cells(rows)
+
+
+def _run_cells(rows: Sequence[Row]) -> list[dict[str, str]]:
+    return [
+        {
+            "run": str(row["run"]),
+            "arm": row["arm"],
+            "seed": str(row["seed"]),
+            "objective": row["objective"],
+            **_figure_cells(row, rows),
+            "delay": _delay([row["delay"]]) if row.get("adapted") is not None else "",
+        }
+        for row in rows
+    ]
+
+
+def _arm_cells(rows: Sequence[Row]) -> list[dict[str, str]]:
+    return [
+        {
+            "arm": row["arm"],
+            "runs": str(row["runs"]),
+            "objective": row["objective"],
+            **_figure_cells(row, rows),
+            "delay": _delay(row["delays"]),
+        }
+        for row in rows
+    ]
+
+
+def _figure_cells(row: Row, rows: Sequence[Row]) -> dict[str, str]:
+    threats = {(r["norm"], r["eps"]) for r in rows}
+    at, eps = f"at {format_eps(row['eps'])}", {}
+    if len(threats) > 1:
+        at, eps = "at eps", {"eps": f"{row['norm']} {format_eps(row['eps'])}"}
+    names = {"clean": "clean", at: "adversarial", "expected": "expected"}
+    return {**eps, **{title: _with_interval(row, name) for title, name in names.items()}}
+
+
+def _with_interval(row: Row, name: str) -> str:
+    """Percent: mean ± margin over seeds, value [low, high] of one evaluation."""
+    value, low, high, margin = (row.get(f"{name}{end}") for end in ("", "_low", "_high", "_margin"))
+    if margin is not None:
+        return f"{_percent(value)} ± {_percent(margin)}"
+    if low is None or high is None:
+        return _percent(value)
+    return f"{_percent(value)} [{_percent(low)}, {_percent(high)}]"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f}"
+
+
+def _delay(delays: Sequence[int | None]) -> str:
+    known = [str(delay) if delay is not None else "never" for delay in delays]
+    return ", ".join(dict.fromkeys(sorted(known)))
+
+
+def _best(rows: Sequence[Row]) -> dict[str, set[int]]:
+    """Which rows hold the highest value of each figure; none where threats differ."""
+    if len(rows) < 2 or len({(row["norm"], row["eps"]) for row in rows}) > 1:
+        return {}
+    titles = ("clean", f"at {format_eps(rows[0]['eps'])}", "expected")
+    best = {}
+    for title, name in zip(titles, FIGURES, strict=True):
+        top = max(row[name] for row in rows)
+        best[title] = {index for index, row in enumerate(rows) if row[name] == top}
+    return best
+
+
+def _title(rows: Sequence[Row]) -> str:
+    kinds = {row.get("interval", "samples") for row in rows}
+    levels = {float(row["level"]) for row in rows if row.get("level")}
+    percent = f"{100 * levels.pop():g} % " if len(levels) == 1 else ""
+    return f"accuracy in percent, with {percent}intervals over {' or '.join(sorted(kinds))}"
+
+
+def _table(cells: list[dict[str, str]], title: str, bold: Mapping[str, set[int]]) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_style="dim", title_justify="left")
+    filled = [name for name in (cells[0] if cells else {}) if any(row[name] for row in cells)]
+    for name in filled:
+        numeric = name not in ("run", "arm", "objective", "eps")
+        table.add_column(name, justify="right" if numeric else "left")
+    for index, row in enumerate(cells):
+        # Text, not str: rich would read [70.1, 74.2] as markup.
+        styles = ["bold" if index in bold.get(name, ()) else "" for name in filled]
+        parts = [Text(row[name], style) for name, style in zip(filled, styles, strict=True)]
+        table.add_row(*parts)
+    return table
+
+
+def _escape(cell: str) -> str:
+    return cell.replace("|", "\\|")

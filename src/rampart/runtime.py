@@ -1,0 +1,104 @@
+"""Randomness without global state: every draw is keyed by (seed, sample, purpose).
+
+A draw depends on its key alone, so results do not change with the batch size, the order of the
+samples, the number of workers or of processes, or the device.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# SplitMix64 (Steele, Lea, Flood 2014): its increment and the multipliers of its finaliser,
+# written as the signed 64-bit integers that torch computes with.
+_GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
+_MULTIPLIER_1 = 0xBF58476D1CE4E5B9 - (1 << 64)
+_MULTIPLIER_2 = 0x94D049BB133111EB - (1 << 64)
+
+
+def _shift_right(x: Tensor, bits: int) -> Tensor:
+    """Logical right shift; torch shifts signed integers arithmetically."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _mix(x: Tensor) -> Tensor:
+    """SplitMix64's finaliser, elementwise on int64 (wrap-around multiplication)."""
+    x = (x ^ _shift_right(x, 30)) * _MULTIPLIER_1
+    x = (x ^ _shift_right(x, 27)) * _MULTIPLIER_2
+    return x ^ _shift_right(x, 31)
+
+
+def derive(seed: int, *purpose: str | int) -> int:
+    """Return a 63-bit seed for a purpose: `derive(0, "head")`, `derive(0, "shuffle", epoch)`."""
+    text = "\x1f".join(f"{type(part).__name__}:{part}" for part in (seed, *purpose))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+
+
+@contextmanager
+def scoped_seed(seed: int, *purpose: str | int) -> Iterator[None]:
+    """Seed torch's default generators inside the block only, and put them back afterwards.
+
+    For code that can draw from nowhere else: weight initialisation, dropout, stochastic depth.
+    """
+    # Named devices: without them torch warns on a machine with several.
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(derive(seed, *purpose))
+        yield
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A source of random numbers with one key per sample.
+
+    Attributes:
+        keys: (N,) int64.
+    """
+
+    keys: Tensor
+
+    @classmethod
+    def of(cls, seed: int, samples: Tensor, *purpose: str | int) -> "Noise":
+        """Noise for the samples with these numbers.
+
+        Args:
+            seed: the run's seed.
+            samples: (N,) int64, the sample's position in its dataset.
+            purpose: what the noise is for, such as ("attack", epoch).
+        """
+        return cls(_mix(_mix(samples.to(torch.int64) * _GOLDEN) ^ derive(seed, *purpose)))
+
+    @classmethod
+    def like(cls, images: Tensor, seed: int = 0) -> "Noise":
+        """Noise for a batch whose samples have no number: keyed by the position in the batch."""
+        return cls.of(seed, torch.arange(len(images), device=images.device), "batch")
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def child(self, *purpose: str | int) -> "Noise":
+        """Independent noise for the same samples and another purpose."""
+        return Noise(_mix(self.keys ^ derive(0, *purpose)))
+
+    def select(self, index: Tensor) -> "Noise":
+        """Noise of a subset: `index` is a (N,) mask or an (M,) list of positions."""
+        return Noise(self.keys[index])
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Return (N, *shape) float32, uniform in [0, 1)."""
+        return _shift_right(self._bits(*shape), 40).to(torch.float32) * 2**-24
+
+    def normal(self, *shape: int) -> Tensor:
+        """Return (N, *shape) float32, standard normal."""
+        # Half a unit of the 24-bit grid keeps the quantile function away from 0 and 1; added in
+        # fp64, since fp32 would round the largest value up to 1, whose quantile is infinite.
+        return torch.special.ndtri(self.uniform(*shape).to(torch.float64) + 2**-25).float()
+
+    def _bits(self, *shape: int) -> Tensor:
+        count = 1
+        for size in shape:
+            count *= size
+        stream = torch.arange(1, count + 1, device=self.keys.device) * _GOLDEN
+        return _mix(self.keys[:, None] + stream).view(len(self.keys), *shape)

@@ -1,0 +1,99 @@
+"""Checkpoints: a folder per checkpoint, put in place in one move, the newest kept.
+
+`checkpoints/step-00000046/` holds `model.safetensors`, `optimiser.pt` (tensors only, read without
+running code) and `state.json` (plain values: progress, schedules).
+"""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from rampart.errors import RunError
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a run needs to go on exactly where it was.
+
+    Attributes:
+        step: optimiser steps done.
+        model: the model's state dict.
+        optimiser: state dicts of what holds tensors (optimiser, gradient scaler).
+        state: everything else, as plain JSON values.
+    """
+
+    step: int
+    model: dict[str, Tensor]
+    optimiser: dict[str, Any]
+    state: dict[str, Any]
+
+
+class CheckpointStore:
+    """The checkpoints of one run, in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint, put it in place in one move, then drop the older ones."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        older = self._complete()
+        target = self.folder / f"step-{checkpoint.step:08d}"
+        scratch = self.folder / f".writing-{target.name}"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        # safetensors refuses tensors that share memory or are not contiguous.
+        tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.model.items()}
+        save_file(tensors, scratch / "model.safetensors")
+        torch.save(checkpoint.optimiser, scratch / "optimiser.pt")
+        state = {"step": checkpoint.step, **checkpoint.state}
+        (scratch / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
+        _flush(scratch)
+        if target.exists():
+            shutil.rmtree(target)
+        scratch.replace(target)
+        for folder in older:
+            if folder != target:
+                shutil.rmtree(folder)
+
+    def latest(self) -> Checkpoint | None:
+        """Read the newest complete checkpoint, or None where there is none.
+
+        Raises:
+            RunError: the newest checkpoint cannot be read.
+        """
+        complete = self._complete()
+        if not complete:
+            return None
+        folder = complete[-1]
+        try:
+            state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+            return Checkpoint(
+                step=state.pop("step"),
+                model=load_file(folder / "model.safetensors"),
+                optimiser=torch.load(
+                    folder / "optimiser.pt", map_location="cpu", weights_only=True
+                ),
+                state=state,
+            )
+        except Exception as error:
+            raise RunError(
+                f"checkpoint {folder} cannot be read ({error}); start again with --overwrite."
+            ) from error
+
+    def _complete(self) -> list[Path]:
+        return sorted(self.folder.glob("step-*")) if self.folder.exists() else []
+
+
+def _flush(folder: Path) -> None:
+    """Make sure that the bytes are on disk before the folder takes its final name."""
+    for file in folder.iterdir():
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())

@@ -1,0 +1,73 @@
+"""AdamW with separate groups for backbone and head; cosine learning rate with a linear warm-up."""
+
+import math
+from collections.abc import Iterable
+from functools import partial
+
+from torch.nn import Parameter
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from rampart.units import Horizon
+
+NamedParameters = Iterable[tuple[str, Parameter]]
+
+
+def adamw(
+    backbone: NamedParameters,
+    head: NamedParameters,
+    *,
+    backbone_lr: float,
+    head_lr: float,
+    backbone_weight_decay: float,
+    head_weight_decay: float,
+) -> AdamW:
+    """Return AdamW over four groups named backbone, backbone-no-decay, head, head-no-decay.
+
+    Biases and the scales of normalisation layers (parameters of one dimension) are not decayed.
+    """
+    groups = [
+        *_groups("backbone", backbone, backbone_lr, backbone_weight_decay),
+        *_groups("head", head, head_lr, head_weight_decay),
+    ]
+    return AdamW(groups)
+
+
+def _groups(
+    name: str, parameters: NamedParameters, lr: float, weight_decay: float
+) -> list[dict[str, object]]:
+    decayed: list[Parameter] = []
+    plain: list[Parameter] = []
+    for _, parameter in parameters:
+        (decayed if parameter.ndim > 1 else plain).append(parameter)
+    groups = [
+        {"name": name, "params": decayed, "lr": lr, "weight_decay": weight_decay},
+        {"name": f"{name}-no-decay", "params": plain, "lr": lr, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def warmup_cosine(step: int, *, steps: int, warmup_steps: int) -> float:
+    """Return the factor on the learning rate before optimiser step `step` (0-based).
+
+    It rises linearly over the first `warmup_steps` steps, (step + 1) / warmup_steps, then falls
+    as half a cosine to 0 at the end of the run.
+    """
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    progress = (step - warmup_steps) / max(1, steps - warmup_steps)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def cosine_schedule(optimiser: Optimizer, horizon: Horizon, warmup: float) -> LambdaLR:
+    """Return the learning-rate schedule of a run; `warmup` is a share of its steps."""
+    warmup_steps = round(warmup * horizon.steps)
+    return LambdaLR(
+        optimiser, partial(warmup_cosine, steps=horizon.steps, warmup_steps=warmup_steps)
+    )
+
+
+def learning_rates(optimiser: Optimizer) -> dict[str, float]:
+    """Return the current rates as `{"lr_backbone": ..., "lr_head": ...}`."""
+    rates = {group["name"].split("-")[0]: group["lr"] for group in optimiser.param_groups}
+    return {f"lr_{name}": float(rate) for name, rate in rates.items()}

@@ -1,0 +1,91 @@
+"""What a run shows while it works: nothing, or a progress bar and one line per epoch."""
+
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from rampart.units import Horizon, format_eps
+
+
+class Reporter(Protocol):
+    """Told by the loop what happens; it never changes what happens."""
+
+    def start(self, name: str, horizon: Horizon, done: int) -> None:
+        """A run begins, or goes on after `done` steps."""
+
+    def step(self, epoch: int, eps: float) -> None:
+        """An optimiser step is done."""
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """An epoch is done; `row` is its history row."""
+
+    def stop(self) -> None:
+        """The run has ended, in whatever way."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def start(self, name: str, horizon: Horizon, done: int) -> None:
+        """Show nothing."""
+
+    def step(self, epoch: int, eps: float) -> None:
+        """Show nothing."""
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Show nothing."""
+
+    def stop(self) -> None:
+        """Show nothing."""
+
+
+class ConsoleReporter:
+    """A progress bar on a terminal, and one line per epoch everywhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._progress: Progress | None = None
+        self._epochs = 0
+
+    def start(self, name: str, horizon: Horizon, done: int) -> None:
+        """Open the bar."""
+        self._epochs = horizon.epochs
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("eps {task.fields[eps]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self._progress.start()
+        self._task = self._progress.add_task(name, total=horizon.steps, completed=done, eps="0")
+
+    def step(self, epoch: int, eps: float) -> None:
+        """Move the bar."""
+        if self._progress is not None:
+            self._progress.update(self._task, advance=1, eps=_short(eps))
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Print the epoch's line."""
+        self.console.print(
+            f"  epoch {row['epoch']:>3}/{self._epochs}  eps {_short(row['eps']):>8}"
+            f"  loss {row['train_loss']:5.2f}  validation {row['val_clean']:6.1%}"
+            f"  at eps_g {row['val_robust']:6.1%}  {row['seconds']:4.0f} s",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def stop(self) -> None:
+        """Close the bar."""
+        if self._progress is not None:
+            self._progress.stop()
+
+
+def _short(eps: float) -> str:
+    """Grey levels to one decimal: a ramp passes through strengths that are no whole level."""
+    whole = format_eps(eps)
+    return whole if "/" in whole or whole == "0" else f"{eps * 255:.1f}/255"

@@ -1,0 +1,75 @@
+"""Units: strengths as fractions of the pixel range, positions in a run; never guessed."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, get_args
+
+from rampart.errors import InvalidArgument, UnknownName
+
+Norm = Literal["linf", "l2"]
+NORMS: tuple[Norm, ...] = get_args(Norm)
+
+#: Largest strength accepted per norm. An L2 ball of radius 32 holds almost any change of a small
+#: image; a larger number is nearly always a strength in grey levels.
+MAX_EPS: dict[Norm, float] = {"linf": 1.0, "l2": 32.0}
+
+
+def parse_norm(norm: str) -> Norm:
+    """Return `norm` if it is known ("linf" or "l2"); raise `UnknownName` otherwise."""
+    for known in NORMS:
+        if norm == known:
+            return known
+    raise UnknownName("norm", norm, NORMS)
+
+
+def parse_eps(eps: str | float, norm: Norm = "linf", name: str = "eps") -> float:
+    """Return a strength as a float: `"4/255"` becomes exactly `4 / 255`.
+
+    Args:
+        eps: fraction of the pixel range, such as "4/255", "0.5" or 0.0157.
+        norm: the norm whose range applies: [0, 1] for Linf, [0, 32] for L2.
+        name: what to call the value in an error.
+
+    Raises:
+        InvalidArgument: not a number, negative, or on another scale than pixels in [0, 1].
+    """
+    try:
+        value = float(Fraction(eps.replace(" ", ""))) if isinstance(eps, str) else float(eps)
+    except (ValueError, ZeroDivisionError, OverflowError, TypeError):
+        value = math.nan
+    if math.isnan(value) or isinstance(eps, bool):
+        raise InvalidArgument(name, eps, "a fraction of the pixel range such as 4/255")
+    limit = MAX_EPS[norm]
+    if 0 <= value <= limit:
+        return value
+    in_levels = limit < value <= 255 * limit
+    advice = f"write {value:g}/255 for {value:g} grey levels" if in_levels else ""
+    raise InvalidArgument(name, eps, f"a fraction of the pixel range in [0, {limit:g}]", advice)
+
+
+def format_eps(eps: float) -> str:
+    """Return the usual spelling: "4/255" for 1 to 254 whole grey levels, a decimal otherwise."""
+    levels = round(eps * 255)
+    if 0 < levels < 255 and abs(eps * 255 - levels) < 1e-6:
+        return f"{levels}/255"
+    return f"{eps:.6g}"
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """The length of a run: `epochs`, each of `steps_per_epoch` optimiser steps."""
+
+    epochs: int
+    steps_per_epoch: int
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise InvalidArgument("epochs", self.epochs, "at least 1")
+        if self.steps_per_epoch < 1:
+            raise InvalidArgument("steps_per_epoch", self.steps_per_epoch, "at least 1")
+
+    @property
+    def steps(self) -> int:
+        """Number of optimiser steps in the whole run."""
+        return self.epochs * self.steps_per_epoch

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(scope="session")
+def photo_folder(tmp_path_factory):
+    """A folder of 3 classes with 16 x 16 colour images whose mean colour tells the class."""
+    root = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 8), ("validation", 3), ("test", 5)):
+        for label, name in enumerate(("blue", "green", "red")):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 120, (16, 16, 3))
+                pixels[..., 2 - label] += 100
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+    return root
+
+
+@pytest.fixture
+def tiny_settings(photo_folder):
+    """A run of 3 epochs with 3 steps each on `photo_folder`, as overrides."""
+    return [
+        "model.name=rampart_glyphnet",
+        "model.pretrained=false",
+        "model.options={norm: batch}",
+        f"data.name={photo_folder}",
+        "data.image_size=16",
+        "threat.eps=8/255",
+        "training.epochs=3",
+        "training.batch_size=8",
+        "attack.steps=2",
+        "evaluation.attack.steps=3",
+        "optimiser.backbone_lr=1e-3",
+    ]

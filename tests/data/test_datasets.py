@@ -1,0 +1,123 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from rampart.data import datasets
+from rampart.data.datasets import load_splits
+from rampart.errors import DataError, InvalidArgument
+
+
+def sizes(splits):
+    return [len(splits[name]) for name in ("train", "validation", "test")]
+
+
+def test_three_splits_are_taken_as_they_are(make_folder, layout):
+    splits = load_splits(str(make_folder(*layout("train", "val", "test"))), image_size=8)
+    assert sizes(splits) == [6, 6, 6]
+    assert splits.notes == ()
+    assert splits.train[0][0].shape == (3, 8, 8)
+
+
+def test_a_validation_split_is_set_apart_from_training(make_folder, layout):
+    folder = make_folder(*layout("train", "test", count=10))
+    splits = load_splits(str(folder), image_size=8, validation_share=0.3)
+    assert sizes(splits) == [14, 6, 20]
+    assert all(name.startswith("test/") for name in splits.test.ids)
+    assert all(name.startswith("train/") for name in splits.validation.ids)
+    assert len(splits.notes) == 1
+    assert "6 of 20" in splits.notes[0]
+
+
+def test_validation_never_serves_as_test(make_folder, layout):
+    folder = make_folder(*layout("train", "val", count=10))
+    splits = load_splits(str(folder), image_size=8)
+    assert sizes(splits) == [16, 20, 4]
+    assert all(name.startswith("train/") for name in splits.test.ids)
+    assert "no test split: 4 of 20" in splits.notes[0]
+
+
+def test_the_test_does_not_depend_on_the_validation_share(make_folder, layout):
+    folder = str(make_folder(*layout(count=20)))
+    small, large = (load_splits(folder, image_size=4, validation_share=s) for s in (0.1, 0.4))
+    assert (sizes(small), sizes(large)) == ([28, 4, 8], [20, 12, 8])
+    assert small.test.fingerprint() == large.test.fingerprint()
+    assert small.fingerprint() != large.fingerprint()
+    assert small.fingerprint() == load_splits(folder, image_size=4).fingerprint()
+    other = load_splits(folder, image_size=4, seed=1)
+    assert other.test.fingerprint() != small.test.fingerprint()
+
+
+def test_the_cache_changes_no_pixel(make_folder, layout):
+    folder = str(make_folder(*layout(count=10)))
+    lazy, eager = (load_splits(folder, image_size=8, cache=cache) for cache in (False, True))
+    assert (lazy.test.in_memory, eager.test.in_memory) == (False, True)
+    assert lazy.fingerprint() == eager.fingerprint()
+    for i in range(len(lazy.train)):
+        assert torch.equal(lazy.train[i][0], eager.train[i][0])
+
+
+def test_auto_caches_what_fits(make_folder, layout, monkeypatch):
+    folder = str(make_folder(*layout(count=10)))
+    assert load_splits(folder, image_size=8).train.in_memory
+    monkeypatch.setattr(datasets, "CACHE_LIMIT", 20 * 8 * 8 * 3)
+    assert not load_splits(folder, image_size=8).train.in_memory
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_an_unreadable_image_is_found_at_the_start(make_folder, layout, cache):
+    folder = make_folder(*layout("train", "val", "test"))
+    (folder / "test" / "dog" / "broken.jpg").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"image 'test/dog/broken.jpg' cannot be read"):
+        load_splits(str(folder), image_size=8, cache=cache)
+
+
+@pytest.mark.parametrize("share", [1.0, 3, 0])
+def test_a_validation_split_larger_than_the_data(make_folder, layout, share):
+    with pytest.raises(InvalidArgument, match="validation_share"):
+        load_splits(str(make_folder(*layout("train", "test"))), validation_share=share)
+
+
+def test_too_few_images_for_a_validation_split(make_folder, layout):
+    with pytest.raises(InvalidArgument, match=r"validation_share=0.1: .*at least 0.334"):
+        load_splits(str(make_folder(*layout("train", "test"))), image_size=4)
+    with pytest.raises(DataError, match=r"class 'cat' has 1 training image"):
+        load_splits(
+            str(make_folder(*layout("train", "test", count=1), root="single")),
+            image_size=4,
+            validation_share=0.9,
+        )
+
+
+def test_grey_on_request(make_folder, layout):
+    folder = str(make_folder(*layout(count=10)))
+    assert load_splits(folder, image_size=8, in_chans=1).train[0][0].shape == (1, 8, 8)
+
+
+def test_embedded_tasks():
+    grey, colour = (load_splits("digit-pairs", in_chans=channels) for channels in (None, 3))
+    assert grey.train[0][0].shape == (1, 16, 16)
+    assert torch.equal(colour.train[0][0], grey.train[0][0].expand(3, -1, -1))
+    with pytest.raises(InvalidArgument, match="image_size=32: expected 16"):
+        load_splits("digit-pairs", image_size=32)
+
+
+def test_unknown_names(tmp_path):
+    with pytest.raises(DataError, match="did you mean digit-pairs"):
+        load_splits("digit-pair")
+    with pytest.raises(DataError, match="does not exist"):
+        load_splits(str(tmp_path / "nothing"))
+
+
+SHARED = Path(os.environ.get("RAMPART_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+
+
+@pytest.mark.skipif(
+    not (SHARED / "trashnet_6x125.tar").is_file(), reason="photos not found; see RAMPART_TEST_DATA"
+)
+def test_photos_in_a_tar():
+    splits = load_splits(str(SHARED / "trashnet_6x125.tar"), image_size=32)
+    assert sizes(splits) == [360, 90, 300]
+    assert splits.class_names == ["cardboard", "glass", "metal", "paper", "plastic", "trash"]
+    assert splits.notes == ()

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from rampart.data.decode import Decode, Decoded, ImageFile, each, in_memory
+from rampart.data.splits import Split
+from rampart.errors import DataError, InvalidArgument
+
+
+def test_a_square_of_the_right_size_keeps_its_pixels():
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    assert torch.equal(
+        Decode(8)(Image.fromarray(pixels)), torch.from_numpy(pixels).permute(2, 0, 1)
+    )
+
+
+@pytest.mark.parametrize("size", [(30, 10), (10, 30)])
+def test_the_centre_is_kept(size):
+    width, height = size
+    pixels = np.zeros((height, width), dtype=np.uint8)
+    pixels[height // 2 - 5 : height // 2 + 5, width // 2 - 5 : width // 2 + 5] = 255
+    assert torch.equal(Decode(10, 1)(Image.fromarray(pixels)), torch.full((1, 10, 10), 255).byte())
+
+
+def test_shrinking_averages():
+    pixels = np.indices((64, 64)).sum(0).astype(np.uint8) % 2 * 255
+    assert (Decode(8, 1)(Image.fromarray(pixels)).float() - 127.5).abs().max() < 8
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
+@pytest.mark.parametrize("in_chans", [1, 3])
+def test_any_mode(mode, in_chans):
+    picture = Image.new("RGB", (12, 9), (255, 255, 255)).convert(mode)
+    decoded = Decode(6, in_chans)(picture)
+    assert decoded.dtype == torch.uint8
+    assert torch.equal(decoded, torch.full((in_chans, 6, 6), 255).byte())
+
+
+def write(tmp_path, **files):
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    stored = [ImageFile(tmp_path / name) for name in files]
+    return Decoded(stored, list(files), Decode(8))
+
+
+def test_unreadable_images_are_named(tmp_path, encoded):
+    pixels = write(tmp_path, good=encoded, text=b"no image", short=encoded[:200], empty=b"")
+    assert pixels(0).shape == (3, 8, 8)
+    for index, name in ((1, "text"), (2, "short"), (3, "empty")):
+        with pytest.raises(DataError, match=f"image '{name}' cannot be read") as error:
+            pixels(index)
+        assert "\n" not in str(error.value)
+    with pytest.raises(DataError, match="image 'text' cannot be read"):
+        pixels.verify()
+
+
+def test_deep_images_are_refused(tmp_path):
+    Image.fromarray(np.full((8, 8), 40000, dtype=np.uint16)).save(tmp_path / "deep.png")
+    pixels = Decoded([ImageFile(tmp_path / "deep.png")], ["deep.png"], Decode(8))
+    with pytest.raises(DataError, match=r"deep.png.*more than 8 bits"):
+        pixels(0)
+
+
+def test_in_memory_is_the_same_split(tmp_path, encoded):
+    files = {f"image{i}": encoded for i in range(5)}
+    lazy = Split(list(files), np.array([0, 1, 0, 1, 0]), ["a", "b"], write(tmp_path, **files))
+    eager = in_memory(lazy)
+    assert (lazy.in_memory, eager.in_memory) == (False, True)
+    assert in_memory(eager) is eager
+    assert eager.subset([1, 2]).in_memory
+    assert all(torch.equal(lazy[i][0], eager[i][0]) for i in range(5))
+
+
+def test_each_keeps_the_order_and_the_first_error():
+    assert each(lambda x: x * x, range(100)) == [x * x for x in range(100)]
+    with pytest.raises(ZeroDivisionError):
+        each(lambda x: 1 / x, range(100))
+
+
+@pytest.mark.parametrize("wrong", [{"image_size": 0}, {"image_size": 8, "in_chans": 2}])
+def test_impossible_sizes(wrong):
+    with pytest.raises(InvalidArgument):
+        Decode(**wrong)

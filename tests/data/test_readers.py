@@ -1,0 +1,70 @@
+import pytest
+
+from rampart.data import readers
+from rampart.data.datasets import load_splits
+from rampart.errors import DataError, InvalidArgument, MissingExtra, UnknownName
+
+
+def test_torchvision_dataset_without_splits(make_folder, layout, tmp_path):
+    make_folder(*layout(count=10), root="eurosat/2750")
+    splits = load_splits("torch/eurosat", root=str(tmp_path), image_size=8)
+    assert [len(splits[n]) for n in ("train", "validation", "test")] == [14, 2, 4]
+    assert splits.class_names == ["cat", "dog"]
+    assert splits.train[0][0].shape == (3, 8, 8)
+    assert len(splits.notes) == 2
+
+
+def test_torchvision_dataset_with_three_splits(make_folder, layout, tmp_path):
+    make_folder(*layout(), root="dtd/dtd/images")
+    labels = tmp_path / "dtd" / "dtd" / "labels"
+    labels.mkdir()
+    for number, split in enumerate(("train", "val", "test")):
+        (labels / f"{split}1.txt").write_text(f"cat/{number}.png\ndog/{number}.png\n")
+    splits = load_splits("torch/DTD", root=str(tmp_path), image_size=8)
+    assert [len(splits[n]) for n in ("train", "validation", "test")] == [2, 2, 2]
+    assert splits.test.labels.tolist() == [0, 1]
+
+
+def test_every_torchvision_name_has_its_class():
+    import torchvision.datasets
+
+    assert len(readers.TORCH_NAMES) > 10
+    for known in readers.TORCH_NAMES.values():
+        assert hasattr(torchvision.datasets, known.cls)
+        assert "train" in known.splits
+
+
+def test_torchvision_mistakes(tmp_path, monkeypatch):
+    with pytest.raises(UnknownName, match="did you mean cifar10"):
+        load_splits("torch/cifar11", root=str(tmp_path))
+    with pytest.raises(InvalidArgument, match="root"):
+        load_splits("torch/cifar10")
+
+    def unreachable(*args, **kwargs):
+        raise RuntimeError("no network\nfor a reason")
+
+    monkeypatch.setattr("torchvision.datasets.CIFAR10", unreachable)
+    with pytest.raises(DataError, match=r"'torch/cifar10' cannot be loaded \(no network\)"):
+        load_splits("torch/cifar10", root=str(tmp_path))
+
+
+@pytest.fixture
+def hub_folder(make_folder, layout):
+    pytest.importorskip("datasets")
+    return make_folder(*layout("train", "test", count=10))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_hub_dataset_from_a_local_folder(hub_folder, tmp_path):
+    splits = load_splits(f"hfds/{hub_folder}", root=str(tmp_path / "cache"), image_size=8)
+    assert [len(splits[n]) for n in ("train", "validation", "test")] == [18, 2, 20]
+    assert splits.class_names == ["cat", "dog"]
+    assert splits.train[0][0].shape == (3, 8, 8)
+
+
+def test_hub_mistakes(hub_folder, monkeypatch):
+    with pytest.raises(UnknownName, match="input_key"):
+        load_splits(f"hfds/{hub_folder}", options={"image_key": "x"})
+    monkeypatch.setattr(readers, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"rampart-rft\[hub\]"):
+        load_splits(f"hfds/{hub_folder}")

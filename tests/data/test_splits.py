@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rampart.data.splits import InMemory, Split, Splits, set_apart
+from rampart.errors import DataError, InvalidArgument
+
+
+def make_split(counts, prefix="", names=None):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    images = torch.arange(len(labels), dtype=torch.uint8).view(-1, 1, 1, 1)
+    ids = [f"{prefix}{i}" for i in range(len(labels))]
+    return Split(ids, labels, names or [f"c{i}" for i in range(len(counts))], InMemory(images))
+
+
+def test_an_item_is_image_label_position():
+    image, label, index = make_split([2, 3])[3]
+    assert (image.item(), label, index) == (3, 1, 3)
+
+
+def test_a_subset_is_numbered_anew():
+    split = make_split([2, 3]).subset([4, 0])
+    assert split.ids == ["4", "0"]
+    assert [(image.item(), label, i) for image, label, i in (split[0], split[1])] == [
+        (4, 1, 0),
+        (0, 0, 1),
+    ]
+    assert split.subset([1])[0][0].item() == 0
+
+
+def test_the_fingerprint_depends_on_ids_order_and_classes():
+    split = make_split([2, 3])
+    others = [split.subset([1, 0, 2, 3, 4]), split.subset([0, 1, 2, 3])]
+    others += [make_split([2, 3], "x"), make_split([3, 2]), make_split([2, 3], names=["c0", "d"])]
+    assert split.fingerprint() == make_split([2, 3]).fingerprint()
+    assert split.fingerprint() not in {other.fingerprint() for other in others}
+
+
+@given(
+    counts=st.lists(st.integers(10, 60), min_size=2, max_size=6),
+    share=st.floats(0.11, 0.6),
+    seed=st.integers(0, 5),
+)
+def test_set_apart_is_disjoint_complete_and_stratified(counts, share, seed):
+    split = make_split(counts)
+    rest, apart = set_apart(split, share, seed, "validation")
+    assert sorted(rest.ids + apart.ids, key=int) == split.ids
+    for label, count in enumerate(counts):
+        assert (apart.labels == label).sum() == round(share * count)
+    again = set_apart(split, share, seed, "validation")[1]
+    assert again.fingerprint() == apart.fingerprint()
+
+
+def test_what_is_set_apart_depends_on_seed_and_purpose():
+    split = make_split([50, 50])
+    drawn = {
+        tuple(set_apart(split, 0.2, seed, name)[1].ids)
+        for seed in range(3)
+        for name in ("validation", "test")
+    }
+    assert len(drawn) == 6
+
+
+@pytest.mark.parametrize("share", [0, 1, 1.5, -0.1, float("nan")])
+def test_shares_outside_the_unit_interval(share):
+    with pytest.raises(InvalidArgument, match=r"validation_share=.*\(0, 1\)"):
+        set_apart(make_split([10, 10]), share, 0, "validation")
+
+
+def test_a_share_below_one_image_per_class_says_which_would_do():
+    split = make_split([4] * 10)
+    with pytest.raises(InvalidArgument, match=r"each of the 10 classes.*at least 0.25"):
+        set_apart(split, 0.2, 0, "validation")
+    assert len(set_apart(split, 0.25, 0, "validation")[1]) == 10
+
+
+@pytest.mark.parametrize(("counts", "share"), [([40, 1], 0.1), ([40, 3], 0.9)])
+def test_a_class_that_cannot_be_divided_is_named(counts, share):
+    with pytest.raises(DataError, match=r"class 'c1' has . training image"):
+        set_apart(make_split(counts), share, 0, "validation")
+
+
+def test_splits_refuse_shared_images_and_other_classes():
+    a, b, c = (make_split([2, 2], prefix) for prefix in "abc")
+    assert Splits(a, b, c)["test"] is c
+    with pytest.raises(DataError, match="image 'a0' occurs twice"):
+        Splits(a, b, a)
+    with pytest.raises(DataError, match="'c2' is in test only"):
+        Splits(a, b, make_split([2, 2, 1], "c"))
+    with pytest.raises(InvalidArgument, match="train, validation or test"):
+        Splits(a, b, c)["val"]
+
+
+def test_labels_outside_the_classes():
+    with pytest.raises(DataError, match="labels run from -1 to 0"):
+        Split(["a", "b"], np.array([-1, 0]), ["x"], InMemory(torch.zeros(2, 1, 1, 1)))
+    with pytest.raises(DataError, match="no images"):
+        Split([], np.array([]), ["x"], InMemory(torch.zeros(0, 1, 1, 1)))

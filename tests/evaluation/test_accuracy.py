@@ -1,0 +1,92 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from rampart.attacks.pgd import Fgsm, Pgd
+from rampart.errors import InvalidArgument
+from rampart.evaluation.accuracy import Accuracy, evaluate_accuracy, merge_accuracy
+from rampart.metrics.curve import accuracy_curve
+
+EPS = 8 / 255
+
+
+def test_clean_figures_equal_their_definition(task):
+    found = evaluate_accuracy(task.model, task.batches(16))
+    logits = task.model(task.images.float() / 255)
+    assert found.n == 60
+    assert found.clean == pytest.approx((logits.argmax(1) == task.labels).float().mean().item())
+    assert found.clean_loss == pytest.approx(cross_entropy(logits, task.labels).item(), rel=1e-5)
+    assert (found.robust, found.robust_loss) == (None, None)
+    assert found.figures().keys() == {"val_clean", "val_clean_loss"}
+
+
+def test_robust_accuracy_equals_the_closed_form(task):
+    found = evaluate_accuracy(task.model, task.batches(16), Pgd(), EPS)
+    expected = accuracy_curve(task.critical((0.0, EPS), "linf"), 1)
+    assert (found.clean, found.robust) == pytest.approx(tuple(expected))
+    assert found.robust < found.clean
+    assert found.robust_loss > found.clean_loss
+    assert list(found.figures()) == ["val_clean", "val_robust", "val_clean_loss", "val_robust_loss"]
+
+
+def test_an_attack_at_eps_zero_gives_the_clean_figures(task):
+    found = evaluate_accuracy(task.model, task.batches(16), Pgd(), 0.0)
+    assert (found.robust, found.robust_loss) == (found.clean, found.clean_loss)
+
+
+def test_a_sample_that_is_wrong_clean_is_never_robust(task):
+    class Correcting(Fgsm):
+        def _run(self, problem):
+            return problem.images + torch.where(problem.images > 0.5, -0.5, 0.5)
+
+    found = evaluate_accuracy(task.model, task.batches(16), Correcting(), 1.0)
+    assert found.robust <= found.clean
+
+
+def test_neither_batch_size_nor_processes_matter(task):
+    whole = evaluate_accuracy(task.model, task.batches(60), Pgd(), EPS, seed=1)
+    small = evaluate_accuracy(task.model, task.batches(7), Pgd(), EPS, seed=1)
+    rows = torch.arange(60)
+    shares = [
+        evaluate_accuracy(task.model, task.batches(8, part), Pgd(), EPS, seed=1)
+        for part in (rows[:13], rows[13:], rows[:0])
+    ]
+    for other in (small, merge_accuracy(shares)):
+        assert other.n == whole.n
+        assert other.figures() == pytest.approx(whole.figures(), rel=1e-6)
+
+
+def test_merging_clean_figures_keeps_the_others_unknown():
+    merged = merge_accuracy([Accuracy(1, 1.0, None, 0.0, None), Accuracy(3, 0.0, None, 2.0, None)])
+    assert merged == Accuracy(4, 0.25, None, 1.5, None)
+
+
+def test_leaves_the_model_as_found(task):
+    model = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Dropout(), nn.Linear(16, 2)).train()
+    mean = model[0].running_mean.clone()
+    first = evaluate_accuracy(model, task.batches(16), Pgd(steps=2), EPS)
+    assert model.training
+    assert model[2].training
+    assert torch.equal(model[0].running_mean, mean)
+    assert first == evaluate_accuracy(model.eval(), task.batches(16), Pgd(steps=2), EPS)
+
+
+def test_is_in_single_precision_under_autocast(task):
+    plain = evaluate_accuracy(task.model, task.batches(16))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert evaluate_accuracy(task.model, task.batches(16)) == plain
+
+
+def test_refuses_a_strength_without_an_attack(task):
+    with pytest.raises(InvalidArgument, match="attack=None"):
+        evaluate_accuracy(task.model, task.batches(16), None, EPS)
+
+
+def test_no_images_are_no_accuracy():
+    nothing = evaluate_accuracy(nn.Flatten(), [])
+    assert math.isnan(nothing.clean)
+    with pytest.raises(InvalidArgument, match="no images"):
+        merge_accuracy([nothing])

@@ -1,0 +1,152 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from rampart.errors import InvalidArgument
+from rampart.metrics.comparison import (
+    bootstrap_interval,
+    mean_interval,
+    paired_test,
+    proportion_interval,
+    seeds_interval,
+)
+from rampart.metrics.expectation import contributions
+
+PUBLISHED = Path(__file__).parents[1] / "recorded" / "published_tables_1_2.csv"
+COLUMNS = ("clean", "adversarial", "expected")
+
+
+def published(table: str, schedule: str, column: str) -> list[float]:
+    lines = [line for line in PUBLISHED.read_text("utf-8").splitlines() if line[0] != "#"]
+    rows = [r for r in csv.DictReader(lines) if (r["table"], r["schedule"]) == (table, schedule)]
+    rows.sort(key=lambda r: (r["backbone"], r["dataset"]))
+    return [float(r[column]) for r in rows]
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "t"),
+    [("1", c, t) for c, t in zip(COLUMNS, (7.8233, 4.3488, 6.5956), strict=True)]
+    + [("2", c, t) for c, t in zip(COLUMNS, (12.3875, 5.4476, 9.2708), strict=True)],
+)
+def test_reproduces_the_published_t_statistics(table, column, t):
+    test = paired_test(published(table, "two_hinge", column), published(table, "fix", column))
+    assert test.n == 30
+    assert test.t == pytest.approx(t, abs=5e-5)
+
+
+def test_wilson_value():
+    # Newcombe (1998), table I: 81 of 263, Wilson score without correction: 0.2553 to 0.3662.
+    interval = proportion_interval(81, 263)
+    assert (interval.low, interval.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_agrees_with_scipy(case):
+    k, n = case
+    reference = stats.binomtest(k, n).proportion_ci(0.9, method="wilson")
+    interval = proportion_interval(k, n, 0.9)
+    assert (interval.low, interval.high) == pytest.approx(tuple(reference), abs=1e-12)
+    assert interval.low <= k / n <= interval.high
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=50))
+def test_mean_interval_holds_the_mean_inside_the_unit_interval(values):
+    interval = mean_interval(values)
+    assert 0 <= interval.low <= np.mean(values) + 1e-12
+    assert np.mean(values) - 1e-12 <= interval.high <= 1
+    assert interval.low < interval.high or np.ptp(values) < 1e-6
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_equal_values_do_not_pretend_to_certainty(value):
+    interval = mean_interval([value] * 20)
+    assert interval.high - interval.low > 0.15
+    assert interval.method == "wilson"
+
+
+def test_intervals_cover_in_simulation():
+    rng = np.random.default_rng(20250923)
+    grid, runs, n = np.arange(9) / 255, 2000, 300
+    law = np.array([0.15, 0.05, 0.1, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.2])
+    truth = law @ contributions(np.arange(10), grid)
+    draws = rng.choice(10, size=(runs, n), p=law)
+    expected = [mean_interval(contributions(j, grid)) for j in draws]
+    clean = [proportion_interval(int((j > 0).sum()), n) for j in draws]
+    assert 0.93 <= np.mean([i.low <= truth <= i.high for i in expected]) <= 0.97
+    assert 0.93 <= np.mean([i.low <= 1 - law[0] <= i.high for i in clean]) <= 0.97
+
+
+def test_paired_interval_covers_and_is_narrower_than_unpaired_ones():
+    rng = np.random.default_rng(1)
+    shared = rng.normal(size=(1000, 50, 1))
+    pairs = shared + 0.3 * rng.normal(size=(1000, 50, 2)) + [0.1, 0.0]
+    tests = [paired_test(a, b) for a, b in pairs.transpose(0, 2, 1)]
+    assert 0.93 <= np.mean([t.low <= 0.1 <= t.high for t in tests]) <= 0.97
+    alone = seeds_interval(pairs[0, :, 0])
+    assert tests[0].high - tests[0].low < (alone.high - alone.low) / 2
+
+
+def test_bootstrap_covers_repeats_and_agrees_with_student():
+    rng = np.random.default_rng(2)
+    samples = rng.random((200, 60))
+    intervals = [bootstrap_interval(values, resamples=400) for values in samples]
+    assert 0.88 <= np.mean([i.low <= 0.5 <= i.high for i in intervals]) <= 0.99
+    assert bootstrap_interval(samples[0]) == bootstrap_interval(samples[0])
+    assert bootstrap_interval(samples[0], seed=1) != bootstrap_interval(samples[0])
+    student, boot = mean_interval(samples[0]), bootstrap_interval(samples[0])
+    assert (boot.low, boot.high) == pytest.approx((student.low, student.high), abs=0.02)
+
+
+def test_bootstrap_of_another_statistic_in_pieces():
+    values = np.arange(40_000) / 40_000  # more than a million draws: several pieces
+    interval = bootstrap_interval(values, np.median, resamples=60)
+    assert 0.48 < interval.low < 0.5 < interval.high < 0.52
+
+
+def test_identical_values_differ_by_exactly_zero():
+    values = np.random.default_rng(3).random(100)
+    test = paired_test(values, values)
+    assert (test.difference, test.low, test.high, test.t, test.p) == (0, 0, 0, 0, 1)
+
+
+def test_a_constant_difference_is_certain():
+    test = paired_test([1.0, 2.0], [0.5, 1.5])
+    assert (test.difference, test.t, test.p) == (0.5, np.inf, 0)
+
+
+@given(st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=3, max_size=20))
+def test_swapping_the_pair_changes_the_sign_only(pairs):
+    first, second = map(list, zip(*pairs, strict=True))
+    test, swapped = paired_test(first, second), paired_test(second, first)
+    assert test.difference == -swapped.difference
+    assert (test.low, test.p) == (-swapped.high, swapped.p)
+
+
+def test_seeds_interval_value():
+    # Mean 2, s = 1, N = 3, t(0.975; 2) = 4.3027: margin 2.4842.
+    interval = seeds_interval([1.0, 2.0, 3.0])
+    assert (interval.low, interval.high) == pytest.approx((2 - 2.4842, 2 + 2.4842), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: proportion_interval(3, 2),
+        lambda: proportion_interval(0, 0),
+        lambda: proportion_interval(1, 2, level=95),
+        lambda: mean_interval([]),
+        lambda: mean_interval([1.5]),
+        lambda: mean_interval([np.nan]),
+        lambda: seeds_interval([1.0]),
+        lambda: paired_test([1.0, 2.0], [1.0, 2.0, 3.0]),
+        lambda: paired_test([1.0], [1.0]),
+    ],
+)
+def test_refuses_bad_input(call):
+    with pytest.raises(InvalidArgument, match="expected"):
+        call()

@@ -1,0 +1,71 @@
+import json
+
+import pytest
+import timm
+import torch
+
+from rampart.errors import InvalidArgument
+from rampart.models.backbones import build_model
+from rampart.models.saving import save_model
+
+NAMES = ["ant", "bee", "cöw"]
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("test_resnet", {"options": {"act_layer": "silu"}, "image_size": 32}),
+        ("test_resnet", {"in_chans": 1}),
+        ("test_vit", {"image_size": 32}),
+        ("test_convnext", {"mean": [0.1, 0.2, 0.3]}),
+        ("rampart_glyphnet", {}),
+        ("rampart_glyphnet", {"options": {"norm": "batch"}, "in_chans": 3}),
+    ],
+)
+def test_timm_and_rampart_load_the_same_model(tmp_path, name, given):
+    model = build_model(name, pretrained=False, num_classes=3, **given).eval()
+    save_model(model, tmp_path, NAMES)
+    size = model.image_size
+    images = torch.rand(2, model.in_chans, size, size)
+    by_timm = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
+    config = timm.data.resolve_model_data_config(by_timm)
+    mean, std = (torch.tensor(config[k]).view(1, -1, 1, 1) for k in ("mean", "std"))
+    assert torch.equal(model(images), by_timm((images - mean) / std))
+    assert tuple(config["input_size"]) == (model.in_chans, size, size)
+    assert by_timm.pretrained_cfg["label_names"] == NAMES
+    for source in (f"local-dir:{tmp_path}", str(tmp_path)):
+        again = build_model(source, keep_head=True).eval()
+        assert torch.equal(again(images), model(images))
+        assert (again.image_size, again.in_chans) == (size, model.in_chans)
+
+
+def test_a_loaded_model_is_saved_as_it_was(weights_file, tmp_path):
+    model = build_model(str(weights_file), num_classes=3)
+    first, second = tmp_path / "first", tmp_path / "second"
+    save_model(model, first, NAMES, image_size=48)
+    save_model(build_model(str(first), keep_head=True), second, NAMES)
+    for file in ("config.json", "model.safetensors"):
+        assert (first / file).read_bytes() == (second / file).read_bytes()
+    config = json.loads((first / "config.json").read_text(encoding="utf-8"))
+    assert config["model_args"] == {"act_layer": "silu"}
+    assert config["pretrained_cfg"]["input_size"] == [3, 48, 48]
+    assert config["pretrained_cfg"]["crop_pct"] == 1.0
+
+
+def test_a_resized_transformer_survives(tmp_path):
+    wide = build_model("test_vit", pretrained=False, num_classes=3)
+    save_model(wide, tmp_path / "wide", NAMES)
+    small = build_model(str(tmp_path / "wide"), num_classes=3, image_size=32).eval()
+    save_model(small, tmp_path / "small", NAMES)
+    again = build_model(str(tmp_path / "small"), keep_head=True).eval()
+    images = torch.rand(1, 3, 32, 32)
+    assert torch.equal(again(images), small(images))
+    by_timm = timm.create_model(f"local-dir:{tmp_path / 'small'}", pretrained=True).eval()
+    assert torch.equal(by_timm((images - small.mean) / small.std), small(images))
+
+
+def test_a_name_for_every_class(tmp_path):
+    model = build_model("rampart_glyphnet", pretrained=False, num_classes=3)
+    with pytest.raises(InvalidArgument, match="class_names=2 names: expected 3"):
+        save_model(model, tmp_path, ["a", "b"])
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,41 @@
+import pytest
+
+from rampart.errors import ModelError
+from rampart.models.backbones import build_model
+from rampart.models.saving import save_model
+from rampart.models.sources import Source, find_source
+
+
+def test_a_timm_name_is_described_without_building():
+    source = find_source("vit_base_patch16_224.augreg_in1k")
+    assert (source.image_size, source.in_chans, source.has_fixed_size) == (224, 3, True)
+    assert source.has_weights
+    assert source.weights is None
+    assert not find_source("rampart_glyphnet").has_weights
+
+
+def test_a_file_is_described_by_its_configuration(weights_file):
+    source = find_source(str(weights_file))
+    assert (source.name, source.weights) == ("test_resnet", weights_file)
+    assert (source.image_size, source.in_chans) == (32, 3)
+    assert source.model_args == {"act_layer": "silu"}
+    assert find_source("test_resnet", weights_file) == source
+    assert find_source("test_resnet.r160_in1k", weights_file) == source
+
+
+def test_a_folder_is_one_that_was_saved(tmp_path):
+    save_model(build_model("rampart_glyphnet", pretrained=False, num_classes=2), tmp_path, "ab")
+    source = find_source(f"local-dir:{tmp_path}")
+    assert source == find_source(str(tmp_path))
+    assert (source.in_chans, source.image_size) == (1, 16)
+    (tmp_path / "config.json").write_text("no json")
+    with pytest.raises(ModelError, match="cannot be read"):
+        find_source(str(tmp_path))
+
+
+def test_normalisation_for_another_number_of_channels():
+    source = Source("x", pretrained_cfg={"mean": (0.2, 0.4, 0.6), "std": (0.1, 0.2, 0.3)})
+    assert source.normalisation(3) == ([0.2, 0.4, 0.6], [0.1, 0.2, 0.3])
+    mean, std = source.normalisation(1)
+    assert mean == pytest.approx([0.4])
+    assert std == pytest.approx([0.2])

@@ -1,0 +1,117 @@
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rampart.errors import InvalidArgument, RampartError, UnknownName
+from rampart.recipes.config import differences, dump_config, load_config, parse_config, save_config
+
+NEEDED = ("model=resnet50.a1_in1k", "data=photos")
+
+
+def load(*overrides):
+    return load_config(None, [*NEEDED, *overrides])
+
+
+def test_defaults_are_filled_in_down_to_the_components():
+    config = load()
+    assert config.schedule.options == {"start": 0.25, "end": 0.75, "unit": "share"}
+    assert config.attack.options["steps"] == 7
+    assert config.evaluation.attack.options["steps"] == 10
+    assert config.evaluation.attack.options["keep"] == "broken"
+    assert config.threat.eps == 4 / 255
+
+
+def test_a_name_replaces_the_section_and_a_key_changes_it():
+    assert load("schedule=fix").schedule.name == "fix"
+    assert load("schedule.end=0.5").schedule.options["end"] == 0.5
+    assert load("schedule=linear-warmup", "schedule.end=0.3").schedule.options["end"] == 0.3
+
+
+def test_the_file_comes_first_and_the_command_line_wins(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("model: a\ndata: b\nschedule: fix\ntraining: {epochs: 7}\n")
+    config = load_config(path, ["training.epochs=9", "model.pretrained=false"])
+    assert config.training.epochs == 9
+    assert (config.model.name, config.model.pretrained) == ("a", False)
+    assert config.schedule.name == "fix"
+
+
+def test_written_in_full_and_read_back_equal(tmp_path):
+    config = load("threat.eps=1/3", "schedule=smoothed", "objective=trades", "seed=3")
+    save_config(config, tmp_path / "config.yaml")
+    assert load_config(tmp_path / "config.yaml") == config
+    assert parse_config(dump_config(config)) == config
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text())["schedule"]["start"] == 0.25
+
+
+@given(eps=st.one_of(st.floats(0, 1), st.integers(0, 255).map(lambda k: k / 255)))
+def test_eps_survives_the_file_to_the_last_bit(eps):
+    config = load(f"threat.eps={eps!r}")
+    assert parse_config(dump_config(config)).threat.eps == eps
+
+
+def test_whole_grey_levels_are_written_as_such():
+    assert dump_config(load("threat.eps=4/255"))["threat"]["eps"] == "4/255"
+
+
+def test_differences_name_the_keys():
+    assert differences(load(), load("training.epochs=9", "schedule.end=0.5")) == [
+        "schedule.end: 0.75 -> 0.5",
+        "training.epochs: 50 -> 9",
+    ]
+    assert differences(load(), load()) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("trainig.epochs=3", r"unknown key 'trainig': did you mean training"),
+        ("training.epoch=3", r"unknown key 'training.epoch': did you mean training.epochs"),
+        ("schedule.stat=0.1", r"option of schedule 'two-hinge' 'stat'.*start"),
+        ("schedule=two-hing", r"unknown schedule 'two-hing': did you mean two-hinge"),
+        ("attack=agpd", r"unknown attack 'agpd': did you mean apgd"),
+        ("objective=trade", r"unknown objective 'trade': did you mean trades"),
+        ("attack.norm=l2", r"set threat.norm"),
+        ("threat.norm=l3", r"unknown norm 'l3'"),
+        ("threat.eps=4", r"threat.eps=4.*write 4/255"),
+        ("threat.eps=-1/255", r"threat.eps=-1/255"),
+        ("threat.eps=much", r"threat.eps=much.*such as 4/255"),
+        ("training.epochs=0", r"training.epochs=0: expected greater than or equal to 1"),
+        ("training.epochs=many", r"training.epochs=many"),
+        ("training.keep=first", r"training.keep=first: expected 'last' or 'best'"),
+        ("data.validation_share=1.5", r"data.validation_share=1.5"),
+        ("schedule.start=0.9", r"start"),
+        ("epochs", r"key=value"),
+        ("data.augment.flop=1", r"did you mean data.augment.flip"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(override, says):
+    with pytest.raises(RampartError, match=says) as caught:
+        load(override)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(RampartError, match=r"data is not set: add data=VALUE"):
+        load_config(None, ["model=resnet50"])
+
+
+def test_l2_has_its_own_range():
+    assert load("threat.norm=l2", "threat.eps=3").threat.eps == 3.0
+    with pytest.raises(InvalidArgument, match="128/255"):
+        load("threat.norm=l2", "threat.eps=128")
+
+
+def test_unreadable_files(tmp_path):
+    with pytest.raises(RampartError, match="does not exist"):
+        load_config(tmp_path / "none.yaml")
+    for text, says in (("a: [", "not valid YAML"), ("- 1", "expected sections")):
+        (tmp_path / "bad.yaml").write_text(text)
+        with pytest.raises(RampartError, match=says):
+            load_config(tmp_path / "bad.yaml")
+
+
+def test_unknown_name_is_the_exception_for_names():
+    with pytest.raises(UnknownName):
+        load("schedule=none")

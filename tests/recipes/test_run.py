@@ -1,0 +1,229 @@
+import json
+import os
+import signal
+
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file
+
+from rampart.errors import InvalidArgument, RunError
+from rampart.folders import RunFolder
+from rampart.history import History
+from rampart.recipes.config import load_config
+from rampart.recipes.run import evaluate_run, train_run
+from rampart.training.interrupts import Interrupted
+from rampart.training.reporting import Silent
+
+TIMES = ("seconds", "images_per_second")
+
+
+class StopAfter(Silent):
+    """Sends this process a signal once a number of steps is done."""
+
+    def __init__(self, steps, number=signal.SIGTERM):
+        self.left, self.number = steps, number
+
+    def step(self, epoch, eps):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), self.number)
+
+
+class CrashAfter(Silent):
+    """Dies without any chance to save, as far as the loop can tell."""
+
+    def __init__(self, steps):
+        self.left = steps
+
+    def step(self, epoch, eps):
+        self.left -= 1
+        if self.left == 0:
+            raise MemoryError("planted")
+
+
+def result(folder):
+    weights = load_file(folder.model / "model.safetensors")
+    rows = [{k: v for k, v in r.items() if k not in TIMES} for r in History(folder.history).rows()]
+    return weights, rows
+
+
+def assert_same(a, b):
+    assert a[0].keys() == b[0].keys()
+    for name in a[0]:
+        assert torch.equal(a[0][name], b[0][name]), name
+    assert a[1] == b[1]
+
+
+@pytest.fixture
+def config(tiny_settings):
+    return load_config(None, tiny_settings)
+
+
+@pytest.fixture
+def uninterrupted(config, tmp_path):
+    return result(train_run(config, tmp_path / "uninterrupted"))
+
+
+def test_a_run_leaves_what_the_contract_names(config, tmp_path):
+    folder = train_run(config, tmp_path / "run")
+    rows = History(folder.history).rows()
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert folder.status() == "complete"
+    assert load_config(folder.config) == config
+    wanted = {
+        *("eps", "train_loss", "val_clean", "val_robust", "val_clean_loss", "val_robust_loss"),
+        *("lr_backbone", "lr_head", "forwards", "backwards", "seconds", "images_per_second"),
+    }
+    assert wanted <= rows[0].keys()
+    # Two-hinge in shares of 9 steps: 0 before 2.25, 1 from 6.75 on; the row has the last step's.
+    assert [row["eps"] * 255 for row in rows] == pytest.approx([0, 8 * 2.75 / 4.5, 8], abs=1e-9)
+
+
+def test_passes_are_counted(config, tmp_path):
+    rows = History(train_run(config, tmp_path / "run").history).rows()
+    # Nothing is attacked at eps = 0: one forward and one backward per image.
+    assert (rows[0]["forwards"], rows[0]["backwards"]) == (24, 24)
+    # APGD with 2 steps: 3 forwards and at least 2 backwards on top.
+    assert rows[2]["forwards"] == 24 * 4
+    assert 24 * 3 <= rows[2]["backwards"] <= 24 * 4
+
+
+@pytest.mark.parametrize("stop", range(1, 10))
+def test_resumed_at_any_step_equals_the_uninterrupted_run(config, tmp_path, uninterrupted, stop):
+    output = tmp_path / "run"
+    if stop < 9:
+        with pytest.raises(Interrupted, match="--resume"):
+            train_run(config, output, reporter=StopAfter(stop))
+        assert RunFolder(output).status() == "interrupted"
+        assert not RunFolder(output).model.exists()
+    assert_same(result(train_run(config, output, resume=stop < 9)), uninterrupted)
+
+
+def test_a_crash_loses_nothing_behind_the_checkpoint(tiny_settings, tmp_path, uninterrupted):
+    config = load_config(None, [*tiny_settings, "training.checkpoint_every=2"])
+    with pytest.raises(MemoryError):
+        train_run(config, tmp_path / "run", reporter=CrashAfter(6))
+    assert RunFolder(tmp_path / "run").status() == "failed"
+    assert_same(result(train_run(config, tmp_path / "run", resume=True)), uninterrupted)
+
+
+@pytest.mark.parametrize("schedule", ["auto", "uniform", "fix", "linear"])
+def test_resume_is_exact_under_other_schedules(tiny_settings, tmp_path, schedule):
+    config = load_config(None, [*tiny_settings, f"schedule={schedule}"])
+    whole = result(train_run(config, tmp_path / "whole"))
+    with pytest.raises(Interrupted):
+        train_run(config, tmp_path / "run", reporter=StopAfter(5, signal.SIGINT))
+    assert_same(result(train_run(config, tmp_path / "run", resume=True)), whole)
+
+
+def test_pieces_of_a_batch_add_up_to_the_batch(tiny_settings, tmp_path):
+    # Group normalisation: batch statistics would differ between pieces by their nature.
+    settings = [*tiny_settings, "model.options={norm: group}", "objective=trades"]
+    runs = [
+        result(train_run(load_config(None, [*settings, *more]), tmp_path / name))
+        for name, more in (("one", []), ("four", ["training.accumulation=4"]))
+    ]
+    for name in runs[0][0]:
+        torch.testing.assert_close(runs[0][0][name], runs[1][0][name], rtol=1e-3, atol=1e-5)
+
+
+def test_global_random_state_is_left_alone(config, tmp_path):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    evaluate_run(train_run(config, tmp_path / "run").path)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_model_is_loaded_by_timm_and_by_evaluate(config, tmp_path):
+    folder = train_run(config, tmp_path / "run")
+    model = timm.create_model(f"local-dir:{folder.model}", pretrained=True)
+    assert model.num_classes == 3
+    target, record = evaluate_run(folder.path)
+    summary = json.loads((target / "summary.json").read_text())
+    keys = {"n", "eps", "clean", "adversarial", "expected", "expected_low", "expected_high"}
+    assert keys <= summary.keys()
+    assert summary["n"] == 15
+    assert len(summary["curve"]) == 9
+    assert 0 <= summary["adversarial"] <= summary["expected"] <= summary["clean"] <= 1
+    assert summary["expected_low"] <= summary["expected"] <= summary["expected_high"]
+    for file in ("record.json", "samples.csv", "curve.csv", "curve.png"):
+        assert (target / file).stat().st_size > 0
+    assert record.metadata["attack"]["steps"] == 3
+    with pytest.raises(RunError, match="--overwrite"):
+        evaluate_run(folder.path)
+
+
+def test_evaluation_does_not_depend_on_the_batch_size(config, tmp_path):
+    folder = train_run(config, tmp_path / "run")
+    records = [
+        evaluate_run(folder.path, (f"evaluation.batch_size={size}",), overwrite=True)[1]
+        for size in (1, 4, 64)
+    ]
+    assert records[0].critical.tolist() == records[1].critical.tolist()
+    assert records[0].critical.tolist() == records[2].critical.tolist()
+
+
+def test_the_best_epoch_can_be_kept(tiny_settings, tmp_path):
+    config = load_config(None, [*tiny_settings, "training.keep=best", "schedule=fix"])
+    folder = train_run(config, tmp_path / "run")
+    rows = History(folder.history).rows()
+    best = max(rows, key=lambda row: row["val_expected"])
+    stored = json.loads(next(folder.best.glob("*/state.json")).read_text())
+    assert stored["epoch"] == best["epoch"]
+    weights = load_file(next(folder.best.glob("*/model.safetensors")))
+    model = load_file(folder.model / "model.safetensors")
+    assert all(torch.equal(weights[f"backbone.{name}"], model[name]) for name in model)
+
+
+def test_resume_with_another_configuration_is_refused(config, tiny_settings, tmp_path):
+    with pytest.raises(Interrupted):
+        train_run(config, tmp_path / "run", reporter=StopAfter(2))
+    other = load_config(None, [*tiny_settings, "training.epochs=4"])
+    with pytest.raises(RunError, match=r"training.epochs: 3 -> 4"):
+        train_run(other, tmp_path / "run", resume=True)
+    free = load_config(None, [*tiny_settings, "data.workers=0", "data.cache=false"])
+    train_run(free, tmp_path / "run", resume=True)
+
+
+def test_a_finished_run_is_left_as_it_is(config, tmp_path):
+    folder = train_run(config, tmp_path / "run")
+    stamp = (folder.model / "model.safetensors").stat().st_mtime_ns
+    train_run(config, tmp_path / "run", resume=True)
+    assert (folder.model / "model.safetensors").stat().st_mtime_ns == stamp
+
+
+def test_an_unfinished_run_is_not_evaluated(config, tmp_path):
+    with pytest.raises(Interrupted):
+        train_run(config, tmp_path / "run", reporter=StopAfter(2))
+    with pytest.raises(RunError, match="its run is interrupted"):
+        evaluate_run(tmp_path / "run")
+    with pytest.raises(RunError, match="holds no run"):
+        evaluate_run(tmp_path / "elsewhere")
+
+
+def test_nothing_is_left_behind_by_a_refused_run(tiny_settings, tmp_path):
+    config = load_config(None, [*tiny_settings, "schedule.unit=epoch", "schedule.end=37"])
+    with pytest.raises(InvalidArgument, match="37"):
+        train_run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_that_cannot_be_divided(tiny_settings, tmp_path):
+    config = load_config(None, [*tiny_settings, "training.accumulation=3"])
+    with pytest.raises(InvalidArgument, match="training.batch_size=8"):
+        train_run(config, tmp_path / "run")
+
+
+def test_diverging_training_says_what_to_do(tiny_settings, tmp_path):
+    config = load_config(None, [*tiny_settings, "optimiser.backbone_lr=1e30", "schedule=standard"])
+    with pytest.raises(RunError, match=r"lower optimiser.backbone_lr"):
+        train_run(config, tmp_path / "run")
+
+
+def test_bf16_and_a_tracker(tiny_settings, tmp_path):
+    settings = [*tiny_settings, "training.precision=bf16", "training.trackers=[tensorboard]"]
+    folder = train_run(load_config(None, settings), tmp_path / "run")
+    assert list(folder.path.rglob("events.out.tfevents*"))
+    weights = load_file(folder.model / "model.safetensors")
+    assert all(w.dtype in (torch.float32, torch.int64) for w in weights.values())

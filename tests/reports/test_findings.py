@@ -1,0 +1,85 @@
+import pytest
+from made_up import FIX, STANDARD, TWO_HINGE, record, run
+
+from rampart.records import summary
+from rampart.reports.findings import findings
+from rampart.reports.tables import comparison_rows
+
+
+def said(*runs) -> str:
+    return findings(comparison_rows(runs))
+
+
+def test_says_what_the_method_gains(three):
+    text = said(*three)
+    assert "RFT-fix ends 65 points below standard fine-tuning in clean accuracy" in text
+    assert "(30 % against 95 %), and exceeds 5 % on the validation split only in epoch 3." in text
+    assert "clean accuracy is 1 point higher under two-hinge (96 %)" in text
+    assert "Two-hinge has the highest expected robustness over 0 to 4/255 (77 %, 57 points" in text
+    assert "above RFT-fix), and the highest accuracy at 4/255 (50 %)." in text
+    assert "one run of each" in text
+    assert "chance" not in text
+
+
+def test_says_so_when_the_method_loses():
+    easy = (0.74, 0.6, 0.45, 0.3, 0.2)
+    text = said(run("fix", easy), run("two-hinge", (0.82, 0.5, 0.3, 0.15, 0.08)))
+    assert text.startswith("No schedule wins in expected robustness here: RFT-fix has the highest")
+    assert "points above two-hinge" in text
+
+
+def test_says_so_when_another_is_stronger_at_full_strength():
+    text = said(run("two-hinge", TWO_HINGE), run("linear", (0.9, 0.8, 0.7, 0.6, 0.55)))
+    assert "at 4/255 linear is highest (55 %)" in text
+
+
+def test_a_lead_within_the_intervals_is_called_so():
+    text = said(run("two-hinge", TWO_HINGE), run("linear", (0.96, 0.9, 0.8, 0.64, 0.49)))
+    assert "may be chance (the two intervals overlap)" in text
+
+
+def test_seeds_are_compared_in_pairs():
+    def curve(shift: float) -> list[float]:
+        return [value - shift for value in TWO_HINGE]
+
+    shifts = (0.0, 0.1, 0.2)
+    rival = [run("linear", curve(s + 0.01 + 0.001 * k), k) for k, s in enumerate(shifts)]
+    clear = said(*(run("two-hinge", curve(s), k) for k, s in enumerate(shifts)), *rival)
+    assert "chance" not in clear
+    assert "one run" not in clear
+    mixed = [0.05, 0.1, 0.14]
+    unclear = said(*(run("two-hinge", curve(s), k) for k, s in enumerate(mixed)), *rival)
+    assert "may be chance (p = " in unclear
+    assert "3 paired seeds" in unclear
+
+
+def test_a_run_that_never_adapts():
+    text = said(run("standard", STANDARD), run("fix", FIX, clean=(0.01, 0.02)))
+    assert "and never exceeds 5 % on the validation split" in text
+
+
+def test_level_with_standard():
+    text = said(run("standard", STANDARD), run("fix", STANDARD), run("two-hinge", STANDARD))
+    assert "RFT-fix ends level with standard fine-tuning" in text
+    assert "clean accuracy is level under two-hinge" in text
+
+
+def test_one_run_is_described_alone():
+    assert said(run("fix", FIX)) == (
+        "RFT-fix: 30 % clean, 10 % at 4/255, 20 % expected robustness."
+    )
+
+
+def test_other_threats_are_not_ranked():
+    first = run("fix", FIX)
+    other = first._replace(name="b", summary=summary(record(FIX, "l2", 0.5)))
+    assert "cannot be ranked" in said(first, other)
+
+
+def test_nothing_to_say():
+    assert findings([]) == "There is nothing to compare."
+
+
+@pytest.mark.parametrize("alive", [(1.0,) * 5, (0.0,) * 5])
+def test_extremes_are_described_too(alive):
+    assert "expected robustness" in said(run("two-hinge", alive), run("fix", FIX))

@@ -1,0 +1,150 @@
+import csv
+import io
+import json
+
+import pytest
+from made_up import FIX, STANDARD, TWO_HINGE, history, record, run
+from rich.console import Console
+
+from rampart.metrics.comparison import seeds_interval
+from rampart.records import summary
+from rampart.reports.tables import (
+    RunResult,
+    aggregate,
+    aggregate_table,
+    comparison_rows,
+    comparison_table,
+    csv_text,
+    markdown,
+)
+
+
+def shown(table) -> str:
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(table)
+    return console.export_text()
+
+
+def test_rows_hold_the_contract(three):
+    rows = comparison_rows(three)
+    row = rows[2]
+    assert (row["run"], row["schedule"], row["seed"]) == ("two-hinge-0", "two-hinge", 0)
+    assert (row["objective"], row["evaluation_seed"]) == ("adversarial", 7)
+    facts = summary(record(TWO_HINGE))
+    keys = ("n", "eps", "norm", "clean", "adversarial", "expected", "expected_low", "curve")
+    assert {key: row[key] for key in keys} == {key: facts[key] for key in keys}
+    assert [r["delay"] for r in rows] == [1, 3, 1]
+    assert json.loads(json.dumps(rows)) == rows
+
+
+def test_plain_tuples_without_history_will_do(three):
+    row = comparison_rows([tuple(three[0])[:3]])[0]
+    assert (row["delay"], row["adapted"]) == (None, None)
+    never = comparison_rows([("a", three[0].config, three[0].summary, history([0.01]))])[0]
+    assert (never["delay"], never["adapted"]) == (None, False)
+
+
+def test_arms_are_runs_that_differ_in_their_seed_only(three):
+    runs = [*three, run("fix", FIX, seed=1), run("two-hinge", TWO_HINGE, 1, start=0.25, end=0.75)]
+    arms = [row["arm"] for row in comparison_rows(runs)]
+    assert arms == ["standard", "fix", "two-hinge", "fix", "two-hinge"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "arms"),
+    [
+        ({"end": 0.5}, {"end": 0.75}, ["two-hinge (end=0.5)", "two-hinge (end=0.75)"]),
+        (
+            {"objective": "trades"},
+            {},
+            ["two-hinge (objective=trades)", "two-hinge (objective=adversarial)"],
+        ),
+        # The same run twice is no second draw.
+        ({"name": "a"}, {"name": "b"}, ["two-hinge [a]", "two-hinge [b]"]),
+    ],
+)
+def test_arms_of_one_schedule_are_told_apart(first, second, arms):
+    runs = [run("two-hinge", TWO_HINGE, **options) for options in (first, second)]
+    assert [row["arm"] for row in comparison_rows(runs)] == arms
+
+
+def test_settings_of_one_short_name_are_written_in_full():
+    runs = [run("fix", FIX, attack={"steps": steps}, steps=steps) for steps in (7, 10)]
+    assert comparison_rows(runs)[0]["arm"] == "fix (schedule.attack.steps=7, schedule.steps=7)"
+
+
+def test_another_threat_is_another_arm():
+    other = summary(record(TWO_HINGE, norm="l2", unit=0.5))
+    first = run("two-hinge", TWO_HINGE)
+    rows = comparison_rows([first, RunResult("b", first.config, other)])
+    assert len({row["arm"] for row in rows}) == 2
+    text = shown(comparison_table(rows))
+    assert "linf 4/255" in text
+    assert "l2 2" in text
+
+
+def test_aggregate_takes_means_over_seeds():
+    shifted = [0.46, 0.45, 0.3, 0.2, 0.1]
+    rows = comparison_rows([run("fix", FIX), run("standard", STANDARD), run("fix", shifted, 1)])
+    fix, standard = aggregate(rows)
+    values = [rows[0]["expected"], rows[2]["expected"]]
+    interval = seeds_interval(values)
+    assert (fix["arm"], fix["runs"], fix["seeds"], fix["interval"]) == ("fix", 2, [0, 1], "seeds")
+    assert fix["expected"] == pytest.approx(sum(values) / 2)
+    assert fix["expected_margin"] == pytest.approx(interval.high - fix["expected"])
+    assert fix["expected_low"] == max(0, interval.low)
+    assert (standard["runs"], standard["interval"]) == (1, "samples")
+    assert standard["expected_high"] == rows[1]["expected_high"]
+
+
+def test_table_shows_percent_intervals_and_delay(three):
+    text = shown(comparison_table(comparison_rows(three)))
+    for part in ("at 4/255", "95.0 [91.0, 97.3]", "two-hinge", "delay", "95 % intervals"):
+        assert part in text
+
+
+def test_best_values_are_bold(three):
+    table = comparison_table(comparison_rows(three))
+    columns = {column.header: list(column.cells) for column in table.columns}
+    assert [cell.style for cell in columns["expected"]] == ["", "", "bold"]
+
+
+def test_columns_without_content_are_left_out(three):
+    rows = comparison_rows([tuple(result)[:3] for result in three])
+    assert "delay" not in shown(comparison_table(rows))
+
+
+def test_aggregate_table_shows_the_margin_over_seeds(three):
+    rows = comparison_rows([*three, run("fix", FIX, 1, clean=(0.01,))])
+    text = shown(aggregate_table(aggregate(rows)))
+    assert "30.0 ± 0.0" in text
+    assert "3, never" in text
+    assert "samples or seeds" in text
+
+
+def test_markdown(three):
+    lines = markdown(comparison_rows(three)).splitlines()
+    assert lines[0] == "| run | arm | seed | objective | clean | at 4/255 | expected | delay |"
+    assert lines[1] == "| :-- | :-- | --: | :-- | --: | --: | --: | --: |"
+    assert len(lines) == 5
+    assert "10.0 [6.6, 14.9]" in lines[3]
+    assert "runs" in markdown(aggregate(comparison_rows(three))).splitlines()[0]
+
+
+def test_markdown_keeps_a_bar_inside_its_cell(three):
+    row = {**comparison_rows(three)[0], "run": "a|b"}
+    assert r"| a\|b |" in markdown([row])
+
+
+def test_csv_holds_all_digits_and_no_curves(three):
+    rows = comparison_rows(three)
+    read = list(csv.DictReader(io.StringIO(csv_text(rows))))
+    assert [float(row["expected"]) for row in read] == [row["expected"] for row in rows]
+    assert list(read[0])[:4] == ["run", "arm", "schedule", "seed"]
+    assert "curve" not in read[0]
+
+
+def test_nothing_to_compare_gives_empty_tables():
+    assert comparison_rows([]) == aggregate([]) == []
+    assert comparison_table([]).row_count == 0
+    assert csv_text([]).strip() == ""

@@ -1,0 +1,54 @@
+import pytest
+
+from rampart.errors import (
+    DataError,
+    InvalidArgument,
+    MissingExtra,
+    ModelError,
+    RampartError,
+    RunError,
+    UnknownName,
+    nearest,
+)
+
+
+def test_an_invalid_argument_says_what_was_got_expected_and_to_do():
+    error = InvalidArgument("eps", 4, "a share", "write 4/255")
+    assert str(error) == "eps=4: expected a share; write 4/255."
+    assert str(InvalidArgument("eps", 4, "a share")) == "eps=4: expected a share."
+
+
+def test_an_unknown_name_offers_the_nearest_ones():
+    error = UnknownName("schedule", "two-hing", ["fix", "two-hinge"])
+    assert str(error) == "unknown schedule 'two-hing': did you mean two-hinge?"
+
+
+def test_an_unknown_name_like_no_other_lists_all():
+    error = UnknownName("schedule", "zzz", iter(["two-hinge", "fix"]))
+    assert str(error) == "unknown schedule 'zzz': known: fix, two-hinge."
+
+
+def test_a_missing_extra_says_how_to_install_it():
+    error = MissingExtra("datasets", "hub", "data from the Hugging Face hub")
+    assert "pip install 'rampart-rft[hub]'" in str(error)
+    assert isinstance(error, ImportError)
+
+
+@pytest.mark.parametrize(
+    "error", [InvalidArgument, UnknownName, DataError, ModelError, RunError, MissingExtra]
+)
+def test_all_are_one_family(error):
+    assert issubclass(error, RampartError)
+
+
+def test_wrong_values_are_value_errors():
+    assert issubclass(InvalidArgument, ValueError)
+    assert issubclass(UnknownName, ValueError)
+
+
+def test_nearest_is_best_first_and_short():
+    known = ["resnet18", "resnet50", "resnet101", "resnet152", "vit"]
+    assert nearest("resnet5", known)[0] == "resnet50"
+    assert len(nearest("resnet", known)) == 3
+    assert nearest("resnet", known, n=1) != []
+    assert nearest("xyz", known) == []

@@ -1,0 +1,64 @@
+import os
+
+import pytest
+
+from rampart.errors import RunError
+from rampart.folders import RunFolder
+
+
+def started(path):
+    folder = RunFolder(path)
+    path.mkdir()
+    folder.config.write_text("seed: 0\n")
+    folder.set_status("interrupted", step=3)
+    return folder
+
+
+def test_a_new_or_empty_folder_is_free(tmp_path):
+    RunFolder(tmp_path / "new" / "deep").require_free(resume=False, overwrite=False)
+    RunFolder(tmp_path).require_free(resume=False, overwrite=False)
+
+
+def test_an_existing_run_needs_a_word(tmp_path):
+    folder = started(tmp_path / "run")
+    with pytest.raises(RunError, match="--resume goes on .* --overwrite"):
+        folder.require_free(resume=False, overwrite=False)
+    folder.require_free(resume=True, overwrite=False)
+    folder.require_free(resume=False, overwrite=True)
+    with pytest.raises(RunError, match="contradict"):
+        folder.require_free(resume=True, overwrite=True)
+
+
+def test_a_folder_of_other_things_is_never_overwritten(tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    folder = RunFolder(tmp_path)
+    with pytest.raises(RunError, match="no run of Rampart"):
+        folder.require_free(resume=False, overwrite=True)
+    folder.clear()
+    assert (tmp_path / "thesis.tex").read_text() == "precious"
+
+
+def test_nothing_to_resume(tmp_path):
+    with pytest.raises(RunError, match="no run to resume"):
+        RunFolder(tmp_path / "missing").require_free(resume=True, overwrite=False)
+
+
+def test_a_file_in_the_way(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="is a file"):
+        RunFolder(tmp_path / "file").require_free(resume=False, overwrite=False)
+    with pytest.raises(RunError, match="not a folder"):
+        RunFolder(tmp_path / "file" / "run").require_free(resume=False, overwrite=False)
+
+
+def test_no_permission_is_said_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(RunError, match="cannot be written"):
+        RunFolder(tmp_path / "run").require_free(resume=False, overwrite=False)
+
+
+def test_status_round_trip(tmp_path):
+    folder = started(tmp_path / "run")
+    assert folder.status() == "interrupted"
+    assert RunFolder(tmp_path / "other").status() == "missing"
+

@@ -1,0 +1,225 @@
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rampart.errors import InvalidArgument, RunError
+from rampart.metrics.comparison import mean_interval, proportion_interval
+from rampart.metrics.curve import accuracy_curve
+from rampart.metrics.expectation import PointMass, contributions
+from rampart.records import EvaluationRecord, paired, summary, write_atomic
+
+GRID = np.arange(5) / 255
+METADATA = {
+    "attack": {"name": "apgd", "steps": 10},
+    "split": "test",
+    "seed": 3,
+    "model": "größe",
+    "seconds": 0.1,
+}
+
+
+def make(critical=(0, 1, 3, 5, 5), **changes) -> EvaluationRecord:
+    critical = np.array(critical)
+    labels = np.arange(len(critical)) % 3
+    values = {
+        "norm": "linf",
+        "grid": GRID,
+        "ids": tuple(f"a,b/{i}.png" for i in range(len(critical))),
+        "labels": labels,
+        "predictions": np.where(critical == 0, labels + 1, labels),
+        "critical": critical,
+        "metadata": METADATA,
+    }
+    return EvaluationRecord(**{**values, **changes})
+
+
+def same(a: EvaluationRecord, b: EvaluationRecord) -> bool:
+    arrays = ("grid", "labels", "predictions", "critical")
+    equal = all(np.array_equal(getattr(a, name), getattr(b, name)) for name in arrays)
+    return equal and (a.norm, a.ids, a.metadata) == (b.norm, b.ids, b.metadata)
+
+
+def test_round_trip(tmp_path):
+    record = make()
+    record.save(tmp_path / "new" / "folder")
+    assert same(EvaluationRecord.load(tmp_path / "new" / "folder"), record)
+
+
+@settings(max_examples=40)
+@given(
+    steps=st.lists(st.floats(1e-6, 1.0), max_size=6),
+    ids=st.lists(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r")),
+        min_size=1,
+        max_size=6,
+        unique=True,
+    ),
+    seed=st.integers(0, 9),
+)
+def test_round_trip_of_any_record(tmp_path_factory, steps, ids, seed):
+    grid = np.concatenate([[0.0], np.cumsum(steps)])
+    critical = np.random.default_rng(seed).integers(0, len(grid) + 1, len(ids))
+    record = make(critical, grid=grid, ids=tuple(ids))
+    folder = tmp_path_factory.mktemp("record")
+    record.save(folder)
+    assert same(EvaluationRecord.load(folder), record)
+
+
+def test_files_are_readable_without_rampart(tmp_path):
+    make().save(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "record.json",
+        "samples.csv",
+        "curve.csv",
+        "summary.json",
+    }
+    with (tmp_path / "samples.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["id", "label", "prediction", "critical_index", "critical_eps"]
+    assert [row["critical_eps"] for row in rows] == ["0.0", repr(1 / 255), repr(3 / 255), "", ""]
+    with (tmp_path / "curve.csv").open(newline="") as file:
+        curve = list(csv.DictReader(file))
+    assert [float(row["accuracy"]) for row in curve] == [0.8, 0.6, 0.6, 0.4, 0.4]
+    header = json.loads((tmp_path / "record.json").read_text("utf-8"))
+    assert (header["format"], header["version"], header["n"]) == ("rampart-evaluation", 1, 5)
+    assert header["metadata"] == METADATA
+
+
+def test_needs_no_torch():
+    code = "import sys, rampart.records; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_summary_holds_the_contract(tmp_path):
+    record = make()
+    found = summary(record)
+    c = contributions(record.critical, GRID)
+    interval, ends = mean_interval(c), proportion_interval(2, 5)
+    assert (found["n"], found["eps"], found["norm"]) == (5, 4 / 255, "linf")
+    assert (found["split"], found["attack"], found["seed"]) == ("test", "apgd", 3)
+    assert (found["clean"], found["adversarial"], found["expected"]) == (0.8, 0.4, c.mean())
+    assert (found["expected_low"], found["expected_high"]) == (interval.low, interval.high)
+    assert (found["adversarial_low"], found["adversarial_high"]) == (ends.low, ends.high)
+    assert found["level"] == 0.95
+    assert [point["eps"] for point in found["curve"]] == GRID.tolist()
+    assert [p["accuracy"] for p in found["curve"]] == accuracy_curve(record.critical, 4).tolist()
+    record.save(tmp_path)
+    assert json.loads((tmp_path / "summary.json").read_text()) == found
+
+
+def test_the_level_comes_from_the_metadata():
+    narrow, wide = summary(make(metadata={"level": 0.5})), summary(make(metadata={"level": 0.99}))
+    assert (narrow["level"], wide["level"]) == (0.5, 0.99)
+    assert wide["expected_low"] < narrow["expected_low"]
+
+
+def test_one_sample_and_one_strength_still_give_a_summary():
+    found = summary(make([1], grid=[0.0]))
+    assert (found["clean"], found["adversarial"], found["expected"]) == (1, 1, 1)
+    assert found["expected_low"] < 0.3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ids": ("a",)}, "ids="),
+        ({"ids": ("a", "a", "b", "c", "d")}, "twice"),
+        ({"ids": ("a\r", "a", "b", "c", "d")}, "carriage return"),
+        ({"labels": np.zeros(4, dtype=int)}, "labels="),
+        ({"labels": np.zeros(5)}, "labels=float64"),
+        ({"predictions": np.arange(5) % 3}, "0 exactly where"),
+        ({"critical": [0, 1, 3, 5, 6]}, r"0\.\.5"),
+        ({"grid": [0.1, 0.2, 0.3, 0.4, 0.5]}, "starts with 0"),
+        ({"norm": "l3"}, "unknown norm"),
+    ],
+)
+def test_refuses_contradictory_arrays(changes, message):
+    with pytest.raises(ValueError, match=message):
+        make(**changes)
+
+
+def test_refuses_metadata_that_json_cannot_hold(tmp_path):
+    with pytest.raises(InvalidArgument, match="metadata"):
+        make(metadata={"seconds": float("nan")}).save(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def edit(path, old, new):
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("samples.csv", ",5,", ",4,", "not the file that record.json was written for"),
+        ("record.json", "{", "", "damaged"),
+        ("record.json", "rampart-evaluation", "other", "not the record of an evaluation"),
+        ("record.json", '"version": 1', '"version": 2', "version 2 of the format"),
+        ("record.json", '"norm"', '"nrm"', "lacks norm"),
+        ("record.json", '"n": 5', '"n": 6', "no consistent record.*5 rows"),
+        ("record.json", f"{1 / 255!r}", "0.0039", "no consistent record.*critical_eps"),
+        ("record.json", "[", "[1,", "no consistent record.*starts with 0"),
+    ],
+)
+def test_refuses_damaged_files(tmp_path, file, old, new, message):
+    make().save(tmp_path)
+    edit(tmp_path / file, old, new)
+    with pytest.raises(RunError, match=message):
+        EvaluationRecord.load(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["samples.csv", "record.json"])
+def test_refuses_a_folder_with_a_file_missing(tmp_path, file):
+    make().save(tmp_path)
+    (tmp_path / file).unlink()
+    with pytest.raises(RunError, match="missing"):
+        EvaluationRecord.load(tmp_path)
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomic(path, "old")
+    monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(path, "new")
+    assert path.read_text() == "old"
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot write"):
+        make().save(tmp_path / "file" / "record")
+
+
+def test_paired_with_itself_is_exactly_zero():
+    test = paired(make(), make())
+    assert (test.difference, test.low, test.high) == (0, 0, 0)
+
+
+def test_paired_matches_samples_by_id():
+    first, order = make(), [3, 0, 4, 2, 1]
+    shuffled = make(
+        first.critical[order],
+        ids=tuple(first.ids[i] for i in order),
+        labels=first.labels[order],
+        predictions=first.predictions[order],
+    )
+    assert paired(first, shuffled).high == 0
+    # Sample 1 lasts to the end in the other record: 1 against 1/8 of expected robustness.
+    better = make([0, 5, 3, 5, 5])
+    assert paired(better, shuffled).difference == pytest.approx((1 - 1 / 8) / 5)
+    assert paired(better, first, PointMass(0.0)).difference == 0
+
+
+@pytest.mark.parametrize("changes", [{"ids": tuple("abcde")}, {"norm": "l2"}, {"grid": GRID * 2}])
+def test_paired_refuses_other_samples_or_threats(changes):
+    with pytest.raises(InvalidArgument, match="second="):
+        paired(make(), make(**changes))

@@ -1,0 +1,106 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from rampart.errors import InvalidArgument, UnknownName
+from rampart.runtime import Noise
+from rampart.threat import ThreatModel, distance, project, random_start, steepest
+
+NORMS = ["linf", "l2"]
+
+
+def test_strength_is_parsed_exactly_and_printed_as_usual() -> None:
+    assert ThreatModel("linf", "4/255").eps == 4 / 255
+    assert str(ThreatModel("linf", "4/255")) == "Linf 4/255"
+    assert str(ThreatModel("l2", 0.5)) == "L2 0.5"
+    assert ThreatModel() == ThreatModel("linf", 4 / 255)
+
+
+def test_impossible_threats_are_refused() -> None:
+    with pytest.raises(InvalidArgument, match="4/255"):
+        ThreatModel("linf", 4)
+    with pytest.raises(InvalidArgument, match="eps=-0.1"):
+        ThreatModel("linf", -0.1)
+    with pytest.raises(UnknownName, match="norm"):
+        ThreatModel("L3", 0.1)
+
+
+def test_linf_start_is_uniform_in_the_ball() -> None:
+    images = torch.full((50, 3, 8, 8), 0.5)
+    eps = torch.linspace(0.01, 0.4, 50)
+    start = random_start(images, eps, "linf", Noise.like(images, 1))
+    shares = (start - images) / eps.view(-1, 1, 1, 1)
+    assert stats.kstest(shares.flatten().numpy(), stats.uniform(-1, 2).cdf).pvalue > 1e-3
+
+
+def test_l2_start_is_uniform_in_the_ball() -> None:
+    images = torch.full((4000, 1, 2, 3), 0.5)
+    eps = 0.3
+    start = random_start(images, eps, "l2", Noise.like(images, 1))
+    radius = distance(start, images, "l2") / eps
+    # In D dimensions the share of a ball's volume within radius r is r^D.
+    assert stats.kstest((radius**6).numpy(), "uniform").pvalue > 1e-3
+    directions = (start - images).flatten(1) / (eps * radius[:, None])
+    assert directions.mean(0).abs().max() < 0.03
+    # Each coordinate of a uniform direction in D dimensions has variance 1/D.
+    torch.testing.assert_close(
+        directions.T @ directions / 4000, torch.eye(6) / 6, atol=0.02, rtol=0
+    )
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@given(st.integers(0, 10_000), st.floats(0, 3))
+def test_projection(norm: str, seed: int, spread: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.rand(5, 2, 3, 3, generator=generator)
+    points = images + spread * torch.randn(5, 2, 3, 3, generator=generator)
+    eps = torch.tensor([0.0, 0.01, 0.1, 0.5, 1.0])
+    result = project(points, images, eps, norm)
+    assert result.min() >= 0
+    assert result.max() <= 1
+    assert (distance(result, images, norm) <= eps + 1e-6).all()
+    assert torch.equal(result[0], images[0])
+    torch.testing.assert_close(project(result, images, eps, norm), result)
+
+
+def test_linf_projection_is_the_nearest_point_per_pixel() -> None:
+    images = torch.tensor([0.5, 0.05, 0.95, 0.5]).view(1, 1, 2, 2)
+    points = torch.tensor([0.7, -0.2, 1.2, 0.55]).view(1, 1, 2, 2)
+    expected = torch.tensor([0.6, 0.0, 1.0, 0.55]).view(1, 1, 2, 2)
+    torch.testing.assert_close(project(points, images, 0.1, "linf"), expected)
+
+
+def test_l2_projection_scales_back_onto_the_ball() -> None:
+    images = torch.full((1, 1, 1, 2), 0.5)
+    points = images + torch.tensor([0.3, 0.4]).view(1, 1, 1, 2)
+    expected = images + torch.tensor([0.15, 0.2]).view(1, 1, 1, 2)
+    torch.testing.assert_close(project(points, images, 0.25, "l2"), expected)
+    assert torch.equal(project(points, images, 0.6, "l2"), points)
+
+
+def test_distances() -> None:
+    images = torch.zeros(2, 1, 1, 2)
+    points = torch.tensor([[0.3, -0.4], [0.0, 0.1]]).view(2, 1, 1, 2)
+    torch.testing.assert_close(distance(points, images, "linf"), torch.tensor([0.4, 0.1]))
+    torch.testing.assert_close(distance(points, images, "l2"), torch.tensor([0.5, 0.1]))
+
+
+@pytest.mark.parametrize("scale", [1e-37, 1e-20, 1.0, 1e15])
+@pytest.mark.parametrize("norm", NORMS)
+def test_steepest_direction_has_unit_length_and_reaches_the_dual_norm(
+    norm: str, scale: float
+) -> None:
+    gradient = torch.randn(4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    direction = steepest(gradient * scale, norm)
+    zero = torch.zeros_like(direction)
+    torch.testing.assert_close(distance(direction, zero, norm), torch.ones(4))
+    gain = (direction * gradient).flatten(1).sum(1)
+    dual = torch.linalg.vector_norm(gradient.flatten(1), ord=1 if norm == "linf" else 2, dim=1)
+    torch.testing.assert_close(gain, dual)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_zero_gradient_has_no_direction(norm: str) -> None:
+    assert not steepest(torch.zeros(2, 1, 2, 2), norm).any()

@@ -1,0 +1,114 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rampart.errors import InvalidArgument, UnknownName
+from rampart.units import MAX_EPS, NORMS, Horizon, format_eps, parse_eps, parse_norm
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("4/255", 4 / 255),
+        (" 4 / 255 ", 4 / 255),
+        ("0", 0),
+        ("0/255", 0),
+        ("0.5", 0.5),
+        ("1e-3", 1e-3),
+        ("1", 1),
+        (0, 0),
+        (1, 1),
+        (4 / 255, 4 / 255),
+    ],
+)
+def test_strengths_are_parsed_exactly(text, expected):
+    assert parse_eps(text) == expected
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_each_norm_has_its_range(norm):
+    assert parse_eps(MAX_EPS[norm], norm) == MAX_EPS[norm]
+    with pytest.raises(InvalidArgument, match=rf"in \[0, {MAX_EPS[norm]:g}\]"):
+        parse_eps(MAX_EPS[norm] * 1.01, norm)
+
+
+@pytest.mark.parametrize(
+    ("eps", "message"),
+    [
+        (4, "write 4/255 for 4 grey levels"),
+        ("4", "write 4/255 for 4 grey levels"),
+        ("8/2", "write 4/255 for 4 grey levels"),
+        (255.0, "write 255/255"),
+        (-1, "eps=-1: expected"),
+        ("-4/255", "eps=-4/255: expected"),
+        ("four", "such as 4/255"),
+        ("", "such as 4/255"),
+        ("1/0", "such as 4/255"),
+        ("nan", "such as 4/255"),
+        (math.nan, "such as 4/255"),
+        (None, "such as 4/255"),
+        (True, "such as 4/255"),
+        ([0.1], "such as 4/255"),
+        ("1e400", "such as 4/255"),
+    ],
+)
+def test_other_scales_and_other_things_are_refused(eps, message):
+    with pytest.raises(InvalidArgument, match=message):
+        parse_eps(eps)
+
+
+@pytest.mark.parametrize("eps", [-1, 256, 1000, math.inf])
+def test_no_advice_is_given_that_would_be_refused_again(eps):
+    with pytest.raises(InvalidArgument) as caught:
+        parse_eps(eps)
+    assert "write" not in str(caught.value)
+
+
+def test_an_error_names_the_argument():
+    with pytest.raises(InvalidArgument, match="^threat.eps=9"):
+        parse_eps(9, name="threat.eps")
+
+
+@pytest.mark.parametrize(
+    ("eps", "expected"),
+    [
+        (0, "0"),
+        (4 / 255, "4/255"),
+        (254 / 255, "254/255"),
+        (0.5, "0.5"),
+        (1, "1"),
+        (3, "3"),
+        (1e-9, "1e-09"),
+        (1.5 / 255, "0.00588235"),
+    ],
+)
+def test_the_usual_spelling(eps, expected):
+    assert format_eps(eps) == expected
+
+
+@given(st.integers(0, 255))
+def test_grey_levels_survive_spelling_and_parsing(levels):
+    assert parse_eps(format_eps(levels / 255)) == levels / 255
+
+
+@given(st.floats(0, 1))
+def test_any_strength_survives_to_six_digits(eps):
+    assert parse_eps(format_eps(eps)) == pytest.approx(eps, rel=1e-5, abs=1e-5 / 255)
+
+
+def test_norms_are_known_by_name():
+    assert [parse_norm(norm) for norm in ("linf", "l2")] == ["linf", "l2"]
+    with pytest.raises(UnknownName, match="unknown norm 'l_inf': did you mean linf"):
+        parse_norm("l_inf")
+
+
+def test_a_horizon_counts_steps():
+    assert Horizon(3, 5).steps == 15
+
+
+@pytest.mark.parametrize(("epochs", "steps", "name"), [(0, 5, "epochs"), (3, 0, "steps_per_epoch")])
+def test_an_empty_run_is_refused(epochs, steps, name):
+    with pytest.raises(InvalidArgument, match=f"^{name}=0"):
+        Horizon(epochs, steps)

@@ -1,0 +1,52 @@
+import pytest
+import torch
+
+from rampart.errors import RunError
+from rampart.training.checkpoint import Checkpoint, CheckpointStore
+
+
+def checkpoint(step):
+    return Checkpoint(
+        step=step,
+        model={"weight": torch.full((2, 3), float(step)), "count": torch.tensor(step)},
+        optimiser={"optimiser": {"state": {0: {"exp_avg": torch.ones(2)}}, "param_groups": []}},
+        state={"progress": {"epoch": step}},
+    )
+
+
+def test_round_trip_and_only_the_newest_is_kept(tmp_path):
+    store = CheckpointStore(tmp_path / "checkpoints")
+    assert store.latest() is None
+    for step in (3, 20):
+        store.save(checkpoint(step))
+    loaded = store.latest()
+    assert loaded is not None
+    assert loaded.step == 20
+    assert loaded.state == {"progress": {"epoch": 20}}
+    assert torch.equal(loaded.model["weight"], torch.full((2, 3), 20.0))
+    assert torch.equal(loaded.optimiser["optimiser"]["state"][0]["exp_avg"], torch.ones(2))
+    assert [p.name for p in store.folder.iterdir()] == ["step-00000020"]
+
+
+def test_a_torn_write_is_not_taken_for_a_checkpoint(tmp_path):
+    store = CheckpointStore(tmp_path)
+    store.save(checkpoint(1))
+    (tmp_path / ".writing-step-00000002").mkdir()
+    loaded = store.latest()
+    assert loaded is not None
+    assert loaded.step == 1
+
+
+def test_saving_the_same_step_again(tmp_path):
+    store = CheckpointStore(tmp_path)
+    store.save(checkpoint(1))
+    store.save(checkpoint(1))
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_damage_is_reported_with_the_folder(tmp_path):
+    store = CheckpointStore(tmp_path)
+    store.save(checkpoint(1))
+    (tmp_path / "step-00000001" / "model.safetensors").write_bytes(b"torn")
+    with pytest.raises(RunError, match="step-00000001 cannot be read"):
+        store.latest()

@@ -25,7 +25,7 @@ def tiny_settings(photo_folder):
     return [
         "model.name=rampart_glyphnet",
         "model.pretrained=false",
-        "model.options={norm: batch}",
+        "model.options={norm: batch, in_chans: 3}",
         f"data.name={photo_folder}",
         "data.image_size=16",
         "threat.eps=8/255",

@@ -61,4 +61,3 @@ def test_status_round_trip(tmp_path):
     folder = started(tmp_path / "run")
     assert folder.status() == "interrupted"
     assert RunFolder(tmp_path / "other").status() == "missing"
-

@@ -1,5 +1,6 @@
 """The contract, on every attack that the registry lists."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from rampart.attacks.base import Attack, Counted
 from rampart.attacks.catalogue import ATTACKS
+from rampart.attacks.search import Problem
 from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.losses import LOSSES
 from rampart.runtime import Noise, scoped_seed
@@ -339,3 +341,21 @@ def test_a_dumped_attack_can_be_built_again(name: str) -> None:
     attack = ATTACKS.build(name, {"norm": "l2"})
     options = ATTACKS.dump(attack)
     assert ATTACKS.build(options.pop("name"), options) == attack
+
+
+@dataclass(frozen=True)
+class Careless(Attack):
+    """A member that forgets ball and box."""
+
+    def _run(self, problem: Problem) -> Tensor:
+        return problem.images + 3.0
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_careless_member_is_brought_back(norm: Any) -> None:
+    images, labels = batch()
+    eps = torch.linspace(0, 0.4, 8)
+    result = Careless(norm=norm)(small_model(), images, labels, eps, 0)
+    assert result.max() <= 1
+    assert (distance(result, images, norm) <= eps + 1e-6).all()
+    assert not torch.equal(result, images)

@@ -83,6 +83,7 @@ def test_differences_name_the_keys():
         ("data.validation_share=1.5", r"data.validation_share=1.5"),
         ("schedule.start=0.9", r"start"),
         ("epochs", r"key=value"),
+        ("model={name: a, weights: b, pretrained: false}", r"model.weights=b: expected no weights"),
         ("data.augment.flop=1", r"did you mean data.augment.flip"),
     ],
 )

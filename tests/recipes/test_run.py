@@ -119,7 +119,7 @@ def test_resume_is_exact_under_other_schedules(tiny_settings, tmp_path, schedule
 
 def test_pieces_of_a_batch_add_up_to_the_batch(tiny_settings, tmp_path):
     # Group normalisation: batch statistics would differ between pieces by their nature.
-    settings = [*tiny_settings, "model.options={norm: group}", "objective=trades"]
+    settings = [*tiny_settings, "model.options={norm: group, in_chans: 3}", "objective=trades"]
     runs = [
         result(train_run(load_config(None, [*settings, *more]), tmp_path / name))
         for name, more in (("one", []), ("four", ["training.accumulation=4"]))

@@ -48,7 +48,7 @@ def load_splits(
         seed: the data's seed (not the run's): runs that are compared share it.
         validation_share: share of the training images to set apart for validation, in (0, 1).
         test_share: share of all images to set apart for the test, in (0, 1).
-        root: folder for the files of a public library.
+        root: folder for the files of a public library; relative folder names start there too.
         cache: keep decoded images in memory; "auto" does so below 1 GiB.
         options: further arguments for a public library.
 

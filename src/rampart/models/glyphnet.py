@@ -4,6 +4,7 @@ A 4 x 4 stem with stride 2 to 32 channels, residual blocks of 32 and of 64 chann
 al. 2016, fig. 2), the mean over positions, a linear head; 76.9 k parameters and the head.
 """
 
+from importlib.resources import files
 from typing import Any, Literal
 
 import torch.nn.functional as F
@@ -15,9 +16,13 @@ from rampart.errors import InvalidArgument
 NormLayer = Literal["group", "batch"]
 _GROUPS = 8
 
+#: Made by `rampart train configs/glyph-backbone.yaml`.
+_WEIGHTS = files("rampart.assets").joinpath("glyphnet.safetensors")
+
 default_cfgs = generate_default_cfgs(
     {
-        "rampart_glyphnet.untrained": {
+        "rampart_glyphnet.glyphs": {
+            "file": str(_WEIGHTS),
             "num_classes": 149,
             "input_size": (1, 16, 16),
             "pool_size": (4, 4),
@@ -115,5 +120,5 @@ class GlyphNet(nn.Module):
 
 @register_model
 def rampart_glyphnet(pretrained: bool = False, **kwargs: Any) -> GlyphNet:
-    """Build the network as timm does; it has no weights of its own to download."""
+    """Build the network as timm does; its weights, trained on printed glyphs, ship with Rampart."""
     return build_model_with_cfg(GlyphNet, "rampart_glyphnet", pretrained, **kwargs)

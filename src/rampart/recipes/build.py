@@ -48,13 +48,13 @@ def make_accelerator(config: RunConfig, folder: Path | None = None) -> Accelerat
 
 def make_splits(config: RunConfig) -> Splits:
     """Return the three splits that the configuration names."""
-    data, model = config.data, config.model
-    size = data.image_size
-    if size is None and data.name not in EMBEDDED:
-        size = find_source(model.name, model.weights).image_size
+    data = config.data
+    source = find_source(config.model.name, config.model.weights)
+    own_size = None if data.name in EMBEDDED else source.image_size
     return load_splits(
         data.name,
-        image_size=size,
+        image_size=data.image_size or own_size,
+        in_chans=config.model.options.get("in_chans", source.in_chans),
         seed=data.seed,
         validation_share=data.validation_share,
         test_share=data.test_share,

@@ -79,6 +79,14 @@ class ModelConfig(Named):
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
 
+    @model_validator(mode="after")
+    def _weights_are_used(self) -> "ModelConfig":
+        if self.weights is not None and not self.pretrained:
+            raise InvalidArgument(
+                "model.weights", self.weights, "no weights with model.pretrained=false"
+            )
+        return self
+
 
 class AugmentConfig(Section):
     """Augmentations of the publication: flip, colour jitter, rotation in degrees."""

@@ -223,6 +223,7 @@ def _fit(run: Run, folder: RunFolder, name: str) -> None:
 
 def _save_result(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:
     model = run.bare_model
+    assert isinstance(model, NormalisedModel)
     if config.training.keep == "best":
         best = run.best.latest()
         assert best is not None, "every finished epoch is compared with the best one"

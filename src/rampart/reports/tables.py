@@ -174,8 +174,16 @@ def _as_evaluated(name: str, row: Row) -> Row:
 
 
 def comparison_table(rows: Sequence[Row]) -> "Table":
-    """Return the rows as a table for the terminal; the best value of each figure is bold."""
-    return _table(_run_cells(rows), title=_title(rows), bold=_best(rows))
+    """Return the rows as a table for the terminal; the best value of each figure is bold.
+
+    So that it fits into 80 columns, what all runs share is left out, and the arm, which the name
+    of a run usually tells.
+    """
+    cells = _run_cells(rows, digits=0)
+    shared = {name for name in ("seed", "objective") if len({row[name] for row in cells}) == 1}
+    hidden = {"arm", *(shared if len(cells) > 1 else ())}
+    shown = [{k: v for k, v in row.items() if k not in hidden} for row in cells]
+    return _table(shown, title=_title(rows), bold=_best(rows))
 
 
 def aggregate_table(arms: Sequence[Row]) -> "Table":
@@ -216,14 +224,14 @@ def _cells(rows: Sequence[Row]) -> list[dict[str, str]]:
     return _arm_cells(rows) if rows and "runs" in rows[0] else _run_cells(rows)
 
 
-def _run_cells(rows: Sequence[Row]) -> list[dict[str, str]]:
+def _run_cells(rows: Sequence[Row], digits: int = 1) -> list[dict[str, str]]:
     return [
         {
             "run": str(row["run"]),
             "arm": row["arm"],
             "seed": str(row["seed"]),
             "objective": row["objective"],
-            **_figure_cells(row, rows),
+            **_figure_cells(row, rows, digits),
             "delay": _delay([row["delay"]]) if row.get("adapted") is not None else "",
         }
         for row in rows
@@ -243,23 +251,26 @@ def _arm_cells(rows: Sequence[Row]) -> list[dict[str, str]]:
     ]
 
 
-def _figure_cells(row: Row, rows: Sequence[Row]) -> dict[str, str]:
+def _figure_cells(row: Row, rows: Sequence[Row], digits: int = 1) -> dict[str, str]:
     threats = {(r["norm"], r["eps"]) for r in rows}
     at, eps = f"at {format_eps(row['eps'])}", {}
     if len(threats) > 1:
         at, eps = "at eps", {"eps": f"{row['norm']} {format_eps(row['eps'])}"}
     names = {"clean": "clean", at: "adversarial", "expected": "expected"}
-    return {**eps, **{title: _with_interval(row, name) for title, name in names.items()}}
+    return {**eps, **{title: _with_interval(row, name, digits) for title, name in names.items()}}
 
 
-def _with_interval(row: Row, name: str) -> str:
-    """Percent: mean ± margin over seeds, value [low, high] of one evaluation."""
+def _with_interval(row: Row, name: str, digits: int = 1) -> str:
+    """Percent: mean ± margin over seeds, value [low, high] of one evaluation.
+
+    `digits` are those of the ends of an interval.
+    """
     value, low, high, margin = (row.get(f"{name}{end}") for end in ("", "_low", "_high", "_margin"))
     if margin is not None:
         return f"{_percent(value)} ± {_percent(margin)}"
     if low is None or high is None:
         return _percent(value)
-    return f"{_percent(value)} [{_percent(low)}, {_percent(high)}]"
+    return f"{_percent(value)} [{100 * low:.{digits}f}, {100 * high:.{digits}f}]"
 
 
 def _percent(share: float | None) -> str:
@@ -291,10 +302,12 @@ def _title(rows: Sequence[Row]) -> str:
 
 
 def _table(cells: list[dict[str, str]], title: str, bold: Mapping[str, set[int]]) -> "Table":
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_style="dim", title_justify="left")
+    look: dict[str, Any] = {"box": SIMPLE_HEAD, "show_edge": False, "pad_edge": False}
+    table = Table(title=title, title_style="dim", title_justify="left", **look)
     filled = [name for name in (cells[0] if cells else {}) if any(row[name] for row in cells)]
     for name in filled:
         numeric = name not in ("run", "arm", "objective", "eps")

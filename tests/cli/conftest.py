@@ -1,0 +1,43 @@
+import sys
+
+import pytest
+
+from rampart.cli import main as cli
+
+
+class Result:
+    def __init__(self, status, out, err):
+        self.status, self.out, self.err = status, out, err
+
+
+@pytest.fixture
+def rampart(monkeypatch, capsys):
+    """Call the command in this process: `rampart("train", ...)` gives status and output."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["rampart", *map(str, arguments)])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            status = stop.code or 0
+        captured = capsys.readouterr()
+        return Result(status, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def refused(rampart):
+    """Call the command, expect status 2 and one clear sentence that holds `says`."""
+
+    def call(says, *arguments):
+        result = rampart(*arguments)
+        assert result.status == 2, result.out + result.err
+        assert "Traceback" not in result.err
+        assert result.err.startswith("rampart: ")
+        assert result.err.count("\n") == 1, "one line"
+        assert says in result.err
+        return result
+
+    return call

@@ -1,0 +1,81 @@
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+VERBS = ("quickstart", "train", "evaluate", "compare", "preview", "doctor")
+
+
+def test_help_names_every_verb(rampart):
+    out = rampart("--help").out
+    for verb in VERBS:
+        assert verb in out
+
+
+def test_the_surface_is_what_is_documented(rampart):
+    """New options are a decision: they appear here too."""
+    surface = {verb: options_in(rampart(verb, "--help").out) for verb in VERBS}
+    assert surface == {
+        "quickstart": {"--output", "--full", "--resume", "--overwrite"},
+        "train": {"--output", "--resume", "--overwrite", "--evaluate", "--no-evaluate"},
+        "evaluate": {"--overwrite"},
+        "compare": {"--output", "--evaluation", "--overwrite"},
+        "preview": {
+            *("--eps", "--norm", "--epochs", "--steps-per-epoch", "--granularity"),
+            *("--accuracy", "--table", "--output"),
+        },
+        "doctor": set(),
+    }
+
+
+def options_in(text):
+    words = text.replace("/", " ").replace(",", " ").split()
+    return {word for word in words if word.startswith("--")} - {"--help"}
+
+
+def test_version(rampart):
+    from rampart.version import __version__
+
+    assert rampart("--version").out.strip() == f"rampart {__version__}"
+
+
+def test_doctor_passes_its_self_test(rampart):
+    result = rampart("doctor")
+    assert result.status == 0
+    assert "self-test    passed" in result.out
+
+
+def test_a_broken_attack_fails_the_self_test(rampart, monkeypatch):
+    from rampart.attacks.apgd import Apgd
+
+    monkeypatch.setattr(Apgd, "_run", lambda self, problem: problem.images)
+    result = rampart("doctor")
+    assert result.status == 1
+    assert "FAILED" in result.out
+
+
+def test_defects_are_not_hidden(rampart, monkeypatch):
+    monkeypatch.setattr("rampart.cli.settings.config_and_overrides", None)
+    with pytest.raises(TypeError):
+        rampart("train", "model=a", "-o", "run")
+
+
+def test_a_signal_ends_with_the_shells_status(tiny_settings, tmp_path):
+    command = [sys.executable, "-m", "rampart", "train", *tiny_settings, "-o", tmp_path / "run"]
+    run = subprocess.Popen(
+        [*command, "training.epochs=2000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    while not (tmp_path / "run" / "history.jsonl").exists():
+        assert run.poll() is None, run.communicate()
+        time.sleep(0.1)
+    run.terminate()
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 128 + 15
+    assert "stopped by SIGTERM" in err
+    assert "--resume" in err

@@ -1,0 +1,148 @@
+"""Bad input, each with one clear sentence and status 2; and the whole way on good input."""
+
+import errno
+import json
+import shutil
+
+import pytest
+from PIL import Image
+
+from rampart.folders import RunFolder
+
+
+@pytest.fixture
+def train(tiny_settings, tmp_path):
+    return ["train", *tiny_settings, "-o", tmp_path / "run"]
+
+
+@pytest.fixture
+def photos(photo_folder, tmp_path):
+    return shutil.copytree(photo_folder, tmp_path / "photos")
+
+
+def test_train_evaluate_compare(rampart, train, tmp_path):
+    first = rampart(*train)
+    assert first.status == 0
+    assert "epoch   3/3" in first.out
+    assert "expected" in first.out
+    other = tmp_path / "other"
+    assert rampart(*train[:-1], other, "schedule=fix", "--no-evaluate").status == 0
+    assert rampart("evaluate", other).status == 0
+    assert rampart("evaluate", other, "threat.eps=4/255").status == 0
+    result = rampart("compare", tmp_path / "run", "-o", tmp_path / "comparison")
+    assert result.status == 0
+    rows = json.loads((tmp_path / "comparison" / "comparison.json").read_text())
+    assert [row["schedule"] for row in rows] == ["two-hinge"]
+    both = ["compare", tmp_path / "run", other, "-o", tmp_path / "comparison", "--overwrite"]
+    refused = rampart(*both)
+    assert refused.status == 2
+    assert "several evaluations" in refused.err
+    assert rampart(*both, "--evaluation", "test-linf-8_255-apgd-3").status == 0
+    rows = json.loads((tmp_path / "comparison" / "comparison.json").read_text())
+    keys = {"run", "schedule", "seed", "n", "eps", "clean", "adversarial", "expected"}
+    assert all(keys <= row.keys() for row in rows)
+    for name in ("comparison.csv", "comparison.md", "curves.png", "histories.png"):
+        assert (tmp_path / "comparison" / name).stat().st_size > 0
+
+
+def test_no_data(refused, train, tmp_path):
+    refused("photos-that-are-not-there", *train, "data.name=photos-that-are-not-there")
+    (tmp_path / "empty").mkdir()
+    refused("empty", *train, f"data.name={tmp_path / 'empty'}")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_class_without_images(refused, train, photos):
+    for file in (photos / "train" / "green").iterdir():
+        file.unlink()
+    refused("green", *train, f"data.name={photos}")
+
+
+def test_an_unreadable_image(refused, train, photos):
+    (photos / "train" / "red" / "0.png").write_bytes(b"this is no picture")
+    refused("0.png", *train, f"data.name={photos}")
+
+
+def test_an_image_that_is_cut_off(refused, train, photos):
+    path = photos / "train" / "red" / "0.png"
+    Image.effect_noise((64, 64), 50).save(path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    refused("0.png", *train, f"data.name={photos}")
+
+
+def test_classes_that_differ_between_splits(refused, train, photos):
+    (photos / "test" / "red").rename(photos / "test" / "crimson")
+    refused("crimson", *train, f"data.name={photos}")
+
+
+def test_a_validation_split_larger_than_the_data(refused, train, photos):
+    shutil.rmtree(photos / "validation")
+    refused("validation_share", *train, f"data.name={photos}", "data.validation_share=1.5")
+    refused("validation_share", *train, f"data.name={photos}", "data.validation_share=0.01")
+
+
+def test_an_unknown_model(refused, train):
+    result = refused("resnet50", *train, "model=resnet5O", "model.options={}")
+    assert "did you mean" in result.err
+
+
+def test_weights_that_do_not_fit(refused, train, tmp_path, rampart):
+    assert rampart(*train, "--no-evaluate").status == 0
+    weights = tmp_path / "run" / "model" / "model.safetensors"
+    result = refused(
+        "stem_norm.running_mean",
+        *train[:-1],
+        tmp_path / "other",
+        "model.pretrained=true",
+        f"model.weights={weights}",
+        "model.options={norm: group, in_chans: 3}",
+    )
+    assert "do not fit" in result.err
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("threat.eps=4", "write 4/255"),
+        ("threat.eps=-1/255", "threat.eps=-1/255"),
+        ("schedule.start=0.8", "start"),
+        ("schedule={name: two-hinge, start: 1, end: 9, unit: epoch}", "the run's 3 epochs"),
+        ("training.epoch=3", "training.epochs"),
+        ("model", "key=value"),
+    ],
+)
+def test_settings_out_of_range(refused, train, tmp_path, setting, says):
+    refused(says, *train, setting)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_output_folder_that_exists(refused, rampart, train, tmp_path):
+    assert rampart(*train, "--no-evaluate").status == 0
+    refused("--resume goes on with its run, --overwrite", *train)
+    refused("training.epochs: 3 -> 4", *train, "training.epochs=4", "--resume")
+    assert rampart(*train, "--resume", "--no-evaluate").status == 0
+    assert rampart("train", "-o", tmp_path / "run", "--resume", "--no-evaluate").status == 0
+    assert rampart(*train, "training.epochs=1", "--overwrite", "--no-evaluate").status == 0
+    assert RunFolder(tmp_path / "run").status() == "complete"
+
+
+def test_no_space_and_no_permission(refused, train, monkeypatch, tmp_path):
+    def full(*arguments, **more):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "run"))
+
+    monkeypatch.setattr("rampart.training.checkpoint.save_file", full)
+    refused("no space is left on the disk", *train)
+    assert RunFolder(tmp_path / "run").status() == "failed"
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    refused("cannot be written", *train[:-1], tmp_path / "elsewhere")
+
+
+def test_configurations_that_do_not_exist(refused, train, tmp_path):
+    refused("does not exist", "train", tmp_path / "none.yaml", "-o", tmp_path / "run")
+    refused("one configuration file", "train", "a.yaml", "b.yaml", "-o", tmp_path / "run")
+    refused("model is not set", "train", "-o", tmp_path / "run")
+
+
+def test_what_is_no_run(refused, tmp_path):
+    refused("holds no run", "evaluate", tmp_path / "nothing")
+    refused("holds no run", "compare", tmp_path / "nothing")

@@ -60,6 +60,15 @@ def main() -> None:
             raise
         print(f"rampart: {_explain(error)}", file=sys.stderr)
         sys.exit(2)
+    finally:
+        _leave_group()
+
+
+def _leave_group() -> None:
+    """End this process's part in distributed work; a process that only exits may hang or abort."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 _USERS_ERRORS = {

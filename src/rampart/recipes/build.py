@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 from torch import nn
@@ -41,8 +41,6 @@ def make_accelerator(config: RunConfig, folder: Path | None = None) -> Accelerat
         cpu=training.device == "cpu",
         log_with=list(training.trackers) or None,
         project_dir=folder,
-        # Objectives may pass through the model twice a step, which broadcasting would break.
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
 
 

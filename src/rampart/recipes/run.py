@@ -63,15 +63,16 @@ def train_run(
         Interrupted: stopped by a signal, with a checkpoint.
         RampartError: whatever is wrong with the configuration, the data or the model.
     """
-    folder = RunFolder(output)
+    folder, accelerator = RunFolder(output), make_accelerator(config, output)
     folder.require_free(resume, overwrite)
     if resume:
         require_same(load_config(folder.config), config, folder)
         if folder.status() == "complete":
             return folder
-    accelerator = make_accelerator(config, output)
     splits = make_splits(config)
     run = make_run(config, folder, splits, accelerator, reporter or Silent())
+    # No process may find a folder in which another one has begun to write.
+    accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         _open(folder, config, overwrite)
     accelerator.wait_for_everyone()
@@ -86,7 +87,9 @@ def train_run(
     if accelerator.is_main_process:
         _save_result(run, folder, splits, config)
         folder.set_status("complete", epochs=run.progress.epoch)
-    accelerator.end_training()
+    # Not end_training(), which ends the processes' group as well: an evaluation may follow.
+    for tracker in accelerator.trackers:
+        tracker.finish()
     accelerator.wait_for_everyone()
     return folder
 

@@ -71,14 +71,13 @@ class Totals:
 class Progress:
     """Where a run is: whole epochs done, steps done in the current one, and its totals.
 
-    `eps` and `alpha` are those of the last optimiser step.
+    `used` holds eps, alpha and the learning rates of the last optimiser step.
     """
 
     epoch: int = 0
     step_in_epoch: int = 0
     totals: Totals = field(default_factory=Totals)
-    eps: float = 0.0
-    alpha: float = 0.0
+    used: dict[str, float] = field(default_factory=dict)
     best: float | None = None
 
 
@@ -140,7 +139,7 @@ def train_epoch(run: Run, interrupts: Interrupts) -> None:
         train_batch(run, batch)
         progress.step_in_epoch += 1
         progress.totals.seconds += time.perf_counter() - started
-        run.reporter.step(progress.epoch, progress.eps)
+        run.reporter.step(progress.epoch, progress.used["eps"])
         # Every process must agree, or one would wait for the others for ever.
         if interrupts.requested(run.accelerator):
             save_checkpoint(run)
@@ -153,7 +152,11 @@ def train_epoch(run: Run, interrupts: Interrupts) -> None:
 def train_batch(run: Run, batch: Batch) -> None:
     """One optimiser step on one batch, in `accumulation` pieces."""
     run.model.train()
-    run.progress.eps, run.progress.alpha = run.schedule.eps, run.schedule.alpha
+    run.progress.used = {
+        "eps": run.schedule.eps,
+        "alpha": run.schedule.alpha,
+        **learning_rates(run.optimiser),
+    }
     pieces = split(batch.to(run.accelerator.device), run.plan.accumulation)
     rank = run.accelerator.process_index
     with scoped_seed(run.plan.seed, "step", run.step, rank):
@@ -174,7 +177,7 @@ def train_batch(run: Run, batch: Batch) -> None:
 def train_piece(run: Run, piece: Batch) -> None:
     """Add the gradient of one piece; the pieces of all processes make the batch's mean."""
     accelerator, epoch, totals = run.accelerator, run.progress.epoch, run.progress.totals
-    seed, eps = run.plan.seed, run.progress.eps
+    seed, eps = run.plan.seed, run.progress.used["eps"]
     images = run.augment(piece.pixels(), Noise.of(seed, piece.samples, "augment", epoch))
     model, attacked = Counted(run.model), Counted(run.bare_model)
     noise = Noise.of(seed, piece.samples, "attack", epoch)
@@ -212,11 +215,9 @@ def finish_epoch(run: Run) -> None:
     row = {
         "epoch": progress.epoch + 1,
         "step": run.step,
-        "eps": progress.eps,
-        "alpha": progress.alpha,
+        **progress.used,
         **epoch_figures(run),
         **run.validate(run.model),
-        **learning_rates(run.optimiser),
     }
     run.schedule.observe(row["val_clean"])
     progress.epoch, progress.step_in_epoch, progress.totals = progress.epoch + 1, 0, Totals()

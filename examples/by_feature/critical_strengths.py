@@ -1,0 +1,41 @@
+"""How robust is any model? One record of critical strengths answers every question about it.
+
+python examples/by_feature/critical_strengths.py
+"""
+
+import torch
+
+from rampart.attacks.apgd import Apgd
+from rampart.data.batches import ordered_batches
+from rampart.data.datasets import load_splits
+from rampart.evaluation.critical import critical_strengths, default_grid
+from rampart.metrics.comparison import mean_interval
+from rampart.metrics.curve import accuracy_curve
+from rampart.metrics.expectation import PointMass, Uniform, contributions, expected_robustness
+
+splits = load_splits("digit-pairs")
+test = splits.test.subset(range(100))
+
+
+def model(images: torch.Tensor) -> torch.Tensor:
+    """Any callable from pixels in [0, 1] to logits: here the nearest class mean."""
+    return -(torch.cdist(images.flatten(1), means) ** 2)
+
+
+train = splits.train
+pixels = torch.stack([train[i][0] for i in range(len(train))]).flatten(1) / 255
+labels = torch.from_numpy(train.labels)
+means = torch.stack([pixels[labels == label].mean(0) for label in range(100)])
+
+grid = default_grid(20 / 255, "linf")
+found = critical_strengths(
+    model, ordered_batches(test, 50), Apgd(steps=10, keep="broken"), grid, seed=0
+)
+
+curve = accuracy_curve(found.critical, len(grid) - 1)
+interval = mean_interval(contributions(found.critical, grid))
+print(f"clean {curve[0]:.2f}, at 20/255 {curve[-1]:.2f}")
+print(f"expected over [0, 20/255] {expected_robustness(found.critical, grid):.2f}", end=" ")
+print(f"[{interval.low:.2f}, {interval.high:.2f}]")
+print(f"over [0, 10/255] {expected_robustness(found.critical, grid, Uniform(0, 10 / 255)):.2f}")
+print(f"at 5/255 {expected_robustness(found.critical, grid, PointMass(5 / 255)):.2f}")

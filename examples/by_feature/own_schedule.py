@@ -1,0 +1,25 @@
+"""A schedule of your own: a frozen dataclass with one function, known to the command line at once.
+
+python examples/by_feature/own_schedule.py
+"""
+
+from dataclasses import dataclass
+
+from rampart.schedules.base import SCHEDULES, Schedule, State, preview
+from rampart.units import Horizon, format_eps
+
+
+@SCHEDULES.register("power")
+@dataclass(frozen=True)
+class Power(Schedule):
+    """alpha = (t / T) ** power."""
+
+    power: float = 2.0
+
+    def _alpha(self, t: float, T: float, state: State | None, /) -> float:
+        return (t / T) ** self.power
+
+
+schedule = SCHEDULES.build("power", {"power": 3})
+for row in preview(schedule, "8/255", Horizon(4, 10), "epoch"):
+    print(f"epoch {row.epoch:.0f}: alpha {row.alpha:.3f}, eps {format_eps(row.eps)}")

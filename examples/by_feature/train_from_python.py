@@ -1,0 +1,27 @@
+"""What `rampart train` and `rampart evaluate` do, from Python.
+
+python examples/by_feature/train_from_python.py FOLDER
+"""
+
+import sys
+from pathlib import Path
+
+from rampart.recipes.config import load_config
+from rampart.recipes.run import evaluate_run, train_run
+from rampart.records import summary
+
+config = load_config(
+    None,
+    [
+        "model=rampart_glyphnet",
+        "data=digit-pairs",
+        "threat.eps=20/255",
+        "schedule=linear-warmup",
+        "training.epochs=2",
+        "attack.steps=2",
+        "evaluation.attack.steps=2",
+    ],
+)
+run = train_run(config, Path(sys.argv[1]))
+where, record = evaluate_run(run.path)
+print(f"{where}: expected robustness {summary(record)['expected']:.2f}")

@@ -42,6 +42,11 @@ class Registry(Generic[T]):
             raise UnknownName(self.kind, name, self._members)
         return self._members[name]
 
+    def takes(self, name: str, option: str) -> bool:
+        """Return whether the component `name` has an option of this name."""
+        cls: Any = self.get(name)
+        return any(field.name == option and field.init for field in fields(cls))
+
     def name_of(self, component: T) -> str:
         """Return the name under which the class of `component` is registered."""
         for name, cls in self._members.items():

@@ -116,3 +116,13 @@ def test_unreadable_files(tmp_path):
 def test_unknown_name_is_the_exception_for_names():
     with pytest.raises(UnknownName):
         load("schedule=none")
+
+
+def test_the_uniform_schedule_draws_by_the_runs_seed():
+    assert load("schedule=uniform", "seed=3").schedule.options["seed"] == 3
+    assert load("schedule=uniform", "schedule.seed=5", "seed=3").schedule.options["seed"] == 5
+
+
+def test_single_step_attacks_have_nothing_to_keep():
+    assert "keep" not in load("evaluation.attack=fgsm").evaluation.attack.options
+    assert load("evaluation.attack=pgd").evaluation.attack.options["keep"] == "broken"

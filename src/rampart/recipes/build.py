@@ -33,11 +33,12 @@ from rampart.units import Horizon
 def make_accelerator(config: RunConfig, folder: Path | None = None) -> Accelerator:
     """Return the accelerator for this process: device, precision, processes and trackers."""
     training = config.training
-    _forget_other_precision(training.precision, training.device == "cpu")
+    precision = "no" if training.precision == "fp32" else training.precision
+    _forget_other_precision(precision, training.device == "cpu")
     if "tensorboard" in training.trackers:
         _require_tensorboard()
     return Accelerator(
-        mixed_precision=training.precision,
+        mixed_precision=precision,
         cpu=training.device == "cpu",
         log_with=list(training.trackers) or None,
         project_dir=folder,

@@ -192,7 +192,7 @@ class TrainingConfig(Section):
     epochs: int = Field(50, ge=1)
     batch_size: int = Field(32, ge=1, description="over all processes and accumulated pieces")
     accumulation: int = Field(1, ge=1, description="pieces that a batch is computed in")
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     device: Literal["auto", "cpu"] = "auto"
     keep: Literal["last", "best"] = "last"
     validation_levels: int = Field(
@@ -226,8 +226,10 @@ class RunConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
 
     def build_schedule(self) -> Schedule:
-        """The schedule that the configuration names."""
-        return SCHEDULES.build(self.schedule.name, self.schedule.options)
+        """The schedule that the configuration names; one that draws uses the run's seed."""
+        name, options = self.schedule.name, self.schedule.options
+        own = {"seed": self.seed} if SCHEDULES.takes(name, "seed") else {}
+        return SCHEDULES.build(name, {**own, **options})
 
     def build_objective(self) -> Objective:
         """The objective that the configuration names."""
@@ -239,11 +241,9 @@ class RunConfig(Section):
 
     def build_evaluation_attack(self) -> Attack:
         """The attack used in evaluation: a sample counts as broken as soon as one iterate is."""
-        options = {"keep": "broken", **self.evaluation.attack.options}
-        if self.evaluation.attack.name == "fgsm":
-            options.pop("keep")
-        section = AttackConfig(name=self.evaluation.attack.name, **options)
-        return _attack(section, self.threat.norm)
+        name, options = self.evaluation.attack.name, self.evaluation.attack.options
+        strict = {"keep": "broken"} if ATTACKS.takes(name, "keep") else {}
+        return _attack(AttackConfig(name=name, **{**strict, **options}), self.threat.norm)
 
 
 def _attack(section: AttackConfig, norm: Norm) -> Attack:

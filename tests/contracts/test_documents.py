@@ -1,0 +1,35 @@
+"""The documents name what there is."""
+
+import re
+from pathlib import Path
+
+from rampart.recipes.config import dump_config, flatten, load_config
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_key_is_documented():
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    documented = set(re.findall(r"`([a-z_.0-9]+)`", text))
+    config = load_config(None, ["model=a", "data=b"])
+    of_components = ("schedule.", "objective.", "attack.", "evaluation.attack.")
+    wanted = {
+        key
+        for key in flatten(dump_config(config))
+        if not key.startswith(of_components) or key.endswith(".name")
+    }
+    assert len(wanted) > 30
+    assert wanted - documented == set()
+
+
+def test_links_between_documents_lead_somewhere():
+    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    links = [
+        (document, link)
+        for document in documents
+        for link in re.findall(r"\]\(([^)#]+)\)", document.read_text())
+        if "://" not in link
+    ]
+    assert len(links) > 5
+    for document, link in links:
+        assert (document.parent / " ".join(link.split())).exists(), f"{document}: {link}"

@@ -1,0 +1,52 @@
+import json
+
+import pytest
+
+from rampart.errors import RunError
+from rampart.experiments import quickstart
+from rampart.recipes.config import parse_config
+
+
+def test_the_configuration_is_that_of_the_embedded_task():
+    config = quickstart.quickstart_config("two-hinge", 3)
+    assert (config.threat.eps, config.training.epochs, config.seed) == (20 / 255, 15, 3)
+    assert config.schedule.name == "two-hinge"
+    assert quickstart.quickstart_config("fix", 0).model == config.model
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """One epoch of one step attacks: the way through, not the result."""
+    whole = quickstart.quickstart_config
+
+    def config(schedule, seed):
+        tree = whole(schedule, seed).model_dump(mode="json")
+        tree["training"] |= {"epochs": 1, "batch_size": 500}
+        tree["attack"]["steps"] = tree["evaluation"]["attack"]["steps"] = 1
+        return parse_config(tree)
+
+    monkeypatch.setattr(quickstart, "quickstart_config", config)
+
+
+def test_every_schedule_is_trained_evaluated_and_compared(short, tmp_path, monkeypatch, capsys):
+    from rampart.cli.quickstart import quickstart as verb
+
+    verb(output=tmp_path / "out", full=False, resume=False, overwrite=False)
+    rows = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert [row["schedule"] for row in rows] == list(quickstart.SCHEDULES)
+    assert all(row["n"] == 500 and row["eps"] == 20 / 255 for row in rows)
+    assert "no independent evidence" in " ".join(capsys.readouterr().out.split())
+    stamps = [p.stat().st_mtime_ns for p in sorted((tmp_path / "out").glob("*/model/*"))]
+    with pytest.raises(RunError, match="--resume"):
+        quickstart.run_quickstart(tmp_path / "out")
+    quickstart.run_quickstart(tmp_path / "out", resume=True)
+    again = [p.stat().st_mtime_ns for p in sorted((tmp_path / "out").glob("*/model/*"))]
+    assert stamps == again
+
+
+def test_other_peoples_files_are_left_alone(short, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match="exists"):
+        quickstart.run_quickstart(tmp_path)
+    assert quickstart.run_quickstart(tmp_path, seeds=(), overwrite=True) == []
+    assert (tmp_path / "notes.txt").read_text() == "mine"

@@ -1,0 +1,56 @@
+"""Two processes train and evaluate what one would, beyond floating point."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rampart.folders import RunFolder
+from rampart.history import History
+from rampart.recipes.config import load_config
+from rampart.recipes.run import evaluate_run, train_run
+from rampart.records import EvaluationRecord
+
+EXACT = ("epoch", "step", "eps", "alpha", "lr_backbone", "lr_head", "forwards", "backwards")
+
+
+def in_two_processes(*arguments):
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
+    done = subprocess.run(
+        [*launch, "-m", "rampart", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture
+def settings(tiny_settings):
+    # Group normalisation: batch statistics differ between slices of a batch by their nature.
+    options = "model.options={norm: group, in_chans: 3}"
+    return [*tiny_settings, options, "objective=trades", "training.device=cpu"]
+
+
+def test_two_processes_equal_one(settings, tmp_path):
+    one = train_run(load_config(None, settings), tmp_path / "one")
+    evaluate_run(one.path)
+    two = RunFolder(tmp_path / "two")
+    done = in_two_processes("train", *settings, "-o", two.path)
+    assert done.stdout.count("epoch   3/3") == 1, "one process speaks"
+    for a, b in zip(History(one.history).rows(), History(two.history).rows(), strict=True):
+        assert [a[key] for key in EXACT] == [b[key] for key in EXACT]
+        assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-3)
+        assert a["val_robust_loss"] == pytest.approx(b["val_robust_loss"], rel=1e-2)
+    ours, theirs = (load_file(run.model / "model.safetensors") for run in (one, two))
+    for name in ours:
+        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-2, atol=1e-4)
+    records = [EvaluationRecord.load(next(run.evaluations.iterdir())) for run in (one, two)]
+    assert [record.metadata["processes"] for record in records] == [1, 2]
+    assert records[0].ids == records[1].ids
+    assert abs(records[0].critical - records[1].critical).max() <= 1

@@ -1,0 +1,92 @@
+"""One optimiser step against the formula, computed by hand."""
+
+import copy
+from types import SimpleNamespace
+
+import pytest
+import torch
+from accelerate import Accelerator
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from rampart.attacks.apgd import Apgd
+from rampart.data.batches import Batch
+from rampart.data.transforms import Augment
+from rampart.objectives.adversarial import Adversarial
+from rampart.runtime import Noise, scoped_seed
+from rampart.schedules.base import EpsilonScheduler
+from rampart.schedules.hinge import Fix, Standard
+from rampart.training.loop import Plan, Progress, Run, split, train_batch
+from rampart.training.optimisers import cosine_schedule
+from rampart.units import Horizon
+
+EPS = 8 / 255
+
+
+def make_run(schedule, **plan):
+    with scoped_seed(0):
+        model = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
+    optimiser = torch.optim.SGD([{"params": model.parameters(), "name": "head"}], lr=0.5)
+    horizon = Horizon(2, 2)
+    accelerator = Accelerator(cpu=True)
+    prepared, optimiser = accelerator.prepare(model, optimiser)
+    absent = {
+        name: SimpleNamespace()
+        for name in ("batches", "validate", "history", "checkpoints", "best", "reporter")
+    }
+    return Run(
+        plan=Plan(seed=0, horizon=horizon, batch_size=8, **plan),
+        accelerator=accelerator,
+        model=prepared,
+        objective=Adversarial(),
+        attack=Apgd(steps=3),
+        schedule=EpsilonScheduler(schedule, EPS, horizon),
+        optimiser=optimiser,
+        lr_schedule=cosine_schedule(optimiser, horizon, 0.0),
+        augment=Augment.none(),
+        progress=Progress(),
+        **absent,
+    )
+
+
+@pytest.fixture
+def batch():
+    noise = Noise.of(0, torch.arange(8), "test")
+    images = (noise.uniform(3, 4, 4) * 255).to(torch.uint8)
+    return Batch(images, torch.arange(8) % 3, torch.arange(100, 108))
+
+
+@pytest.mark.parametrize("schedule", [Standard(), Fix()])
+@pytest.mark.parametrize("pieces", [1, 2, 4])
+def test_a_step_follows_the_mean_gradient_at_the_perturbed_images(schedule, pieces, batch):
+    run = make_run(schedule, accumulation=pieces)
+    reference = copy.deepcopy(run.bare_model)
+    images = batch.images / 255
+    if isinstance(schedule, Fix):
+        noise = Noise.of(0, batch.samples, "attack", 0)
+        images = Apgd(steps=3)(reference, images, batch.labels, EPS, noise)
+    cross_entropy(reference(images), batch.labels).backward()
+    expected = [p - 0.5 * p.grad for p in reference.parameters()]
+    train_batch(run, batch)
+    for parameter, value in zip(run.bare_model.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter, value)
+    passes = (8 * 5, 8 * 4) if isinstance(schedule, Fix) else (8, 8)
+    assert (run.progress.totals.forwards, run.progress.totals.backwards) == passes
+    assert run.schedule.steps_done == 1
+    assert run.progress.used["eps"] == (EPS if isinstance(schedule, Fix) else 0)
+
+
+def test_the_gradient_is_clipped_as_a_whole(batch):
+    run = make_run(Standard(), clip_norm=1e-3, accumulation=2)
+    before = [p.detach().clone() for p in run.bare_model.parameters()]
+    train_batch(run, batch)
+    moved = [p - b for p, b in zip(run.bare_model.parameters(), before, strict=True)]
+    length = torch.cat([m.flatten() for m in moved]).norm()
+    torch.testing.assert_close(length, torch.tensor(0.5e-3), rtol=1e-2, atol=0)
+
+
+def test_split_keeps_order_and_content(batch):
+    pieces = split(batch, 4)
+    assert [len(piece) for piece in pieces] == [2, 2, 2, 2]
+    assert torch.equal(torch.cat([piece.samples for piece in pieces]), batch.samples)
+    assert torch.equal(torch.cat([piece.images for piece in pieces]), batch.images)

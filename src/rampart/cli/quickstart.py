@@ -21,7 +21,8 @@ def quickstart(
         "Quickstart: a small network pretrained on printed glyphs learns the numbers 00 to 99,\n"
         "written as pairs of real handwritten digits, and has to withstand changes of up to\n"
         "20/255 in every pixel. Four ways to fine-tune it, the same budget for each:\n"
-        "standard (no attack), fix (full strength from the start), two-hinge and auto (schedules)."
+        "standard (no attack), fix (full strength all the time), two-hinge and auto\n"
+        "(strength rises during training).\n"
     )
     with console.status("loading"):
         from rampart.experiments.quickstart import SEEDS, run_quickstart
@@ -37,6 +38,6 @@ def quickstart(
     )
     compare_and_print(folders, output)
     console.print(
-        "The task was chosen because full strength from the start fails on it: it shows what\n"
-        "the method is about, and is no independent evidence that the method is better."
+        "The task was chosen because full strength from the start fails on it: it shows\n"
+        "what the method is about, and is no independent evidence that it is better."
     )

@@ -83,7 +83,7 @@ def train_run(
             "rampart", {key: str(value) for key, value in flatten(dump_config(config)).items()}
         )
     announce(run, splits)
-    _fit(run, folder, name=config.schedule.name)
+    _fit(run, folder, name=f"{config.schedule.name}, seed {config.seed}")
     if accelerator.is_main_process:
         _save_result(run, folder, splits, config)
         folder.set_status("complete", epochs=run.progress.epoch)

@@ -49,7 +49,8 @@ class ConsoleReporter:
         self._epochs = 0
 
     def start(self, name: str, horizon: Horizon, done: int) -> None:
-        """Open the bar."""
+        """Say which run it is, and open the bar."""
+        self.console.print(name, style="bold")
         self._epochs = horizon.epochs
         self._progress = Progress(
             TextColumn("{task.description}"),

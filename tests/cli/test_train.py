@@ -131,7 +131,7 @@ def test_no_space_and_no_permission(refused, train, monkeypatch, tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "run"))
 
     monkeypatch.setattr("rampart.training.checkpoint.save_file", full)
-    refused("no space is left on the disk", *train)
+    refused("No space left on device", *train)
     assert RunFolder(tmp_path / "run").status() == "failed"
     monkeypatch.setattr("os.access", lambda path, mode: False)
     refused("cannot be written", *train[:-1], tmp_path / "elsewhere")

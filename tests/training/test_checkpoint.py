@@ -50,3 +50,19 @@ def test_damage_is_reported_with_the_folder(tmp_path):
     (tmp_path / "step-00000001" / "model.safetensors").write_bytes(b"torn")
     with pytest.raises(RunError, match="step-00000001 cannot be read"):
         store.latest()
+
+
+def test_a_full_disk_leaves_the_older_checkpoint(tmp_path, monkeypatch):
+    store = CheckpointStore(tmp_path)
+    store.save(checkpoint(1))
+
+    def full(*arguments):
+        raise RuntimeError("PytorchStreamWriter failed: no space")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(RunError, match=r"free some space .* --resume"):
+        store.save(checkpoint(2))
+    loaded = store.latest()
+    assert loaded is not None
+    assert loaded.step == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["step-00000001"]

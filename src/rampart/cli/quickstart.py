@@ -18,11 +18,10 @@ def quickstart(
     from rampart.cli.console import console, quiet
 
     console.print(
-        "Quickstart: a small network pretrained on printed glyphs learns the numbers 00 to 99,\n"
-        "written as pairs of real handwritten digits, and has to withstand changes of up to\n"
-        "20/255 in every pixel. Four ways to fine-tune it, the same budget for each:\n"
-        "standard (no attack), fix (full strength all the time), two-hinge and auto\n"
-        "(strength rises during training).\n"
+        "A small network, pretrained on printed glyphs, learns the numbers 00 to 99 written\n"
+        "as pairs of real handwritten digits, and has to withstand changes of up to 20/255\n"
+        "in every pixel. Four ways to fine-tune it, with the same budget: standard (never\n"
+        "attacked), fix (full strength all the time), two-hinge and auto (rising strength).\n"
     )
     with console.status("loading"):
         from rampart.experiments.quickstart import SEEDS, run_quickstart

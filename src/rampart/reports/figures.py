@@ -165,7 +165,7 @@ def _panels(count: int) -> tuple["Figure", list["Axes"]]:
     """A figure with `count` panels, at most three in a row; each column says below what runs."""
     from matplotlib.figure import Figure
 
-    columns = min(count, 3)
+    columns = 2 if count == 4 else min(count, 3)
     lines = math.ceil(count / columns)
     figure = Figure(figsize=(max(6.4, 3.2 * columns), 2.5 * lines + 0.9), layout="constrained")
     panels = list(figure.subplots(lines, columns, sharey=True, squeeze=False).flat)

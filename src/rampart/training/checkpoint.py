@@ -42,20 +42,25 @@ class CheckpointStore:
         self.folder = folder
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, put it in place in one move, then drop the older ones."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        older = self._complete()
+        """Write a checkpoint, put it in place in one move, then drop the older ones.
+
+        Raises:
+            RunError: it cannot be written; the older one is still there.
+        """
         target = self.folder / f"step-{checkpoint.step:08d}"
         scratch = self.folder / f".writing-{target.name}"
         shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir()
-        # safetensors refuses tensors that share memory or are not contiguous.
-        tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.model.items()}
-        save_file(tensors, scratch / "model.safetensors")
-        torch.save(checkpoint.optimiser, scratch / "optimiser.pt")
-        state = {"step": checkpoint.step, **checkpoint.state}
-        (scratch / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
-        _flush(scratch)
+        try:
+            scratch.mkdir(parents=True)
+            _write(checkpoint, scratch)
+        # Both libraries have errors of their own for a disk that is full.
+        except Exception as error:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise RunError(
+                f"checkpoint {target} cannot be written ({error}): free some space or mend the "
+                "permissions, then go on with --resume."
+            ) from error
+        older = self._complete()
         if target.exists():
             shutil.rmtree(target)
         scratch.replace(target)
@@ -90,6 +95,16 @@ class CheckpointStore:
 
     def _complete(self) -> list[Path]:
         return sorted(self.folder.glob("step-*")) if self.folder.exists() else []
+
+
+def _write(checkpoint: Checkpoint, folder: Path) -> None:
+    # safetensors refuses tensors that share memory or are not contiguous.
+    tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.model.items()}
+    save_file(tensors, folder / "model.safetensors")
+    torch.save(checkpoint.optimiser, folder / "optimiser.pt")
+    state = {"step": checkpoint.step, **checkpoint.state}
+    (folder / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
+    _flush(folder)
 
 
 def _flush(folder: Path) -> None:

@@ -61,3 +61,37 @@ def test_status_round_trip(tmp_path):
     folder = started(tmp_path / "run")
     assert folder.status() == "interrupted"
     assert RunFolder(tmp_path / "other").status() == "missing"
+
+
+def test_a_config_yaml_of_somebody_else_is_no_run(tmp_path):
+    (tmp_path / "config.yaml").write_text("site: mine")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "thesis.tex").write_text("precious")
+    folder = RunFolder(tmp_path)
+    assert not folder.exists()
+    with pytest.raises(RunError, match="no run of Rampart"):
+        folder.require_free(resume=False, overwrite=True)
+    folder.clear()
+    assert (tmp_path / "model" / "thesis.tex").exists()
+
+
+def test_overwriting_deletes_what_a_run_writes_and_nothing_else(tmp_path):
+    folder = started(tmp_path / "run")
+    (folder.path / "notes.txt").write_text("mine")
+    folder.checkpoints.mkdir()
+    folder.clear()
+    assert [p.name for p in folder.path.iterdir()] == ["notes.txt"]
+
+
+def test_a_damaged_status_is_said(tmp_path):
+    folder = started(tmp_path / "run")
+    folder.status_file.write_text("{")
+    with pytest.raises(RunError, match="run.json is damaged"):
+        folder.status()
+
+
+def test_what_was_said_of_the_data_stays(tmp_path):
+    folder = started(tmp_path / "run")
+    folder.set_status("running", data="abc")
+    folder.set_status("complete")
+    assert folder.facts()["data"] == "abc"

@@ -61,19 +61,37 @@ class RunFolder:
         """One folder per evaluation."""
         return self.path / "evaluations"
 
+    @property
+    def tracking(self) -> Path:
+        """What trackers write."""
+        return self.path / "tracking"
+
     def exists(self) -> bool:
-        """Whether a run was started here."""
-        return self.config.is_file()
+        """Whether Rampart started a run here; a `config.yaml` alone may be anybody's."""
+        return self.config.is_file() and "rampart" in self.facts()
+
+    def facts(self) -> dict[str, Any]:
+        """What run.json says; empty where it is missing or no run's.
+
+        Raises:
+            RunError: it is damaged.
+        """
+        if not self.status_file.is_file():
+            return {}
+        try:
+            facts = json.loads(self.status_file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RunError(f"{self.status_file} is damaged ({error}).") from error
+        return facts if isinstance(facts, dict) else {}
 
     def status(self) -> str:
         """The run's status, or "missing" where no run was started."""
-        if not self.status_file.is_file():
-            return "missing"
-        return str(json.loads(self.status_file.read_text(encoding="utf-8"))["status"])
+        return str(self.facts().get("status", "missing"))
 
     def set_status(self, status: str, **facts: Any) -> None:
-        """Write the status in one move."""
-        content = {"status": status, "rampart": __version__, **facts}
+        """Write the status in one move; what was said of the data stays."""
+        data = {"data": self.facts()["data"]} if "data" in self.facts() else {}
+        content = {"status": status, "rampart": __version__, **data, **facts}
         write_atomic(self.status_file, json.dumps(content, indent=1) + "\n")
 
     def require_free(self, resume: bool, overwrite: bool) -> None:
@@ -102,9 +120,14 @@ class RunFolder:
         self._require_writable()
 
     def clear(self) -> None:
-        """Delete what an earlier run left."""
-        if self.exists():
-            shutil.rmtree(self.path)
+        """Delete what an earlier run left, and nothing else."""
+        if not self.exists():
+            return
+        for folder in (self.checkpoints, self.best, self.model, self.evaluations, self.tracking):
+            shutil.rmtree(folder, ignore_errors=True)
+        # run.json goes last: without it the rest would no longer be known as a run.
+        for file in (self.history, self.config, self.status_file):
+            file.unlink(missing_ok=True)
 
     def _require_writable(self) -> None:
         """Fail before the work, not after it."""

@@ -22,13 +22,11 @@ class History:
 
     def rows(self) -> list[Row]:
         """Read all rows."""
-        if not self.path.exists():
-            return []
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
-            return [json.loads(line) for line in lines]
+            return [json.loads(line) for line in self._lines()]
         except json.JSONDecodeError as error:
-            raise RunError(f"{self.path} is damaged (line {error.lineno}): {error.msg}.") from None
+            line = len(self._readable_rows()) + 1
+            raise RunError(f"{self.path} is damaged (line {line}): {error.msg}.") from None
 
     def truncate(self, epochs: int) -> None:
         """Keep the first `epochs` rows: what lies behind the checkpoint that a run resumes from."""
@@ -39,12 +37,13 @@ class History:
 
     def _readable_rows(self) -> list[Row]:
         """All whole rows: a run that was killed may have left half a line at the end."""
-        if not self.path.exists():
-            return []
-        rows = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        rows: list[Row] = []
+        for line in self._lines():
             try:
                 rows.append(json.loads(line))
             except json.JSONDecodeError:
                 break
         return rows
+
+    def _lines(self) -> list[str]:
+        return self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []

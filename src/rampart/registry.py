@@ -89,3 +89,14 @@ def _expectation(message: str) -> str:
     if message == "Field required":
         return "a value"
     return message.removeprefix("Input should be ").replace("Tuple should have", "a tuple of")
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a nested mapping of options as one with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from rampart.recipes.config import dump_config, flatten, load_config
+from rampart.recipes.config import dump_config, load_config
+from rampart.registry import flatten
 
 ROOT = Path(__file__).parents[2]
 

@@ -75,7 +75,14 @@ def test_differences_name_the_keys():
         ("attack.norm=l2", r"set threat.norm"),
         ("threat.norm=l3", r"unknown norm 'l3'"),
         ("threat.eps=4", r"threat.eps=4.*write 4/255"),
-        ("threat.eps=-1/255", r"threat.eps=-1/255"),
+        ("threat.eps=-1/255", r"threat.eps=-1/255: expected .* in \[0, 1\]"),
+        ("threat.eps=40", r"threat.eps=40.* in \[0, 1\]"),
+        ("threat.eps=true", r"threat.eps=True"),
+        ("training.epochs.x=3", r"training.epochs"),
+        ("training=5", r"training=5: expected a section with keys such as training.epochs"),
+        ("data=2024", r"data=2024: expected a name"),
+        ("attack.loss=targeted-dlr", r"attack.loss=targeted-dlr: expected an untargeted loss"),
+        ("schedule.granularty=epoch", r"did you mean granularity"),
         ("threat.eps=much", r"threat.eps=much.*such as 4/255"),
         ("training.epochs=0", r"training.epochs=0: expected greater than or equal to 1"),
         ("training.epochs=many", r"training.epochs=many"),
@@ -102,6 +109,21 @@ def test_l2_has_its_own_range():
     assert load("threat.norm=l2", "threat.eps=3").threat.eps == 3.0
     with pytest.raises(InvalidArgument, match="128/255"):
         load("threat.norm=l2", "threat.eps=128")
+
+
+def test_trades_has_its_own_loss():
+    with pytest.raises(InvalidArgument, match=r"set objective.inner"):
+        load("objective=trades", "attack.loss=dlr")
+    assert load("objective=trades", "attack.loss=ce").objective.name == "trades"
+
+
+def test_a_number_is_no_section(tmp_path):
+    (tmp_path / "run.yaml").write_text("model: a\ndata: b\ntraining: 5\n")
+    with pytest.raises(InvalidArgument, match="expected a section"):
+        load_config(tmp_path / "run.yaml", ["training.epochs=3"])
+    (tmp_path / "run.yaml").write_bytes(b"model: \xff\xfe")
+    with pytest.raises(RampartError, match="not UTF-8"):
+        load_config(tmp_path / "run.yaml")
 
 
 def test_unreadable_files(tmp_path):

@@ -34,7 +34,7 @@ def in_two_processes(*arguments):
 def settings(tiny_settings):
     # Group normalisation: batch statistics differ between slices of a batch by their nature.
     options = "model.options={norm: group, in_chans: 3}"
-    return [*tiny_settings, options, "objective=trades", "training.device=cpu"]
+    return [*tiny_settings, options, "objective=trades"]
 
 
 def test_two_processes_equal_one(settings, tmp_path):

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 
 import pytest
@@ -7,7 +8,7 @@ import timm
 import torch
 from safetensors.torch import load_file
 
-from rampart.errors import InvalidArgument, RunError
+from rampart.errors import InvalidArgument, RampartError, RunError
 from rampart.folders import RunFolder
 from rampart.history import History
 from rampart.recipes.config import load_config
@@ -215,6 +216,128 @@ def test_a_batch_that_cannot_be_divided(tiny_settings, tmp_path):
         train_run(config, tmp_path / "run")
 
 
+def test_a_batch_larger_than_the_data(tiny_settings, tmp_path):
+    config = load_config(None, [*tiny_settings, "training.batch_size=64"])
+    with pytest.raises(InvalidArgument, match="at most the 24 training images"):
+        train_run(config, tmp_path / "run")
+
+
+def test_validation_is_in_single_precision(tiny_settings, tmp_path, monkeypatch):
+    """Also in a run under bf16, whose model accelerate would wrap for good."""
+    from rampart.recipes import build
+
+    seen = []
+    whole = build.evaluate_accuracy
+
+    def spy(model, *arguments):
+        with torch.no_grad():
+            model.eval()
+            hook = model.backbone.stem.register_forward_hook(
+                lambda module, inputs, output: seen.append(output.dtype)
+            )
+            model(torch.zeros(1, 3, 16, 16))
+            hook.remove()
+        return whole(model, *arguments)
+
+    monkeypatch.setattr(build, "evaluate_accuracy", spy)
+    settings = [*tiny_settings, "training.precision=bf16", "training.epochs=1"]
+    train_run(load_config(None, settings), tmp_path / "run")
+    assert seen == [torch.float32]
+
+
+def test_training_is_in_mixed_precision(tiny_settings, tmp_path, monkeypatch):
+    from rampart.objectives.adversarial import Adversarial
+
+    seen = set()
+    whole = Adversarial.__call__
+
+    def spy(self, model, images, labels, perturb):
+        seen.add(model(images).dtype)
+        return whole(self, model, images, labels, perturb)
+
+    monkeypatch.setattr(Adversarial, "__call__", spy)
+    settings = [*tiny_settings, "training.precision=bf16", "training.epochs=1"]
+    train_run(load_config(None, settings), tmp_path / "run")
+    assert seen == {torch.bfloat16}
+
+
+def test_test_images_never_were_training_images(config, photo_folder, tiny_settings, tmp_path):
+    photos = tmp_path / "photos"
+    shutil.copytree(photo_folder / "train", photos)
+    config = load_config(None, [*tiny_settings, f"data.name={photos}", "data.validation_share=0.2"])
+    folder = train_run(config, tmp_path / "run")
+    with pytest.raises(InvalidArgument, match=r"data.seed: expected changes to threat"):
+        evaluate_run(folder.path, ("data.seed=1",))
+    shutil.copy(photos / "blue" / "0.png", photos / "blue" / "another.png")
+    with pytest.raises(RunError, match="a test image may have been trained on"):
+        evaluate_run(folder.path)
+
+
+def test_evaluations_with_other_options_have_other_names(config, tmp_path):
+    folder = train_run(config, tmp_path / "run")
+    names = [
+        evaluate_run(folder.path, overrides)[0].name
+        for overrides in ((), ("evaluation.attack.loss=dlr",), ("evaluation.attack.restarts=2",))
+    ]
+    assert names[0] == "test-linf-8_255-apgd-3"
+    assert len(set(names)) == 3
+
+
+def test_a_crash_before_the_first_checkpoint_leaves_no_rows(config, tmp_path, monkeypatch):
+    from rampart.training.checkpoint import CheckpointStore
+
+    def full(*arguments):
+        raise RunError("no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CheckpointStore, "save", full)
+        with pytest.raises(RunError, match="no space"):
+            train_run(config, tmp_path / "run")
+    folder = train_run(config, tmp_path / "run", resume=True)
+    assert [row["epoch"] for row in History(folder.history).rows()] == [1, 2, 3]
+
+
+def test_a_signal_during_the_last_validation_is_heard(config, tmp_path, uninterrupted):
+    class StopAtEpoch(Silent):
+        def epoch(self, row):
+            if row["epoch"] == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted):
+        train_run(config, tmp_path / "run", reporter=StopAtEpoch())
+    assert_same(result(train_run(config, tmp_path / "run", resume=True)), uninterrupted)
+
+
+def test_the_best_epoch_is_judged_by_one_attack(tiny_settings, tmp_path):
+    settings = [*tiny_settings, "training.keep=best"]
+    with pytest.raises(Interrupted):
+        train_run(load_config(None, settings), tmp_path / "run", reporter=StopAfter(2))
+    other = load_config(None, [*settings, "evaluation.attack.steps=9"])
+    with pytest.raises(RunError, match=r"evaluation.attack.steps: 3 -> 9"):
+        train_run(other, tmp_path / "run", resume=True)
+
+
+def test_no_threat_and_the_best_epoch(tiny_settings, tmp_path):
+    settings = [*tiny_settings, "training.keep=best", "threat.eps=0", "training.epochs=1"]
+    train_run(load_config(None, settings), tmp_path / "run")
+
+
+def test_trackers_that_are_not_there(tiny_settings, tmp_path):
+    for name, says in (("foo", "unknown tracker 'foo'"), ("wandb", "'wandb' is not installed")):
+        config = load_config(None, [*tiny_settings, f"training.trackers=[{name}]"])
+        with pytest.raises(RampartError, match=says):
+            train_run(config, tmp_path / "run")
+
+
+def test_an_evaluation_needs_nothing_but_the_run_and_the_data(tiny_settings, tmp_path):
+    first = train_run(load_config(None, tiny_settings), tmp_path / "first")
+    weights = first.model / "model.safetensors"
+    more = ["model.pretrained=true", f"model.weights={weights}"]
+    second = train_run(load_config(None, [*tiny_settings, *more]), tmp_path / "second")
+    weights.unlink()
+    evaluate_run(second.path)
+
+
 def test_diverging_training_says_what_to_do(tiny_settings, tmp_path):
     config = load_config(None, [*tiny_settings, "optimiser.backbone_lr=1e30", "schedule=standard"])
     with pytest.raises(RunError, match=r"lower optimiser.backbone_lr"):
@@ -224,6 +347,7 @@ def test_diverging_training_says_what_to_do(tiny_settings, tmp_path):
 def test_bf16_and_a_tracker(tiny_settings, tmp_path):
     settings = [*tiny_settings, "training.precision=bf16", "training.trackers=[tensorboard]"]
     folder = train_run(load_config(None, settings), tmp_path / "run")
-    assert list(folder.path.rglob("events.out.tfevents*"))
+    assert list(folder.tracking.rglob("events.out.tfevents*"))
+    evaluate_run(folder.path)
     weights = load_file(folder.model / "model.safetensors")
     assert all(w.dtype in (torch.float32, torch.int64) for w in weights.values())

@@ -66,3 +66,24 @@ def test_a_full_disk_leaves_the_older_checkpoint(tmp_path, monkeypatch):
     assert loaded is not None
     assert loaded.step == 1
     assert [p.name for p in tmp_path.iterdir()] == ["step-00000001"]
+
+
+def test_a_crash_while_a_step_is_saved_again_leaves_one_to_read(tmp_path, monkeypatch):
+    store = CheckpointStore(tmp_path)
+    store.save(checkpoint(1))
+    whole = type(tmp_path).replace
+
+    def crash(self, target):
+        if self.name.startswith(".writing"):
+            raise KeyboardInterrupt
+        return whole(self, target)
+
+    monkeypatch.setattr(type(tmp_path), "replace", crash)
+    with pytest.raises(KeyboardInterrupt):
+        store.save(checkpoint(1))
+    monkeypatch.undo()
+    loaded = store.latest()
+    assert loaded is not None
+    assert loaded.step == 1
+    store.save(checkpoint(1))
+    assert [p.name for p in tmp_path.iterdir()] == ["step-00000001"]

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from accelerate import Accelerator
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -13,6 +12,8 @@ from rampart.attacks.apgd import Apgd
 from rampart.data.batches import Batch
 from rampart.data.transforms import Augment
 from rampart.objectives.adversarial import Adversarial
+from rampart.recipes.build import make_accelerator
+from rampart.recipes.config import load_config
 from rampart.runtime import Noise, scoped_seed
 from rampart.schedules.base import EpsilonScheduler
 from rampart.schedules.hinge import Fix, Standard
@@ -28,7 +29,7 @@ def make_run(schedule, **plan):
         model = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
     optimiser = torch.optim.SGD([{"params": model.parameters(), "name": "head"}], lr=0.5)
     horizon = Horizon(2, 2)
-    accelerator = Accelerator(cpu=True)
+    accelerator = make_accelerator(load_config(None, ["model=a", "data=b"]))
     prepared, optimiser = accelerator.prepare(model, optimiser)
     absent = {
         name: SimpleNamespace()

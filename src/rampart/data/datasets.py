@@ -11,7 +11,15 @@ from rampart.data.digits import digit_pairs
 from rampart.data.folder import load_folder
 from rampart.data.glyphs import glyphs
 from rampart.data.readers import is_reader_name, load_reader
-from rampart.data.splits import SPLIT_NAMES, InMemory, Split, Splits, check_share, set_apart
+from rampart.data.splits import (
+    SPLIT_NAMES,
+    InMemory,
+    Split,
+    Splits,
+    check_share,
+    repeated_images,
+    set_apart,
+)
 from rampart.errors import DataError, InvalidArgument
 
 Cache = bool | Literal["auto"]
@@ -109,6 +117,13 @@ def _complete(
         notes.append(
             f"no {name} split: {len(parts[name])} of {before} training images are set apart for it "
             f"(stratified, seed {seed})."
+        )
+    pairs = repeated_images(parts)
+    if pairs:
+        first, second = pairs[0]
+        notes.append(
+            f"{len(pairs)} image(s) lie in two splits with the same pixels, such as {first} and "
+            f"{second}: results on them say nothing of new images."
         )
     return Splits.of(parts, notes)
 

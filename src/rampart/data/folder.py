@@ -72,7 +72,7 @@ def load_folder(path: Path, decode: Decode) -> tuple[dict[str, Split], list[str]
     tree = _without_wrappers(read_tree(path))
     folders = _split_folders(tree, path)
     if not folders:
-        return {"train": _read_split(tree, "", path, decode)}, []
+        return {"train": _read_split(tree, "", path, decode)}, _stray(tree, path)
     found = {
         name: _read_split(tree.folders[folder], f"{folder}/", path, decode)
         for name, folder in folders.items()
@@ -80,7 +80,13 @@ def load_folder(path: Path, decode: Decode) -> tuple[dict[str, Split], list[str]
     for name, split in found.items():
         check_same_classes(found["train"].class_names, split.class_names, name)
     ignored = sorted(set(tree.folders) - set(folders.values()))
-    return found, [f"left aside in {path}: {', '.join(ignored)}."] if ignored else []
+    notes = [f"left aside in {path}: {', '.join(ignored)}."] if ignored else []
+    return found, notes + _stray(tree, path)
+
+
+def _stray(tree: Tree, path: Path) -> list[str]:
+    count = len(tree.images)
+    return [f"left aside in {path}: {count} image(s) beside the folders."] if count else []
 
 
 def read_tree(path: Path) -> Tree:
@@ -143,6 +149,9 @@ def _split_folders(tree: Tree, path: Path) -> dict[str, str]:
     folders: dict[str, str] = {}
     for folder in sorted(tree.folders):
         name = SPLIT_FOLDERS.get(folder.lower())
+        if tree.folders[folder].images:
+            # Images of its own: a class that happens to have the name of a split.
+            continue
         if name in folders:
             raise DataError(f"'{path}' has two folders for {name}: {folders[name]} and {folder}.")
         if name:

@@ -102,7 +102,7 @@ class Split(Dataset[Item]):
 
 @dataclass(frozen=True)
 class Splits:
-    """The three splits of a dataset; no image lies in two of them.
+    """The three splits of a dataset; no id lies in two of them.
 
     Attributes:
         train: what the optimiser sees.
@@ -164,6 +164,24 @@ def check_disjoint(splits: Splits) -> None:
     seen: set[str] = set()
     twice = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
     raise DataError(f"image '{twice}' occurs twice; an image may lie in one split only.")
+
+
+def repeated_images(parts: Mapping[str, Split]) -> list[tuple[str, str]]:
+    """Return pairs of ids of images that lie in two splits with the very same pixels.
+
+    Looks at images in memory only: the others would have to be decoded for it.
+    """
+    seen: dict[bytes, tuple[str, str]] = {}
+    pairs = []
+    for name, split in parts.items():
+        if not isinstance(split.pixels, InMemory):
+            continue
+        for identity, image in zip(split.ids, split.pixels.images, strict=True):
+            digest = hashlib.blake2b(image.contiguous().numpy(), digest_size=16).digest()
+            first, where = seen.setdefault(digest, (identity, name))
+            if where != name:
+                pairs.append((first, identity))
+    return pairs
 
 
 def check_share(name: str, share: float) -> None:

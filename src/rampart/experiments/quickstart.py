@@ -1,6 +1,5 @@
 """The quickstart: four schedules on the embedded task, each trained and evaluated."""
 
-import shutil
 from importlib.resources import files
 from pathlib import Path
 
@@ -65,5 +64,4 @@ def _prepare(output: Path, resume: bool, overwrite: bool) -> None:
             "them, --output chooses another."
         )
     for folder in output.iterdir():
-        if RunFolder(folder).exists():
-            shutil.rmtree(folder)
+        RunFolder(folder).clear()

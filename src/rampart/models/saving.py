@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from timm.models import filter_pretrained_cfg
 
-from rampart.errors import InvalidArgument
+from rampart.errors import InvalidArgument, RunError
 from rampart.models.normalised import NormalisedModel
 
 #: Of timm's description of the weights: what was true of those that training started from.
@@ -36,6 +37,7 @@ def save_model(
 
     Raises:
         InvalidArgument: not as many names as classes.
+        RunError: the folder cannot be written.
     """
     if len(class_names) != model.num_classes:
         expected = f"{model.num_classes}, one for each class of the model"
@@ -45,7 +47,10 @@ def save_model(
     folder.mkdir(parents=True, exist_ok=True)
     state = model.backbone.state_dict()
     weights = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    try:
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"model {folder} cannot be written ({error}): free some space.") from error
     text = json.dumps(config, indent=2, ensure_ascii=False)
     Path(folder, "config.json").write_text(text + "\n", encoding="utf-8")
 

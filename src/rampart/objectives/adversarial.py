@@ -60,8 +60,10 @@ class Trades(Objective):
     Attributes:
         beta: weight of the divergence; 6 in the paper's table on CIFAR-10, 1 in the benchmark of
             robust fine-tuning (arXiv 2508.14079).
-        inner: what the attack maximises: "kl", the divergence as published (start anywhere but
-            at the image, where its gradient is 0), or "ce", the cross-entropy.
+        inner: what the attack maximises: "kl", the divergence as in the paper (start anywhere but
+            at the image, where its gradient is 0), or "ce", the cross-entropy. How it is maximised
+            is the attack's choice; the published one is `Pgd(steps=10, start="gaussian",
+            step_rule="absolute", step_size=0.007)`, at eps = 0.031.
     """
 
     beta: float = 1.0

@@ -1,18 +1,21 @@
 """Configuration to objects: the only place where every part meets every other."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import gather_object
+from accelerate.tracking import get_available_trackers
+from accelerate.utils import LoggerType, gather_object
 from torch import nn
 
 from rampart.data.batches import Batch, epoch_batches, ordered_batches, steps_per_epoch
 from rampart.data.datasets import EMBEDDED, load_splits
 from rampart.data.splits import Split, Splits
 from rampart.data.transforms import Augment
-from rampart.errors import InvalidArgument, MissingExtra
+from rampart.errors import InvalidArgument, RunError, UnknownName
 from rampart.evaluation.accuracy import evaluate_accuracy, merge_accuracy
 from rampart.evaluation.critical import critical_strengths, merge
 from rampart.folders import RunFolder
@@ -20,7 +23,7 @@ from rampart.history import History
 from rampart.metrics.expectation import expected_robustness
 from rampart.models.backbones import build_model, parameter_groups
 from rampart.models.normalised import NormalisedModel
-from rampart.models.sources import find_source
+from rampart.models.sources import Source, find_source
 from rampart.recipes.config import RunConfig
 from rampart.schedules.base import EpsilonScheduler
 from rampart.training.checkpoint import CheckpointStore
@@ -34,21 +37,25 @@ def make_accelerator(config: RunConfig, folder: Path | None = None) -> Accelerat
     """Return the accelerator for this process: device, precision, processes and trackers."""
     training = config.training
     precision = "no" if training.precision == "fp32" else training.precision
-    _forget_other_precision(precision, training.device == "cpu")
-    if "tensorboard" in training.trackers:
-        _require_tensorboard()
-    return Accelerator(
-        mixed_precision=precision,
-        cpu=training.device == "cpu",
-        log_with=list(training.trackers) or None,
-        project_dir=folder,
+    # Without a device accelerate forms no group of processes unless it is told to use the CPU.
+    cpu = training.device == "cpu" or not torch.accelerator.is_available()
+    _forget_other_settings(precision, cpu)
+    trackers = list(training.trackers) if folder is not None else []
+    _require_trackers(trackers)
+    accelerator = Accelerator(
+        mixed_precision=precision, cpu=cpu, log_with=trackers or None, project_dir=folder
     )
+    _require_group(accelerator)
+    return accelerator
 
 
-def make_splits(config: RunConfig) -> Splits:
-    """Return the three splits that the configuration names."""
+def make_splits(config: RunConfig, source: Source | None = None) -> Splits:
+    """Return the three splits that the configuration names, as the model takes them.
+
+    `source` is the model that decides size and channels; by default the configured backbone.
+    """
     data = config.data
-    source = find_source(config.model.name, config.model.weights)
+    source = source or find_source(config.model.name, config.model.weights)
     own_size = None if data.name in EMBEDDED else source.image_size
     return load_splits(
         data.name,
@@ -107,6 +114,8 @@ def make_run(
         backbone, head, **config.optimiser.model_dump(exclude={"warmup", "clip_norm"})
     )
     prepared, optimiser = accelerator.prepare(model, optimiser)
+    # The loop asks for mixed precision where it trains; validation then stays in float32.
+    accelerator.unwrap_model(prepared, keep_fp32_wrapper=False)
     return Run(
         plan=plan,
         accelerator=accelerator,
@@ -132,15 +141,16 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
     Raises:
         InvalidArgument: a batch that cannot be cut into equal pieces.
     """
-    training = config.training
-    batch_size = min(training.batch_size, samples)
-    parts = processes * training.accumulation
-    if batch_size % parts:
+    training, batch_size = config.training, config.training.batch_size
+    if batch_size > samples:
+        raise InvalidArgument(
+            "training.batch_size", batch_size, f"at most the {samples} training images"
+        )
+    if batch_size % (processes * training.accumulation):
         raise InvalidArgument(
             "training.batch_size",
             batch_size,
             f"a multiple of processes x accumulation, {processes} x {training.accumulation}",
-            "" if batch_size == training.batch_size else f"there are {samples} training images",
         )
     return Plan(
         seed=config.seed,
@@ -202,21 +212,37 @@ def make_validation(config: RunConfig, split: Split, accelerator: Accelerator) -
 
 
 def _coarse_grid(config: RunConfig) -> list[float]:
+    if config.threat.eps == 0:
+        return [0.0]
     levels = config.training.validation_levels
     return [config.threat.eps * level / levels for level in range(levels + 1)]
 
 
-def _forget_other_precision(precision: str, cpu: bool) -> None:
-    """Accelerate keeps one state per process; a second run may want another precision."""
+def _forget_other_settings(precision: str, cpu: bool) -> None:
+    """Accelerate keeps one state per process; a second run may want another device or precision."""
     if not AcceleratorState._shared_state:
         return
     state = AcceleratorState()
-    if state.mixed_precision != precision or (cpu and state.device.type != "cpu"):
+    if state.mixed_precision != precision or (state.device.type == "cpu") != cpu:
         AcceleratorState._reset_state(reset_partial_state=True)
 
 
-def _require_tensorboard() -> None:
-    from importlib.util import find_spec
+def _require_trackers(names: list[str]) -> None:
+    """Accelerate warns of a tracker that is not installed, and goes on without it."""
+    known = [str(kind.value) for kind in LoggerType if kind is not LoggerType.ALL]
+    for name in names:
+        if name not in known:
+            raise UnknownName("tracker", name, known)
+        if LoggerType(name) not in get_available_trackers():
+            extra = f"'rampart-rft[{name}]'" if name == "tensorboard" else name
+            raise RunError(f"training.trackers: '{name}' is not installed: pip install {extra}.")
 
-    if find_spec("tensorboard") is None:
-        raise MissingExtra("tensorboard", "tensorboard", "training.trackers=[tensorboard]")
+
+def _require_group(accelerator: Accelerator) -> None:
+    """Processes that do not know each other would write over each other."""
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if accelerator.num_processes != started:
+        raise RunError(
+            f"{started} processes were started, but accelerate formed a group of "
+            f"{accelerator.num_processes}: set training.device=cpu to use several on the CPU."
+        )

@@ -7,7 +7,7 @@ fields as further keys; `schedule=fix` on the command line replaces the whole se
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -25,12 +25,13 @@ from rampart.attacks.catalogue import ATTACKS
 from rampart.errors import InvalidArgument, RampartError, RunError, UnknownName
 from rampart.objectives.base import Objective
 from rampart.objectives.catalogue import OBJECTIVES
+from rampart.records import write_atomic
+from rampart.registry import flatten
 from rampart.schedules.base import Schedule
 from rampart.schedules.catalogue import SCHEDULES
 from rampart.threat import ThreatModel
 from rampart.units import Norm, parse_eps, parse_norm
 
-T = TypeVar("T")
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -40,7 +41,7 @@ def _spell_eps(eps: float) -> str:
     return f"{levels}/255" if levels / 255 == eps and levels else repr(eps)
 
 
-# Kept as given until the norm is known: the accepted range depends on it.
+# The range depends on the norm, so `ThreatConfig` checks it.
 Eps = Annotated[
     float,
     BeforeValidator(lambda eps: parse_eps(eps, "l2", "threat.eps")),
@@ -62,6 +63,14 @@ class Named(Section):
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: Any) -> Any:
+        if isinstance(value, bool | int | float):
+            # YAML has made a number or a truth value of a name.
+            raise InvalidArgument(
+                cls.__name__.removesuffix("Config").lower(),
+                value,
+                "a name",
+                f"""write {{name: '"{value}"'}} for a name that looks like a number""",
+            )
         return {"name": value} if isinstance(value, str | Path) else value
 
 
@@ -122,15 +131,11 @@ class ThreatConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _known_norm(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and "norm" in value:
-            parse_norm(str(value["norm"]))
+    def _in_range(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            norm = parse_norm(str(value.get("norm", "linf")))
+            parse_eps(value.get("eps", 0), norm, "threat.eps")
         return value
-
-    @model_validator(mode="after")
-    def _in_range(self) -> "ThreatConfig":
-        parse_eps(self.eps, self.norm, "threat.eps")
-        return self
 
     def threat(self) -> ThreatModel:
         """The threat model itself."""
@@ -225,9 +230,24 @@ class RunConfig(Section):
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
+    @model_validator(mode="after")
+    def _one_loss(self) -> "RunConfig":
+        if self.objective.name == "trades" and self.attack.options.get("loss", "ce") != "ce":
+            raise InvalidArgument(
+                "attack.loss",
+                self.attack.options["loss"],
+                "no loss here with objective=trades, which has its own",
+                "set objective.inner",
+            )
+        return self
+
     def build_schedule(self) -> Schedule:
         """The schedule that the configuration names; one that draws uses the run's seed."""
         name, options = self.schedule.name, self.schedule.options
+        for option in options:
+            if not SCHEDULES.takes(name, option):
+                known = ["granularity", *SCHEDULES.dump(SCHEDULES.build(name))]
+                raise UnknownName(f"option of schedule '{name}'", option, set(known) - {"name"})
         own = {"seed": self.seed} if SCHEDULES.takes(name, "seed") else {}
         return SCHEDULES.build(name, {**own, **options})
 
@@ -247,6 +267,11 @@ class RunConfig(Section):
 
 
 def _attack(section: AttackConfig, norm: Norm) -> Attack:
+    loss = str(section.options.get("loss", ""))
+    if loss.startswith("targeted-"):
+        raise InvalidArgument(
+            "attack.loss", loss, "an untargeted loss", "targets are chosen in Python only"
+        )
     return ATTACKS.build(section.name, {"norm": norm, **section.options})
 
 
@@ -279,7 +304,7 @@ def dump_config(config: RunConfig) -> dict[str, Any]:
 
 def save_config(config: RunConfig, path: Path) -> None:
     """Write the configuration in full as YAML."""
-    path.write_text(yaml.safe_dump(dump_config(config), sort_keys=False), encoding="utf-8")
+    write_atomic(path, yaml.safe_dump(dump_config(config), sort_keys=False))
 
 
 def differences(old: RunConfig, new: RunConfig) -> list[str]:
@@ -313,6 +338,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunError(f"configuration {path} does not exist.") from None
+    except UnicodeDecodeError as error:
+        raise RunError(f"configuration {path} is not UTF-8 text ({error.reason}).") from None
     except yaml.YAMLError as error:
         where = " ".join(str(error).split())
         raise RunError(f"configuration {path} is not valid YAML: {where}") from None
@@ -331,6 +358,8 @@ def _override(tree: dict[str, Any], text: str) -> None:
     *parents, last = key.split(".")
     for parent in parents:
         child = tree.get(parent)
+        if child is not None and not isinstance(child, str | dict):
+            raise InvalidArgument(parent, child, "a section", f"so {key} cannot be set in it")
         # `model: name` is short for `model: {name: name}`.
         child = {"name": child} if isinstance(child, str) else dict(child or {})
         tree[parent] = tree = child
@@ -338,17 +367,6 @@ def _override(tree: dict[str, Any], text: str) -> None:
         tree[last] = yaml.safe_load(value)
     except yaml.YAMLError:
         tree[last] = value
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return a nested mapping as one with dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            flat.update(flatten(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def _explain(error: ValidationError) -> RampartError:
@@ -365,6 +383,8 @@ def _explain(error: ValidationError) -> RampartError:
     if first["type"] == "missing":
         return RunError(f"{where} is not set: add {where}=VALUE, or put it into the configuration.")
     expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    if "dictionary" in expected:
+        expected = f"a section with keys such as {where}.{_known_keys(first['loc'])[0]}"
     return InvalidArgument(where, first["input"], expected)
 
 

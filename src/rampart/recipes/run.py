@@ -11,24 +11,26 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
+from rampart.attacks.catalogue import ATTACKS
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Splits
-from rampart.errors import RunError
+from rampart.errors import InvalidArgument, RunError
 from rampart.evaluation.critical import CriticalStrengths, critical_strengths, default_grid, merge
 from rampart.folders import RunFolder
 from rampart.models.backbones import build_model
 from rampart.models.normalised import NormalisedModel
 from rampart.models.saving import save_model
+from rampart.models.sources import find_source
 from rampart.recipes.build import make_accelerator, make_run, make_splits
 from rampart.recipes.config import (
     RunConfig,
     differences,
     dump_config,
-    flatten,
     load_config,
     save_config,
 )
 from rampart.records import EvaluationRecord
+from rampart.registry import flatten
 from rampart.training.interrupts import Interrupted
 from rampart.training.loop import Run, fit, restore
 from rampart.training.reporting import Reporter, Silent
@@ -36,7 +38,18 @@ from rampart.units import format_eps
 from rampart.version import __version__
 
 #: Keys that may change between the parts of a resumed run: they do not change its result.
-FREE_KEYS = ("data.workers", "data.cache", "training.checkpoint_every", "training.trackers")
+FREE_KEYS = (
+    "data.root",
+    "data.workers",
+    "data.cache",
+    "training.checkpoint_every",
+    "training.trackers",
+    "evaluation.batch_size",
+    "evaluation.level",
+    "evaluation.split",
+)
+#: Keys that an evaluation may change: no other one makes sense for a model that is finished.
+EVALUATION_KEYS = ("threat", "evaluation", "training.device", *FREE_KEYS)
 
 
 def train_run(
@@ -59,50 +72,104 @@ def train_run(
         announce: called once with the parts of the run, before the first step.
 
     Raises:
-        RunError: the folder cannot be used, or holds a run of another configuration.
+        RunError: the folder cannot be used, or holds a run of another configuration or data.
         Interrupted: stopped by a signal, with a checkpoint.
         RampartError: whatever is wrong with the configuration, the data or the model.
     """
-    folder, accelerator = RunFolder(output), make_accelerator(config, output)
+    folder = RunFolder(output)
+    accelerator = make_accelerator(config, folder.tracking)
     folder.require_free(resume, overwrite)
     if resume:
         require_same(load_config(folder.config), config, folder)
         if folder.status() == "complete":
             return folder
     splits = make_splits(config)
+    if resume:
+        require_same_data(folder, splits)
     run = make_run(config, folder, splits, accelerator, reporter or Silent())
-    # No process may find a folder in which another one has begun to write.
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        _open(folder, config, overwrite)
-    accelerator.wait_for_everyone()
-    if resume and restore(run) and accelerator.is_main_process:
-        run.history.truncate(run.progress.epoch)
-    if config.training.trackers:
-        accelerator.init_trackers(
-            "rampart", {key: str(value) for key, value in flatten(dump_config(config)).items()}
-        )
+    _open(run, folder, splits, config, overwrite)
+    _go_on(run, resume)
     announce(run, splits)
-    _fit(run, folder, name=f"{config.schedule.name}, seed {config.seed}")
-    if accelerator.is_main_process:
-        _save_result(run, folder, splits, config)
+    _train(run, folder, splits, config)
+    return folder
+
+
+def _open(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, overwrite: bool) -> None:
+    """Write what tells that a run is here; open the trackers."""
+    # No process may find a folder in which another one has begun to write.
+    run.accelerator.wait_for_everyone()
+    if run.accelerator.is_main_process:
+        if overwrite:
+            folder.clear()
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.set_status("running", data=splits.fingerprint())
+        save_config(config, folder.config)
+    run.accelerator.wait_for_everyone()
+    if config.training.trackers:
+        plain = {key: str(value) for key, value in flatten(dump_config(config)).items()}
+        run.accelerator.init_trackers("rampart", plain)
+
+
+def _go_on(run: Run, resume: bool) -> None:
+    """Restore the newest checkpoint, if there is one, and drop the history behind it."""
+    if resume:
+        restore(run)
+    if resume and run.accelerator.is_main_process:
+        run.history.truncate(run.progress.epoch)
+
+
+def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:
+    """Train, save the model, and say in run.json how it ended."""
+    main = run.accelerator.is_main_process
+    try:
+        fit(run, f"{config.schedule.name}, seed {config.seed}")
+        if main:
+            _save_result(run, folder, splits, config)
+    except Interrupted as stop:
+        if main:
+            folder.set_status("interrupted", step=run.step, reason=str(stop))
+        raise
+    except BaseException as error:
+        if main:
+            folder.set_status("failed", step=run.step, reason=f"{type(error).__name__}: {error}")
+        raise
+    if main:
         folder.set_status("complete", epochs=run.progress.epoch)
     # Not end_training(), which ends the processes' group as well: an evaluation may follow.
-    for tracker in accelerator.trackers:
+    for tracker in run.accelerator.trackers:
         tracker.finish()
-    accelerator.wait_for_everyone()
-    return folder
+    run.accelerator.wait_for_everyone()
 
 
 def require_same(old: RunConfig, new: RunConfig, folder: RunFolder) -> None:
     """Refuse to resume with a configuration under which the run would come out otherwise."""
-    changed = [
-        line for line in differences(old, new) if not line.startswith((*FREE_KEYS, "evaluation."))
-    ]
+    # The attack of the evaluation also decides which epoch is the best, where that is kept.
+    free = (*FREE_KEYS, *(("evaluation.attack",) if new.training.keep == "last" else ()))
+    changed = [line for line in differences(old, new) if not _concerns(line, free)]
     if changed:
         raise RunError(
             f"{folder.path} was started with another configuration ({'; '.join(changed)}): "
-            f"resume with `rampart train {folder.config} --resume`, or choose another --output."
+            f"resume with `rampart train {folder.config} --output {folder.path} --resume`, or "
+            "choose another --output."
+        )
+
+
+def _concerns(line: str, keys: tuple[str, ...]) -> bool:
+    """Whether a line of `differences` is about one of the keys, or about one below it."""
+    changed = line.partition(":")[0]
+    return any(changed == key or changed.startswith(f"{key}.") for key in keys)
+
+
+def require_same_data(folder: RunFolder, splits: Splits) -> None:
+    """Refuse splits that are not those of the training: test images might be among them.
+
+    Raises:
+        RunError: files were added, removed or renamed, or the splits were drawn otherwise.
+    """
+    if folder.facts().get("data") != splits.fingerprint():
+        raise RunError(
+            f"the data are not those that {folder.path} was trained on (files were added, removed "
+            "or renamed): a test image may have been trained on; restore the data, or train anew."
         )
 
 
@@ -136,10 +203,12 @@ def evaluate_run(
             f"`rampart train {folder.config} --output {path} --resume`."
         )
     config = load_config(folder.config, overrides)
+    _require_evaluation_keys(load_config(folder.config), config)
     target = folder.evaluations / evaluation_name(config)
     if target.exists() and not overwrite:
         raise RunError(f"{target} exists: --overwrite replaces it.")
-    splits = make_splits(config)
+    splits = make_splits(config, find_source(f"local-dir:{folder.model}"))
+    require_same_data(folder, splits)
     channels, size, _ = splits.train[0][0].shape
     model = build_model(
         f"local-dir:{folder.model}",
@@ -155,6 +224,15 @@ def evaluate_run(
         _draw(record, target, config)
     accelerator.wait_for_everyone()
     return target, record
+
+
+def _require_evaluation_keys(own: RunConfig, wanted: RunConfig) -> None:
+    lines = differences(own, wanted)
+    refused = [line.partition(":")[0] for line in lines if not _concerns(line, EVALUATION_KEYS)]
+    if refused:
+        raise InvalidArgument(
+            "settings", ", ".join(refused), "changes to threat.* and evaluation.* only"
+        )
 
 
 def evaluate_model(
@@ -195,33 +273,17 @@ def evaluate_model(
 
 
 def evaluation_name(config: RunConfig) -> str:
-    """Return a folder name that tells split, threat and attack: `test-linf-4_255-apgd-10`."""
+    """Return a folder name that tells split, threat and attack: `test-linf-4_255-apgd-10`.
+
+    Options of the attack that are not the default ones follow: `...-apgd-10-loss_dlr`.
+    """
     attack = config.evaluation.attack
-    steps = attack.options.get("steps")
-    eps = format_eps(config.threat.eps).replace("/", "_")
-    parts = [config.evaluation.split, config.threat.norm, eps, attack.name]
-    return "-".join(parts + ([str(steps)] if steps is not None else []))
-
-
-def _open(folder: RunFolder, config: RunConfig, overwrite: bool) -> None:
-    if overwrite:
-        folder.clear()
-    folder.path.mkdir(parents=True, exist_ok=True)
-    save_config(config, folder.config)
-    folder.set_status("running")
-
-
-def _fit(run: Run, folder: RunFolder, name: str) -> None:
-    try:
-        fit(run, name)
-    except Interrupted as stop:
-        if run.accelerator.is_main_process:
-            folder.set_status("interrupted", step=run.step, reason=str(stop))
-        raise
-    except BaseException as error:
-        if run.accelerator.is_main_process:
-            folder.set_status("failed", step=run.step, reason=f"{type(error).__name__}: {error}")
-        raise
+    usual = {**ATTACKS.dump(ATTACKS.build(attack.name)), "keep": "broken"}
+    others = {k: v for k, v in attack.options.items() if k != "steps" and v != usual[k]}
+    parts = [config.evaluation.split, config.threat.norm, format_eps(config.threat.eps)]
+    parts += [attack.name, str(attack.options.get("steps", ""))]
+    parts += [f"{key}_{value}" for key, value in others.items()]
+    return "-".join(filter(None, parts)).replace("/", "_")
 
 
 def _save_result(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:

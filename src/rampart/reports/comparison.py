@@ -59,14 +59,32 @@ def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
         raise RunError(f"{path} has several evaluations: choose --evaluation {' or '.join(names)}.")
     return EvaluatedRun(
         name=path.name,
-        config=yaml.safe_load(folder.config.read_text(encoding="utf-8")),
+        config=_read_config(folder.config),
         history=History(folder.history).rows(),
         record=EvaluationRecord.load(folder.evaluations / (evaluation or names[0])),
     )
 
 
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} is damaged ({' '.join(str(error).split())}).") from error
+    if not isinstance(config, dict):
+        raise RunError(f"{path} is no configuration of a run.")
+    return config
+
+
 def write_comparison(results: Sequence[EvaluatedRun], folder: Path) -> list[dict[str, Any]]:
-    """Write `comparison.json`, `.csv`, `.md` and the pictures; return the rows."""
+    """Write `comparison.json`, `.csv`, `.md` and the pictures; return the rows.
+
+    Raises:
+        RunError: runs under different norms, whose strengths cannot share a picture.
+    """
+    norms = {run.record.norm: run.name for run in results}
+    if len(norms) > 1:
+        named = ", ".join(f"{name} under {norm}" for norm, name in norms.items())
+        raise RunError(f"the runs were evaluated under different norms ({named}): compare apart.")
     rows = comparison_rows([(r.name, r.config, summary(r.record), r.history) for r in results])
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "comparison.json", json.dumps(rows, indent=1) + "\n")
@@ -76,5 +94,6 @@ def write_comparison(results: Sequence[EvaluatedRun], folder: Path) -> list[dict
     write_atomic(folder / "comparison.md", "\n".join([*tables, findings(rows) + "\n"]))
     save_comparison(rows, folder / "curves.png")
     histories = [(row["arm"], run.history) for row, run in zip(rows, results, strict=True)]
-    save_histories(histories, folder / "histories.png")
+    if any(rows for _, rows in histories):
+        save_histories(histories, folder / "histories.png")
     return rows

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rampart.metrics.adaptation import adaptation_delay
 from rampart.metrics.comparison import LEVEL, seeds_interval
+from rampart.registry import flatten
 from rampart.units import format_eps
 
 if TYPE_CHECKING:
@@ -99,16 +100,8 @@ def _tell_repeats_apart(results: Sequence[RunResult], labels: Sequence[str]) -> 
 def _settings(result: RunResult) -> dict[str, str]:
     summary = result.summary
     evaluation = [str(summary.get(key)) for key in ("norm", "eps", "attack", "split")]
-    flat = {**_flat(result.config), "evaluated": " ".join(evaluation)}
+    flat = {**flatten(result.config), "evaluated": " ".join(evaluation)}
     return {key: str(value) for key, value in flat.items() if key not in _FREE}
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        inner = isinstance(value, Mapping)
-        leaves.update(_flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value})
-    return leaves
 
 
 def _short(key: str, keys: Sequence[str]) -> str:

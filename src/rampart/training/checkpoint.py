@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -54,7 +55,7 @@ class CheckpointStore:
             scratch.mkdir(parents=True)
             _write(checkpoint, scratch)
         # Both libraries have errors of their own for a disk that is full.
-        except Exception as error:
+        except (OSError, RuntimeError, SafetensorError) as error:
             shutil.rmtree(scratch, ignore_errors=True)
             raise RunError(
                 f"checkpoint {target} cannot be written ({error}): free some space or mend the "
@@ -62,11 +63,13 @@ class CheckpointStore:
             ) from error
         older = self._complete()
         if target.exists():
-            shutil.rmtree(target)
+            # The same step again: the old one stays readable until the new one is in place.
+            aside = target.with_name(f"{target.name}-old")
+            target.replace(aside)
+            older = [aside if folder == target else folder for folder in older]
         scratch.replace(target)
         for folder in older:
-            if folder != target:
-                shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)
 
     def latest(self) -> Checkpoint | None:
         """Read the newest complete checkpoint, or None where there is none.
@@ -94,7 +97,9 @@ class CheckpointStore:
             ) from error
 
     def _complete(self) -> list[Path]:
-        return sorted(self.folder.glob("step-*")) if self.folder.exists() else []
+        """All whole checkpoints, the newest last; one set aside is older than its successor."""
+        found = self.folder.glob("step-*") if self.folder.exists() else ()
+        return sorted(found, key=lambda f: (f.name.removesuffix("-old"), "-old" not in f.name))
 
 
 def _write(checkpoint: Checkpoint, folder: Path) -> None:

@@ -3,14 +3,14 @@
 ask eps -> perturb -> loss -> step; then validate -> observe -> history row -> checkpoint.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.utils import broadcast, gather_object
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -127,18 +127,21 @@ def fit(run: Run, name: str = "training") -> None:
             while run.progress.epoch < run.plan.horizon.epochs:
                 train_epoch(run, interrupts)
                 finish_epoch(run)
+                if interrupts.requested(run.accelerator):
+                    interrupts.stop(run.step)
     finally:
         run.reporter.stop()
 
 
 def train_epoch(run: Run, interrupts: Interrupts) -> None:
     """Take the optimiser steps that are left of the current epoch."""
-    progress = run.progress
+    progress, started = run.progress, time.perf_counter()
     for batch in run.batches(progress.epoch, progress.step_in_epoch):
-        started = time.perf_counter()
         train_batch(run, batch)
         progress.step_in_epoch += 1
-        progress.totals.seconds += time.perf_counter() - started
+        # Waiting for the next batch counts too.
+        now = time.perf_counter()
+        progress.totals.seconds, started = progress.totals.seconds + now - started, now
         run.reporter.step(progress.epoch, progress.used["eps"])
         # Every process must agree, or one would wait for the others for ever.
         if interrupts.requested(run.accelerator):
@@ -186,9 +189,11 @@ def train_piece(run: Run, piece: Batch) -> None:
         terms = run.objective(model, images, piece.labels, perturb)
     # Processes average their gradients, so each scales its sum by their number.
     share = accelerator.num_processes / run.plan.batch_size
+    loss = float(terms.loss.detach().sum())
+    require_finite(loss, run)
     accelerator.backward(terms.loss.sum() * share)
     totals.samples += len(piece)
-    totals.loss += float(terms.loss.detach().sum())
+    totals.loss += loss
     totals.forwards += model.forwards + attacked.forwards
     totals.backwards += model.backwards + attacked.backwards
 
@@ -212,6 +217,7 @@ def split(batch: Batch, pieces: int) -> list[Batch]:
 def finish_epoch(run: Run) -> None:
     """Validate, tell the schedule, append the history row and save a checkpoint."""
     progress = run.progress
+    same_buffers(run)
     row = {
         "epoch": progress.epoch + 1,
         "step": run.step,
@@ -231,23 +237,36 @@ def finish_epoch(run: Run) -> None:
 
 def epoch_figures(run: Run) -> dict[str, float]:
     """Return loss, passes, time and throughput of the epoch, over all processes."""
-    mine = run.progress.totals
-    sums = torch.tensor(
-        [mine.loss, mine.samples, mine.forwards, mine.backwards], device=run.accelerator.device
-    )
-    loss, samples, forwards, backwards = run.accelerator.reduce(sums, "sum").tolist()
-    if not loss == loss or loss in (float("inf"), float("-inf")):
-        raise RunError(
-            f"the training loss is {loss} in epoch {run.progress.epoch + 1}: lower "
-            "optimiser.backbone_lr and optimiser.head_lr, or set optimiser.clip_norm=1.0."
-        )
+    everyone: list[Totals] = gather_object([run.progress.totals])
+    samples = sum(part.samples for part in everyone)
+    seconds = max(part.seconds for part in everyone)
     return {
-        "train_loss": loss / samples,
-        "forwards": round(forwards),
-        "backwards": round(backwards),
-        "seconds": mine.seconds,
-        "images_per_second": samples / max(mine.seconds, 1e-9),
+        "train_loss": sum(part.loss for part in everyone) / samples,
+        "forwards": sum(part.forwards for part in everyone),
+        "backwards": sum(part.backwards for part in everyone),
+        "seconds": seconds,
+        "images_per_second": samples / max(seconds, 1e-9),
     }
+
+
+def require_finite(loss: float, run: Run) -> None:
+    """Stop before a step would destroy the weights.
+
+    Raises:
+        RunError: the loss is not a finite number.
+    """
+    if not math.isfinite(loss):
+        raise RunError(
+            f"the training loss is {loss} at step {run.step + 1}: lower optimiser.backbone_lr and "
+            "optimiser.head_lr, or set optimiser.clip_norm=1.0."
+        )
+
+
+def same_buffers(run: Run) -> None:
+    """Give every process the first one's BatchNorm statistics: one model is validated and saved."""
+    if run.accelerator.num_processes > 1:
+        for buffer in run.bare_model.buffers():
+            broadcast(buffer, from_process=0)
 
 
 def keep_best(run: Run, row: dict[str, Any]) -> None:

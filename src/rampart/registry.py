@@ -63,8 +63,8 @@ class Registry(Generic[T]):
         """
         from pydantic import TypeAdapter, ValidationError
 
-        cls = self.get(name)
-        known = [f.name for f in fields(cls) if f.init]  # type: ignore[arg-type]
+        cls: Any = self.get(name)
+        known = [f.name for f in fields(cls) if f.init]
         for option in options or {}:
             if option not in known:
                 raise UnknownName(f"option of {self.kind} '{name}'", option, known or ["none"])
@@ -81,7 +81,8 @@ class Registry(Generic[T]):
 
     def dump(self, component: T) -> dict[str, Any]:
         """Return `{"name": ..., **options}`, from which `build` makes an equal component."""
-        return {"name": self.name_of(component), **asdict(component)}  # type: ignore[call-overload]
+        fields_of: Any = component
+        return {"name": self.name_of(component), **asdict(fields_of)}
 
 
 def _expectation(message: str) -> str:

@@ -17,8 +17,9 @@ from rampart.recipes.config import load_config
 from rampart.runtime import Noise, scoped_seed
 from rampart.schedules.base import EpsilonScheduler
 from rampart.schedules.hinge import Fix, Standard
-from rampart.training.loop import Plan, Progress, Run, split, train_batch
+from rampart.training.loop import split, train_batch
 from rampart.training.optimisers import cosine_schedule
+from rampart.training.run import Plan, Progress, Run
 from rampart.units import Horizon
 
 EPS = 8 / 255

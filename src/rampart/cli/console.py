@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rampart.data.splits import Splits
     from rampart.recipes.config import RunConfig
     from rampart.records import EvaluationRecord
-    from rampart.training.loop import Run
+    from rampart.training.run import Run
 
 # Under `accelerate launch` every process runs the verb, and one of them speaks.
 console = Console(quiet=os.environ.get("RANK", "0") != "0", highlight=False)

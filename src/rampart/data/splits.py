@@ -1,6 +1,7 @@
 """What a dataset is: three disjoint splits of labelled images, each image known by an id."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -158,12 +159,10 @@ def check_same_classes(train: Sequence[str], other: Sequence[str], name: str) ->
 
 def check_disjoint(splits: Splits) -> None:
     """Raise `DataError` if an image's id occurs twice, in one split or in two."""
-    ids = [i for name in SPLIT_NAMES for i in splits[name].ids]
-    if len(set(ids)) == len(ids):
-        return
-    seen: set[str] = set()
-    twice = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
-    raise DataError(f"image '{twice}' occurs twice; an image may lie in one split only.")
+    counts = Counter(i for name in SPLIT_NAMES for i in splits[name].ids)
+    for identity, count in counts.items():
+        if count > 1:
+            raise DataError(f"image '{identity}' occurs twice; an image may lie in one split only.")
 
 
 def repeated_images(parts: Mapping[str, Split]) -> list[tuple[str, str]]:

@@ -27,9 +27,9 @@ from rampart.models.sources import Source, find_source
 from rampart.recipes.config import RunConfig
 from rampart.schedules.base import EpsilonScheduler
 from rampart.training.checkpoint import CheckpointStore
-from rampart.training.loop import EpochBatches, Plan, Run, Validate
 from rampart.training.optimisers import adamw, cosine_schedule
 from rampart.training.reporting import Reporter
+from rampart.training.run import EpochBatches, Plan, Run, Validate
 from rampart.units import Horizon
 
 

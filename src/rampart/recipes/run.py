@@ -32,8 +32,10 @@ from rampart.recipes.config import (
 from rampart.records import EvaluationRecord
 from rampart.registry import flatten
 from rampart.training.interrupts import Interrupted
-from rampart.training.loop import Run, fit, restore
+from rampart.training.loop import fit
 from rampart.training.reporting import Reporter, Silent
+from rampart.training.resume import restore
+from rampart.training.run import Run
 from rampart.units import format_eps
 from rampart.version import __version__
 
@@ -195,13 +197,7 @@ def evaluate_run(
         RunError: no finished run, or the evaluation exists.
     """
     folder = RunFolder(path)
-    if not folder.exists():
-        raise RunError(f"{path} holds no run: give a folder that `rampart train` has made.")
-    if not (folder.model / "config.json").is_file():
-        raise RunError(
-            f"{path} holds no finished model (its run is {folder.status()}): finish it with "
-            f"`rampart train {folder.config} --output {path} --resume`."
-        )
+    _require_finished(folder)
     config = load_config(folder.config, overrides)
     _require_evaluation_keys(load_config(folder.config), config)
     target = folder.evaluations / evaluation_name(config)
@@ -224,6 +220,16 @@ def evaluate_run(
         _draw(record, target, config)
     accelerator.wait_for_everyone()
     return target, record
+
+
+def _require_finished(folder: RunFolder) -> None:
+    if not folder.exists():
+        raise RunError(f"{folder.path} holds no run: give a folder that `rampart train` has made.")
+    if folder.status() != "complete":
+        raise RunError(
+            f"{folder.path} holds no finished model (its run is {folder.status()}): finish it with "
+            f"`rampart train {folder.config} --output {folder.path} --resume`."
+        )
 
 
 def _require_evaluation_keys(own: RunConfig, wanted: RunConfig) -> None:

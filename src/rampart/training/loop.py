@@ -5,113 +5,20 @@ ask eps -> perturb -> loss -> step; then validate -> observe -> history row -> c
 
 import math
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from accelerate import Accelerator
 from accelerate.utils import broadcast, gather_object
-from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch import Tensor
 
-from rampart.attacks.base import Attack, Counted
+from rampart.attacks.base import Counted
 from rampart.data.batches import Batch
-from rampart.data.transforms import Augment
 from rampart.errors import RunError
-from rampart.history import History
-from rampart.objectives.base import Objective, Perturb
+from rampart.objectives.base import Perturb
 from rampart.runtime import Noise, scoped_seed
-from rampart.schedules.base import EpsilonScheduler
-from rampart.training.checkpoint import Checkpoint, CheckpointStore
 from rampart.training.interrupts import Interrupts
 from rampart.training.optimisers import learning_rates
-from rampart.training.reporting import Reporter
-from rampart.units import Horizon
-
-#: (epoch, first step) to the batches of that epoch from that step on, this process's share.
-EpochBatches = Callable[[int, int], Iterable[Batch]]
-#: The model to the validation part of a history row; "val_clean" must be in it.
-Validate = Callable[[nn.Module], dict[str, float]]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The numbers that shape a run.
-
-    Attributes:
-        batch_size: samples per optimiser step, over all processes and pieces.
-        accumulation: pieces that each process computes its share of a batch in.
-        clip_norm: largest norm of the gradient, or None.
-        checkpoint_every: steps between checkpoints within an epoch; 0 for none.
-        keep_best_on: name of the validation figure whose best epoch is kept as well, or None.
-    """
-
-    seed: int
-    horizon: Horizon
-    batch_size: int
-    accumulation: int = 1
-    clip_norm: float | None = None
-    checkpoint_every: int = 0
-    keep_best_on: str | None = None
-
-
-@dataclass
-class Totals:
-    """What an epoch adds up. Sums of this process; part of the checkpoint."""
-
-    samples: int = 0
-    loss: float = 0.0
-    forwards: int = 0
-    backwards: int = 0
-    seconds: float = 0.0
-
-
-@dataclass
-class Progress:
-    """Where a run is: whole epochs done, steps done in the current one, and its totals.
-
-    `used` holds eps, alpha and the learning rates of the last optimiser step.
-    """
-
-    epoch: int = 0
-    step_in_epoch: int = 0
-    totals: Totals = field(default_factory=Totals)
-    used: dict[str, float] = field(default_factory=dict)
-    best: float | None = None
-
-
-@dataclass
-class Run:
-    """The parts of a run, ready made. `model` and `optimiser` went through `accelerator`."""
-
-    plan: Plan
-    accelerator: Accelerator
-    model: nn.Module
-    objective: Objective
-    attack: Attack
-    schedule: EpsilonScheduler
-    optimiser: Optimizer
-    lr_schedule: LRScheduler
-    batches: EpochBatches
-    augment: Augment
-    validate: Validate
-    history: History
-    checkpoints: CheckpointStore
-    best: CheckpointStore
-    reporter: Reporter
-    progress: Progress = field(default_factory=Progress)
-
-    @property
-    def bare_model(self) -> nn.Module:
-        """The model without the wrapper of distributed training, whose hooks an attack avoids."""
-        model: nn.Module = self.accelerator.unwrap_model(self.model)
-        return model
-
-    @property
-    def step(self) -> int:
-        """Optimiser steps done."""
-        return self.progress.epoch * self.plan.horizon.steps_per_epoch + self.progress.step_in_epoch
+from rampart.training.resume import keep_best, save_checkpoint
+from rampart.training.run import Run, Totals
 
 
 def fit(run: Run, name: str = "training") -> None:
@@ -267,73 +174,3 @@ def same_buffers(run: Run) -> None:
     if run.accelerator.num_processes > 1:
         for buffer in run.bare_model.buffers():
             broadcast(buffer, from_process=0)
-
-
-def keep_best(run: Run, row: dict[str, Any]) -> None:
-    """Keep the weights of the best epoch so far, where the plan asks for it."""
-    figure = run.plan.keep_best_on
-    if figure is None or (run.progress.best is not None and row[figure] <= run.progress.best):
-        return
-    run.progress.best = row[figure]
-    if run.accelerator.is_main_process:
-        state = {"epoch": row["epoch"], figure: row[figure]}
-        run.best.save(Checkpoint(row["step"], run.bare_model.state_dict(), {}, state))
-
-
-def save_checkpoint(run: Run) -> None:
-    """Write everything that an exact continuation needs. Called by every process."""
-    totals = gather_object([asdict(run.progress.totals)])
-    if run.accelerator.is_main_process:
-        run.checkpoints.save(
-            Checkpoint(
-                step=run.step,
-                model=run.bare_model.state_dict(),
-                optimiser=_tensor_states(run),
-                state={
-                    "progress": {**asdict(run.progress), "totals": totals},
-                    "schedule": run.schedule.state_dict(),
-                    "lr_schedule": run.lr_schedule.state_dict(),
-                    "finished": run.progress.epoch == run.plan.horizon.epochs,
-                },
-            )
-        )
-    run.accelerator.wait_for_everyone()
-
-
-def restore(run: Run) -> bool:
-    """Put the newest checkpoint back into the run; False where there is none."""
-    checkpoint = run.checkpoints.latest()
-    if checkpoint is None:
-        return False
-    run.bare_model.load_state_dict(checkpoint.model)
-    run.optimiser.load_state_dict(checkpoint.optimiser["optimiser"])
-    if run.accelerator.scaler is not None and "scaler" in checkpoint.optimiser:
-        run.accelerator.scaler.load_state_dict(checkpoint.optimiser["scaler"])
-    run.lr_schedule.load_state_dict(checkpoint.state["lr_schedule"])
-    run.schedule.load_state_dict(checkpoint.state["schedule"])
-    run.progress = _restored_progress(checkpoint.state["progress"], run.accelerator)
-    return True
-
-
-def _restored_progress(state: dict[str, Any], accelerator: Accelerator) -> Progress:
-    """Sums were kept per process; on another number of processes the first takes them all."""
-    parts = [Totals(**part) for part in state["totals"]]
-    if len(parts) == accelerator.num_processes:
-        totals = parts[accelerator.process_index]
-    elif accelerator.is_main_process:
-        totals = Totals(*(sum(column) for column in zip(*map(_values, parts), strict=True)))
-        totals.seconds = max(part.seconds for part in parts)
-    else:
-        totals = Totals()
-    return Progress(**{**state, "totals": totals})
-
-
-def _values(totals: Totals) -> tuple[float, ...]:
-    return tuple(asdict(totals).values())
-
-
-def _tensor_states(run: Run) -> dict[str, Any]:
-    states = {"optimiser": run.optimiser.state_dict()}
-    if run.accelerator.scaler is not None:
-        states["scaler"] = run.accelerator.scaler.state_dict()
-    return states

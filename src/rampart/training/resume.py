@@ -1,0 +1,80 @@
+"""A run to a checkpoint and back, such that it goes on as if it had never stopped."""
+
+from dataclasses import asdict
+from typing import Any
+
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from rampart.training.checkpoint import Checkpoint
+from rampart.training.run import Progress, Run, Totals
+
+
+def keep_best(run: Run, row: dict[str, Any]) -> None:
+    """Keep the weights of the best epoch so far, where the plan asks for it."""
+    figure = run.plan.keep_best_on
+    if figure is None or (run.progress.best is not None and row[figure] <= run.progress.best):
+        return
+    run.progress.best = row[figure]
+    if run.accelerator.is_main_process:
+        state = {"epoch": row["epoch"], figure: row[figure]}
+        run.best.save(Checkpoint(row["step"], run.bare_model.state_dict(), {}, state))
+
+
+def save_checkpoint(run: Run) -> None:
+    """Write everything that an exact continuation needs. Called by every process."""
+    totals = gather_object([asdict(run.progress.totals)])
+    if run.accelerator.is_main_process:
+        run.checkpoints.save(
+            Checkpoint(
+                step=run.step,
+                model=run.bare_model.state_dict(),
+                optimiser=_tensor_states(run),
+                state={
+                    "progress": {**asdict(run.progress), "totals": totals},
+                    "schedule": run.schedule.state_dict(),
+                    "lr_schedule": run.lr_schedule.state_dict(),
+                    "finished": run.progress.epoch == run.plan.horizon.epochs,
+                },
+            )
+        )
+    run.accelerator.wait_for_everyone()
+
+
+def restore(run: Run) -> bool:
+    """Put the newest checkpoint back into the run; False where there is none."""
+    checkpoint = run.checkpoints.latest()
+    if checkpoint is None:
+        return False
+    run.bare_model.load_state_dict(checkpoint.model)
+    run.optimiser.load_state_dict(checkpoint.optimiser["optimiser"])
+    if run.accelerator.scaler is not None and "scaler" in checkpoint.optimiser:
+        run.accelerator.scaler.load_state_dict(checkpoint.optimiser["scaler"])
+    run.lr_schedule.load_state_dict(checkpoint.state["lr_schedule"])
+    run.schedule.load_state_dict(checkpoint.state["schedule"])
+    run.progress = _restored_progress(checkpoint.state["progress"], run.accelerator)
+    return True
+
+
+def _restored_progress(state: dict[str, Any], accelerator: Accelerator) -> Progress:
+    """Sums were kept per process; on another number of processes the first takes them all."""
+    parts = [Totals(**part) for part in state["totals"]]
+    if len(parts) == accelerator.num_processes:
+        totals = parts[accelerator.process_index]
+    elif accelerator.is_main_process:
+        totals = Totals(*(sum(column) for column in zip(*map(_values, parts), strict=True)))
+        totals.seconds = max(part.seconds for part in parts)
+    else:
+        totals = Totals()
+    return Progress(**{**state, "totals": totals})
+
+
+def _values(totals: Totals) -> tuple[float, ...]:
+    return tuple(asdict(totals).values())
+
+
+def _tensor_states(run: Run) -> dict[str, Any]:
+    states = {"optimiser": run.optimiser.state_dict()}
+    if run.accelerator.scaler is not None:
+        states["scaler"] = run.accelerator.scaler.state_dict()
+    return states

@@ -1,0 +1,103 @@
+"""The parts of a run and where it stands: what the loop works on and a checkpoint keeps."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from accelerate import Accelerator
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from rampart.attacks.base import Attack
+from rampart.data.batches import Batch
+from rampart.data.transforms import Augment
+from rampart.history import History
+from rampart.objectives.base import Objective
+from rampart.schedules.base import EpsilonScheduler
+from rampart.training.checkpoint import CheckpointStore
+from rampart.training.reporting import Reporter
+from rampart.units import Horizon
+
+#: (epoch, first step) to the batches of that epoch from that step on, this process's share.
+EpochBatches = Callable[[int, int], Iterable[Batch]]
+#: The model to the validation part of a history row; "val_clean" must be in it.
+Validate = Callable[[nn.Module], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The numbers that shape a run.
+
+    Attributes:
+        batch_size: samples per optimiser step, over all processes and pieces.
+        accumulation: pieces that each process computes its share of a batch in.
+        clip_norm: largest norm of the gradient, or None.
+        checkpoint_every: steps between checkpoints within an epoch; 0 for none.
+        keep_best_on: name of the validation figure whose best epoch is kept as well, or None.
+    """
+
+    seed: int
+    horizon: Horizon
+    batch_size: int
+    accumulation: int = 1
+    clip_norm: float | None = None
+    checkpoint_every: int = 0
+    keep_best_on: str | None = None
+
+
+@dataclass
+class Totals:
+    """What an epoch adds up. Sums of this process; part of the checkpoint."""
+
+    samples: int = 0
+    loss: float = 0.0
+    forwards: int = 0
+    backwards: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Progress:
+    """Where a run is: whole epochs done, steps done in the current one, and its totals.
+
+    `used` holds eps, alpha and the learning rates of the last optimiser step.
+    """
+
+    epoch: int = 0
+    step_in_epoch: int = 0
+    totals: Totals = field(default_factory=Totals)
+    used: dict[str, float] = field(default_factory=dict)
+    best: float | None = None
+
+
+@dataclass
+class Run:
+    """The parts of a run, ready made. `model` and `optimiser` went through `accelerator`."""
+
+    plan: Plan
+    accelerator: Accelerator
+    model: nn.Module
+    objective: Objective
+    attack: Attack
+    schedule: EpsilonScheduler
+    optimiser: Optimizer
+    lr_schedule: LRScheduler
+    batches: EpochBatches
+    augment: Augment
+    validate: Validate
+    history: History
+    checkpoints: CheckpointStore
+    best: CheckpointStore
+    reporter: Reporter
+    progress: Progress = field(default_factory=Progress)
+
+    @property
+    def bare_model(self) -> nn.Module:
+        """The model without the wrapper of distributed training, whose hooks an attack avoids."""
+        model: nn.Module = self.accelerator.unwrap_model(self.model)
+        return model
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps done."""
+        return self.progress.epoch * self.plan.horizon.steps_per_epoch + self.progress.step_in_epoch

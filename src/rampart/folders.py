@@ -107,15 +107,15 @@ class RunFolder:
         if resume and not self.exists():
             raise RunError(f"{self.path} holds no run to resume: leave out --resume to start one.")
         occupied = self.path.is_dir() and any(self.path.iterdir())
+        if occupied and not self.exists():
+            raise RunError(
+                f"output folder {self.path} exists and holds no run of Rampart, so it is left "
+                "alone: choose another with --output."
+            )
         if occupied and not (resume or overwrite):
             raise RunError(
                 f"output folder {self.path} exists: --resume goes on with its run, --overwrite "
                 "replaces it, --output chooses another."
-            )
-        if occupied and overwrite and not self.exists():
-            raise RunError(
-                f"output folder {self.path} exists and holds no run of Rampart, so it is not "
-                "overwritten: choose another with --output."
             )
         self._require_writable()
 

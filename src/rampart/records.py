@@ -135,9 +135,9 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
     """Return the usual figures of a record, as shares and not percent.
 
     Returns:
-        n, norm, eps, split, attack, seed; clean, adversarial (at eps) and expected (uniform on
-        [0, eps]), each with `_low` and `_high`; the intervals' level and method; curve, a list of
-        {eps, accuracy, low, high}.
+        n, norm, eps, split, attack (its name), attack_options, data, seed; clean, adversarial (at
+        eps) and expected (uniform on [0, eps]), each with `_low` and `_high`; the intervals' level
+        and method; curve, a list of {eps, accuracy, low, high}.
     """
     c = contributions(record.critical, record.grid)
     expected = mean_interval(c, record.level)
@@ -149,6 +149,8 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
         "eps": record.eps,
         "split": metadata.get("split"),
         "attack": _name(metadata.get("attack")),
+        "attack_options": metadata.get("attack"),
+        "data": metadata.get("data"),
         "seed": metadata.get("seed"),
         **_figure("clean", curve[0]),
         **_figure("adversarial", curve[-1]),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, get_args
 
-from rampart.errors import InvalidArgument, UnknownName
+from rampart.errors import InvalidArgument
 
 Norm = Literal["linf", "l2"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
@@ -20,7 +20,7 @@ def parse_norm(norm: str) -> Norm:
     for known in NORMS:
         if norm == known:
             return known
-    raise UnknownName("norm", norm, NORMS)
+    raise InvalidArgument("norm", norm, " or ".join(NORMS))
 
 
 def parse_eps(eps: str | float, norm: Norm = "linf", name: str = "eps") -> float:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import yaml
 from hypothesis import given
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 
 from rampart.errors import InvalidArgument, RampartError, UnknownName
 from rampart.recipes.config import differences, dump_config, load_config, parse_config, save_config
+from rampart.units import Horizon
 
 NEEDED = ("model=resnet50.a1_in1k", "data=photos")
 
@@ -73,12 +76,15 @@ def test_differences_name_the_keys():
         ("attack=agpd", r"unknown attack 'agpd': did you mean apgd"),
         ("objective=trade", r"unknown objective 'trade': did you mean trades"),
         ("attack.norm=l2", r"set threat.norm"),
-        ("threat.norm=l3", r"unknown norm 'l3'"),
+        ("threat.norm=l3", r"norm=l3: expected linf or l2"),
         ("threat.eps=4", r"threat.eps=4.*write 4/255"),
         ("threat.eps=-1/255", r"threat.eps=-1/255: expected .* in \[0, 1\]"),
         ("threat.eps=40", r"threat.eps=40.* in \[0, 1\]"),
         ("threat.eps=true", r"threat.eps=True"),
         ("training.epochs.x=3", r"training.epochs"),
+        ("epochs=3", r"unknown key 'epochs': did you mean training.epochs\?"),
+        ("eps=4/255", r"did you mean threat.eps\?"),
+        ("model.options={drop:1}", r"model.options=drop:1: expected a value for each"),
         ("training=5", r"training=5: expected a section with keys such as training.epochs"),
         ("data=2024", r"data=2024: expected a name"),
         ("attack.loss=targeted-dlr", r"attack.loss=targeted-dlr: expected an untargeted loss"),
@@ -148,3 +154,12 @@ def test_the_uniform_schedule_draws_by_the_runs_seed():
 def test_single_step_attacks_have_nothing_to_keep():
     assert "keep" not in load("evaluation.attack=fgsm").evaluation.attack.options
     assert load("evaluation.attack=pgd").evaluation.attack.options["keep"] == "broken"
+
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_shipped_configurations_are_valid(path):
+    config = load_config(path, ["data.name=photos"])
+    config.build_schedule().check(Horizon(config.training.epochs, 10))

@@ -218,7 +218,13 @@ def test_a_batch_that_cannot_be_divided(tiny_settings, tmp_path):
 
 def test_a_batch_larger_than_the_data(tiny_settings, tmp_path):
     config = load_config(None, [*tiny_settings, "training.batch_size=64"])
-    with pytest.raises(InvalidArgument, match="at most the 24 training images"):
+    with pytest.raises(InvalidArgument, match="24 training images; write training.batch_size=16"):
+        train_run(config, tmp_path / "run")
+
+
+def test_batch_norm_needs_two_images(tiny_settings, tmp_path):
+    config = load_config(None, [*tiny_settings, "training.accumulation=8"])
+    with pytest.raises(InvalidArgument, match="because the model has BatchNorm"):
         train_run(config, tmp_path / "run")
 
 
@@ -266,8 +272,13 @@ def test_test_images_never_were_training_images(config, photo_folder, tiny_setti
     shutil.copytree(photo_folder / "train", photos)
     config = load_config(None, [*tiny_settings, f"data.name={photos}", "data.validation_share=0.2"])
     folder = train_run(config, tmp_path / "run")
-    with pytest.raises(InvalidArgument, match=r"data.seed: expected changes to threat"):
+    with pytest.raises(RunError, match=r"cannot change model.name, only threat"):
+        evaluate_run(folder.path, ("model.name=resnet18",))
+    with pytest.raises(RunError, match="a test image may have been trained on"):
         evaluate_run(folder.path, ("data.seed=1",))
+    moved = shutil.copytree(photos, tmp_path / "moved")
+    _, record = evaluate_run(folder.path, (f"data.name={moved}", "threat.eps=4/255"))
+    assert record.metadata["run"]["threat"]["eps"] == "8/255", "the run's own"
     shutil.copy(photos / "blue" / "0.png", photos / "blue" / "another.png")
     with pytest.raises(RunError, match="a test image may have been trained on"):
         evaluate_run(folder.path)

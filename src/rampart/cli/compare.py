@@ -25,7 +25,20 @@ def compare(
             f"{output / 'comparison.json'} exists: --overwrite replaces it, --output chooses "
             "another folder."
         )
+    _require_own(output)
     compare_and_print(runs, output, evaluation)
+
+
+def _require_own(output: Path) -> None:
+    """Pictures among somebody's training images would become training images."""
+    from rampart.errors import RunError
+
+    ours = (output / "comparison.json").exists() or any(output.glob("*/config.yaml"))
+    if output.is_dir() and any(output.iterdir()) and not ours:
+        raise RunError(
+            f"output folder {output} exists and holds neither runs nor a comparison: choose "
+            "another with --output."
+        )
 
 
 def compare_and_print(runs: list[Path], output: Path, evaluation: str = "") -> None:
@@ -42,4 +55,4 @@ def compare_and_print(runs: list[Path], output: Path, evaluation: str = "") -> N
     if len(arms) < len(rows):
         console.print(aggregate_table(arms))
     console.print(findings(rows), soft_wrap=True)
-    console.print(f"table and pictures in {output}", soft_wrap=True)
+    console.print(f"in {output}: comparison.md and .csv, curves.png, histories.png", soft_wrap=True)

@@ -43,13 +43,20 @@ def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:
     horizon, parameters = run.plan.horizon, sum(p.numel() for p in run.bare_model.parameters())
     sizes = ", ".join(f"{len(splits[name])} {name}" for name in ("train", "validation", "test"))
     console.print(f"{config.model.name}: {parameters / 1e6:.3g} M parameters", soft_wrap=True)
-    console.print(f"{config.data.name}: {len(splits.class_names)} classes; {sizes}", soft_wrap=True)
+    channels, size, _ = splits.train[0][0].shape
+    console.print(
+        f"{config.data.name}: {len(splits.class_names)} classes; {sizes}; {channels} x {size} x "
+        f"{size} pixels",
+        soft_wrap=True,
+    )
     console.print(
         f"objective {config.objective.name}, schedule {config.schedule.name}, "
         f"{config.threat.threat()}, {horizon.epochs} epochs of {horizon.steps_per_epoch} steps, "
         f"on {run.accelerator.device}",
         soft_wrap=True,
     )
+    if run.step:
+        console.print(f"going on after step {run.step}")
     for note in (*splits.notes, *run.schedule.schedule.warnings(horizon)):
         console.print(f"note: {note}", soft_wrap=True)
 

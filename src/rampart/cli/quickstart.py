@@ -18,10 +18,12 @@ def quickstart(
     from rampart.cli.console import console, quiet
 
     console.print(
-        "A small network, pretrained on printed glyphs, learns the numbers 00 to 99 written\n"
-        "as pairs of real handwritten digits, and has to withstand changes of up to 20/255\n"
-        "in every pixel. Four ways to fine-tune it, with the same budget: standard (never\n"
-        "attacked), fix (full strength all the time), two-hinge and auto (rising strength).\n"
+        "A small network, pretrained on printed glyphs, learns the numbers 00 to 99 written as "
+        "pairs of real handwritten digits, and has to withstand changes of up to 20/255 in every "
+        "pixel. Four ways to fine-tune it, 15 epochs each: standard (never attacked), fix (full "
+        "strength all the time), two-hinge and auto (rising strength). It takes about three "
+        "minutes on two processor cores. Each line gives the strength eps at the end of the "
+        "epoch and the accuracy on the validation split, clean and attacked at eps_g = 20/255.\n"
     )
     with console.status("loading"):
         from rampart.experiments.quickstart import SEEDS, run_quickstart
@@ -37,6 +39,6 @@ def quickstart(
     )
     compare_and_print(folders, output)
     console.print(
-        "The task was chosen because full strength from the start fails on it: it shows\n"
-        "what the method is about, and is no independent evidence that it is better."
+        "The task was chosen because full strength from the start fails on it: it shows what the "
+        "method is about, and is no independent evidence that it is better."
     )

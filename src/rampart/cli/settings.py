@@ -18,12 +18,17 @@ def config_and_overrides(settings: list[str]) -> tuple[Path | None, list[str]]:
     """
     files = [text for text in settings if "=" not in text]
     overrides = [text for text in settings if "=" in text]
+    if "=" in settings:
+        raise InvalidArgument("settings", " ".join(settings), "key=value without spaces")
     if len(files) > 1:
         raise InvalidArgument(
             "settings", " ".join(files), "one configuration file", "write the rest as key=value"
         )
     if files and not files[0].endswith((".yaml", ".yml")):
         raise InvalidArgument(
-            "settings", files[0], "CONFIG.yaml or key=value", f"perhaps model={files[0]}"
+            "settings",
+            files[0],
+            "CONFIG.yaml or key=value",
+            f"perhaps data={files[0]} or model={files[0]}",
         )
     return (Path(files[0]) if files else None), overrides

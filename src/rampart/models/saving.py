@@ -13,7 +13,16 @@ from rampart.errors import InvalidArgument, RunError
 from rampart.models.normalised import NormalisedModel
 
 #: Of timm's description of the weights: what was true of those that training started from.
-_OUTDATED = ("test_input_size", "test_crop_pct", "min_input_size", "label_offset", "custom_load")
+_OUTDATED = (
+    "tag",
+    "license",
+    "pool_size",
+    "test_input_size",
+    "test_crop_pct",
+    "min_input_size",
+    "label_offset",
+    "custom_load",
+)
 
 
 def save_model(

@@ -175,6 +175,8 @@ def _known(name: str) -> str:
     if timm.is_model(architecture):
         begun = [known for known in tagged if known.startswith(name)]
         raise UnknownName("pretrained weights", name, begun or tagged or ["none for this one"])
+    if name.endswith(WEIGHT_SUFFIXES) or Path(name).suffix == ".safetensor":
+        raise ModelError(f"unknown model '{name}': there is no such file.")
     if "/" in name:
         raise ModelError(
             f"unknown model '{name}': write hf-hub:{name} or local-dir:{name}, or a timm name."

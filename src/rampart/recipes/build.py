@@ -109,6 +109,7 @@ def make_run(
         norm=config.threat.norm,
     )
     model = make_model(config, splits)
+    _require_enough_for_batch_norm(model, plan, accelerator.num_processes)
     backbone, head = parameter_groups(model)
     optimiser = adamw(
         backbone, head, **config.optimiser.model_dump(exclude={"warmup", "clip_norm"})
@@ -144,7 +145,10 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
     training, batch_size = config.training, config.training.batch_size
     if batch_size > samples:
         raise InvalidArgument(
-            "training.batch_size", batch_size, f"at most the {samples} training images"
+            "training.batch_size",
+            batch_size,
+            f"at most the {samples} training images",
+            f"write training.batch_size={2 ** (samples.bit_length() - 1)} or less",
         )
     if batch_size % (processes * training.accumulation):
         raise InvalidArgument(
@@ -161,6 +165,17 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
         checkpoint_every=training.checkpoint_every,
         keep_best_on="val_expected" if training.keep == "best" else None,
     )
+
+
+def _require_enough_for_batch_norm(model: NormalisedModel, plan: Plan, processes: int) -> None:
+    """BatchNorm has no variance to divide by where a piece is one image."""
+    piece = plan.batch_size // (processes * plan.accumulation)
+    if piece == 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
+        raise InvalidArgument(
+            "training.batch_size",
+            plan.batch_size,
+            "at least 2 images per process and piece, because the model has BatchNorm",
+        )
 
 
 def make_batches(

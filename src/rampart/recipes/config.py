@@ -89,6 +89,15 @@ class ModelConfig(Named):
     std: tuple[float, ...] | None = None
 
     @model_validator(mode="after")
+    def _options_have_values(self) -> "ModelConfig":
+        for key, value in self.options.items():
+            if value is None:
+                raise InvalidArgument(
+                    "model.options", key, "a value for each", "write model.options.NAME=VALUE"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _weights_are_used(self) -> "ModelConfig":
         if self.weights is not None and not self.pretrained:
             raise InvalidArgument(
@@ -379,6 +388,10 @@ def _explain(error: ValidationError) -> RampartError:
     if first["type"] == "extra_forbidden":
         parent = first["loc"][:-1]
         known = [".".join([*map(str, parent), name]) for name in _known_keys(parent)]
+        # `epochs=3` most likely means `training.epochs=3`.
+        same = [key for key in _all_keys(RunConfig) if key.rpartition(".")[2] == first["loc"][-1]]
+        if same:
+            return RampartError(f"unknown key '{where}': did you mean {' or '.join(same)}?")
         return UnknownName("key", where, known)
     if first["type"] == "missing":
         return RunError(f"{where} is not set: add {where}=VALUE, or put it into the configuration.")
@@ -386,6 +399,17 @@ def _explain(error: ValidationError) -> RampartError:
     if "dictionary" in expected:
         expected = f"a section with keys such as {where}.{_known_keys(first['loc'])[0]}"
     return InvalidArgument(where, first["input"], expected)
+
+
+def _all_keys(section: Any, prefix: str = "") -> list[str]:
+    keys = []
+    for name, field in section.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            keys += _all_keys(inner, f"{prefix}{name}.")
+        else:
+            keys.append(f"{prefix}{name}")
+    return keys
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from accelerate.utils import gather_object
 from rampart.attacks.catalogue import ATTACKS
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Splits
-from rampart.errors import InvalidArgument, RunError
+from rampart.errors import RunError
 from rampart.evaluation.critical import CriticalStrengths, critical_strengths, default_grid, merge
 from rampart.folders import RunFolder
 from rampart.models.backbones import build_model
@@ -51,7 +52,7 @@ FREE_KEYS = (
     "evaluation.split",
 )
 #: Keys that an evaluation may change: no other one makes sense for a model that is finished.
-EVALUATION_KEYS = ("threat", "evaluation", "training.device", *FREE_KEYS)
+EVALUATION_KEYS = ("threat", "evaluation", "data", "training.device", *FREE_KEYS)
 
 
 def train_run(
@@ -199,7 +200,8 @@ def evaluate_run(
     folder = RunFolder(path)
     _require_finished(folder)
     config = load_config(folder.config, overrides)
-    _require_evaluation_keys(load_config(folder.config), config)
+    own = load_config(folder.config)
+    _require_evaluation_keys(own, config)
     target = folder.evaluations / evaluation_name(config)
     if target.exists() and not overwrite:
         raise RunError(f"{target} exists: --overwrite replaces it.")
@@ -215,6 +217,7 @@ def evaluate_run(
     )
     accelerator = make_accelerator(config)
     record = evaluate_model(model, splits, config, accelerator, on_progress)
+    record = replace(record, metadata={**record.metadata, "run": dump_config(own)})
     if accelerator.is_main_process:
         record.save(target)
         _draw(record, target, config)
@@ -236,8 +239,9 @@ def _require_evaluation_keys(own: RunConfig, wanted: RunConfig) -> None:
     lines = differences(own, wanted)
     refused = [line.partition(":")[0] for line in lines if not _concerns(line, EVALUATION_KEYS)]
     if refused:
-        raise InvalidArgument(
-            "settings", ", ".join(refused), "changes to threat.* and evaluation.* only"
+        raise RunError(
+            f"an evaluation cannot change {', '.join(refused)}, only threat.*, data.* and "
+            "evaluation.*, such as evaluation.attack.steps."
         )
 
 
@@ -313,7 +317,6 @@ def _metadata(
         "level": config.evaluation.level,
         "model": config.model.name,
         "data": {"name": config.data.name, "fingerprint": splits.fingerprint()},
-        "run": dump_config(config),
         "versions": {
             "rampart": __version__,
             "python": platform.python_version(),
@@ -340,4 +343,8 @@ def _draw(record: EvaluationRecord, folder: Path, config: RunConfig) -> None:
     """Imported here because rendering is slow to import and reports knows no torch."""
     from rampart.reports.figures import save_curve
 
-    save_curve(record, folder / "curve.png", title=f"{config.model.name} · {config.schedule.name}")
+    save_curve(
+        record,
+        folder / "curve.png",
+        title=f"{Path(config.model.name).name} · {config.schedule.name}",
+    )

@@ -1,7 +1,7 @@
 """Runs side by side: from their folders to a table, pictures and a sentence."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from rampart.records import EvaluationRecord, summary, write_atomic
 from rampart.reports.figures import save_comparison, save_histories
 from rampart.reports.findings import findings
 from rampart.reports.tables import aggregate, comparison_rows, csv_text, markdown
+from rampart.units import parse_eps
 
 
 @dataclass(frozen=True)
@@ -30,38 +31,64 @@ class EvaluatedRun:
 def find_runs(paths: Sequence[Path]) -> list[Path]:
     """Return the runs among `paths` and in the folders among them, in a stable order.
 
+    Of a folder of runs those that are not evaluated yet are left out.
+
     Raises:
         RunError: a path that holds no run.
     """
     found: list[Path] = []
     for path in paths:
         inside = sorted(p.parent for p in path.glob("*/config.yaml"))
-        runs = [path] if RunFolder(path).exists() else inside
+        evaluated = [run for run in inside if evaluations_of(run)]
+        runs = [path] if RunFolder(path).exists() else evaluated
         if not runs:
-            raise RunError(f"{path} holds no run: give folders that `rampart train` has made.")
+            kind = "evaluated run" if inside else "run"
+            raise RunError(f"{path} holds no {kind}: give folders that `rampart train` has made.")
         found += [run for run in runs if run not in found]
     return found
 
 
+def evaluations_of(path: Path) -> list[str]:
+    """Return the names of a run's evaluations."""
+    return sorted(p.parent.name for p in RunFolder(path).evaluations.glob("*/summary.json"))
+
+
 def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
-    """Read a run and one of its evaluations: the named one, or the only one.
+    """Read a run and one of its evaluations: the named one, or that of the run's own threat.
 
     Raises:
-        RunError: no evaluation, no such evaluation, or several and none named.
+        RunError: no evaluation, no such evaluation, or several to choose from and none named.
     """
-    folder = RunFolder(path)
-    names = sorted(p.parent.name for p in folder.evaluations.glob("*/summary.json"))
+    folder, names = RunFolder(path), evaluations_of(path)
+    if not names and folder.status() != "complete":
+        raise RunError(
+            f"{path} is {folder.status()}: finish it with `rampart train {folder.config} "
+            f"--output {path} --resume`."
+        )
     if not names:
         raise RunError(f"{path} is not evaluated yet: run `rampart evaluate {path}` first.")
     if evaluation and evaluation not in names:
         raise RunError(f"{path} has no evaluation '{evaluation}': it has {', '.join(names)}.")
-    if not evaluation and len(names) > 1:
+    config = _read_config(folder.config)
+    records = [
+        EvaluationRecord.load(folder.evaluations / name)
+        for name in ([evaluation] if evaluation else names)
+    ]
+    if len(records) > 1:
+        records = [record for record in records if _is_own(record, config)]
+    if len(records) != 1:
         raise RunError(f"{path} has several evaluations: choose --evaluation {' or '.join(names)}.")
-    return EvaluatedRun(
-        name=path.name,
-        config=_read_config(folder.config),
-        history=History(folder.history).rows(),
-        record=EvaluationRecord.load(folder.evaluations / (evaluation or names[0])),
+    return EvaluatedRun(path.name, config, History(folder.history).rows(), records[0])
+
+
+def _is_own(record: EvaluationRecord, config: Mapping[str, Any]) -> bool:
+    """Whether a run was evaluated as its own configuration says."""
+    threat, evaluation = config.get("threat", {}), config.get("evaluation", {})
+    return (
+        record.norm == threat.get("norm")
+        and record.eps == parse_eps(threat.get("eps", 0), record.norm)
+        and record.metadata.get("attack") == evaluation.get("attack")
+        and record.metadata.get("split") == evaluation.get("split")
     )
 
 

@@ -9,6 +9,13 @@ from rampart.units import format_eps
 _SPOKEN = {"fix": "RFT-fix", "standard": "standard fine-tuning"}
 _REFERENCES = tuple(_SPOKEN)
 
+#: What evaluations must share for their figures to be compared.
+_CONDITIONS = {
+    "threats": ("norm", "eps"),
+    "attacks": ("attack", "attack_options"),
+    "data": ("data", "split", "n"),
+}
+
 #: Differences below half a point are called level.
 _LEVEL_BELOW = 0.005
 
@@ -22,9 +29,14 @@ def findings(rows: Sequence[Row]) -> str:
     """
     if not rows:
         return "There is nothing to compare."
+    different = [
+        spoken
+        for spoken, keys in _CONDITIONS.items()
+        if len({str([row.get(key) for key in keys]) for row in rows}) > 1
+    ]
+    if different:
+        return f"The runs were evaluated under different {_enumerate(different)}: no ranking."
     arms = aggregate(rows)
-    if len({(arm["norm"], arm["eps"]) for arm in arms}) > 1:
-        return "The runs were evaluated under different threats, so they cannot be ranked."
     if len(arms) == 1:
         return _one(arms[0])
     sentences = [_transfer(arms), _clean(arms), _ranking(arms), _noise(arms, rows), _caution(arms)]
@@ -105,6 +117,8 @@ def _noise(arms: Sequence[Row], rows: Sequence[Row]) -> str:
     second = _top([arm for arm in arms if arm is not best], "expected")
     doubt = _doubt(best, second, rows)
     lead = 100 * (best["expected"] - second["expected"])
+    if lead < 0.05:
+        return f"It is level with {_spoken(second)}."
     return (
         doubt and f"Its lead of {lead:.1f} points over {_spoken(second)} may be chance ({doubt})."
     )

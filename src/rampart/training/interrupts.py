@@ -18,7 +18,9 @@ class Interrupted(RampartError):
     def __init__(self, signal_number: int, step: int) -> None:
         self.signal_number = signal_number
         name = signal.Signals(signal_number).name
-        super().__init__(f"stopped by {name} after step {step}; go on with --resume.")
+        super().__init__(
+            f"stopped by {name} after step {step}, and a checkpoint is saved: go on with --resume."
+        )
 
 
 class Interrupts:

@@ -136,7 +136,7 @@ def test_one_sample_and_one_strength_still_give_a_summary():
         ({"predictions": np.arange(5) % 3}, "0 exactly where"),
         ({"critical": [0, 1, 3, 5, 6]}, r"0\.\.5"),
         ({"grid": [0.1, 0.2, 0.3, 0.4, 0.5]}, "starts with 0"),
-        ({"norm": "l3"}, "unknown norm"),
+        ({"norm": "l3"}, "expected linf or l2"),
     ],
 )
 def test_refuses_contradictory_arrays(changes, message):

@@ -101,7 +101,7 @@ def test_an_l2_goal_is_spelled_as_a_decimal():
         (["all", "start=1"], InvalidArgument, "name one"),
         (["fix", "--eps", "4"], InvalidArgument, "write 4/255"),
         (["fix", "--eps=-1/255"], InvalidArgument, "eps=-1/255"),
-        (["fix", "--norm", "l3"], UnknownName, "unknown norm 'l3'"),
+        (["fix", "--norm", "l3"], InvalidArgument, "norm=l3"),
         (["fix", "--epochs", 0], InvalidArgument, "epochs=0"),
         (["fix", "--output", "a.docx"], InvalidArgument, "a file ending in .png"),
         (["auto", "--accuracy", "0.1,high"], InvalidArgument, "accuracy=0.1,high"),

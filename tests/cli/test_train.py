@@ -34,10 +34,16 @@ def test_train_evaluate_compare(rampart, train, tmp_path):
     rows = json.loads((tmp_path / "comparison" / "comparison.json").read_text())
     assert [row["schedule"] for row in rows] == ["two-hinge"]
     both = ["compare", tmp_path / "run", other, "-o", tmp_path / "comparison", "--overwrite"]
-    refused = rampart(*both)
-    assert refused.status == 2
-    assert "several evaluations" in refused.err
+    assert rampart(*both).status == 0, "each run's own threat"
+    rows = json.loads((tmp_path / "comparison" / "comparison.json").read_text())
+    assert [row["eps"] for row in rows] == [8 / 255, 8 / 255]
+    missing = rampart(*both, "--evaluation", "test-linf-4_255-apgd-3")
+    assert missing.status == 2
+    assert "it has test-linf-8_255-apgd-3" in missing.err
     assert rampart(*both, "--evaluation", "test-linf-8_255-apgd-3").status == 0
+    taken = rampart("compare", other, "-o", other / "model")
+    assert taken.status == 2
+    assert "neither runs nor a comparison" in taken.err
     rows = json.loads((tmp_path / "comparison" / "comparison.json").read_text())
     keys = {"run", "schedule", "seed", "n", "eps", "clean", "adversarial", "expected"}
     assert all(keys <= row.keys() for row in rows)

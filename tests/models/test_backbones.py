@@ -203,8 +203,8 @@ def test_no_network(monkeypatch):
 
 
 def test_no_weights_to_load():
-    with pytest.raises(ModelError, match="no weights for 'rampart_glyphnet'"):
-        build_model("rampart_glyphnet", num_classes=3)
+    with pytest.raises(ModelError, match="no weights for 'botnet50ts_256'"):
+        build_model("botnet50ts_256", num_classes=3)
 
 
 def test_files_that_are_missing_or_wrong(weights_file, tmp_path):

@@ -11,7 +11,7 @@ def test_a_timm_name_is_described_without_building():
     assert (source.image_size, source.in_chans, source.has_fixed_size) == (224, 3, True)
     assert source.has_weights
     assert source.weights is None
-    assert not find_source("rampart_glyphnet").has_weights
+    assert not find_source("botnet50ts_256").has_weights
 
 
 def test_a_file_is_described_by_its_configuration(weights_file):

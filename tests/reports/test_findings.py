@@ -73,7 +73,19 @@ def test_one_run_is_described_alone():
 def test_other_threats_are_not_ranked():
     first = run("fix", FIX)
     other = first._replace(name="b", summary=summary(record(FIX, "l2", 0.5)))
-    assert "cannot be ranked" in said(first, other)
+    assert said(first, other).endswith("different threats: no ranking.")
+
+
+def test_other_data_or_attacks_are_not_ranked():
+    first = run("fix", FIX)
+    for key, value, word in (
+        ("n", 6, "data"),
+        ("data", {"fingerprint": "b"}, "data"),
+        ("attack_options", {"name": "apgd", "steps": 1}, "attacks"),
+    ):
+        other = first._replace(name="b", summary={**first.summary, key: value})
+        assert said(first, other).endswith(f"different {word}: no ranking.")
+        assert "no ranking" not in said(first, first._replace(name="b"))
 
 
 def test_nothing_to_say():

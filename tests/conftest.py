@@ -1,3 +1,8 @@
+import os
+
+# Small networks are fastest on one thread, and results then do not hang on the machine's cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 from PIL import Image

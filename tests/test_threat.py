@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from rampart.errors import InvalidArgument, UnknownName
+from rampart.errors import InvalidArgument
 from rampart.runtime import Noise
 from rampart.threat import ThreatModel, distance, project, random_start, steepest
 
@@ -23,7 +23,7 @@ def test_impossible_threats_are_refused() -> None:
         ThreatModel("linf", 4)
     with pytest.raises(InvalidArgument, match="eps=-0.1"):
         ThreatModel("linf", -0.1)
-    with pytest.raises(UnknownName, match="norm"):
+    with pytest.raises(InvalidArgument, match="norm=L3: expected linf or l2"):
         ThreatModel("L3", 0.1)
 
 

@@ -126,3 +126,16 @@ def test_what_is_no_plain_tar(make_folder, make_tar, layout, tmp_path, mode):
         path.write_bytes(b"no tar" * 200)
     with pytest.raises(DataError, match="no uncompressed tar"):
         load_folder(path, DECODE)
+
+
+def test_a_class_may_be_called_train(make_folder):
+    photos = make_folder("car/1.png", "car/2.png", "plane/1.png", "train/1.png", "train/2.png")
+    found, _ = load_folder(photos, DECODE)
+    assert list(found) == ["train"]
+    assert list(found["train"].class_names) == ["car", "plane", "train"]
+
+
+def test_images_beside_the_classes_are_noted(make_folder, layout):
+    for paths in (layout("train", "test"), ["cat/1.png", "dog/1.png"]):
+        _, notes = load_folder(make_folder(*paths, "stray.png"), DECODE)
+        assert any("1 image(s) beside the folders" in note for note in notes)

@@ -147,10 +147,11 @@ def _without_wrappers(tree: Tree) -> Tree:
 def _split_folders(tree: Tree, path: Path) -> dict[str, str]:
     """Return {split: its folder}; empty where the folders are classes."""
     folders: dict[str, str] = {}
+    others = [name for name in tree.folders if name.lower() not in SPLIT_FOLDERS]
     for folder in sorted(tree.folders):
         name = SPLIT_FOLDERS.get(folder.lower())
-        if tree.folders[folder].images:
-            # Images of its own: a class that happens to have the name of a split.
+        if others and tree.folders[folder].images:
+            # Images of its own beside other classes: a class with the name of a split.
             continue
         if name in folders:
             raise DataError(f"'{path}' has two folders for {name}: {folders[name]} and {folder}.")

@@ -1,0 +1,25 @@
+"""What the README's picture claims, trained anew: minutes."""
+
+import pytest
+
+from rampart.experiments import quickstart
+from rampart.history import History
+from rampart.metrics.adaptation import adaptation_delay
+from rampart.recipes.run import evaluate_run, train_run
+from rampart.records import summary
+
+
+@pytest.mark.slow
+def test_fixed_strength_delays_adaptation_and_two_hinge_does_not(tmp_path):
+    figures, delays = {}, {}
+    for schedule in ("standard", "fix", "two-hinge"):
+        run = train_run(quickstart.quickstart_config(schedule, 0), tmp_path / schedule)
+        figures[schedule] = summary(evaluate_run(run.path)[1])
+        clean = [row["val_clean"] for row in History(run.history).rows()]
+        delays[schedule] = adaptation_delay(clean)
+    standard, fix, two_hinge = figures["standard"], figures["fix"], figures["two-hinge"]
+    assert delays["fix"] is None or delays["fix"] > delays["standard"] + 2
+    assert delays["two-hinge"] == delays["standard"]
+    assert fix["clean"] < standard["clean"] - 0.30
+    assert abs(two_hinge["clean"] - standard["clean"]) < 0.05
+    assert two_hinge["expected"] > fix["expected"] + 0.25

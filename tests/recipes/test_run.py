@@ -222,6 +222,12 @@ def test_a_batch_larger_than_the_data(tiny_settings, tmp_path):
         train_run(config, tmp_path / "run")
 
 
+def test_half_precision_needs_a_gpu(tiny_settings, tmp_path):
+    settings = [*tiny_settings, "training.precision=fp16", "training.device=cpu"]
+    with pytest.raises(InvalidArgument, match="fp32 or bf16 on a processor"):
+        train_run(load_config(None, settings), tmp_path / "run")
+
+
 def test_batch_norm_needs_two_images(tiny_settings, tmp_path):
     config = load_config(None, [*tiny_settings, "training.accumulation=8"])
     with pytest.raises(InvalidArgument, match="because the model has BatchNorm"):

@@ -39,6 +39,8 @@ def make_accelerator(config: RunConfig, folder: Path | None = None) -> Accelerat
     precision = "no" if training.precision == "fp32" else training.precision
     # Without a device accelerate forms no group of processes unless it is told to use the CPU.
     cpu = training.device == "cpu" or not torch.accelerator.is_available()
+    if precision == "fp16" and cpu:
+        raise InvalidArgument("training.precision", precision, "fp32 or bf16 on a processor")
     _forget_other_settings(precision, cpu)
     trackers = list(training.trackers) if folder is not None else []
     _require_trackers(trackers)

@@ -82,6 +82,10 @@ class Noise:
         """Independent noise for the same samples and another purpose."""
         return Noise(_mix(self.keys ^ derive(0, *purpose)))
 
+    def at(self, numbers: Tensor) -> "Noise":
+        """Independent noise for each sample's own number, such as the step it is at; (N,) int64."""
+        return Noise(_mix(self.keys ^ _mix((numbers + 1) * _GOLDEN)))
+
     def select(self, index: Tensor) -> "Noise":
         """Noise of a subset: `index` is a (N,) mask or an (M,) list of positions."""
         return Noise(self.keys[index])

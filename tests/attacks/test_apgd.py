@@ -161,9 +161,9 @@ def scripted(values: list[float], pace: Pace) -> list[Ascent]:
     states: list[Ascent] = []
     for i, value in enumerate(values):
         point = torch.full((1, 1, 1, 1), float(i))
-        seen = Seen(torch.tensor([value]), torch.tensor([False]), point + 100)
+        seen = Seen(torch.tensor([value]), torch.tensor([False]), point + 100, torch.zeros(1, 2))
         if states:
-            states.append(states[-1].observe(point, seen))
+            states.append(states[-1].observe(None, point, seen))
         else:
             states.append(Ascent.begin(point, seen, torch.tensor([0.1]), pace))
     return states
@@ -210,11 +210,11 @@ def test_the_first_step_has_no_momentum_and_the_next_has_a_quarter() -> None:
         None,
         "linf",  # type: ignore[arg-type]
     )
-    up = Seen(torch.tensor([1.0]), torch.tensor([False]), torch.ones(1, 1, 1, 2))
+    up = Seen(torch.tensor([1.0]), torch.tensor([False]), torch.ones(1, 1, 1, 2), torch.zeros(1, 2))
     start = Ascent.begin(images - 0.1, up, torch.tensor([0.04]), Pace(4, 1, 2))
     first = start.advance(problem)
     torch.testing.assert_close(first, images - 0.02)
-    second = start.observe(first, up).advance(problem)
+    second = start.observe(problem, first, up).advance(problem)
     # 0.75 of the step 0.08 and 0.25 of the last displacement 0.08.
     torch.testing.assert_close(second, images + 0.06)
 

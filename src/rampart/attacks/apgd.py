@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rampart.attacks.base import ATTACKS, Attack
-from rampart.attacks.search import Climb, Found, Problem, Seen, check_search, climb, with_restarts
+from rampart.attacks.search import Climb, Problem, Search, Seen, check_search, with_restarts
 from rampart.attacks.steps import ascend, sphere_start
 from rampart.errors import UnknownName
 from rampart.threat import column
@@ -49,16 +49,12 @@ class Apgd(Attack):
         if self.keep not in ("loss", "broken"):
             raise UnknownName("keep", self.keep, ["loss", "broken"])
 
+    def search(self) -> "ApgdSearch":
+        """Return the method, step by step."""
+        return ApgdSearch(self.steps)
+
     def _run(self, problem: Problem) -> Tensor:
-        return with_restarts(self._once, problem, self.restarts, self.keep)
-
-    def _once(self, problem: Problem) -> Found:
-        pace = Pace.of(self.steps)
-
-        def begin(points: Tensor, seen: Seen) -> "Ascent":
-            return Ascent.begin(points, seen, problem.eps, pace)
-
-        return climb(problem, sphere_start(problem), begin, self.steps, self.keep)
+        return with_restarts(self.search(), problem, self.restarts, self.keep)
 
 
 @dataclass(frozen=True)
@@ -79,6 +75,21 @@ class Pace:
     def of(cls, steps: int) -> "Pace":
         """Return the pace of a run of `steps` steps, each part rounded down, but not to 0."""
         return cls(*(max(int(share * steps), 1) for share in (0.22, 0.03, 0.06)))
+
+
+@dataclass(frozen=True)
+class ApgdSearch(Search):
+    """One run of APGD, `steps` steps from a random point of the sphere."""
+
+    steps: int
+
+    def start(self, problem: Problem) -> Tensor:
+        """Return random points of the sphere."""
+        return sphere_start(problem)
+
+    def begin(self, problem: Problem, points: Tensor, seen: Seen) -> "Ascent":
+        """Return the memory after a look at the start."""
+        return Ascent.begin(points, seen, problem.eps, Pace.of(self.steps))
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,7 @@ class Ascent(Climb):
         return cls(
             best=points,
             best_value=seen.value,
+            age=zero,
             best_gradient=seen.gradient,
             point=points,
             previous=points,
@@ -146,7 +158,7 @@ class Ascent(Climb):
         drift = self.point - self.previous
         return problem.project(self.point + share * step + (1 - share) * drift)
 
-    def observe(self, points: Tensor, seen: Seen) -> "Ascent":
+    def observe(self, problem: Problem, points: Tensor, seen: Seen) -> "Ascent":
         """Return the memory after a look at `points`; at a checkpoint, adapt the length."""
         better = seen.value > self.best_value
         best = _choose(better, points, self.best)
@@ -159,6 +171,7 @@ class Ascent(Climb):
         return Ascent(
             best=best,
             best_value=best_value,
+            age=self.age + 1,
             best_gradient=best_gradient,
             # Halving goes back to the best point; the displacement is measured from there.
             point=_choose(halve, best, points),

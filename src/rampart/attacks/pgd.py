@@ -10,12 +10,11 @@ from torch import Tensor
 from rampart.attacks.base import ATTACKS, Attack
 from rampart.attacks.search import (
     Climb,
-    Found,
     Keep,
     Problem,
+    Search,
     Seen,
     check_search,
-    climb,
     with_restarts,
 )
 from rampart.attacks.steps import Start, ascend, check_start, starting_point
@@ -103,31 +102,49 @@ class Pgd(Attack):
             raise InvalidArgument("step_size", None, expected, "write 1/255 for example")
         return parse_eps(self.step_size, self.norm, "step_size")
 
-    def _size(self, problem: Problem) -> Tensor:
+    def size(self, eps: Tensor) -> Tensor:
+        """Return the (N,) lengths of a step at the strengths `eps` (N,)."""
         if self.step_size is None:
-            return problem.eps * (2.5 / self.steps)
+            return eps * (2.5 / self.steps)
         size = float(self.step_size)
         relative = self.step_rule == "relative"
-        return problem.eps * size if relative else torch.full_like(problem.eps, size)
+        return eps * size if relative else torch.full_like(eps, size)
+
+    def search(self) -> "PgdSearch":
+        """Return the method, step by step."""
+        return PgdSearch(self)
 
     def _run(self, problem: Problem) -> Tensor:
         if self.keep == "final":
             return self._final(problem)
-        return with_restarts(self._best, problem, self.restarts, self.keep)
+        return with_restarts(self.search(), problem, self.restarts, self.keep)
 
     def _final(self, problem: Problem) -> Tensor:
-        point, size = starting_point(problem, self.start), self._size(problem)
+        point, size = starting_point(problem, self.start), self.size(problem.eps)
         for _ in range(self.steps):
             point = ascend(problem, point, problem.look(point).gradient, size)
         return point
 
-    def _best(self, problem: Problem) -> Found:
-        start, length = starting_point(problem, self.start), self._size(problem)
 
-        def begin(points: Tensor, seen: Seen) -> Walk:
-            return Walk(points, seen.value, points, seen.gradient, length)
+@dataclass(frozen=True)
+class PgdSearch(Search):
+    """One run of PGD with the options of `attack`."""
 
-        return climb(problem, start, begin, self.steps, self.keep)
+    attack: Pgd
+
+    @property
+    def steps(self) -> int:  # type: ignore[override]  # the attack's own number
+        """The number of steps."""
+        return self.attack.steps
+
+    def start(self, problem: Problem) -> Tensor:
+        """Return the starting points that the attack asks for."""
+        return starting_point(problem, self.attack.start)
+
+    def begin(self, problem: Problem, points: Tensor, seen: Seen) -> "Walk":
+        """Return the memory after a look at the start."""
+        age = torch.zeros_like(seen.value, dtype=torch.int64)
+        return Walk(points, seen.value, age, points, seen.gradient, self.attack.size(problem.eps))
 
 
 @dataclass(frozen=True)
@@ -142,12 +159,13 @@ class Walk(Climb):
         """Return the points after one projected step."""
         return ascend(problem, self.point, self.gradient, self.length)
 
-    def observe(self, points: Tensor, seen: Seen) -> "Walk":
+    def observe(self, problem: Problem, points: Tensor, seen: Seen) -> "Walk":
         """Return the memory after a look at `points`."""
         better = seen.value > self.best_value
         return Walk(
             best=torch.where(column(better, points), points, self.best),
             best_value=torch.where(better, seen.value, self.best_value),
+            age=self.age + 1,
             point=points,
             gradient=seen.gradient,
             length=self.length,

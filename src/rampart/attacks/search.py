@@ -1,9 +1,13 @@
-"""What the iterative attacks share: the problem, one look at a point, early exit, restarts."""
+"""What the iterative attacks share: the problem, one look at a point, early exit, restarts.
+
+A method is told step by step: a `Search` says where to begin, its `Climb` remembers one row per
+sample, and whoever runs it (`climb` for one strength, `rampart.evaluation.engine` for many at once)
+decides at which points the model is asked and which samples go on.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, Self, TypeVar, get_args
+from typing import Any, ClassVar, Literal, Self, TypeVar, get_args
 
 import torch
 from torch import Tensor
@@ -21,7 +25,6 @@ from rampart.units import Norm
 Keep = Literal["final", "loss", "broken"]
 
 R = TypeVar("R", bound="Found | Climb")
-C = TypeVar("C", bound="Climb")
 
 
 def check_search(steps: int, restarts: int, keep: str) -> None:
@@ -48,11 +51,13 @@ class Seen:
         value: (N,) loss, to be maximised.
         broken: (N,) bool.
         gradient: (N, C, H, W) of the value to the pixels; zero where it was not asked for.
+        logits: (N, K), in fp32 or better.
     """
 
     value: Tensor
     broken: Tensor
     gradient: Tensor
+    logits: Tensor
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,8 @@ class Problem:
             slope = torch.zeros_like(points)
             if gradient:
                 (slope,) = torch.autograd.grad(value.sum(), points)
-        return Seen(value.detach(), self.loss.broken(logits.detach(), self.targets), slope)
+        logits = full_precision(logits.detach())
+        return Seen(value.detach(), self.loss.broken(logits, self.targets), slope, logits)
 
 
 def _check_logits(logits: object, n: int, gradient: bool) -> None:
@@ -161,46 +167,75 @@ class Climb(ABC):
     Attributes:
         best: (N, C, H, W), the point of highest loss so far.
         best_value: (N,), the loss there.
+        age: (N,) int64, steps made; a run is over where it equals the steps of its `Search`.
     """
 
     best: Tensor
     best_value: Tensor
+    age: Tensor
 
     @abstractmethod
     def advance(self, problem: Problem) -> Tensor:
         """Return the next points to look at."""
 
     @abstractmethod
-    def observe(self, points: Tensor, seen: Seen) -> Self:
-        """Return the memory after a look at `points`."""
+    def observe(self, problem: Problem, points: Tensor, seen: Seen) -> Self:
+        """Return the memory after a look at `points`, which `advance` gave."""
 
 
-def climb(
-    problem: Problem, start: Tensor, begin: Callable[[Tensor, Seen], C], steps: int, keep: Keep
-) -> Found:
-    """Run `steps` steps of a method: steps + 1 forwards and `steps` backwards per sample.
+class Search(ABC):
+    """One run of a method: where it begins, and what it remembers of that.
+
+    Attributes:
+        steps: the age at which a run is over.
+        gradient: whether its looks need gradients.
+        strength_free: whether the steps do not depend on eps, so that one run serves every
+            strength and goes on after a success.
+    """
+
+    steps: int
+    gradient: ClassVar[bool] = True
+    strength_free: ClassVar[bool] = False
+
+    @abstractmethod
+    def start(self, problem: Problem) -> Tensor:
+        """Return the points to look at first."""
+
+    def look(self, problem: Problem, points: Tensor, gradient: bool = True) -> Seen:
+        """Return what the model says at `points`; a method that needs more than a gradient asks
+        for it here."""
+        return problem.look(points, gradient and self.gradient)
+
+    @abstractmethod
+    def begin(self, problem: Problem, points: Tensor, seen: Seen) -> Climb:
+        """Return the memory after a look at `points`: those of `start`, or other ones to go on
+        from."""
+
+
+def climb(problem: Problem, search: Search, keep: Keep) -> Found:
+    """Run a search to its end: for gradient ascent steps + 1 forwards and `steps` backwards.
 
     With "broken", a sample leaves the batch at its first misclassified iterate, the start
     included; this changes no other sample.
 
     Args:
         problem: what to solve.
-        start: (N, C, H, W), where to begin.
-        begin: makes the method's memory from the start and what was seen there.
-        steps: number of steps.
+        search: the method.
         keep: "loss" or "broken".
     """
     tally = Tally(problem)
-    state: C | None = None
-    for left in reversed(range(steps + 1)):
-        point = start if state is None else state.advance(problem)
-        seen = problem.look(point, gradient=left > 0)
-        state = begin(point, seen) if state is None else state.observe(point, seen)
-        if keep == "broken" and len(stay := tally.retire(point, seen)) < len(problem):
+    points = search.start(problem)
+    seen = search.look(problem, points)
+    state = search.begin(problem, points, seen)
+    for left in reversed(range(search.steps + 1)):
+        if keep == "broken" and len(stay := tally.retire(points, seen)) < len(problem):
             problem, state = problem.select(stay), rows(state, stay)
-        if not len(problem):
+        if not left or not len(problem):
             break
-    assert state is not None  # steps >= 0: the start at least was looked at.
+        points = state.advance(problem)
+        # Nothing follows the last look that would need its gradient.
+        seen = search.look(problem, points, gradient=left > 1)
+        state = state.observe(problem, points, seen)
     return tally.close(state.best, state.best_value)
 
 
@@ -235,15 +270,14 @@ class Tally:
         self._found.value[index] = value.to(self._found.value.dtype)
 
 
-def with_restarts(
-    run: Callable[[Problem], Found], problem: Problem, restarts: int, keep: Keep
-) -> Tensor:
+def with_restarts(search: Search, problem: Problem, restarts: int, keep: Keep) -> Tensor:
     """Return the best points of several runs; with "broken", only standing samples run again."""
-    found = run(problem)
+    found = climb(problem, search, keep)
     for number in range(1, restarts):
         standing = ~found.broken if keep == "broken" else torch.ones_like(found.broken)
         index = standing.nonzero()[:, 0]
         if not len(index):
             break
-        found = found.improve(index, run(problem.restart(number).select(index)))
+        again = climb(problem.restart(number).select(index), search, keep)
+        found = found.improve(index, again)
     return found.points

@@ -1,4 +1,4 @@
-"""A stage: one method with its loss, run once or once per class to reach; tiers are lists of them."""
+"""A stage: one method with its loss, run once or once per class; a tier is a list of stages."""
 
 from dataclasses import dataclass
 

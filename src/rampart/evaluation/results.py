@@ -1,0 +1,216 @@
+"""What an evaluation found, column by column: one row per sample, small enough for any number.
+
+The columns of one table, so that batches, processes and the parts of an interrupted evaluation
+are put together the same way.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rampart.errors import InvalidArgument
+from rampart.metrics.curve import Floats, Integers
+
+Booleans = NDArray[np.bool_]
+Images = NDArray[np.float32]
+
+#: Columns with one value per sample, and their types.
+COLUMNS: dict[str, type[np.generic]] = {
+    "samples": np.int64,
+    "labels": np.int64,
+    "predictions": np.int64,
+    "critical": np.int64,
+    "reach": np.float64,
+    "stage": np.int64,
+    "run": np.int64,
+    "forwards": np.int64,
+    "backwards": np.int64,
+    "pruned": np.int64,
+    "audited": np.bool_,
+    "unaudited": np.int64,
+}
+COUNTS = ("samples", "critical", "forwards", "backwards", "pruned")
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What attacking samples over a grid g_0 = 0 < ... < g_n found.
+
+    Attributes:
+        samples: (N,) positions in the split.
+        labels: (N,) true classes.
+        predictions: (N,) predicted classes without perturbation.
+        critical: (N,) index of the smallest strength that breaks the sample: 0 where it is wrong
+            without perturbation, n + 1 for a survivor.
+        reach: (N,) distance, in the norm, of the smallest adversarial image found; nan where none.
+        stage: (N,) index of the tier's stage that set `critical`; -1 where none did.
+        run: (N,) the run of that stage; -1 where none did.
+        forwards: (N,) passes spent on the sample through the model.
+        backwards: (N,) passes spent on the sample back to the input.
+        pruned: (N,) runs that were stopped early as hopeless and not repeated in full.
+        audited: (N,) whether pruned runs were repeated in full at once.
+        unaudited: (N,) `critical` before that; the same as `critical` where not audited.
+        witnesses: (M, C, H, W) float32, the smallest adversarial images; None where not kept.
+        witness_rows: (M,) the rows of this table that they belong to, ascending: those with a
+            stage, 1 <= critical <= n.
+
+    Raises:
+        InvalidArgument: columns that contradict each other.
+    """
+
+    samples: Integers
+    labels: Integers
+    predictions: Integers
+    critical: Integers
+    reach: Floats
+    stage: Integers
+    run: Integers
+    forwards: Integers
+    backwards: Integers
+    pruned: Integers
+    audited: Booleans
+    unaudited: Integers
+    witnesses: Images | None = None
+    witness_rows: Integers | None = None
+
+    def __post_init__(self) -> None:
+        for name, kind in COLUMNS.items():
+            object.__setattr__(self, name, _column(name, getattr(self, name), kind))
+        rows = np.flatnonzero(self.found) if self.witnesses is not None else np.array([], np.int64)
+        if self.witness_rows is None:
+            object.__setattr__(self, "witness_rows", rows)
+        _check_consistent(self, rows)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def found(self) -> Booleans:
+        """(N,) whether an adversarial image was found, 1 <= critical <= n."""
+        return self.stage >= 0
+
+    @property
+    def forwards_total(self) -> int:
+        """Passes of one sample through the model, of all samples together."""
+        return int(self.forwards.sum())
+
+    @property
+    def backwards_total(self) -> int:
+        """Passes of one sample back to the input, of all samples together."""
+        return int(self.backwards.sum())
+
+    @property
+    def pruned_total(self) -> int:
+        """Runs that were stopped early as hopeless and not repeated in full."""
+        return int(self.pruned.sum())
+
+    @classmethod
+    def empty(cls) -> "Results":
+        """The results of no sample."""
+        return cls(**{name: np.zeros(0, kind) for name, kind in COLUMNS.items()})
+
+    @classmethod
+    def concatenate(cls, parts: Iterable["Results"]) -> "Results":
+        """Return the rows of all parts one after the other; a sample may occur again.
+
+        Raises:
+            InvalidArgument: some parts kept their witnesses and others did not, or the witnesses
+                differ in shape.
+        """
+        parts = [part for part in parts if len(part)] or [cls.empty()]
+        columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in COLUMNS}
+        return cls(**columns, witnesses=_all_witnesses(parts))
+
+    def select(self, rows: Sequence[int] | Integers | Booleans) -> "Results":
+        """Return some rows: (R,) row numbers, in their order, or an (N,) mask."""
+        rows = np.arange(len(self))[np.asarray(rows)] if len(rows) else np.zeros(0, np.int64)
+        witnesses = self.witnesses
+        if witnesses is not None:
+            place = np.cumsum(self.found) - 1
+            witnesses = witnesses[place[rows[self.found[rows]]]]
+        return Results(**{name: getattr(self, name)[rows] for name in COLUMNS}, witnesses=witnesses)
+
+    def sorted(self) -> "Results":
+        """Return the rows in the order of the samples; rows of one sample stay in theirs."""
+        return self.select(np.argsort(self.samples, kind="stable"))
+
+    def latest(self) -> "Results":
+        """Return the last row of every sample, in the order of the samples."""
+        _, from_the_end = np.unique(self.samples[::-1], return_index=True)
+        return self.select(len(self) - 1 - from_the_end)
+
+    @classmethod
+    def merge(cls, parts: Iterable["Results"]) -> "Results":
+        """Return the results of all processes as one, in the order of the samples.
+
+        Raises:
+            InvalidArgument: a sample that two processes evaluated.
+        """
+        whole = cls.concatenate(parts).sorted()
+        twice = whole.samples[1:][np.diff(whole.samples) == 0]
+        if len(twice):
+            raise InvalidArgument("parts", f"sample {twice[0]} twice", "each sample once")
+        return whole
+
+
+def _column(name: str, values: object, kind: type[np.generic]) -> NDArray[np.generic]:
+    """The values in their type; only what loses nothing is converted."""
+    array = np.asarray(values)
+    if array.ndim != 1 or not np.can_cast(array.dtype, kind, "same_kind"):
+        got = f"{array.dtype} of shape {array.shape}"
+        raise InvalidArgument(name, got, f"(N,) values of {kind.__name__}")
+    return array.astype(kind, copy=False)
+
+
+def _check_consistent(results: Results, rows: Integers) -> None:
+    """Raise `InvalidArgument` where columns contradict each other; `rows` own the witnesses."""
+    for name in COLUMNS:
+        if len(getattr(results, name)) != len(results):
+            got = f"{len(getattr(results, name))} values"
+            raise InvalidArgument(name, got, f"{len(results)} as samples")
+    clean, found = results.critical == 0, results.found
+    right = results.predictions == results.labels
+    lowered = results.critical < results.unaudited
+    same = results.critical == results.unaudited
+    rules = [
+        *((name, getattr(results, name) >= 0, "no negative number") for name in COUNTS),
+        ("predictions", ~(clean & right), "another class where critical is 0"),
+        ("stage", ~(clean & found), "-1 where critical is 0"),
+        ("run", (results.run >= 0) == found, "a run exactly where there is a stage"),
+        ("reach", np.isfinite(results.reach) == found, "a number exactly where there is a stage"),
+        ("unaudited", same | (lowered & results.audited), "critical, or more where audited"),
+    ]
+    for name, holds, expected in rules:
+        if not holds.all():
+            row = int(holds.argmin())
+            got = f"{getattr(results, name)[row]} for sample {results.samples[row]}"
+            raise InvalidArgument(name, got, expected)
+    _check_witnesses(results.witnesses, len(rows))
+    if not np.array_equal(np.asarray(results.witness_rows), rows):
+        got = f"{results.witness_rows}"
+        raise InvalidArgument("witness_rows", got, "the rows with a stage, ascending")
+
+
+def _check_witnesses(witnesses: Images | None, count: int) -> None:
+    if witnesses is None:
+        return
+    if witnesses.ndim != 4 or witnesses.dtype != np.float32:
+        got = f"{witnesses.dtype} of shape {witnesses.shape}"
+        raise InvalidArgument("witnesses", got, "(M, C, H, W) float32")
+    if len(witnesses) != count:
+        raise InvalidArgument("witnesses", len(witnesses), f"{count}, one for each stage")
+            "witnesses", len(witnesses), f"{count}, one for each row with a stage"
+        )
+
+
+def _all_witnesses(parts: Sequence[Results]) -> Images | None:
+    """The witnesses of all parts; a part in which nothing was found may lack them."""
+    kept = [part.witnesses for part in parts if part.witnesses is not None]
+    lacking = [part for part in parts if part.witnesses is None and part.found.any()]
+    if not kept:
+        return None
+    if lacking or len({images.shape[1:] for images in kept}) > 1:
+        raise InvalidArgument("parts", "witnesses in some", "witnesses of one shape in all or none")
+    return np.concatenate(kept)

@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rampart.errors import InvalidArgument
+from rampart.evaluation.results import COLUMNS, Results
+
+LEVELS = 4
+
+
+def made_up(samples, seed=0, witnesses=True) -> Results:
+    """Consistent results of the samples; a witness is filled with its sample's number."""
+    samples = np.asarray(samples, dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    critical = rng.integers(0, LEVELS + 2, len(samples))
+    found = (critical > 0) & (critical <= LEVELS)
+    audited = rng.random(len(samples)) < 0.5
+    images = np.broadcast_to(samples[found, None, None, None], (found.sum(), 1, 2, 2))
+    return Results(
+        samples=samples,
+        labels=samples % 3,
+        predictions=np.where(critical == 0, samples + 1, samples) % 3,
+        critical=critical,
+        reach=np.where(found, critical / 255, np.nan),
+        stage=np.where(found, rng.integers(0, 3, len(samples)), -1),
+        run=np.where(found, rng.integers(0, 9, len(samples)), -1),
+        forwards=rng.integers(0, 100, len(samples)),
+        backwards=rng.integers(0, 100, len(samples)),
+        pruned=rng.integers(0, 3, len(samples)),
+        audited=audited,
+        unaudited=np.where(audited & (critical > 0), LEVELS + 1, critical),
+        witnesses=images.astype(np.float32) if witnesses else None,
+    )
+
+
+def same(a: Results, b: Results) -> bool:
+    columns = all(
+        np.array_equal(getattr(a, name), getattr(b, name), equal_nan=name == "reach")
+        for name in COLUMNS
+    )
+    if a.witnesses is None or b.witnesses is None:
+        return columns and a.witnesses is b.witnesses
+    return columns and np.array_equal(a.witnesses, b.witnesses)
+
+
+def owned(results: Results) -> bool:
+    """Whether every witness is still its sample's own."""
+    assert results.witnesses is not None
+    owners = results.samples[results.witness_rows]
+    return np.array_equal(results.witnesses[:, 0, 0, 0], owners)
+
+
+samples = st.lists(st.integers(0, 30), max_size=12)
+
+
+@given(samples=samples, seed=st.integers(0, 99), data=st.data())
+def test_selected_rows_keep_their_witnesses(samples, seed, data):
+    results = made_up(samples, seed)
+    rows = st.lists(st.integers(0, max(len(samples) - 1, 0)), max_size=12 if samples else 0)
+    rows = np.array(data.draw(rows), dtype=np.int64)
+    part = results.select(rows)
+    assert np.array_equal(part.samples, results.samples[rows])
+    assert owned(part)
+    mask = results.critical > 1
+    assert same(results.select(mask), results.select(np.flatnonzero(mask)))
+
+
+@given(samples=samples, cut=st.integers(0, 12), seed=st.integers(0, 99))
+def test_what_is_cut_and_put_together_is_the_same(samples, cut, seed):
+    whole = made_up(samples, seed)
+    rows = np.arange(len(whole))
+    parts = [whole.select(rows[:cut]), Results.empty(), whole.select(rows[cut:])]
+    if samples:
+        assert same(Results.concatenate(parts), whole)
+    assert len(Results.concatenate(parts)) == len(samples)
+
+
+@given(first=samples, second=samples)
+def test_the_latest_row_of_every_sample_replaces_the_earlier_ones(first, second):
+    old, new = made_up(first, 1), made_up(second, 2)
+    latest = Results.concatenate([old, new]).latest()
+    assert latest.samples.tolist() == sorted({*first, *second})
+    rows = {s: (critical, 0) for s, critical in zip(first, old.critical.tolist(), strict=True)}
+    rows |= {s: (critical, 1) for s, critical in zip(second, new.critical.tolist(), strict=True)}
+    assert latest.critical.tolist() == [rows[s][0] for s in sorted(rows)]
+    if latest.witnesses is not None:
+        assert owned(latest)
+
+
+@settings(max_examples=30)
+@given(samples=st.permutations(range(9)), processes=st.integers(1, 4))
+def test_processes_are_merged_in_the_order_of_the_samples(samples, processes):
+    whole = made_up(samples)
+    parts = [whole.select(np.arange(rank, 9, processes)) for rank in range(processes)]
+    assert same(Results.merge(parts), whole.sorted())
+    assert Results.merge(parts).forwards_total == whole.forwards.sum()
+    assert Results.merge(parts).backwards_total == whole.backwards.sum()
+    assert Results.merge(parts).pruned_total == whole.pruned.sum()
+
+
+def test_merging_refuses_a_sample_of_two_processes():
+    with pytest.raises(InvalidArgument, match="sample 3 twice"):
+        Results.merge([made_up([1, 3]), made_up([3, 2])])
+
+
+def test_witnesses_are_kept_by_all_parts_or_by_none():
+    without = made_up(range(20, 40), witnesses=False)
+    assert Results.concatenate([without, without]).witnesses is None
+    with pytest.raises(InvalidArgument, match="in all or none"):
+        Results.concatenate([made_up(range(20)), without])
+    nothing_found = without.select(~without.found)
+    assert owned(Results.concatenate([made_up(range(20)), nothing_found]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": np.zeros(3, int)}, "labels=3 values"),
+        ({"labels": np.zeros(4)}, "labels=float64"),
+        ({"predictions": [0, 1, 2, 0]}, "another class where critical is 0"),
+        ({"critical": [0, -1, 5, 2]}, "critical=-1 for sample 1"),
+        ({"stage": [0, 1, -1, 0], "run": [0, 0, -1, 0]}, "stage=0 for sample 0"),
+        ({"run": [-1, 0, 0, 0]}, "run=0 for sample 2"),
+        ({"reach": [np.nan, np.nan, np.nan, 0.1]}, "reach=nan for sample 1"),
+        ({"unaudited": [0, 5, 5, 2]}, "unaudited=5 for sample 1"),
+        ({"unaudited": [0, 1, 5, 1]}, "unaudited=1 for sample 3"),
+        ({"forwards": [-1, 0, 0, 0]}, "forwards=-1"),
+        ({"witnesses": np.zeros((1, 1, 2, 2), np.float32)}, "witnesses=1"),
+        ({"witnesses": np.zeros((2, 1, 2, 2))}, "witnesses=float64"),
+        ({"witness_rows": [0, 1]}, "witness_rows"),
+    ],
+)
+def test_refuses_columns_that_contradict_each_other(changes, message):
+    values = {
+        "samples": np.arange(4),
+        "labels": np.array([0, 1, 2, 0]),
+        "predictions": np.array([1, 1, 2, 0]),
+        "critical": np.array([0, 1, 5, 2]),
+        "reach": np.array([np.nan, 0.1, np.nan, 0.1]),
+        "stage": np.array([-1, 1, -1, 0]),
+        "run": np.array([-1, 0, -1, 0]),
+        "forwards": np.ones(4, int),
+        "backwards": np.ones(4, int),
+        "pruned": np.zeros(4, int),
+        "audited": np.array([False, False, False, True]),
+        "unaudited": np.array([0, 1, 5, 2]),
+    }
+    Results(**values)
+    with pytest.raises(InvalidArgument, match=message):
+        Results(**{**values, **{k: np.asarray(v) for k, v in changes.items()}})

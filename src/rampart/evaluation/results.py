@@ -201,8 +201,6 @@ def _check_witnesses(witnesses: Images | None, count: int) -> None:
         raise InvalidArgument("witnesses", got, "(M, C, H, W) float32")
     if len(witnesses) != count:
         raise InvalidArgument("witnesses", len(witnesses), f"{count}, one for each stage")
-            "witnesses", len(witnesses), f"{count}, one for each row with a stage"
-        )
 
 
 def _all_witnesses(parts: Sequence[Results]) -> Images | None:

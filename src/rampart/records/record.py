@@ -22,15 +22,10 @@ from typing import Any
 import numpy as np
 
 from rampart.errors import InvalidArgument, RunError
-from rampart.metrics.comparison import (
-    LEVEL,
-    PairedTest,
-    mean_interval,
-    paired_test,
-    proportion_interval,
-)
+from rampart.metrics.comparison import LEVEL
 from rampart.metrics.curve import Floats, Integers, accuracy_curve, check_critical, check_grid
-from rampart.metrics.expectation import Distribution, contributions
+from rampart.records.figures import curve_points, summary
+from rampart.records.files import write_atomic
 from rampart.units import Norm, parse_norm
 
 FORMAT = "rampart-evaluation"
@@ -131,90 +126,6 @@ class EvaluationRecord:
             raise RunError(f"{folder} holds no consistent record: {error}") from error
 
 
-def summary(record: EvaluationRecord) -> dict[str, Any]:
-    """Return the usual figures of a record, as shares and not percent.
-
-    Returns:
-        n, norm, eps, split, attack (its name), attack_options, data, seed; clean, adversarial (at
-        eps) and expected (uniform on [0, eps]), each with `_low` and `_high`; the intervals' level
-        and method; curve, a list of {eps, accuracy, low, high}.
-    """
-    c = contributions(record.critical, record.grid)
-    expected = mean_interval(c, record.level)
-    curve = curve_points(record)
-    metadata = record.metadata
-    return {
-        "n": len(record),
-        "norm": record.norm,
-        "eps": record.eps,
-        "split": metadata.get("split"),
-        "attack": _name(metadata.get("attack")),
-        "attack_options": metadata.get("attack"),
-        "data": metadata.get("data"),
-        "seed": metadata.get("seed"),
-        **_figure("clean", curve[0]),
-        **_figure("adversarial", curve[-1]),
-        "expected": float(c.mean()),
-        "expected_low": expected.low,
-        "expected_high": expected.high,
-        "level": record.level,
-        "interval_method": {"accuracy": "wilson", "expected": expected.method},
-        "curve": curve,
-    }
-
-
-def curve_points(record: EvaluationRecord) -> list[dict[str, float]]:
-    """Return the curve with its intervals, a list of {eps, accuracy, low, high}."""
-    points, n = [], len(record)
-    for eps, accuracy in zip(record.grid.tolist(), record.curve.tolist(), strict=True):
-        interval = proportion_interval(round(accuracy * n), n, record.level)
-        points.append(
-            {"eps": eps, "accuracy": accuracy, "low": interval.low, "high": interval.high}
-        )
-    return points
-
-
-def paired(
-    first: EvaluationRecord,
-    second: EvaluationRecord,
-    distribution: Distribution | None = None,
-    level: float = LEVEL,
-) -> PairedTest:
-    """Return the paired test of the two expected robustnesses, on the same samples.
-
-    Raises:
-        InvalidArgument: the records are of different samples, norms or grids.
-    """
-    if first.norm != second.norm or not np.array_equal(first.grid, second.grid):
-        raise InvalidArgument("second", "another norm or grid", "the threat of the first record")
-    place = {name: row for row, name in enumerate(second.ids)}
-    if place.keys() != set(first.ids):
-        shared = len(place.keys() & set(first.ids))
-        got = f"{shared} of {len(first)} samples shared"
-        raise InvalidArgument("second", got, "a record of the same samples")
-    order = [place[name] for name in first.ids]
-    return paired_test(
-        contributions(first.critical, first.grid, distribution),
-        contributions(second.critical[order], second.grid, distribution),
-        level,
-    )
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Write a text file so that readers see the old file or the whole new one.
-
-    Raises:
-        RunError: no space, or no permission.
-    """
-    scratch = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_text(text, encoding="utf-8", newline="")
-        scratch.replace(path)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}.") from error
-
-
 def _check_consistent(record: EvaluationRecord) -> None:
     n = len(record.critical)
     for name in ("ids", "labels", "predictions"):
@@ -236,16 +147,6 @@ def _integers(name: str, values: Sequence[int] | Integers) -> Integers:
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
         raise InvalidArgument(name, f"{array.dtype} of shape {array.shape}", "(N,) integers")
     return array.astype(np.int64)
-
-
-def _figure(name: str, point: Mapping[str, float]) -> dict[str, float]:
-    keys = {name: "accuracy", f"{name}_low": "low", f"{name}_high": "high"}
-    return {key: point[column] for key, column in keys.items()}
-
-
-def _name(component: Any) -> Any:
-    """The name of a component that is stored with its options."""
-    return component.get("name") if isinstance(component, Mapping) else component
 
 
 def _samples_csv(record: EvaluationRecord) -> str:

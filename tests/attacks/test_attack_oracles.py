@@ -1,4 +1,4 @@
-"""Attacks against the closed form: linear models away from the pixel box."""
+"""Gradient ascent against the closed form: linear models away from the pixel box."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ def test_the_closed_form_is_the_smallest_strength() -> None:
 
 @pytest.mark.parametrize("loss", ["ce", "dlr", "margin", "kl", "targeted-ce", "targeted-dlr"])
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("name", ATTACKS.names())
+@pytest.mark.parametrize("name", list(OPTIONS))
 def test_critical_strength_with_two_classes(name: str, norm: str, loss: str) -> None:
     """With two classes every loss rises along the one difference of weights."""
     if (name, loss) == ("fgsm", "kl"):
@@ -80,7 +80,7 @@ def test_critical_strength_with_two_classes(name: str, norm: str, loss: str) -> 
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("name", [name for name in ATTACKS.names() if name != "fgsm"])
+@pytest.mark.parametrize("name", [name for name in OPTIONS if name != "fgsm"])
 def test_critical_strength_over_all_targets(name: str, norm: str) -> None:
     """With several classes the worst target of the targeted loss gives the closed form.
 
@@ -100,7 +100,7 @@ def test_critical_strength_over_all_targets(name: str, norm: str) -> None:
 
 @pytest.mark.parametrize("loss", ["ce", "dlr", "margin"])
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("name", ATTACKS.names())
+@pytest.mark.parametrize("name", list(OPTIONS))
 def test_no_attack_beats_the_closed_form(name: str, norm: str, loss: str) -> None:
     model, weight, bias, images, labels = problem(4)
     expected = linear_critical_eps(weight, bias, images, labels, norm)

@@ -1,0 +1,260 @@
+"""Square Attack: random search over square patches, without gradients.
+
+Andriushchenko, Croce et al. 2020 (arXiv 1912.00049), with the settings of AutoAttack's published
+code where the two differ. Every sample draws its own patches, by its own key and the number of the
+query alone, so that one batch may hold samples at different queries and strengths.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from rampart.attacks.base import ATTACKS, Attack
+from rampart.attacks.search import Climb, Problem, Search, Seen, check_search, with_restarts
+from rampart.attacks.stages import Stage
+from rampart.errors import InvalidArgument, UnknownName
+from rampart.losses import LOSSES
+from rampart.runtime import Noise
+from rampart.threat import column, steepest
+
+#: The share of the image that a patch covers halves after each of these queries, whatever the
+#: budget.
+HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+
+
+@ATTACKS.register("square")
+@dataclass(frozen=True)
+class Square(Attack):
+    """Square Attack: n queries cost n + 1 forwards and no backward.
+
+    Attributes:
+        queries: number of patches tried after the first stripes.
+        p_init: share of the image that the first patches cover, in (0, 1].
+        restarts: number of independent runs; with "broken" only standing samples run again.
+        keep: "loss" for the point of highest loss, "broken" for the first misclassified one.
+    """
+
+    loss: str = "margin"
+    queries: int = 5000
+    p_init: float = 0.8
+    restarts: int = 1
+    keep: Literal["loss", "broken"] = "broken"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.queries < 1:
+            raise InvalidArgument("queries", self.queries, "at least 1")
+        if not 0 < self.p_init <= 1:
+            raise InvalidArgument("p_init", self.p_init, "a share of the image in (0, 1]")
+        check_search(self.queries, self.restarts, self.keep)
+        if self.keep not in ("loss", "broken"):
+            raise UnknownName("keep", self.keep, ["loss", "broken"])
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the one stage."""
+        search, loss = SquareSearch(self.queries, self.p_init), LOSSES.get(self.loss)()
+        return (Stage("square", search, loss, self.restarts),)
+
+    def _run(self, problem: Problem) -> Tensor:
+        search = SquareSearch(self.queries, self.p_init)
+        return with_restarts(search, problem, self.restarts, self.keep)
+
+
+@dataclass(frozen=True)
+class SquareSearch(Search):
+    """One run of Square: `steps` queries after the first."""
+
+    steps: int
+    p_init: float = 0.8
+    gradient: ClassVar[bool] = False
+
+    def start(self, problem: Problem) -> Tensor:
+        """Return the images with vertical stripes (Linf) or a grid of bumps (L2)."""
+        noise = problem.noise.child("square", "start")
+        return _stripes(problem, noise) if problem.norm == "linf" else _bumps(problem, noise)
+
+    def begin(self, problem: Problem, points: Tensor, seen: Seen) -> "SquareWalk":
+        """Return the memory after a look at `points`, any points of ball and box."""
+        age = torch.zeros_like(seen.value, dtype=torch.int64)
+        share = torch.full_like(seen.value, self.p_init, dtype=torch.float64)
+        return SquareWalk(points, seen.value, age, share)
+
+
+@dataclass(frozen=True)
+class SquareWalk(Climb):
+    """Square's memory: the best point, which the next patch is laid on.
+
+    Attributes:
+        share: (N,), share of the image that the first patches cover.
+    """
+
+    share: Tensor
+
+    def advance(self, problem: Problem) -> Tensor:
+        """Return the best points with one patch changed, in ball and box."""
+        noise = problem.noise.child("square").at(self.age)
+        patch = _linf_patch if problem.norm == "linf" else _l2_patch
+        return patch(problem, self.best, self._share(), noise)
+
+    def _share(self) -> Tensor:
+        limits = torch.tensor(HALVINGS, device=self.age.device)
+        return self.share * 0.5 ** (self.age[:, None] > limits).sum(1)
+
+    def observe(self, problem: Problem, points: Tensor, seen: Seen) -> "SquareWalk":
+        """Return the memory after a look at `points`: kept where they are better."""
+        better = seen.value > self.best_value
+        return SquareWalk(
+            best=torch.where(column(better, points), points, self.best),
+            best_value=torch.where(better, seen.value, self.best_value),
+            age=self.age + 1,
+            share=self.share,
+        )
+
+
+@dataclass(frozen=True)
+class Windows:
+    """One square of pixels per sample.
+
+    Attributes:
+        side: (N,) int64.
+        rows: (N, H) int64, each row's place in the square; inside from 0 to side - 1.
+        columns: (N, W) int64, likewise.
+    """
+
+    side: Tensor
+    rows: Tensor
+    columns: Tensor
+
+    @classmethod
+    def draw(cls, side: Tensor, corner: Tensor, images: Tensor) -> "Windows":
+        """Return windows whose upper left corners are drawn by (N, 2) uniform numbers.
+
+        As in the published code, none touches the last row or the last column.
+        """
+        height, width = images.shape[2:]
+        top = (corner[:, 0] * (height - side)).long()
+        left = (corner[:, 1] * (width - side)).long()
+        rows = torch.arange(height, device=side.device) - top[:, None]
+        columns = torch.arange(width, device=side.device) - left[:, None]
+        return cls(side, rows, columns)
+
+    def mask(self) -> Tensor:
+        """Return (N, 1, H, W), whether a pixel lies inside."""
+        side = self.side[:, None]
+        rows = (self.rows >= 0) & (self.rows < side)
+        columns = (self.columns >= 0) & (self.columns < side)
+        return (rows[:, :, None] & columns[:, None, :])[:, None]
+
+
+def _sides(share: Tensor, images: Tensor) -> Tensor:
+    """Return the (N,) sides of squares that cover a share of the image, not rounded to 0."""
+    height, width = images.shape[2:]
+    sides = (share * (height * width)).sqrt().round().long()
+    return sides.clamp(1, min(height, width))
+
+
+def _signs(uniform: Tensor, images: Tensor) -> Tensor:
+    """Return -1 or 1, in the precision of the images."""
+    return torch.where(uniform < 0.5, -1.0, 1.0).to(images.dtype)
+
+
+def _stripes(problem: Problem, noise: Noise) -> Tensor:
+    images = problem.images
+    channels, _, width = images.shape[1:]
+    signs = _signs(noise.uniform(channels, 1, width), images)
+    return (images + problem.scaled(1.0) * signs).clamp(0.0, 1.0)
+
+
+def _linf_patch(problem: Problem, points: Tensor, share: Tensor, noise: Noise) -> Tensor:
+    """Set every channel inside a window to one end of the ball, clipped to the box."""
+    images = problem.images
+    draws = noise.uniform(2 + images.shape[1])
+    window = Windows.draw(_sides(share, images), draws[:, :2], images)
+    offset = problem.scaled(1.0) * _signs(draws[:, 2:], images)[:, :, None, None]
+    return torch.where(window.mask(), (images + offset).clamp(0.0, 1.0), points)
+
+
+def _l2_patch(problem: Problem, points: Tensor, share: Tensor, noise: Noise) -> Tensor:
+    """Move the budget of a second window, and what is left of it, to a bump in a first one."""
+    images = problem.images
+    channels = images.shape[1]
+    draws = noise.uniform(5 + channels)
+    side = _odd_sides(share, images)
+    first = Windows.draw(side, draws[:, :2], images)
+    inside = first.mask()
+    elsewhere = Windows.draw(side, draws[:, 2:4], images).mask()
+    delta = points - images
+    square = delta.square()
+    used = (square * (inside | elsewhere)).sum((1, 2, 3), keepdim=True)
+    spare = (problem.scaled(1.0).square() - square.sum((1, 2, 3), keepdim=True)).clamp_min(0)
+    bump = _bump(side, first.rows, first.columns, draws[:, 4] > 0.5).to(images.dtype)
+    bump = bump[:, None] * _signs(draws[:, 5:], images)[:, :, None, None]
+    patch = _unit(bump + _unit(delta * inside)) * (spare / channels + used).sqrt()
+    delta = torch.where(inside, patch, delta.masked_fill(elsewhere, 0.0))
+    return (images + problem.scaled(1.0) * steepest(delta, "l2")).clamp(0.0, 1.0)
+
+
+def _odd_sides(share: Tensor, images: Tensor) -> Tensor:
+    """As `_sides`, but odd and at least 3 where the image is large enough."""
+    sides = _sides(share, images).clamp_min(3)
+    return (sides + (sides % 2 == 0)).clamp_max(min(images.shape[2:]))
+
+
+def _unit(planes: Tensor) -> Tensor:
+    """Return the planes (N, C, H, W) of unit L2 length each; zero where they are zero."""
+    return planes / (planes.square().sum((2, 3), keepdim=True).sqrt() + 1e-12)
+
+
+def _bump(side: Tensor, rows: Tensor, columns: Tensor, turned: Tensor) -> Tensor:
+    """Return the published pattern of unit L2 length, (N, H, W): a bump above, its negative below.
+
+    Each half falls off from its centre in square rings, of which ring m has the height
+    1/(m+1)² + 1/(m+2)² + ... + 1/K², K = side // 2 + 1.
+
+    Args:
+        side: (N,), side of the pattern.
+        rows: (N, H), each row's place in the pattern; outside of 0..side - 1 the result is 0.
+        columns: (N, W), likewise.
+        turned: (N,) bool, whether the halves stand side by side instead.
+    """
+    i, j, side = rows[:, :, None], columns[:, None, :], side[:, None, None]
+    flip = turned[:, None, None]
+    inside = (i >= 0) & (i < side) & (j >= 0) & (j < side)
+    i, j = torch.where(flip, j, i), torch.where(flip, i, j)
+    half = side // 2
+    upper = i < half
+    # The lower half has the larger number of rows where the side is odd.
+    centre = torch.where(upper, half // 2, half + (side - half) // 2)
+    ring = torch.maximum((i - centre).abs(), (j - half).abs())
+    peak = half + 1
+    heights = torch.arange(1, int(rows.shape[1] + columns.shape[1]), device=side.device)
+    sums = torch.nn.functional.pad(heights.double().pow(-2).cumsum(0), (1, 0)).float()
+    value = (sums[peak] - sums[torch.minimum(ring, peak)]) * inside
+    above = _unit((value * upper)[:, None])[:, 0]
+    below = _unit((value * ~upper)[:, None])[:, 0]
+    return _unit((above - below)[:, None])[:, 0]
+
+
+def _bumps(problem: Problem, noise: Noise) -> Tensor:
+    """Return the images with a grid of bumps, about 5 along each side, of total length eps."""
+    images = problem.images
+    channels, height, width = images.shape[1:]
+    side = max(min(height, width) // 5, 1)
+    margin = max(min(height, width) - 5 * side, 0) // 2
+    place = torch.arange(side, device=images.device)[None]
+    tile = _bump(torch.tensor([side], device=images.device), place, place, place[:, 0] > 0)[0]
+    tiles = torch.stack([tile, tile.T]).to(images.dtype)
+    rows, columns = (torch.arange(n, device=images.device) - margin for n in (height, width))
+    down, across = rows // side, columns // side
+    covered = ((rows >= 0) & (down < height // side))[:, None] & (
+        (columns >= 0) & (across < width // side)
+    )
+    grid = (math.ceil(height / side), math.ceil(width / side))
+    draws = noise.uniform(1 + channels, *grid)[:, :, down % grid[0]][..., across % grid[1]]
+    both = tiles[:, (rows % side)[:, None], columns % side]
+    pattern = torch.where(draws[:, :1] > 0.5, both[1], both[0]) * covered
+    delta = pattern * _signs(draws[:, 1:], images)
+    return (images + problem.scaled(1.0) * steepest(delta, "l2")).clamp(0.0, 1.0)

@@ -68,7 +68,7 @@ def write_columns(
     widths = {name: max(1, _bytes_per_image(column.shape)) for name, column in images.items()}
     fields = [(name, array.type) for name, array in arrays.items()]
     fields += [(name, pa.binary(width)) for name, width in widths.items()]
-    schema = pa.schema(fields, metadata=dict(notes or {}))
+    schema = pa.schema(fields)
     size = len(next(iter(arrays.values())))
     group = max(1, GROUP_BYTES // max(widths.values())) if images else max(size, 1)
     ends = {name: np.cumsum(column.present, dtype=np.int64) for name, column in images.items()}
@@ -91,6 +91,7 @@ def write_columns(
                 for name, column in images.items()
             ]
             writer.write_table(pa.table(part, schema=schema))
+        writer.add_key_value_metadata(dict(notes or {}))
 
 
 def read_columns(

@@ -1,0 +1,229 @@
+"""The journal of an evaluation: what is finished is on the disk, and is not attacked again.
+
+A journal's folder holds
+
+    identity.json   what the results depend on; compared when an evaluation goes on
+    parts/          one Parquet file per batch of finished samples, by any process
+
+A part is written whole or not at all and never changed, so a kill at any moment loses only samples
+in flight, and the evaluation goes on with another batch size or number of processes.
+"""
+
+import json
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from rampart.errors import InvalidArgument, RunError
+from rampart.evaluation.results import COLUMNS, Results
+from rampart.records.columnar import (
+    BOOLEAN,
+    FLOAT,
+    INTEGER,
+    Images,
+    read_columns,
+    read_notes,
+    write_columns,
+)
+from rampart.records.files import write_atomic
+from rampart.registry import flatten
+
+FORMAT = "rampart-journal-1"
+#: phase, number of the part, process, and a mark that no other part has.
+PART = re.compile(r"(\d{4})-(\d{8})-(\d+)-[0-9a-f]{12}\.parquet")
+#: What a kill while writing a part leaves.
+UNFINISHED = re.compile(rf"\.{PART.pattern}\.\d+\.tmp")
+TYPES = {
+    name: {np.int64: INTEGER, np.float64: FLOAT, np.bool_: BOOLEAN}[kind]
+    for name, kind in COLUMNS.items()
+}
+
+
+class Journal:
+    """Finished samples on disk, for any number of processes.
+
+    Args:
+        folder: where it lies; on a disk that all processes share.
+        identity: plain JSON values that the results depend on, such as threat, tier, grid, seed,
+            fingerprints of model and data; not the batch size or the number of processes, which
+            may change when the evaluation goes on.
+        rank: this process.
+
+    Raises:
+        RunError: the folder holds the journal of another evaluation, or cannot be used.
+    """
+
+    def __init__(self, folder: str | Path, identity: Mapping[str, Any], rank: int = 0) -> None:
+        self.folder, self.rank = Path(folder), rank
+        self._parts = self.folder / "parts"
+        self._identify(json.loads(json.dumps(identity)))
+        self._count = max((number for _, number, _ in self._found()), default=-1) + 1
+
+    def append(self, results: Results, phase: int = 0) -> None:
+        """Write finished samples as one part; returns when they are on the disk.
+
+        Args:
+            results: any number of samples.
+            phase: of the evaluation; a sample's row of a later phase replaces the earlier one.
+
+        Raises:
+            RunError: no space, or no permission.
+        """
+        if not len(results):
+            return
+        name = f"{phase:04d}-{self._count:08d}-{self.rank}-{uuid.uuid4().hex[:12]}.parquet"
+        write_results(self._parts / name, results)
+        self._count += 1
+
+    def read(self, phase: int | None = None) -> Results:
+        """Return the finished samples of all processes, each once, in the order of the samples.
+
+        Files that are no parts, and parts that a disk has damaged, count as never written.
+
+        Args:
+            phase: only what this phase found; None: the latest of every sample.
+        """
+        return Results.concatenate(self._readable(phase)).latest()
+
+    def remove(self) -> None:
+        """Delete the journal, once the record is written; what is not its own stays."""
+        for file in self._parts.glob("*"):
+            if PART.fullmatch(file.name) or UNFINISHED.fullmatch(file.name):
+                file.unlink(missing_ok=True)
+        # Last, so that an interrupted removal leaves a journal that can still be opened.
+        for file in (self.folder / "identity.json", *self.folder.glob(".identity.json.*.tmp")):
+            file.unlink(missing_ok=True)
+        for folder in (self._parts, self.folder):
+            with suppress(OSError):
+                folder.rmdir()
+
+    def _identify(self, identity: dict[str, Any]) -> None:
+        """Say what the journal is of, or check that it is of the same evaluation."""
+        file = self.folder / "identity.json"
+        if not file.exists():
+            if any(self._found()):
+                raise RunError(f"{self.folder} holds results of an unknown evaluation: remove it.")
+            write_atomic(file, json.dumps({"format": FORMAT, **identity}, indent=1) + "\n")
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise RunError(f"{file} is damaged ({error}): --overwrite starts anew.") from None
+        if not isinstance(found, dict):
+            raise RunError(f"{file} is not that of an evaluation: --overwrite starts anew.")
+        _require_same(file, flatten(found), flatten({"format": FORMAT, **identity}))
+
+    def _found(self) -> list[tuple[int, int, Path]]:
+        """(phase, number, file) of every part, in the order in which they count."""
+        parts = []
+        for file in self._parts.glob("*.parquet"):
+            if match := PART.fullmatch(file.name):
+                parts.append((int(match[1]), int(match[2]), file))
+        return sorted(parts)
+
+    def _readable(self, phase: int | None) -> Iterator[Results]:
+        for of_phase, _, file in self._found():
+            if phase is None or of_phase == phase:
+                with suppress(RunError):
+                    yield read_results(file)
+
+
+class Buffer:
+    """Collects finished samples, and writes them to a journal now and then.
+
+    At most every 2 seconds or hundredth of the time so far, whichever is longer, so that a long
+    evaluation leaves some hundred parts; earlier where the witnesses would fill the memory.
+    Leaving the `with` block writes the rest, also after an error.
+
+    Args:
+        journal: where to.
+        clock: seconds, monotonic.
+    """
+
+    SECONDS, SHARE, BYTES = 2.0, 0.01, 2**28
+
+    def __init__(self, journal: Journal, clock: Callable[[], float] = time.monotonic) -> None:
+        self._journal, self._clock = journal, clock
+        self._start = self._flushed = clock()
+        self._waiting: list[Results] = []
+        self._bytes, self._phase = 0, 0
+
+    def add(self, results: Results, phase: int = 0) -> None:
+        """Take finished samples of a phase; write what waits if it is time."""
+        if phase != self._phase:
+            self.flush()
+        self._phase = phase
+        self._waiting.append(results)
+        self._bytes += 0 if results.witnesses is None else results.witnesses.nbytes
+        now = self._clock()
+        pause = max(self.SECONDS, self.SHARE * (now - self._start))
+        if now - self._flushed >= pause or self._bytes >= self.BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write everything that waits."""
+        if self._waiting:
+            self._journal.append(Results.concatenate(self._waiting), self._phase)
+        self._waiting, self._bytes, self._flushed = [], 0, self._clock()
+
+    def __enter__(self) -> "Buffer":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.flush()
+
+
+def write_results(path: Path, results: Results) -> None:
+    """Write results as one Parquet file, with their witnesses.
+
+    Raises:
+        RunError: no space, or no permission.
+    """
+    columns = {name: getattr(results, name) for name in COLUMNS}
+    notes, images = {"format": FORMAT}, {}
+    if results.witnesses is not None:
+        images["witness"] = Images(results.found, results.witnesses)
+        notes["witness_shape"] = json.dumps(images["witness"].shape)
+    write_columns(path, columns, images, notes)
+
+
+def read_results(path: Path) -> Results:
+    """Read results back.
+
+    Raises:
+        RunError: the file is missing, damaged, or holds something else.
+    """
+    notes = read_notes(path)
+    if notes.get("format") != FORMAT:
+        raise RunError(f"{path} is no part of a journal.")
+    try:
+        shape = json.loads(notes.get("witness_shape", "null"))
+        found = read_columns(path, TYPES, {"witness": tuple(shape)} if shape else {})
+        witness = found.pop("witness", None)
+        results = Results(**found, witnesses=None if witness is None else witness.values)
+        if witness is not None and not np.array_equal(witness.present, results.found):
+            raise InvalidArgument("witness", "other rows", "one in each row with a stage")
+        return results
+    except (ValueError, TypeError) as error:
+        raise RunError(f"{path} holds no consistent results: {error}") from error
+
+
+def _require_same(file: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    for key in [*new, *old]:
+        if old.get(key) != new.get(key) or (key in old) != (key in new):
+            was, now = (json.dumps(side[key]) if key in side else "absent" for side in (old, new))
+            raise RunError(
+                f"{file.parent} holds an evaluation that differs in {key} ({was} there, {now} now):"
+                " --overwrite starts anew."
+            )

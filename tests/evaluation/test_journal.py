@@ -1,0 +1,199 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_results import made_up, owned, same
+
+from rampart.errors import RunError
+from rampart.evaluation.journal import Buffer, Journal, read_results, write_results
+from rampart.evaluation.results import Results
+
+IDENTITY = {"threat": {"norm": "linf", "eps": 4 / 255}, "seed": 3, "grid": (0.0, 1 / 255)}
+
+
+def parts(folder: Path) -> list[Path]:
+    return sorted((folder / "parts").glob("*"))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    samples=st.lists(st.integers(0, 2**40), max_size=8),
+    seed=st.integers(0, 99),
+    witnesses=st.booleans(),
+)
+def test_results_come_back_from_a_file(tmp_path_factory, samples, seed, witnesses):
+    results, file = made_up(samples, seed, witnesses), tmp_path_factory.mktemp("part") / "part"
+    write_results(file, results)
+    assert same(read_results(file), results)
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_a_kill_loses_only_samples_in_flight(tmp_path_factory, data):
+    """Processes come and go, each killed while it writes a part; none of the parts before it."""
+    folder, left, done = tmp_path_factory.mktemp("journal"), set(range(30)), set()
+    for seed in range(data.draw(st.integers(1, 3))):
+        processes = data.draw(st.integers(1, 3))
+        journals = [Journal(folder, IDENTITY, rank) for rank in range(processes)]
+        assert set(journals[0].read().samples.tolist()) == done
+        for journal in journals:
+            mine = set(data.draw(st.lists(st.sampled_from(sorted(left)), max_size=4))) & left
+            journal.append(made_up(sorted(mine), seed))
+            left, done = left - mine, done | mine
+        torn = made_up(sorted(left)[:3], seed)
+        write_results(folder / "torn", torn)
+        whole = (folder / "torn").read_bytes()
+        (folder / "torn").unlink()
+        written = whole[: data.draw(st.integers(0, len(whole)))]
+        name = f"0000-{seed:08d}-0-0123456789a{seed}.parquet"
+        (folder / "parts").mkdir(exist_ok=True)
+        (folder / "parts" / f".{name}.17.tmp").write_bytes(written)
+        # Renamed before its content was on the disk: not by this program, but a disk may do it.
+        (folder / "parts" / name).write_bytes(written[: len(whole) - 1])
+    found = Journal(folder, IDENTITY).read()
+    assert set(found.samples.tolist()) == done
+    assert found.witnesses is None or owned(found)
+    Journal(folder, IDENTITY).remove()
+    assert not folder.exists()
+
+
+def test_a_killed_process_leaves_whole_parts_only(tmp_path):
+    script = (
+        "import itertools, sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_results import made_up\n"
+        "from rampart.evaluation.journal import Journal\n"
+        f"journal = Journal({str(tmp_path / 'journal')!r}, {IDENTITY!r})\n"
+        "for i in itertools.count():\n"
+        "    journal.append(made_up(range(5 * i, 5 * i + 5), i))\n"
+        "    print(i, flush=True)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for _ in range(7):
+        last = int(process.stdout.readline())
+    process.send_signal(signal.SIGKILL)
+    last = max([last, *map(int, process.stdout.read().split())])
+    process.wait()
+    process.stdout.close()
+    found = Journal(tmp_path / "journal", IDENTITY, rank=1).read()
+    assert len(found) % 5 == 0
+    assert len(found) // 5 in (last + 1, last + 2)
+    expected = Results.concatenate(
+        [made_up(range(5 * i, 5 * i + 5), i) for i in range(len(found) // 5)]
+    )
+    assert same(found, expected)
+
+
+def test_a_later_phase_replaces_an_earlier_one(tmp_path):
+    fast, exact = made_up([1, 2, 3], 0), made_up([2, 3], 5)
+    journal = Journal(tmp_path, IDENTITY)
+    journal.append(exact, phase=1)
+    Journal(tmp_path, IDENTITY, rank=1).append(fast, phase=0)
+    assert same(journal.read(), Results.concatenate([fast, exact]).latest())
+    assert same(journal.read(phase=0), fast)
+    assert same(journal.read(phase=1), exact)
+    assert not len(journal.read(phase=2))
+
+
+def test_within_a_phase_the_last_written_counts_also_after_a_restart(tmp_path):
+    for seed in range(12):
+        Journal(tmp_path, IDENTITY, rank=seed % 3).append(made_up([4, 5], seed))
+    assert same(Journal(tmp_path, IDENTITY).read(), made_up([4, 5], 11))
+
+
+def test_foreign_files_are_neither_read_nor_removed(tmp_path):
+    journal = Journal(tmp_path / "journal", IDENTITY)
+    journal.append(made_up([1]))
+    foreign = tmp_path / "journal" / "parts" / "notes.parquet"
+    write_results(foreign, made_up([9]))
+    assert journal.read().samples.tolist() == [1]
+    journal.remove()
+    assert parts(tmp_path / "journal") == [foreign]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 4}, r"differs in seed \(3 there, 4 now\): --overwrite"),
+        ({"threat": {"norm": "l2", "eps": 4 / 255}}, r'threat.norm \("linf" there, "l2" now\)'),
+        ({"tier": "short"}, r'tier \(absent there, "short" now\)'),
+        ({"seed": None}, r"seed \(3 there, null now\)"),
+    ],
+)
+def test_another_evaluation_is_refused(tmp_path, changes, message):
+    Journal(tmp_path, IDENTITY)
+    with pytest.raises(RunError, match=message):
+        Journal(tmp_path, {**IDENTITY, **changes})
+    with pytest.raises(RunError, match="seed"):
+        Journal(tmp_path, {k: v for k, v in IDENTITY.items() if k != "seed"})
+    Journal(tmp_path, json.loads(json.dumps(IDENTITY)))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000, "\udcff"])
+def test_a_damaged_identity_is_refused(tmp_path, content):
+    (tmp_path / "identity.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(RunError, match="--overwrite"):
+        Journal(tmp_path, IDENTITY)
+
+
+def test_parts_without_identity_are_refused(tmp_path):
+    Journal(tmp_path, IDENTITY).append(made_up([1]))
+    (tmp_path / "identity.json").unlink()
+    with pytest.raises(RunError, match="unknown evaluation"):
+        Journal(tmp_path, IDENTITY)
+
+
+@pytest.mark.parametrize("byte", range(0, 2000, 37))
+def test_a_changed_byte_never_changes_a_result(tmp_path, byte):
+    """The part counts as never written, or the byte is one that means nothing."""
+    journal, results = Journal(tmp_path, IDENTITY), made_up(range(6))
+    journal.append(results)
+    file = parts(tmp_path)[0]
+    content = bytearray(file.read_bytes())
+    content[byte % len(content)] ^= 0x10
+    file.write_bytes(content)
+    found = journal.read()
+    assert not len(found) or same(found, results)
+
+
+def test_the_buffer_leaves_few_parts_of_a_long_evaluation(tmp_path, monkeypatch):
+    now, written = [0.0], []
+    journal = Journal(tmp_path, IDENTITY)
+    monkeypatch.setattr(journal, "append", lambda results, phase: written.append(results.samples))
+    with Buffer(journal, clock=lambda: now[0]) as buffer:
+        for sample in range(4_000):
+            now[0] += 9
+            buffer.add(made_up([sample], witnesses=False).select([0]))
+    assert 300 < len(written) < 700
+    assert np.concatenate(written).tolist() == list(range(4_000))
+
+
+def test_the_buffer_writes_what_waits_after_an_error_and_between_phases(tmp_path):
+    journal = Journal(tmp_path, IDENTITY)
+
+    def evaluate():
+        with Buffer(journal, clock=lambda: 0.0) as buffer:
+            buffer.add(made_up([1]), phase=0)
+            buffer.add(made_up([1, 2], 3), phase=1)
+            assert journal.read().samples.tolist() == [1]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate()
+    assert same(journal.read(), made_up([1, 2], 3))
+
+
+def test_the_buffer_does_not_hold_many_witnesses(tmp_path, monkeypatch):
+    monkeypatch.setattr(Buffer, "BYTES", 64)
+    journal = Journal(tmp_path, IDENTITY)
+    buffer = Buffer(journal, clock=time.monotonic)
+    buffer.add(made_up(range(20)))
+    assert len(journal.read()) == 20

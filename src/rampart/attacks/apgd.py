@@ -13,8 +13,10 @@ from torch import Tensor
 
 from rampart.attacks.base import ATTACKS, Attack
 from rampart.attacks.search import Climb, Problem, Search, Seen, check_search, with_restarts
+from rampart.attacks.stages import Stage
 from rampart.attacks.steps import ascend, sphere_start
 from rampart.errors import UnknownName
+from rampart.losses import LOSSES
 from rampart.threat import column
 
 #: First length of a step, as a multiple of eps.
@@ -49,12 +51,13 @@ class Apgd(Attack):
         if self.keep not in ("loss", "broken"):
             raise UnknownName("keep", self.keep, ["loss", "broken"])
 
-    def search(self) -> "ApgdSearch":
-        """Return the method, step by step."""
-        return ApgdSearch(self.steps)
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the one stage, which has no targets of its own."""
+        search, loss = ApgdSearch(self.steps), LOSSES.get(self.loss)()
+        return (Stage(f"apgd-{self.loss}", search, loss, self.restarts),)
 
     def _run(self, problem: Problem) -> Tensor:
-        return with_restarts(self.search(), problem, self.restarts, self.keep)
+        return with_restarts(ApgdSearch(self.steps), problem, self.restarts, self.keep)
 
 
 @dataclass(frozen=True)

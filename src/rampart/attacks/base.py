@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rampart.attacks.frozen import Mode, Model, frozen, local
 from rampart.attacks.search import Problem
+from rampart.attacks.stages import Stage
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES, Loss
 from rampart.registry import Registry
@@ -92,6 +93,13 @@ class Attack(ABC):
         result = problem.images.clone()
         result[chosen] = points
         return result
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the attack's stages, step by step; none where it is a single call only.
+
+        An evaluation can move samples between strengths inside stages, not inside a call.
+        """
+        return ()
 
     @abstractmethod
     def _run(self, problem: Problem) -> Tensor:

@@ -17,8 +17,10 @@ from rampart.attacks.search import (
     check_search,
     with_restarts,
 )
+from rampart.attacks.stages import Stage
 from rampart.attacks.steps import Start, ascend, check_start, starting_point
 from rampart.errors import InvalidArgument, UnknownName
+from rampart.losses import LOSSES
 from rampart.threat import column
 from rampart.units import parse_eps
 
@@ -110,14 +112,14 @@ class Pgd(Attack):
         relative = self.step_rule == "relative"
         return eps * size if relative else torch.full_like(eps, size)
 
-    def search(self) -> "PgdSearch":
-        """Return the method, step by step."""
-        return PgdSearch(self)
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the one stage."""
+        return (Stage(f"pgd-{self.loss}", PgdSearch(self), LOSSES.get(self.loss)(), self.restarts),)
 
     def _run(self, problem: Problem) -> Tensor:
         if self.keep == "final":
             return self._final(problem)
-        return with_restarts(self.search(), problem, self.restarts, self.keep)
+        return with_restarts(PgdSearch(self), problem, self.restarts, self.keep)
 
     def _final(self, problem: Problem) -> Tensor:
         point, size = starting_point(problem, self.start), self.size(problem.eps)

@@ -120,7 +120,7 @@ class Problem:
         points = points.detach().requires_grad_(gradient)
         with torch.set_grad_enabled(gradient):
             logits = self.model(points)
-            _check_logits(logits, len(self), gradient)
+            check_logits(logits, len(self), gradient)
             value = self.loss.value(logits, self.targets)
             slope = torch.zeros_like(points)
             if gradient:
@@ -129,7 +129,8 @@ class Problem:
         return Seen(value.detach(), self.loss.broken(logits, self.targets), slope, logits)
 
 
-def _check_logits(logits: object, n: int, gradient: bool) -> None:
+def check_logits(logits: object, n: int, gradient: bool) -> None:
+    """Raise `ModelError` unless these are logits (n, K), with a gradient if one is needed."""
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != n:
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ModelError(f"the model returned {got}; an attack needs logits of shape ({n}, K).")
@@ -211,18 +212,25 @@ class Search(ABC):
         """Return the memory after a look at `points`: those of `start`, or other ones to go on
         from."""
 
+    def restart(self, number: int) -> "Search":
+        """Return the search as it is run for the `number`-th time, the first being 0."""
+        return self
+
 
 def climb(problem: Problem, search: Search, keep: Keep) -> Found:
     """Run a search to its end: for gradient ascent steps + 1 forwards and `steps` backwards.
 
     With "broken", a sample leaves the batch at its first misclassified iterate, the start
-    included; this changes no other sample.
+    included; this changes no other sample. A search that is free of the strength is judged by its
+    best point: broken where that is misclassified and within eps.
 
     Args:
         problem: what to solve.
         search: the method.
         keep: "loss" or "broken".
     """
+    if search.strength_free:
+        return _shorten(problem, search, keep)
     tally = Tally(problem)
     points = search.start(problem)
     seen = search.look(problem, points)
@@ -236,6 +244,24 @@ def climb(problem: Problem, search: Search, keep: Keep) -> Found:
         # Nothing follows the last look that would need its gradient.
         seen = search.look(problem, points, gradient=left > 1)
         state = state.observe(problem, points, seen)
+    return tally.close(state.best, state.best_value)
+
+
+def _shorten(problem: Problem, search: Search, keep: Keep) -> Found:
+    """Run a search for the nearest adversarial point; its best value is the distance, negated."""
+    tally = Tally(problem)
+    points = search.start(problem)
+    state = search.begin(problem, points, search.look(problem, points))
+    while len(problem):
+        near = -state.best_value <= problem.eps
+        over = (state.age >= search.steps) | (near & (keep == "broken"))
+        out, stay = over.nonzero()[:, 0], (~over).nonzero()[:, 0]
+        if len(out):
+            tally.leave(out, stay, Found(state.best, state.best_value, near))
+            problem, state = problem.select(stay), rows(state, stay)
+        else:
+            points = state.advance(problem)
+            state = state.observe(problem, points, search.look(problem, points))
     return tally.close(state.best, state.best_value)
 
 
@@ -255,10 +281,15 @@ class Tally:
         """Write down the samples that are broken at `points`; return positions of the others."""
         out, stay = seen.broken.nonzero()[:, 0], (~seen.broken).nonzero()[:, 0]
         if len(out):
-            self._write(self._rows[out], points[out], seen.value[out])
-            self._found.broken[self._rows[out]] = True
-            self._rows = self._rows[stay]
+            self.leave(out, stay, Found(points, seen.value, seen.broken))
         return stay
+
+    def leave(self, out: Tensor, stay: Tensor, found: Found) -> None:
+        """Write down the samples at the positions `out` of the batch; those at `stay` go on."""
+        index = self._rows[out]
+        self._write(index, found.points[out], found.value[out])
+        self._found.broken[index] = found.broken[out]
+        self._rows = self._rows[stay]
 
     def close(self, points: Tensor, value: Tensor) -> Found:
         """Write down the samples that still stand; return the results of all."""
@@ -278,6 +309,6 @@ def with_restarts(search: Search, problem: Problem, restarts: int, keep: Keep) -
         index = standing.nonzero()[:, 0]
         if not len(index):
             break
-        again = climb(problem.restart(number).select(index), search, keep)
+        again = climb(problem.restart(number).select(index), search.restart(number), keep)
         found = found.improve(index, again)
     return found.points

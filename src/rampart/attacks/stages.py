@@ -1,12 +1,14 @@
 """A stage: one method with its loss, run once or once per class; a tier is a list of stages."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from rampart.attacks.search import Search
+from rampart.attacks.search import Problem, Search, climb
 from rampart.losses import Loss
+from rampart.runtime import Noise
 
 
 @dataclass(frozen=True)
@@ -46,3 +48,38 @@ def likely_classes(logits: Tensor, labels: Tensor) -> Tensor:
 def with_classes(labels: Tensor, classes: Tensor) -> Tensor:
     """Return the (N, 2) targets of a targeted loss."""
     return torch.stack([labels, classes], dim=1)
+
+
+def run_noise(noise: Noise, stage: Stage, numbers: Tensor) -> Noise:
+    """Return the noise of each sample's own run of a stage; `numbers` is (N,)."""
+    return noise.child(stage.name).at(numbers)
+
+
+def cascade(problem: Problem, stages: Sequence[Stage]) -> Tensor:
+    """Return points (N, C, H, W): of the first run that breaks a sample, else of the last one.
+
+    One strength at a time, each run from the clean image on the samples that still stand.
+    """
+    labels, points = problem.targets, problem.images.clone()
+    clean = problem.model(problem.images)
+    classes = likely_classes(clean, labels)
+    standing = (clean.argmax(1) == labels).nonzero()[:, 0]
+    for stage in stages:
+        for run in range(stage.runs(clean.shape[1])):
+            if not len(standing):
+                return points
+            found = climb(_part(problem, stage, run, classes, standing), stage.search, "broken")
+            points[standing] = found.points
+            standing = standing[~found.broken]
+    return points
+
+
+def _part(problem: Problem, stage: Stage, run: int, classes: Tensor, standing: Tensor) -> Problem:
+    """The problem of one run on the samples that still stand."""
+    part = problem.select(standing)
+    targets = part.targets
+    if stage.targets:
+        targets = with_classes(targets, classes[standing, stage.rank(run)])
+    numbers = torch.full((len(part),), run, device=targets.device)
+    noise = run_noise(part.noise, stage, numbers)
+    return replace(part, targets=targets, noise=noise, loss=stage.loss)

@@ -1,65 +1,60 @@
 """Critical strengths: for each sample the smallest strength of a grid at which it breaks."""
 
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from rampart.attacks.base import Attack, Counted
+from rampart.attacks.base import Attack
 from rampart.attacks.frozen import Model, frozen
 from rampart.data.batches import Batch
 from rampart.errors import InvalidArgument
-from rampart.evaluation.inference import device_of, logits_of
-from rampart.metrics.curve import Integers, check_grid
+from rampart.evaluation.engine import Engine, Task, table
+from rampart.evaluation.inference import Asked, device_of, logits_of
+from rampart.evaluation.results import Results
+from rampart.metrics.curve import check_grid
 from rampart.runtime import Noise
 from rampart.threat import distance
 from rampart.units import Norm, format_eps
 
-#: Number of equal parts of [0, eps_g] in the default grid for L2, which has no natural unit.
-L2_PARTS = 8
+Mode = Literal["fast", "exact"]
+
+#: Number of equal parts of [0, eps_g] in the default grid of norms without a natural unit.
+PARTS = 8
 
 
-@dataclass(frozen=True, eq=False)
-class CriticalStrengths:
-    """What attacking over a grid found.
-
-    Attributes:
-        samples: (N,) positions in the split.
-        labels: (N,) true classes.
-        predictions: (N,) predicted classes without perturbation.
-        critical: (N,) index of the smallest strength that breaks the sample: 0 where it is wrong
-            without perturbation, n + 1 for a survivor.
-        forwards: passes of one sample through the model.
-        backwards: passes of one sample back to the input.
-        seconds: wall-clock time.
-    """
-
-    samples: Integers
-    labels: Integers
-    predictions: Integers
-    critical: Integers
-    forwards: int
-    backwards: int
-    seconds: float
-
-
-def default_grid(eps: float, norm: Norm) -> tuple[float, ...]:
+def default_grid(eps: float, norm: Norm, resolution: int = 1) -> tuple[float, ...]:
     """Return the strengths to evaluate at, from 0 to eps, which is always the last.
 
-    Linf: k/255 as in the publication, the whole grey levels below eps and eps itself. L2: eight
-    equal parts.
+    Linf: k/255 as in the publication, the whole grey levels below eps and eps itself. Other norms:
+    eight equal parts.
+
+    Args:
+        eps: the last strength.
+        norm: of the ball.
+        resolution: into how many parts each step is divided further, towards the continuum.
     """
     if eps <= 0:
         return (0.0,)
-    if norm == "l2":
-        return (*(eps * k / L2_PARTS for k in range(L2_PARTS)), eps)
     # 4/255 * 255 may lie a rounding error above 4.
-    below = int(np.ceil(eps * 255 - 1e-9))
-    return (*(k / 255 for k in range(below)), eps)
+    steps = int(np.ceil(eps * 255 - 1e-9)) if norm == "linf" else PARTS
+    unit = 1 / 255 if norm == "linf" else eps / PARTS
+    coarse = [*(unit * k for k in range(steps)), eps]
+    return refine(coarse, resolution)
+
+
+def refine(grid: Sequence[float], resolution: int) -> tuple[float, ...]:
+    """Return the grid with each step divided into `resolution` equal parts."""
+    parts = [
+        low + (high - low) * part / resolution
+        for low, high in pairwise(grid)
+        for part in range(resolution)
+    ]
+    return (*parts, grid[-1])
 
 
 def critical_strengths(
@@ -69,95 +64,118 @@ def critical_strengths(
     grid: ArrayLike,
     seed: int,
     on_progress: Callable[[int], None] | None = None,
-) -> CriticalStrengths:
-    """Attack every sample at each strength in turn until it breaks.
+    **options: object,
+) -> Results:
+    """Find the critical strength of every sample; see `stream` for arguments and errors.
 
-    Each strength starts from the clean image, with noise keyed by (seed, sample, level), so a
-    result depends neither on the batch size nor on what else is in the batch. A sample counts as
-    broken where the attack's image, checked to lie inside ball and box, is misclassified in
-    single precision; larger strengths are not tried then.
+    Args:
+        model, batches, attack, grid, seed: see `stream`.
+        on_progress: called with the number of samples done so far.
+        options: those of `stream`.
+
+    Returns:
+        The results in the order of the samples.
+    """
+    parts, done = [Results.empty()], 0
+    for part in stream(model, batches, attack, grid, seed, **options):  # type: ignore[arg-type]
+        parts.append(part)
+        done += len(part)
+        if on_progress:
+            on_progress(done)
+    return Results.concatenate(parts).sorted()
+
+
+def stream(
+    model: Model,
+    batches: Iterable[Batch],
+    attack: Attack,
+    grid: ArrayLike,
+    seed: int,
+    *,
+    mode: Mode = "exact",
+    slots: int = 128,
+    audit: float = 0.0,
+    witnesses: bool = False,
+) -> Iterator[Results]:
+    """Yield the critical strengths of samples as they are found, in no particular order.
+
+    An attack that has stages is carried out by the engine: every sample descends from the last
+    strength. Any other one is called at each strength in turn, from the smallest, until it breaks
+    the sample. Noise is keyed by (seed, sample, stage, run), so a result depends neither on the
+    batch size nor on what else is in the batch.
 
     Args:
         model: pixels in [0, 1], (N, C, H, W), to logits; asked in eval mode, left as found.
-        batches: this process's share; see `merge` for several processes.
-        attack: how to attack; one with the option `keep` is strongest with keep="broken".
+        batches: this process's share, read as slots become free.
+        attack: what breaks a sample where it finds a misclassified image inside ball and box.
         grid: (n + 1,) strengths from 0 up.
         seed: of the noise.
-        on_progress: called after each batch with the number of samples done so far.
+        mode: "exact", or "fast" to give hopeless runs up (`rampart.evaluation.pruning`).
+        slots: rows of a batch.
+        audit: in fast mode, share of the samples that repeat in full what they gave up.
+        witnesses: whether the adversarial images are kept.
 
     Raises:
         InvalidArgument: a grid that does not ascend from 0, or an attack that leaves its ball.
     """
-    strengths = check_grid(grid).tolist()
-    counted, device, start = Counted(model), device_of(model), time.perf_counter()
-    parts: list[Tensor] = [torch.zeros(4, 0, dtype=torch.int64)]
-    done = 0
+    strengths = tuple(check_grid(grid).tolist())
+    device, asked, stages = device_of(model), Asked(model), attack.stages()
     with frozen(model):
-        for batch in batches:
-            parts.append(_climb(counted, batch.to(device), attack, strengths, seed).cpu())
-            done += len(batch)
-            if on_progress:
-                on_progress(done)
-    samples, labels, predictions, critical = torch.cat(parts, dim=1).numpy()
-    seconds = time.perf_counter() - start
-    return CriticalStrengths(
-        samples, labels, predictions, critical, counted.forwards, counted.backwards, seconds
-    )
-
-
-def merge(parts: Sequence[CriticalStrengths]) -> CriticalStrengths:
-    """Return the results of all processes as one, in the order of the samples.
-
-    Passes add up; the time is that of the slowest process.
-
-    Raises:
-        InvalidArgument: a sample that two processes evaluated.
-    """
-    order = np.argsort(np.concatenate([part.samples for part in parts]), kind="stable")
-
-    def column(name: str) -> Integers:
-        return np.concatenate([getattr(part, name) for part in parts])[order]
-
-    samples = column("samples")
-    twice = samples[1:][np.diff(samples) == 0]
-    if len(twice):
-        raise InvalidArgument("parts", f"sample {twice[0]} twice", "each sample in one part only")
-    return CriticalStrengths(
-        samples=samples,
-        labels=column("labels"),
-        predictions=column("predictions"),
-        critical=column("critical"),
-        forwards=sum(part.forwards for part in parts),
-        backwards=sum(part.backwards for part in parts),
-        seconds=max(part.seconds for part in parts),
-    )
+        if not stages or len(strengths) == 1:
+            for batch in batches:
+                yield _climb(asked, batch.to(device), attack, strengths, seed, witnesses)
+            return
+        task = Task(stages, attack.norm, strengths, seed, mode == "fast", audit)
+        for flights in Engine(asked, task, slots, device).run(batches):
+            yield table(flights, witnesses)
 
 
 def _climb(
-    model: Counted, batch: Batch, attack: Attack, strengths: Sequence[float], seed: int
-) -> Tensor:
-    """Return (4, N): samples, labels, predictions and critical indices of a batch."""
+    model: Asked,
+    batch: Batch,
+    attack: Attack,
+    strengths: Sequence[float],
+    seed: int,
+    witnesses: bool,
+) -> Results:
+    """Call the attack at each strength in turn, from the clean image, until it breaks."""
     images, labels = batch.pixels(), batch.labels
     predictions = logits_of(model, images).argmax(1)
-    critical = torch.where(predictions == labels, len(strengths), 0)
-    standing = torch.nonzero(predictions == labels)[:, 0]
+    right = predictions == labels
+    critical = torch.where(right, len(strengths), 0)
+    found, passes = images.clone(), torch.zeros(2, len(images), dtype=torch.int64)
+    passes[0] = 1
+    standing = torch.nonzero(right)[:, 0]
     for level, eps in enumerate(strengths[1:], start=1):
         if not len(standing):
             break
         noise = Noise.of(seed, batch.samples[standing], "critical", level)
-        broken = breaks(model, attack, images[standing], labels[standing], eps, noise)
-        critical[standing[broken]] = level
+        before = model.passes
+        points = attack(model, images[standing], labels[standing], eps, noise)
+        require_inside(points, images[standing], eps, attack)
+        broken = logits_of(model, points).argmax(1) != labels[standing]
+        for row, (now, then) in enumerate(zip(model.passes, before, strict=True)):
+            passes[row, standing.cpu()] += (now - then) // len(standing)
+        critical[standing[broken]], found[standing[broken]] = level, points[broken]
         standing = standing[~broken]
-    return torch.stack([batch.samples, labels, predictions, critical])
-
-
-def breaks(
-    model: Model, attack: Attack, images: Tensor, labels: Tensor, eps: float, noise: Noise
-) -> Tensor:
-    """Return (N,) whether the attack finds a misclassified image at one strength."""
-    found = attack(model, images, labels, eps, noise)
-    require_inside(found, images, eps, attack)
-    return logits_of(model, found).argmax(1) != labels
+    broken = right & (critical < len(strengths))
+    reach = torch.where(broken, distance(found, images, attack.norm), torch.nan)
+    none = torch.where(broken, 0, -1).cpu().numpy()
+    return Results(
+        samples=batch.samples.cpu().numpy(),
+        labels=labels.cpu().numpy(),
+        predictions=predictions.cpu().numpy(),
+        critical=critical.cpu().numpy(),
+        reach=reach.double().cpu().numpy(),
+        stage=none,
+        run=none,
+        forwards=passes[0].numpy(),
+        backwards=passes[1].numpy(),
+        pruned=np.zeros(len(labels), np.int64),
+        audited=np.zeros(len(labels), np.bool_),
+        unaudited=critical.cpu().numpy(),
+        witnesses=found[broken].cpu().numpy() if witnesses and bool(broken.any()) else None,
+    )
 
 
 def require_inside(found: Tensor, images: Tensor, eps: float, attack: Attack) -> None:

@@ -17,7 +17,8 @@ from rampart.data.splits import Split, Splits
 from rampart.data.transforms import Augment
 from rampart.errors import InvalidArgument, RunError, UnknownName
 from rampart.evaluation.accuracy import evaluate_accuracy, merge_accuracy
-from rampart.evaluation.critical import critical_strengths, merge
+from rampart.evaluation.critical import critical_strengths
+from rampart.evaluation.results import Results
 from rampart.folders import RunFolder
 from rampart.history import History
 from rampart.metrics.expectation import expected_robustness
@@ -221,7 +222,7 @@ def make_validation(config: RunConfig, split: Split, accelerator: Accelerator) -
             part = critical_strengths(
                 bare, batches(), config.build_evaluation_attack(), grid, config.seed
             )
-            whole = merge(gather_object([part]))
+            whole = Results.merge(gather_object([part]))
             figures["val_expected"] = expected_robustness(whole.critical, grid)
         return figures
 

@@ -16,7 +16,8 @@ from rampart.attacks.catalogue import ATTACKS
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Splits
 from rampart.errors import RunError
-from rampart.evaluation.critical import CriticalStrengths, critical_strengths, default_grid, merge
+from rampart.evaluation.critical import critical_strengths, default_grid
+from rampart.evaluation.results import Results
 from rampart.folders import RunFolder
 from rampart.models.backbones import build_model
 from rampart.models.normalised import NormalisedModel
@@ -270,7 +271,7 @@ def evaluate_model(
         config.seed,
         lambda done: on_progress(done, len(split)) if on_progress else None,
     )
-    whole = merge(gather_object([part]))
+    whole = Results.merge(gather_object([part]))
     return EvaluationRecord(
         norm=threat.norm,
         grid=np.asarray(grid),
@@ -308,7 +309,7 @@ def _save_result(run: Run, folder: RunFolder, splits: Splits, config: RunConfig)
 
 
 def _metadata(
-    config: RunConfig, splits: Splits, whole: CriticalStrengths, accelerator: Accelerator
+    config: RunConfig, splits: Splits, whole: Results, accelerator: Accelerator
 ) -> dict[str, Any]:
     return {
         "attack": config.evaluation.attack.model_dump(),
@@ -327,9 +328,8 @@ def _metadata(
         "hardware": _hardware(accelerator),
         "processes": accelerator.num_processes,
         "precision": "float32",
-        "forwards": whole.forwards,
-        "backwards": whole.backwards,
-        "seconds": whole.seconds,
+        "forwards": whole.forwards_total,
+        "backwards": whole.backwards_total,
     }
 
 

@@ -1,0 +1,362 @@
+"""A lane: the slots of one stage, each holding the run of another sample at its own strength.
+
+A slot whose run is over takes the next sample that waits, so the batch stays full. What happens to
+a sample depends on that sample alone.
+"""
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from rampart.attacks.search import Climb, Problem, Seen
+from rampart.attacks.stages import Stage, run_noise, with_classes
+from rampart.evaluation.inference import Asked
+from rampart.evaluation.policy import Progress
+from rampart.evaluation.pruning import Limits, gaps, projected
+from rampart.runtime import Noise
+from rampart.threat import distance
+from rampart.units import Norm
+
+#: How far outside its ball rounding may take a point: an ulp per pixel.
+TOLERANCE = 1e-6
+
+T = TypeVar("T", bound="Watch | Climb | Seen")
+
+
+@dataclass
+class Flight:
+    """A sample on its way through the stages; what is found is written on it.
+
+    Attributes:
+        sample: position in the split.
+        label: true class.
+        prediction: predicted class of the clean image.
+        image: (1, C, H, W), pixels in [0, 1].
+        clean: (1, K) logits of the image.
+        classes: (M,) the classes that targeted stages try, the most likely first.
+        noise: the sample's own.
+        progress: where it stands.
+        guide: (1, K) logits at the point of smallest margin that untargeted stages found.
+        witness: (1, C, H, W), the adversarial image at the smallest strength so far.
+        reach: its distance from the image.
+        stage, run: what found it; -1 where nothing has.
+        forwards, backwards: passes so far.
+        audited: whether it repeats in full what was given up.
+        unaudited: critical index before that.
+    """
+
+    sample: int
+    label: int
+    prediction: int
+    image: Tensor
+    clean: Tensor
+    classes: Tensor
+    noise: Noise
+    progress: Progress
+    guide: Tensor | None = None
+    witness: Tensor | None = None
+    reach: float = float("nan")
+    stage: int = -1
+    run: int = -1
+    forwards: int = 1
+    backwards: int = 0
+    audited: bool = False
+    unaudited: int = 0
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the policy needs to know of a run; one row per slot.
+
+    Attributes:
+        clean_gap: (N,) margin of the clean image.
+        gap: (N,) smallest margin that the run has seen.
+        guide: (N, K) logits there.
+    """
+
+    clean_gap: Tensor
+    gap: Tensor
+    guide: Tensor
+
+    def observe(self, gap: Tensor, logits: Tensor) -> "Watch":
+        """Return the memory after a look."""
+        closer = gap < self.gap
+        return Watch(
+            self.clean_gap,
+            torch.where(closer, gap, self.gap),
+            torch.where(closer[:, None], logits, self.guide),
+        )
+
+
+@dataclass(frozen=True)
+class Starting:
+    """Runs that are about to begin; row i of every tensor belongs to flights[i].
+
+    Attributes:
+        points: (N, C, H, W), where they begin.
+    """
+
+    flights: list[Flight]
+    problem: Problem
+    points: Tensor
+
+
+@dataclass(frozen=True)
+class Going:
+    """Runs under way; row i of every tensor belongs to flights[i]."""
+
+    flights: list[Flight]
+    problem: Problem
+    state: Climb
+    watch: Watch
+
+
+@dataclass
+class Lane:
+    """The slots of one stage.
+
+    Attributes:
+        number: the stage's place in the tier.
+        model: counts its passes.
+        grid: strengths from 0 up.
+        limits: when a run is hopeless; None where every run is carried through.
+        waiting: samples without a slot.
+    """
+
+    number: int
+    stage: Stage
+    model: Asked
+    norm: Norm
+    grid: Sequence[float]
+    limits: Limits | None = None
+    waiting: deque[Flight] = field(default_factory=deque)
+    _going: Going | None = None
+    _starting: Starting | None = None
+
+    def __len__(self) -> int:
+        return self._seated + len(self.waiting)
+
+    @property
+    def _seated(self) -> int:
+        return sum(len(part.flights) for part in (self._going, self._starting) if part)
+
+    def step(self, slots: int) -> list[Flight]:
+        """Look once at one point of each slot's run; return the samples that leave the lane."""
+        self._seat(slots - self._seated)
+        parts = [part for part in (self._advanced(), self._starting) if part]
+        assert parts, "a lane without samples makes no step"
+        points = torch.cat([part.points for part in parts])
+        seen = self._look(parts, points)
+        self._going = self._observed(parts, points, seen)
+        return self._settle(self._going, points, seen)
+
+    def _seat(self, free: int) -> None:
+        """Give free slots to samples that wait."""
+        flights = [self.waiting.popleft() for _ in range(min(free, len(self.waiting)))]
+        if flights:
+            problem = self._problem_of(flights)
+            new = Starting(flights, problem, self.stage.search.start(problem))
+            old = self._starting
+            self._starting = new if old is None else _both(old, new)
+
+    def _problem_of(self, flights: Sequence[Flight]) -> Problem:
+        images = torch.cat([flight.image for flight in flights])
+        device = images.device
+        numbers = [flight.progress.runs[0].number for flight in flights]
+        targets = torch.tensor([flight.label for flight in flights], device=device)
+        if self.stage.targets:
+            ranks = [self.stage.rank(number) for number in numbers]
+            classes = [f.classes[rank] for f, rank in zip(flights, ranks, strict=True)]
+            targets = with_classes(targets, torch.stack(classes))
+        noise = Noise(torch.cat([flight.noise.keys for flight in flights]))
+        return Problem(
+            self.model,
+            images,
+            targets,
+            self._strengths(flights, images),
+            run_noise(noise, self.stage, torch.tensor(numbers, device=device)),
+            self.stage.loss,
+            self.norm,
+        )
+
+    def _strengths(self, flights: Sequence[Flight], images: Tensor) -> Tensor:
+        eps = [self.grid[flight.progress.level] for flight in flights]
+        return torch.tensor(eps, device=images.device, dtype=images.dtype)
+
+    def _advanced(self) -> Starting | None:
+        """The runs under way with the points that they look at next."""
+        going = self._going
+        if going is None:
+            return None
+        return Starting(going.flights, going.problem, going.state.advance(going.problem))
+
+    def _look(self, parts: Sequence[Starting], points: Tensor) -> Seen:
+        """Ask the model, and write the passes on the samples in equal shares."""
+        problem = (
+            parts[0].problem if len(parts) == 1 else _joined(parts[0].problem, parts[1].problem)
+        )
+        steps, going = self.stage.search.steps, self._going
+        # Nothing follows the last look of a run that would need its gradient.
+        last = (
+            going is not None and not self._starting and bool((going.state.age + 1 >= steps).all())
+        )
+        before = self.model.passes
+        seen = self.stage.search.look(problem, points, gradient=not last)
+        forwards, backwards = (
+            (now - then) // len(points) for now, then in zip(self.model.passes, before, strict=True)
+        )
+        for part in parts:
+            for flight in part.flights:
+                flight.forwards += forwards
+                flight.backwards += backwards
+        return seen
+
+    def _observed(self, parts: Sequence[Starting], points: Tensor, seen: Seen) -> Going:
+        """Runs under way remember what was seen; those that start begin to."""
+        done, row = [], 0
+        for part in parts:
+            rows = slice(row, row + len(part.flights))
+            row = rows.stop
+            done.append(self._remember(part, points[rows], _rows(seen, rows)))
+        self._starting = None
+        return done[0] if len(done) == 1 else _together(*done)
+
+    def _remember(self, part: Starting, points: Tensor, seen: Seen) -> Going:
+        gap = gaps(seen.logits, part.problem.targets)
+        going = self._going
+        if going is not None and part.flights is going.flights:
+            state: Climb = going.state.observe(part.problem, points, seen)
+            return Going(part.flights, part.problem, state, going.watch.observe(gap, seen.logits))
+        state = self.stage.search.begin(part.problem, points, seen)
+        clean = torch.cat([flight.clean for flight in part.flights])
+        watch = Watch(gaps(clean, part.problem.targets), gap, seen.logits)
+        return Going(part.flights, part.problem, state, watch)
+
+    def _settle(self, going: Going, points: Tensor, seen: Seen) -> list[Flight]:
+        """Let runs that broke their sample slide, and samples leave whose run is over."""
+        reach = distance(points, going.problem.images, self.norm)
+        hit = seen.broken & (reach <= going.problem.eps * (1 + 1e-5) + TOLERANCE)
+        over = going.state.age >= self.stage.search.steps
+        tired = self._hopeless(going)
+        if not bool((hit | over | tired).any()):
+            return []
+        left: list[Flight] = []
+        stay: list[int] = []
+        slide: list[int] = []
+        columns = (hit.tolist(), over.tolist(), tired.tolist(), reach.tolist())
+        for row, (is_hit, is_over, is_tired, length) in enumerate(zip(*columns, strict=True)):
+            flight = going.flights[row]
+            slides = is_hit and self._descend(going, row, points[row : row + 1], length)
+            if flight.progress.level == 0:
+                left.append(flight)
+            elif slides and not self.stage.search.strength_free:
+                slide.append(row)
+            elif is_over or is_tired:
+                ended = flight.progress
+                flight.progress = ended.failed() if is_over else ended.hopeless()
+                self._note_guide(flight, going.watch.guide[row : row + 1])
+                left.append(flight)
+            else:
+                stay.append(row)
+        self._keep(going, stay, slide, points)
+        return left
+
+    def _hopeless(self, going: Going) -> Tensor:
+        if self.limits is None:
+            return torch.zeros_like(going.state.age, dtype=torch.bool)
+        if self.stage.search.strength_free:
+            # The best value is minus the distance of the nearest adversarial image.
+            ratio = -going.state.best_value / going.problem.eps
+        else:
+            ratio = projected(going.watch.clean_gap, going.watch.gap)
+        return self.limits.exceeded(going.state.age, ratio)
+
+    def _descend(self, going: Going, row: int, point: Tensor, length: float) -> bool:
+        """Write a misclassified point down; return whether the sample goes to a smaller strength.
+
+        A point that a strength-free method found is moved onto its strength's ball, and the model
+        is asked once more if that changes it.
+        """
+        flight = going.flights[row]
+        critical = max(bisect_left(self.grid, length - TOLERANCE), 1)
+        if critical > flight.progress.level:
+            return False
+        if self.stage.search.strength_free:
+            ball = going.problem.select(torch.tensor([row], device=point.device))
+            ball = replace(ball, eps=torch.full_like(ball.eps, self.grid[critical]))
+            inside = ball.project(point)
+            if not torch.equal(inside, point):
+                flight.forwards += 1
+                if not bool(ball.look(inside, gradient=False).broken):
+                    return False
+                point = inside
+        flight.witness, flight.reach = point.clone(), length
+        flight.stage, flight.run = self.number, flight.progress.runs[0].number
+        flight.progress = flight.progress.broken(critical - 1)
+        return True
+
+    def _note_guide(self, flight: Flight, guide: Tensor) -> None:
+        """Keep the logits at the weakest point, from which targets are put in order."""
+        if not self.stage.targets and self.stage.search.gradient:
+            flight.guide = guide.clone()
+
+    def _keep(self, going: Going, stay: list[int], slide: list[int], points: Tensor) -> None:
+        """Drop the rows that left; rows that slide start anew from the clipped point."""
+        self._going = self._starting = None
+        if stay:
+            index = torch.tensor(stay, device=points.device)
+            flights = [going.flights[row] for row in stay]
+            problem = going.problem.select(index)
+            problem = replace(problem, eps=self._strengths(flights, points))
+            state, watch = _rows(going.state, index), _rows(going.watch, index)
+            self._going = Going(flights, problem, state, watch)
+        if slide:
+            flights = [going.flights[row] for row in slide]
+            problem = self._problem_of(flights)
+            levels = torch.tensor([flight.progress.level for flight in flights])
+            problem = replace(problem, noise=problem.noise.at(levels.to(points.device)))
+            self._starting = Starting(flights, problem, problem.project(points[slide]))
+
+
+def _both(first: Starting, second: Starting) -> Starting:
+    return Starting(
+        first.flights + second.flights,
+        _joined(first.problem, second.problem),
+        torch.cat([first.points, second.points]),
+    )
+
+
+def _together(first: Going, second: Going) -> Going:
+    return Going(
+        first.flights + second.flights,
+        _joined(first.problem, second.problem),
+        _stacked(first.state, second.state),
+        _stacked(first.watch, second.watch),
+    )
+
+
+def _joined(first: Problem, second: Problem) -> Problem:
+    return replace(
+        first,
+        images=torch.cat([first.images, second.images]),
+        targets=torch.cat([first.targets, second.targets]),
+        eps=torch.cat([first.eps, second.eps]),
+        noise=Noise(torch.cat([first.noise.keys, second.noise.keys])),
+    )
+
+
+def _stacked(first: T, second: T) -> T:
+    parts: dict[str, Any] = {
+        f.name: torch.cat([getattr(first, f.name), getattr(second, f.name)]) for f in fields(second)
+    }
+    return replace(second, **parts)
+
+
+def _rows(record: T, index: Tensor | slice) -> T:
+    parts: dict[str, Any] = {f.name: getattr(record, f.name)[index] for f in fields(record)}
+    return replace(record, **parts)

@@ -1,0 +1,86 @@
+"""What one sample does next: a pure state machine, to be read and tested without any model.
+
+A sample starts at the last strength of the grid with every run of every stage before it.
+
+- A run that breaks it makes it slide: to the next smaller strength, in the same run. Breaking is
+  cheap and failing costs a full budget, so it never climbs, and no strength is skipped on trust.
+- A run that fails is over for good. It failed at a strength at least as large as those that the
+  sample may still slide to, and the balls are nested: each run fails once, not once a strength.
+- A run that is given up as hopeless is over too, but is remembered. The sample may be told to do
+  what it gave up `again`, in full: that is the audit, and the escalation.
+
+The sample is finished when no strength or no run is left. Its critical strength is the one above
+that at which it stopped.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """One run of a stage: the stage's place in the tier, and the number of the run there."""
+
+    stage: int
+    number: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a sample stands.
+
+    Attributes:
+        level: index of the strength at which it is attacked; 0 once every strength has broken it.
+        runs: what is left to do, the current run first.
+        given_up: runs that were stopped early.
+    """
+
+    level: int
+    runs: tuple[Run, ...]
+    given_up: tuple[Run, ...] = ()
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.level == 0 or not self.runs
+
+    @property
+    def critical(self) -> int:
+        """Index of the smallest strength known to break it; n + 1 where none of the n does."""
+        return self.level + 1
+
+    def broken(self, level: int) -> "Progress":
+        """Go on at a smaller strength, in the same run."""
+        assert level < self.level, "a broken sample descends"
+        return replace(self, level=level)
+
+    def failed(self) -> "Progress":
+        """Go on with the next run."""
+        return replace(self, runs=self.runs[1:])
+
+    def hopeless(self) -> "Progress":
+        """Give the run up and go on with the next one."""
+        return replace(self, runs=self.runs[1:], given_up=(*self.given_up, self.runs[0]))
+
+    def again(self) -> "Progress":
+        """Do what was given up once more."""
+        return Progress(self.level, self.given_up)
+
+    def ordered(self, turns: Mapping[Run, int]) -> "Progress":
+        """Let runs take their turns within their stages; others keep their number as their turn."""
+
+        def key(run: Run) -> tuple[int, int]:
+            return run.stage, turns.get(run, run.number)
+
+        return replace(self, runs=tuple(sorted(self.runs, key=key)))
+
+
+def first(levels: int, runs: Sequence[int]) -> Progress:
+    """Return where a sample begins: at the last of `levels` strengths above 0, all runs ahead.
+
+    Args:
+        levels: n.
+        runs: number of runs of each stage.
+    """
+    plan = [Run(stage, number) for stage, count in enumerate(runs) for number in range(count)]
+    return Progress(levels, tuple(plan))

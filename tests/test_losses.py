@@ -8,7 +8,7 @@ from torch import nn
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES, cross_entropy, dlr, kl, margin, targeted_dlr
 
-NAMES = ["ce", "dlr", "margin", "targeted-ce", "targeted-dlr", "kl"]
+NAMES = ["ce", "dlr", "margin", "targeted-ce", "targeted-dlr", "targeted-margin", "kl"]
 
 
 def random_logits(classes: int, n: int = 16, seed: int = 0) -> torch.Tensor:
@@ -136,8 +136,20 @@ def test_values_are_per_sample_and_in_full_precision(name: str) -> None:
 def test_any_wrong_class_breaks_a_targeted_loss() -> None:
     logits = torch.eye(3)
     targets = torch.tensor([[0, 1], [0, 2], [2, 0]])
-    for name in ("targeted-ce", "targeted-dlr"):
+    for name in ("targeted-ce", "targeted-dlr", "targeted-margin"):
         assert LOSSES.get(name)().broken(logits, targets).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10])
+def test_the_largest_targeted_margin_is_the_margin(classes: int) -> None:
+    logits, labels = random_logits(classes), torch.arange(16) % classes
+    loss = LOSSES.get("targeted-margin")()
+    wanted = [(labels + shift) % classes for shift in range(1, classes)]
+    values = [loss.value(logits, torch.stack([labels, t], 1)) for t in wanted]
+    for t, value in zip(wanted, values, strict=True):
+        expected = logits.numpy()[np.arange(16), t] - logits.numpy()[np.arange(16), labels]
+        np.testing.assert_allclose(value, expected)
+    torch.testing.assert_close(torch.stack(values).amax(0), margin(logits, labels))
 
 
 def test_kl_is_broken_where_the_prediction_moves() -> None:

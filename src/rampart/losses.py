@@ -198,6 +198,20 @@ class TargetedDlr(_Targeted):
         return targeted_dlr(logits, targets[:, 0], targets[:, 1])
 
 
+@LOSSES.register("targeted-margin")
+@dataclass(frozen=True)
+class TargetedMargin(_Targeted):
+    """Difference of two logits; targets (N, 2): true class, class to reach.
+
+    Linear in the logits: its value and gradient are the hyperplane that FAB steps to.
+    """
+
+    def value(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return z_t - z_y."""
+        picked = full_precision(logits).gather(1, targets)
+        return picked[:, 1] - picked[:, 0]
+
+
 @LOSSES.register("kl")
 @dataclass(frozen=True)
 class Kl(Loss):

@@ -1,6 +1,6 @@
 """Every attack by name: importing this module fills the registry."""
 
-from rampart.attacks import apgd, pgd, square
+from rampart.attacks import apgd, autoattack, fab, pgd, square
 from rampart.attacks.base import ATTACKS
 
-__all__ = ["ATTACKS", "apgd", "pgd", "square"]
+__all__ = ["ATTACKS", "apgd", "autoattack", "fab", "pgd", "square"]

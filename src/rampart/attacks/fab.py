@@ -1,0 +1,244 @@
+"""FAB: the nearest adversarial image, by steps onto the linearised boundary between two classes.
+
+Croce & Hein 2020 (arXiv 1907.02044), algorithm 1, with the settings of AutoAttack's published code
+where the two differ. No step depends on the strength, so that one run serves every strength.
+"""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from rampart.attacks.base import ATTACKS, Attack
+from rampart.attacks.hyperplane import to_hyperplane
+from rampart.attacks.search import (
+    Climb,
+    Found,
+    Problem,
+    Search,
+    Seen,
+    check_logits,
+    check_search,
+    climb,
+)
+from rampart.attacks.stages import Stage, likely_classes, with_classes
+from rampart.attacks.steps import sphere_start
+from rampart.errors import InvalidArgument, UnknownName
+from rampart.losses import LOSSES, full_precision
+from rampart.threat import column, distance
+from rampart.units import Norm
+
+#: Order of the norm in which a gradient is measured: the dual of the ball's.
+DUAL: dict[Norm, float] = {"linf": 1, "l2": 2}
+
+
+@ATTACKS.register("fab")
+@dataclass(frozen=True)
+class Fab(Attack):
+    """Fast adaptive boundary attack: as close as possible to the image, whatever the strength.
+
+    n steps cost n + 1 forwards and backwards, and one more of both after each step that was
+    misclassified. With loss "margin" the targets of a call are labels, and the classes to reach are
+    the most likely wrong ones of the clean image; with "targeted-margin" they are given.
+
+    Attributes:
+        steps: steps onto the boundary.
+        eta: how far a step goes, as a multiple of the way to the boundary.
+        alpha_max: largest share of the projection of the image itself in a step.
+        beta: what is left of the distance after a success, from where the search goes on.
+        targets: how many classes are tried, K - 1 at most; 0 for the class whose linearised
+            boundary is nearest at each step, at K - 1 backwards.
+        restarts: runs for each class, the first from the image, the others from a random point.
+        keep: "loss" for the smallest perturbation of the whole run, "broken" for the first one
+            within eps. Only samples that still stand run again for the next class.
+    """
+
+    loss: str = "margin"
+    steps: int = 100
+    eta: float = 1.05
+    alpha_max: float = 0.1
+    beta: float = 0.9
+    targets: int = 9
+    restarts: int = 1
+    keep: Literal["loss", "broken"] = "loss"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_search(self.steps, self.restarts, self.keep)
+        if self.keep not in ("loss", "broken"):
+            raise UnknownName("keep", self.keep, ["loss", "broken"])
+        if self.loss not in ("margin", "targeted-margin"):
+            raise UnknownName("loss", self.loss, ["margin", "targeted-margin"])
+        if self.targets < 0:
+            raise InvalidArgument("targets", self.targets, "at least 0")
+        if not self.eta >= 1:
+            raise InvalidArgument("eta", self.eta, "at least 1, the way to the boundary")
+        for name in ("alpha_max", "beta"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InvalidArgument(name, getattr(self, name), "a share in [0, 1]")
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the one stage, with targets or without."""
+        return (self._stage(self.loss == "targeted-margin"),)
+
+    def _stage(self, given: bool) -> Stage:
+        targeted = given or self.targets > 0
+        search = FabSearch(self.steps, targeted, self.eta, self.alpha_max, self.beta)
+        loss = LOSSES.get("targeted-margin" if targeted else "margin")()
+        number = 0 if given else self.targets
+        return Stage("fab-t" if targeted else "fab", search, loss, self.restarts, number)
+
+    def _run(self, problem: Problem) -> Tensor:
+        if problem.loss not in (LOSSES.get("margin")(), LOSSES.get("targeted-margin")()):
+            got = type(problem.loss).__name__
+            raise InvalidArgument("loss", got, "margin or targeted-margin", "FAB needs no other")
+        stage = self._stage(problem.loss == LOSSES.get("targeted-margin")())
+        seen = problem.look(problem.images, gradient=False)
+        value = torch.where(seen.broken, 0.0, -torch.inf).to(seen.value.dtype)
+        found = Found(problem.images, value, seen.broken)
+        classes = likely_classes(seen.logits, problem.targets) if stage.targets else None
+        for run in range(stage.runs(seen.logits.shape[1])):
+            index = (~found.broken).nonzero()[:, 0]
+            if not len(index):
+                break
+            part = replace(problem.restart(run).select(index), loss=stage.loss)
+            if classes is not None:
+                wanted = classes[index, stage.rank(run)]
+                part = part.with_targets(with_classes(part.targets, wanted))
+            search = stage.search.restart(run % self.restarts)
+            found = found.improve(index, climb(part, search, self.keep))
+        return found.points
+
+
+@dataclass(frozen=True)
+class FabSearch(Search):
+    """One run of FAB: `steps` steps towards one class, or towards the nearest.
+
+    Attributes:
+        steps, eta, alpha_max, beta: as in `Fab`.
+        targeted: whether the problem's loss is "targeted-margin"; otherwise it has labels.
+        random: whether it begins at half of eps from the image instead of at the image.
+    """
+
+    steps: int
+    targeted: bool = True
+    eta: float = 1.05
+    alpha_max: float = 0.1
+    beta: float = 0.9
+    random: bool = False
+    strength_free: ClassVar[bool] = True
+
+    def restart(self, number: int) -> "FabSearch":
+        """Return the search from the image for the first run, from a random point afterwards."""
+        return replace(self, random=number > 0)
+
+    def start(self, problem: Problem) -> Tensor:
+        """Return the images, or random points of the sphere of radius eps / 2."""
+        return (
+            sphere_start(replace(problem, eps=problem.eps / 2)) if self.random else problem.images
+        )
+
+    def look(self, problem: Problem, points: Tensor, gradient: bool = True) -> Seen:
+        """Return the difference of logits to the class to reach, and its gradient."""
+        if self.targeted or not gradient:
+            return problem.look(points, gradient)
+        return _nearest(problem, points)
+
+    def begin(self, problem: Problem, points: Tensor, seen: Seen) -> "FabWalk":
+        """Return the memory after a look at the start."""
+        length = distance(points, problem.images, problem.norm).to(seen.value.dtype)
+        return FabWalk(
+            best=points,
+            best_value=torch.where(seen.broken, -length, -torch.inf),
+            age=torch.zeros_like(seen.value, dtype=torch.int64),
+            point=points,
+            value=seen.value,
+            gradient=seen.gradient,
+            won=torch.zeros_like(seen.broken),
+            eta=torch.full_like(seen.value, self.eta),
+            alpha_max=torch.full_like(seen.value, self.alpha_max),
+            beta=torch.full_like(seen.value, self.beta),
+        )
+
+
+@dataclass(frozen=True)
+class FabWalk(Climb):
+    """FAB's memory; the best value is the distance of the nearest adversarial point, negated.
+
+    It is -inf as long as there is none. The point pulled back after a success is looked at as well,
+    without counting as a step.
+
+    Attributes:
+        point: where it is.
+        value, gradient: difference of logits to the class to reach, and its gradient, at `point`.
+        won: (N,) bool, whether `point` is the misclassified end of a step, to be pulled back.
+        eta, alpha_max, beta: (N,), as in `Fab`.
+    """
+
+    point: Tensor
+    value: Tensor
+    gradient: Tensor
+    won: Tensor
+    eta: Tensor
+    alpha_max: Tensor
+    beta: Tensor
+
+    def advance(self, problem: Problem) -> Tensor:
+        """Return the points after a step onto the boundary, or those pulled back."""
+        images = problem.images
+        pulled = images + column(self.beta, images).to(images.dtype) * (self.point - images)
+        return torch.where(column(self.won, images), pulled, self._step(problem))
+
+    def _step(self, problem: Problem) -> Tensor:
+        """Return a mean of the projections of the point and of the image, both overshot."""
+        point, image, slope = (
+            full_precision(x.flatten(1)) for x in (self.point, problem.images, self.gradient)
+        )
+        # Both on the same hyperplane: value + slope · (x - point) = 0.
+        gap = torch.cat([-self.value, (slope * (point - image)).sum(1) - self.value])
+        both = torch.cat([point, image])
+        moves = to_hyperplane(both, torch.cat([slope, slope]), gap, problem.norm)
+        near, far = distance(moves, torch.zeros_like(moves), problem.norm).clamp_min(1e-8).chunk(2)
+        alpha = torch.minimum(near / (near + far), self.alpha_max)[:, None]
+        ends = both + torch.cat([self.eta, self.eta])[:, None] * moves
+        step = (1 - alpha) * ends[: len(point)] + alpha * ends[len(point) :]
+        return step.clamp(0.0, 1.0).view_as(self.point).to(self.point.dtype)
+
+    def observe(self, problem: Problem, points: Tensor, seen: Seen) -> "FabWalk":
+        """Return the memory after a look at `points`; nearer adversarial points are kept."""
+        value = -distance(points, problem.images, problem.norm).to(self.best_value.dtype)
+        nearer = seen.broken & (value > self.best_value)
+        return replace(
+            self,
+            best=torch.where(column(nearer, points), points, self.best),
+            best_value=torch.where(nearer, value, self.best_value),
+            age=self.age + ~self.won,
+            point=points,
+            value=seen.value,
+            gradient=seen.gradient,
+            won=seen.broken & ~self.won,
+        )
+
+
+def _nearest(problem: Problem, points: Tensor) -> Seen:
+    """Look at the class whose linearised boundary is nearest: one backward per wrong class."""
+    points = points.detach().requires_grad_()
+    with torch.enable_grad():
+        raw = problem.model(points)
+        check_logits(raw, len(problem), gradient=True)
+        logits = full_precision(raw)
+        classes = likely_classes(logits.detach(), problem.targets)
+        rises = logits.gather(1, classes) - logits.gather(1, problem.targets[:, None])
+        value, gradient = torch.zeros_like(rises[:, 0]), torch.zeros_like(points)
+        least = torch.full_like(value, torch.inf)
+        for rise in rises.unbind(1):
+            (slope,) = torch.autograd.grad(rise.sum(), points, retain_graph=True)
+            dual = torch.linalg.vector_norm(slope.flatten(1), ord=DUAL[problem.norm], dim=1)
+            away = rise.detach().abs() / (dual + 1e-12)
+            closer = away < least
+            least = torch.where(closer, away, least)
+            value = torch.where(closer, rise.detach(), value)
+            gradient = torch.where(column(closer, points), slope, gradient)
+    logits = logits.detach()
+    return Seen(value.detach(), problem.loss.broken(logits, problem.targets), gradient, logits)

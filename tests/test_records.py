@@ -1,12 +1,15 @@
 import csv
+import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.metrics.comparison import mean_interval, proportion_interval
@@ -39,56 +42,116 @@ def make(critical=(0, 1, 3, 5, 5), **changes) -> EvaluationRecord:
     return EvaluationRecord(**{**values, **changes})
 
 
+def full(critical=(0, 1, 3, 5, 5), **changes) -> EvaluationRecord:
+    """A record with every column; sample i's witness is filled with i / 100."""
+    critical = np.array(critical)
+    last = len(changes.get("grid", GRID))
+    found = (critical > 0) & (critical < last)
+    names = {0: "clean", last: None}
+    images = np.flatnonzero(found)[:, None, None, None] / 100
+    values = {
+        "reach": np.where(found, np.append(GRID, 0)[np.minimum(critical, 5)] / 2, np.nan),
+        "broken_by": tuple(names.get(j, f"apgd-t/{j}") for j in critical.tolist()),
+        "forwards": np.arange(len(critical)) + 7,
+        "backwards": np.arange(len(critical)),
+        "pruned": np.full(len(critical), 2),
+        "audited": critical > 2,
+        "witnesses": np.broadcast_to(images, (found.sum(), 3, 2, 4)).astype(np.float32),
+    }
+    return make(critical, **{**values, **changes})
+
+
+ARRAYS = ("grid", "labels", "predictions", "critical", "reach", "forwards", "backwards")
+MORE_ARRAYS = ("pruned", "audited", "witnesses")
+
+
 def same(a: EvaluationRecord, b: EvaluationRecord) -> bool:
-    arrays = ("grid", "labels", "predictions", "critical")
-    equal = all(np.array_equal(getattr(a, name), getattr(b, name)) for name in arrays)
-    return equal and (a.norm, a.ids, a.metadata) == (b.norm, b.ids, b.metadata)
+    for name in (*ARRAYS, *MORE_ARRAYS):
+        one, other = getattr(a, name), getattr(b, name)
+        if (one is None) != (other is None):
+            return False
+        if one is not None and one.dtype != other.dtype:
+            return False
+        if one is not None and not np.array_equal(one, other, equal_nan=one.dtype.kind == "f"):
+            return False
+    plain = [(r.norm, r.ids, r.metadata, r.broken_by) for r in (a, b)]
+    return plain[0] == plain[1]
 
 
 def test_round_trip(tmp_path):
     record = make()
     record.save(tmp_path / "new" / "folder")
     assert same(EvaluationRecord.load(tmp_path / "new" / "folder"), record)
+    with pytest.raises(RunError, match="holds no witnesses"):
+        EvaluationRecord.load(tmp_path / "new" / "folder", witnesses=True)
 
 
-@settings(max_examples=40)
+def test_witnesses_are_read_on_request_only(tmp_path):
+    record = full()
+    record.save(tmp_path)
+    assert same(EvaluationRecord.load(tmp_path), replace(record, witnesses=None))
+    assert same(EvaluationRecord.load(tmp_path, witnesses=True), record)
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@settings(max_examples=40, deadline=None)
 @given(
     steps=st.lists(st.floats(1e-6, 1.0), max_size=6),
-    ids=st.lists(
-        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r")),
-        min_size=1,
-        max_size=6,
-        unique=True,
-    ),
-    seed=st.integers(0, 9),
+    ids=st.lists(TEXT, min_size=1, max_size=6, unique=True),
+    seed=st.integers(0, 999),
+    group=st.integers(1, 300),
+    data=st.data(),
 )
-def test_round_trip_of_any_record(tmp_path_factory, steps, ids, seed):
+def test_round_trip_of_any_record(tmp_path_factory, steps, ids, seed, group, data):
+    rng = np.random.default_rng(seed)
     grid = np.concatenate([[0.0], np.cumsum(steps)])
-    critical = np.random.default_rng(seed).integers(0, len(grid) + 1, len(ids))
-    record = make(critical, grid=grid, ids=tuple(ids))
+    critical = rng.integers(0, len(grid) + 1, len(ids))
+    found = (critical > 0) & (critical < len(grid))
+    columns = {
+        "reach": np.where(found, np.append(grid, 0)[critical], np.nan),
+        "broken_by": full(critical, grid=grid, reach=None).broken_by,
+        "forwards": rng.integers(0, 2**60, len(ids)),
+        "backwards": rng.integers(0, 9, len(ids)),
+        "pruned": rng.integers(0, 9, len(ids)),
+        "audited": rng.random(len(ids)) < 0.5,
+        "witnesses": rng.random((found.sum(), 2, 3, 1), dtype=np.float32),
+    }
+    kept = data.draw(st.sets(st.sampled_from(sorted(columns))))
+    columns = {name: values for name, values in columns.items() if name in kept}
+    record, folder = make(critical, grid=grid, ids=tuple(ids), **columns), None
     folder = tmp_path_factory.mktemp("record")
-    record.save(folder)
-    assert same(EvaluationRecord.load(folder), record)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rampart.records.columnar.GROUP_BYTES", group)
+        record.save(folder)
+    assert same(EvaluationRecord.load(folder, witnesses="witnesses" in kept), record)
 
 
 def test_files_are_readable_without_rampart(tmp_path):
-    make().save(tmp_path)
-    assert {p.name for p in tmp_path.iterdir()} == {
-        "record.json",
-        "samples.csv",
-        "curve.csv",
-        "summary.json",
-    }
-    with (tmp_path / "samples.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["id", "label", "prediction", "critical_index", "critical_eps"]
-    assert [row["critical_eps"] for row in rows] == ["0.0", repr(1 / 255), repr(3 / 255), "", ""]
+    record = full()
+    record.save(tmp_path)
+    names = {"record.json", "samples.parquet", "curve.csv", "summary.json"}
+    assert {p.name for p in tmp_path.iterdir()} == names
+    rows = parquet.read_table(tmp_path / "samples.parquet").to_pydict()
+    header = json.loads((tmp_path / "record.json").read_text("utf-8"))
+    assert list(rows) == list(header["columns"])
+    assert all(set(column) == {"type", "meaning"} for column in header["columns"].values())
+    assert rows["id"] == list(record.ids)
+    assert rows["critical_index"] == [0, 1, 3, 5, 5]
+    assert rows["critical_eps"] == [0.0, 1 / 255, 3 / 255, None, None]
+    assert rows["reach"] == [None, 0.5 / 255, 1.5 / 255, None, None]
+    assert rows["broken_by"] == ["clean", "apgd-t/1", "apgd-t/3", None, None]
+    assert [image is None for image in rows["witness"]] == [True, False, False, True, True]
+    image = np.frombuffer(rows["witness"][2], "<f4").reshape(header["witness_shape"])
+    assert np.array_equal(image, np.full((3, 2, 4), np.float32(0.02)))
     with (tmp_path / "curve.csv").open(newline="") as file:
         curve = list(csv.DictReader(file))
     assert [float(row["accuracy"]) for row in curve] == [0.8, 0.6, 0.6, 0.4, 0.4]
-    header = json.loads((tmp_path / "record.json").read_text("utf-8"))
-    assert (header["format"], header["version"], header["n"]) == ("rampart-evaluation", 1, 5)
+    assert (header["format"], header["version"], header["n"]) == ("rampart-evaluation", 2, 5)
     assert header["metadata"] == METADATA
+    digest = hashlib.sha256((tmp_path / "samples.parquet").read_bytes()).hexdigest()
+    assert header["samples_sha256"] == digest
 
 
 def test_needs_no_torch():
@@ -130,7 +193,7 @@ def test_one_sample_and_one_strength_still_give_a_summary():
     [
         ({"ids": ("a",)}, "ids="),
         ({"ids": ("a", "a", "b", "c", "d")}, "twice"),
-        ({"ids": ("a\r", "a", "b", "c", "d")}, "carriage return"),
+        ({"ids": ("\udcff", "a", "b", "c", "d")}, "no text"),
         ({"labels": np.zeros(4, dtype=int)}, "labels="),
         ({"labels": np.zeros(5)}, "labels=float64"),
         ({"predictions": np.arange(5) % 3}, "0 exactly where"),
@@ -159,12 +222,11 @@ def edit(path, old, new):
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("samples.csv", ",5,", ",4,", "not the file that record.json was written for"),
         ("record.json", "{", "", "damaged"),
         ("record.json", "rampart-evaluation", "other", "not the record of an evaluation"),
-        ("record.json", '"version": 1', '"version": 2', "version 2 of the format"),
+        ("record.json", '"version": 2', '"version": 1', "version 1 of the format"),
         ("record.json", '"norm"', '"nrm"', "lacks norm"),
-        ("record.json", '"n": 5', '"n": 6', "no consistent record.*5 rows"),
+        ("record.json", '"n": 5', '"n": 6', "5 rows, not 6"),
         ("record.json", f"{1 / 255!r}", "0.0039", "no consistent record.*critical_eps"),
         ("record.json", "[", "[1,", "no consistent record.*starts with 0"),
     ],
@@ -176,7 +238,7 @@ def test_refuses_damaged_files(tmp_path, file, old, new, message):
         EvaluationRecord.load(tmp_path)
 
 
-@pytest.mark.parametrize("file", ["samples.csv", "record.json"])
+@pytest.mark.parametrize("file", ["samples.parquet", "record.json"])
 def test_refuses_a_folder_with_a_file_missing(tmp_path, file):
     make().save(tmp_path)
     (tmp_path / file).unlink()

@@ -148,7 +148,7 @@ def test_the_model_is_loaded_by_timm_and_by_evaluate(config, tmp_path):
     assert len(summary["curve"]) == 9
     assert 0 <= summary["adversarial"] <= summary["expected"] <= summary["clean"] <= 1
     assert summary["expected_low"] <= summary["expected"] <= summary["expected_high"]
-    for file in ("record.json", "samples.csv", "curve.csv", "curve.png"):
+    for file in ("record.json", "samples.parquet", "curve.csv", "curve.png"):
         assert (target / file).stat().st_size > 0
     assert record.metadata["attack"]["steps"] == 3
     with pytest.raises(RunError, match="--overwrite"):

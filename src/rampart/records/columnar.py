@@ -95,7 +95,10 @@ def write_columns(
 
 
 def read_columns(
-    path: Path, types: Mapping[str, str], images: Mapping[str, tuple[int, ...]] | None = None
+    path: Path,
+    types: Mapping[str, str],
+    images: Mapping[str, tuple[int, ...]] | None = None,
+    rows: int | None = None,
 ) -> dict[str, Any]:
     """Read columns of a table and check that they are of these types.
 
@@ -104,6 +107,7 @@ def read_columns(
         types: name and type of each column of numbers or text; INTEGER and BOOLEAN ones must
             not hold nulls.
         images: name and (C, H, W) of each column of images.
+        rows: how many the table must have; None: any number.
 
     Returns:
         Arrays by name: nan for a missing number; a list of texts and Nones; `Images`.
@@ -116,6 +120,9 @@ def read_columns(
 
     try:
         with parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            found_rows = file.metadata.num_rows
+            if rows is not None and rows != found_rows:
+                raise RunError(f"{path} has {found_rows} rows, not {rows}.")
             _check_types(path, file.schema_arrow, types, images or {})
             found = {name: _values(file.read([name])[name], types[name]) for name in types}
             for name, shape in (images or {}).items():

@@ -1,5 +1,6 @@
 """The usual figures of a record."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,11 @@ def summary(record: "EvaluationRecord") -> dict[str, Any]:
     """Return the usual figures of a record, as shares and not percent.
 
     Returns:
-        n, norm, eps, split, attack (its name), attack_options, data, seed; clean, adversarial (at
-        eps) and expected (uniform on [0, eps]), each with `_low` and `_high`; the intervals' level
-        and method; curve, a list of {eps, accuracy, low, high}.
+        n, norm, eps, top, split, attack (its name), attack_options, tier, mode, data, seed; clean,
+        adversarial (at eps) and expected (uniform on [0, eps]), each with `_low` and `_high`; the
+        intervals' level and method; curve, a list of {eps, accuracy, low, high}; broken_by, how
+        many samples each stage of the attack broke; forwards, backwards and seconds; audit and
+        trust where the metadata have them. None stands for what is not known.
     """
     c = contributions(record.critical, record.grid)
     expected = mean_interval(c, record.level)
@@ -35,9 +38,12 @@ def summary(record: "EvaluationRecord") -> dict[str, Any]:
         "n": len(record),
         "norm": record.norm,
         "eps": record.eps,
+        "top": record.top,
         "split": metadata.get("split"),
         "attack": _name(metadata.get("attack")),
         "attack_options": metadata.get("attack"),
+        "tier": metadata.get("tier"),
+        "mode": metadata.get("mode"),
         "data": metadata.get("data"),
         "seed": metadata.get("seed"),
         **_figure("clean", curve[0]),
@@ -48,6 +54,11 @@ def summary(record: "EvaluationRecord") -> dict[str, Any]:
         "level": record.level,
         "interval_method": {"accuracy": "wilson", "expected": expected.method},
         "curve": curve,
+        "broken_by": _broken_by(record),
+        "forwards": _passes(record, "forwards"),
+        "backwards": _passes(record, "backwards"),
+        "seconds": metadata.get("seconds"),
+        **{key: metadata[key] for key in ("audit", "trust") if key in metadata},
     }
 
 
@@ -96,3 +107,18 @@ def _figure(name: str, point: Mapping[str, float]) -> dict[str, float]:
 def _name(component: Any) -> Any:
     """The name of a component that is stored with its options."""
     return component.get("name") if isinstance(component, Mapping) else component
+
+
+def _broken_by(record: "EvaluationRecord") -> dict[str, int] | None:
+    """How many samples each stage broke, the most successful first; "clean" among them."""
+    if record.broken_by is None:
+        return None
+    stages = Counter(name.partition("/")[0] for name in record.broken_by if name is not None)
+    return dict(sorted(stages.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _passes(record: "EvaluationRecord", name: str) -> int | None:
+    """Those of the whole evaluation where the metadata know them, else the sum over samples."""
+    column = getattr(record, name)
+    total = None if column is None else int(column.sum())
+    return record.metadata.get(name, total)

@@ -1,36 +1,30 @@
-"""What an evaluation leaves on disk: one row per sample, from which every figure is computed.
+"""The record of an evaluation: one row per sample, from which every figure is computed."""
 
-A record's folder holds
-
-    samples.csv   id, label, prediction, critical_index, critical_eps (empty for a survivor)
-    curve.csv     eps, accuracy, low, high
-    summary.json  the usual figures, as shares (see `summary`)
-    record.json   format, version, norm, grid, metadata, checksum of samples.csv; written last
-
-so that it can be read with any CSV and JSON reader, without Rampart or torch.
-"""
-
-import csv
-import hashlib
-import io
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.metrics.comparison import LEVEL
 from rampart.metrics.curve import Floats, Integers, accuracy_curve, check_critical, check_grid
-from rampart.records.figures import curve_points, summary
-from rampart.records.files import write_atomic
+from rampart.records.storage import read_record, write_record
 from rampart.units import Norm, parse_norm
 
-FORMAT = "rampart-evaluation"
-VERSION = 1
-COLUMNS = ("id", "label", "prediction", "critical_index", "critical_eps")
+#: What stands in `broken_by` where a sample is wrong without perturbation.
+CLEAN = "clean"
+COUNTS = ("forwards", "backwards", "pruned")
+#: Types of the columns that hold one number per sample.
+TYPES: dict[str, type[np.generic]] = {
+    "labels": np.int64,
+    "predictions": np.int64,
+    "reach": np.float64,
+    **dict.fromkeys(COUNTS, np.int64),
+    "audited": np.bool_,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +32,7 @@ class EvaluationRecord:
     """The critical strength of every sample, and how it was found.
 
     Attributes:
-        norm: "linf" or "l2".
+        norm: the threat's norm, such as "linf".
         grid: (n + 1,) strengths g_0 = 0 < ... < g_n = eps_g, fractions of the pixel range.
         ids: (N,) names of the samples, unique.
         labels: (N,) true classes.
@@ -46,7 +40,20 @@ class EvaluationRecord:
         critical: (N,) index of the smallest strength that breaks the sample: 0 where it is wrong
             without perturbation, n + 1 for a survivor.
         metadata: plain JSON values: attack, split, seed, model, data, versions, hardware,
-            precision, forwards, backwards, seconds; level, that of the intervals.
+            precision, forwards, backwards, seconds, tier, mode, audit, trust; level, that of the
+            intervals; top, where a sample is right while its label is among that many classes.
+        reach: (N,) distance, in the norm, of the smallest adversarial image found; nan where none.
+        broken_by: (N,) what set the critical strength: a stage's name, with `/run` after it where
+            that was not its first run ("apgd-ce", "apgd-t/3"); "clean" where the sample is wrong
+            without perturbation; None for a survivor.
+        forwards: (N,) passes spent on the sample through the model.
+        backwards: (N,) passes spent on the sample back to the input.
+        pruned: (N,) runs that were stopped early as hopeless and not repeated in full.
+        audited: (N,) whether pruned runs were repeated in full.
+        witnesses: (M, C, H, W) float32, the smallest adversarial image of each sample with
+            1 <= critical <= n, in the order of the rows.
+
+    Columns after `metadata` are None where they are not known.
 
     Raises:
         InvalidArgument: arrays that contradict each other.
@@ -59,6 +66,13 @@ class EvaluationRecord:
     predictions: Integers
     critical: Integers
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    reach: Floats | None = None
+    broken_by: tuple[str | None, ...] | None = None
+    forwards: Integers | None = None
+    backwards: Integers | None = None
+    pruned: Integers | None = None
+    audited: NDArray[np.bool_] | None = None
+    witnesses: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         grid = check_grid(self.grid)
@@ -66,10 +80,16 @@ class EvaluationRecord:
         put(self, "norm", parse_norm(self.norm))
         put(self, "grid", grid)
         put(self, "ids", tuple(map(str, self.ids)))
-        put(self, "labels", _integers("labels", self.labels))
-        put(self, "predictions", _integers("predictions", self.predictions))
         put(self, "critical", check_critical(self.critical, len(grid) - 1))
-        _check_consistent(self)
+        for name, kind in TYPES.items():
+            if getattr(self, name) is not None:
+                put(self, name, _column(name, getattr(self, name), kind))
+        if self.broken_by is not None:
+            put(self, "broken_by", tuple(self.broken_by))
+        _check_lengths(self)
+        _check_names(self)
+        _check_rows(self)
+        _check_witnesses(self)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -89,163 +109,184 @@ class EvaluationRecord:
         """The level of its intervals: the metadata's, 0.95 where that says nothing."""
         return float(self.metadata.get("level", LEVEL))
 
+    @property
+    def top(self) -> int:
+        """A sample counts as right while its label is among so many of the likeliest classes."""
+        return int(self.metadata.get("top", 1))
+
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """(N,) the samples that an attack has broken, 1 <= critical <= n."""
+        return (self.critical > 0) & (self.critical < len(self.grid))
+
+    @classmethod
+    def from_results(
+        cls,
+        results: Any,
+        ids: Sequence[str],
+        grid: ArrayLike,
+        norm: Norm,
+        stage_names: Sequence[str],
+        metadata: Mapping[str, Any],
+    ) -> "EvaluationRecord":
+        """Return the record of what an evaluation found.
+
+        Args:
+            results: a `rampart.evaluation.results.Results`; its order of rows is kept.
+            ids: names of the samples of the whole split, by the position in it.
+            grid: (n + 1,) strengths.
+            norm: the threat's.
+            stage_names: of the tier's stages, in their order.
+            metadata: plain JSON values, see the class.
+
+        Raises:
+            InvalidArgument: results that contradict each other, the grid, or the names.
+        """
+        for name, column, names in (
+            ("ids", results.samples, ids),
+            ("stage_names", results.stage, stage_names),
+        ):
+            if len(column) and column.max() >= len(names):
+                raise InvalidArgument(name, f"{len(names)} names", f"one for number {column.max()}")
+        rows = zip(results.critical, results.stage, results.run, strict=True)
+        return cls(
+            norm=norm,
+            grid=np.asarray(grid, dtype=np.float64),
+            ids=tuple(ids[sample] for sample in results.samples),
+            labels=results.labels,
+            predictions=results.predictions,
+            critical=results.critical,
+            metadata=metadata,
+            reach=results.reach,
+            broken_by=tuple(
+                CLEAN if critical == 0 else _attack(stage_names, stage, run)
+                for critical, stage, run in rows
+            ),
+            forwards=results.forwards,
+            backwards=results.backwards,
+            pruned=results.pruned,
+            audited=results.audited,
+            witnesses=results.witnesses,
+        )
+
     def save(self, folder: str | Path) -> None:
         """Write the record into a folder, each file whole or not at all.
 
         Raises:
             RunError: the folder cannot be written.
         """
-        samples = _samples_csv(self)
-        files = {
-            "samples.csv": samples,
-            "curve.csv": _curve_csv(self),
-            "summary.json": _json(summary(self)),
-            "record.json": _json(_header(self, samples)),
-        }
-        for name, text in files.items():
-            write_atomic(Path(folder) / name, text)
+        write_record(self, Path(folder))
 
     @classmethod
-    def load(cls, folder: str | Path) -> "EvaluationRecord":
+    def load(cls, folder: str | Path, *, witnesses: bool = False) -> "EvaluationRecord":
         """Read a record back.
 
+        Args:
+            folder: where it lies.
+            witnesses: read the adversarial images too; they may be large.
+
         Raises:
-            RunError: files missing, of another format or version, damaged, or contradictory.
+            RunError: files missing, of another format or version, damaged, or contradictory; no
+                witnesses where they are asked for.
         """
-        folder = Path(folder)
-        header = _read_header(folder / "record.json")
-        samples = _read(folder / "samples.csv")
-        if _checksum(samples) != header["samples_sha256"]:
-            raise RunError(
-                f"{folder / 'samples.csv'} is not the file that record.json was written for; "
-                "restore it, or evaluate again."
-            )
         try:
-            return _from_text(header, samples)
-        except (InvalidArgument, ValueError, KeyError, TypeError) as error:
+            values, strengths = read_record(Path(folder), witnesses)
+            record = cls(**values)
+            _check_strengths(record, strengths)
+        except (InvalidArgument, ValueError, TypeError, OverflowError) as error:
             raise RunError(f"{folder} holds no consistent record: {error}") from error
+        return record
 
 
-def _check_consistent(record: EvaluationRecord) -> None:
-    n = len(record.critical)
-    for name in ("ids", "labels", "predictions"):
-        if len(getattr(record, name)) != n:
-            raise InvalidArgument(name, f"{len(getattr(record, name))} values", f"{n} as critical")
-    if len(set(record.ids)) != n:
-        raise InvalidArgument("ids", "a name that occurs twice", "one name per sample")
-    if any("\r" in name for name in record.ids):
-        # Python's csv before 3.13 would write it unquoted, and read it as the end of a row.
-        raise InvalidArgument("ids", "a name with a carriage return", "names without it")
-    contradicting = (record.critical == 0) != (record.predictions != record.labels)
-    if contradicting.any():
-        got = f"{record.critical[contradicting][0]} for {record.ids[contradicting.argmax()]}"
-        raise InvalidArgument("critical", got, "0 exactly where the prediction is not the label")
+def _attack(stage_names: Sequence[str], stage: int, run: int) -> str | None:
+    if stage < 0:
+        return None
+    return f"{stage_names[stage]}/{run}" if run else stage_names[stage]
 
 
-def _integers(name: str, values: Sequence[int] | Integers) -> Integers:
+def _column(name: str, values: object, kind: type[np.generic]) -> NDArray[Any]:
+    """The values as (N,) of a type; only what loses nothing is converted."""
     array = np.asarray(values)
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-        raise InvalidArgument(name, f"{array.dtype} of shape {array.shape}", "(N,) integers")
-    return array.astype(np.int64)
+    if array.ndim != 1 or not np.can_cast(array.dtype, kind, "same_kind"):
+        words = {np.int64: "integers", np.float64: "numbers", np.bool_: "booleans"}
+        got = f"{array.dtype} of shape {array.shape}"
+        raise InvalidArgument(name, got, f"(N,) {words[kind]}")
+    return array.astype(kind)
 
 
-def _samples_csv(record: EvaluationRecord) -> str:
-    strengths = [*map(repr, record.grid.tolist()), ""]
-    rows = zip(
-        record.ids,
-        record.labels.tolist(),
-        record.predictions.tolist(),
-        record.critical.tolist(),
-        (strengths[j] for j in record.critical),
-        strict=True,
-    )
-    return _csv(COLUMNS, rows)
+def _check_lengths(record: EvaluationRecord) -> None:
+    n = len(record.critical)
+    for name in ("ids", "broken_by", *TYPES):
+        values = getattr(record, name)
+        if values is not None and len(values) != n:
+            raise InvalidArgument(name, f"{len(values)} values", f"{n} as critical")
 
 
-def _curve_csv(record: EvaluationRecord) -> str:
-    points = curve_points(record)
-    return _csv(tuple(points[0]), (map(repr, point.values()) for point in points))
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _header(record: EvaluationRecord, samples: str) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "norm": record.norm,
-        "grid": record.grid.tolist(),
-        "n": len(record),
-        "samples_sha256": _checksum(samples),
-        "metadata": dict(record.metadata),
-    }
-
-
-def _json(content: Mapping[str, Any]) -> str:
+def _check_names(record: EvaluationRecord) -> None:
+    if len(set(record.ids)) != len(record):
+        raise InvalidArgument("ids", "a name that occurs twice", "one name per sample")
     try:
-        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    except (TypeError, ValueError) as error:
-        raise InvalidArgument("metadata", error, "plain JSON values only") from error
+        "".join(record.ids).encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument("ids", "a name that is no text", "names in Unicode") from None
+    top, level = record.metadata.get("top", 1), record.metadata.get("level", LEVEL)
+    if type(top) is not int or top < 1:
+        raise InvalidArgument("top", top, "a whole number from 1")
+    if not isinstance(level, float) or not 0 < level < 1:
+        raise InvalidArgument("level", level, "a share between 0 and 1")
 
 
-def _checksum(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _check_rows(record: EvaluationRecord) -> None:
+    """Raise `InvalidArgument` for the first sample whose columns contradict each other."""
+    wrong, clean = record.predictions != record.labels, record.critical == 0
+    # Among the first k classes the label may be without being the first.
+    agree = clean == wrong if record.top == 1 else ~clean | wrong
+    rules = [("critical", agree, "0 exactly where the prediction is not the label")]
+    for name in COUNTS:
+        if getattr(record, name) is not None:
+            rules.append((name, getattr(record, name) >= 0, "no negative number"))
+    if record.reach is not None:
+        limit = np.append(record.grid, np.inf)[record.critical]
+        # Rounding may put an image an ulp per pixel outside its ball.
+        inside = (record.reach >= 0) & (record.reach <= limit * (1 + 1e-5) + 1e-6)
+        expected = "a distance up to the critical strength where an attack broke it, else nan"
+        rules.append(("reach", np.where(record.found, inside, np.isnan(record.reach)), expected))
+    if record.broken_by is not None:
+        named = [_names_what_broke(record, row) for row in range(len(record))]
+        expected = "'clean' where critical is 0, None for a survivor, else a stage"
+        rules.append(("broken_by", np.array(named), expected))
+    for name, holds, expected in rules:
+        if not holds.all():
+            row = int(holds.argmin())
+            got = f"{getattr(record, name)[row]} for {record.ids[row]}"
+            raise InvalidArgument(name, got, expected)
 
 
-def _read(path: Path) -> str:
-    try:
-        # Not read_text: it would translate line ends, and the checksum is of the bytes.
-        return path.read_bytes().decode()
-    except FileNotFoundError:
-        raise RunError(f"{path} is missing: no finished evaluation lies there.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"cannot read {path}: {error}.") from error
+def _names_what_broke(record: EvaluationRecord, row: int) -> bool:
+    assert record.broken_by is not None
+    name = record.broken_by[row]
+    if not record.found[row]:
+        return name == (CLEAN if record.critical[row] == 0 else None)
+    return isinstance(name, str) and name not in ("", CLEAN)
 
 
-def _read_header(path: Path) -> dict[str, Any]:
-    try:
-        header = json.loads(_read(path))
-    except json.JSONDecodeError as error:
-        raise RunError(f"{path} is damaged (line {error.lineno}): {error.msg}.") from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise RunError(f"{path} is not the record of an evaluation (format '{FORMAT}').")
-    if header.get("version") != VERSION:
-        raise RunError(
-            f"{path} has version {header.get('version')} of the format, this Rampart reads "
-            f"version {VERSION}: use the Rampart that wrote it, or evaluate again."
-        )
-    missing = {"norm", "grid", "n", "samples_sha256", "metadata"} - header.keys()
-    if missing:
-        raise RunError(f"{path} lacks {', '.join(sorted(missing))}: evaluate again.")
-    return header
+def _check_witnesses(record: EvaluationRecord) -> None:
+    if record.witnesses is None:
+        return
+    images = record.witnesses
+    if images.ndim != 4 or images.dtype != np.float32 or 0 in images.shape[1:]:
+        got = f"{images.dtype} of shape {images.shape}"
+        raise InvalidArgument("witnesses", got, "(M, C, H, W) float32")
+    if len(images) != record.found.sum():
+        expected = f"{record.found.sum()}, one for each sample that an attack broke"
+        raise InvalidArgument("witnesses", len(images), expected)
 
 
-def _from_text(header: Mapping[str, Any], samples: str) -> EvaluationRecord:
-    rows = list(csv.DictReader(io.StringIO(samples, newline="")))
-    if len(rows) != header["n"]:
-        raise InvalidArgument("samples", f"{len(rows)} rows", f"{header['n']} as in record.json")
-    record = EvaluationRecord(
-        norm=header["norm"],
-        grid=np.asarray(header["grid"], dtype=np.float64),
-        ids=tuple(row["id"] for row in rows),
-        labels=np.array([int(row["label"]) for row in rows]),
-        predictions=np.array([int(row["prediction"]) for row in rows]),
-        critical=np.array([int(row["critical_index"]) for row in rows]),
-        metadata=header["metadata"],
-    )
-    _check_strengths(record, [row["critical_eps"] for row in rows])
-    return record
-
-
-def _check_strengths(record: EvaluationRecord, written: Sequence[str]) -> None:
+def _check_strengths(record: EvaluationRecord, written: Floats) -> None:
     """The strength stands beside its index for readers without Rampart: both must agree."""
-    strengths = [*record.grid.tolist(), None]
-    for name, index, text in zip(record.ids, record.critical, written, strict=True):
-        if (float(text) if text else None) != strengths[index]:
-            raise InvalidArgument("critical_eps", text, f"{strengths[index]} for sample {name}")
+    expected = np.append(record.grid, np.nan)[record.critical]
+    differ = ~((expected == written) | (np.isnan(expected) & np.isnan(written)))
+    if differ.any():
+        row = int(differ.argmax())
+        where = f"{expected[row]} for sample {record.ids[row]}"
+        raise InvalidArgument("critical_eps", written[row], where)

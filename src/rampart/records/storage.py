@@ -1,0 +1,234 @@
+"""A record on disk. Its folder holds
+
+    samples.parquet  one row per sample; its columns are described in record.json
+    curve.csv        eps, accuracy, low, high
+    summary.json     the usual figures, as shares (see `rampart.records.figures.summary`)
+    record.json      format, version, norm, grid, columns, metadata, checksum of samples.parquet;
+                     written last
+
+so that it can be read with any Parquet, CSV and JSON reader, without Rampart or torch.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rampart.errors import InvalidArgument, RunError
+from rampart.metrics.curve import Floats
+from rampart.records.columnar import (
+    BOOLEAN,
+    FLOAT,
+    INTEGER,
+    TEXT,
+    Column,
+    Images,
+    read_columns,
+    write_columns,
+)
+from rampart.records.figures import curve_points, summary
+from rampart.records.files import checksum, write_atomic
+
+if TYPE_CHECKING:
+    from rampart.records.record import EvaluationRecord
+
+FORMAT = "rampart-evaluation"
+VERSION = 2
+SAMPLES, HEADER = "samples.parquet", "record.json"
+KEYS = {"norm", "grid", "n", "columns", "witness_shape", "samples_sha256", "metadata"}
+
+#: Column in the file: attribute of the record, type, meaning.
+COLUMNS: dict[str, tuple[str, str, str]] = {
+    "id": ("ids", TEXT, "name of the sample, unique"),
+    "label": ("labels", INTEGER, "true class, from 0"),
+    "prediction": ("predictions", INTEGER, "predicted class without perturbation, from 0"),
+    "critical_index": (
+        "critical",
+        INTEGER,
+        "index into the grid of the smallest strength that breaks the sample; 0: wrong without "
+        "perturbation; length of the grid: survives every strength",
+    ),
+    "critical_eps": (
+        "",
+        FLOAT,
+        "that strength, as a fraction of the pixel range; null for a survivor",
+    ),
+    "reach": (
+        "reach",
+        FLOAT,
+        "distance, in the norm, of the smallest adversarial image found; null where none was",
+    ),
+    "broken_by": (
+        "broken_by",
+        TEXT,
+        "stage of the attack that found it, and /run after it where that was not its first run, "
+        "counted from 0; 'clean': wrong without perturbation; null for a survivor",
+    ),
+    "forwards": ("forwards", INTEGER, "passes spent on the sample through the model"),
+    "backwards": ("backwards", INTEGER, "passes spent on the sample back to the input"),
+    "pruned": (
+        "pruned",
+        INTEGER,
+        "runs of the attack that were stopped early as hopeless and not repeated in full",
+    ),
+    "audited": ("audited", BOOLEAN, "whether such runs were repeated in full"),
+}
+REQUIRED = ("id", "label", "prediction", "critical_index", "critical_eps")
+WITNESS = (
+    "the smallest adversarial image found: float32, little-endian, pixels in [0, 1], channel by "
+    "channel and row by row, of the shape witness_shape; null where none was found"
+)
+
+
+def write_record(record: "EvaluationRecord", folder: Path) -> None:
+    """Write the files of a record, record.json last.
+
+    Raises:
+        RunError: the folder cannot be written.
+        InvalidArgument: metadata that JSON cannot hold.
+    """
+    columns, images = _columns(record), _images(record)
+    header = _header(record, columns, images)
+    texts = {"curve.csv": _curve_csv(record), "summary.json": _json(summary(record))}
+    # Before anything is written: metadata that JSON cannot hold are the caller's mistake.
+    _json(header)
+    write_columns(folder / SAMPLES, columns, images)
+    for name, text in texts.items():
+        write_atomic(folder / name, text)
+    header["samples_sha256"] = checksum(folder / SAMPLES)
+    write_atomic(folder / HEADER, _json(header))
+
+
+def read_record(folder: Path, witnesses: bool) -> tuple[dict[str, Any], Floats]:
+    """Read the files of a record.
+
+    Returns:
+        The values of the record by name, and the (N,) strengths written beside the indices, nan
+        for survivors.
+
+    Raises:
+        RunError: files missing, of another format or version, damaged; no witnesses to read.
+    """
+    header = _read_header(folder / HEADER)
+    samples = folder / SAMPLES
+    _check_untouched(samples, header["samples_sha256"])
+    shape = _witness_shape(folder, header)
+    if witnesses and shape is None:
+        raise RunError(f"{folder} holds no witnesses: evaluate with witnesses to keep them.")
+    types = {name: COLUMNS[name][1] for name in header["columns"] if name != "witness"}
+    images = {"witness": shape} if witnesses and shape else {}
+    found = read_columns(samples, types, images, rows=header["n"])
+    strengths = found.pop("critical_eps")
+    values = {COLUMNS[name][0]: found[name] for name in types if name in found}
+    if None in values["ids"]:
+        raise RunError(f"{samples} has a sample without a name.")
+    threat = {"norm": header["norm"], "grid": np.array(header["grid"], dtype=np.float64)}
+    witness = {"witnesses": found["witness"].values} if images else {}
+    return {**threat, **values, **witness, "metadata": header["metadata"]}, strengths
+
+
+def _columns(record: "EvaluationRecord") -> dict[str, Column]:
+    strengths = np.append(record.grid, np.nan)[record.critical]
+    found = {
+        name: strengths if name == "critical_eps" else getattr(record, attribute)
+        for name, (attribute, _, _) in COLUMNS.items()
+    }
+    return {name: values for name, values in found.items() if values is not None}
+
+
+def _images(record: "EvaluationRecord") -> dict[str, Images]:
+    return {} if record.witnesses is None else {"witness": Images(record.found, record.witnesses)}
+
+
+def _curve_csv(record: "EvaluationRecord") -> str:
+    points, text = curve_points(record), io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(points[0])
+    writer.writerows(map(repr, point.values()) for point in points)
+    return text.getvalue()
+
+
+def _header(
+    record: "EvaluationRecord", columns: Mapping[str, Column], images: Mapping[str, Images]
+) -> dict[str, Any]:
+    described = {name: {"type": COLUMNS[name][1], "meaning": COLUMNS[name][2]} for name in columns}
+    for name in images:
+        described[name] = {"type": "fixed_size_binary", "meaning": WITNESS}
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "norm": record.norm,
+        "grid": record.grid.tolist(),
+        "n": len(record),
+        "columns": described,
+        "witness_shape": list(images["witness"].shape) if images else None,
+        "samples_sha256": "",
+        "metadata": dict(record.metadata),
+    }
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument("metadata", error, "plain JSON values only") from error
+
+
+def _check_untouched(samples: Path, expected: str) -> None:
+    try:
+        found = checksum(samples)
+    except FileNotFoundError:
+        raise RunError(f"{samples} is missing: no finished evaluation lies there.") from None
+    except OSError as error:
+        raise RunError(f"cannot read {samples}: {error}.") from error
+    if found != expected:
+        raise RunError(
+            f"{samples} is not the file that {HEADER} was written for; restore it, or evaluate "
+            "again."
+        )
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    try:
+        header = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing: no finished evaluation lies there.") from None
+    except json.JSONDecodeError as error:
+        raise RunError(f"{path} is damaged (line {error.lineno}): {error.msg}.") from None
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path} is damaged: {error}.") from None
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error}.") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise RunError(f"{path} is not the record of an evaluation (format '{FORMAT}').")
+    if header.get("version") != VERSION:
+        raise RunError(
+            f"{path} has version {header.get('version')} of the format, this Rampart reads "
+            f"version {VERSION}: use the Rampart that wrote it, or evaluate again."
+        )
+    if missing := KEYS - header.keys():
+        raise RunError(f"{path} lacks {', '.join(sorted(missing))}: evaluate again.")
+    kinds = {"metadata": dict, "columns": dict, "grid": list, "n": int}
+    for key, kind in kinds.items():
+        if not isinstance(header[key], kind):
+            raise RunError(f"{path} is damaged: {key} is {header[key]!r}.")
+    if missing := set(REQUIRED) - header["columns"].keys():
+        raise RunError(f"{path} lacks the columns {', '.join(sorted(missing))}: evaluate again.")
+    if foreign := header["columns"].keys() - COLUMNS.keys() - {"witness"}:
+        raise RunError(f"{path} has columns that are not known: {', '.join(sorted(foreign))}.")
+    return header
+
+
+def _witness_shape(folder: Path, header: Mapping[str, Any]) -> tuple[int, int, int] | None:
+    """C, H, W; None where no witnesses were kept."""
+    shape = header["witness_shape"]
+    if shape is None and "witness" not in header["columns"]:
+        return None
+    sizes = shape if isinstance(shape, list) else []
+    if len(sizes) != 3 or not all(type(size) is int and size > 0 for size in sizes):
+        raise RunError(f"{folder / HEADER} is damaged: witness_shape is {shape!r}.")
+    return sizes[0], sizes[1], sizes[2]

@@ -1,4 +1,5 @@
 import csv
+import doctest
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rampart.errors import InvalidArgument
+from rampart.metrics import comparison
 from rampart.metrics.comparison import (
     bootstrap_interval,
+    mean_bootstrap_interval,
     mean_interval,
     paired_test,
     proportion_interval,
+    score_interval,
     seeds_interval,
 )
 from rampart.metrics.expectation import contributions
@@ -62,23 +66,107 @@ def test_mean_interval_holds_the_mean_inside_the_unit_interval(values):
     assert interval.low < interval.high or np.ptp(values) < 1e-6
 
 
+@pytest.mark.parametrize("make", [mean_interval, mean_bootstrap_interval])
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_equal_values_do_not_pretend_to_certainty(value):
-    interval = mean_interval([value] * 20)
-    assert interval.high - interval.low > 0.15
-    assert interval.method == "wilson"
+def test_equal_values_do_not_pretend_to_certainty(make, value):
+    interval = make([value] * 20)
+    assert 0.08 < interval.high - interval.low < 0.2
+    assert interval.low <= value <= interval.high
 
 
-def test_intervals_cover_in_simulation():
-    rng = np.random.default_rng(20250923)
-    grid, runs, n = np.arange(9) / 255, 2000, 300
-    law = np.array([0.15, 0.05, 0.1, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05, 0.2])
-    truth = law @ contributions(np.arange(10), grid)
-    draws = rng.choice(10, size=(runs, n), p=law)
-    expected = [mean_interval(contributions(j, grid)) for j in draws]
-    clean = [proportion_interval(int((j > 0).sum()), n) for j in draws]
-    assert 0.93 <= np.mean([i.low <= truth <= i.high for i in expected]) <= 0.97
-    assert 0.93 <= np.mean([i.low <= 1 - law[0] <= i.high for i in clean]) <= 0.97
+@given(st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=60))
+def test_zeros_and_ones_give_wilsons_interval(values):
+    interval = mean_interval(values)
+    wilson = proportion_interval(int(sum(values)), len(values))
+    assert (interval.low, interval.high) == pytest.approx((wilson.low, wilson.high), abs=1e-12)
+
+
+def test_of_many_values_it_is_students():
+    values = np.random.default_rng(4).random(20_000)
+    interval, student = mean_interval(values), seeds_interval(values)
+    assert (interval.low, interval.high) == pytest.approx((student.low, student.high), abs=2e-6)
+
+
+def test_zeros_and_ones_give_jeffreys_interval_in_the_bootstrap():
+    values = [0.0] * 12 + [1.0] * 88
+    interval = mean_bootstrap_interval(values, resamples=40_000)
+    jeffreys = stats.beta(88.5, 12.5).ppf([0.025, 0.975])
+    assert (interval.low, interval.high) == pytest.approx(tuple(jeffreys), abs=2e-3)
+
+
+GRID = np.arange(9) / 255
+SHAPES = {
+    "even": np.full(8, 1 / 8),
+    "early": 0.5 ** np.arange(8) / sum(0.5 ** np.arange(8)),
+    "late": 0.5 ** np.arange(8)[::-1] / sum(0.5 ** np.arange(8)),
+}
+CONTRIBUTIONS = contributions(np.arange(10), GRID)
+
+
+def law_of(clean, survive, shape):
+    """Probabilities of the critical indices: of the clean-correct, `survive` are never broken."""
+    return np.array([1 - clean, *(clean * (1 - survive) * SHAPES[shape]), clean * survive])
+
+
+def coverage(make, n, law, runs=2000, seed=20250923):
+    """How often intervals for expected robustness hold it, in `runs` evaluations of n samples."""
+    counts = np.random.default_rng((seed, n)).multinomial(n, law, size=runs)
+    held = 0
+    for row in counts:
+        interval = make(np.repeat(CONTRIBUTIONS, row))
+        held += interval.low <= law @ CONTRIBUTIONS <= interval.high
+    return held / runs
+
+
+#: Samples, clean accuracy, survivors among the clean-correct, where the others break.
+USUAL = [
+    (100, 0.95, 0.9, "late"),  # Student's interval covers 92 % here
+    (100, 0.5, 0.05, "early"),
+    (100, 0.7, 0.3, "even"),
+    (300, 0.95, 0.6, "early"),
+    (300, 0.6, 0.0, "early"),
+    (1000, 0.8, 0.9, "even"),
+    (1000, 0.95, 0.3, "late"),
+]
+ALL = [
+    (n, clean, survive, shape)
+    for n in (100, 300, 1000)
+    for clean in (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+    for survive in (0.0, 0.05, 0.3, 0.6, 0.9)
+    for shape in SHAPES
+]
+
+
+@pytest.mark.parametrize(("n", "clean", "survive", "shape"), USUAL)
+def test_interval_of_expected_robustness_covers(n, clean, survive, shape):
+    assert 0.93 <= coverage(mean_interval, n, law_of(clean, survive, shape)) <= 0.97
+
+
+def test_coverage_shows_an_interval_that_does_not_cover():
+    assert coverage(seeds_interval, 100, law_of(0.95, 0.99, "even")) < 0.93
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "clean", "survive", "shape"), ALL)
+def test_interval_of_expected_robustness_covers_everywhere(n, clean, survive, shape):
+    assert 0.93 <= coverage(mean_interval, n, law_of(clean, survive, shape)) <= 0.97
+
+
+@pytest.mark.parametrize("case", [(100, 0.95, 0.9, "late"), (100, 0.7, 0.3, "early")])
+def test_bayesian_bootstrap_covers(case):
+    def make(values):
+        return mean_bootstrap_interval(values, resamples=400)
+
+    assert 0.93 <= coverage(make, case[0], law_of(*case[1:])) <= 0.97
+
+
+@pytest.mark.parametrize("n", [100, 300, 1000])
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95])
+def test_interval_of_accuracy_covers(n, share):
+    # Exact: the sum of the binomial probabilities of all counts whose interval holds the share.
+    intervals = [proportion_interval(k, n) for k in range(n + 1)]
+    held = [i.low <= share <= i.high for i in intervals]
+    assert 0.93 <= stats.binom.pmf(np.arange(n + 1), n, share)[held].sum() <= 0.97
 
 
 def test_paired_interval_covers_and_is_narrower_than_unpaired_ones():
@@ -142,6 +230,9 @@ def test_seeds_interval_value():
         lambda: mean_interval([]),
         lambda: mean_interval([1.5]),
         lambda: mean_interval([np.nan]),
+        lambda: mean_bootstrap_interval([-0.1]),
+        lambda: score_interval(1.1, 0.0, 3),
+        lambda: score_interval(0.5, 0.0, 0),
         lambda: seeds_interval([1.0]),
         lambda: paired_test([1.0, 2.0], [1.0, 2.0, 3.0]),
         lambda: paired_test([1.0], [1.0]),
@@ -150,3 +241,9 @@ def test_seeds_interval_value():
 def test_refuses_bad_input(call):
     with pytest.raises(InvalidArgument, match="expected"):
         call()
+
+
+def test_the_example_runs():
+    result = doctest.testmod(comparison, optionflags=doctest.ELLIPSIS)
+    assert result.attempted
+    assert not result.failed

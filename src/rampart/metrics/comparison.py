@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
 from rampart.errors import InvalidArgument
 from rampart.metrics.curve import Floats
@@ -57,10 +57,7 @@ def proportion_interval(successes: int, n: int, level: float = LEVEL) -> Interva
 
 
 def mean_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
-    """Return an interval for the mean of values in [0, 1]: Student's t, cut to [0, 1].
-
-    Where all values are equal the t interval would have no width, however few they are; Wilson's
-    is returned instead, which holds because a variable in [0, 1] has variance at most m (1 - m).
+    """Return an interval for the mean of values in [0, 1]: `score_interval` of their moments.
 
     Args:
         values: (N,) numbers in [0, 1], such as the contributions to expected robustness.
@@ -69,13 +66,42 @@ def mean_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     Raises:
         InvalidArgument: no values, or one outside [0, 1].
     """
-    numbers = _numbers(values)
-    if numbers.min() < 0 or numbers.max() > 1:
-        raise InvalidArgument("values", f"{numbers.min():g}..{numbers.max():g}", "shares in [0, 1]")
-    if numbers.min() == numbers.max():
-        return _wilson(float(numbers.mean()), len(numbers), level)
-    interval = seeds_interval(numbers, level)
-    return Interval(max(interval.low, 0.0), min(interval.high, 1.0), level, interval.method)
+    numbers = check_shares(values)
+    return score_interval(float(numbers.mean()), float(numbers.std()), len(numbers), level)
+
+
+def score_interval(mean: float, deviation: float, n: int, level: float = LEVEL) -> Interval:
+    """Return the score interval for the mean of n values in [0, 1] with this mean and deviation.
+
+    It is Wilson's with an effective number of values, as for proportions in surveys (Korn and
+    Graubard 1998; Franco et al. 2019, Journal of Survey Statistics and Methodology 7): values in
+    [0, 1] vary at most as much as zeros and ones with the same mean m do, and by the ratio of the
+    two variances they count for more,
+
+        n_eff = n / ratio,  ratio = (n s^2 + 1/2) / (n m (1 - m) + 1/2).
+
+    The halves stand for one 0 and one 1 more: the ratio is then 1, and the interval Wilson's own,
+    for zeros and ones and for values that are all 0 or all 1, however few; Student's would have
+    no width there, and covers too rarely wherever few samples are wrong.
+
+    Args:
+        mean: m, in [0, 1].
+        deviation: s, the standard deviation with the divisor n.
+        n: number of values.
+        level: of confidence.
+
+    Raises:
+        InvalidArgument: no values, or a mean outside [0, 1].
+
+    Example:
+        >>> score_interval(0.5, 0.5, 4)  # two of four
+        Interval(low=0.150..., high=0.849..., level=0.95, method='score')
+    """
+    if n < 1 or not 0 <= mean <= 1:
+        raise InvalidArgument("mean", f"{mean} of {n} values", "a share in [0, 1] of n >= 1")
+    ratio = (n * deviation**2 + 0.5) / (n * mean * (1 - mean) + 0.5)
+    interval = _wilson(mean, n / min(ratio, 1.0), level)
+    return Interval(interval.low, interval.high, level, "score")
 
 
 def seeds_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
@@ -96,6 +122,9 @@ def bootstrap_interval(
 ) -> Interval:
     """Return the percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
 
+    For any statistic; that of a mean covers too rarely where few samples are wrong, for which
+    there is `mean_bootstrap_interval`. Of two models on the same samples, pass the differences.
+
     Args:
         values: (N,) numbers; row by row independent.
         statistic: called as `statistic(samples, axis=1)` on (resamples, N).
@@ -103,7 +132,7 @@ def bootstrap_interval(
         resamples: how often to draw N values with replacement.
         seed: the draws depend on it and on nothing else.
     """
-    numbers, tail = _numbers(values), 100 * (1 - _share(level)) / 2
+    numbers, tail = _numbers(values), 100 * (1 - check_level(level)) / 2
     rng = np.random.default_rng((seed, len(numbers), resamples))
     # A few rows at a time: the memory needed stays flat for large N.
     rows = max(1, 1_000_000 // len(numbers))
@@ -113,6 +142,40 @@ def bootstrap_interval(
     ]
     low, high = np.percentile(np.concatenate(drawn), [tail, 100 - tail])
     return Interval(float(low), float(high), level, "bootstrap")
+
+
+def mean_bootstrap_interval(
+    values: ArrayLike, level: float = LEVEL, resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """Return the Bayesian bootstrap interval for the mean of values in [0, 1].
+
+    Each resample weights the values by Dirichlet(1, ..., 1) (Rubin 1981); one 0 and one 1 with
+    half a weight each stand beside them, so that zeros and ones give Jeffreys' interval
+    (Brown, Cai and DasGupta 2001), and equal values an interval that has a width.
+
+    Args:
+        values: (N,) numbers in [0, 1].
+        level: of confidence.
+        resamples: how often to draw weights.
+        seed: the draws depend on it and on nothing else.
+
+    Raises:
+        InvalidArgument: no values, or one outside [0, 1].
+    """
+    numbers, tail = check_shares(values), 50 * (1 - check_level(level))
+    rng = np.random.default_rng((seed, len(numbers), resamples))
+    # Equal values share one gamma weight, whose shape is their number.
+    atoms, counts = np.unique(np.concatenate([numbers, [0.0, 1.0]]), return_counts=True)
+    shapes = counts - 0.5 * np.isin(atoms, [0.0, 1.0])
+    rows = max(1, 1_000_000 // len(atoms))
+    means = []
+    for size in _pieces(resamples, rows):
+        weights = rng.standard_gamma(shapes, size=(size, len(atoms)))
+        means.append(weights @ atoms / weights.sum(axis=1))
+    low, high = np.percentile(np.concatenate(means), [tail, 100 - tail])
+    # As Jeffreys' at none or all: where all values are 0, so is the lower end.
+    mean = float(numbers.mean())
+    return Interval(min(float(low), mean), max(float(high), mean), level, "bayesian bootstrap")
 
 
 def paired_test(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> PairedTest:
@@ -139,8 +202,16 @@ def paired_test(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> Pa
     return PairedTest(len(a), mean, mean - margin, mean + margin, level, t, p)
 
 
-def _wilson(share: float, n: int, level: float) -> Interval:
-    z = float(stats.norm.ppf((1 + _share(level)) / 2))
+def check_shares(values: ArrayLike, name: str = "values") -> Floats:
+    """Return (N,) floats, N >= 1; raise `InvalidArgument` unless all lie in [0, 1]."""
+    numbers = _numbers(values, name)
+    if numbers.min() < 0 or numbers.max() > 1:
+        raise InvalidArgument(name, f"{numbers.min():g}..{numbers.max():g}", "shares in [0, 1]")
+    return numbers
+
+
+def _wilson(share: float, n: float, level: float) -> Interval:
+    z = float(special.ndtri((1 + check_level(level)) / 2))
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     # At a share of 0 or 1 the end is exact; rounding would leave it an ulp away.
@@ -151,7 +222,7 @@ def _wilson(share: float, n: int, level: float) -> Interval:
 
 def _margin(values: Floats, level: float) -> float:
     """Half the width of Student's interval for the mean."""
-    quantile = stats.t.ppf((1 + _share(level)) / 2, len(values) - 1)
+    quantile = stats.t.ppf((1 + check_level(level)) / 2, len(values) - 1)
     return float(quantile * _standard_error(values))
 
 
@@ -177,7 +248,8 @@ def _numbers(values: ArrayLike, name: str = "values", least: int = 1) -> Floats:
     return numbers
 
 
-def _share(level: float) -> float:
+def check_level(level: float) -> float:
+    """Return the level; raise `InvalidArgument` unless it lies between 0 and 1."""
     if not 0 < level < 1:
         raise InvalidArgument("level", level, "a share between 0 and 1", "write 0.95 for 95 %")
     return level

@@ -1,0 +1,115 @@
+"""Two models on the same samples: the interval of their difference, and exact tests."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from rampart.errors import InvalidArgument
+from rampart.metrics.comparison import LEVEL, Interval, check_shares, score_interval
+from rampart.metrics.curve import Floats
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Two models at one strength, on the same n samples.
+
+    Attributes:
+        n: number of samples.
+        first_only: samples that only the first has right.
+        second_only: samples that only the second has right.
+        difference: accuracy of the first minus that of the second.
+        p: two-sided, exact.
+    """
+
+    n: int
+    first_only: int
+    second_only: int
+    difference: float
+    p: float
+
+
+def paired_interval(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> Interval:
+    """Return an interval for mean(first - second) of shares of the same samples.
+
+    The differences d lie in [-1, 1], so u = (1 + d) / 2 lies in [0, 1], and 2 `mean_interval`(u)
+    - 1 is the interval. Equal records give one that is symmetric about 0 and has a width: that
+    two models agree on N samples does not show that they always do.
+
+    Args:
+        first: (N,) numbers in [0, 1]: contributions to expected robustness, or right as 0 and 1.
+        second: (N,) numbers in [0, 1] of the other model, in the same order.
+        level: of confidence.
+
+    Raises:
+        InvalidArgument: no samples, two lengths, or a number outside [0, 1].
+    """
+    differences = _differences(first, second)
+    shares = (1 + differences) / 2
+    # The mean is taken of the differences: it is exactly 0 where all of them are.
+    centre = (1 + float(differences.mean())) / 2
+    interval = score_interval(centre, float(shares.std()), len(shares), level)
+    return Interval(2 * interval.low - 1, 2 * interval.high - 1, level, "paired score")
+
+
+def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:
+    """Return McNemar's exact test: of the samples on which one model alone is right, half each?
+
+    p is that of a binomial test of first_only among first_only + second_only with chance 1/2
+    (McNemar 1947; exact form: Agresti 2013, section 11.1).
+
+    Args:
+        first: (N,) booleans, or 0 and 1: right at the strength.
+        second: (N,) those of the other model, in the same order.
+
+    Raises:
+        InvalidArgument: no samples, two lengths, or other values.
+
+    Example:
+        >>> mcnemar([1, 1, 1, 0], [0, 0, 1, 0])
+        McNemar(n=4, first_only=2, second_only=0, difference=0.5, p=0.5)
+    """
+    differences = _differences(first, second)
+    if not np.isin(np.concatenate([first, second]), [0, 1]).all():
+        raise InvalidArgument("first", "other values", "right or wrong, as 1 or 0")
+    n, won, lost = len(differences), int((differences > 0).sum()), int((differences < 0).sum())
+    p = float(stats.binomtest(won, won + lost).pvalue) if won + lost else 1.0
+    return McNemar(n, won, lost, (won - lost) / n, p)
+
+
+def sign_flip_test(
+    first: ArrayLike, second: ArrayLike, resamples: int = 9999, seed: int = 0
+) -> float:
+    """Return the two-sided p-value of the paired permutation test of first - second.
+
+    Were the models equal, each sample's two values could be swapped: p is the share of random
+    swaps whose mean difference is as far from 0 as the one found, which counts as one of them
+    (Fisher 1935; Phipson and Smyth 2010). Its size holds for any number of samples.
+
+    Args:
+        first: (N,) numbers in [0, 1].
+        second: (N,) numbers in [0, 1], in the same order.
+        resamples: how many swaps to draw.
+        seed: the draws depend on it and on nothing else.
+
+    Raises:
+        InvalidArgument: no samples, two lengths, or a number outside [0, 1].
+    """
+    differences = _differences(first, second)
+    moved = differences[differences != 0]
+    rng = np.random.default_rng((seed, len(moved), resamples))
+    rows = max(1, 1_000_000 // max(1, len(moved)))
+    # Rounding must not count a swap that is exactly as far as less far.
+    bar, extreme = abs(moved.sum()) * (1 - 1e-12), 1
+    for start in range(0, resamples, rows):
+        signs = rng.integers(2, size=(min(rows, resamples - start), len(moved)), dtype=np.int8)
+        extreme += int((np.abs((2.0 * signs - 1) @ moved) >= bar).sum())
+    return extreme / (resamples + 1)
+
+
+def _differences(first: ArrayLike, second: ArrayLike) -> Floats:
+    a, b = check_shares(first, "first"), check_shares(second, "second")
+    if len(a) != len(b):
+        raise InvalidArgument("second", f"{len(b)} values", f"{len(a)}, one for each of first")
+    return a - b

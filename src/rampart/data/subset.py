@@ -1,0 +1,153 @@
+"""A part of a split to evaluate on: by number, by list, or stratified.
+
+An image keeps the number that it has in the whole split, which keys its noise: what is found of it
+does not depend on which others are evaluated with it.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rampart.data.splits import Item, Split
+from rampart.errors import DataError, InvalidArgument
+from rampart.runtime import Noise
+
+Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Subset(Split):
+    """Some images of a split; item `i` is `(image uint8 (C, H, W), label, numbers[i])`.
+
+    Attributes:
+        numbers: (N,) int64, positions in the whole split.
+    """
+
+    numbers: Positions
+
+    def __getitem__(self, index: int) -> Item:
+        return self.pixels(index), int(self.labels[index]), int(self.numbers[index])
+
+    def subset(self, positions: Sequence[int] | Positions) -> "Subset":
+        """Return the images at these positions of this subset, with their numbers."""
+        return _numbered(super().subset(positions), self.numbers[np.asarray(positions)])
+
+
+def subset(
+    split: Split,
+    *,
+    limit: int | None = None,
+    ids: Sequence[str] | str | Path | None = None,
+    stratified: bool = False,
+    seed: int = 0,
+) -> Split:
+    """Return some images of a split, in its order; the split itself where nothing is asked.
+
+    With the same seed, the images drawn for a smaller `limit` are among those for a larger one.
+
+    Args:
+        split: the images to choose from.
+        limit: how many images to draw at random; of those in `ids`, if both are given.
+        ids: the images to take, or a text file with one id on each line.
+        stratified: draw of every class its share of `limit`, rounded up or down.
+        seed: of the draw.
+
+    Raises:
+        InvalidArgument: `limit` is no number from 1 to that of the images; stratified without it.
+        DataError: an id that the split does not have, or that is listed twice; a file that cannot
+            be read.
+    """
+    if stratified and limit is None:
+        raise InvalidArgument("stratified", True, "a limit as well", "say how many images to draw")
+    if limit is None and ids is None:
+        return split
+    numbers = numbers_of(split)
+    chosen = np.arange(len(split)) if ids is None else _positions(split, ids)
+    if limit is not None:
+        _check_limit(limit, len(chosen))
+        order = _drawn(numbers[chosen], seed, "subset")
+        if stratified:
+            order = order[_by_share(split.labels[chosen][order], limit, seed)]
+        chosen = chosen[order[:limit]]
+    chosen = np.sort(chosen)
+    return _numbered(Split.subset(split, chosen), numbers[chosen])
+
+
+def numbers_of(split: Split) -> Positions:
+    """Return the number of each image in the whole split, (N,) int64."""
+    return split.numbers if isinstance(split, Subset) else np.arange(len(split))
+
+
+def _numbered(split: Split, numbers: Positions) -> Subset:
+    return Subset(split.ids, split.labels, split.class_names, split.pixels, numbers)
+
+
+def _check_limit(limit: int, available: int) -> None:
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= available:
+        raise InvalidArgument(
+            "limit", limit, f"a whole number from 1 to {available}", "leave it out to take all"
+        )
+
+
+def _positions(split: Split, ids: Sequence[str] | str | Path) -> Positions:
+    wanted = _read(Path(ids)) if isinstance(ids, str | Path) else list(ids)
+    if not wanted:
+        raise DataError("the list of ids is empty; name at least one image.")
+    place = {identity: position for position, identity in enumerate(split.ids)}
+    unknown = [identity for identity in wanted if identity not in place]
+    if unknown:
+        listed = ", ".join(f"'{identity}'" for identity in unknown[:3])
+        raise DataError(
+            f"{len(unknown)} of {len(wanted)} ids are not in the split: {listed}"
+            f"{', ...' if len(unknown) > 3 else ''}; its ids look like '{split.ids[0]}'."
+        )
+    identity, count = Counter(wanted).most_common(1)[0]
+    if count > 1:
+        raise DataError(f"the id '{identity}' is listed {count} times; list each image once.")
+    return np.array([place[identity] for identity in wanted], dtype=np.int64)
+
+
+def _read(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"list of ids '{path}' cannot be read ({error}).") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _drawn(numbers: Positions, seed: int, purpose: str) -> Positions:
+    """Return an order of things with these numbers that depends on the numbers and the seed."""
+    noise = Noise.of(seed, torch.from_numpy(numbers), purpose).uniform(1)[:, 0].numpy()
+    return np.lexsort((numbers, noise))
+
+
+def _by_share(labels: Positions, limit: int, seed: int) -> Positions:
+    """Return positions such that the first n, for any n, hold every class's share of n.
+
+    The quota method (Balinski and Young 1975, "The quota method of apportionment", section 4): the
+    next image goes to the class with the most images for each that it has and one more, among
+    those that stay within their exact share rounded up. No class is then ever below its exact
+    share rounded down, and a longer draw takes nothing away.
+
+    Args:
+        labels: (N,) int64, in the order in which each class's images are to be taken.
+        limit: how many positions are needed.
+        seed: settles ties between classes.
+    """
+    classes, sizes = np.unique(labels, return_counts=True)
+    tie_break = _drawn(classes, seed, "subset classes")
+    classes, sizes = classes[tie_break], sizes[tie_break]
+    members = [np.flatnonzero(labels == label) for label in classes]
+    taken = np.zeros(len(classes), dtype=np.int64)
+    order = []
+    for count in range(1, limit + 1):
+        within = taken * len(labels) < count * sizes
+        turn = int(np.where(within, sizes / (taken + 1), 0).argmax())
+        order.append(members[turn][taken[turn]])
+        taken[turn] += 1
+    return np.array(order)

@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rampart.data.batches import ordered_batches
+from rampart.data.splits import InMemory, Split
+from rampart.data.subset import numbers_of, subset
+from rampart.errors import DataError, InvalidArgument
+
+
+def make_split(counts):
+    """A split whose image i has the value i and whose labels come in no particular order."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    labels = np.random.default_rng(len(labels)).permutation(labels)
+    images = torch.arange(len(labels), dtype=torch.int32).view(-1, 1, 1, 1)
+    names = [f"c{i}" for i in range(len(counts))]
+    return Split([f"i{i}" for i in range(len(labels))], labels, names, InMemory(images))
+
+
+SPLIT = make_split([7, 30, 13])
+
+
+@given(st.integers(1, 50), st.booleans(), st.integers(0, 3))
+def test_an_image_keeps_label_id_and_number(limit, stratified, seed):
+    part = subset(SPLIT, limit=limit, stratified=stratified, seed=seed)
+    numbers = numbers_of(part)
+    assert len(part) == limit == len(set(numbers))
+    assert (np.diff(numbers) > 0).all()
+    for i, (image, label, number) in enumerate(part[i] for i in range(limit)):
+        assert (image.item(), number, part.ids[i]) == (numbers[i], numbers[i], f"i{numbers[i]}")
+        assert label == SPLIT.labels[number]
+    batches = list(ordered_batches(part, 4))
+    assert torch.cat([batch.samples for batch in batches]).tolist() == numbers.tolist()
+
+
+@given(
+    st.lists(st.integers(1, 40), min_size=2, max_size=8), st.data(), st.booleans(), st.integers()
+)
+def test_a_smaller_draw_lies_in_a_larger_one(counts, data, stratified, seed):
+    split = make_split(counts)
+    larger = data.draw(st.integers(1, len(split)))
+    smaller = data.draw(st.integers(1, larger))
+    small, large = (
+        set(subset(split, limit=n, stratified=stratified, seed=seed).ids) for n in (smaller, larger)
+    )
+    assert small <= large
+
+
+@given(st.lists(st.integers(1, 200), min_size=2, max_size=12), st.data())
+def test_stratified_is_every_class_s_share_rounded(counts, data):
+    split = make_split(counts)
+    limit = data.draw(st.integers(1, len(split)))
+    part = subset(split, limit=limit, stratified=True)
+    share = limit * np.array(counts) / len(split)
+    found = np.bincount(part.labels, minlength=len(counts))
+    assert (found >= np.floor(share)).all()
+    assert (found <= np.ceil(share)).all()
+
+
+def test_draws_are_random_and_keyed_by_the_seed():
+    split = make_split([100, 100])
+    draws = [subset(split, limit=20, seed=seed).ids for seed in range(200)]
+    assert draws[0] == subset(split, limit=20, seed=0).ids
+    assert len({tuple(draw) for draw in draws}) == 200
+    times = np.bincount([int(i[1:]) for draw in draws for i in draw], minlength=200)
+    # Binomial(200, 0.1) for each image: mean 20, standard deviation 4.2.
+    assert times.mean() == 20
+    assert 3.5 < times.std() < 5
+    assert times.min() > 5
+
+
+def test_stratified_draws_are_random_within_classes_and_in_the_remainder():
+    split = make_split([50, 50, 50])
+    draws = [subset(split, limit=4, stratified=True, seed=seed) for seed in range(60)]
+    twice = {int(np.bincount(draw.labels).argmax()) for draw in draws}
+    assert twice == {0, 1, 2}
+    assert len({i for draw in draws for i in draw.ids}) > 80
+
+
+def test_by_ids_in_the_split_s_order(tmp_path):
+    file = tmp_path / "ids.txt"
+    file.write_text("i9\n\n i3 \r\ni40\n", encoding="utf-8")
+    for ids in (["i9", "i3", "i40"], file, str(file)):
+        assert numbers_of(subset(SPLIT, ids=ids)).tolist() == [3, 9, 40]
+
+
+def test_a_draw_among_ids_and_of_a_subset_keep_the_first_numbers():
+    ids = [f"i{i}" for i in range(10, 30)]
+    part = subset(SPLIT, ids=ids)
+    drawn = subset(part, limit=5, seed=4)
+    assert drawn.ids == subset(SPLIT, ids=ids, limit=5, seed=4).ids
+    assert [f"i{n}" for n in numbers_of(drawn)] == drawn.ids
+    assert [item[2] for item in (part.subset([7, 0])[i] for i in (0, 1))] == [17, 10]
+
+
+def test_nothing_asked_is_the_split_itself():
+    assert subset(SPLIT) is SPLIT
+    assert subset(SPLIT, limit=len(SPLIT)).fingerprint() == SPLIT.fingerprint()
+
+
+@pytest.mark.parametrize("limit", [0, -1, 51, 2.0, True])
+def test_limits_out_of_range(limit):
+    with pytest.raises(InvalidArgument, match=r"limit=.*from 1 to 50; leave it out"):
+        subset(SPLIT, limit=limit)
+
+
+def test_stratified_needs_a_number():
+    with pytest.raises(InvalidArgument, match="say how many"):
+        subset(SPLIT, stratified=True)
+
+
+def test_ids_that_are_wrong(tmp_path):
+    with pytest.raises(DataError, match=r"4 of 5 ids .*: 'a', 'b', 'c', ...; .* like 'i0'"):
+        subset(SPLIT, ids=["a", "b", "i1", "c", "d"])
+    with pytest.raises(DataError, match="'i1' is listed 2 times"):
+        subset(SPLIT, ids=["i1", "i2", "i1"])
+    with pytest.raises(DataError, match="at least one"):
+        subset(SPLIT, ids=[])
+    with pytest.raises(DataError, match="cannot be read"):
+        subset(SPLIT, ids=tmp_path / "missing.txt")

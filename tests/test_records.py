@@ -1,11 +1,13 @@
 import csv
 import hashlib
 import json
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from rampart.metrics.expectation import PointMass, contributions
 from rampart.records import EvaluationRecord, paired, summary, write_atomic
 
 GRID = np.arange(5) / 255
+IMAGE = bytes(4 * 3 * 2 * 4)
 METADATA = {
     "attack": {"name": "apgd", "steps": 10},
     "split": "test",
@@ -236,6 +239,160 @@ def test_refuses_damaged_files(tmp_path, file, old, new, message):
     edit(tmp_path / file, old, new)
     with pytest.raises(RunError, match=message):
         EvaluationRecord.load(tmp_path)
+
+
+def resigned(folder, **changes):
+    """Change entries of record.json, and its checksum to that of the samples that lie there."""
+    header = json.loads((folder / "record.json").read_text("utf-8"))
+    digest = hashlib.sha256((folder / "samples.parquet").read_bytes()).hexdigest()
+    header |= {"samples_sha256": digest, **changes}
+    (folder / "record.json").write_text(json.dumps(header), "utf-8")
+
+
+@settings(max_examples=60, deadline=None)
+@given(position=st.integers(0), bit=st.integers(0, 7))
+def test_a_changed_bit_is_found(tmp_path_factory, position, bit):
+    folder = tmp_path_factory.mktemp("record")
+    full().save(folder)
+    content = bytearray((folder / "samples.parquet").read_bytes())
+    content[position % len(content)] ^= 1 << bit
+    (folder / "samples.parquet").write_bytes(content)
+    with pytest.raises(RunError, match="not the file that record.json was written for"):
+        EvaluationRecord.load(folder, witnesses=True)
+    resigned(folder)
+    # Even under a checksum of its own a damaged file is refused or means the same.
+    try:
+        found = EvaluationRecord.load(folder, witnesses=True)
+    except RunError:
+        return
+    assert same(found, full())
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("critical_index", [0, 1, 2, 5, 5], "critical_eps"),
+        ("critical_index", [0, 1, 9, 5, 5], r"0\.\.5"),
+        ("critical_index", [0, 1, None, 5, 5], "null among whole numbers"),
+        ("critical_index", [0.0, 1.0, 3.0, 5.0, 5.0], "has double for critical_index"),
+        ("prediction", [0, 1, 2, 0, 1], "0 exactly where"),
+        ("id", ["a", "a", "b", "c", "d"], "twice"),
+        ("id", ["a", None, "b", "c", "d"], "without a name"),
+        ("reach", [None, 0.9, 0.001, None, None], "reach=0.9"),
+        ("reach", [None, None, 0.001, None, None], "reach=nan"),
+        ("broken_by", ["clean", "clean", "a", None, None], "broken_by=clean"),
+        ("broken_by", ["clean", "a", "b", "c", None], "broken_by=c"),
+        ("forwards", [1, 2, -3, 4, 5], "forwards=-3"),
+        ("audited", [1, 0, 0, 0, 0], "has int64 for audited"),
+        ("witness", [None] * 5, "fixed_size_binary"),
+        ("witness", pa.array([IMAGE, None, IMAGE, None, None], pa.binary(96)), "other rows"),
+        ("witness", pa.array([None] * 5, pa.binary(96)), "witnesses=0"),
+    ],
+)
+def test_a_forged_table_is_refused(tmp_path, column, values, message):
+    full().save(tmp_path)
+    table = parquet.read_table(tmp_path / "samples.parquet")
+    place = table.column_names.index(column)
+    forged = table.set_column(place, column, values if isinstance(values, pa.Array) else [values])
+    parquet.write_table(forged, tmp_path / "samples.parquet")
+    resigned(tmp_path)
+    with pytest.raises(RunError, match=message):
+        EvaluationRecord.load(tmp_path, witnesses=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"grid": [0, 0.1, 0.2, 0.3, 0.4]}, "critical_eps"),
+        ({"grid": {"a": 1}}, "grid is"),
+        ({"grid": [0, "x"]}, "no consistent record"),
+        ({"grid": [0, [1]]}, "no consistent record"),
+        ({"grid": [0, 1, 2, 3, float("nan")]}, "finite"),
+        ({"n": 10**30}, "5 rows, not"),
+        ({"n": "5"}, "n is '5'"),
+        ({"norm": ["linf"]}, "expected linf"),
+        ({"metadata": []}, "metadata is"),
+        ({"metadata": {"top": "many"}}, "top=many"),
+        ({"metadata": {"level": [1]}}, "level="),
+        ({"columns": {"id": {}}}, "lacks the columns critical_eps, critical_index"),
+        ({"witness_shape": [3, 2, 3]}, "fixed_size_binary"),
+        ({"witness_shape": [3, -2, -4]}, "witness_shape is"),
+        ({"witness_shape": [10**30, 1, 1]}, "fixed_size_binary"),
+        ({"witness_shape": None}, "witness_shape is None"),
+        ({"samples_sha256": 0}, "not the file"),
+    ],
+)
+def test_a_forged_header_is_refused(tmp_path, changes, message):
+    full().save(tmp_path)
+    resigned(tmp_path, **changes)
+    with pytest.raises(RunError, match=message):
+        EvaluationRecord.load(tmp_path, witnesses=True)
+
+
+def test_columns_that_are_not_known_are_refused(tmp_path):
+    full().save(tmp_path)
+    edit(tmp_path / "record.json", '"reach": {', '"extra": {')
+    with pytest.raises(RunError, match="columns that are not known: extra"):
+        EvaluationRecord.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\xfe", b"", b'{"n": ' + b"9" * 5000])
+def test_a_header_that_is_no_json_is_refused(tmp_path, content):
+    make().save(tmp_path)
+    (tmp_path / "record.json").write_bytes(content)
+    with pytest.raises(RunError, match="record.json is damaged"):
+        EvaluationRecord.load(tmp_path)
+
+
+def test_nothing_is_ever_unpickled(tmp_path):
+    """A pickle in the place of the table, signed."""
+
+    class Bomb:
+        def __reduce__(self):
+            return pytest.fail, ("unpickled",)
+
+    make().save(tmp_path)
+    (tmp_path / "samples.parquet").write_bytes(pickle.dumps(Bomb()))
+    resigned(tmp_path)
+    with pytest.raises(RunError, match="damaged or no Parquet"):
+        EvaluationRecord.load(tmp_path)
+
+
+def test_top_k_lets_a_sample_survive_without_being_first(tmp_path):
+    labels, critical = np.array([0, 0, 0]), np.array([0, 5, 2])
+    values = {"labels": labels, "predictions": np.array([1, 1, 0]), "metadata": {"top": 2}}
+    record = make(critical, **values)
+    record.save(tmp_path)
+    assert EvaluationRecord.load(tmp_path).top == 2
+    assert summary(record)["top"] == 2
+    assert summary(record)["clean"] == pytest.approx(2 / 3)
+    with pytest.raises(InvalidArgument, match="0 exactly where"):
+        make(critical, **{**values, "metadata": {}})
+    with pytest.raises(InvalidArgument, match="critical=0"):
+        make(critical, **{**values, "predictions": labels})
+
+
+def test_summary_tells_what_broke_the_samples_and_what_it_cost():
+    by = ("clean", "apgd-ce", "apgd-t/2", "apgd-t", "apgd-t/10", None)
+    metadata = {
+        "tier": "standard",
+        "mode": "fast",
+        "seconds": 1.5,
+        "audit": {"n": 3, "differ": 0},
+        "trust": [{"check": "mode", "ok": True}],
+    }
+    record = make(
+        (0, 1, 2, 3, 4, 5), broken_by=by, forwards=range(6), backwards=[2] * 6, metadata=metadata
+    )
+    found = summary(record)
+    assert found["broken_by"] == {"apgd-t": 3, "apgd-ce": 1, "clean": 1}
+    assert (found["forwards"], found["backwards"]) == (15, 12)
+    assert {key: found[key] for key in metadata} == metadata
+    # Passes of the whole evaluation, the checks' included, where they are known.
+    assert summary(replace(record, metadata={"forwards": 99}))["forwards"] == 99
+    bare = summary(make())
+    assert (bare["broken_by"], bare["forwards"], bare["tier"]) == (None, None, None)
+    assert "audit" not in bare
 
 
 @pytest.mark.parametrize("file", ["samples.parquet", "record.json"])

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from rampart.errors import InvalidArgument, RunError
 from rampart.metrics.comparison import LEVEL
 from rampart.metrics.curve import Floats, Integers, accuracy_curve, check_critical, check_grid
-from rampart.records.storage import read_record, write_record
+from rampart.records.storage import Beside, read_record, write_record
 from rampart.units import Norm, parse_norm
 
 #: What stands in `broken_by` where a sample is wrong without perturbation.
@@ -190,11 +190,13 @@ class EvaluationRecord:
                 witnesses where they are asked for.
         """
         try:
-            values, strengths = read_record(Path(folder), witnesses)
+            values, beside = read_record(Path(folder), witnesses)
             record = cls(**values)
-            _check_strengths(record, strengths)
+            _check_beside(record, beside)
         except (InvalidArgument, ValueError, TypeError, OverflowError) as error:
             raise RunError(f"{folder} holds no consistent record: {error}") from error
+        if witnesses and record.witnesses is None and record.found.any():
+            raise RunError(f"{folder} holds no witnesses: evaluate with witnesses to keep them.")
         return record
 
 
@@ -282,11 +284,13 @@ def _check_witnesses(record: EvaluationRecord) -> None:
         raise InvalidArgument("witnesses", len(images), expected)
 
 
-def _check_strengths(record: EvaluationRecord, written: Floats) -> None:
+def _check_beside(record: EvaluationRecord, beside: Beside) -> None:
     """The strength stands beside its index for readers without Rampart: both must agree."""
-    expected = np.append(record.grid, np.nan)[record.critical]
+    expected, written = np.append(record.grid, np.nan)[record.critical], beside.strengths
     differ = ~((expected == written) | (np.isnan(expected) & np.isnan(written)))
     if differ.any():
         row = int(differ.argmax())
         where = f"{expected[row]} for sample {record.ids[row]}"
         raise InvalidArgument("critical_eps", written[row], where)
+    if beside.witnessed is not None and not np.array_equal(beside.witnessed, record.found):
+        raise InvalidArgument("witness", "other rows", "one for each sample that an attack broke")

@@ -13,10 +13,12 @@ import csv
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.metrics.curve import Floats
@@ -103,32 +105,46 @@ def write_record(record: "EvaluationRecord", folder: Path) -> None:
     write_atomic(folder / HEADER, _json(header))
 
 
-def read_record(folder: Path, witnesses: bool) -> tuple[dict[str, Any], Floats]:
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """What is written beside the values of a record, and must agree with them.
+
+    Attributes:
+        strengths: (N,) critical strengths, nan for survivors.
+        witnessed: (N,) the rows with a witness; None where witnesses were not read.
+    """
+
+    strengths: Floats
+    witnessed: NDArray[np.bool_] | None
+
+
+def read_record(folder: Path, witnesses: bool) -> tuple[dict[str, Any], Beside]:
     """Read the files of a record.
 
     Returns:
-        The values of the record by name, and the (N,) strengths written beside the indices, nan
-        for survivors.
+        The values of the record by name, and what is to be compared with them.
 
     Raises:
-        RunError: files missing, of another format or version, damaged; no witnesses to read.
+        RunError: files missing, of another format or version, damaged.
     """
     header = _read_header(folder / HEADER)
     samples = folder / SAMPLES
     _check_untouched(samples, header["samples_sha256"])
     shape = _witness_shape(folder, header)
-    if witnesses and shape is None:
-        raise RunError(f"{folder} holds no witnesses: evaluate with witnesses to keep them.")
     types = {name: COLUMNS[name][1] for name in header["columns"] if name != "witness"}
     images = {"witness": shape} if witnesses and shape else {}
     found = read_columns(samples, types, images, rows=header["n"])
-    strengths = found.pop("critical_eps")
-    values = {COLUMNS[name][0]: found[name] for name in types if name in found}
-    if None in values["ids"]:
+    strengths, kept = found.pop("critical_eps"), found.pop("witness", None)
+    if None in found["id"]:
         raise RunError(f"{samples} has a sample without a name.")
-    threat = {"norm": header["norm"], "grid": np.array(header["grid"], dtype=np.float64)}
-    witness = {"witnesses": found["witness"].values} if images else {}
-    return {**threat, **values, **witness, "metadata": header["metadata"]}, strengths
+    values = {
+        **{COLUMNS[name][0]: column for name, column in found.items()},
+        "norm": header["norm"],
+        "grid": np.array(header["grid"], dtype=np.float64),
+        "metadata": header["metadata"],
+        "witnesses": kept.values if kept else None,
+    }
+    return values, Beside(strengths, kept.present if kept else None)
 
 
 def _columns(record: "EvaluationRecord") -> dict[str, Column]:

@@ -1,0 +1,208 @@
+"""An evaluation checked again from its witnesses, at one or two forward passes per sample.
+
+Balls are nested: one adversarial image at the critical strength proves that the sample is broken
+at every larger strength too. So the witnesses prove that the accuracies of a record are no lower
+than the truth allows; that survivors cannot be broken is what no image can prove.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rampart.attacks.frozen import Model, frozen
+from rampart.errors import DataError, InvalidArgument
+from rampart.evaluation.inference import Asked, device_of, logits_of
+from rampart.metrics.curve import Integers
+from rampart.records import EvaluationRecord
+from rampart.threat import distance
+
+#: Names of samples to their images (B, C, H, W), pixels in [0, 1], and labels (B,).
+ImagesOf = Callable[[Sequence[str]], tuple[Tensor, Tensor]]
+
+#: x + eps - x may differ from eps by an ulp per pixel.
+RELATIVE, ABSOLUTE = 1e-5, 1e-6
+
+LABEL = "another label in the data"
+PREDICTION = "another prediction without perturbation"
+BOX = "witness outside the pixel box"
+BALL = "witness further from its image than the critical strength"
+REACH = "witness at another distance than recorded"
+RIGHT = "witness classified rightly"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A sample that is not as recorded.
+
+    Attributes:
+        id: name of the sample.
+        reason: one of the reasons of this module.
+    """
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What came of checking a record again.
+
+    Attributes:
+        n: samples.
+        witnesses: adversarial images among what was checked.
+        forwards: passes of one sample through the model.
+        failures: in the order of the samples; several for one that fails several checks.
+    """
+
+    n: int
+    witnesses: int
+    forwards: int
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything is as recorded."""
+        return not self.failures
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many samples fail for each reason, the most frequent first."""
+        return dict(Counter(failure.reason for failure in self.failures).most_common())
+
+    @property
+    def verdict(self) -> str:
+        """The result in one sentence."""
+        if self.ok:
+            return (
+                f"verified: {self.n} predictions and {self.witnesses} adversarial images are as "
+                f"recorded, by {self.forwards} forward passes."
+            )
+        samples = len({failure.id for failure in self.failures})
+        reasons = ", ".join(f"{count} x {reason}" for reason, count in self.counts.items())
+        return (
+            f"not verified: {samples} of {self.n} samples are not as recorded ({reasons}), "
+            f"the first is {self.failures[0].id}."
+        )
+
+    def figures(self) -> dict[str, Any]:
+        """The result as plain JSON values."""
+        return {
+            "ok": self.ok,
+            "n": self.n,
+            "witnesses": self.witnesses,
+            "forwards": self.forwards,
+            "counts": self.counts,
+            "failures": [vars(failure) for failure in self.failures],
+        }
+
+
+def verify_record(
+    record: EvaluationRecord,
+    model: Model,
+    images_of: ImagesOf,
+    batch_size: int = 128,
+    on_progress: Callable[[int], None] | None = None,
+) -> Verification:
+    """Check again what a record says, from its witnesses.
+
+    Of every sample: its label is that of the data, and the prediction without perturbation is the
+    recorded one. Of every witness: it lies in the pixel box and, up to rounding, in the ball of
+    the critical strength around its image, at the recorded distance, and is misclassified (for a
+    record of top k: the label is not among the k likeliest classes).
+
+    Args:
+        record: loaded with its witnesses.
+        model: pixels in [0, 1], (N, C, H, W), to logits; asked in eval mode, left as found.
+        images_of: gives images and labels of samples by their names, a batch at a time.
+        batch_size: images per forward pass.
+        on_progress: called after each batch with the number of samples done so far.
+
+    Raises:
+        InvalidArgument: the record has no witnesses, or a batch size below 1.
+        DataError: images of another number or shape than the witnesses.
+    """
+    if record.witnesses is None and record.found.any():
+        do = "load it with witnesses=True, or evaluate with witnesses"
+        raise InvalidArgument("record", "one without witnesses", "one with witnesses", do)
+    if batch_size < 1:
+        raise InvalidArgument("batch_size", batch_size, "at least 1")
+    asked, device, failures = Asked(model), device_of(model), list[Failure]()
+    with frozen(model):
+        for start in range(0, len(record), batch_size):
+            rows = np.arange(start, min(start + batch_size, len(record)))
+            images, labels = images_of([record.ids[row] for row in rows])
+            _require_fitting(record, images, labels, len(rows))
+            images, labels = images.to(device).float(), labels.to(device)
+            failed = [
+                *_check_clean(record, asked, rows, images, labels),
+                *_check_witnesses(record, asked, rows, images),
+            ]
+            failures += [Failure(record.ids[row], reason) for row, reason in sorted(failed)]
+            if on_progress:
+                on_progress(int(rows[-1]) + 1)
+    return Verification(len(record), int(record.found.sum()), asked.forwards, tuple(failures))
+
+
+def _check_clean(
+    record: EvaluationRecord, asked: Asked, rows: Integers, images: Tensor, labels: Tensor
+) -> Iterator[tuple[int, str]]:
+    """Yield (row, reason) of what is wrong without perturbation."""
+    logits = logits_of(asked, images)
+    recorded = torch.from_numpy(record.labels[rows]).to(labels.device)
+    yield from _where(rows, labels != recorded, LABEL)
+    predictions = torch.from_numpy(record.predictions[rows]).to(logits.device)
+    # In a record of top k the prediction alone does not say whether the sample counts as right.
+    right = torch.from_numpy(record.critical[rows] > 0).to(logits.device)
+    differs = (logits.argmax(1) != predictions) | (_right(logits, recorded, record.top) != right)
+    yield from _where(rows, differs, PREDICTION)
+
+
+def _check_witnesses(
+    record: EvaluationRecord, asked: Asked, rows: Integers, images: Tensor
+) -> Iterator[tuple[int, str]]:
+    """Yield (row, reason) of what is wrong with the witnesses of these rows."""
+    found = record.found[rows]
+    if record.witnesses is None or not found.any():
+        return
+    first = int(record.found[: rows[0]].sum())
+    rows, images = rows[found], images[torch.from_numpy(found).to(images.device)]
+    # Copied: a record's arrays may be read-only, and torch shares their memory.
+    part = np.array(record.witnesses[first : first + len(rows)])
+    witnesses = torch.from_numpy(part).to(images.device)
+    far = distance(witnesses, images, record.norm).double().cpu()
+    boxed = ((witnesses >= 0) & (witnesses <= 1)).flatten(1).all(1)
+    eps = torch.from_numpy(record.grid[record.critical[rows]])
+    yield from _where(rows, ~boxed, BOX)
+    yield from _where(rows, ~(far <= eps * (1 + RELATIVE) + ABSOLUTE), BALL)
+    if record.reach is not None:
+        reach = torch.from_numpy(record.reach[rows])
+        yield from _where(rows, ~((far - reach).abs() <= reach * RELATIVE + ABSOLUTE), REACH)
+    labels = torch.from_numpy(record.labels[rows]).to(witnesses.device)
+    yield from _where(rows, _right(logits_of(asked, witnesses), labels, record.top), RIGHT)
+
+
+def _right(logits: Tensor, labels: Tensor, top: int) -> Tensor:
+    """(N,) whether the label is among the `top` likeliest classes."""
+    if top == 1:
+        return logits.argmax(1) == labels
+    likeliest = logits.topk(min(top, logits.shape[1]), dim=1).indices
+    return (likeliest == labels[:, None]).any(1)
+
+
+def _where(rows: Integers, holds: Tensor, reason: str) -> Iterator[tuple[int, str]]:
+    for row in rows[holds.cpu().numpy()]:
+        yield int(row), reason
+
+
+def _require_fitting(record: EvaluationRecord, images: Tensor, labels: Tensor, n: int) -> None:
+    shape = tuple(images.shape) if record.witnesses is None else (n, *record.witnesses.shape[1:])
+    if tuple(images.shape) != shape or tuple(labels.shape) != (n,):
+        raise DataError(
+            f"the record's adversarial images are {shape}, the data's images {tuple(images.shape)} "
+            f"with labels {tuple(labels.shape)}: they are not the evaluated ones."
+        )

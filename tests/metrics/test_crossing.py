@@ -1,0 +1,207 @@
+import doctest
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import integrate
+
+from rampart.errors import InvalidArgument
+from rampart.metrics import crossing
+from rampart.metrics.crossing import (
+    Stretch,
+    advice,
+    crossings,
+    disagreement,
+    expected_below,
+    stretches,
+)
+from rampart.metrics.curve import accuracy_curve
+from rampart.metrics.distributions import Beta, Mixture, PointMass, Uniform
+from rampart.metrics.expectation import expected_robustness
+
+GRID = np.array([0.0, 0.1, 0.2, 0.4])
+LAWS = [
+    None,
+    Uniform(0.05, 0.3),
+    PointMass(0.1),
+    Beta(2, 3, 0.4),
+    Mixture((PointMass(0), Uniform(0, 0.4)), (1, 1)),
+]
+
+
+@st.composite
+def pairs(draw, most=6):
+    n = draw(st.integers(0, most))
+    grid = np.concatenate(
+        [[0.0], np.cumsum(draw(st.lists(st.floats(0.01, 1), min_size=n, max_size=n)))]
+    )
+    rows = draw(st.lists(st.tuples(*[st.integers(0, n + 1)] * 2), min_size=1, max_size=30))
+    first, second = np.array(rows).T
+    return first, second, grid
+
+
+def curves_of(first, second, grid):
+    return [accuracy_curve(critical, len(grid) - 1) for critical in (first, second)]
+
+
+def test_values():
+    # They meet at a third of the way, run together, and the first leads at the end.
+    first, second = [0.6, 0.5, 0.5, 0.2], [0.8, 0.5, 0.5, 0.1]
+    assert stretches(first, second, GRID) == (
+        Stretch(0.0, 0.1, -1),
+        Stretch(0.1, 0.2, 0),
+        Stretch(0.2, 0.4, 1),
+    )
+    assert crossings(first, second, GRID) == (0.1,)
+    assert crossings([0.9, 0.5, 0.3, 0.0], [0.8, 0.6, 0.3, 0.1], GRID) == pytest.approx((0.05,))
+
+
+def test_touching_is_not_crossing():
+    assert crossings([0.9, 0.5, 0.4, 0.1], [0.8, 0.5, 0.3, 0.1], GRID) == ()
+
+
+@given(pairs())
+def test_stretches_tell_who_is_ahead_everywhere(case):
+    *critical, grid = case
+    curves = curves_of(*critical, grid)
+    parts = stretches(*curves, grid)
+    assert parts[0].low == 0
+    assert parts[-1].high == grid[-1]
+    for before, after in itertools.pairwise(parts):
+        assert before.high == after.low
+        assert before.ahead != after.ahead
+    for part in parts:
+        eps = part.low + (part.high - part.low) * np.linspace(0.05, 0.95, 7)
+        first, second = (np.interp(eps, grid, curve) for curve in curves)
+        np.testing.assert_array_equal(np.sign(np.round(first - second, 12)), part.ahead)
+
+
+@given(pairs())
+def test_swapping_the_models_swaps_who_is_ahead(case):
+    first, second, grid = case
+    curves = curves_of(first, second, grid)
+    parts, swapped = stretches(*curves, grid), stretches(*curves[::-1], grid)
+    assert [part.ahead for part in parts] == [-part.ahead for part in swapped]
+    assert crossings(*curves, grid) == pytest.approx(crossings(*curves[::-1], grid))
+
+
+@pytest.mark.parametrize("law", LAWS, ids=str)
+def test_the_whole_is_expected_robustness(law):
+    critical = np.array([0, 1, 2, 2, 3, 4, 4])
+    curve = accuracy_curve(critical, 3)
+    whole = expected_below(curve, GRID, 0.4, law)
+    assert whole == pytest.approx(expected_robustness(critical, GRID, law), abs=1e-12)
+    parts = [expected_below(curve, GRID, eps, law) for eps in np.linspace(0, 0.4, 50)]
+    assert (np.diff(parts) >= -1e-12).all()
+
+
+@pytest.mark.parametrize("eps", [0.03, 0.1, 0.15, 0.35])
+def test_a_part_is_the_integral_up_to_the_strength(eps):
+    curve, law = np.array([0.9, 0.8, 0.5, 0.1]), Beta(2, 3, 0.4)
+    area, _ = integrate.quad(
+        lambda e: np.interp(e, GRID, curve) * 12 * (e / 0.4) * (1 - e / 0.4) ** 2 / 0.4,
+        0,
+        eps,
+        points=[x for x in GRID if 0 < x < eps] or None,
+    )
+    assert expected_below(curve, GRID, eps, law) == pytest.approx(area, abs=1e-9)
+
+
+def test_a_point_mass_is_earned_where_it_lies():
+    curve = [0.9, 0.8, 0.5, 0.1]
+    found = [expected_below(curve, GRID, eps, PointMass(0.1)) for eps in (0, 0.09, 0.1, 0.4)]
+    assert found == pytest.approx([0, 0, 0.8, 0.8])
+    assert expected_below(curve, GRID, 0.0, PointMass(0.0)) == pytest.approx(0.9)
+
+
+@given(pairs())
+def test_what_a_disagreement_says_holds_together(case):
+    first, second, grid = case
+    found = disagreement(first, second, grid)
+    curves = curves_of(first, second, grid)
+    assert found.clean == tuple(curve[0] for curve in curves)
+    assert found.worst == tuple(curve[-1] for curve in curves)
+    difference = found.expected[0] - found.expected[1]
+    assert sum(found.leads) == pytest.approx(difference, abs=1e-12)
+    assert (
+        found.expected_difference.low - 1e-9 <= difference <= found.expected_difference.high + 1e-9
+    )
+    for part, lead in zip(found.stretches, found.leads, strict=True):
+        assert part.ahead * lead >= 0
+    for half, curve in zip(found.halves, curves, strict=True):
+        below = expected_below(curve, grid, half)
+        assert below >= expected_below(curve, grid, grid[-1]) / 2 - 1e-9
+    if found.opposite:
+        assert found.crossings
+    text = advice(found)
+    assert text.endswith(".")
+    assert text.count(". ") <= 1
+
+
+def test_half_of_a_flat_curve_is_earned_up_to_the_middle():
+    found = disagreement([3, 3], [1, 1], [0.0, 0.5, 1.0])
+    assert found.halves[0] == pytest.approx(0.5)
+    # 1 - 2 eps up to 1/2: a quarter in all, half of it up to (1 - sqrt(1/2)) / 2.
+    assert found.halves[1] == pytest.approx((1 - np.sqrt(0.5)) / 2)
+
+
+# 90 % clean and 8 % at the end (mean 59.75 %), against 66 and 30 % (mean 50.5 %).
+WEAK = np.repeat([0, 1, 2, 3, 4, 5], [100, 70, 170, 250, 330, 80])
+STRONG = np.repeat([0, 1, 2, 3, 4, 5], [340, 60, 80, 100, 120, 300])
+EPS = np.array([0, 1, 2, 3, 4]) / 255
+
+
+def test_opposite_rankings_are_told_with_the_strength_to_choose_by():
+    found = disagreement(WEAK, STRONG, EPS)
+    assert found.opposite
+    assert found.certain
+    # Leads by 14 points at 2/255, behind by 1 at 3/255.
+    assert found.crossings == pytest.approx(((2 + 14 / 15) / 255,))
+    assert advice(found, ("A", "B")) == (
+        "A leads in expected robustness, but B leads at 4/255 (59.8 against 50.5 % expected, "
+        "8.0 against 30.0 % at 4/255); choose A if perturbations stay below 2.9/255, B if they "
+        "exceed it."
+    )
+    swapped = disagreement(STRONG, WEAK, EPS)
+    assert "choose A if perturbations stay below 2.9/255, B" in advice(swapped, ("B", "A"))
+
+
+def test_a_distribution_of_strong_adversaries_ends_the_disagreement():
+    assert not disagreement(WEAK, STRONG, EPS, Beta(20, 1, EPS[-1])).opposite
+
+
+def test_other_advice():
+    better = np.minimum(STRONG + 1, 5)
+    text = advice(disagreement(better, STRONG, EPS))
+    assert text.startswith("The first leads in expected robustness and in accuracy at 4/255 (")
+    assert "choose" not in text
+    assert advice(disagreement(STRONG, STRONG, EPS)).endswith("are level at every strength.")
+    few = advice(disagreement(WEAK[::100], STRONG[::100], EPS))
+    assert "The difference in expected robustness and in accuracy at 4/255 may be chance." in few
+    assert "choose the first if perturbations stay below 0." in advice(
+        disagreement(WEAK, STRONG, np.arange(5) / 4)
+    )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: stretches([0.5], [0.5, 0.4], [0.0, 1.0]),
+        lambda: crossings([0.5, np.nan], [0.5, 0.4], [0.0, 1.0]),
+        lambda: expected_below([0.5, 0.4], [0.0, 1.0], 1.1),
+        lambda: expected_below([0.5, 0.4], [0.0, 1.0], 0.5, PointMass(2)),
+        lambda: disagreement([1, 2], [1], [0.0, 1.0]),
+        lambda: disagreement([3], [1], [0.0, 1.0]),
+    ],
+)
+def test_refuses_bad_input(call):
+    with pytest.raises(InvalidArgument, match="expected"):
+        call()
+
+
+def test_the_examples_run():
+    result = doctest.testmod(crossing)
+    assert result.attempted
+    assert not result.failed

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from rampart.errors import InvalidArgument
 from rampart.evaluation.results import COLUMNS, Results
+from rampart.records import EvaluationRecord
 
 LEVELS = 4
 
@@ -149,3 +150,47 @@ def test_refuses_columns_that_contradict_each_other(changes, message):
     Results(**values)
     with pytest.raises(InvalidArgument, match=message):
         Results(**{**values, **{k: np.asarray(v) for k, v in changes.items()}})
+
+
+@given(samples=st.lists(st.integers(0, 30), min_size=1, max_size=12, unique=True))
+def test_a_record_is_made_of_results(samples):
+    results = made_up(samples, 4)
+    metadata = {"tier": "short"}
+    names = [f"image {sample}" for sample in range(31)]
+    stages = ("apgd-ce", "apgd-t", "square")
+    grid = np.arange(LEVELS + 1) / 255
+    record = EvaluationRecord.from_results(results, names, grid, "linf", stages, metadata)
+    assert record.ids == tuple(f"image {sample}" for sample in samples)
+    for row, name in enumerate(record.broken_by):
+        stage, run = results.stage[row], results.run[row]
+        broken = stages[stage] + (f"/{run}" if run else "")
+        assert name == {0: "clean", LEVELS + 1: None}.get(results.critical[row], broken)
+    assert np.array_equal(record.found, results.found)
+    assert np.array_equal(record.witnesses, results.witnesses)
+    assert record.forwards.sum() == results.forwards_total
+    columns = ("labels", "predictions", "critical", "backwards", "pruned", "audited")
+    assert all(np.array_equal(getattr(record, c), getattr(results, c)) for c in columns)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ids": ["a", "b"]}, "ids=2 names: expected one for number 9"),
+        ({"stage_names": ["apgd-ce"]}, "stage_names=1 names"),
+        ({"grid": np.arange(LEVELS) / 255}, "critical=5"),
+        ({"grid": np.arange(LEVELS + 2) / 255}, "expected a distance up to"),
+        ({"stage_names": ["clean"] * 3}, "broken_by=clean"),
+    ],
+)
+def test_a_record_refuses_results_of_another_task(changes, message):
+    values = {
+        "ids": [*map(str, range(10))],
+        "grid": np.arange(LEVELS + 1) / 255,
+        "norm": "linf",
+        "stage_names": ("apgd-ce", "apgd-t", "square"),
+        "metadata": {},
+    }
+    results = made_up(range(10), 4)
+    EvaluationRecord.from_results(results, **values)
+    with pytest.raises(InvalidArgument, match=message):
+        EvaluationRecord.from_results(results, **{**values, **changes})

@@ -269,7 +269,7 @@ def _names_what_broke(record: EvaluationRecord, row: int) -> bool:
     name = record.broken_by[row]
     if not record.found[row]:
         return name == (CLEAN if record.critical[row] == 0 else None)
-    return isinstance(name, str) and name not in ("", CLEAN)
+    return isinstance(name, str) and name.partition("/")[0] not in ("", CLEAN)
 
 
 def _check_witnesses(record: EvaluationRecord) -> None:

@@ -21,6 +21,8 @@ _OUTDATED = (
     "test_crop_pct",
     "min_input_size",
     "label_offset",
+    "label_names",
+    "label_descriptions",
     "custom_load",
 )
 

@@ -127,8 +127,8 @@ def _source_of_weights(weights: Path, name: str | None, config: Path | None = No
     if name and name.partition(".")[0] != architecture:
         raise ModelError(f"'{config}' describes {architecture}, not {name}; name that one.")
     cfg = {**_registered(architecture), **described.get("pretrained_cfg", {})}
-    if "num_classes" in described:
-        cfg["num_classes"] = described["num_classes"]
+    # Of these two timm writes what is true of the weights beside its description of their origin.
+    cfg |= {key: described[key] for key in ("num_classes", "label_names") if key in described}
     return Source(architecture, weights, described.get("model_args", {}), cfg)
 
 

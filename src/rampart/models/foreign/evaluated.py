@@ -1,0 +1,319 @@
+"""What an evaluation must know of a model, whoever made it, and how that is found out."""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rampart.errors import InvalidArgument, ModelError
+from rampart.models.normalised import NormalisedModel
+
+Size = tuple[int, int, int]
+Names = tuple[str, ...]
+#: What a model says of its images; None for a part that it leaves open.
+OwnSize = Sequence[int | None]
+
+_OPEN: OwnSize = (None, None, None)
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class EvaluatedModel:
+    """A classifier of pixels in [0, 1], ready to be evaluated.
+
+    Attributes:
+        model: in eval mode; images (N, C, H, W) float32 in [0, 1] to logits (N, K).
+        name: what the user called it, with what was left to a default filled in.
+        source: its kind: timm, torchvision, hf, factory, exported, onnx or callable.
+        fingerprint: SHA-256 of its weights or files; None where there is nothing to read.
+        input_size: channels, height and width of the images; None where nobody knows.
+        num_classes: K; None where the model could not be tried.
+        namings: complete lists of names for the K outputs, the model's own first; a model of
+            ImageNet goes by synsets as well as by words.
+        differentiable: whether gradients of the logits reach the pixels. Without them only
+            attacks that ask for nothing but logits apply.
+        device: where images are expected.
+    """
+
+    model: nn.Module
+    name: str
+    source: str
+    fingerprint: str | None
+    input_size: Size | None = None
+    num_classes: int | None = None
+    namings: tuple[Names, ...] = ()
+    differentiable: bool = True
+    device: torch.device = _CPU
+
+    @property
+    def class_names(self) -> Names | None:
+        """The model's own names of its outputs, if it has any."""
+        return self.namings[0] if self.namings else None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asks of a model.
+
+    Attributes:
+        num_classes: number of logits that it must have; None: whatever it has.
+        image_size: side of the images, in pixels; None: its own.
+        in_chans: channels of the images; None: its own.
+        mean: of each channel, in place of its own; exported programs and ONNX have none.
+        std: of each channel, likewise.
+        device: where to compute.
+    """
+
+    num_classes: int | None = None
+    image_size: int | None = None
+    in_chans: int | None = None
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    device: torch.device = _CPU
+
+    def __post_init__(self) -> None:
+        if (self.mean is None) != (self.std is None):
+            missing = "mean" if self.mean is None else "std"
+            raise InvalidArgument(missing, None, "both mean and std, or neither")
+        if self.num_classes is not None and self.num_classes < 2:
+            raise InvalidArgument("num_classes", self.num_classes, "at least 2")
+
+    def size(self, own: OwnSize) -> Size | None:
+        """Return (C, H, W) of the images, where `own` is the model's; None if a part is unknown."""
+        channels, height, width = own
+        channels = self.in_chans or channels
+        height, width = self.image_size or height, self.image_size or width
+        return (channels, height, width) if channels and height and width else None
+
+    def normalised(
+        self,
+        model: nn.Module,
+        own_size: OwnSize = _OPEN,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> nn.Module:
+        """Put the normalisation before a model: what is wanted, else its own, else none.
+
+        Raises:
+            InvalidArgument: not one value for each channel.
+        """
+        mean, std = (mean, std) if self.mean is None else (self.mean, self.std)
+        if mean is None or std is None:
+            return model
+        channels = own_size[0] or self.in_chans or len(mean)
+        # One value would be spread over all channels, and one channel over all values.
+        if len(mean) != channels:
+            raise InvalidArgument("mean", list(mean), f"{channels} values, one for each channel")
+        return NormalisedModel(model, mean, std, self.image_size or own_size[1] or 0)
+
+    def examine(
+        self,
+        model: nn.Module,
+        *,
+        name: str,
+        source: str,
+        fingerprint: str | None,
+        own_size: OwnSize = _OPEN,
+        namings: Iterable[Sequence[str]] = (),
+    ) -> EvaluatedModel:
+        """Try a model on two grey images and return what an evaluation must know of it.
+
+        Without a size of the images, from neither the model nor the user, it cannot be tried.
+
+        Raises:
+            ModelError: it takes other channels or fails on such images, what it returns are no
+                logits, or there are not as many as wanted.
+        """
+        if self.in_chans and own_size[0] not in (None, self.in_chans):
+            # The normalisation would spread one channel over three without a word.
+            raise ModelError(
+                f"model '{name}' takes images of {own_size[0]} channel(s), expected "
+                f"{self.in_chans}; prepare the data with {own_size[0]}."
+            )
+        model = model.to(self.device).eval()
+        size = self.size(own_size)
+        num_classes, differentiable = self.num_classes, True
+        if size is not None:
+            num_classes, differentiable = _try(model, name, size, self.device)
+        if self.num_classes not in (None, num_classes):
+            raise ModelError(
+                f"model '{name}' has {num_classes} outputs, expected {self.num_classes}; evaluate "
+                "it on the data that it was trained for."
+            )
+        return EvaluatedModel(
+            model,
+            name,
+            source,
+            fingerprint,
+            size,
+            num_classes,
+            tuple(tuple(naming) for naming in namings if len(naming) == num_classes),
+            differentiable,
+            self.device,
+        )
+
+
+class Function(nn.Module):
+    """A function from pixels to logits as a module; what wraps the logits is taken off.
+
+    A module that the function belongs to is made visible, so that attacks can freeze it.
+    """
+
+    def __init__(self, function: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.function = function
+        for owner in (getattr(function, name, None) for name in ("module", "__self__")):
+            if isinstance(owner, nn.Module) and not isinstance(function, nn.Module):
+                self.owner = owner
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (N, K) of images (N, C, H, W), pixels in [0, 1]."""
+        return logits_in(self.function(images))
+
+
+def logits_in(output: Any) -> Any:
+    """Return the logits in what a model returned: a tensor, one in a sequence, or `.logits`."""
+    if isinstance(output, Mapping) and "logits" in output:
+        return output["logits"]
+    if isinstance(output, tuple | list) and len(output) == 1:
+        return output[0]
+    return getattr(output, "logits", output)
+
+
+def callable_model(
+    function: Callable[[Tensor], Any],
+    *,
+    num_classes: int | None = None,
+    input_size: Size | None = None,
+    class_names: Sequence[str] | None = None,
+    name: str | None = None,
+    device: str | torch.device = "cpu",
+) -> EvaluatedModel:
+    """Return any Python callable, a module or not, as a model to evaluate.
+
+    Args:
+        function: images (N, C, H, W) float32 in [0, 1] to logits (N, K), or to an object with
+            `.logits`. Gradients reach the pixels if it computes with torch.
+        num_classes: K; by default what it returns.
+        input_size: (C, H, W) of the images; without it the function is not tried.
+        class_names: of the K outputs.
+        name: by default the function's or class's own.
+        device: where images come from; a module is moved there.
+
+    Raises:
+        InvalidArgument: not a callable, or a class in place of an object of it.
+        ModelError: see `Wanted.examine`.
+    """
+    if not callable(function) or isinstance(function, type):
+        raise InvalidArgument("function", function, "a callable from images to logits")
+    name = name or str(getattr(function, "__qualname__", type(function).__qualname__))
+    model = Function(function)
+    wanted = Wanted(num_classes, device=torch.device(device))
+    found = wanted.examine(
+        model,
+        name=name,
+        source="callable",
+        fingerprint=code_fingerprint(function, model),
+        own_size=input_size or _OPEN,
+    )
+    if class_names is None:
+        return found
+    if found.num_classes not in (None, len(class_names)):
+        expected = f"{found.num_classes}, one for each output"
+        raise InvalidArgument("class_names", f"{len(class_names)} names", expected)
+    return replace(found, namings=(tuple(class_names),))
+
+
+def weights_fingerprint(model: nn.Module) -> str:
+    """Return the SHA-256 over the names, types, shapes and values of a model's weights."""
+    digest = hashlib.sha256()
+    for key, value in sorted(model.state_dict().items()):
+        if isinstance(value, Tensor):
+            digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())
+            flat = value.detach().cpu().contiguous().flatten()
+            digest.update(flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def file_fingerprint(*files: Path) -> str:
+    """Return the SHA-256 over the content of files."""
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()
+
+
+def code_fingerprint(function: object, model: nn.Module) -> str | None:
+    """Return the SHA-256 over the weights in `model` and the source text of `function`.
+
+    Of a module with weights only these count, so that another version of its library does not
+    make it another model. What a function closes over, beside a module, is not seen. None where
+    there is nothing to read.
+    """
+    weights = weights_fingerprint(model) if model.state_dict() else ""
+    if weights and isinstance(function, nn.Module):
+        return weights
+    try:
+        text = inspect.getsource(function if inspect.isroutine(function) else type(function))
+    # Built-in functions, and those that were typed in.
+    except (OSError, TypeError):
+        text = ""
+    return hashlib.sha256(f"{weights}\n{text}".encode()).hexdigest() if weights or text else None
+
+
+def reason(error: BaseException) -> str:
+    """Return an error as one line: its kind and the first line of what it says."""
+    lines = str(error).strip().splitlines()
+    kind = type(error).__name__
+    return f"{kind}: {lines[0].strip()}" if lines else kind
+
+
+def _try(model: nn.Module, name: str, size: Size, device: torch.device) -> tuple[int, bool]:
+    """Return the number of logits, and whether their gradients reach the pixels."""
+    images = torch.full((2, *size), 0.5, device=device, requires_grad=True)
+    try:
+        with torch.enable_grad():
+            logits = model(images)
+    # A model's code raises what it likes.
+    except Exception as error:
+        raise ModelError(
+            f"model '{name}' fails on images of {size[0]} x {size[1]} x {size[2]} (channels, "
+            f"height, width): {reason(error)}; set the channels and the size that it is made for."
+        ) from error
+    _check_logits(logits, name)
+    return logits.shape[1], _reaches(images, logits)
+
+
+def _check_logits(logits: object, name: str) -> None:
+    if not isinstance(logits, Tensor):
+        got = f"a {type(logits).__name__}"
+    elif logits.ndim != 2 or len(logits) != 2 or logits.shape[1] < 2:
+        got = f"a tensor of shape {tuple(logits.shape)}"
+    elif not logits.dtype.is_floating_point:
+        got = f"numbers of type {logits.dtype}"
+    elif not logits.isfinite().all():
+        got = "numbers that are not finite"
+    else:
+        return
+    raise ModelError(
+        f"model '{name}' returns {got} for 2 images: expected logits, a floating point tensor of "
+        "shape (2, classes) with at least 2 classes."
+    )
+
+
+def _reaches(images: Tensor, logits: Tensor) -> bool:
+    """Whether the gradient of the logits reaches the images."""
+    if not logits.requires_grad:
+        return False
+    try:
+        (gradient,) = torch.autograd.grad(logits.sum(), images, allow_unused=True)
+    # Operators without a derivative, such as those that an exporter fused.
+    except RuntimeError:
+        return False
+    return gradient is not None

@@ -1,0 +1,138 @@
+"""Which model a reference means: one word that a user writes to a model that is evaluated."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+import torchvision
+
+from rampart.errors import ModelError, UnknownName, nearest
+from rampart.models.foreign.evaluated import EvaluatedModel, Wanted
+from rampart.models.foreign.exported import load_exported
+from rampart.models.foreign.factories import load_factory
+from rampart.models.foreign.hugging_face import load_hugging_face
+from rampart.models.foreign.onnx import load_onnx
+from rampart.models.foreign.pretrained import load_timm, load_torchvision, pickled
+
+_LOAD: dict[str, Callable[[str, Wanted], EvaluatedModel]] = {
+    "timm": load_timm,
+    "torchvision": load_torchvision,
+    "hf": load_hugging_face,
+    "factory": load_factory,
+    "exported": load_exported,
+    "onnx": load_onnx,
+}
+_PREFIXES = ("timm", "torchvision", "hf")
+_FILES = {".onnx": "onnx", ".pt2": "exported", ".safetensors": "timm"}
+_PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".tar")
+_FACTORY = re.compile(r"(.+\.py|[^\W\d]\w*(\.[^\W\d]\w*)*):[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+def find_model(
+    reference: str,
+    *,
+    num_classes: int | None = None,
+    image_size: int | None = None,
+    in_chans: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    device: str | torch.device = "cpu",
+) -> EvaluatedModel:
+    """Return the model that a reference means, tried on two images.
+
+    The first rule that fits decides:
+
+    1. A prefix: "timm:NAME", "torchvision:NAME:WEIGHTS", "hf:REPOSITORY_OR_FOLDER", and timm's own
+       "hf-hub:NAME" and "local-dir:FOLDER".
+    2. A file's ending: ".onnx", ".pt2" (see `load_exported` on trust), ".safetensors" with its
+       configuration beside it. Pickles (".pt", ".pth", ".bin") are refused.
+    3. A folder with `config.json`: by what is in it, as timm or transformers save it.
+    4. "module:function" or "path/to/file.py:function": the user's own code, which is run.
+    5. Anything else is a name of timm's.
+
+    Args:
+        reference: what the user wrote.
+        num_classes: number of logits that it must have; None: whatever it has; `check_classes`
+            compares them with the data.
+        image_size: side of the images; by default the model's own.
+        in_chans: channels of the images; likewise.
+        mean: of each channel, in place of the model's own; for exported programs, ONNX and
+            functions that expect normalised images.
+        std: of each channel, likewise.
+        device: where to compute.
+
+    Raises:
+        UnknownName: nothing of that name; the nearest names are offered.
+        ModelError: it cannot be loaded, or is no classifier of such images.
+        MissingExtra: it needs a package that is not installed.
+        InvalidArgument: `num_classes` below 2; a mean without a std, or of other channels.
+    """
+    wanted = Wanted(num_classes, image_size, in_chans, mean, std, torch.device(device))
+    kind, rest = kind_of(reference)
+    try:
+        return _LOAD[kind](rest, wanted)
+    except UnknownName:
+        if kind == "timm" and rest in torchvision.models.list_models(module=torchvision.models):
+            raise UnknownName("model of timm", rest, [f"torchvision:{rest}"]) from None
+        raise
+
+
+def kind_of(reference: str) -> tuple[str, str]:
+    """Return the kind of model that a reference means, and what is left of it for that kind.
+
+    Nothing is loaded.
+
+    Raises:
+        UnknownName: what stands before the colon is no known prefix.
+        ModelError: a pickle; a file or folder that is not there or not known.
+    """
+    prefix, colon, rest = reference.partition(":")
+    if colon and prefix in _PREFIXES:
+        return prefix, rest
+    if colon and prefix in ("hf-hub", "local-dir"):
+        return "timm", reference
+    path = Path(reference).expanduser()
+    if path.suffix in (*_FILES, *_PICKLES):
+        return _kind_of_file(path)
+    if path.is_dir():
+        return _kind_of_folder(path)
+    if _FACTORY.fullmatch(reference):
+        near = nearest(prefix, _PREFIXES, n=1)
+        if near and "." not in prefix and not _importable(prefix):
+            raise UnknownName("kind of model", reference, [f"{near[0]}:{rest}"])
+        return "factory", reference
+    if path.suffix == ".py":
+        raise ModelError(f"'{reference}': name the function that returns the model, {path}:NAME.")
+    if colon:
+        raise UnknownName("kind of model", prefix, [*_PREFIXES, "hf-hub", "local-dir"])
+    return "timm", reference
+
+
+def _importable(module: str) -> bool:
+    return find_spec(module) is not None or Path(f"{module}.py").is_file() or Path(module).is_dir()
+
+
+def _kind_of_file(path: Path) -> tuple[str, str]:
+    if path.suffix in _PICKLES:
+        raise ModelError(pickled(str(path)))
+    if not path.is_file():
+        raise ModelError(f"model '{path}': there is no such file.")
+    return _FILES[path.suffix], str(path)
+
+
+def _kind_of_folder(path: Path) -> tuple[str, str]:
+    try:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        config = {}
+    if isinstance(config, dict) and "architecture" in config:
+        return "timm", str(path)
+    if isinstance(config, dict) and "model_type" in config:
+        return "hf", str(path.resolve())
+    raise ModelError(
+        f"model folder '{path}' has no config.json as timm, transformers or `rampart train` write "
+        "it; name the folder that holds the model."
+    )

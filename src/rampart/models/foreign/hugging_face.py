@@ -1,0 +1,146 @@
+"""Image classifiers of Hugging Face's transformers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rampart.errors import MissingExtra, ModelError
+from rampart.models.foreign.classes import with_synonyms
+from rampart.models.foreign.evaluated import (
+    EvaluatedModel,
+    Function,
+    Wanted,
+    reason,
+    weights_fingerprint,
+)
+
+#: Side of a picture that every processor has to make smaller, which shows the size it makes.
+_LARGE = 1024
+
+
+def load_hugging_face(name: str, wanted: Wanted) -> EvaluatedModel:
+    """Return a classifier by repository or folder, its processor's normalisation put before it.
+
+    Only safetensors are read, and no code of the repository is run.
+
+    Raises:
+        MissingExtra: transformers is not installed.
+        ModelError: it cannot be loaded; its head is untrained; it has no image processor, or one
+            that does more to pixels than to shift and scale each channel.
+    """
+    if find_spec("transformers") is None:
+        raise MissingExtra("transformers", "transformers", f"model 'hf:{name}'")
+    with _quiet():
+        model, processor = _load(name)
+    channels = int(getattr(model.config, "num_channels", 3))
+    height, width = _own_size(name, processor, channels)
+    size = (channels, height, width)
+    mean, std = _normalisation(name, processor, (height, width, channels))
+    labels = [str(label) for _, label in sorted(model.config.id2label.items())]
+    unnamed = all(label == f"LABEL_{i}" for i, label in enumerate(labels))
+    return wanted.examine(
+        wanted.normalised(Function(model), size, mean, std),
+        name=f"hf:{name}",
+        source="hf",
+        fingerprint=weights_fingerprint(model),
+        own_size=size,
+        namings=[] if unnamed else with_synonyms(labels),
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from drawing bars and from warning of what is an error here."""
+    from transformers import utils
+
+    logging: Any = utils.logging
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _load(name: str) -> tuple[Any, Any]:
+    """Return the model in float32 and its image processor."""
+    from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+    folder = Path(name).expanduser()
+    # A folder that is not there would be asked for on the hub.
+    local = folder.exists() or name.startswith(("/", ".", "~"))
+    place = str(folder) if local else name
+    kept: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local}
+    try:
+        model, info = AutoModelForImageClassification.from_pretrained(
+            place, use_safetensors=True, output_loading_info=True, **kept
+        )
+        untrained = sorted(info["missing_keys"]) + sorted(map(str, info["mismatched_keys"]))
+        if untrained:
+            raise ModelError(
+                f"model 'hf:{name}' has no weights for {', '.join(untrained[:3])}; it is no "
+                "finished classifier: name one with a trained head."
+            )
+        make_processor: Any = AutoImageProcessor.from_pretrained
+        return model.float(), make_processor(place, **kept)
+    except ModelError:
+        raise
+    # The hub, the configuration and the processor each raise errors of their own.
+    except Exception as error:
+        raise ModelError(
+            f"model 'hf:{name}' cannot be loaded ({reason(error)}); it needs config.json, "
+            "model.safetensors and preprocessor_config.json, on the hub or in a folder."
+        ) from error
+
+
+def _processed(processor: Any, images: list[NDArray[np.uint8]], **options: Any) -> Any:
+    made = processor(
+        images=images, return_tensors="np", input_data_format="channels_last", **options
+    )
+    return made["pixel_values"]
+
+
+def _own_size(name: str, processor: Any, channels: int) -> tuple[int, int]:
+    """Return height and width of what the processor makes of a large square picture."""
+    try:
+        made = _processed(processor, [np.zeros((_LARGE, _LARGE, channels), np.uint8)])
+    except Exception as error:
+        raise _unfit(name, reason(error)) from error
+    return made.shape[-2], made.shape[-1]
+
+
+def _normalisation(
+    name: str, processor: Any, shape: tuple[int, int, int]
+) -> tuple[list[float], list[float]]:
+    """Return mean and std of each channel, measured: each processor has options of its own.
+
+    Black and white give them; a third picture shows whether there is more to it.
+    """
+    ramp = (np.arange(np.prod(shape)) * 37 % 256).astype(np.uint8).reshape(shape)
+    pictures = [np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8), ramp]
+    kept = {k: False for k in ("do_resize", "do_center_crop", "do_pad") if hasattr(processor, k)}
+    try:
+        made = np.asarray(_processed(processor, pictures, **kept), dtype=np.float64)
+    except Exception as error:
+        raise _unfit(name, reason(error)) from error
+    black, white = made[0].mean(axis=(1, 2)), made[1].mean(axis=(1, 2))
+    scale = white - black
+    expected = ramp.transpose(2, 0, 1) / 255 * scale[:, None, None] + black[:, None, None]
+    if not (scale > 0).all() or not np.allclose(made[2], expected, atol=1e-4 * scale.max()):
+        raise _unfit(name, "it does more to pixels than to shift and scale each channel")
+    return (-black / scale).tolist(), (1 / scale).tolist()
+
+
+def _unfit(name: str, why: str) -> ModelError:
+    return ModelError(
+        f"the image processor of 'hf:{name}' cannot be put before the model ({why}); write a "
+        "function from pixels in [0, 1] to logits and name it, FILE.py:FUNCTION."
+    )

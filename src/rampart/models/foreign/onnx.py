@@ -1,0 +1,120 @@
+"""ONNX files, through onnxruntime: logits without gradients."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rampart.errors import MissingExtra, ModelError
+from rampart.models.foreign.evaluated import EvaluatedModel, Wanted, file_fingerprint, reason
+from rampart.models.foreign.exported import in_batches
+
+#: What onnxruntime calls the numbers that images may be given in.
+_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+}
+
+
+def load_onnx(reference: str, wanted: Wanted) -> EvaluatedModel:
+    """Return the model in an .onnx file, which takes pixels in [0, 1] unless `wanted` has a mean.
+
+    Its operators are run, and nothing else in the file.
+
+    Raises:
+        MissingExtra: onnxruntime is not installed.
+        ModelError: it cannot be opened, takes anything but one batch of images, or has several
+            outputs none of which is called "logits".
+    """
+    if find_spec("onnxruntime") is None:
+        raise MissingExtra("onnxruntime", "onnx", f"model '{reference}'")
+    path = Path(reference)
+    model = Onnx(_session(path, wanted.device), path)
+    return wanted.examine(
+        wanted.normalised(model, model.size),
+        name=reference,
+        source="onnx",
+        fingerprint=file_fingerprint(path, *_external(path)),
+        own_size=model.size,
+    )
+
+
+class Onnx(nn.Module):
+    """A session of onnxruntime as a module without parameters.
+
+    Args:
+        session: of onnxruntime.
+        path: the file, for messages.
+
+    Attributes:
+        size: channels, height and width of the images; None for what is left open.
+    """
+
+    def __init__(self, session: Any, path: Path) -> None:
+        super().__init__()
+        self.session = session
+        (batch, *sizes), self.dtype = _input(session, path)
+        self.size = [size if isinstance(size, int) else None for size in sizes]
+        self.batch = batch if isinstance(batch, int) else None
+        self.input = session.get_inputs()[0].name
+        self.output = _output(session, path)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (N, K) without gradients of images (N, C, H, W), pixels in [0, 1]."""
+        pixels = images.detach().cpu()
+        return in_batches(self._ask, pixels, self.batch or 1, self.batch).to(images.device)
+
+    def _ask(self, images: Tensor) -> Tensor:
+        fed = {self.input: images.numpy().astype(self.dtype)}
+        return torch.from_numpy(np.asarray(self.session.run([self.output], fed)[0])).float()
+
+
+def _session(path: Path, device: torch.device) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # As many as torch takes: several processes share a machine.
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    providers = ["CPUExecutionProvider"]
+    if device.type == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        providers.insert(0, "CUDAExecutionProvider")
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    # onnxruntime's errors have no base of their own.
+    except Exception as error:
+        raise ModelError(f"ONNX file '{path}' cannot be opened ({reason(error)}).") from error
+
+
+def _input(session: Any, path: Path) -> tuple[list[Any], Any]:
+    inputs = session.get_inputs()
+    if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type not in _TYPES:
+        got = ", ".join(f"{i.name} {i.shape} {i.type}" for i in inputs)
+        raise ModelError(
+            f"ONNX file '{path}' takes {got or 'nothing'}: expected one batch of floating point "
+            "images (N, C, H, W); export the model alone."
+        )
+    return inputs[0].shape, _TYPES[inputs[0].type]
+
+
+def _output(session: Any, path: Path) -> str:
+    names = [output.name for output in session.get_outputs()]
+    if len(names) == 1:
+        return str(names[0])
+    if "logits" in names:
+        return "logits"
+    raise ModelError(
+        f"ONNX file '{path}' has the outputs {', '.join(names)}: expected one, or one that is "
+        "called logits."
+    )
+
+
+def _external(path: Path) -> list[Path]:
+    """Return the files beside an ONNX file that hold its weights: those that it names."""
+    content = path.read_bytes()
+    beside = sorted(f for f in path.parent.iterdir() if f.is_file() and f != path)
+    return [file for file in beside if file.name.encode() in content]

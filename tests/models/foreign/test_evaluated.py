@@ -1,0 +1,157 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from rampart.errors import InvalidArgument, ModelError
+from rampart.models.foreign.evaluated import (
+    Wanted,
+    callable_model,
+    logits_in,
+    weights_fingerprint,
+)
+
+SIZE = (3, 8, 8)
+
+
+def channels(images):
+    return images.mean((2, 3))
+
+
+def test_a_function_is_a_model():
+    model = callable_model(channels, input_size=SIZE, class_names=["r", "g", "b"])
+    images = torch.rand(5, *SIZE)
+    assert torch.equal(model.model(images), channels(images))
+    assert (model.num_classes, model.class_names, model.name) == (3, ("r", "g", "b"), "channels")
+    assert model.differentiable
+    assert not model.model.training
+    assert model.source == "callable"
+
+
+def test_a_function_without_a_size_is_not_tried():
+    def never(images):
+        raise AssertionError
+
+    model = callable_model(never, num_classes=3)
+    assert (model.num_classes, model.input_size, model.class_names) == (3, None, None)
+
+
+def test_a_module_is_put_into_eval_mode_wherever_it_hides(network):
+    class Defence:
+        def __init__(self):
+            self.module = network.train()
+
+        def __call__(self, images):
+            return self.module(images)
+
+    for function in (network.train(), Defence(), network.train().forward):
+        model = callable_model(function, input_size=SIZE).model
+        assert not network.training
+        assert len(list(model.parameters())) == len(list(network.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("function", "differentiable"),
+    [
+        (channels, True),
+        (lambda images: channels(images.detach()), False),
+        (lambda images: channels(images.round()), True),
+        (torch.no_grad()(channels), False),
+        (lambda images: torch.from_numpy(images.detach().numpy().mean((2, 3))), False),
+    ],
+)
+def test_whether_gradients_reach_the_pixels_is_tried(function, differentiable):
+    assert callable_model(function, input_size=SIZE).differentiable == differentiable
+
+
+def test_weights_behind_a_detach_do_not_count_as_gradients(network):
+    assert not callable_model(lambda x: network(x.detach()), input_size=SIZE).differentiable
+    assert callable_model(network, input_size=SIZE).differentiable
+
+
+def test_trying_leaves_no_gradients(network):
+    callable_model(network, input_size=SIZE)
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_what_wraps_logits_is_taken_off():
+    logits = torch.rand(2, 3)
+    for output in (logits, (logits,), [logits], {"logits": logits}, SimpleNamespace(logits=logits)):
+        assert logits_in(output) is logits
+    assert logits_in((logits, logits)) == (logits, logits)
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (lambda x: x, r"shape \(2, 3, 8, 8\)"),
+        (lambda x: channels(x)[0], r"shape \(3,\)"),
+        (lambda x: channels(x)[:1], r"shape \(1, 3\)"),
+        (lambda x: channels(x)[:, :1], r"shape \(2, 1\)"),
+        (lambda x: channels(x).argsort(), "int64"),
+        (lambda x: channels(x) / 0, "not finite"),
+        (lambda x: (channels(x), 1), "returns a tuple"),
+        (lambda x: None, "returns a NoneType"),
+        (nn.Linear(3, 2), r"fails on images of 3 x 8 x 8 \(channels, .* shapes"),
+    ],
+)
+def test_what_is_no_classifier_is_told(function, told):
+    with pytest.raises(ModelError, match=told) as error:
+        callable_model(function, input_size=SIZE, name="mine")
+    assert "'mine'" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_arguments_that_contradict():
+    with pytest.raises(ModelError, match="'channels' has 3 outputs, expected 4"):
+        callable_model(channels, input_size=SIZE, num_classes=4)
+    with pytest.raises(InvalidArgument, match="class_names=2 names: expected 3"):
+        callable_model(channels, input_size=SIZE, class_names="ab")
+    with pytest.raises(InvalidArgument, match="num_classes=1: expected at least 2"):
+        callable_model(channels, num_classes=1)
+    for wrong in (3, nn.Linear):
+        with pytest.raises(InvalidArgument, match="function="):
+            callable_model(wrong)
+    with pytest.raises(InvalidArgument, match="std=None: expected both"):
+        Wanted(mean=[0.5])
+
+
+def test_the_size_asked_for_goes_before_the_model_s_own():
+    assert Wanted().size((3, 8, 9)) == (3, 8, 9)
+    assert Wanted(image_size=5, in_chans=1).size((3, 8, 9)) == (1, 5, 5)
+    assert Wanted(image_size=5).size((3, None, None)) == (3, 5, 5)
+    assert Wanted(image_size=5).size((None, None, None)) is None
+
+
+def test_the_fingerprint_is_of_the_weights(network):
+    first = callable_model(network).fingerprint
+    assert callable_model(network, input_size=SIZE).fingerprint == first
+    with torch.no_grad():
+        network[0].bias[0] += 1e-6
+    assert callable_model(network).fingerprint != first
+    assert weights_fingerprint(network) != weights_fingerprint(network.bfloat16())
+    assert callable_model(channels).fingerprint == callable_model(channels).fingerprint
+    assert callable_model(channels).fingerprint != callable_model(lambda x: x).fingerprint
+    assert callable_model(torch.relu).fingerprint is None
+
+
+def test_a_scalar_among_the_weights_is_hashed(network):
+    network.register_buffer("count", torch.tensor(3))
+    before = weights_fingerprint(network)
+    network.count += 1
+    assert weights_fingerprint(network) != before
+
+
+def test_namings_of_another_length_are_dropped():
+    found = Wanted().examine(
+        callable_model(channels).model,
+        name="x",
+        source="hf",
+        fingerprint=None,
+        own_size=SIZE,
+        namings=[["a", "b"], ["a", "b", "c"]],
+    )
+    assert found.class_names == ("a", "b", "c")
+    assert replace(found, namings=()).class_names is None

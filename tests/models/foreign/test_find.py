@@ -1,0 +1,73 @@
+import json
+
+import pytest
+import torch
+
+from rampart.errors import ModelError, UnknownName
+from rampart.models.foreign.find import find_model, kind_of
+
+
+@pytest.mark.parametrize(
+    ("reference", "kind", "rest"),
+    [
+        ("timm:resnet50.a1_in1k", "timm", "resnet50.a1_in1k"),
+        ("resnet50.a1_in1k", "timm", "resnet50.a1_in1k"),
+        ("hf-hub:org/name", "timm", "hf-hub:org/name"),
+        ("local-dir:some/where", "timm", "local-dir:some/where"),
+        ("torchvision:resnet18:DEFAULT", "torchvision", "resnet18:DEFAULT"),
+        ("hf:google/vit", "hf", "google/vit"),
+        ("package.module:make", "factory", "package.module:make"),
+        ("some/where/mine.py:Zoo.make", "factory", "some/where/mine.py:Zoo.make"),
+        ("/abs/mine.py:make", "factory", "/abs/mine.py:make"),
+    ],
+)
+def test_the_kind_of_a_reference(reference, kind, rest):
+    assert kind_of(reference) == (kind, rest)
+
+
+def test_files_and_folders_are_what_they_hold(tmp_path):
+    for ending, kind in ((".onnx", "onnx"), (".pt2", "exported"), (".safetensors", "timm")):
+        path = tmp_path / f"a{ending}"
+        with pytest.raises(ModelError, match="no such file"):
+            kind_of(str(path))
+        path.touch()
+        assert kind_of(str(path)) == (kind, str(path))
+    for key, kind in (("architecture", "timm"), ("model_type", "hf")):
+        (tmp_path / "config.json").write_text(json.dumps({key: "x"}))
+        assert kind_of(str(tmp_path)) == (kind, str(tmp_path))
+    for content in ("{}", "[]", "no json"):
+        (tmp_path / "config.json").write_text(content)
+        with pytest.raises(ModelError, match=r"no config\.json as timm, transformers or"):
+            kind_of(str(tmp_path))
+
+
+@pytest.mark.parametrize("ending", [".pt", ".pth", ".bin", ".pkl", ".ckpt"])
+def test_pickles_are_refused_unopened(tmp_path, ending):
+    with pytest.raises(ModelError, match=r"is a pickle.*safetensors, or write a function"):
+        find_model(str(tmp_path / f"model{ending}"))
+
+
+@pytest.mark.parametrize(
+    ("reference", "told"),
+    [
+        ("torchvison:resnet18", "did you mean torchvision:resnet18"),
+        ("torchvison:resnet18:DEFAULT", "unknown kind of model 'torchvison': .*torchvision"),
+        ("tim:resnet18", "did you mean timm:resnet18"),
+        ("hff:org/name", "unknown kind of model 'hff'"),
+        ("resnet5", "resnet50"),
+    ],
+)
+def test_typing_errors_are_met_with_what_is_near(reference, told):
+    with pytest.raises(UnknownName, match=told):
+        find_model(reference)
+
+
+def test_a_file_of_code_needs_the_function():
+    with pytest.raises(ModelError, match=r"name the function .*mine\.py:NAME"):
+        find_model("mine.py")
+
+
+def test_the_global_generator_is_left_alone(weights_file):
+    state = torch.get_rng_state()
+    find_model(str(weights_file))
+    assert torch.equal(torch.get_rng_state(), state)

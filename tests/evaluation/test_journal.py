@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,13 @@ def test_a_later_phase_replaces_an_earlier_one(tmp_path):
     assert same(journal.read(phase=0), fast)
     assert same(journal.read(phase=1), exact)
     assert not len(journal.read(phase=2))
+
+
+def test_what_is_finished_can_be_read_without_the_witnesses(tmp_path):
+    journal, results = Journal(tmp_path, IDENTITY), made_up(range(9))
+    journal.append(results)
+    assert results.witnesses is not None
+    assert same(journal.read(witnesses=False), replace(results, witnesses=None, witness_rows=None))
 
 
 def test_within_a_phase_the_last_written_counts_also_after_a_restart(tmp_path):

@@ -156,7 +156,7 @@ def test_refuses_columns_that_contradict_each_other(changes, message):
 def test_a_record_is_made_of_results(samples):
     results = made_up(samples, 4)
     metadata = {"tier": "short"}
-    names = [f"image {sample}" for sample in range(31)]
+    names = {sample: f"image {sample}" for sample in samples}
     stages = ("apgd-ce", "apgd-t", "square")
     grid = np.arange(LEVELS + 1) / 255
     record = EvaluationRecord.from_results(results, names, grid, "linf", stages, metadata)
@@ -175,8 +175,8 @@ def test_a_record_is_made_of_results(samples):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ids": ["a", "b"]}, "ids=2 names: expected one for number 9"),
-        ({"stage_names": ["apgd-ce"]}, "stage_names=1 names"),
+        ({"ids": ["a", "b"]}, "ids=2 names: expected one for number 2"),
+        ({"stage_names": ["apgd-ce"]}, "stage_names=1 names: expected one for number"),
         ({"grid": np.arange(LEVELS) / 255}, "critical=5"),
         ({"grid": np.arange(LEVELS + 2) / 255}, "expected a distance up to"),
         ({"stage_names": ["clean"] * 3}, "broken_by=clean"),

@@ -82,15 +82,16 @@ class Journal:
         write_results(self._parts / name, results)
         self._count += 1
 
-    def read(self, phase: int | None = None) -> Results:
+    def read(self, phase: int | None = None, witnesses: bool = True) -> Results:
         """Return the finished samples of all processes, each once, in the order of the samples.
 
         Files that are no parts, and parts that a disk has damaged, count as never written.
 
         Args:
             phase: only what this phase found; None: the latest of every sample.
+            witnesses: read them too; without them the result is small for any number of samples.
         """
-        return Results.concatenate(self._readable(phase)).latest()
+        return Results.concatenate(self._readable(phase, witnesses)).latest()
 
     def remove(self) -> None:
         """Delete the journal, once the record is written; what is not its own stays."""
@@ -127,11 +128,11 @@ class Journal:
                 parts.append((int(match[1]), int(match[2]), file))
         return sorted(parts)
 
-    def _readable(self, phase: int | None) -> Iterator[Results]:
+    def _readable(self, phase: int | None, witnesses: bool) -> Iterator[Results]:
         for of_phase, _, file in self._found():
             if phase is None or of_phase == phase:
                 with suppress(RunError):
-                    yield read_results(file)
+                    yield read_results(file, witnesses)
 
 
 class Buffer:
@@ -198,8 +199,8 @@ def write_results(path: Path, results: Results) -> None:
     write_columns(path, columns, images, notes)
 
 
-def read_results(path: Path) -> Results:
-    """Read results back.
+def read_results(path: Path, witnesses: bool = True) -> Results:
+    """Read results back, with the witnesses that were kept or without.
 
     Raises:
         RunError: the file is missing, damaged, or holds something else.
@@ -208,7 +209,7 @@ def read_results(path: Path) -> Results:
     if notes.get("format") != FORMAT:
         raise RunError(f"{path} is no part of a journal.")
     try:
-        shape = json.loads(notes.get("witness_shape", "null"))
+        shape = json.loads(notes.get("witness_shape", "null")) if witnesses else None
         found = read_columns(path, TYPES, {"witness": tuple(shape)} if shape else {})
         witness = found.pop("witness", None)
         results = Results(**found, witnesses=None if witness is None else witness.values)

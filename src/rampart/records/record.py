@@ -123,7 +123,7 @@ class EvaluationRecord:
     def from_results(
         cls,
         results: Any,
-        ids: Sequence[str],
+        ids: Sequence[str] | Mapping[int, str],
         grid: ArrayLike,
         norm: Norm,
         stage_names: Sequence[str],
@@ -133,7 +133,7 @@ class EvaluationRecord:
 
         Args:
             results: a `rampart.evaluation.results.Results`; its order of rows is kept.
-            ids: names of the samples of the whole split, by the position in it.
+            ids: names of the samples by their position in the split.
             grid: (n + 1,) strengths.
             norm: the threat's.
             stage_names: of the tier's stages, in their order.
@@ -142,17 +142,12 @@ class EvaluationRecord:
         Raises:
             InvalidArgument: results that contradict each other, the grid, or the names.
         """
-        for name, column, names in (
-            ("ids", results.samples, ids),
-            ("stage_names", results.stage, stage_names),
-        ):
-            if len(column) and column.max() >= len(names):
-                raise InvalidArgument(name, f"{len(names)} names", f"one for number {column.max()}")
-        rows = zip(results.critical, results.stage, results.run, strict=True)
+        columns = (results.critical, results.stage, results.run)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
         return cls(
             norm=norm,
             grid=np.asarray(grid, dtype=np.float64),
-            ids=tuple(ids[sample] for sample in results.samples),
+            ids=tuple(_named("ids", ids, sample) for sample in results.samples.tolist()),
             labels=results.labels,
             predictions=results.predictions,
             critical=results.critical,
@@ -203,7 +198,16 @@ class EvaluationRecord:
 def _attack(stage_names: Sequence[str], stage: int, run: int) -> str | None:
     if stage < 0:
         return None
-    return f"{stage_names[stage]}/{run}" if run else stage_names[stage]
+    name = _named("stage_names", stage_names, stage)
+    return f"{name}/{run}" if run else name
+
+
+def _named(argument: str, names: Sequence[str] | Mapping[int, str], number: int) -> str:
+    try:
+        return names[number]
+    except LookupError:
+        got = f"{len(names)} names"
+        raise InvalidArgument(argument, got, f"one for number {number}") from None
 
 
 def _column(name: str, values: object, kind: type[np.generic]) -> NDArray[Any]:

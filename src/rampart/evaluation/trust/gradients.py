@@ -1,0 +1,217 @@
+"""Checks of a model's gradients: whether they are there, tell the truth, and lead somewhere."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rampart.attacks.pgd import Pgd
+from rampart.attacks.square import Square
+from rampart.errors import ModelError
+from rampart.evaluation.trust.subject import Subject
+from rampart.evaluation.trust.verdict import Verdict, passed, skipped
+from rampart.losses import margin
+from rampart.threat import random_start
+
+#: Largest share of samples that may have no gradient.
+DEAD = 0.1
+#: Smallest agreement of the gradient with finite differences before a warning, and a failure.
+AGREEING, DISAGREEING = 0.75, 0.5
+#: Radii of the ball at which they are compared, as multiples of eps, and directions at each.
+RADII, DIRECTIONS = (1 / 8, 1 / 2, 1.0), 8
+#: Largest share of samples on which a blind search may do better than the gradient.
+BEATEN = 0.05
+#: By how much, as a share of the clean margin: less is rounding where the model hardly moves.
+AHEAD = 0.01
+#: Steps of the gradient attack inside the ball and in the whole box, and queries of Square.
+STEPS, FAR_STEPS, QUERIES = 10, 30, 100
+#: Largest share of samples that may survive an attack that may change every pixel at will.
+SURVIVING = 0.05
+#: At least this many samples must be left for a share of them to mean something.
+LEAST = 4
+
+
+def check_gradients(subject: Subject) -> Verdict:
+    """Judge the share of samples without an input gradient, at the image and in its ball.
+
+    After Carlini et al. 2019 (arXiv 1902.06705), section 4: of the DLR, and of the cross-entropy,
+    whose gradient is zero where the softmax has rounded to 1. Samples that a random point of the
+    ball breaks need no gradient and are left out.
+    """
+    try:
+        dead = {loss: _dead(subject, loss) for loss in ("dlr", "ce")}
+    except (ModelError, NotImplementedError) as error:
+        message = f"no gradient reaches the pixels, so gradient attacks find nothing: {error}"
+        return Verdict("gradients", "fail", 1.0, DEAD, message)
+    if dead["dlr"] > DEAD:
+        return Verdict(
+            "gradients",
+            "fail",
+            dead["dlr"],
+            DEAD,
+            f"{100 * dead['dlr']:.0f} % of the samples have no gradient at all, so gradient "
+            "attacks leave them standing; attack a differentiable version of the model.",
+        )
+    if dead["ce"] > DEAD:
+        return Verdict(
+            "gradients",
+            "warn",
+            dead["ce"],
+            DEAD,
+            f"the cross-entropy of {100 * dead['ce']:.0f} % of the samples is rounded to 0 and has "
+            "no gradient, so attacks on it find nothing; use a tier with the DLR, or scale the "
+            "logits down.",
+        )
+    return passed("gradients", max(dead.values()), DEAD, "every loss has a gradient.")
+
+
+def _dead(subject: Subject, loss: str) -> float:
+    problem = subject.problem(loss)
+    shares = []
+    for points in (
+        subject.images,
+        random_start(problem.images, problem.eps, problem.norm, problem.noise),
+    ):
+        seen = problem.look(points)
+        steepness = seen.gradient.flatten(1).abs().amax(1)[~seen.broken]
+        gone = ~(steepness >= torch.finfo(torch.float32).tiny)
+        shares.append(float(gone.double().mean()) if len(gone) else 0.0)
+    return max(shares)
+
+
+@dataclass(frozen=True)
+class Ring:
+    """What was seen at one radius around the images.
+
+    Attributes:
+        agreement: (N,) cosine in [-1, 1] between the changes of the margin along random
+            directions, and what the gradient at the image predicts of them.
+        standing: (N,) bool: PGD finds no misclassified point within the radius.
+        beaten: (N,) bool: standing, and a random point gets further than PGD's best.
+    """
+
+    agreement: Tensor
+    standing: Tensor
+    beaten: Tensor
+
+    @classmethod
+    def around(cls, subject: Subject, factor: float) -> "Ring":
+        """Look at random points and their mirror images, and attack."""
+        problem, radius = subject.problem("margin"), subject.eps * factor
+        clean = problem.look(subject.images)
+        predicted, found, best = [], [], torch.full_like(subject.logits[:, 0], -torch.inf)
+        for number in range(DIRECTIONS):
+            noise = subject.noise.child("ring", repr(factor), number)
+            up = random_start(subject.images, radius, subject.norm, noise)
+            # Both are cut to the box, so what counts is where they really are.
+            down = (2 * subject.images - up).clamp(0, 1)
+            high, low = (margin(subject.ask(x), problem.targets) for x in (up, down))
+            predicted.append((clean.gradient * (up - down)).flatten(1).sum(1))
+            found.append(high - low)
+            best = torch.maximum(best, torch.maximum(high, low))
+        attack = Pgd(steps=STEPS, loss="margin", keep="broken", norm=subject.norm)
+        points = attack(subject.model, subject.images, problem.targets, radius, subject.noise)
+        reached = margin(subject.ask(points), problem.targets)
+        standing = reached <= 0
+        agreement = _cosine(torch.stack(predicted, 1), torch.stack(found, 1))
+        beaten = standing & (best > reached + AHEAD * clean.value.abs())
+        return cls(agreement, standing, beaten)
+
+
+def _cosine(a: Tensor, b: Tensor) -> Tensor:
+    """Return the (N,) cosines of the rows; 1 where both are zero, 0 where one is."""
+    lengths = a.double().norm(dim=1) * b.double().norm(dim=1)
+    still = (a == 0).all(1) & (b == 0).all(1)
+    cosine = (a.double() * b.double()).sum(1) / lengths.clamp_min(torch.finfo(torch.double).tiny)
+    return torch.where(still, 1.0, cosine)
+
+
+def check_masking(subject: Subject) -> list[Verdict]:
+    """Judge whether gradients tell how the margin changes, and lead further than a blind search.
+
+    Only samples that PGD leaves standing can be overrated, so only these are looked at: a network
+    is allowed to be rough where every attack succeeds.
+    """
+    rings = [Ring.around(subject, factor) for factor in RADII]
+    return [_slope(rings), _blind(subject, rings)]
+
+
+def _slope(rings: list[Ring]) -> Verdict:
+    """Judge the median agreement at the radius where it is worst."""
+    least = max(1, min(LEAST, len(rings[0].standing) // 8))
+    medians = [
+        float(ring.agreement[ring.standing].median())
+        for ring in rings
+        if int(ring.standing.sum()) >= least
+    ]
+    if not medians:
+        return passed("slope", None, AGREEING, "gradient attacks leave too few samples standing.")
+    worst = min(medians)
+    if worst >= AGREEING:
+        return passed("slope", worst, AGREEING, "gradients predict how the margin changes.")
+    return Verdict(
+        "slope",
+        "warn" if worst >= DISAGREEING else "fail",
+        worst,
+        AGREEING if worst >= DISAGREEING else DISAGREEING,
+        "gradients do not predict how the margin changes within the ball, so gradient attacks may "
+        "overrate the model; use a tier with black-box attacks, and attack without the part of "
+        "the model that hides the slope.",
+    )
+
+
+def _blind(subject: Subject, rings: list[Ring]) -> Verdict:
+    """Judge the share of samples on which random points, or Square, do better than PGD."""
+    standing = rings[-1].standing
+    if bool(standing.any()):
+        part = subject.select(standing)
+        attack = Square(queries=QUERIES, norm=subject.norm)
+        points = attack(part.model, part.images, part.predictions, part.eps, part.noise)
+        broken = torch.zeros_like(standing)
+        broken[standing] = part.ask(points).argmax(1) != part.predictions
+    else:
+        broken = standing
+    beaten = [*(ring.beaten for ring in rings[:-1]), rings[-1].beaten | broken]
+    value = max(float(mask.double().mean()) for mask in beaten)
+    if value <= BEATEN:
+        return passed("masking", value, BEATEN, "gradients lead further than a blind search.")
+    return Verdict(
+        "masking",
+        "fail",
+        value,
+        BEATEN,
+        f"on {100 * value:.0f} % of the samples random points or Square get further than PGD, so "
+        "gradients are masked and gradient attacks overrate the model; use a tier with black-box "
+        "attacks, and attack without the part of the model that hides the slope.",
+    )
+
+
+def check_unbounded(subject: Subject) -> Verdict:
+    """Judge whether an attack that may change every pixel at will breaks every sample.
+
+    After Athalye et al. 2018 (arXiv 1802.00420), section 3.1. PGD starts at the image itself: a
+    random point of the box is no longer an image and would be misclassified without a gradient.
+    """
+    part = subject.select(subject.right)
+    if len(part) < LEAST or bool((subject.predictions == subject.predictions[0]).all()):
+        why = "too few samples are right, or all are in one class, to attack without bounds."
+        return skipped("unbounded", why)
+    standing = torch.ones_like(part.right)
+    for loss in ("ce", "dlr"):
+        if bool(standing.any()):
+            rest = part.select(standing)
+            attack = Pgd(steps=FAR_STEPS, loss=loss, start="none", keep="broken")
+            points = attack(rest.model, rest.images, rest.labels, 1.0, rest.noise)
+            standing[standing.clone()] = rest.ask(points).argmax(1) == rest.labels
+    value = float(standing.double().mean())
+    if value <= SURVIVING:
+        return passed("unbounded", value, SURVIVING, "an unbounded attack breaks what it should.")
+    return Verdict(
+        "unbounded",
+        "fail",
+        value,
+        SURVIVING,
+        f"{100 * value:.0f} % of the samples survive an attack that may change every pixel at "
+        "will, so gradients are masked and the curve is too high; attack without the part of the "
+        "model that hides the slope.",
+    )

@@ -1,0 +1,105 @@
+"""What the probes look at: a frozen model, a few images, and what the model says of them."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from rampart.attacks.frozen import Model
+from rampart.attacks.search import Problem
+from rampart.errors import ModelError
+from rampart.evaluation.inference import logits_of
+from rampart.losses import LOSSES
+from rampart.runtime import Noise
+from rampart.threat import per_sample
+from rampart.units import Norm
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model in eval mode with the images to probe it on.
+
+    Attributes:
+        model: pixels to logits.
+        images: (N, C, H, W), pixels in [0, 1].
+        labels: (N,).
+        norm: norm of the ball.
+        eps: the largest strength of the evaluation, fraction of the pixel range.
+        noise: one key per sample.
+        logits: (N, K) float32, of the images.
+    """
+
+    model: Model
+    images: Tensor
+    labels: Tensor
+    norm: Norm
+    eps: float
+    noise: Noise
+    logits: Tensor
+
+    @classmethod
+    def of(
+        cls, model: Model, images: Tensor, labels: Tensor, norm: Norm, eps: float, seed: int
+    ) -> "Subject":
+        """Ask the model once.
+
+        Raises:
+            ModelError: the model returns no (N, K) logits.
+        """
+        logits = logits_of(model, images)
+        if logits.ndim != 2 or len(logits) != len(images) or logits.shape[1] < 2:
+            raise ModelError(
+                f"the model returned {tuple(logits.shape)}; expected logits of shape "
+                f"({len(images)}, K) with K >= 2 classes."
+            )
+        noise = Noise.like(images, seed).child("trust")
+        return cls(model, images, labels, norm, eps, noise, logits)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def predictions(self) -> Tensor:
+        """(N,) predicted classes."""
+        return self.logits.argmax(1)
+
+    @property
+    def right(self) -> Tensor:
+        """(N,) bool: whether the prediction is the label."""
+        return self.predictions == self.labels
+
+    @property
+    def constant(self) -> bool:
+        """Whether the logits are the same for every image, up to rounding."""
+        apart = (self.logits.amax(0) - self.logits.amin(0)).amax()
+        return bool(apart <= 1e-6 * self.logits.abs().amax())
+
+    def ask(self, images: Tensor) -> Tensor:
+        """Return the (M, K) logits of other images."""
+        return logits_of(self.model, images)
+
+    def change(self, logits: Tensor, rows: slice = slice(None)) -> float:
+        """Return the largest difference to the logits, or to some rows of them.
+
+        As a multiple of the typical distance between a sample's highest and lowest logit; infinite
+        where a number is missing.
+        """
+        own = self.logits[rows]
+        spread = (own.amax(1) - own.amin(1)).median().clamp_min(torch.finfo(own.dtype).tiny)
+        return float(((logits - own).abs().amax() / spread).nan_to_num(torch.inf))
+
+    def problem(self, loss: str) -> Problem:
+        """Return the attack's problem: to leave the predicted class, within eps."""
+        eps = per_sample(self.eps, self.images)
+        targets, loss_of = self.predictions, LOSSES.get(loss)()
+        return Problem(self.model, self.images, targets, eps, self.noise, loss_of, self.norm)
+
+    def select(self, index: Tensor) -> "Subject":
+        """Return the subject with some of the images; `index` is a mask or a list of positions."""
+        return replace(
+            self,
+            images=self.images[index],
+            labels=self.labels[index],
+            noise=self.noise.select(index),
+            logits=self.logits[index],
+        )

@@ -213,10 +213,13 @@ def _named(argument: str, names: Sequence[str] | Mapping[int, str], number: int)
 def _column(name: str, values: object, kind: type[np.generic]) -> NDArray[Any]:
     """The values as (N,) of a type; only what loses nothing is converted."""
     array = np.asarray(values)
-    if array.ndim != 1 or not np.can_cast(array.dtype, kind, "same_kind"):
-        words = {np.int64: "integers", np.float64: "numbers", np.bool_: "booleans"}
-        got = f"{array.dtype} of shape {array.shape}"
-        raise InvalidArgument(name, got, f"(N,) {words[kind]}")
+    kinds, words = {
+        np.int64: ("iu", "integers"),
+        np.float64: ("iuf", "numbers"),
+        np.bool_: ("b", "booleans"),
+    }[kind]
+    if array.ndim != 1 or array.dtype.kind not in kinds:
+        raise InvalidArgument(name, f"{array.dtype} of shape {array.shape}", f"(N,) {words}")
     return array.astype(kind)
 
 
@@ -258,9 +261,8 @@ def _check_rows(record: EvaluationRecord) -> None:
         expected = "a distance up to the critical strength where an attack broke it, else nan"
         rules.append(("reach", np.where(record.found, inside, np.isnan(record.reach)), expected))
     if record.broken_by is not None:
-        named = [_names_what_broke(record, row) for row in range(len(record))]
         expected = "'clean' where critical is 0, None for a survivor, else a stage"
-        rules.append(("broken_by", np.array(named), expected))
+        rules.append(("broken_by", _names_what_broke(record, record.broken_by), expected))
     for name, holds, expected in rules:
         if not holds.all():
             row = int(holds.argmin())
@@ -268,12 +270,16 @@ def _check_rows(record: EvaluationRecord) -> None:
             raise InvalidArgument(name, got, expected)
 
 
-def _names_what_broke(record: EvaluationRecord, row: int) -> bool:
-    assert record.broken_by is not None
-    name = record.broken_by[row]
-    if not record.found[row]:
-        return name == (CLEAN if record.critical[row] == 0 else None)
-    return isinstance(name, str) and name.partition("/")[0] not in ("", CLEAN)
+def _names_what_broke(record: EvaluationRecord, names: Sequence[str | None]) -> NDArray[np.bool_]:
+    """(N,) whether a name fits the critical index that it stands beside."""
+    fitting = []
+    for name, critical in zip(names, record.critical.tolist(), strict=True):
+        if critical in (0, len(record.grid)):
+            fitting.append(name == (None if critical else CLEAN))
+        else:
+            stage = name.partition("/")[0] if isinstance(name, str) else ""
+            fitting.append(stage not in ("", CLEAN))
+    return np.array(fitting)
 
 
 def _check_witnesses(record: EvaluationRecord) -> None:

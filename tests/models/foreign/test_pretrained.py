@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -89,12 +90,23 @@ def test_a_classifier_of_torchvision(cached):
     assert find_model("torchvision:squeezenet1_1:IMAGENET1K_V1").input_size == (3, 224, 224)
 
 
+class Trap:
+    """What runs code when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
 def test_a_downloaded_file_that_holds_code_is_not_opened(cached, tmp_path):
     (file,) = (tmp_path / "hub" / "checkpoints").iterdir()
-    torch.save({"module": cached}, file)
+    torch.save({"trap": Trap(tmp_path / "ran")}, file)
     with pytest.raises(ModelError, match="cannot be loaded.*without a network put https://") as e:
         find_model("torchvision:squeezenet1_1:DEFAULT")
     assert str(tmp_path) in str(e.value)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_names_of_torchvision_that_are_wrong():

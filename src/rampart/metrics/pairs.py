@@ -37,6 +37,9 @@ def paired_interval(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -
     - 1 is the interval. Equal records give one that is symmetric about 0 and has a width: that
     two models agree on N samples does not show that they always do.
 
+    At the level of 95 % it covered 93 to 97 % in simulation where 100 samples or more differ, and
+    93 % or more, up to 100 %, where fewer do; the paired t interval covers down to 74 % there.
+
     Args:
         first: (N,) numbers in [0, 1]: contributions to expected robustness, or right as 0 and 1.
         second: (N,) numbers in [0, 1] of the other model, in the same order.

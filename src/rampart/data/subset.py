@@ -35,7 +35,7 @@ class Subset(Split):
 
     def subset(self, positions: Sequence[int] | Positions) -> "Subset":
         """Return the images at these positions of this subset, with their numbers."""
-        return _numbered(super().subset(positions), self.numbers[np.asarray(positions)])
+        return numbered(super().subset(positions), self.numbers[np.asarray(positions)])
 
 
 def subset(
@@ -75,7 +75,7 @@ def subset(
             order = order[_by_share(split.labels[chosen][order], limit, seed)]
         chosen = chosen[order[:limit]]
     chosen = np.sort(chosen)
-    return _numbered(Split.subset(split, chosen), numbers[chosen])
+    return numbered(Split.subset(split, chosen), numbers[chosen])
 
 
 def numbers_of(split: Split) -> Positions:
@@ -83,8 +83,15 @@ def numbers_of(split: Split) -> Positions:
     return split.numbers if isinstance(split, Subset) else np.arange(len(split))
 
 
-def _numbered(split: Split, numbers: Positions) -> Subset:
+def numbered(split: Split, numbers: Positions) -> Subset:
+    """Return a split whose images have these numbers in a whole one, (N,) int64."""
     return Subset(split.ids, split.labels, split.class_names, split.pixels, numbers)
+
+
+def having(split: Split, numbers: Positions) -> Subset:
+    """Return the images of a split that have these numbers, in the split's order."""
+    chosen = np.flatnonzero(np.isin(numbers_of(split), numbers))
+    return numbered(Split.subset(split, chosen), numbers_of(split)[chosen])
 
 
 def _check_limit(limit: int, available: int) -> None:

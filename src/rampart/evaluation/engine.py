@@ -51,10 +51,18 @@ class Engine:
         model: to be asked.
         task: what to do.
         slots: rows of a batch.
+        lane: what holds the slots of a stage; a subclass may watch.
     """
 
-    def __init__(self, model: Asked, task: Task, slots: int, device: torch.device) -> None:
-        self._model, self._task, self._device = model, task, device
+    def __init__(
+        self,
+        model: Asked,
+        task: Task,
+        slots: int,
+        device: torch.device,
+        lane: type[Lane] = Lane,
+    ) -> None:
+        self._model, self._task, self._device, self._kind = model, task, device, lane
         self._slots = slots
         self._lanes = [self._lane(number, prune=task.prune) for number in range(len(task.stages))]
         # Audited samples repeat their runs in lanes that do not prune.
@@ -66,7 +74,7 @@ class Engine:
         exhausted, flying = False, 0
         capacity = self._slots * (1 + len(self._task.stages))
         while True:
-            lane = self._fullest()
+            lane = self._next_lane()
             full = lane is not None and len(lane) >= self._slots
             if not full and not exhausted and flying < capacity:
                 batch = next(source, None)
@@ -86,12 +94,16 @@ class Engine:
     def _lane(self, number: int, prune: bool) -> Lane:
         stage, task = self._task.stages[number], self._task
         limits = Limits.of(stage, self._device) if prune else None
-        return Lane(number, stage, self._model, task.norm, task.grid, limits)
+        return self._kind(number, stage, self._model, task.norm, task.grid, limits)
 
-    def _fullest(self) -> Lane | None:
-        """The lane to move next: a full one near the end of the tier, else the fullest one."""
+    def _next_lane(self) -> Lane | None:
+        """The last lane of the tier whose batch is full; if none is, the first that holds any.
+
+        Samples then gather in front of the later stages, which take most of the steps.
+        """
         lanes = [lane for lane in (*self._lanes, *self._full) if len(lane)]
-        return max(lanes, key=lambda lane: (min(len(lane), self._slots), lane.number), default=None)
+        full = [lane for lane in lanes if len(lane) >= self._slots]
+        return full[-1] if full else next(iter(lanes), None)
 
     def _admit(self, batch: Batch) -> list[Flight]:
         """Classify the clean images; return those that are finished by that, as they are wrong."""

@@ -42,6 +42,7 @@ class Flight:
         noise: the sample's own.
         progress: where it stands.
         guide: (1, K) logits at the point of smallest margin that untargeted stages found.
+        nearest: smallest strength at which gradients projected a break so far.
         witness: (1, C, H, W), the adversarial image at the smallest strength so far.
         reach: its distance from the image.
         stage, run: what found it; -1 where nothing has.
@@ -59,6 +60,7 @@ class Flight:
     noise: Noise
     progress: Progress
     guide: Tensor | None = None
+    nearest: float = float("inf")
     witness: Tensor | None = None
     reach: float = float("nan")
     stage: int = -1
@@ -242,7 +244,8 @@ class Lane:
         reach = distance(points, going.problem.images, self.norm)
         hit = seen.broken & (reach <= going.problem.eps * (1 + 1e-5) + TOLERANCE)
         over = going.state.age >= self.stage.search.steps
-        tired = self._hopeless(going)
+        ratio = self._projected(going)
+        tired = self._hopeless(going, ratio)
         if not bool((hit | over | tired).any()):
             return []
         left: list[Flight] = []
@@ -259,22 +262,25 @@ class Lane:
             elif is_over or is_tired:
                 ended = flight.progress
                 flight.progress = ended.failed() if is_over else ended.hopeless()
-                self._note_guide(flight, going.watch.guide[row : row + 1])
+                self._note(flight, going.watch.guide[row : row + 1], float(ratio[row]))
                 left.append(flight)
             else:
                 stay.append(row)
         self._keep(going, stay, slide, points)
         return left
 
-    def _hopeless(self, going: Going) -> Tensor:
-        if self.limits is None:
-            return torch.zeros_like(going.state.age, dtype=torch.bool)
+    def _projected(self, going: Going) -> Tensor:
+        """The strength at which each run would break its sample, in units of its strength."""
         if self.stage.search.strength_free:
             # The best value is minus the distance of the nearest adversarial image.
-            ratio = -going.state.best_value / going.problem.eps
-        else:
-            ratio = projected(going.watch.clean_gap, going.watch.gap)
-        return self.limits.exceeded(going.state.age, ratio)
+            return -going.state.best_value / going.problem.eps
+        return projected(going.watch.clean_gap, going.watch.gap)
+
+    def _hopeless(self, going: Going, ratio: Tensor) -> Tensor:
+        if self.limits is None:
+            return torch.zeros_like(going.state.age, dtype=torch.bool)
+        nearest = torch.tensor([f.nearest for f in going.flights], device=ratio.device)
+        return self.limits.exceeded(going.state.age, ratio, nearest / going.problem.eps)
 
     def _descend(self, going: Going, row: int, point: Tensor, length: float) -> bool:
         """Write a misclassified point down; return whether the sample goes to a smaller strength.
@@ -300,9 +306,12 @@ class Lane:
         flight.progress = flight.progress.broken(critical - 1)
         return True
 
-    def _note_guide(self, flight: Flight, guide: Tensor) -> None:
-        """Keep the logits at the weakest point, from which targets are put in order."""
-        if not self.stage.targets and self.stage.search.gradient:
+    def _note(self, flight: Flight, guide: Tensor, ratio: float) -> None:
+        """Keep what later stages go by: the weakest point, and how near gradients came."""
+        if not self.stage.search.gradient:
+            return
+        flight.nearest = min(flight.nearest, ratio * self.grid[flight.progress.level])
+        if not self.stage.targets:
             flight.guide = guide.clone()
 
     def _keep(self, going: Going, stay: list[int], slide: list[int], points: Tensor) -> None:

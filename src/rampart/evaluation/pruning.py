@@ -43,9 +43,11 @@ class Limits:
 
     Attributes:
         table: (steps + 1,) the limit at each age, infinite where none applies.
+        lead: (steps + 1,) how many times further away than gradients came a run may be.
     """
 
     table: Tensor
+    lead: Tensor | None = None
 
     @classmethod
     def of(cls, stage: Stage, device: torch.device) -> "Limits":
@@ -58,9 +60,17 @@ class Limits:
                 table[age] = limit
         return cls(table)
 
-    def exceeded(self, age: Tensor, projected: Tensor) -> Tensor:
-        """Return (N,) whether runs at these ages (N,) with these projections (N,) are hopeless."""
-        return projected > self.table[age.clamp_max(len(self.table) - 1)]
+    def exceeded(self, age: Tensor, projected: Tensor, nearest: Tensor) -> Tensor:
+        """Return (N,) whether runs are hopeless.
+
+        Args:
+            age: (N,) steps made.
+            projected: (N,) strengths at which the runs would break, in units of the present one.
+            nearest: (N,) the smallest such strengths that gradients projected before.
+        """
+        age = age.clamp_max(len(self.table) - 1)
+        behind = projected > nearest * self.lead[age] if self.lead is not None else False
+        return (projected > self.table[age]) | behind
 
 
 def projected(clean_gap: Tensor, gap: Tensor) -> Tensor:

@@ -1,0 +1,177 @@
+"""The whole curve at once against one attack per strength: equal strength, and what it costs.
+
+    python -m benchmarks.curve RUN [--images 80] [--eps 8/255] [--levels 8] [--attack standard]
+        [--parts each,exact,fast,one,again] [--output benchmarks/results]
+
+RUN is the folder of a run of `rampart train`. The parts are measured one after the other on the
+same images, each written to OUTPUT as it is finished; a part that lies there is not measured
+again, and the table at the end is made from what lies there.
+
+each   the attack at each strength alone, from the clean image, by another path through the code
+exact  the engine, giving nothing up
+fast   the engine, giving hopeless runs up, with the audit and, where it asks for it, the escalation
+again  the attack at each strength with another seed: the noise of the comparison
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.calibration import load
+from rampart.attacks.base import Attack
+from rampart.attacks.catalogue import ATTACKS
+from rampart.attacks.frozen import Model, frozen
+from rampart.data.batches import ordered_batches
+from rampart.data.splits import Split
+from rampart.data.subset import subset
+from rampart.evaluation.critical import Mode
+from rampart.evaluation.inference import Asked, logits_of
+from rampart.evaluation.whole import evaluate_split
+from rampart.runtime import Noise
+from rampart.units import format_eps, parse_eps
+
+
+class Clocked:
+    """A model that measures the time inside it, forwards and backwards; the rest is bookkeeping."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self.module = module
+        self.seconds = 0.0
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the model's logits; their backward is clocked as well."""
+        start = time.perf_counter()
+        logits = _Clock.apply(self, images) if images.requires_grad else self.module(images)
+        self.seconds += time.perf_counter() - start
+        return logits
+
+
+class _Clock(torch.autograd.Function):
+    """The model as one node of the graph, whose backward is clocked."""
+
+    @staticmethod
+    def forward(ctx: Any, clocked: Clocked, images: torch.Tensor) -> torch.Tensor:
+        with torch.enable_grad():
+            ctx.images = images.detach().requires_grad_()
+            ctx.logits = clocked.module(ctx.images)
+        ctx.clocked = clocked
+        return ctx.logits.detach()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[None, torch.Tensor]:
+        start = time.perf_counter()
+        (gradient,) = torch.autograd.grad(ctx.logits, ctx.images, gradients[0])
+        ctx.clocked.seconds += time.perf_counter() - start
+        return None, gradient
+
+
+def at_each(
+    model: Model, split: Split, attack: Attack, grid: list[float], seed: int
+) -> dict[str, Any]:
+    """Attack every image at every strength above 0 on its own."""
+    asked, standing, passes, seconds = Asked(model), [], [], []
+    (batch,) = ordered_batches(split, len(split))
+    images, labels = batch.pixels(), batch.labels
+    with frozen(model):
+        clean = logits_of(asked, images).argmax(1) == labels
+        for level, eps in enumerate(grid[1:], start=1):
+            before, start = sum(asked.passes), time.perf_counter()
+            noise = Noise.of(seed, batch.samples, "each", level)
+            points = attack(asked, images, labels, eps, noise)
+            right = (logits_of(model, points).argmax(1) == labels) & clean
+            standing.append(right.tolist())
+            passes.append(sum(asked.passes) - before)
+            seconds.append(time.perf_counter() - start)
+    return {"standing": standing, "passes": passes, "seconds": seconds, "clean": clean.tolist()}
+
+
+def engine(
+    model: Model, split: Split, attack: Attack, grid: list[float], seed: int, fast: bool
+) -> dict[str, Any]:
+    """Find the critical strength of every image, and how much of the time is bookkeeping."""
+    clocked = Clocked(model)
+    mode: Mode = "fast" if fast else "exact"
+    done = evaluate_split(clocked, split, attack, grid, seed, mode=mode)
+    found, total = done.results, done.seconds
+    return {
+        "critical": found.critical.tolist(),
+        "passes": found.forwards_total + found.backwards_total,
+        "seconds": total,
+        "bookkeeping": 1 - clocked.seconds / total,
+        "stages": {str(k): int((found.stage == k).sum()) for k in np.unique(found.stage)},
+        "pruning": done.pruning and done.pruning.figures(),
+    }
+
+
+def table(results: dict[str, Any], grid: list[float]) -> str:
+    """Return what was measured as Markdown."""
+    each = results.get("each")
+    lines = ["| strength | each alone | exact | fast |", "|---|---|---|---|"]
+    for level, eps in enumerate(grid[1:], start=1):
+        cells = [f"{np.mean(each['standing'][level - 1]):.1%}" if each else "-"]
+        for mode in ("exact", "fast"):
+            known = results.get(mode)
+            share = np.mean(np.array(known["critical"]) > level) if known else None
+            cells.append("-" if share is None else f"{share:.1%}")
+        lines.append(f"| {format_eps(eps)} | {' | '.join(cells)} |")
+    lines.append("")
+    one = each["passes"][-1] if each else 0
+    for mode in ("each", "exact", "fast", "again"):
+        if mode not in results:
+            continue
+        passes = int(np.sum(results[mode]["passes"]))
+        text = f"{mode}: {passes:,} passes, {np.sum(results[mode]['seconds']):.0f} s"
+        if each:
+            text += f", {passes / one:.2f} of one run at {format_eps(grid[-1])}"
+            text += f", {np.sum(each['passes']) / passes:.1f} times cheaper than each alone"
+        if "bookkeeping" in results[mode]:
+            text += f", {results[mode]['bookkeeping']:.1%} of the time outside the model"
+        lines.append(text)
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure what is missing, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--images", type=int, default=80)
+    parser.add_argument("--eps", default="8/255")
+    parser.add_argument("--levels", type=int, default=8)
+    parser.add_argument("--attack", default="standard")
+    parser.add_argument("--options", default="{}", type=json.loads)
+    parser.add_argument("--parts", default="each,exact,fast")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--name")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    model, splits = load(args.run)
+    split = subset(splits.test, limit=args.images, seed=0)
+    strict = {"keep": "broken"} if ATTACKS.takes(args.attack, "keep") else {}
+    attack = ATTACKS.build(args.attack, {**strict, **args.options})
+    eps = parse_eps(args.eps)
+    grid = [eps * level / args.levels for level in range(args.levels + 1)]
+    name = args.name or f"{args.run.name}-{args.attack}-{format_eps(eps).replace('/', '_')}"
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "each": lambda: at_each(model, split, attack, grid, 10),
+        "again": lambda: at_each(model, split, attack, grid, 11),
+        "exact": lambda: engine(model, split, attack, grid, 0, fast=False),
+        "fast": lambda: engine(model, split, attack, grid, 0, fast=True),
+    }
+    args.output.mkdir(parents=True, exist_ok=True)
+    results = {}
+    for part in args.parts.split(","):
+        path = args.output / f"{name}-{part}.json"
+        if not path.exists():
+            path.write_text(json.dumps({"images": len(split), "grid": grid, **parts[part]()}))
+        results[part] = json.loads(path.read_text())
+    print(f"{name}, {len(split)} images\n\n{table(results, grid)}")
+
+
+if __name__ == "__main__":
+    main()

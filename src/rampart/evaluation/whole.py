@@ -1,0 +1,142 @@
+"""A whole split through the engine: shared out, written as it goes, audited, escalated."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rampart.attacks.base import Attack
+from rampart.attacks.frozen import Model
+from rampart.data.batches import ordered_batches
+from rampart.data.splits import Split
+from rampart.data.subset import having, numbers_of
+from rampart.evaluation.critical import Mode, stream
+from rampart.evaluation.escalation import Pruning, affected, audit_share, judge
+from rampart.evaluation.journal import Buffer, Journal
+from rampart.evaluation.results import Results
+from rampart.metrics.curve import Integers
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Several processes that share one evaluation; by default there is one.
+
+    Attributes:
+        rank: this process.
+        count: how many there are.
+        wait: returns when every process has come so far.
+        gather: from this process's results to those of all.
+    """
+
+    rank: int = 0
+    count: int = 1
+    wait: Callable[[], None] = lambda: None
+    gather: Callable[[Results], Sequence[Results]] = lambda results: [results]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found on a split.
+
+    Attributes:
+        results: of every sample, in their order.
+        pruning: what giving runs up did; None in exact mode.
+        seconds: wall-clock time of this process, without what an earlier part took.
+        resumed: samples that an earlier part had finished.
+    """
+
+    results: Results
+    pruning: Pruning | None
+    seconds: float
+    resumed: int
+
+
+def evaluate_split(
+    model: Model,
+    split: Split,
+    attack: Attack,
+    grid: Sequence[float],
+    seed: int = 0,
+    *,
+    mode: Mode = "fast",
+    slots: int = 128,
+    witnesses: bool = False,
+    journal: Journal | None = None,
+    processes: Processes | None = None,
+    workers: int = 0,
+    on_progress: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Find the critical strength of every sample of a split.
+
+    In fast mode an audit, and if it asks for it an escalation, are part of it
+    (`rampart.evaluation.escalation`). The results depend on neither the slots nor the processes.
+
+    Args:
+        model: pixels in [0, 1], (N, C, H, W), to logits.
+        split: the samples, each with its number.
+        attack: see `rampart.evaluation.critical.stream`.
+        grid: (n + 1,) strengths from 0 up.
+        seed: of all noise.
+        mode: "fast" or "exact".
+        slots: rows of a batch.
+        witnesses: whether the adversarial images are kept.
+        journal: where results are written as they come, and where those of an interrupted
+            evaluation lie.
+        processes: several processes that share the work.
+        workers: processes that decode images.
+        on_progress: called with the number of samples that all processes have done, as far as
+            this one knows.
+    """
+    processes, start = processes or Processes(), time.perf_counter()
+    numbers = numbers_of(split)
+
+    def found(todo: Integers, share: float, phase: int, done: int) -> Results:
+        mine = having(split, np.sort(todo)[processes.rank :: processes.count])
+        parts = [Results.empty()]
+        with ExitStack() as stack:
+            buffer = stack.enter_context(Buffer(journal)) if journal else None
+            batches = ordered_batches(mine, max(slots, 1), workers=workers)
+            options = {"mode": mode, "slots": slots, "audit": share, "witnesses": witnesses}
+            for part in stream(model, batches, attack, grid, seed, **options):  # type: ignore[arg-type]
+                parts.append(part)
+                if buffer:
+                    buffer.add(part, phase)
+                if on_progress:
+                    done += len(part) * processes.count
+                    on_progress(min(done, len(split)))
+        return Results.concatenate(processes.gather(Results.concatenate(parts)))
+
+    first = _read(journal, 0, numbers)
+    second = _read(journal, 1, numbers)
+    # No process may read what another one has begun to add.
+    processes.wait()
+    rest = np.setdiff1d(numbers, first.samples)
+    results = Results.concatenate([first, found(rest, audit_share(len(split)), 0, len(first))])
+    pruning = judge(results, attack.stages()) if mode == "fast" else None
+    if pruning and pruning.escalated:
+        rest = np.setdiff1d(results.samples[affected(results)], second.samples)
+        again = found(rest, 1.0, 1, len(split) - len(rest))
+        results = Results.concatenate([results, second, again])
+    seconds = time.perf_counter() - start
+    return Evaluation(_whole(results), pruning, seconds, len(first))
+
+
+def _read(journal: Journal | None, phase: int, numbers: Integers) -> Results:
+    """What an earlier part of the evaluation has found of these samples in a phase."""
+    if journal is None:
+        return Results.empty()
+    known = journal.read(phase)
+    return known.select(np.isin(known.samples, numbers))
+
+
+def _whole(results: Results) -> Results:
+    """The last word on every sample, with the passes of all phases."""
+    latest = results.latest()
+    place = np.searchsorted(latest.samples, results.samples)
+
+    def total(passes: Integers) -> Integers:
+        return np.bincount(place, passes, len(latest)).astype(np.int64)
+
+    return replace(latest, forwards=total(results.forwards), backwards=total(results.backwards))

@@ -20,13 +20,14 @@ def linear_critical_eps(
 ) -> Tensor:
     """Return the (N,) smallest strengths that break a linear model, away from the pixel box.
 
-    min over i != y of (z_y - z_i) / ||w_y - w_i||_*, the dual norm of Linf being L1, of L2 L2;
+    min over i != y of (z_y - z_i) / ||w_y - w_i||_*, the dual norm of Linf being L1, of L2 L2,
+    of L1 Linf;
     0 where the model is wrong already.
     """
     logits = images.flatten(1) @ weight.T + bias
     gaps = logits.gather(1, labels[:, None]) - logits
     lengths = torch.linalg.vector_norm(
-        weight[labels][:, None] - weight, ord=1 if norm == "linf" else 2, dim=2
+        weight[labels][:, None] - weight, ord={"linf": 1, "l2": 2, "l1": torch.inf}[norm], dim=2
     )
     ratios = gaps / lengths.clamp_min(1e-30)
     return ratios.scatter(1, labels[:, None], torch.inf).amin(1).clamp_min(0)

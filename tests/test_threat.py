@@ -1,20 +1,21 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from rampart.errors import InvalidArgument
 from rampart.runtime import Noise
-from rampart.threat import ThreatModel, distance, project, random_start, steepest
+from rampart.threat import ThreatModel, distance, dual, project, random_start, steepest
 
-NORMS = ["linf", "l2"]
+NORMS = ["linf", "l2", "l1"]
 
 
 def test_strength_is_parsed_exactly_and_printed_as_usual() -> None:
     assert ThreatModel("linf", "4/255").eps == 4 / 255
     assert str(ThreatModel("linf", "4/255")) == "Linf 4/255"
     assert str(ThreatModel("l2", 0.5)) == "L2 0.5"
+    assert str(ThreatModel("l1", 12)) == "L1 12"
     assert ThreatModel() == ThreatModel("linf", 4 / 255)
 
 
@@ -23,7 +24,7 @@ def test_impossible_threats_are_refused() -> None:
         ThreatModel("linf", 4)
     with pytest.raises(InvalidArgument, match="eps=-0.1"):
         ThreatModel("linf", -0.1)
-    with pytest.raises(InvalidArgument, match="norm=L3: expected linf or l2"):
+    with pytest.raises(InvalidArgument, match="norm=L3: expected linf, l2 or l1"):
         ThreatModel("L3", 0.1)
 
 
@@ -48,6 +49,52 @@ def test_l2_start_is_uniform_in_the_ball() -> None:
     torch.testing.assert_close(
         directions.T @ directions / 4000, torch.eye(6) / 6, atol=0.02, rtol=0
     )
+
+
+def test_l1_start_is_uniform_in_the_ball() -> None:
+    images = torch.full((20_000, 1, 2, 3), 0.5)
+    start = random_start(images, 0.3, "l1", Noise.like(images, 1))
+    radius = distance(start, images, "l1") / 0.3
+    assert stats.kstest((radius**6).numpy(), "uniform").pvalue > 1e-3
+    shares = ((start - images).flatten(1) / (0.3 * radius[:, None])).numpy()
+    # On the sphere a coordinate's size is Beta(1, D - 1), and its sign a fair coin.
+    for share in shares.T:
+        assert stats.kstest(abs(share), stats.beta(1, 5).cdf).pvalue > 1e-3
+        assert stats.binomtest(int((share > 0).sum()), 20_000).pvalue > 1e-3
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 30))
+def test_l1_projection_is_the_nearest_point(seed: int, d: int) -> None:
+    """Bisection on the shrinkage of proposition 2.1, with ties and pixels on the border."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (20, 1, 1, d)
+    images = (1.4 * torch.rand(shape, generator=generator, dtype=torch.float64) - 0.2).clamp(0, 1)
+    move = torch.randint(-6, 7, shape, generator=generator) / 4
+    eps = torch.linspace(0, 1.5, 20, dtype=torch.float64)
+    room = torch.where(move > 0, 1 - images, images).flatten(1)
+    size, low = move.abs().double().flatten(1), torch.zeros(20, dtype=torch.float64)
+
+    def shrunk(by: torch.Tensor) -> torch.Tensor:
+        return torch.minimum((size - by[:, None]).clamp_min(0), room)
+
+    high = torch.where(shrunk(low).sum(1) > eps, 2.0, 0.0).double()
+    for _ in range(60):
+        middle = (low + high) / 2
+        above = shrunk(middle).sum(1) > eps
+        low, high = torch.where(above, middle, low), torch.where(above, high, middle)
+    expected = images + (shrunk(high).view(shape) * move.sign())
+    result = project(images + move, images, eps, "l1")
+    torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
+
+
+def test_l1_projection_in_single_precision_keeps_to_the_ball() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(8, 3, 64, 64, generator=generator)
+    points = images + torch.randn(images.shape, generator=generator)
+    eps = torch.linspace(0.5, 1000, 8)
+    result = project(points, images, eps, "l1")
+    torch.testing.assert_close(distance(result, images, "l1"), eps, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -85,6 +132,7 @@ def test_distances() -> None:
     points = torch.tensor([[0.3, -0.4], [0.0, 0.1]]).view(2, 1, 1, 2)
     torch.testing.assert_close(distance(points, images, "linf"), torch.tensor([0.4, 0.1]))
     torch.testing.assert_close(distance(points, images, "l2"), torch.tensor([0.5, 0.1]))
+    torch.testing.assert_close(distance(points, images, "l1"), torch.tensor([0.7, 0.1]))
 
 
 @pytest.mark.parametrize("scale", [1e-37, 1e-20, 1.0, 1e15])
@@ -97,8 +145,7 @@ def test_steepest_direction_has_unit_length_and_reaches_the_dual_norm(
     zero = torch.zeros_like(direction)
     torch.testing.assert_close(distance(direction, zero, norm), torch.ones(4))
     gain = (direction * gradient).flatten(1).sum(1)
-    dual = torch.linalg.vector_norm(gradient.flatten(1), ord=1 if norm == "linf" else 2, dim=1)
-    torch.testing.assert_close(gain, dual)
+    torch.testing.assert_close(gain, dual(gradient, norm))
 
 
 @pytest.mark.parametrize("norm", NORMS)

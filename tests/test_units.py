@@ -99,8 +99,8 @@ def test_any_strength_survives_to_six_digits(eps):
 
 
 def test_norms_are_known_by_name():
-    assert [parse_norm(norm) for norm in ("linf", "l2")] == ["linf", "l2"]
-    with pytest.raises(InvalidArgument, match="norm=l_inf: expected linf or l2"):
+    assert [parse_norm(norm) for norm in ("linf", "l2", "l1")] == ["linf", "l2", "l1"]
+    with pytest.raises(InvalidArgument, match="norm=l_inf: expected linf, l2 or l1"):
         parse_norm("l_inf")
 
 

@@ -17,7 +17,7 @@ class ThreatModel:
     """What the adversary may do: move an image by at most `eps` in `norm`, inside [0, 1].
 
     Attributes:
-        norm: "linf" or "l2".
+        norm: "linf", "l2" or "l1".
         eps: fraction of the pixel range; text such as "4/255" is parsed exactly.
     """
 
@@ -29,7 +29,11 @@ class ThreatModel:
         object.__setattr__(self, "eps", parse_eps(self.eps, self.norm))
 
     def __str__(self) -> str:
-        return f"{'Linf' if self.norm == 'linf' else 'L2'} {format_eps(self.eps)}"
+        return f"{self.norm.capitalize()} {format_eps(self.eps)}"
+
+
+_ORDER: dict[Norm, float] = {"linf": torch.inf, "l2": 2, "l1": 1}
+_DUAL: dict[Norm, float] = {"linf": 1, "l2": 2, "l1": torch.inf}
 
 
 def per_sample(eps: float | Tensor, images: Tensor) -> Tensor:
@@ -44,17 +48,22 @@ def column(values: Tensor, images: Tensor) -> Tensor:
 
 def distance(perturbed: Tensor, images: Tensor, norm: Norm) -> Tensor:
     """Return the (N,) distances between images in `norm`."""
-    return torch.linalg.vector_norm(
-        (perturbed - images).flatten(1), ord=torch.inf if norm == "linf" else 2, dim=1
-    )
+    return torch.linalg.vector_norm((perturbed - images).flatten(1), ord=_ORDER[norm], dim=1)
+
+
+def dual(gradient: Tensor, norm: Norm) -> Tensor:
+    """Return the (N,) rises of a linear loss with this gradient per unit of distance in `norm`."""
+    return torch.linalg.vector_norm(gradient.flatten(1), ord=_DUAL[norm], dim=1)
 
 
 def project(perturbed: Tensor, images: Tensor, eps: float | Tensor, norm: Norm) -> Tensor:
     """Return the point of ball and pixel box that belongs to `perturbed`.
 
-    Linf: the nearest point. L2: scaled back onto the ball, then clipped to the box; clipping
+    Linf and L1: the nearest point. L2: scaled back onto the ball, then clipped to the box; clipping
     towards a box that holds the centre never leaves the ball.
     """
+    if norm == "l1":
+        return _project_l1(perturbed, images, per_sample(eps, images))
     radius = column(per_sample(eps, images), images)
     if norm == "linf":
         moved = torch.minimum(torch.maximum(perturbed, images - radius), images + radius)
@@ -65,12 +74,67 @@ def project(perturbed: Tensor, images: Tensor, eps: float | Tensor, norm: Norm) 
     return moved.clamp(0.0, 1.0)
 
 
+def _project_l1(perturbed: Tensor, images: Tensor, eps: Tensor) -> Tensor:
+    """Return the point of L1 ball and box nearest to `perturbed`.
+
+    Croce & Hein 2021 (arXiv 2103.01208), proposition 2.1: each pixel's displacement shrinks by the
+    same length, and is then cut at the box.
+    """
+    delta = (perturbed - images).flatten(1)
+    size = delta.abs()
+    # How far each pixel can go in its direction.
+    origin = images.flatten(1)
+    room = torch.where(delta > 0, 1 - origin, origin)
+    moved = torch.minimum(size, room)
+    shrunk = torch.minimum((size - _shrinkage(size, room, eps)[:, None]).clamp_min(0.0), room)
+    # Rounding of the pixels' sizes must not add up beyond the ball.
+    total = shrunk.sum(1).clamp_min(torch.finfo(shrunk.dtype).tiny)
+    shrunk = shrunk * (eps / total).clamp_max(1.0)[:, None]
+    outside = moved.sum(1) > eps
+    moved = torch.where(outside[:, None], shrunk * delta.sign(), moved * delta.sign())
+    inside = (~outside & (size <= room).all(1))[:, None]
+    return torch.where(inside, perturbed.flatten(1), origin + moved).view_as(images).clamp(0.0, 1.0)
+
+
+def _shrinkage(size: Tensor, room: Tensor, eps: Tensor) -> Tensor:
+    """Return the (N,) λ at which sum(min(max(size - λ, 0), room)) = eps; 0 if it is less at 0.
+
+    The sum falls with λ along a polygon: at size - room a pixel begins to shrink, at size it has
+    gone. The knots are sorted, and the edge found on which the sum passes eps.
+
+    Args:
+        size: (N, D), at least 0.
+        room: (N, D), at least 0.
+        eps: (N,).
+    """
+    knots = torch.cat([(size - room).clamp_min(0.0), size], 1)
+    knots, order = knots.sort(1)
+    pixels = torch.where(order < size.shape[1], 1, -1).cumsum(1)
+    falls = (knots.diff(dim=1) * pixels[:, :-1]).cumsum(1)
+    total = torch.minimum(size, room).sum(1)
+    # The last edge at whose beginning the sum is still above eps.
+    edge = (total[:, None] - falls > eps[:, None]).sum(1, keepdim=True)
+    start = knots.gather(1, edge)[:, 0]
+    # On that edge the sum is straight in λ; solved from the pixels that shrink on it.
+    shrinking = (size > start[:, None]) & (size - room <= start[:, None])
+    cut = torch.where(size - room > start[:, None], room, 0.0).sum(1)
+    over = torch.where(shrinking, size, 0.0).sum(1) + cut - eps
+    return torch.maximum(over / shrinking.sum(1).clamp_min(1), start)
+
+
 def random_start(images: Tensor, eps: float | Tensor, norm: Norm, noise: Noise) -> Tensor:
     """Return a point drawn uniformly from the ball, clipped to the box."""
     radius = column(per_sample(eps, images), images)
     shape = images.shape[1:]
     if norm == "linf":
         delta = radius * (2 * noise.uniform(*shape) - 1)
+    elif norm == "l1":
+        # Laplace numbers, scaled to a sum of 1, are uniform on the sphere. Half a unit of the
+        # 24-bit grid keeps the logarithm finite, in fp64 since fp32 would round it away.
+        sizes = -(noise.uniform(*shape).double() + 2**-25).log()
+        laplace = torch.where(noise.child("sign").uniform(*shape) < 0.5, -sizes, sizes)
+        share = noise.child("radius").uniform(1)[:, 0] ** (1 / shape.numel())
+        delta = radius * column(share / laplace.flatten(1).abs().sum(1), images) * laplace
     else:
         # A uniform point of a D-ball: a uniform direction at radius u^(1/D).
         share = noise.child("radius").uniform(1)[:, 0] ** (1 / shape.numel())
@@ -85,6 +149,9 @@ def steepest(gradient: Tensor, norm: Norm) -> Tensor:
     """
     if norm == "linf":
         return gradient.sign()
+    if norm == "l1":
+        peaks = gradient.abs() == column(dual(gradient, "l1"), gradient)
+        return gradient.sign() * peaks / column(peaks.flatten(1).sum(1), gradient)
     # Divided by its largest entry first: the squares of a tiny gradient would underflow.
     largest = torch.linalg.vector_norm(gradient.flatten(1), ord=torch.inf, dim=1)
     scaled = gradient / column(largest.clamp_min(torch.finfo(gradient.dtype).tiny), gradient)

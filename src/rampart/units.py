@@ -7,20 +7,21 @@ from typing import Literal, get_args
 
 from rampart.errors import InvalidArgument
 
-Norm = Literal["linf", "l2"]
+Norm = Literal["linf", "l2", "l1"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
 
-#: Largest strength accepted per norm. An L2 ball of radius 32 holds almost any change of a small
-#: image; a larger number is nearly always a strength in grey levels.
-MAX_EPS: dict[Norm, float] = {"linf": 1.0, "l2": 32.0}
+#: Largest strength accepted per norm. 1024 pixels changed from black to white are 32 away in L2 and
+#: 1024 in L1, almost any change of a small image; a larger number is nearly always a strength in
+#: grey levels.
+MAX_EPS: dict[Norm, float] = {"linf": 1.0, "l2": 32.0, "l1": 1024.0}
 
 
 def parse_norm(norm: str) -> Norm:
-    """Return `norm` if it is known ("linf" or "l2"); raise `UnknownName` otherwise."""
+    """Return `norm` if it is known; raise `InvalidArgument` otherwise."""
     for known in NORMS:
         if norm == known:
             return known
-    raise InvalidArgument("norm", norm, " or ".join(NORMS))
+    raise InvalidArgument("norm", norm, f"{', '.join(NORMS[:-1])} or {NORMS[-1]}")
 
 
 def parse_eps(eps: str | float, norm: Norm = "linf", name: str = "eps") -> float:
@@ -28,7 +29,8 @@ def parse_eps(eps: str | float, norm: Norm = "linf", name: str = "eps") -> float
 
     Args:
         eps: fraction of the pixel range, such as "4/255", "0.5" or 0.0157.
-        norm: the norm whose range applies: [0, 1] for Linf, [0, 32] for L2.
+        norm: the norm whose range applies: [0, 1] for Linf, [0, 32] for L2, [0, 1024]
+            for L1.
         name: what to call the value in an error.
 
     Raises:

@@ -19,7 +19,7 @@ from rampart.runtime import Noise, scoped_seed
 from rampart.threat import distance
 
 Digits = tuple[Tensor, Tensor]
-NORMS = ["linf", "l2"]
+NORMS = ["linf", "l2", "l1"]
 
 
 def reference(model: nn.Module, norm: str, steps: int) -> Any:
@@ -27,7 +27,7 @@ def reference(model: nn.Module, norm: str, steps: int) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torchattacks = importlib.import_module("torchattacks")
-        other = torchattacks.FAB(model, norm={"linf": "Linf", "l2": "L2"}[norm], steps=steps)
+        other = torchattacks.FAB(model, norm=norm.capitalize(), steps=steps)
         other.multi_targeted = True
         return other
 
@@ -67,23 +67,28 @@ def test_it_comes_as_near_as_the_reference(
     The reference does not look at the points that it pulls back: here some of them are nearer.
     """
     images, labels = correct(digit_net, digit_images, 60)
+    far = 1.0 if norm == "linf" else 3.0
     other = reference(digit_net, norm, steps)
     if targeted:
         wanted = likely_classes(digit_net(images).detach(), labels)[:, 0]
         attack = Fab(norm=norm, loss="targeted-margin", steps=steps)
-        found = attack(digit_net, images, with_classes(labels, wanted), 1.0, 0)
+        found = attack(digit_net, images, with_classes(labels, wanted), far, 0)
         other.target_class, other.device = 2, None
         expected = other.attack_single_run_targeted(images, labels)
     else:
-        found = Fab(norm=norm, targets=0, steps=steps)(digit_net, images, labels, 1.0, 0)
+        found = Fab(norm=norm, targets=0, steps=steps)(digit_net, images, labels, far, 0)
         expected = other.attack_single_run(images, labels)
     reached = digit_net(expected).argmax(1) != labels
     assert reached.float().mean() > 0.8
-    reached &= distance(expected, images, norm) <= 1.0
+    reached &= distance(expected, images, norm) <= far
     ours, theirs = (distance(x, images, norm)[reached] for x in (found, expected))  # type: ignore[arg-type]
     assert (digit_net(found).argmax(1) != labels)[reached].all()
-    assert (ours <= theirs + 2e-3).all()
-    assert ((ours - theirs).abs() > 1e-4).float().mean() <= 0.06
+    # Under L1 most moved pixels end at the box, where overshooting is cut off: whether a step has
+    # crossed the boundary is then often a matter of rounding.
+    exact = norm != "l1"
+    assert (ours <= theirs + 2e-3).float().mean() >= (1.0 if exact else 0.9)
+    assert ((ours - theirs).abs() > 1e-4).float().mean() <= (0.06 if exact else 0.3)
+    assert ours.mean() <= theirs.mean() + 1e-3
 
 
 @pytest.mark.parametrize("classes", [2, 3, 6])
@@ -236,7 +241,7 @@ def test_the_strength_plays_no_part(digit_net: nn.Module, digit_images: Digits, 
     targets = with_classes(labels, (labels + 1) % 10)
     far, near = (
         climb(problem(digit_net, images, targets, eps, norm), FabSearch(10), "loss")
-        for eps in (1.0, 0.01)
+        for eps in (3.0, 0.01)
     )
     assert torch.equal(far.points, near.points)
     assert torch.equal(far.value, near.value)
@@ -248,7 +253,7 @@ def test_stopping_within_eps_breaks_the_same_samples(
     digit_net: nn.Module, digit_images: Digits, norm: str
 ) -> None:
     images, labels = (part[:60] for part in digit_images)
-    eps, broken, passes = 0.08 if norm == "linf" else 0.4, [], []
+    eps, broken, passes = {"linf": 0.08, "l2": 0.4, "l1": 1.0}[norm], [], []
     for keep in ("loss", "broken"):
         model = Counted(digit_net)
         attack = Fab(norm=norm, steps=8, targets=3, keep=keep)

@@ -8,7 +8,7 @@ from torch import Tensor
 from rampart.attacks.hyperplane import to_hyperplane
 from rampart.threat import distance
 
-NORMS = ["linf", "l2"]
+NORMS = ["linf", "l2", "l1"]
 
 
 def instances(seed: int, n: int = 6, d: int = 5) -> tuple[Tensor, Tensor, Tensor]:
@@ -46,6 +46,13 @@ def solved(x: Tensor, w: Tensor, gap: float, norm: str) -> float:
             b_eq=[gap],
             bounds=[*bounds, (0, None)],
         )
+        assert found.success
+        return float(found.fun)
+    if norm == "l1":
+        # A variable for each way: minimise their sum.
+        ways = [side for v in x.tolist() for side in ((0, 1 - v), (0, v))]
+        equal = [[sign * v for v in w.tolist() for sign in (1, -1)]]
+        found = linprog([1.0] * (2 * d), A_eq=equal, b_eq=[gap], bounds=ways)
         assert found.success
         return float(found.fun)
     weight = w.numpy()
@@ -118,3 +125,5 @@ def test_far_from_the_box_it_is_the_textbook_formula() -> None:
     torch.testing.assert_close(linf, torch.tensor([[0.1, 0.0, -0.1]]))
     l2 = to_hyperplane(points, normal, torch.tensor([-0.5]), "l2")
     torch.testing.assert_close(l2, torch.tensor([[-0.06, 0.0, 0.08]]))
+    l1 = to_hyperplane(points, normal, torch.tensor([2.3]), "l1")
+    torch.testing.assert_close(l1, torch.tensor([[0.1, 0.0, -0.5]]))

@@ -20,7 +20,7 @@ from rampart.runtime import Noise, scoped_seed
 from rampart.threat import distance
 
 Digits = tuple[Tensor, Tensor]
-NORMS = ["linf", "l2"]
+NORMS = ["linf", "l2", "l1"]
 
 
 def reference(model: nn.Module, norm: str, **options: Any) -> Any:
@@ -109,26 +109,29 @@ def test_linf_starts_with_vertical_stripes() -> None:
     assert abs(start.mean().item()) < 0.01
 
 
-def published_bump(side: int) -> Tensor:
+def published_bump(side: int, p: int = 2) -> Tensor:
     """The pattern by its definition: squares of falling height laid on each other, per half."""
+    fall = {2: 2, 1: 4}[p]
 
     def half(height: int, width: int) -> Tensor:
         plane = torch.zeros(height, width)
         for k in range(max(height // 2, width // 2) + 1):
             top, left = height // 2 - k, width // 2 - k
-            plane[max(top, 0) : top + 2 * k + 1, max(left, 0) : left + 2 * k + 1] += (k + 1) ** -2
-        return plane / plane.norm() if plane.numel() else plane
+            square = plane[max(top, 0) : top + 2 * k + 1, max(left, 0) : left + 2 * k + 1]
+            square += (k + 1) ** -fall
+        return plane / plane.norm(p) if plane.numel() else plane
 
     plane = torch.cat([half(side // 2, side), -half(side - side // 2, side)])
-    return plane / plane.norm()
+    return plane / plane.norm(p)
 
 
 @pytest.mark.parametrize("side", [1, 2, 3, 5, 6, 9, 29])
-def test_bumps_follow_their_definition(side: int) -> None:
+@pytest.mark.parametrize("p", [1, 2])
+def test_bumps_follow_their_definition(side: int, p: int) -> None:
     place = torch.arange(side).expand(2, -1)
-    found = square._bump(torch.tensor([side, side]), place, place, torch.tensor([False, True]))
-    torch.testing.assert_close(found[0], published_bump(side))
-    torch.testing.assert_close(found[1], published_bump(side).T)
+    found = square._bump(torch.tensor([side, side]), place, place, torch.tensor([False, True]), p)
+    torch.testing.assert_close(found[0], published_bump(side, p))
+    torch.testing.assert_close(found[1], published_bump(side, p).T)
 
 
 @pytest.mark.parametrize("size", [(3, 32, 32), (1, 8, 8), (2, 7, 13), (1, 2, 2)])
@@ -194,9 +197,9 @@ def test_only_better_points_are_kept() -> None:
     torch.testing.assert_close(after.best_value, torch.tensor([0.0, 0.1]))
 
 
-@pytest.mark.parametrize(("norm", "factor"), [("linf", 1.1), ("l2", 2.0)])
+@pytest.mark.parametrize(("norm", "factor"), [("linf", 1.1), ("l2", 2.0), ("l1", 3.0)])
 def test_it_comes_near_the_closed_form_and_never_below(norm: str, factor: float) -> None:
-    """Under L2 not very near: the patches are bumps of one sign, the best direction is not."""
+    """Under L2 and L1 not very near: patches are bumps of one sign, the best direction is not."""
     generator = torch.Generator().manual_seed(1)
     # One row and column more than patches reach, without influence.
     weight = torch.randn(3, 1, 5, 5, generator=generator)

@@ -76,7 +76,7 @@ def test_differences_name_the_keys():
         ("attack=agpd", r"unknown attack 'agpd': did you mean apgd"),
         ("objective=trade", r"unknown objective 'trade': did you mean trades"),
         ("attack.norm=l2", r"set threat.norm"),
-        ("threat.norm=l3", r"norm=l3: expected linf or l2"),
+        ("threat.norm=l3", r"norm=l3: expected linf, l2 or l1"),
         ("threat.eps=4", r"threat.eps=4.*write 4/255"),
         ("threat.eps=-1/255", r"threat.eps=-1/255: expected .* in \[0, 1\]"),
         ("threat.eps=40", r"threat.eps=40.* in \[0, 1\]"),
@@ -115,6 +115,7 @@ def test_l2_has_its_own_range():
     assert load("threat.norm=l2", "threat.eps=3").threat.eps == 3.0
     with pytest.raises(InvalidArgument, match="128/255"):
         load("threat.norm=l2", "threat.eps=128")
+    assert load("threat.norm=l1", "threat.eps=128").threat.eps == 128.0
 
 
 def test_trades_has_its_own_loss():

@@ -5,7 +5,7 @@ code where the two differ. Everything is kept per sample, the strength, the leng
 the position between two checkpoints included, so that one batch may hold different problems.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -13,11 +13,13 @@ from torch import Tensor
 
 from rampart.attacks.base import ATTACKS, Attack
 from rampart.attacks.search import Climb, Problem, Search, Seen, check_search, with_restarts
+from rampart.attacks.sparse import Phases, SparseAscent, wide_start
 from rampart.attacks.stages import Stage
 from rampart.attacks.steps import ascend, sphere_start
 from rampart.errors import UnknownName
 from rampart.losses import LOSSES
-from rampart.threat import column
+from rampart.threat import column, distance
+from rampart.units import Norm
 
 #: First length of a step, as a multiple of eps.
 FIRST_STEP = 2.0
@@ -82,16 +84,36 @@ class Pace:
 
 @dataclass(frozen=True)
 class ApgdSearch(Search):
-    """One run of APGD, `steps` steps from a random point of the sphere."""
+    """One run of APGD, `steps` steps from a random point of the sphere.
+
+    Under L1 it comes from larger balls (see `rampart.attacks.sparse`), where a misclassified point
+    does not count, and each new ball takes one more look.
+    """
 
     steps: int
 
     def start(self, problem: Problem) -> Tensor:
-        """Return random points of the sphere."""
+        """Return random points of the sphere, of the first one under L1."""
+        if problem.norm == "l1":
+            return wide_start(problem, Phases.of(self.steps))
         return sphere_start(problem)
 
-    def begin(self, problem: Problem, points: Tensor, seen: Seen) -> "Ascent":
+    def looks(self, norm: Norm) -> int:
+        """Return the number of looks in a run."""
+        return self.steps + 1 + (Phases.of(self.steps).openings if norm == "l1" else 0)
+
+    def look(self, problem: Problem, points: Tensor, gradient: bool = True) -> Seen:
+        """Return what the model says; under L1, broken in the ball that was asked for only."""
+        seen = problem.look(points, gradient)
+        if problem.norm != "l1":
+            return seen
+        near = distance(points, problem.images, "l1") <= problem.eps * (1 + 1e-5)
+        return replace(seen, broken=seen.broken & near)
+
+    def begin(self, problem: Problem, points: Tensor, seen: Seen) -> "Ascent | SparseAscent":
         """Return the memory after a look at the start."""
+        if problem.norm == "l1":
+            return SparseAscent.begin(problem, points, seen, Phases.of(self.steps))
         return Ascent.begin(points, seen, problem.eps, Pace.of(self.steps))
 
 

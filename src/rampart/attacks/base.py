@@ -28,7 +28,7 @@ class Attack(ABC):
     done here. The same noise gives the same result, whatever the batch (in "eval" mode).
 
     Attributes:
-        norm: norm of the ball, "linf" or "l2".
+        norm: norm of the ball, "linf", "l2" or "l1".
         mode: "eval", "train" or "keep": the mode in which the model is attacked.
         loss: name of the loss to maximise where the call gives none.
     """

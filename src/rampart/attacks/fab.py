@@ -26,11 +26,7 @@ from rampart.attacks.stages import Stage, likely_classes, with_classes
 from rampart.attacks.steps import sphere_start
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES, full_precision
-from rampart.threat import column, distance
-from rampart.units import Norm
-
-#: Order of the norm in which a gradient is measured: the dual of the ball's.
-DUAL: dict[Norm, float] = {"linf": 1, "l2": 2}
+from rampart.threat import column, distance, dual
 
 
 @ATTACKS.register("fab")
@@ -234,8 +230,7 @@ def _nearest(problem: Problem, points: Tensor) -> Seen:
         least = torch.full_like(value, torch.inf)
         for rise in rises.unbind(1):
             (slope,) = torch.autograd.grad(rise.sum(), points, retain_graph=True)
-            dual = torch.linalg.vector_norm(slope.flatten(1), ord=DUAL[problem.norm], dim=1)
-            away = rise.detach().abs() / (dual + 1e-12)
+            away = rise.detach().abs() / (dual(slope, problem.norm) + 1e-12)
             closer = away < least
             least = torch.where(closer, away, least)
             value = torch.where(closer, rise.detach(), value)

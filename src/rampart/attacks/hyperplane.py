@@ -1,8 +1,9 @@
 """The shortest way inside the pixel box to a hyperplane: FAB's projection.
 
-Croce & Hein 2020 (arXiv 1907.02044), problem 1 and appendix A. Solved on its dual: one scalar
-equation per sample, piecewise linear and concave, on which Newton's method from the left ends
-after a few steps at the exact root; nothing is sorted.
+Croce & Hein 2020 (arXiv 1907.02044), problem 1 and appendix A. Under Linf and L2 solved on the
+dual: one scalar equation per sample, piecewise linear and concave, on which Newton's method from
+the left ends after a few steps at the exact root; nothing is sorted. Under L1 the pixels with the
+largest weights move first, as far as the box allows.
 """
 
 import torch
@@ -30,9 +31,23 @@ def to_hyperplane(points: Tensor, normal: Tensor, gap: Tensor, norm: Norm) -> Te
     room = torch.where(normal > 0, 1 - points, points) * (normal != 0)
     corner = (weight * room).sum(1) <= gap
     gap = gap.masked_fill(corner, 0.0)
-    pace = torch.ones_like(weight) if norm == "linf" else weight
-    moves = torch.where(corner[:, None], room, _capped(weight, pace, room, gap))
-    return moves * normal.sign()
+    if norm == "l1":
+        moves = _greedy(weight, room, gap)
+    else:
+        pace = torch.ones_like(weight) if norm == "linf" else weight
+        moves = _capped(weight, pace, room, gap)
+    return torch.where(corner[:, None], room, moves) * normal.sign()
+
+
+def _greedy(weight: Tensor, room: Tensor, gap: Tensor) -> Tensor:
+    """Return moves that fill `room` by falling weight until weight · moves = gap; all (N, D)."""
+    order = weight.argsort(dim=1, descending=True, stable=True)
+    sorted_weight = weight.gather(1, order)
+    gains = sorted_weight * room.gather(1, order)
+    left = gap[:, None] - gains.cumsum(1) + gains
+    gains = torch.minimum(gains, left.clamp_min(0.0))
+    tiny = torch.finfo(weight.dtype).tiny
+    return torch.empty_like(room).scatter(1, order, gains / sorted_weight.clamp_min(tiny))
 
 
 def _capped(weight: Tensor, pace: Tensor, room: Tensor, gap: Tensor) -> Tensor:

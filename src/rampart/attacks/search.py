@@ -212,6 +212,10 @@ class Search(ABC):
         """Return the memory after a look at `points`: those of `start`, or other ones to go on
         from."""
 
+    def looks(self, norm: Norm) -> int:
+        """Return how often a run looks, from the start to its last step."""
+        return self.steps + 1
+
     def restart(self, number: int) -> "Search":
         """Return the search as it is run for the `number`-th time, the first being 0."""
         return self
@@ -235,7 +239,7 @@ def climb(problem: Problem, search: Search, keep: Keep) -> Found:
     points = search.start(problem)
     seen = search.look(problem, points)
     state = search.begin(problem, points, seen)
-    for left in reversed(range(search.steps + 1)):
+    for left in reversed(range(search.looks(problem.norm))):
         if keep == "broken" and len(stay := tally.retire(points, seen)) < len(problem):
             problem, state = problem.select(stay), rows(state, stay)
         if not left or not len(problem):

@@ -19,10 +19,14 @@ from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES
 from rampart.runtime import Noise
 from rampart.threat import column, steepest
+from rampart.units import Norm
 
 #: The share of the image that a patch covers halves after each of these queries, whatever the
 #: budget.
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+#: The power in which the length of a perturbation adds up over pixels, and that of a bump's fall.
+POWER: dict[Norm, int] = {"l2": 2, "l1": 1}
+FALL = {2: 2, 1: 4}
 
 
 @ATTACKS.register("square")
@@ -72,7 +76,7 @@ class SquareSearch(Search):
     gradient: ClassVar[bool] = False
 
     def start(self, problem: Problem) -> Tensor:
-        """Return the images with vertical stripes (Linf) or a grid of bumps (L2)."""
+        """Return the images with vertical stripes (Linf) or a grid of bumps (L2, L1)."""
         noise = problem.noise.child("square", "start")
         return _stripes(problem, noise) if problem.norm == "linf" else _bumps(problem, noise)
 
@@ -96,7 +100,7 @@ class SquareWalk(Climb):
     def advance(self, problem: Problem) -> Tensor:
         """Return the best points with one patch changed, in ball and box."""
         noise = problem.noise.child("square").at(self.age)
-        patch = _linf_patch if problem.norm == "linf" else _l2_patch
+        patch = _linf_patch if problem.norm == "linf" else _bump_patch
         return patch(problem, self.best, self._share(), noise)
 
     def _share(self) -> Tensor:
@@ -177,24 +181,36 @@ def _linf_patch(problem: Problem, points: Tensor, share: Tensor, noise: Noise) -
     return torch.where(window.mask(), (images + offset).clamp(0.0, 1.0), points)
 
 
-def _l2_patch(problem: Problem, points: Tensor, share: Tensor, noise: Noise) -> Tensor:
-    """Move the budget of a second window, and what is left of it, to a bump in a first one."""
+def _bump_patch(problem: Problem, points: Tensor, share: Tensor, noise: Noise) -> Tensor:
+    """Move the budget of a second window, and what is left of it, to a bump in a first one.
+
+    Lengths are counted in the p-th power, p = 2 for L2 and 1 for L1.
+    """
     images = problem.images
     channels = images.shape[1]
+    p = POWER[problem.norm]
     draws = noise.uniform(5 + channels)
     side = _odd_sides(share, images)
     first = Windows.draw(side, draws[:, :2], images)
     inside = first.mask()
     elsewhere = Windows.draw(side, draws[:, 2:4], images).mask()
     delta = points - images
-    square = delta.square()
-    used = (square * (inside | elsewhere)).sum((1, 2, 3), keepdim=True)
-    spare = (problem.scaled(1.0).square() - square.sum((1, 2, 3), keepdim=True)).clamp_min(0)
-    bump = _bump(side, first.rows, first.columns, draws[:, 4] > 0.5).to(images.dtype)
+    sizes = delta.abs() ** p
+    used = (sizes * (inside | elsewhere)).sum((2, 3), keepdim=True)
+    spare = (problem.scaled(1.0) ** p - sizes.sum((1, 2, 3), keepdim=True)).clamp_min(0)
+    budget = (spare / channels + used) ** (1 / p)
+    bump = _bump(side, first.rows, first.columns, draws[:, 4] > 0.5, p).to(images.dtype)
     bump = bump[:, None] * _signs(draws[:, 5:], images)[:, :, None, None]
-    patch = _unit(bump + _unit(delta * inside)) * (spare / channels + used).sqrt()
-    delta = torch.where(inside, patch, delta.masked_fill(elsewhere, 0.0))
-    return (images + problem.scaled(1.0) * steepest(delta, "l2")).clamp(0.0, 1.0)
+    # Under L1 the published code spends the budget of all channels in each; the ball cuts it.
+    patch = _unit(bump + _unit(delta * inside, p), p) * (budget if p == 2 else channels * budget)
+    return _ended(problem, torch.where(inside, patch, delta.masked_fill(elsewhere, 0.0)))
+
+
+def _ended(problem: Problem, delta: Tensor) -> Tensor:
+    """Return the images moved by `delta`: stretched to the sphere (L2), or the nearest point."""
+    if problem.norm == "l1":
+        return problem.project(problem.images + delta)
+    return (problem.images + problem.scaled(1.0) * steepest(delta, "l2")).clamp(0.0, 1.0)
 
 
 def _odd_sides(share: Tensor, images: Tensor) -> Tensor:
@@ -203,22 +219,23 @@ def _odd_sides(share: Tensor, images: Tensor) -> Tensor:
     return (sides + (sides % 2 == 0)).clamp_max(min(images.shape[2:]))
 
 
-def _unit(planes: Tensor) -> Tensor:
-    """Return the planes (N, C, H, W) of unit L2 length each; zero where they are zero."""
-    return planes / (planes.square().sum((2, 3), keepdim=True).sqrt() + 1e-12)
+def _unit(planes: Tensor, p: int) -> Tensor:
+    """Return the planes (N, C, H, W) of unit Lp length each; zero where they are zero."""
+    return planes / (torch.linalg.vector_norm(planes, p, dim=(2, 3), keepdim=True) + 1e-12)
 
 
-def _bump(side: Tensor, rows: Tensor, columns: Tensor, turned: Tensor) -> Tensor:
-    """Return the published pattern of unit L2 length, (N, H, W): a bump above, its negative below.
+def _bump(side: Tensor, rows: Tensor, columns: Tensor, turned: Tensor, p: int) -> Tensor:
+    """Return the published pattern of unit Lp length, (N, H, W): a bump above, its negative below.
 
     Each half falls off from its centre in square rings, of which ring m has the height
-    1/(m+1)² + 1/(m+2)² + ... + 1/K², K = side // 2 + 1.
+    1/(m+1)^q + 1/(m+2)^q + ... + 1/K^q, K = side // 2 + 1, q = 2 for L2 and 4 for L1.
 
     Args:
         side: (N,), side of the pattern.
         rows: (N, H), each row's place in the pattern; outside of 0..side - 1 the result is 0.
         columns: (N, W), likewise.
         turned: (N,) bool, whether the halves stand side by side instead.
+        p: 2 or 1.
     """
     i, j, side = rows[:, :, None], columns[:, None, :], side[:, None, None]
     flip = turned[:, None, None]
@@ -231,21 +248,22 @@ def _bump(side: Tensor, rows: Tensor, columns: Tensor, turned: Tensor) -> Tensor
     ring = torch.maximum((i - centre).abs(), (j - half).abs())
     peak = half + 1
     heights = torch.arange(1, int(rows.shape[1] + columns.shape[1]), device=side.device)
-    sums = torch.nn.functional.pad(heights.double().pow(-2).cumsum(0), (1, 0)).float()
+    sums = torch.nn.functional.pad(heights.double().pow(-FALL[p]).cumsum(0), (1, 0)).float()
     value = (sums[peak] - sums[torch.minimum(ring, peak)]) * inside
-    above = _unit((value * upper)[:, None])[:, 0]
-    below = _unit((value * ~upper)[:, None])[:, 0]
-    return _unit((above - below)[:, None])[:, 0]
+    above = _unit((value * upper)[:, None], p)[:, 0]
+    below = _unit((value * ~upper)[:, None], p)[:, 0]
+    return _unit((above - below)[:, None], p)[:, 0]
 
 
 def _bumps(problem: Problem, noise: Noise) -> Tensor:
-    """Return the images with a grid of bumps, about 5 along each side, of total length eps."""
-    images = problem.images
+    """Return the images with a grid of bumps, about 5 along each side, on the sphere."""
+    images, p = problem.images, POWER[problem.norm]
     channels, height, width = images.shape[1:]
     side = max(min(height, width) // 5, 1)
     margin = max(min(height, width) - 5 * side, 0) // 2
     place = torch.arange(side, device=images.device)[None]
-    tile = _bump(torch.tensor([side], device=images.device), place, place, place[:, 0] > 0)[0]
+    length = torch.tensor([side], device=images.device)
+    tile = _bump(length, place, place, place[:, 0] > 0, p)[0]
     tiles = torch.stack([tile, tile.T]).to(images.dtype)
     rows, columns = (torch.arange(n, device=images.device) - margin for n in (height, width))
     down, across = rows // side, columns // side
@@ -257,4 +275,4 @@ def _bumps(problem: Problem, noise: Noise) -> Tensor:
     both = tiles[:, (rows % side)[:, None], columns % side]
     pattern = torch.where(draws[:, :1] > 0.5, both[1], both[0]) * covered
     delta = pattern * _signs(draws[:, 1:], images)
-    return (images + problem.scaled(1.0) * steepest(delta, "l2")).clamp(0.0, 1.0)
+    return _ended(problem, delta)

@@ -34,13 +34,16 @@ def starting_point(problem: Problem, start: Start) -> Tensor:
 def sphere_start(problem: Problem) -> Tensor:
     """Return where APGD begins: noise scaled to touch the sphere, then clipped to the box.
 
-    Linf: uniform noise divided by its largest entry; L2: a uniform direction. Not uniform in the
-    ball, but what AutoAttack does.
+    Linf: uniform noise divided by its largest entry; L2: a uniform direction; L1: the point of ball
+    and box nearest to Gaussian noise. Not uniform in the ball, but what AutoAttack does.
     """
     images = problem.images
     if problem.norm == "linf":
         noise = 2 * problem.noise.uniform(*images.shape[1:]) - 1
         noise = noise / column(noise.flatten(1).abs().amax(1).clamp_min(1e-12), noise)
+    elif problem.norm == "l1":
+        noise = problem.noise.normal(*images.shape[1:])
+        return problem.project(images + noise.to(images.dtype))
     else:
         noise = steepest(problem.noise.normal(*images.shape[1:]), "l2")
     return problem.project(images + problem.scaled(1.0) * noise.to(images.dtype))

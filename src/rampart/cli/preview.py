@@ -26,7 +26,7 @@ def preview(
         typer.Argument(help="Its options, such as start=12 end=37 unit=epoch."),
     ] = None,
     eps: Annotated[str, typer.Option(help="Strength at the end, such as 4/255.")] = "4/255",
-    norm: Annotated[str, typer.Option(help="linf or l2.")] = "linf",
+    norm: Annotated[str, typer.Option(help="linf, l2 or l1.")] = "linf",
     epochs: Annotated[int, typer.Option(help="Length of the run.")] = 50,
     steps_per_epoch: Annotated[int, typer.Option(help="Optimiser steps per epoch.")] = 100,
     granularity: Annotated[

@@ -44,7 +44,7 @@ def _spell_eps(eps: float) -> str:
 # The range depends on the norm, so `ThreatConfig` checks it.
 Eps = Annotated[
     float,
-    BeforeValidator(lambda eps: parse_eps(eps, "l2", "threat.eps")),
+    BeforeValidator(lambda eps: parse_eps(eps, "l1", "threat.eps")),
     PlainSerializer(_spell_eps, return_type=str),
 ]
 

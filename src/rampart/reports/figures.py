@@ -206,8 +206,8 @@ def _place(eps: float, norm: Norm) -> float:
 
 
 def _strength_axis(axes: "Axes", eps: float, norm: Norm) -> None:
-    unit = "Linf strength eps, in 1/255 of the pixel range" if norm == "linf" else "L2 strength eps"
-    axes.set_xlabel(unit)
+    unit = ", in 1/255 of the pixel range" if norm == "linf" else ""
+    axes.set_xlabel(f"{norm.capitalize()} strength eps{unit}")
     axes.set_ylabel("accuracy (%)")
     axes.set_ylim(0, 102)
     axes.set_xlim(0, 1.02 * _place(eps, norm) or 1)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rampart.attacks.apgd import Apgd
 from rampart.attacks.pgd import Pgd
 from rampart.attacks.square import Square
 from rampart.errors import ModelError
@@ -86,8 +87,8 @@ class Ring:
     Attributes:
         agreement: (N,) cosine in [-1, 1] between the changes of the margin along random
             directions, and what the gradient at the image predicts of them.
-        standing: (N,) bool: PGD finds no misclassified point within the radius.
-        beaten: (N,) bool: standing, and a random point gets further than PGD's best.
+        standing: (N,) bool: APGD finds no misclassified point within the radius.
+        beaten: (N,) bool: standing, and a random point gets further than APGD.
     """
 
     agreement: Tensor
@@ -109,7 +110,7 @@ class Ring:
             predicted.append((clean.gradient * (up - down)).flatten(1).sum(1))
             found.append(high - low)
             best = torch.maximum(best, torch.maximum(high, low))
-        attack = Pgd(steps=STEPS, loss="margin", keep="broken", norm=subject.norm)
+        attack = Apgd(steps=STEPS, loss="margin", keep="broken", norm=subject.norm)
         points = attack(subject.model, subject.images, problem.targets, radius, subject.noise)
         reached = margin(subject.ask(points), problem.targets)
         standing = reached <= 0
@@ -129,7 +130,7 @@ def _cosine(a: Tensor, b: Tensor) -> Tensor:
 def check_masking(subject: Subject) -> list[Verdict]:
     """Judge whether gradients tell how the margin changes, and lead further than a blind search.
 
-    Only samples that PGD leaves standing can be overrated, so only these are looked at: a network
+    Only samples that APGD leaves standing can be overrated, so only these are looked at: a network
     is allowed to be rough where every attack succeeds.
     """
     rings = [Ring.around(subject, factor) for factor in RADII]
@@ -161,7 +162,7 @@ def _slope(rings: list[Ring]) -> Verdict:
 
 
 def _blind(subject: Subject, rings: list[Ring]) -> Verdict:
-    """Judge the share of samples on which random points, or Square, do better than PGD."""
+    """Judge the share of samples on which random points, or Square, do better than APGD."""
     standing = rings[-1].standing
     if bool(standing.any()):
         part = subject.select(standing)
@@ -180,7 +181,7 @@ def _blind(subject: Subject, rings: list[Ring]) -> Verdict:
         "fail",
         value,
         BEATEN,
-        f"on {100 * value:.0f} % of the samples random points or Square get further than PGD, so "
+        f"on {100 * value:.0f} % of the samples random points or Square get further than APGD, so "
         "gradients are masked and gradient attacks overrate the model; use a tier with black-box "
         "attacks, and attack without the part of the model that hides the slope.",
     )

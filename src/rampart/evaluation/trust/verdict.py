@@ -1,5 +1,6 @@
 """A verdict: what one check measured, what it allows, and what the difference means."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -27,8 +28,9 @@ class Verdict:
     message: str
 
     def as_dict(self) -> dict[str, str | float | None]:
-        """Return the fields as they are written to JSON."""
-        return asdict(self)
+        """Return the fields as they are written to JSON, which has no NaN and no infinity."""
+        value = self.value if self.value is not None and math.isfinite(self.value) else None
+        return {**asdict(self), "value": value}
 
 
 def passed(check: str, value: float | None, limit: float | None, message: str) -> Verdict:

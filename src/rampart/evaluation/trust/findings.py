@@ -1,0 +1,259 @@
+"""Checks of an evaluation's results: numpy arrays only, no model.
+
+Two runs of an attack differ by luck on a few samples. A difference of paired counts, b samples one
+way and c the other, is called noise up to z · sqrt(b + c) (McNemar 1947).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from rampart.errors import InvalidArgument
+from rampart.evaluation.trust.verdict import Verdict, passed, skipped
+from rampart.metrics.comparison import LEVEL
+from rampart.metrics.curve import Integers, check_critical
+
+#: The checks of `findings`, in the order of its verdicts.
+FINDINGS = ("clean", "black-box", "fab", "pruning", "monotone", "audit")
+#: Largest shares of the samples right on the clean image that Square may break after gradient
+#: attacks failed, before a warning and before a failure; and FAB, a gradient attack of its own.
+SQUARE_WARN, SQUARE_FAIL, FAB_WARN = 0.01, 0.05, 0.03
+#: One sample is no share: at least so many must be lowered.
+LEAST = 2
+#: Largest share of the audited samples that pruning may have left too high, before a warning and
+#: before a failure.
+PRUNED_WARN, PRUNED_FAIL = 0.02, 0.1
+#: Standard deviations beyond which a paired difference is a warning, and a failure; and the
+#: difference that is allowed whatever its deviation.
+LIKELY, SURE, ALLOWED = 2.0, 3.0, 0.003
+
+Booleans = NDArray[np.bool_]
+
+
+def findings(
+    critical: ArrayLike,
+    stage: ArrayLike,
+    unaudited: ArrayLike,
+    audited: ArrayLike,
+    stage_names: Sequence[str],
+    n_levels: int,
+    per_strength: Mapping[int, ArrayLike] | None = None,
+    *,
+    rows: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    classes: int | None = None,
+    pruned: ArrayLike | None = None,
+) -> list[Verdict]:
+    """Return one verdict for each check of `FINDINGS`.
+
+    Args:
+        critical: (N,) critical indices in 0..n + 1.
+        stage: (N,) index of the stage that set them; -1 where none did.
+        unaudited: (N,) critical indices before pruned runs were repeated in full.
+        audited: (N,) whether they were.
+        stage_names: the tier's stages; "square" is the black box, "fab-t" and "fab" are FAB.
+        n_levels: n, the index of the last strength.
+        per_strength: for strength indices k, the (M,) bool whether a sample stands after an
+            independent run at that strength alone.
+        rows: (M,) the rows of the samples that those runs had; by default all.
+        labels: (N,) true classes.
+        classes: number of classes K; with `labels`, the chance to be beaten.
+        pruned: (N,) runs that were stopped early and not repeated in full.
+
+    Raises:
+        InvalidArgument: arrays of other lengths, or indices out of range.
+    """
+    indices = check_critical(critical, n_levels)
+    stages = _column("stage", stage, len(indices)).astype(np.int64)
+    before = check_critical(_column("unaudited", unaudited, len(indices)), n_levels)
+    chosen = _column("audited", audited, len(indices)).astype(bool)
+    names = _names(stages, stage_names)
+    own = indices if rows is None else indices[np.asarray(rows)]
+    stands = {k: _column(f"per_strength[{k}]", v, len(own)) > 0 for k, v in _sorted(per_strength)}
+    return [
+        _clean(indices, labels, classes),
+        _black_box(indices, names, stage_names),
+        _fab(indices, names, stage_names),
+        _pruning(indices, before, chosen, pruned is None or bool(np.any(pruned))),
+        _monotone({0: own > 0, **stands}),
+        _audit({k: (own > k, found) for k, found in stands.items()}),
+    ]
+
+
+def _sorted(per_strength: Mapping[int, ArrayLike] | None) -> list[tuple[int, ArrayLike]]:
+    return sorted((per_strength or {}).items())
+
+
+def _column(name: str, values: ArrayLike, n: int) -> NDArray[Any]:
+    column = np.asarray(values)
+    if column.shape != (n,):
+        raise InvalidArgument(name, f"shape {column.shape}", f"({n},), one for each sample")
+    return column
+
+
+def _names(stages: Integers, stage_names: Sequence[str]) -> NDArray[np.str_]:
+    """Return the (N,) names of the stages that broke the samples, "" where none did."""
+    known = np.array([*stage_names, ""])
+    if len(stages) and not -1 <= stages.min() <= stages.max() < len(stage_names):
+        raise InvalidArgument("stage", f"{stages.max()}", f"an index into {list(stage_names)}")
+    return known[stages]
+
+
+def _clean(critical: Integers, labels: ArrayLike | None, classes: int | None) -> Verdict:
+    """Judge whether clean accuracy beats chance: that of the most frequent class, or 1 / K.
+
+    An exact binomial test at 5 %.
+    """
+    if labels is None and classes is None:
+        return skipped("clean", "neither labels nor the number of classes are known.")
+    n, right = len(critical), int((critical > 0).sum())
+    chance = 1 / classes if classes else 0.0
+    if labels is not None:
+        chance = max(chance, float(np.bincount(_column("labels", labels, n)).max() / n))
+    accuracy = right / n
+    if chance < 1 and stats.binom.sf(right - 1, n, chance) < 1 - LEVEL:
+        return passed("clean", accuracy, chance, "clean accuracy is above chance.")
+    return Verdict(
+        "clean",
+        "warn",
+        accuracy,
+        chance,
+        f"clean accuracy is {100 * accuracy:.1f} %, which chance reaches too "
+        f"({100 * chance:.1f} %), so there is little to break; look at the order of the classes, "
+        "the range of the pixels and the training.",
+    )
+
+
+def _lowered(critical: Integers, names: NDArray[np.str_], stem: str) -> tuple[int, float]:
+    """How many samples the stages named so broke, and which share of the clean-correct ones."""
+    count = int(np.char.startswith(names, stem).sum())
+    return count, count / max(int((critical > 0).sum()), 1)
+
+
+def _black_box(critical: Integers, names: NDArray[np.str_], stages: Sequence[str]) -> Verdict:
+    """Judge the share of samples that Square broke although the gradient attacks had failed."""
+    if not _follows(stages, "square"):
+        return skipped("black-box", "no black-box attack followed gradient attacks.")
+    count, value = _lowered(critical, names, "square")
+    if count < LEAST or value <= SQUARE_WARN:
+        message = "the black-box attack breaks next to nothing that gradients do not."
+        return passed("black-box", value, SQUARE_WARN, message)
+    failed = value > SQUARE_FAIL
+    return Verdict(
+        "black-box",
+        "fail" if failed else "warn",
+        value,
+        SQUARE_FAIL if failed else SQUARE_WARN,
+        f"Square broke {100 * value:.1f} % of the samples after every gradient attack had failed, "
+        "so gradients are masked and the true curve may be lower still; evaluate in exact mode, "
+        "and attack without the part of the model that hides the slope.",
+    )
+
+
+def _fab(critical: Integers, names: NDArray[np.str_], stages: Sequence[str]) -> Verdict:
+    """Judge the share of samples that FAB broke after APGD; a few are no sign of a fault."""
+    if not _follows(stages, "fab"):
+        return skipped("fab", "FAB did not follow another gradient attack.")
+    count, value = _lowered(critical, names, "fab")
+    if count < LEAST or value <= FAB_WARN:
+        return passed("fab", value, FAB_WARN, "FAB breaks next to nothing that APGD does not.")
+    return Verdict(
+        "fab",
+        "warn",
+        value,
+        FAB_WARN,
+        f"FAB broke {100 * value:.1f} % of the samples after APGD had failed, so APGD's objective "
+        "may be masked; evaluate in exact mode.",
+    )
+
+
+def _follows(stages: Sequence[str], stem: str) -> bool:
+    """Whether a stage named so comes after a gradient attack that is not FAB."""
+    gradient = [k for k, name in enumerate(stages) if not name.startswith(("square", "fab"))]
+    last = [k for k, name in enumerate(stages) if name.startswith(stem)]
+    return bool(gradient and last and gradient[0] < last[-1])
+
+
+def _pruning(critical: Integers, before: Integers, audited: Booleans, left: bool) -> Verdict:
+    """Judge the share of audited samples that pruning had left too high.
+
+    Without harm where no run was left pruned in the end. The message gives its upper bound over
+    all samples (Clopper & Pearson 1934, one-sided).
+    """
+    n = int(audited.sum())
+    if not n:
+        return skipped("pruning", "no pruned run was repeated in full.")
+    lowered = int((critical < before)[audited].sum())
+    value = lowered / n
+    if not left:
+        message = "every pruned run was repeated in full, so pruning changed nothing."
+        return passed("pruning", value, PRUNED_WARN, message)
+    bound = float(stats.beta.ppf(LEVEL, lowered + 1, n - lowered)) if lowered < n else 1.0
+    seen = f"pruning left {lowered} of {n} audited samples too high"
+    known = f"with 95 % confidence at most {100 * bound:.1f} % of all"
+    if value <= PRUNED_WARN:
+        return passed("pruning", value, PRUNED_WARN, f"{seen}, {known}.")
+    failed = value > PRUNED_FAIL
+    return Verdict(
+        "pruning",
+        "fail" if failed else "warn",
+        value,
+        PRUNED_FAIL if failed else PRUNED_WARN,
+        f"{seen}, {known}, so the curve is too high; evaluate in exact mode.",
+    )
+
+
+def _monotone(stands: Mapping[int, Booleans]) -> Verdict:
+    """Judge whether accuracy rises with strength in independent runs, between any two of them."""
+    if len(stands) < 2:
+        return skipped("monotone", "no independent runs at single strengths.")
+    levels = list(stands)
+    pairs = [(j, k) for place, j in enumerate(levels) for k in levels[place + 1 :]]
+    found = [(*_difference(stands[k], stands[j], SURE), j, k) for j, k in pairs]
+    value, limit, low, high = max(found, key=_excess)
+    if value <= limit:
+        message = "accuracy does not rise with strength, beyond noise."
+        return passed("monotone", value, limit, message)
+    return Verdict(
+        "monotone",
+        "fail",
+        value,
+        limit,
+        f"accuracy is {100 * value:.1f} points higher at strength {high} of the grid than at "
+        f"{low}, which a working attack cannot give; the attack fails at larger strengths.",
+    )
+
+
+def _audit(pairs: Mapping[int, tuple[Booleans, Booleans]]) -> Verdict:
+    """Judge whether independent runs break more than the evaluation did, at any strength."""
+    if not pairs:
+        return skipped("audit", "no independent runs at single strengths.")
+    found = [(*_difference(ours, alone, LIKELY), k) for k, (ours, alone) in pairs.items()]
+    value, limit, level = max(found, key=_excess)
+    if value <= max(limit, ALLOWED):
+        message = "independent runs at single strengths break no more, beyond noise."
+        return passed("audit", value, max(limit, ALLOWED), message)
+    failed = value > SURE / LIKELY * limit
+    return Verdict(
+        "audit",
+        "fail" if failed else "warn",
+        value,
+        SURE / LIKELY * limit if failed else limit,
+        f"an independent run at strength {level} of the grid leaves {100 * value:.1f} points fewer "
+        "standing, so the curve is too high; evaluate in exact mode.",
+    )
+
+
+def _excess(found: tuple[float, ...]) -> float:
+    """By how much a difference, the first entry, is beyond its noise, the second one."""
+    return found[0] - found[1]
+
+
+def _difference(first: Booleans, second: Booleans, deviations: float) -> tuple[float, float]:
+    """Return mean(first) - mean(second) over the same samples, and what is noise of it."""
+    won, lost = int((first & ~second).sum()), int((~first & second).sum())
+    n = max(len(first), 1)
+    return (won - lost) / n, deviations * (won + lost) ** 0.5 / n

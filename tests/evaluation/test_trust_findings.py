@@ -1,0 +1,196 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rampart.errors import InvalidArgument
+from rampart.evaluation.trust.findings import FINDINGS, findings
+
+STAGES = ("apgd-ce", "apgd-t", "fab-t", "square")
+LEVELS = 8
+
+
+def evaluation(n=200, seed=0):
+    """Critical indices of a healthy evaluation: APGD broke all that broke."""
+    rng = np.random.default_rng(seed)
+    critical = rng.integers(0, LEVELS + 2, n)
+    found = (critical > 0) & (critical <= LEVELS)
+    return critical, np.where(found, rng.integers(0, 2, n), -1)
+
+
+def ask(critical, stage, unaudited=None, audited=None, names=STAGES, runs=None, **options):
+    unaudited = critical if unaudited is None else unaudited
+    audited = np.zeros(len(critical), bool) if audited is None else audited
+    found = findings(critical, stage, unaudited, audited, names, LEVELS, runs, **options)
+    assert tuple(verdict.check for verdict in found) == FINDINGS
+    return {verdict.check: verdict for verdict in found}
+
+
+def independent(critical, flip=0.02, seed=1):
+    """Runs at single strengths that agree but for luck."""
+    rng = np.random.default_rng(seed)
+    return {k: (critical > k) ^ (rng.random(len(critical)) < flip) for k in range(1, LEVELS + 1)}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_sound_evaluation_passes(seed):
+    critical, stage = evaluation(seed=seed)
+    audited = np.arange(len(critical)) % 10 == 0
+    runs = {k: critical > k for k in range(1, LEVELS + 1)}
+    found = ask(critical, stage, None, audited, runs=runs, classes=10)
+    assert {v.status for v in found.values()} == {"pass"}
+
+
+def test_luck_is_not_reported():
+    alarms = 0
+    for seed in range(40):
+        critical, stage = evaluation(seed=seed)
+        # Luck within one level: a sample stands or falls just beside its critical strength.
+        rng = np.random.default_rng(seed)
+        shaken = critical + rng.integers(-1, 2, len(critical)) * (rng.random(len(critical)) < 0.05)
+        runs = {k: np.where(critical == 0, False, shaken > k) for k in (2, 5, 8)}
+        found = ask(critical, stage, runs=runs)
+        alarms += found["audit"].status == "fail" or found["monotone"].status == "fail"
+    assert alarms <= 1
+
+
+@pytest.mark.parametrize(("share", "status"), [(0.02, "warn"), (0.2, "fail")])
+def test_catches_a_black_box_that_beats_gradients(share, status):
+    critical, stage = evaluation()
+    stage[np.flatnonzero(stage >= 0)[: int(share * 200) + 1]] = STAGES.index("square")
+    found = ask(critical, stage)
+    assert found["black-box"].status == status
+    assert found["black-box"].value > share
+    assert found["fab"].status == "pass"
+
+
+def test_catches_fab_that_beats_apgd_but_allows_a_few():
+    critical, stage = evaluation()
+    broken = np.flatnonzero(stage >= 0)
+    stage[broken[:4]] = STAGES.index("fab-t")
+    assert ask(critical, stage)["fab"].status == "pass"
+    stage[broken[:20]] = STAGES.index("fab-t")
+    found = ask(critical, stage)
+    assert (found["fab"].status, found["black-box"].status) == ("warn", "pass")
+
+
+def test_one_sample_is_no_share():
+    critical, stage = evaluation(n=20)
+    stage[np.flatnonzero(stage >= 0)[0]] = STAGES.index("square")
+    assert ask(critical, stage)["black-box"].status == "pass"
+
+
+@pytest.mark.parametrize("names", [("square",), ("apgd-ce",), ("fab-t",), ("square", "apgd-ce")])
+def test_a_tier_without_the_pair_of_attacks_is_skipped(names):
+    critical, stage = evaluation()
+    found = ask(critical, np.minimum(stage, 0), names=names)
+    assert found["black-box"].status == found["fab"].status == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("lowered", "status"), [(0, "pass"), (1, "pass"), (3, "warn"), (9, "fail")]
+)
+def test_catches_pruning_that_gave_up_too_early(lowered, status):
+    critical, stage = evaluation()
+    audited = np.arange(200) < 60
+    before = critical.copy()
+    before[np.flatnonzero(audited & (critical < LEVELS))[:lowered]] += 1
+    found = ask(critical, stage, before, audited)["pruning"]
+    assert (found.status, found.value) == (status, lowered / 60)
+    assert ask(critical, stage, before, audited, pruned=np.zeros(200))["pruning"].status == "pass"
+
+
+def test_the_bound_of_pruning_is_exact():
+    """With none of n lowered, the bound p solves (1 - p)^n = 0.05."""
+    critical, stage = evaluation()
+    found = ask(critical, stage, None, np.arange(200) < 60)["pruning"]
+    assert f"{100 * (1 - 0.05 ** (1 / 60)):.1f} %" in found.message
+
+
+def test_catches_accuracy_that_rises_with_strength():
+    critical, stage = evaluation()
+    runs = {k: critical > k for k in range(1, LEVELS + 1)}
+    runs[7] = critical > 2
+    found = ask(critical, stage, runs=runs)
+    assert found["monotone"].status == "fail"
+    assert "at strength 7 of the grid than at 6" in found["monotone"].message
+    assert found["audit"].status == "pass"
+
+
+def test_catches_accuracy_above_the_clean_one():
+    critical, stage = evaluation()
+    assert ask(critical, stage, runs={3: np.ones(200, bool)})["monotone"].status == "fail"
+
+
+@pytest.mark.parametrize(("weaker", "status"), [(0, "pass"), (6, "warn"), (20, "fail")])
+def test_catches_an_engine_that_is_weaker(weaker, status):
+    critical, stage = evaluation()
+    runs = {k: critical > k for k in range(1, LEVELS + 1)}
+    runs[4][np.flatnonzero(runs[4])[:weaker]] = False
+    found = ask(critical, stage, runs=runs)["audit"]
+    assert (found.status, found.value) == (status, weaker / 200)
+    assert weaker == 0 or "strength 4" in found.message
+
+
+def test_an_engine_that_is_stronger_is_no_fault():
+    critical, stage = evaluation()
+    runs = {k: critical > k - 1 for k in range(1, LEVELS + 1)}
+    assert ask(critical, stage, runs=runs)["audit"].status == "pass"
+
+
+def test_runs_may_be_of_some_samples():
+    critical, stage = evaluation()
+    rows = np.arange(0, 200, 4)
+    found = ask(critical, stage, runs={4: critical[rows] > 4}, rows=rows)
+    assert (found["audit"].status, found["audit"].value) == ("pass", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("right", "status"), [(0.0, "warn"), (0.1, "warn"), (0.12, "warn"), (0.2, "pass")]
+)
+def test_catches_clean_accuracy_at_chance(right, status):
+    critical = np.where(np.arange(200) < right * 200, LEVELS + 1, 0)
+    stage = np.full(200, -1)
+    assert ask(critical, stage, classes=10)["clean"].status == status
+    balanced = np.arange(200) % 10
+    assert ask(critical, stage, labels=balanced)["clean"].status == status
+
+
+def test_always_naming_the_largest_class_is_chance():
+    labels = np.where(np.arange(200) < 120, 0, 1)
+    critical = np.where(labels == 0, LEVELS + 1, 0)
+    assert ask(critical, np.full(200, -1), labels=labels, classes=2)["clean"].status == "warn"
+
+
+def test_what_is_not_known_is_skipped():
+    found = ask(*evaluation(), names=("apgd-ce", "apgd-t"))
+    assert {v.status for v in found.values()} == {"skipped"}
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_values_are_shares_and_the_status_follows_the_limit(n, seed):
+    rng = np.random.default_rng(seed)
+    critical = rng.integers(0, LEVELS + 2, n)
+    found = (critical > 0) & (critical <= LEVELS)
+    stage = np.where(found, rng.integers(0, 4, n), -1)
+    before = np.minimum(critical + rng.integers(0, 2, n), LEVELS + 1)
+    runs = {k: rng.random(n) < 0.5 for k in (1, 8)}
+    for verdict in ask(critical, stage, before, rng.random(n) < 0.5, runs=runs, classes=5).values():
+        if verdict.value is None:
+            continue
+        assert -1 <= verdict.value <= 1
+        if verdict.status in ("warn", "fail") and verdict.check != "clean":
+            assert verdict.value > verdict.limit
+
+
+def test_refuses_columns_that_do_not_fit():
+    critical, stage = evaluation()
+    with pytest.raises(InvalidArgument, match="stage"):
+        ask(critical, stage[:-1])
+    with pytest.raises(InvalidArgument, match="stage"):
+        ask(critical, stage + 4)
+    with pytest.raises(InvalidArgument, match=r"per_strength\[3\]"):
+        ask(critical, stage, runs={3: np.ones(5, bool)})
+    with pytest.raises(InvalidArgument, match="critical"):
+        ask(critical + LEVELS, stage)

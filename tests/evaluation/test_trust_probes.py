@@ -1,0 +1,388 @@
+"""Every planted fault is caught by its check, and sound networks of many kinds pass all."""
+
+import functools
+import json
+import math
+
+import pytest
+import timm
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+
+from rampart.attacks.base import Counted
+from rampart.attacks.pgd import Pgd
+from rampart.errors import InvalidArgument, ModelError
+from rampart.evaluation.trust.probes import PROBES, probe
+from rampart.evaluation.trust.verdict import Verdict, overall
+from rampart.losses import cross_entropy
+from rampart.models.glyphnet import GlyphNet
+from rampart.runtime import scoped_seed
+
+EPS = 0.1
+
+
+def conv() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(32 * 16, 10),
+    )
+
+
+def transformer() -> nn.Module:
+    return timm.models.VisionTransformer(
+        img_size=8, patch_size=2, in_chans=1, num_classes=10, embed_dim=32, depth=2, num_heads=2
+    )
+
+
+BUILDERS = {
+    "conv": conv,
+    "linear": lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10)),
+    "group norm": lambda: GlyphNet(10, norm="group"),
+    "batch norm": lambda: GlyphNet(10, norm="batch"),
+    "transformer": transformer,
+}
+EPOCHS = {"conv": 3, "linear": 6, "group norm": 2, "batch norm": 2, "transformer": 8}
+
+
+@functools.cache
+def digits() -> tuple[Tensor, Tensor]:
+    pixels, labels = load_digits(return_X_y=True)
+    images = torch.as_tensor(pixels / 16, dtype=torch.float32).view(-1, 1, 8, 8)
+    return images, torch.as_tensor(labels, dtype=torch.int64)
+
+
+@functools.cache
+def trained(kind: str, eps: float = 0.0) -> nn.Module:
+    """A network trained on all but the first 200 digits; adversarially where eps > 0."""
+    images, labels = (part[200:] for part in digits())
+    with scoped_seed(0, kind):
+        model = BUILDERS[kind]()
+        optimiser = torch.optim.Adam(model.parameters(), 3e-3)
+        for _ in range(EPOCHS[kind]):
+            for batch in torch.randperm(len(images)).split(64):
+                x, y = images[batch], labels[batch]
+                x = Pgd(steps=2)(model, x, y, eps, 0) if eps else x
+                optimiser.zero_grad()
+                cross_entropy(model(x), y).mean().backward()
+                optimiser.step()
+    return model.eval()
+
+
+class Wrapper(nn.Module):
+    """A model with a function before or after it."""
+
+    def __init__(self, inner, before=None, after=None):
+        super().__init__()
+        self.inner, self.before, self.after = inner, before, after
+        self.eval()
+
+    def forward(self, x):
+        x = self.before(x) if self.before else x
+        logits = self.inner(x)
+        return self.after(logits) if self.after else logits
+
+
+def ask(model, *, images=None, labels=None, eps=EPS, norm="linf", seed=0, **options):
+    """The verdicts on 32 digits, by name; their form is checked on the way."""
+    x, y = (part[:32] for part in digits())
+    images, labels = x if images is None else images, y if labels is None else labels
+    verdicts = probe(model, images, labels, norm=norm, eps=eps, seed=seed, **options)
+    assert tuple(verdict.check for verdict in verdicts) == PROBES
+    for verdict in verdicts:
+        json.dumps(verdict.as_dict(), allow_nan=False)
+        assert verdict.message.endswith((".", "?"))
+    return {verdict.check: verdict for verdict in verdicts}
+
+
+def faults(verdicts: dict[str, Verdict]) -> dict[str, str]:
+    return {k: v.status for k, v in verdicts.items() if v.status in ("warn", "fail")}
+
+
+SOUND = [(kind, 0.0, "linf", 0.1) for kind in BUILDERS]
+SOUND += [("batch norm", 0.1, "linf", 0.1), ("conv", 0.0, "l2", 0.5)]
+SOUND += [
+    (kind, 0.1, norm, eps)
+    for kind in ("conv", "linear")
+    for norm, eps in (("linf", 0.03), ("linf", 0.1), ("linf", 0.3), ("l2", 0.5))
+]
+
+
+@pytest.mark.parametrize(("kind", "adversarial", "norm", "eps"), SOUND)
+def test_sound_networks_pass_every_check(kind, adversarial, norm, eps):
+    verdicts = ask(trained(kind, adversarial), norm=norm, eps=eps)
+    assert {k: v.status for k, v in verdicts.items()} == dict.fromkeys(PROBES, "pass")
+
+
+@pytest.mark.parametrize("kind", list(BUILDERS))
+def test_untrained_networks_raise_no_alarm(kind):
+    with scoped_seed(1, kind):
+        model = BUILDERS[kind]().eval()
+    assert faults(ask(model)) == {}
+
+
+def test_a_network_that_answers_one_class_raises_no_alarm():
+    """Suboptimal transfer ends here: robust, useless and not masked."""
+    offset = torch.zeros(10).scatter(0, torch.tensor([3]), 5.0)
+    collapsed = Wrapper(trained("conv"), after=lambda logits: 1e-3 * logits + offset)
+    assert faults(ask(collapsed, eps=0.3)) == {}
+
+
+def test_images_all_black_but_for_a_border_are_sound():
+    images = torch.zeros(32, 1, 8, 8)
+    images[:, :, 0] = digits()[0][:32, :, 4]
+    assert "pixels" not in faults(ask(trained("conv"), images=images))
+
+
+# One fault each: the check that must see it, and how.
+
+
+def test_catches_randomness():
+    noisy = Wrapper(trained("conv"), before=lambda x: x + 0.02 * torch.randn_like(x))
+    found = ask(noisy)
+    assert found["determinism"].status == "fail"
+    assert "'rand'" in found["determinism"].message
+    assert found["batch"].status == found["masking"].status == "skipped"
+
+
+def test_catches_dropout_that_never_ends():
+    model = Wrapper(trained("conv"), after=lambda z: nn.functional.dropout(z, 0.5, training=True))
+    assert ask(model)["determinism"].status == "fail"
+
+
+def test_catches_a_random_resize():
+    def resized(x):
+        size = int(torch.randint(5, 9, ()))
+        return nn.functional.interpolate(nn.functional.interpolate(x, size=(size, size)), size=8)
+
+    assert ask(Wrapper(trained("conv"), before=resized))["determinism"].status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("after", "status"),
+    [
+        (lambda z: z.softmax(1), "fail"),
+        (lambda z: (z / 10).softmax(1).half(), "fail"),
+        (lambda z: z.log_softmax(1), "warn"),
+        (lambda z: torch.where(z > 3, math.nan, z), "fail"),
+        (lambda z: torch.where(z > 3, math.inf, z), "fail"),
+        (lambda z: 0 * z + torch.arange(10), "warn"),
+    ],
+)
+def test_catches_outputs_that_are_no_logits(after, status):
+    assert ask(Wrapper(trained("conv"), after=after))["logits"].status == status
+
+
+@pytest.mark.parametrize("levels", [4, 16])
+def test_catches_rounding_without_a_gradient(levels):
+    rounded = Wrapper(trained("conv"), before=lambda x: (levels * x).round() / levels)
+    found = ask(rounded)
+    assert (found["gradients"].status, found["gradients"].value) == ("fail", 1.0)
+
+
+def test_catches_a_cross_entropy_rounded_to_zero():
+    found = ask(Wrapper(trained("conv"), after=lambda z: 1000 * z))
+    assert faults(found) == {"gradients": "warn"}
+    assert "DLR" in found["gradients"].message
+
+
+def test_catches_saturated_logits():
+    found = ask(Wrapper(trained("conv"), after=lambda z: torch.tanh(100 * (z - z.mean()))))
+    assert found["gradients"].status == "fail"
+
+
+def test_catches_a_model_without_gradients():
+    model = trained("conv")
+    found = ask(lambda x: model(x).detach())
+    assert found["gradients"].status == "fail"
+    assert found["mode"].status == "skipped"
+    black_box = ask(lambda x: model(x).detach(), differentiable=False)
+    assert faults(black_box) == {}
+    assert black_box["gradients"].status == "skipped"
+
+
+def ripple(size, frequency):
+    return Wrapper(trained("conv", 0.1), before=lambda x: x + size * torch.sin(frequency * x))
+
+
+@pytest.mark.parametrize(
+    ("size", "frequency"), [(0.05, 200), (0.02, 200), (0.02, 500), (0.05, 1000), (0.05, 60)]
+)
+def test_catches_a_ripple_on_the_input(size, frequency):
+    found = ask(ripple(size, frequency))
+    assert {"slope", "masking"} & faults(found).keys()
+
+
+def test_catches_gradients_that_lead_nowhere():
+    found = ask(ripple(0.05, 1000))
+    assert found["slope"].status == found["masking"].status == "fail"
+
+
+def test_catches_gradients_that_point_elsewhere():
+    model = trained("conv", 0.1)
+
+    def lying(x):
+        """The right value with the gradient of the image upside down."""
+        wrong = model(x.flip(2))
+        return model(x).detach() + wrong - wrong.detach()
+
+    assert ask(Wrapper(lying))["slope"].status == "fail"
+
+
+def test_catches_steep_rounding():
+    def stairs(x):
+        step = (8 * x).floor()
+        return (step + torch.sigmoid(60 * (8 * x - step - 0.5))) / 8
+
+    assert ask(Wrapper(trained("conv", 0.1), before=stairs))["slope"].status in ("warn", "fail")
+
+
+def test_catches_what_an_unbounded_attack_cannot_break():
+    model = trained("conv", 0.1)
+    turned = Wrapper(lambda x: 2 * model(x).detach() - model(x))
+    found = ask(turned)
+    assert found["unbounded"].status == "fail"
+    assert found["slope"].value == pytest.approx(-1, abs=0.05)
+
+
+def test_catches_train_mode_that_matters():
+    with scoped_seed(0, "mode"):
+        model = nn.Sequential(*trained("conv"), nn.Dropout(0.5)).train()
+    assert faults(ask(model)) == {"mode": "warn"}
+    assert model.training
+
+
+def test_train_mode_without_effect_passes():
+    model = nn.Sequential(*trained("conv")).train()
+    assert faults(ask(model)) == {}
+
+
+def test_catches_one_submodule_in_train_mode():
+    model = GlyphNet(10, norm="batch")
+    model.load_state_dict(trained("batch norm").state_dict())
+    model.eval().blocks[0].norm1.train()
+    found = ask(model)["mode"]
+    assert found.status == "warn"
+    assert "BatchNorm2d" in found.message
+
+
+def test_catches_a_model_that_ignores_eval_mode():
+    class Stubborn(nn.Dropout):
+        def train(self, mode=True):
+            return super().train(True)
+
+    found = ask(nn.Sequential(*trained("conv"), Stubborn(0.5)))
+    assert found["mode"].status == "fail"
+    assert "Stubborn" in found["mode"].message
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x: 255 * x, "divide bytes by 255"),
+        (lambda x: (x - 0.5) / 0.5, "normalisation"),
+        (lambda x: x / 255, "twice"),
+        (lambda x: torch.full_like(x, math.nan), "pixels go"),
+    ],
+)
+def test_catches_images_on_another_scale(change, words):
+    found = ask(trained("conv"), images=change(digits()[0][:32]))
+    assert found["pixels"].status == "fail"
+    assert words in found["pixels"].message
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "words"),
+    [
+        ("linear", lambda x: x / 255, "0 to 255"),
+        ("batch norm", lambda x: (x + 1) / 2, "-1 to 1"),
+        ("batch norm", lambda x: 0.226 * x + 0.449, "ImageNet"),
+    ],
+)
+def test_catches_a_model_of_another_range(kind, before, words):
+    """Networks made for 255 x, or for 2 x - 1, that are given x."""
+    found = ask(Wrapper(trained(kind), before=before))["pixels"]
+    assert found.status == "warn"
+    assert words in found.message
+
+
+def test_a_model_that_refuses_other_ranges_passes():
+    def refusing(x):
+        if x.min() < 0 or x.max() > 1:
+            raise ValueError("pixels in [0, 1], please")
+        return x
+
+    assert faults(ask(Wrapper(trained("conv"), before=refusing))) == {}
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        lambda x: x - x.mean(0),
+        lambda x: nn.functional.batch_norm(x, None, None, training=True),
+        lambda x: x * (1 + 0.1 * torch.arange(len(x)).view(-1, 1, 1, 1) / len(x)),
+        lambda x: x * min(len(x), 32) / 32,
+    ],
+    ids=["mean", "batch norm", "position", "size"],
+)
+def test_catches_a_sample_that_hangs_on_its_batch(before):
+    assert ask(Wrapper(trained("conv"), before=before))["batch"].status == "fail"
+
+
+# The manner of asking.
+
+
+def test_leaves_model_and_generator_as_found():
+    model = GlyphNet(10, norm="batch", drop_rate=0.5).train()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    state = torch.get_rng_state()
+    with torch.inference_mode():
+        ask(model)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(m.training for m in model.modules())
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+
+
+def test_the_seed_decides_even_for_a_random_model():
+    noisy = Wrapper(trained("conv"), before=lambda x: x + 0.02 * torch.randn_like(x))
+    first = ask(noisy, seed=1)
+    torch.randn(3)
+    assert ask(noisy, seed=1) == first
+    assert ask(noisy, seed=2) != first
+
+
+def test_is_as_cheap_as_it_says():
+    model = trained("conv", 0.1)
+    sound, worst = Counted(model), Counted(lambda x: 2 * model(x).detach() - model(x))
+    ask(sound, eps=0.01)
+    ask(worst, eps=0.01)
+    assert 190 * 32 < sound.forwards <= 210 * 32
+    assert 30 * 32 < sound.backwards <= 40 * 32
+    assert 250 * 32 < worst.forwards <= 270 * 32
+    assert 90 * 32 < worst.backwards <= 100 * 32
+
+
+@pytest.mark.parametrize("eps", [0.0, 1.0])
+def test_any_strength_can_be_asked_for(eps):
+    found = ask(trained("conv"), eps=eps)
+    assert faults(found) == {}
+    assert (found["slope"].status == "skipped") == (eps == 0)
+
+
+def test_too_few_images_tell_nothing():
+    images, labels = (part[:3] for part in digits())
+    found = ask(trained("conv"), images=images, labels=labels)
+    assert {verdict.status for verdict in found.values()} == {"skipped"}
+    assert overall(found.values()) == "warn"
+
+
+def test_refuses_what_is_no_classifier():
+    with pytest.raises(ModelError, match="logits of shape"):
+        ask(nn.Identity().eval())
+    with pytest.raises(InvalidArgument, match="eps"):
+        ask(trained("conv"), eps=8.0)

@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 from oracles import linear_critical_eps, linear_model
 from rampart.attacks.apgd import Apgd, ApgdSearch
+from rampart.attacks.averaged import Averaged
 from rampart.attacks.base import Counted
 from rampart.attacks.pgd import Pgd
-from rampart.attacks.search import Problem, Seen, rows
+from rampart.attacks.search import Problem, Seen, climb, rows
 from rampart.attacks.sparse import Phases, SparseAscent
 from rampart.losses import LOSSES
 from rampart.runtime import Noise
@@ -74,6 +75,18 @@ def test_a_larger_ball_breaks_nothing() -> None:
     assert search.look(task, points).broken.tolist() == [False, False]
     wide = problem(model, images, task.targets, 0.4)
     assert search.look(wide, points).broken.tolist() == [True, False]
+
+
+def test_means_over_draws_keep_to_the_ball_too(digit_net: nn.Module, digit_images: Digits) -> None:
+    images, labels = (part[:30] for part in digit_images)
+    model = Counted(digit_net)
+    task, search = problem(model, images, labels, 0.8), Averaged(ApgdSearch(10), 2)
+    found = climb(task, search, "broken")
+    assert task.select(found.broken).holds(found.points[found.broken]).all()
+    assert 0 < found.broken.sum() < 30
+    model.forwards = 0
+    climb(task, search, "loss")
+    assert model.forwards == 30 * 2 * 13
 
 
 def state_of(changed: int, length: float, **parts: Any) -> tuple[Problem, SparseAscent]:

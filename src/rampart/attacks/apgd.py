@@ -18,7 +18,7 @@ from rampart.attacks.stages import Stage
 from rampart.attacks.steps import ascend, sphere_start
 from rampart.errors import UnknownName
 from rampart.losses import LOSSES
-from rampart.threat import column, distance
+from rampart.threat import column
 from rampart.units import Norm
 
 #: First length of a step, as a multiple of eps.
@@ -107,8 +107,7 @@ class ApgdSearch(Search):
         seen = problem.look(points, gradient)
         if problem.norm != "l1":
             return seen
-        near = distance(points, problem.images, "l1") <= problem.eps * (1 + 1e-5)
-        return replace(seen, broken=seen.broken & near)
+        return replace(seen, broken=seen.broken & problem.holds(points))
 
     def begin(self, problem: Problem, points: Tensor, seen: Seen) -> "Ascent | SparseAscent":
         """Return the memory after a look at the start."""

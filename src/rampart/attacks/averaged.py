@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from rampart.attacks.search import Climb, Problem, Search, Seen
+from rampart.units import Norm
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class Averaged(Search):
         """Return where the inner search starts."""
         return self.search.start(problem)
 
+    def looks(self, norm: Norm) -> int:
+        """Return how often the inner search looks, each time `draws` times."""
+        return self.search.looks(norm)
+
     def begin(self, problem: Problem, points: Tensor, seen: Seen) -> Climb:
         """Return the memory of the inner search."""
         return self.search.begin(problem, points, seen)
@@ -41,7 +46,7 @@ class Averaged(Search):
             return torch.stack([getattr(one, name) for one in seen]).mean(0)
 
         logits = torch.stack([one.logits.softmax(1) for one in seen]).mean(0).log()
-        broken = problem.loss.broken(logits, problem.targets)
+        broken = problem.loss.broken(logits, problem.targets) & problem.holds(points)
         return replace(
             seen[0], value=mean("value"), gradient=mean("gradient"), logits=logits, broken=broken
         )

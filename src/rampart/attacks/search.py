@@ -16,7 +16,7 @@ from rampart.attacks.frozen import Model
 from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.losses import Loss, full_precision
 from rampart.runtime import Noise
-from rampart.threat import column, project
+from rampart.threat import column, distance, project
 from rampart.units import Norm
 
 #: Which iterate comes back: "final" the last one; "loss" the one of highest loss; "broken" the
@@ -106,6 +106,10 @@ class Problem:
     def project(self, points: Tensor) -> Tensor:
         """Return the points of ball and box that belong to `points`."""
         return project(points, self.images, self.eps, self.norm)
+
+    def holds(self, points: Tensor) -> Tensor:
+        """Return (N,), whether points lie in their ball, but for rounding."""
+        return distance(points, self.images, self.norm) <= self.eps * (1 + 1e-5) + 1e-6
 
     def scaled(self, factor: float | Tensor) -> Tensor:
         """Return `factor` · eps so that it broadcasts over the images."""

@@ -162,6 +162,16 @@ def test_untargeted_steps_take_one_backward_per_wrong_class() -> None:
     torch.testing.assert_close(away, torch.stack(margins).amax(0))
 
 
+@pytest.mark.parametrize("targeted", [True, False])
+def test_every_look_has_a_gradient(targeted: bool) -> None:
+    """Whoever runs it cannot know which look is the last: a success adds one."""
+    model, *_, images, labels = linear(3)
+    targets = with_classes(labels, (labels + 1) % 3) if targeted else labels
+    task = problem(model, images, targets, 1.0, "linf")
+    seen = FabSearch(2, targeted=targeted).look(task, images, gradient=False)
+    assert seen.gradient.flatten(1).any(1).all()
+
+
 def walk(point: float, won: bool, broken: bool) -> FabWalk:
     """One sample at mid-grey; the boundary lies at pixel sum 2.5 away."""
     one = torch.ones(1)

@@ -136,10 +136,11 @@ class FabSearch(Search):
         )
 
     def look(self, problem: Problem, points: Tensor, gradient: bool = True) -> Seen:
-        """Return the difference of logits to the class to reach, and its gradient."""
-        if self.targeted or not gradient:
-            return problem.look(points, gradient)
-        return _nearest(problem, points)
+        """Return the difference of logits to the class to reach, and its gradient.
+
+        The gradient is always taken: a look at a point pulled back is never the last one.
+        """
+        return problem.look(points) if self.targeted else _nearest(problem, points)
 
     def begin(self, problem: Problem, points: Tensor, seen: Seen) -> "FabWalk":
         """Return the memory after a look at the start."""

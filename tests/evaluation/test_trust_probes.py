@@ -24,18 +24,18 @@ EPS = 0.1
 
 def conv() -> nn.Module:
     return nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1),
+        nn.Conv2d(1, 8, 3, padding=1),
         nn.ReLU(),
-        nn.Conv2d(16, 32, 3, stride=2, padding=1),
+        nn.Conv2d(8, 16, 3, stride=2, padding=1),
         nn.ReLU(),
         nn.Flatten(),
-        nn.Linear(32 * 16, 10),
+        nn.Linear(16 * 16, 10),
     )
 
 
 def transformer() -> nn.Module:
     return timm.models.VisionTransformer(
-        img_size=8, patch_size=2, in_chans=1, num_classes=10, embed_dim=32, depth=2, num_heads=2
+        img_size=8, patch_size=2, in_chans=1, num_classes=10, embed_dim=16, depth=1, num_heads=2
     )
 
 
@@ -104,11 +104,11 @@ def faults(verdicts: dict[str, Verdict]) -> dict[str, str]:
 
 
 SOUND = [(kind, 0.0, "linf", 0.1) for kind in BUILDERS]
-SOUND += [("batch norm", 0.1, "linf", 0.1), ("conv", 0.0, "l2", 0.5)]
+SOUND += [("conv", 0.0, "l2", 0.5)]
 SOUND += [
     (kind, 0.1, norm, eps)
     for kind in ("conv", "linear")
-    for norm, eps in (("linf", 0.03), ("linf", 0.1), ("linf", 0.3), ("l2", 0.5))
+    for norm, eps in (("linf", 0.03), ("linf", 0.1), ("linf", 0.3), ("l2", 0.5), ("l1", 3.0))
 ]
 
 
@@ -364,7 +364,7 @@ def test_is_as_cheap_as_it_says():
     assert 190 * 32 < sound.forwards <= 210 * 32
     assert 30 * 32 < sound.backwards <= 40 * 32
     assert 250 * 32 < worst.forwards <= 270 * 32
-    assert 90 * 32 < worst.backwards <= 100 * 32
+    assert 80 * 32 < worst.backwards <= 100 * 32
 
 
 @pytest.mark.parametrize("eps", [0.0, 1.0])

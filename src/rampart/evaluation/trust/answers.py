@@ -10,9 +10,10 @@ from rampart.evaluation.inference import logits_of
 from rampart.evaluation.trust.subject import Subject
 from rampart.evaluation.trust.verdict import Verdict, passed, skipped
 
-#: Largest relative change of the logits (see `Subject.change`) between two equal calls, and
-#: between two batches, where other kernels may sum in another order.
-REPEATED, BATCHED = 1e-4, 1e-3
+#: Largest relative change of the logits (see `Subject.change`) between two equal calls, and between
+#: two batches. An accelerator may round a convolution to 10 bits in one batch and not in another:
+#: done by hand, that changes the logits of MobileNetV2 by up to 0.018.
+REPEATED, BATCHED, BATCHED_FAST = 1e-4, 1e-3, 0.05
 #: How far rows may be from summing to 1 to be taken for probabilities; half precision included.
 NEAR_ONE = 1e-2
 #: Images that use no more of the pixel range than this are hardly images.
@@ -205,13 +206,14 @@ def check_batch(subject: Subject) -> Verdict:
     among = subject.change(subject.ask(strangers)[part], part)
     turned = subject.change(subject.ask(images.flip(0)).flip(0))
     change = max(alone, among, turned)
-    if change <= BATCHED:
-        return passed("batch", change, BATCHED, "a sample's logits do not hang on its batch.")
+    limit = BATCHED if images.device.type == "cpu" else BATCHED_FAST
+    if change <= limit:
+        return passed("batch", change, limit, "a sample's logits do not hang on its batch.")
     return Verdict(
         "batch",
         "fail",
         change,
-        BATCHED,
+        limit,
         "the logits of a sample hang on the other images of its batch, so results change with the "
         "batch size; use running statistics in place of the batch's.",
     )

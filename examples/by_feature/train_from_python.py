@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from rampart.recipes.config import load_config
-from rampart.recipes.run import evaluate_run, train_run
+from rampart.recipes.evaluate import evaluate_run
+from rampart.recipes.run import train_run
 from rampart.records import summary
 
 config = load_config(

@@ -33,7 +33,7 @@ _HOMES = {
     "Trades": "rampart.objectives.adversarial",
     "TwoHinge": "rampart.schedules.hinge",
     "critical_strengths": "rampart.evaluation.critical",
-    "evaluate_run": "rampart.recipes.run",
+    "evaluate_run": "rampart.recipes.evaluate",
     "expected_robustness": "rampart.metrics.expectation",
     "load_config": "rampart.recipes.config",
     "parse_config": "rampart.recipes.config",

@@ -5,7 +5,8 @@ import pytest
 from rampart.experiments import quickstart
 from rampart.history import History
 from rampart.metrics.adaptation import adaptation_delay
-from rampart.recipes.run import evaluate_run, train_run
+from rampart.recipes.evaluate import evaluate_run
+from rampart.recipes.run import train_run
 from rampart.records import summary
 
 

@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from rampart.folders import RunFolder
 from rampart.history import History
 from rampart.recipes.config import load_config
-from rampart.recipes.run import evaluate_run, train_run
+from rampart.recipes.evaluate import evaluate_run
+from rampart.recipes.run import train_run
 from rampart.records import EvaluationRecord
 
 EXACT = ("epoch", "step", "eps", "alpha", "lr_backbone", "lr_head", "forwards", "backwards")

@@ -12,7 +12,8 @@ from rampart.errors import InvalidArgument, RampartError, RunError
 from rampart.folders import RunFolder
 from rampart.history import History
 from rampart.recipes.config import load_config
-from rampart.recipes.run import evaluate_run, train_run
+from rampart.recipes.evaluate import evaluate_run
+from rampart.recipes.run import train_run
 from rampart.training.interrupts import Interrupted
 from rampart.training.reporting import Silent
 

@@ -22,6 +22,10 @@ from rampart.errors import InvalidArgument
 from rampart.losses import LOSSES
 
 
+#: Under L1 the published standard version restarts APGD-CE so often, and APGD-T has so many targets.
+L1_RESTARTS, L1_TARGETS = 5, 5
+
+
 @dataclass(frozen=True)
 class AutoAttack(Attack):
     """Stages one after the other, each on the samples that still stand, from the clean image.
@@ -61,7 +65,8 @@ class AutoAttack(Attack):
 
     def _apgd_t(self) -> Stage:
         loss = LOSSES.get("targeted-dlr")()
-        return Stage("apgd-t", ApgdSearch(self.steps), loss, targets=self.targets)
+        targets = min(self.targets, L1_TARGETS) if self.norm == "l1" else self.targets
+        return Stage("apgd-t", ApgdSearch(self.steps), loss, targets=targets)
 
     def _fab_t(self) -> Stage:
         loss = LOSSES.get("targeted-margin")()
@@ -92,7 +97,8 @@ class Standard(AutoAttack):
 
     def stages(self) -> tuple[Stage, ...]:
         """APGD-CE, APGD-T, FAB-T, Square."""
-        return (self._apgd("ce"), self._apgd_t(), self._fab_t(), self._square())
+        restarts = L1_RESTARTS if self.norm == "l1" else 1
+        return (self._apgd("ce", restarts), self._apgd_t(), self._fab_t(), self._square())
 
 
 @ATTACKS.register("plus")

@@ -6,31 +6,63 @@ import typer
 
 
 def evaluate(
-    run: Path = typer.Argument(..., help="Folder of a finished run.", show_default=False),
+    model: str = typer.Argument(
+        ...,
+        help="Folder of a finished run; or any classifier: timm:NAME, torchvision:NAME:WEIGHTS, "
+        "hf:REPOSITORY, a model folder, module:function, file.py:function, FILE.pt2, FILE.onnx.",
+        show_default=False,
+    ),
     settings: list[str] = typer.Argument(
         None,
         metavar="[KEY=VALUE]...",
-        help="Changes to the run's own settings, such as threat.eps=8/255, threat.norm=l2 or "
-        "evaluation.attack.steps=50.",
+        help="Settings such as threat.eps=8/255, evaluation.attack=standard, evaluation.limit=1000 "
+        "or evaluation.audit=50; data=FOLDER for a model that is no run.",
+        show_default=False,
+    ),
+    output: Path = typer.Option(
+        None,
+        "--output",
+        "-o",
+        help="Folder for the evaluation; a run's own by default, or one below evaluations/.",
         show_default=False,
     ),
     overwrite: bool = typer.Option(
         False, "--overwrite", help="Replace an earlier evaluation with the same settings."
     ),
 ) -> None:
-    """Measure a run's accuracy at every strength up to eps, and its expected robustness."""
-    evaluate_and_print(run, tuple(settings or []), overwrite=overwrite)
+    """Measure accuracy at every strength up to eps, and expected robustness.
+
+    An evaluation that was interrupted goes on where it was when the command is given again.
+    """
+    evaluate_and_print(model, tuple(settings or []), output, overwrite=overwrite)
 
 
 def evaluate_and_print(
-    run: Path, overrides: tuple[str, ...] = (), *, overwrite: bool = False
+    model: str | Path,
+    overrides: tuple[str, ...] = (),
+    output: Path | None = None,
+    *,
+    overwrite: bool = False,
 ) -> None:
-    """Evaluate a run, show progress meanwhile and the figures at the end."""
+    """Evaluate a run or another model, show progress meanwhile and the figures at the end."""
     from rampart.cli.console import counting, print_evaluation, quiet
+    from rampart.folders import RunFolder
 
     with counting("evaluating") as on_progress:
-        from rampart.recipes.run import evaluate_run
+        from rampart.recipes.evaluate import evaluate_other, evaluate_run
 
         quiet()
-        folder, record = evaluate_run(run, overrides, overwrite=overwrite, on_progress=on_progress)
+        if RunFolder(Path(model)).exists() or _is_folder_without_model(Path(model)):
+            folder, record = evaluate_run(
+                Path(model), overrides, output, overwrite=overwrite, on_progress=on_progress
+            )
+        else:
+            folder, record = evaluate_other(
+                str(model), overrides, output, overwrite=overwrite, on_progress=on_progress
+            )
     print_evaluation(folder, record)
+
+
+def _is_folder_without_model(path: Path) -> bool:
+    """A folder that is meant to be a run's: its own error then says what is wrong with it."""
+    return path.is_dir() and not (path / "config.json").exists()

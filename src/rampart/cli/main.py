@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from rampart.cli import compare, doctor, evaluate, preview, quickstart, train
+from rampart.cli import compare, doctor, evaluate, preview, quickstart, train, verify
 from rampart.errors import RampartError
 from rampart.version import __version__
 
@@ -41,6 +41,7 @@ def options(
 app.command("quickstart")(quickstart.quickstart)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("verify")(verify.verify)
 app.command("compare")(compare.compare)
 app.command("preview")(preview.preview)
 app.command("doctor")(doctor.doctor)

@@ -14,6 +14,7 @@ from rampart.attacks.frozen import Model, frozen
 from rampart.data.batches import Batch
 from rampart.errors import InvalidArgument
 from rampart.evaluation.engine import Engine, Task, table
+from rampart.evaluation.goal import Goal
 from rampart.evaluation.inference import Asked, device_of, logits_of
 from rampart.evaluation.results import Results
 from rampart.metrics.curve import check_grid
@@ -96,6 +97,7 @@ def stream(
     slots: int = 128,
     audit: float = 0.0,
     witnesses: bool = False,
+    goal: Goal | None = None,
 ) -> Iterator[Results]:
     """Yield the critical strengths of samples as they are found, in no particular order.
 
@@ -114,18 +116,24 @@ def stream(
         slots: rows of a batch.
         audit: in fast mode, share of the samples that repeat in full what they gave up.
         witnesses: whether the adversarial images are kept.
+        goal: when a sample is broken; by default, when it is misclassified.
 
     Raises:
-        InvalidArgument: a grid that does not ascend from 0, or an attack that leaves its ball.
+        InvalidArgument: a grid that does not ascend from 0, an attack that leaves its ball, or a
+            goal that an attack without stages cannot have.
     """
     strengths = tuple(check_grid(grid).tolist())
-    device, asked, stages = device_of(model), Asked(model), attack.stages()
+    device, asked, goal = device_of(model), Asked(model), goal or Goal()
+    stages = goal.stages(attack.stages())
+    if not stages and goal != Goal():
+        got = type(attack).__name__
+        raise InvalidArgument("attack", got, "an attack with stages for another goal than an error")
     with frozen(model):
         if not stages or len(strengths) == 1:
             for batch in batches:
                 yield _climb(asked, batch.to(device), attack, strengths, seed, witnesses)
             return
-        task = Task(stages, attack.norm, strengths, seed, mode == "fast", audit)
+        task = Task(stages, attack.norm, strengths, seed, mode == "fast", audit, goal)
         for flights in Engine(asked, task, slots, device).run(batches):
             yield table(flights, witnesses)
 

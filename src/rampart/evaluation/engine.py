@@ -6,14 +6,15 @@ memory. Which lane moves next decides how full the batches are and nothing else.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rampart.attacks.stages import Stage, likely_classes, with_classes
+from rampart.attacks.stages import Stage, with_classes
 from rampart.data.batches import Batch
+from rampart.evaluation.goal import Goal
 from rampart.evaluation.inference import Asked, logits_of
 from rampart.evaluation.lanes import Flight, Lane
 from rampart.evaluation.policy import Run, first
@@ -34,6 +35,7 @@ class Task:
         seed: noise is keyed by (seed, sample, stage, run).
         prune: whether hopeless runs are given up.
         audit: share of the samples that repeat in full what they gave up.
+        goal: when a stage has won; the stages' losses are to be its own.
     """
 
     stages: tuple[Stage, ...]
@@ -42,6 +44,7 @@ class Task:
     seed: int
     prune: bool = False
     audit: float = 0.0
+    goal: Goal = field(default_factory=Goal)
 
 
 class Engine:
@@ -93,7 +96,7 @@ class Engine:
 
     def _lane(self, number: int, prune: bool) -> Lane:
         stage, task = self._task.stages[number], self._task
-        limits = Limits.of(stage, self._device) if prune else None
+        limits = Limits.of(stage, task.norm, self._device) if prune else None
         return self._kind(number, stage, self._model, task.norm, task.grid, limits)
 
     def _next_lane(self) -> Lane | None:
@@ -111,7 +114,7 @@ class Engine:
         logits = logits_of(self._model, images)
         done = []
         for flight in self._flights(images, labels, batch.samples, logits):
-            if flight.prediction != flight.label:
+            if not flight.right:
                 done.append(flight)
             else:
                 self._lanes[flight.progress.runs[0].stage].waiting.append(flight)
@@ -120,7 +123,8 @@ class Engine:
     def _flights(
         self, images: Tensor, labels: Tensor, samples: Tensor, logits: Tensor
     ) -> Iterator[Flight]:
-        task, classes = self._task, likely_classes(logits, labels)
+        task, classes = self._task, self._task.goal.classes(logits, labels)
+        right = task.goal.right(logits, labels).tolist()
         noise = Noise.of(task.seed, samples, "critical")
         start = first(len(task.grid) - 1, [stage.runs(logits.shape[1]) for stage in task.stages])
         audited = (noise.child("audit").uniform(1)[:, 0] < task.audit).tolist()
@@ -131,6 +135,7 @@ class Engine:
                 sample=sample,
                 label=label,
                 prediction=predictions[row],
+                right=right[row],
                 image=images[one],
                 clean=logits[one],
                 classes=classes[row],
@@ -181,7 +186,7 @@ def table(flights: Sequence[Flight], witnesses: bool) -> Results:
     def column(name: str) -> list[int]:
         return [getattr(flight, name) for flight in flights]
 
-    critical = [f.progress.critical if f.prediction == f.label else 0 for f in flights]
+    critical = [f.progress.critical if f.right else 0 for f in flights]
     audited = [bool(flight.unaudited) for flight in flights]
     found = [flight.witness for flight in flights if flight.witness is not None]
     images = torch.cat(found).float().cpu().numpy() if found else np.zeros((0, 1, 1, 1), np.float32)

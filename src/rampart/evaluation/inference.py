@@ -44,10 +44,11 @@ class Asked:
         if n < LEAST_ROWS:
             images = images[torch.arange(LEAST_ROWS, device=images.device) % n]
         with torch.autocast(images.device.type, enabled=False):
-            logits: Any = self.module(images.float())
+            logits = self.module(images.float())
         self.forwards += n
         if isinstance(logits, Tensor) and logits.requires_grad:
-            logits.register_hook(partial(self._count_backward, n))
+            hooked: Any = logits
+            hooked.register_hook(partial(self._count_backward, n))
         # What is no (N, K) tensor is refused by whoever looks at it.
         return logits[:n].float() if isinstance(logits, Tensor) and logits.ndim else logits
 

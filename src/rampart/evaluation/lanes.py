@@ -36,13 +36,13 @@ class Flight:
         sample: position in the split.
         label: true class.
         prediction: predicted class of the clean image.
+        right: whether that counts as right.
         image: (1, C, H, W), pixels in [0, 1].
         clean: (1, K) logits of the image.
         classes: (M,) the classes that targeted stages try, the most likely first.
         noise: the sample's own.
         progress: where it stands.
         guide: (1, K) logits at the point of smallest margin that untargeted stages found.
-        nearest: smallest strength at which gradients projected a break so far.
         witness: (1, C, H, W), the adversarial image at the smallest strength so far.
         reach: its distance from the image.
         stage, run: what found it; -1 where nothing has.
@@ -54,13 +54,13 @@ class Flight:
     sample: int
     label: int
     prediction: int
+    right: bool
     image: Tensor
     clean: Tensor
     classes: Tensor
     noise: Noise
     progress: Progress
     guide: Tensor | None = None
-    nearest: float = float("inf")
     witness: Tensor | None = None
     reach: float = float("nan")
     stage: int = -1
@@ -262,7 +262,7 @@ class Lane:
             elif is_over or is_tired:
                 ended = flight.progress
                 flight.progress = ended.failed() if is_over else ended.hopeless()
-                self._note(flight, going.watch.guide[row : row + 1], float(ratio[row]))
+                self._note(flight, going.watch.guide[row : row + 1])
                 left.append(flight)
             else:
                 stay.append(row)
@@ -279,8 +279,7 @@ class Lane:
     def _hopeless(self, going: Going, ratio: Tensor) -> Tensor:
         if self.limits is None:
             return torch.zeros_like(going.state.age, dtype=torch.bool)
-        nearest = torch.tensor([f.nearest for f in going.flights], device=ratio.device)
-        return self.limits.exceeded(going.state.age, ratio, nearest / going.problem.eps)
+        return self.limits.exceeded(going.state.age, ratio)
 
     def _descend(self, going: Going, row: int, point: Tensor, length: float) -> bool:
         """Write a misclassified point down; return whether the sample goes to a smaller strength.
@@ -306,12 +305,9 @@ class Lane:
         flight.progress = flight.progress.broken(critical - 1)
         return True
 
-    def _note(self, flight: Flight, guide: Tensor, ratio: float) -> None:
-        """Keep what later stages go by: the weakest point, and how near gradients came."""
-        if not self.stage.search.gradient:
-            return
-        flight.nearest = min(flight.nearest, ratio * self.grid[flight.progress.level])
-        if not self.stage.targets:
+    def _note(self, flight: Flight, guide: Tensor) -> None:
+        """Keep the logits at the weakest point, from which targets are put in order."""
+        if self.stage.search.gradient and not self.stage.targets:
             flight.guide = guide.clone()
 
     def _keep(self, going: Going, stay: list[int], slide: list[int], points: Tensor) -> None:

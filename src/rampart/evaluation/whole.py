@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from rampart.data.splits import Split
 from rampart.data.subset import having, numbers_of
 from rampart.evaluation.critical import Mode, stream
 from rampart.evaluation.escalation import Pruning, affected, audit_share, judge
+from rampart.evaluation.goal import Goal
 from rampart.evaluation.journal import Buffer, Journal
 from rampart.evaluation.results import Results
 from rampart.metrics.curve import Integers
@@ -63,7 +65,9 @@ def evaluate_split(
     mode: Mode = "fast",
     slots: int = 128,
     witnesses: bool = False,
+    goal: Goal | None = None,
     journal: Journal | None = None,
+    phase: int = 0,
     processes: Processes | None = None,
     workers: int = 0,
     on_progress: Callable[[int], None] | None = None,
@@ -82,8 +86,10 @@ def evaluate_split(
         mode: "fast" or "exact".
         slots: rows of a batch.
         witnesses: whether the adversarial images are kept.
+        goal: when a sample is broken; by default, when it is misclassified.
         journal: where results are written as they come, and where those of an interrupted
             evaluation lie.
+        phase: of the journal; this evaluation takes this one and, if it escalates, the next.
         processes: several processes that share the work.
         workers: processes that decode images.
         on_progress: called with the number of samples that all processes have done, as far as
@@ -98,8 +104,9 @@ def evaluate_split(
         with ExitStack() as stack:
             buffer = stack.enter_context(Buffer(journal)) if journal else None
             batches = ordered_batches(mine, max(slots, 1), workers=workers)
-            options = {"mode": mode, "slots": slots, "audit": share, "witnesses": witnesses}
-            for part in stream(model, batches, attack, grid, seed, **options):  # type: ignore[arg-type]
+            options: dict[str, Any] = {"mode": mode, "slots": slots, "audit": share}
+            options |= {"witnesses": witnesses, "goal": goal}
+            for part in stream(model, batches, attack, grid, seed, **options):
                 parts.append(part)
                 if buffer:
                     buffer.add(part, phase)
@@ -108,16 +115,16 @@ def evaluate_split(
                     on_progress(min(done, len(split)))
         return Results.concatenate(processes.gather(Results.concatenate(parts)))
 
-    first = _read(journal, 0, numbers)
-    second = _read(journal, 1, numbers)
+    first = _read(journal, phase, numbers)
+    second = _read(journal, phase + 1, numbers)
     # No process may read what another one has begun to add.
     processes.wait()
     rest = np.setdiff1d(numbers, first.samples)
-    results = Results.concatenate([first, found(rest, audit_share(len(split)), 0, len(first))])
+    results = Results.concatenate([first, found(rest, audit_share(len(split)), phase, len(first))])
     pruning = judge(results, attack.stages()) if mode == "fast" else None
     if pruning and pruning.escalated:
         rest = np.setdiff1d(results.samples[affected(results)], second.samples)
-        again = found(rest, 1.0, 1, len(split) - len(rest))
+        again = found(rest, 1.0, phase + 1, len(split) - len(rest))
         results = Results.concatenate([results, second, again])
     seconds = time.perf_counter() - start
     return Evaluation(_whole(results), pruning, seconds, len(first))

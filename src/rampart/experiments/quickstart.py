@@ -8,7 +8,8 @@ import yaml
 from rampart.errors import RunError
 from rampart.folders import RunFolder
 from rampart.recipes.config import RunConfig, parse_config
-from rampart.recipes.run import evaluate_run, train_run
+from rampart.recipes.evaluate import evaluate_run
+from rampart.recipes.run import train_run
 from rampart.training.reporting import Reporter, Silent
 
 SCHEDULES = ("standard", "fix", "two-hinge", "auto")

@@ -57,13 +57,19 @@ def make_splits(config: RunConfig, source: Source | None = None) -> Splits:
 
     `source` is the model that decides size and channels; by default the configured backbone.
     """
-    data = config.data
     source = source or find_source(config.model.name, config.model.weights)
-    own_size = None if data.name in EMBEDDED else source.image_size
+    own_size = None if config.data.name in EMBEDDED else source.image_size
+    channels = config.model.options.get("in_chans", source.in_chans)
+    return splits_of_size(config, channels, config.data.image_size or own_size)
+
+
+def splits_of_size(config: RunConfig, channels: int, size: int | None) -> Splits:
+    """Return the three splits that the configuration names, as images of one size."""
+    data = config.data
     return load_splits(
         data.name,
-        image_size=data.image_size or own_size,
-        in_chans=config.model.options.get("in_chans", source.in_chans),
+        image_size=size,
+        in_chans=channels,
         seed=data.seed,
         validation_share=data.validation_share,
         test_share=data.test_share,

@@ -23,6 +23,9 @@ from pydantic import (
 from rampart.attacks.base import Attack
 from rampart.attacks.catalogue import ATTACKS
 from rampart.errors import InvalidArgument, RampartError, RunError, UnknownName
+from rampart.evaluation.critical import Mode
+from rampart.evaluation.goal import Reach
+from rampart.models.foreign.classes import Match
 from rampart.objectives.base import Objective
 from rampart.objectives.catalogue import OBJECTIVES
 from rampart.records import write_atomic
@@ -217,10 +220,22 @@ class TrainingConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """How the finished model is measured: accuracy at every strength of a grid."""
+    """How a model is measured: accuracy at every strength of a grid, by an attack or a tier."""
 
     attack: AttackConfig = AttackConfig(name="apgd", steps=10)
+    mode: Mode = "fast"
     split: Literal["test", "validation"] = "test"
+    limit: int | None = Field(None, ge=1, description="images drawn at random; all by default")
+    stratified: bool = False
+    ids: str | None = Field(None, description="file with the names of the images to take")
+    strengths: tuple[Eps, ...] = Field((), description="above 0; by default whole grey levels")
+    resolution: int = Field(1, ge=1, description="parts that each step of the grid is cut into")
+    top: int = Field(1, ge=1, description="right if the label is among so many likeliest classes")
+    reach: Reach = "none"
+    match: Match = "strict"
+    audit: int = Field(0, ge=0, description="images attacked at each strength alone as well")
+    witnesses: bool = False
+    trust: bool = True
     batch_size: int = Field(128, ge=1)
     level: Share = 0.95
 
@@ -298,6 +313,14 @@ def load_config(path: Path | None = None, overrides: Iterable[str] = ()) -> RunC
     return parse_config(tree)
 
 
+def change_config(config: RunConfig, overrides: Iterable[str]) -> RunConfig:
+    """Return the configuration changed by `key=value` overrides; errors as `load_config`."""
+    tree = dump_config(config)
+    for override in overrides:
+        _override(tree, override)
+    return parse_config(tree)
+
+
 def parse_config(tree: Mapping[str, Any]) -> RunConfig:
     """Validate a plain nested mapping; every default is filled in, the components' too."""
     try:
@@ -324,6 +347,12 @@ def differences(old: RunConfig, new: RunConfig) -> list[str]:
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key)
     ]
+
+
+def concerns(line: str, keys: Iterable[str]) -> bool:
+    """Whether a line of `differences` is about one of the keys, or about one below it."""
+    changed = line.partition(":")[0]
+    return any(changed == key or changed.startswith(f"{key}.") for key in keys)
 
 
 def _complete(config: RunConfig) -> RunConfig:

@@ -1,0 +1,100 @@
+"""The engine against independent runs: some samples attacked at each strength alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rampart.attacks.base import Attack
+from rampart.attacks.frozen import Model
+from rampart.data.splits import Split
+from rampart.data.subset import numbers_of, subset
+from rampart.evaluation.goal import Goal
+from rampart.evaluation.journal import Journal
+from rampart.evaluation.results import Booleans, Results
+from rampart.evaluation.whole import Processes, evaluate_split
+from rampart.metrics.curve import Integers
+from rampart.runtime import derive
+
+#: Phases of a journal below this number belong to the evaluation itself.
+FIRST_PHASE = 10
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What independent runs found on some samples.
+
+    Attributes:
+        rows: (M,) rows of the results that were audited.
+        stands: (n, M) whether each stands after a run at strength k = 1..n alone.
+        claimed: (n, M) whether the results say that it stands there.
+        passes: forwards and backwards of the independent runs.
+    """
+
+    rows: Integers
+    stands: Booleans
+    claimed: Booleans
+    passes: int
+
+    def figures(self, grid: Sequence[float]) -> dict[str, Any]:
+        """Plain values for a record: both accuracies at each strength, and where they disagree."""
+        return {
+            "n": len(self.rows),
+            "passes": self.passes,
+            "strengths": [
+                {
+                    "eps": eps,
+                    "accuracy": float(claimed.mean()),
+                    "alone": float(alone.mean()),
+                    "only_engine_broke": int((alone & ~claimed).sum()),
+                    "only_alone_broke": int((claimed & ~alone).sum()),
+                }
+                for eps, alone, claimed in zip(grid[1:], self.stands, self.claimed, strict=True)
+            ],
+        }
+
+
+def audit(
+    model: Model,
+    split: Split,
+    attack: Attack,
+    grid: Sequence[float],
+    seed: int,
+    results: Results,
+    n: int,
+    *,
+    slots: int = 128,
+    goal: Goal | None = None,
+    journal: Journal | None = None,
+    processes: Processes | None = None,
+) -> Audit:
+    """Run the attack at each strength alone on `n` samples drawn at random, with other noise.
+
+    Args:
+        model, split, attack, grid, slots, goal, journal, processes: those of the evaluation.
+        seed: its seed; the independent runs draw from another one.
+        results: what it found, one row per sample of the split.
+        n: how many samples; all, if the split has fewer.
+    """
+    part = subset(split, limit=min(n, len(split)), seed=derive(seed, "audited samples"))
+    rows = np.flatnonzero(np.isin(results.samples, numbers_of(part)))
+    stands, passes = [], 0
+    for level, eps in enumerate(grid[1:], start=1):
+        alone = evaluate_split(
+            model,
+            part,
+            attack,
+            (0.0, eps),
+            derive(seed, "audit", level),
+            mode="exact",
+            slots=slots,
+            goal=goal,
+            journal=journal,
+            phase=FIRST_PHASE + level,
+            processes=processes,
+        ).results
+        stands.append(alone.critical > 1)
+        passes += alone.forwards_total + alone.backwards_total
+    claimed = [results.critical[rows] > level for level in range(1, len(grid))]
+    return Audit(rows, np.array(stands), np.array(claimed), passes)

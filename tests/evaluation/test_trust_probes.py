@@ -129,7 +129,10 @@ def test_a_network_that_answers_one_class_raises_no_alarm():
     """Suboptimal transfer ends here: robust, useless and not masked."""
     offset = torch.zeros(10).scatter(0, torch.tensor([3]), 5.0)
     collapsed = Wrapper(trained("conv"), after=lambda logits: 1e-3 * logits + offset)
-    assert faults(ask(collapsed, eps=0.3)) == {}
+    found = ask(collapsed, eps=0.3)
+    assert faults(found) == {}
+    assert found["gradients"].status == "pass"
+    assert found["masking"].status == found["unbounded"].status == "skipped"
 
 
 def test_images_all_black_but_for_a_border_are_sound():

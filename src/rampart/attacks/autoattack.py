@@ -21,8 +21,7 @@ from rampart.attacks.stages import Stage, cascade
 from rampart.errors import InvalidArgument
 from rampart.losses import LOSSES
 
-
-#: Under L1 the published standard version restarts APGD-CE so often, and APGD-T has so many targets.
+#: Under L1 the published standard version restarts APGD-CE so often, with so many targets of APGD-T.
 L1_RESTARTS, L1_TARGETS = 5, 5
 
 

@@ -94,6 +94,8 @@ def _probe(subject: Subject, mode: Verdict, differentiable: bool) -> list[Verdic
     verdicts.append(check_gradients(subject))
     if verdicts[-1].status == "fail" and verdicts[-1].value == 1.0:
         return _rest(verdicts, "there are no gradients.")
+    if subject.one_class:
+        return _rest(verdicts, "every image is given the same class, which hides nothing.")
     if random:
         verdicts += [skipped(name, "the model is random.") for name in ("slope", "masking")]
     else:

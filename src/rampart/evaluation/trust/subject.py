@@ -74,6 +74,11 @@ class Subject:
         apart = (self.logits.amax(0) - self.logits.amin(0)).amax()
         return bool(apart <= 1e-6 * self.logits.abs().amax())
 
+    @property
+    def one_class(self) -> bool:
+        """Whether every image is given the same class, as a network that has collapsed does."""
+        return bool((self.predictions == self.predictions[0]).all())
+
     def ask(self, images: Tensor) -> Tensor:
         """Return the (M, K) logits of other images."""
         return logits_of(self.model, images)

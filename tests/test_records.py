@@ -53,7 +53,7 @@ def full(critical=(0, 1, 3, 5, 5), **changes) -> EvaluationRecord:
     names = {0: "clean", last: None}
     images = np.flatnonzero(found)[:, None, None, None] / 100
     values = {
-        "reach": np.where(found, np.append(GRID, 0)[np.minimum(critical, 5)] / 2, np.nan),
+        "reach": np.where(found, (np.append(GRID, 0)[np.minimum(critical, 5)]) - 0.5 / 255, np.nan),
         "broken_by": tuple(names.get(j, f"apgd-t/{j}") for j in critical.tolist()),
         "forwards": np.arange(len(critical)) + 7,
         "backwards": np.arange(len(critical)),
@@ -143,7 +143,7 @@ def test_files_are_readable_without_rampart(tmp_path):
     assert rows["id"] == list(record.ids)
     assert rows["critical_index"] == [0, 1, 3, 5, 5]
     assert rows["critical_eps"] == [0.0, 1 / 255, 3 / 255, None, None]
-    assert rows["reach"] == [None, 0.5 / 255, 1.5 / 255, None, None]
+    assert rows["reach"] == [None, 0.5 / 255, pytest.approx(2.5 / 255), None, None]
     assert rows["broken_by"] == ["clean", "apgd-t/1", "apgd-t/3", None, None]
     assert [image is None for image in rows["witness"]] == [True, False, False, True, True]
     image = np.frombuffer(rows["witness"][2], "<f4").reshape(header["witness_shape"])
@@ -173,6 +173,10 @@ def test_summary_holds_the_contract(tmp_path):
     assert (found["expected_low"], found["expected_high"]) == (interval.low, interval.high)
     assert (found["adversarial_low"], found["adversarial_high"]) == (ends.low, ends.high)
     assert found["level"] == 0.95
+    # Sample 1 breaks in the first cell, sample 2 in the third; two survive.
+    assert found["expected_bounds"] == {"low": pytest.approx(0.5), "high": pytest.approx(0.6)}
+    worst = {"label": 1, "n": 2, "expected": pytest.approx((1 / 8 + 1) / 2)}
+    assert found["worst_class"].items() >= worst.items()
     assert [point["eps"] for point in found["curve"]] == GRID.tolist()
     assert [p["accuracy"] for p in found["curve"]] == accuracy_curve(record.critical, 4).tolist()
     record.save(tmp_path)
@@ -271,15 +275,17 @@ def test_a_changed_bit_is_found(tmp_path_factory, position, bit):
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("critical_index", [0, 1, 2, 5, 5], "critical_eps"),
+        ("critical_index", [0, 1, 2, 5, 5], "reach="),
+        ("critical_eps", [0.0, 1 / 255, 2 / 255, None, None], "critical_eps"),
         ("critical_index", [0, 1, 9, 5, 5], r"0\.\.5"),
         ("critical_index", [0, 1, None, 5, 5], "null among whole numbers"),
         ("critical_index", [0.0, 1.0, 3.0, 5.0, 5.0], "has double for critical_index"),
         ("prediction", [0, 1, 2, 0, 1], "0 exactly where"),
         ("id", ["a", "a", "b", "c", "d"], "twice"),
         ("id", ["a", None, "b", "c", "d"], "without a name"),
-        ("reach", [None, 0.9, 0.001, None, None], "reach=0.9"),
-        ("reach", [None, None, 0.001, None, None], "reach=nan"),
+        ("reach", [None, 0.9, 0.01, None, None], "reach=0.9"),
+        ("reach", [None, 0.001, 0.001, None, None], "reach=0.001 for a,b/2.png"),
+        ("reach", [None, None, 0.01, None, None], "reach=nan"),
         ("broken_by", ["clean", "clean", "a", None, None], "broken_by=clean"),
         ("broken_by", ["clean", "a", "b", "c", None], "broken_by=c"),
         ("forwards", [1, 2, -3, 4, 5], "forwards=-3"),
@@ -303,7 +309,8 @@ def test_a_forged_table_is_refused(tmp_path, column, values, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"grid": [0, 0.1, 0.2, 0.3, 0.4]}, "critical_eps"),
+        ({"grid": [0, 0.1, 0.2, 0.3, 0.4]}, "reach="),
+        ({"grid": [0, 1 / 255, 2 / 255, 2.9 / 255, 4 / 255]}, "critical_eps"),
         ({"grid": {"a": 1}}, "grid is"),
         ({"grid": [0, "x"]}, "no consistent record"),
         ({"grid": [0, [1]]}, "no consistent record"),

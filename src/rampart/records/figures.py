@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rampart.errors import InvalidArgument
+from rampart.metrics.classes import worst_class
 from rampart.metrics.comparison import (
     LEVEL,
     PairedTest,
@@ -14,6 +15,8 @@ from rampart.metrics.comparison import (
     paired_test,
     proportion_interval,
 )
+from rampart.metrics.continuum import bounds
+from rampart.metrics.curve import Floats, Integers
 from rampart.metrics.expectation import Distribution, contributions
 
 if TYPE_CHECKING:
@@ -26,9 +29,12 @@ def summary(record: "EvaluationRecord") -> dict[str, Any]:
     Returns:
         n, norm, eps, top, split, attack (its name), attack_options, tier, mode, data, seed; clean,
         adversarial (at eps) and expected (uniform on [0, eps]), each with `_low` and `_high`; the
-        intervals' level and method; curve, a list of {eps, accuracy, low, high}; broken_by, how
-        many samples each stage of the attack broke; forwards, backwards and seconds; audit and
-        trust where the metadata have them. None stands for what is not known.
+        intervals' level and method; expected_bounds, between which expected robustness lies
+        whatever the curve does between its strengths (`metrics.continuum`); worst_class, that of
+        the lowest expected robustness, with an interval that allows for its having been picked;
+        curve, a list of {eps, accuracy, low, high}; broken_by, how many samples each stage of the
+        attack broke; forwards, backwards and seconds; audit and trust where the metadata have
+        them. None stands for what is not known.
     """
     c = contributions(record.critical, record.grid)
     expected = mean_interval(c, record.level)
@@ -53,6 +59,8 @@ def summary(record: "EvaluationRecord") -> dict[str, Any]:
         "expected_high": expected.high,
         "level": record.level,
         "interval_method": {"accuracy": "wilson", "expected": expected.method},
+        "expected_bounds": _bounds(record),
+        "worst_class": _worst_class(record, c),
         "curve": curve,
         "broken_by": _broken_by(record),
         "forwards": _passes(record, "forwards"),
@@ -84,6 +92,19 @@ def paired(
     Raises:
         InvalidArgument: the records are of different samples, norms or grids.
     """
+    return paired_test(
+        contributions(first.critical, first.grid, distribution),
+        contributions(aligned(first, second), first.grid, distribution),
+        level,
+    )
+
+
+def aligned(first: "EvaluationRecord", second: "EvaluationRecord") -> Integers:
+    """Return the (N,) critical indices of the second record in the order of the first's samples.
+
+    Raises:
+        InvalidArgument: the records are of different samples, norms or grids.
+    """
     if first.norm != second.norm or not np.array_equal(first.grid, second.grid):
         raise InvalidArgument("second", "another norm or grid", "the threat of the first record")
     place = {name: row for row, name in enumerate(second.ids)}
@@ -91,12 +112,23 @@ def paired(
         shared = len(place.keys() & set(first.ids))
         got = f"{shared} of {len(first)} samples shared"
         raise InvalidArgument("second", got, "a record of the same samples")
-    order = [place[name] for name in first.ids]
-    return paired_test(
-        contributions(first.critical, first.grid, distribution),
-        contributions(second.critical[order], second.grid, distribution),
-        level,
-    )
+    return second.critical[[place[name] for name in first.ids]]
+
+
+def _bounds(record: "EvaluationRecord") -> dict[str, float]:
+    found = bounds(record.critical, record.grid, distances=record.reach)
+    return {"low": found.low, "high": found.high}
+
+
+def _worst_class(record: "EvaluationRecord", c: Floats) -> dict[str, Any]:
+    worst = worst_class(c, record.labels, record.level)
+    return {
+        "label": worst.label,
+        "n": worst.count,
+        "expected": worst.mean,
+        "expected_low": worst.own.low,
+        "expected_high": worst.own.high,
+    }
 
 
 def _figure(name: str, point: Mapping[str, float]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.metrics.comparison import LEVEL
+from rampart.metrics.continuum import RELATIVE, TOLERANCE
 from rampart.metrics.curve import Floats, Integers, accuracy_curve, check_critical, check_grid
 from rampart.records.storage import Beside, read_record, write_record
 from rampart.units import Norm, parse_norm
@@ -256,9 +257,15 @@ def _check_rows(record: EvaluationRecord) -> None:
             rules.append((name, getattr(record, name) >= 0, "no negative number"))
     if record.reach is not None:
         limit = np.append(record.grid, np.inf)[record.critical]
+        # An image within the strength before would have broken the sample there.
+        before = record.grid[np.maximum(record.critical, 1) - 1]
         # Rounding may put an image an ulp per pixel outside its ball.
-        inside = (record.reach >= 0) & (record.reach <= limit * (1 + 1e-5) + 1e-6)
-        expected = "a distance up to the critical strength where an attack broke it, else nan"
+        inside = record.reach <= limit * (1 + RELATIVE) + TOLERANCE
+        inside &= record.reach >= before * (1 - RELATIVE) - TOLERANCE
+        expected = (
+            "a distance above the strength before the critical one and up to it where an attack "
+            "broke the sample, else nan"
+        )
         rules.append(("reach", np.where(record.found, inside, np.isnan(record.reach)), expected))
     if record.broken_by is not None:
         expected = "'clean' where critical is 0, None for a survivor, else a stage"

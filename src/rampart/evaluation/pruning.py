@@ -23,8 +23,8 @@ Kind = Literal["untargeted", "targeted", "strength-free", "black-box"]
 #: largest from which a run still succeeded on the networks of benchmarks/calibration.md, none of
 #: which a benchmark reports.
 LIMITS: dict[Kind, dict[int, float]] = {
-    "untargeted": {3: 1.5, 5: 1.3, 10: 1.25, 30: 1.08, 50: 1.04},
-    "targeted": {3: 1.8, 5: 1.5, 7: 1.3, 10: 1.2, 30: 1.12, 50: 1.06},
+    "untargeted": {3: 2.3, 5: 2.2, 10: 2.1, 30: 1.8, 50: 1.3, 70: 1.1},
+    "targeted": {3: 4.5, 5: 2.8, 10: 2.2, 20: 1.75, 30: 1.35, 50: 1.12},
     "strength-free": {3: 2.0, 5: 1.6, 10: 1.35, 20: 1.2, 30: 1.12, 50: 1.05},
     "black-box": {50: 4.0, 100: 3.0, 250: 2.0, 500: 1.6, 1000: 1.35, 2000: 1.25},
 }

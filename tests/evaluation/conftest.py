@@ -37,12 +37,16 @@ class Task:
         return np.searchsorted(grid, eps.numpy())
 
 
-@pytest.fixture
-def task():
+def make_task(classes: int = 2) -> Task:
     generator = torch.Generator().manual_seed(0)
-    weight = torch.randn(2, 16, generator=generator)
+    weight = torch.randn(classes, 16, generator=generator)
     images = torch.randint(60, 195, (60, 1, 4, 4), generator=generator, dtype=torch.uint8)
     bias = -weight.sum(1) / 2
     labels = (images.flatten(1) / 255 @ weight.T + bias).argmax(1)
-    labels[::9] = 1 - labels[::9]
+    labels[::9] = (labels[::9] + 1) % classes
     return Task(weight, bias, images, labels)
+
+
+@pytest.fixture
+def task() -> Task:
+    return make_task()

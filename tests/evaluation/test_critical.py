@@ -1,21 +1,26 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
+from test_results import same
 from torch import nn
 
 from rampart.attacks.apgd import Apgd
-from rampart.attacks.pgd import Pgd
-from rampart.errors import InvalidArgument
-from rampart.evaluation.critical import critical_strengths, default_grid, merge
+from rampart.attacks.pgd import Fgsm, Pgd
+from rampart.errors import InvalidArgument, UnknownName
+from rampart.evaluation.critical import critical_strengths, default_grid
+from rampart.evaluation.goal import Goal
+from rampart.evaluation.results import Results
 from rampart.metrics.curve import accuracy_curve
 from rampart.runtime import scoped_seed
+from rampart.threat import distance
 from rampart.units import parse_eps
 
 LINF = default_grid(32 / 255, "linf")
 L2 = default_grid(0.3, "l2")
-ARRAYS = ("samples", "labels", "predictions", "critical")
+#: One without stages, called strength by strength, and one that the engine carries out.
+ATTACKS = [Fgsm(), Apgd(steps=4)]
 
 
 def small_net() -> nn.Module:
@@ -23,11 +28,23 @@ def small_net() -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Linear(16, 24), nn.Tanh(), nn.Linear(24, 3))
 
 
-def equal(a, b) -> bool:
-    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ARRAYS)
+def proven(found, model, images, grid, norm) -> bool:
+    """Whether every sample said to be broken on the way is so by its witness."""
+    rows = torch.from_numpy(found.witness_rows)
+    witnesses, images = torch.from_numpy(found.witnesses), images[rows]
+    eps = torch.tensor(grid)[found.critical[rows]]
+    reach = distance(witnesses, images, norm)
+    inside = (reach <= eps * (1 + 1e-5) + 1e-6) & ((witnesses >= 0) & (witnesses <= 1)).all(
+        dim=3
+    ).all(dim=2).all(dim=1)
+    wrong = model(witnesses).argmax(1).numpy() != found.labels[rows]
+    np.testing.assert_allclose(reach, found.reach[rows], rtol=1e-5, atol=1e-6)
+    on_the_way = (found.critical > 0) & (found.critical < len(grid))
+    np.testing.assert_array_equal(found.witness_rows, np.flatnonzero(on_the_way))
+    return bool(inside.all()) and wrong.all() and len(rows) > 5
 
 
-@pytest.mark.parametrize("attack", [Apgd(keep="broken"), Pgd(keep="broken")])
+@pytest.mark.parametrize("attack", [Apgd(), Pgd(), Fgsm(start="none")])
 def test_equals_the_closed_form_for_a_linear_model_linf(task, attack):
     found = critical_strengths(task.model, task.batches(16), attack, LINF, seed=0)
     expected = task.critical(LINF, "linf")
@@ -38,64 +55,89 @@ def test_equals_the_closed_form_for_a_linear_model_linf(task, attack):
 
 
 def test_equals_the_closed_form_for_a_linear_model_l2(task):
-    attack = Apgd(norm="l2", keep="broken", steps=20)
+    attack = Apgd(norm="l2", steps=20)
     found = critical_strengths(task.model, task.batches(16), attack, L2, seed=0)
     np.testing.assert_array_equal(found.critical, task.critical(L2, "l2"))
     assert set(found.critical) == set(range(len(L2) + 1))
 
 
-def test_reports_samples_labels_and_predictions(task):
-    found = critical_strengths(task.model, task.batches(16), Apgd(), (0.0,), seed=0)
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_reports_samples_labels_and_predictions(task, attack):
+    found = critical_strengths(task.model, task.batches(16), attack, (0.0,), seed=0)
     logits = task.model(task.images.float() / 255)
     np.testing.assert_array_equal(found.samples, np.arange(60))
     np.testing.assert_array_equal(found.labels, task.labels)
     np.testing.assert_array_equal(found.predictions, logits.argmax(1))
     np.testing.assert_array_equal(found.critical, (logits.argmax(1) == task.labels).int())
-    assert (found.forwards, found.backwards) == (60, 0)
+    assert (found.forwards_total, found.backwards_total) == (60, 0)
 
 
+@pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("size", [1, 7])
-def test_does_not_depend_on_the_batch_size(task, size):
-    model, attack, grid = small_net(), Apgd(keep="broken", steps=4), LINF[:8]
+def test_does_not_depend_on_the_batch_size(task, attack, size):
+    model, grid = small_net(), LINF[:8]
     whole = critical_strengths(model, task.batches(60), attack, grid, seed=3)
     parts = critical_strengths(model, task.batches(size), attack, grid, seed=3)
-    assert equal(whole, parts)
-    assert (whole.forwards, whole.backwards) == (parts.forwards, parts.backwards)
+    assert same(whole, parts)
     assert len(set(whole.critical)) > 4
 
 
-def test_shares_of_two_processes_merge_into_the_whole(task):
-    model, attack, grid = small_net(), Apgd(keep="broken", steps=4), LINF[:8]
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_shares_of_two_processes_merge_into_the_whole(task, attack):
+    model, grid = small_net(), LINF[:8]
     whole = critical_strengths(model, task.batches(16), attack, grid, seed=3)
     shares = [
         critical_strengths(model, task.batches(16, torch.arange(start, 60, 2)), attack, grid, 3)
         for start in (1, 0)
     ]
     empty = critical_strengths(model, [], attack, grid, seed=3)
-    merged = merge([*shares, empty])
-    assert equal(merged, whole)
-    assert (merged.forwards, merged.backwards) == (whole.forwards, whole.backwards)
-    assert merged.seconds == max(share.seconds for share in shares)
+    assert same(Results.merge([*shares, empty]), whole)
 
 
-def test_merge_refuses_a_sample_that_comes_twice(task):
-    part = critical_strengths(task.model, task.batches(60), Apgd(), (0.0,), seed=0)
-    with pytest.raises(InvalidArgument, match="sample 0 twice"):
-        merge([part, part])
-
-
-def test_counts_passes_and_attacks_only_who_stands(task):
+@pytest.mark.parametrize(
+    ("attack", "forwards", "backwards"),
+    [
+        # Five strengths: one step each, and one look that checks.
+        (Fgsm(), 5 * 2, 5),
+        # One run fails once, whatever the number of strengths.
+        (Apgd(steps=3), 4, 4),
+        (Pgd(steps=3), 4, 4),
+    ],
+)
+def test_counts_passes_and_attacks_only_who_stands(task, attack, forwards, backwards):
     class Unbreakable(nn.Module):
         def forward(self, images):
             return torch.tensor([1.0, 0.0]) + 0 * images.flatten(1)[:, :2]
 
-    right = int((task.labels == 0).sum())
-    attack = Apgd(steps=3, keep="broken")
+    stands = (task.labels == 0).numpy()
     found = critical_strengths(Unbreakable(), task.batches(16), attack, LINF[:6], seed=0)
-    assert 0 < right < 60
-    # Five strengths: 4 forwards of the attack and one that checks it; nothing for wrong ones.
-    assert (found.forwards, found.backwards) == (60 + right * 5 * 5, right * 5 * 3)
-    np.testing.assert_array_equal(found.critical == 6, task.labels == 0)
+    assert 0 < stands.sum() < 60
+    np.testing.assert_array_equal(found.forwards, 1 + forwards * stands)
+    np.testing.assert_array_equal(found.backwards, backwards * stands)
+    np.testing.assert_array_equal(found.critical == 6, stands)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_every_witness_proves_its_critical_strength(task, attack, norm):
+    model, grid = small_net(), default_grid({"linf": 16 / 255, "l2": 0.4, "l1": 1.0}[norm], norm)
+    attack = replace(attack, norm=norm)
+    found = critical_strengths(model, task.batches(60), attack, grid, 3, witnesses=True)
+    assert proven(found, model, task.images / 255, grid, norm)
+
+
+def test_what_went_less_far_than_it_might_counts_for_the_smaller_strength(task):
+    """An attack without stages that finds a near image late has still shown that it exists."""
+
+    @dataclass(frozen=True)
+    class Late(Cheat):
+        def __call__(self, model, images, targets, eps, noise, loss=None):
+            return Fgsm(start="none")(model, images, targets, eps / 2, noise)
+
+    found = critical_strengths(task.model, task.batches(60), Late(0), LINF, 0)
+    late = found.critical[found.found]
+    half = np.ceil(found.reach[found.found] * 255 - 1e-3)
+    np.testing.assert_array_equal(late, half)
 
 
 def test_the_curve_never_rises(task):
@@ -121,6 +163,9 @@ class Cheat:
     shift: float
     norm: str = "linf"
 
+    def stages(self):
+        return ()
+
     def __call__(self, model, images, targets, eps, noise, loss=None):
         return images + self.shift
 
@@ -142,6 +187,33 @@ def test_tells_how_far_it_is(task):
     assert seen == [25, 50, 60]
 
 
+class Noisy(nn.Module):
+    """A linear model behind noise from torch's default generator, as dropout draws it."""
+
+    def __init__(self, model: nn.Module, scale: float = 0.1) -> None:
+        super().__init__()
+        self.model, self.scale = model, scale
+
+    def forward(self, images):
+        return self.model(images + self.scale * torch.randn(images.shape))
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_stochastic_model_is_asked_the_same_again_and_leaves_no_trace(task, attack):
+    model = Noisy(task.model)
+
+    def evaluate(seed=0):
+        return critical_strengths(model, task.batches(16), attack, LINF, seed)
+
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    found = evaluate()
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert same(evaluate(), found)
+    assert not same(evaluate(seed=1), found)
+
+
 def test_default_grid_is_whole_grey_levels():
     for levels in range(1, 256):
         grid = default_grid(parse_eps(f"{levels}/255"), "linf")
@@ -159,3 +231,22 @@ def test_default_grid_ends_at_eps():
 def test_refuses_a_grid_that_does_not_ascend(task):
     with pytest.raises(InvalidArgument, match="grid="):
         critical_strengths(task.model, task.batches(16), Apgd(), (0.0, 0.2, 0.1), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"mode": "quick"}, UnknownName, "unknown mode 'quick'"),
+        ({"slots": 0}, InvalidArgument, "slots=0: expected at least 1"),
+        ({"goal": Goal(top=2)}, InvalidArgument, "attack=Fgsm: expected an attack with stages"),
+    ],
+)
+def test_refuses_options_that_do_not_exist(task, options, error, message):
+    with pytest.raises(error, match=message):
+        critical_strengths(task.model, task.batches(16), Fgsm(), LINF, seed=0, **options)
+
+
+def test_a_grid_of_the_clean_images_alone_keeps_the_goal(task):
+    found = critical_strengths(task.model, task.batches(16), Apgd(), (0.0,), 0, goal=Goal(top=2))
+    assert (found.critical == 1).all()
+    assert (found.predictions != found.labels).any()

@@ -21,7 +21,7 @@ from rampart.attacks.stages import Stage, cascade
 from rampart.errors import InvalidArgument
 from rampart.losses import LOSSES
 
-#: Under L1 the published standard version restarts APGD-CE so often, with so many targets of APGD-T.
+#: Under L1 the published standard version runs APGD-CE and APGD-T so often.
 L1_RESTARTS, L1_TARGETS = 5, 5
 
 

@@ -1,8 +1,8 @@
 """Critical strengths: for each sample the smallest strength of a grid at which it breaks."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
-from typing import Literal
+from itertools import count, pairwise
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -12,13 +12,14 @@ from torch import Tensor
 from rampart.attacks.base import Attack
 from rampart.attacks.frozen import Model, frozen
 from rampart.data.batches import Batch
-from rampart.errors import InvalidArgument
+from rampart.errors import InvalidArgument, UnknownName
 from rampart.evaluation.engine import Engine, Task, table
 from rampart.evaluation.goal import Goal
 from rampart.evaluation.inference import Asked, device_of, logits_of
+from rampart.evaluation.lanes import RELATIVE, TOLERANCE
 from rampart.evaluation.results import Results
 from rampart.metrics.curve import check_grid
-from rampart.runtime import Noise
+from rampart.runtime import Noise, scoped_seed
 from rampart.threat import distance
 from rampart.units import Norm, format_eps
 
@@ -43,8 +44,9 @@ def default_grid(eps: float, norm: Norm, resolution: int = 1) -> tuple[float, ..
         return (0.0,)
     # 4/255 * 255 may lie a rounding error above 4.
     steps = int(np.ceil(eps * 255 - 1e-9)) if norm == "linf" else PARTS
-    unit = 1 / 255 if norm == "linf" else eps / PARTS
-    coarse = [*(unit * k for k in range(steps)), eps]
+    # Dividing gives the very number that k/255 is as text; multiplying by 1/255 may not.
+    parts = 255 if norm == "linf" else PARTS / eps
+    coarse = [*(k / parts for k in range(steps)), eps]
     return refine(coarse, resolution)
 
 
@@ -119,37 +121,55 @@ def stream(
         goal: when a sample is broken; by default, when it is misclassified.
 
     Raises:
-        InvalidArgument: a grid that does not ascend from 0, an attack that leaves its ball, or a
-            goal that an attack without stages cannot have.
+        InvalidArgument: a grid that does not ascend from 0, no slots, an attack that leaves its
+            ball, or a goal that an attack without stages cannot have.
+        UnknownName: another mode.
     """
+    if mode not in get_args(Mode):
+        raise UnknownName("mode", mode, get_args(Mode))
+    if slots < 1:
+        raise InvalidArgument("slots", slots, "at least 1")
     strengths = tuple(check_grid(grid).tolist())
     device, asked, goal = device_of(model), Asked(model), goal or Goal()
     stages = goal.stages(attack.stages())
     if not stages and goal != Goal():
         got = type(attack).__name__
         raise InvalidArgument("attack", got, "an attack with stages for another goal than an error")
-    with frozen(model):
+    task = Task(stages, attack.norm, strengths, seed, mode == "fast", audit, goal)
+
+    def parts() -> Iterator[Results]:
         if not stages or len(strengths) == 1:
             for batch in batches:
-                yield _climb(asked, batch.to(device), attack, strengths, seed, witnesses)
+                yield _climb(asked, batch.to(device), attack, task, witnesses)
             return
-        task = Task(stages, attack.norm, strengths, seed, mode == "fast", audit, goal)
         for flights in Engine(asked, task, slots, device).run(batches):
             yield table(flights, witnesses)
 
+    with frozen(model):
+        yield from _apart(parts(), seed)
 
-def _climb(
-    model: Asked,
-    batch: Batch,
-    attack: Attack,
-    strengths: Sequence[float],
-    seed: int,
-    witnesses: bool,
-) -> Results:
-    """Call the attack at each strength in turn, from the clean image, until it breaks."""
-    images, labels = batch.pixels(), batch.labels
-    predictions = logits_of(model, images).argmax(1)
-    right = predictions == labels
+
+def _apart(parts: Iterator[Results], seed: int) -> Iterator[Results]:
+    """Yield the parts; each is found with torch's default generators seeded, then put back.
+
+    Only a stochastic model draws from them. It leaves no trace there, and is asked the same again.
+    """
+    for number in count():
+        with scoped_seed(seed, "stochastic model", number):
+            part = next(parts, None)
+        if part is None:
+            return
+        yield part
+
+
+def _climb(model: Asked, batch: Batch, attack: Attack, task: Task, witnesses: bool) -> Results:
+    """Call the attack at each strength in turn, from the clean image, until it breaks.
+
+    The passes of a call are written on its samples in equal shares, rounded down.
+    """
+    images, labels, strengths = batch.pixels(), batch.labels, task.grid
+    logits = logits_of(model, images)
+    predictions, right = logits.argmax(1), task.goal.right(logits, labels)
     critical = torch.where(right, len(strengths), 0)
     found, passes = images.clone(), torch.zeros(2, len(images), dtype=torch.int64)
     passes[0] = 1
@@ -157,7 +177,7 @@ def _climb(
     for level, eps in enumerate(strengths[1:], start=1):
         if not len(standing):
             break
-        noise = Noise.of(seed, batch.samples[standing], "critical", level)
+        noise = Noise.of(task.seed, batch.samples[standing], "critical", level)
         before = model.passes
         points = attack(model, images[standing], labels[standing], eps, noise)
         require_inside(points, images[standing], eps, attack)
@@ -167,14 +187,18 @@ def _climb(
         critical[standing[broken]], found[standing[broken]] = level, points[broken]
         standing = standing[~broken]
     broken = right & (critical < len(strengths))
-    reach = torch.where(broken, distance(found, images, attack.norm), torch.nan)
+    reach = torch.where(broken, distance(found, images, attack.norm).double(), torch.nan)
+    # What is cut off at the pixel box may have ended in a smaller ball, which it breaks as well.
+    grid = torch.tensor(strengths, dtype=torch.float64, device=reach.device)
+    smallest = torch.searchsorted(grid, (reach - TOLERANCE) / (1 + RELATIVE))
+    critical = torch.where(broken, critical.minimum(smallest.clamp_min(1)), critical)
     none = torch.where(broken, 0, -1).cpu().numpy()
     return Results(
         samples=batch.samples.cpu().numpy(),
         labels=labels.cpu().numpy(),
         predictions=predictions.cpu().numpy(),
         critical=critical.cpu().numpy(),
-        reach=reach.double().cpu().numpy(),
+        reach=reach.cpu().numpy(),
         stage=none,
         run=none,
         forwards=passes[0].numpy(),

@@ -22,8 +22,8 @@ from rampart.runtime import Noise
 from rampart.threat import distance
 from rampart.units import Norm
 
-#: How far outside its ball rounding may take a point: an ulp per pixel.
-TOLERANCE = 1e-6
+#: How far outside its ball rounding may take a point, relative to the strength and beside it.
+RELATIVE, TOLERANCE = 1e-5, 1e-6
 
 T = TypeVar("T", bound="Watch | Climb | Seen")
 
@@ -202,13 +202,10 @@ class Lane:
         problem = (
             parts[0].problem if len(parts) == 1 else _joined(parts[0].problem, parts[1].problem)
         )
-        steps, going = self.stage.search.steps, self._going
-        # Nothing follows the last look of a run that would need its gradient.
-        last = (
-            going is not None and not self._starting and bool((going.state.age + 1 >= steps).all())
-        )
         before = self.model.passes
-        seen = self.stage.search.look(problem, points, gradient=not last)
+        # Also at the last look of a run, where nothing needs the gradient: other rows do, and what
+        # a sample costs is not to depend on them.
+        seen = self.stage.search.look(problem, points)
         forwards, backwards = (
             (now - then) // len(points) for now, then in zip(self.model.passes, before, strict=True)
         )
@@ -242,7 +239,7 @@ class Lane:
     def _settle(self, going: Going, points: Tensor, seen: Seen) -> list[Flight]:
         """Let runs that broke their sample slide, and samples leave whose run is over."""
         reach = distance(points, going.problem.images, self.norm)
-        hit = seen.broken & (reach <= going.problem.eps * (1 + 1e-5) + TOLERANCE)
+        hit = seen.broken & (reach <= going.problem.eps * (1 + RELATIVE) + TOLERANCE)
         over = going.state.age >= self.stage.search.steps
         ratio = self._projected(going)
         tired = self._hopeless(going, ratio)
@@ -263,6 +260,7 @@ class Lane:
                 ended = flight.progress
                 flight.progress = ended.failed() if is_over else ended.hopeless()
                 self._note(flight, going.watch.guide[row : row + 1])
+                self._tighten(flight, going, row)
                 left.append(flight)
             else:
                 stay.append(row)
@@ -284,26 +282,42 @@ class Lane:
     def _descend(self, going: Going, row: int, point: Tensor, length: float) -> bool:
         """Write a misclassified point down; return whether the sample goes to a smaller strength.
 
-        A point that a strength-free method found is moved onto its strength's ball, and the model
-        is asked once more if that changes it.
+        A point that a strength-free method found is moved into its strength's ball.
         """
         flight = going.flights[row]
-        critical = max(bisect_left(self.grid, length - TOLERANCE), 1)
+        critical = max(bisect_left(self.grid, (length - TOLERANCE) / (1 + RELATIVE)), 1)
+        if self.stage.search.strength_free and critical <= flight.progress.level:
+            inside = self._inside(going, row, point, critical)
+            if inside is None:
+                # As it is, it breaks the next strength.
+                critical += 1
+            else:
+                point, length = inside, float(distance(inside, flight.image, self.norm))
         if critical > flight.progress.level:
             return False
-        if self.stage.search.strength_free:
-            ball = going.problem.select(torch.tensor([row], device=point.device))
-            ball = replace(ball, eps=torch.full_like(ball.eps, self.grid[critical]))
-            inside = ball.project(point)
-            if not torch.equal(inside, point):
-                flight.forwards += 1
-                if not bool(ball.look(inside, gradient=False).broken):
-                    return False
-                point = inside
         flight.witness, flight.reach = point.clone(), length
         flight.stage, flight.run = self.number, flight.progress.runs[0].number
         flight.progress = flight.progress.broken(critical - 1)
         return True
+
+    def _inside(self, going: Going, row: int, point: Tensor, level: int) -> Tensor | None:
+        """The point moved into the ball of a strength; None where it breaks nothing there.
+
+        The model is asked once more if the move changes it.
+        """
+        ball = going.problem.select(torch.tensor([row], device=point.device))
+        ball = replace(ball, eps=torch.full_like(ball.eps, self.grid[level]))
+        inside = ball.project(point)
+        if torch.equal(inside, point):
+            return point
+        going.flights[row].forwards += 1
+        return inside if bool(ball.look(inside, gradient=False).broken) else None
+
+    def _tighten(self, flight: Flight, going: Going, row: int) -> None:
+        """Keep the nearest adversarial image that a strength-free run found, if none is nearer."""
+        nearest = -float(going.state.best_value[row])
+        if self.stage.search.strength_free and nearest < flight.reach:
+            flight.witness, flight.reach = going.state.best[row : row + 1].clone(), nearest
 
     def _note(self, flight: Flight, guide: Tensor) -> None:
         """Keep the logits at the weakest point, from which targets are put in order."""

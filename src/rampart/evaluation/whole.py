@@ -1,7 +1,7 @@
 """A whole split through the engine: shared out, written as it goes, audited, escalated."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 
 from rampart.attacks.base import Attack
 from rampart.attacks.frozen import Model
-from rampart.data.batches import ordered_batches
+from rampart.data.batches import Batch, ordered_batches
 from rampart.data.splits import Split
 from rampart.data.subset import having, numbers_of
 from rampart.evaluation.critical import Mode, stream
@@ -99,11 +99,10 @@ def evaluate_split(
     numbers = numbers_of(split)
 
     def found(todo: Integers, share: float, phase: int, done: int) -> Results:
-        mine = having(split, np.sort(todo)[processes.rank :: processes.count])
-        parts = [Results.empty()]
+        mine, parts = np.sort(todo)[processes.rank :: processes.count], [Results.empty()]
         with ExitStack() as stack:
             buffer = stack.enter_context(Buffer(journal)) if journal else None
-            batches = ordered_batches(mine, max(slots, 1), workers=workers)
+            batches = _batches(split, mine, slots, workers)
             options: dict[str, Any] = {"mode": mode, "slots": slots, "audit": share}
             options |= {"witnesses": witnesses, "goal": goal}
             for part in stream(model, batches, attack, grid, seed, **options):
@@ -121,13 +120,19 @@ def evaluate_split(
     processes.wait()
     rest = np.setdiff1d(numbers, first.samples)
     results = Results.concatenate([first, found(rest, audit_share(len(split)), phase, len(first))])
-    pruning = judge(results, attack.stages()) if mode == "fast" else None
+    stages = (goal or Goal()).stages(attack.stages())
+    pruning = judge(results, stages) if mode == "fast" else None
     if pruning and pruning.escalated:
         rest = np.setdiff1d(results.samples[affected(results)], second.samples)
         again = found(rest, 1.0, phase + 1, len(split) - len(rest))
         results = Results.concatenate([results, second, again])
     seconds = time.perf_counter() - start
     return Evaluation(_whole(results), pruning, seconds, len(first))
+
+
+def _batches(split: Split, numbers: Integers, slots: int, workers: int) -> Iterable[Batch]:
+    """The images with these numbers; a split cannot be empty, but a share of it can."""
+    return ordered_batches(having(split, numbers), slots, workers=workers) if len(numbers) else ()
 
 
 def _read(journal: Journal | None, phase: int, numbers: Integers) -> Results:

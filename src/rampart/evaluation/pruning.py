@@ -28,6 +28,9 @@ LIMITS: dict[Kind, dict[int, float]] = {
     "strength-free": {3: 2.0, 5: 1.6, 10: 1.35, 20: 1.2, 30: 1.12, 50: 1.05},
     "black-box": {50: 4.0, 100: 3.0, 250: 2.0, 500: 1.6, 1000: 1.35, 2000: 1.25},
 }
+#: Gradient ascent with fewer steps than this anneals faster; its limits go by the share of the run.
+SHORT = 50
+SHORT_LIMITS = {0.2: 2.4, 0.3: 2.1, 0.4: 1.9, 0.5: 1.55, 0.6: 1.4, 0.7: 1.15, 0.8: 1.08}
 
 
 def kind(stage: Stage) -> Kind:
@@ -55,19 +58,26 @@ class Limits:
 
         APGD under L1 first climbs in larger balls, where a margin projects nothing: no limits.
         """
-        steps = stage.search.steps
-        table = torch.full((steps + 1,), torch.inf, device=device)
-        if norm == "l1" and kind(stage) in ("untargeted", "targeted"):
-            return cls(table)
-        for age, limit in LIMITS[kind(stage)].items():
+        table = torch.full((stage.search.steps + 1,), torch.inf, device=device)
+        for age, limit in _limits(stage, norm).items():
             # A run that is over at that age has failed, which is as good as given up.
-            if age < steps:
+            if age < stage.search.steps:
                 table[age] = limit
         return cls(table)
 
     def exceeded(self, age: Tensor, projected: Tensor) -> Tensor:
         """Return (N,) whether runs at these ages (N,) with these projections (N,) are hopeless."""
         return projected > self.table[age.clamp_max(len(self.table) - 1)]
+
+
+def _limits(stage: Stage, norm: Norm) -> dict[int, float]:
+    """The limits by the number of steps made."""
+    steps, ascends = stage.search.steps, kind(stage) in ("untargeted", "targeted")
+    if ascends and norm == "l1":
+        return {}
+    if ascends and steps < SHORT:
+        return {round(share * steps): limit for share, limit in SHORT_LIMITS.items()}
+    return LIMITS[kind(stage)]
 
 
 def projected(clean_gap: Tensor, gap: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-VERBS = ("quickstart", "train", "evaluate", "compare", "preview", "doctor")
+VERBS = ("quickstart", "train", "evaluate", "verify", "report", "compare", "preview", "doctor")
 
 
 def test_help_names_every_verb(rampart):
@@ -20,7 +20,9 @@ def test_the_surface_is_what_is_documented(rampart):
     assert surface == {
         "quickstart": {"--output", "--full", "--resume", "--overwrite"},
         "train": {"--output", "--resume", "--overwrite", "--evaluate", "--no-evaluate"},
-        "evaluate": {"--overwrite"},
+        "evaluate": {"--output", "--overwrite"},
+        "verify": set(),
+        "report": {"--distribution", "--per-class", "--json"},
         "compare": {"--output", "--evaluation", "--overwrite"},
         "preview": {
             *("--eps", "--norm", "--epochs", "--steps-per-epoch", "--granularity"),

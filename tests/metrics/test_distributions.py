@@ -18,6 +18,7 @@ from rampart.metrics.distributions import (
     PointMass,
     Uniform,
     build_distribution,
+    parse_distribution,
 )
 
 GRID = np.array([0.0, 0.5, 2.0, 3.0, 4.0, 6.0]) / 255
@@ -168,3 +169,23 @@ def test_the_example_runs():
     result = doctest.testmod(distributions)
     assert result.attempted
     assert not result.failed
+
+
+@pytest.mark.parametrize(
+    ("text", "law"),
+    [
+        ("uniform", Uniform(0.0, 0.5)),
+        ("uniform:high=64/255", Uniform(0.0, 64 / 255)),
+        ("beta:a=2,b=5", Beta(2, 5, 0.5)),
+        ("point:eps=4/255", PointMass(4 / 255)),
+        ("piecewise:edges=[0, 2/255,0.5],weights=[1,3]", Piecewise((0, 2 / 255, 0.5), (1, 3))),
+    ],
+)
+def test_one_word_names_a_distribution(text, law):
+    assert parse_distribution(text, 0.5) == law
+
+
+@pytest.mark.parametrize("text", ["beta:a", "beta:a=", "beta:=2", "beta:a=2,b", "beta:a=2;b=5"])
+def test_a_word_that_names_none(text):
+    with pytest.raises((InvalidArgument, UnknownName)):
+        parse_distribution(text, 0.5)

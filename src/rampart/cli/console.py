@@ -62,8 +62,9 @@ def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:
 
 
 def print_evaluation(folder: Path, record: "EvaluationRecord") -> None:
-    """Print the figures of an evaluation and where they are."""
+    """Print the figures of an evaluation, how far to trust them, and where they are."""
     from rampart.records import summary
+    from rampart.reports.statements import evaluation_lines
     from rampart.units import format_eps
 
     figures = summary(record)
@@ -75,4 +76,6 @@ def print_evaluation(folder: Path, record: "EvaluationRecord") -> None:
         soft_wrap=True,
         markup=False,
     )
-    console.print(f"evaluation in {folder}", soft_wrap=True)
+    for line in evaluation_lines({**figures, "pruning": record.metadata.get("pruning")}):
+        console.print(line, soft_wrap=True, markup=False)
+    console.print(f"evaluation in {folder}", soft_wrap=True, markup=False)

@@ -300,4 +300,5 @@ def _points(pair: tuple[float, float]) -> str:
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """Begin a sentence; the name of a model stays as it is written."""
+    return text[:1].upper() + text[1:] if text.startswith(("the ", "neither ")) else text

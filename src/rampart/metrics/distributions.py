@@ -4,6 +4,7 @@ Strengths are fractions of the pixel range. A distribution is a frozen value; th
 can be named on the command line, `FromCdf` and `Mixture` are for Python.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -283,6 +284,34 @@ def build_distribution(
     if "edges" in chosen and isinstance(chosen["edges"], Sequence):
         chosen["edges"] = [parse_eps(e, norm, "distribution.edges") for e in chosen["edges"]]
     return DISTRIBUTIONS.build(name, chosen)
+
+
+def parse_distribution(text: str, eps: float = 0.0, norm: Norm = "linf") -> Distribution:
+    """Build a distribution from its name and its options in one word.
+
+    Args:
+        text: "NAME" or "NAME:OPTION=VALUE,OPTION=VALUE", lists in brackets.
+        eps: as `build_distribution`.
+        norm: as `build_distribution`.
+
+    Raises:
+        UnknownName: no such distribution, or it has no such option.
+        InvalidArgument: an option without a value, or one that does not fit.
+
+    Example:
+        >>> parse_distribution("piecewise:edges=[0,0.25,0.5],weights=[1,3]")
+        Piecewise(edges=(0.0, 0.25, 0.5), weights=(1.0, 3.0))
+    """
+    name, _, rest = text.partition(":")
+    options: dict[str, Any] = {}
+    for option in filter(None, re.split(r",(?![^\[]*\])", rest)):
+        key, equals, value = option.partition("=")
+        if not (key and equals and value):
+            do = "for example beta:a=2,b=5"
+            raise InvalidArgument("distribution", text, "NAME:OPTION=VALUE,...", do)
+        listed = value.startswith("[") and value.endswith("]")
+        options[key.strip()] = value[1:-1].split(",") if listed else value
+    return build_distribution(name, options, eps, norm)
 
 
 def check_reach(distribution: Distribution | None, eps: float, limit: str) -> Distribution:

@@ -25,9 +25,14 @@ FIGURES = ("clean", "adversarial", "expected")
 #: Configuration keys in which runs of one arm may differ: none of them changes a result.
 _FREE = (
     "seed",
+    "data.root",
     "data.workers",
     "data.cache",
+    "evaluation.audit",
     "evaluation.batch_size",
+    "evaluation.level",
+    "evaluation.trust",
+    "evaluation.witnesses",
     "training.checkpoint_every",
     "training.trackers",
 )
@@ -57,7 +62,7 @@ def comparison_rows(runs: Iterable[RunResult | tuple[Any, ...]]) -> list[Row]:
     whose own seed is called evaluation_seed.
     """
     results = [RunResult(*run) for run in runs]
-    arms = _arms(results)
+    arms = name_arms(results)
     return [_row(result, arm) for result, arm in zip(results, arms, strict=True)]
 
 
@@ -76,8 +81,11 @@ def _row(result: RunResult, arm: str) -> Row:
     }
 
 
-def _arms(results: Sequence[RunResult]) -> list[str]:
-    """Name each run's arm: its schedule, and the settings in which others of that name differ."""
+def name_arms(results: Sequence[RunResult]) -> list[str]:
+    """Name each run's arm: its schedule, and the settings in which others of that name differ.
+
+    Runs that differ in nothing but their seed share a name.
+    """
     schedules = [_name(result.config.get("schedule")) for result in results]
     settings = [_settings(result) for result in results]
     labels = []

@@ -1,0 +1,40 @@
+"""`rampart report`."""
+
+from pathlib import Path
+
+import typer
+
+
+def report(
+    records: list[Path] = typer.Argument(
+        ..., help="Folders of evaluations, or of evaluated runs.", show_default=False
+    ),
+    distribution: list[str] = typer.Option(
+        [],
+        "--distribution",
+        "-d",
+        help="Of the strengths, besides the uniform one: beta:a=2,b=5 or point:eps=2/255 or "
+        "piecewise:edges=[0,2/255,4/255],weights=[1,3] or uniform:high=2/255. May be repeated.",
+        show_default=False,
+    ),
+    per_class: bool = typer.Option(False, "--per-class", help="Every class, not the worst alone."),
+    machine: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Say what records show: intervals, bounds, classes, costs, and how two models differ.
+
+    Nothing is attacked again. Two records on the same images are compared in pairs; runs that
+    differ in their seed alone are taken together.
+    """
+    import json
+
+    from rampart.cli.console import console
+    from rampart.reports.measures import find_records
+    from rampart.reports.measures import report as measure
+    from rampart.reports.statements import report_lines
+
+    facts = measure(find_records(records), distribution, per_class)
+    if machine:
+        typer.echo(json.dumps(facts, indent=1))
+        return
+    for line in report_lines(facts):
+        console.print(line, soft_wrap=True, markup=False)

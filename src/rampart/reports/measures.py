@@ -1,0 +1,285 @@
+"""What records say beyond their summaries, as plain values and without attacking again.
+
+Every figure (clean, adversarial at eps_g, expected robustness under some distribution) is the mean
+of one number per sample, so that one record, two of the same samples, and several seeds of one
+method are all asked for the same figures.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rampart.errors import RunError
+from rampart.folders import RunFolder
+from rampart.metrics.classes import class_means, worst_class
+from rampart.metrics.comparison import mean_interval
+from rampart.metrics.continuum import bounds
+from rampart.metrics.crossing import advice, disagreement
+from rampart.metrics.curve import Floats, Integers
+from rampart.metrics.distributions import Distribution, default_distribution, parse_distribution
+from rampart.metrics.expectation import contributions
+from rampart.metrics.hierarchy import hierarchical_interval
+from rampart.metrics.pairs import mcnemar, paired_interval, sign_flip_test
+from rampart.metrics.planning import pairs_needed, samples_needed
+from rampart.records import EvaluationRecord, aligned, summary
+from rampart.reports.comparison import read_run
+from rampart.reports.tables import RunResult, name_arms
+
+#: Half the width of an interval, for which the number of images needed is told: one point.
+POINT = 0.01
+#: Expected robustness under the uniform distribution on [0, eps_g].
+EXPECTED = "expected"
+
+Facts = dict[str, Any]
+Laws = Mapping[str, Distribution]
+
+
+class Measured(NamedTuple):
+    """A record, and what to call it."""
+
+    name: str
+    record: EvaluationRecord
+
+
+def find_records(paths: Sequence[Path]) -> list[Measured]:
+    """Read records from folders of evaluations, or of runs with one evaluation of their own.
+
+    Each is called after its run or its model; where two share a name, after its folder.
+
+    Raises:
+        RunError: a path that holds neither, or one that occurs twice.
+    """
+    resolved = [path.resolve() for path in paths]
+    twice = next((p for n, p in enumerate(paths) if resolved[n] in resolved[:n]), None)
+    if twice is not None:
+        raise RunError(f"{twice} is named twice: name each record once.")
+    records = [_read(path) for path in paths]
+    names = [_name(record) for record in records]
+    return [
+        Measured(name if names.count(name) == 1 else str(path), record)
+        for name, path, record in zip(names, paths, records, strict=True)
+    ]
+
+
+def report(
+    measured: Sequence[Measured], distributions: Sequence[str] = (), per_class: bool = False
+) -> Facts:
+    """Return everything that the records say, as plain values for JSON.
+
+    Args:
+        measured: records, one or more.
+        distributions: besides the uniform one, such as "beta:a=2,b=5" (`parse_distribution`).
+        per_class: list every class, not the worst alone.
+
+    Returns:
+        records, one entry each (`measure`); arms, those with several seeds (`over_seeds`);
+        pairs, differences of two arms, or of two records.
+
+    Raises:
+        UnknownName: no such distribution.
+        InvalidArgument: one that does not fit, or records of different samples or threats.
+    """
+    records = [one.record for one in measured]
+    laws = [_laws(record, distributions) for record in records]
+    facts = [
+        {"name": one.name, **measure(one.record, own, per_class)}
+        for one, own in zip(measured, laws, strict=True)
+    ]
+    arms = _arms(measured)
+    several = {name: arm for name, arm in arms.items() if len(arm) > 1}
+    return {
+        "records": facts,
+        "arms": [over_seeds(name, arm, laws[0]) for name, arm in several.items()],
+        "pairs": _pairs(measured, several, laws[0]),
+    }
+
+
+def measure(record: EvaluationRecord, laws: Laws, per_class: bool = False) -> Facts:
+    """Return the summary of one record with, for each figure, its interval and the worst class.
+
+    Figures of expected robustness have `bounds`, between which they lie whatever the curve does
+    between its strengths; each figure tells how many images it needs for +-1 point.
+    """
+    values = _values(record, record.critical, laws)
+    figures = {name: _figure(v, record.level) for name, v in values.items()}
+    for name, law in laws.items():
+        found = bounds(record.critical, record.grid, law, record.reach)
+        figures[name]["bounds"] = {"low": found.low, "high": found.high}
+    worst = {name: _worst(record, v) for name, v in values.items() if name != "clean"}
+    classes = {"classes": _classes(record, values)} if per_class else {}
+    pruning = record.metadata.get("pruning")
+    return {**summary(record), "pruning": pruning, "figures": figures, "worst": worst, **classes}
+
+
+def difference(first: Measured, second: Measured, laws: Laws) -> Facts:
+    """Return first - second on the same samples: each figure's interval and exact test.
+
+    McNemar's test for clean and adversarial, sign flips for expected robustness, which also has
+    `advice`, `crossings`, and the images needed for +-1 point of the difference.
+
+    Raises:
+        InvalidArgument: records of different samples, norms or grids.
+    """
+    ours, theirs = first.record, second.record
+    critical = aligned(ours, theirs)
+    values, others = _values(ours, ours.critical, laws), _values(ours, critical, laws)
+    figures = {name: _difference(name, v, others[name], ours.level) for name, v in values.items()}
+    for name, law in laws.items():
+        figures[name] |= _choice(first, second, critical, law)
+    return {"first": first.name, "second": second.name, "n": len(ours), "figures": figures}
+
+
+def over_seeds(name: str, arm: Sequence[Measured], laws: Laws) -> Facts:
+    """Return each figure over several seeds, with an interval that carries seeds and samples.
+
+    Raises:
+        InvalidArgument: records of different samples, norms or grids.
+    """
+    tables = _tables(arm, arm[0].record, laws)
+    figures = {figure: _interval(table, arm[0].record.level) for figure, table in tables.items()}
+    return {"arm": name, "records": [one.name for one in arm], "figures": figures}
+
+
+def _read(path: Path) -> EvaluationRecord:
+    if (path / "record.json").exists():
+        return EvaluationRecord.load(path)
+    if RunFolder(path).exists():
+        return read_run(path).record
+    raise RunError(f"{path} holds no record: give a folder that `rampart evaluate` has made.")
+
+
+def _name(record: EvaluationRecord) -> str:
+    model = record.metadata.get("model")
+    called = model.get("name") if isinstance(model, Mapping) else model
+    return Path(str(record.metadata.get("run_folder", called))).name
+
+
+def _laws(record: EvaluationRecord, distributions: Sequence[str]) -> dict[str, Distribution]:
+    laws = {EXPECTED: default_distribution(record.eps)}
+    laws |= {text: parse_distribution(text, record.eps, record.norm) for text in distributions}
+    return laws
+
+
+def _values(record: EvaluationRecord, critical: Integers, laws: Laws) -> dict[str, Floats]:
+    """One number per sample, in [0, 1], for each figure."""
+    last = len(record.grid) - 1
+    right = {"clean": critical > 0, "adversarial": critical > last}
+    expected = {name: contributions(critical, record.grid, law) for name, law in laws.items()}
+    return {**{name: v.astype(np.float64) for name, v in right.items()}, **expected}
+
+
+def _figure(values: Floats, level: float) -> Facts:
+    mean, interval = float(values.mean()), mean_interval(values, level)
+    needed = samples_needed(POINT, mean, float(values.std()), level)
+    return {"value": mean, "low": interval.low, "high": interval.high, "samples_needed": needed}
+
+
+def _worst(record: EvaluationRecord, values: Floats) -> Facts:
+    worst = worst_class(values, record.labels, record.level)
+    ends = {"value": worst.mean, "low": worst.own.low, "high": worst.own.high}
+    return {"class": _class(record, worst.label), "n": worst.count, **ends}
+
+
+def _classes(record: EvaluationRecord, values: Mapping[str, Floats]) -> list[Facts]:
+    """One entry per class that occurs: its name, its images, and each figure."""
+    tables = {name: class_means(v, record.labels, record.level) for name, v in values.items()}
+    first = tables["clean"]
+    return [
+        {
+            "class": _class(record, int(label)),
+            "n": int(first.counts[k]),
+            **{
+                name: {"value": float(t.means[k]), "low": float(t.low[k]), "high": float(t.high[k])}
+                for name, t in tables.items()
+            },
+        }
+        for k, label in enumerate(first.labels)
+    ]
+
+
+def _class(record: EvaluationRecord, label: int) -> str:
+    model = record.metadata.get("model")
+    names = model.get("classes", []) if isinstance(model, Mapping) else []
+    return str(names[label]) if label < len(names) else str(label)
+
+
+def _difference(name: str, first: Floats, second: Floats, level: float) -> Facts:
+    interval = paired_interval(first, second, level)
+    binary = name in ("clean", "adversarial")
+    p = mcnemar(first, second).p if binary else sign_flip_test(first, second)
+    lead = float((first - second).mean())
+    # Where all differ alike, rounding could put the mean square below the squared mean.
+    apart = max(float(((first - second) ** 2).mean()), lead**2)
+    return {
+        "difference": lead,
+        "low": interval.low,
+        "high": interval.high,
+        "p": p,
+        "test": "McNemar" if binary else "sign flips",
+        "pairs_needed": pairs_needed(POINT, apart, lead, level),
+    }
+
+
+def _choice(first: Measured, second: Measured, critical: Integers, law: Distribution) -> Facts:
+    """Which to choose, and the strengths at which that changes."""
+    record = first.record
+    found = disagreement(record.critical, critical, record.grid, law, record.level)
+    return {
+        "crossings": list(found.crossings),
+        "stretches": [asdict(part) for part in found.stretches],
+        "opposite": found.opposite,
+        "certain": found.certain,
+        "advice": advice(found, (first.name, second.name)),
+    }
+
+
+def _arms(measured: Sequence[Measured]) -> dict[str, list[Measured]]:
+    """Records of runs that differ in nothing but their seed, by the name of their arm."""
+    runs = [one for one in measured if "run" in one.record.metadata]
+    results = [RunResult(o.name, o.record.metadata["run"], summary(o.record)) for o in runs]
+    arms: dict[str, list[Measured]] = {}
+    for arm, one in zip(name_arms(results), runs, strict=True):
+        arms.setdefault(arm, []).append(one)
+    return arms
+
+
+def _pairs(
+    measured: Sequence[Measured], several: Mapping[str, Sequence[Measured]], laws: Laws
+) -> list[Facts]:
+    """Two arms by their shared seeds; where no arm has several, the first record and each other."""
+    if len(measured) == 2 or not several:
+        return [difference(measured[0], other, laws) for other in measured[1:]]
+    found = [_arm_difference(pair, several, laws) for pair in combinations(several, 2)]
+    return [facts for facts in found if facts]
+
+
+def _arm_difference(
+    pair: tuple[str, str], arms: Mapping[str, Sequence[Measured]], laws: Laws
+) -> Facts:
+    """First - second of two arms over the seeds that both have; nothing with fewer than two."""
+    seeds = [{o.record.metadata["run"]["seed"]: o for o in arms[name]} for name in pair]
+    shared = sorted(seeds[0].keys() & seeds[1].keys())
+    if len(shared) < 2:
+        return {}
+    reference = seeds[0][shared[0]].record
+    first, second = (_tables([own[s] for s in shared], reference, laws) for own in seeds)
+    figures = {n: _interval(first[n] - second[n], reference.level, "difference") for n in first}
+    names = {"first": pair[0], "second": pair[1], "seeds": shared}
+    return {**names, "n": len(reference), "figures": figures}
+
+
+def _tables(arm: Sequence[Measured], reference: EvaluationRecord, laws: Laws) -> dict[str, Floats]:
+    """For each figure its (S, N) values, samples in the order of a reference's."""
+    rows = [_values(reference, aligned(reference, one.record), laws) for one in arm]
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def _interval(table: Floats, level: float, name: str = "value") -> Facts:
+    interval = hierarchical_interval(table, level)
+    least = 0.0 if name == "value" else -1.0
+    ends = {"low": max(least, interval.low), "high": min(1.0, interval.high)}
+    return {name: float(table.mean()), **ends}

@@ -1,0 +1,171 @@
+"""The values of `measures` and of summaries as lines of plain text."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rampart.reports.measures import EXPECTED, Facts
+from rampart.units import format_eps
+
+
+def report_lines(facts: Facts) -> list[str]:
+    """Return what `measures.report` found, part by part with an empty line between them."""
+    parts = [record_lines(one) for one in facts["records"]]
+    eps = facts["records"][0]["eps"]
+    parts += [_arm_lines(one, eps) for one in facts["arms"]]
+    parts += [_pair_lines(one, eps) for one in facts["pairs"]]
+    lines = [line for part in parts for line in (*part, "")]
+    return lines[:-1]
+
+
+def record_lines(facts: Facts) -> list[str]:
+    """Return one record: its curve, figures, classes, what broke how many, and its trust."""
+    lines = [
+        f"{facts['name']}: {facts['n']} images, {facts['attack']} under {facts['norm']}, "
+        f"{100 * facts['level']:g} % intervals"
+    ]
+    lines += [
+        f"  {format_eps(point['eps']):>9}  {_share(point, 'accuracy')}" for point in facts["curve"]
+    ]
+    lines += _figure_lines(facts)
+    lines += _class_lines(facts)
+    lines += [line for line in (_stage_line(facts), _needed_line(facts)) if line]
+    return [*lines, *evaluation_lines(facts)]
+
+
+def evaluation_lines(facts: Mapping[str, Any]) -> list[str]:
+    """Return how far an evaluation can be trusted and what it cost.
+
+    Args:
+        facts: a summary, with the metadata's `pruning` beside it.
+    """
+    lines = [*_trust_lines(facts), _escalation_line(facts), _audit_line(facts), _cost_line(facts)]
+    return [line for line in lines if line]
+
+
+def _trust_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """The overall verdict, and every warning and failure in full."""
+    if "trust" not in facts:
+        return
+    verdicts = [one for one in facts["trust"]["verdicts"] if one["status"] != "skipped"]
+    good = sum(one["status"] == "pass" for one in verdicts)
+    yield f"trust: {facts['trust']['overall']}, {good} of {len(verdicts)} checks passed"
+    for status in ("fail", "warn"):
+        yield from (
+            f"  {status} {one['check']}: {one['message']}"
+            for one in verdicts
+            if one["status"] == status
+        )
+
+
+def _escalation_line(facts: Mapping[str, Any]) -> str:
+    why = (facts.get("pruning") or {}).get("escalated")
+    return f"nothing was pruned in the end, because pruning was seen to err: {why}" if why else ""
+
+
+def _audit_line(facts: Mapping[str, Any]) -> str:
+    """The strength at which independent runs differ most from the engine."""
+    strengths = facts["audit"]["strengths"] if "audit" in facts else []
+    if not strengths:
+        return ""
+    worst = max(strengths, key=lambda at: abs(at["accuracy"] - at["alone"]))
+    gap, eps = worst["accuracy"] - worst["alone"], format_eps(worst["eps"])
+    found = f"{_signed(gap)} points at {eps} at most" if gap else "no difference at any strength"
+    return f"audit: {facts['audit']['n']} images attacked at each strength alone, {found}"
+
+
+def _cost_line(facts: Mapping[str, Any]) -> str:
+    known = [facts[key] for key in ("forwards", "backwards") if facts.get(key) is not None]
+    if not known or facts.get("seconds") is None:
+        return ""
+    return f"cost: {sum(known) / facts['n']:.0f} passes per image, {facts['seconds']:.0f} s"
+
+
+def _figure_lines(facts: Facts) -> Iterator[str]:
+    for name, figure in facts["figures"].items():
+        text = f"  {_spoken(name, facts['eps'])}: {_share(figure, 'value')}"
+        if "bounds" in figure:
+            low, high = _percent(figure["bounds"]["low"]), _percent(figure["bounds"]["high"])
+            text += f", {low} to {high} whatever lies between the strengths"
+        yield text
+
+
+def _class_lines(facts: Facts) -> Iterator[str]:
+    for name, worst in facts["worst"].items():
+        yield (
+            f"  worst class {_spoken(name, facts['eps'])}: {worst['class']}, "
+            f"{_share(worst, 'value')} of {worst['n']} images"
+        )
+    for one in facts.get("classes", []):
+        figures = ", ".join(
+            f"{_spoken(name, facts['eps'])} {_share(one[name], 'value')}"
+            for name in facts["figures"]
+        )
+        yield f"  class {one['class']} ({one['n']} images): {figures}"
+
+
+def _stage_line(facts: Facts) -> str:
+    if facts["broken_by"] is None:
+        return ""
+    stages = [
+        f"{count} by {stage}" if stage != "clean" else f"{count} wrong without perturbation"
+        for stage, count in facts["broken_by"].items()
+    ]
+    left = facts["n"] - sum(facts["broken_by"].values())
+    return f"  broken: {', '.join([*stages, f'{left} survive'])}"
+
+
+def _needed_line(facts: Facts) -> str:
+    needed = [
+        f"{figure['samples_needed']:,} {_spoken(name, facts['eps'])}"
+        for name, figure in facts["figures"].items()
+    ]
+    return f"  images needed for +-1 point: {', '.join(needed)}"
+
+
+def _arm_lines(facts: Facts, eps: float) -> list[str]:
+    lines = [f"{facts['arm']}, over {len(facts['records'])} seeds and the images:"]
+    lines += [
+        f"  {_spoken(name, eps)}: {_share(f, 'value')}" for name, f in facts["figures"].items()
+    ]
+    return lines
+
+
+def _pair_lines(facts: Facts, eps: float) -> list[str]:
+    seeds = f" and {len(facts['seeds'])} shared seeds" if "seeds" in facts else ""
+    lines = [f"{facts['first']} - {facts['second']}, on {facts['n']} shared images{seeds}:"]
+    for name, figure in facts["figures"].items():
+        lines.append(f"  {_spoken(name, eps)}: {_difference(figure)}")
+    chosen = {name: f["advice"] for name, f in facts["figures"].items() if "advice" in f}
+    return [*lines, *(_advice(name, text, len(chosen) > 1) for name, text in chosen.items())]
+
+
+def _advice(name: str, text: str, several: bool) -> str:
+    return f"  under {'uniform' if name == EXPECTED else name}: {text}" if several else f"  {text}"
+
+
+def _difference(figure: Facts) -> str:
+    ends = f"[{_signed(figure['low'])}, {_signed(figure['high'])}]"
+    text = f"{_signed(figure['difference'])} points {ends}"
+    if "p" in figure:
+        text += f", p = {figure['p']:.2g} ({figure['test']})"
+        text += f"; +-1 point needs {figure['pairs_needed']:,} images"
+    return text
+
+
+def _spoken(name: str, eps: float) -> str:
+    if name == "adversarial":
+        return f"at {format_eps(eps)}"
+    return name if name in ("clean", EXPECTED) else f"expected under {name}"
+
+
+def _share(figure: Mapping[str, float], key: str) -> str:
+    return f"{_percent(figure[key])} [{100 * figure['low']:.1f}, {100 * figure['high']:.1f}]"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _signed(share: float) -> str:
+    # A rounded -0.0 is 0.
+    return f"{round(100 * share, 1) + 0.0:+.1f}"

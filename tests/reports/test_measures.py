@@ -1,0 +1,199 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_up import FIX, TWO_HINGE, record
+
+from rampart.errors import InvalidArgument, RunError, UnknownName
+from rampart.metrics.comparison import mean_interval
+from rampart.metrics.expectation import Beta, contributions, expected_robustness
+from rampart.metrics.hierarchy import hierarchical_interval
+from rampart.records import summary
+from rampart.reports.measures import Measured, find_records, report
+from rampart.reports.statements import evaluation_lines, report_lines
+
+BETA = "beta:a=2,b=5"
+
+
+def shuffled(one, seed=0):
+    """The same record with its samples in another order."""
+    order = np.random.default_rng(seed).permutation(len(one))
+    columns = {name: getattr(one, name)[order] for name in ("labels", "predictions", "critical")}
+    return replace(one, ids=tuple(one.ids[i] for i in order), **columns)
+
+
+def of_run(schedule, alive, seed):
+    one = record(alive)
+    run = {"seed": seed, "schedule": {"name": schedule}, "objective": {"name": "adversarial"}}
+    metadata = {**one.metadata, "run": run, "run_folder": f"runs/{schedule}-{seed}"}
+    return Measured(f"{schedule}-{seed}", replace(one, metadata=metadata))
+
+
+@pytest.fixture
+def two():
+    return [Measured("one", record(TWO_HINGE)), Measured("other", shuffled(record(FIX)))]
+
+
+def test_a_record_has_every_figure(two):
+    one = two[0].record
+    facts = report(two[:1], [BETA])["records"][0]
+    assert facts.items() >= summary(one).items()
+    assert list(facts["figures"]) == ["clean", "adversarial", "expected", BETA]
+    law = Beta(2, 5, 4 / 255)
+    figure = facts["figures"][BETA]
+    interval = mean_interval(contributions(one.critical, one.grid, law))
+    assert figure["value"] == expected_robustness(one.critical, one.grid, law)
+    assert (figure["low"], figure["high"]) == (interval.low, interval.high)
+    assert figure["bounds"]["low"] < figure["value"] < figure["bounds"]["high"]
+    assert "bounds" not in facts["figures"]["clean"]
+    # Of right and wrong at accuracy 1/2: the largest need there is.
+    assert facts["figures"]["adversarial"]["samples_needed"] == pytest.approx(9604, rel=0.01)
+    assert report(two[:1])["pairs"] == report(two[:1])["arms"] == []
+
+
+def test_classes_have_their_names_and_the_worst_is_found():
+    one = record(TWO_HINGE)
+    # The first to break are of class 0.
+    labels = np.repeat([0, 1], len(one) // 2)
+    predictions = np.where(one.critical == 0, 1 - labels, labels)
+    metadata = {**one.metadata, "model": {"name": "m", "classes": ["ant", "bee"]}}
+    one = replace(one, labels=labels, predictions=predictions, metadata=metadata)
+    facts = report([Measured("m", one)], per_class=True)["records"][0]
+    assert [entry["class"] for entry in facts["classes"]] == ["ant", "bee"]
+    assert [entry["clean"]["value"] for entry in facts["classes"]] == [0.92, 1.0]
+    assert facts["worst"]["adversarial"]["class"] == "ant"
+    assert facts["worst"]["adversarial"]["value"] == 0
+    assert facts["worst_class"]["label"] == 0
+    assert "classes" not in report([Measured("m", one)])["records"][0]
+
+
+def test_two_records_are_paired_by_their_samples(two):
+    pair = report(two, [BETA])["pairs"][0]
+    assert (pair["first"], pair["second"], pair["n"]) == ("one", "other", 200)
+    assert pair["figures"]["clean"]["difference"] == pytest.approx(TWO_HINGE[0] - FIX[0])
+    assert pair["figures"]["clean"]["test"] == "McNemar"
+    assert all(f["low"] > 0 and f["p"] < 0.01 for f in pair["figures"].values())
+    assert "advice" in pair["figures"][BETA]
+
+
+def test_a_record_and_itself_differ_by_exactly_nothing(two):
+    twice = [two[0], Measured("again", shuffled(two[0].record, 1))]
+    for figure in report(twice)["pairs"][0]["figures"].values():
+        assert figure["difference"] == 0
+        assert figure["p"] == 1
+        assert figure["low"] == pytest.approx(-figure["high"])
+
+
+def test_where_the_figures_disagree_it_says_where_the_curves_cross():
+    curves = (0.95, 0.9, 0.8, 0.4, 0.1), (0.7, 0.65, 0.6, 0.55, 0.5)
+    pair = [Measured(name, record(c)) for name, c in zip(("weak", "strong"), curves, strict=True)]
+    facts = report(pair)
+    found = facts["pairs"][0]["figures"]["expected"]
+    assert found["opposite"]
+    (at,) = found["crossings"]
+    assert 2 / 255 < at < 3 / 255
+    text = "\n".join(report_lines(facts))
+    assert "weak leads in expected robustness, but strong leads at 4/255" in text
+    assert "choose weak if perturbations stay below 2.6/255, strong if they exceed it" in text
+
+
+def test_seeds_are_taken_together():
+    runs = [of_run("fix", [a - s / 100 for a in FIX], s) for s in range(3)]
+    rivals = [of_run("two-hinge", [a - s / 100 for a in TWO_HINGE], s) for s in range(3)]
+    facts = report([*runs, *rivals])
+    assert [arm["arm"] for arm in facts["arms"]] == ["fix", "two-hinge"]
+    table = np.stack([one.record.critical > 4 for one in runs]).astype(float)
+    interval = hierarchical_interval(table)
+    found = facts["arms"][0]["figures"]["adversarial"]
+    assert found["value"] == pytest.approx(0.09)
+    assert found["low"] == max(0, interval.low)
+    assert found["high"] == interval.high
+    (pair,) = facts["pairs"]
+    assert (pair["first"], pair["second"], pair["seeds"]) == ("fix", "two-hinge", [0, 1, 2])
+    # Both fall alike with the seed, which the difference does not have.
+    assert pair["figures"]["clean"]["difference"] == pytest.approx(FIX[0] - TWO_HINGE[0])
+    assert "over 3 seeds and the images" in "\n".join(report_lines(facts))
+
+
+def test_one_record_of_several_is_the_one_that_others_are_compared_with(two):
+    facts = report([*two, Measured("third", record(FIX))])
+    assert [(p["first"], p["second"]) for p in facts["pairs"]] == [
+        ("one", "other"),
+        ("one", "third"),
+    ]
+    assert facts["arms"] == []
+
+
+def test_other_samples_or_threats_are_refused(two):
+    with pytest.raises(InvalidArgument, match="another norm or grid"):
+        report([two[0], Measured("l2", record(FIX, "l2", 0.5))])
+    renamed = replace(two[1].record, ids=tuple(f"x{i}" for i in range(200)))
+    with pytest.raises(InvalidArgument, match="0 of 200 samples shared"):
+        report([two[0], Measured("x", renamed)])
+
+
+def test_distributions_that_do_not_fit(two):
+    with pytest.raises(UnknownName, match="did you mean beta"):
+        report(two, ["bet:a=1,b=1"])
+    with pytest.raises(InvalidArgument, match="the last strength of the grid"):
+        report(two, ["point:eps=5/255"])
+
+
+def test_records_are_called_after_their_models(two, tmp_path):
+    for name in ("a", "b"):
+        metadata = {**two[0].record.metadata, "model": {"name": "timm/some.net", "classes": []}}
+        replace(two[0].record, metadata=metadata).save(tmp_path / name)
+    both = [tmp_path / "a", tmp_path / "b"]
+    assert [one.name for one in find_records(both[:1])] == ["some.net"]
+    assert [one.name for one in find_records(both)] == [str(path) for path in both]
+    with pytest.raises(RunError, match="named twice"):
+        find_records([tmp_path / "a", tmp_path / "b" / ".." / "a"])
+    with pytest.raises(RunError, match="holds no record"):
+        find_records([tmp_path])
+
+
+TRUST = {
+    "overall": "fail",
+    "verdicts": [
+        {"check": "range", "status": "pass", "message": "fine"},
+        {"check": "audit", "status": "warn", "message": "look at it"},
+        {"check": "clean", "status": "fail", "message": "is broken"},
+        {"check": "fab", "status": "skipped", "message": "no FAB"},
+    ],
+}
+AUDIT = {
+    "n": 20,
+    "strengths": [
+        {"eps": 1 / 255, "accuracy": 0.5, "alone": 0.5},
+        {"eps": 2 / 255, "accuracy": 0.4, "alone": 0.45},
+        {"eps": 3 / 255, "accuracy": 0.3, "alone": 0.28},
+    ],
+}
+
+
+def test_trust_audit_escalation_and_cost_are_said_in_full():
+    facts = {
+        "n": 10,
+        "trust": TRUST,
+        "audit": AUDIT,
+        "pruning": {"escalated": "2 of 9 audited samples broke at a smaller strength"},
+        "forwards": 300,
+        "backwards": 100,
+        "seconds": 2.4,
+    }
+    assert evaluation_lines(facts) == [
+        "trust: fail, 1 of 3 checks passed",
+        "  fail clean: is broken",
+        "  warn audit: look at it",
+        "nothing was pruned in the end, because pruning was seen to err: 2 of 9 audited samples "
+        "broke at a smaller strength",
+        "audit: 20 images attacked at each strength alone, -5.0 points at 2/255 at most",
+        "cost: 40 passes per image, 2 s",
+    ]
+
+
+def test_what_is_not_known_is_not_said():
+    assert evaluation_lines({"n": 10, "pruning": None}) == []
+    same = {"n": 3, "strengths": [{"eps": 0.1, "accuracy": 1.0, "alone": 1.0}]}
+    (line,) = evaluation_lines({"n": 10, "audit": same})
+    assert line.endswith("no difference at any strength")

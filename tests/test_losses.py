@@ -173,3 +173,11 @@ def test_kl_is_broken_where_the_prediction_moves() -> None:
 def test_targets_of_another_form_are_refused(name: str, targets: torch.Tensor) -> None:
     with pytest.raises(InvalidArgument, match=r"targets=.*expected .* with N = 4"):
         LOSSES.get(name)().check(targets, 4)
+
+
+def test_targeted_dlr_of_three_classes_can_reach_the_least_likely_one() -> None:
+    """With z_t itself in the denominator the ratio would be -1, whatever the image."""
+    logits = torch.tensor([[3.0, 2.0, 1.0]], requires_grad=True)
+    targeted_dlr(logits, torch.tensor([0]), torch.tensor([2])).sum().backward()
+    assert logits.grad is not None
+    assert logits.grad.tolist() == [[-1, 0, 1]]

@@ -53,8 +53,8 @@ def dlr(logits: Tensor, labels: Tensor) -> Tensor:
 def targeted_dlr(logits: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
     """Return the (N,) ratios -(z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2) for targets t.
 
-    Croce & Hein 2020, equation 7. With three classes z_(3) stands for both; with two classes the
-    numerator alone is returned, for the reason given at `dlr`.
+    Croce & Hein 2020, equation 7. With fewer than four classes the numerator alone is returned, for
+    the reason given at `dlr`: with three, z_(3) in place of both would often be z_t itself.
 
     Args:
         logits: (N, K).
@@ -74,11 +74,10 @@ def kl(clean_logits: Tensor, logits: Tensor) -> Tensor:
 
 
 def _spread(logits: Tensor, tail: int) -> Tensor:
-    """z_(1) minus the mean of the `tail` logits from the third on; 1 where there is no third."""
-    classes = logits.shape[1]
-    if classes < 3:
+    """z_(1) minus the mean of `tail` logits from the third on; 1 where there are too few."""
+    if logits.shape[1] < 2 + tail:
         return torch.ones_like(logits[:, 0])
-    top = logits.topk(min(classes, 2 + tail), dim=1).values
+    top = logits.topk(2 + tail, dim=1).values
     return top[:, 0] - top[:, 2:].mean(1) + 1e-12
 
 

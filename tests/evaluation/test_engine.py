@@ -1,0 +1,275 @@
+"""The engine against closed forms, against independent runs, and against itself."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pytest
+import torch
+from test_critical import proven
+from test_results import same
+from torch import Tensor, nn
+
+from conftest import Task, make_task
+from oracles import linear_critical_eps
+from rampart.attacks.base import Attack
+from rampart.attacks.catalogue import ATTACKS
+from rampart.data.batches import Batch
+from rampart.evaluation.critical import critical_strengths, default_grid
+from rampart.evaluation.engine import Engine, table
+from rampart.evaluation.engine import Task as Work
+from rampart.evaluation.inference import Asked
+from rampart.evaluation.lanes import Flight, Lane
+from rampart.evaluation.results import Results
+from rampart.runtime import Noise, scoped_seed
+from rampart.units import Norm
+
+EPS: dict[Norm, float] = {"linf": 20 / 255, "l2": 0.3, "l1": 0.9}
+SMALL = {"standard": {"steps": 8, "queries": 10}, "plus": {"steps": 6, "queries": 10}}
+
+
+def tier(name: str, norm: Norm = "linf", **options) -> Attack:
+    return ATTACKS.build(name, {**SMALL.get(name, {}), "norm": norm, **options})
+
+
+class Centred(nn.Module):
+    def forward(self, images):
+        return images - 0.5
+
+
+def net(seed: int, classes: int = 5) -> nn.Module:
+    """A convolutional network with random weights, which small perturbations break."""
+    with scoped_seed(seed):
+        conv, head = nn.Conv2d(1, 6, 3, stride=2, bias=False), nn.Linear(54, classes)
+    return nn.Sequential(Centred(), conv, nn.ReLU(), nn.Flatten(), head)
+
+
+def photos(model: nn.Module, n: int, seed: int = 0) -> Batch:
+    """Images (n, 1, 8, 8) of which the model gets some wrong."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 256, (n, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    labels = model(images / 255).argmax(1)
+    labels[::9] = (labels[::9] + 1) % 2
+    return Batch(images, labels, torch.arange(n))
+
+
+def parts(batch: Batch, rows: Tensor, size: int) -> Iterable[Batch]:
+    return [Batch(batch.images[r], batch.labels[r], batch.samples[r]) for r in rows.split(size)]
+
+
+# Exact answers
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("name", ["apgd", "standard", "plus"])
+def test_two_classes_break_exactly_where_the_closed_form_says(name, norm):
+    if (name, norm) == ("apgd", "l1"):
+        pytest.skip("APGD changes few pixels at a time: on so small a budget it stops short")
+    task, grid = make_task(), default_grid(EPS[norm], norm)
+    found = critical_strengths(task.model, task.batches(60), tier(name, norm), grid, 0)
+    np.testing.assert_array_equal(found.critical, task.critical(grid, norm))
+    assert len(set(found.critical)) > 5
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize(("name", "steps"), [("short", 25), ("standard", 12)])
+@pytest.mark.parametrize("classes", [3, 7])
+def test_several_classes_break_where_the_closed_form_says(classes, name, steps, norm):
+    """Up to 1 %: with few steps a search ends just short of the nearest point."""
+    if (name, norm) == ("short", "l1"):
+        pytest.skip("as above")
+    task, grid = make_task(classes), default_grid(EPS[norm], norm)
+    attack = tier(name, norm, steps=steps)
+    found = critical_strengths(task.model, task.batches(60), attack, grid, 0, witnesses=True)
+    assert (task.critical(grid, norm) <= found.critical).all()
+    assert (found.critical <= np.searchsorted(grid, 1.01 * nearest(task, norm))).all()
+    assert proven(found, task.model, task.images / 255, grid, norm)
+
+
+def nearest(task: Task, norm: Norm) -> np.ndarray:
+    weight, bias = task.weight.double(), task.bias.double()
+    return linear_critical_eps(weight, bias, task.images.double() / 255, task.labels, norm).numpy()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_fab_reaches_the_smallest_distance_however_coarse_the_grid(norm, mode):
+    task, grid = make_task(3), (0.0, 0.1 * EPS[norm], 2 * EPS[norm])
+    attack = tier("fab", norm, steps=30)
+    batches = task.batches(60)
+    found = critical_strengths(task.model, batches, attack, grid, 0, mode=mode, witnesses=True)
+    coarse = found.critical == 2
+    ratio = found.reach[coarse] / nearest(task, norm)[coarse]
+    assert coarse.sum() > 30
+    assert ratio.min() > 0.9999
+    assert ratio.max() < 1.02
+    assert proven(found, task.model, task.images / 255, grid, norm)
+
+
+# Never weaker
+
+
+@pytest.mark.parametrize(
+    ("name", "norm"), [("apgd", "linf"), ("short", "l2"), ("standard", "linf")]
+)
+def test_never_weaker_than_the_attack_at_each_strength_alone(name, norm):
+    """Beyond noise: 1 of 90 samples, as random starts differ."""
+    grid = default_grid({"linf": 8 / 255, "l2": 0.3}[norm], norm)
+    options = {"keep": "broken"} if name == "apgd" else {}
+    attack, claimed, alone = tier(name, norm, steps=6, **options), [], []
+    for seed in range(3):
+        model = net(seed)
+        batch = photos(model, 30, seed)
+        found = critical_strengths(model, [batch], attack, grid, seed, witnesses=True)
+        assert proven(found, model, batch.pixels(), grid, norm)
+        claimed.append([(found.critical > level).sum() for level in range(1, len(grid))])
+        alone.append([standing(model, batch, attack, eps) for eps in grid[1:]])
+    difference = np.sum(claimed, 0) - np.sum(alone, 0)
+    assert difference.max() <= 1
+    # Nor is it much stronger: then the attack alone would be at fault.
+    assert difference.min() >= -5
+    assert claimed[0][-1] < claimed[0][0]
+
+
+def standing(model: nn.Module, batch: Batch, attack: Attack, eps: float) -> int:
+    images, labels = batch.pixels(), batch.labels
+    points = attack(model, images, labels, eps, Noise.of(7, batch.samples, "alone"))
+    right = (model(images).argmax(1) == labels) & (model(points).argmax(1) == labels)
+    return int(right.sum())
+
+
+# The same results however they are found
+
+
+#: Short runs, so that one slot is enough to wait for.
+SHORT = {"steps": 3, "targets": 2, "queries": 5}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "norm", "mode"),
+    [
+        ("apgd", {"steps": 4, "restarts": 2}, "linf", "exact"),
+        ("standard", SHORT, "linf", "fast"),
+        ("standard", SHORT, "l1", "fast"),
+        ("plus", {"steps": 2, "targets": 1, "queries": 2}, "linf", "exact"),
+    ],
+)
+def test_every_column_is_the_same_whatever_the_slots_and_the_order(name, options, norm, mode):
+    model, attack, n = net(1), tier(name, norm, **options), 10
+    grid = default_grid({"linf": 8 / 255, "l2": 0.3, "l1": 2.0}[norm], norm)
+    batch = photos(model, n)
+
+    def evaluate(slots: int, order: Sequence[int] | Tensor, size: int = 7) -> Results:
+        batches = parts(batch, torch.as_tensor(order), size)
+        options = {"mode": mode, "slots": slots, "audit": 0.3, "witnesses": True}
+        return critical_strengths(model, batches, attack, grid, 0, **options)
+
+    whole = evaluate(64, range(n))
+    for slots in (1, 7, 256):
+        assert same(evaluate(slots, range(n)), whole)
+    shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(0))
+    assert same(evaluate(7, shuffled, size=n), whole)
+    broken = np.flatnonzero(whole.found)
+    for some in ([broken[0]], [n - 2, 4, broken[1]], range(1, n, 2)):
+        assert same(evaluate(64, some), whole.select(sorted(some)))
+    assert len(set(whole.critical)) > 3
+    assert not whole.audited.any() or mode == "fast"
+
+
+def test_no_more_samples_than_the_lanes_hold_are_in_memory():
+    model, read, done = net(1), [0], 0
+    batch = photos(model, 30)
+
+    def stream():
+        for one in parts(batch, torch.arange(30), 4):
+            read[0] += len(one)
+            yield one
+
+    for flights in engine(model, "standard", slots=4).run(stream()):
+        done += len(flights)
+        assert read[0] - done <= 4 * 5 + 4
+    assert done == 30
+
+
+def engine(model, name: str, slots: int, lane: type[Lane] = Lane, norm: Norm = "linf") -> Engine:
+    attack, grid = tier(name, norm, steps=4), default_grid(EPS[norm], norm)
+    work = Work(attack.stages(), norm, grid, seed=0)
+    return Engine(Asked(model), work, slots, torch.device("cpu"), lane)
+
+
+def flown(engine: Engine, batch: Batch) -> list[Flight]:
+    return [flight for flights in engine.run([batch]) for flight in flights]
+
+
+# What a sample does
+
+
+def test_the_passes_of_all_samples_are_those_of_the_model():
+    model = net(2)
+    asked, attack = Asked(model), tier("plus", steps=3, targets=2)
+    grid, batch = default_grid(8 / 255, "linf"), photos(model, 20)
+    for prune in (False, True):
+        work = Work(attack.stages(), "linf", grid, 0, prune, audit=0.5)
+        before = asked.passes
+        done = flown(Engine(asked, work, 8, torch.device("cpu")), batch)
+        found = table(done, witnesses=False)
+        spent = [now - then for now, then in zip(asked.passes, before, strict=True)]
+        assert [found.forwards_total, found.backwards_total] == spent
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_rounding_on_the_rim_of_a_large_ball_loses_no_image(norm):
+    """Distances of many pixels add up to rounding errors above any fixed tolerance."""
+    eps = {"linf": 0.5, "l2": 15.0, "l1": 200.0}[norm]
+    hits = []
+
+    class Rim(Lane):
+        def _descend(self, *arguments) -> bool:
+            hits.append(super()._descend(*arguments))
+            return hits[-1]
+
+    with scoped_seed(0):
+        model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 2))
+    images = torch.randint(100, 150, (40, 3, 32, 32), dtype=torch.uint8)
+    batch = Batch(images, model(images / 255).argmax(1), torch.arange(40))
+    work = Work(tier("apgd", norm).stages(), norm, (0.0, eps), 0)
+    flights = flown(Engine(Asked(model), work, 16, torch.device("cpu"), Rim), batch)
+    assert len(hits) > 20
+    assert all(hits)
+    assert all(flight.progress.critical < 3 for flight in flights)
+
+
+def test_the_class_that_is_nearest_at_the_weakest_point_is_tried_first():
+    """Ten classes, and the samples' own second class is not the likeliest on the clean image."""
+    seen: list[int] = []
+
+    class Watching(Lane):
+        def _problem_of(self, flights: Sequence[Flight]):
+            problem = super()._problem_of(flights)
+            if self.stage.targets:
+                seen.extend(problem.targets[:, 1].tolist())
+            return problem
+
+    # Class 1 is likelier than class 2 but does not move with the pixels.
+    weight = torch.zeros(3, 16)
+    weight[0], weight[2] = 1, -1
+    task = Task(weight, torch.tensor([0.0, 6.0, 14.0]), torch.full((5, 1, 4, 4), 128), None)
+    model = task.model
+    assert model(task.images / 255)[0].argsort(descending=True).tolist() == [0, 1, 2]
+    batch = Batch(task.images.byte(), torch.zeros(5, dtype=torch.int64), torch.arange(5))
+    attack = tier("short", steps=3)
+    work = Work(attack.stages(), "linf", (0.0, 3 / 255), 0)
+    flights = flown(Engine(Asked(model), work, 8, torch.device("cpu"), Watching), batch)
+    assert seen == [2] * 5 + [1] * 5
+    assert all(flight.progress.critical == 2 for flight in flights)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4, 9])
+@pytest.mark.parametrize("name", ["apgd", "short", "standard", "plus", "rand"])
+def test_few_classes_work_in_every_tier(classes, name):
+    model = net(0, classes)
+    batch, grid = photos(model, 20), (0.0, 4 / 255, 8 / 255, 24 / 255)
+    attack = tier(name, steps=4, **({"draws": 2} if name == "rand" else {}))
+    found = critical_strengths(model, [batch], attack, grid, 0, mode="fast", witnesses=True)
+    assert proven(found, model, batch.pixels(), grid, "linf")
+    for number, stage in enumerate(attack.stages()):
+        assert found.run[found.stage == number].max(initial=0) < stage.runs(classes)

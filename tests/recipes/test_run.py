@@ -156,16 +156,6 @@ def test_the_model_is_loaded_by_timm_and_by_evaluate(config, tmp_path):
         evaluate_run(folder.path)
 
 
-def test_evaluation_does_not_depend_on_the_batch_size(config, tmp_path):
-    folder = train_run(config, tmp_path / "run")
-    records = [
-        evaluate_run(folder.path, (f"evaluation.batch_size={size}",), overwrite=True)[1]
-        for size in (1, 4, 64)
-    ]
-    assert records[0].critical.tolist() == records[1].critical.tolist()
-    assert records[0].critical.tolist() == records[2].critical.tolist()
-
-
 def test_the_best_epoch_can_be_kept(tiny_settings, tmp_path):
     config = load_config(None, [*tiny_settings, "training.keep=best", "schedule=fix"])
     folder = train_run(config, tmp_path / "run")
@@ -289,16 +279,6 @@ def test_test_images_never_were_training_images(config, photo_folder, tiny_setti
     shutil.copy(photos / "blue" / "0.png", photos / "blue" / "another.png")
     with pytest.raises(RunError, match="a test image may have been trained on"):
         evaluate_run(folder.path)
-
-
-def test_evaluations_with_other_options_have_other_names(config, tmp_path):
-    folder = train_run(config, tmp_path / "run")
-    names = [
-        evaluate_run(folder.path, overrides)[0].name
-        for overrides in ((), ("evaluation.attack.loss=dlr",), ("evaluation.attack.restarts=2",))
-    ]
-    assert names[0] == "test-linf-8_255-apgd-3"
-    assert len(set(names)) == 3
 
 
 def test_a_crash_before_the_first_checkpoint_leaves_no_rows(config, tmp_path, monkeypatch):

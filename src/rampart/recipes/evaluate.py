@@ -1,5 +1,6 @@
 """Evaluate a run, or any other model: everything that it leaves is in one folder."""
 
+import hashlib
 import platform
 import shutil
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ from rampart.evaluation.trust.verdict import Verdict, overall
 from rampart.evaluation.verify import Verification, verify_record
 from rampart.evaluation.whole import Evaluation, Processes, evaluate_split
 from rampart.folders import RunFolder
+from rampart.metrics.curve import check_grid
 from rampart.models.backbones import build_model
 from rampart.models.foreign.classes import check_classes
 from rampart.models.foreign.evaluated import EvaluatedModel, weights_fingerprint
@@ -115,7 +117,7 @@ def evaluate_run(
     """
     folder = RunFolder(path)
     _require_finished(folder)
-    accelerator, subject = _of_run(folder, load_config(folder.config, overrides))
+    accelerator, subject = _of_run(folder, load_config(folder.config, _moved(overrides)))
     target = output or folder.evaluations / evaluation_name(subject.config)
     return target, _evaluate(subject, target, accelerator, overwrite, on_progress)
 
@@ -142,8 +144,9 @@ def evaluate_other(
     """
     config = load_config(None, (*overrides, f"model.name={reference}"))
     accelerator, subject = _of_other(config)
-    name = "".join(c if c.isalnum() or c in "._-" else "_" for c in reference).strip("._")
-    target = output or Path("evaluations") / f"{name}-{evaluation_name(subject.config)}"
+    parts = [reference, Path(config.data.name).name, evaluation_name(config), *_own_data(config)]
+    name = "".join(c if c.isalnum() or c in "._-" else "_" for c in "-".join(parts))
+    target = output or Path("evaluations") / name.strip("._")
     return target, _evaluate(subject, target, accelerator, overwrite, on_progress)
 
 
@@ -161,14 +164,10 @@ def verify(
         RunError: no record, one without witnesses, or another model or other data by now.
     """
     record = EvaluationRecord.load(path, witnesses=True)
-    if record.witnesses is None and bool((record.found).any()):
-        raise RunError(
-            f"{path} keeps no adversarial images: evaluate again with evaluation.witnesses=true."
-        )
-    config = change_config(parse_config(record.metadata["settings"]), overrides)
+    config = change_config(parse_config(record.metadata["settings"]), _moved(overrides))
     if "run" in record.metadata:
         # An evaluation usually lies in its run's folder, wherever that is by now.
-        nearby = RunFolder(path.resolve().parents[1])
+        nearby = RunFolder(path.resolve().parent.parent)
         own = nearby if nearby.exists() else RunFolder(Path(record.metadata["run_folder"]))
         _require_finished(own)
         _, subject = _of_run(own, config)
@@ -215,9 +214,40 @@ def evaluation_name(config: RunConfig) -> str:
 
 
 def _spelled(value: object) -> str:
+    """A value in a folder's name; a list of strengths or ids by its end or file, and a digest."""
     if isinstance(value, tuple):
-        return f"{len(value)}_to_{format_eps(value[-1])}"
-    return Path(value).stem if isinstance(value, str) else str(value)
+        return f"{len(value)}_to_{format_eps(value[-1])}_{_digest(repr(value).encode())}"
+    if isinstance(value, str) and Path(value).is_file():
+        return f"{Path(value).stem}_{_digest(Path(value).read_bytes())}"
+    return str(value)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:6]
+
+
+def _own_data(config: RunConfig) -> list[str]:
+    """What else the results for a model that is no run depend on, where it is not the default."""
+    free = ("threat", "evaluation", "training.device", "data.name", *FREE_KEYS)
+    lines = [line for line in differences(_usual(config), config) if not concerns(line, free)]
+    changes = [line.partition(": ") for line in lines]
+    return [f"{key.rpartition('.')[2]}_{change.partition(' -> ')[2]}" for key, _, change in changes]
+
+
+def _usual(config: RunConfig) -> RunConfig:
+    """The configuration that has only this model and these data."""
+    return parse_config({"model": {"name": config.model.name}, "data": {"name": config.data.name}})
+
+
+def _moved(overrides: Sequence[str]) -> tuple[str, ...]:
+    """`data=FOLDER` says where the data are by now; how they are read stays the same."""
+    start = "data="
+    return tuple(
+        f"data.name={text.removeprefix(start)}"
+        if text.startswith(start) and "{" not in text
+        else text
+        for text in overrides
+    )
 
 
 def _of_run(folder: RunFolder, config: RunConfig) -> tuple[Accelerator, Subject]:
@@ -249,8 +279,7 @@ def _of_run(folder: RunFolder, config: RunConfig) -> tuple[Accelerator, Subject]
 def _of_other(config: RunConfig) -> tuple[Accelerator, Subject]:
     """A model that was not made here, and what it is to be evaluated on."""
     wanted, reference = config.model, config.model.name
-    usual = parse_config({"model": {"name": reference}, "data": {"name": config.data.name}})
-    _require_evaluation_keys(usual, config, "seed", "model.mean", "model.std")
+    _require_evaluation_keys(_usual(config), config, "seed", "model.mean", "model.std")
     accelerator = make_accelerator(config)
     model = find_model(
         reference,
@@ -261,7 +290,10 @@ def _of_other(config: RunConfig) -> tuple[Accelerator, Subject]:
     )
     if model.input_size is None:
         raise InvalidArgument(
-            "data.image_size", None, f"the side of the images that '{reference}' takes"
+            "data.image_size",
+            None,
+            f"the side of the images that '{reference}' takes",
+            "write data.image_size=224 for 224 pixels",
         )
     channels, size, _ = model.input_size
     splits = splits_of_size(config, channels, size)
@@ -279,6 +311,7 @@ def _evaluate(
     """Evaluate into a folder; what lies there unfinished is gone on with."""
     if (target / "record.json").exists() and not overwrite:
         raise RunError(f"{target} exists: --overwrite replaces it.")
+    _require_sound(subject)
     accelerator.wait_for_everyone()
     if overwrite and accelerator.is_main_process and target.exists():
         shutil.rmtree(target)
@@ -350,6 +383,14 @@ def evaluate_subject(
             **({"trust": _trust(verdicts)} if wanted.trust else {}),
         },
     )
+
+
+def _require_sound(subject: Subject) -> None:
+    """Raise for settings that do not fit each other, before anything is written or replaced."""
+    wanted = subject.config.evaluation
+    Goal(wanted.top, wanted.reach).stages(_attack(subject).stages())
+    check_grid(_grid(subject.config))
+    assert len(subject.split), "no part of a split is empty"
 
 
 def _attack(subject: Subject) -> Attack:
@@ -435,6 +476,9 @@ def _identity(subject: Subject) -> dict[str, Any]:
     wanted = config.evaluation.model_dump(mode="json", exclude=set(RESULT_FREE_KEYS))
     return {
         "model": {"name": subject.model.name, "fingerprint": subject.model.fingerprint},
+        "mean": config.model.mean,
+        "std": config.model.std,
+        "input_size": subject.model.input_size,
         "data": subject.splits.fingerprint(),
         "threat": config.threat.model_dump(mode="json"),
         "evaluation": wanted,

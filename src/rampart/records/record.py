@@ -192,7 +192,10 @@ class EvaluationRecord:
         except (InvalidArgument, ValueError, TypeError, OverflowError) as error:
             raise RunError(f"{folder} holds no consistent record: {error}") from error
         if witnesses and record.witnesses is None and record.found.any():
-            raise RunError(f"{folder} holds no witnesses: evaluate with witnesses to keep them.")
+            raise RunError(
+                f"{folder} holds no witnesses, the adversarial images: evaluate with "
+                "evaluation.witnesses=true to keep them."
+            )
         return record
 
 

@@ -122,7 +122,9 @@ def test_the_size_asked_for_goes_before_the_model_s_own():
     assert Wanted().size((3, 8, 9)) == (3, 8, 9)
     assert Wanted(image_size=5, in_chans=1).size((3, 8, 9)) == (1, 5, 5)
     assert Wanted(image_size=5).size((3, None, None)) == (3, 5, 5)
-    assert Wanted(image_size=5).size((None, None, None)) is None
+    assert Wanted(image_size=5).size((None, None, None)) == (3, 5, 5), "colour where nobody says"
+    assert Wanted(image_size=5, mean=[0], std=[1]).size((None, None, None)) == (1, 5, 5)
+    assert Wanted(in_chans=1).size((None, None, None)) is None
 
 
 def test_the_fingerprint_is_of_the_weights(network):

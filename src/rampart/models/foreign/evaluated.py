@@ -84,11 +84,14 @@ class Wanted:
             raise InvalidArgument("num_classes", self.num_classes, "at least 2")
 
     def size(self, own: OwnSize) -> Size | None:
-        """Return (C, H, W) of the images, where `own` is the model's; None if a part is unknown."""
+        """Return (C, H, W) of the images, where `own` is the model's; None if a side is unknown.
+
+        Where nobody tells the channels, there are as many as the mean has, and else 3.
+        """
         channels, height, width = own
-        channels = self.in_chans or channels
+        channels = self.in_chans or channels or len(self.mean or (0, 0, 0))
         height, width = self.image_size or height, self.image_size or width
-        return (channels, height, width) if channels and height and width else None
+        return (channels, height, width) if height and width else None
 
     def normalised(
         self,

@@ -10,6 +10,7 @@ The names below are imported at first use, so that `import rampart` costs nothin
 
     schedule = rampart.TwoHinge.at_fractions(0.25, 0.75)
     attack = rampart.Apgd(steps=10)
+    tier = rampart.ATTACKS.build("standard")  # AutoAttack
 """
 
 from importlib import import_module
@@ -18,27 +19,37 @@ from typing import Any
 from rampart.version import __version__ as __version__
 
 _HOMES = {
+    "ATTACKS": "rampart.attacks.catalogue",
     "Adversarial": "rampart.objectives.adversarial",
     "Apgd": "rampart.attacks.apgd",
     "Auto": "rampart.schedules.auto",
+    "Beta": "rampart.metrics.distributions",
     "EpsilonScheduler": "rampart.schedules.base",
     "EvaluationRecord": "rampart.records",
+    "Fab": "rampart.attacks.fab",
     "Fgsm": "rampart.attacks.pgd",
     "Horizon": "rampart.units",
     "Noise": "rampart.runtime",
     "Pgd": "rampart.attacks.pgd",
+    "Piecewise": "rampart.metrics.distributions",
     "RampartError": "rampart.errors",
     "RunConfig": "rampart.recipes.config",
+    "Square": "rampart.attacks.square",
     "ThreatModel": "rampart.threat",
     "Trades": "rampart.objectives.adversarial",
     "TwoHinge": "rampart.schedules.hinge",
+    "callable_model": "rampart.models.foreign.evaluated",
     "critical_strengths": "rampart.evaluation.critical",
+    "evaluate_other": "rampart.recipes.evaluate",
     "evaluate_run": "rampart.recipes.evaluate",
+    "evaluate_split": "rampart.evaluation.whole",
     "expected_robustness": "rampart.metrics.expectation",
+    "find_model": "rampart.models.foreign.find",
     "load_config": "rampart.recipes.config",
     "parse_config": "rampart.recipes.config",
     "parse_eps": "rampart.units",
     "train_run": "rampart.recipes.run",
+    "verify_record": "rampart.evaluation.verify",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]

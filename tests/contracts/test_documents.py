@@ -34,3 +34,10 @@ def test_links_between_documents_lead_somewhere():
     assert len(links) > 5
     for document, link in links:
         assert (document.parent / " ".join(link.split())).exists(), f"{document}: {link}"
+
+
+def test_every_public_name_is_there():
+    import rampart
+
+    for name in rampart.__all__:
+        assert getattr(rampart, name) is not None

@@ -65,7 +65,8 @@ def run(trained, tmp_path):
 def network(tmp_path, photo_folder):
     """A model that is no run, as reference and settings."""
     (tmp_path / "nets.py").write_text(NETWORK)
-    settings = (f"data={photo_folder}", "data.image_size=16", "threat.eps=80/255")
+    # In an order in which a whole section in place of a name would lose the size.
+    settings = ("data.image_size=16", f"data={photo_folder}", "threat.eps=80/255")
     few = ("evaluation.strengths=[20/255, 40/255, 60/255, 80/255]", "evaluation.trust=false")
     return f"{tmp_path / 'nets.py'}:network", (*settings, *few)
 

@@ -142,7 +142,7 @@ def evaluate_other(
     Raises:
         RampartError: whatever is wrong with the model, the data or the settings.
     """
-    config = load_config(None, (*overrides, f"model.name={reference}"))
+    config = load_config(None, (*_moved(overrides), f"model.name={reference}"))
     accelerator, subject = _of_other(config)
     parts = [reference, Path(config.data.name).name, evaluation_name(config), *_own_data(config)]
     name = "".join(c if c.isalnum() or c in "._-" else "_" for c in "-".join(parts))

@@ -7,7 +7,8 @@ The first form evaluates a network without giving anything up, and writes for ev
 projected at its checkpoints and whether it broke its sample afterwards. RUN is the folder of a
 run; RIPPLE adds a sine of that amplitude to the pixels, which masks the gradients. The second form
 prints, for each kind of stage and each checkpoint, the largest projection from which a run still
-succeeded, and the share of the failing runs that a limit just above it would have ended.
+succeeded, and the share of the failing runs that a limit just above it would have ended; what it
+printed for the present limits is in calibration.md.
 """
 
 import json
@@ -28,7 +29,7 @@ from rampart.data.splits import Splits
 from rampart.evaluation.engine import Engine, Task
 from rampart.evaluation.inference import Asked
 from rampart.evaluation.lanes import Going, Lane
-from rampart.evaluation.pruning import kind
+from rampart.evaluation.pruning import SHORT, kind
 from rampart.models.backbones import build_model
 from rampart.models.sources import find_source
 from rampart.recipes.build import make_splits
@@ -51,13 +52,12 @@ class Traced(Lane):
     open: dict[int, list[list[object]]] = field(default_factory=lambda: defaultdict(list))
 
     def _hopeless(self, going: Going, ratio: Tensor) -> Tensor:
-        ages = AGES[kind(self.stage)]
+        ages = AGES[kind(self.stage)] if self.stage.search.steps >= SHORT else range(1, SHORT)
         rows = zip(going.flights, going.state.age.tolist(), ratio.tolist(), strict=True)
         for flight, age, value in rows:
-            eps = self.grid[flight.progress.level]
             if age in ages and not (self.stage.search.strength_free and value == np.inf):
-                row = [kind(self.stage), age, value, flight.nearest / eps, False]
-                self.open[flight.sample].append(row)
+                name = f"{kind(self.stage)}, {self.stage.search.steps} steps"
+                self.open[flight.sample].append([name, age, value, False])
             if age >= self.stage.search.steps:
                 self._close(flight.sample, won=False)
         return torch.zeros_like(ratio, dtype=torch.bool)
@@ -118,23 +118,20 @@ def trace(name: str, run: str, samples: str, eps: str, attack: str, ripple: str 
 
 
 def table(path: str) -> None:
-    """Print what the traces say about each checkpoint."""
-    groups: dict[tuple[str, int], list[list[float]]] = defaultdict(list)
+    """Print what the traces say about each checkpoint, as Markdown."""
+    groups: dict[tuple[str, int], list[tuple[float, bool, str]]] = defaultdict(list)
     for line in Path(path).read_text().splitlines():
-        _, stage, age, ratio, nearest, won = json.loads(line)
-        groups[stage, age].append([ratio, ratio / nearest if nearest else np.inf, won])
-    print("kind age won lost largest-won 99.5% cut-above-largest | lead: largest-won cut")
+        network, stage, age, ratio, won = json.loads(line)
+        groups[stage, age].append((ratio, won, network))
+    print("| stage | steps made | successes after | largest projection of one | on | failures |")
+    print("|---|---|---|---|---|---|")
     for (stage, age), rows in sorted(groups.items()):
-        values = np.array(rows)
-        won = values[:, 2] > 0
-        text = f"{stage:14} {age:5d} {won.sum():6d} {(~won).sum():6d}"
-        for column in (0, 1):
-            wins, losses = values[won, column], values[~won, column]
-            top = wins.max(initial=0)
-            usual = np.quantile(wins, 0.995) if len(wins) else 0
-            cut = (losses > top).mean() if len(losses) else 0
-            text += f" | {top:8.3f} {usual:8.3f} {cut:6.1%}"
-        print(text)
+        won = [row for row in rows if row[1]]
+        lost = [row for row in rows if not row[1]]
+        top = max(won, default=(0.0, True, "-"))
+        above = np.mean([row[0] > top[0] for row in lost]) if lost else 0.0
+        share = f"{len(lost)}, {above:.0%} above"
+        print(f"| {stage} | {age} | {len(won)} | {top[0]:.2f} | {top[2]} | {share} |")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ from rampart.units import format_eps, parse_eps
 class Clocked:
     """A model that measures the time inside it, forwards and backwards; the rest is bookkeeping."""
 
-    def __init__(self, module: torch.nn.Module) -> None:
+    def __init__(self, module: Model) -> None:
         self.module = module
         self.seconds = 0.0
 

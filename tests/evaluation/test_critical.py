@@ -8,6 +8,7 @@ from torch import nn
 
 from rampart.attacks.apgd import Apgd
 from rampart.attacks.pgd import Fgsm, Pgd
+from rampart.data.batches import Batch
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.evaluation.critical import critical_strengths, default_grid
 from rampart.evaluation.goal import Goal
@@ -249,3 +250,20 @@ def test_a_grid_of_the_clean_images_alone_keeps_the_goal(task):
     found = critical_strengths(task.model, task.batches(16), Apgd(), (0.0,), 0, goal=Goal(top=2))
     assert (found.critical == 1).all()
     assert (found.predictions != found.labels).any()
+
+
+def test_what_the_pixel_box_cuts_off_breaks_the_smaller_ball_as_well():
+    """A step from black and white pixels ends far inside its ball, and so does its distance."""
+    weight = torch.randn(2, 12, generator=torch.Generator().manual_seed(0))
+    images = (torch.rand(40, 3, 2, 2, generator=torch.Generator().manual_seed(1)) > 0.5) * 255
+
+    def model(pixels):
+        return pixels.flatten(1) @ weight.T
+
+    batch = Batch(images.byte(), model(images / 255).argmax(1), torch.arange(40))
+    grid = default_grid(2.0, "l2")
+    found = critical_strengths(model, [batch], Fgsm(norm="l2"), grid)
+    broken = found.stage >= 0
+    assert broken.sum() > 20
+    below = np.array(grid)[found.critical[broken] - 1]
+    assert (found.reach[broken] >= below - 1e-6).all()

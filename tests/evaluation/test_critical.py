@@ -262,7 +262,7 @@ def test_what_the_pixel_box_cuts_off_breaks_the_smaller_ball_as_well():
 
     batch = Batch(images.byte(), model(images / 255).argmax(1), torch.arange(40))
     grid = default_grid(2.0, "l2")
-    found = critical_strengths(model, [batch], Fgsm(norm="l2"), grid)
+    found = critical_strengths(model, [batch], Fgsm(norm="l2"), grid, 0)
     broken = found.stage >= 0
     assert broken.sum() > 20
     below = np.array(grid)[found.critical[broken] - 1]

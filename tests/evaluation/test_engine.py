@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pytest
 import torch
+from tasks import Task, make_task
 from test_critical import proven
 from test_results import same
 from torch import Tensor, nn
 
-from conftest import Task, make_task
 from oracles import linear_critical_eps
 from rampart.attacks.base import Attack
 from rampart.attacks.catalogue import ATTACKS

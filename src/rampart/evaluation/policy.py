@@ -52,7 +52,8 @@ class Progress:
     def broken(self, level: int) -> "Progress":
         """Go on at a smaller strength, in the same run."""
         assert level < self.level, "a broken sample descends"
-        return replace(self, level=level)
+        # Below the smallest strength there is nothing to do again.
+        return replace(self, level=level, given_up=self.given_up if level else ())
 
     def failed(self) -> "Progress":
         """Go on with the next run."""

@@ -1,0 +1,68 @@
+"""AutoAttack's versions: their settings, and an independent composition of another library."""
+
+import pytest
+from torch import Tensor, nn
+
+from rampart.attacks.autoattack import AutoAttack, Plus, Rand, Short, Standard
+from rampart.attacks.averaged import Averaged
+from rampart.attacks.catalogue import ATTACKS
+from rampart.errors import InvalidArgument
+
+
+def described(attack: AutoAttack) -> list[tuple[str, int, int, int]]:
+    return [(s.name, s.search.steps, s.restarts, s.targets) for s in attack.stages()]
+
+
+def test_the_versions_are_those_of_the_published_code():
+    ce, t, fab = ("apgd-ce", 100, 1, 0), ("apgd-t", 100, 1, 9), ("fab-t", 100, 1, 9)
+    square = ("square", 5000, 1, 0)
+    assert described(Short()) == [ce, t]
+    assert described(Standard()) == [ce, t, fab, square]
+    plus = [("apgd-ce", 100, 5, 0), ("apgd-dlr", 100, 5, 0)]
+    plus += [("fab", 100, 1, 0), ("fab-random", 100, 4, 0), square, t, fab]
+    assert described(Plus()) == plus
+    assert described(Rand()) == [ce, ("apgd-dlr", 100, 1, 0)]
+    assert all(isinstance(s.search, Averaged) and s.search.draws == 20 for s in Rand().stages())
+    assert described(Standard(norm="l1"))[:2] == [("apgd-ce", 100, 5, 0), ("apgd-t", 100, 1, 5)]
+
+
+def test_stages_have_names_of_their_own():
+    for name in ("short", "standard", "plus", "rand"):
+        names = [stage.name for stage in ATTACKS.build(name, {}).stages()]
+        assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("options", [{"steps": 0}, {"targets": 0}, {"queries": 0}, {"loss": "dlr"}])
+def test_impossible_settings_are_refused(options):
+    with pytest.raises(InvalidArgument, match=next(iter(options))):
+        Standard(**options)
+
+
+def composed(model: nn.Module, images: Tensor, labels: Tensor, eps: float) -> Tensor:
+    """Whether samples stand after torchattacks' four attacks, each on those that stand."""
+    import torchattacks
+
+    attacks = [
+        torchattacks.APGD(model, eps=eps, steps=20, loss="ce"),
+        torchattacks.APGDT(model, eps=eps, steps=20, n_classes=10),
+        torchattacks.FAB(model, eps=eps, steps=10, multi_targeted=True, n_classes=10),
+        torchattacks.Square(model, eps=eps, n_queries=100, resc_schedule=False),
+    ]
+    stands = model(images).argmax(1) == labels
+    for attack in attacks:
+        rows = stands.nonzero()[:, 0]
+        points = attack(images[rows], labels[rows])
+        stands[rows] = model(points).argmax(1) == labels[rows]
+    return stands
+
+
+@pytest.mark.parametrize("eps", [0.06, 0.1])
+def test_as_strong_as_an_independent_composition(eps, digit_net, digit_images):
+    """Beyond noise: 2 of 80 samples, as the noise differs and budgets are small."""
+    images, labels = (part[:80] for part in digit_images)
+    theirs = composed(digit_net, images, labels, eps)
+    points = Standard(steps=20, queries=100)(digit_net, images, labels, eps, 0)
+    ours = (digit_net(images).argmax(1) == labels) & (digit_net(points).argmax(1) == labels)
+    assert 8 < theirs.sum() < 72
+    assert abs(int(ours.sum()) - int(theirs.sum())) <= 2
+    assert (ours == theirs).float().mean() > 0.95

@@ -1,0 +1,81 @@
+import numpy as np
+from test_engine import net, tier
+from test_whole import GRID, evaluate, split_for
+
+from rampart.evaluation.audit import FIRST_PHASE, audit
+from rampart.evaluation.journal import Journal
+from rampart.evaluation.results import Results
+
+ATTACK = tier("short", steps=4)
+
+
+def audited(model, split, results: Results, n: int, **options):
+    return audit(model, split, ATTACK, GRID, 3, results, n, **options)
+
+
+def test_independent_runs_agree_with_the_engine():
+    """Beyond noise: 2 of 8 * 25 samples and strengths."""
+    model = net(1)
+    split = split_for(model, 40)
+    results = evaluate(model, split, mode="exact").results
+    found = audited(model, split, results, 25)
+    assert found.stands.shape == found.claimed.shape == (8, 25)
+    assert len(set(found.rows)) == 25
+    assert (found.stands ^ found.claimed).sum() <= 2
+    for level in range(1, 9):
+        np.testing.assert_array_equal(
+            found.claimed[level - 1], results.critical[found.rows] > level
+        )
+    figures = found.figures(GRID)
+    assert figures["n"] == 25
+    assert figures["passes"] == found.passes > 8 * 25
+    assert [row["eps"] for row in figures["strengths"]] == list(GRID[1:])
+    for row, claimed, alone in zip(figures["strengths"], found.claimed, found.stands, strict=True):
+        assert row["accuracy"] == claimed.mean()
+        assert row["alone"] == alone.mean()
+        difference = row["only_alone_broke"] - row["only_engine_broke"]
+        assert difference == claimed.sum() - alone.sum()
+
+
+def test_results_that_claim_too_much_are_found_out():
+    model = net(1)
+    split = split_for(model, 20)
+    results = evaluate(model, split, mode="exact").results
+    boast = results.select(range(20))
+    boast.critical[:] = 9
+    figures = audited(model, split, boast, 20).figures(GRID)
+    assert figures["strengths"][-1]["accuracy"] == 1
+    assert figures["strengths"][-1]["only_alone_broke"] == (results.critical < 9).sum()
+
+
+def test_all_samples_are_audited_where_there_are_no_more():
+    model = net(1)
+    split = split_for(model, 6)
+    results = evaluate(model, split, mode="exact").results
+    assert audited(model, split, results, 100).rows.tolist() == list(range(6))
+
+
+def test_an_interrupted_audit_goes_on(tmp_path):
+    model = net(1)
+    split = split_for(model, 12)
+    results = evaluate(model, split, journal=Journal(tmp_path, {})).results
+    first = audited(model, split, results, 8, journal=Journal(tmp_path, {}))
+    assert len(Journal(tmp_path, {}).read(FIRST_PHASE + 8)) == 8
+
+    def silent(images):
+        raise AssertionError("asked")
+
+    again = audited(silent, split, results, 8, journal=Journal(tmp_path, {}))
+    np.testing.assert_array_equal(again.stands, first.stands)
+    assert again.passes == first.passes
+    # The evaluation itself is not touched by what was found alone.
+    resumed = evaluate(silent, split, journal=Journal(tmp_path, {}))
+    np.testing.assert_array_equal(resumed.results.critical, results.critical)
+
+
+def test_it_draws_other_noise_than_the_evaluation():
+    model = net(1)
+    split = split_for(model, 20)
+    one = evaluate(model, split, mode="exact").results
+    found = audited(model, split, one, 20)
+    assert found.passes != one.forwards_total + one.backwards_total

@@ -1,0 +1,333 @@
+"""A whole split: in any number of processes, killed at any moment, in fast mode and escalated."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_engine import net, tier
+from test_results import same
+from torch import Tensor, nn
+
+from rampart.data.splits import InMemory, Split
+from rampart.data.subset import subset
+from rampart.evaluation import whole
+from rampart.evaluation.escalation import judge
+from rampart.evaluation.goal import Goal
+from rampart.evaluation.journal import Buffer, Journal
+from rampart.evaluation.pruning import LIMITS
+from rampart.evaluation.results import Results
+from rampart.evaluation.whole import Evaluation, Processes, evaluate_split
+
+GRID = tuple(k / 255 for k in range(9))
+
+
+def split_for(model: nn.Module, n: int) -> Split:
+    """Images (n, 1, 8, 8) of which the model gets some wrong."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (n, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    labels = model(images / 255).argmax(1).numpy()
+    labels[::9] = (labels[::9] + 1) % 2
+    names = [f"class {k}" for k in range(labels.max() + 1)]
+    return Split([f"image {i}" for i in range(n)], labels, names, InMemory(images))
+
+
+def evaluate(model: nn.Module, split: Split, name: str = "short", **options) -> Evaluation:
+    attack = tier(name, steps=options.pop("steps", 4))
+    return evaluate_split(model, split, attack, GRID, 3, **{"witnesses": True, **options})
+
+
+# However it is shared out
+
+
+def shared(
+    count: int, model: nn.Module, split: Split, journal: Path | None = None, **options
+) -> list[Evaluation]:
+    """What `count` processes find; each one is a thread, and they meet where they exchange."""
+    meeting, left = threading.Barrier(count), {}
+    found: dict[int, Evaluation] = {}
+
+    def run(rank: int, model: nn.Module, split: Split) -> None:
+        def gather(results: Results) -> list[Results]:
+            left[rank] = results
+            meeting.wait(30)
+            everyone = [left[other] for other in range(count)]
+            meeting.wait(30)
+            return everyone
+
+        group = Processes(rank, count, lambda: meeting.wait(30) and None, gather)
+        own = Journal(journal, {}, rank) if journal else None
+        found[rank] = evaluate(model, split, processes=group, journal=own, **options)
+
+    threads = [
+        threading.Thread(target=run, args=(rank, deepcopy(model), split)) for rank in range(count)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [found[rank] for rank in range(count)]
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+@pytest.mark.parametrize("count", [2, 3])
+def test_several_processes_find_what_one_does(count, mode):
+    model = net(1)
+    split = split_for(model, 20)
+    alone = evaluate(model, split, mode=mode)
+    for part in shared(count, model, split, mode=mode, slots=8):
+        assert same(part.results, alone.results)
+        assert part.pruning == alone.pruning
+    assert alone.results.samples.tolist() == list(range(20))
+
+
+def test_a_process_without_samples_takes_part():
+    model = net(1)
+    split = split_for(model, 2)
+    alone = evaluate(model, split)
+    for part in shared(3, model, split):
+        assert same(part.results, alone.results)
+
+
+def test_a_subset_is_a_part_of_the_whole():
+    model = net(1)
+    split = split_for(model, 20)
+    whole_split = evaluate(model, split, mode="exact").results
+    part = evaluate(model, subset(split, limit=7), mode="exact").results
+    assert same(part, whole_split.select(np.isin(whole_split.samples, part.samples)))
+    assert len(part) == 7
+
+
+def test_tells_how_many_samples_are_done():
+    model, seen = net(1), []
+    evaluate(model, split_for(model, 20), slots=4, on_progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 20
+
+
+# However often it is interrupted
+
+
+class Slow(nn.Module):
+    """A model that leaves time to be killed."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        time.sleep(2e-3)
+        return self.model(images)
+
+
+def victim(folder: str, slots: int) -> None:
+    """Evaluate until it is done or this process is killed; write often."""
+    Buffer.SECONDS = 0.01
+    model = net(1)
+    journal = Journal(folder, {})
+    evaluate(Slow(model), split_for(model, 60), slots=slots, journal=journal)
+
+
+#: One process that has loaded everything forks those that are killed, soon after a part appears.
+KILLER = """
+import os, random, signal, sys, time
+sys.path[:0] = sys.argv[1].split(os.pathsep)
+from test_whole import victim
+folder, delays = sys.argv[2], random.Random(0)
+# What is loaded when it is first used is loaded here, once.
+victim(folder + "/warm", 60)
+folder += "/cold"
+def parts():
+    path = folder + "/parts"
+    return len([n for n in os.listdir(path) if n[0] != "."]) if os.path.isdir(path) else 0
+for slots in map(int, sys.argv[3:]):
+    before, child = parts(), os.fork()
+    if not child:
+        victim(folder, slots)
+        os._exit(0)
+    while parts() == before and not os.waitpid(child, os.WNOHANG)[0]:
+        time.sleep(0.005)
+    time.sleep(delays.uniform(0, 0.03))
+    os.kill(child, signal.SIGKILL)
+    print(os.WTERMSIG(os.waitpid(child, 0)[1]), parts())
+"""
+
+
+def test_ten_kills_change_no_column(tmp_path):
+    """Killed at random moments, each time going on with another batch size."""
+    model, slots = net(1), [1, 7, 2, 4, 1, 3, 6, 2, 5, 1]
+    split = split_for(model, 60)
+    here = Path(__file__).parent
+    places = [os.pathsep.join([str(here), str(here.parent)]), str(tmp_path)]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLER, *places, *map(str, slots)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert killed.returncode == 0, killed.stderr
+    told = [int(word) for word in killed.stdout.split()]
+    assert told[::2] == [signal.SIGKILL] * 10
+    assert told[1::2] == sorted(set(told[1::2])), "every process came a little further"
+    reference = evaluate(model, split)
+    last = evaluate(model, split, slots=256, journal=Journal(tmp_path / "cold", {}, rank=1))
+    assert 10 <= last.resumed < 60
+    assert same(last.results, reference.results)
+    assert last.pruning == reference.pruning
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_a_finished_evaluation_asks_the_model_nothing(tmp_path, mode):
+    model = net(1)
+    split = split_for(model, 12)
+    first = evaluate(model, split, mode=mode, journal=Journal(tmp_path, {}))
+
+    def silent(images: Tensor) -> Tensor:
+        raise AssertionError("asked")
+
+    again = evaluate(silent, split, mode=mode, journal=Journal(tmp_path, {}))
+    assert same(again.results, first.results)
+    assert (first.resumed, again.resumed) == (0, 12)
+
+
+def test_processes_go_on_with_what_other_processes_left(tmp_path):
+    model = net(1)
+    split = split_for(model, 20)
+    alone = evaluate(model, split)
+    evaluate(model, subset(split, limit=9), journal=Journal(tmp_path, {}), mode="exact")
+    # What the exact mode found counts as found by the fast one: only the columns of passes differ.
+    for part in shared(2, model, split, journal=tmp_path):
+        assert part.resumed == 9
+        np.testing.assert_array_equal(part.results.critical, alone.results.critical)
+
+
+# Fast mode
+
+
+class Ripple(nn.Module):
+    """Hides the slope of a model behind a fine sine wave on the pixels."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model(images + 0.02 * torch.sin(2 * torch.pi * 60 * images))
+
+
+class Misleading(nn.Module):
+    """A model whose gradients point nowhere: the pixels' own are replaced by noise of them."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        quantised = (images * 51).round() / 51
+        wrong = 0.3 * torch.sin(40 * images)
+        return self.model(quantised + wrong - wrong.detach())
+
+
+@pytest.mark.parametrize("masked", [Ripple, Misleading])
+def test_masked_gradients_make_it_escalate_to_what_exact_mode_finds(masked):
+    """Beyond noise: 3 of 120 samples, by one strength each, as runs come in another order."""
+    model = masked(net(1)).eval()
+    split, options = split_for(model, 120), {"steps": 12, "slots": 120}
+    fast = evaluate(model, split, "standard", **options)
+    exact = evaluate(model, split, "standard", mode="exact", **options)
+    assert fast.pruning is not None
+    assert fast.pruning.escalated
+    assert exact.pruning is None
+    assert fast.results.pruned_total == 0
+    difference = np.abs(fast.results.critical - exact.results.critical)
+    assert difference.sum() <= 3
+    assert difference.max() <= 1
+
+
+def test_what_pruning_hid_is_found_once_it_escalates(monkeypatch):
+    """Limits that give up every run at once: the audit notices, and the full runs make it good."""
+    everything = {kind: {1: 0.0} for kind in LIMITS}
+    monkeypatch.setattr("rampart.evaluation.pruning.LIMITS", everything)
+    monkeypatch.setattr(whole, "audit_share", lambda n: 0.3)
+    model = Ripple(net(3))
+    split, options = split_for(model, 100), {"steps": 12, "slots": 100}
+    exact = evaluate(model, split, mode="exact", **options)
+    fast = evaluate(model, split, **options)
+    assert fast.pruning is not None
+    assert "audited samples broke at a smaller strength" in fast.pruning.escalated
+    results = fast.results
+    # Beyond noise: on a rippled model the order of the runs decides some samples.
+    assert abs(results.critical.mean() - exact.results.critical.mean()) < 0.1
+    # The repeated ones tell what they would have been.
+    assert (results.unaudited > results.critical).sum() > 5
+    assert results.audited.sum() > 30
+
+    def alone(judged):
+        return replace(judge(*judged), escalated="")
+
+    monkeypatch.setattr(whole, "judge", lambda *judged: alone(judged))
+    hidden = evaluate(model, split, **options).results
+    assert hidden.critical.mean() > exact.results.critical.mean() + 0.1
+    # The passes of both phases are added up: what was spent before is not forgotten.
+    spent = results.forwards[results.audited & (hidden.pruned > 0)]
+    assert (spent > hidden.forwards[results.audited & (hidden.pruned > 0)]).all()
+    again = evaluate_again(model, split, monkeypatch, options)
+    twice = hidden.pruned > 0
+    np.testing.assert_array_equal(
+        results.forwards, hidden.forwards + np.where(twice, again.forwards, 0)
+    )
+
+
+def evaluate_again(model, split, monkeypatch, options) -> Results:
+    """The second phase alone: everything is audited."""
+    monkeypatch.setattr(whole, "audit_share", lambda n: 1.0)
+    return evaluate(model, split, **options).results
+
+
+def test_healthy_models_cost_less_and_give_the_same():
+    """Beyond noise: 2 of 100 samples."""
+    model = net(3)
+    split, options = split_for(model, 100), {"steps": 40, "slots": 100}
+    fast, exact = (evaluate(model, split, mode=mode, **options) for mode in ("fast", "exact"))
+    assert fast.pruning is not None
+    assert not fast.pruning.escalated
+    assert np.abs(fast.results.critical - exact.results.critical).sum() <= 2
+    survivors = (exact.results.critical == len(GRID)).sum()
+    assert 10 < survivors < 90
+    assert fast.results.forwards_total < 0.7 * exact.results.forwards_total
+    assert fast.results.backwards_total < 0.7 * exact.results.backwards_total
+    assert 0 < fast.results.audited.sum() <= 20
+    assert not exact.results.audited.any()
+    # Those that are audited, and nobody else, did everything in full.
+    np.testing.assert_array_equal(fast.results.pruned[fast.results.audited], 0)
+
+
+def test_the_audited_share_is_what_was_asked_for():
+    """Of those that gave a run up; which ones depends on seed and sample."""
+    model = net(3)
+    split = split_for(model, 400)
+    results = evaluate(model, split, steps=8, slots=400).results
+    gave_up = results.audited | (results.pruned > 0)
+    share = results.audited.sum() / gave_up.sum()
+    assert gave_up.sum() > 100
+    assert 0.01 < share < 0.12
+
+
+def test_the_sentinel_looks_at_the_stages_that_the_goal_leaves():
+    """With a class to reach, untargeted FAB is left out: the later stages move up."""
+    model = net(1)
+    split, options = split_for(model, 30), {"steps": 6, "goal": Goal(reach="likely")}
+    found = evaluate(model, split, "plus", **options)
+    stages = Goal(reach="likely").stages(tier("plus").stages())
+    late = [k for k, stage in enumerate(stages) if stage.name in ("square", "fab-t")]
+    assert found.pruning is not None
+    assert found.pruning.sentinel == np.isin(found.results.stage, late).sum()
+    assert len(stages) == 5

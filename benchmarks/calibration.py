@@ -55,7 +55,7 @@ class Traced(Lane):
         ages = AGES[kind(self.stage)] if self.stage.search.steps >= SHORT else range(1, SHORT)
         rows = zip(going.flights, going.state.age.tolist(), ratio.tolist(), strict=True)
         for flight, age, value in rows:
-            if age in ages and not (self.stage.search.strength_free and value == np.inf):
+            if age in ages:
                 name = f"{kind(self.stage)}, {self.stage.search.steps} steps"
                 self.open[flight.sample].append([name, age, value, False])
             if age >= self.stage.search.steps:

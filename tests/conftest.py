@@ -5,6 +5,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 
@@ -40,3 +41,8 @@ def tiny_settings(photo_folder):
         "evaluation.attack.steps=3",
         "optimiser.backbone_lr=1e-3",
     ]
+
+
+# A test that is slow once, on a busy machine, is not wrong.
+settings.register_profile("rampart", deadline=None)
+settings.load_profile("rampart")

@@ -3,8 +3,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rampart.attacks.apgd import Apgd
 from rampart.attacks.catalogue import ATTACKS
-from rampart.evaluation.pruning import LIMITS, Limits, gaps, kind, projected
+from rampart.attacks.pgd import Pgd
+from rampart.evaluation.pruning import LEAST, LIMITS, Limits, gaps, kind, projected
 from rampart.losses import margin
 
 CPU = torch.device("cpu")
@@ -73,3 +75,12 @@ def test_gaps_are_margins():
     assert gaps(logits, labels).tolist() == [1.0, -4.0]
     torch.testing.assert_close(gaps(logits, labels), -margin(logits, labels))
     assert gaps(logits, torch.tensor([[0, 1], [2, 0]])).tolist() == [2.0, 1.0]
+
+
+def test_only_what_was_calibrated_is_ever_given_up():
+    pgd = Pgd(steps=20, step_rule="absolute", step_size="1/255").stages()[0]
+    for stage in (pgd, Apgd(steps=LEAST - 1).stages()[0]):
+        assert Limits.of(stage, "linf", CPU).table.isinf().all()
+    assert not Limits.of(Apgd(steps=10).stages()[0], "linf", CPU).table.isinf().all()
+    # No run is given up before it has made a step.
+    assert Limits.of(Apgd(steps=LEAST).stages()[0], "linf", CPU).table[:2].isinf().all()

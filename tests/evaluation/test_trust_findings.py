@@ -194,3 +194,12 @@ def test_refuses_columns_that_do_not_fit():
         ask(critical, stage, runs={3: np.ones(5, bool)})
     with pytest.raises(InvalidArgument, match="critical"):
         ask(critical + LEVELS, stage)
+
+
+def test_runs_that_were_given_up_and_never_repeated_are_a_warning():
+    some = np.arange(200) % 3 == 0
+    found = ask(*evaluation(), names=("apgd-ce", "apgd-t"), pruned=some)
+    assert found["pruning"].status == "warn"
+    assert "exact" in found["pruning"].message
+    nothing = ask(*evaluation(), names=("apgd-ce", "apgd-t"), pruned=some & False)
+    assert nothing["pruning"].status == "skipped"

@@ -398,3 +398,13 @@ def test_the_global_random_state_is_left_alone(network, tmp_path):
     before = torch.get_rng_state()
     evaluate(network, tmp_path, "evaluation.trust=true")
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_nothing_of_somebody_elses_is_replaced(network, tmp_path):
+    photos = tmp_path / "evaluation"
+    photos.mkdir()
+    (photos / "cat.jpg").write_bytes(b"precious")
+    for overwrite in (False, True):
+        with pytest.raises(RunError, match=r"holds other files, such as cat\.jpg"):
+            evaluate(network, tmp_path, overwrite=overwrite)
+    assert (photos / "cat.jpg").read_bytes() == b"precious"

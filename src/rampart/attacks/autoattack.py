@@ -62,10 +62,12 @@ class AutoAttack(Attack):
         averaged = Averaged(search, draws) if draws > 1 else search
         return Stage(f"apgd-{loss}", averaged, LOSSES.get(loss)(), restarts)
 
-    def _apgd_t(self) -> Stage:
+    def _apgd_t(self, targets: int) -> Stage:
         loss = LOSSES.get("targeted-dlr")()
-        targets = min(self.targets, L1_TARGETS) if self.norm == "l1" else self.targets
         return Stage("apgd-t", ApgdSearch(self.steps), loss, targets=targets)
+
+    def _usual_targets(self) -> int:
+        return min(self.targets, L1_TARGETS) if self.norm == "l1" else self.targets
 
     def _fab_t(self) -> Stage:
         loss = LOSSES.get("targeted-margin")()
@@ -86,7 +88,7 @@ class Short(AutoAttack):
 
     def stages(self) -> tuple[Stage, ...]:
         """APGD-CE, APGD-T."""
-        return (self._apgd("ce"), self._apgd_t())
+        return (self._apgd("ce"), self._apgd_t(self._usual_targets()))
 
 
 @ATTACKS.register("standard")
@@ -97,7 +99,12 @@ class Standard(AutoAttack):
     def stages(self) -> tuple[Stage, ...]:
         """APGD-CE, APGD-T, FAB-T, Square."""
         restarts = L1_RESTARTS if self.norm == "l1" else 1
-        return (self._apgd("ce", restarts), self._apgd_t(), self._fab_t(), self._square())
+        return (
+            self._apgd("ce", restarts),
+            self._apgd_t(self._usual_targets()),
+            self._fab_t(),
+            self._square(),
+        )
 
 
 @ATTACKS.register("plus")
@@ -118,7 +125,7 @@ class Plus(AutoAttack):
             Stage("fab", fab, margin),
             Stage("fab-random", fab.restart(1), margin, restarts=4),
             self._square(),
-            self._apgd_t(),
+            self._apgd_t(self.targets),
             self._fab_t(),
         )
 

@@ -26,6 +26,13 @@ def evaluate(
         help="Folder for the evaluation; a run's own by default, or one below evaluations/.",
         show_default=False,
     ),
+    audit: int = typer.Option(
+        None,
+        "--audit",
+        min=1,
+        help="Attack this many images at each strength alone as well; evaluation.audit in short.",
+        show_default=False,
+    ),
     overwrite: bool = typer.Option(
         False, "--overwrite", help="Replace an earlier evaluation with the same settings."
     ),
@@ -34,7 +41,8 @@ def evaluate(
 
     An evaluation that was interrupted goes on where it was when the command is given again.
     """
-    evaluate_and_print(model, tuple(settings or []), output, overwrite=overwrite)
+    audited = () if audit is None else (f"evaluation.audit={audit}",)
+    evaluate_and_print(model, (*(settings or []), *audited), output, overwrite=overwrite)
 
 
 def evaluate_and_print(

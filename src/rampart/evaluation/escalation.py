@@ -57,8 +57,8 @@ def judge(results: Results, stages: Sequence[Stage]) -> Pruning:
     """Return what giving up did, and whether it is to be undone."""
     lowered = int((results.critical < results.unaudited).sum())
     audited = int(results.audited.sum())
-    late = [number for number, stage in enumerate(stages) if _is_sentinel(stage)]
-    sentinel = int(np.isin(results.stage, late).sum()) if _has_ascent(stages) else 0
+    late = range(_after_ascent(stages), len(stages))
+    sentinel = int(np.isin(results.stage, list(late)).sum())
     reasons = []
     if lowered > AUDIT_TOLERANCE * audited:
         reasons.append(f"{lowered} of {audited} audited samples broke at a smaller strength")
@@ -76,5 +76,7 @@ def _is_sentinel(stage: Stage) -> bool:
     return stage.search.strength_free or not stage.search.gradient
 
 
-def _has_ascent(stages: Sequence[Stage]) -> bool:
-    return not all(_is_sentinel(stage) for stage in stages)
+def _after_ascent(stages: Sequence[Stage]) -> int:
+    """The place behind the last stage of gradient ascent: what follows finds what that missed."""
+    ascents = [number for number, stage in enumerate(stages) if not _is_sentinel(stage)]
+    return ascents[-1] + 1 if ascents else len(stages)

@@ -1,5 +1,7 @@
 """How an evaluation asks a model: in single precision, never in tiny batches, and counting."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -13,9 +15,21 @@ from rampart.attacks.frozen import Model, module_of
 LEAST_ROWS = 16
 
 
+@contextmanager
+def single_precision(device: torch.device) -> Iterator[None]:
+    """Compute in float32 as such: without mixed precision, and without TF32 where there is any."""
+    kept = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    try:
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = kept
+
+
 def logits_of(model: Model, images: Tensor) -> Tensor:
     """Return (N, K) float32 logits without gradients; mixed precision is off inside."""
-    with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+    with torch.no_grad(), single_precision(images.device):
         return model(images.float()).float()
 
 
@@ -43,7 +57,7 @@ class Asked:
         n = len(images)
         if n < LEAST_ROWS:
             images = images[torch.arange(LEAST_ROWS, device=images.device) % n]
-        with torch.autocast(images.device.type, enabled=False):
+        with single_precision(images.device):
             logits = self.module(images.float())
         self.forwards += n
         if isinstance(logits, Tensor) and logits.requires_grad:

@@ -270,8 +270,10 @@ class Lane:
     def _projected(self, going: Going) -> Tensor:
         """The strength at which each run would break its sample, in units of its strength."""
         if self.stage.search.strength_free:
-            # The best value is minus the distance of the nearest adversarial image.
-            return -going.state.best_value / going.problem.eps
+            # The best value is minus the distance of the nearest adversarial image. As long as
+            # there is none, nothing says that there will not be.
+            ratio = -going.state.best_value / going.problem.eps
+            return ratio.masked_fill(ratio.isinf(), 0.0)
         return projected(going.watch.clean_gap, going.watch.gap)
 
     def _hopeless(self, going: Going, ratio: Tensor) -> Tensor:

@@ -145,7 +145,8 @@ def _read(journal: Journal | None, phase: int, numbers: Integers) -> Results:
 
 def _whole(results: Results) -> Results:
     """The last word on every sample, with the passes of all phases."""
-    latest = results.latest()
+    # A break that was found stays found: of a sample's rows the smallest critical index counts.
+    latest = results.select(np.argsort(-results.critical, kind="stable")).latest()
     place = np.searchsorted(latest.samples, results.samples)
 
     def total(passes: Integers) -> Integers:

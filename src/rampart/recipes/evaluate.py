@@ -27,7 +27,7 @@ from rampart.evaluation.journal import Journal
 from rampart.evaluation.results import Results
 from rampart.evaluation.trust.findings import findings
 from rampart.evaluation.trust.probes import PROBE_SIZE, probe
-from rampart.evaluation.trust.verdict import Verdict, overall
+from rampart.evaluation.trust.verdict import Verdict, overall, skipped
 from rampart.evaluation.verify import Verification, verify_record
 from rampart.evaluation.whole import Evaluation, Processes, evaluate_split
 from rampart.folders import RunFolder
@@ -57,6 +57,17 @@ from rampart.version import __version__
 EVALUATION_KEYS = ("threat", "evaluation", "data", "training.device", *FREE_KEYS)
 #: Keys that the results do not depend on.
 RESULT_FREE_KEYS = ("audit", "trust", "batch_size", "level")
+
+#: What an evaluation leaves in its folder, by this version or an earlier one.
+FILES = (
+    "record.json",
+    "samples.parquet",
+    "samples.csv",
+    "summary.json",
+    "curve.csv",
+    "curve.png",
+    "unfinished",
+)
 
 Progress = Callable[[int, int], None]
 
@@ -312,9 +323,10 @@ def _evaluate(
     if (target / "record.json").exists() and not overwrite:
         raise RunError(f"{target} exists: --overwrite replaces it.")
     _require_sound(subject)
+    _require_own(target)
     accelerator.wait_for_everyone()
-    if overwrite and accelerator.is_main_process and target.exists():
-        shutil.rmtree(target)
+    if overwrite and accelerator.is_main_process:
+        _clear(target)
     accelerator.wait_for_everyone()
     journal = Journal(target / "unfinished", _identity(subject), accelerator.process_index)
     record = evaluate_subject(subject, accelerator, journal, on_progress)
@@ -324,6 +336,24 @@ def _evaluate(
         journal.remove()
     accelerator.wait_for_everyone()
     return record
+
+
+def _require_own(target: Path) -> None:
+    """Nothing of somebody else's may be replaced, nor lie among an evaluation's files."""
+    others = sorted(file.name for file in target.glob("*") if file.name not in FILES)
+    if others:
+        raise RunError(
+            f"output folder {target} holds other files, such as {others[0]}: choose another "
+            "--output."
+        )
+
+
+def _clear(target: Path) -> None:
+    for file in target.glob("*"):
+        if file.is_dir():
+            shutil.rmtree(file)
+        else:
+            file.unlink()
 
 
 def evaluate_subject(
@@ -436,7 +466,7 @@ def _probe(subject: Subject, split: Split) -> list[Verdict]:
     (batch,) = ordered_batches(part, len(part))
     batch = batch.to(subject.model.device)
     threat = subject.config.threat
-    return probe(
+    verdicts = probe(
         subject.model.model,
         batch.pixels(),
         batch.labels,
@@ -445,6 +475,10 @@ def _probe(subject: Subject, split: Split) -> list[Verdict]:
         seed=subject.config.seed,
         differentiable=subject.model.differentiable,
     )
+    if subject.config.evaluation.attack.name != "rand":
+        return verdicts
+    why = "the tier 'rand' averages over the answers of a stochastic model."
+    return [skipped(one.check, why) if one.check == "determinism" else one for one in verdicts]
 
 
 def _findings(
@@ -461,7 +495,8 @@ def _findings(
         stands,
         rows=audited.rows if audited else None,
         labels=results.labels,
-        classes=len(subject.splits.class_names),
+        # Among the top k, chance is k in K.
+        classes=len(subject.splits.class_names) // subject.config.evaluation.top,
         pruned=results.pruned,
     )
 

@@ -77,7 +77,7 @@ def findings(
         _clean(indices, labels, classes),
         _black_box(indices, names, stage_names),
         _fab(indices, names, stage_names),
-        _pruning(indices, before, chosen, pruned is None or bool(np.any(pruned))),
+        _pruning(indices, before, chosen, None if pruned is None else bool(np.any(pruned))),
         _monotone({0: own > 0, **stands}),
         _audit({k: (own > k, found) for k, found in stands.items()}),
     ]
@@ -177,18 +177,24 @@ def _follows(stages: Sequence[str], stem: str) -> bool:
     return bool(gradient and last and gradient[0] < last[-1])
 
 
-def _pruning(critical: Integers, before: Integers, audited: Booleans, left: bool) -> Verdict:
+def _pruning(critical: Integers, before: Integers, audited: Booleans, left: bool | None) -> Verdict:
     """Judge the share of audited samples that pruning had left too high.
 
-    Without harm where no run was left pruned in the end. The message gives its upper bound over
-    all samples (Clopper & Pearson 1934, one-sided).
+    Without harm where no run was left pruned in the end; None where that is not known. The message
+    gives its upper bound over all samples (Clopper & Pearson 1934, one-sided).
     """
     n = int(audited.sum())
     if not n:
-        return skipped("pruning", "no pruned run was repeated in full.")
+        if not left:
+            return skipped("pruning", "no run was given up and repeated in full.")
+        message = (
+            "runs were given up and none was repeated in full, so nothing says that this changed "
+            "no result; take more images, or evaluation.mode=exact."
+        )
+        return Verdict("pruning", "warn", None, PRUNED_WARN, message)
     lowered = int((critical < before)[audited].sum())
     value = lowered / n
-    if not left:
+    if left is False:
         message = "every pruned run was repeated in full, so pruning changed nothing."
         return passed("pruning", value, PRUNED_WARN, message)
     bound = float(stats.beta.ppf(LEVEL, lowered + 1, n - lowered)) if lowered < n else 1.0

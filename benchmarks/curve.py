@@ -11,6 +11,7 @@ each   the attack at each strength alone, from the clean image, by another path 
 exact  the engine, giving nothing up
 fast   the engine, giving hopeless runs up, with the audited samples and, if they ask for it, the
        escalation
+one    the attack at the last strength alone; each has it too
 again  the attack at each strength with another seed: the noise of the comparison
 """
 
@@ -122,14 +123,15 @@ def table(results: dict[str, Any], grid: list[float]) -> str:
             cells.append("-" if share is None else f"{share:.1%}")
         lines.append(f"| {format_eps(eps)} | {' | '.join(cells)} |")
     lines.append("")
-    one = each["passes"][-1] if each else 0
-    for mode in ("each", "exact", "fast", "again"):
+    one = (each or results.get("one") or {"passes": [0]})["passes"][-1]
+    for mode in ("each", "one", "exact", "fast", "again"):
         if mode not in results:
             continue
         passes = int(np.sum(results[mode]["passes"]))
         text = f"{mode}: {passes:,} passes, {np.sum(results[mode]['seconds']):.0f} s"
-        if each:
+        if one:
             text += f", {passes / one:.2f} of one run at {format_eps(grid[-1])}"
+        if each:
             text += f", {np.sum(each['passes']) / passes:.1f} times cheaper than each alone"
         if "bookkeeping" in results[mode]:
             text += f", {results[mode]['bookkeeping']:.1%} of the time outside the model"
@@ -160,6 +162,7 @@ def main() -> None:
     name = args.name or f"{args.run.name}-{args.attack}-{format_eps(eps).replace('/', '_')}"
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "each": lambda: at_each(model, split, attack, grid, 10),
+        "one": lambda: at_each(model, split, attack, [0.0, grid[-1]], 10),
         "again": lambda: at_each(model, split, attack, grid, 11),
         "exact": lambda: engine(model, split, attack, grid, 0, fast=False),
         "fast": lambda: engine(model, split, attack, grid, 0, fast=True),

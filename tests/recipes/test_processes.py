@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -55,3 +56,14 @@ def test_two_processes_equal_one(settings, tmp_path):
     assert [record.metadata["processes"] for record in records] == [1, 2]
     assert records[0].ids == records[1].ids
     assert abs(records[0].critical - records[1].critical).max() <= 1
+
+    # The same model evaluated by two processes, by other batches: the same record.
+    again = tmp_path / "again"
+    in_two_processes("evaluate", one.path, "evaluation.batch_size=3", "-o", again)
+    shared = EvaluationRecord.load(again)
+    assert shared.metadata["processes"] == 2
+    assert shared.ids == records[0].ids
+    for column in ("critical", "predictions", "forwards", "backwards", "pruned", "reach"):
+        assert np.array_equal(
+            getattr(shared, column), getattr(records[0], column), equal_nan=column == "reach"
+        )

@@ -55,6 +55,11 @@ class AutoAttack(Attack):
         """Return the stages in their order."""
 
     def _run(self, problem: Problem) -> Tensor:
+        if problem.loss != LOSSES.get(self.loss)():
+            got = type(problem.loss).__name__
+            raise InvalidArgument(
+                "loss", got, f"no loss for {type(self).__name__}", "use apgd or pgd, which take any"
+            )
         return cascade(problem, self.stages())
 
     def _apgd(self, loss: str, restarts: int = 1, draws: int = 1) -> Stage:

@@ -60,7 +60,7 @@ def evaluate_and_print(
         from rampart.recipes.evaluate import evaluate_other, evaluate_run
 
         quiet()
-        if RunFolder(Path(model)).exists() or _is_folder_without_model(Path(model)):
+        if RunFolder(Path(model)).exists() or _is_meant_as_run(str(model), overrides):
             folder, record = evaluate_run(
                 Path(model), overrides, output, overwrite=overwrite, on_progress=on_progress
             )
@@ -71,6 +71,13 @@ def evaluate_and_print(
     print_evaluation(folder, record)
 
 
-def _is_folder_without_model(path: Path) -> bool:
-    """A folder that is meant to be a run's: its own error then says what is wrong with it."""
-    return path.is_dir() and not (path / "config.json").exists()
+def _is_meant_as_run(model: str, overrides: tuple[str, ...]) -> bool:
+    """A folder without a model, or a path to nothing where no data are named for another model.
+
+    A run's own error then says what is wrong.
+    """
+    path = Path(model)
+    if path.is_dir():
+        return not (path / "config.json").exists()
+    named = any(override.startswith("data") for override in overrides)
+    return not path.exists() and not named and len(path.parts) > 1 and ":" not in model

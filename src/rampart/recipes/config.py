@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from rampart.attacks.autoattack import AutoAttack
 from rampart.attacks.base import Attack
 from rampart.attacks.catalogue import ATTACKS
 from rampart.errors import InvalidArgument, RampartError, RunError, UnknownName
@@ -253,6 +254,18 @@ class RunConfig(Section):
     optimiser: OptimiserConfig = OptimiserConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _attack_for_trades(self) -> "RunConfig":
+        own = self.attack.name == "fab" or issubclass(ATTACKS.get(self.attack.name), AutoAttack)
+        if self.objective.name == "trades" and own:
+            raise InvalidArgument(
+                "attack",
+                self.attack.name,
+                "an attack that maximises any loss, for objective=trades",
+                "write attack=apgd or attack=pgd",
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_loss(self) -> "RunConfig":

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count, pairwise
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -67,7 +67,7 @@ def critical_strengths(
     grid: ArrayLike,
     seed: int,
     on_progress: Callable[[int], None] | None = None,
-    **options: object,
+    **options: Any,
 ) -> Results:
     """Find the critical strength of every sample; see `stream` for arguments and errors.
 
@@ -80,7 +80,7 @@ def critical_strengths(
         The results in the order of the samples.
     """
     parts, done = [Results.empty()], 0
-    for part in stream(model, batches, attack, grid, seed, **options):  # type: ignore[arg-type]
+    for part in stream(model, batches, attack, grid, seed, **options):
         parts.append(part)
         done += len(part)
         if on_progress:

@@ -13,6 +13,8 @@ fast   the engine, giving hopeless runs up, with the audited samples and, if the
        escalation
 one    the attack at the last strength alone; each has it too
 again  the attack at each strength with another seed: the noise of the comparison
+torchattacks  the four attacks of another library with AutoAttack's settings, each on the images
+       that the ones before left standing, at each strength; for `short` and `standard` under Linf
 """
 
 import argparse
@@ -93,6 +95,64 @@ def at_each(
     return {"standing": standing, "passes": passes, "seconds": seconds, "clean": clean.tolist()}
 
 
+def torchattacks_at_each(
+    model: torch.nn.Module, split: Split, tier: str, grid: list[float], seed: int
+) -> dict[str, Any]:
+    """Attack every image at every strength with torchattacks' parts of AutoAttack."""
+    import torchattacks
+
+    (batch,) = ordered_batches(split, len(split))
+    images, labels = batch.pixels(), batch.labels
+    standing, passes, seconds = [], [], []
+    asked = Counted(model).eval()
+    classes = {"n_classes": len(split.class_names)}
+    for eps in grid[1:]:
+        settings: dict[str, Any] = {"eps": eps, "seed": seed}
+        attacks = [
+            torchattacks.APGD(asked, steps=100, loss="ce", **settings),
+            torchattacks.APGDT(asked, steps=100, **classes, **settings),
+        ]
+        if tier == "standard":
+            attacks += [
+                torchattacks.FAB(asked, steps=100, multi_targeted=True, **classes, **settings),
+                torchattacks.Square(asked, n_queries=5000, resc_schedule=False, **settings),
+            ]
+        start = time.perf_counter()
+        with frozen(model), torch.random.fork_rng():
+            asked.passes = 0
+            stands = model(images).argmax(1) == labels
+            clean = stands.clone()
+            for attack in attacks:
+                rows = stands.nonzero()[:, 0]
+                if len(rows):
+                    points = attack(images[rows], labels[rows])
+                    inside = (points - images[rows]).abs().flatten(1).amax(1) <= eps * (1 + 1e-5)
+                    stands[rows] = (model(points).argmax(1) == labels[rows]) | ~inside
+        standing.append(stands.tolist())
+        passes.append(asked.passes)
+        seconds.append(time.perf_counter() - start)
+    return {"standing": standing, "passes": passes, "seconds": seconds, "clean": clean.tolist()}
+
+
+class Counted(torch.nn.Module):
+    """A model that counts images forward and back, for a library that does not."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        super().__init__()
+        self.module, self.passes = module, 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the model's logits."""
+        self.passes += len(images)
+        logits: torch.Tensor = self.module(images)
+        if logits.requires_grad:
+            logits.register_hook(self._back)
+        return logits
+
+    def _back(self, gradient: torch.Tensor) -> None:
+        self.passes += len(gradient)
+
+
 def engine(
     model: Model, split: Split, attack: Attack, grid: list[float], seed: int, fast: bool
 ) -> dict[str, Any]:
@@ -114,9 +174,13 @@ def engine(
 def table(results: dict[str, Any], grid: list[float]) -> str:
     """Return what was measured as Markdown."""
     each = results.get("each")
-    lines = ["| strength | each alone | exact | fast |", "|---|---|---|---|"]
+    other = results.get("torchattacks")
+    lines = ["| strength | each alone | torchattacks | exact | fast |", "|---|---|---|---|---|"]
     for level, eps in enumerate(grid[1:], start=1):
-        cells = [f"{np.mean(each['standing'][level - 1]):.1%}" if each else "-"]
+        cells = [
+            f"{np.mean(alone['standing'][level - 1]):.1%}" if alone else "-"
+            for alone in (each, other)
+        ]
         for mode in ("exact", "fast"):
             known = results.get(mode)
             share = np.mean(np.array(known["critical"]) > level) if known else None
@@ -124,7 +188,7 @@ def table(results: dict[str, Any], grid: list[float]) -> str:
         lines.append(f"| {format_eps(eps)} | {' | '.join(cells)} |")
     lines.append("")
     one = (each or results.get("one") or {"passes": [0]})["passes"][-1]
-    for mode in ("each", "one", "exact", "fast", "again"):
+    for mode in ("each", "one", "exact", "fast", "again", "torchattacks"):
         if mode not in results:
             continue
         passes = int(np.sum(results[mode]["passes"]))
@@ -166,6 +230,7 @@ def main() -> None:
         "again": lambda: at_each(model, split, attack, grid, 11),
         "exact": lambda: engine(model, split, attack, grid, 0, fast=False),
         "fast": lambda: engine(model, split, attack, grid, 0, fast=True),
+        "torchattacks": lambda: torchattacks_at_each(model, split, args.attack, grid, 12),
     }
     args.output.mkdir(parents=True, exist_ok=True)
     results = {}

@@ -205,3 +205,30 @@ def test_the_buffer_does_not_hold_many_witnesses(tmp_path, monkeypatch):
     buffer = Buffer(journal, clock=time.monotonic)
     buffer.add(made_up(range(20)))
     assert len(journal.read()) == 20
+
+
+def test_witnesses_are_put_together_in_a_file(tmp_path):
+    journal, first, second = Journal(tmp_path, IDENTITY), made_up(range(9)), made_up([3, 4, 20], 5)
+    assert first.witnesses is not None
+    for rows in (slice(5, 9), slice(0, 5)):
+        journal.append(first.select(np.arange(9)[rows]))
+    journal.append(second, phase=1)
+    whole = Results.concatenate([first, second]).latest()
+    images = journal.witnesses(whole.without_witnesses())
+    assert isinstance(images, np.memmap)
+    assert np.array_equal(images, whole.witnesses)
+    journal.remove()
+    assert not tmp_path.exists()
+
+
+def test_a_witness_that_is_lost_is_noticed(tmp_path):
+    journal, results = Journal(tmp_path, IDENTITY), made_up(range(9))
+    journal.append(results.select(np.arange(6)))
+    assert results.found[6:].any()
+    with pytest.raises(RunError, match="lacks the adversarial images of"):
+        journal.witnesses(results)
+
+
+def test_where_nothing_was_found_there_are_no_witnesses(tmp_path):
+    results = made_up(range(9))
+    assert Journal(tmp_path, IDENTITY).witnesses(results.select(~results.found)) is None

@@ -89,6 +89,17 @@ def test_several_processes_find_what_one_does(count, mode):
     assert alone.results.samples.tolist() == list(range(20))
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_with_a_journal_the_first_process_has_the_witnesses_in_a_file(count, tmp_path):
+    model = net(1)
+    split = split_for(model, 20)
+    alone = evaluate(model, split)
+    first, *others = shared(count, model, split, journal=tmp_path)
+    assert same(first.results, alone.results)
+    assert isinstance(first.results.witnesses, np.memmap)
+    assert all(one.results.witnesses is None for one in others)
+
+
 def test_a_process_without_samples_takes_part():
     model = net(1)
     split = split_for(model, 2)

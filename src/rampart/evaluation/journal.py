@@ -4,6 +4,7 @@ A journal's folder holds
 
     identity.json   what the results depend on; compared when an evaluation goes on
     parts/          one Parquet file per batch of finished samples, by any process
+    witnesses.npy   the adversarial images of the whole evaluation, while its record is written
 
 A part is written whole or not at all and never changed, so a kill at any moment loses only samples
 in flight, and the evaluation goes on with another batch size or number of processes.
@@ -20,9 +21,12 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.evaluation.results import COLUMNS, Results
+from rampart.metrics.curve import Integers
 from rampart.records.columnar import (
     BOOLEAN,
     FLOAT,
@@ -40,6 +44,7 @@ FORMAT = "rampart-journal-1"
 PART = re.compile(r"(\d{4})-(\d{8})-(\d+)-[0-9a-f]{12}\.parquet")
 #: What a kill while writing a part leaves.
 UNFINISHED = re.compile(rf"\.{PART.pattern}\.\d+\.tmp")
+WITNESSES = "witnesses.npy"
 TYPES = {
     name: {np.int64: INTEGER, np.float64: FLOAT, np.bool_: BOOLEAN}[kind]
     for name, kind in COLUMNS.items()
@@ -93,17 +98,58 @@ class Journal:
         """
         return Results.concatenate(self._readable(phase, witnesses)).latest()
 
+    def witnesses(self, results: Results) -> NDArray[np.float32] | None:
+        """Return the adversarial images of these results, (M, C, H, W) in the order of the rows.
+
+        They lie in a file, put together part by part, so that few of them are in memory at once;
+        the file goes when the journal is removed.
+
+        Args:
+            results: each sample once, in the order of the samples, as the parts hold them.
+
+        Raises:
+            RunError: an image is in no part, or the file cannot be written.
+        """
+        found = results.select(results.found)
+        images, missing = None, np.ones(len(found), bool)
+        for _, _, file in self._found() if len(found) else ():
+            with suppress(RunError):
+                part = read_results(file)
+                rows, at = _same_rows(part.select(part.found), found)
+                if part.witnesses is not None and len(rows):
+                    images = self._scratch(images, len(found), part.witnesses.shape[1:])
+                    images[at], missing[at] = part.witnesses[rows], False
+        if missing.any():
+            sample = found.samples[missing][0]
+            raise RunError(
+                f"{self._parts} lacks the adversarial images of {missing.sum()} samples, such as "
+                f"number {sample}: evaluate again, which does what is missing."
+            )
+        return images
+
     def remove(self) -> None:
         """Delete the journal, once the record is written; what is not its own stays."""
         for file in self._parts.glob("*"):
             if PART.fullmatch(file.name) or UNFINISHED.fullmatch(file.name):
                 file.unlink(missing_ok=True)
+        (self.folder / WITNESSES).unlink(missing_ok=True)
         # Last, so that an interrupted removal leaves a journal that can still be opened.
         for file in (self.folder / "identity.json", *self.folder.glob(".identity.json.*.tmp")):
             file.unlink(missing_ok=True)
         for folder in (self._parts, self.folder):
             with suppress(OSError):
                 folder.rmdir()
+
+    def _scratch(
+        self, images: NDArray[np.float32] | None, count: int, shape: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        """The file for so many images; `images` where it is open by now."""
+        if images is not None:
+            return images
+        try:
+            return open_memmap(self.folder / WITNESSES, "w+", np.float32, (count, *shape))
+        except OSError as error:
+            raise RunError(f"{self.folder / WITNESSES} cannot be written: {error}") from error
 
     def _identify(self, identity: dict[str, Any]) -> None:
         """Say what the journal is of, or check that it is of the same evaluation."""
@@ -218,6 +264,16 @@ def read_results(path: Path, witnesses: bool = True) -> Results:
         return results
     except (ValueError, TypeError) as error:
         raise RunError(f"{path} holds no consistent results: {error}") from error
+
+
+def _same_rows(part: Results, whole: Results) -> tuple[Integers, Integers]:
+    """The rows of a part that the whole took over, and where they are in the whole."""
+    at = np.minimum(np.searchsorted(whole.samples, part.samples), len(whole) - 1)
+    same = np.ones(len(part), bool)
+    # Another phase may have broken the sample as well: its image is another one.
+    for name in ("samples", "critical", "reach", "stage", "run"):
+        same &= getattr(part, name) == getattr(whole, name)[at]
+    return np.flatnonzero(same), at[same]
 
 
 def _require_same(file: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

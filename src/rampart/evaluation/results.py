@@ -5,7 +5,7 @@ are put together the same way.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,6 +131,10 @@ class Results:
             place = np.cumsum(self.found) - 1
             witnesses = witnesses[place[rows[self.found[rows]]]]
         return Results(**{name: getattr(self, name)[rows] for name in COLUMNS}, witnesses=witnesses)
+
+    def without_witnesses(self) -> "Results":
+        """Return the same rows without their adversarial images, which are the large part."""
+        return replace(self, witnesses=None, witness_rows=None)
 
     def sorted(self) -> "Results":
         """Return the rows in the order of the samples; rows of one sample stay in theirs."""

@@ -85,7 +85,8 @@ def evaluate_split(
         seed: of all noise.
         mode: "fast" or "exact".
         slots: rows of a batch.
-        witnesses: whether the adversarial images are kept.
+        witnesses: whether the adversarial images are kept: with a journal in a file of it, for
+            the first process only, else in memory.
         goal: when a sample is broken; by default, when it is misclassified.
         journal: where results are written as they come, and where those of an interrupted
             evaluation lie.
@@ -106,7 +107,8 @@ def evaluate_split(
             options: dict[str, Any] = {"mode": mode, "slots": slots, "audit": share}
             options |= {"witnesses": witnesses, "goal": goal}
             for part in stream(model, batches, attack, grid, seed, **options):
-                parts.append(part)
+                # What the journal keeps need not stay in memory.
+                parts.append(part.without_witnesses() if buffer else part)
                 if buffer:
                     buffer.add(part, phase)
                 if on_progress:
@@ -126,8 +128,10 @@ def evaluate_split(
         rest = np.setdiff1d(results.samples[affected(results)], second.samples)
         again = found(rest, 1.0, phase + 1, len(split) - len(rest))
         results = Results.concatenate([results, second, again])
-    seconds = time.perf_counter() - start
-    return Evaluation(_whole(results), pruning, seconds, len(first))
+    results = _whole(results)
+    if journal and witnesses and processes.rank == 0:
+        results = replace(results, witnesses=journal.witnesses(results), witness_rows=None)
+    return Evaluation(results, pruning, time.perf_counter() - start, len(first))
 
 
 def _batches(split: Split, numbers: Integers, slots: int, workers: int) -> Iterable[Batch]:
@@ -139,7 +143,7 @@ def _read(journal: Journal | None, phase: int, numbers: Integers) -> Results:
     """What an earlier part of the evaluation has found of these samples in a phase."""
     if journal is None:
         return Results.empty()
-    known = journal.read(phase)
+    known = journal.read(phase, witnesses=False)
     return known.select(np.isin(known.samples, numbers))
 
 

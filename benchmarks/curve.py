@@ -13,6 +13,7 @@ fast   the engine, giving hopeless runs up, with the audited samples and, if the
        escalation
 one    the attack at the last strength alone; each has it too
 again  the attack at each strength with another seed: the noise of the comparison
+draws  each and fast with ten seeds each: is the mean difference at a strength more than noise?
 torchattacks  the four attacks of another library with AutoAttack's settings, each on the images
        that the ones before left standing, at each strength; for `short` and `standard` under Linf
 """
@@ -96,11 +97,12 @@ def at_each(
 
 
 def torchattacks_at_each(
-    model: torch.nn.Module, split: Split, tier: str, grid: list[float], seed: int
+    model: Model, split: Split, tier: str, grid: list[float], seed: int
 ) -> dict[str, Any]:
     """Attack every image at every strength with torchattacks' parts of AutoAttack."""
     import torchattacks
 
+    assert isinstance(model, torch.nn.Module)
     (batch,) = ordered_batches(split, len(split))
     images, labels = batch.pixels(), batch.labels
     standing, passes, seconds = [], [], []
@@ -134,6 +136,28 @@ def torchattacks_at_each(
     return {"standing": standing, "passes": passes, "seconds": seconds, "clean": clean.tolist()}
 
 
+def draws(
+    model: Model, split: Split, attack: Attack, grid: list[float], count: int
+) -> dict[str, Any]:
+    """Compare accuracies, engine minus each alone, over several seeds of the noise."""
+    alone, ours, passes, seconds = [], [], [], []
+    for seed in range(count):
+        each = at_each(model, split, attack, grid, 100 + seed)
+        fast = engine(model, split, attack, grid, 200 + seed, fast=True)
+        alone.append(np.mean(each["standing"], axis=1))
+        ours.append([np.mean(np.array(fast["critical"]) > k) for k in range(1, len(grid))])
+        passes += [sum(each["passes"]), fast["passes"]]
+        seconds += [sum(each["seconds"]), fast["seconds"]]
+    differences = np.array(ours) - np.array(alone)
+    return {
+        "alone": np.mean(alone, axis=0).tolist(),
+        "difference": differences.mean(0).tolist(),
+        "standard_error": (differences.std(0, ddof=1) / np.sqrt(count)).tolist(),
+        "passes": passes,
+        "seconds": seconds,
+    }
+
+
 class Counted(torch.nn.Module):
     """A model that counts images forward and back, for a library that does not."""
 
@@ -146,7 +170,7 @@ class Counted(torch.nn.Module):
         self.passes += len(images)
         logits: torch.Tensor = self.module(images)
         if logits.requires_grad:
-            logits.register_hook(self._back)
+            logits.register_hook(self._back)  # type: ignore[no-untyped-call]
         return logits
 
     def _back(self, gradient: torch.Tensor) -> None:
@@ -186,6 +210,13 @@ def table(results: dict[str, Any], grid: list[float]) -> str:
             share = np.mean(np.array(known["critical"]) > level) if known else None
             cells.append("-" if share is None else f"{share:.1%}")
         lines.append(f"| {format_eps(eps)} | {' | '.join(cells)} |")
+    if drawn := results.get("draws"):
+        lines += ["", "| strength | each alone, mean | fast minus that | standard error |"]
+        lines += ["|---|---|---|---|"]
+        columns = (grid[1:], drawn["alone"], drawn["difference"], drawn["standard_error"])
+        for eps, alone, difference, error in zip(*columns, strict=True):
+            figures = f"{alone:.2%} | {difference:+.2%} | {error:.2%}"
+            lines.append(f"| {format_eps(eps)} | {figures} |")
     lines.append("")
     one = (each or results.get("one") or {"passes": [0]})["passes"][-1]
     for mode in ("each", "one", "exact", "fast", "again", "torchattacks"):
@@ -230,6 +261,7 @@ def main() -> None:
         "again": lambda: at_each(model, split, attack, grid, 11),
         "exact": lambda: engine(model, split, attack, grid, 0, fast=False),
         "fast": lambda: engine(model, split, attack, grid, 0, fast=True),
+        "draws": lambda: draws(model, split, attack, grid, 10),
         "torchattacks": lambda: torchattacks_at_each(model, split, args.attack, grid, 12),
     }
     args.output.mkdir(parents=True, exist_ok=True)

@@ -18,15 +18,22 @@ every_granularity = pytest.mark.parametrize("granularity", ["step", "epoch"])
 
 
 def scheduler_of(name, granularity):
-    return EpsilonScheduler(SCHEDULES.build(name), 8 / 255, HORIZON, granularity)
+    return EpsilonScheduler(SCHEDULES.build(name), 8 / 255, HORIZON, granularity, classes=10**9)
+
+
+def on_batch(step):
+    """The accuracy of a batch: between those at the ends of the epochs."""
+    epoch, done = divmod(step - 1, HORIZON.steps_per_epoch)
+    before = ACCURACY[epoch - 1] if epoch else 0.0
+    return before + (ACCURACY[epoch] - before) * ((done + 1) / HORIZON.steps_per_epoch)
 
 
 def walk(scheduler, steps):
-    """Advance by `steps`, showing accuracies at the ends of epochs; return the strengths."""
+    """Advance by `steps`, showing accuracies on the way; return the strengths."""
     strengths = []
     for _ in range(steps):
         strengths.append(scheduler.eps)
-        scheduler.step()
+        scheduler.step(on_batch(scheduler.steps_done + 1))
         if scheduler.position == int(scheduler.position):
             scheduler.observe(ACCURACY[int(scheduler.position) - 1])
     return strengths
@@ -36,6 +43,7 @@ def test_the_catalogue_is_complete():
     assert set(SCHEDULES.names()) == {
         *("fix", "standard", "two-hinge", "linear-warmup", "linear"),
         *("switch", "smoothed", "piecewise", "uniform", "auto"),
+        *("plateau", "adaptive"),
     }
 
 

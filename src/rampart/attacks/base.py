@@ -1,7 +1,8 @@
 """The contract of an attack and its guard: validate, freeze, run, clip, restore."""
 
+import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final, get_args
 
 import torch
@@ -104,6 +105,22 @@ class Attack(ABC):
     @abstractmethod
     def _run(self, problem: Problem) -> Tensor:
         """Return points (N, C, H, W); called without gradients, on a frozen model."""
+
+
+def with_fewer_steps(attack: Attack, alpha: float) -> Attack:
+    """Return the attack with as many of its K steps as a share of eps_g asks for.
+
+    max(2, ceil(K alpha)): in a small ball few steps go as far as many. An attack without steps, or
+    with one or two, comes back as it is.
+
+    Args:
+        attack: for the full strength.
+        alpha: the current share of eps_g, in [0, 1].
+    """
+    most = getattr(attack, "steps", 0)
+    # Rounding may put K alpha an ulp above a whole number.
+    steps = max(2, math.ceil(most * alpha - 1e-9))
+    return attack if steps >= most else replace(attack, steps=steps)  # type: ignore[call-arg]
 
 
 class Counted:

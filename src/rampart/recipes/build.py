@@ -116,6 +116,7 @@ def make_run(
         plan.horizon,
         config.schedule.granularity,
         norm=config.threat.norm,
+        classes=len(splits.class_names),
     )
     model = make_model(config, splits)
     _require_enough_for_batch_norm(model, plan, accelerator.num_processes)
@@ -172,6 +173,7 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
         accumulation=training.accumulation,
         clip_norm=config.optimiser.clip_norm,
         checkpoint_every=training.checkpoint_every,
+        fewer_steps=training.attack_steps == "proportional",
         keep_best_on="val_expected" if training.keep == "best" else None,
     )
 

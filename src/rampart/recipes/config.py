@@ -212,6 +212,9 @@ class TrainingConfig(Section):
     accumulation: int = Field(1, ge=1, description="pieces that a batch is computed in")
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     device: Literal["auto", "cpu"] = "auto"
+    attack_steps: Literal["constant", "proportional"] = Field(
+        "constant", description="proportional: max(2, ceil(K alpha)) of K steps while eps is small"
+    )
     keep: Literal["last", "best"] = "last"
     validation_levels: int = Field(
         4, ge=1, description="strengths in the validation curve that keep=best is chosen on"

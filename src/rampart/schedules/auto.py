@@ -47,6 +47,11 @@ class Auto(Schedule):
         """Epochs: t and T are passed in epochs."""
         return "epoch"
 
+    @property
+    def needs_validation(self) -> bool:
+        """Yes: it waits until that accuracy has converged."""
+        return True
+
     def warnings(self, horizon: Horizon) -> list[str]:
         """Say so if the run is over before the ramp can start."""
         needed = self.patience + 2

@@ -24,9 +24,9 @@ State = dict[str, Any]
 class Schedule(ABC):
     """A function alpha(t, T) with values in [0, 1]; eps(t) = alpha(t) · eps_g.
 
-    A subclass defines `_alpha`; one with times also `_times`; one that follows the validation
-    accuracy also `initial_state` and `observe`. An option that is out of range raises
-    `InvalidArgument` at construction.
+    A subclass defines `_alpha`; one with times also `_times`; one that follows the run also
+    `initial_state` and `observe` (validation, between epochs) or `watch` (training, every step).
+    An option that is out of range raises `InvalidArgument` at construction.
     """
 
     @property
@@ -37,7 +37,12 @@ class Schedule(ABC):
     @property
     def needs_validation(self) -> bool:
         """Whether it must be shown the validation accuracy after every epoch."""
-        return self.initial_state() is not None
+        return False
+
+    @property
+    def needs_accuracy(self) -> bool:
+        """Whether it must be shown the accuracy on the batch after every step."""
+        return False
 
     @final
     def alpha(self, t: float, T: float, state: State | None = None) -> float:
@@ -87,6 +92,25 @@ class Schedule(ABC):
         """Return the state before the first epoch; None for a schedule without a state."""
         return None
 
+    def start_at(self, state: State | None, level: float) -> State | None:
+        """Return the state of a run whose backbone withstands `level`, a share of eps_g, already.
+
+        Only a schedule that adapts makes use of it.
+        """
+        return state
+
+    def watch(self, state: State | None, t: float, T: float, skill: float) -> State | None:
+        """Return the next state, given how the model did on the batch of a step.
+
+        Args:
+            state: the state before; it is not changed.
+            t: time at the end of the step, in `unit`.
+            T: length of the run, in `unit`.
+            skill: accuracy on the batch at the strength that it was trained with, beyond chance:
+                (accuracy - 1/K) / (1 - 1/K) for K classes, 0 for guessing and 1 for perfect.
+        """
+        return state
+
     def observe(
         self,
         state: State | None,
@@ -106,6 +130,10 @@ class Schedule(ABC):
 
 
 SCHEDULES: Registry[Schedule] = Registry("schedule")
+
+
+def _named(schedule: Schedule) -> str:
+    return f"the schedule {type(schedule).__name__}"
 
 
 def spell_time(time: float, unit: TimeUnit) -> str:
@@ -135,8 +163,10 @@ def check_time(name: str, time: float, unit: TimeUnit) -> None:
 class EpsilonScheduler:
     """Follows a schedule through a run; handled like a `torch.optim.lr_scheduler`.
 
-    `eps` and `alpha` are those of the optimiser step about to be made. Call `step()` after each
-    optimiser step and, once an epoch has ended, `observe(accuracy)`.
+    `eps` and `alpha` are those of the optimiser step about to be made. Call `step(accuracy)` after
+    each optimiser step, with the share of the batch that was right at the strength it was trained
+    with (most schedules do without: `step()`), and, once an epoch has ended, `observe(accuracy)`
+    with that on the validation split (only `auto` needs it).
 
         >>> from rampart.schedules.hinge import TwoHinge
         >>> scheduler = EpsilonScheduler(TwoHinge.at_epochs(1, 3), 4 / 255, Horizon(4, 2))
@@ -152,9 +182,12 @@ class EpsilonScheduler:
         granularity: "step" changes eps at every optimiser step; "epoch" takes t = floor(epoch),
             as the publication does (arXiv 2509.23325).
         norm: the norm whose range applies to `eps_g`.
+        classes: K, which says what accuracy chance has; a schedule that follows the accuracy of
+            the batches needs it.
 
     Raises:
-        InvalidArgument: a time beyond the run, or a strength on another scale.
+        InvalidArgument: a time beyond the run, a strength on another scale, or no `classes` where
+            the schedule needs them.
     """
 
     def __init__(
@@ -165,16 +198,23 @@ class EpsilonScheduler:
         granularity: Granularity = "step",
         *,
         norm: Norm = "linf",
+        classes: int | None = None,
     ) -> None:
         if granularity not in get_args(Granularity):
             raise UnknownName("granularity", str(granularity), get_args(Granularity))
+        if schedule.needs_accuracy and (classes is None or classes < 2):
+            raise InvalidArgument("classes", classes, f"their number, for {_named(schedule)}")
         schedule.check(horizon)
         self.schedule = schedule
         self.eps_g = parse_eps(eps_g, norm, "eps_g")
         self.horizon = horizon
         self.granularity = granularity
+        self.classes = classes
         self.steps_done = 0
+        self._epochs_observed = 0
         self._state = schedule.initial_state()
+        # What alpha is read from: with granularity "epoch" as it was when the epoch began.
+        self._shown = self._state
 
     @property
     def position(self) -> float:
@@ -184,24 +224,55 @@ class EpsilonScheduler:
     @property
     def alpha(self) -> float:
         """Share of eps_g at the current position, in [0, 1]."""
-        return self.schedule.alpha(*self._time(), self._state)
+        return self.schedule.alpha(*self._time(), self._shown)
 
     @property
     def eps(self) -> float:
         """Strength at the current position: a fraction of the pixel range."""
         return self.alpha * self.eps_g
 
-    def step(self) -> None:
-        """Move on by one optimiser step; beyond the end of the run the value stays."""
+    @property
+    def decision(self) -> str | None:
+        """What an adaptive schedule made of the last step, in a word; None for other schedules."""
+        return (self._state or {}).get("decision")
+
+    def start_at(self, level: float) -> None:
+        """Tell the schedule, before the first step, what share of eps_g the backbone withstands.
+
+        Raises:
+            InvalidArgument: no share in [0, 1].
+        """
+        if not 0 <= level <= 1:
+            raise InvalidArgument("level", level, "a share of eps_g in [0, 1]")
+        self._state = self._shown = self.schedule.start_at(self._state, level)
+
+    def step(self, accuracy: float | None = None) -> None:
+        """Move on by one optimiser step; beyond the end of the run the value stays.
+
+        Args:
+            accuracy: share of the batch that was right at the strength that it was trained with.
+
+        Raises:
+            InvalidArgument: no share in [0, 1], or None where the schedule needs it; or the last
+                epoch's validation accuracy was not shown to a schedule that needs that.
+        """
+        self._require_observed()
+        skill = self._skill(accuracy) if self.schedule.needs_accuracy else None
         self.steps_done += 1
+        if skill is not None:
+            self._state = self.schedule.watch(self._state, *self._time("step"), skill)
+        if self.granularity == "step" or self.steps_done % self.horizon.steps_per_epoch == 0:
+            self._shown = self._state
 
     def observe(self, metric: float) -> None:
         """Show the schedule the validation clean accuracy (a share) at the end of an epoch."""
-        self._state = self.schedule.observe(self._state, *self._time(), metric)
+        self._epochs_observed = self.steps_done // self.horizon.steps_per_epoch
+        self._state = self._shown = self.schedule.observe(self._state, *self._time(), metric)
 
     def state_dict(self) -> State:
         """Return position, state and identity as plain values that JSON can hold."""
-        state = {**self._identity(), "steps_done": self.steps_done, "state": self._state}
+        learned = {"state": self._state, "shown": self._shown, "observed": self._epochs_observed}
+        state = {**self._identity(), "steps_done": self.steps_done, **learned}
         # A copy in the form in which a file gives it back: tuples are lists.
         return dict(json.loads(json.dumps(state)))
 
@@ -224,7 +295,9 @@ class EpsilonScheduler:
                     "resume with the configuration that the state was saved under",
                 )
         self.steps_done = int(state["steps_done"])
+        self._epochs_observed = int(state["observed"])
         self._state = json.loads(json.dumps(state["state"]))
+        self._shown = json.loads(json.dumps(state["shown"]))
 
     def _identity(self) -> State:
         return {
@@ -235,11 +308,36 @@ class EpsilonScheduler:
             "granularity": self.granularity,
         }
 
-    def _time(self) -> tuple[float, float]:
+    def _skill(self, accuracy: float | None) -> float:
+        """The accuracy beyond chance."""
+        if accuracy is None or not 0 <= accuracy <= 1:
+            raise InvalidArgument(
+                "accuracy",
+                accuracy,
+                f"the share of the batch that was right, for {_named(self.schedule)}",
+                "call step(accuracy) after each optimiser step",
+            )
+        assert self.classes is not None, "refused at construction"
+        return (accuracy - 1 / self.classes) / (1 - 1 / self.classes)
+
+    def _require_observed(self) -> None:
+        """A schedule that waits for validation figures would wait for ever without them."""
+        epochs = self.steps_done // self.horizon.steps_per_epoch
+        if self.schedule.needs_validation and epochs > self._epochs_observed:
+            raise InvalidArgument(
+                "schedule",
+                f"no validation accuracy after epoch {epochs}",
+                f"one after every epoch, for {_named(self.schedule)}",
+                "call observe(accuracy) at the end of each epoch, or take a schedule that needs no "
+                "validation data, such as Adaptive",
+            )
+
+    def _time(self, granularity: Granularity | None = None) -> tuple[float, float]:
         """Return (t, T) in the schedule's unit; a schedule in shares is given epochs."""
         per_epoch = self.horizon.steps_per_epoch
         whole = self.steps_done // per_epoch * per_epoch
-        steps = whole if self.granularity == "epoch" else self.steps_done
+        epoch = (granularity or self.granularity) == "epoch"
+        steps = whole if epoch else self.steps_done
         if self.schedule.unit == "step":
             return steps, self.horizon.steps
         return steps / per_epoch, self.horizon.epochs
@@ -285,8 +383,8 @@ def preview(
         eps_g: the goal, a fraction of the pixel range such as 4/255.
         horizon: the length of the run.
         granularity: "step" gives one row per optimiser step, "epoch" one per epoch.
-        accuracy: validation accuracy after each epoch, for a schedule that follows it; by
-            default `imagined_accuracy`.
+        accuracy: accuracy after each epoch, for a schedule that follows it (on the batches it is
+            taken to rise in straight lines from 0); by default `imagined_accuracy`.
         norm: the norm whose range applies to `eps_g`.
 
     Raises:
@@ -296,13 +394,15 @@ def preview(
     if len(curve) < horizon.epochs:
         expected = f"one for each of the {horizon.epochs} epochs"
         raise InvalidArgument("accuracy", f"{len(curve)} values", expected)
-    scheduler = EpsilonScheduler(schedule, eps_g, horizon, granularity, norm=norm)
+    # With so many classes chance is nothing.
+    scheduler = EpsilonScheduler(schedule, eps_g, horizon, granularity, norm=norm, classes=10**9)
     rows = []
     for epoch in range(horizon.epochs):
         for step in range(horizon.steps_per_epoch):
             if step == 0 or granularity == "step":
                 alpha = scheduler.alpha
                 rows.append(PreviewRow(scheduler.position, alpha, alpha * scheduler.eps_g))
-            scheduler.step()
+            before, done = curve[epoch - 1] if epoch else 0.0, (step + 1) / horizon.steps_per_epoch
+            scheduler.step(before + (curve[epoch] - before) * done)
         scheduler.observe(curve[epoch])
     return rows

@@ -1,6 +1,6 @@
 """Every schedule by name: importing this module fills the registry."""
 
-from rampart.schedules import auto, hinge, uniform
+from rampart.schedules import adaptive, auto, hinge, plateau, uniform
 from rampart.schedules.base import SCHEDULES
 
-__all__ = ["SCHEDULES", "auto", "hinge", "uniform"]
+__all__ = ["SCHEDULES", "adaptive", "auto", "hinge", "plateau", "uniform"]

@@ -7,10 +7,11 @@ import math
 import time
 from typing import Any
 
+import torch
 from accelerate.utils import broadcast, gather_object
 from torch import Tensor
 
-from rampart.attacks.base import Counted
+from rampart.attacks.base import Counted, with_fewer_steps
 from rampart.data.batches import Batch
 from rampart.errors import RunError
 from rampart.objectives.base import Perturb
@@ -69,23 +70,45 @@ def train_batch(run: Run, batch: Batch) -> None:
     }
     pieces = split(batch.to(run.accelerator.device), run.plan.accumulation)
     rank = run.accelerator.process_index
+    right = torch.zeros((), dtype=torch.int64, device=run.accelerator.device)
     with scoped_seed(run.plan.seed, "step", run.step, rank):
         for number, piece in enumerate(pieces, start=1):
             if number < len(pieces):
                 with run.accelerator.no_sync(run.model):
-                    train_piece(run, piece)
+                    right += train_piece(run, piece)
             else:
-                train_piece(run, piece)
+                right += train_piece(run, piece)
     if run.plan.clip_norm is not None:
         run.accelerator.clip_grad_norm_(run.model.parameters(), run.plan.clip_norm)
     run.optimiser.step()
     run.optimiser.zero_grad(set_to_none=True)
     run.lr_schedule.step()
-    run.schedule.step()
+    follow(run, right)
 
 
-def train_piece(run: Run, piece: Batch) -> None:
-    """Add the gradient of one piece; the pieces of all processes make the batch's mean."""
+def follow(run: Run, right: Tensor) -> None:
+    """Move the schedule on by the step just made.
+
+    Args:
+        run: whose schedule it is.
+        right: (), this process's images of the batch that were right at the strength trained with.
+    """
+    if not run.schedule.schedule.needs_accuracy:
+        run.schedule.step()
+        return
+    # Whole numbers: the same sum on any number of processes.
+    accuracy = int(run.accelerator.reduce(right, "sum")) / run.plan.batch_size
+    run.schedule.step(accuracy)
+    decision = (run.progress.used["alpha"], accuracy, run.schedule.decision)
+    run.progress.decisions.append(decision)
+
+
+def train_piece(run: Run, piece: Batch) -> Tensor:
+    """Add the gradient of one piece; the pieces of all processes make the batch's mean.
+
+    Returns:
+        (), how many of its images were right at the strength that they were trained with.
+    """
     accelerator, epoch, totals = run.accelerator, run.progress.epoch, run.progress.totals
     seed, eps = run.plan.seed, run.progress.used["eps"]
     images = run.augment(piece.pixels(), Noise.of(seed, piece.samples, "augment", epoch))
@@ -103,14 +126,18 @@ def train_piece(run: Run, piece: Batch) -> None:
     totals.loss += loss
     totals.forwards += model.forwards + attacked.forwards
     totals.backwards += model.backwards + attacked.backwards
+    return terms.logs["robust_correct" if perturb else "clean_correct"].sum().long()
 
 
 def perturbation(run: Run, model: Counted, eps: float, noise: Noise) -> Perturb:
     """Return what an objective calls to have images perturbed at the current strength."""
+    attack = run.attack
+    if run.plan.fewer_steps:
+        attack = with_fewer_steps(attack, run.progress.used["alpha"])
 
     def perturb(images: Tensor, targets: Tensor, loss: Any = None) -> Tensor:
         with run.accelerator.autocast():
-            return run.attack(model, images, targets, eps, noise, loss=loss)
+            return attack(model, images, targets, eps, noise, loss=loss)
 
     return perturb
 
@@ -125,21 +152,33 @@ def finish_epoch(run: Run) -> None:
     """Validate, tell the schedule, append the history row and save a checkpoint."""
     progress = run.progress
     same_buffers(run)
-    row = {
+    row: dict[str, Any] = {
         "epoch": progress.epoch + 1,
         "step": run.step,
         **progress.used,
         **epoch_figures(run),
+        **decisions(run),
         **run.validate(run.model),
     }
     run.schedule.observe(row["val_clean"])
     progress.epoch, progress.step_in_epoch, progress.totals = progress.epoch + 1, 0, Totals()
+    progress.decisions = []
     if run.accelerator.is_main_process:
         run.history.append(row)
         run.reporter.epoch(row)
-    run.accelerator.log(row, step=row["step"])
+    scalars = {name: value for name, value in row.items() if not isinstance(value, list)}
+    run.accelerator.log(scalars, step=row["step"])
     keep_best(run, row)
     save_checkpoint(run)
+
+
+def decisions(run: Run) -> dict[str, list[Any]]:
+    """Return what an adaptive schedule saw and decided at every step of the epoch."""
+    if not run.progress.decisions:
+        return {}
+    columns = zip(*run.progress.decisions, strict=True)
+    names = ("step_alpha", "step_accuracy", "step_decision")
+    return {name: list(column) for name, column in zip(names, columns, strict=True)}
 
 
 def epoch_figures(run: Run) -> dict[str, float]:

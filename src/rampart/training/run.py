@@ -33,6 +33,7 @@ class Plan:
         accumulation: pieces that each process computes its share of a batch in.
         clip_norm: largest norm of the gradient, or None.
         checkpoint_every: steps between checkpoints within an epoch; 0 for none.
+        fewer_steps: whether the attack takes fewer steps while eps is small.
         keep_best_on: name of the validation figure whose best epoch is kept as well, or None.
     """
 
@@ -42,6 +43,7 @@ class Plan:
     accumulation: int = 1
     clip_norm: float | None = None
     checkpoint_every: int = 0
+    fewer_steps: bool = False
     keep_best_on: str | None = None
 
 
@@ -60,13 +62,15 @@ class Totals:
 class Progress:
     """Where a run is: whole epochs done, steps done in the current one, and its totals.
 
-    `used` holds eps, alpha and the learning rates of the last optimiser step.
+    `used` holds eps, alpha and the learning rates of the last optimiser step; `decisions` (alpha,
+    accuracy on the batch, decision) of every step of the epoch, for a schedule that adapts.
     """
 
     epoch: int = 0
     step_in_epoch: int = 0
     totals: Totals = field(default_factory=Totals)
     used: dict[str, float] = field(default_factory=dict)
+    decisions: list[tuple[float, float, str | None]] = field(default_factory=list)
     best: float | None = None
 
 

@@ -1,0 +1,95 @@
+"""The ramp that rises while the model keeps up, and arrives at a deadline in any case."""
+
+from dataclasses import dataclass
+
+from rampart.errors import InvalidArgument
+from rampart.schedules.base import SCHEDULES, Schedule, State, check_time
+from rampart.schedules.hinge import check_level, ramp
+from rampart.schedules.smoothing import Average
+
+
+@SCHEDULES.register("adaptive")
+@dataclass(frozen=True)
+class Adaptive(Schedule):
+    """eps rises while the model is better than chance at the strength it is trained with.
+
+    *Sensed*: the skill, that is the accuracy beyond chance, on each training batch at the strength
+    that it was trained with. It comes with the objective's own forward pass, costs nothing, and is
+    no validation or test data. *Smoothed*: an exponential average over `memory` of the run, which
+    speaks once it has seen that much. *Decided* after every step: while the average is at least
+    `keep` eps "rise"s, at the speed that crosses [0, eps_g] in `ramp` of the run; else it "wait"s.
+    It never falls.
+
+    *Bounds*: alpha is at least the two-hinge ramp from `start` to `deadline`, so that at full
+    strength there is always 1 - `deadline` of the run, whatever the signal ("force" where the bound
+    decides). It is at most the ramp of length `ramp` from the first step. A model that adapts at
+    once is at full strength after `ramp` of the run; one that stalls, as RFT-fix does, is waited
+    for, at the latest as two-hinge waits (arXiv 2509.23325, section 4).
+
+    Attributes:
+        keep: the skill that counts as keeping up, in [0, 1].
+        ramp: share of the run in which eps rises from 0 to eps_g if nothing holds it up.
+        memory: share of the run that the average reaches back.
+        start: share of the run from which eps rises in any case.
+        deadline: share of the run by which eps_g is reached in any case.
+    """
+
+    keep: float = 0.3
+    ramp: float = 0.2
+    memory: float = 0.01
+    start: float = 0.25
+    deadline: float = 0.75
+
+    def __post_init__(self) -> None:
+        check_level("keep", self.keep)
+        for name in ("ramp", "memory", "start", "deadline"):
+            check_time(name, getattr(self, name), "share")
+        if not self.memory > 0:
+            raise InvalidArgument("schedule.memory", self.memory, "a share of the run above 0")
+        if not self.start <= self.deadline:
+            expected = f"at least schedule.start, {self.start:g} of the run"
+            raise InvalidArgument("schedule.deadline", f"{self.deadline:g}", expected)
+        if not 0 < self.ramp <= self.deadline:
+            expected = f"above 0 and at most schedule.deadline, {self.deadline:g} of the run"
+            advice = "shorten the ramp, or set the deadline later"
+            raise InvalidArgument("schedule.ramp", f"{self.ramp:g}", expected, advice)
+
+    @property
+    def needs_accuracy(self) -> bool:
+        """Yes: whether the model keeps up is read from every batch."""
+        return True
+
+    def initial_state(self) -> State:
+        """Return the state before the first step: eps is 0, nothing is known."""
+        return {"level": 0.0, "time": 0.0, "decision": "wait", **Average().state()}
+
+    def start_at(self, state: State | None, level: float) -> State:
+        """Return the state of a run that starts at the strength that the backbone withstands."""
+        return {**(state or self.initial_state()), "level": float(level)}
+
+    def watch(self, state: State | None, t: float, T: float, skill: float) -> State:
+        """Return the next state: eps rises by what the time since the last step allows, or not."""
+        state = state or self.initial_state()
+        time = t / T
+        elapsed = time - state["time"]
+        average = Average.of(state).add(skill, elapsed / self.memory)
+        level, bound = state["level"], self._latest(time)
+        rises = average.full and average.mean >= self.keep
+        if rises:
+            level = min(1.0, level + elapsed / self.ramp)
+        decision = "force" if level < bound else "rise" if rises and level < 1 else "wait"
+        if level >= 1:
+            decision = "hold"
+        return {
+            "level": max(level, bound),
+            "time": time,
+            "decision": decision,
+            **average.state(),
+        }
+
+    def _latest(self, time: float) -> float:
+        """The least alpha at this share of the run."""
+        return ramp(time, self.start, self.deadline)
+
+    def _alpha(self, t: float, T: float, state: State | None, /) -> float:
+        return max(state["level"] if state else 0.0, self._latest(t / T))

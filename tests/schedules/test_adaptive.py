@@ -1,0 +1,161 @@
+"""The schedule that waits while the model does not keep up, and arrives in any case."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rampart.errors import InvalidArgument
+from rampart.schedules.adaptive import Adaptive
+from rampart.schedules.base import EpsilonScheduler
+from rampart.schedules.hinge import ramp
+from rampart.units import Horizon
+
+HORIZON = Horizon(20, 10)
+
+
+def alphas(schedule, accuracy, horizon=HORIZON, classes=100, start=0.0, granularity="step"):
+    """The share of eps_g of every step, for accuracies (steps,) on the batches."""
+    scheduler = EpsilonScheduler(schedule, 8 / 255, horizon, granularity, classes=classes)
+    if start:
+        scheduler.start_at(start)
+    found = []
+    for share in accuracy:
+        found.append(scheduler.alpha)
+        scheduler.step(share)
+    return found
+
+
+@st.composite
+def schedules(draw):
+    deadline = draw(st.floats(0.05, 1))
+    return Adaptive(
+        keep=draw(st.floats(0, 1)),
+        ramp=draw(st.floats(0.01, 1)) * deadline,
+        memory=draw(st.floats(0.001, 0.5)),
+        start=draw(st.floats(0, 1)) * deadline,
+        deadline=deadline,
+    )
+
+
+@settings(deadline=None)
+@given(
+    schedule=schedules(),
+    accuracy=st.lists(st.floats(0, 1), min_size=200, max_size=200),
+    start=st.floats(0, 1),
+)
+def test_reaches_the_target_by_the_deadline_whatever_the_signal(schedule, accuracy, start):
+    found = alphas(schedule, accuracy, start=start)
+    assert all(before <= after for before, after in pairwise(found))
+    for step, alpha in enumerate(found):
+        share = step / HORIZON.steps
+        assert alpha >= ramp(share - 1e-9, schedule.start, schedule.deadline) - 1e-9
+        assert alpha <= max(start + share / schedule.ramp, ramp(share, 0, schedule.deadline)) + 1e-9
+        if share >= schedule.deadline + 1e-9:
+            assert alpha == 1
+
+
+def adverse(scheduler_alpha: float) -> float:
+    """Perfect without an attack, nothing under the weakest one."""
+    return float(scheduler_alpha == 0)
+
+
+def test_reaches_the_target_against_a_model_that_gives_up_at_once():
+    scheduler = EpsilonScheduler(Adaptive(), 8 / 255, HORIZON, classes=100)
+    for _ in range(HORIZON.steps):
+        scheduler.step(adverse(scheduler.alpha))
+        if scheduler.position >= 0.75 * HORIZON.epochs:
+            assert scheduler.alpha == 1
+
+
+def test_is_the_two_hinge_ramp_for_a_model_that_learns_nothing():
+    found = alphas(Adaptive(), [0.01] * HORIZON.steps)
+    expected = [ramp(step / HORIZON.steps, 0.25, 0.75) for step in range(HORIZON.steps)]
+    assert found == pytest.approx(expected)
+
+
+def test_is_the_shortest_ramp_for_a_model_that_keeps_up():
+    schedule = Adaptive(ramp=0.2, memory=0.005)
+    found = alphas(schedule, [0.9] * HORIZON.steps)
+    expected = [min(1, step / HORIZON.steps / 0.2) for step in range(HORIZON.steps)]
+    assert found == pytest.approx(expected)
+
+
+def test_waits_while_the_model_does_not_keep_up_and_goes_on_from_there():
+    schedule = Adaptive(ramp=0.2, memory=0.005, start=0.9, deadline=1.0)
+    found = alphas(schedule, [0.9] * 20 + [0.05] * 60 + [0.9] * 120)
+    assert found[20] == pytest.approx(0.5)
+    # The average holds two batches: it takes some to fall, and some to rise again.
+    assert len(set(found[25:80])) == 1
+    assert found[80] < 0.65
+    assert found[-1] == 1
+
+
+def test_chance_is_not_skill():
+    schedule = Adaptive(keep=0.3, start=0.9, deadline=1.0)
+    assert max(alphas(schedule, [0.5] * 150, classes=2)) == 0
+    assert max(alphas(schedule, [0.5] * 150, classes=100)) == 1
+
+
+@pytest.mark.parametrize("parts", [(20, 10), (20, 100), (200, 1)])
+def test_the_number_of_steps_does_not_matter(parts):
+    horizon = Horizon(*parts)
+    rising = [min(1, 2 * step / horizon.steps) for step in range(horizon.steps)]
+    found = alphas(Adaptive(keep=0.5, memory=0.05), rising, horizon)
+    few = alphas(Adaptive(keep=0.5, memory=0.05), [min(1, step / 100) for step in range(200)])
+    every = horizon.steps // 200
+    assert found[::every] == pytest.approx(few, abs=0.04)
+
+
+def test_starts_at_what_the_backbone_withstands():
+    assert alphas(Adaptive(), [0.0] * 10, start=0.6)[:3] == [0.6, 0.6, 0.6]
+    assert set(alphas(Adaptive(), [0.0] * 10, start=1.0)) == {1.0}
+
+
+def test_per_epoch_the_strength_stays_within_an_epoch():
+    found = alphas(Adaptive(ramp=0.2), [0.9] * HORIZON.steps, granularity="epoch")
+    assert all(len(set(found[k : k + 10])) == 1 for k in range(0, HORIZON.steps, 10))
+    assert found[-1] == 1
+
+
+def test_says_what_it_decided():
+    scheduler = EpsilonScheduler(Adaptive(memory=0.005), 8 / 255, HORIZON, classes=100)
+    told = []
+    for step in range(HORIZON.steps):
+        scheduler.step(0.9 if step < 10 else 0.0)
+        told.append(scheduler.decision)
+    assert told[0] == "rise"
+    assert told[30] == "wait"
+    assert told[int(0.7 * HORIZON.steps)] == "force"
+    assert told[-1] == "hold"
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"keep": 1.5}, "keep"),
+        ({"ramp": 0.9}, "ramp"),
+        ({"ramp": 0.0}, "ramp"),
+        ({"memory": 0.0}, "memory"),
+        ({"start": 0.5, "deadline": 0.4}, "deadline"),
+        ({"deadline": 1.2}, "deadline"),
+    ],
+)
+def test_contradictory_options_are_refused(options, name):
+    with pytest.raises(InvalidArgument, match=f"schedule.{name}"):
+        Adaptive(**options)
+
+
+@pytest.mark.parametrize("accuracy", [None, -0.1, 1.1, float("nan")])
+def test_it_must_be_shown_the_accuracy_of_the_batch(accuracy):
+    scheduler = EpsilonScheduler(Adaptive(), 8 / 255, HORIZON, classes=100)
+    with pytest.raises(InvalidArgument, match="accuracy"):
+        scheduler.step(accuracy)
+    assert scheduler.steps_done == 0
+
+
+@pytest.mark.parametrize("classes", [None, 1])
+def test_it_must_know_the_classes(classes):
+    with pytest.raises(InvalidArgument, match="classes"):
+        EpsilonScheduler(Adaptive(), 8 / 255, HORIZON, classes=classes)

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from rampart.cli import compare, doctor, evaluate, preview, quickstart, report, train, verify
+from rampart.cli import compare, doctor, evaluate, preview, quickstart, report, study, train, verify
 from rampart.errors import RampartError
 from rampart.version import __version__
 
@@ -44,6 +44,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("study")(study.study)
 app.command("preview")(preview.preview)
 app.command("doctor")(doctor.doctor)
 

@@ -323,24 +323,24 @@ def load_config(path: Path | None = None, overrides: Iterable[str] = ()) -> RunC
         UnknownName: an unknown key, component or option; the nearest known ones are offered.
         RunError: the file does not exist or is no YAML mapping.
     """
-    tree = _read_yaml(path) if path is not None else {}
-    for override in overrides:
-        _override(tree, override)
-    return parse_config(tree)
+    return parse_config(_read_yaml(path) if path is not None else {}, overrides)
 
 
 def change_config(config: RunConfig, overrides: Iterable[str]) -> RunConfig:
     """Return the configuration changed by `key=value` overrides; errors as `load_config`."""
-    tree = dump_config(config)
+    return parse_config(dump_config(config), overrides)
+
+
+def parse_config(tree: Mapping[str, Any], overrides: Iterable[str] = ()) -> RunConfig:
+    """Validate a plain nested mapping, changed by `key=value` overrides.
+
+    Every default is filled in, the components' too; errors as `load_config`.
+    """
+    changed = dict(tree)
     for override in overrides:
-        _override(tree, override)
-    return parse_config(tree)
-
-
-def parse_config(tree: Mapping[str, Any]) -> RunConfig:
-    """Validate a plain nested mapping; every default is filled in, the components' too."""
+        _override(changed, override)
     try:
-        return _complete(RunConfig.model_validate(dict(tree)))
+        return _complete(RunConfig.model_validate(changed))
     except ValidationError as error:
         raise _explain(error) from None
 

@@ -1,0 +1,58 @@
+"""The figures of one run of a study, read from its folder."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rampart.folders import RunFolder
+from rampart.history import History
+from rampart.metrics.adaptation import adaptation_delay
+from rampart.metrics.expectation import expected_robustness
+from rampart.records import EvaluationRecord
+
+
+class RunFigures(NamedTuple):
+    """One row of `results.csv`.
+
+    Attributes:
+        clean, adversarial, expected: accuracies as shares: without an attack, at eps_g, and the
+            mean over [0, eps_g].
+        delay: task-adaptation delay in epochs; None where the run never adapted.
+        full_from: share of the run after which eps is eps_g to the end; 1 where it never is.
+        passes: images forward and back in training.
+        seconds: of training; depends on what else the machine did.
+    """
+
+    task: str
+    arm: str
+    seed: int
+    clean: float
+    adversarial: float
+    expected: float
+    delay: int | None
+    full_from: float
+    passes: int
+    seconds: float
+
+
+def read_figures(task: str, arm: str, seed: int, folder: Path, record: Path) -> RunFigures:
+    """Return the figures of a finished and evaluated run."""
+    found = EvaluationRecord.load(record)
+    rows = History(RunFolder(folder).history).rows()
+    return RunFigures(
+        task=task,
+        arm=arm,
+        seed=seed,
+        clean=float(found.curve[0]),
+        adversarial=float(found.curve[-1]),
+        expected=float(expected_robustness(found.critical, found.grid)),
+        delay=adaptation_delay([row["val_clean"] for row in rows]),
+        full_from=_full_from(rows),
+        passes=sum(row["forwards"] + row["backwards"] for row in rows),
+        seconds=sum(row["seconds"] for row in rows),
+    )
+
+
+def _full_from(rows: list[dict[str, Any]]) -> float:
+    """Epochs whose last step was not yet at full strength, as a share of all."""
+    below = [row["epoch"] for row in rows if row["alpha"] < 1]
+    return max(below, default=0) / len(rows)

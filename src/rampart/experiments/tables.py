@@ -1,0 +1,100 @@
+"""The table of a study: every arm with intervals, and tests against a reference arm."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from rampart.experiments.figures import RunFigures
+from rampart.metrics.comparison import paired_test, seeds_interval
+from rampart.records import write_atomic
+
+MEASURES = ("clean", "adversarial", "expected")
+
+
+def write_study(
+    figures: Sequence[RunFigures], tasks: Sequence[str], output: Path, reference: str = ""
+) -> str:
+    """Write `results.csv`, one row per run, and `study.md`; return the latter's text.
+
+    Args:
+        figures: of all runs.
+        tasks: in the order in which they are told.
+        output: the study's folder.
+        reference: the arm that every other one is compared with, seed by seed; none by default.
+    """
+    write_atomic(output / "results.csv", _csv(figures))
+    text = "\n".join(task_table(figures, task, reference) for task in tasks)
+    write_atomic(output / "study.md", text)
+    return text
+
+
+def task_table(figures: Sequence[RunFigures], task: str, reference: str = "") -> str:
+    """Return one task's arms as a Markdown table, percent with 95 % intervals over seeds."""
+    arms = _arms([one for one in figures if one.task == task])
+    head = ["arm", *MEASURES, "full strength from", "passes", "adapted in epoch"]
+    compared = arms.get(reference, [])
+    if compared:
+        head.append(f"expected, minus '{reference}'")
+    lines = [f"## {task}", "", _line(head), _line([":--", *["--:"] * (len(head) - 1)])]
+    for arm, runs in arms.items():
+        cells = [arm, *(_mean([getattr(run, name) for run in runs]) for name in MEASURES)]
+        cells.append(_span([f"{run.full_from:.0%}" for run in runs]))
+        cells.append(f"{sum(run.passes for run in runs) / len(runs) / 1e3:,.0f} k")
+        cells.append(_span(["never" if run.delay is None else str(run.delay) for run in runs]))
+        if compared:
+            cells.append("" if arm == reference else _difference(runs, compared))
+        lines.append(_line(cells))
+    return "\n".join([*lines, ""])
+
+
+def _arms(figures: Sequence[RunFigures]) -> dict[str, list[RunFigures]]:
+    arms: dict[str, list[RunFigures]] = {}
+    for one in figures:
+        arms.setdefault(one.arm, []).append(one)
+    return arms
+
+
+def _mean(values: list[float]) -> str:
+    """Mean and half width of Student's interval over the seeds."""
+    mean = sum(values) / len(values)
+    if len(values) < 2:
+        return f"{100 * mean:.1f}"
+    interval = seeds_interval(values)
+    return f"{100 * mean:.1f} ± {50 * (interval.high - interval.low):.1f}"
+
+
+def _difference(runs: Sequence[RunFigures], reference: Sequence[RunFigures]) -> str:
+    """The paired difference in expected robustness over the seeds that both have."""
+    known = {run.seed: run.expected for run in reference}
+    pairs = [(run.expected, known[run.seed]) for run in runs if run.seed in known]
+    if len(pairs) < 2:
+        return ""
+    first, second = zip(*pairs, strict=True)
+    test = paired_test(first, second)
+    span = f"[{100 * test.low:+.1f}, {100 * test.high:+.1f}]"
+    return f"{100 * test.difference:+.1f} {span}, p = {test.p:.2g}"
+
+
+def _span(values: Sequence[str]) -> str:
+    """One value where all are equal, else the least and the greatest, 'never' last."""
+
+    def size(value: str) -> float:
+        return float("inf") if value == "never" else float(value.rstrip("%"))
+
+    low, high = min(values, key=size), max(values, key=size)
+    return low if low == high else f"{low} to {high}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _csv(figures: Sequence[RunFigures]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(RunFigures._fields)
+    for one in figures:
+        rounded = one._replace(full_from=round(one.full_from, 4), seconds=round(one.seconds, 1))
+        writer.writerow(rounded)
+    return text.getvalue()

@@ -9,7 +9,18 @@ import sys
 
 import typer
 
-from rampart.cli import compare, doctor, evaluate, preview, quickstart, report, study, train, verify
+from rampart.cli import (
+    compare,
+    doctor,
+    evaluate,
+    preview,
+    probe,
+    quickstart,
+    report,
+    study,
+    train,
+    verify,
+)
 from rampart.errors import RampartError
 from rampart.version import __version__
 
@@ -46,6 +57,7 @@ app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("study")(study.study)
 app.command("preview")(preview.preview)
+app.command("probe")(probe.probe)
 app.command("doctor")(doctor.doctor)
 
 

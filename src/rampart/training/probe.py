@@ -86,8 +86,10 @@ class Probe:
         and the first share nothing is: every network keeps all at 0, so a line from there would
         credit one that keeps nothing at eps_g/4 with eps_g/8.
 
-        The rule is one-sided. A backbone that is not robust may be adapted to at full strength all
-        the same, if the task is easy; the probe cannot see that, and says 0.
+        The rule errs towards a start that is too low. A head fitted to clean images may use what a
+        robust backbone has suppressed but not removed; and a backbone that is not robust may be
+        adapted to at full strength all the same if the task is easy, which no probe of its features
+        can see.
         """
         kept = self.retained
         last = max((i for i, part in enumerate(kept) if part >= ENOUGH), default=0)
@@ -130,6 +132,7 @@ def probe(
     *,
     seed: int = 0,
     batch_size: int = 128,
+    workers: int = 0,
 ) -> Probe:
     """Measure how robust the features of a model are, whatever its head.
 
@@ -147,6 +150,7 @@ def probe(
         norm: of the ball.
         seed: draws the images, and keys the attack's noise by sample.
         batch_size: images at once.
+        workers: processes that decode; images in memory need none.
 
     Raises:
         InvalidArgument: eps is 0.
@@ -162,7 +166,7 @@ def probe(
 
     def batches(split: Split, limit: int) -> Iterator[Batch]:
         part = _some(split, limit, seed)
-        return (batch.to(device) for batch in ordered_batches(part, batch_size))
+        return (batch.to(device) for batch in ordered_batches(part, batch_size, workers=workers))
 
     attack = Pgd(norm=norm, steps=10, keep="broken")
     with frozen(module):

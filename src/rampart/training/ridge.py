@@ -34,7 +34,8 @@ def ridge_head(features: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, 
 def _inverse_std(points: Tensor) -> Tensor:
     """1 / std of each feature, (F,); 0 for one that is constant, which then has no weight."""
     std = points.std(0, correction=0)
-    return torch.where(std > 1e-6 * std.max(), 1 / std, 0.0)
+    # The mean is rounded, so the std of a constant is not always 0.
+    return torch.where(std > 1e-6 * points.abs().amax(0), 1 / std, 0.0)
 
 
 def _best_dual(gram: Tensor, targets: Tensor) -> Tensor:

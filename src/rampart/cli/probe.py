@@ -1,0 +1,50 @@
+"""`rampart probe`."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from rampart.cli.settings import HELP
+
+if TYPE_CHECKING:
+    from rampart.training.probe import Probe
+
+
+def probe(
+    settings: list[str] = typer.Argument(
+        None, metavar="[MODEL | CONFIG.yaml] [KEY=VALUE]...", help=HELP, show_default=False
+    ),
+) -> None:
+    """Say how robust a backbone is before training, and so where the ramp of eps may start.
+
+    Takes what `rampart train` takes, trains nothing and writes nothing.
+    """
+    from rampart.cli.console import console, quiet
+    from rampart.cli.settings import config_and_overrides
+
+    quiet()
+    with console.status("probing"):
+        from rampart.recipes.config import load_config
+        from rampart.recipes.probe import probe_config
+
+        config = load_config(*config_and_overrides(_with_model(settings or [])))
+        found = probe_config(config)
+    for line in _lines(found):
+        console.print(line, soft_wrap=True, markup=False)
+
+
+def _with_model(settings: list[str]) -> list[str]:
+    """Read a first argument that is neither a file of settings nor one of them as the model."""
+    if settings and "=" not in settings[0] and not settings[0].endswith((".yaml", ".yml")):
+        return [f"model.name={settings[0]}", *settings[1:]]
+    return settings
+
+
+def _lines(found: "Probe") -> list[str]:
+    from rampart.units import format_eps
+
+    lines = [f"{'eps':>8}  {'right':>6}  kept of what is beyond chance ({found.chance:.1%})"]
+    for share, right, kept in zip(found.shares, found.accuracy, found.retained, strict=True):
+        lines.append(f"{format_eps(share * found.eps):>8}  {right:6.1%}  {kept:6.1%}")
+    cost = f"{found.forwards:,} forwards and {found.backwards:,} backwards"
+    return [*lines, f"{found.images} validation images, {cost}", found.verdict]

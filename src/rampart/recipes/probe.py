@@ -1,0 +1,32 @@
+"""Probe the model that a configuration starts from; nothing is trained, nothing is left."""
+
+from rampart.errors import InvalidArgument
+from rampart.recipes.build import make_accelerator, make_model, make_splits
+from rampart.recipes.config import RunConfig
+from rampart.training.probe import Probe, probe
+
+
+def probe_config(config: RunConfig) -> Probe:
+    """Return how robust the configured backbone is on the configured data, before training.
+
+    The head is fitted to training images and attacked on validation images; test images are not
+    looked at.
+
+    Raises:
+        InvalidArgument: the target strength is 0.
+        RampartError: whatever is wrong with the configuration, the data or the model.
+    """
+    if config.threat.eps == 0:
+        raise InvalidArgument("threat.eps", 0, "a strength above 0 to probe the backbone at")
+    device = make_accelerator(config).device
+    splits = make_splits(config)
+    return probe(
+        make_model(config, splits).to(device),
+        splits.train,
+        splits.validation,
+        config.threat.eps,
+        config.threat.norm,
+        seed=config.seed,
+        batch_size=config.evaluation.batch_size,
+        workers=config.data.workers,
+    )

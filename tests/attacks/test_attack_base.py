@@ -1,5 +1,6 @@
 """The contract, on every attack that the registry lists."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from rampart.attacks.base import Attack, Counted
+from rampart.attacks.apgd import Apgd
+from rampart.attacks.base import Attack, Counted, with_fewer_steps
 from rampart.attacks.catalogue import ATTACKS
+from rampart.attacks.pgd import Fgsm, Pgd
 from rampart.attacks.search import Problem
 from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.losses import LOSSES
@@ -371,3 +374,18 @@ def test_a_careless_member_is_brought_back(norm: Any) -> None:
     # Under L1 the roundings of all pixels add up.
     assert (distance(result, images, norm) <= eps * (1 + 1e-5) + 1e-6).all()
     assert not torch.equal(result, images)
+
+
+@given(alpha=st.floats(0, 1), steps=st.integers(1, 50))
+def test_fewer_steps_while_eps_is_small(alpha, steps):
+    taken = with_fewer_steps(Pgd(steps=steps), alpha).steps
+    assert min(2, steps) <= taken <= steps
+    if steps >= 2:
+        assert taken == max(2, math.ceil(steps * alpha - 1e-9))
+
+
+def test_fewer_steps_change_nothing_else():
+    attack = Apgd(steps=10, restarts=2, norm="l2")
+    assert with_fewer_steps(attack, 0.3) == Apgd(steps=3, restarts=2, norm="l2")
+    assert with_fewer_steps(attack, 1.0) is attack
+    assert with_fewer_steps(Fgsm(), 0.1) == Fgsm()

@@ -17,6 +17,9 @@ from rampart.recipes.run import train_run
 from rampart.records import EvaluationRecord
 
 EXACT = ("epoch", "step", "eps", "alpha", "lr_backbone", "lr_head", "forwards", "backwards")
+#: Waits and rises by turns, as the accuracies on the whole batches tell.
+ADAPTIVE = ["schedule=adaptive", "schedule.keep=0.2", "schedule.ramp=0.3", "schedule.start=0.5"]
+DECISIONS = ("step_alpha", "step_accuracy", "step_decision")
 
 
 def in_two_processes(*arguments):
@@ -36,7 +39,7 @@ def in_two_processes(*arguments):
 def settings(tiny_settings):
     # Group normalisation: batch statistics differ between slices of a batch by their nature.
     options = "model.options={norm: group, in_chans: 3}"
-    return [*tiny_settings, options, "objective=trades"]
+    return [*tiny_settings, options, "objective=trades", *ADAPTIVE]
 
 
 def test_two_processes_equal_one(settings, tmp_path):
@@ -46,9 +49,11 @@ def test_two_processes_equal_one(settings, tmp_path):
     done = in_two_processes("train", *settings, "-o", two.path)
     assert done.stdout.count("epoch   3/3") == 1, "one process speaks"
     for a, b in zip(History(one.history).rows(), History(two.history).rows(), strict=True):
-        assert [a[key] for key in EXACT] == [b[key] for key in EXACT]
+        assert [a[key] for key in EXACT + DECISIONS] == [b[key] for key in EXACT + DECISIONS]
         assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-3)
         assert a["val_robust_loss"] == pytest.approx(b["val_robust_loss"], rel=1e-2)
+    decided = {word for row in History(two.history).rows() for word in row["step_decision"]}
+    assert {"wait", "rise"} <= decided
     ours, theirs = (load_file(run.model / "model.safetensors") for run in (one, two))
     for name in ours:
         torch.testing.assert_close(ours[name], theirs[name], rtol=1e-2, atol=1e-4)

@@ -119,6 +119,51 @@ def test_resume_is_exact_under_other_schedules(tiny_settings, tmp_path, schedule
     assert_same(result(train_run(config, tmp_path / "run", resume=True)), whole)
 
 
+#: In the middle of its ramp at every step but the first: it takes all accuracies for keeping up.
+RISING = ["schedule=adaptive", "schedule.keep=0", "schedule.ramp=0.75", "schedule.memory=0.05"]
+
+
+PLATEAU = ["schedule=plateau", "schedule.deadline=0.12", "schedule.window=0.1", "schedule.ramp=1"]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "stops"),
+    [(RISING, range(1, 9)), (PLATEAU, (4,)), ([*RISING, "schedule.granularity=epoch"], (4,))],
+    ids=["adaptive", "plateau", "per epoch"],
+)
+def test_resume_in_the_middle_of_a_ramp_is_exact(tiny_settings, tmp_path, schedule, stops):
+    config = load_config(None, [*tiny_settings, *schedule])
+    whole = result(train_run(config, tmp_path / "whole"))
+    for stop in stops:
+        with pytest.raises(Interrupted):
+            train_run(config, tmp_path / f"run {stop}", reporter=StopAfter(stop))
+        resumed = train_run(config, tmp_path / f"run {stop}", resume=True)
+        assert_same(result(resumed), whole)
+
+
+def test_every_decision_of_an_adaptive_schedule_is_in_the_history(tiny_settings, tmp_path):
+    config = load_config(None, [*tiny_settings, *RISING])
+    rows = History(train_run(config, tmp_path / "run").history).rows()
+    alphas = [alpha for row in rows for alpha in row["step_alpha"]]
+    decisions = [decision for row in rows for decision in row["step_decision"]]
+    assert alphas == pytest.approx([min(1, step / 9 / 0.75) for step in range(9)])
+    assert decisions == ["rise"] * 6 + ["hold"] * 3
+    # 8 images are a batch.
+    shares = [8 * share for row in rows for share in row["step_accuracy"]]
+    assert all(share == int(share) and 0 <= share <= 8 for share in shares)
+    assert [row["alpha"] for row in rows] == [row["step_alpha"][-1] for row in rows]
+
+
+def test_fewer_attack_steps_while_eps_is_small(tiny_settings, tmp_path):
+    settings = [*tiny_settings, "attack=pgd", "attack.steps=8", "schedule=linear"]
+    config = load_config(None, [*settings, "training.attack_steps=proportional"])
+    rows = History(train_run(config, tmp_path / "run").history).rows()
+    # Steps 0 to 8 of 9: nothing at 0, then max(2, ceil(8 t/9)) forwards each, and the training's.
+    taken = [0, 2, 2, 3, 4, 5, 6, 7, 8]
+    expected = [sum(8 * (k + 1) for k in taken[start : start + 3]) for start in (0, 3, 6)]
+    assert [row["forwards"] for row in rows] == expected
+
+
 def test_pieces_of_a_batch_add_up_to_the_batch(tiny_settings, tmp_path):
     # Group normalisation: batch statistics would differ between pieces by their nature.
     settings = [*tiny_settings, "model.options={norm: group, in_chans: 3}", "objective=trades"]

@@ -7,7 +7,7 @@ A study is a YAML file:
     tasks: {photos: [data=photos/, threat.eps=4/255], ...}
     arms: {fix: [schedule=fix], ...}
     reference: fix                         the arm that the others are compared with, if any
-    choices:                               chosen on validation, before anything is tested
+    choices:                               arms whose settings are chosen on validation
       tuned fix: {arm: fix, seeds: [100], among: {high: [optimiser.head_lr=1e-2], ...}}
 
 Its folder holds `runs/TASK/ARM/seed-S`, each the folder of a run, `choices.json`, `results.csv`
@@ -135,14 +135,21 @@ def run_study(
     Raises:
         RampartError: whatever is wrong with a run; the others that had begun are finished first.
     """
-    chosen = choose(study, output, workers, on_done)
-    cells = [
+    arms = [
         _cell(study, output / "runs", task, arm, settings, seed)
         for seed in study.seeds
         for task in study.tasks
-        for arm, settings in (study.arms | chosen[task]).items()
+        for arm, settings in study.arms.items()
     ]
-    return _carry_out(cells, workers, on_done)
+    figures = _carry_out(arms, workers, on_done)
+    chosen = choose(study, output, workers, on_done)
+    tuned = [
+        _cell(study, output / "runs", task, arm, settings, seed)
+        for seed in study.seeds
+        for task in study.tasks
+        for arm, settings in chosen[task].items()
+    ]
+    return figures + _carry_out(tuned, workers, on_done)
 
 
 def choose(

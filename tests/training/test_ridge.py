@@ -22,7 +22,7 @@ def normal_equations(points, targets, strength):
     return solution[:-1].T, solution[-1]
 
 
-@pytest.mark.parametrize(("n", "f"), [(30, 5), (12, 40)])
+@pytest.mark.parametrize(("n", "f"), [(30, 5), (24, 40)])
 def test_the_strength_is_the_best_of_refits_that_leave_one_out(n, f):
     features, labels = task(n, f)
     targets = np.eye(3)[labels]
@@ -49,10 +49,10 @@ def test_the_strength_is_the_best_of_refits_that_leave_one_out(n, f):
 def test_units_of_the_features_do_not_matter():
     features, labels = task(30, 5)
     units = torch.tensor([1e-3, 1.0, 7.0, 1e4, 1.0], dtype=torch.float64)
-    logits = [
-        f @ w.T + b for f in (features, features * units) for w, b in [ridge_head(f, labels, 3)]
-    ]
-    torch.testing.assert_close(*logits)
+    weight, bias = ridge_head(features, labels, 3)
+    other, same_bias = ridge_head(features * units, labels, 3)
+    np.testing.assert_allclose(other * units, weight, rtol=1e-6)
+    np.testing.assert_allclose(same_bias, bias, rtol=1e-6)
 
 
 def test_constant_features_have_no_weight():

@@ -175,14 +175,13 @@ def probe(
         for batch in batches(held_out, HELD_OUT):
             right.append(_still_right(head, batch, attack, eps, seed))
             labels.append(batch.labels)
-    accuracy = torch.cat(right).double().mean(0).tolist()
-    counts = torch.cat(labels).bincount()
+    images = sum(len(part) for part in labels)
     return Probe(
         shares=(0.0, *SHARES),
-        accuracy=tuple(accuracy),
-        chance=float(counts.max() / counts.sum()),
+        accuracy=tuple(count / images for count in torch.cat(right).sum(0).tolist()),
+        chance=int(torch.cat(labels).bincount().max()) / images,
         eps=eps,
-        images=int(counts.sum()),
+        images=images,
         forwards=features.forwards,
         backwards=features.backwards,
     )

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from accelerate.state import AcceleratorState
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import LoggerType, gather_object
 from torch import nn
+from torch.optim import AdamW
 
 from rampart.data.batches import Batch, epoch_batches, ordered_batches, steps_per_epoch
 from rampart.data.datasets import EMBEDDED, load_splits
@@ -26,6 +28,8 @@ from rampart.models.backbones import build_model, parameter_groups
 from rampart.models.normalised import NormalisedModel
 from rampart.models.sources import Source, find_source
 from rampart.recipes.config import RunConfig
+from rampart.recipes.guards import make_guards
+from rampart.recipes.twin import StandardTwin
 from rampart.schedules.base import EpsilonScheduler
 from rampart.training.checkpoint import CheckpointStore
 from rampart.training.optimisers import adamw, cosine_schedule
@@ -118,12 +122,9 @@ def make_run(
         norm=config.threat.norm,
         classes=len(splits.class_names),
     )
-    model = make_model(config, splits)
+    start = partial(make_start, config, splits)
+    model, optimiser = start()
     _require_enough_for_batch_norm(model, plan, accelerator.num_processes)
-    backbone, head = parameter_groups(model)
-    optimiser = adamw(
-        backbone, head, **config.optimiser.model_dump(exclude={"warmup", "clip_norm"})
-    )
     prepared, optimiser = accelerator.prepare(model, optimiser)
     # The loop asks for mixed precision where it trains; validation then stays in float32.
     accelerator.unwrap_model(prepared, keep_fp32_wrapper=False)
@@ -143,7 +144,15 @@ def make_run(
         checkpoints=CheckpointStore(folder.checkpoints),
         best=CheckpointStore(folder.best),
         reporter=reporter,
+        guards=make_guards(config, splits, StandardTwin(config, splits, plan, accelerator, start)),
     )
+
+
+def make_start(config: RunConfig, splits: Splits) -> tuple[NormalisedModel, AdamW]:
+    """Return the model as it is before training, and its optimiser."""
+    model = make_model(config, splits)
+    settings = config.optimiser.model_dump(exclude={"warmup", "clip_norm"})
+    return model, adamw(*parameter_groups(model), **settings)
 
 
 def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:

@@ -220,6 +220,10 @@ class TrainingConfig(Section):
         4, ge=1, description="strengths in the validation curve that keep=best is chosen on"
     )
     checkpoint_every: int = Field(0, ge=0, description="steps; 0: at the end of each epoch only")
+    guards: bool = Field(
+        True,
+        description="warn of catastrophic overfitting, an exploding loss and suboptimal transfer",
+    )
     trackers: tuple[str, ...] = ()
 
 

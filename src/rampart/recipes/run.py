@@ -31,6 +31,7 @@ FREE_KEYS = (
     "data.workers",
     "data.cache",
     "training.checkpoint_every",
+    "training.guards",
     "training.trackers",
     *(f"evaluation.{name}" for name in EvaluationConfig.model_fields if name != "attack"),
 )

@@ -16,6 +16,8 @@ from rampart.data.batches import Batch
 from rampart.errors import RunError
 from rampart.objectives.base import Perturb
 from rampart.runtime import Noise, scoped_seed
+from rampart.training.guards.base import watch
+from rampart.training.guards.divergence import require_finite_weights
 from rampart.training.interrupts import Interrupts
 from rampart.training.optimisers import learning_rates
 from rampart.training.resume import keep_best, save_checkpoint
@@ -27,7 +29,7 @@ def fit(run: Run, name: str = "training") -> None:
 
     Raises:
         Interrupted: a signal asked to stop; a checkpoint was written first.
-        RunError: the loss is no longer a finite number.
+        RunError: the loss is no longer a finite number, or the weights are not.
     """
     run.reporter.start(name, run.plan.horizon, run.step)
     try:
@@ -152,6 +154,7 @@ def finish_epoch(run: Run) -> None:
     """Validate, tell the schedule, append the history row and save a checkpoint."""
     progress = run.progress
     same_buffers(run)
+    require_finite_weights(run.bare_model, run.step)
     row: dict[str, Any] = {
         "epoch": progress.epoch + 1,
         "step": run.step,
@@ -160,12 +163,15 @@ def finish_epoch(run: Run) -> None:
         **decisions(run),
         **run.validate(run.model),
     }
+    row |= watch(run.guards, run.bare_model, row, progress.memories)
     run.schedule.observe(row["val_clean"])
     progress.epoch, progress.step_in_epoch, progress.totals = progress.epoch + 1, 0, Totals()
     progress.decisions = []
     if run.accelerator.is_main_process:
         run.history.append(row)
         run.reporter.epoch(row)
+        for remark in row.get("warnings", ()):
+            run.reporter.warn(remark["message"])
     scalars = {name: value for name, value in row.items() if not isinstance(value, list)}
     run.accelerator.log(scalars, step=row["step"])
     keep_best(run, row)

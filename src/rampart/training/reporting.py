@@ -20,6 +20,9 @@ class Reporter(Protocol):
     def epoch(self, row: dict[str, Any]) -> None:
         """An epoch is done; `row` is its history row."""
 
+    def warn(self, text: str) -> None:
+        """A guard has something to say of the epoch that is done."""
+
     def stop(self) -> None:
         """The run has ended, in whatever way."""
 
@@ -34,6 +37,9 @@ class Silent:
         """Show nothing."""
 
     def epoch(self, row: dict[str, Any]) -> None:
+        """Show nothing."""
+
+    def warn(self, text: str) -> None:
         """Show nothing."""
 
     def stop(self) -> None:
@@ -78,6 +84,12 @@ class ConsoleReporter:
             f"  at eps_g {row['val_robust']:6.1%}  {row['seconds']:4.0f} s",
             highlight=False,
             soft_wrap=True,
+        )
+
+    def warn(self, text: str) -> None:
+        """Print the warning on one line."""
+        self.console.print(
+            f"warning: {text}", style="yellow", highlight=False, markup=False, soft_wrap=True
         )
 
     def stop(self) -> None:

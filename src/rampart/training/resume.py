@@ -7,6 +7,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from rampart.training.checkpoint import Checkpoint
+from rampart.training.guards.divergence import require_finite_weights
 from rampart.training.run import Progress, Run, Totals
 
 
@@ -22,7 +23,12 @@ def keep_best(run: Run, row: dict[str, Any]) -> None:
 
 
 def save_checkpoint(run: Run) -> None:
-    """Write everything that an exact continuation needs. Called by every process."""
+    """Write everything that an exact continuation needs. Called by every process.
+
+    Raises:
+        RunError: the weights are not finite; the older checkpoint is still there.
+    """
+    require_finite_weights(run.bare_model, run.step)
     totals = gather_object([asdict(run.progress.totals)])
     if run.accelerator.is_main_process:
         run.checkpoints.save(

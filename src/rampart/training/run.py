@@ -15,6 +15,7 @@ from rampart.history import History
 from rampart.objectives.base import Objective
 from rampart.schedules.base import EpsilonScheduler
 from rampart.training.checkpoint import CheckpointStore
+from rampart.training.guards.base import Guard, Memory
 from rampart.training.reporting import Reporter
 from rampart.units import Horizon
 
@@ -63,7 +64,8 @@ class Progress:
     """Where a run is: whole epochs done, steps done in the current one, and its totals.
 
     `used` holds eps, alpha and the learning rates of the last optimiser step; `decisions` (alpha,
-    accuracy on the batch, decision) of every step of the epoch, for a schedule that adapts.
+    accuracy on the batch, decision) of every step of the epoch, for a schedule that adapts;
+    `memories` what each guard has noted.
     """
 
     epoch: int = 0
@@ -72,6 +74,7 @@ class Progress:
     used: dict[str, float] = field(default_factory=dict)
     decisions: list[tuple[float, float, str | None]] = field(default_factory=list)
     best: float | None = None
+    memories: dict[str, Memory] = field(default_factory=dict)
 
 
 @dataclass
@@ -94,6 +97,7 @@ class Run:
     best: CheckpointStore
     reporter: Reporter
     progress: Progress = field(default_factory=Progress)
+    guards: tuple[Guard, ...] = ()
 
     @property
     def bare_model(self) -> nn.Module:

@@ -1,0 +1,66 @@
+"""The guards of a run: what each one is given to watch."""
+
+import numpy as np
+from torch import nn
+
+from rampart.attacks.base import Attack
+from rampart.data.batches import ordered_batches
+from rampart.data.splits import Split, Splits
+from rampart.data.subset import subset
+from rampart.evaluation.accuracy import evaluate_accuracy
+from rampart.recipes.config import RunConfig
+from rampart.runtime import derive
+from rampart.training.guards.base import Guard
+from rampart.training.guards.divergence import Divergence
+from rampart.training.guards.overfitting import Overfitting, is_single_step
+from rampart.training.guards.transfer import Transfer, Twin
+
+#: Validation images that a single-step attack is checked on, at most.
+CHECKED = 128
+
+
+def make_guards(config: RunConfig, splits: Splits, twin: Twin) -> tuple[Guard, ...]:
+    """Return the guards that have something to watch for in a run.
+
+    Every process looks on its own at the whole of what it looks at, so none waits for another.
+    """
+    if not config.training.guards:
+        return ()
+    guards: list[Guard] = [Divergence(len(splits.class_names))]
+    if config.objective.name == "standard" or config.threat.eps == 0:
+        return tuple(guards)
+    if is_single_step(config.build_attack()):
+        guards.append(_overfitting(config, splits.validation))
+    chance = best_constant(splits.validation)
+    guards.append(Transfer(chance, config.training.epochs, twin, _advice(config)))
+    return tuple(guards)
+
+
+def best_constant(split: Split) -> float:
+    """Return the accuracy of the best constant answer: the share of the commonest class."""
+    return float(np.bincount(split.labels).max() / len(split))
+
+
+def _overfitting(config: RunConfig, validation: Split) -> Overfitting:
+    limit = min(CHECKED, len(validation))
+    fixed = subset(validation, limit=limit, stratified=True, seed=derive(config.seed, "guard"))
+    batches = list(ordered_batches(fixed, config.evaluation.batch_size))
+
+    def measure(model: nn.Module, attack: Attack, eps: float) -> float:
+        found = evaluate_accuracy(model, batches, attack, eps, config.seed, "guard").robust
+        assert found is not None, "an attack was given"
+        return found
+
+    return Overfitting(config.build_attack(), measure, limit, best_constant(fixed))
+
+
+def _advice(config: RunConfig) -> str:
+    """What to change where the attack delays the adaptation."""
+    ramped = "end" in config.schedule.options
+    changes = [
+        "raise eps later or more slowly" if ramped else "take a ramp such as schedule=two-hinge",
+        "try another optimiser.head_lr",
+    ]
+    if config.objective.name != "trades":
+        changes.append("objective=trades")
+    return ", ".join(changes[:-1]) + f" or {changes[-1]}"

@@ -1,0 +1,92 @@
+"""The contract of a guard: it looks at a run after every epoch, and may have something to say.
+
+A guard changes nothing of the run but its own memory, which the checkpoint keeps.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from torch import nn
+
+Row = Mapping[str, Any]
+#: What a guard remembers from one epoch to the next, as plain values that JSON can hold.
+Memory = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something that a user should know at once.
+
+    Attributes:
+        code: what it is, the same in every run: "catastrophic-overfitting".
+        message: what was seen and what to change.
+    """
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a guard saw at the end of an epoch.
+
+    Attributes:
+        figures: further entries of the history row.
+        remarks: what is to be said now; a state that lasts is named when it begins.
+    """
+
+    figures: Mapping[str, float] = field(default_factory=dict)
+    remarks: tuple[Remark, ...] = ()
+
+
+class Guard(ABC):
+    """Watches for one thing.
+
+    Attributes:
+        name: under which its memory is kept.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def look(self, model: nn.Module, row: Row, memory: Memory) -> Look:
+        """Look at a run whose epoch has ended.
+
+        Args:
+            model: pixels in [0, 1] to logits; left as found.
+            row: the epoch's history row.
+            memory: what this guard noted at its last looks; empty at first, changed in place.
+        """
+
+
+def watch(
+    guards: Iterable[Guard], model: nn.Module, row: Row, memories: dict[str, Memory]
+) -> dict[str, Any]:
+    """Return what the guards add to a history row: figures, and `warnings` where there are any.
+
+    Args:
+        guards: who looks.
+        model: pixels in [0, 1] to logits.
+        row: the epoch's history row.
+        memories: each guard's memory by its name; changed in place.
+    """
+    added: dict[str, Any] = {}
+    remarks: list[Remark] = []
+    for guard in guards:
+        look = guard.look(model, row, memories.setdefault(guard.name, {}))
+        added |= look.figures
+        remarks += look.remarks
+    return {**added, "warnings": [asdict(remark) for remark in remarks]} if remarks else added
+
+
+def begins(memory: Memory, holds: bool) -> bool:
+    """Whether something holds now that did not hold at the last look; notes whether it holds."""
+    before, memory["holds"] = memory.get("holds", False), holds
+    return holds and not before
+
+
+def percent(share: float) -> str:
+    """Return a share as it is read: 0.043 as "4.3 %"."""
+    return f"{100 * share:.1f} %"

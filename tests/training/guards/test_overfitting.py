@@ -1,0 +1,109 @@
+"""A network that is built to mislead one gradient, and one that is not."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from rampart.attacks.apgd import Apgd
+from rampart.attacks.pgd import Fgsm, Pgd
+from rampart.data.batches import Batch
+from rampart.evaluation.accuracy import evaluate_accuracy
+from rampart.training.guards.overfitting import Overfitting, collapsed, is_single_step
+
+EPS, N = 26 / 255, 32
+LABELS = torch.arange(N) % 2
+#: Class 0 is the grey level 77, class 1 is 179.
+IMAGES = (77 + 102 * LABELS).view(N, 1, 1, 1).expand(N, 3, 4, 4).to(torch.uint8)
+BATCH = Batch(IMAGES, LABELS, torch.arange(N))
+
+
+class Bent(nn.Module):
+    """Right at the image and a full step away from it; wrong half a step away."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, images):
+        grey = images.mean((1, 2, 3))
+        side = torch.where(grey > 128 / 255, 1.0, -1.0)
+        moved = grey - torch.where(grey > 128 / 255, 179 / 255, 77 / 255)
+        margin = self.scale * side * torch.cos(2 * math.pi * moved / EPS)
+        return torch.stack([-margin, margin], 1)
+
+
+class Straight(nn.Module):
+    """The grey level itself decides."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, images):
+        margin = self.scale * (images.mean((1, 2, 3)) - 128 / 255)
+        return torch.stack([-margin, margin], 1)
+
+
+def guard(attack):
+    def measure(model, attack, eps):
+        return evaluate_accuracy(model, [BATCH], attack, eps).robust
+
+    return Overfitting(attack, measure, N, 0.5)
+
+
+def test_a_model_that_misleads_one_step_is_found_out_once():
+    watcher, memory = guard(Fgsm(step_size=2)), {}
+    first = watcher.look(Bent(), {"eps": EPS}, memory)
+    assert first.figures == {"guard_fgsm": 1.0, "guard_pgd10": 0.0, "guard_gap": 1.0}
+    assert [remark.code for remark in first.remarks] == ["catastrophic-overfitting"]
+    message = first.remarks[0].message
+    assert "at 26/255 the model gets 100.0 % of 32" in message
+    assert "0.0 % under PGD-10" in message
+    assert "attack=pgd attack.steps=7" in message
+    assert "attack.step_size below 2" in message
+    assert not watcher.look(Bent(), {"eps": EPS}, memory).remarks, "said once while it lasts"
+    assert not watcher.look(Straight(), {"eps": EPS}, memory).remarks
+    assert watcher.look(Bent(), {"eps": EPS}, memory).remarks, "said again when it comes back"
+
+
+@pytest.mark.parametrize("attack", [Fgsm(), Fgsm(start="none"), Pgd(steps=1)])
+def test_a_model_that_hides_nothing_is_left_in_peace(attack):
+    look = guard(attack).look(Straight(), {"eps": EPS}, {})
+    assert look.figures["guard_fgsm"] == look.figures["guard_pgd10"] == 1.0
+    assert not look.remarks
+
+
+def test_nothing_is_measured_without_an_attack():
+    look = guard(Fgsm()).look(Bent(), {"eps": 0.0}, {})
+    assert (dict(look.figures), look.remarks) == ({}, ())
+
+
+def test_the_advice_fits_the_attack():
+    said = [guard(a)._softer() for a in (Fgsm(start="none"), Pgd(steps=1), Apgd(steps=1))]
+    assert said[0].endswith("attack.start=uniform")
+    assert said[1] == said[2] == ", or with a smaller threat.eps"
+
+
+@given(several=st.floats(0, 1), more=st.floats(0, 1), images=st.integers(1, 128))
+def test_less_than_a_quarter_is_a_collapse_and_only_above_chance(several, more, images):
+    single = several + (1 - several) * more
+    if collapsed(single, several, 0.1, images):
+        assert single > 0.1
+        assert several < single / 4
+    assert not collapsed(several, several, 0.1, images)
+
+
+def test_few_images_prove_little():
+    # 3 of 9 against none with 10 classes; the same shares of 90 images.
+    assert not collapsed(3 / 9, 0.0, 0.1, 9)
+    assert collapsed(3 / 9, 0.0, 0.1, 90)
+
+
+def test_what_counts_as_a_single_step():
+    single, more = (Fgsm(), Pgd(steps=1), Apgd(steps=1)), (Pgd(steps=2), Apgd())
+    assert all(is_single_step(attack) for attack in single)
+    assert not any(is_single_step(attack) for attack in more)

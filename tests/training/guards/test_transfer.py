@@ -1,0 +1,131 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from rampart.errors import ModelError
+from rampart.training.guards.transfer import Transfer, chance_level
+
+
+class Told:
+    """A twin that reaches what it is told, and notes what it is asked."""
+
+    def __init__(self, accuracy=0.6):
+        self.accuracy, self.asked = accuracy, []
+
+    def __call__(self, epochs):
+        self.asked.append(epochs)
+        if isinstance(self.accuracy, Exception):
+            raise self.accuracy
+        return self.accuracy(epochs) if callable(self.accuracy) else self.accuracy
+
+
+def follow(accuracies, strengths, twin, epochs=15, chance=0.01):
+    """(epoch, code, message) of every remark, and what was added to the rows."""
+    guard, memory = Transfer(chance, epochs, twin, "take a ramp"), {}
+    said, figures = [], {}
+    for epoch, (accuracy, eps) in enumerate(zip(accuracies, strengths, strict=True), start=1):
+        look = guard.look(
+            nn.Identity(), {"epoch": epoch, "val_clean": accuracy, "eps": eps}, memory
+        )
+        said += [(epoch, remark.code, remark.message) for remark in look.remarks]
+        figures |= {(epoch, name): value for name, value in look.figures.items()}
+        memory = json.loads(json.dumps(memory))
+    return said, figures
+
+
+def test_a_delay_is_spoken_of_when_first_seen_and_when_it_ends():
+    twin = Told()
+    said, figures = follow([0.01] * 7 + [0.12] + [0.3, 0.02], [0.1] * 10, twin)
+    assert [(epoch, code) for epoch, code, _ in said[:2]] == [
+        (2, "suboptimal-transfer"),
+        (8, "adapted"),
+    ]
+    first, last = (message for _, _, message in said[:2])
+    assert "after 2 of 15 epochs validation accuracy is 1.0 %, no better than chance" in first
+    assert "standard fine-tuning from the same start has 60.0 % after 2 epochs" in first
+    assert "take a ramp" in first
+    assert "adapted in epoch 8 of 15" in last
+    assert twin.asked == [2]
+    assert figures == {(2, "twin_epochs"): 2, (2, "twin_clean"): 0.6}
+
+
+@pytest.mark.parametrize(("epochs", "first"), [(1, 1), (9, 1), (10, 1), (11, 2), (50, 5)])
+def test_a_tenth_of_the_run_is_waited_and_the_twin_gets_three_epochs_at_most(epochs, first):
+    twin = Told()
+    said, _ = follow([0.0] * epochs, [0.1] * epochs, twin, epochs)
+    assert [epoch for epoch, _, _ in said] == [first]
+    assert twin.asked == [min(first, 3)]
+
+
+def test_chance_without_an_attack_is_no_delay():
+    twin = Told()
+    said, _ = follow([0.01] * 6, [0.0] * 4 + [0.1] * 2, twin)
+    assert [(epoch, code) for epoch, code, _ in said] == [(5, "suboptimal-transfer")]
+    assert follow([0.01] * 6, [0.0] * 6, Told()) == ([], {})
+
+
+@given(
+    accuracies=st.lists(st.floats(0, 1), min_size=1, max_size=15),
+    strengths=st.lists(st.floats(0, 0.1), min_size=15, max_size=15),
+)
+def test_at_most_one_beginning_and_one_end_and_one_twin(accuracies, strengths):
+    twin = Told()
+    said, _ = follow(accuracies, strengths[: len(accuracies)], twin)
+    codes = [code for _, code, _ in said]
+    assert len(twin.asked) == codes.count("suboptimal-transfer") <= 1
+    assert codes.count("adapted") <= codes.count("suboptimal-transfer")
+    assert codes.count("forgotten-task") <= 1
+
+
+@given(accuracies=st.lists(st.floats(0.0501, 1), min_size=1, max_size=15))
+def test_a_run_that_adapts_at_once_hears_nothing(accuracies):
+    twin = Told()
+    assert follow(accuracies, [0.1] * len(accuracies), twin) == ([], {})
+    assert twin.asked == []
+
+
+def test_while_the_twin_is_no_better_it_is_too_early_to_tell():
+    twin = Told(lambda epochs: 0.3 if epochs == 2 else 0.01)
+    said, figures = follow([0.01] * 5, [0.1] * 5, twin, epochs=5)
+    assert [(epoch, code) for epoch, code, _ in said] == [(2, "suboptimal-transfer")]
+    assert twin.asked == [1, 2]
+    assert figures[1, "twin_clean"] == 0.01
+
+
+@pytest.mark.parametrize(("epochs", "asked"), [(2, [1, 2]), (10, [1, 2, 3]), (15, [2, 3])])
+def test_where_the_twin_is_no_better_in_the_end_the_attack_is_not_blamed(epochs, asked):
+    twin = Told(0.02)
+    said, _ = follow([0.01] * epochs, [0.1] * epochs, twin, epochs)
+    assert [(epoch, code) for epoch, code, _ in said] == [(asked[-1], "no-adaptation")]
+    assert "it is not the attack" in said[0][2]
+    assert twin.asked == asked
+
+
+def test_a_twin_that_fails_does_not_end_the_run():
+    said, figures = follow([0.01, 0.01], [0.1, 0.1], Told(ModelError("the file is gone.")))
+    assert [code for _, code, _ in said] == ["suboptimal-transfer"]
+    assert "could not be tried (the file is gone). If that adapts, the attack" in said[0][2]
+    assert figures == {}
+
+
+def test_a_task_that_is_forgotten_is_no_delay():
+    twin = Told()
+    said, _ = follow([0.4, 0.7, 0.01, 0.01, 0.5, 0.01], [0.0, 0.0, 0.1, 0.1, 0.1, 0.1], twin)
+    assert [(epoch, code) for epoch, code, _ in said] == [(3, "forgotten-task")]
+    assert "above from epoch 1 on" in said[0][2]
+    assert twin.asked == []
+
+
+@pytest.mark.parametrize(
+    ("classes", "level"), [(2, 0.55), (10, 0.19), (11, 2 / 11), (20, 0.1), (100, 0.05)]
+)
+def test_chance_by_the_number_of_classes(classes, level):
+    assert chance_level(1 / classes) == pytest.approx(level)
+
+
+@given(st.floats(0.001, 0.999))
+def test_one_can_always_be_above_chance(chance):
+    assert chance < chance_level(chance) < 1

@@ -119,7 +119,8 @@ class Probe:
     def _kept(self, index: int) -> str:
         return (
             f"at {format_eps(self.shares[index] * self.eps)} its linear probe keeps "
-            f"{self.retained[index]:.0%} of its {self.accuracy[0]:.0%} accuracy beyond chance"
+            f"{self.retained[index]:.0%} of what it gets right beyond chance without attack "
+            f"({self.accuracy[0]:.0%})"
         )
 
 

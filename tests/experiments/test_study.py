@@ -1,0 +1,168 @@
+"""Studies: read from a file, carried out once, chosen on validation."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rampart.errors import RampartError, RunError
+from rampart.experiments.study import load_study, run_study
+from rampart.experiments.tables import write_study
+from rampart.folders import RunFolder
+from rampart.records import EvaluationRecord
+
+
+@pytest.fixture(scope="module")
+def tree(photo_folder):
+    """A study of two arms and a choice, whose runs take a second each."""
+    return {
+        "base": {
+            "model": {
+                "name": "rampart_glyphnet",
+                "pretrained": False,
+                "options": {"norm": "batch", "in_chans": 3},
+            },
+            "data": {"image_size": 16},
+            "attack": {"steps": 1},
+            "optimiser": {"backbone_lr": 1e-3},
+            "training": {"epochs": 1, "batch_size": 8},
+            "evaluation": {"trust": False, "attack": {"steps": 1}},
+        },
+        "seeds": [0, 1],
+        "tasks": {"photos at 2/255": [f"data.name={photo_folder}", "threat.eps=2/255"]},
+        "arms": {"fix": ["schedule=fix"], "standard": ["schedule=standard"]},
+        "choices": {
+            "tuned fix": {
+                "arm": "fix",
+                "seeds": [7],
+                "among": {
+                    "idle": ["optimiser.backbone_lr=1e-9", "optimiser.head_lr=1e-9"],
+                    "awake": ["optimiser.backbone_lr=3e-3", "optimiser.head_lr=3e-2"],
+                },
+            }
+        },
+        "reference": "fix",
+    }
+
+
+def written(tree, folder):
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture(scope="module")
+def finished(tree, out):
+    study, told = load_study(written(tree, out)), []
+    figures = run_study(study, out, on_done=lambda cell, _, done, of: told.append((done, of)))
+    return study, figures, told
+
+
+def test_every_run_is_made_once(finished, out):
+    study, figures, told = finished
+    assert {(one.arm, one.seed) for one in figures} == {
+        (arm, seed) for arm in ("fix", "standard", "tuned fix") for seed in (0, 1)
+    }
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4), (1, 2), (2, 2), (1, 2), (2, 2)]
+    again = []
+    assert run_study(study, out, on_done=lambda *_: again.append(1)) == figures
+    assert not again
+
+
+def test_the_choice_is_made_on_validation(finished, out):
+    told = json.loads((out / "choices.json").read_text())
+    (task,) = told.values()
+    values = task["tuned fix"]["validation expected"]
+    assert task["tuned fix"]["chosen"] == max(values, key=values.get)
+    for option in ("idle", "awake"):
+        (folder,) = (out / "choices").glob(f"*/*/{option}/seed-7")
+        (record,) = (EvaluationRecord.load(one) for one in (folder / "evaluations").iterdir())
+        assert record.metadata["split"] == "validation"
+        assert values[option] == pytest.approx(_expected(record))
+
+
+def _expected(record):
+    return (record.curve[1:] + record.curve[:-1]).mean() / 2
+
+
+def test_figures_are_those_of_the_runs(finished, out):
+    _, figures, _ = finished
+    one = next(f for f in figures if (f.arm, f.seed) == ("fix", 1))
+    folder = RunFolder(out / "runs" / "photos_at_2_255" / "fix" / "seed-1")
+    (record,) = (EvaluationRecord.load(path) for path in folder.evaluations.iterdir())
+    assert record.metadata["split"] == "test"
+    assert (one.clean, one.adversarial) == (record.curve[0], record.curve[-1])
+    assert one.expected == pytest.approx(_expected(record))
+    # 24 images: APGD of one step looks twice and the training once; gradients of all but one.
+    assert one.passes in (24 * 5, 24 * 6)
+    assert one.full_from == 0
+    assert next(f for f in figures if f.arm == "standard").full_from == 1
+
+
+def test_an_interrupted_study_goes_on(finished, out):
+    study, figures, _ = finished
+    folder = out / "runs" / "photos_at_2_255" / "fix" / "seed-0"
+    for record in folder.glob("evaluations/*/record.json"):
+        record.unlink()
+    again = []
+    assert run_study(study, out, on_done=lambda cell, *_: again.append(cell.folder)) == figures
+    assert again == [folder]
+
+
+def test_the_table_has_a_row_for_each_arm_and_the_file_one_for_each_run(finished, out):
+    study, figures, _ = finished
+    text = write_study(figures, list(study.tasks), out, study.reference)
+    rows = [line for line in text.splitlines() if re.match(r"\| (fix|standard|tuned fix) ", line)]
+    assert len(rows) == 3
+    with (out / "results.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seeds": []}, "seeds"),
+        ({"arms": {"fix": ["schedule=fxi"]}, "choices": {}}, "did you mean fix"),
+        ({"reference": "nothing"}, "reference"),
+        ({"tasks": {}}, "tasks"),
+        ({"colour": 1}, "colour"),
+        ({"choices": {"t": {"arm": "other", "among": {"a": [], "b": []}}}}, "choices.t.arm"),
+        ({"choices": {"fix": {"arm": "fix", "among": {"a": [], "b": []}}}}, "no arm has"),
+        ({"choices": {"t": {"arm": "fix", "among": {"a": ["x=1"], "b": []}}}}, "unknown key 'x'"),
+    ],
+)
+def test_a_study_that_cannot_be_is_refused_before_it_starts(tree, tmp_path, change, message):
+    with pytest.raises(RampartError, match=re.escape(message)):
+        load_study(written(tree | change, tmp_path))
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "a: [", "base: 3"])
+def test_what_is_no_study_is_refused(tmp_path, text):
+    (tmp_path / "study.yaml").write_text(text)
+    with pytest.raises(RunError, match="study"):
+        load_study(tmp_path / "study.yaml")
+    with pytest.raises(RunError, match="does not exist"):
+        load_study(tmp_path / "missing.yaml")
+
+
+@pytest.mark.slow
+def test_several_workers_find_what_one_does(finished, tmp_path):
+    study, figures, _ = finished
+    others = run_study(study, tmp_path / "workers", workers=2)
+    assert [one._replace(seconds=0) for one in others] == [
+        one._replace(seconds=0) for one in figures
+    ]
+
+
+def test_the_committed_studies_can_be_read():
+    folder = Path(__file__).parents[2] / "configs" / "studies"
+    for path in sorted(folder.glob("embedded.yaml")):
+        assert load_study(path).reference == "adaptive"

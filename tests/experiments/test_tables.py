@@ -1,0 +1,47 @@
+"""The table of a study."""
+
+import pytest
+
+from rampart.experiments.figures import RunFigures
+from rampart.experiments.tables import task_table
+from rampart.metrics.comparison import paired_test
+
+
+def run(arm, seed, expected, delay=2, full_from=0.2):
+    return RunFigures("digits", arm, seed, 0.9, 0.4, expected, delay, full_from, 250_000, 30.0)
+
+
+RUNS = [
+    *(run("fix", seed, value) for seed, value in enumerate((0.20, 0.30, 0.25))),
+    *(run("rising", seed, value, 3 + seed) for seed, value in enumerate((0.50, 0.55, 0.60))),
+    run("short", 0, 0.4, None),
+]
+
+
+def cells(text, arm):
+    (line,) = (line for line in text.splitlines() if line.startswith(f"| {arm} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_means_stand_with_students_interval():
+    # Student's t with 2 degrees of freedom is 4.303; the deviation 0.05.
+    assert cells(task_table(RUNS, "digits"), "fix")[3] == "25.0 ± 12.4"
+    assert cells(task_table(RUNS, "digits"), "short")[1:4] == ["90.0", "40.0", "40.0"]
+
+
+def test_differences_are_paired_by_seed():
+    test = paired_test((0.2, 0.3, 0.25), (0.5, 0.55, 0.6))
+    cell = cells(task_table(RUNS, "digits", "rising"), "fix")[-1]
+    expected = f"-30.0 [{100 * test.low:+.1f}, {100 * test.high:+.1f}], p = {test.p:.2g}"
+    assert cell == expected
+    assert cells(task_table(RUNS, "digits", "rising"), "rising")[-1] == ""
+    assert cells(task_table(RUNS, "digits", "rising"), "short")[-1] == ""
+
+
+@pytest.mark.parametrize(("arm", "told"), [("fix", "2"), ("rising", "3 to 5"), ("short", "never")])
+def test_delays_are_told_from_the_least_to_the_greatest(arm, told):
+    assert cells(task_table(RUNS, "digits"), arm)[6] == told
+
+
+def test_passes_and_the_start_of_full_strength():
+    assert cells(task_table(RUNS, "digits"), "fix")[4:6] == ["20%", "250 k"]

@@ -80,10 +80,11 @@ class Probe:
 
         The ramp exists because an attack on features that are not robust hides the classes: there
         is then nothing to fit a head to. Where a linear head that has only seen clean images still
-        keeps half of what it got right, the untouched features show them under attack too, and the
-        reason for smaller strengths is gone. Half is a convention, not a measured optimum; between two measured shares the kept part is interpolated linearly. Between 0
-        and the first share nothing is: every network keeps all at 0, so a line from there would
-        credit one that keeps nothing at eps_g/4 with eps_g/8.
+        keeps half of what it got right, the untouched features show the classes under attack too,
+        and the reason for smaller strengths is gone. Half is a convention, not a measured optimum.
+        Between two measured shares the kept part is interpolated linearly. Between 0 and the first
+        share nothing is: every network keeps all at 0, so a line from there would credit one that
+        keeps nothing at eps_g/4 with eps_g/8.
 
         The rule errs towards a start that is too low. A head fitted to clean images may use what a
         robust backbone has suppressed but not removed; and a backbone that is not robust may be

@@ -1,0 +1,190 @@
+"""Guards in whole runs: planted faults are named, sound runs are left alone, nothing changes."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rampart.data.splits import InMemory, Split
+from rampart.errors import RunError
+from rampart.folders import RunFolder
+from rampart.history import History
+from rampart.recipes.build import make_splits
+from rampart.recipes.config import load_config
+from rampart.recipes.guards import best_constant, make_guards
+from rampart.recipes.run import train_run
+from rampart.training.interrupts import Interrupted
+from rampart.training.reporting import Silent
+
+TIMES = ("seconds", "images_per_second")
+#: What the guards add to a row.
+ADDED = ("warnings", "twin_epochs", "twin_clean", "guard_fgsm", "guard_pgd10", "guard_gap")
+#: So strong that three epochs do not get above chance, while standard fine-tuning does in two.
+STALLED = ("schedule=fix", "threat.eps=128/255", "training.epochs=4")
+
+
+class Heard(Silent):
+    """Keeps the warnings; asks to stop after so many steps."""
+
+    def __init__(self, steps=0):
+        self.left, self.warnings = steps, []
+
+    def step(self, epoch, eps):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+
+def trained(settings, output, **arguments):
+    return train_run(load_config(None, settings), output, **arguments)
+
+
+def rows_of(folder, without=TIMES):
+    rows = History(folder.history).rows()
+    return [{key: value for key, value in row.items() if key not in without} for row in rows]
+
+
+def codes(folder):
+    return [
+        (row["epoch"], remark["code"])
+        for row in History(folder.history).rows()
+        for remark in row.get("warnings", [])
+    ]
+
+
+def test_a_sound_run_hears_nothing(tiny_settings, tmp_path):
+    reporter = Heard()
+    settings = [*tiny_settings, "threat.eps=2/255", "schedule=linear"]
+    folder = trained(settings, tmp_path / "run", reporter=reporter)
+    assert all("warnings" not in row for row in rows_of(folder))
+    assert reporter.warnings == []
+
+
+def test_a_stalled_run_is_told_and_stays_what_it_is(tiny_settings, tmp_path):
+    torch.manual_seed(5)
+    before, reporter = torch.get_rng_state(), Heard()
+    with_guards = trained([*tiny_settings, *STALLED], tmp_path / "a", reporter=reporter)
+    assert torch.equal(torch.get_rng_state(), before)
+    without = trained([*tiny_settings, *STALLED, "training.guards=false"], tmp_path / "b")
+    assert "suboptimal-transfer" in [code for _, code in codes(with_guards)]
+    assert any("standard fine-tuning from the same start has" in w for w in reporter.warnings)
+    assert rows_of(with_guards, (*TIMES, *ADDED)) == rows_of(without)
+    ours, theirs = (load_file(f.model / "model.safetensors") for f in (with_guards, without))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.parametrize("steps", [2, 7])
+def test_a_resumed_run_hears_what_the_uninterrupted_one_hears(tiny_settings, tmp_path, steps):
+    settings = [*tiny_settings, *STALLED]
+    whole = trained(settings, tmp_path / "whole")
+    heard = Heard(steps)
+    with pytest.raises(Interrupted):
+        trained(settings, tmp_path / "run", reporter=heard)
+    again = Heard()
+    parts = trained(settings, tmp_path / "run", reporter=again, resume=True)
+    assert rows_of(parts) == rows_of(whole)
+    assert len(heard.warnings + again.warnings) == len(codes(whole)) > 0
+
+
+def test_a_single_step_is_compared_with_ten(tiny_settings, tmp_path):
+    settings = [*tiny_settings, "attack={name: fgsm}"]
+    rows = rows_of(trained(settings, tmp_path / "run"))
+    assert "guard_fgsm" not in rows[0], "nothing is attacked in the first epoch"
+    for row in rows[1:]:
+        assert 0 <= row["guard_pgd10"] <= 1
+        assert row["guard_gap"] == row["guard_fgsm"] - row["guard_pgd10"]
+
+
+@pytest.mark.parametrize(
+    ("more", "names"),
+    [
+        ([], ["divergence", "transfer"]),
+        (["attack.steps=1"], ["divergence", "overfitting", "transfer"]),
+        (["attack={name: fgsm}", "objective=trades"], ["divergence", "overfitting", "transfer"]),
+        (["attack={name: fgsm}", "objective=standard"], ["divergence"]),
+        (["attack={name: fgsm}", "threat.eps=0"], ["divergence"]),
+        (["attack={name: fgsm}", "training.guards=false"], []),
+    ],
+)
+def test_a_run_has_the_guards_that_it_needs(tiny_settings, more, names):
+    config = load_config(None, [*tiny_settings, *more])
+    guards = make_guards(config, make_splits(config), lambda epochs: 0.5)
+    assert [guard.name for guard in guards] == names
+
+
+@pytest.mark.parametrize(
+    ("more", "advice"),
+    [
+        (["schedule=fix"], "take a ramp such as schedule=two-hinge, try another"),
+        (
+            ["schedule=two-hinge"],
+            "raise eps later or more slowly, try another optimiser.head_lr or",
+        ),
+        (["objective=trades"], "raise eps later or more slowly or try another optimiser.head_lr"),
+    ],
+)
+def test_the_advice_offers_what_the_run_does_not_have(tiny_settings, more, advice):
+    config = load_config(None, [*tiny_settings, *more])
+    transfer = make_guards(config, make_splits(config), lambda epochs: 0.5)[-1]
+    assert transfer.advice.startswith(advice)
+    assert ("objective=trades" in transfer.advice) == ("objective=trades" not in more)
+
+
+def test_learning_rates_that_are_far_too_large(tiny_settings, tmp_path):
+    settings = [*tiny_settings, "schedule=standard", "optimiser.backbone_lr=1"]
+    folder = trained([*settings, "optimiser.head_lr=30"], tmp_path / "run")
+    assert codes(folder)[0][1] == "exploding-loss"
+
+
+def test_weights_that_are_no_numbers_are_not_kept(tiny_settings, tmp_path):
+    """The last step of the second epoch breaks a weight; no loss is computed after it."""
+
+    def plant(run, splits):
+        def spoil(optimiser, arguments, options):
+            if run.step == 5:
+                run.bare_model.backbone.head.weight.data[0, 0] = float("inf")
+
+        run.optimiser.optimizer.register_step_post_hook(spoil)
+
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(RunError, match=r"backbone.head.weight .* not finite after step 6"):
+        trained(tiny_settings, folder.path, announce=plant)
+    (kept,) = folder.checkpoints.iterdir()
+    assert json.loads((kept / "state.json").read_text())["step"] == 3
+    assert len(rows_of(folder)) == 1
+
+
+def test_a_checkpoint_within_an_epoch_is_checked_too(tiny_settings, tmp_path):
+    def plant(run, splits):
+        def spoil(optimiser, arguments, options):
+            if run.step == 3:
+                run.bare_model.backbone.head.bias.data[0] = float("nan")
+
+        run.optimiser.optimizer.register_step_post_hook(spoil)
+
+    settings = [*tiny_settings, "training.checkpoint_every=1"]
+    with pytest.raises(RunError, match=r"backbone.head.bias .* not finite after step 4"):
+        trained(settings, tmp_path / "run", announce=plant)
+    (kept,) = RunFolder(tmp_path / "run").checkpoints.iterdir()
+    assert json.loads((kept / "state.json").read_text())["step"] == 3
+
+
+def test_guards_may_be_switched_off_when_a_run_goes_on(tiny_settings, tmp_path):
+    settings = [*tiny_settings, *STALLED]
+    with pytest.raises(Interrupted):
+        trained(settings, tmp_path / "run", reporter=Heard(2))
+    folder = trained([*settings, "training.guards=false"], tmp_path / "run", resume=True)
+    assert codes(folder) == []
+
+
+def test_chance_is_the_share_of_the_commonest_class():
+    images, labels = torch.zeros(5, 1, 2, 2, dtype=torch.uint8), np.array([0, 2, 2, 1, 2])
+    split = Split([str(i) for i in range(5)], labels, ("a", "b", "c"), InMemory(images))
+    assert best_constant(split) == 0.6

@@ -1,0 +1,52 @@
+"""The twin is the run under `schedule=standard`, weight for weight."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rampart.folders import RunFolder
+from rampart.history import History
+from rampart.recipes import twin as twin_module
+from rampart.recipes.build import make_accelerator, make_run, make_splits
+from rampart.recipes.config import load_config
+from rampart.recipes.run import train_run
+from rampart.training.guards.transfer import Transfer
+from rampart.training.reporting import Silent
+
+
+def twin_of(settings, folder):
+    """The twin that a run of these settings would be given."""
+    config = load_config(None, settings)
+    accelerator = make_accelerator(config)
+    run = make_run(config, RunFolder(folder), make_splits(config), accelerator, Silent())
+    return next(guard.twin for guard in run.guards if isinstance(guard, Transfer))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [],
+        ["training.accumulation=4", "optimiser.clip_norm=0.5", "objective.label_smoothing=0.1"],
+        ["model.options={norm: batch, in_chans: 3, drop_rate: 0.3}", "optimiser.warmup=0.5"],
+        ["training.precision=bf16"],
+    ],
+)
+def test_the_twin_is_standard_fine_tuning(tiny_settings, tmp_path, monkeypatch, more):
+    settings = [*tiny_settings, *more]
+    folder = train_run(load_config(None, [*settings, "schedule=standard"]), tmp_path / "standard")
+    seen, whole = {}, twin_module.evaluate_accuracy
+
+    def spy(model, batches):
+        seen.update(model.state_dict())
+        return whole(model, batches)
+
+    monkeypatch.setattr(twin_module, "evaluate_accuracy", spy)
+    twin, rows = (
+        twin_of([*settings, "schedule=fix"], tmp_path / "run"),
+        History(folder.history).rows(),
+    )
+    for epochs in (1, 2, 3):
+        assert twin(epochs) == rows[epochs - 1]["val_clean"]
+    expected = load_file(folder.model / "model.safetensors")
+    for name, tensor in expected.items():
+        assert torch.equal(seen[f"backbone.{name}"], tensor), name

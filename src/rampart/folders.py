@@ -89,9 +89,9 @@ class RunFolder:
         return str(self.facts().get("status", "missing"))
 
     def set_status(self, status: str, **facts: Any) -> None:
-        """Write the status in one move; what was said of the data stays."""
-        data = {"data": self.facts()["data"]} if "data" in self.facts() else {}
-        content = {"status": status, "rampart": __version__, **data, **facts}
+        """Write the status in one move; what was said of data and backbone stays."""
+        kept = {key: value for key, value in self.facts().items() if key in ("data", "probe")}
+        content = {"status": status, "rampart": __version__, **kept, **facts}
         write_atomic(self.status_file, json.dumps(content, indent=1) + "\n")
 
     def require_free(self, resume: bool, overwrite: bool) -> None:

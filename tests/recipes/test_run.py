@@ -15,6 +15,7 @@ from rampart.recipes.config import load_config
 from rampart.recipes.evaluate import evaluate_run
 from rampart.recipes.run import train_run
 from rampart.training.interrupts import Interrupted
+from rampart.training.probe import Probe
 from rampart.training.reporting import Silent
 
 TIMES = ("seconds", "images_per_second")
@@ -139,6 +140,24 @@ def test_resume_in_the_middle_of_a_ramp_is_exact(tiny_settings, tmp_path, schedu
             train_run(config, tmp_path / f"run {stop}", reporter=StopAfter(stop))
         resumed = train_run(config, tmp_path / f"run {stop}", resume=True)
         assert_same(result(resumed), whole)
+
+
+def test_a_robust_backbone_starts_where_the_probe_says(tiny_settings, tmp_path, monkeypatch):
+    found = Probe((0.0, 0.5, 1.0), (0.9, 0.8, 0.1), 0.1, 8 / 255, 9)
+    monkeypatch.setattr("rampart.recipes.run.probe_model", lambda *_: found)
+    config = load_config(None, [*tiny_settings, "schedule=adaptive", "training.probe=true"])
+    with pytest.raises(Interrupted):
+        train_run(config, tmp_path / "run", reporter=StopAfter(4))
+    folder = train_run(config, tmp_path / "run", resume=True)
+    alphas = [alpha for row in History(folder.history).rows() for alpha in row["step_alpha"]]
+    assert alphas[0] == found.start > 0.5
+    assert folder.facts()["probe"]["verdict"] == found.verdict
+    assert_same(result(folder), result(train_run(config, tmp_path / "whole")))
+
+
+def test_the_probe_is_for_schedules_that_adapt(tiny_settings):
+    with pytest.raises(InvalidArgument, match="training.probe.*schedule=adaptive"):
+        load_config(None, [*tiny_settings, "schedule=fix", "training.probe=true"])
 
 
 def test_every_decision_of_an_adaptive_schedule_is_in_the_history(tiny_settings, tmp_path):

@@ -212,6 +212,9 @@ class TrainingConfig(Section):
     accumulation: int = Field(1, ge=1, description="pieces that a batch is computed in")
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     device: Literal["auto", "cpu"] = "auto"
+    probe: bool = Field(
+        False, description="whether an adaptive schedule starts at what the backbone withstands"
+    )
     attack_steps: Literal["constant", "proportional"] = Field(
         "constant", description="proportional: max(2, ceil(K alpha)) of K steps while eps is small"
     )
@@ -271,6 +274,17 @@ class RunConfig(Section):
                 self.attack.name,
                 "an attack that maximises any loss, for objective=trades",
                 "write attack=apgd or attack=pgd",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _probe_for_adaptive(self) -> "RunConfig":
+        if self.training.probe and not self.build_schedule().needs_accuracy:
+            raise InvalidArgument(
+                "training.probe",
+                True,
+                "an adaptive schedule, whose ramp the probe starts",
+                "write schedule=adaptive, or run `rampart probe` to see its verdict only",
             )
         return self
 

@@ -1,5 +1,8 @@
 """Probe the model that a configuration starts from; nothing is trained, nothing is left."""
 
+from torch import nn
+
+from rampart.data.splits import Splits
 from rampart.errors import InvalidArgument
 from rampart.recipes.build import make_accelerator, make_model, make_splits
 from rampart.recipes.config import RunConfig
@@ -20,8 +23,13 @@ def probe_config(config: RunConfig) -> Probe:
         raise InvalidArgument("threat.eps", 0, "a strength above 0 to probe the backbone at")
     device = make_accelerator(config).device
     splits = make_splits(config)
+    return probe_model(make_model(config, splits).to(device), splits, config)
+
+
+def probe_model(model: nn.Module, splits: Splits, config: RunConfig) -> Probe:
+    """Return how robust a model with a fresh head is, on these data and as configured."""
     return probe(
-        make_model(config, splits).to(device),
+        model,
         splits.train,
         splits.validation,
         config.threat.eps,

@@ -1,7 +1,10 @@
 """Train a configuration: everything that it leaves is in the run's folder."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+
+from accelerate.utils import broadcast_object_list
 
 from rampart.data.splits import Splits
 from rampart.errors import RunError
@@ -18,6 +21,7 @@ from rampart.recipes.config import (
     load_config,
     save_config,
 )
+from rampart.recipes.probe import probe_model
 from rampart.registry import flatten
 from rampart.training.interrupts import Interrupted
 from rampart.training.loop import fit
@@ -73,7 +77,8 @@ def train_run(
         require_same_data(folder, splits)
     run = make_run(config, folder, splits, accelerator, reporter or Silent())
     _open(run, folder, splits, config, overwrite)
-    _go_on(run, resume)
+    if not _go_on(run, resume):
+        _begin(run, folder, splits, config)
     announce(run, splits)
     _train(run, folder, splits, config)
     return folder
@@ -95,12 +100,27 @@ def _open(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, overwr
         run.accelerator.init_trackers("rampart", plain)
 
 
-def _go_on(run: Run, resume: bool) -> None:
+def _go_on(run: Run, resume: bool) -> bool:
     """Restore the newest checkpoint, if there is one, and drop the history behind it."""
-    if resume:
-        restore(run)
+    restored = resume and restore(run)
     if resume and run.accelerator.is_main_process:
         run.history.truncate(run.progress.epoch)
+    return restored
+
+
+def _begin(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:
+    """Let an adaptive schedule start at the strength that the backbone withstands already."""
+    adapts = run.schedule.schedule.needs_accuracy
+    if not (config.training.probe and adapts and config.threat.eps):
+        return
+    found = probe_model(run.bare_model, splits, config)
+    # Devices differ in the last bit, and every process must train at the same strength.
+    (start,) = broadcast_object_list([found.start])
+    run.schedule.start_at(start)
+    if run.accelerator.is_main_process:
+        told = {**asdict(found), "start": found.start, "verdict": found.verdict}
+        folder.set_status("running", probe=told)
+        run.reporter.note(found.verdict)
 
 
 def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:

@@ -20,6 +20,9 @@ class Reporter(Protocol):
     def epoch(self, row: dict[str, Any]) -> None:
         """An epoch is done; `row` is its history row."""
 
+    def note(self, text: str) -> None:
+        """Something was found out before the first step."""
+
     def warn(self, text: str) -> None:
         """A guard has something to say of the epoch that is done."""
 
@@ -37,6 +40,9 @@ class Silent:
         """Show nothing."""
 
     def epoch(self, row: dict[str, Any]) -> None:
+        """Show nothing."""
+
+    def note(self, text: str) -> None:
         """Show nothing."""
 
     def warn(self, text: str) -> None:
@@ -85,6 +91,10 @@ class ConsoleReporter:
             highlight=False,
             soft_wrap=True,
         )
+
+    def note(self, text: str) -> None:
+        """Print the sentence."""
+        self.console.print(f"probe: {text}", highlight=False, markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Print the warning on one line."""

@@ -183,6 +183,12 @@ def test_fewer_attack_steps_while_eps_is_small(tiny_settings, tmp_path):
     assert [row["forwards"] for row in rows] == expected
 
 
+def test_an_objective_without_an_attack_can_have_a_strength(tiny_settings, tmp_path):
+    config = load_config(None, [*tiny_settings, "schedule=fix", "objective=standard"])
+    rows = History(train_run(config, tmp_path / "run").history).rows()
+    assert [(row["eps"] * 255, row["forwards"]) for row in rows] == [(8, 24)] * 3
+
+
 def test_pieces_of_a_batch_add_up_to_the_batch(tiny_settings, tmp_path):
     # Group normalisation: batch statistics would differ between pieces by their nature.
     settings = [*tiny_settings, "model.options={norm: group, in_chans: 3}", "objective=trades"]

@@ -128,7 +128,9 @@ def train_piece(run: Run, piece: Batch) -> Tensor:
     totals.loss += loss
     totals.forwards += model.forwards + attacked.forwards
     totals.backwards += model.backwards + attacked.backwards
-    return terms.logs["robust_correct" if perturb else "clean_correct"].sum().long()
+    # An objective that perturbs nothing has no other than clean images.
+    trained_with = "robust_correct" if "robust_correct" in terms.logs else "clean_correct"
+    return terms.logs[trained_with].sum().long()
 
 
 def perturbation(run: Run, model: Counted, eps: float, noise: Noise) -> Perturb:

@@ -2,8 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from rampart.errors import InvalidArgument
+from rampart.errors import InvalidArgument, ModelError
 from rampart.models.normalised import NormalisedModel
+from rampart.runtime import scoped_seed
 
 
 class Means(nn.Module):
@@ -38,3 +39,28 @@ def test_impossible_constants():
         NormalisedModel(Means(), [0.1, 0.2], [0.2], image_size=4)
     with pytest.raises(InvalidArgument, match="above 0"):
         NormalisedModel(Means(), [0.1], [0.0], image_size=4)
+
+
+def with_batch_norm():
+    with scoped_seed(0):
+        layers = (nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Dropout(0.5))
+        return NormalisedModel(nn.Sequential(*layers, nn.Linear(144, 2)), [0.5] * 3, [0.2] * 3, 8)
+
+
+def test_frozen_statistics_stay_through_training_mode():
+    model = with_batch_norm()
+    model.freeze_statistics()
+    before = {name: value.clone() for name, value in model.named_buffers()}
+    dropout, norm = model.backbone[3], model.backbone[1]
+    for mode in (True, False, True):
+        model.train(mode)
+        model(torch.rand(4, 3, 8, 8))
+        assert (model.training, dropout.training, norm.training) == (mode, mode, False)
+    assert all(torch.equal(value, before[name]) for name, value in model.named_buffers())
+    assert norm.weight.requires_grad
+
+
+def test_a_model_without_batch_norm_has_nothing_to_freeze():
+    model = NormalisedModel(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), [0.5] * 3, [0.2] * 3, 2)
+    with pytest.raises(ModelError, match="batch_norm"):
+        model.freeze_statistics()

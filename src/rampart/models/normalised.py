@@ -1,12 +1,12 @@
 """A classifier of pixels in [0, 1]: the normalisation belongs to the model."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from rampart.errors import InvalidArgument
+from rampart.errors import InvalidArgument, ModelError
 
 
 class NormalisedModel(nn.Module):
@@ -36,6 +36,7 @@ class NormalisedModel(nn.Module):
         model_args: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        self._frozen_statistics = False
         if len(mean) != len(std):
             raise InvalidArgument("std", list(std), f"{len(mean)} values, as many as mean has")
         if not all(value > 0 for value in std):
@@ -45,6 +46,31 @@ class NormalisedModel(nn.Module):
         self.model_args = dict(model_args or {})
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
+
+    def freeze_statistics(self) -> None:
+        """Let BatchNorm normalise with the statistics it has, in training too, and keep them.
+
+        Raises:
+            ModelError: there is no BatchNorm.
+        """
+        if not self._batch_norms():
+            raise ModelError(
+                "the model has no BatchNorm whose statistics could be frozen: leave out "
+                "model.batch_norm=frozen."
+            )
+        self._frozen_statistics = True
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; BatchNorm with frozen statistics stays in eval mode."""
+        super().train(mode)
+        if self._frozen_statistics:
+            for module in self._batch_norms():
+                module.eval()
+        return self
+
+    def _batch_norms(self) -> list[nn.Module]:
+        return [m for m in self.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, classes) of images (N, C, H, W), pixels in [0, 1]."""

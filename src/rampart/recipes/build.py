@@ -84,10 +84,15 @@ def splits_of_size(config: RunConfig, channels: int, size: int | None) -> Splits
 
 
 def make_model(config: RunConfig, splits: Splits) -> NormalisedModel:
-    """Return the pretrained backbone with a fresh head for the classes of the data."""
+    """Return the pretrained backbone with a fresh head for the classes of the data.
+
+    Raises:
+        ModelError: statistics to be frozen in a model without BatchNorm.
+        RampartError: as `build_model`.
+    """
     model = config.model
     channels, size, _ = splits.train[0][0].shape
-    return build_model(
+    built = build_model(
         model.name,
         num_classes=len(splits.class_names),
         pretrained=model.pretrained,
@@ -99,6 +104,9 @@ def make_model(config: RunConfig, splits: Splits) -> NormalisedModel:
         image_size=size,
         seed=config.seed,
     )
+    if model.batch_norm == "frozen":
+        built.freeze_statistics()
+    return built
 
 
 def make_run(

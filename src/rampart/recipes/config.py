@@ -91,6 +91,9 @@ class ModelConfig(Named):
     options: dict[str, Any] = Field(default_factory=dict)
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    batch_norm: Literal["train", "frozen"] = Field(
+        "train", description="frozen: BatchNorm keeps the statistics that it was pretrained with"
+    )
 
     @model_validator(mode="after")
     def _options_have_values(self) -> "ModelConfig":

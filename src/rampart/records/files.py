@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,13 +14,13 @@ from rampart.errors import RunError
 def replacing(path: Path) -> Iterator[Path]:
     """Give a scratch path beside `path`; it takes the place of `path` if the block succeeds.
 
-    Readers see the old file or the whole new one. The scratch name is that of this process, so
-    several may write the same file.
+    Readers see the old file or the whole new one. No other writer has the same scratch name, so
+    several threads, processes and machines may write the same file.
 
     Raises:
         RunError: no space, or no permission.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    scratch = path.with_name(f".{path.name}.{uuid.uuid4().int}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield scratch

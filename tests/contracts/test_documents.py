@@ -2,9 +2,11 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from rampart.recipes.config import dump_config, load_config
 from rampart.registry import flatten
+from rampart.runtime import scoped_seed
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +36,16 @@ def test_links_between_documents_lead_somewhere():
     assert len(links) > 5
     for document, link in links:
         assert (document.parent / " ".join(link.split())).exists(), f"{document}: {link}"
+
+
+def test_the_python_of_the_guide_to_evaluation_runs():
+    text = (ROOT / "docs" / "evaluation.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    with scoped_seed(0):
+        exec(code, names)
+    assert len(names["found"]) == 20
+    assert 0 <= names["expected_robustness"](names["found"].critical, names["grid"]) <= 1
 
 
 def test_every_public_name_is_there():

@@ -98,3 +98,29 @@ def test_labels_outside_the_classes():
         Split(["a", "b"], np.array([-1, 0]), ["x"], InMemory(torch.zeros(2, 1, 1, 1)))
     with pytest.raises(DataError, match="no images"):
         Split([], np.array([]), ["x"], InMemory(torch.zeros(0, 1, 1, 1)))
+
+
+@pytest.mark.parametrize("floating", [True, False])
+def test_a_split_of_tensors(floating):
+    images = torch.arange(2 * 3 * 4, dtype=torch.uint8).view(2, 3, 2, 2)
+    split = Split.of_tensors(images / 255 if floating else images, torch.tensor([2, 0]))
+    image, label, position = split[0]
+    assert torch.equal(image, images[0])
+    assert (label, position, list(split.class_names)) == (2, 0, ["0", "1", "2"])
+    assert list(Split.of_tensors(images, torch.tensor([1, 0]), ["a", "b"]).class_names) == [
+        "a",
+        "b",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (torch.rand(2, 3, 4), torch.zeros(2)),
+        (torch.rand(2, 3, 4, 4), torch.zeros(3)),
+        (2 * torch.ones(2, 3, 4, 4), torch.zeros(2)),
+    ],
+)
+def test_a_split_of_other_tensors_is_refused(images, labels):
+    with pytest.raises(InvalidArgument, match="images"):
+        Split.of_tensors(images, labels)

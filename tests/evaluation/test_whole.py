@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from rampart.data.splits import InMemory, Split
 from rampart.data.subset import subset
+from rampart.errors import InvalidArgument
 from rampart.evaluation import whole
 from rampart.evaluation.escalation import judge
 from rampart.evaluation.goal import Goal
@@ -342,3 +343,8 @@ def test_the_sentinel_looks_at_the_stages_that_the_goal_leaves():
     assert found.pruning is not None
     assert found.pruning.sentinel == np.isin(found.results.stage, late).sum()
     assert len(stages) == 5
+
+
+def test_what_is_no_split_is_refused():
+    with pytest.raises(InvalidArgument, match="Split.of_tensors"):
+        evaluate(net(1), [(torch.rand(1, 8, 8), 0)])

@@ -76,6 +76,8 @@ def print_evaluation(folder: Path, record: "EvaluationRecord") -> None:
         soft_wrap=True,
         markup=False,
     )
+    for note in record.metadata.get("data", {}).get("notes", ()):
+        console.print(f"data: {note}", soft_wrap=True, markup=False)
     for line in evaluation_lines({**figures, "pruning": record.metadata.get("pruning")}):
         console.print(line, soft_wrap=True, markup=False)
     console.print(f"evaluation in {folder}", soft_wrap=True, markup=False)

@@ -74,6 +74,20 @@ def load_splits(
     return _complete(_read_once(found, cache), notes, shares, seed)
 
 
+def require_data(name: str, root: str = "") -> Path:
+    """Return the path of a dataset that is no public one; nothing is read.
+
+    Raises:
+        DataError: nothing lies there, and no dataset has that name.
+    """
+    path = Path(root, name).expanduser()
+    if path.exists() or name in EMBEDDED or is_reader_name(name):
+        return path
+    if near := get_close_matches(name, EMBEDDED, n=1):
+        raise DataError(f"no folder or dataset '{name}': did you mean {near[0]}?")
+    raise DataError(f"data folder '{path}' does not exist; give a folder or a .tar of images.")
+
+
 def _each(splits: Splits, change: Callable[[Split], Split]) -> Splits:
     return Splits.of({name: change(splits[name]) for name in SPLIT_NAMES}, splits.notes)
 
@@ -97,11 +111,7 @@ def _load_published(
 ) -> tuple[dict[str, Split], list[str]]:
     if is_reader_name(name) and not Path(name).exists():
         return load_reader(name, root, decode, options), []
-    path = Path(root, name).expanduser()
-    near = get_close_matches(name, EMBEDDED, n=1)
-    if near and not path.exists():
-        raise DataError(f"no folder or dataset '{name}': did you mean {near[0]}?")
-    return load_folder(path, decode)
+    return load_folder(require_data(name, root), decode)
 
 
 def _complete(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -71,6 +72,35 @@ class Split(Dataset[Item]):
                 f"labels run from {self.labels.min()} to {self.labels.max()}, but there are "
                 f"{len(self.class_names)} classes, counted from 0; is this split labelled?"
             )
+
+    @classmethod
+    def of_tensors(
+        cls, images: Tensor, labels: Tensor, class_names: Sequence[str] | None = None
+    ) -> "Split":
+        """Return the split of images that are in memory; ids are their positions.
+
+        Args:
+            images: (N, C, H, W), uint8, or floating point in [0, 1], which is rounded to 8 bits as
+                in an image file.
+            labels: (N,), whole numbers from 0.
+            class_names: of the K classes; by default their numbers, up to the largest label.
+
+        Raises:
+            InvalidArgument: another shape, or pixels outside [0, 1].
+            DataError: no images, or labels that are no classes.
+        """
+        if images.ndim != 4 or labels.shape != images.shape[:1]:
+            got = f"{tuple(images.shape)} with labels {tuple(labels.shape)}"
+            raise InvalidArgument("images", got, "(N, C, H, W) with labels (N,)")
+        if images.is_floating_point():
+            if images.numel() and not (images.min() >= 0 and images.max() <= 1):
+                got = f"pixels from {float(images.min()):.4g} to {float(images.max()):.4g}"
+                raise InvalidArgument("images", got, "pixels in [0, 1], or uint8")
+            images = (images * 255).round()
+        numbers = labels.cpu().numpy().astype(np.int64)
+        names = class_names or [str(k) for k in range(int(numbers.max(initial=0)) + 1)]
+        pixels = InMemory(images.to("cpu", torch.uint8))
+        return cls([str(i) for i in range(len(images))], numbers, names, pixels)
 
     def __len__(self) -> int:
         return len(self.ids)

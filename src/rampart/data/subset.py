@@ -97,7 +97,10 @@ def having(split: Split, numbers: Positions) -> Subset:
 def _check_limit(limit: int, available: int) -> None:
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= available:
         raise InvalidArgument(
-            "limit", limit, f"a whole number from 1 to {available}", "leave it out to take all"
+            "limit",
+            limit,
+            f"a whole number from 1 to {available}, the images of the split",
+            "leave it out to take all of them",
         )
 
 

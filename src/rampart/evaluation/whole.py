@@ -13,6 +13,7 @@ from rampart.attacks.frozen import Model
 from rampart.data.batches import Batch, ordered_batches
 from rampart.data.splits import Split
 from rampart.data.subset import having, numbers_of
+from rampart.errors import InvalidArgument
 from rampart.evaluation.critical import Mode, stream
 from rampart.evaluation.escalation import Pruning, affected, audit_share, judge
 from rampart.evaluation.goal import Goal
@@ -95,7 +96,18 @@ def evaluate_split(
         workers: processes that decode images.
         on_progress: called with the number of samples that all processes have done, as far as
             this one knows.
+
+    Raises:
+        InvalidArgument: no `Split`; and as `rampart.evaluation.critical.stream`.
     """
+    if not isinstance(split, Split):
+        raise InvalidArgument(
+            "split",
+            type(split).__name__,
+            "a rampart.data.splits.Split",
+            "make one of tensors by Split.of_tensors(images, labels), or of files by "
+            "rampart.data.datasets.load_splits",
+        )
     processes, start = processes or Processes(), time.perf_counter()
     numbers = numbers_of(split)
 

@@ -17,6 +17,7 @@ from accelerate.utils import gather_object
 from rampart.attacks.base import Attack
 from rampart.attacks.catalogue import ATTACKS
 from rampart.data.batches import ordered_batches
+from rampart.data.datasets import require_data
 from rampart.data.splits import Split, Splits
 from rampart.data.subset import numbers_of, subset
 from rampart.errors import InvalidArgument, RunError
@@ -300,6 +301,7 @@ def _of_other(config: RunConfig) -> tuple[Accelerator, Subject]:
         device=accelerator.device,
     )
     if model.input_size is None:
+        require_data(config.data.name, config.data.root)
         raise InvalidArgument(
             "data.image_size",
             None,
@@ -541,7 +543,11 @@ def _metadata(
             "fingerprint": model.fingerprint,
             "classes": list(subject.splits.class_names),
         },
-        "data": {"name": config.data.name, "fingerprint": subject.splits.fingerprint()},
+        "data": {
+            "name": config.data.name,
+            "fingerprint": subject.splits.fingerprint(),
+            "notes": list(subject.splits.notes),
+        },
         "settings": dump_config(config),
         **(_run_facts(subject.run) if subject.run else {}),
         "versions": {

@@ -127,6 +127,9 @@ def read_columns(
             found = {name: _values(file.read([name])[name], types[name]) for name in types}
             for name, shape in (images or {}).items():
                 found[name] = _images(file, name, shape)
+            # The footer counts the rows twice, of the file and of its groups.
+            if any(_length(column) != found_rows for column in found.values()):
+                raise ValueError(f"columns of other lengths than {found_rows} rows")
     except FileNotFoundError:
         raise RunError(f"{path} is missing.") from None
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -192,6 +195,10 @@ def _values(column: Any, kind: str) -> Any:
     values = column.to_numpy()
     # Without any row the type is lost.
     return values.astype({INTEGER: np.int64, FLOAT: np.float64, BOOLEAN: np.bool_}[kind])
+
+
+def _length(column: Any) -> int:
+    return len(column.present if isinstance(column, Images) else column)
 
 
 def _images(file: Any, name: str, shape: tuple[int, ...]) -> Images:

@@ -214,9 +214,12 @@ def _read_header(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise RunError(f"{path} is missing: no finished evaluation lies there.") from None
     except json.JSONDecodeError as error:
-        raise RunError(f"{path} is damaged (line {error.lineno}): {error.msg}.") from None
+        raise RunError(
+            f"{path} is damaged: no JSON from line {error.lineno} on; restore it, or evaluate "
+            "again."
+        ) from None
     except (ValueError, RecursionError) as error:
-        raise RunError(f"{path} is damaged: {error}.") from None
+        raise RunError(f"{path} is damaged: {error}; restore it, or evaluate again.") from None
     except OSError as error:
         raise RunError(f"cannot read {path}: {error}.") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:

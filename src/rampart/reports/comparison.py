@@ -77,7 +77,10 @@ def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
     if len(records) > 1:
         records = [record for record in records if _is_own(record, config)]
     if len(records) != 1:
-        raise RunError(f"{path} has several evaluations: choose --evaluation {' or '.join(names)}.")
+        raise RunError(
+            f"{path} has several evaluations: `rampart report` takes the folder of one, such as "
+            f"{folder.evaluations / names[0]}, `rampart compare` --evaluation {' or '.join(names)}."
+        )
     return EvaluatedRun(path.name, config, History(folder.history).rows(), records[0])
 
 

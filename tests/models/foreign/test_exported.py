@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from rampart.errors import ModelError
+from rampart.evaluation.trust.answers import check_mode
 from rampart.models.foreign.exported import in_batches
 from rampart.models.foreign.find import find_model
 
@@ -84,3 +85,9 @@ def test_batches_are_cut_and_filled(least, most, n):
     images = torch.arange(n)
     assert torch.equal(in_batches(ask, images, least, most), images + 1)
     assert all(least <= size and size <= (most or n + least) for size in seen)
+
+
+def test_a_program_is_not_taken_for_one_in_training(network, pixels, tmp_path):
+    model = find_model(export(network, tmp_path / "a.pt2")).model
+    assert check_mode(model, pixels).status == "pass"
+    assert not any(module.training for module in model.eval().modules())

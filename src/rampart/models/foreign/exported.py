@@ -70,6 +70,9 @@ class Exported(nn.Module):
         self.dtype = dtype
         self.least = least
         self.most = most
+        # Of a graph the flags say nothing, and it refuses to be told: its mode is in its operators.
+        for module in program.modules():
+            module.training = False
 
     def train(self, mode: bool = True) -> "Exported":
         """Remember the mode; the program has the one that it was exported in, and only that."""

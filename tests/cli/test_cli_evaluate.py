@@ -1,10 +1,13 @@
 """`evaluate`, `verify` and `report`: what is printed, and one sentence for each mistake."""
 
 import json
+import signal
 
 import numpy as np
 import pytest
 from safetensors.torch import save_file
+
+from rampart.cli.console import stopped_by_hand
 
 NETWORK = """
 from torch import nn
@@ -143,6 +146,16 @@ def test_records_that_do_not_fit_each_other(refused, rampart, evaluate, tmp_path
     assert rampart(*evaluate).status == 0
     assert rampart(*evaluate[:-1], tmp_path / "part", "evaluation.limit=5").status == 0
     both = ("report", tmp_path / "evaluation", tmp_path / "part")
-    refused("5 of 15 samples shared", *both)
+    refused("of which 5 are among the first record's 15", *both)
     refused("unknown distribution 'bet'", *both[:2], "-d", "bet:a=1")
     refused("named twice", *both[:2], tmp_path / "part" / ".." / "evaluation")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_says_that_the_same_command_goes_on(number, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as stopped, stopped_by_hand():
+        signal.raise_signal(number)
+    assert stopped.value.code == 128 + number
+    assert capsys.readouterr().err == "rampart: stopped; the same command goes on from there.\n"
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -56,7 +56,7 @@ def test_lists_are_read_as_yaml():
 
 @pytest.mark.parametrize("name", ["auto", "all"])
 def test_auto_says_what_was_imagined(name):
-    assert "imagined validation accuracy: 0.9 (1 - exp(-e / 4.8))" in run(name)
+    assert "imagined accuracy: 0.9 (1 - exp(-e / 4.8))" in run(name)
 
 
 def test_auto_follows_the_accuracy_it_is_given():

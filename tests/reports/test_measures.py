@@ -125,10 +125,10 @@ def test_one_record_of_several_is_the_one_that_others_are_compared_with(two):
 
 
 def test_other_samples_or_threats_are_refused(two):
-    with pytest.raises(InvalidArgument, match="another norm or grid"):
+    with pytest.raises(InvalidArgument, match="as the first; evaluate both"):
         report([two[0], Measured("l2", record(FIX, "l2", 0.5))])
     renamed = replace(two[1].record, ids=tuple(f"x{i}" for i in range(200)))
-    with pytest.raises(InvalidArgument, match="0 of 200 samples shared"):
+    with pytest.raises(InvalidArgument, match="of which 0 are among the first record's 200"):
         report([two[0], Measured("x", renamed)])
 
 
@@ -197,3 +197,23 @@ def test_what_is_not_known_is_not_said():
     same = {"n": 3, "strengths": [{"eps": 0.1, "accuracy": 1.0, "alone": 1.0}]}
     (line,) = evaluation_lines({"n": 10, "audit": same})
     assert line.endswith("no difference at any strength")
+
+
+def test_evaluations_that_were_made_otherwise_are_not_compared_in_silence(two):
+    assert report(two)["pairs"][0]["unlike"] == []
+    first, second = (
+        replace(one.record, metadata={**one.record.metadata, "attack": attack})
+        for one, attack in zip(
+            two, ({"name": "apgd", "steps": 10}, {"name": "short", "steps": 100}), strict=True
+        )
+    )
+    facts = report([Measured("one", first), Measured("other", second)])
+    told = "attack (apgd steps=10 against short steps=100)"
+    assert facts["pairs"][0]["unlike"] == [told]
+    assert any("warning" in line and told in line for line in report_lines(facts))
+
+
+@pytest.mark.parametrize("law", ["beta:a=2,b=5,high=2/255", "beta:a=1,b=1,high=3/255"])
+def test_distributions_that_end_within_the_grid(two, law):
+    facts = report(two, [law])["records"][0]
+    assert 0 <= facts["figures"][law]["value"] <= 1

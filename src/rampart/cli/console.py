@@ -1,6 +1,9 @@
 """What the verbs print."""
 
 import os
+import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +39,27 @@ def counting(label: str) -> Iterator[Callable[[int, int], None]]:
     ) as progress:
         task = progress.add_task(label, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def stopped_by_hand() -> Iterator[None]:
+    """Say what to do next where a signal stops an evaluation; exit as the shell expects."""
+
+    def stop(number: int, _frame: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    # Python lets only the main thread install handlers.
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if main else None
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        number = interrupt.args[0] if interrupt.args else signal.SIGINT
+        print("rampart: stopped; the same command goes on from there.", file=sys.stderr)
+        sys.exit(128 + number)
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)
 
 
 def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:

@@ -53,10 +53,10 @@ def evaluate_and_print(
     overwrite: bool = False,
 ) -> None:
     """Evaluate a run or another model, show progress meanwhile and the figures at the end."""
-    from rampart.cli.console import counting, print_evaluation, quiet
+    from rampart.cli.console import counting, print_evaluation, quiet, stopped_by_hand
     from rampart.folders import RunFolder
 
-    with counting("evaluating") as on_progress:
+    with stopped_by_hand(), counting("evaluating") as on_progress:
         from rampart.recipes.evaluate import evaluate_other, evaluate_run
 
         quiet()

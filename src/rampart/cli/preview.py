@@ -34,7 +34,7 @@ def preview(
     ] = "step",
     accuracy: Annotated[
         str | None,
-        typer.Option(help="For auto: validation accuracy after each epoch, such as 0.2,0.5,0.8."),
+        typer.Option(help="Accuracy after each epoch, for schedules that follow it: 0.2,0.5,0.8."),
     ] = None,
     table: Annotated[bool, typer.Option("--table", help="Print the value at each epoch.")] = False,
     output: Annotated[Path | None, typer.Option(help="Picture: .png, .svg or .pdf.")] = None,
@@ -57,9 +57,15 @@ def preview(
         curves[drawing.title(schedule)] = rows
         _show(schedule, rows, eps_g, horizon, table, seen is None)
     if output is not None:
-        imagined = seen is None and any(schedule.needs_validation for schedule in schedules)
-        drawing.picture(curves, output, eps_g, horizon, f"auto: {IMAGINED}" if imagined else "")
+        imagined = seen is None and any(map(_follows, schedules))
+        note = f"those that follow the run: {IMAGINED}" if imagined else ""
+        drawing.picture(curves, output, eps_g, horizon, note)
         typer.echo(f"picture: {output}")
+
+
+def _follows(schedule: Schedule) -> bool:
+    """Whether what it does depends on how the run goes."""
+    return schedule.needs_validation or schedule.needs_accuracy
 
 
 def _schedules(name: str, options: list[str]) -> list[Schedule]:
@@ -105,7 +111,7 @@ def _show(
     width = min(100, shutil.get_terminal_size().columns)
     _echo(drawing.title(schedule))
     _echo(drawing.chart(rows, eps_g, horizon.epochs, width))
-    if schedule.needs_validation and imagined:
+    if _follows(schedule) and imagined:
         _echo(IMAGINED)
     for warning in schedule.warnings(horizon):
         _echo(f"warning: {warning}")

@@ -60,7 +60,9 @@ def contributions(
     strengths = check_grid(grid)
     indices = check_critical(critical, len(strengths) - 1)
     law = check_reach(distribution, float(strengths[-1]), "the last strength of the grid")
-    return np.concatenate([[0.0], law.cell_means(strengths), [1.0]])[indices]
+    # A mean of a cdf may exceed 1 by rounding.
+    means = np.clip(law.cell_means(strengths), 0.0, 1.0)
+    return np.concatenate([[0.0], means, [1.0]])[indices]
 
 
 def expected_robustness(

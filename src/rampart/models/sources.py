@@ -119,7 +119,8 @@ def _source_of_weights(weights: Path, name: str | None, config: Path | None = No
         if name is None:
             raise ModelError(
                 f"'{weights}' has no configuration {config.name} beside it, so its architecture is "
-                "unknown; give a timm name and weights=FILE instead."
+                "unknown; put timm's configuration there, or train from a timm name with "
+                "model.weights=FILE."
             )
         return Source(name, weights, {}, _registered(name))
     described = _read_config(config)
@@ -156,7 +157,7 @@ def unreachable(name: str, error: BaseException) -> ModelError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return ModelError(
         f"the weights of '{name}' cannot be loaded ({reason}); without a network give them as a "
-        "file, weights=FILE."
+        "file: FILE.safetensors with timm's FILE.json beside it, or model.weights=FILE to train."
     )
 
 

@@ -20,7 +20,7 @@ from rampart.data.batches import ordered_batches
 from rampart.data.datasets import require_data
 from rampart.data.splits import Split, Splits
 from rampart.data.subset import numbers_of, subset
-from rampart.errors import InvalidArgument, RunError
+from rampart.errors import InvalidArgument, RampartError, RunError
 from rampart.evaluation.audit import Audit, audit
 from rampart.evaluation.critical import default_grid, refine
 from rampart.evaluation.goal import Goal
@@ -187,7 +187,10 @@ def verify(
         _, subject = _of_other(config)
     known = record.metadata["model"]["fingerprint"]
     if subject.model.fingerprint != known:
-        raise RunError(f"the model is not the one that {path} was made with: its weights differ.")
+        raise RunError(
+            f"the model is not the one that {path} was made with: its weights, or the file of the "
+            "code that makes it, have changed since."
+        )
     place = {name: row for row, name in enumerate(subject.split.ids)}
     unknown = [name for name in record.ids if name not in place]
     if unknown:
@@ -322,8 +325,13 @@ def _evaluate(
     on_progress: Progress | None,
 ) -> EvaluationRecord:
     """Evaluate into a folder; what lies there unfinished is gone on with."""
-    if (target / "record.json").exists() and not overwrite:
-        raise RunError(f"{target} exists: --overwrite replaces it.")
+    # With a journal beside its record an evaluation was stopped just before its end.
+    finished = (target / "record.json").exists() and not (target / "unfinished").exists()
+    if finished and not overwrite:
+        raise RunError(
+            f"{target} holds a finished evaluation{_otherwise(target, subject.config)}: "
+            "--overwrite replaces it, --output chooses another folder."
+        )
     _require_sound(subject)
     _require_own(target)
     accelerator.wait_for_everyone()
@@ -338,6 +346,16 @@ def _evaluate(
         journal.remove()
     accelerator.wait_for_everyone()
     return record
+
+
+def _otherwise(target: Path, config: RunConfig) -> str:
+    """In what the evaluation that lies there differs, where that can be told."""
+    try:
+        old = parse_config(EvaluationRecord.load(target).metadata.get("settings", {}))
+    except RampartError:
+        return ""
+    changed = differences(old, config)
+    return f" with other settings ({'; '.join(changed)})" if changed else ""
 
 
 def _require_own(target: Path) -> None:

@@ -18,6 +18,7 @@ from rampart.metrics.comparison import (
 from rampart.metrics.continuum import bounds
 from rampart.metrics.curve import Floats, Integers
 from rampart.metrics.expectation import Distribution, contributions
+from rampart.units import format_eps
 
 if TYPE_CHECKING:
     from rampart.records.record import EvaluationRecord
@@ -106,12 +107,18 @@ def aligned(first: "EvaluationRecord", second: "EvaluationRecord") -> Integers:
         InvalidArgument: the records are of different samples, norms or grids.
     """
     if first.norm != second.norm or not np.array_equal(first.grid, second.grid):
-        raise InvalidArgument("second", "another norm or grid", "the threat of the first record")
+        first_threat, got = (
+            f"{record.norm} at {len(record.grid)} strengths up to {format_eps(record.eps)}"
+            for record in (first, second)
+        )
+        do = "evaluate both with the same threat and evaluation.strengths"
+        raise InvalidArgument("second record", got, f"{first_threat}, as the first", do)
     place = {name: row for row, name in enumerate(second.ids)}
     if place.keys() != set(first.ids):
         shared = len(place.keys() & set(first.ids))
-        got = f"{shared} of {len(first)} samples shared"
-        raise InvalidArgument("second", got, "a record of the same samples")
+        got = f"{len(second)} samples, of which {shared} are among the first record's {len(first)}"
+        do = "evaluate both with the same data and evaluation.limit"
+        raise InvalidArgument("second record", got, "a record of the same samples", do)
     return second.critical[[place[name] for name in first.ids]]
 
 

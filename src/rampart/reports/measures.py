@@ -38,6 +38,15 @@ Facts = dict[str, Any]
 Laws = Mapping[str, Distribution]
 
 
+#: What two evaluations should share if their difference is to be that of the models.
+COMPARED = {
+    "attack": ("attack",),
+    "size of the images": ("settings", "data", "image_size"),
+    "goal": ("reach",),
+    "top": ("top",),
+}
+
+
 class Measured(NamedTuple):
     """A record, and what to call it."""
 
@@ -130,7 +139,34 @@ def difference(first: Measured, second: Measured, laws: Laws) -> Facts:
     figures = {name: _difference(name, v, others[name], ours.level) for name, v in values.items()}
     for name, law in laws.items():
         figures[name] |= _choice(first, second, critical, law)
-    return {"first": first.name, "second": second.name, "n": len(ours), "figures": figures}
+    return {
+        "first": first.name,
+        "second": second.name,
+        "n": len(ours),
+        "unlike": unlike(ours, theirs),
+        "figures": figures,
+    }
+
+
+def unlike(first: EvaluationRecord, second: EvaluationRecord) -> list[str]:
+    """Return in what, beside the model, two evaluations differ: attack, mode, size of images."""
+    told = []
+    for name, keys in COMPARED.items():
+        values = []
+        for record in (first, second):
+            value: Any = record.metadata
+            for key in keys:
+                value = value.get(key) if isinstance(value, Mapping) else None
+            values.append(value)
+        if values[0] != values[1]:
+            told.append(f"{name} ({_spell(values[0])} against {_spell(values[1])})")
+    return told
+
+
+def _spell(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return str(value)
+    return " ".join(f"{v}" if k == "name" else f"{k}={v}" for k, v in value.items())
 
 
 def over_seeds(name: str, arm: Sequence[Measured], laws: Laws) -> Facts:
@@ -149,6 +185,8 @@ def _read(path: Path) -> EvaluationRecord:
         return EvaluationRecord.load(path)
     if RunFolder(path).exists():
         return read_run(path).record
+    if (path / "unfinished").exists():
+        raise RunError(f"{path} is not finished: the same `rampart evaluate` command goes on.")
     raise RunError(f"{path} holds no record: give a folder that `rampart evaluate` has made.")
 
 

@@ -1,6 +1,7 @@
 """Schedules drawn: a chart for the terminal, a table, and a picture."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -165,7 +166,11 @@ def _figure(curves: Mapping[str, Rows], eps_g: float, horizon: Horizon, note: st
     panels = list(grid.flat)
     for axes, (heading, rows) in zip(panels, curves.items(), strict=False):
         _panel(axes, rows, eps_g, horizon.epochs)
-        axes.set_title(heading.replace("  ", "\n" if len(curves) > 1 else ":  ", 1), fontsize=9)
+        several = len(curves) > 1
+        heading = heading.replace("  ", "\n" if several else ":  ", 1)
+        # Side by side, long lines of options would run into one another.
+        lines_of = [textwrap.fill(line, 34) if several else line for line in heading.split("\n")]
+        axes.set_title("\n".join(lines_of), fontsize=9)
     for axes in panels[len(curves) :]:
         axes.set_axis_off()
     for axes in panels[max(0, len(curves) - columns) : len(curves)]:

@@ -133,6 +133,9 @@ def _arm_lines(facts: Facts, eps: float) -> list[str]:
 def _pair_lines(facts: Facts, eps: float) -> list[str]:
     seeds = f" and {len(facts['seeds'])} shared seeds" if "seeds" in facts else ""
     lines = [f"{facts['first']} - {facts['second']}, on {facts['n']} shared images{seeds}:"]
+    if facts.get("unlike"):
+        otherwise = ", ".join(facts["unlike"])
+        lines.append(f"  warning: not the models alone differ, but {otherwise} as well")
     for name, figure in facts["figures"].items():
         lines.append(f"  {_spoken(name, eps)}: {_difference(figure)}")
     chosen = {name: f["advice"] for name, f in facts["figures"].items() if "advice" in f}

@@ -353,8 +353,7 @@ class PreviewRow(NamedTuple):
 
 #: In words, what `imagined_accuracy` assumes.
 IMAGINED = (
-    "imagined validation accuracy: 0.9 (1 - exp(-e / 4.8)) after e epochs, "
-    "90 % of its final value at epoch 11"
+    "imagined accuracy: 0.9 (1 - exp(-e / 4.8)) after e epochs, 90 % of its final value at epoch 11"
 )
 
 

@@ -157,3 +157,8 @@ def test_namings_of_another_length_are_dropped():
     )
     assert found.class_names == ("a", "b", "c")
     assert replace(found, namings=()).class_names is None
+
+
+def test_lazy_layers_have_no_fingerprint_yet():
+    with pytest.raises(ModelError, match="lazy layers"):
+        weights_fingerprint(nn.Sequential(nn.Flatten(), nn.LazyLinear(3)))

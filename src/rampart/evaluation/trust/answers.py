@@ -193,7 +193,7 @@ def check_determinism(subject: Subject) -> Verdict:
         change,
         REPEATED,
         "the same images give other logits at each call, so one look does not show whether a "
-        "sample is broken; use the tier 'rand', or switch the randomness off.",
+        "sample is broken; use evaluation.attack=rand, or switch the randomness off.",
     )
 
 

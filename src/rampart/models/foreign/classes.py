@@ -118,7 +118,7 @@ def _selected(
     if model.class_names is None:
         raise ModelError(
             f"model '{model.name}' does not name its outputs, so they cannot be matched by name; "
-            "if they are in the data's order, write match=by_position."
+            "if they are in the data's order, write evaluation.match=by_position."
         )
     if outputs is None:
         raise ModelError(f"model '{model.name}' {_unknown(model.class_names, class_names)}.")
@@ -154,7 +154,7 @@ def _check_order(
     if outputs is None:
         raise ModelError(
             f"model '{name}' {_unknown(own, class_names)}; if its outputs are in the data's order "
-            "under other names, write match=by_position."
+            "under other names, write evaluation.match=by_position."
         )
     first = next(i for i, output in enumerate(outputs) if i != output)
     raise ModelError(

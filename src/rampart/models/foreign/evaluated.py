@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from rampart.errors import InvalidArgument, ModelError
 from rampart.models.normalised import NormalisedModel
@@ -233,8 +234,17 @@ def callable_model(
 
 
 def weights_fingerprint(model: nn.Module) -> str:
-    """Return the SHA-256 over the names, types, shapes and values of a model's weights."""
+    """Return the SHA-256 over the names, types, shapes and values of a model's weights.
+
+    Raises:
+        ModelError: lazy layers, whose weights have no shape yet.
+    """
     digest = hashlib.sha256()
+    if any(is_lazy(value) for value in model.state_dict().values()):
+        raise ModelError(
+            "the model has lazy layers without weights yet: ask it once, on one image, where it is "
+            "made."
+        )
     for key, value in sorted(model.state_dict().items()):
         if isinstance(value, Tensor):
             digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())

@@ -448,5 +448,5 @@ def test_paired_matches_samples_by_id():
 
 @pytest.mark.parametrize("changes", [{"ids": tuple("abcde")}, {"norm": "l2"}, {"grid": GRID * 2}])
 def test_paired_refuses_other_samples_or_threats(changes):
-    with pytest.raises(InvalidArgument, match="second="):
+    with pytest.raises(InvalidArgument, match="second record="):
         paired(make(), make(**changes))

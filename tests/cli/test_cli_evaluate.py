@@ -153,9 +153,12 @@ def test_records_that_do_not_fit_each_other(refused, rampart, evaluate, tmp_path
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_says_that_the_same_command_goes_on(number, capsys):
+    # A shell that starts a job in the background has it ignore SIGINT.
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as stopped, stopped_by_hand():
         signal.raise_signal(number)
     assert stopped.value.code == 128 + number
     assert capsys.readouterr().err == "rampart: stopped; the same command goes on from there.\n"
     assert signal.getsignal(signal.SIGTERM) == before
+    signal.signal(signal.SIGINT, interrupt)

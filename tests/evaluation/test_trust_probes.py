@@ -148,7 +148,7 @@ def test_catches_randomness():
     noisy = Wrapper(trained("conv"), before=lambda x: x + 0.02 * torch.randn_like(x))
     found = ask(noisy)
     assert found["determinism"].status == "fail"
-    assert "'rand'" in found["determinism"].message
+    assert "evaluation.attack=rand" in found["determinism"].message
     assert found["batch"].status == found["masking"].status == "skipped"
 
 

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_adaptive import alphas
 
@@ -26,6 +26,7 @@ def first(found):
 
 
 @settings(deadline=None)
+@example(accuracy=[0.0] * 200, deadline=0.6875, length=1.0)  # A deadline within a step.
 @given(
     accuracy=st.lists(st.floats(0, 1), min_size=200, max_size=200),
     deadline=st.floats(0.1, 0.9),

@@ -71,10 +71,12 @@ class Plateau(Schedule):
         if time - state["began"] >= self.window:
             mean = state["sum"] / state["count"]
             if self._levelled(state["before"], mean):
-                return {**state, "start": time, "decision": "converged"}
+                return {**state, "start": min(time, self.deadline), "decision": "converged"}
             state |= {"sum": 0.0, "count": 0, "began": time, "before": mean}
-        late = time >= self.deadline
-        return {**state, "start": time if late else None, "decision": "force" if late else "wait"}
+        if time < self.deadline:
+            return {**state, "decision": "wait"}
+        # Not the end of this step: the ramp began within it, and alpha must not fall behind.
+        return {**state, "start": self.deadline, "decision": "force"}
 
     def _levelled(self, before: float | None, now: float) -> bool:
         """Whether learning has levelled off between two windows."""

@@ -170,7 +170,7 @@ class Counted(torch.nn.Module):
         self.passes += len(images)
         logits: torch.Tensor = self.module(images)
         if logits.requires_grad:
-            logits.register_hook(self._back)  # type: ignore[no-untyped-call]
+            logits.register_hook(self._back)  # type: ignore[no-untyped-call]  # torch
         return logits
 
     def _back(self, gradient: torch.Tensor) -> None:

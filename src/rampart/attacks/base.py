@@ -120,7 +120,7 @@ def with_fewer_steps(attack: Attack, alpha: float) -> Attack:
     most = getattr(attack, "steps", 0)
     # Rounding may put K alpha an ulp above a whole number.
     steps = max(2, math.ceil(most * alpha - 1e-9))
-    return attack if steps >= most else replace(attack, steps=steps)  # type: ignore[call-arg]
+    return attack if steps >= most else replace(attack, steps=steps)  # type: ignore[call-arg]  # it has steps
 
 
 class Counted:

@@ -100,14 +100,7 @@ def evaluate_split(
     Raises:
         InvalidArgument: no `Split`; and as `rampart.evaluation.critical.stream`.
     """
-    if not isinstance(split, Split):
-        raise InvalidArgument(
-            "split",
-            type(split).__name__,
-            "a rampart.data.splits.Split",
-            "make one of tensors by Split.of_tensors(images, labels), or of files by "
-            "rampart.data.datasets.load_splits",
-        )
+    _require_split(split)
     processes, start = processes or Processes(), time.perf_counter()
     numbers = numbers_of(split)
 
@@ -144,6 +137,17 @@ def evaluate_split(
     if journal and witnesses and processes.rank == 0:
         results = replace(results, witnesses=journal.witnesses(results), witness_rows=None)
     return Evaluation(results, pruning, time.perf_counter() - start, len(first))
+
+
+def _require_split(split: Split) -> None:
+    if not isinstance(split, Split):
+        raise InvalidArgument(
+            "split",
+            type(split).__name__,
+            "a rampart.data.splits.Split",
+            "make one of tensors by Split.of_tensors(images, labels), or of files by "
+            "rampart.data.datasets.load_splits",
+        )
 
 
 def _batches(split: Split, numbers: Integers, slots: int, workers: int) -> Iterable[Batch]:

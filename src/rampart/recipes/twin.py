@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from accelerate import Accelerator
@@ -61,6 +62,10 @@ class StandardTwin:
         validation = ordered_batches(self.splits.validation, size, workers=workers)
         return evaluate_accuracy(model, validation).clean
 
+    @cached_property
+    def _augment(self) -> Augment:
+        return Augment(**vars(self.config.data.augment))
+
     def _batches(self, epoch: int) -> Iterable[Batch]:
         size, seed, workers = self.plan.batch_size, self.plan.seed, self.config.data.workers
         return epoch_batches(self.splits.train, size, seed=seed, epoch=epoch, workers=workers)
@@ -70,10 +75,7 @@ class StandardTwin:
     ) -> None:
         """As the run's step does it, on the batches of all processes."""
         model.train()
-        objective, augment = (
-            self.config.build_objective(),
-            Augment(**vars(self.config.data.augment)),
-        )
+        objective = self.config.build_objective()
         pieces = split(
             batch.to(self.accelerator.device),
             self.plan.accumulation * self.accelerator.num_processes,
@@ -81,7 +83,7 @@ class StandardTwin:
         with scoped_seed(self.plan.seed, "step", step, 0):
             for piece in pieces:
                 noise = Noise.of(self.plan.seed, piece.samples, "augment", epoch)
-                images = augment(piece.pixels(), noise)
+                images = self._augment(piece.pixels(), noise)
                 with self.accelerator.autocast():
                     loss = objective(model, images, piece.labels, None).loss
                 total = scaler.scale(loss.sum() * (1 / self.plan.batch_size))

@@ -3,6 +3,7 @@
 config.yaml      the configuration in full
 run.json         status: running, interrupted, failed or complete
 history.jsonl    one row per epoch
+trial.jsonl      those of a trial at full strength that the run started over from
 checkpoints/     the newest checkpoint;  best/: the best one, where it is kept
 model/           the finished model, as timm loads it
 evaluations/     one folder per evaluation
@@ -18,6 +19,9 @@ from typing import Any
 from rampart.errors import RunError
 from rampart.records import write_atomic
 from rampart.version import __version__
+
+#: What run.json goes on saying when the status changes.
+KEPT = ("data", "probe", "trial")
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class RunFolder:
     def history(self) -> Path:
         """One row per epoch."""
         return self.path / "history.jsonl"
+
+    @property
+    def trial(self) -> Path:
+        """The history of a trial that the run started over from."""
+        return self.path / "trial.jsonl"
 
     @property
     def checkpoints(self) -> Path:
@@ -89,8 +98,8 @@ class RunFolder:
         return str(self.facts().get("status", "missing"))
 
     def set_status(self, status: str, **facts: Any) -> None:
-        """Write the status in one move; what was said of data and backbone stays."""
-        kept = {key: value for key, value in self.facts().items() if key in ("data", "probe")}
+        """Write the status in one move; what was found out before stays (`KEPT`)."""
+        kept = {key: value for key, value in self.facts().items() if key in KEPT}
         content = {"status": status, "rampart": __version__, **kept, **facts}
         write_atomic(self.status_file, json.dumps(content, indent=1) + "\n")
 
@@ -126,8 +135,15 @@ class RunFolder:
         for folder in (self.checkpoints, self.best, self.model, self.evaluations, self.tracking):
             shutil.rmtree(folder, ignore_errors=True)
         # run.json goes last: without it the rest would no longer be known as a run.
-        for file in (self.history, self.config, self.status_file):
+        for file in (self.history, self.trial, self.config, self.status_file):
             file.unlink(missing_ok=True)
+
+    def drop_training(self) -> None:
+        """Delete what has been trained, so that the run starts over; its history is put aside."""
+        for folder in (self.checkpoints, self.best):
+            shutil.rmtree(folder, ignore_errors=True)
+        if self.history.is_file():
+            self.history.replace(self.trial)
 
     def _require_writable(self) -> None:
         """Fail before the work, not after it."""

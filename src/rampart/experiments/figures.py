@@ -18,7 +18,7 @@ class RunFigures(NamedTuple):
             mean over [0, eps_g].
         delay: task-adaptation delay in epochs; None where the run never adapted.
         full_from: share of the run after which eps is eps_g to the end; 1 where it never is.
-        passes: images forward and back in training.
+        passes: images forward and back in training, a trial at full strength included.
         seconds: of training; depends on what else the machine did.
     """
 
@@ -37,7 +37,8 @@ class RunFigures(NamedTuple):
 def read_figures(task: str, arm: str, seed: int, folder: Path, record: Path) -> RunFigures:
     """Return the figures of a finished and evaluated run."""
     found = EvaluationRecord.load(record)
-    rows = History(RunFolder(folder).history).rows()
+    run = RunFolder(folder)
+    rows, trial = History(run.history).rows(), run.facts().get("trial", {})
     return RunFigures(
         task=task,
         arm=arm,
@@ -47,7 +48,7 @@ def read_figures(task: str, arm: str, seed: int, folder: Path, record: Path) -> 
         expected=float(expected_robustness(found.critical, found.grid)),
         delay=adaptation_delay([row["val_clean"] for row in rows]),
         full_from=_full_from(rows),
-        passes=sum(row["forwards"] + row["backwards"] for row in rows),
+        passes=sum(row["forwards"] + row["backwards"] for row in rows) + trial.get("passes", 0),
         seconds=sum(row["seconds"] for row in rows),
     )
 

@@ -130,8 +130,7 @@ def make_run(
         norm=config.threat.norm,
         classes=len(splits.class_names),
     )
-    start = partial(make_start, config, splits)
-    model, optimiser = start()
+    model, optimiser = make_start(config, splits)
     _require_enough_for_batch_norm(model, plan, accelerator.num_processes)
     prepared, optimiser = accelerator.prepare(model, optimiser)
     # The loop asks for mixed precision where it trains; validation then stays in float32.
@@ -152,8 +151,15 @@ def make_run(
         checkpoints=CheckpointStore(folder.checkpoints),
         best=CheckpointStore(folder.best),
         reporter=reporter,
-        guards=make_guards(config, splits, StandardTwin(config, splits, plan, accelerator, start)),
+        guards=make_guards(config, splits, make_twin(config, splits, plan, accelerator)),
     )
+
+
+def make_twin(
+    config: RunConfig, splits: Splits, plan: Plan, accelerator: Accelerator
+) -> StandardTwin:
+    """Return what trains a copy of the initial model without an attack."""
+    return StandardTwin(config, splits, plan, accelerator, partial(make_start, config, splits))
 
 
 def make_start(config: RunConfig, splits: Splits) -> tuple[NormalisedModel, AdamW]:

@@ -22,10 +22,11 @@ from rampart.recipes.config import (
     save_config,
 )
 from rampart.recipes.probe import probe_model
+from rampart.recipes.trial import after_trial, trial_epochs
 from rampart.registry import flatten
 from rampart.training.interrupts import Interrupted
 from rampart.training.loop import fit
-from rampart.training.reporting import Reporter, Silent
+from rampart.training.reporting import Reporter, Silent, shown
 from rampart.training.resume import restore
 from rampart.training.run import Run
 
@@ -77,10 +78,11 @@ def train_run(
         require_same_data(folder, splits)
     run = make_run(config, folder, splits, accelerator, reporter or Silent())
     _open(run, folder, splits, config, overwrite)
+    trial = trial_epochs(run, folder, config)
     if not _go_on(run, resume):
-        _begin(run, folder, splits, config)
+        _begin(run, folder, splits, config, trial)
     announce(run, splits)
-    _train(run, folder, splits, config)
+    _train(run, folder, splits, config, trial)
     return folder
 
 
@@ -108,8 +110,16 @@ def _go_on(run: Run, resume: bool) -> bool:
     return restored
 
 
-def _begin(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:
-    """Let an adaptive schedule start at the strength that the backbone withstands already."""
+def _begin(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, trial: int) -> None:
+    """Let an adaptive schedule start at full strength to try it, or at what is withstood."""
+    if trial:
+        run.schedule.start_at(1.0)
+    else:
+        _start_at_probe(run, folder, splits, config)
+
+
+def _start_at_probe(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:
+    """Start at the strength that the backbone withstands already, where that is asked for."""
     adapts = run.schedule.schedule.needs_accuracy
     if not (config.training.probe and adapts and config.threat.eps):
         return
@@ -120,14 +130,20 @@ def _begin(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> No
     if run.accelerator.is_main_process:
         told = {**asdict(found), "start": found.start, "verdict": found.verdict}
         folder.set_status("running", probe=told)
-        run.reporter.note(found.verdict)
+        run.reporter.note(f"probe: {found.verdict}")
 
 
-def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:
+def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, trial: int) -> None:
     """Train, save the model, and say in run.json how it ended."""
     main = run.accelerator.is_main_process
     try:
-        fit(run, f"{config.schedule.name}, seed {config.seed}")
+        if trial:
+            run = after_trial(run, folder, splits, config, trial)
+            if run.step == 0:
+                _start_at_probe(run, folder, splits, config)
+        name = f"{config.schedule.name}, seed {config.seed}"
+        with shown(run.reporter, name, run.plan.horizon, run.step):
+            fit(run)
         if main:
             _save_result(run, folder, splits, config)
     except Interrupted as stop:

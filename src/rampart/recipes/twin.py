@@ -1,8 +1,9 @@
 """The twin of a run: what standard fine-tuning makes of the same model in the same epochs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import torch
 from accelerate import Accelerator
@@ -46,21 +47,27 @@ class StandardTwin:
     start: Callable[[], tuple[nn.Module, Optimizer]]
 
     def __call__(self, epochs: int) -> float:
-        """Return the clean accuracy on the validation split after some epochs, from 0 on."""
+        """Return the clean accuracy on the validation split after some epochs, 1 or more."""
+        return next(islice(self.accuracies(), epochs - 1, None))
+
+    def accuracies(self) -> Iterator[float]:
+        """Train; yield the clean accuracy on the validation split after each epoch of the run."""
         model, optimiser = self.start()
         model.to(self.accelerator.device)
         rates = cosine_schedule(optimiser, self.plan.horizon, self.config.optimiser.warmup)
         scaled = self.accelerator.scaler is not None
         scaler = GradScaler(self.accelerator.device.type, enabled=scaled)
-        for epoch in range(epochs):
+        for epoch in range(self.plan.horizon.epochs):
             for number, batch in enumerate(self._batches(epoch)):
                 step = epoch * self.plan.horizon.steps_per_epoch + number
                 self._add_gradient(model, batch, epoch, step, scaler)
                 self._step(model, optimiser, scaler)
                 rates.step()
+            yield evaluate_accuracy(model, self._validation()).clean
+
+    def _validation(self) -> Iterable[Batch]:
         size, workers = self.config.evaluation.batch_size, self.config.data.workers
-        validation = ordered_batches(self.splits.validation, size, workers=workers)
-        return evaluate_accuracy(model, validation).clean
+        return ordered_batches(self.splits.validation, size, workers=workers)
 
     @cached_property
     def _augment(self) -> Augment:

@@ -26,12 +26,18 @@ class Adaptive(Schedule):
     once is at full strength after `ramp` of the run; one that stalls, as RFT-fix does, is waited
     for, at the latest as two-hinge waits (arXiv 2509.23325, section 4).
 
+    *Trial*: where the attack delays nothing, even the shortest ramp costs time at full strength.
+    `rampart train` finds out by training at full strength first, for at most `trial` of the run,
+    until standard fine-tuning in the same epochs has learned something. If the run kept up with
+    that it goes on; else it starts over with the ramp (`rampart.training.trial`).
+
     Attributes:
         keep: the skill that counts as keeping up, in [0, 1].
         ramp: share of the run in which eps rises from 0 to eps_g if nothing holds it up.
         memory: share of the run that the average reaches back.
         start: share of the run from which eps rises in any case.
         deadline: share of the run by which eps_g is reached in any case.
+        trial: share of the run for which full strength is tried first; 0 for no trial.
     """
 
     keep: float = 0.3
@@ -39,10 +45,11 @@ class Adaptive(Schedule):
     memory: float = 0.01
     start: float = 0.25
     deadline: float = 0.75
+    trial: float = 0.2
 
     def __post_init__(self) -> None:
         check_level("keep", self.keep)
-        for name in ("ramp", "memory", "start", "deadline"):
+        for name in ("ramp", "memory", "start", "deadline", "trial"):
             check_time(name, getattr(self, name), "share")
         if not self.memory > 0:
             raise InvalidArgument("schedule.memory", self.memory, "a share of the run above 0")

@@ -44,6 +44,14 @@ class Schedule(ABC):
         """Whether it must be shown the accuracy on the batch after every step."""
         return False
 
+    @property
+    def trial(self) -> float:
+        """Share of the run for which full strength is tried first, by `rampart train`.
+
+        A trial that fails starts the run over, which a schedule cannot do by itself.
+        """
+        return 0.0
+
     @final
     def alpha(self, t: float, T: float, state: State | None = None) -> float:
         """Return the share of eps_g at time t, in [0, 1]; beyond T the value at T.

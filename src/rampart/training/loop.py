@@ -24,23 +24,24 @@ from rampart.training.resume import keep_best, save_checkpoint
 from rampart.training.run import Run, Totals
 
 
-def fit(run: Run, name: str = "training") -> None:
-    """Train to the end of the horizon, from wherever `run.progress` stands.
+def fit(run: Run, epochs: int | None = None) -> None:
+    """Train from wherever `run.progress` stands.
+
+    Args:
+        run: what to train.
+        epochs: how many of the run are done in the end; all by default.
 
     Raises:
         Interrupted: a signal asked to stop; a checkpoint was written first.
         RunError: the loss is no longer a finite number, or the weights are not.
     """
-    run.reporter.start(name, run.plan.horizon, run.step)
-    try:
-        with Interrupts() as interrupts:
-            while run.progress.epoch < run.plan.horizon.epochs:
-                train_epoch(run, interrupts)
-                finish_epoch(run)
-                if interrupts.requested(run.accelerator):
-                    interrupts.stop(run.step)
-    finally:
-        run.reporter.stop()
+    last = run.plan.horizon.epochs if epochs is None else epochs
+    with Interrupts() as interrupts:
+        while run.progress.epoch < last:
+            train_epoch(run, interrupts)
+            finish_epoch(run)
+            if interrupts.requested(run.accelerator):
+                interrupts.stop(run.step)
 
 
 def train_epoch(run: Run, interrupts: Interrupts) -> None:

@@ -1,5 +1,7 @@
 """What a run shows while it works: nothing, or a progress bar and one line per epoch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from rich.console import Console
@@ -21,13 +23,23 @@ class Reporter(Protocol):
         """An epoch is done; `row` is its history row."""
 
     def note(self, text: str) -> None:
-        """Something was found out before the first step."""
+        """Something was found out that decides how the run goes on."""
 
     def warn(self, text: str) -> None:
         """A guard has something to say of the epoch that is done."""
 
     def stop(self) -> None:
         """The run has ended, in whatever way."""
+
+
+@contextmanager
+def shown(reporter: Reporter, name: str, horizon: Horizon, done: int) -> Iterator[None]:
+    """Let a reporter show what happens meanwhile, from `done` steps of the run on."""
+    reporter.start(name, horizon, done)
+    try:
+        yield
+    finally:
+        reporter.stop()
 
 
 class Silent:
@@ -94,7 +106,7 @@ class ConsoleReporter:
 
     def note(self, text: str) -> None:
         """Print the sentence."""
-        self.console.print(f"probe: {text}", highlight=False, markup=False, soft_wrap=True)
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Print the warning on one line."""

@@ -1,0 +1,81 @@
+"""The trial at full strength: whether a run needs a ramp, found out in its own first epochs."""
+
+import math
+from dataclasses import dataclass
+
+from rampart.training.guards.base import percent
+from rampart.training.guards.transfer import chance_level
+
+#: Skill (accuracy beyond chance) of standard fine-tuning at which the trial is decided.
+DECIDED = 0.3
+#: The part of that skill that a run at full strength must have in order to go on.
+ENOUGH = 1 / 3
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a run at full strength reached, beside standard fine-tuning in the same epochs.
+
+    A ramp exists because the attack may delay the adaptation to the task (arXiv 2509.23325), and
+    costs epochs at full strength where it does not. Which of the two holds depends on backbone,
+    task, strength and objective together, and shows as soon as standard fine-tuning has learned
+    something: under an attack that delays, the run then has next to none of it. On the validation
+    split of the embedded task the part was 0 to 0.15 where a ramp turned out better, and 0.57 to
+    1.1 where it did not; the line is drawn at a third.
+
+    Attributes:
+        epochs: how long both were trained.
+        clean: accuracy of the run on the validation split.
+        standard: that of standard fine-tuning.
+        chance: that of the best constant answer.
+    """
+
+    epochs: int
+    clean: float
+    standard: float
+    chance: float
+
+    @property
+    def decided(self) -> bool:
+        """Whether standard fine-tuning has learned enough to compare with."""
+        return self._skill(self.standard) >= DECIDED
+
+    @property
+    def kept(self) -> float:
+        """The part of standard fine-tuning's skill that the run has, from 0 up; 0 if it has none.
+
+        Skill is the accuracy beyond chance.
+        """
+        standard = self._skill(self.standard)
+        return max(0.0, self._skill(self.clean)) / standard if standard > 0 else 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether the run goes on at full strength."""
+        return self.standard > chance_level(self.chance) and self.kept >= ENOUGH
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: what was reached, and how the run goes on."""
+        told = f"after {self.epochs} epoch{'' if self.epochs == 1 else 's'} at full strength"
+        reached = f"validation accuracy is {percent(self.clean)}, {percent(self.standard)} after "
+        reached += "standard fine-tuning"
+        if self.passed:
+            return f"{told} {reached}: the attack delays little, so the run goes on without a ramp."
+        if self.standard <= chance_level(self.chance):
+            return f"{told} {reached}, too little to tell, so the run starts over with a ramp."
+        return f"{told} {reached}: the attack delays, so the run starts over with a ramp."
+
+    def _skill(self, accuracy: float) -> float:
+        return (accuracy - self.chance) / (1 - self.chance) if self.chance < 1 else 0.0
+
+
+def longest_trial(share: float, epochs: int) -> int:
+    """Return how many epochs a trial takes at most: whole ones, and not the last.
+
+    Args:
+        share: of the run.
+        epochs: of the run.
+    """
+    # A product such as 0.2 * 15 may lie an ulp off a whole number.
+    return min(math.floor(share * epochs + 1e-9), epochs - 1)

@@ -1,0 +1,162 @@
+"""A run that tries full strength first is RFT-fix if that goes well, else the schedule alone."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rampart.folders import RunFolder
+from rampart.history import History
+from rampart.recipes import trial as recipe
+from rampart.recipes.config import load_config
+from rampart.recipes.evaluate import evaluate_run
+from rampart.recipes.run import train_run
+from rampart.training.reporting import Silent
+from rampart.training.trial import Trial
+
+#: Of 3 epochs with 3 steps each one is tried.
+TRIED = ["schedule=adaptive", "schedule.keep=0", "schedule.trial=0.4"]
+FIGURES = ("eps", "train_loss", "val_clean", "val_robust", "forwards", "backwards")
+
+
+class Stop(Silent):
+    """Kills the run after a number of steps, and keeps what it is told."""
+
+    def __init__(self, steps=0):
+        self.left, self.notes = steps, []
+
+    def step(self, epoch, eps):
+        self.left -= 1
+        if self.left == 0:
+            raise MemoryError("planted")
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def train(folder, settings, **options):
+    return train_run(load_config(None, settings), folder, **options)
+
+
+def result(folder):
+    rows = History(folder.history).rows()
+    weights = load_file(folder.model / "model.safetensors")
+    return weights, [{name: row[name] for name in FIGURES} for row in rows]
+
+
+def assert_same(a, b):
+    for name in a[0]:
+        assert torch.equal(a[0][name], b[0][name]), name
+    assert a[1] == b[1]
+
+
+@pytest.fixture
+def verdict(monkeypatch):
+    """Let the trial end as the test wants it to."""
+
+    def set_verdict(passed):
+        monkeypatch.setattr(Trial, "passed", property(lambda _: passed))
+
+    return set_verdict
+
+
+@pytest.mark.parametrize(
+    ("passed", "alike"),
+    [(True, ["schedule=fix"]), (False, ["schedule=adaptive", "schedule.keep=0"])],
+    ids=["passed", "failed"],
+)
+def test_it_goes_on_as_rft_fix_or_starts_over(tiny_settings, tmp_path, verdict, passed, alike):
+    verdict(passed)
+    reporter = Stop()
+    folder = train(tmp_path / "run", [*tiny_settings, *TRIED], reporter=reporter)
+    assert_same(result(folder), result(train(tmp_path / "alike", [*tiny_settings, *alike])))
+    told = folder.facts()["trial"]
+    fixed = train(tmp_path / "fix", [*tiny_settings, "schedule=fix"])
+    first = History(fixed.history).rows()[0]
+    assert (told["epochs"], told["clean"], told["passed"]) == (1, first["val_clean"], passed)
+    # The twin's 24 images, twice; and, if it was in vain, the first epoch at full strength.
+    assert told["passes"] == 48 + (0 if passed else first["forwards"] + first["backwards"])
+    assert folder.trial.exists() is not passed
+    assert [note.startswith("trial: after 1 epoch") for note in reporter.notes] == [True]
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_resume_is_exact_before_and_after_the_verdict(tiny_settings, tmp_path, verdict, passed):
+    verdict(passed)
+    settings = [*tiny_settings, *TRIED, "training.checkpoint_every=1"]
+    whole = train(tmp_path / "whole", settings)
+    for stop in range(1, 9 if passed else 12):
+        with pytest.raises(MemoryError):
+            train(tmp_path / f"run {stop}", settings, reporter=Stop(stop))
+        resumed = train(tmp_path / f"run {stop}", settings, resume=True)
+        assert_same(result(resumed), result(whole))
+        assert resumed.facts()["trial"] == whole.facts()["trial"]
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_killed_while_the_verdict_was_being_written(
+    tiny_settings, tmp_path, verdict, passed, monkeypatch
+):
+    verdict(passed)
+    settings = [*tiny_settings, *TRIED]
+    whole, write = train(tmp_path / "whole", settings), RunFolder.set_status
+
+    def dies(folder, status, **facts):
+        if "trial" in facts:
+            raise MemoryError("planted")
+        write(folder, status, **facts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "set_status", dies)
+        with pytest.raises(MemoryError):
+            train(tmp_path / "run", settings)
+    resumed = train(tmp_path / "run", settings, resume=True)
+    assert_same(result(resumed), result(whole))
+    assert resumed.facts()["trial"] == whole.facts()["trial"]
+
+
+def test_the_trial_ends_once_standard_fine_tuning_has_learned(tiny_settings, tmp_path, monkeypatch):
+    twin = type("Twin", (), {"accuracies": lambda self: iter([0.4, 0.9, 0.9])})
+    monkeypatch.setattr(recipe, "make_twin", lambda *_: twin())
+    settings = [*tiny_settings, *TRIED[:2], "schedule.trial=0.99"]
+    folder = train(tmp_path / "run", settings)
+    assert folder.facts()["trial"]["epochs"] == 2
+    assert folder.facts()["trial"]["standard"] == 0.9
+
+
+@pytest.mark.parametrize(
+    "more", [["schedule.trial=0.3"], ["threat.eps=0"], ["objective=standard"], ["schedule=fix"]]
+)
+def test_there_is_nothing_to_try(tiny_settings, tmp_path, more):
+    folder = train(tmp_path / "run", [*tiny_settings, *TRIED, *more])
+    assert "trial" not in folder.facts()
+
+
+def test_a_replaced_run_is_tried_anew(tiny_settings, tmp_path, verdict):
+    settings = [*tiny_settings, *TRIED]
+    verdict(False)
+    train(tmp_path / "run", settings)
+    verdict(True)
+    folder = train(tmp_path / "run", settings, overwrite=True)
+    assert folder.facts()["trial"]["passed"]
+    assert not folder.trial.exists()
+
+
+def test_the_probe_comes_after_a_trial_that_failed(tiny_settings, tmp_path, verdict):
+    verdict(False)
+    folder = train(tmp_path / "run", [*tiny_settings, *TRIED, "training.probe=true"])
+    assert list(folder.facts()) == ["status", "rampart", "data", "trial", "probe", "epochs"]
+    verdict(True)
+    folder = train(tmp_path / "passed", [*tiny_settings, *TRIED, "training.probe=true"])
+    assert "probe" not in folder.facts()
+
+
+def test_the_best_epoch_of_a_failed_trial_is_forgotten(tiny_settings, tmp_path, verdict):
+    verdict(False)
+    settings = [*tiny_settings, "training.keep=best"]
+    folder = train(tmp_path / "run", [*settings, *TRIED])
+    alike = train(tmp_path / "alike", [*settings, *TRIED, "schedule.trial=0"])
+    best = [json.loads(next(f.best.glob("*/state.json")).read_text()) for f in (folder, alike)]
+    assert best[0] == best[1]
+    evaluate_run(folder.path)

@@ -1,0 +1,70 @@
+import re
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rampart.training.trial import Trial, longest_trial
+
+SHARES = st.floats(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("clean", "standard", "passed"),
+    [
+        # Measured on the embedded task after 3 of 15 epochs: adversarial training at 20/255 and
+        # 10/255, TRADES 1 at 20/255 and 10/255, TRADES 6 at both.
+        (0.01, 0.30, False),
+        (0.05, 0.34, False),
+        (0.19, 0.34, True),
+        (0.33, 0.30, True),
+        (0.06, 0.30, False),
+        (0.21, 0.30, True),
+    ],
+)
+def test_a_ramp_is_for_runs_that_the_attack_delays(clean, standard, passed):
+    assert Trial(3, clean, standard, 0.01).passed == passed
+
+
+def test_skill_is_what_is_beyond_chance():
+    assert Trial(1, 0.6, 0.7, 0.5).kept == pytest.approx(0.5)
+    assert Trial(1, 0.4, 0.7, 0.5).kept == 0
+    assert Trial(1, 0.64, 0.65, 0.5).decided
+    assert not Trial(1, 0.5, 0.64, 0.5).decided
+
+
+@pytest.mark.parametrize("standard", [0.0, 0.2, 0.26])
+def test_without_a_comparison_there_is_a_ramp(standard):
+    assert not Trial(3, 0.9, standard, 0.2).passed
+
+
+@given(clean=SHARES, standard=SHARES, chance=st.floats(0.01, 1))
+def test_a_better_run_never_fails_where_a_worse_one_passes(clean, standard, chance):
+    passed = [Trial(1, share * clean, standard, chance).passed for share in (0.25, 0.5, 1.0)]
+    assert all(before <= after for before, after in pairwise(passed))
+
+
+@pytest.mark.parametrize(
+    ("trial", "told"),
+    [
+        (Trial(1, 0.2, 0.3, 0.01), "after 1 epoch at full strength .* without a ramp"),
+        (Trial(3, 0.01, 0.3, 0.01), "after 3 epochs .* 1.0 %, 30.0 % .* delays, .* with a ramp"),
+        (Trial(3, 0.01, 0.02, 0.01), "too little to tell, .* with a ramp"),
+    ],
+)
+def test_the_verdict_says_what_was_found_and_what_follows(trial, told):
+    assert re.search(told, trial.verdict)
+
+
+@given(share=SHARES, epochs=st.integers(1, 200))
+def test_a_trial_is_a_share_of_the_run_in_whole_epochs_and_never_all_of_it(share, epochs):
+    longest = longest_trial(share, epochs)
+    assert 0 <= longest <= epochs - 1
+    assert longest <= share * epochs + 1e-6
+
+
+def test_a_fifth_of_fifteen_epochs_is_three():
+    assert longest_trial(0.2, 15) == 3
+    assert longest_trial(0.2, 4) == 0
+    assert longest_trial(1.0, 4) == 3

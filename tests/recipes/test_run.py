@@ -142,6 +142,18 @@ def test_resume_in_the_middle_of_a_ramp_is_exact(tiny_settings, tmp_path, schedu
         assert_same(result(resumed), whole)
 
 
+def test_the_memory_layout_changes_rounding_only_and_resumes_exactly(tiny_settings, tmp_path):
+    settings = [*tiny_settings, "schedule=fix"]
+    plain = result(train_run(load_config(None, settings), tmp_path / "plain"))
+    config = load_config(None, [*settings, "training.channels_last=true"])
+    whole = result(train_run(config, tmp_path / "whole"))
+    for name, tensor in whole[0].items():
+        torch.testing.assert_close(tensor, plain[0][name], rtol=1e-2, atol=1e-4)
+    with pytest.raises(Interrupted):
+        train_run(config, tmp_path / "run", reporter=StopAfter(5))
+    assert_same(result(train_run(config, tmp_path / "run", resume=True)), whole)
+
+
 def test_a_robust_backbone_starts_where_the_probe_says(tiny_settings, tmp_path, monkeypatch):
     found = Probe((0.0, 0.5, 1.0), (0.9, 0.8, 0.1), 0.1, 8 / 255, 9)
     monkeypatch.setattr("rampart.recipes.run.probe_model", lambda *_: found)

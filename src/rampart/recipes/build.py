@@ -165,6 +165,8 @@ def make_twin(
 def make_start(config: RunConfig, splits: Splits) -> tuple[NormalisedModel, AdamW]:
     """Return the model as it is before training, and its optimiser."""
     model = make_model(config, splits)
+    if config.training.channels_last:
+        model.to(memory_format=torch.channels_last)
     settings = config.optimiser.model_dump(exclude={"warmup", "clip_norm"})
     return model, adamw(*parameter_groups(model), **settings)
 

@@ -215,6 +215,9 @@ class TrainingConfig(Section):
     accumulation: int = Field(1, ge=1, description="pieces that a batch is computed in")
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     device: Literal["auto", "cpu"] = "auto"
+    channels_last: bool = Field(
+        False, description="memory layout in which many convolutions are faster"
+    )
     probe: bool = Field(
         False, description="whether an adaptive schedule starts at what the backbone withstands"
     )

@@ -44,7 +44,7 @@ def tree(photo_folder):
                 },
             }
         },
-        "reference": "fix",
+        "references": ["fix"],
     }
 
 
@@ -119,9 +119,10 @@ def test_an_interrupted_study_goes_on(finished, out):
 
 def test_the_table_has_a_row_for_each_arm_and_the_file_one_for_each_run(finished, out):
     study, figures, _ = finished
-    text = write_study(figures, list(study.tasks), out, study.reference)
+    text = write_study(figures, list(study.tasks), out, study.references)
     rows = [line for line in text.splitlines() if re.match(r"\| (fix|standard|tuned fix) ", line)]
     assert len(rows) == 3
+    assert (out / "study.png").stat().st_size > 0
     with (out / "results.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 6
 
@@ -131,7 +132,7 @@ def test_the_table_has_a_row_for_each_arm_and_the_file_one_for_each_run(finished
     [
         ({"seeds": []}, "seeds"),
         ({"arms": {"fix": ["schedule=fxi"]}, "choices": {}}, "did you mean fix"),
-        ({"reference": "nothing"}, "reference"),
+        ({"references": ["nothing"]}, "references"),
         ({"tasks": {}}, "tasks"),
         ({"colour": 1}, "colour"),
         ({"choices": {"t": {"arm": "other", "among": {"a": [], "b": []}}}}, "choices.t.arm"),
@@ -165,4 +166,4 @@ def test_several_workers_find_what_one_does(finished, tmp_path):
 def test_the_committed_studies_can_be_read():
     folder = Path(__file__).parents[2] / "configs" / "studies"
     for path in sorted(folder.glob("embedded.yaml")):
-        assert load_study(path).reference == "adaptive"
+        assert load_study(path).references[0] == "adaptive"

@@ -31,11 +31,19 @@ def test_means_stand_with_students_interval():
 
 def test_differences_are_paired_by_seed():
     test = paired_test((0.2, 0.3, 0.25), (0.5, 0.55, 0.6))
-    cell = cells(task_table(RUNS, "digits", "rising"), "fix")[-1]
+    cell = cells(task_table(RUNS, "digits", ["rising"]), "fix")[-1]
     expected = f"-30.0 [{100 * test.low:+.1f}, {100 * test.high:+.1f}], p = {test.p:.2g}"
     assert cell == expected
-    assert cells(task_table(RUNS, "digits", "rising"), "rising")[-1] == ""
-    assert cells(task_table(RUNS, "digits", "rising"), "short")[-1] == ""
+    assert cells(task_table(RUNS, "digits", ["rising"]), "rising")[-1] == ""
+    assert cells(task_table(RUNS, "digits", ["rising"]), "short")[-1] == ""
+
+
+def test_several_references_have_a_column_each():
+    text = task_table(RUNS, "digits", ["rising", "fix", "nowhere"])
+    assert cells(text, "arm")[-2:] == ["expected, minus 'rising'", "expected, minus 'fix'"]
+    assert cells(text, "rising")[-2] == cells(text, "fix")[-1] == ""
+    assert cells(text, "rising")[-1].startswith("+30.0 [")
+    assert cells(text, "fix")[-2].startswith("-30.0 [")
 
 
 @pytest.mark.parametrize(("arm", "told"), [("fix", "2"), ("rising", "3 to 5"), ("short", "never")])

@@ -6,12 +6,12 @@ A study is a YAML file:
     seeds: [0, 1, 2]
     tasks: {photos: [data=photos/, threat.eps=4/255], ...}
     arms: {fix: [schedule=fix], ...}
-    reference: fix                         the arm that the others are compared with, if any
+    references: [fix]                      arms that the others are compared with, if any
     choices:                               arms whose settings are chosen on validation
       tuned fix: {arm: fix, seeds: [100], among: {high: [optimiser.head_lr=1e-2], ...}}
 
 Its folder holds `runs/TASK/ARM/seed-S`, each the folder of a run, `choices.json`, `results.csv`
-with one row per run, and `study.md`, the table.
+with one row per run, `study.md`, the table, and `study.png`, the picture.
 """
 
 import json
@@ -63,7 +63,7 @@ class Study(BaseModel):
     tasks: dict[str, Overrides] = Field(min_length=1)
     arms: dict[str, Overrides] = Field(min_length=1)
     choices: dict[str, Choice] = {}
-    reference: str = ""
+    references: tuple[str, ...] = ()
 
     def config(self, task: str, arm: Overrides, seed: int) -> RunConfig:
         """Return the configuration of one run."""
@@ -99,9 +99,10 @@ def load_study(path: Path) -> Study:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise RunError(f"study {path}: {where}: {first['msg']}.") from None
-    if study.reference and study.reference not in (*study.arms, *study.choices):
-        known = ", ".join([*study.arms, *study.choices])
-        raise InvalidArgument("reference", study.reference, f"one of the arms: {known}")
+    for reference in study.references:
+        if reference not in (*study.arms, *study.choices):
+            known = ", ".join([*study.arms, *study.choices])
+            raise InvalidArgument("references", reference, f"some of the arms: {known}")
     for name, choice in study.choices.items():
         if choice.arm not in study.arms:
             known = ", ".join(study.arms)

@@ -1,4 +1,4 @@
-"""The table of a study: every arm with intervals, and tests against a reference arm."""
+"""The table of a study: every arm with intervals, and tests against reference arms."""
 
 import csv
 import io
@@ -8,42 +8,52 @@ from pathlib import Path
 from rampart.experiments.figures import RunFigures
 from rampart.metrics.comparison import paired_test, seeds_interval
 from rampart.records import write_atomic
+from rampart.reports.arms import save_arms
 
 MEASURES = ("clean", "adversarial", "expected")
 
 
 def write_study(
-    figures: Sequence[RunFigures], tasks: Sequence[str], output: Path, reference: str = ""
+    figures: Sequence[RunFigures],
+    tasks: Sequence[str],
+    output: Path,
+    references: Sequence[str] = (),
 ) -> str:
-    """Write `results.csv`, one row per run, and `study.md`; return the latter's text.
+    """Write `results.csv`, `study.md` and `study.png`; return the text of the table.
 
     Args:
         figures: of all runs.
         tasks: in the order in which they are told.
         output: the study's folder.
-        reference: the arm that every other one is compared with, seed by seed; none by default.
+        references: arms that every other one is compared with, seed by seed.
     """
     write_atomic(output / "results.csv", _csv(figures))
-    text = "\n".join(task_table(figures, task, reference) for task in tasks)
+    text = "\n".join(task_table(figures, task, references) for task in tasks)
     write_atomic(output / "study.md", text)
+    drawn = {
+        task: {
+            arm: [run.expected for run in runs]
+            for arm, runs in _arms([one for one in figures if one.task == task]).items()
+        }
+        for task in tasks
+    }
+    save_arms(drawn, output / "study.png", "expected robustness", references)
     return text
 
 
-def task_table(figures: Sequence[RunFigures], task: str, reference: str = "") -> str:
+def task_table(figures: Sequence[RunFigures], task: str, references: Sequence[str] = ()) -> str:
     """Return one task's arms as a Markdown table, percent with 95 % intervals over seeds."""
     arms = _arms([one for one in figures if one.task == task])
     head = ["arm", *MEASURES, "full strength from", "passes", "adapted in epoch"]
-    compared = arms.get(reference, [])
-    if compared:
-        head.append(f"expected, minus '{reference}'")
+    compared = {name: arms[name] for name in references if name in arms}
+    head += [f"expected, minus '{name}'" for name in compared]
     lines = [f"## {task}", "", _line(head), _line([":--", *["--:"] * (len(head) - 1)])]
     for arm, runs in arms.items():
         cells = [arm, *(_mean([getattr(run, name) for run in runs]) for name in MEASURES)]
         cells.append(_span([f"{run.full_from:.0%}" for run in runs]))
         cells.append(f"{sum(run.passes for run in runs) / len(runs) / 1e3:,.0f} k")
         cells.append(_span(["never" if run.delay is None else str(run.delay) for run in runs]))
-        if compared:
-            cells.append("" if arm == reference else _difference(runs, compared))
+        cells += ["" if arm == name else _difference(runs, compared[name]) for name in compared]
         lines.append(_line(cells))
     return "\n".join([*lines, ""])
 

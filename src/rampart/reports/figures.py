@@ -62,7 +62,7 @@ def save_curve(record: EvaluationRecord, path: str | Path, title: str = "") -> N
         RunError: the file cannot be written.
     """
     facts = summary(record)
-    with _styled():
+    with styled():
         figure, axes = _canvas(6.4, 4.2)
         _draw_curve(axes, facts["curve"], record.norm, COLOURS["two-hinge"], area=True)
         _strength_axis(axes, record.eps, record.norm)
@@ -84,7 +84,7 @@ def save_comparison(rows: Sequence[Row], path: str | Path, title: str = "") -> N
         RunError: the file cannot be written.
     """
     norm = _only_norm(rows)
-    with _styled():
+    with styled():
         figure, axes = _canvas(7.2, 4.4)
         arms = aggregate(rows)
         for index, arm in enumerate(arms):
@@ -118,7 +118,7 @@ def save_histories(
             arms.setdefault(name, []).append(rows)
     if not arms:
         raise InvalidArgument("histories", "no rows", "at least one finished epoch")
-    with _styled():
+    with styled():
         figure, panels = _panels(len(arms))
         for panel, (name, runs) in zip(panels, arms.items(), strict=True):
             _draw_histories(panel, runs, name, _colour_of(name, list(arms)))
@@ -148,7 +148,8 @@ def save(figure: "Figure", path: str | Path) -> None:
         raise RunError(f"cannot write {path}: {error.strerror or error}.") from error
 
 
-def _styled() -> AbstractContextManager[None]:
+def styled() -> AbstractContextManager[None]:
+    """The look of every picture, for what is drawn within."""
     import matplotlib as mpl
 
     return mpl.rc_context(_STYLE)  # type: ignore[arg-type]  # the stubs list every key literally

@@ -1,0 +1,59 @@
+"""The picture of a study: every run a dot, every arm its mean and interval, every task a panel."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rampart.metrics.comparison import seeds_interval
+from rampart.reports.figures import COLOURS, save, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Values of an arm, one per seed.
+Arms = Mapping[str, Sequence[float]]
+
+
+def save_arms(
+    tasks: Mapping[str, Arms], path: str | Path, measure: str, references: Sequence[str] = ()
+) -> None:
+    """Write one panel per task: a line per arm, in the order of the first task that has it.
+
+    Args:
+        tasks: shares in [0, 1] of every arm, by task.
+        path: ends in .png, .svg or .pdf.
+        measure: what the shares are, for the axis.
+        references: arms whose mean is drawn through all lines.
+
+    Raises:
+        InvalidArgument: another file ending.
+        RunError: the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(name for arms in tasks.values() for name in arms))
+    with styled():
+        size = (2.6 + 3.2 * len(tasks), 1.1 + 0.21 * len(names))
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
+        for panel, (task, arms) in zip(panels, tasks.items(), strict=True):
+            _draw(panel, arms, names, references)
+            panel.set_title(task, loc="left", fontsize="medium")
+        panels[0].set_yticks(range(len(names)), names)
+        panels[0].set_ylim(len(names) - 0.5, -0.5)
+        figure.supxlabel(f"{measure}, percent: runs, mean, 95 % interval", fontsize="medium")
+        save(figure, path)
+
+
+def _draw(panel: "Axes", arms: Arms, names: Sequence[str], references: Sequence[str]) -> None:
+    for name, values in arms.items():
+        colour = COLOURS["fix" if name in references else "two-hinge"]
+        shares, line = [100 * value for value in values], names.index(name)
+        panel.plot(shares, [line] * len(shares), "o", color=colour, alpha=0.3, markersize=3)
+        mean = sum(shares) / len(shares)
+        panel.plot(mean, line, "|", color=colour, markersize=9, markeredgewidth=2)
+        if len(shares) > 1:
+            interval = seeds_interval(shares)
+            panel.plot([interval.low, interval.high], [line, line], color=colour, linewidth=1.2)
+        if name in references:
+            panel.axvline(mean, color=colour, linewidth=0.8, linestyle="--")

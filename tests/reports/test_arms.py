@@ -1,0 +1,30 @@
+import pytest
+
+from rampart.errors import InvalidArgument
+from rampart.reports.arms import save_arms
+
+TASKS = {
+    "digits": {"fix": [0.2, 0.3], "adaptive": [0.7, 0.8]},
+    "photos": {"adaptive": [0.5], "linear": [0.4, 0.5, 0.6]},
+}
+
+
+def test_every_arm_and_task_is_named_and_equal_studies_are_equal_files(tmp_path):
+    first, second = tmp_path / "a.svg", tmp_path / "b.svg"
+    for path in (first, second):
+        save_arms(TASKS, path, "expected robustness", ["adaptive"])
+    text = first.read_text()
+    for word in ("digits", "photos", "fix", "adaptive", "linear", "expected robustness, percent"):
+        assert f">{word}" in text
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_the_picture_changes_with_the_runs(tmp_path):
+    save_arms(TASKS, tmp_path / "a.svg", "clean")
+    save_arms({**TASKS, "photos": {"adaptive": [0.9]}}, tmp_path / "b.svg", "clean")
+    assert (tmp_path / "a.svg").read_bytes() != (tmp_path / "b.svg").read_bytes()
+
+
+def test_another_ending_is_refused(tmp_path):
+    with pytest.raises(InvalidArgument, match="png"):
+        save_arms(TASKS, tmp_path / "a.txt", "clean")

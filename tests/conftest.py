@@ -35,6 +35,7 @@ def tiny_settings(photo_folder):
         f"data.name={photo_folder}",
         "data.image_size=16",
         "threat.eps=8/255",
+        "schedule=two-hinge",
         "training.epochs=3",
         "training.batch_size=8",
         "attack.steps=2",

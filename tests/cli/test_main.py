@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-VERBS = ("quickstart", "train", "evaluate", "verify", "report", "compare", "preview", "doctor")
+VERBS = ("quickstart", "train", "evaluate", "verify", "report", "compare", "preview")
+VERBS += ("study", "probe", "doctor")
 
 
 def test_help_names_every_verb(rampart):
@@ -28,6 +29,8 @@ def test_the_surface_is_what_is_documented(rampart):
             *("--eps", "--norm", "--epochs", "--steps-per-epoch", "--granularity"),
             *("--accuracy", "--table", "--output"),
         },
+        "study": {"--output", "--workers"},
+        "probe": set(),
         "doctor": set(),
     }
 

@@ -18,7 +18,8 @@ def load(*overrides):
 
 def test_defaults_are_filled_in_down_to_the_components():
     config = load()
-    assert config.schedule.options == {"start": 0.25, "end": 0.75, "unit": "share"}
+    assert config.schedule.name == "adaptive"
+    assert config.schedule.options["deadline"] == 0.75
     assert config.attack.options["steps"] == 7
     assert config.evaluation.attack.options["steps"] == 10
     assert config.evaluation.attack.options["keep"] == "broken"
@@ -27,7 +28,7 @@ def test_defaults_are_filled_in_down_to_the_components():
 
 def test_a_name_replaces_the_section_and_a_key_changes_it():
     assert load("schedule=fix").schedule.name == "fix"
-    assert load("schedule.end=0.5").schedule.options["end"] == 0.5
+    assert load("schedule.keep=0.5").schedule.options["keep"] == 0.5
     assert load("schedule=linear-warmup", "schedule.end=0.3").schedule.options["end"] == 0.3
 
 
@@ -59,8 +60,8 @@ def test_whole_grey_levels_are_written_as_such():
 
 
 def test_differences_name_the_keys():
-    assert differences(load(), load("training.epochs=9", "schedule.end=0.5")) == [
-        "schedule.end: 0.75 -> 0.5",
+    assert differences(load(), load("training.epochs=9", "schedule.keep=0.5")) == [
+        "schedule.keep: 0.3 -> 0.5",
         "training.epochs: 50 -> 9",
     ]
     assert differences(load(), load()) == []
@@ -71,7 +72,7 @@ def test_differences_name_the_keys():
     [
         ("trainig.epochs=3", r"unknown key 'trainig': did you mean training"),
         ("training.epoch=3", r"unknown key 'training.epoch': did you mean training.epochs"),
-        ("schedule.stat=0.1", r"option of schedule 'two-hinge' 'stat'.*start"),
+        ("schedule.stat=0.1", r"option of schedule 'adaptive' 'stat'.*start"),
         ("schedule=two-hing", r"unknown schedule 'two-hing': did you mean two-hinge"),
         ("attack=agpd", r"unknown attack 'agpd': did you mean apgd"),
         ("objective=trade", r"unknown objective 'trade': did you mean trades"),

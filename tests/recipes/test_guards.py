@@ -122,7 +122,8 @@ def test_a_run_has_the_guards_that_it_needs(tiny_settings, more, names):
 @pytest.mark.parametrize(
     ("more", "advice"),
     [
-        (["schedule=fix"], "take a ramp such as schedule=two-hinge, try another"),
+        (["schedule=fix"], "take a ramp: schedule=adaptive, try another"),
+        (["schedule=adaptive"], "raise eps later or more slowly, try another optimiser.head_lr or"),
         (
             ["schedule=two-hinge"],
             "raise eps later or more slowly, try another optimiser.head_lr or",

@@ -59,8 +59,8 @@ def test_comparison_of_seeds_says_how_many(tmp_path):
 def test_unknown_schedules_get_colours_of_their_own(tmp_path):
     runs = [run("mine", FIX), run("yours", STANDARD), run("fix", TWO_HINGE)]
     svg = drawn(tmp_path, save_comparison, comparison_rows(runs)).lower()
-    assert "#882255" in svg
-    assert "#44aa99" in svg
+    assert "#999933" in svg
+    assert "#332288" in svg
 
 
 def test_histories_share_a_panel_by_name(tmp_path, three):

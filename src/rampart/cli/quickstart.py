@@ -21,7 +21,7 @@ def quickstart(
         "A small network, pretrained on printed glyphs, learns the numbers 00 to 99 written as "
         "pairs of real handwritten digits, and has to withstand changes of up to 20/255 in every "
         "pixel. Four ways to fine-tune it, 15 epochs each: standard (never attacked), fix (full "
-        "strength all the time), two-hinge and auto (rising strength). It takes two to "
+        "strength all the time), two-hinge and adaptive (rising strength). It takes two to "
         "three minutes on two processor cores. Each line gives the strength eps at the end of the "
         "epoch and the accuracy on the validation split, clean and attacked at eps_g = 20/255.\n"
     )

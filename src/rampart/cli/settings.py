@@ -6,7 +6,7 @@ from rampart.errors import InvalidArgument
 
 HELP = (
     "A configuration file, then single keys: model=NAME data=FOLDER threat.eps=4/255 "
-    "schedule=two-hinge training.epochs=30."
+    "schedule=fix training.epochs=30."
 )
 
 

@@ -12,7 +12,7 @@ from rampart.recipes.evaluate import evaluate_run
 from rampart.recipes.run import train_run
 from rampart.training.reporting import Reporter, Silent
 
-SCHEDULES = ("standard", "fix", "two-hinge", "auto")
+SCHEDULES = ("standard", "fix", "two-hinge", "adaptive")
 SEEDS = (0, 1, 2, 3, 4)
 
 

@@ -172,7 +172,7 @@ class Component(Named):
 class ScheduleConfig(Component):
     """The schedule over eps, and whether it moves at every step or once an epoch."""
 
-    name: str = "two-hinge"
+    name: str = "adaptive"
     granularity: Literal["step", "epoch"] = "step"
 
 

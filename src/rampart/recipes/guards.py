@@ -56,9 +56,10 @@ def _overfitting(config: RunConfig, validation: Split) -> Overfitting:
 
 def _advice(config: RunConfig) -> str:
     """What to change where the attack delays the adaptation."""
-    ramped = "end" in config.schedule.options
+    schedule = config.build_schedule()
+    ramped = "end" in config.schedule.options or schedule.needs_accuracy
     changes = [
-        "raise eps later or more slowly" if ramped else "take a ramp such as schedule=two-hinge",
+        "raise eps later or more slowly" if ramped else "take a ramp: schedule=adaptive",
         "try another optimiser.head_lr",
     ]
     if config.objective.name != "trades":

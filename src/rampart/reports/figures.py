@@ -25,8 +25,8 @@ ENDINGS = (".png", ".svg", ".pdf")
 Curve = Sequence[Mapping[str, float]]
 History = Sequence[Mapping[str, Any]]
 
-#: Okabe and Ito's palette, safe for colour-blind readers; a schedule has its colour in every
-#: picture. Yellow is left out: it cannot be read on white.
+#: Okabe and Ito's palette and two colours of Paul Tol's, safe for colour-blind readers; a schedule
+#: has its colour in every picture. Yellow is left out: it cannot be read on white.
 COLOURS = {
     "standard": "#6b6b6b",
     "fix": "#D55E00",
@@ -36,8 +36,10 @@ COLOURS = {
     "linear": "#56B4E9",
     "switch": "#E69F00",
     "uniform": "#000000",
+    "adaptive": "#882255",
+    "plateau": "#44AA99",
 }
-_SPARE = ("#882255", "#44AA99", "#999933", "#332288", "#AA4499", "#117733")
+_SPARE = ("#999933", "#332288", "#AA4499", "#117733")
 _DASHES = ("-", "--", ":", "-.")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 _STYLE = {

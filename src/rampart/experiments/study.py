@@ -264,7 +264,9 @@ def run_cell(cell: Cell) -> None:
     """Train one run, or go on with it, and evaluate it."""
     folder = RunFolder(cell.folder)
     train_run(cell.config, cell.folder, resume=folder.exists())
-    evaluate_run(cell.folder, (f"evaluation.split={cell.split}",), overwrite=True)
+    # A limit is meant for the test images; choices are made on the whole validation split.
+    whole = ("evaluation.limit=null",) if cell.split == "validation" else ()
+    evaluate_run(cell.folder, (f"evaluation.split={cell.split}", *whole), overwrite=True)
 
 
 def figures_of(cell: Cell) -> RunFigures:

@@ -1,6 +1,8 @@
 """A run that tries full strength first is RFT-fix if that goes well, else the schedule alone."""
 
 import json
+import os
+import signal
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from rampart.recipes import trial as recipe
 from rampart.recipes.config import load_config
 from rampart.recipes.evaluate import evaluate_run
 from rampart.recipes.run import train_run
+from rampart.training.interrupts import Interrupted
 from rampart.training.reporting import Silent
 from rampart.training.trial import Trial
 
@@ -114,6 +117,23 @@ def test_killed_while_the_verdict_was_being_written(
     resumed = train(tmp_path / "run", settings, resume=True)
     assert_same(result(resumed), result(whole))
     assert resumed.facts()["trial"] == whole.facts()["trial"]
+
+
+def test_a_signal_while_standard_fine_tuning_trains(tiny_settings, tmp_path, monkeypatch):
+    settings = [*tiny_settings, *TRIED]
+    whole = train(tmp_path / "whole", settings)
+
+    class Twin:
+        def accuracies(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            yield 0.9
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recipe, "make_twin", lambda *_: Twin())
+        with pytest.raises(Interrupted, match="SIGTERM after step 3, and a checkpoint is saved"):
+            train(tmp_path / "run", settings)
+    assert RunFolder(tmp_path / "run").status() == "interrupted"
+    assert_same(result(train(tmp_path / "run", settings, resume=True)), result(whole))
 
 
 def test_the_trial_ends_once_standard_fine_tuning_has_learned(tiny_settings, tmp_path, monkeypatch):

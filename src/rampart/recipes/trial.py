@@ -10,6 +10,7 @@ from rampart.recipes.build import make_run, make_twin
 from rampart.recipes.config import RunConfig
 from rampart.recipes.guards import best_constant
 from rampart.training.guards.transfer import Transfer
+from rampart.training.interrupts import Interrupts
 from rampart.training.loop import fit
 from rampart.training.reporting import shown
 from rampart.training.run import Run
@@ -62,19 +63,28 @@ def after_trial(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, 
 def try_full_strength(run: Run, splits: Splits, config: RunConfig, most: int) -> Trial:
     """Train until standard fine-tuning has learned enough to compare with; return both figures."""
     chance = best_constant(splits.validation)
+    standard = make_twin(config, splits, run.plan, run.accelerator).accuracies()
     # That it may sit at chance is what is to be found out, and no reason to warn.
     guards = tuple(guard for guard in run.guards if not isinstance(guard, Transfer))
-    tried, twin = replace(run, guards=guards), make_twin(config, splits, run.plan, run.accelerator)
+    tried = replace(run, guards=guards)
     name = f"trial at full strength, at most {most} epoch{'' if most == 1 else 's'}"
-    with shown(run.reporter, name, run.plan.horizon, run.step):
-        for epoch, standard in zip(range(1, most + 1), twin.accuracies(), strict=False):
+    # `fit` minds signals itself; these are for the time in which standard fine-tuning trains.
+    with shown(run.reporter, name, run.plan.horizon, run.step), Interrupts() as interrupts:
+        for epoch in range(1, most + 1):
             fit(tried, epochs=epoch)
-            found = None
-            if run.accelerator.is_main_process:
-                clean = run.history.rows()[epoch - 1]["val_clean"]
-                found = Trial(epoch, clean, standard, chance)
-            (trial,) = broadcast_object_list([found])
-            assert isinstance(trial, Trial)
+            trial = _compared(run, epoch, next(standard), chance)
+            if interrupts.requested(run.accelerator):
+                interrupts.stop(run.step)
             if trial.decided:
                 break
+    return trial
+
+
+def _compared(run: Run, epoch: int, standard: float, chance: float) -> Trial:
+    """What the first process finds: they must agree, and it alone keeps the history."""
+    found = None
+    if run.accelerator.is_main_process:
+        found = Trial(epoch, run.history.rows()[epoch - 1]["val_clean"], standard, chance)
+    (trial,) = broadcast_object_list([found])
+    assert isinstance(trial, Trial)
     return trial

@@ -5,6 +5,7 @@ import pytest
 from rampart.experiments import quickstart
 from rampart.history import History
 from rampart.metrics.adaptation import adaptation_delay
+from rampart.recipes.config import change_config
 from rampart.recipes.evaluate import evaluate_run
 from rampart.recipes.run import train_run
 from rampart.records import summary
@@ -24,3 +25,16 @@ def test_fixed_strength_delays_adaptation_and_two_hinge_does_not(tmp_path):
     assert fix["clean"] < standard["clean"] - 0.30
     assert abs(two_hinge["clean"] - standard["clean"]) < 0.05
     assert two_hinge["expected"] > fix["expected"] + 0.25
+
+
+@pytest.mark.slow
+def test_catastrophic_overfitting_happens_and_is_seen(tmp_path):
+    tree = quickstart.quickstart_config("linear-warmup", 0)
+    one_step = ["attack=fgsm", "attack.start=none", "attack.step_size=1", "training.epochs=30"]
+    far = ["threat.eps=60/255", "schedule.end=0.3", "optimiser.backbone_weight_decay=0"]
+    run = train_run(change_config(tree, [*one_step, *far]), tmp_path / "run")
+    rows = History(run.history).rows()
+    told = {remark["code"] for row in rows for remark in row.get("warnings", ())}
+    assert "catastrophic-overfitting" in told
+    assert rows[-1]["guard_gap"] > 0.2
+    assert rows[-1]["guard_pgd10"] < 0.1

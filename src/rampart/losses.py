@@ -33,6 +33,18 @@ def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) 
     )
 
 
+def boosted_cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Return the (N,) losses -log p_y - log(1 - max_{k != y} p_k).
+
+    Wang et al. 2020 (MART, ICLR), equation 8; the second term punishes a confident wrong class.
+    """
+    logits = _several_classes(full_precision(logits))
+    rival = logits.scatter(1, labels[:, None], -torch.inf).argmax(1, keepdim=True)
+    # log(1 - p_k) from the logits, because 1 - p_k itself rounds to 0.
+    others = logits.scatter(1, rival, -torch.inf).logsumexp(1)
+    return cross_entropy(logits, labels, label_smoothing) - (others - logits.logsumexp(1))
+
+
 def margin(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the (N,) margins max_{i != y} z_i - z_y: positive where the model is wrong."""
     logits = _several_classes(full_precision(logits))

@@ -43,7 +43,7 @@ def expected_ce(logits: Tensor, smoothing: float = 0.0) -> Tensor:
 
 
 def test_the_registry_lists_every_objective() -> None:
-    assert OBJECTIVES.names() == ["standard", "adversarial", "trades"]
+    assert OBJECTIVES.names() == ["standard", "adversarial", "trades", "mart"]
 
 
 @pytest.mark.parametrize("name", OBJECTIVES.names())
@@ -112,7 +112,7 @@ OWN_LOSS = ("fab", "short", "standard", "plus", "rand")
 
 
 @pytest.mark.parametrize("attack", ATTACKS.names())
-@pytest.mark.parametrize("name", ["adversarial", "trades"])
+@pytest.mark.parametrize("name", ["adversarial", "trades", "mart"])
 def test_objectives_train_with_every_attack(name: str, attack: str) -> None:
     """Also: attacking leaves the statistics and the gradients of training to the objective."""
     if name == "trades" and attack in OWN_LOSS:
@@ -129,7 +129,7 @@ def test_objectives_train_with_every_attack(name: str, attack: str) -> None:
         return asked[-1]
 
     terms = objective(model, IMAGES, LABELS, perturb)
-    assert model[1].num_batches_tracked == (2 if name == "trades" else 1)
+    assert model[1].num_batches_tracked == (1 if name == "adversarial" else 2)
     terms.loss.mean().backward()
     assert all(p.grad is not None and p.grad.any() for p in model.parameters() if p.ndim > 1)
     if (attack, name) != ("fgsm", "trades"):

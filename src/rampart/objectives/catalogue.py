@@ -1,6 +1,6 @@
 """Every objective by name: importing this module fills the registry."""
 
-from rampart.objectives import adversarial
+from rampart.objectives import adversarial, mart
 from rampart.objectives.base import OBJECTIVES
 
-__all__ = ["OBJECTIVES", "adversarial"]
+__all__ = ["OBJECTIVES", "adversarial", "mart"]

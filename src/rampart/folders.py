@@ -132,18 +132,29 @@ class RunFolder:
         """Delete what an earlier run left, and nothing else."""
         if not self.exists():
             return
-        for folder in (self.checkpoints, self.best, self.model, self.evaluations, self.tracking):
+        ours = (self.checkpoints, self.best, self.model, self.evaluations, self.tracking)
+        for folder in (*ours, self._dropped):
             shutil.rmtree(folder, ignore_errors=True)
         # run.json goes last: without it the rest would no longer be known as a run.
         for file in (self.history, self.trial, self.config, self.status_file):
             file.unlink(missing_ok=True)
 
     def drop_training(self) -> None:
-        """Delete what has been trained, so that the run starts over; its history is put aside."""
+        """Delete what has been trained, so that the run starts over; its history is put aside.
+
+        Each goes in one move: half a checkpoint would be taken for a damaged one.
+        """
         for folder in (self.checkpoints, self.best):
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder.is_dir():
+                shutil.rmtree(self._dropped, ignore_errors=True)
+                folder.replace(self._dropped)
+        shutil.rmtree(self._dropped, ignore_errors=True)
         if self.history.is_file():
             self.history.replace(self.trial)
+
+    @property
+    def _dropped(self) -> Path:
+        return self.path / "dropped"
 
     def _require_writable(self) -> None:
         """Fail before the work, not after it."""

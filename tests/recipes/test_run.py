@@ -124,7 +124,12 @@ def test_resume_is_exact_under_other_schedules(tiny_settings, tmp_path, schedule
 RISING = ["schedule=adaptive", "schedule.keep=0", "schedule.ramp=0.75", "schedule.memory=0.05"]
 
 
-PLATEAU = ["schedule=plateau", "schedule.deadline=0.12", "schedule.window=0.1", "schedule.ramp=1"]
+PLATEAU = [
+    "schedule=plateau",
+    "schedule.deadline=0.12",
+    "schedule.window=0.1",
+    "schedule.ramp=0.99",
+]
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rampart.errors import InvalidArgument
-from rampart.schedules.adaptive import Adaptive
+from rampart.schedules.adaptive import Adaptive, longest_trial
 from rampart.schedules.base import EpsilonScheduler
 from rampart.schedules.hinge import ramp
+from rampart.schedules.plateau import Plateau
 from rampart.units import Horizon
 
 HORIZON = Horizon(20, 10)
@@ -29,7 +30,7 @@ def alphas(schedule, accuracy, horizon=HORIZON, classes=100, start=0.0, granular
 
 @st.composite
 def schedules(draw):
-    deadline = draw(st.floats(0.05, 1))
+    deadline = draw(st.floats(0.05, 0.99))
     return Adaptive(
         keep=draw(st.floats(0, 1)),
         ramp=draw(st.floats(0.01, 1)) * deadline,
@@ -51,7 +52,7 @@ def test_reaches_the_target_by_the_deadline_whatever_the_signal(schedule, accura
     for step, alpha in enumerate(found):
         share = step / HORIZON.steps
         assert alpha >= ramp(share - 1e-9, schedule.start, schedule.deadline) - 1e-9
-        assert alpha <= max(start + share / schedule.ramp, ramp(share, 0, schedule.deadline)) + 1e-9
+        assert alpha <= start + share / schedule.ramp + 1e-9
         if share >= schedule.deadline + 1e-9:
             assert alpha == 1
 
@@ -83,7 +84,7 @@ def test_is_the_shortest_ramp_for_a_model_that_keeps_up():
 
 
 def test_waits_while_the_model_does_not_keep_up_and_goes_on_from_there():
-    schedule = Adaptive(ramp=0.2, memory=0.005, start=0.9, deadline=1.0)
+    schedule = Adaptive(ramp=0.2, memory=0.005, start=0.9, deadline=0.99)
     found = alphas(schedule, [0.9] * 20 + [0.05] * 60 + [0.9] * 120)
     assert found[20] == pytest.approx(0.5)
     # The average holds two batches: it takes some to fall, and some to rise again.
@@ -93,7 +94,7 @@ def test_waits_while_the_model_does_not_keep_up_and_goes_on_from_there():
 
 
 def test_chance_is_not_skill():
-    schedule = Adaptive(keep=0.3, start=0.9, deadline=1.0)
+    schedule = Adaptive(keep=0.3, start=0.9, deadline=0.99)
     assert max(alphas(schedule, [0.5] * 150, classes=2)) == 0
     assert max(alphas(schedule, [0.5] * 150, classes=100)) == 1
 
@@ -119,6 +120,24 @@ def test_per_epoch_the_strength_stays_within_an_epoch():
     assert found[-1] == 1
 
 
+@pytest.mark.parametrize("schedule", [Adaptive(), Plateau()])
+@pytest.mark.parametrize("granularity", ["step", "epoch"])
+@pytest.mark.parametrize("parts", [(1, 1), (1, 100), (2, 2), (3, 10), (4, 1), (20, 5)])
+def test_a_run_that_may_end_below_the_target_says_so(schedule, granularity, parts):
+    horizon = Horizon(*parts)
+    scheduler = EpsilonScheduler(schedule, 8 / 255, horizon, granularity, classes=100)
+    late = any("eps_g" in warning for warning in scheduler.warnings())
+    found = alphas(schedule, [0.0] * horizon.steps, horizon, granularity=granularity)
+    assert late == (found[-1] < 1)
+
+
+def test_a_trial_for_which_the_run_is_too_short_is_told():
+    assert not Adaptive().warnings(Horizon(5, 10))
+    assert not Adaptive(trial=0).warnings(Horizon(4, 10))
+    (told,) = Adaptive().warnings(Horizon(4, 10))
+    assert "schedule.trial=0.2 of 4 epochs" in told
+
+
 def test_says_what_it_decided():
     scheduler = EpsilonScheduler(Adaptive(memory=0.005), 8 / 255, HORIZON, classes=100)
     told = []
@@ -140,6 +159,7 @@ def test_says_what_it_decided():
         ({"memory": 0.0}, "memory"),
         ({"start": 0.5, "deadline": 0.4}, "deadline"),
         ({"deadline": 1.2}, "deadline"),
+        ({"deadline": 1.0}, "deadline"),
     ],
 )
 def test_contradictory_options_are_refused(options, name):
@@ -159,3 +179,16 @@ def test_it_must_be_shown_the_accuracy_of_the_batch(accuracy):
 def test_it_must_know_the_classes(classes):
     with pytest.raises(InvalidArgument, match="classes"):
         EpsilonScheduler(Adaptive(), 8 / 255, HORIZON, classes=classes)
+
+
+@given(share=st.floats(0, 1), epochs=st.integers(1, 200))
+def test_a_trial_is_a_share_of_the_run_in_whole_epochs_and_never_all_of_it(share, epochs):
+    longest = longest_trial(share, epochs)
+    assert 0 <= longest <= epochs - 1
+    assert longest <= share * epochs + 1e-6
+
+
+def test_a_fifth_of_fifteen_epochs_is_three():
+    assert longest_trial(0.2, 15) == 3
+    assert longest_trial(0.2, 4) == 0
+    assert longest_trial(1.0, 4) == 3

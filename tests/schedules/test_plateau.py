@@ -26,11 +26,11 @@ def first(found):
 
 
 @settings(deadline=None)
-@example(accuracy=[0.0] * 200, deadline=0.6875, length=1.0)  # A deadline within a step.
+@example(accuracy=[0.0] * 200, deadline=0.6875, length=0.98)  # A deadline within a step.
 @given(
     accuracy=st.lists(st.floats(0, 1), min_size=200, max_size=200),
     deadline=st.floats(0.1, 0.9),
-    length=st.floats(0, 1),
+    length=st.floats(0, 0.98),
 )
 def test_reaches_the_target_whatever_the_signal(accuracy, deadline, length):
     schedule = Plateau(deadline=deadline, ramp=length)
@@ -41,6 +41,8 @@ def test_reaches_the_target_whatever_the_signal(accuracy, deadline, length):
         for step in range(HORIZON.steps)
     ]
     assert all(alpha >= bound - 1e-9 for alpha, bound in zip(found, latest, strict=True))
+    if schedule.arrival <= 1 - 1 / HORIZON.steps:
+        assert found[-1] == 1
 
 
 def test_starts_sooner_for_a_model_that_learns_sooner():
@@ -67,6 +69,14 @@ def test_a_model_at_chance_has_not_levelled_off():
 
 def test_a_dip_is_not_undone():
     found = alphas(Plateau(), [*rising(0.3)[:80], *[0.0] * 120])
+    assert found == alphas(Plateau(), [*rising(0.3)[:80], *rising(0.3)[80:]])
+    assert first(found) < 80
+
+
+def test_starts_at_what_the_backbone_withstands():
+    found = alphas(Plateau(deadline=0.5), [0.0] * HORIZON.steps, start=0.6)
+    assert set(found[:100]) == {0.6}
+    assert found[101:150] == pytest.approx([0.6 + 0.4 * k / 50 for k in range(1, 50)], abs=0.01)
     assert found[-1] == 1
 
 
@@ -81,6 +91,7 @@ def test_a_robust_backbone_needs_no_ramp():
         ({"window": 0.0}, "window"),
         ({"window": 0.4, "deadline": 0.3}, "window"),
         ({"ramp": 1.2}, "ramp"),
+        ({"ramp": 1.0}, "ramp"),
         ({"deadline": 1.0}, "deadline"),
     ],
 )

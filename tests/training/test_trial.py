@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rampart.training.trial import Trial, longest_trial
+from rampart.training.trial import Trial
 
 SHARES = st.floats(0, 1)
 
@@ -55,16 +55,3 @@ def test_a_better_run_never_fails_where_a_worse_one_passes(clean, standard, chan
 )
 def test_the_verdict_says_what_was_found_and_what_follows(trial, told):
     assert re.search(told, trial.verdict)
-
-
-@given(share=SHARES, epochs=st.integers(1, 200))
-def test_a_trial_is_a_share_of_the_run_in_whole_epochs_and_never_all_of_it(share, epochs):
-    longest = longest_trial(share, epochs)
-    assert 0 <= longest <= epochs - 1
-    assert longest <= share * epochs + 1e-6
-
-
-def test_a_fifth_of_fifteen_epochs_is_three():
-    assert longest_trial(0.2, 15) == 3
-    assert longest_trial(0.2, 4) == 0
-    assert longest_trial(1.0, 4) == 3

@@ -81,7 +81,7 @@ def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:
     )
     if run.step:
         console.print(f"going on after step {run.step}")
-    for note in (*splits.notes, *run.schedule.schedule.warnings(horizon)):
+    for note in (*splits.notes, *run.schedule.warnings()):
         console.print(f"note: {note}", soft_wrap=True)
 
 

@@ -222,7 +222,8 @@ class TrainingConfig(Section):
         False, description="whether an adaptive schedule starts at what the backbone withstands"
     )
     attack_steps: Literal["constant", "proportional"] = Field(
-        "proportional", description="proportional: max(2, ceil(K alpha)) of K steps while eps is small"
+        "proportional",
+        description="proportional: max(2, ceil(K alpha)) of K while eps is small",
     )
     keep: Literal["last", "best"] = "last"
     validation_levels: int = Field(

@@ -1,6 +1,7 @@
 """Train a configuration: everything that it leaves is in the run's folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from rampart.recipes.config import (
     save_config,
 )
 from rampart.recipes.probe import probe_model
-from rampart.recipes.trial import after_trial, trial_epochs
+from rampart.recipes.trial import trial_epochs, try_full_strength
 from rampart.registry import flatten
 from rampart.training.interrupts import Interrupted
 from rampart.training.loop import fit
@@ -59,7 +60,8 @@ def train_run(
         resume: go on with the run in the folder; a finished one is left as it is.
         overwrite: replace the run in the folder.
         reporter: is told about steps and epochs.
-        announce: called once with the parts of the run, before the first step.
+        announce: called once with the parts of the run, before the first step; a trial at full
+            strength has parts of its own, and is given these first.
 
     Raises:
         RunError: the folder cannot be used, or holds a run of another configuration or data.
@@ -73,21 +75,31 @@ def train_run(
         require_same(load_config(folder.config), config, folder)
         if folder.status() == "complete":
             return folder
-    splits = make_splits(config)
+    splits, shown_to = make_splits(config), reporter or Silent()
     if resume:
         require_same_data(folder, splits)
-    run = make_run(config, folder, splits, accelerator, reporter or Silent())
+    tried = resume and "trial" in folder.facts()
+    trial = 0 if tried else trial_epochs(config)
+    run = make_run(config, folder, splits, accelerator, shown_to)
     _open(run, folder, splits, config, overwrite)
-    trial = trial_epochs(run, folder, config)
-    if not _go_on(run, resume):
-        _begin(run, folder, splits, config, trial)
+    restored = resume and restore(run)
     announce(run, splits)
-    _train(run, folder, splits, config, trial)
+    if trial:
+        with told(run, folder):
+            try_full_strength(run, folder, splits, config, trial, restored)
+        # Its model and optimiser go before those of the run are made: there is room for one.
+        del run
+        accelerator = make_accelerator(config, folder.tracking)
+        run = make_run(config, folder, splits, accelerator, shown_to)
+        restored = restore(run)
+    _begin(run, folder, splits, config, restored)
+    with told(run, folder):
+        _train(run, folder, splits, config)
     return folder
 
 
 def _open(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, overwrite: bool) -> None:
-    """Write what tells that a run is here; open the trackers."""
+    """Write what tells that a run is here."""
     # No process may find a folder in which another one has begun to write.
     run.accelerator.wait_for_everyone()
     if run.accelerator.is_main_process:
@@ -97,22 +109,19 @@ def _open(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, overwr
         folder.set_status("running", data=splits.fingerprint())
         save_config(config, folder.config)
     run.accelerator.wait_for_everyone()
+
+
+def _begin(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, restored: bool) -> None:
+    """Open the trackers; let an adaptive schedule start where trial or probe say."""
+    if run.accelerator.is_main_process:
+        # What lies behind the checkpoint that the run goes on from.
+        run.history.truncate(run.progress.epoch)
     if config.training.trackers:
         plain = {key: str(value) for key, value in flatten(dump_config(config)).items()}
         run.accelerator.init_trackers("rampart", plain)
-
-
-def _go_on(run: Run, resume: bool) -> bool:
-    """Restore the newest checkpoint, if there is one, and drop the history behind it."""
-    restored = resume and restore(run)
-    if resume and run.accelerator.is_main_process:
-        run.history.truncate(run.progress.epoch)
-    return restored
-
-
-def _begin(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, trial: int) -> None:
-    """Let an adaptive schedule start at full strength to try it, or at what is withstood."""
-    if trial:
+    if restored:
+        return
+    if folder.facts().get("trial", {}).get("passed"):
         run.schedule.start_at(1.0)
     else:
         _start_at_probe(run, folder, splits, config)
@@ -133,19 +142,26 @@ def _start_at_probe(run: Run, folder: RunFolder, splits: Splits, config: RunConf
         run.reporter.note(f"probe: {found.verdict}")
 
 
-def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, trial: int) -> None:
-    """Train, save the model, and say in run.json how it ended."""
+def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:
+    """Train to the end and save the model."""
+    name = f"{config.schedule.name}, seed {config.seed}"
+    with shown(run.reporter, name, run.plan.horizon, run.step):
+        fit(run)
+    if run.accelerator.is_main_process:
+        _save_result(run, folder, splits, config)
+        folder.set_status("complete", epochs=run.progress.epoch)
+    # Not end_training(), which ends the processes' group as well: an evaluation may follow.
+    for tracker in run.accelerator.trackers:
+        tracker.finish()
+    run.accelerator.wait_for_everyone()
+
+
+@contextmanager
+def told(run: Run, folder: RunFolder) -> Iterator[None]:
+    """Say in run.json what ended the block, if not its end."""
     main = run.accelerator.is_main_process
     try:
-        if trial:
-            run = after_trial(run, folder, splits, config, trial)
-            if run.step == 0:
-                _start_at_probe(run, folder, splits, config)
-        name = f"{config.schedule.name}, seed {config.seed}"
-        with shown(run.reporter, name, run.plan.horizon, run.step):
-            fit(run)
-        if main:
-            _save_result(run, folder, splits, config)
+        yield
     except Interrupted as stop:
         if main:
             folder.set_status("interrupted", step=run.step, reason=str(stop))
@@ -154,12 +170,6 @@ def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, trial
         if main:
             folder.set_status("failed", step=run.step, reason=f"{type(error).__name__}: {error}")
         raise
-    if main:
-        folder.set_status("complete", epochs=run.progress.epoch)
-    # Not end_training(), which ends the processes' group as well: an evaluation may follow.
-    for tracker in run.accelerator.trackers:
-        tracker.finish()
-    run.accelerator.wait_for_everyone()
 
 
 def require_same(old: RunConfig, new: RunConfig, folder: RunFolder) -> None:

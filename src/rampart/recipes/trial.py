@@ -1,83 +1,94 @@
 """Try a run at full strength first: the epochs count if it passes, and are dropped if not."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 
+import torch
 from accelerate.utils import broadcast_object_list
 
 from rampart.data.splits import Splits
+from rampart.errors import RunError
 from rampart.folders import RunFolder
-from rampart.recipes.build import make_run, make_twin
+from rampart.recipes.build import make_twin
 from rampart.recipes.config import RunConfig
 from rampart.recipes.guards import best_constant
+from rampart.schedules.adaptive import longest_trial
 from rampart.training.guards.transfer import Transfer
 from rampart.training.interrupts import Interrupts
 from rampart.training.loop import fit
 from rampart.training.reporting import shown
 from rampart.training.run import Run
-from rampart.training.trial import Trial, longest_trial
+from rampart.training.trial import Trial
 
 
-def trial_epochs(run: Run, folder: RunFolder, config: RunConfig) -> int:
-    """Return how many epochs full strength is tried for at most; 0 where nothing is left to try."""
+def trial_epochs(config: RunConfig) -> int:
+    """Return how many epochs full strength is tried for at most; 0 where nothing is to be tried."""
     attacked = config.threat.eps > 0 and config.objective.name != "standard"
-    tried = "trial" in folder.facts()
-    share = run.schedule.schedule.trial if attacked and not tried else 0.0
-    # No process may read the verdict that another one has written since.
-    (epochs,) = broadcast_object_list([longest_trial(share, run.plan.horizon.epochs)])
-    return int(epochs)
+    share = config.build_schedule().trial if attacked else 0.0
+    return longest_trial(share, config.training.epochs)
 
 
-def after_trial(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, most: int) -> Run:
-    """Try full strength; return the run that goes on, or one that starts over.
+def try_full_strength(
+    run: Run, folder: RunFolder, splits: Splits, config: RunConfig, most: int, restored: bool
+) -> None:
+    """Train at full strength and write the verdict into run.json.
 
-    Resumed at any point it comes to the same.
+    Passed, the run goes on from the newest checkpoint; failed, the folder holds none, and the
+    history of the trial is put aside. Resumed at any point it comes to the same.
 
     Args:
-        run: at most `most` epochs of it are done, all at full strength.
-        folder: of the run; the verdict goes into its run.json.
+        run: the parts of the trial, which are not those of the run.
+        folder: of the run.
         splits: of the run.
         config: of the run.
         most: epochs, 1 or more.
+        restored: whether the run stands at a checkpoint of this trial.
     """
-    trial = try_full_strength(run, splits, config, most)
-    main = run.accelerator.is_main_process
-    # Two passes for every image that the twin has trained on.
-    passes = 2 * trial.epochs * run.plan.batch_size * run.plan.horizon.steps_per_epoch
-    if main:
-        run.reporter.note(f"trial: {trial.verdict}")
-        if not trial.passed:
-            passes += sum(row["forwards"] + row["backwards"] for row in run.history.rows())
-            folder.drop_training()
-    if not trial.passed:
-        run.accelerator.wait_for_everyone()
-        run.accelerator.free_memory()
-        run = make_run(config, folder, splits, run.accelerator, run.reporter)
-    if main:
-        # Last, because the verdict says that the trial is over.
-        told = {**asdict(trial), "kept": trial.kept, "passed": trial.passed}
-        told |= {"verdict": trial.verdict, "passes": passes}
-        folder.set_status("running", trial=told)
-    return run
+    if not restored:
+        run.schedule.start_at(1.0)
+    if run.accelerator.is_main_process:
+        run.history.truncate(run.progress.epoch)
+    trial = _train(run, splits, config, most)
+    if run.accelerator.is_main_process:
+        _settle(trial, run, folder)
+    run.accelerator.wait_for_everyone()
 
 
-def try_full_strength(run: Run, splits: Splits, config: RunConfig, most: int) -> Trial:
+def _train(run: Run, splits: Splits, config: RunConfig, most: int) -> Trial:
     """Train until standard fine-tuning has learned enough to compare with; return both figures."""
     chance = best_constant(splits.validation)
-    standard = make_twin(config, splits, run.plan, run.accelerator).accuracies()
+    twin = make_twin(config, splits, run.plan, run.accelerator).accuracies()
     # That it may sit at chance is what is to be found out, and no reason to warn.
     guards = tuple(guard for guard in run.guards if not isinstance(guard, Transfer))
     tried = replace(run, guards=guards)
     name = f"trial at full strength, at most {most} epoch{'' if most == 1 else 's'}"
-    # `fit` minds signals itself; these are for the time in which standard fine-tuning trains.
-    with shown(run.reporter, name, run.plan.horizon, run.step), Interrupts() as interrupts:
+    with shown(run.reporter, name, run.plan.horizon, run.step):
         for epoch in range(1, most + 1):
             fit(tried, epochs=epoch)
-            trial = _compared(run, epoch, next(standard), chance)
-            if interrupts.requested(run.accelerator):
-                interrupts.stop(run.step)
+            trial = _compared(run, epoch, _standard(run, twin), chance)
             if trial.decided:
                 break
     return trial
+
+
+def _standard(run: Run, twin: Iterator[float]) -> float:
+    """The next accuracy of standard fine-tuning; `fit` has saved what a signal would stop here.
+
+    Raises:
+        Interrupted: a signal asked to stop.
+        RunError: there is no memory for a second model.
+    """
+    with Interrupts() as interrupts:
+        try:
+            accuracy = next(twin)
+        except torch.OutOfMemoryError as error:
+            raise RunError(
+                "the trial at full strength has no memory for the model that it is compared with: "
+                "set schedule.trial=0 for no trial, or a larger training.accumulation."
+            ) from error
+        if interrupts.requested(run.accelerator):
+            interrupts.stop(run.step)
+    return accuracy
 
 
 def _compared(run: Run, epoch: int, standard: float, chance: float) -> Trial:
@@ -88,3 +99,15 @@ def _compared(run: Run, epoch: int, standard: float, chance: float) -> Trial:
     (trial,) = broadcast_object_list([found])
     assert isinstance(trial, Trial)
     return trial
+
+
+def _settle(trial: Trial, run: Run, folder: RunFolder) -> None:
+    """Drop what a failed trial has trained; then write the verdict, which says that it is over."""
+    # Two passes for every image that the twin has trained on.
+    passes = 2 * trial.epochs * run.plan.batch_size * run.plan.horizon.steps_per_epoch
+    run.reporter.note(f"trial: {trial.verdict}")
+    if not trial.passed:
+        passes += sum(row["forwards"] + row["backwards"] for row in run.history.rows())
+        folder.drop_training()
+    found = {**asdict(trial), "kept": trial.kept, "passed": trial.passed}
+    folder.set_status("running", trial={**found, "verdict": trial.verdict, "passes": passes})

@@ -1,11 +1,13 @@
 """The ramp that rises while the model keeps up, and arrives at a deadline in any case."""
 
+import math
 from dataclasses import dataclass
 
 from rampart.errors import InvalidArgument
 from rampart.schedules.base import SCHEDULES, Schedule, State, check_time
 from rampart.schedules.hinge import check_level, ramp
 from rampart.schedules.smoothing import Average
+from rampart.units import Horizon
 
 
 @SCHEDULES.register("adaptive")
@@ -22,8 +24,8 @@ class Adaptive(Schedule):
 
     *Bounds*: alpha is at least the two-hinge ramp from `start` to `deadline`, so that at full
     strength there is always 1 - `deadline` of the run, whatever the signal ("force" where the bound
-    decides). It is at most the ramp of length `ramp` from the first step. A model that adapts at
-    once is at full strength after `ramp` of the run; one that stalls, as RFT-fix does, is waited
+    decides). It is at most the ramp of length `ramp` from where the run starts. A model that adapts
+    at once is at full strength after `ramp` of the run; one that stalls, as RFT-fix does, is waited
     for, at the latest as two-hinge waits (arXiv 2509.23325, section 4).
 
     *Trial*: where the attack delays nothing, even the shortest ramp costs time at full strength.
@@ -56,6 +58,9 @@ class Adaptive(Schedule):
         if not self.start <= self.deadline:
             expected = f"at least schedule.start, {self.start:g} of the run"
             raise InvalidArgument("schedule.deadline", f"{self.deadline:g}", expected)
+        if not self.deadline < 1:
+            expected = "below 1, so that something of the run is left for full strength"
+            raise InvalidArgument("schedule.deadline", f"{self.deadline:g}", expected)
         if not 0 < self.ramp <= self.deadline:
             expected = f"above 0 and at most schedule.deadline, {self.deadline:g} of the run"
             advice = "shorten the ramp, or set the deadline later"
@@ -65,6 +70,18 @@ class Adaptive(Schedule):
     def needs_accuracy(self) -> bool:
         """Yes: whether the model keeps up is read from every batch."""
         return True
+
+    @property
+    def arrival(self) -> float:
+        """The deadline."""
+        return self.deadline
+
+    def warnings(self, horizon: Horizon) -> list[str]:
+        """Say where a run is too short for the trial that is asked for."""
+        if self.trial == 0 or longest_trial(self.trial, horizon.epochs):
+            return []
+        share = f"schedule.trial={self.trial:g} of {horizon.epochs} epochs"
+        return [f"{share} is less than one whole epoch before the last, so there is no trial."]
 
     def initial_state(self) -> State:
         """Return the state before the first step: eps is 0, nothing is known."""
@@ -99,4 +116,16 @@ class Adaptive(Schedule):
         return ramp(time, self.start, self.deadline)
 
     def _alpha(self, t: float, T: float, state: State | None, /) -> float:
-        return max(state["level"] if state else 0.0, self._latest(t / T))
+        assert state is not None, "alpha() never passes None where there is a state"
+        return max(state["level"], self._latest(t / T))
+
+
+def longest_trial(share: float, epochs: int) -> int:
+    """Return how many epochs a trial takes at most: whole ones, and not the last.
+
+    Args:
+        share: of the run.
+        epochs: of the run.
+    """
+    # A product such as 0.2 * 15 may lie an ulp off a whole number.
+    return min(math.floor(share * epochs + 1e-9), epochs - 1)

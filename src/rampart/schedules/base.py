@@ -45,6 +45,11 @@ class Schedule(ABC):
         return False
 
     @property
+    def arrival(self) -> float | None:
+        """Share of the run from which the target is reached whatever happens, if that is known."""
+        return None
+
+    @property
     def trial(self) -> float:
         """Share of the run for which full strength is tried first, by `rampart train`.
 
@@ -238,6 +243,19 @@ class EpsilonScheduler:
     def eps(self) -> float:
         """Strength at the current position: a fraction of the pixel range."""
         return self.alpha * self.eps_g
+
+    def warnings(self) -> list[str]:
+        """Return sentences on what is allowed but hardly meant in this run."""
+        found = self.schedule.warnings(self.horizon)
+        parts = self.horizon.epochs if self.granularity == "epoch" else self.horizon.steps
+        last, arrival = 1 - 1 / parts, self.schedule.arrival
+        if arrival is not None and last < arrival - 1e-9:
+            found.append(
+                f"no {self.granularity} is sure to be trained at eps_g, which is reached at "
+                f"{arrival:.0%} of the run at the latest, while the last {self.granularity} begins "
+                f"at {last:.0%}: train for longer, or set schedule.deadline earlier."
+            )
+        return found
 
     @property
     def decision(self) -> str | None:

@@ -45,21 +45,28 @@ class Plateau(Schedule):
         if not self.deadline < 1:
             expected = "before the end of the run, so that there is a ramp"
             raise InvalidArgument("schedule.deadline", f"{self.deadline:g}", expected)
+        if not self.ramp < 1:
+            expected = "below 1, so that something of the run is left for full strength"
+            raise InvalidArgument("schedule.ramp", f"{self.ramp:g}", expected)
 
     @property
     def needs_accuracy(self) -> bool:
         """Yes: learning is followed batch by batch."""
         return True
 
+    @property
+    def arrival(self) -> float:
+        """The end of the ramp that starts at the deadline."""
+        return self.deadline + self.ramp * (1 - self.deadline)
+
     def initial_state(self) -> State:
         """Return the state before the first step: no window is full, the ramp has no start."""
         window = {"sum": 0.0, "count": 0, "began": 0.0, "before": None}
-        return {**window, "start": None, "decision": "wait"}
+        return {**window, "start": None, "level": 0.0, "decision": "wait"}
 
     def start_at(self, state: State | None, level: float) -> State:
-        """Return the state of a run whose backbone withstands eps_g: no ramp; else as it was."""
-        state = state or self.initial_state()
-        return {**state, "start": -1.0} if level >= 1 else state
+        """Return the state of a run that starts at the strength that the backbone withstands."""
+        return {**(state or self.initial_state()), "level": float(level)}
 
     def watch(self, state: State | None, t: float, T: float, skill: float) -> State:
         """Return the next state; the start of the ramp is set once, and stays."""
@@ -85,9 +92,8 @@ class Plateau(Schedule):
         return now - before < self.tolerance * (1 - before)
 
     def _alpha(self, t: float, T: float, state: State | None, /) -> float:
-        start = state["start"] if state else None
-        if start is None:
-            return ramp(t / T, self.deadline, self.deadline + self.ramp * (1 - self.deadline))
-        if start < 0:
-            return 1.0
-        return ramp(t / T, start, start + self.ramp * (1 - start))
+        assert state is not None, "alpha() never passes None where there is a state"
+        start = self.deadline if state["start"] is None else state["start"]
+        risen = ramp(t / T, start, start + self.ramp * (1 - start))
+        level: float = state["level"]
+        return level + (1 - level) * risen

@@ -1,6 +1,5 @@
 """The trial at full strength: whether a run needs a ramp, found out in its own first epochs."""
 
-import math
 from dataclasses import dataclass
 
 from rampart.training.guards.base import percent
@@ -68,14 +67,3 @@ class Trial:
 
     def _skill(self, accuracy: float) -> float:
         return (accuracy - self.chance) / (1 - self.chance) if self.chance < 1 else 0.0
-
-
-def longest_trial(share: float, epochs: int) -> int:
-    """Return how many epochs a trial takes at most: whole ones, and not the last.
-
-    Args:
-        share: of the run.
-        epochs: of the run.
-    """
-    # A product such as 0.2 * 15 may lie an ulp off a whole number.
-    return min(math.floor(share * epochs + 1e-9), epochs - 1)

@@ -36,7 +36,8 @@ def tree(photo_folder):
         "tasks": {"photos at 2/255": [f"data.name={photo_folder}", "threat.eps=2/255"]},
         "arms": {"fix": ["schedule=fix"], "standard": ["schedule=standard"]},
         "choices": {
-            "tuned fix": {
+            # A name that no file can have.
+            "tuned fix/2": {
                 "arm": "fix",
                 "seeds": [7],
                 "among": {
@@ -70,7 +71,7 @@ def finished(tree, out):
 def test_every_run_is_made_once(finished, out):
     study, figures, told = finished
     assert {(one.arm, one.seed) for one in figures} == {
-        (arm, seed) for arm in ("fix", "standard", "tuned fix") for seed in (0, 1)
+        (arm, seed) for arm in ("fix", "standard", "tuned fix/2") for seed in (0, 1)
     }
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4), (1, 2), (2, 2), (1, 2), (2, 2)]
     again = []
@@ -81,8 +82,8 @@ def test_every_run_is_made_once(finished, out):
 def test_the_choice_is_made_on_validation(finished, out):
     told = json.loads((out / "choices.json").read_text())
     (task,) = told.values()
-    values = task["tuned fix"]["validation expected"]
-    assert task["tuned fix"]["chosen"] == max(values, key=values.get)
+    values = task["tuned fix/2"]["validation expected"]
+    assert task["tuned fix/2"]["chosen"] == max(values, key=values.get)
     for option in ("idle", "awake"):
         (folder,) = (out / "choices").glob(f"*/*/{option}/seed-7")
         (record,) = (EvaluationRecord.load(one) for one in (folder / "evaluations").iterdir())
@@ -118,10 +119,17 @@ def test_an_interrupted_study_goes_on(finished, out):
     assert again == [folder]
 
 
+def test_a_study_that_has_changed_does_not_take_the_old_runs(finished, out):
+    study, _, _ = finished
+    changed = study.model_copy(update={"arms": {**study.arms, "fix": ("schedule=linear",)}})
+    with pytest.raises(RunError, match=r"fix.seed-0 holds a run of another .*schedule.name: fix -"):
+        run_study(changed, out)
+
+
 def test_the_table_has_a_row_for_each_arm_and_the_file_one_for_each_run(finished, out):
     study, figures, _ = finished
     text = write_study(figures, list(study.tasks), out, study.references)
-    rows = [line for line in text.splitlines() if re.match(r"\| (fix|standard|tuned fix) ", line)]
+    rows = [line for line in text.splitlines() if re.match(r"\| (fix|standard|tuned fix/2) ", line)]
     assert len(rows) == 3
     assert (out / "study.png").stat().st_size > 0
     with (out / "results.csv").open() as file:
@@ -132,6 +140,14 @@ def test_the_table_has_a_row_for_each_arm_and_the_file_one_for_each_run(finished
     ("change", "message"),
     [
         ({"seeds": []}, "seeds"),
+        ({"seeds": [0, 1, 0]}, "seeds: Value error, [0, 1, 0] names a seed twice"),
+        ({"seeds": [0, -1]}, "seeds.1"),
+        ({"arms": {"fix": [], "lr 1/2": [], "lr 1+2": []}}, "not spelled like 'lr 1"),
+        ({"arms": {"fix": ["schedule.unit=epoch", "schedule.end=3"]}}, "unknown option"),
+        (
+            {"arms": {"fix": ["schedule={name: two-hinge, unit: epoch, end: 3, start: 1}"]}},
+            "schedule.end=3 epochs: expected at most the run's 1 epoch",
+        ),
         ({"arms": {"fix": ["schedule=fxi"]}, "choices": {}}, "did you mean fix"),
         ({"references": ["nothing"]}, "references"),
         ({"tasks": {}}, "tasks"),
@@ -166,5 +182,9 @@ def test_several_workers_find_what_one_does(finished, tmp_path):
 
 def test_the_committed_studies_can_be_read():
     folder = Path(__file__).parents[2] / "configs" / "studies"
-    for path in sorted(folder.glob("embedded.yaml")):
-        assert load_study(path).references[0] == "adaptive"
+    read = {path.stem: load_study(path).references[0] for path in folder.glob("*.yaml")}
+    assert read == {
+        "batch-norm": "BatchNorm, fix",
+        "embedded": "adaptive",
+        "photos": "adaptive",
+    }

@@ -1,13 +1,17 @@
 """A run that tries full strength first is RFT-fix if that goes well, else the schedule alone."""
 
+import gc
 import json
 import os
+import shutil
 import signal
+import weakref
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from rampart.errors import RunError
 from rampart.folders import RunFolder
 from rampart.history import History
 from rampart.recipes import trial as recipe
@@ -117,6 +121,78 @@ def test_killed_while_the_verdict_was_being_written(
     resumed = train(tmp_path / "run", settings, resume=True)
     assert_same(result(resumed), result(whole))
     assert resumed.facts()["trial"] == whole.facts()["trial"]
+
+
+def test_killed_while_the_trial_was_being_dropped(tiny_settings, tmp_path, verdict, monkeypatch):
+    verdict(False)
+    settings = [*tiny_settings, *TRIED]
+    whole, remove = train(tmp_path / "whole", settings), shutil.rmtree
+
+    def dies(folder, **options):
+        if folder.name == "dropped" and folder.is_dir():
+            next(folder.rglob("model.safetensors")).unlink()
+            raise MemoryError("planted")
+        remove(folder, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rampart.folders.shutil.rmtree", dies)
+        with pytest.raises(MemoryError):
+            train(tmp_path / "run", settings)
+    resumed = train(tmp_path / "run", settings, resume=True)
+    assert_same(result(resumed), result(whole))
+    assert not (resumed.path / "dropped").exists()
+
+
+def test_a_failed_trial_leaves_no_model_in_memory(tiny_settings, tmp_path, verdict):
+    verdict(False)
+    models = []
+
+    class Watch(Stop):
+        def start(self, name, horizon, done):
+            gc.collect()
+            alive.append(sum(model() is not None for model in models))
+
+    alive = []
+    train(
+        tmp_path / "run",
+        [*tiny_settings, *TRIED],
+        reporter=Watch(),
+        announce=lambda run, splits: models.append(weakref.ref(run.model)),
+    )
+    assert alive == [1, 0], "in the trial, in the run"
+
+
+def test_without_memory_for_the_twin_it_says_what_to_do(tiny_settings, tmp_path, monkeypatch):
+    class Twin:
+        def accuracies(self):
+            raise torch.OutOfMemoryError("planted")
+            yield
+
+    monkeypatch.setattr(recipe, "make_twin", lambda *_: Twin())
+    with pytest.raises(RunError, match="schedule.trial=0"):
+        train(tmp_path / "run", [*tiny_settings, *TRIED])
+
+
+def test_a_passed_trial_whose_checkpoint_is_gone(tiny_settings, tmp_path, verdict):
+    verdict(True)
+    settings = [*tiny_settings, *TRIED]
+    whole = train(tmp_path / "whole", settings)
+    with pytest.raises(MemoryError):
+        train(tmp_path / "run", settings, reporter=Stop(5))
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    assert_same(result(train(tmp_path / "run", settings, resume=True)), result(whole))
+
+
+def test_trackers_are_told_of_every_epoch_once(tiny_settings, tmp_path, verdict, monkeypatch):
+    verdict(False)
+    told = []
+    monkeypatch.setattr(
+        "accelerate.Accelerator.log",
+        lambda self, values, step: told.append(step) if self.trackers else None,
+    )
+    settings = [*tiny_settings, *TRIED, "training.trackers=[tensorboard]"]
+    train(tmp_path / "run", settings)
+    assert told == [3, 6, 9]
 
 
 def test_a_signal_while_standard_fine_tuning_trains(tiny_settings, tmp_path, monkeypatch):

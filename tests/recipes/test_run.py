@@ -18,6 +18,7 @@ from rampart.training.interrupts import Interrupted
 from rampart.training.probe import Probe
 from rampart.training.reporting import Silent
 
+MODEL = ["model=resnet18", "data=photos"]
 TIMES = ("seconds", "images_per_second")
 
 
@@ -111,7 +112,20 @@ def test_a_crash_loses_nothing_behind_the_checkpoint(tiny_settings, tmp_path, un
     assert_same(result(train_run(config, tmp_path / "run", resume=True)), uninterrupted)
 
 
-@pytest.mark.parametrize("schedule", ["auto", "uniform", "fix", "linear"])
+def test_resume_in_the_middle_of_the_published_autos_ramp_is_exact(tiny_settings, tmp_path):
+    # It takes the first epoch for converged: the ramp goes from step 6 of 12 to the end.
+    auto = ["schedule=auto", "schedule.patience=1", "schedule.tolerance=0.99"]
+    config = load_config(None, [*tiny_settings, *auto, "training.epochs=4"])
+    whole = result(train_run(config, tmp_path / "whole"))
+    assert 0 < whole[1][2]["alpha"] < 1
+    for stop in (7, 8, 10):
+        with pytest.raises(Interrupted):
+            train_run(config, tmp_path / f"run {stop}", reporter=StopAfter(stop))
+        resumed = train_run(config, tmp_path / f"run {stop}", resume=True)
+        assert_same(result(resumed), whole)
+
+
+@pytest.mark.parametrize("schedule", ["uniform", "fix", "linear"])
 def test_resume_is_exact_under_other_schedules(tiny_settings, tmp_path, schedule):
     config = load_config(None, [*tiny_settings, f"schedule={schedule}"])
     whole = result(train_run(config, tmp_path / "whole"))
@@ -175,6 +189,9 @@ def test_a_robust_backbone_starts_where_the_probe_says(tiny_settings, tmp_path, 
 def test_the_probe_is_for_schedules_that_adapt(tiny_settings):
     with pytest.raises(InvalidArgument, match="training.probe.*schedule=adaptive"):
         load_config(None, [*tiny_settings, "schedule=fix", "training.probe=true"])
+    for nothing in ("threat.eps=0", "objective=standard"):
+        with pytest.raises(InvalidArgument, match="training.probe.*an attack in training"):
+            load_config(None, ["schedule=adaptive", "training.probe=true", nothing, *MODEL])
 
 
 def test_every_decision_of_an_adaptive_schedule_is_in_the_history(tiny_settings, tmp_path):

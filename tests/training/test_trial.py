@@ -34,7 +34,7 @@ def test_skill_is_what_is_beyond_chance():
     assert not Trial(1, 0.5, 0.64, 0.5).decided
 
 
-@pytest.mark.parametrize("standard", [0.0, 0.2, 0.26])
+@pytest.mark.parametrize("standard", [0.0, 0.2, 0.27])
 def test_without_a_comparison_there_is_a_ramp(standard):
     assert not Trial(3, 0.9, standard, 0.2).passed
 

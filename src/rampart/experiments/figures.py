@@ -19,7 +19,7 @@ class RunFigures(NamedTuple):
         delay: task-adaptation delay in epochs; None where the run never adapted.
         full_from: share of the run after which eps is eps_g to the end; 1 where it never is.
         passes: images forward and back in training, a trial at full strength included.
-        seconds: of training; depends on what else the machine did.
+        seconds: of the run's own epochs; depends on what else the machine did.
     """
 
     task: str

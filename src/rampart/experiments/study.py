@@ -17,24 +17,36 @@ with one row per run, `study.md`, the table, and `study.png`, the picture.
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.experiments.figures import RunFigures, read_figures
 from rampart.folders import RunFolder
-from rampart.recipes.config import RunConfig, parse_config
+from rampart.recipes.config import RunConfig, differences, load_config, parse_config
 from rampart.recipes.evaluate import evaluate_run
 from rampart.recipes.run import train_run
 from rampart.records import write_atomic
+from rampart.units import Horizon
 
 Overrides = tuple[str, ...]
+
+
+def _all_different(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"{list(seeds)} names a seed twice, which would count as two runs")
+    return seeds
+
+
+Seeds = Annotated[
+    tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_all_different)
+]
 
 
 class Choice(BaseModel):
@@ -50,7 +62,7 @@ class Choice(BaseModel):
 
     arm: str
     among: dict[str, Overrides] = Field(min_length=2)
-    seeds: tuple[int, ...] = Field((100,), min_length=1)
+    seeds: Seeds = (100,)
 
 
 class Study(BaseModel):
@@ -59,7 +71,7 @@ class Study(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     base: dict[str, Any]
-    seeds: tuple[int, ...] = Field(min_length=1)
+    seeds: Seeds
     tasks: dict[str, Overrides] = Field(min_length=1)
     arms: dict[str, Overrides] = Field(min_length=1)
     choices: dict[str, Choice] = {}
@@ -72,13 +84,27 @@ class Study(BaseModel):
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a study: its configuration, its folder, and the split that it is judged on."""
+    """One run of a study.
+
+    Attributes:
+        task: its name.
+        arm: its name; of an option to choose among, the option's.
+        config: of the run.
+        folder: of the run.
+        choice: the choice that it is run for, which is judged on the validation split; none for an
+            arm, which is judged on the test split.
+    """
 
     task: str
     arm: str
     config: RunConfig
     folder: Path
-    split: str = "test"
+    choice: str = ""
+
+    @property
+    def split(self) -> str:
+        """The split that it is judged on."""
+        return "validation" if self.choice else "test"
 
 
 def load_study(path: Path) -> Study:
@@ -109,13 +135,32 @@ def load_study(path: Path) -> Study:
             raise InvalidArgument(f"choices.{name}.arm", choice.arm, f"one of the arms: {known}")
         if name in study.arms:
             raise InvalidArgument(f"choices.{name}", name, "a name that no arm has")
+    _require_folders_apart(study.tasks)
+    _require_folders_apart([*study.arms, *study.choices])
     for task in study.tasks:
         settings = [*study.arms.values()]
         for choice in study.choices.values():
+            _require_folders_apart(choice.among)
             settings += [(*study.arms[choice.arm], *some) for some in choice.among.values()]
         for arm in settings:
-            study.config(task, arm, study.seeds[0])
+            _require_possible(study.config(task, arm, study.seeds[0]))
     return study
+
+
+def _require_folders_apart(names: Iterable[str]) -> None:
+    """Refuse names that differ in signs only which no file name can hold."""
+    known: dict[str, str] = {}
+    for name in names:
+        other = known.setdefault(_file_name(name), name)
+        if other != name:
+            raise InvalidArgument("name", name, f"one that is not spelled like '{other}' in files")
+
+
+def _require_possible(config: RunConfig) -> None:
+    """Refuse times beyond the run; in steps they depend on the data, and are checked with them."""
+    schedule = config.build_schedule()
+    if schedule.unit != "step":
+        schedule.check(Horizon(config.training.epochs, 1))
 
 
 def run_study(
@@ -163,12 +208,12 @@ def choose(
     cells = [
         _cell(
             study,
-            output / "choices" / name,
+            output / "choices" / _file_name(name),
             task,
             option,
             (*study.arms[choice.arm], *settings),
             seed,
-            "validation",
+            name,
         )
         for name, choice in study.choices.items()
         for task in study.tasks
@@ -184,7 +229,7 @@ def choose(
             best = max(values, key=lambda option: values[option])
             told[task][name] = {"chosen": best, "validation expected": values}
             chosen[task][name] = (*study.arms[choice.arm], *choice.among[best])
-    if told and study.choices:
+    if study.choices:
         write_atomic(output / "choices.json", json.dumps(told, indent=1) + "\n")
     return chosen
 
@@ -196,7 +241,7 @@ def _mean(
     values = [
         one.expected
         for cell, one in zip(cells, figures, strict=True)
-        if (cell.folder.parents[2].name, cell.task, cell.arm) == (name, task, option)
+        if (cell.choice, cell.task, cell.arm) == (name, task, option)
     ]
     return sum(values) / len(values)
 
@@ -208,10 +253,10 @@ def _cell(
     arm: str,
     settings: Overrides,
     seed: int,
-    split: str = "test",
+    choice: str = "",
 ) -> Cell:
     place = folder / _file_name(task) / _file_name(arm) / f"seed-{seed}"
-    return Cell(task, arm, study.config(task, settings, seed), place, split)
+    return Cell(task, arm, study.config(task, settings, seed), place, choice)
 
 
 def _file_name(name: str) -> str:
@@ -224,6 +269,8 @@ def _carry_out(
     on_done: Callable[[Cell, RunFigures, int, int], None] | None,
 ) -> list[RunFigures]:
     """Run every cell that is not finished; the figures in the order of the cells."""
+    for cell in cells:
+        _require_same(cell)
     missing = [cell for cell in cells if _record_of(cell) is None]
     done = len(cells) - len(missing)
 
@@ -253,6 +300,23 @@ def _carry_out(
     return [figures_of(cell) for cell in cells]
 
 
+def _require_same(cell: Cell) -> None:
+    """Refuse what an earlier version of the study has left: it would stand in the wrong row.
+
+    Raises:
+        RunError: the folder of the run holds one of another configuration.
+    """
+    folder = RunFolder(cell.folder)
+    if not folder.exists():
+        return
+    changed = differences(load_config(folder.config), cell.config)
+    if changed:
+        raise RunError(
+            f"{cell.folder} holds a run of another configuration ({'; '.join(changed)}), so the "
+            "study has changed since: delete that folder, or choose another --output."
+        )
+
+
 def _with_threads(count: int) -> None:
     """Workers that all use every core slow one another down."""
     import torch
@@ -265,7 +329,7 @@ def run_cell(cell: Cell) -> None:
     folder = RunFolder(cell.folder)
     train_run(cell.config, cell.folder, resume=folder.exists())
     # A limit is meant for the test images; choices are made on the whole validation split.
-    whole = ("evaluation.limit=null",) if cell.split == "validation" else ()
+    whole = ("evaluation.limit=null",) if cell.choice else ()
     evaluate_run(cell.folder, (f"evaluation.split={cell.split}", *whole), overwrite=True)
 
 

@@ -286,12 +286,18 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _probe_for_adaptive(self) -> "RunConfig":
-        if self.training.probe and not self.build_schedule().needs_accuracy:
+        if not self.training.probe:
+            return self
+        if not self.build_schedule().needs_accuracy:
             raise InvalidArgument(
                 "training.probe",
                 True,
                 "an adaptive schedule, whose ramp the probe starts",
                 "write schedule=adaptive, or run `rampart probe` to see its verdict only",
+            )
+        if self.threat.eps == 0 or self.objective.name == "standard":
+            raise InvalidArgument(
+                "training.probe", True, "an attack in training, whose strength it is about"
             )
         return self
 

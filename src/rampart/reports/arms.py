@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rampart.metrics.comparison import seeds_interval
-from rampart.reports.figures import COLOURS, save, styled
+from rampart.reports.figures import save, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: Values of an arm, one per seed.
 Arms = Mapping[str, Sequence[float]]
+
+_REFERENCE, _OTHER = "#D55E00", "#0072B2"
 
 
 def save_arms(
@@ -47,7 +49,7 @@ def save_arms(
 
 def _draw(panel: "Axes", arms: Arms, names: Sequence[str], references: Sequence[str]) -> None:
     for name, values in arms.items():
-        colour = COLOURS["fix" if name in references else "two-hinge"]
+        colour = _REFERENCE if name in references else _OTHER
         shares, line = [100 * value for value in values], names.index(name)
         panel.plot(shares, [line] * len(shares), "o", color=colour, alpha=0.3, markersize=3)
         mean = sum(shares) / len(shares)

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from rampart.training.guards.base import percent
-from rampart.training.guards.transfer import chance_level
 
 #: Skill (accuracy beyond chance) of standard fine-tuning at which the trial is decided.
 DECIDED = 0.3
+#: Less than that at the end of the trial is too little to tell.
+TELLING = 0.1
 #: The part of that skill that a run at full strength must have in order to go on.
 ENOUGH = 1 / 3
 
@@ -19,7 +20,7 @@ class Trial:
     costs epochs at full strength where it does not. Which of the two holds depends on backbone,
     task, strength and objective together, and shows as soon as standard fine-tuning has learned
     something: under an attack that delays, the run then has next to none of it. On the validation
-    split of the embedded task the part was 0 to 0.15 where a ramp turned out better, and 0.57 to
+    split of the embedded task the part was 0 to 0.17 where a ramp turned out better, and 0.55 to
     1.1 where it did not; the line is drawn at a third.
 
     Attributes:
@@ -51,7 +52,12 @@ class Trial:
     @property
     def passed(self) -> bool:
         """Whether the run goes on at full strength."""
-        return self.standard > chance_level(self.chance) and self.kept >= ENOUGH
+        return self.telling and self.kept >= ENOUGH
+
+    @property
+    def telling(self) -> bool:
+        """Whether standard fine-tuning has learned anything that the run could lack."""
+        return self._skill(self.standard) >= TELLING
 
     @property
     def verdict(self) -> str:
@@ -61,7 +67,7 @@ class Trial:
         reached += "standard fine-tuning"
         if self.passed:
             return f"{told} {reached}: the attack delays little, so the run goes on without a ramp."
-        if self.standard <= chance_level(self.chance):
+        if not self.telling:
             return f"{told} {reached}, too little to tell, so the run starts over with a ramp."
         return f"{told} {reached}: the attack delays, so the run starts over with a ramp."
 

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -106,9 +107,17 @@ def test_where_the_twin_is_no_better_in_the_end_the_attack_is_not_blamed(epochs,
 
 def test_a_twin_that_fails_does_not_end_the_run():
     said, figures = follow([0.01, 0.01], [0.1, 0.1], Told(ModelError("the file is gone.")))
-    assert [code for _, code, _ in said] == ["suboptimal-transfer"]
+    assert [code for _, code, _ in said] == ["unexplained-delay"]
     assert "could not be tried (the file is gone). If that adapts, the attack" in said[0][2]
     assert figures == {}
+    said, _ = follow([0.01, 0.01], [0.1, 0.1], Told(torch.OutOfMemoryError()))
+    assert "could not be tried (OutOfMemoryError). If" in said[0][2]
+
+
+def test_after_a_task_that_nothing_learns_the_attack_is_not_blamed():
+    said, _ = follow([0.01] * 4 + [0.5], [0.1] * 5, Told(0.01))
+    assert [code for _, code, _ in said] == ["no-adaptation", "adapted"]
+    assert "take a ramp" not in said[1][2]
 
 
 def test_a_task_that_is_forgotten_is_no_delay():

@@ -18,8 +18,9 @@ FACTOR = 3.0
 class Divergence(Guard):
     """Watches the training loss, which is there at no cost.
 
-    ln K is the loss of a model that knows nothing, for every objective (TRADES' divergence is 0
-    for it). The loss of an epoch has exploded where either
+    ln K is the loss of a model that knows nothing (TRADES' divergence is 0 for it; MART's margin
+    term adds -ln(1 - 1/K), which is little where there are several classes). The loss of an epoch
+    has exploded where either
 
     - it is above 3 ln K, and the clean validation loss is above ln K as well. The training loss
       alone may be that large for a while when eps has risen, as a model under a stronger attack is

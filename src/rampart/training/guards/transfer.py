@@ -72,7 +72,7 @@ class Transfer(Guard):
         else:
             look = self._diagnosis(row)
         if look.remarks:
-            memory["said"] = row["epoch"]
+            memory["said"] = look.remarks[0].code
         return look
 
     def _above(self, row: Row, memory: Memory) -> Look:
@@ -80,14 +80,15 @@ class Transfer(Guard):
         if "adapted" in memory:
             return Look()
         memory["adapted"] = row["epoch"]
-        if "said" not in memory:
+        said = memory.pop("said", None)
+        if said is None:
             return Look()
-        del memory["said"]
         message = (
             f"adapted in epoch {row['epoch']} of {self.epochs}: validation accuracy is "
-            f"{percent(row['val_clean'])}, above chance for the first time. The longer the delay, "
-            f"the lower a run ends; to shorten it, {self.advice}."
+            f"{percent(row['val_clean'])}, above chance for the first time."
         )
+        if said != "no-adaptation":
+            message += f" The longer the delay, the lower a run ends; to shorten it, {self.advice}."
         return Look(remarks=(Remark("adapted", message),))
 
     def _diagnosis(self, row: Row) -> Look:
@@ -125,9 +126,9 @@ class Transfer(Guard):
         )
 
     def _unknown(self, stuck: str, error: Exception) -> Remark:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         return Remark(
-            "suboptimal-transfer",
+            "unexplained-delay",
             f"{stuck}; standard fine-tuning from the same start could not be tried ({reason}). If "
             f"that adapts, the attack delays the adaptation: {self.advice}.",
         )
@@ -136,6 +137,6 @@ class Transfer(Guard):
         return Remark(
             "forgotten-task",
             f"validation accuracy has fallen back to {percent(row['val_clean'])}, no better than "
-            f"chance, in epoch {row['epoch']}, although it was above from epoch {adapted} on. The "
-            f"strength has risen faster than the model can follow: {self.advice}.",
+            f"chance, in epoch {row['epoch']}, although it was above from epoch {adapted} on. "
+            f"Under this attack it does not keep what it has learned: {self.advice}.",
         )

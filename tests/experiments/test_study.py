@@ -185,6 +185,6 @@ def test_the_committed_studies_can_be_read():
     read = {path.stem: load_study(path).references[0] for path in folder.glob("*.yaml")}
     assert read == {
         "batch-norm": "BatchNorm, fix",
-        "embedded": "adaptive",
+        "embedded": "adaptive, fewer steps",
         "photos": "adaptive",
     }

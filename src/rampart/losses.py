@@ -85,6 +85,11 @@ def kl(clean_logits: Tensor, logits: Tensor) -> Tensor:
     return F.kl_div(other, clean, reduction="none", log_target=True).sum(1)
 
 
+def squared_distance(features: Tensor, targets: Tensor) -> Tensor:
+    """Return ‖features − targets‖² for each sample, (N,), of features (N, D)."""
+    return (full_precision(features) - full_precision(targets)).square().sum(1)
+
+
 def _spread(logits: Tensor, tail: int) -> Tensor:
     """z_(1) minus the mean of `tail` logits from the third on; 1 where there are too few."""
     if logits.shape[1] < 2 + tail:
@@ -247,3 +252,26 @@ class Kl(Loss):
     def broken(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return whether the predicted class differs from the clean prediction."""
         return logits.argmax(1) != targets.argmax(1)
+
+
+@dataclass(frozen=True)
+class FeatureDistance(Loss):
+    """Squared distance of features from where they were, ‖φ(x') − φ(x)‖² (arXiv 2402.12336, eq. 3).
+
+    What the attacked model returns are features (N, D), and the targets are features too. Nothing
+    is ever broken, so an attack that stops at what is broken goes on to the furthest point.
+    """
+
+    shape: ClassVar[str] = "features (N, D)"
+
+    def fits(self, targets: Tensor) -> bool:
+        """Whether the targets are features (N, D)."""
+        return targets.ndim == 2 and targets.is_floating_point()
+
+    def value(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the squared distances (N,); `logits` are features (N, D)."""
+        return squared_distance(logits, targets)
+
+    def broken(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return False: there is no prediction that could change."""
+        return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)

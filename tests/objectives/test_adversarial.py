@@ -42,11 +42,15 @@ def expected_ce(logits: Tensor, smoothing: float = 0.0) -> Tensor:
     return F.cross_entropy(logits, LABELS, reduction="none", label_smoothing=smoothing)
 
 
+#: FARE needs a frozen copy and holds on to it at eps = 0 as well; see test_fare.py.
+ANCHORLESS = [name for name in OBJECTIVES.names() if name != "fare"]
+
+
 def test_the_registry_lists_every_objective() -> None:
-    assert OBJECTIVES.names() == ["standard", "adversarial", "trades", "mart"]
+    assert OBJECTIVES.names() == ["standard", "adversarial", "trades", "mart", "fare"]
 
 
-@pytest.mark.parametrize("name", OBJECTIVES.names())
+@pytest.mark.parametrize("name", ANCHORLESS)
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_without_an_attack_every_objective_is_standard_training(
     name: str, smoothing: float

@@ -2,11 +2,12 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import final, get_args
+from typing import Any, final, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rampart.attacks.frozen import Mode, Model, frozen, local
 from rampart.attacks.search import Problem
@@ -132,24 +133,42 @@ class Counted:
     Attributes:
         module: the model, pixels to logits.
         forwards: samples that went forward.
-        backwards: samples whose logits received a gradient.
+        backwards: samples whose logits, or features, received a gradient.
     """
 
-    def __init__(self, module: Model | nn.Module) -> None:
+    def __init__(self, module: Callable[..., Any]) -> None:
         self.module = module
         self.forwards = 0
         self.backwards = 0
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Return the logits of the wrapped model."""
-        logits = self.module(images)
+    def __call__(self, images: Tensor, **options: Any) -> Any:
+        """Return what the wrapped model returns: logits, or logits and features."""
+        output = self.module(images, **options)
         self.forwards += len(images)
-        if logits.requires_grad:
-            logits.register_hook(self._count_backward)
-        return logits
+        # A backward pass reaches the features, whatever of the two the loss is made of.
+        reached = output[1] if isinstance(output, tuple) else output
+        if reached.requires_grad:
+            reached.register_hook(self._count_backward)
+        return output
 
     def _count_backward(self, gradient: Tensor) -> None:
         self.backwards += len(gradient)
+
+
+class Features:
+    """A model seen by its features (N, D): an attack on it moves those.
+
+    Attributes:
+        module: returns (logits, features) when called with `features="joint"`.
+    """
+
+    def __init__(self, module: Callable[..., Any]) -> None:
+        self.module = module
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return the features."""
+        _, features = self.module(images, features="joint")
+        return features
 
 
 def _complete(problem: Problem) -> Problem:

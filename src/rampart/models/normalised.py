@@ -1,12 +1,14 @@
 """A classifier of pixels in [0, 1]: the normalisation belongs to the model."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from rampart.errors import InvalidArgument, ModelError
+
+Features = Literal["joint", "apart"]
 
 
 class NormalisedModel(nn.Module):
@@ -72,9 +74,46 @@ class NormalisedModel(nn.Module):
     def _batch_norms(self) -> list[nn.Module]:
         return [m for m in self.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return logits (N, classes) of images (N, C, H, W), pixels in [0, 1]."""
-        return self.backbone((images - self.mean) / self.std)
+    def forward(self, images: Tensor, features: Features | None = None) -> Any:
+        """Return logits (N, classes) of images (N, C, H, W), pixels in [0, 1].
+
+        Args:
+            images: (N, C, H, W), pixels in [0, 1].
+            features: "joint" returns (logits, features (N, D)), where features are what the head
+                sees; "apart" the same, and no gradient of the logits reaches the features.
+        """
+        normalised = (images - self.mean) / self.std
+        if features is None:
+            return self.backbone(normalised)
+        maps = self.backbone.forward_features(normalised)  # type: ignore[operator]  # timm's
+        seen = self.backbone.forward_head(maps, pre_logits=True)  # type: ignore[operator]  # timm's
+        head = self.backbone.get_classifier()  # type: ignore[operator]  # timm's interface
+        return head(seen.detach() if features == "apart" else seen), seen
+
+    def require_features(self) -> None:
+        """Refuse a backbone whose logits are not its head, one module, applied to its features.
+
+        Raises:
+            ModelError: such as one with two heads.
+        """
+        size = self.image_size
+        images = torch.zeros(1, self.in_chans, size, size, device=self.mean.device)
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                logits, seen = self(images, features="joint")
+                same = seen.ndim == 2 and torch.allclose(logits, self(images), atol=1e-4)
+        # Whatever an architecture of another make raises.
+        except Exception as error:
+            raise ModelError(f"the features of this backbone cannot be read ({error}).") from error
+        finally:
+            self.train(was_training)
+        if not same:
+            raise ModelError(
+                "the logits of this backbone are not one head applied to its features (N, D), so "
+                "nothing can be anchored there: choose another model, or another objective."
+            )
 
     @property
     def in_chans(self) -> int:

@@ -76,6 +76,11 @@ class Trades(Objective):
         if self.inner not in get_args(Inner):
             raise UnknownName("inner attack", self.inner, get_args(Inner))
 
+    @property
+    def chooses_loss(self) -> bool:
+        """Yes: `inner`."""
+        return True
+
     def __call__(
         self, model: Model, images: Tensor, labels: Tensor, perturb: Perturb | None
     ) -> Terms:

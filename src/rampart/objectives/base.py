@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from rampart.errors import InvalidArgument
 from rampart.losses import Loss, cross_entropy
@@ -25,10 +25,12 @@ class Terms:
         loss: (N,), to be averaged and minimised.
         logs: detached (N,) tensors to report: `clean_loss`, `clean_correct`, `robust_loss`,
             `robust_correct` (0 or 1), each only where the objective has it at no further pass.
+        forwards: samples that went forward through a model other than the one in training.
     """
 
     loss: Tensor
     logs: dict[str, Tensor]
+    forwards: int = 0
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,22 @@ class Objective(ABC):
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:
             raise InvalidArgument("label_smoothing", self.label_smoothing, "a number in [0, 1)")
+
+    @property
+    def chooses_loss(self) -> bool:
+        """Whether it tells the attack what to maximise, in place of the attack's own loss."""
+        return False
+
+    def bind(self, model: nn.Module) -> "Objective":
+        """Return the objective for a training that starts from this model.
+
+        Args:
+            model: as it is before the first step, in its place on the device; left as found.
+
+        Raises:
+            ModelError: the model is not of the kind that the objective needs.
+        """
+        return self
 
     @abstractmethod
     def __call__(

@@ -139,7 +139,7 @@ def make_run(
         plan=plan,
         accelerator=accelerator,
         model=prepared,
-        objective=config.build_objective(),
+        objective=config.build_objective().bind(accelerator.unwrap_model(prepared)),
         attack=config.build_attack(),
         schedule=schedule,
         optimiser=optimiser,

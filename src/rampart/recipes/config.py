@@ -273,13 +273,13 @@ class RunConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
 
     @model_validator(mode="after")
-    def _attack_for_trades(self) -> "RunConfig":
+    def _attack_for_objective(self) -> "RunConfig":
         own = self.attack.name == "fab" or issubclass(ATTACKS.get(self.attack.name), AutoAttack)
-        if self.objective.name == "trades" and own:
+        if own and self.build_objective().chooses_loss:
             raise InvalidArgument(
                 "attack",
                 self.attack.name,
-                "an attack that maximises any loss, for objective=trades",
+                f"an attack that maximises any loss, for objective={self.objective.name}",
                 "write attack=apgd or attack=pgd",
             )
         return self
@@ -303,12 +303,13 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _one_loss(self) -> "RunConfig":
-        if self.objective.name == "trades" and self.attack.options.get("loss", "ce") != "ce":
+        chosen = self.attack.options.get("loss", "ce")
+        if chosen != "ce" and self.build_objective().chooses_loss:
             raise InvalidArgument(
                 "attack.loss",
-                self.attack.options["loss"],
-                "no loss here with objective=trades, which has its own",
-                "set objective.inner",
+                chosen,
+                f"no loss here with objective={self.objective.name}, which has its own",
+                "set objective.inner" if self.objective.name == "trades" else "leave it out",
             )
         return self
 

@@ -16,6 +16,7 @@ from rampart.data.batches import Batch, epoch_batches, ordered_batches
 from rampart.data.splits import Splits
 from rampart.data.transforms import Augment
 from rampart.evaluation.accuracy import evaluate_accuracy
+from rampart.objectives.base import Objective
 from rampart.recipes.config import RunConfig
 from rampart.runtime import Noise, scoped_seed
 from rampart.training.loop import split
@@ -54,13 +55,14 @@ class StandardTwin:
         """Train; yield the clean accuracy on the validation split after each epoch of the run."""
         model, optimiser = self.start()
         model.to(self.accelerator.device)
+        objective = self.config.build_objective().bind(model)
         rates = cosine_schedule(optimiser, self.plan.horizon, self.config.optimiser.warmup)
         scaled = self.accelerator.scaler is not None
         scaler = GradScaler(self.accelerator.device.type, enabled=scaled)
         for epoch in range(self.plan.horizon.epochs):
             for number, batch in enumerate(self._batches(epoch)):
                 step = epoch * self.plan.horizon.steps_per_epoch + number
-                self._add_gradient(model, batch, epoch, step, scaler)
+                self._add_gradient(model, objective, batch, epoch, step, scaler)
                 self._step(model, optimiser, scaler)
                 rates.step()
             yield evaluate_accuracy(model, self._validation()).clean
@@ -78,11 +80,16 @@ class StandardTwin:
         return epoch_batches(self.splits.train, size, seed=seed, epoch=epoch, workers=workers)
 
     def _add_gradient(
-        self, model: nn.Module, batch: Batch, epoch: int, step: int, scaler: GradScaler
+        self,
+        model: nn.Module,
+        objective: Objective,
+        batch: Batch,
+        epoch: int,
+        step: int,
+        scaler: GradScaler,
     ) -> None:
         """As the run's step does it, on the batches of all processes."""
         model.train()
-        objective = self.config.build_objective()
         pieces = split(
             batch.to(self.accelerator.device),
             self.plan.accumulation * self.accelerator.num_processes,

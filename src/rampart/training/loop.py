@@ -11,9 +11,10 @@ import torch
 from accelerate.utils import broadcast, gather_object
 from torch import Tensor
 
-from rampart.attacks.base import Counted, with_fewer_steps
+from rampart.attacks.base import Counted, Features, with_fewer_steps
 from rampart.data.batches import Batch
 from rampart.errors import RunError
+from rampart.losses import FeatureDistance
 from rampart.objectives.base import Perturb
 from rampart.runtime import Noise, scoped_seed
 from rampart.training.guards.base import watch
@@ -127,7 +128,7 @@ def train_piece(run: Run, piece: Batch) -> Tensor:
     accelerator.backward(terms.loss.sum() * share)
     totals.samples += len(piece)
     totals.loss += loss
-    totals.forwards += model.forwards + attacked.forwards
+    totals.forwards += model.forwards + attacked.forwards + terms.forwards
     totals.backwards += model.backwards + attacked.backwards
     # An objective that perturbs nothing has no other than clean images.
     trained_with = "robust_correct" if "robust_correct" in terms.logs else "clean_correct"
@@ -141,8 +142,9 @@ def perturbation(run: Run, model: Counted, eps: float, noise: Noise) -> Perturb:
         attack = with_fewer_steps(attack, run.progress.used["alpha"])
 
     def perturb(images: Tensor, targets: Tensor, loss: Any = None) -> Tensor:
+        attacked = Features(model) if isinstance(loss, FeatureDistance) else model
         with run.accelerator.autocast():
-            return attack(model, images, targets, eps, noise, loss=loss)
+            return attack(attacked, images, targets, eps, noise, loss=loss)
 
     return perturb
 

@@ -1,0 +1,158 @@
+"""FARE: features under attack are held to those of the pretrained backbone."""
+
+import copy
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from rampart.errors import InvalidArgument, ModelError, UnknownName
+from rampart.losses import FeatureDistance, Loss, squared_distance
+from rampart.models.normalised import NormalisedModel
+from rampart.objectives.adversarial import Adversarial, Standard, Trades
+from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms, correctness
+from rampart.objectives.mart import Mart
+
+Base = Literal["none", "standard", "adversarial", "trades", "mart"]
+
+
+@OBJECTIVES.register("fare")
+@dataclass(frozen=True)
+class Fare(Objective):
+    """FARE, Schlarmann et al. 2024 (arXiv 2402.12336, eq. 3): max over x' of ‖φ(x') − φ_0(x)‖².
+
+    φ are the features that the head sees, φ_0 those of the backbone before training, in eval mode.
+    Alone (`base="none"`) the distance trains the backbone, without a label, and cross-entropy at
+    the same images x' trains the head, whose gradient does not reach the features. With a base the
+    loss is that of the base plus `weight` times the distance, at the images that the base has
+    perturbed, at no further pass of the model in training; `standard` perturbs none, so that there
+    the attack maximises the distance. Each batch costs one forward pass of the frozen backbone.
+    Without an attack x' is x: the anchor holds in an epoch at eps = 0 too.
+
+    Where the model in training normalises by the statistics of the batch (BatchNorm in train mode),
+    part of the distance is the difference of the modes: set model.batch_norm=frozen.
+
+    Attributes:
+        weight: of the distance, above 0.
+        base: what is minimised beside it.
+        beta: of the base, for "trades" and "mart".
+    """
+
+    weight: float = 1.0
+    base: Base = "none"
+    beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.weight < math.inf:
+            raise InvalidArgument("weight", self.weight, "a number above 0")
+        if self.base not in get_args(Base):
+            raise UnknownName("base", self.base, get_args(Base))
+        self._base()
+
+    @property
+    def chooses_loss(self) -> bool:
+        """Whether the attack maximises the distance, or what the base chooses."""
+        return self.base in ("none", "standard", "trades")
+
+    def bind(self, model: nn.Module) -> Objective:
+        """Return the objective with a frozen copy of this model, which takes its memory once more.
+
+        Raises:
+            ModelError: not a `NormalisedModel`, or one whose features cannot be read.
+        """
+        if not isinstance(model, NormalisedModel):
+            got = type(model).__name__
+            raise ModelError(f"objective=fare reads features: expected NormalisedModel, got {got}.")
+        model.require_features()
+        reference = copy.deepcopy(model).eval().requires_grad_(False)
+        return _Anchored(self.label_smoothing, self, self._base(), reference)
+
+    def _base(self) -> Objective | None:
+        match self.base:
+            case "none":
+                return None
+            case "standard":
+                return Standard(self.label_smoothing)
+            case "adversarial":
+                return Adversarial(self.label_smoothing)
+            case "trades":
+                return Trades(self.label_smoothing, beta=self.beta)
+            case "mart":
+                return Mart(self.label_smoothing, beta=self.beta)
+
+    def __call__(
+        self, model: Model, images: Tensor, labels: Tensor, perturb: Perturb | None
+    ) -> Terms:
+        """Refuse: there is no frozen copy yet.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError(
+            "objective=fare has no frozen copy of the backbone to hold features to: call "
+            "objective.bind(model) before the first step, and use what it returns."
+        )
+
+
+@dataclass(frozen=True)
+class _Anchored(Objective):
+    """FARE with its frozen copy."""
+
+    settings: Fare = Fare()
+    base: Objective | None = None
+    reference: NormalisedModel | None = None
+
+    def __call__(
+        self, model: Model, images: Tensor, labels: Tensor, perturb: Perturb | None
+    ) -> Terms:
+        """Return the loss of each sample."""
+        assert self.reference is not None
+        with torch.no_grad():
+            _, anchor = self.reference(images, features="joint")
+        terms, features = self._fitted(model, images, labels, perturb, anchor)
+        distance = squared_distance(features, anchor)
+        return Terms(terms.loss + self.settings.weight * distance, terms.logs, len(images))
+
+    def _fitted(
+        self, model: Any, images: Tensor, labels: Tensor, perturb: Perturb | None, anchor: Tensor
+    ) -> tuple[Terms, Tensor]:
+        """What the labels ask for, and the features that are to be held."""
+        if self.base is None:
+            name = "clean" if perturb is None else "robust"
+            points = perturb(images, anchor, FeatureDistance()) if perturb else images
+            logits, features = model(points, features="apart")
+            return self._fit(logits, labels, name), features
+        seen = _Watched(model, perturb)
+        terms = self.base(seen, images, labels, seen.perturb if perturb else None)
+        if perturb is None or seen.points is not None:
+            return terms, seen.features
+        points = perturb(images, anchor, FeatureDistance())
+        logits, features = model(points, features="joint")
+        return replace(terms, logs=terms.logs | correctness(logits, labels, "robust")), features
+
+
+class _Watched:
+    """A model that keeps the features of the perturbed images; of the clean ones if none are."""
+
+    features: Tensor
+
+    def __init__(self, model: Any, perturb: Perturb | None) -> None:
+        self.points: Tensor | None = None
+        self._model = model
+        self._perturb = perturb
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return the logits."""
+        logits, features = self._model(images, features="joint")
+        if self.points is None or images is self.points:
+            self.features = features
+        return logits
+
+    def perturb(self, images: Tensor, targets: Tensor, loss: Loss | None) -> Tensor:
+        """Return the perturbed images, and remember them."""
+        assert self._perturb is not None
+        self.points = self._perturb(images, targets, loss)
+        return self.points

@@ -130,16 +130,20 @@ def make_run(
         norm=config.threat.norm,
         classes=len(splits.class_names),
     )
+    callbacks = config.build_callbacks()
+    for callback in callbacks.values():
+        callback.check(schedule.schedule, plan.horizon)
     model, optimiser = make_start(config, splits)
     _require_enough_for_batch_norm(model, plan, accelerator.num_processes)
     prepared, optimiser = accelerator.prepare(model, optimiser)
+    bare = accelerator.unwrap_model(prepared)
     # The loop asks for mixed precision where it trains; validation then stays in float32.
     accelerator.unwrap_model(prepared, keep_fp32_wrapper=False)
     return Run(
         plan=plan,
         accelerator=accelerator,
         model=prepared,
-        objective=config.build_objective().bind(accelerator.unwrap_model(prepared)),
+        objective=config.build_objective().bind(bare),
         attack=config.build_attack(),
         schedule=schedule,
         optimiser=optimiser,
@@ -152,6 +156,7 @@ def make_run(
         best=CheckpointStore(folder.best),
         reporter=reporter,
         guards=make_guards(config, splits, make_twin(config, splits, plan, accelerator)),
+        hooks={name: callback.begin(bare) for name, callback in callbacks.items()},
     )
 
 

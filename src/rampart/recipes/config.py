@@ -34,6 +34,8 @@ from rampart.registry import flatten
 from rampart.schedules.base import Schedule
 from rampart.schedules.catalogue import SCHEDULES
 from rampart.threat import ThreatModel
+from rampart.training.callbacks.base import Callback
+from rampart.training.callbacks.catalogue import CALLBACKS
 from rampart.units import Norm, parse_eps, parse_norm
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -196,6 +198,10 @@ class AttackConfig(Component):
         return self
 
 
+class CallbackConfig(Component):
+    """What acts around the steps."""
+
+
 class OptimiserConfig(Section):
     """AdamW with separate rates for backbone and head, cosine with a linear warm-up."""
 
@@ -269,6 +275,7 @@ class RunConfig(Section):
     objective: ObjectiveConfig = ObjectiveConfig()
     attack: AttackConfig = AttackConfig(name="apgd", steps=7)
     optimiser: OptimiserConfig = OptimiserConfig()
+    callbacks: tuple[CallbackConfig, ...] = ()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
@@ -313,6 +320,14 @@ class RunConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _callbacks_once(self) -> "RunConfig":
+        names = [one.name for one in self.callbacks]
+        for name in names:
+            if names.count(name) > 1:
+                raise InvalidArgument("callbacks", name, "each callback once")
+        return self
+
     def build_schedule(self) -> Schedule:
         """The schedule that the configuration names; one that draws uses the run's seed."""
         name, options = self.schedule.name, self.schedule.options
@@ -330,6 +345,10 @@ class RunConfig(Section):
     def build_attack(self) -> Attack:
         """The attack used in training, in the norm of the threat."""
         return _attack(self.attack, self.threat.norm)
+
+    def build_callbacks(self) -> dict[str, Callback]:
+        """The callbacks that the configuration names, by name."""
+        return {one.name: CALLBACKS.build(one.name, one.options) for one in self.callbacks}
 
     def build_evaluation_attack(self) -> Attack:
         """The attack used in evaluation: a sample counts as broken as soon as one iterate is."""
@@ -414,6 +433,9 @@ def _complete(config: RunConfig) -> RunConfig:
         "schedule": ScheduleConfig(granularity=config.schedule.granularity, **schedule),
         "objective": ObjectiveConfig(**OBJECTIVES.dump(config.build_objective())),
         "attack": AttackConfig(**attack),
+        "callbacks": tuple(
+            CallbackConfig(**CALLBACKS.dump(one)) for one in config.build_callbacks().values()
+        ),
         "evaluation": config.evaluation.model_copy(update={"attack": AttackConfig(**evaluation)}),
     }
     return config.model_copy(update=sections)

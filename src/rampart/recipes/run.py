@@ -148,7 +148,8 @@ def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> No
     with shown(run.reporter, name, run.plan.horizon, run.step):
         fit(run)
     if run.accelerator.is_main_process:
-        _save_result(run, folder, splits, config)
+        with run.measured():
+            _save_result(run, folder, splits, config)
         folder.set_status("complete", epochs=run.progress.epoch)
     # Not end_training(), which ends the processes' group as well: an evaluation may follow.
     for tracker in run.accelerator.trackers:

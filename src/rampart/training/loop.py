@@ -5,9 +5,10 @@ ask eps -> perturb -> loss -> step; then validate -> observe -> history row -> c
 
 import math
 import time
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-import torch
 from accelerate.utils import broadcast, gather_object
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from rampart.errors import RunError
 from rampart.losses import FeatureDistance
 from rampart.objectives.base import Perturb
 from rampart.runtime import Noise, scoped_seed
+from rampart.training.callbacks.base import Gradients
 from rampart.training.guards.base import watch
 from rampart.training.guards.divergence import require_finite_weights
 from rampart.training.interrupts import Interrupts
@@ -72,25 +74,52 @@ def train_batch(run: Run, batch: Batch) -> None:
         "alpha": run.schedule.alpha,
         **learning_rates(run.optimiser),
     }
-    pieces = split(batch.to(run.accelerator.device), run.plan.accumulation)
-    rank = run.accelerator.process_index
-    right = torch.zeros((), dtype=torch.int64, device=run.accelerator.device)
-    with scoped_seed(run.plan.seed, "step", run.step, rank):
-        for number, piece in enumerate(pieces, start=1):
-            if number < len(pieces):
-                with run.accelerator.no_sync(run.model):
-                    right += train_piece(run, piece)
-            else:
-                right += train_piece(run, piece)
+    pieces = [Piece(p) for p in split(batch.to(run.accelerator.device), run.plan.accumulation)]
+    take_gradient(run, pieces)
     if run.plan.clip_norm is not None:
         run.accelerator.clip_grad_norm_(run.model.parameters(), run.plan.clip_norm)
     run.optimiser.step()
     run.optimiser.zero_grad(set_to_none=True)
     run.lr_schedule.step()
-    follow(run, right)
+    for hook in run.hooks.values():
+        hook.stepped(run.bare_model, run.progress.used["alpha"])
+    follow(run, sum(piece.right for piece in pieces))
 
 
-def follow(run: Run, right: Tensor) -> None:
+@dataclass
+class Piece:
+    """A part of a batch in one step; the gradient may be taken more than once.
+
+    Attributes:
+        batch: its samples.
+        right: (), how many of them were right at the strength that they were trained with.
+        perturbed: its perturbed images in the order in which they were asked for, once made.
+        seen: whether it has a gradient already, so that the epoch's sums have it.
+    """
+
+    batch: Batch
+    right: Tensor | int = 0
+    perturbed: list[Tensor] = field(default_factory=list)
+    seen: bool = False
+
+
+def take_gradient(run: Run, pieces: list[Piece]) -> None:
+    """Leave the gradient of a batch, as the hooks have it taken."""
+
+    def gradients() -> None:
+        with scoped_seed(run.plan.seed, "step", run.step, run.accelerator.process_index):
+            for piece in pieces[:-1]:
+                with run.accelerator.no_sync(run.model):
+                    train_piece(run, piece)
+            train_piece(run, pieces[-1])
+
+    take: Gradients = gradients
+    for hook in reversed(list(run.hooks.values())):
+        take = partial(hook.around, run.bare_model, take, run.progress.used["eps"])
+    take()
+
+
+def follow(run: Run, right: Tensor | int) -> None:
     """Move the schedule on by the step just made.
 
     Args:
@@ -107,44 +136,51 @@ def follow(run: Run, right: Tensor) -> None:
     run.progress.decisions.append(decision)
 
 
-def train_piece(run: Run, piece: Batch) -> Tensor:
-    """Add the gradient of one piece; the pieces of all processes make the batch's mean.
-
-    Returns:
-        (), how many of its images were right at the strength that they were trained with.
-    """
+def train_piece(run: Run, piece: Piece) -> None:
+    """Add the gradient of one piece; the pieces of all processes make the batch's mean."""
     accelerator, epoch, totals = run.accelerator, run.progress.epoch, run.progress.totals
-    seed, eps = run.plan.seed, run.progress.used["eps"]
-    images = run.augment(piece.pixels(), Noise.of(seed, piece.samples, "augment", epoch))
+    seed, eps, batch = run.plan.seed, run.progress.used["eps"], piece.batch
+    images = run.augment(batch.pixels(), Noise.of(seed, batch.samples, "augment", epoch))
     model, attacked = Counted(run.model), Counted(run.bare_model)
-    noise = Noise.of(seed, piece.samples, "attack", epoch)
-    perturb = perturbation(run, attacked, eps, noise) if eps > 0 else None
+    perturb = perturbation(run, attacked, eps, piece) if eps > 0 else None
     with accelerator.autocast():
-        terms = run.objective(model, images, piece.labels, perturb)
+        terms = run.objective(model, images, batch.labels, perturb)
     # Processes average their gradients, so each scales its sum by their number.
     share = accelerator.num_processes / run.plan.batch_size
     loss = float(terms.loss.detach().sum())
     require_finite(loss, run)
     accelerator.backward(terms.loss.sum() * share)
-    totals.samples += len(piece)
-    totals.loss += loss
     totals.forwards += model.forwards + attacked.forwards + terms.forwards
     totals.backwards += model.backwards + attacked.backwards
+    if piece.seen:
+        return
+    totals.samples += len(batch)
+    totals.loss += loss
     # An objective that perturbs nothing has no other than clean images.
     trained_with = "robust_correct" if "robust_correct" in terms.logs else "clean_correct"
-    return terms.logs[trained_with].sum().long()
+    piece.right, piece.seen = terms.logs[trained_with].sum().long(), True
 
 
-def perturbation(run: Run, model: Counted, eps: float, noise: Noise) -> Perturb:
-    """Return what an objective calls to have images perturbed at the current strength."""
+def perturbation(run: Run, model: Counted, eps: float, piece: Piece) -> Perturb:
+    """Return what an objective calls to have images perturbed at the current strength.
+
+    Where hooks may take the gradient again, the images are kept, and not perturbed again.
+    """
     attack = run.attack
     if run.plan.fewer_steps:
         attack = with_fewer_steps(attack, run.progress.used["alpha"])
+    noise = Noise.of(run.plan.seed, piece.batch.samples, "attack", run.progress.epoch)
+    made = iter(piece.perturbed)
 
     def perturb(images: Tensor, targets: Tensor, loss: Any = None) -> Tensor:
+        if piece.seen:
+            return next(made)
         attacked = Features(model) if isinstance(loss, FeatureDistance) else model
         with run.accelerator.autocast():
-            return attack(attacked, images, targets, eps, noise, loss=loss)
+            points = attack(attacked, images, targets, eps, noise, loss=loss)
+        if run.hooks:
+            piece.perturbed.append(points)
+        return points
 
     return perturb
 
@@ -160,15 +196,9 @@ def finish_epoch(run: Run) -> None:
     progress = run.progress
     same_buffers(run)
     require_finite_weights(run.bare_model, run.step)
-    row: dict[str, Any] = {
-        "epoch": progress.epoch + 1,
-        "step": run.step,
-        **progress.used,
-        **epoch_figures(run),
-        **decisions(run),
-        **run.validate(run.model),
-    }
-    row |= watch(run.guards, run.bare_model, row, progress.memories)
+    with run.measured():
+        row = measure(run)
+        keep_best(run, row)
     run.schedule.observe(row["val_clean"])
     progress.epoch, progress.step_in_epoch, progress.totals = progress.epoch + 1, 0, Totals()
     progress.decisions = []
@@ -179,8 +209,21 @@ def finish_epoch(run: Run) -> None:
             run.reporter.warn(remark["message"])
     scalars = {name: value for name, value in row.items() if not isinstance(value, list)}
     run.accelerator.log(scalars, step=row["step"])
-    keep_best(run, row)
     save_checkpoint(run)
+
+
+def measure(run: Run) -> dict[str, Any]:
+    """Return the epoch's history row, with what the guards have to say."""
+    progress = run.progress
+    row: dict[str, Any] = {
+        "epoch": progress.epoch + 1,
+        "step": run.step,
+        **progress.used,
+        **epoch_figures(run),
+        **decisions(run),
+        **run.validate(run.model),
+    }
+    return row | watch(run.guards, run.bare_model, row, progress.memories)
 
 
 def decisions(run: Run) -> dict[str, list[Any]]:

@@ -56,6 +56,8 @@ def restore(run: Run) -> bool:
     run.optimiser.load_state_dict(checkpoint.optimiser["optimiser"])
     if run.accelerator.scaler is not None and "scaler" in checkpoint.optimiser:
         run.accelerator.scaler.load_state_dict(checkpoint.optimiser["scaler"])
+    for name, hook in run.hooks.items():
+        hook.load_state_dict(checkpoint.optimiser[f"hook.{name}"])
     run.lr_schedule.load_state_dict(checkpoint.state["lr_schedule"])
     run.schedule.load_state_dict(checkpoint.state["schedule"])
     run.progress = _restored_progress(checkpoint.state["progress"], run.accelerator)
@@ -81,6 +83,7 @@ def _values(totals: Totals) -> tuple[float, ...]:
 
 def _tensor_states(run: Run) -> dict[str, Any]:
     states = {"optimiser": run.optimiser.state_dict()}
+    states |= {f"hook.{name}": hook.state_dict() for name, hook in run.hooks.items()}
     if run.accelerator.scaler is not None:
         states["scaler"] = run.accelerator.scaler.state_dict()
     return states

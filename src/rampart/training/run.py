@@ -1,6 +1,7 @@
 """The parts of a run and where it stands: what the loop works on and a checkpoint keeps."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from accelerate import Accelerator
@@ -14,6 +15,7 @@ from rampart.data.transforms import Augment
 from rampart.history import History
 from rampart.objectives.base import Objective
 from rampart.schedules.base import EpsilonScheduler
+from rampart.training.callbacks.base import Hook
 from rampart.training.checkpoint import CheckpointStore
 from rampart.training.guards.base import Guard, Memory
 from rampart.training.reporting import Reporter
@@ -98,6 +100,8 @@ class Run:
     reporter: Reporter
     progress: Progress = field(default_factory=Progress)
     guards: tuple[Guard, ...] = ()
+    #: By the names of their callbacks; the first is outermost.
+    hooks: Mapping[str, Hook] = field(default_factory=dict)
 
     @property
     def bare_model(self) -> nn.Module:
@@ -109,3 +113,11 @@ class Run:
     def step(self) -> int:
         """Optimiser steps done."""
         return self.progress.epoch * self.plan.horizon.steps_per_epoch + self.progress.step_in_epoch
+
+    @contextmanager
+    def measured(self) -> Iterator[nn.Module]:
+        """Have in the bare model what is validated and kept: its weights, or what hooks make."""
+        with ExitStack() as stack:
+            for hook in self.hooks.values():
+                stack.enter_context(hook.measured(self.bare_model))
+            yield self.bare_model

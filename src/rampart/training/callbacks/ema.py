@@ -1,0 +1,130 @@
+"""An exponential moving average of the weights that does not lag behind the ramp."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from rampart.errors import InvalidArgument
+from rampart.schedules.base import EpsilonScheduler, Schedule
+from rampart.training.callbacks.base import CALLBACKS, Callback, Hook
+from rampart.units import Horizon
+
+
+@CALLBACKS.register("ema")
+@dataclass(frozen=True)
+class Ema(Callback):
+    """Validate and keep θ̄ instead of θ: θ̄ ← d θ̄ + (1 − d) θ after every step.
+
+    d = min(decay, n / (n + 9)), where n counts the steps since eps last moved. So while eps moves
+    the average is the weights themselves, and what was trained at smaller strengths never enters;
+    afterwards d = (1 + m) / (10 + m) for m = n − 1 is the usual warm-up (Polyak and Juditsky 1992
+    for the idea; the warm-up as in TensorFlow's ExponentialMovingAverage). Running statistics are
+    averaged as well. Takes the memory of one more copy of the model.
+
+    Attributes:
+        decay: its largest value, in (0, 1).
+    """
+
+    decay: float = 0.99
+
+    def __post_init__(self) -> None:
+        if not 0 < self.decay < 1:
+            raise InvalidArgument("decay", self.decay, "a number in (0, 1)")
+
+    def check(self, schedule: Schedule, horizon: Horizon) -> None:
+        """Refuse a schedule whose eps moves until the end: there is nothing to average.
+
+        Raises:
+            InvalidArgument: as said.
+        """
+        if _settles(schedule, horizon):
+            return
+        raise InvalidArgument(
+            "callbacks",
+            "ema",
+            "a schedule that holds eps at last, for the average begins when eps stands still",
+            "set schedule.end below 1, or leave out ema",
+        )
+
+    def begin(self, model: nn.Module) -> Hook:
+        """Return the hook, whose average is the model as it is."""
+        return Average(model, self.decay)
+
+
+class Average(Hook):
+    """The average of one run.
+
+    Args:
+        model: where it starts.
+        decay: its largest value, in (0, 1).
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self._decay = decay
+        self._alpha: float | None = None
+        self._count = 0
+        self._average = {name: t.detach().clone() for name, t in _averaged(model).items()}
+
+    @torch.no_grad()
+    def stepped(self, model: nn.Module, alpha: float) -> None:
+        """Take the new weights into the average."""
+        self._count = self._count + 1 if alpha == self._alpha else 0
+        self._alpha = alpha
+        decay = min(self._decay, self._count / (self._count + 9))
+        for name, value in _averaged(model).items():
+            if value.is_floating_point():
+                self._average[name].lerp_(value, 1 - decay)
+            else:
+                self._average[name].copy_(value)
+
+    @contextmanager
+    def measured(self, model: nn.Module) -> Iterator[None]:
+        """Have the average in the model; its own weights again after the block."""
+        own = {name: value.detach().clone() for name, value in _averaged(model).items()}
+        _fill(model, self._average)
+        try:
+            yield
+        finally:
+            _fill(model, own)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the average and how long eps has stood still."""
+        alpha = torch.tensor(-1.0 if self._alpha is None else self._alpha, dtype=torch.float64)
+        return {"alpha": alpha, "count": torch.tensor(self._count)} | {
+            f"average.{name}": value for name, value in self._average.items()
+        }
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Put back what `state_dict` returned."""
+        alpha = float(state["alpha"])
+        self._alpha, self._count = None if alpha < 0 else alpha, int(state["count"])
+        for name, value in self._average.items():
+            value.copy_(state[f"average.{name}"])
+
+
+def _averaged(model: nn.Module) -> dict[str, Tensor]:
+    """What a step changes: trained parameters, and buffers."""
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    return {**trained, **dict(model.named_buffers())}
+
+
+@torch.no_grad()
+def _fill(model: nn.Module, values: dict[str, Tensor]) -> None:
+    for name, tensor in _averaged(model).items():
+        tensor.copy_(values[name])
+
+
+def _settles(schedule: Schedule, horizon: Horizon) -> bool:
+    """Whether the last two steps are sure to have the same strength."""
+    if schedule.needs_accuracy:
+        return schedule.arrival is not None and schedule.arrival < 1 - 2 / horizon.steps
+    if schedule.needs_validation:
+        return False
+    scheduler = EpsilonScheduler(schedule, 1.0, horizon)
+    scheduler.steps_done = horizon.steps - 2
+    before = scheduler.alpha
+    scheduler.steps_done += 1
+    return scheduler.alpha == before

@@ -1,0 +1,97 @@
+"""Every part around the schedule in a whole run: resume, pieces, cost, refusals."""
+
+import pytest
+from tests.recipes.test_run import StopAfter, assert_same, result
+
+from rampart.errors import InvalidArgument, RampartError
+from rampart.history import History
+from rampart.recipes.config import load_config
+from rampart.recipes.run import train_run
+from rampart.training.interrupts import Interrupted
+
+PARTS = {
+    "mart": ["objective=mart"],
+    "fare": ["objective=fare"],
+    "anchored": ["objective={name: fare, base: adversarial, weight: 0.1}"],
+    "ema": ["callbacks=[{name: ema, decay: 0.5}]", "schedule.end=0.4"],
+    "awp": ["callbacks=[awp]"],
+    "both": ["callbacks=[ema, awp]", "schedule.end=0.4"],
+}
+
+
+@pytest.mark.parametrize("stop", [2, 5, 8])
+@pytest.mark.parametrize("part", PARTS)
+def test_resume_is_exact(part, stop, tiny_settings, tmp_path):
+    config = load_config(None, [*tiny_settings, *PARTS[part]])
+    whole = result(train_run(config, tmp_path / "whole"))
+    with pytest.raises(Interrupted):
+        train_run(config, tmp_path / "run", reporter=StopAfter(stop))
+    assert_same(result(train_run(config, tmp_path / "run", resume=True)), whole)
+
+
+@pytest.mark.parametrize("part", ["fare", "anchored", "awp"])
+def test_pieces_of_a_batch_add_up_to_the_batch(part, tiny_settings, tmp_path):
+    settings = [*tiny_settings, *PARTS[part], "model.options={norm: group, in_chans: 3}"]
+    ends = []
+    for pieces in (1, 4):
+        config = load_config(None, [*settings, f"training.accumulation={pieces}"])
+        ends.append(result(train_run(config, tmp_path / f"run{pieces}"))[0])
+    for name, value in ends[0].items():
+        assert value.allclose(ends[1][name], atol=1e-4), name
+
+
+def passes(settings, folder):
+    rows = History(train_run(load_config(None, settings), folder).history).rows()
+    return [(row["forwards"], row["backwards"]) for row in rows]
+
+
+def test_awp_costs_one_more_pass_where_there_is_an_attack(tiny_settings, tmp_path):
+    settings = [*tiny_settings, "schedule=switch", "schedule.at=0.34"]
+    plain = passes(settings, tmp_path / "plain")
+    awp = passes([*settings, "callbacks=[awp]"], tmp_path / "awp")
+    assert awp[0] == plain[0]
+    assert awp[1] != plain[1]
+    attacked = [(a[0] - p[0], a[1] - p[1]) for a, p in zip(awp, plain, strict=True)]
+    assert attacked[2] == (24, 24)
+
+
+def test_what_is_validated_and_saved_is_the_average(tiny_settings, tmp_path):
+    settings = [*tiny_settings, "schedule=fix"]
+    plain = result(train_run(load_config(None, settings), tmp_path / "plain"))
+    config = load_config(None, [*settings, "callbacks=[{name: ema, decay: 0.9}]"])
+    ema = result(train_run(config, tmp_path / "ema"))
+    assert [row["train_loss"] for row in ema[1]] == [row["train_loss"] for row in plain[1]]
+    assert ema[1][-1]["val_clean_loss"] != plain[1][-1]["val_clean_loss"]
+    assert any(not ema[0][name].equal(plain[0][name]) for name in plain[0])
+
+
+def test_without_a_second_gradient_a_callback_changes_nothing_of_the_training(
+    tiny_settings, tmp_path
+):
+    settings = [*tiny_settings, "schedule=two-hinge", "schedule.end=0.4"]
+    plain = result(train_run(load_config(None, settings), tmp_path / "plain"))[1]
+    ema = result(train_run(load_config(None, [*settings, "callbacks=[ema]"]), tmp_path / "ema"))[1]
+    for name in ("train_loss", "forwards", "backwards", "eps"):
+        assert [row[name] for row in ema] == [row[name] for row in plain]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["callbacks=[ema, ema]"], "each callback once"),
+        (["callbacks=[emma]"], "unknown callback 'emma'"),
+        (["callbacks=[{name: ema, decy: 0.9}]"], "did you mean decay"),
+        (["objective=fare", "attack=fab"], "any loss, for objective=fare"),
+        (["objective=fare", "attack.loss=dlr"], "no loss here with objective=fare"),
+    ],
+)
+def test_contradictions_are_refused(settings, message, tiny_settings):
+    with pytest.raises(RampartError, match=message):
+        load_config(None, [*tiny_settings, *settings])
+
+
+def test_an_average_that_begins_after_the_end_is_refused_before_anything(tiny_settings, tmp_path):
+    config = load_config(None, [*tiny_settings, "schedule=linear", "callbacks=[ema]"])
+    with pytest.raises(InvalidArgument, match="holds eps at last"):
+        train_run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

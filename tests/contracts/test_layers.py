@@ -16,7 +16,7 @@ ROWS = [
     [("threat", "losses", "runtime"), ("reports",)],
     [("models",), ("data",)],
     [("attacks",)],
-    [("objectives",)],
+    [("objectives",), ("strategies",)],
     [("training",), ("evaluation",)],
     [("recipes",)],
     [("experiments",)],

@@ -6,6 +6,7 @@ from tests.recipes.test_run import StopAfter, assert_same, result
 from rampart.errors import InvalidArgument, RampartError
 from rampart.history import History
 from rampart.recipes.config import load_config
+from rampart.recipes.evaluate import evaluate_run
 from rampart.recipes.run import train_run
 from rampart.training.interrupts import Interrupted
 
@@ -15,6 +16,16 @@ PARTS = {
     "anchored": ["objective={name: fare, base: adversarial, weight: 0.1}"],
     "ema": ["callbacks=[{name: ema, decay: 0.5}]", "schedule.end=0.4"],
     "awp": ["callbacks=[awp]"],
+    "lp-ft": ["strategies=[lp-ft]", "schedule.start=0.5"],
+    "linear-probe": ["strategies=[linear-probe]"],
+    "lora": ["strategies=[{name: lora, rank: 2}]"],
+    "lora and more": [
+        "strategies=[lp-ft, {name: lora, rank: 2}]",
+        "callbacks=[ema]",
+        "objective={name: fare, base: trades}",
+        "schedule.start=0.3",
+        "schedule.end=0.4",
+    ],
     "both": ["callbacks=[ema, awp]", "schedule.end=0.4"],
 }
 
@@ -78,7 +89,9 @@ def test_without_a_second_gradient_a_callback_changes_nothing_of_the_training(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["callbacks=[ema, ema]"], "each callback once"),
+        (["callbacks=[ema, ema]"], "each name once"),
+        (["strategies=[lora, full]"], "'lora' and 'full' contradict each other"),
+        (["strategies=[lp-ft, lp-ft]"], "each name once"),
         (["callbacks=[emma]"], "unknown callback 'emma'"),
         (["callbacks=[{name: ema, decy: 0.9}]"], "did you mean decay"),
         (["objective=fare", "attack=fab"], "any loss, for objective=fare"),
@@ -88,6 +101,16 @@ def test_without_a_second_gradient_a_callback_changes_nothing_of_the_training(
 def test_contradictions_are_refused(settings, message, tiny_settings):
     with pytest.raises(RampartError, match=message):
         load_config(None, [*tiny_settings, *settings])
+
+
+@pytest.mark.parametrize("part", ["lora", "linear-probe"])
+def test_the_model_of_a_strategy_is_loaded_by_evaluate(part, tiny_settings, tmp_path):
+    config = load_config(None, [*tiny_settings, *PARTS[part]])
+    folder = train_run(config, tmp_path / "run")
+    sizes = folder.facts()["parameters"]
+    assert 0 < sizes["trained"] < sizes["all"]
+    _, record = evaluate_run(folder.path)
+    assert record.critical.shape
 
 
 def test_an_average_that_begins_after_the_end_is_refused_before_anything(tiny_settings, tmp_path):

@@ -60,8 +60,9 @@ def build_model(
         raise ModelError(
             f"there are no weights for '{name}'; give weights=FILE or pretrained=false."
         )
-    given = {**(options or {}), "in_chans": in_chans}
-    arguments = {**source.model_args, **{k: v for k, v in given.items() if v is not None}}
+    arguments = {**source.model_args, **(options or {})}
+    if in_chans is not None:
+        arguments["in_chans"] = in_chans
     with scoped_seed(seed, "backbone"):
         if source.weights is None:
             backbone = _from_timm(source, arguments, image_size, pretrained)

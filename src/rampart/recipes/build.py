@@ -131,6 +131,9 @@ def make_run(
         classes=len(splits.class_names),
     )
     callbacks = config.build_callbacks()
+    strategies = config.build_strategies()
+    for strategy in strategies.values():
+        strategy.check(schedule.schedule, plan.horizon)
     for callback in callbacks.values():
         callback.check(schedule.schedule, plan.horizon)
     model, optimiser = make_start(config, splits)
@@ -156,6 +159,7 @@ def make_run(
         best=CheckpointStore(folder.best),
         reporter=reporter,
         guards=make_guards(config, splits, make_twin(config, splits, plan, accelerator)),
+        strategies=tuple(strategies.values()),
         hooks={name: callback.begin(bare) for name, callback in callbacks.items()},
     )
 
@@ -170,6 +174,8 @@ def make_twin(
 def make_start(config: RunConfig, splits: Splits) -> tuple[NormalisedModel, AdamW]:
     """Return the model as it is before training, and its optimiser."""
     model = make_model(config, splits)
+    for strategy in config.build_strategies().values():
+        strategy.prepare(model, config.seed)
     if config.training.channels_last:
         model.to(memory_format=torch.channels_last)
     settings = config.optimiser.model_dump(exclude={"warmup", "clip_norm"})

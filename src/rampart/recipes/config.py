@@ -33,6 +33,8 @@ from rampart.records import write_atomic
 from rampart.registry import flatten
 from rampart.schedules.base import Schedule
 from rampart.schedules.catalogue import SCHEDULES
+from rampart.strategies.base import Strategy, check_together
+from rampart.strategies.catalogue import STRATEGIES
 from rampart.threat import ThreatModel
 from rampart.training.callbacks.base import Callback
 from rampart.training.callbacks.catalogue import CALLBACKS
@@ -198,6 +200,10 @@ class AttackConfig(Component):
         return self
 
 
+class StrategyConfig(Component):
+    """Which weights are trained, and when."""
+
+
 class CallbackConfig(Component):
     """What acts around the steps."""
 
@@ -275,6 +281,7 @@ class RunConfig(Section):
     objective: ObjectiveConfig = ObjectiveConfig()
     attack: AttackConfig = AttackConfig(name="apgd", steps=7)
     optimiser: OptimiserConfig = OptimiserConfig()
+    strategies: tuple[StrategyConfig, ...] = ()
     callbacks: tuple[CallbackConfig, ...] = ()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -321,11 +328,13 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _callbacks_once(self) -> "RunConfig":
-        names = [one.name for one in self.callbacks]
-        for name in names:
-            if names.count(name) > 1:
-                raise InvalidArgument("callbacks", name, "each callback once")
+    def _parts_go_together(self) -> "RunConfig":
+        for section, parts in (("strategies", self.strategies), ("callbacks", self.callbacks)):
+            names = [one.name for one in parts]
+            twice = [name for name in names if names.count(name) > 1]
+            if twice:
+                raise InvalidArgument(section, twice[0], "each name once")
+        check_together(self.build_strategies())
         return self
 
     def build_schedule(self) -> Schedule:
@@ -345,6 +354,10 @@ class RunConfig(Section):
     def build_attack(self) -> Attack:
         """The attack used in training, in the norm of the threat."""
         return _attack(self.attack, self.threat.norm)
+
+    def build_strategies(self) -> dict[str, Strategy]:
+        """The strategies that the configuration names, by name."""
+        return {one.name: STRATEGIES.build(one.name, one.options) for one in self.strategies}
 
     def build_callbacks(self) -> dict[str, Callback]:
         """The callbacks that the configuration names, by name."""
@@ -433,6 +446,9 @@ def _complete(config: RunConfig) -> RunConfig:
         "schedule": ScheduleConfig(granularity=config.schedule.granularity, **schedule),
         "objective": ObjectiveConfig(**OBJECTIVES.dump(config.build_objective())),
         "attack": AttackConfig(**attack),
+        "strategies": tuple(
+            StrategyConfig(**STRATEGIES.dump(one)) for one in config.build_strategies().values()
+        ),
         "callbacks": tuple(
             CallbackConfig(**CALLBACKS.dump(one)) for one in config.build_callbacks().values()
         ),

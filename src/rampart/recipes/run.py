@@ -106,7 +106,10 @@ def _open(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, overwr
         if overwrite:
             folder.clear()
         folder.path.mkdir(parents=True, exist_ok=True)
-        folder.set_status("running", data=splits.fingerprint())
+        parameters = list(run.bare_model.parameters())
+        trained = sum(p.numel() for p in parameters if p.requires_grad)
+        sizes = {"trained": trained, "all": sum(p.numel() for p in parameters)}
+        folder.set_status("running", data=splits.fingerprint(), parameters=sizes)
         save_config(config, folder.config)
     run.accelerator.wait_for_everyone()
 
@@ -206,5 +209,7 @@ def _save_result(run: Run, folder: RunFolder, splits: Splits, config: RunConfig)
         best = run.best.latest()
         assert best is not None, "every finished epoch is compared with the best one"
         model.load_state_dict(best.model)
+    for strategy in run.strategies:
+        model = strategy.finished(model)
     image_size = splits.train[0][0].shape[-1]
     save_model(model, folder.model, list(splits.class_names), image_size)

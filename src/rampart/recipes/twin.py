@@ -19,6 +19,7 @@ from rampart.evaluation.accuracy import evaluate_accuracy
 from rampart.objectives.base import Objective
 from rampart.recipes.config import RunConfig
 from rampart.runtime import Noise, scoped_seed
+from rampart.strategies.base import set_modes
 from rampart.training.loop import split
 from rampart.training.optimisers import cosine_schedule
 from rampart.training.run import Plan
@@ -89,7 +90,8 @@ class StandardTwin:
         scaler: GradScaler,
     ) -> None:
         """As the run's step does it, on the batches of all processes."""
-        model.train()
+        # As at full strength: what a strategy does in a first phase is no part of the question.
+        set_modes(self.config.build_strategies().values(), model, 1.0)
         pieces = split(
             batch.to(self.accelerator.device),
             self.plan.accumulation * self.accelerator.num_processes,

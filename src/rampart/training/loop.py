@@ -18,6 +18,7 @@ from rampart.errors import RunError
 from rampart.losses import FeatureDistance
 from rampart.objectives.base import Perturb
 from rampart.runtime import Noise, scoped_seed
+from rampart.strategies.base import drop_gradients, set_modes
 from rampart.training.callbacks.base import Gradients
 from rampart.training.guards.base import watch
 from rampart.training.guards.divergence import require_finite_weights
@@ -68,21 +69,24 @@ def train_epoch(run: Run, interrupts: Interrupts) -> None:
 
 def train_batch(run: Run, batch: Batch) -> None:
     """One optimiser step on one batch, in `accumulation` pieces."""
+    alpha, bare = run.schedule.alpha, run.bare_model
     run.model.train()
+    set_modes(run.strategies, bare, alpha)
     run.progress.used = {
         "eps": run.schedule.eps,
-        "alpha": run.schedule.alpha,
+        "alpha": alpha,
         **learning_rates(run.optimiser),
     }
     pieces = [Piece(p) for p in split(batch.to(run.accelerator.device), run.plan.accumulation)]
     take_gradient(run, pieces)
+    drop_gradients(run.strategies, bare, alpha)
     if run.plan.clip_norm is not None:
         run.accelerator.clip_grad_norm_(run.model.parameters(), run.plan.clip_norm)
     run.optimiser.step()
     run.optimiser.zero_grad(set_to_none=True)
     run.lr_schedule.step()
     for hook in run.hooks.values():
-        hook.stepped(run.bare_model, run.progress.used["alpha"])
+        hook.stepped(bare, alpha)
     follow(run, sum(piece.right for piece in pieces))
 
 

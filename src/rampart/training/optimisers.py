@@ -25,6 +25,7 @@ def adamw(
     """Return AdamW over four groups named backbone, backbone-no-decay, head, head-no-decay.
 
     Biases and the scales of normalisation layers (parameters of one dimension) are not decayed.
+    Frozen parameters are left out.
     """
     groups = [
         *_groups("backbone", backbone, backbone_lr, backbone_weight_decay),
@@ -39,6 +40,8 @@ def _groups(
     decayed: list[Parameter] = []
     plain: list[Parameter] = []
     for _, parameter in parameters:
+        if not parameter.requires_grad:
+            continue
         (decayed if parameter.ndim > 1 else plain).append(parameter)
     groups = [
         {"name": name, "params": decayed, "lr": lr, "weight_decay": weight_decay},

@@ -15,6 +15,7 @@ from rampart.data.transforms import Augment
 from rampart.history import History
 from rampart.objectives.base import Objective
 from rampart.schedules.base import EpsilonScheduler
+from rampart.strategies.base import Strategy
 from rampart.training.callbacks.base import Hook
 from rampart.training.checkpoint import CheckpointStore
 from rampart.training.guards.base import Guard, Memory
@@ -100,6 +101,7 @@ class Run:
     reporter: Reporter
     progress: Progress = field(default_factory=Progress)
     guards: tuple[Guard, ...] = ()
+    strategies: tuple[Strategy, ...] = ()
     #: By the names of their callbacks; the first is outermost.
     hooks: Mapping[str, Hook] = field(default_factory=dict)
 

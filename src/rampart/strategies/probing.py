@@ -1,0 +1,101 @@
+"""The head alone, for the whole run or before the backbone."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rampart.errors import InvalidArgument
+from rampart.models.backbones import parameter_groups
+from rampart.models.normalised import NormalisedModel
+from rampart.schedules.base import EpsilonScheduler, Schedule
+from rampart.strategies.base import STRATEGIES, Strategy
+from rampart.units import Horizon
+
+
+@STRATEGIES.register("full")
+@dataclass(frozen=True)
+class Full(Strategy):
+    """Every weight is trained from the first step; what a run does without any strategy."""
+
+    excludes: ClassVar[tuple[str, ...]] = ("linear-probe", "lp-ft", "lora")
+
+
+@STRATEGIES.register("linear-probe")
+@dataclass(frozen=True)
+class LinearProbe(Strategy):
+    """The head alone is trained; the backbone stays in eval mode, with its running statistics."""
+
+    excludes: ClassVar[tuple[str, ...]] = ("full", "lp-ft", "lora")
+
+    def prepare(self, model: NormalisedModel, seed: int) -> None:
+        """Freeze the backbone."""
+        backbone, _ = parameter_groups(model)
+        for _, parameter in backbone:
+            parameter.requires_grad_(False)
+
+    def set_mode(self, model: NormalisedModel, alpha: float) -> None:
+        """Have everything in eval mode but the head."""
+        _train_head_only(model)
+
+
+@STRATEGIES.register("lp-ft")
+@dataclass(frozen=True)
+class HeadFirst(Strategy):
+    """Linear probing, then fine-tuning: the backbone stands still while eps is 0.
+
+    Kumar et al. 2022 (arXiv 2202.10054): a backbone that is fine-tuned with a random head is
+    distorted before the head has learned anything. The first phase is that of the schedule (T1 of
+    two-hinge, the time for which an adaptive schedule waits), and is trained without an attack. A
+    run whose trial at full strength passes has no such phase; schedule.trial=0 asks for it.
+    """
+
+    excludes: ClassVar[tuple[str, ...]] = ("full", "linear-probe")
+
+    def check(self, schedule: Schedule, horizon: Horizon) -> None:
+        """Refuse a schedule that has no such phase, or nothing else.
+
+        Raises:
+            InvalidArgument: as said.
+        """
+        if schedule.needs_accuracy or schedule.needs_validation:
+            return
+        scheduler = EpsilonScheduler(schedule, 1.0, horizon)
+        scheduler.steps_done = min(1, horizon.steps - 1)
+        if scheduler.alpha > 0:
+            raise InvalidArgument(
+                "strategies",
+                "lp-ft",
+                "a schedule with a time at eps = 0, in which the head is trained alone",
+                "write schedule=two-hinge with schedule.start above 0, or schedule=adaptive",
+            )
+        scheduler.steps_done = horizon.steps - 1
+        if scheduler.alpha == 0:
+            raise InvalidArgument(
+                "strategies",
+                "lp-ft",
+                "a schedule that leaves eps = 0, for the backbone stands still until then",
+                "write strategies=[linear-probe] for the head alone",
+            )
+
+    def set_mode(self, model: NormalisedModel, alpha: float) -> None:
+        """Have everything in eval mode but the head, while eps is 0."""
+        if alpha == 0:
+            _train_head_only(model)
+
+    def drop_gradients(self, model: NormalisedModel, alpha: float) -> None:
+        """Keep those of the head only, while eps is 0.
+
+        They are removed and not avoided: what a parameter asks for must not change within a run
+        that is distributed or compiled.
+        """
+        if alpha == 0:
+            for _, parameter in parameter_groups(model)[0]:
+                parameter.grad = None
+
+
+def _train_head_only(model: NormalisedModel) -> None:
+    head: Any = model.backbone.get_classifier()  # type: ignore[operator]  # timm's interface
+    model.eval()
+    # The flag of the whole belongs to the run, which asks it whether the model is in training.
+    model.training = True
+    for part in head if isinstance(head, tuple | list) else [head]:
+        part.train()

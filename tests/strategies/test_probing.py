@@ -1,0 +1,70 @@
+"""Which weights move at which strength."""
+
+import copy
+
+import pytest
+import torch
+
+from rampart.errors import InvalidArgument
+from rampart.models.backbones import build_model, parameter_groups
+from rampart.schedules.catalogue import SCHEDULES
+from rampart.strategies.base import drop_gradients, set_modes
+from rampart.strategies.probing import HeadFirst, LinearProbe
+from rampart.training.optimisers import adamw
+from rampart.units import Horizon
+
+
+@pytest.fixture
+def model():
+    return build_model(
+        "rampart_glyphnet", num_classes=3, pretrained=False, options={"norm": "batch"}, image_size=8
+    )
+
+
+def moved_by_a_step(model, strategy, alpha):
+    """Names of the parameters and buffers that one step changes."""
+    rates = {"backbone_lr": 0.1, "head_lr": 0.1}
+    optimiser = adamw(
+        *parameter_groups(model), **rates, backbone_weight_decay=0.1, head_weight_decay=0.1
+    )
+    before = copy.deepcopy(model.state_dict())
+    set_modes([strategy], model, alpha)
+    assert model.training
+    model(torch.rand(4, 1, 8, 8)).logsumexp(1).sum().backward()
+    drop_gradients([strategy], model, alpha)
+    optimiser.step()
+    return {name for name, value in model.state_dict().items() if not value.equal(before[name])}
+
+
+def test_linear_probing_moves_the_head_alone_at_any_strength(model):
+    strategy = LinearProbe()
+    strategy.prepare(model, 0)
+    for alpha in (0.0, 1.0):
+        assert moved_by_a_step(model, strategy, alpha) == {
+            "backbone.head.weight",
+            "backbone.head.bias",
+        }
+
+
+def test_the_head_comes_first_while_eps_is_0(model):
+    moved = moved_by_a_step(model, HeadFirst(), 0.0)
+    assert moved == {"backbone.head.weight", "backbone.head.bias"}
+    later = moved_by_a_step(model, HeadFirst(), 0.01)
+    assert "backbone.stem.weight" in later
+    assert "backbone.stem_norm.running_mean" in later
+
+
+@pytest.mark.parametrize("schedule", ["two-hinge", "switch", "adaptive", "plateau", "auto"])
+def test_schedules_with_such_a_phase(schedule):
+    HeadFirst().check(SCHEDULES.build(schedule), Horizon(10, 5))
+
+
+@pytest.mark.parametrize("schedule", ["fix", "linear", "linear-warmup", "uniform"])
+def test_schedules_without(schedule):
+    with pytest.raises(InvalidArgument, match=r"time at eps = 0.*schedule\.start"):
+        HeadFirst().check(SCHEDULES.build(schedule), Horizon(10, 5))
+
+
+def test_a_schedule_that_never_leaves_it():
+    with pytest.raises(InvalidArgument, match=r"strategies=\[linear-probe\]"):
+        HeadFirst().check(SCHEDULES.build("standard"), Horizon(10, 5))

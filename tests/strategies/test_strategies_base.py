@@ -1,0 +1,26 @@
+"""What goes together, and what is refused before anything is trained."""
+
+import itertools
+
+import pytest
+
+from rampart.errors import InvalidArgument
+from rampart.strategies.base import check_together
+from rampart.strategies.catalogue import STRATEGIES
+
+TOGETHER = {("lp-ft", "lora")}
+
+
+def test_the_registry_lists_every_strategy():
+    assert STRATEGIES.names() == ["lora", "full", "linear-probe", "lp-ft"]
+
+
+@pytest.mark.parametrize("pair", list(itertools.permutations(STRATEGIES.names(), 2)))
+def test_every_pair_is_allowed_or_refused_by_name(pair):
+    strategies = {name: STRATEGIES.build(name) for name in pair}
+    if pair in TOGETHER or pair[::-1] in TOGETHER:
+        check_together(strategies)
+        return
+    with pytest.raises(InvalidArgument, match="contradict each other") as refused:
+        check_together(strategies)
+    assert all(f"'{name}'" in str(refused.value) for name in pair)

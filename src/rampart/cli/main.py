@@ -13,6 +13,7 @@ from rampart.cli import (
     compare,
     doctor,
     evaluate,
+    interpolate,
     preview,
     probe,
     quickstart,
@@ -52,6 +53,7 @@ def options(
 app.command("quickstart")(quickstart.quickstart)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("interpolate")(interpolate.interpolate)
 app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)

@@ -128,7 +128,7 @@ def evaluate_run(
         RunError: no finished run, or the evaluation exists.
     """
     folder = RunFolder(path)
-    _require_finished(folder)
+    require_finished(folder)
     accelerator, subject = _of_run(folder, load_config(folder.config, _moved(overrides)))
     target = output or folder.evaluations / evaluation_name(subject.config)
     return target, _evaluate(subject, target, accelerator, overwrite, on_progress)
@@ -181,7 +181,7 @@ def verify(
         # An evaluation usually lies in its run's folder, wherever that is by now.
         nearby = RunFolder(path.resolve().parent.parent)
         own = nearby if nearby.exists() else RunFolder(Path(record.metadata["run_folder"]))
-        _require_finished(own)
+        require_finished(own)
         _, subject = _of_run(own, config)
     else:
         _, subject = _of_other(config)
@@ -384,7 +384,7 @@ def evaluate_subject(
 ) -> EvaluationRecord:
     """Return the record of critical strengths of a model, with its audit and verdicts."""
     config, split = subject.config, subject.split
-    wanted, attack, grid = config.evaluation, _attack(subject), _grid(config)
+    wanted, attack, grid = config.evaluation, _attack(subject), evaluation_grid(config)
     goal = Goal(wanted.top, wanted.reach)
     verdicts = _probe(subject, split) if wanted.trust else []
     model, shared = subject.model.model, _processes(accelerator)
@@ -439,7 +439,7 @@ def _require_sound(subject: Subject) -> None:
     """Raise for settings that do not fit each other, before anything is written or replaced."""
     wanted = subject.config.evaluation
     Goal(wanted.top, wanted.reach).stages(_attack(subject).stages())
-    check_grid(_grid(subject.config))
+    check_grid(evaluation_grid(subject.config))
     assert len(subject.split), "no part of a split is empty"
 
 
@@ -457,7 +457,12 @@ def _attack(subject: Subject) -> Attack:
     )
 
 
-def _grid(config: RunConfig) -> tuple[float, ...]:
+def evaluation_grid(config: RunConfig) -> tuple[float, ...]:
+    """Return the strengths, from 0 up, at which a model is measured.
+
+    Raises:
+        InvalidArgument: strengths whose last is not eps_g.
+    """
     wanted, eps = config.evaluation, config.threat.eps
     if not wanted.strengths:
         return default_grid(eps, config.threat.norm, wanted.resolution)
@@ -596,7 +601,12 @@ def _hardware(accelerator: Accelerator) -> str:
     return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
 
 
-def _require_finished(folder: RunFolder) -> None:
+def require_finished(folder: RunFolder) -> None:
+    """Refuse a folder without a finished model.
+
+    Raises:
+        RunError: no run, or one that is not complete.
+    """
     if not folder.exists():
         raise RunError(f"{folder.path} holds no run: give a folder that `rampart train` has made.")
     if folder.status() != "complete":

@@ -1,0 +1,42 @@
+"""Weights between those of two models of one architecture."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from rampart.errors import ModelError
+
+
+def interpolate(
+    first: Mapping[str, Tensor], second: Mapping[str, Tensor], share: float
+) -> dict[str, Tensor]:
+    """Return (1 - share) first + share second of two state dicts; exact at 0 and at 1.
+
+    Running statistics are interpolated as well; whole numbers, such as their count, are those of
+    the nearer model. Between two models that were fine-tuned from the same weights accuracy is
+    mostly high on the whole way (Wortsman et al. 2022, arXiv 2109.01903).
+
+    Raises:
+        ModelError: not the same names and shapes.
+    """
+    _require_alike(first, second)
+    if share in (0, 1):
+        return {name: value.clone() for name, value in (second if share else first).items()}
+    return {
+        name: torch.lerp(value, second[name], share)
+        if value.is_floating_point()
+        else (second[name] if share > 0.5 else value).clone()
+        for name, value in first.items()
+    }
+
+
+def _require_alike(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> None:
+    shapes = [{name: tuple(value.shape) for name, value in one.items()} for one in (first, second)]
+    for name in sorted(shapes[0].keys() | shapes[1].keys()):
+        found = [one.get(name) for one in shapes]
+        if found[0] != found[1]:
+            raise ModelError(
+                f"the two models differ in '{name}' ({found[0]} and {found[1]}): nothing lies "
+                "between different architectures; take two runs of the same one."
+            )

@@ -1,0 +1,147 @@
+"""After training: a model between two runs, chosen on the validation split."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from accelerate import Accelerator
+from safetensors.torch import load_file
+
+from rampart.data.batches import ordered_batches
+from rampart.data.splits import Splits
+from rampart.errors import InvalidArgument, RunError
+from rampart.evaluation.critical import critical_strengths
+from rampart.folders import RunFolder
+from rampart.metrics.curve import accuracy_curve
+from rampart.metrics.expectation import expected_robustness
+from rampart.models.backbones import build_model
+from rampart.models.interpolation import interpolate
+from rampart.models.normalised import NormalisedModel
+from rampart.models.saving import save_model
+from rampart.models.sources import find_source
+from rampart.recipes.build import make_accelerator, make_splits
+from rampart.recipes.config import RunConfig, load_config, save_config
+from rampart.recipes.evaluate import evaluation_grid, require_finished
+from rampart.recipes.run import require_same_data
+
+#: Where on the way from the first to the second model is looked by default.
+SHARES = tuple(step / 10 for step in range(11))
+
+
+@dataclass(frozen=True)
+class Between:
+    """What a model on the way from the first run to the second reaches on the validation split.
+
+    Attributes:
+        share: of the second model's weights, in [0, 1].
+        clean, adversarial, expected: accuracies as shares, as everywhere.
+    """
+
+    share: float
+    clean: float
+    adversarial: float
+    expected: float
+
+
+def interpolate_runs(
+    first: Path,
+    second: Path,
+    output: Path,
+    *,
+    shares: Sequence[float] = SHARES,
+    overwrite: bool = False,
+    on_found: Callable[[Between], None] = lambda found: None,
+) -> tuple[RunFolder, Between]:
+    """Leave the best model between two runs in a folder that `rampart evaluate` takes.
+
+    The idea of RiFT (Zhu et al. 2023, arXiv 2308.02533), which interpolates between a robust model
+    and one fine-tuned from it, without choosing on test images: the share is the one with the
+    highest expected robustness on the validation split, under the attack that the first run is
+    evaluated with. As both ends are among the shares, the
+    chosen one is no worse than they are there.
+
+    Args:
+        first: a finished run; the new folder has its configuration.
+        second: a finished run of the same architecture on the same data.
+        output: folder of the result.
+        shares: of the second model's weights, in [0, 1].
+        overwrite: replace the run in the folder.
+        on_found: told of every share.
+
+    Raises:
+        RunError: no finished runs, other data, or the folder cannot be used.
+        ModelError: other architectures.
+        InvalidArgument: a share outside [0, 1], or none.
+    """
+    if not shares or not all(0 <= share <= 1 for share in shares):
+        raise InvalidArgument("shares", list(shares), "numbers in [0, 1], at least one")
+    runs, folder = (RunFolder(first), RunFolder(second)), RunFolder(output)
+    for run in runs:
+        require_finished(run)
+    if output.resolve() in (first.resolve(), second.resolve()):
+        raise RunError(f"output folder {output} is one of the two runs: choose another path.")
+    folder.require_free(resume=False, overwrite=overwrite)
+    config = load_config(runs[0].config)
+    model, splits, accelerator = _prepare(runs, config)
+    start, end = (load_file(run.model / "model.safetensors") for run in runs)
+    found = []
+    for share in shares:
+        model.backbone.load_state_dict(interpolate(start, end, share))
+        figures = _measured(model, share, splits, config, accelerator)
+        on_found(figures)
+        found.append(figures)
+    best = max(found, key=lambda one: one.expected)
+    model.backbone.load_state_dict(interpolate(start, end, best.share))
+    if overwrite:
+        folder.clear()
+    folder.path.mkdir(parents=True, exist_ok=True)
+    save_config(config, folder.config)
+    save_model(model, folder.model, splits.class_names, splits.train[0][0].shape[-1])
+    told = {"first": str(first), "second": str(second), "share": best.share}
+    told["validation"] = [asdict(one) for one in found]
+    folder.set_status("complete", data=splits.fingerprint(), interpolation=told)
+    return folder, best
+
+
+def _prepare(
+    runs: tuple[RunFolder, RunFolder], config: RunConfig
+) -> tuple[NormalisedModel, Splits, Accelerator]:
+    """The first run's model, and the data that both were trained on."""
+    reference = f"local-dir:{runs[0].model}"
+    splits = make_splits(config, find_source(reference))
+    for run in runs:
+        require_same_data(run, splits)
+    kinds = [find_source(f"local-dir:{run.model}") for run in runs]
+    if kinds[0].name != kinds[1].name or kinds[0].pretrained_cfg != kinds[1].pretrained_cfg:
+        raise RunError(
+            f"{runs[0].path} and {runs[1].path} hold models of another architecture, input size or "
+            "normalisation: nothing lies between them."
+        )
+    accelerator = make_accelerator(config)
+    channels, size, _ = splits.train[0][0].shape
+    model = build_model(
+        reference,
+        num_classes=len(splits.class_names),
+        keep_head=True,
+        in_chans=channels,
+        image_size=size,
+    )
+    return model.to(accelerator.device).eval(), splits, accelerator
+
+
+def _measured(
+    model: NormalisedModel,
+    share: float,
+    splits: Splits,
+    config: RunConfig,
+    accelerator: Accelerator,
+) -> Between:
+    batches = ordered_batches(
+        splits.validation, config.evaluation.batch_size, workers=config.data.workers
+    )
+    grid = evaluation_grid(config)
+    attack = config.build_evaluation_attack()
+    critical = critical_strengths(model, batches, attack, grid, config.seed).critical
+    curve = accuracy_curve(critical, len(grid) - 1)
+    expected = expected_robustness(critical, grid)
+    return Between(share, float(curve[0]), float(curve[-1]), expected)

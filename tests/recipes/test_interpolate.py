@@ -1,0 +1,102 @@
+"""The way between two runs: its ends, the choice, and what is refused."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rampart.errors import InvalidArgument, ModelError, RunError
+from rampart.models.interpolation import interpolate
+from rampart.recipes.config import load_config
+from rampart.recipes.evaluate import evaluate_run
+from rampart.recipes.interpolate import interpolate_runs
+from rampart.recipes.run import train_run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, photo_folder):
+    settings = [
+        "model.name=rampart_glyphnet",
+        "model.pretrained=false",
+        "model.options={norm: batch, in_chans: 3}",
+        f"data.name={photo_folder}",
+        "data.image_size=16",
+        "threat.eps=8/255",
+        "training.epochs=2",
+        "training.batch_size=8",
+        "attack.steps=2",
+        "evaluation.attack.steps=3",
+        "optimiser.backbone_lr=1e-2",
+    ]
+    folder = tmp_path_factory.mktemp("runs")
+    for name in ("fix", "standard"):
+        train_run(load_config(None, [*settings, f"schedule={name}"]), folder / name)
+    other = [*settings, "schedule=standard", "model.options={norm: group, in_chans: 3}"]
+    train_run(load_config(None, other), folder / "other")
+    return folder
+
+
+def weights(folder):
+    return load_file(folder / "model" / "model.safetensors")
+
+
+@pytest.mark.parametrize(("share", "end"), [(0.0, "fix"), (1.0, "standard")])
+def test_the_ends_are_the_runs(runs, tmp_path, share, end):
+    folder, best = interpolate_runs(
+        runs / "fix", runs / "standard", tmp_path / "out", shares=[share]
+    )
+    assert best.share == share
+    ours, theirs = weights(folder.path), weights(runs / end)
+    assert ours.keys() == theirs.keys()
+    assert all(ours[name].equal(theirs[name]) for name in ours)
+
+
+def test_the_best_on_validation_is_kept_and_can_be_evaluated(runs, tmp_path):
+    found = []
+    folder, best = interpolate_runs(
+        runs / "fix", runs / "standard", tmp_path / "out", on_found=found.append
+    )
+    assert [one.share for one in found] == [step / 10 for step in range(11)]
+    assert best.expected == max(one.expected for one in found)
+    told = folder.facts()["interpolation"]
+    assert told["share"] == best.share
+    assert [row["expected"] for row in told["validation"]] == [one.expected for one in found]
+    _, record = evaluate_run(folder.path, ("evaluation.split=validation", "evaluation.trust=false"))
+    assert float(record.curve[0]) == pytest.approx(best.clean)
+    assert float(record.curve[-1]) == pytest.approx(best.adversarial)
+
+
+def test_half_way_is_the_mean():
+    first, second = (
+        {"w": torch.tensor([0.0, 2.0]), "n": torch.tensor(3)},
+        {
+            "w": torch.tensor([4.0, 2.0]),
+            "n": torch.tensor(5),
+        },
+    )
+    between = interpolate(first, second, 0.25)
+    assert between["w"].tolist() == [1.0, 2.0]
+    assert int(between["n"]) == 3
+
+
+def test_other_architectures_are_refused(runs, tmp_path):
+    with pytest.raises(ModelError, match="nothing lies between different architectures"):
+        interpolate_runs(runs / "fix", runs / "other", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_shares_beyond_the_ends_are_refused(runs, tmp_path):
+    with pytest.raises(InvalidArgument, match="shares"):
+        interpolate_runs(runs / "fix", runs / "standard", tmp_path / "out", shares=[0.5, 1.5])
+
+
+def test_an_unfinished_run_is_refused(runs, tmp_path):
+    with pytest.raises(RunError, match="holds no run"):
+        interpolate_runs(runs / "fix", tmp_path / "nothing", tmp_path / "out")
+
+
+def test_a_folder_that_is_used_is_left_alone(runs):
+    with pytest.raises(RunError, match="--overwrite"):
+        interpolate_runs(runs / "fix", runs / "standard", runs / "other")
+    with pytest.raises(RunError, match="one of the two runs"):
+        interpolate_runs(runs / "fix", runs / "standard", runs / "standard", overwrite=True)
+    assert (runs / "standard" / "model").exists()

@@ -32,6 +32,7 @@ _HOMES = {
     "Noise": "rampart.runtime",
     "Pgd": "rampart.attacks.pgd",
     "Piecewise": "rampart.metrics.distributions",
+    "RobustLoss": "rampart.integrations.robust",
     "RampartError": "rampart.errors",
     "RunConfig": "rampart.recipes.config",
     "Square": "rampart.attacks.square",

@@ -18,7 +18,7 @@ ROWS = [
     [("attacks",)],
     [("objectives",), ("strategies",)],
     [("training",), ("evaluation",)],
-    [("recipes",)],
+    [("recipes",), ("integrations",)],
     [("experiments",)],
     [("cli", "__main__")],
 ]

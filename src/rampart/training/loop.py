@@ -12,10 +12,10 @@ from typing import Any
 from accelerate.utils import broadcast, gather_object
 from torch import Tensor
 
-from rampart.attacks.base import Counted, Features, with_fewer_steps
+from rampart.attacks.base import Counted
 from rampart.data.batches import Batch
 from rampart.errors import RunError
-from rampart.losses import FeatureDistance
+from rampart.losses import Loss
 from rampart.objectives.base import Perturb
 from rampart.runtime import Noise, scoped_seed
 from rampart.strategies.base import drop_gradients, set_modes
@@ -24,6 +24,7 @@ from rampart.training.guards.base import watch
 from rampart.training.guards.divergence import require_finite_weights
 from rampart.training.interrupts import Interrupts
 from rampart.training.optimisers import learning_rates
+from rampart.training.perturbing import perturbing
 from rampart.training.resume import keep_best, save_checkpoint
 from rampart.training.run import Run, Totals
 
@@ -170,18 +171,16 @@ def perturbation(run: Run, model: Counted, eps: float, piece: Piece) -> Perturb:
 
     Where hooks may take the gradient again, the images are kept, and not perturbed again.
     """
-    attack = run.attack
-    if run.plan.fewer_steps:
-        attack = with_fewer_steps(attack, run.progress.used["alpha"])
     noise = Noise.of(run.plan.seed, piece.batch.samples, "attack", run.progress.epoch)
+    alpha, fewer = run.progress.used["alpha"], run.plan.fewer_steps
+    make = perturbing(run.attack, model, eps, noise, alpha=alpha, fewer_steps=fewer)
     made = iter(piece.perturbed)
 
-    def perturb(images: Tensor, targets: Tensor, loss: Any = None) -> Tensor:
+    def perturb(images: Tensor, targets: Tensor, loss: Loss | None = None) -> Tensor:
         if piece.seen:
             return next(made)
-        attacked = Features(model) if isinstance(loss, FeatureDistance) else model
         with run.accelerator.autocast():
-            points = attack(attacked, images, targets, eps, noise, loss=loss)
+            points = make(images, targets, loss)
         if run.hooks:
             piece.perturbed.append(points)
         return points

@@ -1,0 +1,37 @@
+"""From an attack at the current strength to what an objective calls."""
+
+from torch import Tensor
+
+from rampart.attacks.base import Attack, Features, with_fewer_steps
+from rampart.attacks.frozen import Model
+from rampart.losses import FeatureDistance, Loss
+from rampart.objectives.base import Perturb
+from rampart.runtime import Noise
+
+
+def perturbing(
+    attack: Attack,
+    model: Model,
+    eps: float,
+    noise: Noise,
+    *,
+    alpha: float = 1.0,
+    fewer_steps: bool = False,
+) -> Perturb:
+    """Return what an objective calls to have images perturbed.
+
+    Args:
+        attack: at full strength.
+        model: pixels in [0, 1] to logits.
+        eps: the current strength, a fraction of the pixel range.
+        noise: one key for each image.
+        alpha: the current share of eps_g.
+        fewer_steps: whether the attack takes fewer steps while alpha is small.
+    """
+    chosen = with_fewer_steps(attack, alpha) if fewer_steps else attack
+
+    def perturb(images: Tensor, targets: Tensor, loss: Loss | None = None) -> Tensor:
+        attacked = Features(model) if isinstance(loss, FeatureDistance) else model
+        return chosen(attacked, images, targets, eps, noise, loss=loss)
+
+    return perturb

@@ -1,0 +1,194 @@
+"""The loss in a loop of one's own, beside the run that it repeats."""
+
+import copy
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from rampart.attacks.apgd import Apgd
+from rampart.attacks.pgd import Pgd
+from rampart.data.batches import epoch_batches
+from rampart.errors import InvalidArgument
+from rampart.history import History
+from rampart.integrations.robust import RobustLoss
+from rampart.models.backbones import build_model
+from rampart.objectives.adversarial import Trades
+from rampart.objectives.fare import Fare
+from rampart.recipes.build import make_splits, make_start
+from rampart.recipes.config import load_config
+from rampart.recipes.run import train_run
+from rampart.runtime import Noise
+from rampart.schedules.adaptive import Adaptive
+from rampart.schedules.auto import Auto
+from rampart.schedules.hinge import Fix, TwoHinge
+from rampart.training.optimisers import cosine_schedule
+from rampart.units import Horizon
+
+EPS = 8 / 255
+
+
+@pytest.fixture
+def model():
+    return build_model(
+        "rampart_glyphnet", num_classes=3, pretrained=False, in_chans=3, image_size=16
+    ).train()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "objective"),
+    [("two-hinge", "trades"), ("{name: adaptive, trial: 0}", "{name: fare, base: adversarial}")],
+)
+def test_a_loop_of_ones_own_reaches_the_history_of_rampart_train(
+    schedule, objective, tiny_settings, tmp_path
+):
+    still = "data.augment={flip: 0, jitter: 0, rotation: 0}"
+    settings = [*tiny_settings, still, f"schedule={schedule}", f"objective={objective}"]
+    config = load_config(None, settings)
+    rows = History(train_run(config, tmp_path / "run").history).rows()
+
+    splits = make_splits(config)
+    horizon = Horizon(3, rows[0]["step"])
+    model, optimiser = make_start(config, splits)
+    robust = RobustLoss(
+        model,
+        EPS,
+        horizon,
+        classes=3,
+        schedule=config.build_schedule(),
+        objective=config.build_objective(),
+        attack=config.build_attack(),
+        seed=config.seed,
+    )
+    rates = cosine_schedule(optimiser, horizon, config.optimiser.warmup)
+    for epoch, row in enumerate(rows):
+        losses = []
+        for batch in epoch_batches(splits.train, 8, seed=config.seed, epoch=epoch):
+            eps = robust.scheduler.eps
+            model.train()
+            loss = robust(batch.pixels(), batch.labels, batch.samples)
+            loss.backward()
+            optimiser.step()
+            optimiser.zero_grad()
+            rates.step()
+            robust.step()
+            losses.append(float(loss.detach()))
+        assert eps == row["eps"]
+        assert sum(losses) / len(losses) == pytest.approx(row["train_loss"], rel=1e-5)
+
+
+def test_pieces_are_one_batch_to_the_schedule(model, dataset):
+    images, labels, _ = dataset.tensors
+    whole, parts = (RobustLoss(model, EPS, Horizon(2, 4), classes=3) for _ in range(2))
+    whole(images, labels)
+    whole.step()
+    for piece in (slice(0, 10), slice(10, 24)):
+        parts(images[piece], labels[piece])
+    parts.step()
+    assert whole.state_dict() == parts.state_dict()
+
+
+def test_noise_follows_the_sample_or_the_step(model, dataset):
+    images, labels, samples = dataset.tensors
+    attack = Pgd(steps=1, start="uniform")
+    robust = RobustLoss(model.eval(), EPS, Horizon(2, 4), schedule=Fix(), attack=attack)
+    order = torch.arange(23, -1, -1)
+    forwards = robust(images, labels, samples)
+    assert torch.allclose(robust(images[order], labels[order], samples[order]), forwards)
+    first = robust(images, labels)
+    robust.step()
+    assert not torch.equal(robust(images, labels), first)
+
+
+def test_the_state_continues_exactly(model, dataset):
+    images, labels, _ = dataset.tensors
+
+    def trained(robust, steps):
+        for _ in range(steps):
+            robust(images, labels)
+            robust.step()
+        return robust.scheduler.eps, robust.state_dict()
+
+    one = RobustLoss(model, EPS, Horizon(4, 5), classes=3, schedule=Adaptive(keep=0.0))
+    other = RobustLoss(model, EPS, Horizon(4, 5), classes=3, schedule=Adaptive(keep=0.0))
+    _, state = trained(one, 7)
+    other.load_state_dict(state)
+    assert trained(one, 6) == trained(other, 6)
+
+
+def test_a_schedule_that_waits_is_shown_the_validation_accuracy(model, dataset):
+    images, labels, _ = dataset.tensors
+    robust = RobustLoss(model, EPS, Horizon(9, 1), schedule=Auto(patience=1))
+    for _ in range(8):
+        robust(images, labels)
+        robust.step()
+        robust.observe(0.9)
+    assert robust.scheduler.eps > 0
+
+
+def test_validation_in_inference_mode_does_not_disturb(model, dataset):
+    images, labels, _ = dataset.tensors
+    with torch.inference_mode():
+        attacked = Apgd(steps=2)(model, images, labels, EPS, 0)
+        right = model(attacked).argmax(1) == labels
+    assert right.shape == (24,)
+    RobustLoss(model, EPS, Horizon(1, 1), schedule=Fix())(images, labels).backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_bf16(model, dataset):
+    images, labels, _ = dataset.tensors
+    robust = RobustLoss(model, EPS, Horizon(1, 1), schedule=Fix(), objective=Trades())
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = robust(images, labels)
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert torch.isfinite(loss)
+
+
+@pytest.mark.parametrize("objective", [None, Trades(), Fare(base="adversarial")])
+def test_a_compiled_model_is_not_compiled_at_every_step(model, dataset, objective):
+    images, labels, _ = dataset.tensors
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    compiled = torch.compile(model, backend=backend)
+    if isinstance(objective, Fare):
+        # Its frozen copy is made of the model itself.
+        objective = objective.bind(model)
+    schedule = TwoHinge.at_fractions(0.2, 0.6)
+    robust = RobustLoss(compiled, EPS, Horizon(2, 5), schedule=schedule, objective=objective)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.01)
+    counts = []
+    for _ in range(10):
+        model.train()
+        robust(images, labels).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        robust.step()
+        counts.append(len(graphs))
+    assert 0 < counts[-1] <= 4, "clean and attacked, in train and in eval mode"
+    assert counts[-1] == counts[4], "nothing new once an attack has been made"
+
+
+def test_it_is_the_formula(model, dataset):
+    images, labels, samples = dataset.tensors
+    robust = RobustLoss(model, EPS, Horizon(1, 1), schedule=Fix(), attack=Apgd(steps=2), seed=3)
+    loss = robust(images, labels, samples)
+    other = copy.deepcopy(model)
+    points = Apgd(steps=2)(other, images, labels, EPS, Noise.of(3, samples, "attack", 0))
+    torch.testing.assert_close(loss, cross_entropy(other(points), labels))
+
+
+def test_a_step_without_a_loss_is_refused(model):
+    with pytest.raises(InvalidArgument, match="a loss since the last step"):
+        RobustLoss(model, EPS, Horizon(1, 1), classes=3).step()
+
+
+def test_adaptive_needs_the_number_of_classes(model):
+    with pytest.raises(InvalidArgument, match="classes"):
+        RobustLoss(model, EPS, Horizon(5, 1))

@@ -1,0 +1,177 @@
+"""Hugging Face's Trainer: pixels, eps, resume, and the history of a plain loop."""
+
+import pytest
+import torch
+
+from rampart.errors import RunError
+from rampart.integrations.robust import RobustLoss
+from rampart.objectives.adversarial import Trades
+from rampart.runtime import scoped_seed
+from rampart.schedules.auto import Auto
+from rampart.schedules.hinge import TwoHinge
+from rampart.units import Horizon
+
+transformers = pytest.importorskip("transformers")
+
+from rampart.integrations.transformers import PixelClassifier, RobustTrainer  # noqa: E402
+
+MEAN = STD = (0.5, 0.4, 0.3)
+EPOCHS, BATCH = 4, 8
+
+
+def fresh():
+    settings = transformers.ResNetConfig(
+        embedding_size=8,
+        hidden_sizes=[8, 16],
+        depths=[1, 1],
+        layer_type="basic",
+        num_labels=3,
+    )
+    with scoped_seed(0):
+        return transformers.ResNetForImageClassification(settings)
+
+
+class Items(torch.utils.data.Dataset):
+    def __init__(self, tensors):
+        self.tensors = tensors
+
+    def __len__(self):
+        return len(self.tensors[0])
+
+    def __getitem__(self, index):
+        images, labels, samples = self.tensors
+        return {"pixel_values": images[index], "labels": labels[index], "samples": samples[index]}
+
+
+class Watched(RobustTrainer):
+    """Keeps strength and loss of every call."""
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        if model.training:
+            self.seen = [
+                *getattr(self, "seen", []),
+                (self.robust.scheduler.eps, float(loss.detach())),
+            ]
+        return loss
+
+
+def make(tmp_path, dataset, schedule=None, objective=None, callbacks=(), **options):
+    schedule = schedule or TwoHinge.at_fractions(0.25, 0.75)
+
+    def robust_loss(model, horizon):
+        return RobustLoss(
+            model, 8 / 255, horizon, classes=3, schedule=schedule, objective=objective
+        )
+
+    settings = {
+        "output_dir": str(tmp_path),
+        "num_train_epochs": EPOCHS,
+        "per_device_train_batch_size": BATCH,
+        "learning_rate": 0.01,
+        "lr_scheduler_type": "constant",
+        "train_sampling_strategy": "sequential",
+        "remove_unused_columns": False,
+        "report_to": [],
+        "use_cpu": True,
+        "disable_tqdm": True,
+        "save_strategy": "no",
+        "optim": "sgd",
+        "max_grad_norm": 0.0,
+        "dataloader_pin_memory": False,
+        **options,
+    }
+    return Watched(
+        robust_loss=robust_loss,
+        mean=MEAN,
+        std=STD,
+        model=fresh(),
+        args=transformers.TrainingArguments(**settings),
+        train_dataset=Items(dataset.tensors),
+        eval_dataset=Items(dataset.tensors),
+        callbacks=list(callbacks),
+    )
+
+
+def plain_loop(dataset):
+    model = PixelClassifier(fresh(), MEAN, STD).train()
+    schedule = TwoHinge.at_fractions(0.25, 0.75)
+    robust = RobustLoss(model, 8 / 255, Horizon(EPOCHS, 3), schedule=schedule)
+    optimiser, seen = torch.optim.SGD(model.parameters(), lr=0.01), []
+    for _ in range(EPOCHS):
+        for parts in zip(*(t.split(BATCH) for t in dataset.tensors), strict=True):
+            optimiser.zero_grad()
+            loss = robust(*parts)
+            seen.append((robust.scheduler.eps, float(loss.detach())))
+            loss.backward()
+            optimiser.step()
+            robust.step()
+    return seen
+
+
+def test_the_history_of_a_plain_loop(dataset, tmp_path):
+    trainer = make(tmp_path, dataset)
+    trainer.train()
+    expected = plain_loop(dataset)
+    assert [eps for eps, _ in trainer.seen] == [eps for eps, _ in expected]
+    assert [loss for _, loss in trainer.seen] == pytest.approx([loss for _, loss in expected])
+
+
+def test_evaluation_is_at_clean_images(dataset, tmp_path):
+    trainer = make(tmp_path, dataset)
+    trainer.train()
+    images, labels, _ = dataset.tensors
+    with torch.no_grad():
+        logits = PixelClassifier(trainer.model.eval(), MEAN, STD)(images)
+        expected = torch.nn.functional.cross_entropy(logits, labels)
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(float(expected), rel=1e-4)
+    predicted = trainer.predict(Items(dataset.tensors)).predictions
+    torch.testing.assert_close(torch.as_tensor(predicted), logits, atol=1e-5, rtol=1e-4)
+
+
+def test_pieces_of_a_batch_move_eps_once(dataset, tmp_path):
+    trainer = make(tmp_path, dataset, gradient_accumulation_steps=3, objective=Trades())
+    trainer.train()
+    strengths = [eps for eps, _ in trainer.seen]
+    assert strengths == [eps for eps in strengths[::3] for _ in range(3)]
+    assert strengths[-1] == pytest.approx(8 / 255)
+
+
+class StopAfter(transformers.TrainerCallback):
+    def __init__(self, steps):
+        self.steps = steps
+
+    def on_step_end(self, args, state, control, **options):
+        if state.global_step == self.steps:
+            control.should_save = control.should_training_stop = True
+
+
+def test_resume_continues_exactly(dataset, tmp_path):
+    whole = make(tmp_path / "whole", dataset)
+    whole.train()
+    first = make(tmp_path / "run", dataset, callbacks=[StopAfter(5)])
+    first.train()
+    second = make(tmp_path / "run", dataset)
+    second.train(resume_from_checkpoint=True)
+    assert first.seen + second.seen == whole.seen
+
+
+def test_a_checkpoint_of_another_trainer_is_refused(dataset, tmp_path):
+    trainer = make(tmp_path, dataset, callbacks=[StopAfter(5)])
+    trainer.train()
+    (state,) = tmp_path.glob("checkpoint-*/trainer_state.json")
+    state.write_text(state.read_text().replace('"RobustSchedule"', '"Other"'))
+    with pytest.raises(RunError, match="holds no schedule"):
+        make(tmp_path, dataset).train(resume_from_checkpoint=True)
+
+
+def test_a_schedule_that_waits_needs_the_accuracy(dataset, tmp_path):
+    trainer = make(tmp_path, dataset, schedule=Auto(), eval_strategy="epoch")
+    with pytest.raises(RunError, match="have compute_metrics return 'accuracy'"):
+        trainer.train()
+
+
+def test_bf16(dataset, tmp_path):
+    trainer = make(tmp_path, dataset, bf16=True)
+    trainer.train()
+    assert all(0 < loss < 10 for _, loss in trainer.seen)

@@ -17,3 +17,24 @@ def test_it_runs_and_prints(example, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+LOOPS = {"in_lightning": "lightning", "in_hugging_face": "transformers"}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_loop_of_another_library(name, tmp_path):
+    pytest.importorskip(LOOPS[name])
+    file = EXAMPLES[0].parents[1] / "loops" / f"{name}.py"
+    # Those libraries warn of much that is none of Rampart's business.
+    done = subprocess.run(
+        [sys.executable, file], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "validation" in done.stdout
+    assert "255" in done.stdout
+
+
+def test_every_loop_is_run():
+    found = {path.stem for path in (EXAMPLES[0].parents[1] / "loops").glob("*.py")}
+    assert found == set(LOOPS)

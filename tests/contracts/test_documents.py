@@ -1,9 +1,12 @@
 """The documents name what there is."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+from rampart.folders import RunFolder
 from rampart.recipes.config import dump_config, load_config
 from rampart.registry import flatten
 from rampart.runtime import scoped_seed
@@ -46,6 +49,30 @@ def test_the_python_of_the_guide_to_evaluation_runs():
         exec(code, names)
     assert len(names["found"]) == 20
     assert 0 <= names["expected_robustness"](names["found"].critical, names["grid"]) <= 1
+
+
+def test_the_walk_through_of_own_parts_trains(tiny_settings, tmp_path):
+    text = (ROOT / "docs" / "parts.md").read_text().partition("## Add your own")[2]
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+    # In a process of its own: what it registers would stay.
+    more = ["objective=both", "attack=corner", "strategies=[vectors]"]
+    more += ["callbacks=[{name: norms, every: 4}]", "schedule=fix"]
+    settings = [one for one in [*tiny_settings, *more] if not one.startswith("attack.steps")]
+    program = f"""{code}
+
+from pathlib import Path
+from rampart import load_config, train_run
+
+if __name__ == "__main__":
+    train_run(load_config(None, {settings!r}), Path({str(tmp_path / "run")!r}))
+"""
+    file = tmp_path / "program.py"
+    file.write_text(program)
+    done = subprocess.run([sys.executable, file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("alpha 1.00, head") == 2
+    sizes = RunFolder(tmp_path / "run").facts()["parameters"]
+    assert 0 < sizes["trained"] < sizes["all"] / 10
 
 
 def test_every_public_name_is_there():

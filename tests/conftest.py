@@ -25,7 +25,7 @@ def photo_folder(tmp_path_factory):
     return root
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_settings(photo_folder):
     """A run of 3 epochs with 3 steps each on `photo_folder`, as overrides."""
     return [

@@ -13,20 +13,8 @@ from rampart.recipes.run import train_run
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, photo_folder):
-    settings = [
-        "model.name=rampart_glyphnet",
-        "model.pretrained=false",
-        "model.options={norm: batch, in_chans: 3}",
-        f"data.name={photo_folder}",
-        "data.image_size=16",
-        "threat.eps=8/255",
-        "training.epochs=2",
-        "training.batch_size=8",
-        "attack.steps=2",
-        "evaluation.attack.steps=3",
-        "optimiser.backbone_lr=1e-2",
-    ]
+def runs(tmp_path_factory, tiny_settings):
+    settings = [*tiny_settings, "training.epochs=2", "optimiser.backbone_lr=1e-2"]
     folder = tmp_path_factory.mktemp("runs")
     for name in ("fix", "standard"):
         train_run(load_config(None, [*settings, f"schedule={name}"]), folder / name)

@@ -86,6 +86,14 @@ def test_without_a_second_gradient_a_callback_changes_nothing_of_the_training(
         assert [row[name] for row in ema] == [row[name] for row in plain]
 
 
+def test_one_part_needs_no_brackets(tiny_settings):
+    config = load_config(
+        None, [*tiny_settings, "callbacks=awp", "strategies={name: lora, rank: 3}"]
+    )
+    assert list(config.build_callbacks()) == ["awp"]
+    assert config.build_strategies()["lora"].rank == 3
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

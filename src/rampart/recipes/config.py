@@ -208,6 +208,11 @@ class CallbackConfig(Component):
     """What acts around the steps."""
 
 
+def _as_list(value: Any) -> Any:
+    """One part may be written without the brackets of a list."""
+    return [value] if isinstance(value, str | Mapping) else value
+
+
 class OptimiserConfig(Section):
     """AdamW with separate rates for backbone and head, cosine with a linear warm-up."""
 
@@ -281,8 +286,8 @@ class RunConfig(Section):
     objective: ObjectiveConfig = ObjectiveConfig()
     attack: AttackConfig = AttackConfig(name="apgd", steps=7)
     optimiser: OptimiserConfig = OptimiserConfig()
-    strategies: tuple[StrategyConfig, ...] = ()
-    callbacks: tuple[CallbackConfig, ...] = ()
+    strategies: Annotated[tuple[StrategyConfig, ...], BeforeValidator(_as_list)] = ()
+    callbacks: Annotated[tuple[CallbackConfig, ...], BeforeValidator(_as_list)] = ()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 

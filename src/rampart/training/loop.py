@@ -200,6 +200,8 @@ def finish_epoch(run: Run) -> None:
     same_buffers(run)
     require_finite_weights(run.bare_model, run.step)
     with run.measured():
+        # What a hook has put there may have been averaged from each process's own.
+        same_buffers(run)
         row = measure(run)
         keep_best(run, row)
     run.schedule.observe(row["val_clean"])

@@ -165,3 +165,13 @@ CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 def test_shipped_configurations_are_valid(path):
     config = load_config(path, ["data.name=photos"])
     config.build_schedule().check(Horizon(config.training.epochs, 10))
+
+
+@pytest.mark.parametrize("override", ["attack.mode=train", "attack=pgd", "attack.restarts=2"])
+def test_another_option_of_the_attack_leaves_its_steps(override):
+    config = load_config(None, ["model=a", "data=b", override])
+    assert config.attack.options["steps"] == 7
+    assert (
+        load_config(None, ["model=a", "data=b", override, "attack.steps=3"]).attack.options["steps"]
+        == 3
+    )

@@ -284,7 +284,7 @@ class RunConfig(Section):
     threat: ThreatConfig = ThreatConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
-    attack: AttackConfig = AttackConfig(name="apgd", steps=7)
+    attack: AttackConfig = AttackConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     strategies: Annotated[tuple[StrategyConfig, ...], BeforeValidator(_as_list)] = ()
     callbacks: Annotated[tuple[CallbackConfig, ...], BeforeValidator(_as_list)] = ()
@@ -358,7 +358,11 @@ class RunConfig(Section):
 
     def build_attack(self) -> Attack:
         """The attack used in training, in the norm of the threat."""
-        return _attack(self.attack, self.threat.norm)
+        section = self.attack
+        # As published; whichever other option of it is set.
+        steps = {"steps": 7} if section.name in ("apgd", "pgd") else {}
+        section = AttackConfig(name=section.name, **{**steps, **section.options})
+        return _attack(section, self.threat.norm)
 
     def build_strategies(self) -> dict[str, Strategy]:
         """The strategies that the configuration names, by name."""

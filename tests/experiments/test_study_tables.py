@@ -53,3 +53,19 @@ def test_delays_are_told_from_the_least_to_the_greatest(arm, told):
 
 def test_passes_and_the_start_of_full_strength():
     assert cells(task_table(RUNS, "digits"), "fix")[4:6] == ["20%", "250 k"]
+
+
+def test_differences_in_several_measures():
+    text = task_table(RUNS, "digits", ["rising"], ["clean", "expected"])
+    assert cells(text, "arm")[-2:] == ["clean, minus 'rising'", "expected, minus 'rising'"]
+    assert cells(text, "fix")[-2].startswith("+0.0 [")
+    assert cells(text, "fix")[-1].startswith("-30.0 [")
+
+
+def test_the_number_of_trained_weights_is_told_where_it_differs():
+    assert "trained weights" not in task_table(RUNS, "digits")
+    runs = [run._replace(trained=1000 if run.arm == "fix" else 12345) for run in RUNS]
+    text = task_table(runs, "digits")
+    assert cells(text, "arm")[-1] == "trained weights"
+    assert cells(text, "fix")[-1] == "1,000"
+    assert cells(text, "rising")[-1] == "12,345"

@@ -28,7 +28,7 @@ def study(
     quiet()
     read = load_study(file)
     figures = run_study(read, output, workers=workers, on_done=_tell)
-    text = write_study(figures, list(read.tasks), output, read.references)
+    text = write_study(figures, list(read.tasks), output, read.references, read.differences)
     console.print(text, soft_wrap=True, markup=False, highlight=False)
     console.print(f"in {output}: study.md, study.png, results.csv and every run", soft_wrap=True)
 

@@ -20,6 +20,7 @@ class RunFigures(NamedTuple):
         full_from: share of the run after which eps is eps_g to the end; 1 where it never is.
         passes: images forward and back in training, a trial at full strength included.
         seconds: of the run's own epochs; depends on what else the machine did.
+        trained: number of trained parameters; None where a run of an earlier version has not said.
     """
 
     task: str
@@ -32,13 +33,15 @@ class RunFigures(NamedTuple):
     full_from: float
     passes: int
     seconds: float
+    trained: int | None = None
 
 
 def read_figures(task: str, arm: str, seed: int, folder: Path, record: Path) -> RunFigures:
     """Return the figures of a finished and evaluated run."""
     found = EvaluationRecord.load(record)
     run = RunFolder(folder)
-    rows, trial = History(run.history).rows(), run.facts().get("trial", {})
+    rows, facts = History(run.history).rows(), run.facts()
+    trial = facts.get("trial", {})
     return RunFigures(
         task=task,
         arm=arm,
@@ -50,6 +53,7 @@ def read_figures(task: str, arm: str, seed: int, folder: Path, record: Path) -> 
         full_from=_full_from(rows),
         passes=sum(row["forwards"] + row["backwards"] for row in rows) + trial.get("passes", 0),
         seconds=sum(row["seconds"] for row in rows),
+        trained=facts.get("parameters", {}).get("trained"),
     )
 
 

@@ -7,6 +7,7 @@ A study is a YAML file:
     tasks: {photos: [data=photos/, threat.eps=4/255], ...}
     arms: {fix: [schedule=fix], ...}
     references: [fix]                      arms that the others are compared with, if any
+    differences: [clean, expected]         what in; expected robustness by default
     choices:                               arms whose settings are chosen on validation
       tuned fix: {arm: fix, seeds: [100], among: {high: [optimiser.head_lr=1e-2], ...}}
 
@@ -28,6 +29,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.experiments.figures import RunFigures, read_figures
+from rampart.experiments.tables import Measure
 from rampart.folders import RunFolder
 from rampart.recipes.config import RunConfig, differences, load_config, parse_config
 from rampart.recipes.evaluate import evaluate_run
@@ -76,6 +78,7 @@ class Study(BaseModel):
     arms: dict[str, Overrides] = Field(min_length=1)
     choices: dict[str, Choice] = {}
     references: tuple[str, ...] = ()
+    differences: tuple[Measure, ...] = ("expected",)
 
     def config(self, task: str, arm: Overrides, seed: int) -> RunConfig:
         """Return the configuration of one run."""

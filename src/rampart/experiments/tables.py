@@ -4,13 +4,15 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 from rampart.experiments.figures import RunFigures
 from rampart.metrics.comparison import paired_test, seeds_interval
 from rampart.records import write_atomic
 from rampart.reports.arms import save_arms
 
-MEASURES = ("clean", "adversarial", "expected")
+Measure = Literal["clean", "adversarial", "expected"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 
 def write_study(
@@ -18,6 +20,7 @@ def write_study(
     tasks: Sequence[str],
     output: Path,
     references: Sequence[str] = (),
+    differences: Sequence[Measure] = ("expected",),
 ) -> str:
     """Write `results.csv`, `study.md` and `study.png`; return the text of the table.
 
@@ -26,9 +29,10 @@ def write_study(
         tasks: in the order in which they are told.
         output: the study's folder.
         references: arms that every other one is compared with, seed by seed.
+        differences: what they are compared in.
     """
     write_atomic(output / "results.csv", _csv(figures))
-    text = "\n".join(task_table(figures, task, references) for task in tasks)
+    text = "\n".join(task_table(figures, task, references, differences) for task in tasks)
     write_atomic(output / "study.md", text)
     drawn = {
         task: {
@@ -41,19 +45,32 @@ def write_study(
     return text
 
 
-def task_table(figures: Sequence[RunFigures], task: str, references: Sequence[str] = ()) -> str:
+def task_table(
+    figures: Sequence[RunFigures],
+    task: str,
+    references: Sequence[str] = (),
+    differences: Sequence[Measure] = ("expected",),
+) -> str:
     """Return one task's arms as a Markdown table, percent with 95 % intervals over seeds."""
     arms = _arms([one for one in figures if one.task == task])
     head = ["arm", *MEASURES, "full strength from", "passes", "adapted in epoch"]
-    compared = {name: arms[name] for name in references if name in arms}
-    head += [f"expected, minus '{name}'" for name in compared]
+    # Said where it tells arms apart.
+    tells_size = len({run.trained for runs in arms.values() for run in runs}) > 1
+    head += ["trained weights"] if tells_size else []
+    compared = [(name, measure) for name in references if name in arms for measure in differences]
+    head += [f"{measure}, minus '{name}'" for name, measure in compared]
     lines = [f"## {task}", "", _line(head), _line([":--", *["--:"] * (len(head) - 1)])]
     for arm, runs in arms.items():
         cells = [arm, *(_mean([getattr(run, name) for run in runs]) for name in MEASURES)]
         cells.append(_span([f"{run.full_from:.0%}" for run in runs]))
         cells.append(f"{sum(run.passes for run in runs) / len(runs) / 1e3:,.0f} k")
         cells.append(_span(["never" if run.delay is None else str(run.delay) for run in runs]))
-        cells += ["" if arm == name else _difference(runs, compared[name]) for name in compared]
+        if tells_size:
+            cells.append(_span([f"{run.trained:,}" if run.trained else "?" for run in runs]))
+        cells += [
+            "" if arm == name else _difference(runs, arms[name], measure)
+            for name, measure in compared
+        ]
         lines.append(_line(cells))
     return "\n".join([*lines, ""])
 
@@ -74,10 +91,12 @@ def _mean(values: list[float]) -> str:
     return f"{100 * mean:.1f} ± {50 * (interval.high - interval.low):.1f}"
 
 
-def _difference(runs: Sequence[RunFigures], reference: Sequence[RunFigures]) -> str:
-    """The paired difference in expected robustness over the seeds that both have."""
-    known = {run.seed: run.expected for run in reference}
-    pairs = [(run.expected, known[run.seed]) for run in runs if run.seed in known]
+def _difference(
+    runs: Sequence[RunFigures], reference: Sequence[RunFigures], measure: Measure
+) -> str:
+    """The paired difference over the seeds that both have."""
+    known = {run.seed: getattr(run, measure) for run in reference}
+    pairs = [(getattr(run, measure), known[run.seed]) for run in runs if run.seed in known]
     if len(pairs) < 2:
         return ""
     first, second = zip(*pairs, strict=True)
@@ -90,7 +109,7 @@ def _span(values: Sequence[str]) -> str:
     """One value where all are equal, else the least and the greatest, 'never' last."""
 
     def size(value: str) -> float:
-        return float("inf") if value == "never" else float(value.rstrip("%"))
+        return float(value.rstrip("%").replace(",", "")) if value[0].isdigit() else float("inf")
 
     low, high = min(values, key=size), max(values, key=size)
     return low if low == high else f"{low} to {high}"

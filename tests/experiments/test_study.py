@@ -186,5 +186,6 @@ def test_the_committed_studies_can_be_read():
     assert read == {
         "batch-norm": "BatchNorm, fix",
         "embedded": "adaptive, fewer steps",
+        "parts": "default",
         "photos": "adaptive",
     }

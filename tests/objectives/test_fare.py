@@ -126,6 +126,18 @@ def test_it_costs_one_pass_of_the_copy(base, forwards, backwards, pretrained):
     assert (model.forwards, model.backwards) == (6 * forwards, 6 * backwards)
 
 
+@pytest.mark.parametrize("base", ["none", "adversarial"])
+def test_terms_are_per_sample_and_fp32_under_autocast(base, pretrained):
+    objective = Fare(base=base).bind(pretrained)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        terms = objective(pretrained, IMAGES, LABELS, attack_on(pretrained))
+    for value in (terms.loss, *terms.logs.values()):
+        assert value.shape == (6,)
+        assert value.dtype == torch.float32
+    terms.loss.mean().backward()
+    assert all(p.grad is not None for p in pretrained.parameters())
+
+
 def test_unbound_it_refuses(pretrained):
     with pytest.raises(ModelError, match=r"objective\.bind\(model\)"):
         Fare()(pretrained, IMAGES, LABELS, None)
@@ -148,5 +160,5 @@ def test_impossible_weights_are_refused(options):
 
 
 def test_an_unknown_base_is_refused():
-    with pytest.raises(UnknownName, match="did you mean 'trades'"):
+    with pytest.raises(UnknownName, match="did you mean trades"):
         Fare(base="trade")

@@ -88,7 +88,8 @@ def test_two_processes_start_over_after_the_same_trial(settings, tmp_path):
 
 def test_two_processes_equal_one_with_every_part(settings, tmp_path):
     more = [
-        "objective={name: fare, base: trades}",
+        # Heavier, and a rounding that turns one step of APGD would show in the loss.
+        "objective={name: fare, base: trades, weight: 0.01}",
         "schedule=two-hinge",
         "schedule.start=0.3",
         "schedule.end=0.5",
@@ -101,6 +102,5 @@ def test_two_processes_equal_one_with_every_part(settings, tmp_path):
     in_two_processes("train", *settings, *more, "-o", two.path, "--no-evaluate")
     for a, b in zip(History(one.history).rows(), History(two.history).rows(), strict=True):
         assert [a[key] for key in EXACT] == [b[key] for key in EXACT]
-        # AWP divides by the norm of a gradient that is small at first, which enlarges roundings.
-        assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-2)
-        assert a["val_clean_loss"] == pytest.approx(b["val_clean_loss"], rel=1e-2)
+        assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-3)
+        assert a["val_clean_loss"] == pytest.approx(b["val_clean_loss"], rel=1e-3)

@@ -243,7 +243,15 @@ def test_a_replaced_run_is_tried_anew(tiny_settings, tmp_path, verdict):
 def test_the_probe_comes_after_a_trial_that_failed(tiny_settings, tmp_path, verdict):
     verdict(False)
     folder = train(tmp_path / "run", [*tiny_settings, *TRIED, "training.probe=true"])
-    assert list(folder.facts()) == ["status", "rampart", "data", "trial", "probe", "epochs"]
+    assert list(folder.facts()) == [
+        "status",
+        "rampart",
+        "data",
+        "parameters",
+        "trial",
+        "probe",
+        "epochs",
+    ]
     verdict(True)
     folder = train(tmp_path / "passed", [*tiny_settings, *TRIED, "training.probe=true"])
     assert "probe" not in folder.facts()

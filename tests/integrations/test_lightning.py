@@ -135,6 +135,34 @@ def test_bf16(dataset, tmp_path):
     assert all(0 < loss < 10 for _, loss in module.seen)
 
 
+def test_a_compiled_module_is_not_compiled_at_every_step(dataset, tmp_path):
+    graphs, module = [], Classifier()
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    module.model = torch.compile(module.model, backend=backend)
+    loader, counts = DataLoader(dataset, BATCH), Counting(graphs)
+    trainer(tmp_path, callbacks=[counts]).fit(torch.compile(module, backend=backend), loader)
+    # Of the rest of the training step there are small ones.
+    networks = [graph for graph in graphs if len(graph.graph.nodes) > 20]
+    assert 0 < len(networks) <= 4, "clean and attacked, in train and in eval mode"
+    assert counts.after[-1] == counts.after[-2], "nothing new once eps has moved"
+    assert [loss for _, loss in module.seen] == pytest.approx(
+        [loss for _, loss in plain_loop(dataset)]
+    )
+
+
+class Counting(pl.Callback):
+    def __init__(self, graphs):
+        self.graphs, self.after = graphs, []
+
+    def on_train_epoch_end(self, trainer, module):
+        self.after.append(len(self.graphs))
+
+
 def test_auto_sees_the_validation_accuracy(dataset, tmp_path):
     module = Classifier(Auto(patience=1, tolerance=1.0))
     trainer(tmp_path).fit(module, DataLoader(dataset, BATCH), DataLoader(dataset, 24))

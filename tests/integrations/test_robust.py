@@ -1,10 +1,6 @@
 """The loss in a loop of one's own, beside the run that it repeats."""
 
 import copy
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -196,25 +192,3 @@ def test_a_step_without_a_loss_is_refused(model):
 def test_adaptive_needs_the_number_of_classes(model):
     with pytest.raises(InvalidArgument, match="classes"):
         RobustLoss(model, EPS, Horizon(5, 1))
-
-
-def test_two_processes_equal_one(tmp_path):
-    results = []
-    for count in (1, 2):
-        place = tmp_path / f"{count}.pt"
-        launch = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={count}"]
-        program = Path(__file__).with_name("in_processes.py")
-        done = subprocess.run(
-            [*launch, "--standalone", program, place],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        assert done.returncode == 0, done.stderr
-        results.append(torch.load(place))
-    one, two = results
-    assert one["strengths"] == two["strengths"]
-    assert len(set(one["strengths"])) < 10, "eps waits, as all processes' images tell"
-    for name, value in one["weights"].items():
-        torch.testing.assert_close(value, two["weights"][name], atol=0.01, rtol=0)

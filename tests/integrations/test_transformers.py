@@ -171,6 +171,34 @@ def test_a_schedule_that_waits_needs_the_accuracy(dataset, tmp_path):
         trainer.train()
 
 
+# The attack hands the compiled network its normalised pixels, which are no leaf.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+def test_a_compiled_model_is_not_compiled_at_every_step(dataset, tmp_path, monkeypatch):
+    # Where Trainer leaves its choice for accelerate.
+    for name in ("BACKEND", "MODE"):
+        monkeypatch.setenv(f"ACCELERATE_DYNAMO_{name}", "")
+        monkeypatch.delenv(f"ACCELERATE_DYNAMO_{name}")
+    torch._dynamo.reset()
+    compiled = torch._dynamo.utils.counters["stats"]
+    compiled.clear()
+    counts = Counting(compiled)
+    trainer = make(tmp_path, dataset, torch_compile_backend="eager", callbacks=[counts])
+    trainer.train()
+    whole, eps_at_two = counts.after[-1], counts.after[EPOCHS // 2]
+    assert 0 < whole == eps_at_two, "nothing new once an attack has been made"
+    assert [loss for _, loss in trainer.seen] == pytest.approx(
+        [loss for _, loss in plain_loop(dataset)]
+    )
+
+
+class Counting(transformers.TrainerCallback):
+    def __init__(self, compiled):
+        self.compiled, self.after = compiled, []
+
+    def on_epoch_end(self, args, state, control, **options):
+        self.after.append(self.compiled["unique_graphs"])
+
+
 def test_bf16(dataset, tmp_path):
     trainer = make(tmp_path, dataset, bf16=True)
     trainer.train()

@@ -95,6 +95,9 @@ class RobustLoss:
         self._seed = seed
         self._batch = _Batch()
 
+    # A compiled training step would guard on alpha and eps, and be compiled anew at every one of
+    # them. The model inside runs compiled if it was compiled itself.
+    @torch.compiler.disable
     def __call__(
         self,
         images: Tensor,

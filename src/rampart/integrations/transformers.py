@@ -76,6 +76,9 @@ class RobustTrainer(Trainer):
     def begin(self, horizon: Horizon, state: dict[str, Any] | None) -> None:
         """Make the loss of a training run, or of what is left of one."""
         inner = self.accelerator.unwrap_model(self.model)
+        if self.args.torch_compile:
+            # Trainer compiles what the gradients go through; most passes are the attack's.
+            inner = torch.compile(inner, **self.accelerator.state.dynamo_plugin.to_kwargs())
         self.robust = self._make_loss(self._pixels(inner), horizon)
         if state is not None:
             self.robust.load_state_dict(state)

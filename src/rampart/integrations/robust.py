@@ -97,7 +97,7 @@ class RobustLoss:
 
     # A compiled training step would guard on alpha and eps, and be compiled anew at every one of
     # them. The model inside runs compiled if it was compiled itself.
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def __call__(
         self,
         images: Tensor,

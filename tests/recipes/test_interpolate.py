@@ -88,3 +88,35 @@ def test_a_folder_that_is_used_is_left_alone(runs):
     with pytest.raises(RunError, match="one of the two runs"):
         interpolate_runs(runs / "fix", runs / "standard", runs / "standard", overwrite=True)
     assert (runs / "standard" / "model").exists()
+
+
+def test_towards_a_run_that_went_on_from_it(runs, tmp_path, tiny_settings):
+    start = f"model.name=local-dir:{runs / 'fix' / 'model'}"
+    drop = ("model", "schedule", "training.epochs")
+    rest = [one for one in tiny_settings if not one.startswith(drop)]
+    went_on = [start, *rest, "model.head=kept", "schedule=standard", "training.epochs=1"]
+    still = ["optimiser.backbone_lr=1e-12", "optimiser.head_lr=1e-12"]
+    train_run(load_config(None, [*went_on, *still]), tmp_path / "on")
+    before, after = weights(runs / "fix"), weights(tmp_path / "on")
+    (head,) = [name for name in before if name.endswith("head.weight")]
+    torch.testing.assert_close(after[head], before[head], msg="the head is the one that was kept")
+    folder, best = interpolate_runs(runs / "fix", tmp_path / "on", tmp_path / "out", shares=[0.5])
+    assert best.share == 0.5
+    assert weights(folder.path)[head].shape == before[head].shape
+
+
+def test_a_head_for_other_classes_is_not_kept(runs, tmp_path, tiny_settings, photo_folder):
+    for split in ("train", "validation", "test"):
+        (tmp_path / "photos" / split).mkdir(parents=True)
+        for old, new in (("blue", "azure"), ("green", "green"), ("red", "red")):
+            (tmp_path / "photos" / split / new).symlink_to(photo_folder / split / old)
+    rest = [one for one in tiny_settings if not one.startswith(("model", "data.name"))]
+    start = [f"model.name=local-dir:{runs / 'fix' / 'model'}", "model.head=kept"]
+    config = load_config(None, [*start, *rest, f"data.name={tmp_path / 'photos'}"])
+    with pytest.raises(ModelError, match="'blue' where the data has 'azure'"):
+        train_run(config, tmp_path / "run")
+
+
+def test_no_weights_have_no_head_to_keep(tiny_settings):
+    with pytest.raises(InvalidArgument, match="head"):
+        load_config(None, [*tiny_settings, "model.head=kept"])

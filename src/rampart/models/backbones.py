@@ -45,7 +45,7 @@ def build_model(
         std: of each channel; likewise.
         in_chans: channels of the images; likewise.
         image_size: side of the images; only models of a fixed size need it.
-        keep_head: keep the head of the weights, to evaluate a finished model.
+        keep_head: keep the head of the weights, to evaluate a finished model or to train it on.
         seed: of the fresh head, and of a backbone without weights.
 
     Raises:
@@ -137,7 +137,7 @@ def _set_head(backbone: nn.Module, name: str, num_classes: int | None, keep_head
     elif num_classes not in (None, backbone.num_classes):
         raise ModelError(
             f"the head of '{name}' has {backbone.num_classes} classes, expected {num_classes}; "
-            "evaluate on the data that it was trained for."
+            "it fits only the data that it was trained for."
         )
 
 

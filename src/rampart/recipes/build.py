@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from rampart.data.batches import Batch, epoch_batches, ordered_batches, steps_pe
 from rampart.data.datasets import EMBEDDED, load_splits
 from rampart.data.splits import Split, Splits
 from rampart.data.transforms import Augment
-from rampart.errors import InvalidArgument, RunError, UnknownName
+from rampart.errors import InvalidArgument, ModelError, RunError, UnknownName
 from rampart.evaluation.accuracy import evaluate_accuracy, merge_accuracy
 from rampart.evaluation.critical import critical_strengths
 from rampart.evaluation.results import Results
@@ -84,10 +85,11 @@ def splits_of_size(config: RunConfig, channels: int, size: int | None) -> Splits
 
 
 def make_model(config: RunConfig, splits: Splits) -> NormalisedModel:
-    """Return the pretrained backbone with a fresh head for the classes of the data.
+    """Return the pretrained backbone with a head for the classes of the data.
 
     Raises:
-        ModelError: statistics to be frozen in a model without BatchNorm.
+        ModelError: statistics to be frozen in a model without BatchNorm, or a head to be kept that
+            is for other classes.
         RampartError: as `build_model`.
     """
     model = config.model
@@ -100,13 +102,28 @@ def make_model(config: RunConfig, splits: Splits) -> NormalisedModel:
         options=model.options,
         mean=model.mean,
         std=model.std,
+        keep_head=model.head == "kept",
         in_chans=channels,
         image_size=size,
         seed=config.seed,
     )
+    if model.head == "kept":
+        _require_same_classes(config, splits)
     if model.batch_norm == "frozen":
         built.freeze_statistics()
     return built
+
+
+def _require_same_classes(config: RunConfig, splits: Splits) -> None:
+    """Refuse a head whose classes are known to be others, or in another order."""
+    source = find_source(config.model.name, config.model.weights)
+    own = source.pretrained_cfg.get("label_names")
+    if own and list(own) != list(splits.class_names):
+        where = next(pair for pair in zip_longest(own, splits.class_names) if len(set(pair)) > 1)
+        raise ModelError(
+            f"model.head=kept: the head of '{config.model.name}' is for other classes ({where[0]!r} "
+            f"where the data has {where[1]!r}); use model.head=fresh."
+        )
 
 
 def make_run(

@@ -95,6 +95,9 @@ class ModelConfig(Named):
     options: dict[str, Any] = Field(default_factory=dict)
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    head: Literal["fresh", "kept"] = Field(
+        "fresh", description="kept: train on with the head that the weights have"
+    )
     batch_norm: Literal["train", "frozen"] = Field(
         "train", description="frozen: BatchNorm keeps the statistics that it was pretrained with"
     )
@@ -114,6 +117,8 @@ class ModelConfig(Named):
             raise InvalidArgument(
                 "model.weights", self.weights, "no weights with model.pretrained=false"
             )
+        if self.head == "kept" and not self.pretrained:
+            raise InvalidArgument("model.head", "kept", "fresh with model.pretrained=false")
         return self
 
 

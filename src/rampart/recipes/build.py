@@ -119,10 +119,11 @@ def _require_same_classes(config: RunConfig, splits: Splits) -> None:
     source = find_source(config.model.name, config.model.weights)
     own = source.pretrained_cfg.get("label_names")
     if own and list(own) != list(splits.class_names):
-        where = next(pair for pair in zip_longest(own, splits.class_names) if len(set(pair)) > 1)
+        pairs = zip_longest(own, splits.class_names)
+        theirs, ours = next((a, b) for a, b in pairs if a != b)
         raise ModelError(
-            f"model.head=kept: the head of '{config.model.name}' is for other classes ({where[0]!r} "
-            f"where the data has {where[1]!r}); use model.head=fresh."
+            f"model.head=kept: the head of '{config.model.name}' is for other classes ({theirs!r} "
+            f"where the data has {ours!r}); use model.head=fresh."
         )
 
 

@@ -23,7 +23,8 @@ class Classifier(RobustModule):
 
     def validation_step(self, batch, batch_idx):
         images, labels, _ = batch
-        self.log("val_clean", (self.model(images).argmax(1) == labels).float().mean())
+        right = (self.model(images).argmax(1) == labels).float().mean()
+        self.log("val_clean", right, sync_dist=True)
 
     def configure_optimizers(self):
         return torch.optim.AdamW(self.model.parameters(), lr=6e-3)

@@ -18,6 +18,7 @@ from rampart.models.backbones import build_model
 from rampart.objectives.adversarial import Trades
 from rampart.runtime import Noise, scoped_seed
 from rampart.schedules.adaptive import Adaptive
+from rampart.schedules.auto import Auto
 from rampart.schedules.hinge import TwoHinge
 from rampart.units import Horizon
 
@@ -60,7 +61,7 @@ def plain():
     return model, strengths
 
 
-def in_lightning():
+def in_lightning(schedule=None):
     import lightning.pytorch as pl
 
     from rampart.integrations.lightning import RobustModule, RobustTraining
@@ -71,11 +72,16 @@ def in_lightning():
             self.model, self.strengths = glyphnet(), []
 
         def robust_loss(self, horizon):
-            return robust_loss(self.model, horizon)
+            return robust_loss(self.model, horizon, schedule)
 
         def training_step(self, batch, batch_idx):
             self.strengths.append(self.robust.scheduler.eps)
             return super().training_step(batch, batch_idx)
+
+        def validation_step(self, batch, batch_idx):
+            # As without sync_dist: every process has seen its own images only.
+            rank, swing = distributed.get_rank(), (-1) ** self.current_epoch
+            self.log("val_clean", 0.5 + 0.2 * rank * swing)
 
         def configure_optimizers(self):
             return torch.optim.SGD(self.model.parameters(), lr=0.1)
@@ -94,7 +100,7 @@ def in_lightning():
             enable_progress_bar=False,
             enable_model_summary=False,
             callbacks=[RobustTraining()],
-        ).fit(module, DataLoader(dataset(), BATCH // processes))
+        ).fit(module, DataLoader(dataset(), BATCH // processes), DataLoader(dataset(), BATCH))
     return module.model, module.strengths
 
 
@@ -170,6 +176,7 @@ def batch_norm():
 LOOPS = {
     "plain": plain,
     "lightning": in_lightning,
+    "lightning-auto": lambda: in_lightning(Auto(patience=1, tolerance=0.3)),
     "trainer": lambda: in_trainer(transformer()),
     "trainer-batch-norm": lambda: in_trainer(batch_norm(), TwoHinge.at_fractions(0.25, 0.75)),
 }

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from rampart.errors import InvalidArgument
+from rampart.errors import InvalidArgument, RunError
 from rampart.integrations.robust import RobustLoss
 from rampart.models.backbones import build_model
+from rampart.objectives.fare import Fare
 from rampart.schedules.auto import Auto
 from rampart.schedules.hinge import TwoHinge
 from rampart.units import Horizon
@@ -35,14 +36,21 @@ def fresh():
 
 
 class Classifier(RobustModule):
-    def __init__(self, schedule=None):
+    def __init__(self, schedule=None, objective=None):
         super().__init__()
-        self.model, self.seen = fresh(), []
+        self.model, self.seen, self.objective = fresh(), [], objective
         self.schedule = schedule or TwoHinge.at_fractions(0.25, 0.75)
 
     def robust_loss(self, horizon):
         self.horizon = horizon
-        return RobustLoss(self.model, 8 / 255, horizon, classes=3, schedule=self.schedule)
+        return RobustLoss(
+            self.model,
+            8 / 255,
+            horizon,
+            classes=3,
+            schedule=self.schedule,
+            objective=self.objective,
+        )
 
     def training_step(self, batch, batch_idx):
         loss = super().training_step(batch, batch_idx)
@@ -109,14 +117,88 @@ def test_pieces_of_a_batch_move_eps_once(dataset, tmp_path):
     assert strengths[-1] == pytest.approx(8 / 255)
 
 
-def test_resume_continues_exactly(dataset, tmp_path):
-    whole = Classifier()
+@pytest.mark.parametrize("objective", [None, Fare(base="standard")])
+def test_resume_continues_exactly(dataset, tmp_path, objective):
+    whole = Classifier(objective=objective)
     trainer(tmp_path).fit(whole, DataLoader(dataset, BATCH))
-    first, second = Classifier(), Classifier()
+    first, second = Classifier(objective=objective), Classifier(objective=objective)
     place = tmp_path / "stopped.ckpt"
     trainer(tmp_path, callbacks=[StopAfter(2, place)]).fit(first, DataLoader(dataset, BATCH))
     trainer(tmp_path).fit(second, DataLoader(dataset, BATCH), ckpt_path=place, weights_only=False)
     assert first.seen + second.seen == whole.seen
+
+
+def test_a_checkpoint_without_the_schedule_is_refused(dataset, tmp_path):
+    place = tmp_path / "stopped.ckpt"
+    trainer(tmp_path, callbacks=[StopAfter(2, place)]).fit(Classifier(), DataLoader(dataset, BATCH))
+    kept = torch.load(place, weights_only=False)
+    kept["callbacks"] = {}
+    torch.save(kept, place)
+    with pytest.raises(RunError, match="nothing says where eps was"):
+        trainer(tmp_path).fit(
+            Classifier(), DataLoader(dataset, BATCH), ckpt_path=place, weights_only=False
+        )
+
+
+def test_the_callback_of_a_resumed_run_begins_anew_with_another(dataset, tmp_path):
+    place, callback = tmp_path / "stopped.ckpt", RobustTraining()
+    trainer(tmp_path, callbacks=[StopAfter(2, place)]).fit(Classifier(), DataLoader(dataset, BATCH))
+    modules = [Classifier(), Classifier()]
+    for module, start in zip(
+        modules, ({"ckpt_path": place, "weights_only": False}, {}), strict=True
+    ):
+        options = {"max_epochs": EPOCHS, "accelerator": "cpu", "logger": False}
+        pl.Trainer(
+            **options,
+            default_root_dir=tmp_path,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[callback],
+        ).fit(module, DataLoader(dataset, BATCH), **start)
+    assert modules[0].seen[0][0] > 0
+    assert modules[1].seen[0][0] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "horizon"),
+    [
+        ({"max_epochs": 100, "max_steps": 7}, Horizon(3, 3)),
+        ({"max_epochs": -1, "max_steps": 7}, Horizon(3, 3)),
+        ({"max_epochs": 4, "limit_train_batches": 2}, Horizon(4, 2)),
+        ({"max_epochs": 4, "accumulate_grad_batches": 2}, Horizon(4, 2)),
+    ],
+)
+def test_the_length_of_the_run(dataset, tmp_path, options, horizon):
+    module = Classifier()
+    trainer(tmp_path, **options).fit(module, DataLoader(dataset, BATCH))
+    assert module.horizon == horizon
+    assert len({eps for eps, _ in module.seen}) > 2
+
+
+def test_pieces_of_a_batch_come_to_the_whole(dataset, tmp_path):
+    whole, pieces = Classifier(), Classifier()
+    trainer(tmp_path).fit(whole, DataLoader(dataset, BATCH))
+    trainer(tmp_path, accumulate_grad_batches=2).fit(pieces, DataLoader(dataset, BATCH // 2))
+    for ours, theirs in zip(pieces.parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=0)
+
+
+def test_the_accuracy_under_attack_in_validation(dataset, tmp_path):
+    class Attacked(Classifier):
+        def validation_step(self, batch, batch_idx):
+            super().validation_step(batch, batch_idx)
+            images, labels, samples = batch
+            points = self.robust.perturbed(images, labels, samples)
+            self.farthest = float((points - images).abs().max())
+            self.log("val_robust", (self.model(points).argmax(1) == labels).float().mean())
+
+    whole, module = Classifier(), Attacked()
+    trainer(tmp_path).fit(whole, DataLoader(dataset, BATCH))
+    run = trainer(tmp_path)
+    run.fit(module, DataLoader(dataset, BATCH), DataLoader(dataset, 24))
+    assert module.farthest == pytest.approx(8 / 255, abs=1e-6)
+    assert run.callback_metrics["val_robust"] <= run.callback_metrics["val_clean"]
+    assert module.seen == whole.seen, "validation leaves training alone"
 
 
 class StopAfter(pl.Callback):
@@ -192,3 +274,27 @@ def test_another_module_is_refused(dataset, tmp_path):
 
     with pytest.raises(InvalidArgument, match="RobustModule"):
         trainer(tmp_path).fit(Other(), DataLoader(dataset, BATCH))
+
+
+def test_without_the_callback_nothing_moves_eps(dataset, tmp_path):
+    alone = pl.Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        default_root_dir=tmp_path,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    with pytest.raises(RunError, match="RobustTraining"):
+        alone.fit(Plain(), DataLoader(dataset, BATCH))
+
+
+def test_a_batch_of_another_form_is_refused(dataset, tmp_path):
+    named = [{"images": images, "labels": labels} for images, labels, _ in dataset]
+    with pytest.raises(InvalidArgument, match="batch=dict"):
+        trainer(tmp_path).fit(Plain(), DataLoader(named, BATCH))
+
+
+class Plain(Classifier):
+    training_step = RobustModule.training_step

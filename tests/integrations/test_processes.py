@@ -47,6 +47,12 @@ def test_eps_waits_for_the_images_of_all_processes(results):
     assert len(set(moving)) < len(moving)
 
 
+def test_processes_agree_on_the_accuracy_that_auto_is_shown(results):
+    first, second = results[2]["lightning-auto"]
+    assert first["strengths"] == second["strengths"]
+    assert first["strengths"][-1] > 0
+
+
 def test_the_buffers_of_batch_norm_do_not_come_between_two_passes(results):
     first, second = results[2]["trainer-batch-norm"]
     assert first["strengths"] == second["strengths"]

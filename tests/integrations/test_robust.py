@@ -7,9 +7,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from rampart.attacks.apgd import Apgd
+from rampart.attacks.frozen import local
 from rampart.attacks.pgd import Pgd
 from rampart.data.batches import epoch_batches
-from rampart.errors import InvalidArgument
+from rampart.errors import InvalidArgument, RunError
 from rampart.history import History
 from rampart.integrations.robust import RobustLoss
 from rampart.models.backbones import build_model
@@ -157,9 +158,6 @@ def test_a_compiled_model_is_not_compiled_at_every_step(model, dataset, objectiv
 
     torch._dynamo.reset()
     compiled = torch.compile(model, backend=backend)
-    if isinstance(objective, Fare):
-        # Its frozen copy is made of the model itself.
-        objective = objective.bind(model)
     schedule = TwoHinge.at_fractions(0.2, 0.6)
     robust = RobustLoss(compiled, EPS, Horizon(2, 5), schedule=schedule, objective=objective)
     optimiser = torch.optim.SGD(model.parameters(), lr=0.01)
@@ -186,9 +184,102 @@ def test_it_is_the_formula(model, dataset):
 
 def test_a_step_without_a_loss_is_refused(model):
     with pytest.raises(InvalidArgument, match="a loss since the last step"):
-        RobustLoss(model, EPS, Horizon(1, 1), classes=3).step()
+        RobustLoss(model, EPS, Horizon(1, 1), schedule=Fix()).step()
 
 
 def test_adaptive_needs_the_number_of_classes(model):
     with pytest.raises(InvalidArgument, match="classes"):
         RobustLoss(model, EPS, Horizon(5, 1))
+
+
+def test_what_the_schedule_warns_of_is_shown(model):
+    with pytest.warns(UserWarning, match="nothing would be attacked"):
+        RobustLoss(model, EPS, Horizon(4, 1), schedule=Auto())
+
+
+def test_the_frozen_copy_is_in_the_state(model, dataset):
+    images, labels, samples = dataset.tensors
+    schedule, objective = Fix(), Fare(base="standard")
+    whole = RobustLoss(model, EPS, Horizon(2, 1), schedule=schedule, objective=objective)
+    state = copy.deepcopy(whole.state_dict())
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1.1)
+    again = RobustLoss(model, EPS, Horizon(2, 1), schedule=schedule, objective=objective)
+    expected = whole(images, labels, samples)
+    other = again(images, labels, samples)
+    assert float(other.detach()) != pytest.approx(float(expected.detach()))
+    again.load_state_dict(state)
+    torch.testing.assert_close(again(images, labels, samples), expected)
+
+
+@pytest.mark.parametrize("state", [{}, {"scheduler": {}}])
+def test_another_state_is_refused(model, state):
+    robust = RobustLoss(
+        model, EPS, Horizon(2, 1), schedule=Fix(), objective=Fare(base="adversarial")
+    )
+    with pytest.raises(RunError, match="frozen_copy"):
+        robust.load_state_dict(state)
+
+
+@pytest.mark.parametrize("schedule", [Fix(), TwoHinge.at_fractions(0.5, 1.0)])
+@pytest.mark.parametrize(
+    ("images", "labels", "samples"),
+    [
+        (lambda x: 255 * x, lambda y: y, lambda n: n),
+        (lambda x: (255 * x).byte(), lambda y: y, lambda n: n),
+        (lambda x: x, lambda y: torch.eye(3)[y], lambda n: n),
+        (lambda x: x, lambda y: y.float(), lambda n: n),
+        (lambda x: x, lambda y: y, lambda n: n.tolist()),
+        (lambda x: x, lambda y: y, lambda n: n[:3]),
+    ],
+)
+def test_what_is_no_batch_is_refused_at_every_strength(
+    model, dataset, schedule, images, labels, samples
+):
+    x, y, n = dataset.tensors
+    robust = RobustLoss(model, EPS, Horizon(2, 5), schedule=schedule)
+    with pytest.raises(InvalidArgument, match="expected"):
+        robust(images(x), labels(y), samples(n))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("model", len), ("horizon", 5), ("schedule", "adaptive"), ("objective", "mart")],
+)
+def test_arguments_of_another_kind_are_refused(model, name, value):
+    given = {"model": model, "horizon": Horizon(1, 1), "schedule": Fix(), name: value}
+    with pytest.raises(InvalidArgument, match=f"{name}="):
+        RobustLoss(eps=EPS, **given)
+
+
+def test_a_loss_without_gradients_does_not_count(model, dataset):
+    images, labels, _ = dataset.tensors
+    robust = RobustLoss(model, EPS, Horizon(1, 1), schedule=Fix())
+    with torch.no_grad():
+        robust(images, labels)
+    with pytest.raises(InvalidArgument, match="a loss since the last step"):
+        robust.step()
+
+
+def test_images_under_attack_in_validation(model, dataset):
+    images, labels, samples = dataset.tensors
+    robust = RobustLoss(model, EPS, Horizon(2, 5), schedule=TwoHinge.at_fractions(0.5, 1.0))
+    with torch.inference_mode():
+        points = robust.perturbed(images, labels, samples)
+    assert float((points - images).abs().max()) == pytest.approx(EPS, abs=1e-6)
+    order = torch.randperm(24, generator=torch.Generator().manual_seed(0))
+    moved = robust.perturbed(images[order], labels[order], samples[order])
+    torch.testing.assert_close(moved, points[order])
+    attacked = cross_entropy(model.eval()(points), labels)
+    assert attacked > cross_entropy(model(images), labels)
+
+
+def test_a_wrapper_that_was_compiled_is_looked_into(model):
+    class Wrapper(torch.nn.parallel.DistributedDataParallel):
+        def __init__(self, module):
+            torch.nn.Module.__init__(self)
+            self.module = module
+
+    compiled = torch.compile(Wrapper(model), backend="eager")
+    assert local(compiled) is model

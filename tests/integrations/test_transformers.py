@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rampart.errors import RunError
+from rampart.errors import InvalidArgument, RunError
 from rampart.integrations.robust import RobustLoss
 from rampart.objectives.adversarial import Trades
 from rampart.runtime import scoped_seed
@@ -56,7 +56,9 @@ class Watched(RobustTrainer):
         return loss
 
 
-def make(tmp_path, dataset, schedule=None, objective=None, callbacks=(), **options):
+def make(
+    tmp_path, dataset, schedule=None, objective=None, callbacks=(), mean=MEAN, own=None, **options
+):
     schedule = schedule or TwoHinge.at_fractions(0.25, 0.75)
 
     def robust_loss(model, horizon):
@@ -83,12 +85,15 @@ def make(tmp_path, dataset, schedule=None, objective=None, callbacks=(), **optio
     }
     return Watched(
         robust_loss=robust_loss,
-        mean=MEAN,
+        mean=mean,
         std=STD,
-        model=fresh(),
+        **{
+            "model": fresh(),
+            "train_dataset": Items(dataset.tensors),
+            "eval_dataset": Items(dataset.tensors),
+            **(own or {}),
+        },
         args=transformers.TrainingArguments(**settings),
-        train_dataset=Items(dataset.tensors),
-        eval_dataset=Items(dataset.tensors),
         callbacks=list(callbacks),
     )
 
@@ -166,7 +171,7 @@ def test_a_checkpoint_of_another_trainer_is_refused(dataset, tmp_path):
 
 
 def test_a_schedule_that_waits_needs_the_accuracy(dataset, tmp_path):
-    trainer = make(tmp_path, dataset, schedule=Auto(), eval_strategy="epoch")
+    trainer = make(tmp_path, dataset, schedule=Auto(patience=1), eval_strategy="epoch")
     with pytest.raises(RunError, match="have compute_metrics return 'accuracy'"):
         trainer.train()
 
@@ -203,3 +208,87 @@ def test_bf16(dataset, tmp_path):
     trainer = make(tmp_path, dataset, bf16=True)
     trainer.train()
     assert all(0 < loss < 10 for _, loss in trainer.seen)
+
+
+def test_auto_is_shown_the_accuracy_of_every_epoch_alone(dataset, tmp_path):
+    def accuracy(prediction):
+        return {"accuracy": (prediction.predictions.argmax(1) == prediction.label_ids).mean()}
+
+    trainer = make(
+        tmp_path,
+        dataset,
+        schedule=Auto(patience=1, tolerance=1.0),
+        eval_strategy="steps",
+        eval_steps=1,
+        own={"compute_metrics": accuracy},
+    )
+    trainer.train()
+    assert trainer.seen[-1][0] > 0
+    # The second epoch's end is the first that can be compared with another.
+    assert [eps for eps, _ in trainer.seen[:6]] == [0] * 6
+    assert "test_accuracy" in trainer.evaluate(metric_key_prefix="test")
+
+
+def test_images_without_labels_are_normalised_too(dataset, tmp_path):
+    trainer = make(tmp_path, dataset)
+    labelled = trainer.predict(Items(dataset.tensors)).predictions
+    bare = [{"pixel_values": images} for images in dataset.tensors[0]]
+    torch.testing.assert_close(
+        torch.as_tensor(trainer.predict(bare).predictions), torch.as_tensor(labelled)
+    )
+
+
+def test_pieces_of_a_batch_come_to_the_whole(dataset, tmp_path):
+    # Without BatchNorm, whose statistics are those of a piece.
+    whole = make(tmp_path, dataset, own={"model": attention()})
+    whole.train()
+    options = {"per_device_train_batch_size": BATCH // 2, "gradient_accumulation_steps": 2}
+    pieces = make(tmp_path, dataset, own={"model": attention()}, **options)
+    pieces.train()
+    weights = zip(pieces.model.parameters(), whole.model.parameters(), strict=True)
+    for ours, theirs in weights:
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+def attention():
+    sizes = {"image_size": 16, "patch_size": 4, "hidden_size": 16, "intermediate_size": 32}
+    with scoped_seed(0):
+        return transformers.ViTForImageClassification(
+            transformers.ViTConfig(
+                **sizes, num_hidden_layers=1, num_attention_heads=2, num_labels=3
+            )
+        )
+
+
+def test_eps_is_logged_beside_the_loss(dataset, tmp_path):
+    trainer = make(tmp_path, dataset, logging_steps=1)
+    trainer.train()
+    logged = [row["eps"] for row in trainer.state.log_history if "loss" in row]
+    assert len(logged) == 12
+    assert logged[0] == 0
+    assert logged[-1] == pytest.approx(8 / 255)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"label_smoothing_factor": 0.1},
+        {"restore_callback_states_from_checkpoint": True},
+        {"own": {"compute_loss_func": len}},
+        {"mean": (0.5, 0.4)},
+        {"mean": (127.0, 127.0, 127.0)},
+    ],
+)
+def test_what_would_be_ignored_is_refused(dataset, tmp_path, options):
+    with pytest.raises(InvalidArgument):
+        make(tmp_path, dataset, **options)
+
+
+def test_normalised_pixels_are_refused_before_any_attack(dataset, tmp_path):
+    images, labels, samples = dataset.tensors
+    normalised = Items((images - 0.5, labels, samples))
+    trainer = make(tmp_path, dataset, own={"train_dataset": normalised})
+    with pytest.raises(InvalidArgument, match="leave the normalisation to the model"):
+        trainer.train()
+    with pytest.raises(InvalidArgument, match="leave the normalisation to the model"):
+        trainer.evaluate(normalised)

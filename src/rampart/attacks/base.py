@@ -76,7 +76,7 @@ class Attack(ABC):
         loss = LOSSES.get(self.loss)() if loss is None else loss
         with torch.inference_mode(False), torch.no_grad():
             images, targets = _ordinary(images), _ordinary(targets)
-            _check_images(images)
+            check_images(images)
             loss.check(targets, len(images))
             strengths, attacked = _strengths(eps, images, self.norm)
             if not attacked:
@@ -183,7 +183,8 @@ def _ordinary(tensor: Tensor) -> Tensor:
     return tensor.clone() if tensor.is_inference() else tensor.detach()
 
 
-def _check_images(images: Tensor) -> None:
+def check_images(images: Tensor) -> None:
+    """Raise `InvalidArgument` unless the images are (N, C, H, W) with pixels in [0, 1]."""
     if images.ndim != 4 or not images.is_floating_point():
         got = f"{str(images.dtype).removeprefix('torch.')} {tuple(images.shape)}"
         raise InvalidArgument("images", got, "floating-point (N, C, H, W)", "divide bytes by 255")

@@ -23,9 +23,11 @@ def module_of(model: Model) -> nn.Module | None:
 def local(model: Model) -> Model:
     """Return the replica inside a `DistributedDataParallel`, any other model as it is.
 
-    An attack takes no gradient of the parameters; the wrapper would wait for them for ever.
+    An attack takes no gradient of the parameters; the wrapper would wait for them for ever. One
+    that was compiled as a whole is looked into as well.
     """
-    return model.module if isinstance(model, DistributedDataParallel) else model
+    wrapper = getattr(model, "_orig_mod", model)
+    return wrapper.module if isinstance(wrapper, DistributedDataParallel) else model
 
 
 @contextmanager

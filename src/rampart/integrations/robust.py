@@ -1,15 +1,16 @@
 """Schedule, attack and objective as one loss, for a training loop of your own."""
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
 
 from rampart.attacks.apgd import Apgd
-from rampart.attacks.base import Attack
+from rampart.attacks.base import Attack, check_images
 from rampart.attacks.frozen import local
-from rampart.errors import InvalidArgument
+from rampart.errors import InvalidArgument, RunError
 from rampart.objectives.adversarial import Adversarial
 from rampart.objectives.base import Objective
 from rampart.runtime import Noise
@@ -41,11 +42,13 @@ class RobustLoss:
     The mode of the model, its buffers and gradients are those of an ordinary forward pass; in what
     mode it is attacked is the attack's choice. Works under autocast, `torch.compile` and
     `DistributedDataParallel`, whose inner module is attacked. Several calls before a `step` are
-    pieces of one batch. There is no trial at full strength, which only a run that can start over
-    has.
+    pieces of one batch; calls without gradients, as in validation, do not count. There is no trial
+    at full strength, which only a run that can start over has. What the schedule warns of, such as
+    a run that it does not fit, is a `UserWarning`.
 
     Args:
-        model: pixels in [0, 1] to logits (N, K).
+        model: pixels in [0, 1] to logits (N, K); as it is before training, where the objective
+            holds on to that (`Fare`).
         eps: the target strength eps_g, a fraction of the pixel range such as "4/255".
         horizon: epochs, and optimiser steps in each.
         classes: K, which an adaptive schedule needs to tell skill from chance.
@@ -78,22 +81,33 @@ class RobustLoss:
         fewer_steps: bool = True,
         seed: int = 0,
     ) -> None:
+        _require("model", model, nn.Module)
+        _require("horizon", horizon, Horizon)
+        _require("schedule", schedule, Schedule, None)
+        _require("objective", objective, Objective, None)
+        _require("attack", attack, Attack, None)
         self._model = model
         self._attack = Apgd(steps=7) if attack is None else attack
         norm: Norm = self._attack.norm
+        chosen_schedule = Adaptive() if schedule is None else schedule
+        if isinstance(chosen_schedule, Adaptive):
+            chosen_schedule = replace(chosen_schedule, trial=0.0)
         self.scheduler = EpsilonScheduler(
-            Adaptive() if schedule is None else schedule,
+            chosen_schedule,
             eps,
             horizon,
             granularity,
             norm=norm,
             classes=classes,
         )
-        chosen = Adversarial() if objective is None else objective
-        self._objective = chosen.bind(_inner(model))
+        inner = _inner(model)
+        # A copy is made of the network itself, not of what compilation has wrapped around it.
+        self._objective = (objective or Adversarial()).bind(getattr(inner, "_orig_mod", inner))
         self._fewer_steps = fewer_steps
         self._seed = seed
         self._batch = _Batch()
+        for warning in self.scheduler.warnings():
+            warnings.warn(warning, stacklevel=2)
 
     # A compiled training step would guard on alpha and eps, and be compiled anew at every one of
     # them. The model inside runs compiled if it was compiled itself.
@@ -116,7 +130,11 @@ class RobustLoss:
                 in the batch does.
             through: what the gradient is taken through instead of the model, such as a wrapper of
                 it that distributed training has made.
+
+        Raises:
+            InvalidArgument: images or labels that are none, also where nothing is attacked yet.
         """
+        _check(images, labels, samples)
         alpha, eps = self.scheduler.alpha, self.scheduler.eps
         noise = self._noise(len(images), images.device, samples)
         perturb = None
@@ -124,10 +142,28 @@ class RobustLoss:
             attacked, fewer = _inner(self._model), self._fewer_steps
             perturb = perturbing(self._attack, attacked, eps, noise, alpha=alpha, fewer_steps=fewer)
         terms = self._objective(through or self._model, images, labels, perturb)
-        name = "robust_correct" if "robust_correct" in terms.logs else "clean_correct"
-        self._batch.right = self._batch.right + terms.logs[name].sum().long()
-        self._batch.images += len(images)
+        if torch.is_grad_enabled():
+            name = "robust_correct" if "robust_correct" in terms.logs else "clean_correct"
+            self._batch.right = self._batch.right + terms.logs[name].sum().long()
+            self._batch.images += len(images)
         return terms.loss.mean()
+
+    def perturbed(self, images: Tensor, labels: Tensor, samples: Tensor | None = None) -> Tensor:
+        """Return the images attacked at eps_g, for an accuracy in validation.
+
+        The attack is the one of training; `rampart evaluate` has stronger ones. Works in
+        `inference_mode`, and is the same whenever it is called with the same weights.
+
+        Args:
+            images: (N, C, H, W), pixels in [0, 1].
+            labels: (N,), whole numbers.
+            samples: as in a call.
+        """
+        _check(images, labels, samples)
+        positions = torch.arange(len(images), device=images.device)
+        keys = positions if samples is None else samples.to(images.device)
+        noise = Noise.of(self._seed, keys, "validation attack")
+        return self._attack(_inner(self._model), images, labels, self.scheduler.eps_g, noise)
 
     def step(self) -> None:
         """Move eps on, after each step of the optimiser.
@@ -141,21 +177,44 @@ class RobustLoss:
         self.scheduler.step(right / images if self.scheduler.schedule.needs_accuracy else None)
         self._batch = _Batch()
 
+    @property
+    def waits_for_validation(self) -> bool:
+        """Whether an epoch has just ended whose validation accuracy the schedule needs."""
+        ended = self.scheduler.steps_done % self.scheduler.horizon.steps_per_epoch == 0
+        return self.scheduler.schedule.needs_validation and ended and self.scheduler.steps_done > 0
+
     def observe(self, accuracy: float) -> None:
         """Show the schedule the clean validation accuracy, a share, at the end of an epoch."""
         self.scheduler.observe(accuracy)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what an exact continuation needs, as plain values."""
-        return {"scheduler": self.scheduler.state_dict()}
+        """Return what an exact continuation needs.
+
+        Plain values; with an objective that holds on to the model before training, its weights too.
+        """
+        state: dict[str, Any] = {"scheduler": self.scheduler.state_dict()}
+        frozen = self._objective.frozen_copy()
+        if frozen is not None:
+            state["frozen_copy"] = frozen.state_dict()
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Put back what `state_dict` returned.
 
         Raises:
-            RunError: it belongs to another schedule.
+            RunError: it is something else.
+            InvalidArgument: it belongs to another schedule.
         """
+        frozen = self._objective.frozen_copy()
+        expected = {"scheduler"} if frozen is None else {"scheduler", "frozen_copy"}
+        if missing := expected - set(state):
+            raise RunError(
+                f"the state of the loss lacks {', '.join(sorted(missing))}: it is not what "
+                "RobustLoss.state_dict() returned with this objective."
+            )
         self.scheduler.load_state_dict(state["scheduler"])
+        if frozen is not None:
+            frozen.load_state_dict(state["frozen_copy"])
         self._batch = _Batch()
 
     def _noise(self, count: int, device: torch.device, samples: Tensor | None) -> Noise:
@@ -179,6 +238,25 @@ class RobustLoss:
         counts = torch.tensor([right, images], device=device)
         distributed.all_reduce(counts)
         return int(counts[0]), int(counts[1])
+
+
+def _require(name: str, value: object, kind: type, *others: object) -> None:
+    if not isinstance(value, kind) and value not in others:
+        article = "an" if kind.__name__[0] in "AEIO" else "a"
+        raise InvalidArgument(name, value, f"{article} {kind.__module__}.{kind.__name__}")
+
+
+def _check(images: Tensor, labels: Tensor, samples: Tensor | None) -> None:
+    """Refuse what is no batch at every strength: an attack does it only where there is one."""
+    check_images(images)
+    for name, numbers in (("labels", labels), ("samples", samples)):
+        if numbers is None and name == "samples":
+            continue
+        if not isinstance(numbers, Tensor):
+            raise InvalidArgument(name, type(numbers).__name__, "a tensor of whole numbers")
+        if numbers.shape != images.shape[:1] or numbers.is_floating_point():
+            got = f"{str(numbers.dtype).removeprefix('torch.')} {tuple(numbers.shape)}"
+            raise InvalidArgument(name, got, f"whole numbers (N,) with N = {len(images)}")
 
 
 def _inner(model: nn.Module) -> nn.Module:

@@ -10,7 +10,8 @@ from torch.nn.functional import cross_entropy
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
-from rampart.errors import RunError
+from rampart.attacks.base import check_images
+from rampart.errors import InvalidArgument, ModelError, RunError
 from rampart.integrations.robust import RobustLoss
 from rampart.units import Horizon
 
@@ -23,8 +24,11 @@ class PixelClassifier(nn.Module):
 
     Args:
         model: called with `pixel_values`, returns an output with `logits`.
-        mean: of each channel; length C.
-        std: of each channel; length C.
+        mean: of each channel, in units of pixels in [0, 1]; length C.
+        std: of each channel, likewise.
+
+    Raises:
+        InvalidArgument: values on another scale.
     """
 
     mean: Tensor
@@ -33,11 +37,17 @@ class PixelClassifier(nn.Module):
     def __init__(self, model: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         self.model = model
-        for name, values in (("mean", mean), ("std", std)):
+        for name, values, low in (("mean", mean, 0.0), ("std", std, 1e-6)):
+            if not all(low <= value <= 1 for value in values) or len(mean) != len(std):
+                expected = "one number for each channel, for pixels in [0, 1]"
+                raise InvalidArgument(name, list(values), expected, "divide those for bytes by 255")
             self.register_buffer(name, torch.tensor(values).view(1, -1, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, K) of images (N, C, H, W), pixels in [0, 1]."""
+        if images.shape[1] != self.mean.shape[1]:
+            got = f"{self.mean.shape[1]} channels"
+            raise InvalidArgument("mean", got, f"those of the images, {images.shape[1]}")
         logits: Tensor = self.model(pixel_values=(images - self.mean) / self.std).logits
         return logits
 
@@ -48,13 +58,21 @@ class RobustTrainer(Trainer):
     The dataset's `pixel_values` are pixels in [0, 1], as an image processor with
     `do_normalize=False` makes them: the normalisation is done here, since eps is in pixels. The
     finished model is used with the ordinary processor. An input named `samples` keys the noise of
-    each image.
+    each image (with `remove_unused_columns=False`, without which Trainer drops it).
+
+    `eps` is logged beside the loss. An evaluation in which the schedule was below its target says
+    nothing of robustness: do not choose a checkpoint by clean accuracy.
 
     Args:
         robust_loss: makes the loss once the length of the run is known.
         mean: of each channel, as in the image processor.
         std: of each channel, likewise.
+        monitor: the evaluation's name for the clean accuracy, a share, at the end of each epoch;
+            for a schedule that is shown it.
         options: whatever Trainer takes, by name.
+
+    Raises:
+        InvalidArgument: an option that the robust loss would ignore.
     """
 
     def __init__(
@@ -63,23 +81,35 @@ class RobustTrainer(Trainer):
         robust_loss: MakeLoss,
         mean: Sequence[float],
         std: Sequence[float],
+        monitor: str = "eval_accuracy",
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        _require_not_ignored(self.args, options)
+        # Refuses what is no normalisation before anything is trained.
+        PixelClassifier(nn.Identity(), mean, std)
         # compute_loss returns the mean of a batch, whatever the model could do.
         self.model_accepts_loss_kwargs = False
         self._normalisation = (tuple(mean), tuple(std))
         self._make_loss = robust_loss
         self.robust: RobustLoss | None = None
+        self.monitor = monitor
         self.add_callback(RobustSchedule(self))
 
     def begin(self, horizon: Horizon, state: dict[str, Any] | None) -> None:
-        """Make the loss of a training run, or of what is left of one."""
+        """Make the loss of a training run, or of what is left of one.
+
+        Raises:
+            ModelError: the objective holds on to the weights before training, which Trainer's
+                checkpoints have no place for.
+        """
         inner = self.accelerator.unwrap_model(self.model)
         if self.args.torch_compile:
             # Trainer compiles what the gradients go through; most passes are the attack's.
             inner = torch.compile(inner, **self.accelerator.state.dynamo_plugin.to_kwargs())
         self.robust = self._make_loss(self._pixels(inner), horizon)
+        if "frozen_copy" in self.robust.state_dict():
+            raise ModelError("RobustTrainer takes no objective with a frozen copy, such as FARE.")
         if state is not None:
             self.robust.load_state_dict(state)
 
@@ -91,18 +121,63 @@ class RobustTrainer(Trainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """Return the mean loss: at perturbed images while training, else at clean ones."""
-        images, labels = inputs["pixel_values"], inputs["labels"]
+        images, labels = _take(inputs, "pixel_values"), _take(inputs, "labels")
         pixels = self._pixels(model)
         if model.training and self.robust is not None:
-            return self.robust(images, labels, inputs.get("samples"), through=pixels)
+            loss = self.robust(images, labels, inputs.get("samples"), through=pixels)
+            return (loss, {"loss": loss}) if return_outputs else loss
+        check_images(images)
         logits = pixels(images)
         loss = cross_entropy(logits, labels)
         return (loss, {"loss": loss, "logits": logits}) if return_outputs else loss
+
+    def prediction_step(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+    ) -> tuple[Tensor | None, Any, Any]:
+        """Return loss, logits and labels; without labels the logits alone."""
+        if "labels" in inputs:
+            found: tuple[Tensor | None, Any, Any] = super().prediction_step(
+                model, inputs, prediction_loss_only, ignore_keys
+            )
+            return found
+        images = _take(self._prepare_inputs(inputs), "pixel_values")
+        check_images(images)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            return None, self._pixels(model)(images), None
+
+    def log(self, logs: dict[str, float], *arguments: Any, **options: Any) -> None:
+        """Log, and the current strength beside the loss of training."""
+        if "loss" in logs and self.robust is not None:
+            logs["eps"] = self.robust.scheduler.eps
+        super().log(logs, *arguments, **options)
 
     def _pixels(self, model: nn.Module) -> PixelClassifier:
         pixels = PixelClassifier(model, *self._normalisation).to(self.args.device)
         pixels.training = model.training
         return pixels
+
+
+def _require_not_ignored(args: TrainingArguments, options: dict[str, Any]) -> None:
+    instead = {
+        "label_smoothing_factor": "set label_smoothing of the objective",
+        "restore_callback_states_from_checkpoint": "the schedule's state is restored without it",
+        "compute_loss_func": "write an objective",
+    }
+    for name, do in instead.items():
+        if value := options.get(name) or getattr(args, name, None):
+            raise InvalidArgument(name, value, "nothing here", do)
+
+
+def _take(inputs: dict[str, Any], name: str) -> Tensor:
+    if name not in inputs:
+        known = ", ".join(inputs) or "nothing"
+        raise InvalidArgument("inputs", known, f"'{name}' among them", "have the dataset return it")
+    tensor: Tensor = inputs[name]
+    return tensor
 
 
 class RobustSchedule(TrainerCallback, ExportableState):
@@ -158,13 +233,18 @@ class RobustSchedule(TrainerCallback, ExportableState):
         metrics: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Show the schedule the accuracy of an evaluation, where it needs that."""
+        """Show the schedule the accuracy after each epoch, where it needs that.
+
+        Raises:
+            RunError: the evaluation has none.
+        """
         robust = self._trainer.robust
-        if robust is None or not robust.scheduler.schedule.needs_validation:
+        if robust is None or not self._trainer.is_in_train or not robust.waits_for_validation:
             return
-        if "eval_accuracy" not in (metrics or {}):
+        if self._trainer.monitor not in (metrics or {}):
+            name = self._trainer.monitor.removeprefix("eval_")
             raise RunError(
-                "the schedule waits for the validation accuracy: have compute_metrics return "
-                "'accuracy', and evaluate every epoch."
+                f"the schedule waits for the validation accuracy: have compute_metrics return "
+                f"'{name}', and evaluate every epoch."
             )
-        robust.observe(float((metrics or {})["eval_accuracy"]))
+        robust.observe(float((metrics or {})[self._trainer.monitor]))

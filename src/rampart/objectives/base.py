@@ -63,6 +63,10 @@ class Objective(ABC):
         """
         return self
 
+    def frozen_copy(self) -> nn.Module | None:
+        """Return the model that `bind` has put aside, which no step changes; most have none."""
+        return None
+
     @abstractmethod
     def __call__(
         self, model: Model, images: Tensor, labels: Tensor, perturb: Perturb | None

@@ -105,6 +105,10 @@ class _Anchored(Objective):
     base: Objective | None = None
     reference: NormalisedModel | None = None
 
+    def frozen_copy(self) -> nn.Module | None:
+        """Return the backbone before training."""
+        return self.reference
+
     def __call__(
         self, model: Model, images: Tensor, labels: Tensor, perturb: Perturb | None
     ) -> Terms:

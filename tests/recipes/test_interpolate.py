@@ -1,5 +1,8 @@
 """The way between two runs: its ends, the choice, and what is refused."""
 
+import json
+import shutil
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -67,7 +70,7 @@ def test_half_way_is_the_mean():
 
 
 def test_other_architectures_are_refused(runs, tmp_path):
-    with pytest.raises(ModelError, match="nothing lies between different architectures"):
+    with pytest.raises(RunError, match="another architecture"):
         interpolate_runs(runs / "fix", runs / "other", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -115,6 +118,20 @@ def test_a_head_for_other_classes_is_not_kept(runs, tmp_path, tiny_settings, pho
     config = load_config(None, [*start, *rest, f"data.name={tmp_path / 'photos'}"])
     with pytest.raises(ModelError, match="'blue' where the data has 'azure'"):
         train_run(config, tmp_path / "run")
+
+
+def test_the_same_weights_in_another_network_are_another_network(runs, tmp_path):
+    twin = tmp_path / "twin"
+    shutil.copytree(runs / "fix", twin)
+    described = twin / "model" / "config.json"
+    config = json.loads(described.read_text())
+    config["model_args"]["drop_rate"] = 0.5
+    described.write_text(json.dumps(config))
+    interpolate_runs(runs / "fix", twin, tmp_path / "alike", shares=[0])
+    config["model_args"]["global_pool"] = "max"
+    described.write_text(json.dumps(config))
+    with pytest.raises(RunError, match="another architecture"):
+        interpolate_runs(runs / "fix", twin, tmp_path / "other", shares=[0])
 
 
 def test_no_weights_have_no_head_to_keep(tiny_settings):

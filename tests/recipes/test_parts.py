@@ -104,6 +104,9 @@ def test_one_part_needs_no_brackets(tiny_settings):
         (["callbacks=[{name: ema, decy: 0.9}]"], "did you mean decay"),
         (["objective=fare", "attack=fab"], "any loss, for objective=fare"),
         (["objective=fare", "attack.loss=dlr"], "no loss here with objective=fare"),
+        (["objective={name: fare, base: adversarial, beta: 6}"], "none with base=adversarial"),
+        (["objective=fare", "strategies=[linear-probe]"], "leave out linear-probe"),
+        (["strategies=[{name: lora, alpha: .inf}]"], "alpha"),
     ],
 )
 def test_contradictions_are_refused(settings, message, tiny_settings):
@@ -121,8 +124,19 @@ def test_the_model_of_a_strategy_is_loaded_by_evaluate(part, tiny_settings, tmp_
     assert record.critical.shape
 
 
-def test_an_average_that_begins_after_the_end_is_refused_before_anything(tiny_settings, tmp_path):
-    config = load_config(None, [*tiny_settings, "schedule=linear", "callbacks=[ema]"])
-    with pytest.raises(InvalidArgument, match="holds eps at last"):
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["schedule=linear", "callbacks=[ema]"], "holds eps at last"),
+        (["schedule=standard", "callbacks=[awp]"], "a run that attacks"),
+        (["threat.eps=0", "callbacks=[awp]"], "a run that attacks"),
+        (["schedule=adaptive", "strategies=[lp-ft]"], "schedule.trial=0"),
+    ],
+)
+def test_what_could_do_nothing_is_refused_before_anything(
+    settings, message, tiny_settings, tmp_path
+):
+    config = load_config(None, [*tiny_settings, *settings])
+    with pytest.raises(InvalidArgument, match=message):
         train_run(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -3,7 +3,6 @@
 import builtins
 
 import pytest
-import timm
 import torch
 
 from rampart.errors import InvalidArgument, RampartError
@@ -17,6 +16,8 @@ MODELS = {
     "convolutions": ("rampart_glyphnet", {"norm": "batch"}),
     "grouped convolutions": ("test_efficientnet", {}),
     "attention": ("test_vit", {}),
+    "standardised weights": ("test_nfnet", {}),
+    "dilation": ("test_resnet", {"output_stride": 8}),
 }
 
 
@@ -86,9 +87,9 @@ def test_the_merged_weight_is_the_formula():
 
 
 def test_grouped_convolutions_and_the_head_have_none():
-    backbone = timm.create_model("test_efficientnet", num_classes=3)
-    names = adapted(backbone)
-    modules = dict(backbone.named_modules())
+    model = build(*MODELS["grouped convolutions"])
+    names = adapted(model)
+    modules = dict(model.backbone.named_modules())
     assert names
     assert "classifier" not in names
     assert all(getattr(modules[name], "groups", 1) == 1 for name in names)
@@ -123,3 +124,23 @@ def test_without_peft_it_says_what_to_install(monkeypatch):
 def test_impossible_options(options):
     with pytest.raises(InvalidArgument):
         Lora(**options)
+
+
+@pytest.mark.parametrize("name", ["skresnet18", "swinv2_cr_tiny_ns_224", "test_byobnet"])
+def test_every_adapter_trains(name):
+    model = build_model(name, num_classes=3, pretrained=False, image_size=64)
+    Lora(rank=2).prepare(model, 0)
+    adapters = {n: p for n, p in model.named_parameters() if "lora_" in n}
+    assert adapters
+    with scoped_seed(1), torch.no_grad():
+        for parameter in adapters.values():
+            parameter.normal_(std=0.02)
+    model(images(model)).square().sum().backward()
+    assert not [n for n, p in adapters.items() if p.grad is None]
+
+
+def test_a_weight_that_is_used_without_its_layer_has_no_adapter():
+    model = build_model("eva02_tiny_patch14_224", num_classes=3, pretrained=False, image_size=28)
+    names = adapted(model)
+    assert any(name.endswith("attn.proj") for name in names)
+    assert not any(name.endswith("attn.qkv") for name in names)

@@ -7,6 +7,7 @@ import torch
 
 from rampart.errors import InvalidArgument
 from rampart.models.backbones import build_model, parameter_groups
+from rampart.schedules.base import EpsilonScheduler
 from rampart.schedules.catalogue import SCHEDULES
 from rampart.strategies.base import drop_gradients, set_modes
 from rampart.strategies.probing import HeadFirst, LinearProbe
@@ -56,15 +57,40 @@ def test_the_head_comes_first_while_eps_is_0(model):
 
 @pytest.mark.parametrize("schedule", ["two-hinge", "switch", "adaptive", "plateau", "auto"])
 def test_schedules_with_such_a_phase(schedule):
-    HeadFirst().check(SCHEDULES.build(schedule), Horizon(10, 5))
+    check(HeadFirst(), schedule)
+
+
+def check(strategy, schedule, granularity="step", **options):
+    # The default of adaptive has a trial.
+    options = {"trial": 0.0, **options} if schedule == "adaptive" else options
+    scheduler = EpsilonScheduler(
+        SCHEDULES.build(schedule, options), 8 / 255, Horizon(10, 5), granularity, classes=3
+    )
+    strategy.check(scheduler)
+
+
+def test_a_trial_has_no_such_phase():
+    with pytest.raises(InvalidArgument, match=r"schedule\.trial=0\.2"):
+        check(HeadFirst(), "adaptive", trial=0.2)
+
+
+def test_an_adaptive_schedule_that_does_not_wait_is_refused():
+    with pytest.raises(InvalidArgument, match=r"time at eps = 0.*schedule\.start"):
+        check(HeadFirst(), "adaptive", start=0.0)
+
+
+def test_epochs_at_0_are_such_a_phase():
+    check(HeadFirst(), "linear", granularity="epoch")
+    with pytest.raises(InvalidArgument, match=r"strategies=\[linear-probe\]"):
+        check(HeadFirst(), "two-hinge", granularity="epoch", start=0.95, end=0.99)
 
 
 @pytest.mark.parametrize("schedule", ["fix", "linear", "linear-warmup", "uniform"])
 def test_schedules_without(schedule):
     with pytest.raises(InvalidArgument, match=r"time at eps = 0.*schedule\.start"):
-        HeadFirst().check(SCHEDULES.build(schedule), Horizon(10, 5))
+        check(HeadFirst(), schedule)
 
 
 def test_a_schedule_that_never_leaves_it():
     with pytest.raises(InvalidArgument, match=r"strategies=\[linear-probe\]"):
-        HeadFirst().check(SCHEDULES.build("standard"), Horizon(10, 5))
+        check(HeadFirst(), "standard")

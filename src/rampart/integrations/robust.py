@@ -135,6 +135,10 @@ class RobustLoss:
             InvalidArgument: images or labels that are none, also where nothing is attacked yet.
         """
         _check(images, labels, samples)
+        frozen = self._objective.frozen_copy()
+        if frozen is not None:
+            # The model may have been moved since it was copied.
+            frozen.to(images.device)
         alpha, eps = self.scheduler.alpha, self.scheduler.eps
         noise = self._noise(len(images), images.device, samples)
         perturb = None

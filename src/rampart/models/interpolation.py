@@ -24,7 +24,7 @@ def interpolate(
     if share in (0, 1):
         return {name: value.clone() for name, value in (second if share else first).items()}
     return {
-        name: torch.lerp(value, second[name], share)
+        name: torch.lerp(value, second[name].to(value.dtype), share)
         if value.is_floating_point()
         else (second[name] if share > 0.5 else value).clone()
         for name, value in first.items()

@@ -98,7 +98,7 @@ class NormalisedModel(nn.Module):
         """
         size = self.image_size
         images = torch.zeros(1, self.in_chans, size, size, device=self.mean.device)
-        was_training = self.training
+        modes = {module: module.training for module in self.modules()}
         self.eval()
         try:
             with torch.no_grad():
@@ -108,7 +108,8 @@ class NormalisedModel(nn.Module):
         except Exception as error:
             raise ModelError(f"the features of this backbone cannot be read ({error}).") from error
         finally:
-            self.train(was_training)
+            for module, training in modes.items():
+                module.training = training
         if not same:
             raise ModelError(
                 "the logits of this backbone are not one head applied to its features (N, D), so "

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -42,6 +43,9 @@ class Objective(ABC):
     """
 
     label_smoothing: float = 0.0
+
+    #: Whether it holds features of the backbone, so that the backbone must be in training.
+    anchors: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:

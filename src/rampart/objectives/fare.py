@@ -3,7 +3,7 @@
 import copy
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -37,8 +37,10 @@ class Fare(Objective):
     Attributes:
         weight: of the distance, above 0.
         base: what is minimised beside it.
-        beta: of the base, for "trades" and "mart".
+        beta: of the base "trades" or "mart" (MART's paper has 5); no other has one.
     """
+
+    anchors: ClassVar[bool] = True
 
     weight: float = 1.0
     base: Base = "none"
@@ -50,6 +52,10 @@ class Fare(Objective):
             raise InvalidArgument("weight", self.weight, "a number above 0")
         if self.base not in get_args(Base):
             raise UnknownName("base", self.base, get_args(Base))
+        if self.beta != 1 and self.base not in ("trades", "mart"):
+            raise InvalidArgument(
+                "beta", self.beta, f"none with base={self.base}", "set weight, or another base"
+            )
         self._base()
 
     @property
@@ -104,6 +110,11 @@ class _Anchored(Objective):
     settings: Fare = Fare()
     base: Objective | None = None
     reference: NormalisedModel | None = None
+
+    @property
+    def chooses_loss(self) -> bool:
+        """As said of the settings."""
+        return self.settings.chooses_loss
 
     def frozen_copy(self) -> nn.Module | None:
         """Return the backbone before training."""

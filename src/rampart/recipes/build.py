@@ -151,11 +151,12 @@ def make_run(
     callbacks = config.build_callbacks()
     strategies = config.build_strategies()
     for strategy in strategies.values():
-        strategy.check(schedule.schedule, plan.horizon)
+        strategy.check(schedule)
     for callback in callbacks.values():
-        callback.check(schedule.schedule, plan.horizon)
+        callback.check(schedule)
     model, optimiser = make_start(config, splits)
-    _require_enough_for_batch_norm(model, plan, accelerator.num_processes)
+    if config.model.batch_norm == "train" and "linear-probe" not in strategies:
+        _require_enough_for_batch_norm(model, plan, accelerator.num_processes)
     prepared, optimiser = accelerator.prepare(model, optimiser)
     bare = accelerator.unwrap_model(prepared)
     # The loop asks for mixed precision where it trains; validation then stays in float32.

@@ -345,6 +345,13 @@ class RunConfig(Section):
             if twice:
                 raise InvalidArgument(section, twice[0], "each name once")
         check_together(self.build_strategies())
+        if self.build_objective().anchors and "linear-probe" in self.build_strategies():
+            raise InvalidArgument(
+                "strategies",
+                "linear-probe",
+                f"one that trains the backbone, which objective={self.objective.name} anchors",
+                "leave out linear-probe, or write objective=adversarial",
+            )
         return self
 
     def build_schedule(self) -> Schedule:

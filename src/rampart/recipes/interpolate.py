@@ -18,7 +18,7 @@ from rampart.models.backbones import build_model
 from rampart.models.interpolation import interpolate
 from rampart.models.normalised import NormalisedModel
 from rampart.models.saving import save_model
-from rampart.models.sources import find_source
+from rampart.models.sources import Source, find_source
 from rampart.recipes.build import make_accelerator, make_splits
 from rampart.recipes.config import RunConfig, load_config, save_config
 from rampart.recipes.evaluate import evaluation_grid, require_finished
@@ -57,8 +57,8 @@ def interpolate_runs(
     The idea of RiFT (Zhu et al. 2023, arXiv 2308.02533), which interpolates between a robust model
     and one fine-tuned from it, without choosing on test images: the share is the one with the
     highest expected robustness on the validation split, under the attack that the first run is
-    evaluated with. As both ends are among the shares, the
-    chosen one is no worse than they are there.
+    evaluated with. With both ends among the shares, as by default, the chosen model is no worse
+    than they are there.
 
     Args:
         first: a finished run; the new folder has its configuration.
@@ -112,7 +112,7 @@ def _prepare(
     for run in runs:
         require_same_data(run, splits)
     kinds = [find_source(f"local-dir:{run.model}") for run in runs]
-    if kinds[0].name != kinds[1].name or kinds[0].pretrained_cfg != kinds[1].pretrained_cfg:
+    if _architecture(kinds[0]) != _architecture(kinds[1]):
         raise RunError(
             f"{runs[0].path} and {runs[1].path} hold models of another architecture, input size or "
             "normalisation: nothing lies between them."
@@ -127,6 +127,12 @@ def _prepare(
         image_size=size,
     )
     return model.to(accelerator.device).eval(), splits, accelerator
+
+
+def _architecture(kind: Source) -> tuple[object, ...]:
+    """What two models share between which others lie; the rates of dropout are of training only."""
+    arguments = {name: value for name, value in kind.model_args.items() if "drop" not in name}
+    return kind.name, kind.pretrained_cfg, arguments
 
 
 def _measured(

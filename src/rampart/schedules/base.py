@@ -3,6 +3,7 @@
 A schedule is a frozen value with a pure alpha(t, T); `EpsilonScheduler` is all that remembers.
 """
 
+import copy
 import json
 import math
 from abc import ABC, abstractmethod
@@ -243,6 +244,17 @@ class EpsilonScheduler:
     def eps(self) -> float:
         """Strength at the current position: a fraction of the pixel range."""
         return self.alpha * self.eps_g
+
+    def alpha_at(self, step: int) -> float:
+        """Return the share of eps_g at a step, counted from 0, as far as it is known by now."""
+        there = copy.copy(self)
+        there.steps_done = step
+        return there.alpha
+
+    @property
+    def follows(self) -> bool:
+        """Whether the schedule is adaptive, so that nobody knows its strengths beforehand."""
+        return self.schedule.needs_accuracy or self.schedule.needs_validation
 
     def warnings(self) -> list[str]:
         """Return sentences on what is allowed but hardly meant in this run."""

@@ -9,8 +9,7 @@ from torch import nn
 from rampart.errors import InvalidArgument
 from rampart.models.normalised import NormalisedModel
 from rampart.registry import Registry
-from rampart.schedules.base import Schedule
-from rampart.units import Horizon
+from rampart.schedules.base import EpsilonScheduler
 
 STRATEGIES: "Registry[Strategy]" = Registry("strategy")
 
@@ -25,8 +24,11 @@ class Strategy:
 
     excludes: ClassVar[tuple[str, ...]] = ()
 
-    def check(self, schedule: Schedule, horizon: Horizon) -> None:
-        """Refuse a schedule under which the strategy could do nothing, or the wrong thing.
+    def check(self, scheduler: EpsilonScheduler) -> None:
+        """Refuse a run in which the strategy could do nothing, or the wrong thing.
+
+        Args:
+            scheduler: of the run, before its first step; left as found.
 
         Raises:
             InvalidArgument: what contradicts what, and what to change.

@@ -1,9 +1,13 @@
 """Low-rank adapters, by peft."""
 
 import copy
+import math
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
+from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
 from rampart.errors import InvalidArgument, ModelError, RampartError
@@ -12,15 +16,19 @@ from rampart.models.weights import head_modules, is_head
 from rampart.runtime import scoped_seed
 from rampart.strategies.base import STRATEGIES, Strategy
 
+#: What computes from its weight as it is: others standardise it, so nothing can be merged into it.
+PLAIN = (nn.Linear, nn.Conv2d, Conv2dSame)
+
 
 @STRATEGIES.register("lora")
 @dataclass(frozen=True)
 class Lora(Strategy):
     """Hu et al. 2021 (arXiv 2106.09685): W + (alpha / rank) B A, of which A, B and the head train.
 
-    Every linear layer and every convolution that is not grouped has an adapter; what else the
-    backbone has stands still. The finished model has them merged in, and is an ordinary timm model.
-    Needs `pip install 'rampart-rft[lora]'`.
+    Every linear layer and every convolution has an adapter, but those whose adapter could not train
+    or be merged (see `adapted`); the other weights of the backbone stand still. Running statistics
+    of BatchNorm do not, unless model.batch_norm=frozen. The finished model has the adapters merged
+    in, and is an ordinary timm model. Needs `pip install 'rampart-rft[lora]'`.
 
     Attributes:
         rank: of B A, 1 or more.
@@ -37,7 +45,7 @@ class Lora(Strategy):
     def __post_init__(self) -> None:
         if self.rank < 1:
             raise InvalidArgument("rank", self.rank, "a whole number of at least 1")
-        if not self.alpha > 0:
+        if not 0 < self.alpha < math.inf:
             raise InvalidArgument("alpha", self.alpha, "a number above 0")
         if not 0 <= self.dropout < 1:
             raise InvalidArgument("dropout", self.dropout, "a number in [0, 1)")
@@ -50,14 +58,15 @@ class Lora(Strategy):
             ModelError: there is no layer that could have an adapter.
         """
         peft = _peft()
-        targets = adapted(model.backbone)
+        targets = adapted(model)
         if not targets:
             raise ModelError("no linear layer or convolution of the backbone can have an adapter.")
         settings = peft.LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
-            target_modules=targets,
+            # peft takes names in a list for ends of names.
+            target_modules="|".join(re.escape(name) for name in targets),
         )
         with scoped_seed(seed, "lora"):
             peft.inject_adapter_in_model(settings, model.backbone)
@@ -78,15 +87,41 @@ class Lora(Strategy):
         return merged.requires_grad_(True)
 
 
-def adapted(backbone: nn.Module) -> list[str]:
-    """Return the names of the layers that get an adapter: all but the head and grouped ones."""
-    heads = head_modules(backbone)
-    return [
-        name
-        for name, module in backbone.named_modules()
-        if (isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1))
-        and not is_head(name, heads)
-    ]
+def adapted(model: NormalisedModel) -> list[str]:
+    """Return the names of the layers of the backbone that get an adapter.
+
+    Left out are the head, convolutions that are grouped or dilated or pad with other than zeros,
+    layers that standardise their weight, and layers whose weight the network takes out and uses
+    without calling them (as timm's BEiT, EVA and Swin V2 do with the weight of their attention).
+    """
+    heads = head_modules(model.backbone)
+    fit = {
+        module: name
+        for name, module in model.backbone.named_modules()
+        if not is_head(name, heads) and _takes_adapter(module)
+    }
+    called: set[nn.Module] = set()
+    hooks = [module.register_forward_hook(lambda m, *_: called.add(m)) for module in fit]
+    size, training = model.image_size, {m: m.training for m in model.modules()}
+    images = torch.zeros(1, model.in_chans, size, size, device=model.mean.device)
+    try:
+        with torch.no_grad():
+            model.eval()(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module, mode in training.items():
+            module.training = mode
+    return [name for module, name in fit.items() if module in called]
+
+
+def _takes_adapter(module: nn.Module) -> bool:
+    if type(module) not in PLAIN:
+        return False
+    if isinstance(module, nn.Conv2d):
+        plain = module.padding_mode == "zeros" and module.dilation == (1, 1)
+        return plain and module.groups == 1
+    return True
 
 
 def _peft() -> Any:

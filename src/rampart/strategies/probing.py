@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 from rampart.errors import InvalidArgument
 from rampart.models.backbones import parameter_groups
 from rampart.models.normalised import NormalisedModel
-from rampart.schedules.base import EpsilonScheduler, Schedule
+from rampart.schedules.base import EpsilonScheduler
 from rampart.strategies.base import STRATEGIES, Strategy
-from rampart.units import Horizon
 
 
 @STRATEGIES.register("full")
@@ -45,30 +44,34 @@ class HeadFirst(Strategy):
     Kumar et al. 2022 (arXiv 2202.10054): a backbone that is fine-tuned with a random head is
     distorted before the head has learned anything. The first phase is that of the schedule (T1 of
     two-hinge, the time for which an adaptive schedule waits), and is trained without an attack. A
-    run whose trial at full strength passes has no such phase; schedule.trial=0 asks for it.
+    trial at full strength has no such phase, so there must be none.
     """
 
     excludes: ClassVar[tuple[str, ...]] = ("full", "linear-probe")
 
-    def check(self, schedule: Schedule, horizon: Horizon) -> None:
+    def check(self, scheduler: EpsilonScheduler) -> None:
         """Refuse a schedule that has no such phase, or nothing else.
 
         Raises:
             InvalidArgument: as said.
         """
-        if schedule.needs_accuracy or schedule.needs_validation:
-            return
-        scheduler = EpsilonScheduler(schedule, 1.0, horizon)
-        scheduler.steps_done = min(1, horizon.steps - 1)
-        if scheduler.alpha > 0:
+        if scheduler.schedule.trial > 0:
+            raise InvalidArgument(
+                "schedule.trial",
+                scheduler.schedule.trial,
+                "0 with strategies=[lp-ft], for a trial begins at full strength",
+                "write schedule.trial=0",
+            )
+        last = scheduler.horizon.steps - 1
+        waits = getattr(scheduler.schedule, "start", 1) > 0
+        if not waits if scheduler.follows else scheduler.alpha_at(min(1, last)) > 0:
             raise InvalidArgument(
                 "strategies",
                 "lp-ft",
                 "a schedule with a time at eps = 0, in which the head is trained alone",
-                "write schedule=two-hinge with schedule.start above 0, or schedule=adaptive",
+                "write schedule=two-hinge or schedule=adaptive, with schedule.start above 0",
             )
-        scheduler.steps_done = horizon.steps - 1
-        if scheduler.alpha == 0:
+        if not scheduler.follows and scheduler.alpha_at(last) == 0:
             raise InvalidArgument(
                 "strategies",
                 "lp-ft",

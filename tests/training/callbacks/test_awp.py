@@ -92,3 +92,38 @@ def test_without_an_attack_it_costs_nothing(model):
 def test_impossible_sizes(gamma):
     with pytest.raises(InvalidArgument, match="gamma"):
         Awp(gamma=gamma)
+
+
+def test_the_weights_are_back_if_moving_them_fails(model, images, monkeypatch):
+    loss(model, images).backward()
+    before, calls = copy.deepcopy(model.state_dict()), []
+
+    def failing(weight, gradient, gamma):
+        calls.append(weight)
+        if len(calls) == 2:
+            raise MemoryError
+        return gradient
+
+    monkeypatch.setattr("rampart.training.callbacks.awp.worst", failing)
+    with pytest.raises(MemoryError), perturbed_weights(model, GAMMA):
+        pass
+    assert len(calls) == 2
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_what_is_no_weight_of_a_layer_stays(images):
+    class Shifted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.place = nn.Parameter(torch.ones(1, 16))
+            self.layer = nn.Linear(16, 3)
+
+        def forward(self, images):
+            return self.layer(images.flatten(1) + self.place)
+
+    model = Shifted()
+    before = copy.deepcopy(model.state_dict())
+    loss(model, images).backward()
+    with perturbed_weights(model, GAMMA):
+        assert torch.equal(model.place, before["place"])
+        assert not torch.equal(model.layer.weight, before["layer.weight"])

@@ -4,6 +4,7 @@ import pytest
 from torch import nn
 
 from rampart.errors import InvalidArgument
+from rampart.schedules.base import EpsilonScheduler
 from rampart.schedules.catalogue import SCHEDULES
 from rampart.training.callbacks.ema import Ema
 from rampart.units import Horizon
@@ -75,13 +76,25 @@ def test_frozen_parameters_are_no_part_of_it():
     ["fix", "standard", "two-hinge", "linear-warmup", "switch", "adaptive", "plateau", "uniform"],
 )
 def test_schedules_that_hold_are_accepted(schedule):
-    Ema().check(SCHEDULES.build(schedule), Horizon(10, 5))
+    Ema().check(scheduler(schedule))
+
+
+def scheduler(name, horizon=Horizon(10, 5), **options):  # noqa: B008  # frozen
+    return EpsilonScheduler(SCHEDULES.build(name), 8 / 255, horizon, classes=3, **options)
+
+
+def test_a_run_of_one_step_holds_its_strength():
+    Ema().check(scheduler("fix", Horizon(1, 1)))
+
+
+def test_a_strength_that_moves_by_epochs_holds_within_the_last_one():
+    Ema().check(scheduler("linear", granularity="epoch"))
 
 
 @pytest.mark.parametrize("schedule", ["linear", "auto"])
 def test_a_schedule_that_moves_until_the_end_is_refused(schedule):
-    with pytest.raises(InvalidArgument, match=r"callbacks.*holds eps at last.*schedule\.end"):
-        Ema().check(SCHEDULES.build(schedule), Horizon(10, 5))
+    with pytest.raises(InvalidArgument, match=r"callbacks.*holds eps at last.*two-hinge"):
+        Ema().check(scheduler(schedule))
 
 
 @pytest.mark.parametrize("decay", [0.0, 1.0, -1, 2])

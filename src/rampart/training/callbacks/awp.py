@@ -1,6 +1,6 @@
 """AWP: the gradient of a step is taken where the weights are worst."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rampart.errors import InvalidArgument
+from rampart.schedules.base import EpsilonScheduler
 from rampart.training.callbacks.base import CALLBACKS, Callback, Gradients, Hook
 
 
@@ -17,8 +18,9 @@ class Awp(Callback):
     """Adversarial weight perturbation, Wu, Xia and Wang 2020 (arXiv 2004.05884, eq. 8 to 10).
 
     The gradient is taken at w + v, with v_l = gamma ‖w_l‖ g_l / ‖g_l‖ for the gradient g of the
-    same batch and the same perturbed images, in every layer l of more than one dimension. It costs
-    one more forward and backward pass, at steps with an attack; at eps = 0 nothing is perturbed.
+    same batch and the same perturbed images, in every layer l: a parameter named weight that has
+    more than one dimension, as in the published code. It costs one more forward and backward pass,
+    where eps is above 0; at eps = 0 nothing is perturbed.
     Batches in pieces and several processes come to the same: v follows the gradient of the whole
     batch.
 
@@ -31,6 +33,22 @@ class Awp(Callback):
     def __post_init__(self) -> None:
         if not 0 < self.gamma < 1:
             raise InvalidArgument("gamma", self.gamma, "a number in (0, 1)")
+
+    def check(self, scheduler: EpsilonScheduler) -> None:
+        """Refuse a run without an attack, in which it would do nothing.
+
+        Raises:
+            InvalidArgument: as said.
+        """
+        steps = range(scheduler.horizon.steps)
+        moves = scheduler.follows or any(scheduler.alpha_at(step) > 0 for step in steps)
+        if scheduler.eps_g == 0 or not moves:
+            raise InvalidArgument(
+                "callbacks",
+                "awp",
+                "a run that attacks, for the weights are perturbed only where images are",
+                "leave out awp, or set threat.eps and a schedule that reaches it",
+            )
 
     def begin(self, model: nn.Module) -> Hook:
         """Return the hook; it remembers nothing."""
@@ -47,11 +65,8 @@ class _Around(Hook):
             gradients()
             return
         # The first pass only asks for a direction, and leaves no trace in running statistics.
-        buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-        gradients()
-        with torch.no_grad():
-            for buffer, value in buffers:
-                buffer.copy_(value)
+        with _restored(model.buffers()):
+            gradients()
         with perturbed_weights(model, self._gamma):
             gradients()
 
@@ -72,19 +87,27 @@ def perturbed_weights(model: nn.Module, gamma: float) -> Iterator[None]:
         model: whose parameters have a gradient.
         gamma: see `Awp`.
     """
-    moved = [p for p in model.parameters() if p.grad is not None and p.ndim > 1]
-    saved = [p.detach().clone() for p in moved]
-    with torch.no_grad():
-        for parameter in moved:
-            assert parameter.grad is not None
-            parameter.add_(worst(parameter, parameter.grad, gamma))
-    model.zero_grad(set_to_none=True)
+    named = [(name.split(".")[-1], parameter) for name, parameter in model.named_parameters()]
+    moved = [p for name, p in named if "weight" in name and p.grad is not None and p.ndim > 1]
+    with _restored(moved):
+        with torch.no_grad():
+            for parameter in moved:
+                assert parameter.grad is not None
+                parameter.add_(worst(parameter, parameter.grad, gamma))
+        model.zero_grad(set_to_none=True)
+        yield
+
+
+@contextmanager
+def _restored(tensors: Iterable[Tensor]) -> Iterator[None]:
+    """Have the tensors, after the block, as they were before it."""
+    saved = [(tensor, tensor.detach().clone()) for tensor in tensors]
     try:
         yield
     finally:
         with torch.no_grad():
-            for parameter, value in zip(moved, saved, strict=True):
-                parameter.copy_(value)
+            for tensor, value in saved:
+                tensor.copy_(value)
 
 
 def worst(weight: Tensor, gradient: Tensor, gamma: float) -> Tensor:

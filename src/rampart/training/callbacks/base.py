@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from rampart.registry import Registry
-from rampart.schedules.base import Schedule
-from rampart.units import Horizon
+from rampart.schedules.base import EpsilonScheduler
 
 CALLBACKS: "Registry[Callback]" = Registry("callback")
 #: Adds the gradient of one batch to the parameters; the second call takes the images that the first
@@ -55,8 +54,11 @@ class Hook:
 class Callback(ABC):
     """The settings of a hook."""
 
-    def check(self, schedule: Schedule, horizon: Horizon) -> None:  # noqa: B027  # most allow any
+    def check(self, scheduler: EpsilonScheduler) -> None:  # noqa: B027  # most allow any
         """Refuse a run in which the hook could do nothing, or the wrong thing.
+
+        Args:
+            scheduler: of the run, before its first step; left as found.
 
         Raises:
             InvalidArgument: what contradicts what, and what to change.

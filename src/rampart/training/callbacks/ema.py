@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from rampart.errors import InvalidArgument
-from rampart.schedules.base import EpsilonScheduler, Schedule
+from rampart.schedules.base import EpsilonScheduler
 from rampart.training.callbacks.base import CALLBACKS, Callback, Hook
-from rampart.units import Horizon
 
 
 @CALLBACKS.register("ema")
@@ -34,19 +33,19 @@ class Ema(Callback):
         if not 0 < self.decay < 1:
             raise InvalidArgument("decay", self.decay, "a number in (0, 1)")
 
-    def check(self, schedule: Schedule, horizon: Horizon) -> None:
+    def check(self, scheduler: EpsilonScheduler) -> None:
         """Refuse a schedule whose eps moves until the end: there is nothing to average.
 
         Raises:
             InvalidArgument: as said.
         """
-        if _settles(schedule, horizon):
+        if _settles(scheduler):
             return
         raise InvalidArgument(
             "callbacks",
             "ema",
             "a schedule that holds eps at last, for the average begins when eps stands still",
-            "set schedule.end below 1, or leave out ema",
+            "take two-hinge, linear-warmup or adaptive, which hold it, or leave out ema",
         )
 
     def begin(self, model: nn.Module) -> Hook:
@@ -117,14 +116,11 @@ def _fill(model: nn.Module, values: dict[str, Tensor]) -> None:
         tensor.copy_(values[name])
 
 
-def _settles(schedule: Schedule, horizon: Horizon) -> bool:
+def _settles(scheduler: EpsilonScheduler) -> bool:
     """Whether the last two steps are sure to have the same strength."""
+    schedule, steps = scheduler.schedule, scheduler.horizon.steps
     if schedule.needs_accuracy:
-        return schedule.arrival is not None and schedule.arrival < 1 - 2 / horizon.steps
+        return schedule.arrival is not None and schedule.arrival < 1 - 2 / steps
     if schedule.needs_validation:
         return False
-    scheduler = EpsilonScheduler(schedule, 1.0, horizon)
-    scheduler.steps_done = horizon.steps - 2
-    before = scheduler.alpha
-    scheduler.steps_done += 1
-    return scheduler.alpha == before
+    return scheduler.alpha_at(max(0, steps - 2)) == scheduler.alpha_at(steps - 1)

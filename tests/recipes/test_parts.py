@@ -27,6 +27,18 @@ PARTS = {
         "schedule.end=0.4",
     ],
     "both": ["callbacks=[ema, awp]", "schedule.end=0.4"],
+    "frozen statistics, dropout, the best average": [
+        "model.batch_norm=frozen",
+        "strategies=[{name: lora, rank: 2, dropout: 0.3}]",
+        "callbacks=[ema]",
+        "schedule.end=0.4",
+        "training.keep=best",
+    ],
+    "pieces of a batch": [
+        "training.accumulation=2",
+        "callbacks=[awp]",
+        "objective={name: fare, base: mart}",
+    ],
 }
 
 

@@ -187,5 +187,7 @@ def test_the_committed_studies_can_be_read():
         "batch-norm": "BatchNorm, fix",
         "embedded": "adaptive, fewer steps",
         "parts": "default",
+        "parts-photos": "default",
         "photos": "adaptive",
+        "photos-reachable": "adaptive",
     }

@@ -73,9 +73,10 @@ def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:
         f"{size} pixels",
         soft_wrap=True,
     )
+    epochs = "1 epoch" if horizon.epochs == 1 else f"{horizon.epochs} epochs"
     console.print(
         f"objective {config.objective.name}, schedule {config.schedule.name}, "
-        f"{config.threat.threat()}, {horizon.epochs} epochs of {horizon.steps_per_epoch} steps, "
+        f"{config.threat.threat()}, {epochs} of {horizon.steps_per_epoch} steps, "
         f"on {run.accelerator.device}",
         soft_wrap=True,
     )

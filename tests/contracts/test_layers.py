@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "rampart"
 ROWS = [
     [("errors", "units", "registry", "version")],
     [("schedules",), ("metrics",), ("records", "folders", "history", "metrics")],
-    [("threat", "losses", "runtime"), ("reports",)],
+    [("threat", "losses", "runtime", "restoring"), ("reports",)],
     [("models",), ("data",)],
     [("attacks",)],
     [("objectives",), ("strategies",)],

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from rampart.restoring import in_mode, restored
 
 Model = Callable[[Tensor], Tensor]
 Mode = Literal["eval", "train", "keep"]
@@ -43,8 +44,11 @@ def frozen(model: Model, mode: Mode = "eval") -> Iterator[None]:
     with ExitStack() as restore:
         if module is not None:
             restore.enter_context(_fixed_parameters(module))
-            restore.enter_context(_in_mode(module, mode))
-            restore.enter_context(_kept_buffers(module))
+            if mode != "keep":
+                restore.enter_context(in_mode(module, mode == "train"))
+            # In eval mode no buffer changes, and copying hundreds of small ones is not free.
+            if any(part.training for part in module.modules()):
+                restore.enter_context(restored(module.buffers()))
         yield
 
 
@@ -58,28 +62,3 @@ def _fixed_parameters(module: nn.Module) -> Iterator[None]:
     finally:
         for parameter in trained:
             parameter.requires_grad_(True)
-
-
-@contextmanager
-def _in_mode(module: nn.Module, mode: Mode) -> Iterator[None]:
-    found = [(m, m.training) for m in module.modules()]
-    try:
-        if mode != "keep":
-            module.train(mode == "train")
-        yield
-    finally:
-        for submodule, training in found:
-            submodule.training = training
-
-
-@contextmanager
-def _kept_buffers(module: nn.Module) -> Iterator[None]:
-    # In eval mode no buffer changes, and copying hundreds of small ones is not free.
-    training = any(m.training for m in module.modules())
-    saved = [(b, b.clone()) for b in module.buffers()] if training else []
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for buffer, value in saved:
-                buffer.copy_(value)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rampart.errors import InvalidArgument, ModelError
+from rampart.restoring import in_mode
 
 Features = Literal["joint", "apart"]
 
@@ -98,18 +99,13 @@ class NormalisedModel(nn.Module):
         """
         size = self.image_size
         images = torch.zeros(1, self.in_chans, size, size, device=self.mean.device)
-        modes = {module: module.training for module in self.modules()}
-        self.eval()
         try:
-            with torch.no_grad():
+            with in_mode(self, training=False), torch.no_grad():
                 logits, seen = self(images, features="joint")
                 same = seen.ndim == 2 and torch.allclose(logits, self(images), atol=1e-4)
         # Whatever an architecture of another make raises.
         except Exception as error:
             raise ModelError(f"the features of this backbone cannot be read ({error}).") from error
-        finally:
-            for module, training in modes.items():
-                module.training = training
         if not same:
             raise ModelError(
                 "the logits of this backbone are not one head applied to its features (N, D), so "

@@ -13,6 +13,7 @@ from torch import nn
 from rampart.errors import InvalidArgument, ModelError, RampartError
 from rampart.models.normalised import NormalisedModel
 from rampart.models.weights import head_modules, is_head
+from rampart.restoring import in_mode
 from rampart.runtime import scoped_seed
 from rampart.strategies.base import STRATEGIES, Strategy
 
@@ -102,16 +103,14 @@ def adapted(model: NormalisedModel) -> list[str]:
     }
     called: set[nn.Module] = set()
     hooks = [module.register_forward_hook(lambda m, *_: called.add(m)) for module in fit]
-    size, training = model.image_size, {m: m.training for m in model.modules()}
+    size = model.image_size
     images = torch.zeros(1, model.in_chans, size, size, device=model.mean.device)
     try:
-        with torch.no_grad():
-            model.eval()(images)
+        with in_mode(model, training=False), torch.no_grad():
+            model(images)
     finally:
         for hook in hooks:
             hook.remove()
-        for module, mode in training.items():
-            module.training = mode
     return [name for module, name in fit.items() if module in called]
 
 

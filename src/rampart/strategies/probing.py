@@ -63,8 +63,11 @@ class HeadFirst(Strategy):
                 "write schedule.trial=0",
             )
         last = scheduler.horizon.steps - 1
-        waits = getattr(scheduler.schedule, "start", 1) > 0
-        if not waits if scheduler.follows else scheduler.alpha_at(min(1, last)) > 0:
+        if scheduler.follows:
+            waits = getattr(scheduler.schedule, "start", 1) > 0
+        else:
+            waits = scheduler.alpha_at(min(1, last)) == 0
+        if not waits:
             raise InvalidArgument(
                 "strategies",
                 "lp-ft",

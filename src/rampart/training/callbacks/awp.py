@@ -1,6 +1,6 @@
 """AWP: the gradient of a step is taken where the weights are worst."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rampart.errors import InvalidArgument
+from rampart.restoring import restored
 from rampart.schedules.base import EpsilonScheduler
 from rampart.training.callbacks.base import CALLBACKS, Callback, Gradients, Hook
 
@@ -19,10 +20,9 @@ class Awp(Callback):
 
     The gradient is taken at w + v, with v_l = gamma ‖w_l‖ g_l / ‖g_l‖ for the gradient g of the
     same batch and the same perturbed images, in every layer l: a parameter named weight that has
-    more than one dimension, as in the published code. It costs one more forward and backward pass,
-    where eps is above 0; at eps = 0 nothing is perturbed.
-    Batches in pieces and several processes come to the same: v follows the gradient of the whole
-    batch.
+    more than one dimension, as in the published code. It costs one more forward and backward pass
+    where eps is above 0; at eps = 0 nothing is perturbed. Batches in pieces and several processes
+    come to the same: v follows the gradient of the whole batch.
 
     Attributes:
         gamma: size of v relative to the weights of a layer; 5e-3 in the paper.
@@ -65,7 +65,7 @@ class _Around(Hook):
             gradients()
             return
         # The first pass only asks for a direction, and leaves no trace in running statistics.
-        with _restored(model.buffers()):
+        with restored(model.buffers()):
             gradients()
         with perturbed_weights(model, self._gamma):
             gradients()
@@ -89,25 +89,13 @@ def perturbed_weights(model: nn.Module, gamma: float) -> Iterator[None]:
     """
     named = [(name.split(".")[-1], parameter) for name, parameter in model.named_parameters()]
     moved = [p for name, p in named if "weight" in name and p.grad is not None and p.ndim > 1]
-    with _restored(moved):
+    with restored(moved):
         with torch.no_grad():
             for parameter in moved:
                 assert parameter.grad is not None
                 parameter.add_(worst(parameter, parameter.grad, gamma))
         model.zero_grad(set_to_none=True)
         yield
-
-
-@contextmanager
-def _restored(tensors: Iterable[Tensor]) -> Iterator[None]:
-    """Have the tensors, after the block, as they were before it."""
-    saved = [(tensor, tensor.detach().clone()) for tensor in tensors]
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for tensor, value in saved:
-                tensor.copy_(value)
 
 
 def worst(weight: Tensor, gradient: Tensor, gamma: float) -> Tensor:

@@ -20,7 +20,16 @@ def test_an_invalid_argument_says_what_was_got_expected_and_to_do():
 
 def test_an_unknown_name_offers_the_nearest_ones():
     error = UnknownName("schedule", "two-hing", ["fix", "two-hinge"])
-    assert str(error) == "unknown schedule 'two-hing': did you mean two-hinge?"
+    assert (
+        str(error) == "unknown schedule 'two-hing': did you mean two-hinge? Known: fix, two-hinge."
+    )
+
+
+def test_what_looks_alike_may_not_be_what_was_meant():
+    error = UnknownName("option", "steps", ["step_size", "start", "norm"])
+    assert str(error) == (
+        "unknown option 'steps': did you mean step_size? Known: norm, start, step_size."
+    )
 
 
 def test_an_unknown_name_like_no_other_lists_all():

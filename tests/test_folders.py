@@ -27,6 +27,8 @@ def test_an_existing_run_needs_a_word(tmp_path):
     folder.require_free(resume=False, overwrite=True)
     with pytest.raises(RunError, match="contradict"):
         folder.require_free(resume=True, overwrite=True)
+    with pytest.raises(RunError, match="exists: --overwrite replaces it"):
+        folder.require_free(resume=None, overwrite=False)
 
 
 def test_a_folder_of_other_things_is_never_overwritten(tmp_path):

@@ -7,6 +7,9 @@ line and ends with status 2. Anything else that escapes is a defect of Rampart.
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+#: Names that a message lists beside the nearest ones, at most.
+FEW = 6
+
 
 class RampartError(Exception):
     """Base of every error that Rampart raises on purpose."""
@@ -26,8 +29,11 @@ class UnknownName(RampartError, ValueError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
         near = nearest(name, known)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}."
-        super().__init__(f"unknown {kind} '{name}': {hint}")
+        listed = f"known: {', '.join(known)}."
+        hint = f"did you mean {' or '.join(near)}?" if near else listed
+        # What looks alike may not be what was meant, and a few are soon read.
+        few = f" {listed.capitalize()}" if near and len(near) < len(known) <= FEW else ""
+        super().__init__(f"unknown {kind} '{name}': {hint}{few}")
 
 
 class DataError(RampartError):

@@ -103,8 +103,12 @@ class RunFolder:
         content = {"status": status, "rampart": __version__, **kept, **facts}
         write_atomic(self.status_file, json.dumps(content, indent=1) + "\n")
 
-    def require_free(self, resume: bool, overwrite: bool) -> None:
+    def require_free(self, resume: bool | None, overwrite: bool) -> None:
         """Refuse a folder that holds something, unless the user said what to do with it.
+
+        Args:
+            resume: go on with what it holds; None where that cannot be.
+            overwrite: replace what it holds.
 
         Raises:
             RunError: the folder exists and neither `resume` nor `overwrite` fits what it holds.
@@ -122,9 +126,10 @@ class RunFolder:
                 "alone: choose another with --output."
             )
         if occupied and not (resume or overwrite):
+            going_on = "" if resume is None else "--resume goes on with its run, "
             raise RunError(
-                f"output folder {self.path} exists: --resume goes on with its run, --overwrite "
-                "replaces it, --output chooses another."
+                f"output folder {self.path} exists: {going_on}--overwrite replaces it, --output "
+                "chooses another."
             )
         self._require_writable()
 

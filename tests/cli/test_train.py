@@ -51,6 +51,12 @@ def test_train_evaluate_compare(rampart, train, tmp_path):
         assert (tmp_path / "comparison" / name).stat().st_size > 0
 
 
+@pytest.mark.parametrize("idle", ["objective=standard", "threat.eps=0"])
+def test_a_schedule_without_an_attack_is_noted(rampart, train, idle):
+    done = rampart(*train, idle, "training.epochs=1", "schedule=fix", "--no-evaluate")
+    assert "note: nothing is attacked in training" in " ".join(done.out.split())
+
+
 def test_no_data(refused, train, tmp_path):
     refused("photos-that-are-not-there", *train, "data.name=photos-that-are-not-there")
     (tmp_path / "empty").mkdir()
@@ -114,6 +120,9 @@ def test_weights_that_do_not_fit(refused, train, tmp_path, rampart):
         ("schedule.start=0.8", "start"),
         ("schedule={name: two-hinge, start: 1, end: 9, unit: epoch}", "the run's 3 epochs"),
         ("training.epoch=3", "training.epochs"),
+        ("evaluation.strengths=[2/255]", "evaluation.strengths=2/255: expected threat.eps, 8/255"),
+        ("evaluation.limit=100000", "limit=100000: expected a whole number from 1 to"),
+        ("evaluation.ids=nowhere.txt", "list of ids 'nowhere.txt' cannot be read"),
         ("model", "key=value"),
     ],
 )

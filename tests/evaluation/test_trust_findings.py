@@ -156,6 +156,13 @@ def test_catches_clean_accuracy_at_chance(right, status):
     assert ask(critical, stage, labels=balanced)["clean"].status == status
 
 
+def test_the_probability_that_guesses_do_as_well_is_named():
+    critical = np.where(np.arange(25) < 2, LEVELS + 1, 0)
+    found = ask(critical, np.full(25, -1), classes=25)["clean"].message
+    none_or_one = 0.96**25 + 25 * 0.04 * 0.96**24
+    assert f"right in 4.0 % reach that with probability {1 - none_or_one:.2g}," in found
+
+
 def test_always_naming_the_largest_class_is_chance():
     labels = np.where(np.arange(200) < 120, 0, 1)
     critical = np.where(labels == 0, LEVELS + 1, 0)

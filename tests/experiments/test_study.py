@@ -149,6 +149,7 @@ def test_the_table_has_a_row_for_each_arm_and_the_file_one_for_each_run(finished
             "schedule.end=3 epochs: expected at most the run's 1 epoch",
         ),
         ({"arms": {"fix": ["schedule=fxi"]}, "choices": {}}, "did you mean fix"),
+        ({"arms": {"fix": ["evaluation.strengths=[9/255]"]}}, "as the last strength"),
         ({"references": ["nothing"]}, "references"),
         ({"tasks": {}}, "tasks"),
         ({"colour": 1}, "colour"),

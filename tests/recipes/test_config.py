@@ -95,6 +95,10 @@ def test_differences_name_the_keys():
         ("training.epochs=many", r"training.epochs=many"),
         ("training.keep=first", r"training.keep=first: expected 'last' or 'best'"),
         ("data.validation_share=1.5", r"data.validation_share=1.5"),
+        ("data.validation_share=0", r"in \(0, 1\), for every run is validated .* write 0.1"),
+        ("data.test_share=1", r"data.test_share=1"),
+        ("attack={name: fgsm, steps: 3}", r"step_size\? Known: loss, mode, norm, start, step_size"),
+        ("schedule.ramp=1.5", r"schedule.ramp=1.5: expected a share of the run in \[0, 1\].$"),
         ("schedule.start=0.9", r"start"),
         ("epochs", r"key=value"),
         ("model={name: a, weights: b, pretrained: false}", r"model.weights=b: expected no weights"),
@@ -105,6 +109,14 @@ def test_bad_input_is_one_clear_sentence(override, says):
     with pytest.raises(RampartError, match=says) as caught:
         load(override)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("idle", ["objective=standard", "threat.eps=0"])
+def test_what_acts_on_perturbed_images_needs_some(idle):
+    assert load("callbacks=awp").attacks
+    assert not load(idle).attacks
+    with pytest.raises(InvalidArgument, match="leave out awp"):
+        load("callbacks=awp", idle)
 
 
 def test_what_is_missing_is_named():

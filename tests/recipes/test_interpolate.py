@@ -86,7 +86,7 @@ def test_an_unfinished_run_is_refused(runs, tmp_path):
 
 
 def test_a_folder_that_is_used_is_left_alone(runs):
-    with pytest.raises(RunError, match="--overwrite"):
+    with pytest.raises(RunError, match="exists: --overwrite replaces it"):
         interpolate_runs(runs / "fix", runs / "standard", runs / "other")
     with pytest.raises(RunError, match="one of the two runs"):
         interpolate_runs(runs / "fix", runs / "standard", runs / "standard", overwrite=True)

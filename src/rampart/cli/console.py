@@ -82,8 +82,16 @@ def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:
     )
     if run.step:
         console.print(f"going on after step {run.step}")
-    for note in (*splits.notes, *run.schedule.warnings()):
+    for note in (*splits.notes, *run.schedule.warnings(), *_unattacked(config)):
         console.print(f"note: {note}", soft_wrap=True)
+
+
+def _unattacked(config: "RunConfig") -> list[str]:
+    """What a schedule over eps does in a run that attacks nothing."""
+    if config.attacks or config.schedule.name == "standard":
+        return []
+    why = "threat.eps is 0" if config.threat.eps == 0 else f"objective={config.objective.name}"
+    return [f"nothing is attacked in training ({why}), so the schedule changes nothing"]
 
 
 def print_evaluation(folder: Path, record: "EvaluationRecord") -> None:

@@ -20,12 +20,13 @@ def interpolate(
     from rampart.cli.evaluate import evaluate_and_print
 
     with console.status("loading"):
-        from rampart.recipes.interpolate import Between, interpolate_runs
+        from rampart.recipes.interpolate import SHARES, Between, interpolate_runs
 
     quiet()
-    console.print("of second   clean   at eps_g   expected   (validation split)")
 
     def show(found: Between) -> None:
+        if found.share == SHARES[0]:
+            console.print("of second   clean   at eps_g   expected   (validation split)")
         figures = f"{found.clean:7.1%} {found.adversarial:10.1%} {found.expected:10.1%}"
         console.print(f"{found.share:9.0%} {figures}", highlight=False)
 

@@ -217,7 +217,10 @@ def check_share(name: str, share: float) -> None:
     """Raise `InvalidArgument` unless `share` lies strictly between 0 and 1."""
     if not 0 < share < 1:
         raise InvalidArgument(
-            name, share, "a share of the images in (0, 1)", "write 0.1 for one image in ten"
+            name,
+            share,
+            "a share of the images in (0, 1), for every run is validated and tested",
+            "write 0.1 for one image in ten",
         )
 
 

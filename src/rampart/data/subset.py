@@ -105,7 +105,7 @@ def _check_limit(limit: int, available: int) -> None:
 
 
 def _positions(split: Split, ids: Sequence[str] | str | Path) -> Positions:
-    wanted = _read(Path(ids)) if isinstance(ids, str | Path) else list(ids)
+    wanted = read_ids(ids) if isinstance(ids, str | Path) else list(ids)
     if not wanted:
         raise DataError("the list of ids is empty; name at least one image.")
     place = {identity: position for position, identity in enumerate(split.ids)}
@@ -122,9 +122,10 @@ def _positions(split: Split, ids: Sequence[str] | str | Path) -> Positions:
     return np.array([place[identity] for identity in wanted], dtype=np.int64)
 
 
-def _read(path: Path) -> list[str]:
+def read_ids(path: str | Path) -> list[str]:
+    """Return the ids in a text file, one on each line; raise `DataError` if it cannot be read."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"list of ids '{path}' cannot be read ({error}).") from error
     return [line.strip() for line in lines if line.strip()]

@@ -33,6 +33,7 @@ from rampart.experiments.tables import Measure
 from rampart.folders import RunFolder
 from rampart.recipes.config import RunConfig, differences, load_config, parse_config
 from rampart.recipes.evaluate import evaluate_run
+from rampart.recipes.measured import require_measurable
 from rampart.recipes.run import train_run
 from rampart.records import write_atomic
 from rampart.units import Horizon
@@ -160,7 +161,11 @@ def _require_folders_apart(names: Iterable[str]) -> None:
 
 
 def _require_possible(config: RunConfig) -> None:
-    """Refuse times beyond the run; in steps they depend on the data, and are checked with them."""
+    """Refuse what cannot be measured, and times beyond the run.
+
+    Times in steps depend on the data, and are checked with them.
+    """
+    require_measurable(config)
     schedule = config.build_schedule()
     if schedule.unit != "step":
         schedule.check(Horizon(config.training.epochs, 1))

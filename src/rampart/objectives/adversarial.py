@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from torch import Tensor
 
@@ -17,6 +17,8 @@ Inner = Literal["kl", "ce"]
 @dataclass(frozen=True)
 class Standard(Objective):
     """Cross-entropy at the clean images, whatever the strength: ℓ(f(x), y)."""
+
+    attacks: ClassVar[bool] = False
 
     def __call__(
         self,

@@ -44,6 +44,8 @@ class Objective(ABC):
 
     label_smoothing: float = 0.0
 
+    #: Whether it looks at perturbed images.
+    attacks: ClassVar[bool] = True
     #: Whether it holds features of the backbone, so that the backbone must be in training.
     anchors: ClassVar[bool] = False
 

@@ -23,6 +23,7 @@ from pydantic import (
 from rampart.attacks.autoattack import AutoAttack
 from rampart.attacks.base import Attack
 from rampart.attacks.catalogue import ATTACKS
+from rampart.data.splits import check_share
 from rampart.errors import InvalidArgument, RampartError, RunError, UnknownName
 from rampart.evaluation.critical import Mode
 from rampart.evaluation.goal import Reach
@@ -141,11 +142,17 @@ class DataConfig(Named):
     options: dict[str, Any] = Field(default_factory=dict)
     seed: int = Field(0, ge=0)
     image_size: int | None = Field(None, ge=8, description="by default the model's own")
-    validation_share: Share = 0.1
-    test_share: Share = 0.2
+    validation_share: float = 0.1
+    test_share: float = 0.2
     workers: int = Field(0, ge=0)
     cache: bool | Literal["auto"] = "auto"
     augment: AugmentConfig = AugmentConfig()
+
+    @model_validator(mode="after")
+    def _every_split_has_images(self) -> "DataConfig":
+        check_share("data.validation_share", self.validation_share)
+        check_share("data.test_share", self.test_share)
+        return self
 
 
 class ThreatConfig(Section):
@@ -319,7 +326,7 @@ class RunConfig(Section):
                 "an adaptive schedule, whose ramp the probe starts",
                 "write schedule=adaptive, or run `rampart probe` to see its verdict only",
             )
-        if self.threat.eps == 0 or self.objective.name == "standard":
+        if not self.attacks:
             raise InvalidArgument(
                 "training.probe", True, "an attack in training, whose strength it is about"
             )
@@ -345,6 +352,14 @@ class RunConfig(Section):
             if twice:
                 raise InvalidArgument(section, twice[0], "each name once")
         check_together(self.build_strategies())
+        idle = [name for name, one in self.build_callbacks().items() if one.needs_attack]
+        if idle and not self.attacks:
+            raise InvalidArgument(
+                "callbacks",
+                idle[0],
+                "a run that attacks, for it acts only where images are perturbed",
+                f"leave out {idle[0]}, or write objective=adversarial and a threat.eps above 0",
+            )
         if self.build_objective().anchors and "linear-probe" in self.build_strategies():
             raise InvalidArgument(
                 "strategies",
@@ -353,6 +368,11 @@ class RunConfig(Section):
                 "leave out linear-probe, or write objective=adversarial",
             )
         return self
+
+    @property
+    def attacks(self) -> bool:
+        """Whether training looks at perturbed images."""
+        return self.threat.eps > 0 and self.build_objective().attacks
 
     def build_schedule(self) -> Schedule:
         """The schedule that the configuration names; one that draws uses the run's seed."""

@@ -22,7 +22,6 @@ from rampart.data.splits import Split, Splits
 from rampart.data.subset import numbers_of, subset
 from rampart.errors import InvalidArgument, RampartError, RunError
 from rampart.evaluation.audit import Audit, audit
-from rampart.evaluation.critical import default_grid, refine
 from rampart.evaluation.goal import Goal
 from rampart.evaluation.journal import Journal
 from rampart.evaluation.results import Results
@@ -32,7 +31,6 @@ from rampart.evaluation.trust.verdict import Verdict, overall, skipped
 from rampart.evaluation.verify import Verification, verify_record
 from rampart.evaluation.whole import Evaluation, Processes, evaluate_split
 from rampart.folders import RunFolder
-from rampart.metrics.curve import check_grid
 from rampart.models.backbones import build_model
 from rampart.models.foreign.classes import check_classes
 from rampart.models.foreign.evaluated import EvaluatedModel, weights_fingerprint
@@ -49,6 +47,7 @@ from rampart.recipes.config import (
     load_config,
     parse_config,
 )
+from rampart.recipes.measured import evaluated_part, evaluation_grid, require_measurable
 from rampart.recipes.run import FREE_KEYS, require_same_data
 from rampart.records import EvaluationRecord
 from rampart.units import format_eps
@@ -92,14 +91,7 @@ class Subject:
     @property
     def split(self) -> Split:
         """The images that are asked for, each with its number in the whole split."""
-        wanted, whole = self.config.evaluation, self.splits[self.config.evaluation.split]
-        return subset(
-            whole,
-            limit=wanted.limit,
-            ids=wanted.ids,
-            stratified=wanted.stratified,
-            seed=self.config.seed,
-        )
+        return evaluated_part(self.config, self.splits)
 
 
 def evaluate_run(
@@ -437,9 +429,8 @@ def evaluate_subject(
 
 def _require_sound(subject: Subject) -> None:
     """Raise for settings that do not fit each other, before anything is written or replaced."""
-    wanted = subject.config.evaluation
-    Goal(wanted.top, wanted.reach).stages(_attack(subject).stages())
-    check_grid(evaluation_grid(subject.config))
+    require_measurable(subject.config)
+    _attack(subject)
     assert len(subject.split), "no part of a split is empty"
 
 
@@ -455,23 +446,6 @@ def _attack(subject: Subject) -> Attack:
         "an attack without gradients, which this model does not give",
         "write evaluation.attack=square",
     )
-
-
-def evaluation_grid(config: RunConfig) -> tuple[float, ...]:
-    """Return the strengths, from 0 up, at which a model is measured.
-
-    Raises:
-        InvalidArgument: strengths whose last is not eps_g.
-    """
-    wanted, eps = config.evaluation, config.threat.eps
-    if not wanted.strengths:
-        return default_grid(eps, config.threat.norm, wanted.resolution)
-    if wanted.strengths[-1] != eps:
-        got = format_eps(wanted.strengths[-1])
-        raise InvalidArgument(
-            "evaluation.strengths", got, f"threat.eps, {format_eps(eps)}, as the last strength"
-        )
-    return refine((0.0, *wanted.strengths), wanted.resolution)
 
 
 def _processes(accelerator: Accelerator) -> Processes:

@@ -27,7 +27,7 @@ def make_guards(config: RunConfig, splits: Splits, twin: Twin) -> tuple[Guard, .
     if not config.training.guards:
         return ()
     guards: list[Guard] = [Divergence(len(splits.class_names))]
-    if config.objective.name == "standard" or config.threat.eps == 0:
+    if not config.attacks:
         return tuple(guards)
     if is_single_step(config.build_attack()):
         guards.append(_overfitting(config, splits.validation))

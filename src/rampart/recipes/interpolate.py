@@ -21,7 +21,8 @@ from rampart.models.saving import save_model
 from rampart.models.sources import Source, find_source
 from rampart.recipes.build import make_accelerator, make_splits
 from rampart.recipes.config import RunConfig, load_config, save_config
-from rampart.recipes.evaluate import evaluation_grid, require_finished
+from rampart.recipes.evaluate import require_finished
+from rampart.recipes.measured import evaluation_grid
 from rampart.recipes.run import require_same_data
 
 #: Where on the way from the first to the second model is looked by default.
@@ -80,7 +81,7 @@ def interpolate_runs(
         require_finished(run)
     if output.resolve() in (first.resolve(), second.resolve()):
         raise RunError(f"output folder {output} is one of the two runs: choose another path.")
-    folder.require_free(resume=False, overwrite=overwrite)
+    folder.require_free(resume=None, overwrite=overwrite)
     config = load_config(runs[0].config)
     model, splits, accelerator = _prepare(runs, config)
     start, end = (load_file(run.model / "model.safetensors") for run in runs)

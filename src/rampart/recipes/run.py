@@ -22,6 +22,7 @@ from rampart.recipes.config import (
     load_config,
     save_config,
 )
+from rampart.recipes.measured import evaluated_part, require_measurable
 from rampart.recipes.probe import probe_model
 from rampart.recipes.trial import trial_epochs, try_full_strength
 from rampart.registry import flatten
@@ -75,7 +76,10 @@ def train_run(
         require_same(load_config(folder.config), config, folder)
         if folder.status() == "complete":
             return folder
+    # What cannot be measured in the end is not trained.
+    require_measurable(config)
     splits, shown_to = make_splits(config), reporter or Silent()
+    evaluated_part(config, splits)
     if resume:
         require_same_data(folder, splits)
     tried = resume and "trial" in folder.facts()

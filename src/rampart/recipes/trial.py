@@ -23,8 +23,7 @@ from rampart.training.trial import Trial
 
 def trial_epochs(config: RunConfig) -> int:
     """Return how many epochs full strength is tried for at most; 0 where nothing is to be tried."""
-    attacked = config.threat.eps > 0 and config.objective.name != "standard"
-    share = config.build_schedule().trial if attacked else 0.0
+    share = config.build_schedule().trial if config.attacks else 0.0
     return longest_trial(share, config.training.epochs)
 
 

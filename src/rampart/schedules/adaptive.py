@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from rampart.errors import InvalidArgument
-from rampart.schedules.base import SCHEDULES, Schedule, State, check_time
+from rampart.schedules.base import SCHEDULES, Schedule, State, check_share_of_run, spell_time
 from rampart.schedules.hinge import check_level, ramp
 from rampart.schedules.smoothing import Average
 from rampart.units import Horizon
@@ -52,7 +52,7 @@ class Adaptive(Schedule):
     def __post_init__(self) -> None:
         check_level("keep", self.keep)
         for name in ("ramp", "memory", "start", "deadline", "trial"):
-            check_time(name, getattr(self, name), "share")
+            check_share_of_run(name, getattr(self, name))
         if not self.memory > 0:
             raise InvalidArgument("schedule.memory", self.memory, "a share of the run above 0")
         if not self.start <= self.deadline:
@@ -80,7 +80,7 @@ class Adaptive(Schedule):
         """Say where a run is too short for the trial that is asked for."""
         if self.trial == 0 or longest_trial(self.trial, horizon.epochs):
             return []
-        share = f"schedule.trial={self.trial:g} of {horizon.epochs} epochs"
+        share = f"schedule.trial={self.trial:g} of {spell_time(horizon.epochs, 'epoch')}"
         return [f"{share} is less than one whole epoch before the last, so there is no trial."]
 
     def initial_state(self) -> State:

@@ -166,12 +166,18 @@ def check_time(name: str, time: float, unit: TimeUnit) -> None:
     """
     if unit not in get_args(TimeUnit):
         raise UnknownName("unit of time", str(unit), get_args(TimeUnit))
-    if unit == "share" and not 0 <= time <= 1:
-        expected = "a share of the run in [0, 1]"
+    if unit == "share":
         advice = "write unit=epoch or unit=step if that is meant" if time > 1 else ""
-        raise InvalidArgument(f"schedule.{name}", f"{time:g}", expected, advice)
-    if not (time >= 0 and math.isfinite(time)):
+        check_share_of_run(name, time, advice)
+    elif not (time >= 0 and math.isfinite(time)):
         raise InvalidArgument(f"schedule.{name}", spell_time(time, unit), "a time from 0 on")
+
+
+def check_share_of_run(name: str, share: float, advice: str = "") -> None:
+    """Raise `InvalidArgument` unless the schedule's option `name` is in [0, 1]."""
+    if not 0 <= share <= 1:
+        expected = "a share of the run in [0, 1]"
+        raise InvalidArgument(f"schedule.{name}", f"{share:g}", expected, advice)
 
 
 class EpsilonScheduler:

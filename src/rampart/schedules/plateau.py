@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from rampart.errors import InvalidArgument
-from rampart.schedules.base import SCHEDULES, Schedule, State, check_time
+from rampart.schedules.base import SCHEDULES, Schedule, State, check_share_of_run
 from rampart.schedules.hinge import check_level, ramp
 
 
@@ -38,7 +38,7 @@ class Plateau(Schedule):
     def __post_init__(self) -> None:
         check_level("tolerance", self.tolerance)
         for name in ("window", "ramp", "deadline"):
-            check_time(name, getattr(self, name), "share")
+            check_share_of_run(name, getattr(self, name))
         if not 0 < self.window <= self.deadline:
             expected = f"above 0 and at most schedule.deadline, {self.deadline:g} of the run"
             raise InvalidArgument("schedule.window", f"{self.window:g}", expected)

@@ -114,16 +114,17 @@ def _clean(critical: Integers, labels: ArrayLike | None, classes: int | None) ->
     if labels is not None:
         chance = max(chance, float(np.bincount(_column("labels", labels, n)).max() / n))
     accuracy = right / n
-    if chance < 1 and stats.binom.sf(right - 1, n, chance) < 1 - LEVEL:
+    by_chance = float(stats.binom.sf(right - 1, n, chance))
+    if chance < 1 and by_chance < 1 - LEVEL:
         return passed("clean", accuracy, chance, "clean accuracy is above chance.")
     return Verdict(
         "clean",
         "warn",
         accuracy,
         chance,
-        f"clean accuracy is {100 * accuracy:.1f} %, which chance reaches too "
-        f"({100 * chance:.1f} %), so there is little to break; look at the order of the classes, "
-        "the range of the pixels and the training.",
+        f"clean accuracy is {100 * accuracy:.1f} % of {n} images; guesses that are right in "
+        f"{100 * chance:.1f} % reach that with probability {by_chance:.2g}, so there is little to "
+        "break; look at the order of the classes, the range of the pixels and the training.",
     )
 
 

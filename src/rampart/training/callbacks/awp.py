@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,8 @@ class Awp(Callback):
     """
 
     gamma: float = 5e-3
+
+    needs_attack: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0 < self.gamma < 1:

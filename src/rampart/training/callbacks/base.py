@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -53,6 +54,9 @@ class Hook:
 @dataclass(frozen=True)
 class Callback(ABC):
     """The settings of a hook."""
+
+    #: Whether it does nothing where nothing is attacked.
+    needs_attack: ClassVar[bool] = False
 
     def check(self, scheduler: EpsilonScheduler) -> None:  # noqa: B027  # most allow any
         """Refuse a run in which the hook could do nothing, or the wrong thing.

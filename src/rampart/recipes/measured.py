@@ -1,0 +1,66 @@
+"""What an evaluation is to measure, the strengths and the images, and whether it can."""
+
+from itertools import pairwise
+
+from rampart.data.splits import Split, Splits
+from rampart.data.subset import read_ids, subset
+from rampart.errors import InvalidArgument
+from rampart.evaluation.critical import default_grid, refine
+from rampart.evaluation.goal import Goal
+from rampart.recipes.config import RunConfig
+from rampart.units import format_eps
+
+
+def evaluation_grid(config: RunConfig) -> tuple[float, ...]:
+    """Return the strengths, from 0 up, at which a model is measured.
+
+    Raises:
+        InvalidArgument: strengths that do not increase, or whose last is not eps_g.
+    """
+    wanted, eps = config.evaluation, config.threat.eps
+    if not wanted.strengths:
+        return default_grid(eps, config.threat.norm, wanted.resolution)
+    if wanted.strengths[-1] != eps:
+        raise InvalidArgument(
+            "evaluation.strengths",
+            format_eps(wanted.strengths[-1]),
+            f"threat.eps, {format_eps(eps)}, as the last strength",
+            "add it, or set threat.eps to what the list ends with",
+        )
+    grid = (0.0, *wanted.strengths)
+    if any(after <= before for before, after in pairwise(grid)):
+        raise InvalidArgument(
+            "evaluation.strengths",
+            ", ".join(map(format_eps, wanted.strengths)),
+            "strengths above 0, each larger than the one before",
+        )
+    return refine(grid, wanted.resolution)
+
+
+def evaluated_part(config: RunConfig, splits: Splits) -> Split:
+    """Return the images that are asked for, each with its number in the whole split.
+
+    Raises:
+        RampartError: more images than there are, or a list that names others.
+    """
+    wanted = config.evaluation
+    return subset(
+        splits[wanted.split],
+        limit=wanted.limit,
+        ids=wanted.ids,
+        stratified=wanted.stratified,
+        seed=config.seed,
+    )
+
+
+def require_measurable(config: RunConfig) -> None:
+    """Refuse an evaluation whose settings contradict each other, whatever the data and the model.
+
+    Raises:
+        RampartError: strengths, goal or attack that do not go together; no list of images.
+    """
+    wanted, attack = config.evaluation, config.build_evaluation_attack()
+    evaluation_grid(config)
+    Goal(wanted.top, wanted.reach).stages(attack.stages())
+    if wanted.ids is not None:
+        read_ids(wanted.ids)

@@ -1,0 +1,35 @@
+import re
+
+import pytest
+
+from rampart.errors import RampartError
+from rampart.recipes.config import load_config
+from rampart.recipes.measured import evaluation_grid, require_measurable
+
+
+def load(*overrides):
+    return load_config(None, ["model=resnet18", "data=photos", "threat.eps=4/255", *overrides])
+
+
+def test_whole_grey_levels_unless_strengths_are_given():
+    assert evaluation_grid(load()) == (0.0, 1 / 255, 2 / 255, 3 / 255, 4 / 255)
+    own = load("evaluation.strengths=[1/255,4/255]")
+    assert evaluation_grid(own) == (0.0, 1 / 255, 4 / 255)
+    finer = load("evaluation.strengths=[2/255,4/255]", "evaluation.resolution=2")
+    assert evaluation_grid(finer) == pytest.approx([0, 1 / 255, 2 / 255, 3 / 255, 4 / 255])
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("evaluation.strengths=[1/255,2/255]", "as the last strength; add it"),
+        ("evaluation.strengths=[3/255,2/255,4/255]", "each larger than the one before"),
+        ("evaluation.strengths=[0,4/255]", "strengths above 0"),
+        ("evaluation.ids=nowhere.txt", "'nowhere.txt' cannot be read"),
+        ("evaluation={top: 2, reach: least-likely}", "reach"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(setting, says):
+    require_measurable(load())
+    with pytest.raises(RampartError, match=re.escape(says)):
+        require_measurable(load(setting))

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from rampart.folders import RunFolder
 from rampart.recipes.config import dump_config, load_config
 from rampart.registry import flatten
@@ -49,6 +51,26 @@ def test_the_python_of_the_guide_to_evaluation_runs():
         exec(code, names)
     assert len(names["found"]) == 20
     assert 0 <= names["expected_robustness"](names["found"].critical, names["grid"]) <= 1
+
+
+def test_the_losses_of_the_guide_to_own_loops_are_made_and_used():
+    text = (ROOT / "docs" / "parts.md").read_text()
+    text = text.partition("## In your own loop")[2].partition("## Add your own")[0]
+    first, second = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 10))
+    batches = [(torch.rand(4, 3, 2, 2), torch.arange(4)) for _ in range(5)]
+    names: dict[str, Any] = {
+        "model": model,
+        "loader": batches,
+        "optimiser": torch.optim.SGD(model.parameters(), lr=0.1),
+        "epochs": 1,
+        "steps_per_epoch": 5,
+    }
+    exec(first, names)
+    assert names["robust"].scheduler.steps_done == 5
+    assert names["robust"].scheduler.eps == 4 / 255, "as long as the run is"
+    exec(second, names)
+    assert names["robust"](*batches[0]).item() > 0
 
 
 def test_the_walk_through_of_own_parts_trains(tiny_settings, tmp_path):

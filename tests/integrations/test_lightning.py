@@ -288,6 +288,8 @@ def test_without_the_callback_nothing_moves_eps(dataset, tmp_path):
     )
     with pytest.raises(RunError, match="RobustTraining"):
         alone.fit(Plain(), DataLoader(dataset, BATCH))
+    with pytest.raises(RunError, match="when fit"):
+        alone.validate(Attacked(), DataLoader(dataset, BATCH), verbose=False)
 
 
 def test_a_batch_of_another_form_is_refused(dataset, tmp_path):
@@ -298,3 +300,8 @@ def test_a_batch_of_another_form_is_refused(dataset, tmp_path):
 
 class Plain(Classifier):
     training_step = RobustModule.training_step
+
+
+class Attacked(Plain):
+    def validation_step(self, batch, batch_idx):
+        self.robust.perturbed(*batch)

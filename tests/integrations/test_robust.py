@@ -187,6 +187,15 @@ def test_a_step_without_a_loss_is_refused(model):
         RobustLoss(model, EPS, Horizon(1, 1), schedule=Fix()).step()
 
 
+@pytest.mark.parametrize("objective", [Trades(), Fare(), Fare(base="trades")])
+def test_an_attack_that_would_stay_where_it_starts_is_refused(model, objective):
+    horizon, still = Horizon(1, 1), Pgd(start="none")
+    with pytest.raises(InvalidArgument, match="attack.start=none"):
+        RobustLoss(model, EPS, horizon, schedule=Fix(), objective=objective, attack=still)
+    own = Trades(inner="ce")
+    RobustLoss(model, EPS, horizon, schedule=Fix(), objective=own, attack=still)
+
+
 def test_adaptive_needs_the_number_of_classes(model):
     with pytest.raises(InvalidArgument, match="classes"):
         RobustLoss(model, EPS, Horizon(5, 1))

@@ -114,6 +114,9 @@ def test_one_part_needs_no_brackets(tiny_settings):
         (["strategies=[lp-ft, lp-ft]"], "each name once"),
         (["callbacks=[emma]"], "unknown callback 'emma'"),
         (["callbacks=[{name: ema, decy: 0.9}]"], "did you mean decay"),
+        (["objective=trades", "attack={name: pgd, start: none}"], "a start beside the image"),
+        (["objective=fare", "attack={name: fgsm, start: none}"], "a start beside the image"),
+        (["training.probe=true", "strategies=[lp-ft]", "schedule=plateau"], "a time at eps = 0"),
         (["objective=fare", "attack=fab"], "any loss, for objective=fare"),
         (["objective=fare", "attack.loss=dlr"], "no loss here with objective=fare"),
         (["objective={name: fare, base: adversarial, beta: 6}"], "none with base=adversarial"),
@@ -141,7 +144,6 @@ def test_the_model_of_a_strategy_is_loaded_by_evaluate(part, tiny_settings, tmp_
     [
         (["schedule=linear", "callbacks=[ema]"], "holds eps at last"),
         (["schedule=standard", "callbacks=[awp]"], "a run that attacks"),
-        (["threat.eps=0", "callbacks=[awp]"], "a run that attacks"),
         (["schedule=adaptive", "strategies=[lp-ft]"], "schedule.trial=0"),
     ],
 )

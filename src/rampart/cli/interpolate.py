@@ -20,6 +20,7 @@ def interpolate(
     from rampart.cli.evaluate import evaluate_and_print
 
     with console.status("loading"):
+        from rampart.recipes.config import load_config
         from rampart.recipes.interpolate import SHARES, Between, interpolate_runs
 
     quiet()
@@ -31,7 +32,8 @@ def interpolate(
         console.print(f"{found.share:9.0%} {figures}", highlight=False)
 
     folder, best = interpolate_runs(first, second, output, overwrite=overwrite, on_found=show)
-    text = f"{best.share:.0%} of the second: model in {folder.model}"
+    threat = load_config(folder.config).threat.threat()
+    text = f"{best.share:.0%} of the second, best at {threat}: model in {folder.model}"
     console.print(text, highlight=False, soft_wrap=True)
     if evaluate:
         evaluate_and_print(output, overwrite=True)

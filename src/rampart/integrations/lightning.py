@@ -21,7 +21,25 @@ class RobustModule(pl.LightningModule):
     `self.robust.perturbed(images, labels)` are the images under attack.
     """
 
-    robust: RobustLoss | None = None
+    _robust: RobustLoss | None = None
+
+    @property
+    def robust(self) -> RobustLoss:
+        """The loss of the run, from when `fit` has begun.
+
+        Raises:
+            RunError: there is none yet, or nothing moves eps.
+        """
+        if self._robust is None:
+            raise RunError(
+                "the module has no loss, and nothing moves eps: give the Trainer "
+                "callbacks=[RobustTraining()], which makes it when fit() begins."
+            )
+        return self._robust
+
+    @robust.setter
+    def robust(self, loss: RobustLoss) -> None:
+        self._robust = loss
 
     @abstractmethod
     def robust_loss(self, horizon: Horizon) -> RobustLoss:
@@ -34,8 +52,6 @@ class RobustModule(pl.LightningModule):
             RunError: nothing moves eps.
             InvalidArgument: the batch is of another form.
         """
-        if self.robust is None:
-            raise RunError("nothing moves eps: give the Trainer callbacks=[RobustTraining()].")
         if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
             expected = "(images, labels) or (images, labels, samples)"
             do = "take them out of yours in training_step, and call super().training_step"

@@ -103,6 +103,7 @@ class RobustLoss:
         inner = _inner(model)
         # A copy is made of the network itself, not of what compilation has wrapped around it.
         self._objective = (objective or Adversarial()).bind(getattr(inner, "_orig_mod", inner))
+        self._objective.check_attack(self._attack)
         self._fewer_steps = fewer_steps
         self._seed = seed
         self._batch = _Batch()

@@ -83,6 +83,11 @@ class Trades(Objective):
         """Yes: `inner`."""
         return True
 
+    @property
+    def flat_at_image(self) -> bool:
+        """With "kl": the divergence is least there."""
+        return self.inner == "kl"
+
     def __call__(
         self, model: Model, images: Tensor, labels: Tensor, perturb: Perturb | None
     ) -> Terms:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from rampart.attacks.base import Attack
 from rampart.errors import InvalidArgument
 from rampart.losses import Loss, cross_entropy
 from rampart.registry import Registry
@@ -57,6 +58,25 @@ class Objective(ABC):
     def chooses_loss(self) -> bool:
         """Whether it tells the attack what to maximise, in place of the attack's own loss."""
         return False
+
+    @property
+    def flat_at_image(self) -> bool:
+        """Whether what it has the attack maximise has no gradient at the image itself."""
+        return False
+
+    def check_attack(self, attack: Attack) -> None:
+        """Refuse an attack that would stay where it starts.
+
+        Raises:
+            InvalidArgument: as said.
+        """
+        if self.flat_at_image and getattr(attack, "start", "") == "none":
+            raise InvalidArgument(
+                "attack.start",
+                "none",
+                "a start beside the image, where what the objective attacks has no gradient",
+                "write attack.start=uniform",
+            )
 
     def bind(self, model: nn.Module) -> "Objective":
         """Return the objective for a training that starts from this model.

@@ -63,6 +63,11 @@ class Fare(Objective):
         """Whether the attack maximises the distance, or what the base chooses."""
         return self.base in ("none", "standard", "trades")
 
+    @property
+    def flat_at_image(self) -> bool:
+        """Where the features are still those of the frozen copy, and with TRADES."""
+        return self.chooses_loss
+
     def bind(self, model: nn.Module) -> Objective:
         """Return the objective with a frozen copy of this model, which takes its memory once more.
 
@@ -115,6 +120,11 @@ class _Anchored(Objective):
     def chooses_loss(self) -> bool:
         """As said of the settings."""
         return self.settings.chooses_loss
+
+    @property
+    def flat_at_image(self) -> bool:
+        """As said of the settings."""
+        return self.settings.flat_at_image
 
     def frozen_copy(self) -> nn.Module | None:
         """Return the backbone before training."""

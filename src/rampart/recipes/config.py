@@ -330,6 +330,12 @@ class RunConfig(Section):
             raise InvalidArgument(
                 "training.probe", True, "an attack in training, whose strength it is about"
             )
+        if "lp-ft" in self.build_strategies():
+            raise InvalidArgument(
+                "training.probe",
+                True,
+                "false with strategies=[lp-ft], which needs a time at eps = 0",
+            )
         return self
 
     @model_validator(mode="after")
@@ -352,6 +358,7 @@ class RunConfig(Section):
             if twice:
                 raise InvalidArgument(section, twice[0], "each name once")
         check_together(self.build_strategies())
+        self.build_objective().check_attack(self.build_attack())
         idle = [name for name, one in self.build_callbacks().items() if one.needs_attack]
         if idle and not self.attacks:
             raise InvalidArgument(

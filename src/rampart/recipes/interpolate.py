@@ -96,6 +96,7 @@ def interpolate_runs(
     if overwrite:
         folder.clear()
     folder.path.mkdir(parents=True, exist_ok=True)
+    folder.set_status("running")
     save_config(config, folder.config)
     save_model(model, folder.model, splits.class_names, splits.train[0][0].shape[-1])
     told = {"first": str(first), "second": str(second), "share": best.share}

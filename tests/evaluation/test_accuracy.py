@@ -32,6 +32,19 @@ def test_robust_accuracy_equals_the_closed_form(task):
     assert list(found.figures()) == ["val_clean", "val_robust", "val_clean_loss", "val_robust_loss"]
 
 
+def test_the_network_that_is_asked_is_attacked(task):
+    """In eval mode: against the statistics of the batch an attack is weaker there."""
+    norm = nn.BatchNorm2d(task.images.shape[1])
+    model = nn.Sequential(norm, task.model)
+    norm.running_mean.fill_(0.3)
+    norm.running_var.fill_(0.2)
+    found = [
+        evaluate_accuracy(model.train(), task.batches(16), Pgd(mode=mode), EPS)
+        for mode in ("eval", "train")
+    ]
+    assert found[0] == found[1]
+
+
 def test_an_attack_at_eps_zero_gives_the_clean_figures(task):
     found = evaluate_accuracy(task.model, task.batches(16), Pgd(), 0.0)
     assert (found.robust, found.robust_loss) == (found.clean, found.clean_loss)

@@ -284,6 +284,19 @@ def test_images_under_attack_in_validation(model, dataset):
     assert attacked > cross_entropy(model(images), labels)
 
 
+def test_validation_attacks_the_network_as_it_is_used(dataset):
+    images, labels, samples = dataset.tensors
+    norm = build_model("resnet18", num_classes=3, pretrained=False, image_size=16).train()
+    points = [
+        RobustLoss(
+            norm, EPS, Horizon(1, 1), schedule=Fix(), attack=Pgd(steps=2, mode=mode)
+        ).perturbed(images, labels, samples)
+        for mode in ("eval", "train")
+    ]
+    assert points[0].equal(points[1])
+    assert norm.training
+
+
 def test_a_wrapper_that_was_compiled_is_looked_into(model):
     class Wrapper(torch.nn.parallel.DistributedDataParallel):
         def __init__(self, module):

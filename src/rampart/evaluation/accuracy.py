@@ -1,7 +1,7 @@
 """Accuracy and loss at one strength: validation while training."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -54,7 +54,8 @@ def evaluate_accuracy(
     Args:
         model: pixels in [0, 1], (N, C, H, W), to logits; asked in eval mode, left as found.
         batches: this process's share; see `merge_accuracy` for several processes.
-        attack: how to attack; at eps = 0 its figures are the clean ones.
+        attack: how to attack, in eval mode whatever its own is; at eps = 0 its figures are the
+            clean ones.
         eps: fraction of the pixel range.
         seed: noise is keyed by (seed, sample, purpose).
         purpose: what the accuracy is for.
@@ -66,6 +67,9 @@ def evaluate_accuracy(
         raise InvalidArgument("attack", None, f"an attack to use at eps={eps:g}")
     device, n = device_of(model), 0
     total = torch.zeros(4, dtype=torch.float64, device=device)
+    if attack is not None:
+        # Made in the mode of training it would be made for another network than the one asked.
+        attack = replace(attack, mode="eval")
     with frozen(model):
         for batch in batches:
             n += len(batch)

@@ -156,8 +156,8 @@ class RobustLoss:
     def perturbed(self, images: Tensor, labels: Tensor, samples: Tensor | None = None) -> Tensor:
         """Return the images attacked at eps_g, for an accuracy in validation.
 
-        The attack is the one of training; `rampart evaluate` has stronger ones. Works in
-        `inference_mode`, and is the same whenever it is called with the same weights.
+        The attack is the one of training, made in eval mode; `rampart evaluate` has stronger ones.
+        Works in `inference_mode`, and is the same whenever it is called with the same weights.
 
         Args:
             images: (N, C, H, W), pixels in [0, 1].
@@ -168,7 +168,8 @@ class RobustLoss:
         positions = torch.arange(len(images), device=images.device)
         keys = positions if samples is None else samples.to(images.device)
         noise = Noise.of(self._seed, keys, "validation attack")
-        return self._attack(_inner(self._model), images, labels, self.scheduler.eps_g, noise)
+        attack = replace(self._attack, mode="eval")
+        return attack(_inner(self._model), images, labels, self.scheduler.eps_g, noise)
 
     def step(self) -> None:
         """Move eps on, after each step of the optimiser.

@@ -22,7 +22,15 @@ from rampart.training.reporting import Silent
 
 TIMES = ("seconds", "images_per_second")
 #: What the guards add to a row.
-ADDED = ("warnings", "twin_epochs", "twin_clean", "guard_fgsm", "guard_pgd10", "guard_gap")
+ADDED = (
+    "warnings",
+    "twin_epochs",
+    "twin_clean",
+    "guard_fgsm",
+    "guard_pgd10",
+    "guard_gap",
+    "guard_carried",
+)
 #: So strong that three epochs do not get above chance, while standard fine-tuning does in two.
 STALLED = ("schedule=fix", "threat.eps=128/255", "training.epochs=4")
 
@@ -105,9 +113,14 @@ def test_a_single_step_is_compared_with_ten(tiny_settings, tmp_path):
 @pytest.mark.parametrize(
     ("more", "names"),
     [
-        ([], ["divergence", "transfer"]),
-        (["attack.steps=1"], ["divergence", "overfitting", "transfer"]),
-        (["attack={name: fgsm}", "objective=trades"], ["divergence", "overfitting", "transfer"]),
+        ([], ["divergence", "missed", "transfer"]),
+        (["model.batch_norm=frozen"], ["divergence", "transfer"]),
+        (["strategies=linear-probe"], ["divergence", "transfer"]),
+        (["attack.steps=1"], ["divergence", "overfitting", "missed", "transfer"]),
+        (
+            ["attack={name: fgsm}", "objective=trades"],
+            ["divergence", "overfitting", "missed", "transfer"],
+        ),
         (["attack={name: fgsm}", "objective=standard"], ["divergence"]),
         (["attack={name: fgsm}", "threat.eps=0"], ["divergence"]),
         (["attack={name: fgsm}", "training.guards=false"], []),
@@ -115,7 +128,7 @@ def test_a_single_step_is_compared_with_ten(tiny_settings, tmp_path):
 )
 def test_a_run_has_the_guards_that_it_needs(tiny_settings, more, names):
     config = load_config(None, [*tiny_settings, *more])
-    guards = make_guards(config, make_splits(config), lambda epochs: 0.5)
+    guards = make_guards(config, make_splits(config), lambda epochs: 0.5, 8)
     assert [guard.name for guard in guards] == names
 
 
@@ -133,7 +146,7 @@ def test_a_run_has_the_guards_that_it_needs(tiny_settings, more, names):
 )
 def test_the_advice_offers_what_the_run_does_not_have(tiny_settings, more, advice):
     config = load_config(None, [*tiny_settings, *more])
-    transfer = make_guards(config, make_splits(config), lambda epochs: 0.5)[-1]
+    transfer = make_guards(config, make_splits(config), lambda epochs: 0.5, 8)[-1]
     assert transfer.advice.startswith(advice)
     assert ("objective=trades" in transfer.advice) == ("objective=trades" not in more)
 

@@ -155,8 +155,9 @@ def make_run(
     for callback in callbacks.values():
         callback.check(schedule)
     model, optimiser = make_start(config, splits)
-    if config.model.batch_norm == "train" and "linear-probe" not in strategies:
-        _require_enough_for_batch_norm(model, plan, accelerator.num_processes)
+    piece = plan.batch_size // (accelerator.num_processes * plan.accumulation)
+    if config.normalises_by_batch:
+        _require_enough_for_batch_norm(model, piece, plan)
     prepared, optimiser = accelerator.prepare(model, optimiser)
     bare = accelerator.unwrap_model(prepared)
     # The loop asks for mixed precision where it trains; validation then stays in float32.
@@ -177,7 +178,7 @@ def make_run(
         checkpoints=CheckpointStore(folder.checkpoints),
         best=CheckpointStore(folder.best),
         reporter=reporter,
-        guards=make_guards(config, splits, make_twin(config, splits, plan, accelerator)),
+        guards=make_guards(config, splits, make_twin(config, splits, plan, accelerator), piece),
         strategies=tuple(strategies.values()),
         hooks={name: callback.begin(bare) for name, callback in callbacks.items()},
     )
@@ -233,9 +234,8 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
     )
 
 
-def _require_enough_for_batch_norm(model: NormalisedModel, plan: Plan, processes: int) -> None:
+def _require_enough_for_batch_norm(model: NormalisedModel, piece: int, plan: Plan) -> None:
     """BatchNorm has no variance to divide by where a piece is one image."""
-    piece = plan.batch_size // (processes * plan.accumulation)
     if piece == 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
         raise InvalidArgument(
             "training.batch_size",

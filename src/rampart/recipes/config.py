@@ -381,6 +381,11 @@ class RunConfig(Section):
         """Whether training looks at perturbed images."""
         return self.threat.eps > 0 and self.build_objective().attacks
 
+    @property
+    def normalises_by_batch(self) -> bool:
+        """Whether BatchNorm, where the network has it, is in train mode in training."""
+        return self.model.batch_norm == "train" and "linear-probe" not in self.build_strategies()
+
     def build_schedule(self) -> Schedule:
         """The schedule that the configuration names; one that draws uses the run's seed."""
         name, options = self.schedule.name, self.schedule.options

@@ -12,6 +12,7 @@ from rampart.recipes.config import RunConfig
 from rampart.runtime import derive
 from rampart.training.guards.base import Guard
 from rampart.training.guards.divergence import Divergence
+from rampart.training.guards.missed import Missed
 from rampart.training.guards.overfitting import Overfitting, is_single_step
 from rampart.training.guards.transfer import Transfer, Twin
 
@@ -19,10 +20,16 @@ from rampart.training.guards.transfer import Transfer, Twin
 CHECKED = 128
 
 
-def make_guards(config: RunConfig, splits: Splits, twin: Twin) -> tuple[Guard, ...]:
+def make_guards(config: RunConfig, splits: Splits, twin: Twin, piece: int) -> tuple[Guard, ...]:
     """Return the guards that have something to watch for in a run.
 
     Every process looks on its own at the whole of what it looks at, so none waits for another.
+
+    Args:
+        config: of the run.
+        splits: of the run.
+        twin: what a copy of the model reaches without an attack.
+        piece: images that go through the model at once in training.
     """
     if not config.training.guards:
         return ()
@@ -31,6 +38,8 @@ def make_guards(config: RunConfig, splits: Splits, twin: Twin) -> tuple[Guard, .
         return tuple(guards)
     if is_single_step(config.build_attack()):
         guards.append(_overfitting(config, splits.validation))
+    if config.normalises_by_batch:
+        guards.append(_missed(config, splits.train, piece))
     chance = best_constant(splits.validation)
     guards.append(Transfer(chance, config.training.epochs, twin, _advice(config)))
     return tuple(guards)
@@ -52,6 +61,12 @@ def _overfitting(config: RunConfig, validation: Split) -> Overfitting:
         return found
 
     return Overfitting(config.build_attack(), measure, limit, best_constant(fixed))
+
+
+def _missed(config: RunConfig, train: Split, piece: int) -> Missed:
+    seed = derive(config.seed, "guard")
+    (batch,) = ordered_batches(subset(train, limit=piece, seed=seed), piece)
+    return Missed(config.build_attack(), batch, seed)
 
 
 def _advice(config: RunConfig) -> str:

@@ -1,0 +1,97 @@
+"""A network whose BatchNorm hides the attack in train mode, and others."""
+
+import pytest
+import torch
+from torch import nn
+
+from rampart.attacks.pgd import Fgsm
+from rampart.data.batches import Batch
+from rampart.training.guards.missed import Missed
+
+EPS, N = 26 / 255, 32
+LABELS = torch.arange(N) % 2
+#: Class 0 is the grey level 77, class 1 is 179.
+IMAGES = (77 + 102 * LABELS).view(N, 1, 1, 1).expand(N, 1, 4, 4).to(torch.uint8)
+BATCH = Batch(IMAGES, LABELS, torch.arange(N))
+
+
+class Grey(nn.Module):
+    """The normalised grey level decides."""
+
+    def __init__(self, norm, slope=8.0):
+        super().__init__()
+        self.norm = norm
+        self.slope = nn.Parameter(torch.tensor(slope))
+
+    def forward(self, images):
+        margin = self.slope * self.norm(images).mean((1, 2, 3))
+        return torch.stack([-margin, margin], 1)
+
+
+def batch_norm(mean, var):
+    norm = nn.BatchNorm2d(1)
+    norm.running_mean.fill_(mean)
+    norm.running_var.fill_(var)
+    return norm
+
+
+def shifting():
+    """Nearly constant features: the attack moves them, and the batch's statistics move along."""
+    return Grey(batch_norm(128 / 255, 0.04), 1.0)
+
+
+def looked(model, mode="eval", memory=None):
+    attack = Fgsm(start="none", step_size=1, mode=mode)
+    return Missed(attack, BATCH, 0).look(model, {"eps": EPS}, {} if memory is None else memory)
+
+
+def test_the_figure_is_the_ratio_of_the_rises():
+    """In closed form: FGSM moves every grey level by eps towards the other class."""
+    grey = IMAGES[:, 0, 0, 0] / 255 - 128 / 255
+    side = 2.0 * LABELS - 1
+    moved = grey - EPS * side
+
+    def loss(margin):
+        return nn.functional.softplus(-2 * margin * side).mean()
+
+    in_eval = loss(moved / 0.04**0.5) - loss(grey / 0.04**0.5)
+    # Normalised by its own batch, each group is where it was: at -1 and 1.
+    in_train = loss((moved - moved.mean()) / moved.std(correction=0)) - loss(
+        (grey - grey.mean()) / grey.std(correction=0)
+    )
+    found = looked(shifting())
+    assert float(in_eval) > 0.1
+    assert found.figures["guard_carried"] == pytest.approx(float(in_train / in_eval), abs=1e-3)
+    assert found.figures["guard_carried"] == pytest.approx(0, abs=1e-2)
+
+
+def test_a_missed_attack_is_named_once_while_it_lasts():
+    memory = {}
+    (remark,) = looked(shifting(), memory=memory).remarks
+    assert remark.code == "missed-attack"
+    assert "at 26/255 an attack raises the loss of 32 training images by" in remark.message
+    assert "model.batch_norm=frozen with schedule=adaptive" in remark.message
+    assert "attack.mode=train" in remark.message
+    assert not looked(shifting(), memory=memory).remarks
+
+
+def test_an_attack_in_train_mode_is_not_told_to_be_one():
+    found = looked(shifting(), mode="train")
+    assert all("attack.mode" not in remark.message for remark in found.remarks)
+
+
+def test_without_batch_norm_or_attack_there_is_nothing_to_miss():
+    assert looked(Grey(nn.Identity())).figures == {}
+    guard = Missed(Fgsm(start="none"), BATCH, 0)
+    assert guard.look(shifting(), {"eps": 0.0}, {}).figures == {}
+
+
+def test_the_model_is_left_as_found():
+    model = nn.Sequential(nn.Dropout(), shifting()).train()
+    model[1].norm.eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    drawn = torch.get_rng_state()
+    looked(model, mode="train")
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())
+    assert [model.training, model[0].training, model[1].norm.training] == [True, True, False]
+    assert drawn.equal(torch.get_rng_state())

@@ -26,10 +26,11 @@ class Awp(Callback):
     come to the same: v follows the gradient of the whole batch.
 
     Attributes:
-        gamma: size of v relative to the weights of a layer; 5e-3 in the paper.
+        gamma: size of v relative to the weights of a layer. The paper, which trains from scratch,
+            has 5e-3; that ends short fine-tuning of a deep network at chance (docs/studies/parts.md).
     """
 
-    gamma: float = 5e-3
+    gamma: float = 5e-4
 
     needs_attack: ClassVar[bool] = True
 

@@ -27,7 +27,8 @@ class Awp(Callback):
 
     Attributes:
         gamma: size of v relative to the weights of a layer. The paper, which trains from scratch,
-            has 5e-3; that ends short fine-tuning of a deep network at chance (docs/studies/parts.md).
+            has 5e-3, with which short fine-tuning of a deep network ends at chance
+            (docs/studies/parts.md).
     """
 
     gamma: float = 5e-4

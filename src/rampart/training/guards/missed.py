@@ -19,7 +19,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from rampart.attacks.base import Attack
 from rampart.data.batches import Batch
-from rampart.evaluation.inference import device_of
 from rampart.restoring import in_mode, restored
 from rampart.runtime import Noise
 from rampart.training.guards.base import Guard, Look, Memory, Remark, Row, begins
@@ -66,7 +65,7 @@ class Missed(Guard):
 
     def _rise(self, model: nn.Module, eps: float, training: bool) -> float:
         """By how much the attack raises the mean loss, in eval mode or as in training."""
-        batch = self.batch.to(device_of(model))
+        batch = self.batch.to(next(model.parameters()).device)
         images, noise = batch.pixels(), Noise.of(self.seed, batch.samples, "missed attack")
         own = training and self.attack.mode != "eval"
         with in_mode(model, training=False), restored(model.buffers()), torch.no_grad():

@@ -190,5 +190,6 @@ def test_the_committed_studies_can_be_read():
         "parts": "default",
         "parts-photos": "default",
         "photos": "adaptive",
+        "photos-frozen": "adaptive",
         "photos-reachable": "adaptive",
     }

@@ -26,9 +26,9 @@ def test_an_unknown_name_offers_the_nearest_ones():
 
 
 def test_what_looks_alike_may_not_be_what_was_meant():
-    error = UnknownName("option", "steps", ["step_size", "start", "norm"])
+    error = UnknownName("option", "steps", ["step_size", "start", "Norm"])
     assert str(error) == (
-        "unknown option 'steps': did you mean step_size? Known: norm, start, step_size."
+        "unknown option 'steps': did you mean step_size? Known: Norm, start, step_size."
     )
 
 

@@ -29,10 +29,10 @@ class UnknownName(RampartError, ValueError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
         near = nearest(name, known)
-        listed = f"known: {', '.join(known)}."
-        hint = f"did you mean {' or '.join(near)}?" if near else listed
+        listed = ", ".join(known)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {listed}."
         # What looks alike may not be what was meant, and a few are soon read.
-        few = f" {listed.capitalize()}" if near and len(near) < len(known) <= FEW else ""
+        few = f" Known: {listed}." if near and len(near) < len(known) <= FEW else ""
         super().__init__(f"unknown {kind} '{name}': {hint}{few}")
 
 

@@ -16,7 +16,8 @@ from rampart.training.guards.missed import Missed
 from rampart.training.guards.overfitting import Overfitting, is_single_step
 from rampart.training.guards.transfer import Transfer, Twin
 
-#: Validation images that a single-step attack is checked on, at most.
+#: Images that an attack is checked on, at most: of the validation split for a single-step attack,
+#: of the training split where BatchNorm may hide it.
 CHECKED = 128
 
 
@@ -65,8 +66,10 @@ def _overfitting(config: RunConfig, validation: Split) -> Overfitting:
 
 def _missed(config: RunConfig, train: Split, piece: int) -> Missed:
     seed = derive(config.seed, "guard")
-    (batch,) = ordered_batches(subset(train, limit=piece, seed=seed), piece)
-    return Missed(config.build_attack(), batch, seed)
+    # Whole pieces: the smaller ones are, the more their statistics scatter.
+    whole = max(1, min(CHECKED, len(train)) // piece)
+    pieces = ordered_batches(subset(train, limit=whole * piece, seed=seed), piece)
+    return Missed(config.build_attack(), tuple(pieces), seed)
 
 
 def _advice(config: RunConfig) -> str:

@@ -87,6 +87,12 @@ def begins(memory: Memory, holds: bool) -> bool:
     return holds and not before
 
 
+def in_a_row(memory: Memory, holds: bool) -> int:
+    """For how many looks in a row something has held now; notes the count."""
+    memory["in a row"] = memory.get("in a row", 0) + 1 if holds else 0
+    return int(memory["in a row"])
+
+
 def percent(share: float) -> str:
     """Return a share as it is read: 0.043 as "4.3 %"."""
     return f"{100 * share:.1f} %"

@@ -9,6 +9,7 @@ rise of the loss carries over to train mode in every epoch; on photos at 48 pixe
 frozen statistics gain 16 points, a tenth to a fifth.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -21,13 +22,15 @@ from rampart.attacks.base import Attack
 from rampart.data.batches import Batch
 from rampart.restoring import in_mode, restored
 from rampart.runtime import Noise
-from rampart.training.guards.base import Guard, Look, Memory, Remark, Row, begins
+from rampart.training.guards.base import Guard, Look, Memory, Remark, Row, begins, in_a_row
 from rampart.units import format_eps
 
 #: Share of the rise of the loss that reaches what is trained, below which the guard speaks.
 CARRIED = 0.4
 #: Rise of the loss below which there is too little to carry over.
 LEAST = 0.1
+#: Epochs in a row after which it speaks: running statistics follow what is trained at a distance.
+EPOCHS = 2
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,14 @@ class Missed(Guard):
 
     Attributes:
         attack: the training attack.
-        batch: training images, as many as BatchNorm sees at once.
+        pieces: training images, in pieces of as many as BatchNorm sees at once.
         seed: of the attack's noise.
     """
 
     name: ClassVar[str] = "missed"
 
     attack: Attack
-    batch: Batch
+    pieces: Sequence[Batch]
     seed: int
 
     def look(self, model: nn.Module, row: Row, memory: Memory) -> Look:
@@ -59,27 +62,36 @@ class Missed(Guard):
             return Look()
         carried = trained / used
         figures = {"guard_carried": carried}
-        if not begins(memory, carried < CARRIED):
+        if not begins(memory, in_a_row(memory, carried < CARRIED) >= EPOCHS):
             return Look(figures)
         return Look(figures, (self._remark(used, trained, row["eps"]),))
 
     def _rise(self, model: nn.Module, eps: float, training: bool) -> float:
         """By how much the attack raises the mean loss, in eval mode or as in training."""
-        batch = self.batch.to(next(model.parameters()).device)
-        images, noise = batch.pixels(), Noise.of(self.seed, batch.samples, "missed attack")
-        own = training and self.attack.mode != "eval"
         with in_mode(model, training=False), restored(model.buffers()), torch.no_grad():
-            _normalise_by_batch(model, own)
-            points = replace(self.attack, mode="keep")(model, images, batch.labels, eps, noise)
-            _normalise_by_batch(model, training)
-            after, before = (cross_entropy(model(at), batch.labels) for at in (points, images))
+            rises = [
+                len(piece) * self._rise_of(piece, model, eps, training) for piece in self.pieces
+            ]
+        return sum(rises) / self._images
+
+    def _rise_of(self, piece: Batch, model: nn.Module, eps: float, training: bool) -> float:
+        batch = piece.to(next(model.parameters()).device)
+        images, noise = batch.pixels(), Noise.of(self.seed, batch.samples, "missed attack")
+        _normalise_by_batch(model, training and self.attack.mode != "eval")
+        points = replace(self.attack, mode="keep")(model, images, batch.labels, eps, noise)
+        _normalise_by_batch(model, training)
+        after, before = (cross_entropy(model(at), batch.labels) for at in (points, images))
         return float(after - before)
 
+    @property
+    def _images(self) -> int:
+        return sum(len(piece) for piece in self.pieces)
+
     def _remark(self, used: float, trained: float, eps: float) -> Remark:
-        other = "" if self.attack.mode == "train" else ", or try attack.mode=train"
+        other = ", or try attack.mode=train" if self.attack.mode == "eval" else ""
         return Remark(
             "missed-attack",
-            f"missed attack: at {format_eps(eps)} an attack raises the loss of {len(self.batch)} "
+            f"missed attack: at {format_eps(eps)} an attack raises the loss of {self._images} "
             f"training images by {used:.2f} in eval mode, in which the model is used, and the "
             f"training attack by {trained:.2f} in train mode, in which it is trained, since "
             "BatchNorm normalises by the batch there. Compare model.batch_norm=frozen with "

@@ -100,19 +100,18 @@ def test_other_goals_are_never_reached_before_an_error(goal):
     assert not found.found.any() or proven(found, model, batch.pixels(), GRID, "linf")
 
 
-def test_a_task_with_as_many_classes_as_the_top_cannot_be_broken():
+def test_a_top_that_every_class_is_in_measures_nothing():
     task = make_task(3)
-    goal = Goal(top=3)
-    found = critical_strengths(task.model, task.batches(60), tier("short"), GRID[:5], 0, goal=goal)
-    assert (found.critical == 5).all()
+    with pytest.raises(InvalidArgument, match="top=3: expected fewer than the 3 classes"):
+        critical_strengths(task.model, task.batches(60), tier("short"), GRID, 0, goal=Goal(top=3))
 
 
 def test_in_top_counts_the_likeliest():
-    logits = torch.tensor([[3.0, 1.0, 2.0], [1.0, 2.0, 3.0]])
+    logits = torch.tensor([[3.0, 1.0, 2.0, 0.0], [1.0, 2.0, 3.0, 0.0]])
     labels = torch.tensor([2, 0])
     assert in_top(logits, labels, 1).tolist() == [False, False]
     assert in_top(logits, labels, 2).tolist() == [True, False]
-    assert in_top(logits, labels, 5).tolist() == [True, True]
+    assert in_top(logits, labels, 3).tolist() == [True, True]
 
 
 def test_stages_are_won_by_the_goal_alone():

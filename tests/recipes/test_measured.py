@@ -27,6 +27,7 @@ def test_whole_grey_levels_unless_strengths_are_given():
         ("evaluation.strengths=[0,4/255]", "strengths above 0"),
         ("evaluation.ids=nowhere.txt", "'nowhere.txt' cannot be read"),
         ("evaluation={top: 2, reach: least-likely}", "reach"),
+        ("evaluation.attack.mode=train", "evaluation.attack.mode=train: expected eval"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(setting, says):

@@ -122,13 +122,15 @@ def stream(
 
     Raises:
         InvalidArgument: a grid that does not ascend from 0, no slots, an attack that leaves its
-            ball, or a goal that an attack without stages cannot have.
+            ball or looks at the model in training mode, or a goal that an attack without stages
+            cannot have.
         UnknownName: another mode.
     """
     if mode not in get_args(Mode):
         raise UnknownName("mode", mode, get_args(Mode))
     if slots < 1:
         raise InvalidArgument("slots", slots, "at least 1")
+    require_as_used(attack)
     strengths = tuple(check_grid(grid).tolist())
     device, asked, goal = device_of(model), Asked(model), goal or Goal()
     stages = goal.stages(attack.stages())
@@ -147,6 +149,14 @@ def stream(
 
     with frozen(model):
         yield from _apart(parts(), seed)
+
+
+def require_as_used(attack: Attack, name: str = "attack.mode") -> None:
+    """Raise `InvalidArgument` unless the attack looks at the model in eval mode, as it is used."""
+    # An attack of another library has no mode; it leaves the model in the one that it is in.
+    mode = getattr(attack, "mode", "eval")
+    if mode != "eval":
+        raise InvalidArgument(name, mode, "eval: a model is measured as it is used")
 
 
 def _apart(parts: Iterator[Results], seed: int) -> Iterator[Results]:

@@ -118,5 +118,12 @@ def in_top(logits: Tensor, labels: Tensor, top: int) -> Tensor:
     """Return (N,) whether the label is among the `top` likeliest of (N, K); ties by argmax."""
     if top == 1:
         return logits.argmax(1) == labels
-    likeliest = logits.topk(min(top, logits.shape[1]), dim=1).indices
+    require_beatable(top, logits.shape[1])
+    likeliest = logits.topk(top, dim=1).indices
     return torch.any(likeliest == labels[:, None], dim=1)
+
+
+def require_beatable(top: int, classes: int, name: str = "top") -> None:
+    """Raise `InvalidArgument` where every class is among the top ones, so that nothing can fail."""
+    if top > 1 and top >= classes:
+        raise InvalidArgument(name, top, f"fewer than the {classes} classes")

@@ -429,9 +429,8 @@ def evaluate_subject(
 
 def _require_sound(subject: Subject) -> None:
     """Raise for settings that do not fit each other, before anything is written or replaced."""
-    require_measurable(subject.config)
+    require_measurable(subject.config, subject.splits)
     _attack(subject)
-    assert len(subject.split), "no part of a split is empty"
 
 
 def _attack(subject: Subject) -> Attack:

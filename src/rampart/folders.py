@@ -21,7 +21,7 @@ from rampart.records import write_atomic
 from rampart.version import __version__
 
 #: What run.json goes on saying when the status changes.
-KEPT = ("data", "parameters", "probe", "trial")
+KEPT = ("data", "start", "parameters", "probe", "trial")
 
 
 @dataclass(frozen=True)

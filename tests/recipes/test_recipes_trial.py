@@ -247,6 +247,7 @@ def test_the_probe_comes_after_a_trial_that_failed(tiny_settings, tmp_path, verd
         "status",
         "rampart",
         "data",
+        "start",
         "parameters",
         "trial",
         "probe",

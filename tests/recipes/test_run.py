@@ -419,6 +419,25 @@ def test_the_best_epoch_is_judged_by_one_attack(tiny_settings, tmp_path):
         train_run(other, tmp_path / "run", resume=True)
 
 
+def test_weights_that_were_replaced_are_not_gone_on_with(tiny_settings, tmp_path):
+    first, second = (
+        train_run(load_config(None, [*tiny_settings, f"seed={seed}"]), tmp_path / f"source {seed}")
+        for seed in (0, 1)
+    )
+    source = tmp_path / "weights.safetensors"
+    shutil.copy(first.model / "model.safetensors", source)
+    more = ["model.pretrained=true", f"model.weights={source}", "objective=fare"]
+    config = load_config(None, [*tiny_settings, *more])
+    with pytest.raises(Interrupted):
+        train_run(config, tmp_path / "run", reporter=StopAfter(2))
+    shutil.copy(second.model / "model.safetensors", source)
+    with pytest.raises(RunError, match="started from have changed"):
+        train_run(config, tmp_path / "run", resume=True)
+    assert RunFolder(tmp_path / "run").status() == "interrupted", "nothing is lost"
+    shutil.copy(first.model / "model.safetensors", source)
+    train_run(config, tmp_path / "run", resume=True)
+
+
 def test_no_threat_and_the_best_epoch(tiny_settings, tmp_path):
     settings = [*tiny_settings, "training.keep=best", "threat.eps=0", "training.epochs=1"]
     train_run(load_config(None, settings), tmp_path / "run")

@@ -10,6 +10,7 @@ from accelerate.utils import broadcast_object_list
 from rampart.data.splits import Splits
 from rampart.errors import RunError
 from rampart.folders import RunFolder
+from rampart.models.foreign.evaluated import weights_fingerprint
 from rampart.models.normalised import NormalisedModel
 from rampart.models.saving import save_model
 from rampart.recipes.build import make_accelerator, make_run, make_splits
@@ -22,7 +23,7 @@ from rampart.recipes.config import (
     load_config,
     save_config,
 )
-from rampart.recipes.measured import evaluated_part, require_measurable
+from rampart.recipes.measured import require_measurable
 from rampart.recipes.probe import probe_model
 from rampart.recipes.trial import trial_epochs, try_full_strength
 from rampart.registry import flatten
@@ -79,12 +80,14 @@ def train_run(
     # What cannot be measured in the end is not trained.
     require_measurable(config)
     splits, shown_to = make_splits(config), reporter or Silent()
-    evaluated_part(config, splits)
+    require_measurable(config, splits)
     if resume:
         require_same_data(folder, splits)
     tried = resume and "trial" in folder.facts()
     trial = 0 if tried else trial_epochs(config)
     run = make_run(config, folder, splits, accelerator, shown_to)
+    if resume:
+        require_same_start(folder, run)
     _open(run, folder, splits, config, overwrite)
     restored = resume and restore(run)
     announce(run, splits)
@@ -113,7 +116,8 @@ def _open(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, overwr
         parameters = list(run.bare_model.parameters())
         trained = sum(p.numel() for p in parameters if p.requires_grad)
         sizes = {"trained": trained, "all": sum(p.numel() for p in parameters)}
-        folder.set_status("running", data=splits.fingerprint(), parameters=sizes)
+        start = weights_fingerprint(run.bare_model)
+        folder.set_status("running", data=splits.fingerprint(), start=start, parameters=sizes)
         save_config(config, folder.config)
     run.accelerator.wait_for_everyone()
 
@@ -203,6 +207,22 @@ def require_same_data(folder: RunFolder, splits: Splits) -> None:
         raise RunError(
             f"the data are not those that {folder.path} was trained on (files were added, removed "
             "or renamed): a test image may have been trained on; restore the data, or train anew."
+        )
+
+
+def require_same_start(folder: RunFolder, run: Run) -> None:
+    """Refuse to go on where a run begun today would begin elsewhere.
+
+    The checkpoint has the run's own weights, but the frozen copy of `fare` and the copies that
+    trial and guards train are made anew.
+
+    Raises:
+        RunError: the weights that the run started from are no longer what they were.
+    """
+    if folder.facts().get("start") != weights_fingerprint(run.bare_model):
+        raise RunError(
+            f"the weights that {folder.path} started from have changed (the file was replaced, or "
+            "the versions of torch or timm were): restore them, or train anew in another --output."
         )
 
 

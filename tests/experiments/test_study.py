@@ -187,9 +187,11 @@ def test_the_committed_studies_can_be_read():
     assert read == {
         "batch-norm": "BatchNorm, fix",
         "embedded": "adaptive, fewer steps",
+        "embedded-seeds": "adaptive, fewer steps",
         "parts": "default",
         "parts-photos": "default",
         "photos": "adaptive",
         "photos-frozen": "adaptive",
         "photos-reachable": "adaptive",
+        "photos-seeds": "adaptive",
     }

@@ -1,7 +1,7 @@
 """All the loops on any number of processes: `torchrun in_processes.py RESULT`.
 
-Each process takes its part of every batch. To RESULT go, for each loop, the strengths and the
-weights at the end, those of every process in a list.
+Each process takes its part of every batch. To RESULT go, for each loop, the strengths and by how
+much the weights have moved in all, those of every process in a list.
 """
 
 import sys
@@ -182,15 +182,26 @@ LOOPS = {
 }
 
 
+BEGINNINGS = {"lightning": glyphnet, "plain": glyphnet, "trainer": transformer}
+
+
+def begun(name):
+    """The model that a loop starts from, made again."""
+    if name.endswith("batch-norm"):
+        return batch_norm()
+    return BEGINNINGS[name.partition("-")[0]]()
+
+
 def main(place):
     warnings.simplefilter("ignore")
     distributed.init_process_group("gloo")
     results = {}
     for name, loop in LOOPS.items():
         model, strengths = loop()
-        weights = {key: value.detach() for key, value in model.named_parameters()}
+        pairs = zip(model.parameters(), begun(name).parameters(), strict=True)
+        moved = torch.cat([(after - before).detach().flatten() for after, before in pairs])
         everyone = [None] * distributed.get_world_size()
-        distributed.all_gather_object(everyone, {"strengths": strengths, "weights": weights})
+        distributed.all_gather_object(everyone, {"strengths": strengths, "moved": moved})
         results[name] = everyone
     if distributed.get_rank() == 0:
         torch.save(results, place)

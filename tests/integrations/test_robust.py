@@ -140,11 +140,13 @@ def test_validation_in_inference_mode_does_not_disturb(model, dataset):
 def test_bf16(model, dataset):
     images, labels, _ = dataset.tensors
     robust = RobustLoss(model, EPS, Horizon(1, 1), schedule=Fix(), objective=Trades())
+    exact = float(robust(images, labels).detach())
     with torch.autocast("cpu", torch.bfloat16):
         loss = robust(images, labels)
     loss.backward()
     assert loss.dtype == torch.float32
-    assert torch.isfinite(loss)
+    assert float(loss.detach()) == pytest.approx(exact, rel=0.05)
+    assert float(loss.detach()) != pytest.approx(exact, rel=1e-6), "it was in float32"
 
 
 @pytest.mark.parametrize("objective", [None, Trades(), Fare(base="adversarial")])

@@ -207,7 +207,10 @@ class Counting(transformers.TrainerCallback):
 def test_bf16(dataset, tmp_path):
     trainer = make(tmp_path, dataset, bf16=True)
     trainer.train()
-    assert all(0 < loss < 10 for _, loss in trainer.seen)
+    exact = plain_loop(dataset)
+    assert trainer.seen[0][1] == pytest.approx(exact[0][1], rel=0.05)
+    assert trainer.seen[0][1] != pytest.approx(exact[0][1], rel=1e-6), "it was in float32"
+    assert [eps for eps, _ in trainer.seen] == [eps for eps, _ in exact]
 
 
 def test_auto_is_shown_the_accuracy_of_every_epoch_alone(dataset, tmp_path):

@@ -165,6 +165,16 @@ def test_the_uniform_schedule_draws_by_the_runs_seed():
     assert load("schedule=uniform", "schedule.seed=5", "seed=3").schedule.options["seed"] == 5
 
 
+def test_another_name_comes_without_the_options_of_the_one_before():
+    as_whole, by_name = (
+        load("attack=pgd", "attack.steps=2", f"attack{name}=fgsm").attack for name in ("", ".name")
+    )
+    assert by_name == as_whole
+    assert load("evaluation.attack.name=fgsm").evaluation.attack.name == "fgsm"
+    same = load("attack=pgd", "attack.steps=2", "attack.name=pgd")
+    assert same.attack.options["steps"] == 2
+
+
 def test_single_step_attacks_have_nothing_to_keep():
     assert "keep" not in load("evaluation.attack=fgsm").evaluation.attack.options
     assert load("evaluation.attack=pgd").evaluation.attack.options["keep"] == "broken"

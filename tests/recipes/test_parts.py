@@ -122,6 +122,9 @@ def test_one_part_needs_no_brackets(tiny_settings):
         (["objective={name: fare, base: adversarial, beta: 6}"], "none with base=adversarial"),
         (["objective=fare", "strategies=[linear-probe]"], "leave out linear-probe"),
         (["strategies=[{name: lora, alpha: .inf}]"], "alpha"),
+        (["strategies=[lora]", "optimiser.backbone_lr=0"], "a rate above 0"),
+        (["strategies=[lp-ft]", "optimiser.backbone_lr=0"], "how the backbone moves"),
+        (["objective=fare", "optimiser.backbone_lr=0"], r"strategies=\[linear-probe\] in place"),
     ],
 )
 def test_contradictions_are_refused(settings, message, tiny_settings):

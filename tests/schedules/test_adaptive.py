@@ -34,7 +34,7 @@ def schedules(draw):
     return Adaptive(
         keep=draw(st.floats(0, 1)),
         ramp=draw(st.floats(0.01, 1)) * deadline,
-        memory=draw(st.floats(0.001, 0.5)),
+        memory=draw(st.floats(0.01, 0.99)) * deadline,
         start=draw(st.floats(0, 1)) * deadline,
         deadline=deadline,
     )
@@ -157,6 +157,7 @@ def test_says_what_it_decided():
         ({"ramp": 0.9}, "ramp"),
         ({"ramp": 0.0}, "ramp"),
         ({"memory": 0.0}, "memory"),
+        ({"memory": 0.75}, "memory"),
         ({"start": 0.5, "deadline": 0.4}, "deadline"),
         ({"deadline": 1.2}, "deadline"),
         ({"deadline": 1.0}, "deadline"),

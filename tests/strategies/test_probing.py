@@ -77,6 +77,8 @@ def test_a_trial_has_no_such_phase():
 def test_an_adaptive_schedule_that_does_not_wait_is_refused():
     with pytest.raises(InvalidArgument, match=r"time at eps = 0.*schedule\.start"):
         check(HeadFirst(), "adaptive", start=0.0)
+    with pytest.raises(InvalidArgument, match=r"time at eps = 0.*schedule\.start"):
+        check(HeadFirst(), "adaptive", start=1e-6)
 
 
 def test_epochs_at_0_are_such_a_phase():

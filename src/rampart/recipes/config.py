@@ -43,6 +43,11 @@ from rampart.units import Norm, parse_eps, parse_norm
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
+#: Strategies that have a way of training the backbone.
+ADAPTING = ("lp-ft", "lora")
+#: Keys that choose a component whose options stand beside its name.
+COMPONENT_NAMES = ("schedule.name", "objective.name", "attack.name", "evaluation.attack.name")
+
 
 def _spell_eps(eps: float) -> str:
     """Spell eps such that reading it again gives the same number to the last bit."""
@@ -376,6 +381,20 @@ class RunConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _backbone_moves_for_its_parts(self) -> "RunConfig":
+        parts = [f"strategies=[{name}]" for name in self.build_strategies() if name in ADAPTING]
+        if self.build_objective().anchors:
+            parts.append(f"objective={self.objective.name}")
+        if parts and self.optimiser.backbone_lr == 0:
+            raise InvalidArgument(
+                "optimiser.backbone_lr",
+                0,
+                f"a rate above 0 with {parts[0]}, which is about how the backbone moves",
+                f"write strategies=[linear-probe] in place of {parts[0]} for the head alone",
+            )
+        return self
+
     @property
     def attacks(self) -> bool:
         """Whether training looks at perturbed images."""
@@ -541,9 +560,13 @@ def _override(tree: dict[str, Any], text: str) -> None:
         child = {"name": child} if isinstance(child, str) else dict(child or {})
         tree[parent] = tree = child
     try:
-        tree[last] = yaml.safe_load(value)
+        read = yaml.safe_load(value)
     except yaml.YAMLError:
-        tree[last] = value
+        read = value
+    if key in COMPONENT_NAMES and tree.get("name") != read:
+        # Options are those of a component: another one has others.
+        tree.clear()
+    tree[last] = read
 
 
 def _explain(error: ValidationError) -> RampartError:
@@ -564,6 +587,8 @@ def _explain(error: ValidationError) -> RampartError:
     if first["type"] == "missing":
         return RunError(f"{where} is not set: add {where}=VALUE, or put it into the configuration.")
     expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    if "valid tuple" in expected:
+        expected = "a list such as [name, {name: name, option: value}]"
     if "dictionary" in expected:
         expected = f"a section with keys such as {where}.{_known_keys(first['loc'])[0]}"
     return InvalidArgument(where, first["input"], expected)

@@ -53,8 +53,10 @@ class Adaptive(Schedule):
         check_level("keep", self.keep)
         for name in ("ramp", "memory", "start", "deadline", "trial"):
             check_share_of_run(name, getattr(self, name))
-        if not self.memory > 0:
-            raise InvalidArgument("schedule.memory", self.memory, "a share of the run above 0")
+        if not 0 < self.memory < self.deadline:
+            expected = f"above 0 and below schedule.deadline, {self.deadline:g} of the run"
+            advice = "the average would not have spoken before eps_g is reached in any case"
+            raise InvalidArgument("schedule.memory", f"{self.memory:g}", expected, advice)
         if not self.start <= self.deadline:
             expected = f"at least schedule.start, {self.start:g} of the run"
             raise InvalidArgument("schedule.deadline", f"{self.deadline:g}", expected)

@@ -64,7 +64,7 @@ class HeadFirst(Strategy):
             )
         last = scheduler.horizon.steps - 1
         if scheduler.follows:
-            waits = getattr(scheduler.schedule, "start", 1) > 0
+            waits = getattr(scheduler.schedule, "start", 1) * scheduler.horizon.steps >= 1
         else:
             waits = scheduler.alpha_at(min(1, last)) == 0
         if not waits:

@@ -21,7 +21,8 @@ class Ema(Callback):
     the average is the weights themselves, and what was trained at smaller strengths never enters;
     afterwards d = (1 + m) / (10 + m) for m = n − 1 is the usual warm-up (Polyak and Juditsky 1992
     for the idea; the warm-up as in TensorFlow's ExponentialMovingAverage). Running statistics are
-    averaged as well. Takes the memory of one more copy of the model.
+    averaged as well. Where eps moves between epochs only, the average begins anew in each of them.
+    Takes the memory of one more copy of the model.
 
     Attributes:
         decay: its largest value, in (0, 1).

@@ -103,3 +103,14 @@ def test_an_unknown_option_of_a_component_without_any_says_so():
     registry.register("bare")(Bare)
     with pytest.raises(UnknownName, match="'x': known: none"):
         registry.build("bare", {"x": 1})
+
+
+def test_what_others_call_otherwise_is_told():
+    tools: Registry[Tool] = Registry("tool", {"driver": "Screws are for the hammer"})
+    tools.register("hammer")(Hammer)
+    with pytest.raises(UnknownName, match=r"known: hammer\. Screws are for the hammer\.$"):
+        tools.get("Driver")
+    with pytest.raises(UnknownName, match="rampart --import FILE"):
+        tools.get("pliers")
+    with pytest.raises(UnknownName, match=r"did you mean hammer\?$"):
+        tools.get("hamer")

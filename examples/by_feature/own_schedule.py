@@ -1,6 +1,7 @@
-"""A schedule of your own: a frozen dataclass with one function, known to the command line at once.
+"""A schedule of your own: a frozen dataclass with one function.
 
 python examples/by_feature/own_schedule.py
+rampart --import examples/by_feature/own_schedule.py preview power
 """
 
 from dataclasses import dataclass

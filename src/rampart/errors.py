@@ -24,16 +24,17 @@ class InvalidArgument(RampartError, ValueError):
 
 
 class UnknownName(RampartError, ValueError):
-    """A name that is not in a list of known names; the nearest ones are offered."""
+    """A name that is not in a list of known names; the nearest ones are offered, or another way."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], otherwise: str = "") -> None:
         known = sorted(known)
         near = nearest(name, known)
         listed = ", ".join(known)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {listed}."
         # What looks alike may not be what was meant, and a few are soon read.
         few = f" Known: {listed}." if near and len(near) < len(known) <= FEW else ""
-        super().__init__(f"unknown {kind} '{name}': {hint}{few}")
+        more = f" {otherwise}." if otherwise and not near else ""
+        super().__init__(f"unknown {kind} '{name}': {hint}{few}{more}")
 
 
 class DataError(RampartError):
@@ -60,3 +61,10 @@ class MissingExtra(RampartError, ImportError):
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     """Return up to `n` of the `known` names that look most like `name`, best first."""
     return get_close_matches(name, list(known), n=n, cutoff=0.5)
+
+
+def reason(error: BaseException) -> str:
+    """Return an error as one line: its kind and the first line of what it says."""
+    lines = str(error).strip().splitlines()
+    kind = type(error).__name__
+    return f"{kind}: {lines[0].strip()}" if lines else kind

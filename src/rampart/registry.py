@@ -1,7 +1,7 @@
 """Name to component: the schedules, attacks and objectives that a configuration can name.
 
 A component is a frozen dataclass; its fields are its options. Registering it is all that it takes
-to make it available in configurations and on the command line.
+to make it available in configurations, and on the command line where it is imported (`--import`).
 """
 
 from collections.abc import Callable, Mapping
@@ -17,8 +17,17 @@ C = TypeVar("C", bound=type)
 class Registry(Generic[T]):
     """Components of one kind, by name."""
 
-    def __init__(self, kind: str) -> None:
+    _OWN = "One of your own is known after `rampart --import FILE.py ...`"
+
+    def __init__(self, kind: str, elsewhere: Mapping[str, str] | None = None) -> None:
+        """Begin an empty one.
+
+        Args:
+            kind: what its components are called in messages.
+            elsewhere: names that others have for something, in small letters, and what it is here.
+        """
         self.kind = kind
+        self._elsewhere = dict(elsewhere or {})
         self._members: dict[str, type[T]] = {}
 
     def register(self, name: str) -> Callable[[C], C]:
@@ -39,7 +48,8 @@ class Registry(Generic[T]):
     def get(self, name: str) -> type[T]:
         """Return the class called `name`; raise `UnknownName` with the nearest names."""
         if name not in self._members:
-            raise UnknownName(self.kind, name, self._members)
+            other = self._elsewhere.get(name.lower(), self._OWN)
+            raise UnknownName(self.kind, name, self._members, other)
         return self._members[name]
 
     def takes(self, name: str, option: str) -> bool:

@@ -2,8 +2,10 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+import yaml
 
 VERBS = ("quickstart", "train", "evaluate", "verify", "report", "compare", "preview")
 VERBS += ("study", "probe", "doctor")
@@ -33,6 +35,16 @@ def test_the_surface_is_what_is_documented(rampart):
         "probe": set(),
         "doctor": set(),
     }
+
+
+def test_parts_of_ones_own(rampart, refused, tmp_path, tiny_settings):
+    file = tmp_path / "mine.py"
+    file.write_text((Path(__file__).parents[2] / "examples/by_feature/own_schedule.py").read_text())
+    train = ("train", *tiny_settings, "schedule=power", "training.epochs=1", "-o", tmp_path / "run")
+    refused("known after `rampart --import FILE.py ...`", *train)
+    assert rampart("--import", file, *train).status == 0
+    assert yaml.safe_load((tmp_path / "run/config.yaml").read_text())["schedule"]["power"] == 2.0
+    refused("--import gone.py: there is no file '", "--import", "gone.py", *train)
 
 
 def options_in(text):

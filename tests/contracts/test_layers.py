@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "rampart"
 
 #: Row by row from the bottom. Packages in one inner tuple may know each other.
 ROWS = [
-    [("errors", "units", "registry", "version")],
+    [("errors", "units", "registry", "version", "importing")],
     [("schedules",), ("metrics",), ("records", "folders", "history", "metrics")],
     [("threat", "losses", "runtime", "restoring"), ("reports",)],
     [("models",), ("data",)],

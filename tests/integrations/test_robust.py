@@ -260,7 +260,8 @@ def test_what_is_no_batch_is_refused_at_every_strength(
 )
 def test_arguments_of_another_kind_are_refused(model, name, value):
     given = {"model": model, "horizon": Horizon(1, 1), "schedule": Fix(), name: value}
-    with pytest.raises(InvalidArgument, match=f"{name}="):
+    made = rf".*rampart\.{name.upper()}S\.build\('{value}'\)\.$" if isinstance(value, str) else ""
+    with pytest.raises(InvalidArgument, match=f"{name}={made}"):
         RobustLoss(eps=EPS, **given)
 
 
@@ -307,3 +308,25 @@ def test_a_wrapper_that_was_compiled_is_looked_into(model):
 
     compiled = torch.compile(Wrapper(model), backend="eager")
     assert local(compiled) is model
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels", "message"),
+    [
+        (4, (0, 2), "classes=4: expected 3, as the model has logits"),
+        (None, (0, 3), "labels=0 to 3: expected 0 to 2 for a model of 3 classes"),
+        (None, (-1, 2), "labels=-1 to 2"),
+    ],
+)
+def test_classes_that_the_model_has_not_are_refused(model, dataset, classes, labels, message):
+    images, lowest_to_highest = dataset.tensors[0], torch.linspace(*labels, 24).round().long()
+    robust = RobustLoss(model, EPS, Horizon(1, 1), schedule=Fix(), classes=classes)
+    with pytest.raises(InvalidArgument, match=message):
+        robust(images, lowest_to_highest)
+
+
+def test_a_model_without_logits_is_refused(dataset):
+    model = torch.nn.Conv2d(3, 3, 1)
+    robust = RobustLoss(model, EPS, Horizon(1, 1), schedule=Fix())
+    with pytest.raises(InvalidArgument, match=r"model=logits \(1, 3, 16, 16\): expected \(N, K\)"):
+        robust(*dataset.tensors[:2])

@@ -19,7 +19,13 @@ from rampart.runtime import Noise
 from rampart.threat import per_sample
 from rampart.units import MAX_EPS, Norm, parse_eps, parse_norm
 
-ATTACKS: "Registry[Attack]" = Registry("attack")
+ATTACKS: "Registry[Attack]" = Registry(
+    "attack",
+    dict.fromkeys(
+        ("aa", "autoattack", "auto-attack"),
+        "AutoAttack is called by its versions: standard, short, plus, rand",
+    ),
+)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from rampart.cli import (
     train,
     verify,
 )
-from rampart.errors import RampartError
+from rampart.errors import RampartError, RunError
+from rampart.importing import CodeError, import_parts
 from rampart.version import __version__
 
 app = typer.Typer(
@@ -46,8 +47,19 @@ def options(
     version: bool = typer.Option(
         False, "--version", callback=_print_version, is_eager=True, help="Print the version."
     ),
+    imports: list[str] = typer.Option(
+        [],
+        "--import",
+        metavar="FILE.py|MODULE",
+        help="Code of yours that registers schedules, attacks, objectives or other parts.",
+    ),
 ) -> None:
     """Options that stand before the verb."""
+    for place in imports:
+        try:
+            import_parts(place)
+        except CodeError as error:
+            raise RunError(f"--import {place}: {error}") from error
 
 
 app.command("quickstart")(quickstart.quickstart)

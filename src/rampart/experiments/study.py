@@ -31,6 +31,7 @@ from rampart.errors import InvalidArgument, RunError
 from rampart.experiments.figures import RunFigures, read_figures
 from rampart.experiments.tables import Measure
 from rampart.folders import RunFolder
+from rampart.importing import IMPORTED, import_parts
 from rampart.recipes.config import RunConfig, differences, load_config, parse_config
 from rampart.recipes.evaluate import evaluate_run
 from rampart.recipes.measured import require_measurable
@@ -295,7 +296,7 @@ def _carry_out(
     elif missing:
         threads = max(1, (os.cpu_count() or 1) // workers)
         with ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"), _with_threads, (threads,)
+            workers, multiprocessing.get_context("spawn"), _begin, (threads, tuple(IMPORTED))
         ) as pool:
             futures = {pool.submit(run_cell, cell): cell for cell in missing}
             try:
@@ -325,11 +326,13 @@ def _require_same(cell: Cell) -> None:
         )
 
 
-def _with_threads(count: int) -> None:
-    """Workers that all use every core slow one another down."""
+def _begin(threads: int, imports: Iterable[str]) -> None:
+    """Make a worker know the user's parts; those that all use every core slow one another down."""
     import torch
 
-    torch.set_num_threads(count)
+    torch.set_num_threads(threads)
+    for place in imports:
+        import_parts(place)
 
 
 def run_cell(cell: Cell) -> None:

@@ -13,6 +13,7 @@ from rampart.attacks.frozen import local
 from rampart.errors import InvalidArgument, RunError
 from rampart.objectives.adversarial import Adversarial
 from rampart.objectives.base import Objective
+from rampart.restoring import in_mode
 from rampart.runtime import Noise
 from rampart.schedules.adaptive import Adaptive
 from rampart.schedules.base import EpsilonScheduler, Granularity, Schedule
@@ -107,6 +108,7 @@ class RobustLoss:
         self._fewer_steps = fewer_steps
         self._seed = seed
         self._batch = _Batch()
+        self._classes, self._model_fits = classes, False
         for warning in self.scheduler.warnings():
             warnings.warn(warning, stacklevel=2)
 
@@ -136,6 +138,8 @@ class RobustLoss:
             InvalidArgument: images or labels that are none, also where nothing is attacked yet.
         """
         _check(images, labels, samples)
+        if not self._model_fits:
+            self._check_model(images, labels)
         frozen = self._objective.frozen_copy()
         if frozen is not None:
             # The model may have been moved since it was copied.
@@ -223,6 +227,24 @@ class RobustLoss:
             frozen.load_state_dict(state["frozen_copy"])
         self._batch = _Batch()
 
+    def _check_model(self, images: Tensor, labels: Tensor) -> None:
+        """Compare the logits of the first image that is seen with what else speaks of classes."""
+        model = _inner(self._model)
+        # What is compiled would be compiled anew for one image, and for another mode.
+        model = getattr(model, "_orig_mod", model)
+        with torch.no_grad(), in_mode(model, training=False):
+            shape = tuple(model(images[:1]).shape)
+        if len(shape) != 2:
+            raise InvalidArgument("model", f"logits {shape}", "(N, K)")
+        if self._classes not in (None, shape[1]):
+            raise InvalidArgument("classes", self._classes, f"{shape[1]}, as the model has logits")
+        if not 0 <= int(labels.min()) <= int(labels.max()) < shape[1]:
+            got = f"{int(labels.min())} to {int(labels.max())}"
+            raise InvalidArgument(
+                "labels", got, f"0 to {shape[1] - 1} for a model of {shape[1]} classes"
+            )
+        self._model_fits = True
+
     def _noise(self, count: int, device: torch.device, samples: Tensor | None) -> Noise:
         """Another for each epoch with samples; else for each step and piece of it."""
         if samples is not None:
@@ -249,7 +271,9 @@ class RobustLoss:
 def _require(name: str, value: object, kind: type, *others: object) -> None:
     if not isinstance(value, kind) and value not in others:
         article = "an" if kind.__name__[0] in "AEIO" else "a"
-        raise InvalidArgument(name, value, f"{article} {kind.__module__}.{kind.__name__}")
+        named = isinstance(value, str) and issubclass(kind, Schedule | Objective | Attack)
+        do = f"make one with rampart.{name.upper()}S.build('{value}')" if named else ""
+        raise InvalidArgument(name, value, f"{article} {kind.__name__} of {kind.__module__}", do)
 
 
 def _check(images: Tensor, labels: Tensor, samples: Tensor | None) -> None:

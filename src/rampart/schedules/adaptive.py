@@ -82,8 +82,11 @@ class Adaptive(Schedule):
         """Say where a run is too short for the trial that is asked for."""
         if self.trial == 0 or longest_trial(self.trial, horizon.epochs):
             return []
-        share = f"schedule.trial={self.trial:g} of {spell_time(horizon.epochs, 'epoch')}"
-        return [f"{share} is less than one whole epoch before the last, so there is no trial."]
+        epochs = spell_time(horizon.epochs, "epoch")
+        return [
+            f"there is no trial at full strength: schedule.trial={self.trial:g} of {epochs} has to "
+            "be one at least, and not all of them."
+        ]
 
     def initial_state(self) -> State:
         """Return the state before the first step: eps is 0, nothing is known."""

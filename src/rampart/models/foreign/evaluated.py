@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from rampart.errors import InvalidArgument, ModelError
+from rampart.errors import InvalidArgument, ModelError, reason
 from rampart.models.normalised import NormalisedModel
 
 Size = tuple[int, int, int]
@@ -278,13 +278,6 @@ def code_fingerprint(function: object, model: nn.Module) -> str | None:
     except (OSError, TypeError):
         text = ""
     return hashlib.sha256(f"{weights}\n{text}".encode()).hexdigest() if weights or text else None
-
-
-def reason(error: BaseException) -> str:
-    """Return an error as one line: its kind and the first line of what it says."""
-    lines = str(error).strip().splitlines()
-    kind = type(error).__name__
-    return f"{kind}: {lines[0].strip()}" if lines else kind
 
 
 def _try(model: nn.Module, name: str, size: Size, device: torch.device) -> tuple[int, bool]:

@@ -7,13 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rampart.errors import ModelError
+from rampart.errors import ModelError, reason
 from rampart.models.foreign.evaluated import (
     EvaluatedModel,
     Wanted,
     file_fingerprint,
     logits_in,
-    reason,
 )
 
 

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rampart.errors import MissingExtra, ModelError
+from rampart.errors import MissingExtra, ModelError, reason
 from rampart.models.foreign.classes import with_synonyms
 from rampart.models.foreign.evaluated import (
     EvaluatedModel,
     Function,
     Wanted,
-    reason,
     weights_fingerprint,
 )
 

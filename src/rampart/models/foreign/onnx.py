@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rampart.errors import MissingExtra, ModelError
-from rampart.models.foreign.evaluated import EvaluatedModel, Wanted, file_fingerprint, reason
+from rampart.errors import MissingExtra, ModelError, reason
+from rampart.models.foreign.evaluated import EvaluatedModel, Wanted, file_fingerprint
 from rampart.models.foreign.exported import in_batches
 
 #: What onnxruntime calls the numbers that images may be given in.

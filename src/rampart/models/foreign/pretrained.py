@@ -7,10 +7,10 @@ from typing import Any
 import torchvision
 from torch import nn
 
-from rampart.errors import ModelError, UnknownName
+from rampart.errors import ModelError, UnknownName, reason
 from rampart.models.backbones import build_model
 from rampart.models.foreign.classes import imagenet_synsets, with_synonyms
-from rampart.models.foreign.evaluated import EvaluatedModel, Wanted, reason, weights_fingerprint
+from rampart.models.foreign.evaluated import EvaluatedModel, Wanted, weights_fingerprint
 from rampart.models.sources import Source, find_source
 
 _SAFE = ".safetensors"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rampart.registry import Registry
 from rampart.schedules.base import EpsilonScheduler
 
-CALLBACKS: "Registry[Callback]" = Registry("callback")
+CALLBACKS: "Registry[Callback]" = Registry("callback", {"swa": "Weights are averaged by ema"})
 #: Adds the gradient of one batch to the parameters; the second call takes the images that the first
 #: one perturbed.
 Gradients = Callable[[], None]

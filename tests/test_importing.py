@@ -1,0 +1,80 @@
+import multiprocessing
+import sys
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+
+from rampart.experiments.study import _begin
+from rampart.importing import IMPORTED, CodeError, import_parts, user_code
+from rampart.recipes.config import parse_config
+from rampart.schedules.base import SCHEDULES
+
+PART = """
+from dataclasses import dataclass
+
+from beside import LEVEL
+from rampart.recipes.config import parse_config
+from rampart.schedules.base import SCHEDULES, Schedule
+
+
+@SCHEDULES.register("NAME")
+@dataclass(frozen=True)
+class Mine(Schedule):
+    def _alpha(self, t, T, state, /):
+        return LEVEL
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a file whose schedule has a name that no other test takes."""
+    (tmp_path / "beside.py").write_text("LEVEL = 0.5")
+
+    def make(name):
+        file = tmp_path / "mine.py"
+        file.write_text(PART.replace("NAME", name))
+        return file
+
+    imported = list(IMPORTED)
+    yield make
+    IMPORTED[:] = imported
+    sys.modules.pop("beside", None)
+
+
+def test_parts_of_a_file_are_known_afterwards(write):
+    file, before = write("imported-once"), list(sys.path)
+    import_parts(str(file))
+    assert SCHEDULES.build("imported-once").alpha(0, 1) == 0.5
+    assert sys.path == before
+    import_parts(str(file.parent / "." / file.name))
+    assert IMPORTED.count(str(file)) == 1
+
+
+def test_a_worker_knows_them_too(write):
+    name = "imported-by-worker"
+    file, spawned = write(name), multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawned, _begin, (1, [str(file)])) as pool:
+        read = pool.submit(parse_config, {"model": "x", "data": "y", "schedule": name}).result()
+    assert read.schedule.name == name
+    assert name not in SCHEDULES.names()
+
+
+def test_a_name_that_is_taken(write):
+    file = write("fix")
+    with pytest.raises(
+        CodeError, match=r"schedule=fix: expected a name that is not taken .* at .*"
+    ):
+        import_parts(str(file))
+    assert str(file) not in IMPORTED
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("nowhere/mine.py", "there is no file 'nowhere/mine.py'"),
+        ("no_such_module", "no module 'no_such_module' on the path or in the current folder"),
+    ],
+)
+def test_what_is_not_there(place, says):
+    with pytest.raises(CodeError, match=says), user_code(place):
+        pass

@@ -42,7 +42,7 @@ class Adaptive(Schedule):
         trial: share of the run for which full strength is tried first; 0 for no trial.
     """
 
-    keep: float = 0.3
+    keep: float = 0.1
     ramp: float = 0.2
     memory: float = 0.01
     start: float = 0.25

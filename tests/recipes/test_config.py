@@ -61,7 +61,7 @@ def test_whole_grey_levels_are_written_as_such():
 
 def test_differences_name_the_keys():
     assert differences(load(), load("training.epochs=9", "schedule.keep=0.5")) == [
-        "schedule.keep: 0.3 -> 0.5",
+        "schedule.keep: 0.1 -> 0.5",
         "training.epochs: 50 -> 9",
     ]
     assert differences(load(), load()) == []

@@ -21,6 +21,7 @@ class Power(Schedule):
         return (t / T) ** self.power
 
 
-schedule = SCHEDULES.build("power", {"power": 3})
-for row in preview(schedule, "8/255", Horizon(4, 10), "epoch"):
-    print(f"epoch {row.epoch:.0f}: alpha {row.alpha:.3f}, eps {format_eps(row.eps)}")
+if __name__ == "__main__":
+    schedule = SCHEDULES.build("power", {"power": 3})
+    for row in preview(schedule, "8/255", Horizon(4, 10), "epoch"):
+        print(f"epoch {row.epoch:.0f}: alpha {row.alpha:.3f}, eps {format_eps(row.eps)}")

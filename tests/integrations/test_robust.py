@@ -330,3 +330,21 @@ def test_a_model_without_logits_is_refused(dataset):
     robust = RobustLoss(model, EPS, Horizon(1, 1), schedule=Fix())
     with pytest.raises(InvalidArgument, match=r"model=logits \(1, 3, 16, 16\): expected \(N, K\)"):
         robust(*dataset.tensors[:2])
+
+
+def test_a_model_that_returns_more_than_logits_is_refused(model, dataset):
+    class Output(torch.nn.Module):
+        def forward(self, images):
+            return {"logits": model(images)}
+
+    robust = RobustLoss(Output(), EPS, Horizon(1, 1), schedule=Fix())
+    with pytest.raises(InvalidArgument, match=r"model=a dict: expected logits .* wrap it"):
+        robust(*dataset.tensors[:2])
+
+
+def test_an_empty_piece_says_nothing_of_classes(model, dataset):
+    images, labels, _ = dataset.tensors
+    robust = RobustLoss(model, EPS, Horizon(1, 1), schedule=TwoHinge.at_fractions(0.5, 1.0))
+    robust(images[:0], labels[:0])
+    with pytest.raises(InvalidArgument, match="labels=3 to"):
+        robust(images, labels + 3)

@@ -114,7 +114,7 @@ class RobustLoss:
 
     # A compiled training step would guard on alpha and eps, and be compiled anew at every one of
     # them. The model inside runs compiled if it was compiled itself.
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch has no types for it
     def __call__(
         self,
         images: Tensor,
@@ -135,10 +135,11 @@ class RobustLoss:
                 it that distributed training has made.
 
         Raises:
-            InvalidArgument: images or labels that are none, also where nothing is attacked yet.
+            InvalidArgument: images or labels that are none, also where nothing is attacked yet; at
+                the first call also logits that do not go with them or with `classes`.
         """
         _check(images, labels, samples)
-        if not self._model_fits:
+        if len(images) and not self._model_fits:
             self._check_model(images, labels)
         frozen = self._objective.frozen_copy()
         if frozen is not None:
@@ -233,7 +234,11 @@ class RobustLoss:
         # What is compiled would be compiled anew for one image, and for another mode.
         model = getattr(model, "_orig_mod", model)
         with torch.no_grad(), in_mode(model, training=False):
-            shape = tuple(model(images[:1]).shape)
+            logits = model(images[:1])
+        if not isinstance(logits, Tensor):
+            got = f"a {type(logits).__name__}"
+            raise InvalidArgument("model", got, "logits (N, K)", "wrap it to return its logits")
+        shape = tuple(logits.shape)
         if len(shape) != 2:
             raise InvalidArgument("model", f"logits {shape}", "(N, K)")
         if self._classes not in (None, shape[1]):

@@ -32,9 +32,9 @@ def measure(settings: list[str]) -> dict[str, float]:
     """Train one epoch; return what it cost."""
     import torch
 
-    from rampart.history import History
     from rampart.recipes.config import load_config
     from rampart.recipes.run import train_run
+    from rampart.runs.history import History
 
     with tempfile.TemporaryDirectory() as place:
         folder = train_run(load_config(None, settings), Path(place) / "run")

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from rampart.recipes.config import load_config
-from rampart.recipes.evaluate import evaluate_run
+from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.run import train_run
-from rampart.records import summary
+from rampart.records.summary import summary
 
 config = load_config(
     None,

@@ -80,11 +80,11 @@ def test_two_models_are_reported_in_pairs(rampart, evaluate, photo_folder, tmp_p
 def test_verify_fails_where_images_have_changed(rampart, evaluate, tmp_path):
     from dataclasses import replace
 
-    from rampart.records import EvaluationRecord
+    from rampart.records.storage import load_record, save_record
 
     assert rampart(*evaluate, "evaluation.witnesses=true").status == 0
-    record = EvaluationRecord.load(tmp_path / "evaluation", witnesses=True)
-    replace(record, witnesses=np.zeros_like(record.witnesses)).save(tmp_path / "forged")
+    record = load_record(tmp_path / "evaluation", witnesses=True)
+    save_record(replace(record, witnesses=np.zeros_like(record.witnesses)), tmp_path / "forged")
     result = rampart("verify", tmp_path / "forged")
     assert result.status == 1
     assert result.out.startswith("not verified: 15 of 15 samples")

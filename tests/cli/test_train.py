@@ -7,7 +7,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from rampart.folders import RunFolder
+from rampart.runs.run_folder import RunFolder
 
 
 @pytest.fixture

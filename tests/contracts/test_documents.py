@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from rampart.folders import RunFolder
 from rampart.recipes.config import dump_config, load_config
 from rampart.registry import flatten
+from rampart.runs.run_folder import RunFolder
 from rampart.runtime import scoped_seed
 
 ROOT = Path(__file__).parents[2]

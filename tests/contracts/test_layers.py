@@ -11,8 +11,8 @@ SOURCE = Path(__file__).parents[2] / "src" / "rampart"
 
 #: Row by row from the bottom. Packages in one inner tuple may know each other.
 ROWS = [
-    [("errors", "units", "registry", "version", "importing")],
-    [("schedules",), ("metrics",), ("records", "folders", "history", "metrics")],
+    [("errors", "units", "registry", "version", "plugins", "files")],
+    [("schedules",), ("metrics",), ("records", "runs", "metrics")],
     [("threat", "losses", "runtime", "restoring"), ("reports",)],
     [("models",), ("data",)],
     [("attacks",)],

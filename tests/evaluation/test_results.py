@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from rampart.errors import InvalidArgument
 from rampart.evaluation.results import COLUMNS, Results
-from rampart.records import EvaluationRecord
+from rampart.records.record import EvaluationRecord
 
 LEVELS = 4
 

@@ -15,7 +15,8 @@ from rampart.evaluation.verify import (
     Verification,
     verify_record,
 )
-from rampart.records import EvaluationRecord
+from rampart.records.record import EvaluationRecord
+from rampart.records.storage import load_record, save_record
 
 LEVELS = 8
 EPS = {"linf": 12 / 255, "l2": 0.2}
@@ -72,8 +73,8 @@ def test_a_sound_record_is_verified_with_one_pass_per_image(task, norm, batch_si
 
 
 def test_a_record_from_disk_is_verified(task, tmp_path):
-    proven(task).save(tmp_path)
-    record = EvaluationRecord.load(tmp_path, witnesses=True)
+    save_record(proven(task), tmp_path)
+    record = load_record(tmp_path, witnesses=True)
     assert verify_record(record, task.model, images_of(task)).ok
 
 

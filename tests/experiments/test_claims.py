@@ -3,12 +3,12 @@
 import pytest
 
 from rampart.experiments import quickstart
-from rampart.history import History
 from rampart.metrics.adaptation import adaptation_delay
 from rampart.recipes.config import change_config
-from rampart.recipes.evaluate import evaluate_run
+from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.run import train_run
-from rampart.records import summary
+from rampart.records.summary import summary
+from rampart.runs.history import History
 
 
 @pytest.mark.slow

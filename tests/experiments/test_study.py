@@ -11,8 +11,8 @@ import yaml
 from rampart.errors import RampartError, RunError
 from rampart.experiments.study import load_study, run_study
 from rampart.experiments.tables import write_study
-from rampart.folders import RunFolder
-from rampart.records import EvaluationRecord
+from rampart.records.storage import load_record
+from rampart.runs.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_the_choice_is_made_on_validation(finished, out):
     assert task["tuned fix/2"]["chosen"] == max(values, key=values.get)
     for option in ("idle", "awake"):
         (folder,) = (out / "choices").glob(f"*/*/{option}/seed-7")
-        (record,) = (EvaluationRecord.load(one) for one in (folder / "evaluations").iterdir())
+        (record,) = (load_record(one) for one in (folder / "evaluations").iterdir())
         assert record.metadata["split"] == "validation"
         assert values[option] == pytest.approx(_expected(record))
 
@@ -99,7 +99,7 @@ def test_figures_are_those_of_the_runs(finished, out):
     _, figures, _ = finished
     one = next(f for f in figures if (f.arm, f.seed) == ("fix", 1))
     folder = RunFolder(out / "runs" / "photos_at_2_255" / "fix" / "seed-1")
-    (record,) = (EvaluationRecord.load(path) for path in folder.evaluations.iterdir())
+    (record,) = (load_record(path) for path in folder.evaluations.iterdir())
     assert record.metadata["split"] == "test"
     assert (one.clean, one.adversarial) == (record.curve[0], record.curve[-1])
     assert one.expected == pytest.approx(_expected(record))

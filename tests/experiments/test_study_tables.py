@@ -2,7 +2,7 @@
 
 import pytest
 
-from rampart.experiments.figures import RunFigures
+from rampart.experiments.rows import RunFigures
 from rampart.experiments.tables import task_table
 from rampart.metrics.comparison import paired_test
 

@@ -11,7 +11,6 @@ from rampart.attacks.frozen import local
 from rampart.attacks.pgd import Pgd
 from rampart.data.batches import epoch_batches
 from rampart.errors import InvalidArgument, RunError
-from rampart.history import History
 from rampart.integrations.robust import RobustLoss
 from rampart.models.backbones import build_model
 from rampart.objectives.adversarial import Trades
@@ -19,6 +18,7 @@ from rampart.objectives.fare import Fare
 from rampart.recipes.build import make_splits, make_start
 from rampart.recipes.config import load_config
 from rampart.recipes.run import train_run
+from rampart.runs.history import History
 from rampart.runtime import Noise
 from rampart.schedules.adaptive import Adaptive
 from rampart.schedules.auto import Auto

@@ -4,10 +4,10 @@ import pytest
 from tests.recipes.test_run import StopAfter, assert_same, result
 
 from rampart.errors import InvalidArgument, RampartError
-from rampart.history import History
 from rampart.recipes.config import load_config
-from rampart.recipes.evaluate import evaluate_run
+from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.run import train_run
+from rampart.runs.history import History
 from rampart.training.interrupts import Interrupted
 
 PARTS = {

@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rampart.folders import RunFolder
-from rampart.history import History
 from rampart.recipes.config import load_config
-from rampart.recipes.evaluate import evaluate_run
+from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.run import train_run
-from rampart.records import EvaluationRecord
+from rampart.records.storage import load_record
+from rampart.runs.history import History
+from rampart.runs.run_folder import RunFolder
 
 EXACT = ("epoch", "step", "eps", "alpha", "lr_backbone", "lr_head", "forwards", "backwards")
 #: Waits and rises by turns, as the accuracies on the whole batches tell.
@@ -57,7 +57,7 @@ def test_two_processes_equal_one(settings, tmp_path):
     ours, theirs = (load_file(run.model / "model.safetensors") for run in (one, two))
     for name in ours:
         torch.testing.assert_close(ours[name], theirs[name], rtol=1e-2, atol=1e-4)
-    records = [EvaluationRecord.load(next(run.evaluations.iterdir())) for run in (one, two)]
+    records = [load_record(next(run.evaluations.iterdir())) for run in (one, two)]
     assert [record.metadata["processes"] for record in records] == [1, 2]
     assert records[0].ids == records[1].ids
     assert abs(records[0].critical - records[1].critical).max() <= 1
@@ -65,7 +65,7 @@ def test_two_processes_equal_one(settings, tmp_path):
     # The same model evaluated by two processes, by other batches: the same record.
     again = tmp_path / "again"
     in_two_processes("evaluate", one.path, "evaluation.batch_size=3", "-o", again)
-    shared = EvaluationRecord.load(again)
+    shared = load_record(again)
     assert shared.metadata["processes"] == 2
     assert shared.ids == records[0].ids
     for column in ("critical", "predictions", "forwards", "backwards", "pruned", "reach"):

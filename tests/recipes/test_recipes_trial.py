@@ -12,12 +12,12 @@ import torch
 from safetensors.torch import load_file
 
 from rampart.errors import RunError
-from rampart.folders import RunFolder
-from rampart.history import History
 from rampart.recipes import trial as recipe
 from rampart.recipes.config import load_config
-from rampart.recipes.evaluate import evaluate_run
+from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.run import train_run
+from rampart.runs.history import History
+from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
 from rampart.training.reporting import Silent
 from rampart.training.trial import Trial
@@ -136,7 +136,7 @@ def test_killed_while_the_trial_was_being_dropped(tiny_settings, tmp_path, verdi
         remove(folder, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr("rampart.folders.shutil.rmtree", dies)
+        patch.setattr("rampart.runs.run_folder.shutil.rmtree", dies)
         with pytest.raises(MemoryError):
             train(tmp_path / "run", settings)
     resumed = train(tmp_path / "run", settings, resume=True)

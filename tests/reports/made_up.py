@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from rampart.records import EvaluationRecord, summary
+from rampart.records.record import EvaluationRecord
+from rampart.records.summary import summary
 from rampart.reports.tables import RunResult
 
 N, LEVELS = 200, 4

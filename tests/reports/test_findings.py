@@ -1,7 +1,7 @@
 import pytest
 from made_up import FIX, STANDARD, TWO_HINGE, record, run
 
-from rampart.records import summary
+from rampart.records.summary import summary
 from rampart.reports.findings import findings
 from rampart.reports.tables import comparison_rows
 

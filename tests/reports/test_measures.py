@@ -8,7 +8,8 @@ from rampart.errors import InvalidArgument, RunError, UnknownName
 from rampart.metrics.comparison import mean_interval
 from rampart.metrics.expectation import Beta, contributions, expected_robustness
 from rampart.metrics.hierarchy import hierarchical_interval
-from rampart.records import summary
+from rampart.records.storage import save_record
+from rampart.records.summary import summary
 from rampart.reports.measures import Measured, find_records, report
 from rampart.reports.statements import evaluation_lines, report_lines
 
@@ -142,7 +143,7 @@ def test_distributions_that_do_not_fit(two):
 def test_records_are_called_after_their_models(two, tmp_path):
     for name in ("a", "b"):
         metadata = {**two[0].record.metadata, "model": {"name": "timm/some.net", "classes": []}}
-        replace(two[0].record, metadata=metadata).save(tmp_path / name)
+        save_record(replace(two[0].record, metadata=metadata), tmp_path / name)
     both = [tmp_path / "a", tmp_path / "b"]
     assert [one.name for one in find_records(both[:1])] == ["some.net"]
     assert [one.name for one in find_records(both)] == [str(path) for path in both]

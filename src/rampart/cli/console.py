@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 if TYPE_CHECKING:
     from rampart.data.splits import Splits
     from rampart.recipes.config import RunConfig
-    from rampart.records import EvaluationRecord
+    from rampart.records.record import EvaluationRecord
     from rampart.training.run import Run
 
 # Under `accelerate launch` every process runs the verb, and one of them speaks.
@@ -96,7 +96,7 @@ def _unattacked(config: "RunConfig") -> list[str]:
 
 def print_evaluation(folder: Path, record: "EvaluationRecord") -> None:
     """Print the figures of an evaluation, how far to trust them, and where they are."""
-    from rampart.records import summary
+    from rampart.records.summary import summary
     from rampart.reports.statements import evaluation_lines
     from rampart.units import format_eps
 

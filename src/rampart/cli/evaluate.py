@@ -54,10 +54,10 @@ def evaluate_and_print(
 ) -> None:
     """Evaluate a run or another model, show progress meanwhile and the figures at the end."""
     from rampart.cli.console import counting, print_evaluation, quiet, stopped_by_hand
-    from rampart.folders import RunFolder
+    from rampart.runs.run_folder import RunFolder
 
     with stopped_by_hand(), counting("evaluating") as on_progress:
-        from rampart.recipes.evaluate import evaluate_other, evaluate_run
+        from rampart.recipes.evaluation.evaluate import evaluate_other, evaluate_run
 
         quiet()
         if RunFolder(Path(model)).exists() or _is_meant_as_run(str(model), overrides):

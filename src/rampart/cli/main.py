@@ -23,7 +23,7 @@ from rampart.cli import (
     verify,
 )
 from rampart.errors import RampartError, RunError
-from rampart.importing import CodeError, import_parts
+from rampart.plugins import CodeError, import_parts
 from rampart.version import __version__
 
 app = typer.Typer(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from rampart.experiments.figures import RunFigures
+    from rampart.experiments.rows import RunFigures
     from rampart.experiments.study import Cell
 
 

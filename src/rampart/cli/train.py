@@ -23,7 +23,7 @@ def train(
     from rampart.cli.console import console, print_plan, quiet
     from rampart.cli.evaluate import evaluate_and_print
     from rampart.cli.settings import config_and_overrides
-    from rampart.folders import RunFolder
+    from rampart.runs.run_folder import RunFolder
 
     with console.status("loading"):
         from rampart.recipes.config import load_config

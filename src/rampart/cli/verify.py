@@ -20,7 +20,7 @@ def verify(
     from rampart.cli.console import console, counting, quiet
 
     with counting("verifying") as on_progress:
-        from rampart.recipes.evaluate import verify as check
+        from rampart.recipes.evaluation.verify import verify as check
 
         quiet()
         found = check(record, tuple(settings or []), on_progress)

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.evaluation.results import COLUMNS, Results
+from rampart.files import write_atomic
 from rampart.metrics.curve import Integers
 from rampart.records.columnar import (
     BOOLEAN,
@@ -36,7 +37,6 @@ from rampart.records.columnar import (
     read_notes,
     write_columns,
 )
-from rampart.records.files import write_atomic
 from rampart.registry import flatten
 
 FORMAT = "rampart-journal-1"

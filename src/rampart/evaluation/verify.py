@@ -18,7 +18,7 @@ from rampart.attacks.frozen import Model, frozen
 from rampart.errors import DataError, InvalidArgument
 from rampart.evaluation.inference import Asked, device_of, logits_of
 from rampart.metrics.curve import Integers
-from rampart.records import EvaluationRecord
+from rampart.records.record import EvaluationRecord
 from rampart.threat import distance
 
 #: Names of samples to their images (B, C, H, W), pixels in [0, 1], and labels (B,).

@@ -6,10 +6,10 @@ from pathlib import Path
 import yaml
 
 from rampart.errors import RunError
-from rampart.folders import RunFolder
 from rampart.recipes.config import RunConfig, parse_config
-from rampart.recipes.evaluate import evaluate_run
+from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.run import train_run
+from rampart.runs.run_folder import RunFolder
 from rampart.training.reporting import Reporter, Silent
 
 SCHEDULES = ("standard", "fix", "two-hinge", "adaptive")

@@ -28,15 +28,15 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from rampart.errors import InvalidArgument, RunError
-from rampart.experiments.figures import RunFigures, read_figures
+from rampart.experiments.rows import RunFigures, read_figures
 from rampart.experiments.tables import Measure
-from rampart.folders import RunFolder
-from rampart.importing import IMPORTED, import_parts
+from rampart.files import write_atomic
+from rampart.plugins import IMPORTED, import_parts
 from rampart.recipes.config import RunConfig, differences, load_config, parse_config
-from rampart.recipes.evaluate import evaluate_run
+from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.measured import require_measurable
 from rampart.recipes.run import train_run
-from rampart.records import write_atomic
+from rampart.runs.run_folder import RunFolder
 from rampart.units import Horizon
 
 Overrides = tuple[str, ...]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from rampart.experiments.figures import RunFigures
+from rampart.experiments.rows import RunFigures
+from rampart.files import write_atomic
 from rampart.metrics.comparison import paired_test, seeds_interval
-from rampart.records import write_atomic
 from rampart.reports.arms import save_arms
 
 Measure = Literal["clean", "adversarial", "expected"]

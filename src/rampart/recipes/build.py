@@ -22,8 +22,6 @@ from rampart.errors import InvalidArgument, ModelError, RunError, UnknownName
 from rampart.evaluation.accuracy import evaluate_accuracy, merge_accuracy
 from rampart.evaluation.critical import critical_strengths
 from rampart.evaluation.results import Results
-from rampart.folders import RunFolder
-from rampart.history import History
 from rampart.metrics.expectation import expected_robustness
 from rampart.models.backbones import build_model, parameter_groups
 from rampart.models.normalised import NormalisedModel
@@ -31,6 +29,8 @@ from rampart.models.sources import Source, find_source
 from rampart.recipes.config import RunConfig
 from rampart.recipes.guards import make_guards
 from rampart.recipes.twin import StandardTwin
+from rampart.runs.history import History
+from rampart.runs.run_folder import RunFolder
 from rampart.schedules.base import EpsilonScheduler
 from rampart.training.checkpoint import CheckpointStore
 from rampart.training.optimisers import adamw, cosine_schedule

@@ -27,10 +27,10 @@ from rampart.data.splits import check_share
 from rampart.errors import InvalidArgument, RampartError, RunError, UnknownName
 from rampart.evaluation.critical import Mode
 from rampart.evaluation.goal import Reach
+from rampart.files import write_atomic
 from rampart.models.foreign.classes import Match
 from rampart.objectives.base import Objective
 from rampart.objectives.catalogue import OBJECTIVES
-from rampart.records import write_atomic
 from rampart.registry import flatten
 from rampart.schedules.base import Schedule
 from rampart.schedules.catalogue import SCHEDULES

@@ -11,7 +11,6 @@ from rampart.data.batches import ordered_batches
 from rampart.data.splits import Splits
 from rampart.errors import InvalidArgument, RunError
 from rampart.evaluation.critical import critical_strengths
-from rampart.folders import RunFolder
 from rampart.metrics.curve import accuracy_curve
 from rampart.metrics.expectation import expected_robustness
 from rampart.models.backbones import build_model
@@ -21,9 +20,9 @@ from rampart.models.saving import save_model
 from rampart.models.sources import Source, find_source
 from rampart.recipes.build import make_accelerator, make_splits
 from rampart.recipes.config import RunConfig, load_config, save_config
-from rampart.recipes.evaluate import require_finished
 from rampart.recipes.measured import evaluation_grid
 from rampart.recipes.run import require_same_data
+from rampart.runs.run_folder import RunFolder
 
 #: Where on the way from the first to the second model is looked by default.
 SHARES = tuple(step / 10 for step in range(11))
@@ -78,7 +77,7 @@ def interpolate_runs(
         raise InvalidArgument("shares", list(shares), "numbers in [0, 1], at least one")
     runs, folder = (RunFolder(first), RunFolder(second)), RunFolder(output)
     for run in runs:
-        require_finished(run)
+        run.require_finished()
     if output.resolve() in (first.resolve(), second.resolve()):
         raise RunError(f"output folder {output} is one of the two runs: choose another path.")
     folder.require_free(resume=None, overwrite=overwrite)

@@ -9,7 +9,6 @@ from accelerate.utils import broadcast_object_list
 
 from rampart.data.splits import Splits
 from rampart.errors import RunError
-from rampart.folders import RunFolder
 from rampart.models.foreign.evaluated import weights_fingerprint
 from rampart.models.normalised import NormalisedModel
 from rampart.models.saving import save_model
@@ -27,6 +26,7 @@ from rampart.recipes.measured import require_measurable
 from rampart.recipes.probe import probe_model
 from rampart.recipes.trial import trial_epochs, try_full_strength
 from rampart.registry import flatten
+from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
 from rampart.training.loop import fit
 from rampart.training.reporting import Reporter, Silent, shown

@@ -8,10 +8,10 @@ from accelerate.utils import broadcast_object_list
 
 from rampart.data.splits import Splits
 from rampart.errors import RunError
-from rampart.folders import RunFolder
 from rampart.recipes.build import make_twin
 from rampart.recipes.config import RunConfig
 from rampart.recipes.guards import best_constant
+from rampart.runs.run_folder import RunFolder
 from rampart.schedules.adaptive import longest_trial
 from rampart.training.guards.transfer import Transfer
 from rampart.training.interrupts import Interrupts

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rampart.errors import RunError
-from rampart.records.files import replacing
+from rampart.files import replacing
 
 #: (N,) integers, floats, booleans, or a list of texts and Nones.
 Column = NDArray[Any] | Sequence[str | None]

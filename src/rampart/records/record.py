@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rampart.errors import InvalidArgument, RunError
+from rampart.errors import InvalidArgument
 from rampart.metrics.comparison import LEVEL
 from rampart.metrics.continuum import RELATIVE, TOLERANCE
 from rampart.metrics.curve import Floats, Integers, accuracy_curve, check_critical, check_grid
-from rampart.records.storage import Beside, read_record, write_record
 from rampart.units import Norm, parse_norm
 
 #: What stands in `broken_by` where a sample is wrong without perturbation.
@@ -165,39 +163,6 @@ class EvaluationRecord:
             witnesses=results.witnesses,
         )
 
-    def save(self, folder: str | Path) -> None:
-        """Write the record into a folder, each file whole or not at all.
-
-        Raises:
-            RunError: the folder cannot be written.
-        """
-        write_record(self, Path(folder))
-
-    @classmethod
-    def load(cls, folder: str | Path, *, witnesses: bool = False) -> "EvaluationRecord":
-        """Read a record back.
-
-        Args:
-            folder: where it lies.
-            witnesses: read the adversarial images too; they may be large.
-
-        Raises:
-            RunError: files missing, of another format or version, damaged, or contradictory; no
-                witnesses where they are asked for.
-        """
-        try:
-            values, beside = read_record(Path(folder), witnesses)
-            record = cls(**values)
-            _check_beside(record, beside)
-        except (InvalidArgument, ValueError, TypeError, OverflowError) as error:
-            raise RunError(f"{folder} holds no consistent record: {error}") from error
-        if witnesses and record.witnesses is None and record.found.any():
-            raise RunError(
-                f"{folder} holds no witnesses, the adversarial images: evaluate with "
-                "evaluation.witnesses=true to keep them."
-            )
-        return record
-
 
 def _attack(stage_names: Sequence[str], stage: int, run: int) -> str | None:
     if stage < 0:
@@ -302,15 +267,3 @@ def _check_witnesses(record: EvaluationRecord) -> None:
     if len(images) != record.found.sum():
         expected = f"{record.found.sum()}, one for each sample that an attack broke"
         raise InvalidArgument("witnesses", len(images), expected)
-
-
-def _check_beside(record: EvaluationRecord, beside: Beside) -> None:
-    """The strength stands beside its index for readers without Rampart: both must agree."""
-    expected, written = np.append(record.grid, np.nan)[record.critical], beside.strengths
-    differ = ~((expected == written) | (np.isnan(expected) & np.isnan(written)))
-    if differ.any():
-        row = int(differ.argmax())
-        where = f"{expected[row]} for sample {record.ids[row]}"
-        raise InvalidArgument("critical_eps", written[row], where)
-    if beside.witnessed is not None and not np.array_equal(beside.witnessed, record.found):
-        raise InvalidArgument("witness", "other rows", "one for each sample that an attack broke")

@@ -2,7 +2,7 @@
 
     samples.parquet  one row per sample; its columns are described in record.json
     curve.csv        eps, accuracy, low, high
-    summary.json     the usual figures, as shares (see `rampart.records.figures.summary`)
+    summary.json     the usual figures, as shares (see `rampart.records.summary.summary`)
     record.json      format, version, norm, grid, columns, metadata, checksum of samples.parquet;
                      written last
 
@@ -15,12 +15,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rampart.errors import InvalidArgument, RunError
+from rampart.files import checksum, write_atomic
 from rampart.metrics.curve import Floats
 from rampart.records.columnar import (
     BOOLEAN,
@@ -32,11 +33,8 @@ from rampart.records.columnar import (
     read_columns,
     write_columns,
 )
-from rampart.records.figures import curve_points, summary
-from rampart.records.files import checksum, write_atomic
-
-if TYPE_CHECKING:
-    from rampart.records.record import EvaluationRecord
+from rampart.records.record import EvaluationRecord
+from rampart.records.summary import curve_points, summary
 
 FORMAT = "rampart-evaluation"
 VERSION = 2
@@ -86,13 +84,14 @@ WITNESS = (
 )
 
 
-def write_record(record: "EvaluationRecord", folder: Path) -> None:
-    """Write the files of a record, record.json last.
+def save_record(record: EvaluationRecord, folder: str | Path) -> None:
+    """Write a record into a folder, each file whole or not at all, record.json last.
 
     Raises:
         RunError: the folder cannot be written.
         InvalidArgument: metadata that JSON cannot hold.
     """
+    folder = Path(folder)
     columns, images = _columns(record), _images(record)
     header = _header(record, columns, images)
     texts = {"curve.csv": _curve_csv(record), "summary.json": _json(summary(record))}
@@ -105,8 +104,33 @@ def write_record(record: "EvaluationRecord", folder: Path) -> None:
     write_atomic(folder / HEADER, _json(header))
 
 
+def load_record(folder: str | Path, *, witnesses: bool = False) -> EvaluationRecord:
+    """Read a record back.
+
+    Args:
+        folder: where it lies.
+        witnesses: read the adversarial images too; they may be large.
+
+    Raises:
+        RunError: files missing, of another format or version, damaged, or contradictory; no
+            witnesses where they are asked for.
+    """
+    try:
+        values, beside = _read(Path(folder), witnesses)
+        record = EvaluationRecord(**values)
+        _check_beside(record, beside)
+    except (InvalidArgument, ValueError, TypeError, OverflowError) as error:
+        raise RunError(f"{folder} holds no consistent record: {error}") from error
+    if witnesses and record.witnesses is None and record.found.any():
+        raise RunError(
+            f"{folder} holds no witnesses, the adversarial images: evaluate with "
+            "evaluation.witnesses=true to keep them."
+        )
+    return record
+
+
 @dataclass(frozen=True, eq=False)
-class Beside:
+class _Beside:
     """What is written beside the values of a record, and must agree with them.
 
     Attributes:
@@ -118,15 +142,8 @@ class Beside:
     witnessed: NDArray[np.bool_] | None
 
 
-def read_record(folder: Path, witnesses: bool) -> tuple[dict[str, Any], Beside]:
-    """Read the files of a record.
-
-    Returns:
-        The values of the record by name, and what is to be compared with them.
-
-    Raises:
-        RunError: files missing, of another format or version, damaged.
-    """
+def _read(folder: Path, witnesses: bool) -> tuple[dict[str, Any], _Beside]:
+    """The values of a record by name, and what is to be compared with them."""
     header = _read_header(folder / HEADER)
     samples = folder / SAMPLES
     _check_untouched(samples, header["samples_sha256"])
@@ -144,10 +161,22 @@ def read_record(folder: Path, witnesses: bool) -> tuple[dict[str, Any], Beside]:
         "metadata": header["metadata"],
         "witnesses": kept.values if kept else None,
     }
-    return values, Beside(strengths, kept.present if kept else None)
+    return values, _Beside(strengths, kept.present if kept else None)
 
 
-def _columns(record: "EvaluationRecord") -> dict[str, Column]:
+def _check_beside(record: EvaluationRecord, beside: _Beside) -> None:
+    """The strength stands beside its index for readers without Rampart: both must agree."""
+    expected, written = np.append(record.grid, np.nan)[record.critical], beside.strengths
+    differ = ~((expected == written) | (np.isnan(expected) & np.isnan(written)))
+    if differ.any():
+        row = int(differ.argmax())
+        where = f"{expected[row]} for sample {record.ids[row]}"
+        raise InvalidArgument("critical_eps", written[row], where)
+    if beside.witnessed is not None and not np.array_equal(beside.witnessed, record.found):
+        raise InvalidArgument("witness", "other rows", "one for each sample that an attack broke")
+
+
+def _columns(record: EvaluationRecord) -> dict[str, Column]:
     strengths = np.append(record.grid, np.nan)[record.critical]
     found = {
         name: strengths if name == "critical_eps" else getattr(record, attribute)
@@ -156,11 +185,11 @@ def _columns(record: "EvaluationRecord") -> dict[str, Column]:
     return {name: values for name, values in found.items() if values is not None}
 
 
-def _images(record: "EvaluationRecord") -> dict[str, Images]:
+def _images(record: EvaluationRecord) -> dict[str, Images]:
     return {} if record.witnesses is None else {"witness": Images(record.found, record.witnesses)}
 
 
-def _curve_csv(record: "EvaluationRecord") -> str:
+def _curve_csv(record: EvaluationRecord) -> str:
     points, text = curve_points(record), io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(points[0])
@@ -169,7 +198,7 @@ def _curve_csv(record: "EvaluationRecord") -> str:
 
 
 def _header(
-    record: "EvaluationRecord", columns: Mapping[str, Column], images: Mapping[str, Images]
+    record: EvaluationRecord, columns: Mapping[str, Column], images: Mapping[str, Images]
 ) -> dict[str, Any]:
     described = {name: {"type": COLUMNS[name][1], "meaning": COLUMNS[name][2]} for name in columns}
     for name in images:

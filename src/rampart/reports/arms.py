@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rampart.metrics.comparison import seeds_interval
-from rampart.reports.figures import save, styled
+from rampart.reports.plots import save, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,12 +9,15 @@ from typing import Any
 import yaml
 
 from rampart.errors import RunError
-from rampart.folders import RunFolder
-from rampart.history import History
-from rampart.records import EvaluationRecord, summary, write_atomic
-from rampart.reports.figures import save_comparison, save_histories
+from rampart.files import write_atomic
+from rampart.records.record import EvaluationRecord
+from rampart.records.storage import load_record
+from rampart.records.summary import summary
 from rampart.reports.findings import findings
+from rampart.reports.plots import save_comparison, save_histories
 from rampart.reports.tables import aggregate, comparison_rows, csv_text, markdown
+from rampart.runs.history import History
+from rampart.runs.run_folder import RunFolder
 from rampart.units import parse_eps
 
 
@@ -71,8 +74,7 @@ def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
         raise RunError(f"{path} has no evaluation '{evaluation}': it has {', '.join(names)}.")
     config = _read_config(folder.config)
     records = [
-        EvaluationRecord.load(folder.evaluations / name)
-        for name in ([evaluation] if evaluation else names)
+        load_record(folder.evaluations / name) for name in ([evaluation] if evaluation else names)
     ]
     if len(records) > 1:
         records = [record for record in records if _is_own(record, config)]

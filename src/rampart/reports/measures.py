@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rampart.errors import RunError
-from rampart.folders import RunFolder
 from rampart.metrics.classes import class_means, worst_class
 from rampart.metrics.comparison import mean_interval
 from rampart.metrics.continuum import bounds
@@ -25,9 +24,13 @@ from rampart.metrics.expectation import contributions
 from rampart.metrics.hierarchy import hierarchical_interval
 from rampart.metrics.pairs import mcnemar, paired_interval, sign_flip_test
 from rampart.metrics.planning import pairs_needed, samples_needed
-from rampart.records import EvaluationRecord, aligned, summary
+from rampart.records.pairing import aligned
+from rampart.records.record import EvaluationRecord
+from rampart.records.storage import load_record
+from rampart.records.summary import summary
 from rampart.reports.comparison import read_run
 from rampart.reports.tables import RunResult, name_arms
+from rampart.runs.run_folder import RunFolder
 
 #: Half the width of an interval, for which the number of images needed is told: one point.
 POINT = 0.01
@@ -182,7 +185,7 @@ def over_seeds(name: str, arm: Sequence[Measured], laws: Laws) -> Facts:
 
 def _read(path: Path) -> EvaluationRecord:
     if (path / "record.json").exists():
-        return EvaluationRecord.load(path)
+        return load_record(path)
     if RunFolder(path).exists():
         return read_run(path).record
     if (path / "unfinished").exists():

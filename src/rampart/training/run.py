@@ -12,8 +12,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from rampart.attacks.base import Attack
 from rampart.data.batches import Batch
 from rampart.data.transforms import Augment
-from rampart.history import History
 from rampart.objectives.base import Objective
+from rampart.runs.history import History
 from rampart.schedules.base import EpsilonScheduler
 from rampart.strategies.base import Strategy
 from rampart.training.callbacks.base import Hook

@@ -9,7 +9,6 @@ from typing import Any
 from torch import nn
 
 from rampart.errors import ModelError, UnknownName
-from rampart.importing import CodeError, raised, user_code
 from rampart.models.foreign.evaluated import (
     EvaluatedModel,
     Function,
@@ -17,6 +16,7 @@ from rampart.models.foreign.evaluated import (
     file_fingerprint,
     weights_fingerprint,
 )
+from rampart.plugins import CodeError, raised, user_code
 
 
 def load_factory(reference: str, wanted: Wanted) -> EvaluatedModel:

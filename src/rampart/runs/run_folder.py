@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rampart.errors import RunError
-from rampart.records import write_atomic
+from rampart.files import write_atomic
 from rampart.version import __version__
 
 #: What run.json goes on saying when the status changes.
@@ -102,6 +102,20 @@ class RunFolder:
         kept = {key: value for key, value in self.facts().items() if key in KEPT}
         content = {"status": status, "rampart": __version__, **kept, **facts}
         write_atomic(self.status_file, json.dumps(content, indent=1) + "\n")
+
+    def require_finished(self) -> None:
+        """Refuse a folder without a finished model.
+
+        Raises:
+            RunError: no run, or one that is not complete.
+        """
+        if not self.exists():
+            raise RunError(f"{self.path} holds no run: give a folder that `rampart train` has made.")
+        if self.status() != "complete":
+            raise RunError(
+                f"{self.path} holds no finished model (its run is {self.status()}): finish it with "
+                f"`rampart train {self.config} --output {self.path} --resume`."
+            )
 
     def require_free(self, resume: bool | None, overwrite: bool) -> None:
         """Refuse a folder that holds something, unless the user said what to do with it.

@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 
 from rampart.experiments.study import _begin
-from rampart.importing import IMPORTED, CodeError, import_parts, user_code
+from rampart.plugins import IMPORTED, CodeError, import_parts, user_code
 from rampart.recipes.config import parse_config
 from rampart.schedules.base import SCHEDULES
 

@@ -14,10 +14,14 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from rampart.errors import InvalidArgument, RunError
+from rampart.files import write_atomic
 from rampart.metrics.comparison import mean_interval, proportion_interval
 from rampart.metrics.curve import accuracy_curve
 from rampart.metrics.expectation import PointMass, contributions
-from rampart.records import EvaluationRecord, paired, summary, write_atomic
+from rampart.records.pairing import paired
+from rampart.records.record import EvaluationRecord
+from rampart.records.storage import load_record, save_record
+from rampart.records.summary import summary
 
 GRID = np.arange(5) / 255
 IMAGE = bytes(4 * 3 * 2 * 4)
@@ -83,17 +87,17 @@ def same(a: EvaluationRecord, b: EvaluationRecord) -> bool:
 
 def test_round_trip(tmp_path):
     record = make()
-    record.save(tmp_path / "new" / "folder")
-    assert same(EvaluationRecord.load(tmp_path / "new" / "folder"), record)
+    save_record(record, tmp_path / "new" / "folder")
+    assert same(load_record(tmp_path / "new" / "folder"), record)
     with pytest.raises(RunError, match="holds no witnesses"):
-        EvaluationRecord.load(tmp_path / "new" / "folder", witnesses=True)
+        load_record(tmp_path / "new" / "folder", witnesses=True)
 
 
 def test_witnesses_are_read_on_request_only(tmp_path):
     record = full()
-    record.save(tmp_path)
-    assert same(EvaluationRecord.load(tmp_path), replace(record, witnesses=None))
-    assert same(EvaluationRecord.load(tmp_path, witnesses=True), record)
+    save_record(record, tmp_path)
+    assert same(load_record(tmp_path), replace(record, witnesses=None))
+    assert same(load_record(tmp_path, witnesses=True), record)
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -127,13 +131,13 @@ def test_round_trip_of_any_record(tmp_path_factory, steps, ids, seed, group, dat
     folder = tmp_path_factory.mktemp("record")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("rampart.records.columnar.GROUP_BYTES", group)
-        record.save(folder)
-    assert same(EvaluationRecord.load(folder, witnesses="witnesses" in kept), record)
+        save_record(record, folder)
+    assert same(load_record(folder, witnesses="witnesses" in kept), record)
 
 
 def test_files_are_readable_without_rampart(tmp_path):
     record = full()
-    record.save(tmp_path)
+    save_record(record, tmp_path)
     names = {"record.json", "samples.parquet", "curve.csv", "summary.json"}
     assert {p.name for p in tmp_path.iterdir()} == names
     rows = parquet.read_table(tmp_path / "samples.parquet").to_pydict()
@@ -158,7 +162,7 @@ def test_files_are_readable_without_rampart(tmp_path):
 
 
 def test_needs_no_torch():
-    code = "import sys, rampart.records; assert 'torch' not in sys.modules"
+    code = "import sys, rampart.records.storage; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -179,7 +183,7 @@ def test_summary_holds_the_contract(tmp_path):
     assert {key: found["worst_class"][key] for key in worst} == worst
     assert [point["eps"] for point in found["curve"]] == GRID.tolist()
     assert [p["accuracy"] for p in found["curve"]] == accuracy_curve(record.critical, 4).tolist()
-    record.save(tmp_path)
+    save_record(record, tmp_path)
     assert json.loads((tmp_path / "summary.json").read_text()) == found
 
 
@@ -216,7 +220,7 @@ def test_refuses_contradictory_arrays(changes, message):
 
 def test_refuses_metadata_that_json_cannot_hold(tmp_path):
     with pytest.raises(InvalidArgument, match="metadata"):
-        make(metadata={"seconds": float("nan")}).save(tmp_path)
+        save_record(make(metadata={"seconds": float("nan")}), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -239,10 +243,10 @@ def edit(path, old, new):
     ],
 )
 def test_refuses_damaged_files(tmp_path, file, old, new, message):
-    make().save(tmp_path)
+    save_record(make(), tmp_path)
     edit(tmp_path / file, old, new)
     with pytest.raises(RunError, match=message):
-        EvaluationRecord.load(tmp_path)
+        load_record(tmp_path)
 
 
 def resigned(folder, **changes):
@@ -258,16 +262,16 @@ def resigned(folder, **changes):
 @given(position=st.integers(0), bit=st.integers(0, 7))
 def test_a_changed_bit_is_found(tmp_path_factory, position, bit):
     folder = tmp_path_factory.mktemp("record")
-    full().save(folder)
+    save_record(full(), folder)
     content = bytearray((folder / "samples.parquet").read_bytes())
     content[position % len(content)] ^= 1 << bit
     (folder / "samples.parquet").write_bytes(content)
     with pytest.raises(RunError, match="not the file that record.json was written for"):
-        EvaluationRecord.load(folder, witnesses=True)
+        load_record(folder, witnesses=True)
     resigned(folder)
     # Even under a checksum of its own a damaged file is refused or means the same.
     try:
-        found = EvaluationRecord.load(folder, witnesses=True)
+        found = load_record(folder, witnesses=True)
     except RunError:
         return
     assert same(found, full())
@@ -297,14 +301,14 @@ def test_a_changed_bit_is_found(tmp_path_factory, position, bit):
     ],
 )
 def test_a_forged_table_is_refused(tmp_path, column, values, message):
-    full().save(tmp_path)
+    save_record(full(), tmp_path)
     table = parquet.read_table(tmp_path / "samples.parquet")
     place = table.column_names.index(column)
     forged = table.set_column(place, column, values if isinstance(values, pa.Array) else [values])
     parquet.write_table(forged, tmp_path / "samples.parquet")
     resigned(tmp_path)
     with pytest.raises(RunError, match=message):
-        EvaluationRecord.load(tmp_path, witnesses=True)
+        load_record(tmp_path, witnesses=True)
 
 
 @pytest.mark.parametrize(
@@ -331,25 +335,25 @@ def test_a_forged_table_is_refused(tmp_path, column, values, message):
     ],
 )
 def test_a_forged_header_is_refused(tmp_path, changes, message):
-    full().save(tmp_path)
+    save_record(full(), tmp_path)
     resigned(tmp_path, **changes)
     with pytest.raises(RunError, match=message):
-        EvaluationRecord.load(tmp_path, witnesses=True)
+        load_record(tmp_path, witnesses=True)
 
 
 def test_columns_that_are_not_known_are_refused(tmp_path):
-    full().save(tmp_path)
+    save_record(full(), tmp_path)
     edit(tmp_path / "record.json", '"reach": {', '"extra": {')
     with pytest.raises(RunError, match="columns that are not known: extra"):
-        EvaluationRecord.load(tmp_path)
+        load_record(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\xfe", b"", b'{"n": ' + b"9" * 5000])
 def test_a_header_that_is_no_json_is_refused(tmp_path, content):
-    make().save(tmp_path)
+    save_record(make(), tmp_path)
     (tmp_path / "record.json").write_bytes(content)
     with pytest.raises(RunError, match="record.json is damaged"):
-        EvaluationRecord.load(tmp_path)
+        load_record(tmp_path)
 
 
 def test_nothing_is_ever_unpickled(tmp_path):
@@ -359,19 +363,19 @@ def test_nothing_is_ever_unpickled(tmp_path):
         def __reduce__(self):
             return pytest.fail, ("unpickled",)
 
-    make().save(tmp_path)
+    save_record(make(), tmp_path)
     (tmp_path / "samples.parquet").write_bytes(pickle.dumps(Bomb()))
     resigned(tmp_path)
     with pytest.raises(RunError, match="damaged or no Parquet"):
-        EvaluationRecord.load(tmp_path)
+        load_record(tmp_path)
 
 
 def test_top_k_lets_a_sample_survive_without_being_first(tmp_path):
     labels, critical = np.array([0, 0, 0]), np.array([0, 5, 2])
     values = {"labels": labels, "predictions": np.array([1, 1, 0]), "metadata": {"top": 2}}
     record = make(critical, **values)
-    record.save(tmp_path)
-    assert EvaluationRecord.load(tmp_path).top == 2
+    save_record(record, tmp_path)
+    assert load_record(tmp_path).top == 2
     assert summary(record)["top"] == 2
     assert summary(record)["clean"] == pytest.approx(2 / 3)
     with pytest.raises(InvalidArgument, match="0 exactly where"):
@@ -405,10 +409,10 @@ def test_summary_tells_what_broke_the_samples_and_what_it_cost():
 
 @pytest.mark.parametrize("file", ["samples.parquet", "record.json"])
 def test_refuses_a_folder_with_a_file_missing(tmp_path, file):
-    make().save(tmp_path)
+    save_record(make(), tmp_path)
     (tmp_path / file).unlink()
     with pytest.raises(RunError, match="missing"):
-        EvaluationRecord.load(tmp_path)
+        load_record(tmp_path)
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
@@ -423,7 +427,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot write"):
-        make().save(tmp_path / "file" / "record")
+        save_record(make(), tmp_path / "file" / "record")
 
 
 def test_paired_with_itself_is_exactly_zero():

@@ -13,7 +13,8 @@ import numpy as np
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.metrics.comparison import seeds_interval
-from rampart.records import EvaluationRecord, summary
+from rampart.records.record import EvaluationRecord
+from rampart.records.summary import summary
 from rampart.reports.tables import Row, aggregate
 from rampart.units import Norm, format_eps
 

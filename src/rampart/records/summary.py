@@ -2,29 +2,20 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from rampart.errors import InvalidArgument
 from rampart.metrics.classes import worst_class
 from rampart.metrics.comparison import (
-    LEVEL,
-    PairedTest,
     mean_interval,
-    paired_test,
     proportion_interval,
 )
 from rampart.metrics.continuum import bounds
-from rampart.metrics.curve import Floats, Integers
-from rampart.metrics.expectation import Distribution, contributions
-from rampart.units import format_eps
-
-if TYPE_CHECKING:
-    from rampart.records.record import EvaluationRecord
+from rampart.metrics.curve import Floats
+from rampart.metrics.expectation import contributions
+from rampart.records.record import EvaluationRecord
 
 
-def summary(record: "EvaluationRecord") -> dict[str, Any]:
+def summary(record: EvaluationRecord) -> dict[str, Any]:
     """Return the usual figures of a record, as shares and not percent.
 
     Returns:
@@ -71,7 +62,7 @@ def summary(record: "EvaluationRecord") -> dict[str, Any]:
     }
 
 
-def curve_points(record: "EvaluationRecord") -> list[dict[str, float]]:
+def curve_points(record: EvaluationRecord) -> list[dict[str, float]]:
     """Return the curve with its intervals, a list of {eps, accuracy, low, high}."""
     points, n = [], len(record)
     for eps, accuracy in zip(record.grid.tolist(), record.curve.tolist(), strict=True):
@@ -82,52 +73,12 @@ def curve_points(record: "EvaluationRecord") -> list[dict[str, float]]:
     return points
 
 
-def paired(
-    first: "EvaluationRecord",
-    second: "EvaluationRecord",
-    distribution: Distribution | None = None,
-    level: float = LEVEL,
-) -> PairedTest:
-    """Return the paired test of the two expected robustnesses, on the same samples.
-
-    Raises:
-        InvalidArgument: the records are of different samples, norms or grids.
-    """
-    return paired_test(
-        contributions(first.critical, first.grid, distribution),
-        contributions(aligned(first, second), first.grid, distribution),
-        level,
-    )
-
-
-def aligned(first: "EvaluationRecord", second: "EvaluationRecord") -> Integers:
-    """Return the (N,) critical indices of the second record in the order of the first's samples.
-
-    Raises:
-        InvalidArgument: the records are of different samples, norms or grids.
-    """
-    if first.norm != second.norm or not np.array_equal(first.grid, second.grid):
-        first_threat, got = (
-            f"{record.norm} at {len(record.grid)} strengths up to {format_eps(record.eps)}"
-            for record in (first, second)
-        )
-        do = "evaluate both with the same threat and evaluation.strengths"
-        raise InvalidArgument("second record", got, f"{first_threat}, as the first", do)
-    place = {name: row for row, name in enumerate(second.ids)}
-    if place.keys() != set(first.ids):
-        shared = len(place.keys() & set(first.ids))
-        got = f"{len(second)} samples, of which {shared} are among the first record's {len(first)}"
-        do = "evaluate both with the same data and evaluation.limit"
-        raise InvalidArgument("second record", got, "a record of the same samples", do)
-    return second.critical[[place[name] for name in first.ids]]
-
-
-def _bounds(record: "EvaluationRecord") -> dict[str, float]:
+def _bounds(record: EvaluationRecord) -> dict[str, float]:
     found = bounds(record.critical, record.grid, distances=record.reach)
     return {"low": found.low, "high": found.high}
 
 
-def _worst_class(record: "EvaluationRecord", c: Floats) -> dict[str, Any]:
+def _worst_class(record: EvaluationRecord, c: Floats) -> dict[str, Any]:
     worst = worst_class(c, record.labels, record.level)
     return {
         "label": worst.label,
@@ -148,7 +99,7 @@ def _name(component: Any) -> Any:
     return component.get("name") if isinstance(component, Mapping) else component
 
 
-def _broken_by(record: "EvaluationRecord") -> dict[str, int] | None:
+def _broken_by(record: EvaluationRecord) -> dict[str, int] | None:
     """How many samples each stage broke, the most successful first; "clean" among them."""
     if record.broken_by is None:
         return None
@@ -156,7 +107,7 @@ def _broken_by(record: "EvaluationRecord") -> dict[str, int] | None:
     return dict(sorted(stages.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _passes(record: "EvaluationRecord", name: str) -> int | None:
+def _passes(record: EvaluationRecord, name: str) -> int | None:
     """Those of the whole evaluation where the metadata know them, else the sum over samples."""
     column = getattr(record, name)
     total = None if column is None else int(column.sum())

@@ -18,12 +18,14 @@ from rampart.errors import (
     RunError,
     UnknownName,
 )
-from rampart.folders import RunFolder
 from rampart.metrics.continuum import bounds
 from rampart.recipes.config import load_config
-from rampart.recipes.evaluate import evaluate_other, evaluate_run, evaluation_name, verify
+from rampart.recipes.evaluation.evaluate import evaluate_other, evaluate_run
+from rampart.recipes.evaluation.naming import evaluation_name
+from rampart.recipes.evaluation.verify import verify
 from rampart.recipes.run import train_run
-from rampart.records import EvaluationRecord
+from rampart.records.storage import load_record, save_record
+from rampart.runs.run_folder import RunFolder
 
 #: A linear classifier by the means of the channels: half its smallest margin breaks an image.
 NETWORK = """
@@ -257,7 +259,7 @@ def test_an_evaluation_is_replaced_on_request_only(network, tmp_path):
     with pytest.raises(RunError, match="--overwrite replaces it"):
         evaluate(network, tmp_path)
     record = evaluate(network, tmp_path, "evaluation.limit=3", overwrite=True)
-    assert len(record) == len(EvaluationRecord.load(tmp_path / "evaluation")) == 3
+    assert len(record) == len(load_record(tmp_path / "evaluation")) == 3
 
 
 def test_settings_that_change_results_change_the_name(tmp_path):
@@ -308,10 +310,10 @@ def test_witnesses_verify_a_record(network, tmp_path, photo_folder):
     assert seen[-1] == len(record)
     moved = shutil.copytree(photo_folder, tmp_path / "moved")
     assert verify(tmp_path / "evaluation", (f"data={moved}",)).ok
-    forged = EvaluationRecord.load(tmp_path / "evaluation", witnesses=True)
+    forged = load_record(tmp_path / "evaluation", witnesses=True)
     images = forged.witnesses.copy()
     images[2] = 0
-    replace(forged, witnesses=images).save(tmp_path / "forged")
+    save_record(replace(forged, witnesses=images), tmp_path / "forged")
     failed = verify(tmp_path / "forged")
     assert {failure.id for failure in failed.failures} == {np.array(record.ids)[record.found][2]}
 
@@ -387,7 +389,7 @@ def test_nothing_slow_is_imported_that_is_not_needed():
     import sys
 
     code = (
-        "import sys, rampart.recipes.evaluate\n"
+        "import sys, rampart.recipes.evaluation.evaluate\n"
         "slow = {'transformers', 'onnxruntime', 'onnx', 'datasets', 'pyarrow', 'matplotlib'}\n"
         "assert not slow & set(sys.modules), slow & set(sys.modules)"
     )

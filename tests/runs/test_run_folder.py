@@ -3,7 +3,7 @@ import os
 import pytest
 
 from rampart.errors import RunError
-from rampart.folders import RunFolder
+from rampart.runs.run_folder import RunFolder
 
 
 def started(path):

@@ -1,7 +1,7 @@
 import pytest
 
 from rampart.errors import RunError
-from rampart.history import History
+from rampart.runs.history import History
 
 
 def test_rows_come_back_in_order(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from made_up import FIX, STANDARD, TWO_HINGE, history, record, run
 
 from rampart.errors import InvalidArgument, RunError
-from rampart.reports.figures import COLOURS, save_comparison, save_curve, save_histories
+from rampart.reports.plots import COLOURS, save_comparison, save_curve, save_histories
 from rampart.reports.tables import comparison_rows
 
 SIGNATURES = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
@@ -100,11 +100,11 @@ def test_a_picture_that_cannot_be_written(tmp_path):
 def test_loads_without_matplotlib_and_draws_without_pyplot(tmp_path):
     code = (
         "import sys, numpy as np\n"
-        "from rampart.reports import figures, findings, tables\n"
-        "from rampart.records import EvaluationRecord\n"
+        "from rampart.reports import findings, plots, tables\n"
+        "from rampart.records.record import EvaluationRecord\n"
         "assert not {'torch', 'matplotlib'} & set(sys.modules)\n"
         "one = np.array([1])\n"
-        "figures.save_curve(EvaluationRecord('linf', np.zeros(1), ('a',), one, one, one), "
+        "plots.save_curve(EvaluationRecord('linf', np.zeros(1), ('a',), one, one, one), "
         f"r'{tmp_path / 'a.png'}')\n"
         "assert 'matplotlib.pyplot' not in sys.modules and 'torch' not in sys.modules\n"
     )

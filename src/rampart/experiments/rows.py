@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rampart.folders import RunFolder
-from rampart.history import History
 from rampart.metrics.adaptation import adaptation_delay
 from rampart.metrics.expectation import expected_robustness
-from rampart.records import EvaluationRecord
+from rampart.records.storage import load_record
+from rampart.runs.history import History
+from rampart.runs.run_folder import RunFolder
 
 
 class RunFigures(NamedTuple):
@@ -38,7 +38,7 @@ class RunFigures(NamedTuple):
 
 def read_figures(task: str, arm: str, seed: int, folder: Path, record: Path) -> RunFigures:
     """Return the figures of a finished and evaluated run."""
-    found = EvaluationRecord.load(record)
+    found = load_record(record)
     run = RunFolder(folder)
     rows, facts = History(run.history).rows(), run.facts()
     trial = facts.get("trial", {})

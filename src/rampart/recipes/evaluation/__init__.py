@@ -1,0 +1,1 @@
+"""Evaluate a run, or any other model, and check a record again."""

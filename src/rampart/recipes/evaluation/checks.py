@@ -1,0 +1,61 @@
+"""Whether the numbers of an evaluation can be trusted: probes before it, findings after it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rampart.data.batches import ordered_batches
+from rampart.data.splits import Split
+from rampart.data.subset import subset
+from rampart.evaluation.audit import Audit
+from rampart.evaluation.results import Results
+from rampart.evaluation.trust.findings import findings
+from rampart.evaluation.trust.probes import PROBE_SIZE, probe
+from rampart.evaluation.trust.verdict import Verdict, overall, skipped
+from rampart.recipes.evaluation.subject import Subject
+
+
+def probe_model(subject: Subject, split: Split) -> list[Verdict]:
+    """Return the verdicts on the model itself: its answers and its gradients."""
+    part = subset(split, limit=min(PROBE_SIZE, len(split)), seed=subject.config.seed)
+    (batch,) = ordered_batches(part, len(part))
+    batch = batch.to(subject.model.device)
+    threat = subject.config.threat
+    verdicts = probe(
+        subject.model.model,
+        batch.pixels(),
+        batch.labels,
+        norm=threat.norm,
+        eps=threat.eps,
+        seed=subject.config.seed,
+        differentiable=subject.model.differentiable,
+    )
+    if subject.config.evaluation.attack.name != "rand":
+        return verdicts
+    why = "the tier 'rand' averages over the answers of a stochastic model."
+    return [skipped(one.check, why) if one.check == "determinism" else one for one in verdicts]
+
+
+def find_verdicts(
+    subject: Subject, results: Results, names: Sequence[str], levels: int, audited: Audit | None
+) -> list[Verdict]:
+    """Return the verdicts on the results of the attacks and of their audit."""
+    stands = dict(enumerate(audited.stands, start=1)) if audited else None
+    return findings(
+        results.critical,
+        results.stage,
+        results.unaudited,
+        results.audited,
+        names,
+        levels,
+        stands,
+        rows=audited.rows if audited else None,
+        labels=results.labels,
+        # Among the top k, chance is k in K.
+        classes=len(subject.splits.class_names) // subject.config.evaluation.top,
+        pruned=results.pruned,
+    )
+
+
+def trust_metadata(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Return the verdicts as the plain values that a record keeps."""
+    return {"overall": overall(verdicts), "verdicts": [one.as_dict() for one in verdicts]}

@@ -1,0 +1,110 @@
+"""Measure a subject: attack, checks and audit, joined in one record."""
+
+from collections.abc import Callable
+
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from rampart.attacks.base import Attack
+from rampart.data.subset import numbers_of
+from rampart.errors import InvalidArgument
+from rampart.evaluation.audit import audit
+from rampart.evaluation.goal import Goal
+from rampart.evaluation.journal import Journal
+from rampart.evaluation.results import Results
+from rampart.evaluation.whole import Processes, evaluate_split
+from rampart.recipes.evaluation.checks import find_verdicts, probe_model, trust_metadata
+from rampart.recipes.evaluation.metadata import describe_evaluation
+from rampart.recipes.evaluation.subject import Subject
+from rampart.recipes.measured import evaluation_grid, require_measurable
+from rampart.records.record import EvaluationRecord
+
+Progress = Callable[[int, int], None]
+
+
+def evaluate_subject(
+    subject: Subject,
+    accelerator: Accelerator,
+    journal: Journal | None = None,
+    on_progress: Progress | None = None,
+) -> EvaluationRecord:
+    """Return the record of critical strengths of a model, with its audit and verdicts."""
+    config, split = subject.config, subject.split
+    wanted, attack, grid = config.evaluation, evaluation_attack(subject), evaluation_grid(config)
+    goal = Goal(wanted.top, wanted.reach)
+    verdicts = probe_model(subject, split) if wanted.trust else []
+    model, shared = subject.model.model, _processes(accelerator)
+    done = evaluate_split(
+        model,
+        split,
+        attack,
+        grid,
+        config.seed,
+        mode=wanted.mode,
+        slots=wanted.batch_size,
+        witnesses=wanted.witnesses,
+        goal=goal,
+        journal=journal,
+        processes=shared,
+        workers=config.data.workers,
+        on_progress=(lambda done: on_progress(done, len(split))) if on_progress else None,
+    )
+    audited = None
+    if wanted.audit and len(grid) > 1:
+        audited = audit(
+            model,
+            split,
+            attack,
+            grid,
+            config.seed,
+            done.results,
+            wanted.audit,
+            slots=wanted.batch_size,
+            goal=goal,
+            journal=journal,
+            processes=shared,
+        )
+    names = [stage.name for stage in goal.stages(attack.stages())] or [wanted.attack.name]
+    if wanted.trust:
+        verdicts = [*verdicts, *find_verdicts(subject, done.results, names, len(grid) - 1, audited)]
+    return EvaluationRecord.from_results(
+        done.results,
+        dict(zip(numbers_of(split).tolist(), split.ids, strict=True)),
+        grid,
+        config.threat.norm,
+        names,
+        {
+            **describe_evaluation(subject, done, names, accelerator),
+            **({"audit": audited.figures(grid)} if audited else {}),
+            **({"trust": trust_metadata(verdicts)} if wanted.trust else {}),
+        },
+    )
+
+
+def require_sound(subject: Subject) -> None:
+    """Raise for settings that do not fit each other, before anything is written or replaced."""
+    require_measurable(subject.config, subject.splits)
+    evaluation_attack(subject)
+
+
+def evaluation_attack(subject: Subject) -> Attack:
+    """The attack of the evaluation; a black box refuses those that need gradients."""
+    attack = subject.config.build_evaluation_attack()
+    stages = attack.stages()
+    if subject.model.differentiable or (stages and not any(s.search.gradient for s in stages)):
+        return attack
+    raise InvalidArgument(
+        "evaluation.attack",
+        subject.config.evaluation.attack.name,
+        "an attack without gradients, which this model does not give",
+        "write evaluation.attack=square",
+    )
+
+
+def _processes(accelerator: Accelerator) -> Processes:
+    def gather(results: Results) -> list[Results]:
+        return list(gather_object([results]))
+
+    return Processes(
+        accelerator.process_index, accelerator.num_processes, accelerator.wait_for_everyone, gather
+    )

@@ -1,0 +1,89 @@
+"""The circumstances of an evaluation that its record keeps."""
+
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+from accelerate import Accelerator
+
+from rampart.evaluation.whole import Evaluation
+from rampart.recipes.config import dump_config, load_config
+from rampart.recipes.evaluation.naming import RESULT_FREE_KEYS
+from rampart.recipes.evaluation.subject import Subject
+from rampart.runs.run_folder import RunFolder
+from rampart.version import __version__
+
+
+def describe_evaluation(
+    subject: Subject, done: Evaluation, names: Sequence[str], accelerator: Accelerator
+) -> dict[str, Any]:
+    """Return the metadata of a record, plain JSON values."""
+    config, model, results = subject.config, subject.model, done.results
+    return {
+        "attack": config.evaluation.attack.model_dump(),
+        "tier": list(names),
+        "mode": config.evaluation.mode,
+        "split": config.evaluation.split,
+        "seed": config.seed,
+        "top": config.evaluation.top,
+        "reach": config.evaluation.reach,
+        "level": config.evaluation.level,
+        "model": {
+            "name": model.name,
+            "source": model.source,
+            "fingerprint": model.fingerprint,
+            "classes": list(subject.splits.class_names),
+        },
+        "data": {
+            "name": config.data.name,
+            "fingerprint": subject.splits.fingerprint(),
+            "notes": list(subject.splits.notes),
+        },
+        "settings": dump_config(config),
+        **(_run_facts(subject.run) if subject.run else {}),
+        "versions": {
+            "rampart": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "timm": timm.__version__,
+            "numpy": np.__version__,
+        },
+        "hardware": _hardware(accelerator),
+        "processes": accelerator.num_processes,
+        "precision": "float32",
+        "pruning": done.pruning.figures() if done.pruning else None,
+        "forwards": results.forwards_total,
+        "backwards": results.backwards_total,
+        "seconds": done.seconds,
+        "resumed": done.resumed,
+    }
+
+
+def identity_of(subject: Subject) -> dict[str, Any]:
+    """What the results of an evaluation depend on; not batch size, processes or device."""
+    config = subject.config
+    wanted = config.evaluation.model_dump(mode="json", exclude=set(RESULT_FREE_KEYS))
+    return {
+        "model": {"name": subject.model.name, "fingerprint": subject.model.fingerprint},
+        "mean": config.model.mean,
+        "std": config.model.std,
+        "input_size": subject.model.input_size,
+        "data": subject.splits.fingerprint(),
+        "threat": config.threat.model_dump(mode="json"),
+        "evaluation": wanted,
+        "seed": config.seed,
+        "rampart": __version__,
+    }
+
+
+def _run_facts(folder: RunFolder) -> dict[str, Any]:
+    return {"run": dump_config(load_config(folder.config)), "run_folder": str(folder.path)}
+
+
+def _hardware(accelerator: Accelerator) -> str:
+    if accelerator.device.type == "cuda":
+        return torch.cuda.get_device_name(accelerator.device)
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"

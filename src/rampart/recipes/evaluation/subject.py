@@ -1,0 +1,94 @@
+"""A model, its data and the settings: everything that an evaluation starts from."""
+
+from dataclasses import dataclass
+
+from accelerate import Accelerator
+
+from rampart.data.datasets import require_data
+from rampart.data.splits import Split, Splits
+from rampart.errors import InvalidArgument
+from rampart.models.backbones import build_model
+from rampart.models.foreign.classes import check_classes
+from rampart.models.foreign.evaluated import EvaluatedModel, weights_fingerprint
+from rampart.models.foreign.find import find_model
+from rampart.models.sources import find_source
+from rampart.recipes.build import make_accelerator, make_splits, splits_of_size
+from rampart.recipes.config import RunConfig, load_config
+from rampart.recipes.evaluation.settings import require_evaluation_keys, usual_config
+from rampart.recipes.measured import evaluated_part
+from rampart.recipes.run import require_same_data
+from rampart.runs.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated on what.
+
+    Attributes:
+        model: with what must be known of it.
+        splits: of its data.
+        config: of the evaluation; its training sections count for runs only.
+        run: the run that trained it; None for other models.
+    """
+
+    model: EvaluatedModel
+    splits: Splits
+    config: RunConfig
+    run: RunFolder | None = None
+
+    @property
+    def split(self) -> Split:
+        """The images that are asked for, each with its number in the whole split."""
+        return evaluated_part(self.config, self.splits)
+
+
+def subject_of_run(folder: RunFolder, config: RunConfig) -> tuple[Accelerator, Subject]:
+    """The model of a finished run, and what it is to be evaluated on."""
+    own = load_config(folder.config)
+    require_evaluation_keys(own, config)
+    reference = f"local-dir:{folder.model}"
+    splits = make_splits(config, find_source(reference))
+    require_same_data(folder, splits)
+    channels, size, _ = splits.train[0][0].shape
+    classes = len(splits.class_names)
+    built = build_model(
+        reference, num_classes=classes, keep_head=True, in_chans=channels, image_size=size
+    )
+    accelerator = make_accelerator(config)
+    model = EvaluatedModel(
+        built.to(accelerator.device).eval(),
+        own.model.name,
+        "run",
+        weights_fingerprint(built),
+        (channels, size, size),
+        classes,
+        (tuple(splits.class_names),),
+        device=accelerator.device,
+    )
+    return accelerator, Subject(model, splits, config, folder)
+
+
+def subject_of_other(config: RunConfig) -> tuple[Accelerator, Subject]:
+    """A model that was not made here, and what it is to be evaluated on."""
+    wanted, reference = config.model, config.model.name
+    require_evaluation_keys(usual_config(config), config, "seed", "model.mean", "model.std")
+    accelerator = make_accelerator(config)
+    model = find_model(
+        reference,
+        image_size=config.data.image_size,
+        mean=wanted.mean,
+        std=wanted.std,
+        device=accelerator.device,
+    )
+    if model.input_size is None:
+        require_data(config.data.name, config.data.root)
+        raise InvalidArgument(
+            "data.image_size",
+            None,
+            f"the side of the images that '{reference}' takes",
+            "write data.image_size=224 for 224 pixels",
+        )
+    channels, size, _ = model.input_size
+    splits = splits_of_size(config, channels, size)
+    model = check_classes(model, splits.class_names, config.evaluation.match)
+    return accelerator, Subject(model, splits, config)

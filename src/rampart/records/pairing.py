@@ -1,0 +1,50 @@
+"""Two records of the same samples, compared pair by pair."""
+
+import numpy as np
+
+from rampart.errors import InvalidArgument
+from rampart.metrics.comparison import LEVEL, PairedTest, paired_test
+from rampart.metrics.curve import Integers
+from rampart.metrics.expectation import Distribution, contributions
+from rampart.records.record import EvaluationRecord
+from rampart.units import format_eps
+
+
+def paired(
+    first: EvaluationRecord,
+    second: EvaluationRecord,
+    distribution: Distribution | None = None,
+    level: float = LEVEL,
+) -> PairedTest:
+    """Return the paired test of the two expected robustnesses, on the same samples.
+
+    Raises:
+        InvalidArgument: the records are of different samples, norms or grids.
+    """
+    return paired_test(
+        contributions(first.critical, first.grid, distribution),
+        contributions(aligned(first, second), first.grid, distribution),
+        level,
+    )
+
+
+def aligned(first: EvaluationRecord, second: EvaluationRecord) -> Integers:
+    """Return the (N,) critical indices of the second record in the order of the first's samples.
+
+    Raises:
+        InvalidArgument: the records are of different samples, norms or grids.
+    """
+    if first.norm != second.norm or not np.array_equal(first.grid, second.grid):
+        first_threat, got = (
+            f"{record.norm} at {len(record.grid)} strengths up to {format_eps(record.eps)}"
+            for record in (first, second)
+        )
+        do = "evaluate both with the same threat and evaluation.strengths"
+        raise InvalidArgument("second record", got, f"{first_threat}, as the first", do)
+    place = {name: row for row, name in enumerate(second.ids)}
+    if place.keys() != set(first.ids):
+        shared = len(place.keys() & set(first.ids))
+        got = f"{len(second)} samples, of which {shared} are among the first record's {len(first)}"
+        do = "evaluate both with the same data and evaluation.limit"
+        raise InvalidArgument("second record", got, "a record of the same samples", do)
+    return second.critical[[place[name] for name in first.ids]]

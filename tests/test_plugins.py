@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from beside import LEVEL
 from rampart.recipes.config import parse_config
-from rampart.schedules.base import SCHEDULES, Schedule
+from rampart.schedules.base import Schedule, SCHEDULES
 
 
 @SCHEDULES.register("NAME")

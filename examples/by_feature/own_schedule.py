@@ -6,7 +6,8 @@ rampart --import examples/by_feature/own_schedule.py preview power
 
 from dataclasses import dataclass
 
-from rampart.schedules.base import SCHEDULES, Schedule, State, preview
+from rampart.schedules.base import SCHEDULES, Schedule, State
+from rampart.schedules.preview import preview
 from rampart.units import Horizon, format_eps
 
 

@@ -25,7 +25,7 @@ _HOMES = {
     "Apgd": "rampart.attacks.apgd",
     "Auto": "rampart.schedules.auto",
     "Beta": "rampart.metrics.distributions",
-    "EpsilonScheduler": "rampart.schedules.base",
+    "EpsilonScheduler": "rampart.schedules.scheduler",
     "EvaluationRecord": "rampart.records.record",
     "Fare": "rampart.objectives.fare",
     "Fab": "rampart.attacks.fab",

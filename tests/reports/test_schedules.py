@@ -5,8 +5,8 @@ import pytest
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.reports.schedules import ascii_only, chart, picture, spell, table, ticks, title
-from rampart.schedules.base import preview
 from rampart.schedules.hinge import Fix, Linear, Piecewise, Standard, Switch, TwoHinge
+from rampart.schedules.preview import preview
 from rampart.units import Horizon
 
 HORIZON = Horizon(10, 4)
@@ -143,7 +143,7 @@ def test_drawing_loads_neither_torch_nor_a_window(tmp_path):
         "import sys\n"
         "from pathlib import Path\n"
         "from rampart.reports.schedules import picture\n"
-        "from rampart.schedules.base import preview\n"
+        "from rampart.schedules.preview import preview\n"
         "from rampart.schedules.hinge import Fix\n"
         "from rampart.units import Horizon\n"
         "assert 'matplotlib' not in sys.modules\n"

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from rampart.errors import InvalidArgument
 from rampart.schedules.adaptive import Adaptive, longest_trial
-from rampart.schedules.base import EpsilonScheduler
 from rampart.schedules.hinge import ramp
 from rampart.schedules.plateau import Plateau
+from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.units import Horizon
 
 HORIZON = Horizon(20, 10)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from rampart.errors import InvalidArgument
 from rampart.schedules.auto import Auto, has_converged
-from rampart.schedules.base import EpsilonScheduler
+from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.units import Horizon
 
 

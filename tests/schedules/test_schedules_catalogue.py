@@ -6,8 +6,9 @@ import json
 import pytest
 import yaml
 
-from rampart.schedules.base import EpsilonScheduler, imagined_accuracy, preview
 from rampart.schedules.catalogue import SCHEDULES
+from rampart.schedules.preview import imagined_accuracy, preview
+from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.units import Horizon
 
 HORIZON = Horizon(12, 5)

@@ -3,7 +3,7 @@ import statistics
 
 import pytest
 
-from rampart.schedules.base import EpsilonScheduler
+from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.schedules.uniform import Uniform, draw
 from rampart.units import Horizon
 

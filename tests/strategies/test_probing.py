@@ -7,8 +7,8 @@ import torch
 
 from rampart.errors import InvalidArgument
 from rampart.models.backbones import build_model, parameter_groups
-from rampart.schedules.base import EpsilonScheduler
 from rampart.schedules.catalogue import SCHEDULES
+from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.strategies.base import drop_gradients, set_modes
 from rampart.strategies.probing import HeadFirst, LinearProbe
 from rampart.training.optimisers import adamw

@@ -15,8 +15,8 @@ from rampart.objectives.adversarial import Adversarial
 from rampart.recipes.build import make_accelerator
 from rampart.recipes.config import load_config
 from rampart.runtime import Noise, scoped_seed
-from rampart.schedules.base import EpsilonScheduler
 from rampart.schedules.hinge import Fix, Standard
+from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.training.loop import split, train_batch
 from rampart.training.optimisers import cosine_schedule
 from rampart.training.run import Plan, Progress, Run

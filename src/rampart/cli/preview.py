@@ -9,9 +9,10 @@ import typer
 
 from rampart.errors import InvalidArgument
 from rampart.reports import schedules as drawing
-from rampart.schedules.base import IMAGINED, PreviewRow, Schedule
-from rampart.schedules.base import preview as preview_rows
+from rampart.schedules.base import Schedule
 from rampart.schedules.catalogue import SCHEDULES
+from rampart.schedules.preview import IMAGINED, PreviewRow
+from rampart.schedules.preview import preview as preview_rows
 from rampart.units import Horizon, parse_eps, parse_norm
 
 ALL = "all"

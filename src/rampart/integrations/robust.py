@@ -16,7 +16,8 @@ from rampart.objectives.base import Objective
 from rampart.restoring import in_mode
 from rampart.runtime import Noise
 from rampart.schedules.adaptive import Adaptive
-from rampart.schedules.base import EpsilonScheduler, Granularity, Schedule
+from rampart.schedules.base import Schedule
+from rampart.schedules.scheduler import EpsilonScheduler, Granularity
 from rampart.training.perturbing import perturbing
 from rampart.units import Horizon, Norm
 

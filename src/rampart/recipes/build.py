@@ -31,7 +31,7 @@ from rampart.recipes.guards import make_guards
 from rampart.recipes.twin import StandardTwin
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
-from rampart.schedules.base import EpsilonScheduler
+from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.training.checkpoint import CheckpointStore
 from rampart.training.optimisers import adamw, cosine_schedule
 from rampart.training.reporting import Reporter

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rampart.errors import InvalidArgument, RunError
-from rampart.schedules.base import SCHEDULES, PreviewRow, Schedule
+from rampart.schedules.base import SCHEDULES, Schedule
+from rampart.schedules.preview import PreviewRow
 from rampart.units import Horizon, format_eps
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass
 
 from rampart.errors import InvalidArgument
-from rampart.schedules.base import SCHEDULES, Schedule, State, check_share_of_run, spell_time
+from rampart.schedules.base import SCHEDULES, Schedule, State
 from rampart.schedules.hinge import check_level, ramp
 from rampart.schedules.smoothing import Average
+from rampart.schedules.times import check_share_of_run, spell_time
 from rampart.units import Horizon
 
 

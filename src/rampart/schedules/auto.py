@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from rampart.errors import InvalidArgument
-from rampart.schedules.base import SCHEDULES, Schedule, State, TimeUnit
+from rampart.schedules.base import SCHEDULES, Schedule, State
 from rampart.schedules.hinge import ramp
+from rampart.schedules.times import TimeUnit
 from rampart.units import Horizon
 
 

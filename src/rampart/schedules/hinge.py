@@ -10,14 +10,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from rampart.errors import InvalidArgument
-from rampart.schedules.base import (
-    SCHEDULES,
-    Schedule,
-    State,
-    TimeUnit,
-    check_time,
-    spell_time,
-)
+from rampart.schedules.base import SCHEDULES, Schedule, State
+from rampart.schedules.times import TimeUnit, check_time, spell_time
 
 
 def ramp(t: float, start: float, end: float) -> float:

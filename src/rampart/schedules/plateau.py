@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from rampart.errors import InvalidArgument
-from rampart.schedules.base import SCHEDULES, Schedule, State, check_share_of_run
+from rampart.schedules.base import SCHEDULES, Schedule, State
 from rampart.schedules.hinge import check_level, ramp
+from rampart.schedules.times import check_share_of_run
 
 
 @SCHEDULES.register("plateau")

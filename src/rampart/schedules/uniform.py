@@ -4,7 +4,8 @@ import hashlib
 import math
 from dataclasses import dataclass
 
-from rampart.schedules.base import SCHEDULES, Schedule, State, TimeUnit
+from rampart.schedules.base import SCHEDULES, Schedule, State
+from rampart.schedules.times import TimeUnit
 
 
 def draw(seed: int, epoch: int) -> float:

@@ -9,7 +9,7 @@ from torch import nn
 from rampart.errors import InvalidArgument
 from rampart.models.normalised import NormalisedModel
 from rampart.registry import Registry
-from rampart.schedules.base import EpsilonScheduler
+from rampart.schedules.scheduler import EpsilonScheduler
 
 STRATEGIES: "Registry[Strategy]" = Registry("strategy")
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from rampart.errors import InvalidArgument
 from rampart.models.backbones import parameter_groups
 from rampart.models.normalised import NormalisedModel
-from rampart.schedules.base import EpsilonScheduler
+from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.strategies.base import STRATEGIES, Strategy
 
 

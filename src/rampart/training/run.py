@@ -14,7 +14,7 @@ from rampart.data.batches import Batch
 from rampart.data.transforms import Augment
 from rampart.objectives.base import Objective
 from rampart.runs.history import History
-from rampart.schedules.base import EpsilonScheduler
+from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.strategies.base import Strategy
 from rampart.training.callbacks.base import Hook
 from rampart.training.checkpoint import CheckpointStore

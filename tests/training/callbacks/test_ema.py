@@ -4,8 +4,8 @@ import pytest
 from torch import nn
 
 from rampart.errors import InvalidArgument
-from rampart.schedules.base import EpsilonScheduler
 from rampart.schedules.catalogue import SCHEDULES
+from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.training.callbacks.ema import Ema
 from rampart.units import Horizon
 

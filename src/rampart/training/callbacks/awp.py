@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rampart.errors import InvalidArgument
 from rampart.restoring import restored
-from rampart.schedules.base import EpsilonScheduler
+from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.training.callbacks.base import CALLBACKS, Callback, Gradients, Hook
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from rampart.registry import Registry
-from rampart.schedules.base import EpsilonScheduler
+from rampart.schedules.scheduler import EpsilonScheduler
 
 CALLBACKS: "Registry[Callback]" = Registry("callback", {"swa": "Weights are averaged by ema"})
 #: Adds the gradient of one batch to the parameters; the second call takes the images that the first

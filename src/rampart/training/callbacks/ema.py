@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rampart.errors import InvalidArgument
-from rampart.schedules.base import EpsilonScheduler
+from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.training.callbacks.base import CALLBACKS, Callback, Hook
 
 

@@ -1,0 +1,74 @@
+"""The strengths that a run would use, without training."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rampart.errors import InvalidArgument
+from rampart.schedules.base import Schedule
+from rampart.schedules.scheduler import EpsilonScheduler, Granularity
+from rampart.units import Horizon, Norm
+
+
+class PreviewRow(NamedTuple):
+    """The strength from a position on: `epoch` counts from 0, `eps` is `alpha` · eps_g."""
+
+    epoch: float
+    alpha: float
+    eps: float
+
+
+#: In words, what `imagined_accuracy` assumes.
+IMAGINED = (
+    "imagined accuracy: 0.9 (1 - exp(-e / 4.8)) after e epochs, 90 % of its final value at epoch 11"
+)
+
+
+def imagined_accuracy(epochs: int) -> list[float]:
+    """Return a validation accuracy for a preview, after each epoch: 0.9 (1 - exp(-e / 4.8)).
+
+    It reaches 90 % of its final value at epoch 11, as standard fine-tuning does in the hardest
+    case of the publication (arXiv 2509.23325, Swin on Aircraft).
+    """
+    return [0.9 * (1 - math.exp(-epoch / 4.8)) for epoch in range(1, epochs + 1)]
+
+
+def preview(
+    schedule: Schedule,
+    eps_g: str | float,
+    horizon: Horizon,
+    granularity: Granularity = "step",
+    *,
+    accuracy: Sequence[float] | None = None,
+    norm: Norm = "linf",
+) -> list[PreviewRow]:
+    """Return the strengths that a run would use, without training: one row per change.
+
+    Args:
+        schedule: what to preview.
+        eps_g: the goal, a fraction of the pixel range such as 4/255.
+        horizon: the length of the run.
+        granularity: "step" gives one row per optimiser step, "epoch" one per epoch.
+        accuracy: accuracy after each epoch, for a schedule that follows it (on the batches it is
+            taken to rise in straight lines from 0); by default `imagined_accuracy`.
+        norm: the norm whose range applies to `eps_g`.
+
+    Raises:
+        InvalidArgument: as `EpsilonScheduler`; or fewer accuracies than epochs.
+    """
+    curve = imagined_accuracy(horizon.epochs) if accuracy is None else accuracy
+    if len(curve) < horizon.epochs:
+        expected = f"one for each of the {horizon.epochs} epochs"
+        raise InvalidArgument("accuracy", f"{len(curve)} values", expected)
+    # With so many classes chance is nothing.
+    scheduler = EpsilonScheduler(schedule, eps_g, horizon, granularity, norm=norm, classes=10**9)
+    rows = []
+    for epoch in range(horizon.epochs):
+        for step in range(horizon.steps_per_epoch):
+            if step == 0 or granularity == "step":
+                alpha = scheduler.alpha
+                rows.append(PreviewRow(scheduler.position, alpha, alpha * scheduler.eps_g))
+            before, done = curve[epoch - 1] if epoch else 0.0, (step + 1) / horizon.steps_per_epoch
+            scheduler.step(before + (curve[epoch] - before) * done)
+        scheduler.observe(curve[epoch])
+    return rows

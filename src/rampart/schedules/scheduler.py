@@ -1,0 +1,224 @@
+"""The stepper that follows a schedule through a run: all that remembers is here."""
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Literal, get_args
+
+from rampart.errors import InvalidArgument, UnknownName
+from rampart.schedules.base import Schedule, State
+from rampart.units import Horizon, Norm, parse_eps
+
+Granularity = Literal["step", "epoch"]
+
+
+class EpsilonScheduler:
+    """Follows a schedule through a run; handled like a `torch.optim.lr_scheduler`.
+
+    `eps` and `alpha` are those of the optimiser step about to be made. Call `step(accuracy)` after
+    each optimiser step, with the share of the batch that was right at the strength it was trained
+    with (most schedules do without: `step()`), and, once an epoch has ended, `observe(accuracy)`
+    with that on the validation split (only `auto` needs it).
+
+        >>> from rampart.schedules.hinge import TwoHinge
+        >>> scheduler = EpsilonScheduler(TwoHinge.at_epochs(1, 3), 4 / 255, Horizon(4, 2))
+        >>> for _ in range(4):
+        ...     scheduler.step()
+        >>> scheduler.position, scheduler.alpha
+        (2.0, 0.5)
+
+    Args:
+        schedule: gives alpha(t).
+        eps_g: the goal, a fraction of the pixel range such as 4/255.
+        horizon: the length of the run.
+        granularity: "step" changes eps at every optimiser step; "epoch" takes t = floor(epoch),
+            as the publication does (arXiv 2509.23325).
+        norm: the norm whose range applies to `eps_g`.
+        classes: K, which says what accuracy chance has; a schedule that follows the accuracy of
+            the batches needs it.
+
+    Raises:
+        InvalidArgument: a time beyond the run, a strength on another scale, or no `classes` where
+            the schedule needs them.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        eps_g: str | float,
+        horizon: Horizon,
+        granularity: Granularity = "step",
+        *,
+        norm: Norm = "linf",
+        classes: int | None = None,
+    ) -> None:
+        if granularity not in get_args(Granularity):
+            raise UnknownName("granularity", str(granularity), get_args(Granularity))
+        if schedule.needs_accuracy and (classes is None or classes < 2):
+            raise InvalidArgument("classes", classes, f"their number, for {_named(schedule)}")
+        schedule.check(horizon)
+        self.schedule = schedule
+        self.eps_g = parse_eps(eps_g, norm, "eps_g")
+        self.horizon = horizon
+        self.granularity = granularity
+        self.classes = classes
+        self.steps_done = 0
+        self._epochs_observed = 0
+        self._state = schedule.initial_state()
+        # What alpha is read from: with granularity "epoch" as it was when the epoch began.
+        self._shown = self._state
+
+    @property
+    def position(self) -> float:
+        """Epochs done, with the fraction of the current one."""
+        return self.steps_done / self.horizon.steps_per_epoch
+
+    @property
+    def alpha(self) -> float:
+        """Share of eps_g at the current position, in [0, 1]."""
+        return self.schedule.alpha(*self._time(), self._shown)
+
+    @property
+    def eps(self) -> float:
+        """Strength at the current position: a fraction of the pixel range."""
+        return self.alpha * self.eps_g
+
+    def alpha_at(self, step: int) -> float:
+        """Return the share of eps_g at a step, counted from 0, as far as it is known by now."""
+        there = copy.copy(self)
+        there.steps_done = step
+        return there.alpha
+
+    @property
+    def follows(self) -> bool:
+        """Whether the schedule is adaptive, so that nobody knows its strengths beforehand."""
+        return self.schedule.needs_accuracy or self.schedule.needs_validation
+
+    def warnings(self) -> list[str]:
+        """Return sentences on what is allowed but hardly meant in this run."""
+        found = self.schedule.warnings(self.horizon)
+        parts = self.horizon.epochs if self.granularity == "epoch" else self.horizon.steps
+        last, arrival = 1 - 1 / parts, self.schedule.arrival
+        if arrival is not None and last < arrival - 1e-9:
+            found.append(
+                f"no {self.granularity} is sure to be trained at eps_g, which is reached at "
+                f"{arrival:.0%} of the run at the latest, while the last {self.granularity} begins "
+                f"at {last:.0%}: train for longer, or set schedule.deadline earlier."
+            )
+        return found
+
+    @property
+    def decision(self) -> str | None:
+        """What an adaptive schedule made of the last step, in a word; None for other schedules."""
+        return (self._state or {}).get("decision")
+
+    def start_at(self, level: float) -> None:
+        """Tell the schedule, before the first step, what share of eps_g the backbone withstands.
+
+        Raises:
+            InvalidArgument: no share in [0, 1].
+        """
+        if not 0 <= level <= 1:
+            raise InvalidArgument("level", level, "a share of eps_g in [0, 1]")
+        self._state = self._shown = self.schedule.start_at(self._state, level)
+
+    def step(self, accuracy: float | None = None) -> None:
+        """Move on by one optimiser step; beyond the end of the run the value stays.
+
+        Args:
+            accuracy: share of the batch that was right at the strength that it was trained with.
+
+        Raises:
+            InvalidArgument: no share in [0, 1], or None where the schedule needs it; or the last
+                epoch's validation accuracy was not shown to a schedule that needs that.
+        """
+        self._require_observed()
+        skill = self._skill(accuracy) if self.schedule.needs_accuracy else None
+        self.steps_done += 1
+        if skill is not None:
+            self._state = self.schedule.watch(self._state, *self._time("step"), skill)
+        if self.granularity == "step" or self.steps_done % self.horizon.steps_per_epoch == 0:
+            self._shown = self._state
+
+    def observe(self, metric: float) -> None:
+        """Show the schedule the validation clean accuracy (a share) at the end of an epoch."""
+        self._epochs_observed = self.steps_done // self.horizon.steps_per_epoch
+        self._state = self._shown = self.schedule.observe(self._state, *self._time(), metric)
+
+    def state_dict(self) -> State:
+        """Return position, state and identity as plain values that JSON can hold."""
+        learned = {"state": self._state, "shown": self._shown, "observed": self._epochs_observed}
+        state = {**self._identity(), "steps_done": self.steps_done, **learned}
+        # A copy in the form in which a file gives it back: tuples are lists.
+        return dict(json.loads(json.dumps(state)))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where `state_dict` was taken.
+
+        Raises:
+            InvalidArgument: the state belongs to another schedule, strength or run length.
+        """
+        own = self.state_dict()
+        if missing := own.keys() - state.keys():
+            expected = "the result of EpsilonScheduler.state_dict()"
+            raise InvalidArgument("state", f"without {', '.join(sorted(missing))}", expected)
+        for key in self._identity():
+            if state[key] != own[key]:
+                raise InvalidArgument(
+                    f"state.{key}",
+                    state[key],
+                    f"{own[key]}, as in this run",
+                    "resume with the configuration that the state was saved under",
+                )
+        self.steps_done = int(state["steps_done"])
+        self._epochs_observed = int(state["observed"])
+        self._state = json.loads(json.dumps(state["state"]))
+        self._shown = json.loads(json.dumps(state["shown"]))
+
+    def _identity(self) -> State:
+        return {
+            "schedule": {"class": type(self.schedule).__name__, **asdict(self.schedule)},
+            "eps_g": self.eps_g,
+            "epochs": self.horizon.epochs,
+            "steps_per_epoch": self.horizon.steps_per_epoch,
+            "granularity": self.granularity,
+        }
+
+    def _skill(self, accuracy: float | None) -> float:
+        """The accuracy beyond chance."""
+        if accuracy is None or not 0 <= accuracy <= 1:
+            raise InvalidArgument(
+                "accuracy",
+                accuracy,
+                f"the share of the batch that was right, for {_named(self.schedule)}",
+                "call step(accuracy) after each optimiser step",
+            )
+        assert self.classes is not None, "refused at construction"
+        return (accuracy - 1 / self.classes) / (1 - 1 / self.classes)
+
+    def _require_observed(self) -> None:
+        """A schedule that waits for validation figures would wait for ever without them."""
+        epochs = self.steps_done // self.horizon.steps_per_epoch
+        if self.schedule.needs_validation and epochs > self._epochs_observed:
+            raise InvalidArgument(
+                "schedule",
+                f"no validation accuracy after epoch {epochs}",
+                f"one after every epoch, for {_named(self.schedule)}",
+                "call observe(accuracy) at the end of each epoch, or take a schedule that needs no "
+                "validation data, such as Adaptive",
+            )
+
+    def _time(self, granularity: Granularity | None = None) -> tuple[float, float]:
+        """Return (t, T) in the schedule's unit; a schedule in shares is given epochs."""
+        per_epoch = self.horizon.steps_per_epoch
+        whole = self.steps_done // per_epoch * per_epoch
+        epoch = (granularity or self.granularity) == "epoch"
+        steps = whole if epoch else self.steps_done
+        if self.schedule.unit == "step":
+            return steps, self.horizon.steps
+        return steps / per_epoch, self.horizon.epochs
+
+
+def _named(schedule: Schedule) -> str:
+    return f"the schedule {type(schedule).__name__}"

@@ -9,13 +9,13 @@ import torch
 from safetensors.torch import load_file
 
 from rampart.errors import InvalidArgument, RampartError, RunError
+from rampart.evaluation.linear_probe import Probe
 from rampart.recipes.config import load_config
 from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.run import train_run
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
-from rampart.training.probe import Probe
 from rampart.training.reporting import Silent
 
 MODEL = ["model=resnet18", "data=photos"]

@@ -7,7 +7,7 @@ import typer
 from rampart.cli.settings import HELP
 
 if TYPE_CHECKING:
-    from rampart.training.probe import Probe
+    from rampart.evaluation.linear_probe import Probe
 
 
 def probe(

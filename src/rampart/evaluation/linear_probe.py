@@ -15,10 +15,10 @@ from rampart.data.batches import Batch, ordered_batches
 from rampart.data.splits import Split
 from rampart.data.subset import subset
 from rampart.errors import InvalidArgument, ModelError
+from rampart.evaluation.ridge import ridge_head
 from rampart.models.normalised import NormalisedModel
 from rampart.models.weights import head_modules
 from rampart.runtime import Noise, derive
-from rampart.training.ridge import ridge_head
 from rampart.units import Norm, format_eps
 
 #: Shares of eps_g that are attacked.

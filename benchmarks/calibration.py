@@ -33,7 +33,7 @@ from rampart.evaluation.pruning import SHORT, kind
 from rampart.models.backbones import build_model
 from rampart.models.sources import find_source
 from rampart.recipes.build import make_splits
-from rampart.recipes.config import load_config
+from rampart.recipes.config.loading import load_config
 from rampart.units import parse_eps
 
 AGES = {

@@ -32,7 +32,7 @@ def measure(settings: list[str]) -> dict[str, float]:
     """Train one epoch; return what it cost."""
     import torch
 
-    from rampart.recipes.config import load_config
+    from rampart.recipes.config.loading import load_config
     from rampart.recipes.run import train_run
     from rampart.runs.history import History
 

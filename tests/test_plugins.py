@@ -6,14 +6,14 @@ import pytest
 
 from rampart.experiments.study import _begin
 from rampart.plugins import IMPORTED, CodeError, import_parts, user_code
-from rampart.recipes.config import parse_config
+from rampart.recipes.config.loading import parse_config
 from rampart.schedules.base import SCHEDULES
 
 PART = """
 from dataclasses import dataclass
 
 from beside import LEVEL
-from rampart.recipes.config import parse_config
+from rampart.recipes.config.loading import parse_config
 from rampart.schedules.base import Schedule, SCHEDULES
 
 

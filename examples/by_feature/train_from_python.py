@@ -6,7 +6,7 @@ python examples/by_feature/train_from_python.py FOLDER
 import sys
 from pathlib import Path
 
-from rampart.recipes.config import load_config
+from rampart.recipes.config.loading import load_config
 from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.run import train_run
 from rampart.records.summary import summary

@@ -1,6 +1,6 @@
 import pytest
 
-from rampart.recipes.config import load_config
+from rampart.recipes.config.loading import load_config
 from rampart.recipes.probe import probe_config
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from rampart.recipes.config import dump_config, load_config
+from rampart.recipes.config.loading import dump_config, load_config
 from rampart.registry import flatten
 from rampart.runs.run_folder import RunFolder
 from rampart.runtime import scoped_seed

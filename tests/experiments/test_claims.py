@@ -4,7 +4,7 @@ import pytest
 
 from rampart.experiments import quickstart
 from rampart.metrics.adaptation import adaptation_delay
-from rampart.recipes.config import change_config
+from rampart.recipes.config.loading import change_config
 from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.run import train_run
 from rampart.records.summary import summary

@@ -4,7 +4,7 @@ import pytest
 
 from rampart.errors import RunError
 from rampart.experiments import quickstart
-from rampart.recipes.config import parse_config
+from rampart.recipes.config.loading import parse_config
 
 
 def test_the_configuration_is_that_of_the_embedded_task():

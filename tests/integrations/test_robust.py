@@ -16,7 +16,7 @@ from rampart.models.backbones import build_model
 from rampart.objectives.adversarial import Trades
 from rampart.objectives.fare import Fare
 from rampart.recipes.build import make_splits, make_start
-from rampart.recipes.config import load_config
+from rampart.recipes.config.loading import load_config
 from rampart.recipes.run import train_run
 from rampart.runs.history import History
 from rampart.runtime import Noise
@@ -56,9 +56,9 @@ def test_a_loop_of_ones_own_reaches_the_history_of_rampart_train(
         EPS,
         horizon,
         classes=3,
-        schedule=config.build_schedule(),
-        objective=config.build_objective(),
-        attack=config.build_attack(),
+        schedule=config.components.schedule,
+        objective=config.components.objective,
+        attack=config.components.attack,
         seed=config.seed,
     )
     rates = cosine_schedule(optimiser, horizon, config.optimiser.warmup)

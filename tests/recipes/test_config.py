@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rampart.errors import InvalidArgument, RampartError, UnknownName
-from rampart.recipes.config import differences, dump_config, load_config, parse_config, save_config
+from rampart.recipes.config.differences import differences
+from rampart.recipes.config.loading import dump_config, load_config, parse_config, save_config
 from rampart.units import Horizon
 
 NEEDED = ("model=resnet50.a1_in1k", "data=photos")
@@ -186,7 +187,7 @@ CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_shipped_configurations_are_valid(path):
     config = load_config(path, ["data.name=photos"])
-    config.build_schedule().check(Horizon(config.training.epochs, 10))
+    config.components.schedule.check(Horizon(config.training.epochs, 10))
 
 
 @pytest.mark.parametrize("override", ["attack.mode=train", "attack=pgd", "attack.restarts=2"])

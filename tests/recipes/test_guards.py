@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from rampart.data.splits import InMemory, Split
 from rampart.errors import RunError
 from rampart.recipes.build import make_splits
-from rampart.recipes.config import load_config
+from rampart.recipes.config.loading import load_config
 from rampart.recipes.guards import best_constant, make_guards
 from rampart.recipes.run import train_run
 from rampart.runs.history import History

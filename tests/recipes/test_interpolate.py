@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from rampart.errors import InvalidArgument, ModelError, RunError
 from rampart.models.interpolation import interpolate
-from rampart.recipes.config import load_config
+from rampart.recipes.config.loading import load_config
 from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.interpolate import interpolate_runs
 from rampart.recipes.run import train_run

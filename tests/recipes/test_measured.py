@@ -3,7 +3,7 @@ import re
 import pytest
 
 from rampart.errors import RampartError
-from rampart.recipes.config import load_config
+from rampart.recipes.config.loading import load_config
 from rampart.recipes.measured import evaluation_grid, require_measurable
 
 

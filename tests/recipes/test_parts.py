@@ -4,7 +4,7 @@ import pytest
 from tests.recipes.test_run import StopAfter, assert_same, result
 
 from rampart.errors import InvalidArgument, RampartError
-from rampart.recipes.config import load_config
+from rampart.recipes.config.loading import load_config
 from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.run import train_run
 from rampart.runs.history import History
@@ -102,8 +102,8 @@ def test_one_part_needs_no_brackets(tiny_settings):
     config = load_config(
         None, [*tiny_settings, "callbacks=awp", "strategies={name: lora, rank: 3}"]
     )
-    assert list(config.build_callbacks()) == ["awp"]
-    assert config.build_strategies()["lora"].rank == 3
+    assert list(config.components.callbacks) == ["awp"]
+    assert config.components.strategies["lora"].rank == 3
 
 
 @pytest.mark.parametrize(

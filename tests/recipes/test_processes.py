@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rampart.recipes.config import load_config
+from rampart.recipes.config.loading import load_config
 from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.run import train_run
 from rampart.records.storage import load_record

@@ -6,7 +6,7 @@ from rampart.errors import InvalidArgument
 from rampart.evaluation.linear_probe import probe
 from rampart.recipes import probe as recipe
 from rampart.recipes.build import make_model, make_splits
-from rampart.recipes.config import load_config
+from rampart.recipes.config.loading import load_config
 from rampart.recipes.probe import probe_config
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from rampart.errors import InvalidArgument, RampartError, RunError
 from rampart.evaluation.linear_probe import Probe
-from rampart.recipes.config import load_config
+from rampart.recipes.config.loading import load_config
 from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.run import train_run
 from rampart.runs.history import History

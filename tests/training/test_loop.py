@@ -13,7 +13,7 @@ from rampart.data.batches import Batch
 from rampart.data.transforms import Augment
 from rampart.objectives.adversarial import Adversarial
 from rampart.recipes.build import make_accelerator
-from rampart.recipes.config import load_config
+from rampart.recipes.config.loading import load_config
 from rampart.runtime import Noise, scoped_seed
 from rampart.schedules.hinge import Fix, Standard
 from rampart.schedules.scheduler import EpsilonScheduler

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 if TYPE_CHECKING:
     from rampart.data.splits import Splits
-    from rampart.recipes.config import RunConfig
+    from rampart.recipes.config.run_config import RunConfig
     from rampart.records.record import EvaluationRecord
     from rampart.training.run import Run
 

@@ -20,7 +20,7 @@ def interpolate(
     from rampart.cli.evaluate import evaluate_and_print
 
     with console.status("loading"):
-        from rampart.recipes.config import load_config
+        from rampart.recipes.config.loading import load_config
         from rampart.recipes.interpolate import SHARES, Between, interpolate_runs
 
     quiet()

@@ -24,7 +24,7 @@ def probe(
 
     quiet()
     with console.status("probing"):
-        from rampart.recipes.config import load_config
+        from rampart.recipes.config.loading import load_config
         from rampart.recipes.probe import probe_config
 
         config = load_config(*config_and_overrides(_with_model(settings or [])))

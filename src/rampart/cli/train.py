@@ -26,7 +26,7 @@ def train(
     from rampart.runs.run_folder import RunFolder
 
     with console.status("loading"):
-        from rampart.recipes.config import load_config
+        from rampart.recipes.config.loading import load_config
         from rampart.recipes.run import train_run
         from rampart.training.reporting import ConsoleReporter
 

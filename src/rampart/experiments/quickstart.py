@@ -6,7 +6,8 @@ from pathlib import Path
 import yaml
 
 from rampart.errors import RunError
-from rampart.recipes.config import RunConfig, parse_config
+from rampart.recipes.config.loading import parse_config
+from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.run import train_run
 from rampart.runs.run_folder import RunFolder

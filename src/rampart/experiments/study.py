@@ -32,7 +32,9 @@ from rampart.experiments.rows import RunFigures, read_figures
 from rampart.experiments.tables import Measure
 from rampart.files import write_atomic
 from rampart.plugins import IMPORTED, import_parts
-from rampart.recipes.config import RunConfig, differences, load_config, parse_config
+from rampart.recipes.config.differences import differences
+from rampart.recipes.config.loading import load_config, parse_config
+from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.measured import require_measurable
 from rampart.recipes.run import train_run
@@ -167,7 +169,7 @@ def _require_possible(config: RunConfig) -> None:
     Times in steps depend on the data, and are checked with them.
     """
     require_measurable(config)
-    schedule = config.build_schedule()
+    schedule = config.components.schedule
     if schedule.unit != "step":
         schedule.check(Horizon(config.training.epochs, 1))
 

@@ -26,7 +26,7 @@ from rampart.metrics.expectation import expected_robustness
 from rampart.models.backbones import build_model, parameter_groups
 from rampart.models.normalised import NormalisedModel
 from rampart.models.sources import Source, find_source
-from rampart.recipes.config import RunConfig
+from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.guards import make_guards
 from rampart.recipes.twin import StandardTwin
 from rampart.runs.history import History
@@ -141,15 +141,15 @@ def make_run(
     """
     plan = make_plan(config, len(splits.train), accelerator.num_processes)
     schedule = EpsilonScheduler(
-        config.build_schedule(),
+        config.components.schedule,
         config.threat.eps,
         plan.horizon,
         config.schedule.granularity,
         norm=config.threat.norm,
         classes=len(splits.class_names),
     )
-    callbacks = config.build_callbacks()
-    strategies = config.build_strategies()
+    callbacks = config.components.callbacks
+    strategies = config.components.strategies
     for strategy in strategies.values():
         strategy.check(schedule)
     for callback in callbacks.values():
@@ -166,8 +166,8 @@ def make_run(
         plan=plan,
         accelerator=accelerator,
         model=prepared,
-        objective=config.build_objective().bind(bare),
-        attack=config.build_attack(),
+        objective=config.components.objective.bind(bare),
+        attack=config.components.attack,
         schedule=schedule,
         optimiser=optimiser,
         lr_schedule=cosine_schedule(optimiser, plan.horizon, config.optimiser.warmup),
@@ -194,7 +194,7 @@ def make_twin(
 def make_start(config: RunConfig, splits: Splits) -> tuple[NormalisedModel, AdamW]:
     """Return the model as it is before training, and its optimiser."""
     model = make_model(config, splits)
-    for strategy in config.build_strategies().values():
+    for strategy in config.components.strategies.values():
         strategy.prepare(model, config.seed)
     if config.training.channels_last:
         model.to(memory_format=torch.channels_last)
@@ -265,7 +265,7 @@ def make_validation(config: RunConfig, split: Split, accelerator: Accelerator) -
 
     Where the best epoch is kept, expected robustness over a coarse grid is measured as well.
     """
-    attack, eps = config.build_attack(), config.threat.eps
+    attack, eps = config.components.attack, config.threat.eps
     grid = _coarse_grid(config)
 
     def batches() -> Iterator[Batch]:
@@ -283,7 +283,7 @@ def make_validation(config: RunConfig, split: Split, accelerator: Accelerator) -
         figures = merge_accuracy(gather_object([accuracy])).figures()
         if config.training.keep == "best":
             part = critical_strengths(
-                bare, batches(), config.build_evaluation_attack(), grid, config.seed
+                bare, batches(), config.components.evaluation_attack, grid, config.seed
             )
             whole = Results.merge(gather_object([part]))
             figures["val_expected"] = expected_robustness(whole.critical, grid)

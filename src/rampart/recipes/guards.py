@@ -8,7 +8,7 @@ from rampart.data.batches import ordered_batches
 from rampart.data.splits import Split, Splits
 from rampart.data.subset import subset
 from rampart.evaluation.accuracy import evaluate_accuracy
-from rampart.recipes.config import RunConfig
+from rampart.recipes.config.run_config import RunConfig
 from rampart.runtime import derive
 from rampart.training.guards.base import Guard
 from rampart.training.guards.divergence import Divergence
@@ -37,7 +37,7 @@ def make_guards(config: RunConfig, splits: Splits, twin: Twin, piece: int) -> tu
     guards: list[Guard] = [Divergence(len(splits.class_names))]
     if not config.attacks:
         return tuple(guards)
-    if is_single_step(config.build_attack()):
+    if is_single_step(config.components.attack):
         guards.append(_overfitting(config, splits.validation))
     if config.normalises_by_batch:
         guards.append(_missed(config, splits.train, piece))
@@ -61,7 +61,7 @@ def _overfitting(config: RunConfig, validation: Split) -> Overfitting:
         assert found is not None, "an attack was given"
         return found
 
-    return Overfitting(config.build_attack(), measure, limit, best_constant(fixed))
+    return Overfitting(config.components.attack, measure, limit, best_constant(fixed))
 
 
 def _missed(config: RunConfig, train: Split, piece: int) -> Missed:
@@ -69,12 +69,12 @@ def _missed(config: RunConfig, train: Split, piece: int) -> Missed:
     # Whole pieces: the smaller ones are, the more their statistics scatter.
     whole = max(1, min(CHECKED, len(train)) // piece)
     pieces = ordered_batches(subset(train, limit=whole * piece, seed=seed), piece)
-    return Missed(config.build_attack(), tuple(pieces), seed)
+    return Missed(config.components.attack, tuple(pieces), seed)
 
 
 def _advice(config: RunConfig) -> str:
     """What to change where the attack delays the adaptation."""
-    schedule = config.build_schedule()
+    schedule = config.components.schedule
     ramped = "end" in config.schedule.options or schedule.needs_accuracy
     changes = [
         "raise eps later or more slowly" if ramped else "take a ramp: schedule=adaptive",

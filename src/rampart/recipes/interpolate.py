@@ -19,7 +19,8 @@ from rampart.models.normalised import NormalisedModel
 from rampart.models.saving import save_model
 from rampart.models.sources import Source, find_source
 from rampart.recipes.build import make_accelerator, make_splits
-from rampart.recipes.config import RunConfig, load_config, save_config
+from rampart.recipes.config.loading import load_config, save_config
+from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.measured import evaluation_grid
 from rampart.recipes.run import require_same_data
 from rampart.runs.run_folder import RunFolder
@@ -147,7 +148,7 @@ def _measured(
         splits.validation, config.evaluation.batch_size, workers=config.data.workers
     )
     grid = evaluation_grid(config)
-    attack = config.build_evaluation_attack()
+    attack = config.components.evaluation_attack
     critical = critical_strengths(model, batches, attack, grid, config.seed).critical
     curve = accuracy_curve(critical, len(grid) - 1)
     expected = expected_robustness(critical, grid)

@@ -7,7 +7,7 @@ from rampart.data.subset import read_ids, subset
 from rampart.errors import InvalidArgument
 from rampart.evaluation.critical import default_grid, refine, require_as_used
 from rampart.evaluation.goal import Goal, require_beatable
-from rampart.recipes.config import RunConfig
+from rampart.recipes.config.run_config import RunConfig
 from rampart.units import format_eps
 
 
@@ -60,7 +60,7 @@ def require_measurable(config: RunConfig, splits: Splits | None = None) -> None:
         RampartError: strengths, goal or attack that do not go together; no list of images, or one
             that names others; a top that every class is in.
     """
-    wanted, attack = config.evaluation, config.build_evaluation_attack()
+    wanted, attack = config.evaluation, config.components.evaluation_attack
     evaluation_grid(config)
     require_as_used(attack, "evaluation.attack.mode")
     Goal(wanted.top, wanted.reach).stages(attack.stages())

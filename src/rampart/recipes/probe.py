@@ -6,7 +6,7 @@ from rampart.data.splits import Splits
 from rampart.errors import InvalidArgument
 from rampart.evaluation.linear_probe import Probe, probe
 from rampart.recipes.build import make_accelerator, make_model, make_splits
-from rampart.recipes.config import RunConfig
+from rampart.recipes.config.run_config import RunConfig
 
 
 def probe_config(config: RunConfig) -> Probe:

@@ -13,15 +13,10 @@ from rampart.models.foreign.evaluated import weights_fingerprint
 from rampart.models.normalised import NormalisedModel
 from rampart.models.saving import save_model
 from rampart.recipes.build import make_accelerator, make_run, make_splits
-from rampart.recipes.config import (
-    EvaluationConfig,
-    RunConfig,
-    concerns,
-    differences,
-    dump_config,
-    load_config,
-    save_config,
-)
+from rampart.recipes.config.differences import concerns, differences
+from rampart.recipes.config.loading import dump_config, load_config, save_config
+from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.config.schema import EvaluationConfig
 from rampart.recipes.measured import require_measurable
 from rampart.recipes.probe import probe_model
 from rampart.recipes.trial import trial_epochs, try_full_strength

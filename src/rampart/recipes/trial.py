@@ -9,7 +9,7 @@ from accelerate.utils import broadcast_object_list
 from rampart.data.splits import Splits
 from rampart.errors import RunError
 from rampart.recipes.build import make_twin
-from rampart.recipes.config import RunConfig
+from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.guards import best_constant
 from rampart.runs.run_folder import RunFolder
 from rampart.schedules.adaptive import longest_trial
@@ -23,7 +23,7 @@ from rampart.training.trial import Trial
 
 def trial_epochs(config: RunConfig) -> int:
     """Return how many epochs full strength is tried for at most; 0 where nothing is to be tried."""
-    share = config.build_schedule().trial if config.attacks else 0.0
+    share = config.components.schedule.trial if config.attacks else 0.0
     return longest_trial(share, config.training.epochs)
 
 

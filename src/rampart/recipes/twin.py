@@ -17,7 +17,7 @@ from rampart.data.splits import Splits
 from rampart.data.transforms import Augment
 from rampart.evaluation.accuracy import evaluate_accuracy
 from rampart.objectives.base import Objective
-from rampart.recipes.config import RunConfig
+from rampart.recipes.config.run_config import RunConfig
 from rampart.runtime import Noise, scoped_seed
 from rampart.strategies.base import set_modes
 from rampart.training.loop import split
@@ -56,7 +56,7 @@ class StandardTwin:
         """Train; yield the clean accuracy on the validation split after each epoch of the run."""
         model, optimiser = self.start()
         model.to(self.accelerator.device)
-        objective = self.config.build_objective().bind(model)
+        objective = self.config.components.objective.bind(model)
         rates = cosine_schedule(optimiser, self.plan.horizon, self.config.optimiser.warmup)
         scaled = self.accelerator.scaler is not None
         scaler = GradScaler(self.accelerator.device.type, enabled=scaled)
@@ -91,7 +91,7 @@ class StandardTwin:
     ) -> None:
         """As the run's step does it, on the batches of all processes."""
         # As at full strength: what a strategy does in a first phase is no part of the question.
-        set_modes(self.config.build_strategies().values(), model, 1.0)
+        set_modes(self.config.components.strategies.values(), model, 1.0)
         pieces = split(
             batch.to(self.accelerator.device),
             self.plan.accumulation * self.accelerator.num_processes,

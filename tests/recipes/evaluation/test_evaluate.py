@@ -19,7 +19,7 @@ from rampart.errors import (
     UnknownName,
 )
 from rampart.metrics.continuum import bounds
-from rampart.recipes.config import load_config
+from rampart.recipes.config.loading import load_config
 from rampart.recipes.evaluation.evaluate import evaluate_other, evaluate_run
 from rampart.recipes.evaluation.naming import evaluation_name
 from rampart.recipes.evaluation.verify import verify

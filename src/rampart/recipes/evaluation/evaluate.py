@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rampart.recipes.config import load_config
+from rampart.recipes.config.loading import load_config
 from rampart.recipes.evaluation.measure import Progress
 from rampart.recipes.evaluation.naming import evaluation_name, own_data
 from rampart.recipes.evaluation.output import evaluate_into

@@ -89,7 +89,7 @@ def require_sound(subject: Subject) -> None:
 
 def evaluation_attack(subject: Subject) -> Attack:
     """The attack of the evaluation; a black box refuses those that need gradients."""
-    attack = subject.config.build_evaluation_attack()
+    attack = subject.config.components.evaluation_attack
     stages = attack.stages()
     if subject.model.differentiable or (stages and not any(s.search.gradient for s in stages)):
         return attack

@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 
 from rampart.evaluation.whole import Evaluation
-from rampart.recipes.config import dump_config, load_config
+from rampart.recipes.config.loading import dump_config, load_config
 from rampart.recipes.evaluation.naming import RESULT_FREE_KEYS
 from rampart.recipes.evaluation.subject import Subject
 from rampart.runs.run_folder import RunFolder

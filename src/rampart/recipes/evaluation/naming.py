@@ -4,7 +4,9 @@ import hashlib
 from pathlib import Path
 
 from rampart.attacks.catalogue import ATTACKS
-from rampart.recipes.config import EvaluationConfig, RunConfig, concerns, differences
+from rampart.recipes.config.differences import concerns, differences
+from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.config.schema import EvaluationConfig
 from rampart.recipes.evaluation.settings import usual_config
 from rampart.recipes.run import FREE_KEYS
 from rampart.units import format_eps

@@ -7,7 +7,9 @@ from accelerate import Accelerator
 
 from rampart.errors import RampartError, RunError
 from rampart.evaluation.journal import Journal
-from rampart.recipes.config import RunConfig, differences, parse_config
+from rampart.recipes.config.differences import differences
+from rampart.recipes.config.loading import parse_config
+from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.measure import Progress, evaluate_subject, require_sound
 from rampart.recipes.evaluation.metadata import identity_of
 from rampart.recipes.evaluation.subject import Subject

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from rampart.errors import RunError
-from rampart.recipes.config import RunConfig, concerns, differences, parse_config
+from rampart.recipes.config.differences import concerns, differences
+from rampart.recipes.config.loading import parse_config
+from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.run import FREE_KEYS
 
 #: Keys that an evaluation may change: no other one makes sense for a model that is finished.

@@ -13,7 +13,8 @@ from rampart.models.foreign.evaluated import EvaluatedModel, weights_fingerprint
 from rampart.models.foreign.find import find_model
 from rampart.models.sources import find_source
 from rampart.recipes.build import make_accelerator, make_splits, splits_of_size
-from rampart.recipes.config import RunConfig, load_config
+from rampart.recipes.config.loading import load_config
+from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.settings import require_evaluation_keys, usual_config
 from rampart.recipes.measured import evaluated_part
 from rampart.recipes.run import require_same_data

@@ -8,7 +8,7 @@ import torch
 from rampart.data.batches import ordered_batches
 from rampart.errors import RunError
 from rampart.evaluation.verify import Verification, verify_record
-from rampart.recipes.config import change_config, parse_config
+from rampart.recipes.config.loading import change_config, parse_config
 from rampart.recipes.evaluation.measure import Progress
 from rampart.recipes.evaluation.settings import data_moved
 from rampart.recipes.evaluation.subject import subject_of_other, subject_of_run

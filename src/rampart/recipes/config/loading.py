@@ -1,0 +1,131 @@
+"""The configuration from YAML and dotted overrides, and back in full."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from rampart.attacks.catalogue import ATTACKS
+from rampart.errors import InvalidArgument, RunError
+from rampart.files import write_atomic
+from rampart.objectives.catalogue import OBJECTIVES
+from rampart.recipes.config.explaining import explain
+from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.config.schema import (
+    AttackConfig,
+    CallbackConfig,
+    ObjectiveConfig,
+    ScheduleConfig,
+    StrategyConfig,
+)
+from rampart.schedules.catalogue import SCHEDULES
+from rampart.strategies.catalogue import STRATEGIES
+from rampart.training.callbacks.catalogue import CALLBACKS
+
+#: Keys that choose a component whose options stand beside its name.
+COMPONENT_NAMES = ("schedule.name", "objective.name", "attack.name", "evaluation.attack.name")
+
+
+def load_config(path: Path | None = None, overrides: Iterable[str] = ()) -> RunConfig:
+    """Read a configuration from YAML, change it by `key=value` overrides, and complete it.
+
+    Raises:
+        InvalidArgument: a value of the wrong type or out of range, an override without `=`.
+        UnknownName: an unknown key, component or option; the nearest known ones are offered.
+        RunError: the file does not exist or is no YAML mapping.
+    """
+    return parse_config(_read_yaml(path) if path is not None else {}, overrides)
+
+
+def change_config(config: RunConfig, overrides: Iterable[str]) -> RunConfig:
+    """Return the configuration changed by `key=value` overrides; errors as `load_config`."""
+    return parse_config(dump_config(config), overrides)
+
+
+def parse_config(tree: Mapping[str, Any], overrides: Iterable[str] = ()) -> RunConfig:
+    """Validate a plain nested mapping, changed by `key=value` overrides.
+
+    Every default is filled in, the components' too; errors as `load_config`.
+    """
+    changed = dict(tree)
+    for override in overrides:
+        _override(changed, override)
+    try:
+        return _complete(RunConfig.model_validate(changed))
+    except ValidationError as error:
+        raise explain(error) from None
+
+
+def dump_config(config: RunConfig) -> dict[str, Any]:
+    """Return the configuration as plain values, from which `parse_config` makes an equal one."""
+    return config.model_dump(mode="json")
+
+
+def save_config(config: RunConfig, path: Path) -> None:
+    """Write the configuration in full as YAML."""
+    write_atomic(path, yaml.safe_dump(dump_config(config), sort_keys=False))
+
+
+def _complete(config: RunConfig) -> RunConfig:
+    """Fill in the defaults of the named components, which checks their options on the way."""
+    parts = config.components
+    schedule = SCHEDULES.dump(parts.schedule)
+    attack = ATTACKS.dump(parts.attack)
+    evaluation = ATTACKS.dump(parts.evaluation_attack)
+    for dumped in (attack, evaluation):
+        dumped.pop("norm")
+    sections = {
+        "schedule": ScheduleConfig(granularity=config.schedule.granularity, **schedule),
+        "objective": ObjectiveConfig(**OBJECTIVES.dump(parts.objective)),
+        "attack": AttackConfig(**attack),
+        "strategies": tuple(
+            StrategyConfig(**STRATEGIES.dump(one)) for one in parts.strategies.values()
+        ),
+        "callbacks": tuple(
+            CallbackConfig(**CALLBACKS.dump(one)) for one in parts.callbacks.values()
+        ),
+        "evaluation": config.evaluation.model_copy(update={"attack": AttackConfig(**evaluation)}),
+    }
+    return config.model_copy(update=sections)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"configuration {path} does not exist.") from None
+    except UnicodeDecodeError as error:
+        raise RunError(f"configuration {path} is not UTF-8 text ({error.reason}).") from None
+    except yaml.YAMLError as error:
+        where = " ".join(str(error).split())
+        raise RunError(f"configuration {path} is not valid YAML: {where}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise RunError(f"configuration {path}: expected sections such as 'model:' at the top.")
+    return tree
+
+
+def _override(tree: dict[str, Any], text: str) -> None:
+    """Set `a.b.c=value` in a nested mapping; the value is read as YAML."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise InvalidArgument("override", text, "key=value", "for example schedule.end=0.5")
+    *parents, last = key.split(".")
+    for parent in parents:
+        child = tree.get(parent)
+        if child is not None and not isinstance(child, str | dict):
+            raise InvalidArgument(parent, child, "a section", f"so {key} cannot be set in it")
+        # `model: name` is short for `model: {name: name}`.
+        child = {"name": child} if isinstance(child, str) else dict(child or {})
+        tree[parent] = tree = child
+    try:
+        read = yaml.safe_load(value)
+    except yaml.YAMLError:
+        read = value
+    if key in COMPONENT_NAMES and tree.get("name") != read:
+        # Options are those of a component: another one has others.
+        tree.clear()
+    tree[last] = read

@@ -1,0 +1,40 @@
+"""The configuration of a run: checked, with the components that it names."""
+
+from functools import cached_property
+from typing import Any
+
+from pydantic import model_validator
+
+from rampart.recipes.config.components import Components, build_components
+from rampart.recipes.config.rules import check_rules, is_attacked
+from rampart.recipes.config.schema import RunFields
+
+
+class RunConfig(RunFields):
+    """Everything that determines a run."""
+
+    @cached_property
+    def components(self) -> Components:
+        """The schedule, the objective, the attacks, ... that it names; built once."""
+        return build_components(self)
+
+    @property
+    def attacks(self) -> bool:
+        """Whether training looks at perturbed images."""
+        return is_attacked(self, self.components)
+
+    @property
+    def normalises_by_batch(self) -> bool:
+        """Whether BatchNorm, where the network has it, is in train mode in training."""
+        return self.model.batch_norm == "train" and "linear-probe" not in self.components.strategies
+
+    @model_validator(mode="after")
+    def _check(self) -> "RunConfig":
+        check_rules(self, self.components)
+        return self
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Leave out what is built: another process builds its own."""
+        state = super().__getstate__()
+        values = {key: one for key, one in state["__dict__"].items() if key != "components"}
+        return {**state, "__dict__": values}

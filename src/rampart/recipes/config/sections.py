@@ -1,0 +1,74 @@
+"""Kinds of sections and values that the schema is made of."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
+
+from rampart.errors import InvalidArgument
+from rampart.units import parse_eps
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+def _spell_eps(eps: float) -> str:
+    """Spell eps such that reading it again gives the same number to the last bit."""
+    levels = round(eps * 255)
+    return f"{levels}/255" if levels / 255 == eps and levels else repr(eps)
+
+
+# The range depends on the norm, so `ThreatConfig` checks it.
+Eps = Annotated[
+    float,
+    BeforeValidator(lambda eps: parse_eps(eps, "l1", "threat.eps")),
+    PlainSerializer(_spell_eps, return_type=str),
+]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Named(Section):
+    """A section that may be written as its name alone: `model=resnet50.a1_in1k`."""
+
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        if isinstance(value, bool | int | float):
+            # YAML has made a number or a truth value of a name.
+            raise InvalidArgument(
+                cls.__name__.removesuffix("Config").lower(),
+                value,
+                "a name",
+                f"""write {{name: '"{value}"'}} for a name that looks like a number""",
+            )
+        return {"name": value} if isinstance(value, str | Path) else value
+
+
+class Component(Named):
+    """The name of a registered component, with the component's own options beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return dict(self.model_extra or {})
+
+
+def as_list(value: Any) -> Any:
+    """One part may be written without the brackets of a list."""
+    return [value] if isinstance(value, str | Mapping) else value

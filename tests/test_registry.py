@@ -37,8 +37,25 @@ class Saw(Tool):
     teeth: int
 
 
+@TOOLS.register("flat", tip="flat")
+@TOOLS.register("cross", tip="cross")
+@dataclass(frozen=True)
+class Driver(Tool):
+    tip: str = "flat"
+    length: int = 10
+
+
 def test_names_are_in_the_order_of_registration():
-    assert TOOLS.names() == ["hammer", "saw"]
+    assert TOOLS.names() == ["hammer", "saw", "cross", "flat"]
+
+
+def test_one_class_has_several_names_told_apart_by_a_field():
+    assert TOOLS.build("cross", {"length": 3}) == Driver("cross", 3)
+    assert TOOLS.dump(Driver("cross", 3)) == {"name": "cross", "length": 3}
+    assert TOOLS.name_of(Driver()) == "flat"
+    assert not TOOLS.takes("flat", "tip")
+    with pytest.raises(UnknownName, match="tip"):
+        TOOLS.build("flat", {"tip": "cross"})
 
 
 def test_a_component_is_built_from_plain_options():

@@ -6,7 +6,7 @@ to make it available in configurations, and on the command line where it is impo
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from rampart.errors import InvalidArgument, UnknownName
 
@@ -29,14 +29,20 @@ class Registry(Generic[T]):
         self.kind = kind
         self._elsewhere = dict(elsewhere or {})
         self._members: dict[str, type[T]] = {}
+        self._fixed: dict[str, dict[str, Any]] = {}
 
-    def register(self, name: str) -> Callable[[C], C]:
-        """Class decorator: make a frozen dataclass available as `name`."""
+    def register(self, name: str, **fixed: Any) -> Callable[[C], C]:
+        """Class decorator: make a frozen dataclass available as `name`.
+
+        Args:
+            name: of the component in configurations.
+            fixed: fields that the name stands for, where one class has several names.
+        """
 
         def add(cls: C) -> C:
             if name in self._members:
                 raise InvalidArgument(self.kind, name, "a name that is not taken yet")
-            self._members[name] = cls
+            self._members[name], self._fixed[name] = cls, fixed
             return cls
 
         return add
@@ -54,13 +60,17 @@ class Registry(Generic[T]):
 
     def takes(self, name: str, option: str) -> bool:
         """Return whether the component `name` has an option of this name."""
+        return option in self._options(name)
+
+    def _options(self, name: str) -> list[str]:
         cls: Any = self.get(name)
-        return any(field.name == option and field.init for field in fields(cls))
+        return [f.name for f in fields(cls) if f.init and f.name not in self._fixed[name]]
 
     def name_of(self, component: T) -> str:
-        """Return the name under which the class of `component` is registered."""
+        """Return the name under which `component` is registered."""
         for name, cls in self._members.items():
-            if type(component) is cls:
+            fixed = self._fixed[name].items()
+            if type(component) is cls and all(getattr(component, k) == v for k, v in fixed):
                 return name
         raise UnknownName(self.kind, type(component).__name__, self._members)
 
@@ -74,12 +84,12 @@ class Registry(Generic[T]):
         from pydantic import TypeAdapter, ValidationError
 
         cls: Any = self.get(name)
-        known = [f.name for f in fields(cls) if f.init]
+        known = self._options(name)
         for option in options or {}:
             if option not in known:
                 raise UnknownName(f"option of {self.kind} '{name}'", option, known or ["none"])
         try:
-            return TypeAdapter(cls).validate_python(dict(options or {}))
+            return TypeAdapter(cls).validate_python({**self._fixed[name], **(options or {})})
         except ValidationError as error:
             first = error.errors()[0]
             cause = first.get("ctx", {}).get("error")
@@ -91,8 +101,9 @@ class Registry(Generic[T]):
 
     def dump(self, component: T) -> dict[str, Any]:
         """Return `{"name": ..., **options}`, from which `build` makes an equal component."""
-        fields_of: Any = component
-        return {"name": self.name_of(component), **asdict(fields_of)}
+        name, fields_of = self.name_of(component), cast(Any, component)
+        values = asdict(fields_of)
+        return {"name": name, **{k: v for k, v in values.items() if k not in self._fixed[name]}}
 
 
 def _expectation(message: str) -> str:

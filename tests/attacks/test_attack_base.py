@@ -72,6 +72,14 @@ def refuse(images: Tensor) -> Tensor:
     raise AssertionError("the model was called")
 
 
+@every_attack
+def test_without_noise_the_seed_is_0(attack: Attack) -> None:
+    model, (images, labels) = small_model(), batch()
+    assert torch.equal(
+        attack(model, images, labels, 0.1), attack(model, images, labels, 0.1, noise=0)
+    )
+
+
 def test_the_variants_cover_the_registry() -> None:
     assert {name for name, _ in VARIANTS} == set(ATTACKS.names())
 

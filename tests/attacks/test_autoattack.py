@@ -1,12 +1,14 @@
 """AutoAttack's versions: their settings, and an independent composition of another library."""
 
+from typing import get_args
+
 import pytest
 from torch import Tensor, nn
 
-from rampart.attacks.autoattack import AutoAttack, Plus, Rand, Short, Standard
+from rampart.attacks.autoattack import AutoAttack, Version
 from rampart.attacks.averaged import Averaged
 from rampart.attacks.catalogue import ATTACKS
-from rampart.errors import InvalidArgument
+from rampart.errors import RampartError
 
 
 def described(attack: AutoAttack) -> list[tuple[str, int, int, int]]:
@@ -16,14 +18,28 @@ def described(attack: AutoAttack) -> list[tuple[str, int, int, int]]:
 def test_the_versions_are_those_of_the_published_code():
     ce, t, fab = ("apgd-ce", 100, 1, 0), ("apgd-t", 100, 1, 9), ("fab-t", 100, 1, 9)
     square = ("square", 5000, 1, 0)
-    assert described(Short()) == [ce, t]
-    assert described(Standard()) == [ce, t, fab, square]
+    assert described(AutoAttack(version="short")) == [ce, t]
+    assert described(AutoAttack(version="standard")) == [ce, t, fab, square]
     plus = [("apgd-ce", 100, 5, 0), ("apgd-dlr", 100, 5, 0)]
     plus += [("fab", 100, 1, 0), ("fab-random", 100, 4, 0), square, t, fab]
-    assert described(Plus()) == plus
-    assert described(Rand()) == [ce, ("apgd-dlr", 100, 1, 0)]
-    assert all(isinstance(s.search, Averaged) and s.search.draws == 20 for s in Rand().stages())
-    assert described(Standard(norm="l1"))[:2] == [("apgd-ce", 100, 5, 0), ("apgd-t", 100, 1, 5)]
+    assert described(AutoAttack(version="plus")) == plus
+    assert described(AutoAttack(version="rand")) == [ce, ("apgd-dlr", 100, 1, 0)]
+    assert all(
+        isinstance(s.search, Averaged) and s.search.draws == 20
+        for s in AutoAttack(version="rand").stages()
+    )
+    assert described(AutoAttack(version="standard", norm="l1"))[:2] == [
+        ("apgd-ce", 100, 5, 0),
+        ("apgd-t", 100, 1, 5),
+    ]
+
+
+@pytest.mark.parametrize("version", get_args(Version))
+def test_a_version_is_a_name_in_configurations(version):
+    assert ATTACKS.build(version, {"steps": 7}) == AutoAttack(version=version, steps=7)
+    dumped = ATTACKS.dump(AutoAttack(version=version))
+    assert dumped.pop("name") == version
+    assert "version" not in dumped
 
 
 def test_stages_have_names_of_their_own():
@@ -32,10 +48,20 @@ def test_stages_have_names_of_their_own():
         assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("options", [{"steps": 0}, {"targets": 0}, {"queries": 0}, {"loss": "dlr"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"steps": 0},
+        {"targets": 0},
+        {"queries": 0},
+        {"draws": 0},
+        {"loss": "dlr"},
+        {"version": "long"},
+    ],
+)
 def test_impossible_settings_are_refused(options):
-    with pytest.raises(InvalidArgument, match=next(iter(options))):
-        Standard(**options)
+    with pytest.raises(RampartError, match=next(iter(options))):
+        AutoAttack(**options)
 
 
 def composed(model: nn.Module, images: Tensor, labels: Tensor, eps: float) -> Tensor:
@@ -61,7 +87,9 @@ def test_as_strong_as_an_independent_composition(eps, digit_net, digit_images):
     """Beyond noise: 2 of 80 samples, as the noise differs and budgets are small."""
     images, labels = (part[:80] for part in digit_images)
     theirs = composed(digit_net, images, labels, eps)
-    points = Standard(steps=20, queries=100)(digit_net, images, labels, eps, 0)
+    points = AutoAttack(version="standard", steps=20, queries=100)(
+        digit_net, images, labels, eps, 0
+    )
     ours = (digit_net(images).argmax(1) == labels) & (digit_net(points).argmax(1) == labels)
     assert 8 < theirs.sum() < 72
     assert abs(int(ours.sum()) - int(theirs.sum())) <= 2

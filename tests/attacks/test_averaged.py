@@ -73,9 +73,9 @@ def test_of_a_model_that_does_not_waver_it_is_the_search_itself():
         model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
     images = torch.rand(6, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     labels = model(images).argmax(1)
-    from rampart.attacks.autoattack import Rand
+    from rampart.attacks.autoattack import AutoAttack
 
-    stage = Rand(steps=5, draws=3).stages()[0]
+    stage = AutoAttack(version="rand", steps=5, draws=3).stages()[0]
     plain = Apgd(steps=5, keep="broken").stages()[0]
     assert stage.name == plain.name == "apgd-ce"
     eps = torch.full((6,), 0.02)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rampart.attacks.apgd import ApgdSearch
-from rampart.attacks.autoattack import Standard
+from rampart.attacks.autoattack import AutoAttack
 from rampart.attacks.base import Counted
 from rampart.attacks.search import Problem
 from rampart.attacks.stages import Stage, cascade, likely_classes, run_noise, with_classes
@@ -61,7 +61,7 @@ def test_a_cascade_stops_asking_about_what_is_broken(classes, digit_net, digit_i
     model = Counted(lambda points: digit_net(points)[:, :classes])
     labels = labels % classes
     noise, eps = Noise.like(images), torch.full((30,), 0.1)
-    stages = Standard(steps=3, queries=5).stages()
+    stages = AutoAttack(version="standard", steps=3, queries=5).stages()
     one = Problem(model, images, labels, eps, noise, LOSS, "linf")
     points = cascade(one, stages)
     right = model(images).argmax(1) == labels

@@ -5,7 +5,7 @@ import pytest
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.reports.schedules import ascii_only, chart, picture, spell, table, ticks, title
-from rampart.schedules.hinge import Fix, Linear, Piecewise, Standard, Switch, TwoHinge
+from rampart.schedules.hinge import Fix, Linear, PiecewiseLinear, Standard, Switch, TwoHinge
 from rampart.schedules.preview import preview
 from rampart.units import Horizon
 
@@ -19,7 +19,10 @@ def plot_lines(schedule, eps=4 / 255, width=60, height=4, horizon=HORIZON):
 def test_a_title_names_every_option():
     assert title(TwoHinge.at_epochs(12, 37)) == "two-hinge  start=12 end=37 unit=epoch"
     assert title(Standard()) == "standard"
-    assert title(Piecewise(((0, 0), (0.5, 1)))) == "piecewise  points=[[0, 0], [0.5, 1]] unit=share"
+    assert (
+        title(PiecewiseLinear(((0, 0), (0.5, 1))))
+        == "piecewise  points=[[0, 0], [0.5, 1]] unit=share"
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from rampart.schedules.hinge import (
     Fix,
     Linear,
     LinearWarmup,
-    Piecewise,
+    PiecewiseLinear,
     Smoothed,
     Standard,
     Switch,
@@ -44,10 +44,10 @@ TABLE = [
     (Switch(at=3, unit="epoch"), {2.99: 0, 3: 1}),
     (Smoothed(), {0: 0, 12.5: 0, 25: 0.5, 37.5: 1, 50: 1}),
     (Smoothed.at_epochs(0, 30), {10: 0.25, 20: 0.75}),
-    (Piecewise(), {0: 0, 25: 0.5, 50: 1}),
-    (Piecewise(((0.5, 0.3),)), {0: 0.3, 25: 0.3, 50: 0.3}),
+    (PiecewiseLinear(), {0: 0, 25: 0.5, 50: 1}),
+    (PiecewiseLinear(((0.5, 0.3),)), {0: 0.3, 25: 0.3, 50: 0.3}),
     (
-        Piecewise(((5, 0.2), (10, 0.4), (20, 0.0), (40, 1.0)), "epoch"),
+        PiecewiseLinear(((5, 0.2), (10, 0.4), (20, 0.0), (40, 1.0)), "epoch"),
         {0: 0.2, 5: 0.2, 7.5: 0.3, 10: 0.4, 15: 0.2, 20: 0, 30: 0.5, 40: 1, 50: 1},
     ),
 ]
@@ -78,7 +78,7 @@ def family(start, end):
         Smoothed(start, end),
         LinearWarmup(end),
         Linear(),
-        Piecewise(((start, 0.0), (end, 1.0))) if start < end else Switch(start),
+        PiecewiseLinear(((start, 0.0), (end, 1.0))) if start < end else Switch(start),
     ]
 
 
@@ -116,7 +116,7 @@ def test_smoothed_has_no_kink(a, b, x):
 @given(st.lists(st.tuples(shares, shares), min_size=1, max_size=6, unique_by=lambda p: p[0]))
 def test_piecewise_passes_through_its_points_and_stays_between_them(points):
     points = tuple(sorted(points))
-    schedule = Piecewise(points)
+    schedule = PiecewiseLinear(points)
     for time, level in points:
         assert schedule.alpha(time, 1) == pytest.approx(level, abs=1e-12)
     levels = [level for _, level in points]
@@ -143,11 +143,11 @@ def test_ramp_of_no_length_is_a_jump():
         (lambda: LinearWarmup(2), ["schedule.end=2"]),
         (lambda: Switch(-1, "step"), ["schedule.at=-1"]),
         (lambda: Fix(1.5), ["schedule.level=1.5", "[0, 1]"]),
-        (lambda: Piecewise(()), ["schedule.points=nothing"]),
-        (lambda: Piecewise(((0, 0), (0, 1))), ["schedule.points[1]=0", "after"]),
-        (lambda: Piecewise(((0.5, 0), (0.2, 1))), ["schedule.points[1]=0.2", "0.5"]),
-        (lambda: Piecewise(((0, 1.5),)), ["schedule.points[0]=1.5", "alpha"]),
-        (lambda: Piecewise(((0, math.nan),)), ["schedule.points[0]=nan"]),
+        (lambda: PiecewiseLinear(()), ["schedule.points=nothing"]),
+        (lambda: PiecewiseLinear(((0, 0), (0, 1))), ["schedule.points[1]=0", "after"]),
+        (lambda: PiecewiseLinear(((0.5, 0), (0.2, 1))), ["schedule.points[1]=0.2", "0.5"]),
+        (lambda: PiecewiseLinear(((0, 1.5),)), ["schedule.points[0]=1.5", "alpha"]),
+        (lambda: PiecewiseLinear(((0, math.nan),)), ["schedule.points[0]=nan"]),
     ],
 )
 def test_impossible_options_are_refused_at_construction(make, words):
@@ -163,7 +163,10 @@ def test_impossible_options_are_refused_at_construction(make, words):
         (LinearWarmup(16, "epoch"), ["schedule.end=16 epochs", "15 epochs"]),
         (Switch(151, "step"), ["schedule.at=151 steps", "150 steps"]),
         (Smoothed.at_steps(10, 1000), ["schedule.end=1000 steps", "150 steps"]),
-        (Piecewise(((0, 0), (20, 1)), "epoch"), ["schedule.points[1]=20 epochs", "15 epochs"]),
+        (
+            PiecewiseLinear(((0, 0), (20, 1)), "epoch"),
+            ["schedule.points[1]=20 epochs", "15 epochs"],
+        ),
     ],
 )
 def test_a_time_beyond_the_run_is_refused(schedule, words):

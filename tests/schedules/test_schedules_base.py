@@ -3,7 +3,7 @@ import pytest
 from rampart.errors import InvalidArgument
 from rampart.schedules.auto import Auto
 from rampart.schedules.base import Schedule
-from rampart.schedules.hinge import Fix, Linear, Piecewise, Standard, TwoHinge
+from rampart.schedules.hinge import Fix, Linear, PiecewiseLinear, Standard, TwoHinge
 
 
 def test_the_contract_cannot_be_instantiated():
@@ -24,4 +24,4 @@ def test_impossible_times_are_refused(t, T):
 
 def test_only_auto_needs_validation():
     assert Auto().needs_validation
-    assert not any(s.needs_validation for s in (Fix(), Standard(), TwoHinge(), Piecewise()))
+    assert not any(s.needs_validation for s in (Fix(), Standard(), TwoHinge(), PiecewiseLinear()))

@@ -110,3 +110,11 @@ def test_the_preview_is_what_the_run_uses(name, granularity):
 def test_its_warnings_are_sentences(name):
     for epochs in (1, 5, 50):
         assert all(w.endswith(".") for w in SCHEDULES.build(name).warnings(Horizon(epochs, 3)))
+
+
+@every_schedule
+def test_every_schedule_is_a_name_of_the_package(name):
+    import rampart
+
+    cls = SCHEDULES.get(name)
+    assert getattr(rampart, cls.__name__) is cls

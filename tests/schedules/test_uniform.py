@@ -4,7 +4,7 @@ import statistics
 import pytest
 
 from rampart.schedules.scheduler import EpsilonScheduler
-from rampart.schedules.uniform import Uniform, draw
+from rampart.schedules.uniform import RandomUniform, draw
 from rampart.units import Horizon
 
 
@@ -33,18 +33,18 @@ def test_the_draws_are_uniform():
 
 
 def test_one_draw_holds_for_an_epoch():
-    schedule = Uniform(seed=3)
+    schedule = RandomUniform(seed=3)
     for epoch in range(5):
         assert {schedule.alpha(epoch + part, 5) for part in (0, 0.3, 0.999)} == {draw(3, epoch)}
 
 
 def test_the_end_of_the_run_keeps_the_last_draw():
-    assert Uniform().alpha(5, 5) == Uniform().alpha(99, 5) == draw(0, 4)
+    assert RandomUniform().alpha(5, 5) == RandomUniform().alpha(99, 5) == draw(0, 4)
 
 
 @pytest.mark.parametrize("granularity", ["step", "epoch"])
 def test_the_stepper_gives_one_value_an_epoch(granularity):
-    scheduler = EpsilonScheduler(Uniform(), 8 / 255, Horizon(4, 3), granularity)
+    scheduler = EpsilonScheduler(RandomUniform(), 8 / 255, Horizon(4, 3), granularity)
     seen = []
     for _ in range(12):
         seen.append(scheduler.eps)

@@ -6,8 +6,8 @@ with other settings, and an engine that moves samples between strengths has to h
 at its own step.
 """
 
-from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from torch import Tensor
 
@@ -18,41 +18,78 @@ from rampart.attacks.fab import FabSearch
 from rampart.attacks.search import Problem
 from rampart.attacks.square import SquareSearch
 from rampart.attacks.stages import Stage, cascade
-from rampart.errors import InvalidArgument
+from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES
+
+Version = Literal["short", "standard", "plus", "rand"]
 
 #: Under L1 the published standard version runs APGD-CE and APGD-T so often.
 L1_RESTARTS, L1_TARGETS = 5, 5
 
 
+@ATTACKS.register("rand", version="rand")
+@ATTACKS.register("plus", version="plus")
+@ATTACKS.register("standard", version="standard")
+@ATTACKS.register("short", version="short")
 @dataclass(frozen=True)
 class AutoAttack(Attack):
     """Stages one after the other, each on the samples that still stand, from the clean image.
 
     An image is broken as soon as one iterate of one stage is misclassified. With fewer classes
-    than `targets` + 1, every wrong class is tried.
+    than `targets` + 1, every wrong class is tried. The versions:
+
+    - "short": APGD on the cross-entropy, then targeted APGD. FAB and Square, which take about three
+      quarters of the standard version's passes on a robust sample, are for models whose gradients
+      mislead.
+    - "standard": APGD-CE, APGD-T, FAB-T, Square; that of the published leaderboards.
+    - "plus": five restarts of APGD-CE, APGD-DLR and FAB, then Square, APGD-T and FAB-T. Untargeted
+      FAB takes one backward per class and step.
+    - "rand": APGD-CE and APGD-DLR for stochastic models; gradients are means over `draws` answers.
+
+    A configuration names a version alone: `evaluation.attack=standard`.
 
     Attributes:
+        version: "short", "standard", "plus" or "rand".
         steps: steps of APGD and of FAB.
         targets: how many of the most likely wrong classes the targeted stages try.
         queries: queries of Square.
+        draws: answers that "rand" takes the mean of.
+
+    Example:
+        >>> [stage.name for stage in AutoAttack(version="standard").stages()]
+        ['apgd-ce', 'apgd-t', 'fab-t', 'square']
     """
 
+    version: Version = "standard"
     steps: int = 100
     targets: int = 9
     queries: int = 5000
+    draws: int = 20
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("steps", "targets", "queries"):
+        if self.version not in get_args(Version):
+            raise UnknownName("version", self.version, get_args(Version))
+        for name in ("steps", "targets", "queries", "draws"):
             if getattr(self, name) < 1:
                 raise InvalidArgument(name, getattr(self, name), "at least 1")
         if self.loss != "ce":
             raise InvalidArgument("loss", self.loss, "no loss here", "each stage has its own")
 
-    @abstractmethod
     def stages(self) -> tuple[Stage, ...]:
-        """Return the stages in their order."""
+        """Return the version's stages in their order."""
+        match self.version:
+            case "short":
+                return (self._apgd("ce"), self._apgd_t(self._usual_targets()))
+            case "standard":
+                restarts = L1_RESTARTS if self.norm == "l1" else 1
+                gradient = (self._apgd("ce", restarts), self._apgd_t(self._usual_targets()))
+                return (*gradient, self._fab_t(), self._square())
+            case "plus":
+                targeted = (self._apgd_t(self.targets), self._fab_t())
+                return (*self._untargeted(), self._square(), *targeted)
+            case "rand":
+                return (self._apgd("ce", draws=self.draws), self._apgd("dlr", draws=self.draws))
 
     def _run(self, problem: Problem) -> Tensor:
         if problem.loss != LOSSES.get(self.loss)():
@@ -81,47 +118,7 @@ class AutoAttack(Attack):
     def _square(self) -> Stage:
         return Stage("square", SquareSearch(self.queries), LOSSES.get("margin")())
 
-
-@ATTACKS.register("short")
-@dataclass(frozen=True)
-class Short(AutoAttack):
-    """The two gradient stages: APGD on the cross-entropy, then targeted APGD.
-
-    It leaves out FAB and Square, which take about three quarters of the standard version's passes
-    on a robust sample, and are there for models whose gradients mislead.
-    """
-
-    def stages(self) -> tuple[Stage, ...]:
-        """APGD-CE, APGD-T."""
-        return (self._apgd("ce"), self._apgd_t(self._usual_targets()))
-
-
-@ATTACKS.register("standard")
-@dataclass(frozen=True)
-class Standard(AutoAttack):
-    """AutoAttack's standard version, that of the published leaderboards."""
-
-    def stages(self) -> tuple[Stage, ...]:
-        """APGD-CE, APGD-T, FAB-T, Square."""
-        restarts = L1_RESTARTS if self.norm == "l1" else 1
-        return (
-            self._apgd("ce", restarts),
-            self._apgd_t(self._usual_targets()),
-            self._fab_t(),
-            self._square(),
-        )
-
-
-@ATTACKS.register("plus")
-@dataclass(frozen=True)
-class Plus(AutoAttack):
-    """AutoAttack's version 'plus': five restarts of the untargeted attacks, then the targeted ones.
-
-    Untargeted FAB takes one backward per class and step.
-    """
-
-    def stages(self) -> tuple[Stage, ...]:
-        """APGD-CE, APGD-DLR, FAB, Square, APGD-T, FAB-T."""
+    def _untargeted(self) -> tuple[Stage, ...]:
         margin, fab = LOSSES.get("margin")(), FabSearch(self.steps, targeted=False)
         return (
             self._apgd("ce", 5),
@@ -129,19 +126,4 @@ class Plus(AutoAttack):
             # Of its five restarts the first begins at the image.
             Stage("fab", fab, margin),
             Stage("fab-random", fab.restart(1), margin, restarts=4),
-            self._square(),
-            self._apgd_t(self.targets),
-            self._fab_t(),
         )
-
-
-@ATTACKS.register("rand")
-@dataclass(frozen=True)
-class Rand(AutoAttack):
-    """AutoAttack's version for stochastic models: gradients are means over `draws` answers."""
-
-    draws: int = 20
-
-    def stages(self) -> tuple[Stage, ...]:
-        """APGD-CE and APGD-DLR, averaged."""
-        return (self._apgd("ce", draws=self.draws), self._apgd("dlr", draws=self.draws))

@@ -23,7 +23,7 @@ ATTACKS: "Registry[Attack]" = Registry(
     "attack",
     dict.fromkeys(
         ("aa", "autoattack", "auto-attack"),
-        "AutoAttack is called by its versions: standard, short, plus, rand",
+        "AutoAttack is named by its version alone: standard, short, plus or rand",
     ),
 )
 
@@ -58,7 +58,7 @@ class Attack(ABC):
         images: Tensor,
         targets: Tensor,
         eps: float | Tensor,
-        noise: Noise | int,
+        noise: Noise | int = 0,
         loss: Loss | None = None,
     ) -> Tensor:
         """Return perturbed images, within eps of `images` and in [0, 1], detached.

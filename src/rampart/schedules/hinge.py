@@ -189,7 +189,7 @@ class Smoothed(_TwoTimes):
 
 @SCHEDULES.register("piecewise")
 @dataclass(frozen=True)
-class Piecewise(Schedule):
+class PiecewiseLinear(Schedule):
     """Straight lines between points: any shape, and schedules joined one after the other.
 
     Before the first point alpha is the first one's, after the last point the last one's.

@@ -20,7 +20,7 @@ def draw(seed: int, epoch: int) -> float:
 
 @SCHEDULES.register("uniform")
 @dataclass(frozen=True)
-class Uniform(Schedule):
+class RandomUniform(Schedule):
     """One draw alpha ~ U[0, 1) per epoch, a single-sample estimate of the expected robustness.
 
     Published as still suffering suboptimal transfer (arXiv 2509.23325, ablations). A draw depends

@@ -66,14 +66,6 @@ def test_a_sure_model_has_a_finite_loss_and_gradient() -> None:
     assert images.grad.isfinite().all()
 
 
-def test_what_is_logged() -> None:
-    model = Logits()
-    logs = Mart()(model, model.clean, LABELS, model.perturb).logs
-    assert set(logs) == {"clean_loss", "clean_correct", "robust_loss", "robust_correct"}
-    assert torch.equal(logs["robust_correct"], (ATTACKED.argmax(1) == LABELS).float())
-    torch.testing.assert_close(logs["clean_loss"], F.cross_entropy(CLEAN, LABELS, reduction="none"))
-
-
 @pytest.mark.parametrize("beta", [-1.0, float("inf"), float("nan")])
 def test_a_weight_that_is_none(beta: float) -> None:
     with pytest.raises(InvalidArgument, match="beta"):

@@ -154,8 +154,7 @@ class RobustLoss:
             perturb = perturbing(self._attack, attacked, eps, noise, alpha=alpha, fewer_steps=fewer)
         terms = self._objective(through or self._model, images, labels, perturb)
         if torch.is_grad_enabled():
-            name = "robust_correct" if "robust_correct" in terms.logs else "clean_correct"
-            self._batch.right = self._batch.right + terms.logs[name].sum().long()
+            self._batch.right = self._batch.right + terms.correct.sum()
             self._batch.images += len(images)
         return terms.loss.mean()
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import CrossEntropy, Kl, cross_entropy, kl
-from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms, correctness
+from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms, is_correct
 
 Inner = Literal["kl", "ce"]
 
@@ -28,7 +28,7 @@ class Standard(Objective):
         perturb: Perturb | None,
     ) -> Terms:
         """Return the loss of each sample; nothing is perturbed."""
-        return self._fit(model(images), labels, "clean")
+        return self._fit(model(images), labels)
 
 
 @OBJECTIVES.register("adversarial")
@@ -44,8 +44,8 @@ class Adversarial(Objective):
     ) -> Terms:
         """Return the loss of each sample, at perturbed images where there is an attack."""
         if perturb is None:
-            return self._fit(model(images), labels, "clean")
-        return self._fit(model(perturb(images, labels, None)), labels, "robust")
+            return self._fit(model(images), labels)
+        return self._fit(model(perturb(images, labels, None)), labels)
 
 
 @OBJECTIVES.register("trades")
@@ -93,12 +93,9 @@ class Trades(Objective):
     ) -> Terms:
         """Return the loss of each sample."""
         if perturb is None:
-            return self._fit(model(images), labels, "clean")
+            return self._fit(model(images), labels)
         perturbed = perturb(images, labels, Kl() if self.inner == "kl" else CrossEntropy())
         clean_logits, logits = model(images), model(perturbed)
-        clean = self._fit(clean_logits, labels, "clean")
-        robust = {
-            "robust_loss": cross_entropy(logits, labels, self.label_smoothing).detach(),
-            **correctness(logits, labels, "robust"),
-        }
-        return Terms(clean.loss + self.beta * kl(clean_logits, logits), clean.logs | robust)
+        clean = cross_entropy(clean_logits, labels, self.label_smoothing)
+        loss = clean + self.beta * kl(clean_logits, logits)
+        return Terms(loss, is_correct(logits, labels))

@@ -25,13 +25,13 @@ class Terms:
 
     Attributes:
         loss: (N,), to be averaged and minimised.
-        logs: detached (N,) tensors to report: `clean_loss`, `clean_correct`, `robust_loss`,
-            `robust_correct` (0 or 1), each only where the objective has it at no further pass.
+        correct: (N,) bool, which samples are classified correctly at the strength that they are
+            trained with; an adaptive schedule follows their share.
         forwards: samples that went forward through a model other than the one in training.
     """
 
     loss: Tensor
-    logs: dict[str, Tensor]
+    correct: Tensor
     forwards: int = 0
 
 
@@ -106,12 +106,12 @@ class Objective(ABC):
             perturb: makes perturbed images; None where eps = 0 and nothing is attacked.
         """
 
-    def _fit(self, logits: Tensor, labels: Tensor, name: str) -> Terms:
-        """Cross-entropy of the logits, logged under `name`, "clean" or "robust"."""
+    def _fit(self, logits: Tensor, labels: Tensor) -> Terms:
+        """Cross-entropy of the logits."""
         loss = cross_entropy(logits, labels, self.label_smoothing)
-        return Terms(loss, {f"{name}_loss": loss.detach(), **correctness(logits, labels, name)})
+        return Terms(loss, is_correct(logits, labels))
 
 
-def correctness(logits: Tensor, labels: Tensor, name: str) -> dict[str, Tensor]:
-    """Return which samples are classified correctly, (N,) of 0 and 1, as `<name>_correct`."""
-    return {f"{name}_correct": (logits.detach().argmax(1) == labels).float()}
+def is_correct(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return which samples are classified correctly, (N,) bool."""
+    return logits.detach().argmax(1) == labels

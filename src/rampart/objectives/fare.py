@@ -12,7 +12,7 @@ from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.losses import FeatureDistance, Loss, squared_distance
 from rampart.models.normalised import NormalisedModel
 from rampart.objectives.adversarial import Adversarial, Standard, Trades
-from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms, correctness
+from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms, is_correct
 from rampart.objectives.mart import Mart
 
 Base = Literal["none", "standard", "adversarial", "trades", "mart"]
@@ -139,24 +139,23 @@ class _Anchored(Objective):
             _, anchor = self.reference(images, features="joint")
         terms, features = self._fitted(model, images, labels, perturb, anchor)
         distance = squared_distance(features, anchor)
-        return Terms(terms.loss + self.settings.weight * distance, terms.logs, len(images))
+        return Terms(terms.loss + self.settings.weight * distance, terms.correct, len(images))
 
     def _fitted(
         self, model: Any, images: Tensor, labels: Tensor, perturb: Perturb | None, anchor: Tensor
     ) -> tuple[Terms, Tensor]:
         """What the labels ask for, and the features that are to be held."""
         if self.base is None:
-            name = "clean" if perturb is None else "robust"
             points = perturb(images, anchor, FeatureDistance()) if perturb else images
             logits, features = model(points, features="apart")
-            return self._fit(logits, labels, name), features
+            return self._fit(logits, labels), features
         seen = _Watched(model, perturb)
         terms = self.base(seen, images, labels, seen.perturb if perturb else None)
         if perturb is None or seen.points is not None:
             return terms, seen.features
         points = perturb(images, anchor, FeatureDistance())
         logits, features = model(points, features="joint")
-        return replace(terms, logs=terms.logs | correctness(logits, labels, "robust")), features
+        return replace(terms, correct=is_correct(logits, labels)), features
 
 
 class _Watched:

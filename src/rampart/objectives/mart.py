@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rampart.errors import InvalidArgument
 from rampart.losses import boosted_cross_entropy, cross_entropy, kl
-from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms, correctness
+from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms, is_correct
 
 
 @OBJECTIVES.register("mart")
@@ -38,16 +38,10 @@ class Mart(Objective):
     ) -> Terms:
         """Return the loss of each sample."""
         if perturb is None:
-            return self._fit(model(images), labels, "clean")
+            return self._fit(model(images), labels)
         perturbed = perturb(images, labels, None)
         clean_logits, logits = model(images), model(perturbed)
         own = cross_entropy(clean_logits, labels)
         divergence = kl(clean_logits, logits) * -(-own).expm1()
         loss = boosted_cross_entropy(logits, labels, self.label_smoothing)
-        logs = {
-            "clean_loss": own.detach(),
-            "robust_loss": cross_entropy(logits, labels, self.label_smoothing).detach(),
-            **correctness(clean_logits, labels, "clean"),
-            **correctness(logits, labels, "robust"),
-        }
-        return Terms(loss + self.beta * divergence, logs)
+        return Terms(loss + self.beta * divergence, is_correct(logits, labels))

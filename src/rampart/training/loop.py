@@ -161,9 +161,7 @@ def train_piece(run: Run, piece: Piece) -> None:
         return
     totals.samples += len(batch)
     totals.loss += loss
-    # An objective that perturbs nothing has no other than clean images.
-    trained_with = "robust_correct" if "robust_correct" in terms.logs else "clean_correct"
-    piece.right, piece.seen = terms.logs[trained_with].sum().long(), True
+    piece.right, piece.seen = terms.correct.sum(), True
 
 
 def perturbation(run: Run, model: Counted, eps: float, piece: Piece) -> Perturb:

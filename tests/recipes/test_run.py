@@ -84,6 +84,22 @@ def test_a_run_leaves_what_the_contract_names(config, tmp_path):
     assert [row["eps"] * 255 for row in rows] == pytest.approx([0, 8 * 2.75 / 4.5, 8], abs=1e-9)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_every_file_of_a_run_is_readable_as_the_umask_says(config, tmp_path):
+    before = os.umask(0o027)
+    try:
+        folder = train_run(config, tmp_path / "run")
+        evaluate_run(folder.path)
+    finally:
+        os.umask(before)
+    files = [file for file in folder.path.rglob("*") if file.is_file()]
+    assert {"model.safetensors", "optimiser.pt", "record.json", "curve.png"} <= {
+        file.name for file in files
+    }
+    private = [file.name for file in files if file.stat().st_mode & 0o777 != 0o640]
+    assert private == []
+
+
 def test_passes_are_counted(config, tmp_path):
     rows = History(train_run(config, tmp_path / "run").history).rows()
     # Nothing is attacked at eps = 0: one forward and one backward per image.

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from rampart.errors import InvalidArgument, RunError
-from rampart.files import write_atomic
 from rampart.metrics.comparison import mean_interval, proportion_interval
 from rampart.metrics.curve import accuracy_curve
 from rampart.metrics.expectation import PointMass, contributions
@@ -413,15 +412,6 @@ def test_refuses_a_folder_with_a_file_missing(tmp_path, file):
     (tmp_path / file).unlink()
     with pytest.raises(RunError, match="missing"):
         load_record(tmp_path)
-
-
-def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    write_atomic(path, "old")
-    monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        write_atomic(path, "new")
-    assert path.read_text() == "old"
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):

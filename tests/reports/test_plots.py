@@ -93,8 +93,9 @@ def test_refuses_what_cannot_be_drawn(tmp_path, three):
 
 
 def test_a_picture_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
     with pytest.raises(RunError, match="cannot write"):
-        save_curve(record(FIX), tmp_path / "missing" / "picture.png")
+        save_curve(record(FIX), tmp_path / "file" / "picture.png")
 
 
 def test_loads_without_matplotlib_and_draws_without_pyplot(tmp_path):

@@ -31,10 +31,14 @@ def test_round_trip_and_only_the_newest_is_kept(tmp_path):
 def test_a_torn_write_is_not_taken_for_a_checkpoint(tmp_path):
     store = CheckpointStore(tmp_path)
     store.save(checkpoint(1))
-    (tmp_path / ".writing-step-00000002").mkdir()
+    torn = tmp_path / ".step-00000002.17.tmp"
+    torn.mkdir()
+    (torn / "model.safetensors").touch()
     loaded = store.latest()
     assert loaded is not None
     assert loaded.step == 1
+    store.save(checkpoint(3))
+    assert [p.name for p in tmp_path.iterdir()] == ["step-00000003"]
 
 
 def test_saving_the_same_step_again(tmp_path):
@@ -74,7 +78,7 @@ def test_a_crash_while_a_step_is_saved_again_leaves_one_to_read(tmp_path, monkey
     whole = type(tmp_path).replace
 
     def crash(self, target):
-        if self.name.startswith(".writing"):
+        if self.name.startswith(".step"):
             raise KeyboardInterrupt
         return whole(self, target)
 

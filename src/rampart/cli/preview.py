@@ -9,6 +9,7 @@ import typer
 
 from rampart.errors import InvalidArgument
 from rampart.reports import schedules as drawing
+from rampart.reports.pictures import check_picture
 from rampart.schedules.base import Schedule
 from rampart.schedules.catalogue import SCHEDULES
 from rampart.schedules.preview import IMAGINED, PreviewRow
@@ -45,7 +46,7 @@ def preview(
     Example: rampart preview two-hinge start=0.25 end=0.75 --eps 8/255 --output schedule.png
     """
     if output is not None:
-        drawing.check_picture(output)
+        check_picture(output, "output")
     eps_g = parse_eps(eps, parse_norm(norm))
     horizon = Horizon(epochs, steps_per_epoch)
     seen = None if accuracy is None else _parse_accuracy(accuracy)

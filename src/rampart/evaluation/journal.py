@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.evaluation.results import COLUMNS, Results
-from rampart.files import write_atomic
+from rampart.files import intended_name, remove, write_atomic
 from rampart.metrics.curve import Integers
 from rampart.records.columnar import (
     BOOLEAN,
@@ -42,8 +42,6 @@ from rampart.registry import flatten
 FORMAT = "rampart-journal-1"
 #: phase, number of the part, process, and a mark that no other part has.
 PART = re.compile(r"(\d{4})-(\d{8})-(\d+)-[0-9a-f]{12}\.parquet")
-#: What a kill while writing a part leaves.
-UNFINISHED = re.compile(rf"\.{PART.pattern}\.\d+\.tmp")
 WITNESSES = "witnesses.npy"
 TYPES = {
     name: {np.int64: INTEGER, np.float64: FLOAT, np.bool_: BOOLEAN}[kind]
@@ -130,12 +128,14 @@ class Journal:
     def remove(self) -> None:
         """Delete the journal, once the record is written; what is not its own stays."""
         for file in self._parts.glob("*"):
-            if PART.fullmatch(file.name) or UNFINISHED.fullmatch(file.name):
-                file.unlink(missing_ok=True)
-        (self.folder / WITNESSES).unlink(missing_ok=True)
+            # Also what a kill while writing a part leaves.
+            if PART.fullmatch(intended_name(file)):
+                remove(file)
+        remove(self.folder / WITNESSES)
         # Last, so that an interrupted removal leaves a journal that can still be opened.
-        for file in (self.folder / "identity.json", *self.folder.glob(".identity.json.*.tmp")):
-            file.unlink(missing_ok=True)
+        for file in sorted(self.folder.glob("*"), reverse=True):
+            if intended_name(file) == "identity.json":
+                remove(file)
         for folder in (self._parts, self.folder):
             with suppress(OSError):
                 folder.rmdir()

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from timm.models import filter_pretrained_cfg
 
 from rampart.errors import InvalidArgument, RunError
+from rampart.files import replacing, write_atomic
 from rampart.models.normalised import NormalisedModel
 
 #: Of timm's description of the weights: what was true of those that training started from.
@@ -55,15 +56,15 @@ def save_model(
         raise InvalidArgument("class_names", f"{len(class_names)} names", expected)
     config = model_config(model, class_names, image_size or model.image_size)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     state = model.backbone.state_dict()
     weights = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
     try:
-        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    except (OSError, SafetensorError) as error:
+        with replacing(folder / "model.safetensors") as scratch:
+            save_file(weights, scratch, metadata={"format": "pt"})
+    except SafetensorError as error:
         raise RunError(f"model {folder} cannot be written ({error}): free some space.") from error
     text = json.dumps(config, indent=2, ensure_ascii=False)
-    Path(folder, "config.json").write_text(text + "\n", encoding="utf-8")
+    write_atomic(folder / "config.json", text + "\n")
 
 
 def model_config(

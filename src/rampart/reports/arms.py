@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rampart.metrics.comparison import seeds_interval
-from rampart.reports.plots import save, styled
+from rampart.reports.pictures import save_picture, styled
+from rampart.reports.plots import LOOK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,7 @@ def save_arms(
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(name for arms in tasks.values() for name in arms))
-    with styled():
+    with styled(LOOK):
         size = (2.6 + 3.2 * len(tasks), 1.1 + 0.21 * len(names))
         figure = Figure(figsize=size, layout="constrained")
         panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
@@ -44,7 +45,7 @@ def save_arms(
         panels[0].set_yticks(range(len(names)), names)
         panels[0].set_ylim(len(names) - 0.5, -0.5)
         figure.supxlabel(f"{measure}, percent: runs, mean, 95 % interval", fontsize="medium")
-        save(figure, path)
+        save_picture(figure, path)
 
 
 def _draw(panel: "Axes", arms: Arms, names: Sequence[str], references: Sequence[str]) -> None:

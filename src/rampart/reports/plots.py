@@ -5,16 +5,16 @@ Figures are made without pyplot, so nothing global is touched and no window open
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rampart.errors import InvalidArgument, RunError
+from rampart.errors import InvalidArgument
 from rampart.metrics.comparison import seeds_interval
 from rampart.records.record import EvaluationRecord
 from rampart.records.summary import summary
+from rampart.reports.pictures import save_picture, styled
 from rampart.reports.tables import Row, aggregate
 from rampart.units import Norm, format_eps
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ENDINGS = (".png", ".svg", ".pdf")
 Curve = Sequence[Mapping[str, float]]
 History = Sequence[Mapping[str, Any]]
 
@@ -43,7 +42,7 @@ COLOURS = {
 _SPARE = ("#999933", "#332288", "#AA4499", "#117733")
 _DASHES = ("-", "--", ":", "-.")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
-_STYLE = {
+LOOK = {
     "font.size": 9.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -51,9 +50,6 @@ _STYLE = {
     "grid.color": "#e6e6e6",
     "axes.axisbelow": True,
     "legend.frameon": False,
-    # Text stays text, so that it can be searched; fixed ids make equal pictures equal files.
-    "svg.fonttype": "none",
-    "svg.hashsalt": "rampart",
 }
 
 
@@ -65,13 +61,13 @@ def save_curve(record: EvaluationRecord, path: str | Path, title: str = "") -> N
         RunError: the file cannot be written.
     """
     facts = summary(record)
-    with styled():
+    with styled(LOOK):
         figure, axes = _canvas(6.4, 4.2)
         _draw_curve(axes, facts["curve"], record.norm, COLOURS["two-hinge"], area=True)
         _strength_axis(axes, record.eps, record.norm)
         axes.set_title(_headline(facts), loc="left", fontsize="medium", color="#555555")
         figure.suptitle(title or "Accuracy under attack", x=0.01, ha="left")
-        save(figure, path)
+        save_picture(figure, path)
 
 
 def save_comparison(rows: Sequence[Row], path: str | Path, title: str = "") -> None:
@@ -87,7 +83,7 @@ def save_comparison(rows: Sequence[Row], path: str | Path, title: str = "") -> N
         RunError: the file cannot be written.
     """
     norm = _only_norm(rows)
-    with styled():
+    with styled(LOOK):
         figure, axes = _canvas(7.2, 4.4)
         arms = aggregate(rows)
         for index, arm in enumerate(arms):
@@ -97,7 +93,7 @@ def save_comparison(rows: Sequence[Row], path: str | Path, title: str = "") -> N
         _strength_axis(axes, max(row["eps"] for row in rows), norm)
         _expectation_legend(figure, axes, arms)
         axes.set_title(title, loc="left")
-        save(figure, path)
+        save_picture(figure, path)
 
 
 def save_histories(
@@ -121,41 +117,14 @@ def save_histories(
             arms.setdefault(name, []).append(rows)
     if not arms:
         raise InvalidArgument("histories", "no rows", "at least one finished epoch")
-    with styled():
+    with styled(LOOK):
         figure, panels = _panels(len(arms))
         for panel, (name, runs) in zip(panels, arms.items(), strict=True):
             _draw_histories(panel, runs, name, _colour_of(name, list(arms)))
         _history_legend(figure)
         figure.suptitle(title, x=0.01, ha="left")
         figure.supylabel("percent (validation split)", fontsize="medium")
-        save(figure, path)
-
-
-def save(figure: "Figure", path: str | Path) -> None:
-    """Write a figure, the same bytes for the same figure.
-
-    Raises:
-        InvalidArgument: another file ending than .png, .svg or .pdf.
-        RunError: the file cannot be written.
-    """
-    path = Path(path)
-    ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise InvalidArgument("path", path, f"a file ending in {', '.join(ENDINGS)}")
-    date = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-    scratch = path.with_name(f".{path.stem}.tmp{ending}")
-    try:
-        figure.savefig(scratch, dpi=160, metadata=date.get(ending))
-        scratch.replace(path)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}.") from error
-
-
-def styled() -> AbstractContextManager[None]:
-    """The look of every picture, for what is drawn within."""
-    import matplotlib as mpl
-
-    return mpl.rc_context(_STYLE)  # type: ignore[arg-type]  # the stubs list every key literally
+        save_picture(figure, path)
 
 
 def _canvas(width: float, height: float) -> tuple["Figure", "Axes"]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rampart.errors import InvalidArgument, RunError
+from rampart.reports.pictures import check_picture, save_picture, styled
 from rampart.schedules.base import SCHEDULES, Schedule
 from rampart.schedules.preview import PreviewRow
 from rampart.units import Horizon, format_eps
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Rows = Sequence[PreviewRow]
-PICTURES = (".png", ".svg", ".pdf")
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 # For terminals and files whose encoding lacks block characters.
 _PLAIN = str.maketrans("▁▂▃▄▅▆▇█│┤└─┴", "..::+###||+-+")
@@ -137,23 +136,9 @@ def picture(
         InvalidArgument: another file ending.
         RunError: the file cannot be written.
     """
-    check_picture(path)
-    import matplotlib as mpl
-
-    # Without a date and with fixed ids the same schedule gives the same file.
-    with mpl.rc_context({"svg.hashsalt": "rampart", "font.size": 9}):
-        figure = _figure(curves, eps_g, horizon, note)
-        date = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-        try:
-            figure.savefig(path, dpi=150, metadata=date.get(path.suffix.lower()))
-        except OSError as error:
-            raise RunError(f"cannot write {path}: {error.strerror or error}.") from None
-
-
-def check_picture(path: Path) -> None:
-    """Raise `InvalidArgument` unless the file ending is one that can be drawn."""
-    if path.suffix.lower() not in PICTURES:
-        raise InvalidArgument("output", path, f"a file ending in {', '.join(PICTURES)}")
+    check_picture(path, "output")
+    with styled({"font.size": 9}):
+        save_picture(_figure(curves, eps_g, horizon, note), path, dpi=150)
 
 
 def _figure(curves: Mapping[str, Rows], eps_g: float, horizon: Horizon, note: str) -> "Figure":

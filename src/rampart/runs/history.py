@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rampart.errors import RunError
+from rampart.files import write_atomic
 
 Row = dict[str, Any]
 
@@ -31,9 +32,7 @@ class History:
     def truncate(self, epochs: int) -> None:
         """Keep the first `epochs` rows: what lies behind the checkpoint that a run resumes from."""
         rows = self._readable_rows()[:epochs]
-        scratch = self.path.with_suffix(".tmp")
-        scratch.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        scratch.replace(self.path)
+        write_atomic(self.path, "".join(json.dumps(row) + "\n" for row in rows))
 
     def _readable_rows(self) -> list[Row]:
         """All whole rows: a run that was killed may have left half a line at the end."""

@@ -5,8 +5,6 @@ running code) and `state.json` (plain values: progress, schedules).
 """
 
 import json
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rampart.errors import RunError
+from rampart.files import intended_name, remove, writing_folder
 
 
 @dataclass(frozen=True)
@@ -49,27 +48,17 @@ class CheckpointStore:
             RunError: it cannot be written; the older one is still there.
         """
         target = self.folder / f"step-{checkpoint.step:08d}"
-        scratch = self.folder / f".writing-{target.name}"
-        shutil.rmtree(scratch, ignore_errors=True)
-        try:
-            scratch.mkdir(parents=True)
-            _write(checkpoint, scratch)
-        # Both libraries have errors of their own for a disk that is full.
-        except (OSError, RuntimeError, SafetensorError) as error:
-            shutil.rmtree(scratch, ignore_errors=True)
-            raise RunError(
-                f"checkpoint {target} cannot be written ({error}): free some space or mend the "
-                "permissions, then go on with --resume."
-            ) from error
-        older = self._complete()
-        if target.exists():
-            # The same step again: the old one stays readable until the new one is in place.
-            aside = target.with_name(f"{target.name}-old")
-            target.replace(aside)
-            older = [aside if folder == target else folder for folder in older]
-        scratch.replace(target)
+        self._drop_torn()
+        with writing_folder(target) as scratch:
+            _write(checkpoint, scratch, target)
+            older = self._complete()
+            if target.exists():
+                # The same step again: the old one stays readable until the new one is in place.
+                aside = target.with_name(f"{target.name}-old")
+                target.replace(aside)
+                older = [aside if folder == target else folder for folder in older]
         for folder in older:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
 
     def latest(self) -> Checkpoint | None:
         """Read the newest complete checkpoint, or None where there is none.
@@ -96,24 +85,29 @@ class CheckpointStore:
                 f"checkpoint {folder} cannot be read ({error}); start again with --overwrite."
             ) from error
 
+    def _drop_torn(self) -> None:
+        """Delete what a run that was killed while it wrote has left: it may be large."""
+        for folder in self.folder.glob(".*"):
+            if intended_name(folder).startswith("step-"):
+                remove(folder)
+
     def _complete(self) -> list[Path]:
         """All whole checkpoints, the newest last; one set aside is older than its successor."""
         found = self.folder.glob("step-*") if self.folder.exists() else ()
         return sorted(found, key=lambda f: (f.name.removesuffix("-old"), "-old" not in f.name))
 
 
-def _write(checkpoint: Checkpoint, folder: Path) -> None:
+def _write(checkpoint: Checkpoint, folder: Path, target: Path) -> None:
     # safetensors refuses tensors that share memory or are not contiguous.
     tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.model.items()}
-    save_file(tensors, folder / "model.safetensors")
-    torch.save(checkpoint.optimiser, folder / "optimiser.pt")
     state = {"step": checkpoint.step, **checkpoint.state}
-    (folder / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
-    _flush(folder)
-
-
-def _flush(folder: Path) -> None:
-    """Make sure that the bytes are on disk before the folder takes its final name."""
-    for file in folder.iterdir():
-        with file.open("rb") as handle:
-            os.fsync(handle.fileno())
+    try:
+        save_file(tensors, folder / "model.safetensors")
+        torch.save(checkpoint.optimiser, folder / "optimiser.pt")
+        (folder / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
+    # Both libraries have errors of their own for a disk that is full.
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise RunError(
+            f"checkpoint {target} cannot be written ({error}): free some space or mend the "
+            "permissions, then go on with --resume."
+        ) from error

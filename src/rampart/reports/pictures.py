@@ -1,0 +1,47 @@
+"""A figure as a file: the same bytes for the same figure, whole or not at all."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rampart.errors import InvalidArgument
+from rampart.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ENDINGS = (".png", ".svg", ".pdf")
+#: Text stays text, so that it can be searched; fixed ids make equal pictures equal files.
+_STYLE = {"svg.fonttype": "none", "svg.hashsalt": "rampart"}
+
+
+def styled(style: Mapping[str, object]) -> AbstractContextManager[None]:
+    """Return a context in which everything is drawn in a style, matplotlib's rc parameters."""
+    import matplotlib as mpl
+
+    # The stubs list every key literally.
+    parameters: Any = {**_STYLE, **style}
+    return mpl.rc_context(parameters)
+
+
+def check_picture(path: Path, name: str = "path") -> None:
+    """Raise `InvalidArgument` unless the file ending is one that can be drawn."""
+    if path.suffix.lower() not in ENDINGS:
+        raise InvalidArgument(name, path, f"a file ending in {', '.join(ENDINGS)}")
+
+
+def save_picture(figure: "Figure", path: str | Path, dpi: int = 160) -> None:
+    """Write a figure.
+
+    Raises:
+        InvalidArgument: another file ending than .png, .svg or .pdf.
+        RunError: the file cannot be written.
+    """
+    path = Path(path)
+    check_picture(path)
+    kind = path.suffix.lower().removeprefix(".")
+    # The date of drawing would make equal pictures different files.
+    date = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    with replacing(path) as scratch:
+        figure.savefig(scratch, format=kind, dpi=dpi, metadata=date.get(kind))

@@ -1,0 +1,117 @@
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from rampart.errors import RunError
+from rampart.files import (
+    checksum,
+    intended_name,
+    remove,
+    replacing,
+    write_atomic,
+    writing_folder,
+)
+
+
+def names(folder):
+    return sorted(file.name for file in folder.iterdir())
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture(params=[0o022, 0o027, 0o077], ids=oct)
+def umask(request):
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def write_private(path):
+    """As safetensors does: a file that only its owner may read."""
+    path.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_a_file_has_the_permissions_of_the_umask_whoever_writes_it(tmp_path, umask):
+    with replacing(tmp_path / "file") as scratch:
+        write_private(scratch)
+    with writing_folder(tmp_path / "folder") as scratch:
+        write_private(scratch / "file")
+    assert mode(tmp_path / "file") == mode(tmp_path / "folder" / "file") == 0o666 & ~umask
+    assert mode(tmp_path / "folder") == 0o777 & ~umask
+
+
+def fail(context):
+    with context as scratch:
+        (scratch / "a" if scratch.is_dir() else scratch).write_text("ne")
+        raise ValueError("planted")
+
+
+def test_a_block_that_fails_leaves_the_old_file_and_no_scratch(tmp_path):
+    write_atomic(tmp_path / "file", "old")
+    for context in (replacing(tmp_path / "file"), writing_folder(tmp_path / "new")):
+        with pytest.raises(ValueError, match="planted"):
+            fail(context)
+    assert names(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_text() == "old"
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomic(path, "old")
+    monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(path, "new")
+    assert path.read_text() == "old"
+
+
+def test_a_folder_is_never_put_over_another(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "mine").touch()
+    with pytest.raises(RunError, match="cannot write"), writing_folder(tmp_path / "there"):
+        pass
+    assert names(tmp_path / "there") == ["mine"]
+    assert names(tmp_path) == ["there"]
+
+
+def test_what_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    for write in (replacing, writing_folder):
+        path = tmp_path / "file" / "below"
+        with pytest.raises(RunError, match=f"cannot write {path}"), write(path):
+            pass
+
+
+def test_what_a_kill_leaves_tells_what_it_was_to_be(tmp_path):
+    program = (
+        "import os, pathlib\n"
+        "from rampart.files import replacing\n"
+        f"with replacing(pathlib.Path({str(tmp_path / 'a.b.json')!r})):\n"
+        "    os._exit(9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
+    (left,) = tmp_path.iterdir()
+    assert left.name != "a.b.json"
+    assert intended_name(left) == "a.b.json"
+    for own in (".hidden", "a.17.tmp", ".a.tmp", "a.b.json"):
+        assert intended_name(tmp_path / own) == own
+
+
+def test_removing(tmp_path):
+    (tmp_path / "folder" / "deep").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    for name in ("folder", "file", "missing"):
+        remove(tmp_path / name)
+    assert not names(tmp_path)
+
+
+def test_a_checksum_is_of_the_content(tmp_path):
+    write_atomic(tmp_path / "file", "abc")
+    known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert checksum(tmp_path / "file") == known

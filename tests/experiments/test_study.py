@@ -2,15 +2,22 @@
 
 import csv
 import json
+import os
 import re
+import shutil
+import signal
 from pathlib import Path
 
 import pytest
 import yaml
 
 from rampart.errors import RampartError, RunError
-from rampart.experiments.study import load_study, run_study
+from rampart.experiments import cells
+from rampart.experiments.running import Unwatched, run_study
+from rampart.experiments.study import load_study
 from rampart.experiments.tables import write_study
+from rampart.plugins import import_parts
+from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.records.storage import load_record
 from rampart.runs.run_folder import RunFolder
 
@@ -63,20 +70,61 @@ def out(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(tree, out):
-    study, told = load_study(written(tree, out)), []
-    figures = run_study(study, out, on_done=lambda cell, _, done, of: told.append((done, of)))
-    return study, figures, told
+    study, watched = load_study(written(tree, out)), Watched()
+    result = run_study(study, out, watcher=watched)
+    assert not result.failures
+    return study, result.figures, watched
+
+
+class Watched(Unwatched):
+    """Remembers what it is told."""
+
+    def __init__(self):
+        self.lines, self.ended = [], []
+
+    def says(self, cell, line):
+        self.lines.append((cell.arm, line))
+
+    def ends(self, cell, result, done, total):
+        self.ended.append((cell.folder, done, total))
 
 
 def test_every_run_is_made_once(finished, out):
-    study, figures, told = finished
+    study, figures, watched = finished
     assert {(one.arm, one.seed) for one in figures} == {
         (arm, seed) for arm in ("fix", "standard", "tuned fix/2") for seed in (0, 1)
     }
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4), (1, 2), (2, 2), (1, 2), (2, 2)]
-    again = []
-    assert run_study(study, out, on_done=lambda *_: again.append(1)) == figures
-    assert not again
+    counted = [(done, total) for _, done, total in watched.ended]
+    assert counted == [(1, 4), (2, 4), (3, 4), (4, 4), (1, 2), (2, 2), (1, 2), (2, 2)]
+    again = Watched()
+    assert run_study(study, out, watcher=again).figures == figures
+    assert not again.ended
+
+
+def test_every_run_tells_how_far_it_is(finished):
+    _, _, watched = finished
+    lines = [line for arm, line in watched.lines if arm == "standard"]
+    kinds = ["standard, seed", "epoch   1/1", "evaluating"]
+    assert len(lines) == 6
+    for line, kind in zip(lines, kinds * 2, strict=True):
+        assert line.startswith(kind)
+
+
+def test_an_evaluation_with_other_settings_is_never_taken(finished, out):
+    """The first in the alphabet, one of fewer images, and one that is left alone there."""
+    study, figures, _ = finished
+    folder = out / "runs" / "photos_at_2_255" / "fix" / "seed-1"
+    for settings in (("threat.eps=1/255",), ("evaluation.limit=5",), ("evaluation.top=2",)):
+        evaluate_run(folder, settings)
+    assert run_study(study, out).figures == figures
+    (own,) = folder.glob("evaluations/test-linf-2_255-*-limit_12")
+    shutil.move(own, out / "aside")
+    watched = Watched()
+    assert run_study(study, out, watcher=watched).figures == figures
+    assert [place for place, *_ in watched.ended] == [folder]
+    for other in folder.glob("evaluations/*"):
+        if other.name != own.name:
+            shutil.rmtree(other)
 
 
 def test_the_choice_is_made_on_validation(finished, out):
@@ -114,9 +162,9 @@ def test_an_interrupted_study_goes_on(finished, out):
     folder = out / "runs" / "photos_at_2_255" / "fix" / "seed-0"
     for record in folder.glob("evaluations/*/record.json"):
         record.unlink()
-    again = []
-    assert run_study(study, out, on_done=lambda cell, *_: again.append(cell.folder)) == figures
-    assert again == [folder]
+    again = Watched()
+    assert run_study(study, out, watcher=again).figures == figures
+    assert again.ended == [(folder, 4, 4)]
 
 
 def test_a_study_that_has_changed_does_not_take_the_old_runs(finished, out):
@@ -172,10 +220,96 @@ def test_what_is_no_study_is_refused(tmp_path, text):
         load_study(tmp_path / "missing.yaml")
 
 
+@pytest.fixture
+def failing(tree, tmp_path):
+    """A study of which one arm and one option of the choice cannot be trained."""
+    bad = ["training.batch_size=64"]
+    among = {**tree["choices"]["tuned fix/2"]["among"], "bad": bad}
+    changed = {
+        "seeds": [0],
+        "arms": {"bad": bad, **tree["arms"]},
+        "choices": {"tuned": {"arm": "fix", "seeds": [7], "among": among}},
+    }
+    return load_study(written(tree | changed, tmp_path))
+
+
+def test_a_run_that_fails_leaves_the_others_alone(failing, tmp_path):
+    result = run_study(failing, tmp_path)
+    assert [one.arm for one in result.figures] == ["fix", "standard"]
+    assert [(one.cell.arm, one.cell.choice) for one in result.failures] == [
+        ("bad", ""),
+        ("bad", "tuned"),
+    ]
+    assert result.open_choices == [("photos at 2/255", "tuned")]
+    for failure in result.failures:
+        assert "training.batch_size" in failure.reason
+        kept = failure.cell.error_file.read_text()
+        assert failure.reason in kept
+        assert "Traceback" in kept
+    text = write_study(result.figures, list(failing.tasks), tmp_path, missing=result.missing)
+    assert "- photos at 2/255, bad, seed 0\n- photos at 2/255, tuned, every seed" in text
+
+
+def test_a_run_that_failed_is_tried_again(failing, tmp_path, monkeypatch):
+    def planted(*_, **__):
+        raise MemoryError("planted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cells, "evaluate_run", planted)
+        result = run_study(failing, tmp_path)
+    assert not result.figures
+    assert [one.reason for one in result.failures].count("MemoryError: planted") == 4
+    watched = Watched()
+    assert len(run_study(failing, tmp_path, watcher=watched).figures) == 2
+    # What was trained is trained once.
+    assert not any("epoch" in line for _, line in watched.lines)
+    assert len(list(tmp_path.glob("*/**/*-error.txt"))) == 2
+
+
+def test_a_signal_stops_the_study_and_it_goes_on(failing, tmp_path):
+    class Stops(Watched):
+        def says(self, cell, line):
+            super().says(cell, line)
+            if cell.arm == "fix" and "epoch" in line:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt) as stop:
+        run_study(failing, tmp_path, watcher=Stops())
+    assert stop.value.args == (signal.SIGTERM,)
+    assert RunFolder(tmp_path / "runs" / "photos_at_2_255" / "fix" / "seed-0").status() == (
+        "interrupted"
+    )
+    assert len(run_study(failing, tmp_path).figures) == 2
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_takes_one_run_with_it(failing, tmp_path):
+    part = tmp_path / "dies.py"
+    part.write_text(
+        "import os\n"
+        "from dataclasses import dataclass\n"
+        "from rampart.objectives.catalogue import OBJECTIVES\n"
+        "from rampart.objectives.adversarial import Adversarial\n"
+        "@OBJECTIVES.register('dies')\n"
+        "@dataclass(frozen=True)\n"
+        "class Dies(Adversarial):\n"
+        "    def bind(self, model):\n"
+        "        os.kill(os.getpid(), 9)\n"
+    )
+    import_parts(str(part))
+    arms = {**failing.arms, "bad": ("objective=dies",)}
+    result = run_study(
+        failing.model_copy(update={"arms": arms, "choices": {}}), tmp_path, workers=2
+    )
+    assert [one.arm for one in result.figures] == ["fix", "standard"]
+    (failure,) = result.failures
+    assert (failure.cell.arm, "SIGKILL" in failure.reason) == ("bad", True)
+
+
 @pytest.mark.slow
 def test_several_workers_find_what_one_does(finished, tmp_path):
     study, figures, _ = finished
-    others = run_study(study, tmp_path / "workers", workers=2)
+    others = run_study(study, tmp_path / "workers", workers=2).figures
     assert [one._replace(seconds=0) for one in others] == [
         one._replace(seconds=0) for one in figures
     ]

@@ -2,7 +2,17 @@ from io import StringIO
 
 from rich.console import Console
 
-from rampart.training.reporting import ConsoleReporter, Silent
+from rampart.training.reporting import ConsoleReporter, LineReporter, Silent, epoch_line, shown
+from rampart.units import Horizon
+
+ROW = {
+    "epoch": 2,
+    "eps": 4 / 255,
+    "train_loss": 1.25,
+    "val_clean": 0.5,
+    "val_robust": 0.25,
+    "seconds": 3.0,
+}
 
 
 def test_a_warning_is_one_line_whatever_it_holds():
@@ -21,3 +31,15 @@ def test_a_warning_is_yellow():
 def test_silence(capsys):
     Silent().warn("x")
     assert capsys.readouterr().out == ""
+
+
+def test_without_a_bar_a_line_begins_the_run_and_one_ends_every_epoch():
+    lines = []
+    reporter = LineReporter(lines.append)
+    with shown(reporter, "fix, seed 0", Horizon(2, 5), 5):
+        reporter.step(1, 4 / 255)
+        reporter.epoch(ROW)
+        reporter.warn("something")
+    assert lines[0] == "fix, seed 0, from step 5 of 10"
+    assert lines[1] == epoch_line(ROW, 2)
+    assert lines[2:] == ["warning: something"]

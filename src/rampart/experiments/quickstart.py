@@ -10,6 +10,7 @@ from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.run import train_run
+from rampart.reports.evaluations import own_evaluation
 from rampart.runs.run_folder import RunFolder
 from rampart.training.reporting import Reporter, Silent
 
@@ -47,7 +48,7 @@ def run_quickstart(
                 resume=folder.exists(),
                 reporter=reporter or Silent(),
             )
-            if not any(folder.evaluations.glob("*/summary.json")):
+            if own_evaluation(folder.path) is None:
                 evaluate_run(folder.path, overwrite=True)
             folders.append(folder.path)
     return folders

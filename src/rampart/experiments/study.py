@@ -1,4 +1,4 @@
-"""A study: every arm on every task with every seed, resumable, and its table.
+"""The file of a study: every arm on every task with every seed.
 
 A study is a YAML file:
 
@@ -11,16 +11,10 @@ A study is a YAML file:
     choices:                               arms whose settings are chosen on validation
       tuned fix: {arm: fix, seeds: [100], among: {high: [optimiser.head_lr=1e-2], ...}}
 
-Its folder holds `runs/TASK/ARM/seed-S`, each the folder of a run, `choices.json`, `results.csv`
-with one row per run, `study.md`, the table, and `study.png`, the picture.
+`rampart.experiments.running` says what its folder holds.
 """
 
-import json
-import multiprocessing
-import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,17 +22,10 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from rampart.errors import InvalidArgument, RunError
-from rampart.experiments.rows import RunFigures, read_figures
 from rampart.experiments.tables import Measure
-from rampart.files import write_atomic
-from rampart.plugins import IMPORTED, import_parts
-from rampart.recipes.config.differences import differences
-from rampart.recipes.config.loading import load_config, parse_config
+from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.measured import require_measurable
-from rampart.recipes.run import train_run
-from rampart.runs.run_folder import RunFolder
 from rampart.units import Horizon
 
 Overrides = tuple[str, ...]
@@ -89,31 +76,6 @@ class Study(BaseModel):
         return parse_config(self.base, (*self.tasks[task], *arm, f"seed={seed}"))
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One run of a study.
-
-    Attributes:
-        task: its name.
-        arm: its name; of an option to choose among, the option's.
-        config: of the run.
-        folder: of the run.
-        choice: the choice that it is run for, which is judged on the validation split; none for an
-            arm, which is judged on the test split.
-    """
-
-    task: str
-    arm: str
-    config: RunConfig
-    folder: Path
-    choice: str = ""
-
-    @property
-    def split(self) -> str:
-        """The split that it is judged on."""
-        return "validation" if self.choice else "test"
-
-
 def load_study(path: Path) -> Study:
     """Read a study and check every run of it, before any is started.
 
@@ -158,7 +120,7 @@ def _require_folders_apart(names: Iterable[str]) -> None:
     """Refuse names that differ in signs only which no file name can hold."""
     known: dict[str, str] = {}
     for name in names:
-        other = known.setdefault(_file_name(name), name)
+        other = known.setdefault(file_name(name), name)
         if other != name:
             raise InvalidArgument("name", name, f"one that is not spelled like '{other}' in files")
 
@@ -174,187 +136,6 @@ def _require_possible(config: RunConfig) -> None:
         schedule.check(Horizon(config.training.epochs, 1))
 
 
-def run_study(
-    study: Study,
-    output: Path,
-    *,
-    workers: int = 1,
-    on_done: Callable[[Cell, RunFigures, int, int], None] | None = None,
-) -> list[RunFigures]:
-    """Carry out what is missing of a study; return the figures of all its runs.
-
-    Args:
-        study: what to run.
-        output: its folder; runs that are finished there are not run again.
-        workers: runs at the same time, each in a process of its own.
-        on_done: called after every run with it, its figures, and how many of how many are done.
-
-    Raises:
-        RampartError: whatever is wrong with a run; the others that had begun are finished first.
-    """
-    arms = [
-        _cell(study, output / "runs", task, arm, settings, seed)
-        for seed in study.seeds
-        for task in study.tasks
-        for arm, settings in study.arms.items()
-    ]
-    figures = _carry_out(arms, workers, on_done)
-    chosen = choose(study, output, workers, on_done)
-    tuned = [
-        _cell(study, output / "runs", task, arm, settings, seed)
-        for seed in study.seeds
-        for task in study.tasks
-        for arm, settings in chosen[task].items()
-    ]
-    return figures + _carry_out(tuned, workers, on_done)
-
-
-def choose(
-    study: Study,
-    output: Path,
-    workers: int,
-    on_done: Callable[[Cell, RunFigures, int, int], None] | None,
-) -> dict[str, dict[str, Overrides]]:
-    """Return, task by task, the settings that won on validation; written to `choices.json`."""
-    cells = [
-        _cell(
-            study,
-            output / "choices" / _file_name(name),
-            task,
-            option,
-            (*study.arms[choice.arm], *settings),
-            seed,
-            name,
-        )
-        for name, choice in study.choices.items()
-        for task in study.tasks
-        for option, settings in choice.among.items()
-        for seed in choice.seeds
-    ]
-    figures = _carry_out(cells, workers, on_done)
-    told: dict[str, Any] = {task: {} for task in study.tasks}
-    chosen: dict[str, dict[str, Overrides]] = {task: {} for task in study.tasks}
-    for name, choice in study.choices.items():
-        for task in study.tasks:
-            values = {option: _mean(cells, figures, name, task, option) for option in choice.among}
-            best = max(values, key=lambda option: values[option])
-            told[task][name] = {"chosen": best, "validation expected": values}
-            chosen[task][name] = (*study.arms[choice.arm], *choice.among[best])
-    if study.choices:
-        write_atomic(output / "choices.json", json.dumps(told, indent=1) + "\n")
-    return chosen
-
-
-def _mean(
-    cells: Sequence[Cell], figures: Sequence[RunFigures], name: str, task: str, option: str
-) -> float:
-    """Mean expected robustness of an option, over its seeds."""
-    values = [
-        one.expected
-        for cell, one in zip(cells, figures, strict=True)
-        if (cell.choice, cell.task, cell.arm) == (name, task, option)
-    ]
-    return sum(values) / len(values)
-
-
-def _cell(
-    study: Study,
-    folder: Path,
-    task: str,
-    arm: str,
-    settings: Overrides,
-    seed: int,
-    choice: str = "",
-) -> Cell:
-    place = folder / _file_name(task) / _file_name(arm) / f"seed-{seed}"
-    return Cell(task, arm, study.config(task, settings, seed), place, choice)
-
-
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
+    """Return a name as files are called; signs that not every file system takes become `_`."""
     return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
-
-
-def _carry_out(
-    cells: Sequence[Cell],
-    workers: int,
-    on_done: Callable[[Cell, RunFigures, int, int], None] | None,
-) -> list[RunFigures]:
-    """Run every cell that is not finished; the figures in the order of the cells."""
-    for cell in cells:
-        _require_same(cell)
-    missing = [cell for cell in cells if _record_of(cell) is None]
-    done = len(cells) - len(missing)
-
-    def told(cell: Cell) -> None:
-        nonlocal done
-        done += 1
-        if on_done:
-            on_done(cell, figures_of(cell), done, len(cells))
-
-    if workers == 1:
-        for cell in missing:
-            run_cell(cell)
-            told(cell)
-    elif missing:
-        threads = max(1, (os.cpu_count() or 1) // workers)
-        with ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"), _begin, (threads, tuple(IMPORTED))
-        ) as pool:
-            futures = {pool.submit(run_cell, cell): cell for cell in missing}
-            try:
-                for future in as_completed(futures):
-                    future.result()
-                    told(futures[future])
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-    return [figures_of(cell) for cell in cells]
-
-
-def _require_same(cell: Cell) -> None:
-    """Refuse what an earlier version of the study has left: it would stand in the wrong row.
-
-    Raises:
-        RunError: the folder of the run holds one of another configuration.
-    """
-    folder = RunFolder(cell.folder)
-    if not folder.exists():
-        return
-    changed = differences(load_config(folder.config), cell.config)
-    if changed:
-        raise RunError(
-            f"{cell.folder} holds a run of another configuration ({'; '.join(changed)}), so the "
-            "study has changed since: delete that folder, or choose another --output."
-        )
-
-
-def _begin(threads: int, imports: Iterable[str]) -> None:
-    """Make a worker know the user's parts; those that all use every core slow one another down."""
-    import torch
-
-    torch.set_num_threads(threads)
-    for place in imports:
-        import_parts(place)
-
-
-def run_cell(cell: Cell) -> None:
-    """Train one run, or go on with it, and evaluate it."""
-    folder = RunFolder(cell.folder)
-    train_run(cell.config, cell.folder, resume=folder.exists())
-    # A limit is meant for the test images; choices are made on the whole validation split.
-    whole = ("evaluation.limit=null",) if cell.choice else ()
-    evaluate_run(cell.folder, (f"evaluation.split={cell.split}", *whole), overwrite=True)
-
-
-def figures_of(cell: Cell) -> RunFigures:
-    """Return the figures of a finished run."""
-    record = _record_of(cell)
-    assert record is not None, "asked of finished runs only"
-    return read_figures(cell.task, cell.arm, cell.config.seed, cell.folder, record)
-
-
-def _record_of(cell: Cell) -> Path | None:
-    """The folder of the run's evaluation on its split, once it is finished."""
-    # The record is the last file of an evaluation.
-    finished = sorted(cell.folder.glob(f"evaluations/{cell.split}-*/record.json"))
-    return finished[0].parent if finished else None

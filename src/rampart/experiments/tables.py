@@ -21,6 +21,7 @@ def write_study(
     output: Path,
     references: Sequence[str] = (),
     differences: Sequence[Measure] = ("expected",),
+    missing: Sequence[str] = (),
 ) -> str:
     """Write `results.csv`, `study.md` and `study.png`; return the text of the table.
 
@@ -30,9 +31,13 @@ def write_study(
         output: the study's folder.
         references: arms that every other one is compared with, seed by seed.
         differences: what they are compared in.
+        missing: names of the runs that failed, which the table says below.
     """
     write_atomic(output / "results.csv", _csv(figures))
     text = "\n".join(task_table(figures, task, references, differences) for task in tasks)
+    if missing:
+        text += "\nNot in the table, because they failed:\n\n"
+        text += "".join(f"- {name}\n" for name in missing)
     write_atomic(output / "study.md", text)
     drawn = {
         task: {

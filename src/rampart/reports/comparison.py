@@ -1,24 +1,22 @@
 """Runs side by side: from their folders to a table, pictures and a sentence."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from rampart.errors import RunError
 from rampart.files import write_atomic
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record
 from rampart.records.summary import summary
+from rampart.reports.evaluations import evaluations_of, own_evaluation, read_config
 from rampart.reports.findings import findings
 from rampart.reports.plots import save_comparison, save_histories
 from rampart.reports.tables import aggregate, comparison_rows, csv_text, markdown
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
-from rampart.units import parse_eps
 
 
 @dataclass(frozen=True)
@@ -51,18 +49,13 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def evaluations_of(path: Path) -> list[str]:
-    """Return the names of a run's evaluations."""
-    return sorted(p.parent.name for p in RunFolder(path).evaluations.glob("*/summary.json"))
-
-
 def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
-    """Read a run and one of its evaluations: the named one, or that of the run's own threat.
+    """Read a run and one of its evaluations: the named one, or that of its own configuration.
 
     Raises:
-        RunError: no evaluation, no such evaluation, or several to choose from and none named.
+        RunError: no such evaluation.
     """
-    folder, names = RunFolder(path), evaluations_of(path)
+    folder, names = RunFolder(path), [found.name for found in evaluations_of(path)]
     if not names and folder.status() != "complete":
         raise RunError(
             f"{path} is {folder.status()}: finish it with `rampart train {folder.config} "
@@ -72,39 +65,16 @@ def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
         raise RunError(f"{path} is not evaluated yet: run `rampart evaluate {path}` first.")
     if evaluation and evaluation not in names:
         raise RunError(f"{path} has no evaluation '{evaluation}': it has {', '.join(names)}.")
-    config = _read_config(folder.config)
-    records = [
-        load_record(folder.evaluations / name) for name in ([evaluation] if evaluation else names)
-    ]
-    if len(records) > 1:
-        records = [record for record in records if _is_own(record, config)]
-    if len(records) != 1:
+    own = folder.evaluations / evaluation if evaluation else own_evaluation(path)
+    if own is None:
         raise RunError(
-            f"{path} has several evaluations: `rampart report` takes the folder of one, such as "
-            f"{folder.evaluations / names[0]}, `rampart compare` --evaluation {' or '.join(names)}."
+            f"{path} has no evaluation with the settings of its own configuration: run `rampart "
+            f"evaluate {path}`. Of its others, `rampart compare` takes --evaluation "
+            f"{' or '.join(names)}, and `rampart report` the folder, such as "
+            f"{folder.evaluations / names[0]}."
         )
-    return EvaluatedRun(path.name, config, History(folder.history).rows(), records[0])
-
-
-def _is_own(record: EvaluationRecord, config: Mapping[str, Any]) -> bool:
-    """Whether a run was evaluated as its own configuration says."""
-    threat, evaluation = config.get("threat", {}), config.get("evaluation", {})
-    return (
-        record.norm == threat.get("norm")
-        and record.eps == parse_eps(threat.get("eps", 0), record.norm)
-        and record.metadata.get("attack") == evaluation.get("attack")
-        and record.metadata.get("split") == evaluation.get("split")
-    )
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} is damaged ({' '.join(str(error).split())}).") from error
-    if not isinstance(config, dict):
-        raise RunError(f"{path} is no configuration of a run.")
-    return config
+    history = History(folder.history).rows()
+    return EvaluatedRun(path.name, read_config(folder.config), history, load_record(own))
 
 
 def write_comparison(results: Sequence[EvaluatedRun], folder: Path) -> list[dict[str, Any]]:

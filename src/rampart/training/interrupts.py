@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 
 import torch
@@ -10,6 +11,8 @@ from accelerate import Accelerator
 from rampart.errors import RampartError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: Seconds.
+ECHO = 1.0
 
 
 class Interrupted(RampartError):
@@ -24,10 +27,15 @@ class Interrupted(RampartError):
 
 
 class Interrupts:
-    """Notes SIGINT and SIGTERM inside the block; a second one acts as it always does."""
+    """Notes SIGINT and SIGTERM inside the block; a later one acts as it always does.
+
+    Within `ECHO` seconds another one is the same request: a process that others have started
+    often gets a signal twice, as one of their group and passed on by them.
+    """
 
     def __init__(self) -> None:
         self._received = 0
+        self._heard: float | None = None
 
     def __enter__(self) -> "Interrupts":
         # Python lets only the main thread install handlers.
@@ -58,8 +66,12 @@ class Interrupts:
         raise Interrupted(self._received, step)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self._received = number
-        self._put_back()
+        now = time.monotonic()
+        if self._heard is None:
+            self._received, self._heard = number, now
+        elif now > self._heard + ECHO:
+            self._put_back()
+            signal.raise_signal(number)
 
     def _put_back(self) -> None:
         if self._installed:

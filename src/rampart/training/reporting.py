@@ -1,6 +1,6 @@
 """What a run shows while it works: nothing, or a progress bar and one line per epoch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -64,6 +64,31 @@ class Silent:
         """Show nothing."""
 
 
+class LineReporter(Silent):
+    """Says one line when a run begins and after every epoch, for whoever cannot see a bar."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._epochs = 0
+
+    def start(self, name: str, horizon: Horizon, done: int) -> None:
+        """Say which run it is, and from where it goes on."""
+        self._epochs = horizon.epochs
+        self._say(f"{name}, from step {done} of {horizon.steps}" if done else name)
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Say how the epoch went."""
+        self._say(epoch_line(row, self._epochs))
+
+    def note(self, text: str) -> None:
+        """Say the sentence."""
+        self._say(text)
+
+    def warn(self, text: str) -> None:
+        """Say the warning."""
+        self._say(f"warning: {text}")
+
+
 class ConsoleReporter:
     """A progress bar on a terminal, and one line per epoch everywhere."""
 
@@ -96,13 +121,8 @@ class ConsoleReporter:
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Print the epoch's line."""
-        self.console.print(
-            f"  epoch {row['epoch']:>3}/{self._epochs}  eps {_short(row['eps']):>8}"
-            f"  loss {row['train_loss']:5.2f}  validation {row['val_clean']:6.1%}"
-            f"  at eps_g {row['val_robust']:6.1%}  {row['seconds']:4.0f} s",
-            highlight=False,
-            soft_wrap=True,
-        )
+        line = epoch_line(row, self._epochs)
+        self.console.print(f"  {line}", highlight=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Print the sentence."""
@@ -118,6 +138,15 @@ class ConsoleReporter:
         """Close the bar."""
         if self._progress is not None:
             self._progress.stop()
+
+
+def epoch_line(row: dict[str, Any], epochs: int) -> str:
+    """Return the history row of an epoch as one line; `epochs` are those of the run."""
+    return (
+        f"epoch {row['epoch']:>3}/{epochs}  eps {_short(row['eps']):>8}"
+        f"  loss {row['train_loss']:5.2f}  validation {row['val_clean']:6.1%}"
+        f"  at eps_g {row['val_robust']:6.1%}  {row['seconds']:4.0f} s"
+    )
 
 
 def _short(eps: float) -> str:

@@ -1,0 +1,96 @@
+"""Of a run's evaluations the one that its own configuration asks for, never another."""
+
+import copy
+import dataclasses
+
+import pytest
+import yaml
+from made_up import record
+
+from rampart.errors import RunError
+from rampart.records.storage import save_record
+from rampart.reports.comparison import read_run
+from rampart.reports.evaluations import evaluations_of, own_evaluation
+from rampart.reports.measures import find_records
+from rampart.runs.run_folder import RunFolder
+
+CONFIG = {
+    "seed": 3,
+    "model": {"name": "resnet18"},
+    "data": {"name": "photos", "image_size": 32, "workers": 0},
+    "threat": {"norm": "linf", "eps": "4/255"},
+    "evaluation": {"attack": {"name": "apgd", "steps": 10}, "split": "test", "limit": None},
+}
+OWN = "test-linf-4_255-apgd-10"
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    folder.set_status("complete")
+    folder.config.write_text(yaml.safe_dump(CONFIG))
+    return folder
+
+
+def evaluated(run, name, section="", key="", value=None):
+    """Leave an evaluation with one setting changed."""
+    settings = copy.deepcopy(CONFIG)
+    if section:
+        settings[section][key] = value
+    made = record((0.9, 0.5))
+    metadata = {**made.metadata, "settings": settings}
+    save_record(dataclasses.replace(made, metadata=metadata), run.evaluations / name)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("threat", "eps", "2/255"),
+        ("threat", "norm", "l2"),
+        ("evaluation", "limit", 100),
+        ("evaluation", "split", "validation"),
+        ("evaluation", "attack", {"name": "apgd", "steps": 20}),
+        ("evaluation", "top", 2),
+        ("data", "image_size", 64),
+    ],
+)
+@pytest.mark.parametrize("name", ["a", "z"])
+def test_another_evaluation_never_takes_its_place(run, section, key, value, name):
+    evaluated(run, name, section, key, value)
+    assert own_evaluation(run.path) is None
+    for read in (read_run, lambda path: find_records([path])):
+        with pytest.raises(RunError, match=f"rampart evaluate .*--evaluation {name}"):
+            read(run.path)
+    evaluated(run, OWN)
+    assert own_evaluation(run.path).name == OWN
+    assert read_run(run.path).record.metadata["settings"] == CONFIG
+    other = read_run(run.path, name).record.metadata["settings"]
+    assert other[section][key] == value
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("evaluation", "batch_size", 7),
+        ("evaluation", "trust", False),
+        ("data", "name", "/elsewhere/photos"),
+        ("data", "workers", 2),
+    ],
+)
+def test_settings_that_change_no_figure_make_no_other(run, section, key, value):
+    evaluated(run, OWN, section, key, value)
+    assert own_evaluation(run.path).name == OWN
+
+
+def test_changes_are_asked_for_by_key(run):
+    evaluated(run, "validation", "evaluation", "split", "validation")
+    assert own_evaluation(run.path, split="validation").name == "validation"
+    assert own_evaluation(run.path, split="validation", limit=5) is None
+
+
+def test_an_unfinished_evaluation_is_none(run):
+    evaluated(run, OWN)
+    (run.evaluations / OWN / "unfinished").mkdir()
+    assert not evaluations_of(run.path)
+    assert own_evaluation(run.path) is None

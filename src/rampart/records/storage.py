@@ -35,10 +35,10 @@ from rampart.records.columnar import (
 )
 from rampart.records.record import EvaluationRecord
 from rampart.records.summary import curve_points, summary
+from rampart.runs.evaluation_folder import EvaluationFolder
 
 FORMAT = "rampart-evaluation"
 VERSION = 2
-SAMPLES, HEADER = "samples.parquet", "record.json"
 KEYS = {"norm", "grid", "n", "columns", "witness_shape", "samples_sha256", "metadata"}
 
 #: Column in the file: attribute of the record, type, meaning.
@@ -91,17 +91,17 @@ def save_record(record: EvaluationRecord, folder: str | Path) -> None:
         RunError: the folder cannot be written.
         InvalidArgument: metadata that JSON cannot hold.
     """
-    folder = Path(folder)
+    place = EvaluationFolder(Path(folder))
     columns, images = _columns(record), _images(record)
     header = _header(record, columns, images)
-    texts = {"curve.csv": _curve_csv(record), "summary.json": _json(summary(record))}
+    texts = {place.curve: _curve_csv(record), place.summary: _json(summary(record))}
     # Before anything is written: metadata that JSON cannot hold are the caller's mistake.
     _json(header)
-    write_columns(folder / SAMPLES, columns, images)
-    for name, text in texts.items():
-        write_atomic(folder / name, text)
-    header["samples_sha256"] = checksum(folder / SAMPLES)
-    write_atomic(folder / HEADER, _json(header))
+    write_columns(place.samples, columns, images)
+    for path, text in texts.items():
+        write_atomic(path, text)
+    header["samples_sha256"] = checksum(place.samples)
+    write_atomic(place.record, _json(header))
 
 
 def load_record(folder: str | Path, *, witnesses: bool = False) -> EvaluationRecord:
@@ -116,7 +116,7 @@ def load_record(folder: str | Path, *, witnesses: bool = False) -> EvaluationRec
             witnesses where they are asked for.
     """
     try:
-        values, beside = _read(Path(folder), witnesses)
+        values, beside = _read(EvaluationFolder(Path(folder)), witnesses)
         record = EvaluationRecord(**values)
         _check_beside(record, beside)
     except (InvalidArgument, ValueError, TypeError, OverflowError) as error:
@@ -142,12 +142,11 @@ class _Beside:
     witnessed: NDArray[np.bool_] | None
 
 
-def _read(folder: Path, witnesses: bool) -> tuple[dict[str, Any], _Beside]:
+def _read(folder: EvaluationFolder, witnesses: bool) -> tuple[dict[str, Any], _Beside]:
     """The values of a record by name, and what is to be compared with them."""
-    header = _read_header(folder / HEADER)
-    samples = folder / SAMPLES
+    header, samples = _read_header(folder.record), folder.samples
     _check_untouched(samples, header["samples_sha256"])
-    shape = _witness_shape(folder, header)
+    shape = _witness_shape(folder.record, header)
     types = {name: COLUMNS[name][1] for name in header["columns"] if name != "witness"}
     images = {"witness": shape} if witnesses and shape else {}
     found = read_columns(samples, types, images, rows=header["n"])
@@ -232,7 +231,7 @@ def _check_untouched(samples: Path, expected: str) -> None:
         raise RunError(f"cannot read {samples}: {error}.") from error
     if found != expected:
         raise RunError(
-            f"{samples} is not the file that {HEADER} was written for; restore it, or evaluate "
+            f"{samples} is not the file that record.json was written for; restore it, or evaluate "
             "again."
         )
 
@@ -271,12 +270,12 @@ def _read_header(path: Path) -> dict[str, Any]:
     return header
 
 
-def _witness_shape(folder: Path, header: Mapping[str, Any]) -> tuple[int, int, int] | None:
+def _witness_shape(path: Path, header: Mapping[str, Any]) -> tuple[int, int, int] | None:
     """C, H, W; None where no witnesses were kept."""
     shape = header["witness_shape"]
     if shape is None and "witness" not in header["columns"]:
         return None
     sizes = shape if isinstance(shape, list) else []
     if len(sizes) != 3 or not all(type(size) is int and size > 0 for size in sizes):
-        raise RunError(f"{folder / HEADER} is damaged: witness_shape is {shape!r}.")
+        raise RunError(f"{path} is damaged: witness_shape is {shape!r}.")
     return sizes[0], sizes[1], sizes[2]

@@ -30,6 +30,7 @@ from rampart.records.storage import load_record
 from rampart.records.summary import summary
 from rampart.reports.comparison import read_run
 from rampart.reports.tables import RunResult, name_arms
+from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.run_folder import RunFolder
 
 #: Half the width of an interval, for which the number of images needed is told: one point.
@@ -184,11 +185,12 @@ def over_seeds(name: str, arm: Sequence[Measured], laws: Laws) -> Facts:
 
 
 def _read(path: Path) -> EvaluationRecord:
-    if (path / "record.json").exists():
+    evaluation = EvaluationFolder(path)
+    if evaluation.is_finished():
         return load_record(path)
     if RunFolder(path).exists():
         return read_run(path).record
-    if (path / "unfinished").exists():
+    if evaluation.has_begun():
         raise RunError(f"{path} is not finished: the same `rampart evaluate` command goes on.")
     raise RunError(f"{path} holds no record: give a folder that `rampart evaluate` has made.")
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from rampart.errors import RunError
 from rampart.files import write_atomic
+from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.version import __version__
 
 #: What run.json goes on saying when the status changes.
@@ -69,6 +70,11 @@ class RunFolder:
     def evaluations(self) -> Path:
         """One folder per evaluation."""
         return self.path / "evaluations"
+
+    def finished_evaluations(self) -> list[EvaluationFolder]:
+        """The evaluations that are finished, by name."""
+        found = map(EvaluationFolder, sorted(self.evaluations.glob("*")))
+        return [folder for folder in found if folder.is_finished()]
 
     @property
     def tracking(self) -> Path:

@@ -1,6 +1,5 @@
 """Evaluate into a folder: what may lie there, and what is left there."""
 
-import shutil
 from pathlib import Path
 
 from accelerate import Accelerator
@@ -15,17 +14,7 @@ from rampart.recipes.evaluation.metadata import identity_of
 from rampart.recipes.evaluation.subject import Subject
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record, save_record
-
-#: What an evaluation leaves in its folder, by this version or an earlier one.
-FILES = (
-    "record.json",
-    "samples.parquet",
-    "samples.csv",
-    "summary.json",
-    "curve.csv",
-    "curve.png",
-    "unfinished",
-)
+from rampart.runs.evaluation_folder import EvaluationFolder
 
 
 def evaluate_into(
@@ -35,25 +24,28 @@ def evaluate_into(
     overwrite: bool,
     on_progress: Progress | None,
 ) -> EvaluationRecord:
-    """Evaluate into a folder; what lies there unfinished is gone on with."""
-    # With a journal beside its record an evaluation was stopped just before its end.
-    finished = (target / "record.json").exists() and not (target / "unfinished").exists()
-    if finished and not overwrite:
+    """Evaluate into a folder; resume an unfinished evaluation that lies there.
+
+    Raises:
+        RunError: the folder holds a finished evaluation, or files of somebody else.
+    """
+    folder = EvaluationFolder(target)
+    if folder.is_finished() and not overwrite:
         raise RunError(
             f"{target} holds a finished evaluation{_otherwise(target, subject.config)}: "
             "--overwrite replaces it, --output chooses another folder."
         )
     require_sound(subject)
-    _require_own(target)
+    folder.require_own()
     accelerator.wait_for_everyone()
     if overwrite and accelerator.is_main_process:
-        _clear(target)
+        folder.clear()
     accelerator.wait_for_everyone()
-    journal = Journal(target / "unfinished", identity_of(subject), accelerator.process_index)
+    journal = Journal(folder.unfinished, identity_of(subject), accelerator.process_index)
     record = evaluate_subject(subject, accelerator, journal, on_progress)
     if accelerator.is_main_process:
         save_record(record, target)
-        _draw(record, target, subject)
+        _draw(record, folder.picture, subject)
         journal.remove()
     accelerator.wait_for_everyone()
     return record
@@ -69,28 +61,10 @@ def _otherwise(target: Path, config: RunConfig) -> str:
     return f" with other settings ({'; '.join(changed)})" if changed else ""
 
 
-def _require_own(target: Path) -> None:
-    """Nothing of somebody else's may be replaced, nor lie among an evaluation's files."""
-    others = sorted(file.name for file in target.glob("*") if file.name not in FILES)
-    if others:
-        raise RunError(
-            f"output folder {target} holds other files, such as {others[0]}: choose another "
-            "--output."
-        )
-
-
-def _clear(target: Path) -> None:
-    for file in target.glob("*"):
-        if file.is_dir():
-            shutil.rmtree(file)
-        else:
-            file.unlink()
-
-
-def _draw(record: EvaluationRecord, folder: Path, subject: Subject) -> None:
+def _draw(record: EvaluationRecord, path: Path, subject: Subject) -> None:
     """Imported here because rendering is slow to import and reports knows no torch."""
     from rampart.reports.plots import save_curve
 
     name = Path(subject.model.name).name
     title = f"{name} · {subject.config.schedule.name}" if subject.run else name
-    save_curve(record, folder / "curve.png", title=title)
+    save_curve(record, path, title=title)

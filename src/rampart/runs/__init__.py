@@ -1,0 +1,1 @@
+"""A run on disk: its folder, its history and the folders of its evaluations."""

@@ -88,6 +88,32 @@ def test_the_usual_spelling(eps, expected):
     assert format_eps(eps) == expected
 
 
+@pytest.mark.parametrize(
+    ("eps", "like", "expected"),
+    [
+        (4 / 255, 4 / 255, "4/255"),
+        (1.5 / 255, 4 / 255, "1.5/255"),
+        (2.5678 / 255, 4 / 255, "2.57/255"),
+        (0, 4 / 255, "0"),
+        (0.25, 0.5, "0.25"),
+        (4 / 255, 0.5, "0.0157"),
+        (1.5, 3, "1.5"),
+    ],
+)
+def test_a_strength_is_spelled_like_another(eps, like, expected):
+    assert format_eps(eps, like) == expected
+
+
+@given(st.floats(0, 1024) | st.integers(0, 600).map(lambda levels: levels / 255))
+def test_the_exact_spelling_gives_the_same_number_back(eps):
+    assert parse_eps(format_eps(eps, exact=True), "l1") == eps
+
+
+def test_the_exact_spelling_of_grey_levels_is_the_usual_one():
+    assert format_eps(4 / 255, exact=True) == "4/255"
+    assert format_eps(4 / 255 + 1e-12, exact=True) != "4/255"
+
+
 @given(st.integers(0, 255))
 def test_grey_levels_survive_spelling_and_parsing(levels):
     assert parse_eps(format_eps(levels / 255)) == levels / 255

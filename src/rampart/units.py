@@ -50,12 +50,27 @@ def parse_eps(eps: str | float, norm: Norm = "linf", name: str = "eps") -> float
     raise InvalidArgument(name, eps, f"a fraction of the pixel range in [0, {limit:g}]", advice)
 
 
-def format_eps(eps: float) -> str:
-    """Return the usual spelling: "4/255" for 1 to 254 whole grey levels, a decimal otherwise."""
+def format_eps(eps: float, like: float | None = None, *, exact: bool = False) -> str:
+    """Return the usual spelling: "4/255" for 1 to 254 whole grey levels, a decimal otherwise.
+
+    Args:
+        eps: fraction of the pixel range.
+        like: a strength in whose unit `eps` is spelled, to three digits: beside 4/255 a strength
+            of 0.01 is "2.55/255".
+        exact: give every digit, so that `parse_eps` returns the same number.
+    """
+    levels = _grey_levels(eps)
+    if exact:
+        return f"{levels}/255" if levels and levels / 255 == eps else repr(eps)
+    if like is None:
+        return f"{levels}/255" if levels else f"{eps:.6g}"
+    return f"{eps * 255:.3g}/255" if eps and _grey_levels(like) else f"{eps:.3g}"
+
+
+def _grey_levels(eps: float) -> int:
+    """The whole grey levels, from 1 to 254, that a strength is up to rounding; else 0."""
     levels = round(eps * 255)
-    if 0 < levels < 255 and abs(eps * 255 - levels) < 1e-6:
-        return f"{levels}/255"
-    return f"{eps:.6g}"
+    return levels if 0 < levels < 255 and abs(eps * 255 - levels) < 1e-6 else 0
 
 
 @dataclass(frozen=True)

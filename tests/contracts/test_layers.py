@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "rampart"
 
 #: Row by row from the bottom. Packages in one inner tuple may know each other.
 ROWS = [
-    [("errors", "units", "registry", "version", "plugins", "files")],
+    [("errors", "units", "registry", "version", "plugins", "files", "tolerance")],
     [("schedules",), ("metrics",), ("records", "runs", "metrics")],
     [("threat", "losses", "runtime", "restoring"), ("reports",)],
     [("models",), ("data",)],

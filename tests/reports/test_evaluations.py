@@ -10,7 +10,7 @@ from made_up import record
 from rampart.errors import RunError
 from rampart.records.storage import save_record
 from rampart.reports.comparison import read_run
-from rampart.reports.evaluations import evaluations_of, own_evaluation
+from rampart.reports.evaluations import own_evaluation
 from rampart.reports.measures import find_records
 from rampart.runs.run_folder import RunFolder
 
@@ -92,5 +92,5 @@ def test_changes_are_asked_for_by_key(run):
 def test_an_unfinished_evaluation_is_none(run):
     evaluated(run, OWN)
     (run.evaluations / OWN / "unfinished").mkdir()
-    assert not evaluations_of(run.path)
+    assert not run.finished_evaluations()
     assert own_evaluation(run.path) is None

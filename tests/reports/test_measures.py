@@ -95,7 +95,7 @@ def test_where_the_figures_disagree_it_says_where_the_curves_cross():
     assert 2 / 255 < at < 3 / 255
     text = "\n".join(report_lines(facts))
     assert "weak leads in expected robustness, but strong leads at 4/255" in text
-    assert "choose weak if perturbations stay below 2.6/255, strong if they exceed it" in text
+    assert "choose weak if perturbations stay below 2.57/255" in text
 
 
 def test_seeds_are_taken_together():

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from rampart.errors import InvalidArgument, RunError
-from rampart.reports.schedules import ascii_only, chart, picture, spell, table, ticks, title
+from rampart.reports.schedules import ascii_only, chart, picture, table, ticks, title
 from rampart.schedules.hinge import Fix, Linear, PiecewiseLinear, Standard, Switch, TwoHinge
 from rampart.schedules.preview import preview
 from rampart.units import Horizon
@@ -23,20 +23,6 @@ def test_a_title_names_every_option():
         title(PiecewiseLinear(((0, 0), (0.5, 1))))
         == "piecewise  points=[[0, 0], [0.5, 1]] unit=share"
     )
-
-
-@pytest.mark.parametrize(
-    ("eps", "eps_g", "expected"),
-    [
-        (4 / 255, 4 / 255, "4/255"),
-        (1.5 / 255, 4 / 255, "1.5/255"),
-        (0, 4 / 255, "0"),
-        (0.25, 0.5, "0.25"),
-        (1.5, 3, "1.5"),
-    ],
-)
-def test_strengths_are_spelled_like_the_goal(eps, eps_g, expected):
-    assert spell(eps, eps_g) == expected
 
 
 @pytest.mark.parametrize(

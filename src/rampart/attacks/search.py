@@ -17,6 +17,7 @@ from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.losses import Loss, full_precision
 from rampart.runtime import Noise
 from rampart.threat import column, distance, project
+from rampart.tolerance import within
 from rampart.units import Norm
 
 #: Which iterate comes back: "final" the last one; "loss" the one of highest loss; "broken" the
@@ -109,7 +110,7 @@ class Problem:
 
     def holds(self, points: Tensor) -> Tensor:
         """Return (N,), whether points lie in their ball, but for rounding."""
-        return distance(points, self.images, self.norm) <= self.eps * (1 + 1e-5) + 1e-6
+        return within(distance(points, self.images, self.norm), self.eps)
 
     def scaled(self, factor: float | Tensor) -> Tensor:
         """Return `factor` · eps so that it broadcasts over the images."""

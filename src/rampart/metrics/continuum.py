@@ -19,10 +19,7 @@ from rampart.errors import InvalidArgument
 from rampart.metrics.curve import Floats, check_critical, check_grid
 from rampart.metrics.distributions import Distribution, check_reach
 from rampart.metrics.expectation import contributions
-
-#: How far a distance may contradict its cell, relative to the strength and beside it: rounding in
-#: single precision.
-RELATIVE, TOLERANCE = 1e-5, 1e-6
+from rampart.tolerance import below
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,7 @@ def bound_contributions(
     inside = (indices > 0) & (indices < len(strengths))
     if distances is not None:
         reach = _check_distances(distances, len(indices))
-        wrong = inside & (reach < floor * (1 - RELATIVE) - TOLERANCE)
+        wrong = inside & below(reach, floor)
         if wrong.any():
             at = int(wrong.argmax())
             expected = f"more than {floor[at]:g}, which did not break sample {at}"

@@ -20,7 +20,6 @@ from rampart.metrics.curve import Floats, accuracy_curve, check_critical, check_
 from rampart.metrics.distributions import Distribution, check_reach
 from rampart.metrics.expectation import contributions
 from rampart.metrics.pairs import paired_interval
-from rampart.units import format_eps
 
 
 @dataclass(frozen=True)
@@ -66,14 +65,25 @@ class Disagreement:
     halves: tuple[float, float]
 
     @property
+    def leaders(self) -> tuple[int, int]:
+        """Who leads in expected robustness and at eps_g: 1 the first, -1 the second, 0 neither."""
+        return _sign(*self.expected), _sign(*self.worst)
+
+    @property
+    def doubtful(self) -> tuple[bool, bool]:
+        """For the same two figures, whether the interval of the difference holds 0."""
+        first, second = self.expected_difference, self.worst_difference
+        return first.low <= 0 <= first.high, second.low <= 0 <= second.high
+
+    @property
     def opposite(self) -> bool:
         """Whether the two figures rank the models in opposite order."""
-        return _sign(*self.expected) * _sign(*self.worst) < 0
+        return self.leaders[0] * self.leaders[1] < 0
 
     @property
     def certain(self) -> bool:
         """Whether neither interval of a difference holds 0."""
-        return not any(i.low <= 0 <= i.high for i in _differences(self))
+        return not any(self.doubtful)
 
     @property
     def crossings(self) -> tuple[float, ...]:
@@ -186,56 +196,6 @@ def disagreement(
     )
 
 
-def advice(found: Disagreement, names: tuple[str, str] = ("the first", "the second")) -> str:
-    """Return which of the two to choose, in one or two sentences made of its numbers alone.
-
-    Example:
-        >>> advice(disagreement([1, 2], [1, 2], [0.0, 0.25, 0.5]))
-        'The first and the second are level at every strength.'
-    """
-    if all(part.ahead == 0 for part in found.stretches):
-        return f"{_capital(names[0])} and {names[1]} are level at every strength."
-    eps = format_eps(found.eps)
-    figures = f"{_points(found.expected)} expected, {_points(found.worst)} at {eps}"
-    return f"{_claim(found, names)} ({figures}){_where(found, names)}.{_doubt(found)}"
-
-
-def _claim(found: Disagreement, names: tuple[str, str]) -> str:
-    """Who leads in which of the two figures."""
-    leaders = [
-        f"{names[0] if sign > 0 else names[1]} leads" if sign else "neither leads"
-        for sign in (_sign(*found.expected), _sign(*found.worst))
-    ]
-    eps = format_eps(found.eps)
-    if leaders[0] == leaders[1]:
-        return f"{_capital(leaders[0])} in expected robustness and in accuracy at {eps}"
-    link = "but" if found.opposite else "and"
-    return f"{_capital(leaders[0])} in expected robustness, {link} {leaders[1]} at {eps}"
-
-
-def _where(found: Disagreement, names: tuple[str, str]) -> str:
-    """At which strengths to choose which, where that is not the same at all."""
-    strengths = [_spell(eps, found.eps) for eps in found.crossings]
-    if not strengths:
-        return ""
-    if len(strengths) > 1:
-        return f"; the curves cross at {', '.join(strengths[:-1])} and {strengths[-1]}"
-    weak = next(part.ahead for part in found.stretches if part.ahead)
-    near, far = names if weak > 0 else names[::-1]
-    return f"; choose {near} if perturbations stay below {strengths[0]}, {far} if they exceed it"
-
-
-def _doubt(found: Disagreement) -> str:
-    spoken = ("expected robustness", f"accuracy at {format_eps(found.eps)}")
-    figures = zip(spoken, (found.expected, found.worst), _differences(found), strict=True)
-    doubtful = [name for name, pair, i in figures if _sign(*pair) and i.low <= 0 <= i.high]
-    return f" The difference in {' and in '.join(doubtful)} may be chance." if doubtful else ""
-
-
-def _differences(found: Disagreement) -> tuple[Interval, Interval]:
-    return found.expected_difference, found.worst_difference
-
-
 def _leads(
     parts: tuple[Stretch, ...],
     curves: list[Floats],
@@ -288,17 +248,3 @@ def _pair(values: list[float]) -> tuple[float, float]:
 def _sign(first: float, second: float) -> int:
     """Who is ahead; a difference of rounding is none."""
     return 0 if abs(first - second) < 1e-12 else 1 if first > second else -1
-
-
-def _spell(eps: float, last: float) -> str:
-    """A strength in the unit in which the last one is written."""
-    return f"{255 * eps:.1f}/255" if format_eps(last).endswith("/255") else f"{eps:.3g}"
-
-
-def _points(pair: tuple[float, float]) -> str:
-    return f"{100 * pair[0]:.1f} against {100 * pair[1]:.1f} %"
-
-
-def _capital(text: str) -> str:
-    """Begin a sentence; the name of a model stays as it is written."""
-    return text[:1].upper() + text[1:] if text.startswith(("the ", "neither ")) else text

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from rampart.errors import InvalidArgument
 from rampart.metrics.comparison import LEVEL
-from rampart.metrics.continuum import RELATIVE, TOLERANCE
 from rampart.metrics.curve import Floats, Integers, accuracy_curve, check_critical, check_grid
+from rampart.tolerance import below, within
 from rampart.units import Norm, parse_norm
 
 #: What stands in `broken_by` where a sample is wrong without perturbation.
@@ -227,9 +227,7 @@ def _check_rows(record: EvaluationRecord) -> None:
         limit = np.append(record.grid, np.inf)[record.critical]
         # An image within the strength before would have broken the sample there.
         before = record.grid[np.maximum(record.critical, 1) - 1]
-        # Rounding may put an image an ulp per pixel outside its ball.
-        inside = record.reach <= limit * (1 + RELATIVE) + TOLERANCE
-        inside &= record.reach >= before * (1 - RELATIVE) - TOLERANCE
+        inside = within(record.reach, limit) & ~below(record.reach, before)
         expected = (
             "a distance above the strength before the critical one and up to it where an attack "
             "broke the sample, else nan"

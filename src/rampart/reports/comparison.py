@@ -11,7 +11,7 @@ from rampart.files import write_atomic
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record
 from rampart.records.summary import summary
-from rampart.reports.evaluations import evaluations_of, own_evaluation, read_config
+from rampart.reports.evaluations import own_evaluation, read_config
 from rampart.reports.findings import findings
 from rampart.reports.plots import save_comparison, save_histories
 from rampart.reports.tables import aggregate, comparison_rows, csv_text, markdown
@@ -40,7 +40,7 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         inside = sorted(p.parent for p in path.glob("*/config.yaml"))
-        evaluated = [run for run in inside if evaluations_of(run)]
+        evaluated = [run for run in inside if RunFolder(run).finished_evaluations()]
         runs = [path] if RunFolder(path).exists() else evaluated
         if not runs:
             kind = "evaluated run" if inside else "run"
@@ -55,7 +55,8 @@ def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
     Raises:
         RunError: no such evaluation.
     """
-    folder, names = RunFolder(path), [found.name for found in evaluations_of(path)]
+    folder = RunFolder(path)
+    names = [found.path.name for found in folder.finished_evaluations()]
     if not names and folder.status() != "complete":
         raise RunError(
             f"{path} is {folder.status()}: finish it with `rampart train {folder.config} "

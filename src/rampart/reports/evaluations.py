@@ -27,13 +27,6 @@ _FREE = (
 )
 
 
-def evaluations_of(run: Path) -> list[Path]:
-    """Return the folders of a run's finished evaluations, in a stable order."""
-    found = (file.parent for file in RunFolder(run).evaluations.glob("*/record.json"))
-    # Stopped just before its end, an evaluation still has its unfinished results beside the record.
-    return sorted(folder for folder in found if not (folder / "unfinished").exists())
-
-
 def own_evaluation(run: Path, **changes: Any) -> Path | None:
     """Return the folder of the finished evaluation that a run's own configuration asks for.
 
@@ -49,7 +42,7 @@ def own_evaluation(run: Path, **changes: Any) -> Path | None:
     Raises:
         RunError: the configuration or a record is damaged.
     """
-    folders = evaluations_of(run)
+    folders = [evaluation.path for evaluation in RunFolder(run).finished_evaluations()]
     if not folders:
         return None
     config = read_config(RunFolder(run).config)

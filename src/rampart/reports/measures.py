@@ -17,7 +17,7 @@ from rampart.errors import RunError
 from rampart.metrics.classes import class_means, worst_class
 from rampart.metrics.comparison import mean_interval
 from rampart.metrics.continuum import bounds
-from rampart.metrics.crossing import advice, disagreement
+from rampart.metrics.crossing import disagreement
 from rampart.metrics.curve import Floats, Integers
 from rampart.metrics.distributions import Distribution, default_distribution, parse_distribution
 from rampart.metrics.expectation import contributions
@@ -28,6 +28,7 @@ from rampart.records.pairing import aligned
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record
 from rampart.records.summary import summary
+from rampart.reports.advice import advice
 from rampart.reports.comparison import read_run
 from rampart.reports.tables import RunResult, name_arms
 from rampart.runs.evaluation_folder import EvaluationFolder

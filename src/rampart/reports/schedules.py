@@ -35,13 +35,6 @@ def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def spell(eps: float, eps_g: float) -> str:
-    """Return `eps` in the manner in which `eps_g` is spelled: "1.5/255" beside "4/255"."""
-    if eps and format_eps(eps_g).endswith("/255"):
-        return f"{eps * 255:.3g}/255"
-    return f"{eps:.3g}"
-
-
 def ascii_only(text: str) -> str:
     """Return a chart drawn with ASCII characters only."""
     return text.translate(_PLAIN)
@@ -64,13 +57,13 @@ def chart(rows: Rows, eps_g: float, epochs: int, width: int = 80, height: int = 
         width: columns of the terminal.
         height: lines of the plot itself; two more carry the axis.
     """
-    margin = max(len(spell(part * eps_g, eps_g)) for part in (0.5, 1)) + 1
+    margin = max(len(format_eps(part * eps_g, eps_g)) for part in (0.5, 1)) + 1
     # The last label stands below the end of the plot and juts out to its right.
     overhang = len(str(epochs)) // 2 + 1 + len(" epochs")
     columns = max(10, width - margin - overhang)
     filled = _levels(rows, epochs, columns, height)
     # A label stands on the line whose upper edge is its value.
-    labels = {0: spell(eps_g, eps_g), height // 2: spell(eps_g / 2, eps_g)}
+    labels = {0: format_eps(eps_g, eps_g), height // 2: format_eps(eps_g / 2, eps_g)}
     lines = []
     for line in range(height):
         floor = 8 * (height - 1 - line)
@@ -112,7 +105,7 @@ def table(rows: Rows, eps_g: float) -> str:
     lines = ["epoch   alpha   eps"]
     for epoch, alpha, eps in rows:
         if epoch == int(epoch):
-            lines.append(f"{int(epoch):5d}  {alpha:.4f}   {spell(eps, eps_g)}")
+            lines.append(f"{int(epoch):5d}  {alpha:.4f}   {format_eps(eps, eps_g)}")
     return "\n".join(lines)
 
 
@@ -173,7 +166,7 @@ def _panel(axes: "Axes", rows: Rows, eps_g: float, epochs: int) -> None:
     axes.fill_between(times, values, step="post", color="tab:blue", alpha=0.15, linewidth=0)
     axes.plot(times, values, drawstyle="steps-post", color="tab:blue", linewidth=1.8, clip_on=False)
     parts = [part * eps_g for part in (0, 0.25, 0.5, 0.75, 1)] if eps_g else [0.0]
-    axes.set_yticks(parts, [spell(part, eps_g) for part in parts])
+    axes.set_yticks(parts, [format_eps(part, eps_g) for part in parts])
     axes.set_xticks(ticks(epochs))
     axes.set_xlim(0, epochs)
     axes.set_ylim(0, 1.06 * eps_g or 1)

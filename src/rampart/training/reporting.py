@@ -9,6 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from rampart.units import Horizon, format_eps
 
+#: A ramp passes through strengths that are no whole grey level: all are spelled in grey levels.
+_LEVEL = 1 / 255
+
 
 class Reporter(Protocol):
     """Told by the loop what happens; it never changes what happens."""
@@ -117,7 +120,7 @@ class ConsoleReporter:
     def step(self, epoch: int, eps: float) -> None:
         """Move the bar."""
         if self._progress is not None:
-            self._progress.update(self._task, advance=1, eps=_short(eps))
+            self._progress.update(self._task, advance=1, eps=format_eps(eps, _LEVEL))
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Print the epoch's line."""
@@ -143,13 +146,7 @@ class ConsoleReporter:
 def epoch_line(row: dict[str, Any], epochs: int) -> str:
     """Return the history row of an epoch as one line; `epochs` are those of the run."""
     return (
-        f"epoch {row['epoch']:>3}/{epochs}  eps {_short(row['eps']):>8}"
+        f"epoch {row['epoch']:>3}/{epochs}  eps {format_eps(row['eps'], _LEVEL):>8}"
         f"  loss {row['train_loss']:5.2f}  validation {row['val_clean']:6.1%}"
         f"  at eps_g {row['val_robust']:6.1%}  {row['seconds']:4.0f} s"
     )
-
-
-def _short(eps: float) -> str:
-    """Grey levels to one decimal: a ramp passes through strengths that are no whole level."""
-    whole = format_eps(eps)
-    return whole if "/" in whole or whole == "0" else f"{eps * 255:.1f}/255"

@@ -14,22 +14,17 @@ from pydantic import (
 )
 
 from rampart.errors import InvalidArgument
-from rampart.units import parse_eps
+from rampart.units import format_eps, parse_eps
 
 Share = Annotated[float, Field(gt=0, lt=1)]
-
-
-def _spell_eps(eps: float) -> str:
-    """Spell eps such that reading it again gives the same number to the last bit."""
-    levels = round(eps * 255)
-    return f"{levels}/255" if levels / 255 == eps and levels else repr(eps)
 
 
 # The range depends on the norm, so `ThreatConfig` checks it.
 Eps = Annotated[
     float,
     BeforeValidator(lambda eps: parse_eps(eps, "l1", "threat.eps")),
-    PlainSerializer(_spell_eps, return_type=str),
+    # Reading it again gives the same number to the last bit.
+    PlainSerializer(lambda eps: format_eps(eps, exact=True), return_type=str),
 ]
 
 

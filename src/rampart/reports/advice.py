@@ -1,0 +1,59 @@
+"""Which of two models to choose, in one or two sentences."""
+
+from rampart.metrics.crossing import Disagreement
+from rampart.units import format_eps
+
+
+def advice(found: Disagreement, names: tuple[str, str] = ("the first", "the second")) -> str:
+    """Return which of the two to choose; everything is said by its numbers alone.
+
+    Example:
+        >>> advice(disagreement([1, 2], [1, 2], [0.0, 0.25, 0.5]))
+        'The first and the second are level at every strength.'
+    """
+    if all(part.ahead == 0 for part in found.stretches):
+        return f"{_capital(names[0])} and {names[1]} are level at every strength."
+    eps = format_eps(found.eps)
+    figures = f"{_points(found.expected)} expected, {_points(found.worst)} at {eps}"
+    return f"{_claim(found, names)} ({figures}){_choice(found, names)}.{_doubt(found)}"
+
+
+def _claim(found: Disagreement, names: tuple[str, str]) -> str:
+    """Who leads in which of the two figures."""
+    leaders = [
+        f"{names[0] if sign > 0 else names[1]} leads" if sign else "neither leads"
+        for sign in found.leaders
+    ]
+    eps = format_eps(found.eps)
+    if leaders[0] == leaders[1]:
+        return f"{_capital(leaders[0])} in expected robustness and in accuracy at {eps}"
+    link = "but" if found.opposite else "and"
+    return f"{_capital(leaders[0])} in expected robustness, {link} {leaders[1]} at {eps}"
+
+
+def _choice(found: Disagreement, names: tuple[str, str]) -> str:
+    """At which strengths to choose which, where the curves cross."""
+    strengths = [format_eps(eps, found.eps) for eps in found.crossings]
+    if not strengths:
+        return ""
+    if len(strengths) > 1:
+        return f"; the curves cross at {', '.join(strengths[:-1])} and {strengths[-1]}"
+    weak = next(part.ahead for part in found.stretches if part.ahead)
+    near, far = names if weak > 0 else names[::-1]
+    return f"; choose {near} if perturbations stay below {strengths[0]}, {far} if they exceed it"
+
+
+def _doubt(found: Disagreement) -> str:
+    spoken = ("expected robustness", f"accuracy at {format_eps(found.eps)}")
+    cases = zip(spoken, found.leaders, found.doubtful, strict=True)
+    names = [name for name, leader, doubtful in cases if leader and doubtful]
+    return f" The difference in {' and in '.join(names)} may be chance." if names else ""
+
+
+def _points(pair: tuple[float, float]) -> str:
+    return f"{100 * pair[0]:.1f} against {100 * pair[1]:.1f} %"
+
+
+def _capital(text: str) -> str:
+    """Begin a sentence; the name of a model stays as it is written."""
+    return text[:1].upper() + text[1:] if text.startswith(("the ", "neither ")) else text

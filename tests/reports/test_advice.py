@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from rampart.metrics.crossing import disagreement
+from rampart.reports.advice import advice
+
+# 90 % clean and 8 % at the end (mean 59.75 %), against 66 and 30 % (mean 50.5 %).
+WEAK = np.repeat([0, 1, 2, 3, 4, 5], [100, 70, 170, 250, 330, 80])
+STRONG = np.repeat([0, 1, 2, 3, 4, 5], [340, 60, 80, 100, 120, 300])
+EPS = np.array([0, 1, 2, 3, 4]) / 255
+
+
+def test_opposite_rankings_are_told_with_the_strength_to_choose_by():
+    text = advice(disagreement(WEAK, STRONG, EPS), ("A", "B"))
+    for part in ("59.8 against 50.5 %", "8.0 against 30.0 %", "at 4/255", "below 2.93/255"):
+        assert part in text
+    assert text.startswith("A leads")
+    assert "choose A if" in text
+    swapped = advice(disagreement(STRONG, WEAK, EPS), ("B", "A"))
+    assert swapped.startswith("A leads")
+    assert "choose A if" in swapped
+
+
+def test_where_one_leads_everywhere_there_is_nothing_to_choose():
+    text = advice(disagreement(np.minimum(STRONG + 1, 5), STRONG, EPS))
+    assert text.startswith("The first leads")
+    assert "choose" not in text
+    assert "level at every strength" in advice(disagreement(STRONG, STRONG, EPS))
+
+
+def test_a_difference_that_may_be_chance_is_said():
+    assert "chance" in advice(disagreement(WEAK[::100], STRONG[::100], EPS))
+    assert "chance" not in advice(disagreement(WEAK, STRONG, EPS))
+
+
+def test_strengths_without_grey_levels_are_decimals():
+    assert "below 0.733," in advice(disagreement(WEAK, STRONG, np.arange(5) / 4))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_advice_is_one_or_two_sentences(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(0, 6))
+    grid = np.concatenate([[0.0], np.cumsum(rng.random(n) + 0.01)])
+    first, second = rng.integers(0, n + 2, (2, int(rng.integers(1, 30))))
+    text = advice(disagreement(first, second, grid))
+    assert text.endswith(".")
+    assert text.count(". ") <= 1

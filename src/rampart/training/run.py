@@ -19,6 +19,7 @@ from rampart.strategies.base import Strategy
 from rampart.training.callbacks.base import Hook
 from rampart.training.checkpoint import CheckpointStore
 from rampart.training.guards.base import Guard, Memory
+from rampart.training.one_process import OneProcess
 from rampart.training.reporting import Reporter
 from rampart.units import Horizon
 
@@ -79,28 +80,26 @@ class Progress:
     best: float | None = None
     memories: dict[str, Memory] = field(default_factory=dict)
 
+    def begin_next_epoch(self) -> None:
+        """Count the epoch as done; what is summed up over an epoch starts anew."""
+        self.epoch, self.step_in_epoch, self.totals = self.epoch + 1, 0, Totals()
+        self.decisions = []
 
-@dataclass
-class Run:
-    """The parts of a run, ready made. `model` and `optimiser` went through `accelerator`."""
+
+@dataclass(kw_only=True)
+class Training:
+    """What takes optimiser steps, ready made. The optimiser went through `accelerator`."""
 
     plan: Plan
-    accelerator: Accelerator
+    accelerator: Accelerator | OneProcess
     model: nn.Module
     objective: Objective
     attack: Attack
     schedule: EpsilonScheduler
     optimiser: Optimizer
     lr_schedule: LRScheduler
-    batches: EpochBatches
     augment: Augment
-    validate: Validate
-    history: History
-    checkpoints: CheckpointStore
-    best: CheckpointStore
-    reporter: Reporter
     progress: Progress = field(default_factory=Progress)
-    guards: tuple[Guard, ...] = ()
     strategies: tuple[Strategy, ...] = ()
     #: By the names of their callbacks; the first is outermost.
     hooks: Mapping[str, Hook] = field(default_factory=dict)
@@ -115,6 +114,20 @@ class Run:
     def step(self) -> int:
         """Optimiser steps done."""
         return self.progress.epoch * self.plan.horizon.steps_per_epoch + self.progress.step_in_epoch
+
+
+@dataclass(kw_only=True)
+class Run(Training):
+    """A training with its data, what watches it, and what it leaves on disk."""
+
+    accelerator: Accelerator
+    batches: EpochBatches
+    validate: Validate
+    history: History
+    checkpoints: CheckpointStore
+    best: CheckpointStore
+    reporter: Reporter
+    guards: tuple[Guard, ...] = ()
 
     @contextmanager
     def measured(self) -> Iterator[nn.Module]:

@@ -17,9 +17,9 @@ from rampart.recipes.config.loading import load_config
 from rampart.runtime import Noise, scoped_seed
 from rampart.schedules.hinge import Fix, Standard
 from rampart.schedules.scheduler import EpsilonScheduler
-from rampart.training.loop import split, train_batch
 from rampart.training.optimisers import cosine_schedule
 from rampart.training.run import Plan, Progress, Run
+from rampart.training.step import split, train_batch
 from rampart.units import Horizon
 
 EPS = 8 / 255

@@ -1,0 +1,160 @@
+"""One optimiser step: batch, piece.
+
+ask eps -> perturb -> loss -> gradient -> step -> show the schedule what was right
+"""
+
+import math
+from dataclasses import dataclass, field
+from functools import partial
+
+from torch import Tensor
+
+from rampart.attacks.base import Counted
+from rampart.data.batches import Batch
+from rampart.errors import RunError
+from rampart.losses import Loss
+from rampart.objectives.base import Perturb
+from rampart.runtime import Noise, scoped_seed
+from rampart.strategies.base import drop_gradients, set_modes
+from rampart.training.callbacks.base import Gradients
+from rampart.training.optimisers import learning_rates
+from rampart.training.perturbing import perturbing
+from rampart.training.run import Training
+
+
+def train_batch(run: Training, batch: Batch) -> None:
+    """One optimiser step on one batch, in `accumulation` pieces."""
+    alpha, bare = run.schedule.alpha, run.bare_model
+    run.model.train()
+    set_modes(run.strategies, bare, alpha)
+    run.progress.used = {
+        "eps": run.schedule.eps,
+        "alpha": alpha,
+        **learning_rates(run.optimiser),
+    }
+    pieces = [Piece(p) for p in split(batch.to(run.accelerator.device), run.plan.accumulation)]
+    take_gradient(run, pieces)
+    drop_gradients(run.strategies, bare, alpha)
+    if run.plan.clip_norm is not None:
+        run.accelerator.clip_grad_norm_(run.model.parameters(), run.plan.clip_norm)
+    run.optimiser.step()
+    run.optimiser.zero_grad(set_to_none=True)
+    run.lr_schedule.step()
+    for hook in run.hooks.values():
+        hook.stepped(bare, alpha)
+    follow(run, sum(piece.right for piece in pieces))
+    run.progress.step_in_epoch += 1
+
+
+@dataclass
+class Piece:
+    """A part of a batch in one step; the gradient may be taken more than once.
+
+    Attributes:
+        batch: its samples.
+        right: (), how many of them were right at the strength that they were trained with.
+        perturbed: its perturbed images in the order in which they were asked for, once made.
+        seen: whether it has a gradient already, so that the epoch's sums have it.
+    """
+
+    batch: Batch
+    right: Tensor | int = 0
+    perturbed: list[Tensor] = field(default_factory=list)
+    seen: bool = False
+
+
+def take_gradient(run: Training, pieces: list[Piece]) -> None:
+    """Leave the gradient of a batch, as the hooks have it taken."""
+
+    def gradients() -> None:
+        with scoped_seed(run.plan.seed, "step", run.step, run.accelerator.process_index):
+            for piece in pieces[:-1]:
+                with run.accelerator.no_sync(run.model):
+                    train_piece(run, piece)
+            train_piece(run, pieces[-1])
+
+    take: Gradients = gradients
+    for hook in reversed(list(run.hooks.values())):
+        take = partial(hook.around, run.bare_model, take, run.progress.used["eps"])
+    take()
+
+
+def follow(run: Training, right: Tensor | int) -> None:
+    """Move the schedule on by the step just made.
+
+    Args:
+        run: whose schedule it is.
+        right: (), this process's images of the batch that were right at the strength trained with.
+    """
+    if not run.schedule.schedule.needs_accuracy:
+        run.schedule.step()
+        return
+    # Whole numbers: the same sum on any number of processes.
+    accuracy = int(run.accelerator.reduce(right, "sum")) / run.plan.batch_size
+    run.schedule.step(accuracy)
+    decision = (run.progress.used["alpha"], accuracy, run.schedule.decision)
+    run.progress.decisions.append(decision)
+
+
+def train_piece(run: Training, piece: Piece) -> None:
+    """Add the gradient of one piece; the pieces of all processes make the batch's mean."""
+    accelerator, epoch, totals = run.accelerator, run.progress.epoch, run.progress.totals
+    seed, eps, batch = run.plan.seed, run.progress.used["eps"], piece.batch
+    images = run.augment(batch.pixels(), Noise.of(seed, batch.samples, "augment", epoch))
+    model, attacked = Counted(run.model), Counted(run.bare_model)
+    perturb = perturbation(run, attacked, eps, piece) if eps > 0 else None
+    with accelerator.autocast():
+        terms = run.objective(model, images, batch.labels, perturb)
+    # Processes average their gradients, so each scales its sum by their number.
+    share = accelerator.num_processes / run.plan.batch_size
+    loss = float(terms.loss.detach().sum())
+    require_finite(loss, run)
+    accelerator.backward(terms.loss.sum() * share)
+    totals.forwards += model.forwards + attacked.forwards + terms.forwards
+    totals.backwards += model.backwards + attacked.backwards
+    if piece.seen:
+        return
+    totals.samples += len(batch)
+    totals.loss += loss
+    piece.right, piece.seen = terms.correct.sum(), True
+
+
+def perturbation(run: Training, model: Counted, eps: float, piece: Piece) -> Perturb:
+    """Return what an objective calls to have images perturbed at the current strength.
+
+    Where hooks may take the gradient again, the images are kept, and not perturbed again.
+    """
+    noise = Noise.of(run.plan.seed, piece.batch.samples, "attack", run.progress.epoch)
+    alpha, fewer = run.progress.used["alpha"], run.plan.fewer_steps
+    make = perturbing(run.attack, model, eps, noise, alpha=alpha, fewer_steps=fewer)
+    made = iter(piece.perturbed)
+
+    def perturb(images: Tensor, targets: Tensor, loss: Loss | None = None) -> Tensor:
+        if piece.seen:
+            return next(made)
+        with run.accelerator.autocast():
+            points = make(images, targets, loss)
+        if run.hooks:
+            piece.perturbed.append(points)
+        return points
+
+    return perturb
+
+
+def split(batch: Batch, pieces: int) -> list[Batch]:
+    """Cut a batch into equal pieces."""
+    parts = (part.chunk(pieces) for part in (batch.images, batch.labels, batch.samples))
+    return [Batch(*part) for part in zip(*parts, strict=True)]
+
+
+def require_finite(loss: float, run: Training) -> None:
+    """Stop before a step would destroy the weights.
+
+    Raises:
+        RunError: the loss is not a finite number.
+    """
+    if not math.isfinite(loss):
+        raise RunError(
+            f"the training loss is {loss} at step {run.step + 1}: lower optimiser.backbone_lr and "
+            "optimiser.head_lr, or set optimiser.clip_norm=1.0."
+        )

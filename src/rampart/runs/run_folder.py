@@ -116,7 +116,9 @@ class RunFolder:
             RunError: no run, or one that is not complete.
         """
         if not self.exists():
-            raise RunError(f"{self.path} holds no run: give a folder that `rampart train` has made.")
+            raise RunError(
+                f"{self.path} holds no run: give a folder that `rampart train` has made."
+            )
         if self.status() != "complete":
             raise RunError(
                 f"{self.path} holds no finished model (its run is {self.status()}): finish it with "

@@ -27,8 +27,9 @@ from rampart.attacks.frozen import Model, frozen
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Splits
 from rampart.evaluation.engine import Engine, Task
+from rampart.evaluation.flights import Going
 from rampart.evaluation.inference import Asked
-from rampart.evaluation.lanes import Going, Lane
+from rampart.evaluation.lanes import Lane
 from rampart.evaluation.pruning import SHORT, kind
 from rampart.models.backbones import build_model
 from rampart.models.sources import find_source

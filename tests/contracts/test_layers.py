@@ -1,106 +1,114 @@
-"""Layers import downwards only; the lower ones load without torch."""
+"""Layers import downwards only, no files in a circle, none too long; lower rows need no torch."""
 
 import ast
 import subprocess
 import sys
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from layers import (
+    CONTRIBUTING,
+    LIGHT,
+    OUTSIDE,
+    SOURCE,
+    imports,
+    may_import,
+    name_of,
+    part_of,
+    table,
+    with_table,
+)
 
-SOURCE = Path(__file__).parents[2] / "src" / "rampart"
-
-#: Row by row from the bottom. Packages in one inner tuple may know each other.
-ROWS = [
-    [("errors", "units", "registry", "version", "plugins", "files", "tolerance")],
-    [("schedules",), ("metrics",), ("records", "runs", "metrics")],
-    [("threat", "losses", "runtime", "restoring"), ("reports",)],
-    [("models",), ("data",)],
-    [("attacks",)],
-    [("objectives",), ("strategies",)],
-    [("training",), ("evaluation",)],
-    [("recipes",), ("integrations",)],
-    [("experiments",)],
-    [("cli", "__main__")],
-]
-#: Files that belong to no layer: the package's front door, and data files.
-OUTSIDE = {"__init__", "assets"}
-
-
-def row_of(part: str) -> int:
-    for number, row in enumerate(ROWS):
-        if any(part in group for group in row):
-            return number
-    raise AssertionError(f"{part} stands in no row: add it to ROWS")
-
-
-def may_import(importer: str, imported: str) -> bool:
-    if importer == imported or imported in OUTSIDE:
-        return True
-    if row_of(imported) != row_of(importer):
-        return row_of(imported) < row_of(importer)
-    return any({importer, imported} <= set(group) for group in ROWS[row_of(importer)])
-
-
-def imports(tree: ast.AST) -> list[str]:
-    """All modules of Rampart that a file imports, also inside functions."""
-    names = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.append(node.module)
-    return [name for name in names if name.split(".")[0] == "rampart"]
-
-
-def part_of(file: Path) -> str:
-    return file.relative_to(SOURCE).parts[0].removesuffix(".py")
-
+#: A file of more lines has two ideas.
+LONGEST = 350
 
 FILES = sorted(f for f in SOURCE.rglob("*.py") if part_of(f) not in OUTSIDE)
+MODULES = {name_of(file): file for file in FILES}
+ROOTS = {name_of(file) for file in SOURCE.rglob("__init__.py")}
+GRAPH = {
+    name: imports(ast.parse(file.read_text(encoding="utf-8")), set(MODULES))
+    for name, file in MODULES.items()
+}
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """Modules of which each imports the next and the last the first; empty where there are none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def relative(file: Path) -> str:
+    return str(file.relative_to(SOURCE))
 
 
 def test_there_is_something_to_check():
     assert len(FILES) > 40
-    assert sum(len(imports(ast.parse(f.read_text()))) for f in FILES) > 100
+    assert sum(map(len, GRAPH.values())) > 100
+    assert "rampart.metrics.curve" in GRAPH["rampart.records.record"]
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(SOURCE)))
-def test_imports_point_downwards(file):
-    for name in imports(ast.parse(file.read_text())):
-        parts = name.split(".")
-        assert len(parts) > 1, f"{file} imports the package's root; import the defining module"
-        assert may_import(part_of(file), parts[1]), f"{file}: {part_of(file)} may not know {name}"
+@pytest.mark.parametrize("name", GRAPH)
+def test_imports_point_downwards(name):
+    part = name.split(".")[1]
+    for imported in GRAPH[name]:
+        assert imported not in ROOTS, f"{name} imports the root {imported}: import the module"
+        assert imported in MODULES, f"{name} imports {imported}, which is not there"
+        assert may_import(part, imported.split(".")[1]), f"{part} may not know {imported}"
 
 
-def test_the_rule_can_fail():
+def test_no_circle_among_files():
+    assert circle(GRAPH) == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=relative)
+def test_a_file_holds_one_idea(file):
+    lines = len(file.read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGEST, f"{file} has {lines} lines: split it by what it knows"
+
+
+@pytest.mark.parametrize("root", sorted(SOURCE.glob("*/**/__init__.py")), ids=relative)
+def test_the_root_of_a_package_says_what_lives_there_and_exports_nothing(root):
+    body = ast.parse(root.read_text(encoding="utf-8")).body
+    assert all(isinstance(node, ast.Expr) for node in body)
+
+
+def test_the_rules_can_fail():
     assert not may_import("attacks", "training")
     assert not may_import("training", "evaluation")
     assert not may_import("schedules", "threat")
+    assert not may_import("reports", "threat")
     assert may_import("recipes", "training")
-    tree = ast.parse("def f():\n    from rampart.cli.main import app")
-    assert imports(tree) == ["rampart.cli.main"]
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})
+    lazy = ast.parse("def f():\n    from rampart.cli.main import app\n    import rampart.units")
+    assert imports(lazy, set(MODULES)) == {"rampart.cli.main", "rampart.units"}
+    module = ast.parse("from rampart.reports import plots")
+    assert imports(module, set(MODULES)) == {"rampart.reports.plots"}
+    assert imports(ast.parse("from rampart.reports import x"), set(MODULES)) == {"rampart.reports"}
 
 
-#: Rows 0 and 1, and what draws: previews, comparisons and `--help` start at once.
-LIGHT = [
-    f
-    for f in FILES
-    if (row_of(part_of(f)) <= 1 or part_of(f) == "reports") and f.name != "__init__.py"
-]
+def test_the_table_of_the_document_is_that_of_the_rules():
+    text = CONTRIBUTING.read_text(encoding="utf-8")
+    assert table() in text, "run `python tests/contracts/layers.py`"
+    assert with_table(text) == text
+    stale = text.replace("`metrics`", "`numbers`")
+    assert with_table(stale).count(table()) == 1
 
 
 def test_light_layers_load_without_torch():
-    modules = ["rampart." + ".".join(f.relative_to(SOURCE).with_suffix("").parts) for f in LIGHT]
-    assert len(modules) > 10
+    modules = [name for name in MODULES if name.split(".")[1] in LIGHT]
+    assert len(modules) > 40
     script = (
         f"import {', '.join(modules)}, rampart.cli.main, sys; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_reports_know_rows_0_and_1_only():
-    for file in FILES:
-        if part_of(file) == "reports":
-            for name in imports(ast.parse(file.read_text())):
-                part = name.split(".")[1]
-                assert part == "reports" or row_of(part) <= 1, f"{file} imports {name}"
+def test_reports_know_light_layers_only():
+    for name, imported in GRAPH.items():
+        if name.split(".")[1] == "reports":
+            assert {other.split(".")[1] for other in imported} <= set(LIGHT), name

@@ -17,8 +17,9 @@ from rampart.data.batches import Batch
 from rampart.evaluation.critical import critical_strengths, default_grid
 from rampart.evaluation.engine import Engine, table
 from rampart.evaluation.engine import Task as Work
+from rampart.evaluation.flights import Flight
 from rampart.evaluation.inference import Asked
-from rampart.evaluation.lanes import Flight, Lane
+from rampart.evaluation.lanes import Lane
 from rampart.evaluation.results import Results
 from rampart.runtime import Noise, scoped_seed
 from rampart.units import Norm

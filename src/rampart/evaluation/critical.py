@@ -16,11 +16,11 @@ from rampart.errors import InvalidArgument, UnknownName
 from rampart.evaluation.engine import Engine, Task, table
 from rampart.evaluation.goal import Goal
 from rampart.evaluation.inference import Asked, device_of, logits_of
-from rampart.evaluation.lanes import RELATIVE, TOLERANCE
 from rampart.evaluation.results import Results
 from rampart.metrics.curve import check_grid
 from rampart.runtime import Noise, scoped_seed
 from rampart.threat import distance
+from rampart.tolerance import least_eps, within
 from rampart.units import Norm, format_eps
 
 Mode = Literal["fast", "exact"]
@@ -200,7 +200,7 @@ def _climb(model: Asked, batch: Batch, attack: Attack, task: Task, witnesses: bo
     reach = torch.where(broken, distance(found, images, attack.norm).double(), torch.nan)
     # What is cut off at the pixel box may have ended in a smaller ball, which it breaks as well.
     grid = torch.tensor(strengths, dtype=torch.float64, device=reach.device)
-    smallest = torch.searchsorted(grid, (reach - TOLERANCE) / (1 + RELATIVE))
+    smallest = torch.searchsorted(grid, least_eps(reach))
     critical = torch.where(broken, critical.minimum(smallest.clamp_min(1)), critical)
     none = torch.where(broken, 0, -1).cpu().numpy()
     return Results(
@@ -221,13 +221,10 @@ def _climb(model: Asked, batch: Batch, attack: Attack, task: Task, witnesses: bo
 
 
 def require_inside(found: Tensor, images: Tensor, eps: float, attack: Attack) -> None:
-    """Raise `InvalidArgument` if an image left the eps ball or the pixel box, or is not a number.
-
-    Up to rounding: x + eps - x may differ from eps by an ulp per pixel.
-    """
+    """Raise `InvalidArgument` if an image left the eps ball or the pixel box, or is nan."""
     reach = distance(found, images, attack.norm)
     boxed = (found >= 0) & (found <= 1)
-    if bool((reach <= eps * (1 + 1e-5) + 1e-6).all()) and bool(boxed.all()):
+    if bool(within(reach, eps).all()) and bool(boxed.all()):
         return
     raise InvalidArgument(
         "attack",

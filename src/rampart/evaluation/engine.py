@@ -14,9 +14,10 @@ from torch import Tensor
 
 from rampart.attacks.stages import Stage, with_classes
 from rampart.data.batches import Batch
+from rampart.evaluation.flights import Flight
 from rampart.evaluation.goal import Goal
 from rampart.evaluation.inference import Asked, logits_of
-from rampart.evaluation.lanes import Flight, Lane
+from rampart.evaluation.lanes import Lane
 from rampart.evaluation.policy import Run, first
 from rampart.evaluation.pruning import Limits, gaps, projected
 from rampart.evaluation.results import Results

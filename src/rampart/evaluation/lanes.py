@@ -7,115 +7,29 @@ a sample depends on that sample alone.
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from rampart.attacks.search import Climb, Problem, Seen
 from rampart.attacks.stages import Stage, run_noise, with_classes
+from rampart.evaluation.flights import (
+    Flight,
+    Going,
+    Starting,
+    Watch,
+    both,
+    joined,
+    rows_of,
+    together,
+)
 from rampart.evaluation.inference import Asked
-from rampart.evaluation.policy import Progress
 from rampart.evaluation.pruning import Limits, gaps, projected
 from rampart.runtime import Noise
 from rampart.threat import distance
+from rampart.tolerance import least_eps, within
 from rampart.units import Norm
-
-#: How far outside its ball rounding may take a point, relative to the strength and beside it.
-RELATIVE, TOLERANCE = 1e-5, 1e-6
-
-T = TypeVar("T", bound="Watch | Climb | Seen")
-
-
-@dataclass
-class Flight:
-    """A sample on its way through the stages; what is found is written on it.
-
-    Attributes:
-        sample: position in the split.
-        label: true class.
-        prediction: predicted class of the clean image.
-        right: whether that counts as right.
-        image: (1, C, H, W), pixels in [0, 1].
-        clean: (1, K) logits of the image.
-        classes: (M,) the classes that targeted stages try, the most likely first.
-        noise: the sample's own.
-        progress: where it stands.
-        guide: (1, K) logits at the point of smallest margin that untargeted stages found.
-        witness: (1, C, H, W), the adversarial image at the smallest strength so far.
-        reach: its distance from the image.
-        stage, run: what found it; -1 where nothing has.
-        forwards, backwards: passes so far.
-        audited: whether it repeats in full what was given up.
-        unaudited: critical index before that.
-    """
-
-    sample: int
-    label: int
-    prediction: int
-    right: bool
-    image: Tensor
-    clean: Tensor
-    classes: Tensor
-    noise: Noise
-    progress: Progress
-    guide: Tensor | None = None
-    witness: Tensor | None = None
-    reach: float = float("nan")
-    stage: int = -1
-    run: int = -1
-    forwards: int = 1
-    backwards: int = 0
-    audited: bool = False
-    unaudited: int = 0
-
-
-@dataclass(frozen=True)
-class Watch:
-    """What the policy needs to know of a run; one row per slot.
-
-    Attributes:
-        clean_gap: (N,) margin of the clean image.
-        gap: (N,) smallest margin that the run has seen.
-        guide: (N, K) logits there.
-    """
-
-    clean_gap: Tensor
-    gap: Tensor
-    guide: Tensor
-
-    def observe(self, gap: Tensor, logits: Tensor) -> "Watch":
-        """Return the memory after a look."""
-        closer = gap < self.gap
-        return Watch(
-            self.clean_gap,
-            torch.where(closer, gap, self.gap),
-            torch.where(closer[:, None], logits, self.guide),
-        )
-
-
-@dataclass(frozen=True)
-class Starting:
-    """Runs that are about to begin; row i of every tensor belongs to flights[i].
-
-    Attributes:
-        points: (N, C, H, W), where they begin.
-    """
-
-    flights: list[Flight]
-    problem: Problem
-    points: Tensor
-
-
-@dataclass(frozen=True)
-class Going:
-    """Runs under way; row i of every tensor belongs to flights[i]."""
-
-    flights: list[Flight]
-    problem: Problem
-    state: Climb
-    watch: Watch
 
 
 @dataclass
@@ -164,7 +78,7 @@ class Lane:
             problem = self._problem_of(flights)
             new = Starting(flights, problem, self.stage.search.start(problem))
             old = self._starting
-            self._starting = new if old is None else _both(old, new)
+            self._starting = new if old is None else both(old, new)
 
     def _problem_of(self, flights: Sequence[Flight]) -> Problem:
         images = torch.cat([flight.image for flight in flights])
@@ -200,7 +114,7 @@ class Lane:
     def _look(self, parts: Sequence[Starting], points: Tensor) -> Seen:
         """Ask the model, and write the passes on the samples in equal shares."""
         problem = (
-            parts[0].problem if len(parts) == 1 else _joined(parts[0].problem, parts[1].problem)
+            parts[0].problem if len(parts) == 1 else joined(parts[0].problem, parts[1].problem)
         )
         before = self.model.passes
         # Also at the last look of a run, where nothing needs the gradient: other rows do, and what
@@ -221,9 +135,9 @@ class Lane:
         for part in parts:
             rows = slice(row, row + len(part.flights))
             row = rows.stop
-            done.append(self._remember(part, points[rows], _rows(seen, rows)))
+            done.append(self._remember(part, points[rows], rows_of(seen, rows)))
         self._starting = None
-        return done[0] if len(done) == 1 else _together(*done)
+        return done[0] if len(done) == 1 else together(*done)
 
     def _remember(self, part: Starting, points: Tensor, seen: Seen) -> Going:
         gap = gaps(seen.logits, part.problem.targets)
@@ -239,7 +153,7 @@ class Lane:
     def _settle(self, going: Going, points: Tensor, seen: Seen) -> list[Flight]:
         """Let runs that broke their sample slide, and samples leave whose run is over."""
         reach = distance(points, going.problem.images, self.norm)
-        hit = seen.broken & (reach <= going.problem.eps * (1 + RELATIVE) + TOLERANCE)
+        hit = seen.broken & within(reach, going.problem.eps)
         over = going.state.age >= self.stage.search.steps
         ratio = self._projected(going)
         tired = self._hopeless(going, ratio)
@@ -287,7 +201,7 @@ class Lane:
         A point that a strength-free method found is moved into its strength's ball.
         """
         flight = going.flights[row]
-        critical = max(bisect_left(self.grid, (length - TOLERANCE) / (1 + RELATIVE)), 1)
+        critical = max(bisect_left(self.grid, least_eps(length)), 1)
         if self.stage.search.strength_free and critical <= flight.progress.level:
             inside = self._inside(going, row, point, critical)
             if inside is None:
@@ -334,7 +248,7 @@ class Lane:
             flights = [going.flights[row] for row in stay]
             problem = going.problem.select(index)
             problem = replace(problem, eps=self._strengths(flights, points))
-            state, watch = _rows(going.state, index), _rows(going.watch, index)
+            state, watch = rows_of(going.state, index), rows_of(going.watch, index)
             self._going = Going(flights, problem, state, watch)
         if slide:
             flights = [going.flights[row] for row in slide]
@@ -342,42 +256,3 @@ class Lane:
             levels = torch.tensor([flight.progress.level for flight in flights])
             problem = replace(problem, noise=problem.noise.at(levels.to(points.device)))
             self._starting = Starting(flights, problem, problem.project(points[slide]))
-
-
-def _both(first: Starting, second: Starting) -> Starting:
-    return Starting(
-        first.flights + second.flights,
-        _joined(first.problem, second.problem),
-        torch.cat([first.points, second.points]),
-    )
-
-
-def _together(first: Going, second: Going) -> Going:
-    return Going(
-        first.flights + second.flights,
-        _joined(first.problem, second.problem),
-        _stacked(first.state, second.state),
-        _stacked(first.watch, second.watch),
-    )
-
-
-def _joined(first: Problem, second: Problem) -> Problem:
-    return replace(
-        first,
-        images=torch.cat([first.images, second.images]),
-        targets=torch.cat([first.targets, second.targets]),
-        eps=torch.cat([first.eps, second.eps]),
-        noise=Noise(torch.cat([first.noise.keys, second.noise.keys])),
-    )
-
-
-def _stacked(first: T, second: T) -> T:
-    parts: dict[str, Any] = {
-        f.name: torch.cat([getattr(first, f.name), getattr(second, f.name)]) for f in fields(second)
-    }
-    return replace(second, **parts)
-
-
-def _rows(record: T, index: Tensor | slice) -> T:
-    parts: dict[str, Any] = {f.name: getattr(record, f.name)[index] for f in fields(record)}
-    return replace(record, **parts)

@@ -20,12 +20,10 @@ from rampart.evaluation.inference import Asked, device_of, logits_of
 from rampart.metrics.curve import Integers
 from rampart.records.record import EvaluationRecord
 from rampart.threat import distance
+from rampart.tolerance import same, within
 
 #: Names of samples to their images (B, C, H, W), pixels in [0, 1], and labels (B,).
 ImagesOf = Callable[[Sequence[str]], tuple[Tensor, Tensor]]
-
-#: x + eps - x may differ from eps by an ulp per pixel.
-RELATIVE, ABSOLUTE = 1e-5, 1e-6
 
 LABEL = "another label in the data"
 PREDICTION = "another prediction without perturbation"
@@ -178,10 +176,10 @@ def _check_witnesses(
     boxed = ((witnesses >= 0) & (witnesses <= 1)).flatten(1).all(1)
     eps = torch.from_numpy(record.grid[record.critical[rows]])
     yield from _where(rows, ~boxed, BOX)
-    yield from _where(rows, ~(far <= eps * (1 + RELATIVE) + ABSOLUTE), BALL)
+    yield from _where(rows, ~within(far, eps), BALL)
     if record.reach is not None:
         reach = torch.from_numpy(record.reach[rows])
-        yield from _where(rows, ~((far - reach).abs() <= reach * RELATIVE + ABSOLUTE), REACH)
+        yield from _where(rows, ~same(far, reach), REACH)
     labels = torch.from_numpy(record.labels[rows]).to(witnesses.device)
     yield from _where(rows, _right(logits_of(asked, witnesses), labels, record.top), RIGHT)
 

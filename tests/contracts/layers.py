@@ -1,0 +1,141 @@
+"""The layers of the source; as a command, this file rewrites their table in CONTRIBUTING.md."""
+
+import ast
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "rampart"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+START, END = "<!-- layers -->\n", "<!-- end of layers -->"
+
+
+class Group(NamedTuple):
+    """Packages that may know each other, and what lives there."""
+
+    names: tuple[str, ...]
+    text: str
+
+
+#: Row by row from the bottom. Groups of one row do not know each other.
+ROWS = [
+    [
+        Group(
+            ("errors", "units", "tolerance", "registry", "files", "plugins", "version"),
+            "the ground: errors, strengths and rounding, parts by name, whole files, user's code",
+        )
+    ],
+    [
+        Group(("schedules",), "eps over a run; a schedule is a value"),
+        Group(("metrics",), "figures from critical strengths, their intervals and tests"),
+        Group(("runs",), "the folders of runs and evaluations, and the history"),
+    ],
+    [Group(("records",), "the record of an evaluation: value, storage, summary, pairs")],
+    [
+        Group(
+            ("threat", "losses", "runtime", "restoring"),
+            "the ball and its projection; losses; keyed noise; a network as it was",
+        ),
+        Group(("reports",), "tables, sentences and pictures of what runs left on disk; no torch"),
+    ],
+    [
+        Group(("models",), "timm backbones and other classifiers behind pixels in [0, 1]"),
+        Group(("data",), "splits and batches"),
+    ],
+    [
+        Group(
+            ("attacks",),
+            "any callable from pixels to logits; ball and box are guaranteed by the base class",
+        )
+    ],
+    [
+        Group(("objectives",), "model, batch and a way to perturb it, to per-sample losses"),
+        Group(("strategies",), "which parameters are trained, and when"),
+    ],
+    [
+        Group(("training",), "the loop and its checkpoints"),
+        Group(
+            ("evaluation",),
+            "critical strengths: the engine, its journal and audit; trust in the results",
+        ),
+    ],
+    [
+        Group(("recipes",), "the configuration; the only place where every part meets every other"),
+        Group(("integrations",), "the parts in other people's loops"),
+    ],
+    [Group(("experiments",), "many runs")],
+    [Group(("cli", "__main__"), "one verb per file; slow imports stand inside the verbs")],
+]
+#: Parts without torch: previews, comparisons and `--help` start at once.
+LIGHT = [name for row in ROWS[:3] for group in row for name in group.names] + ["reports"]
+#: Files that belong to no layer: the package's front door, and data files.
+OUTSIDE = {"__init__", "assets"}
+
+
+def row_of(part: str) -> int:
+    """Return the row of a package, or of a module beside the packages."""
+    for number, row in enumerate(ROWS):
+        if any(part in group.names for group in row):
+            return number
+    raise AssertionError(f"{part} stands in no row: add it to ROWS")
+
+
+def may_import(importer: str, imported: str) -> bool:
+    """Return whether one part may know another."""
+    if importer == imported or imported in OUTSIDE:
+        return True
+    if row_of(imported) != row_of(importer):
+        return row_of(imported) < row_of(importer)
+    return any({importer, imported} <= set(group.names) for group in ROWS[row_of(importer)])
+
+
+def part_of(file: Path) -> str:
+    """Return the package that a file lies in, or its own name beside the packages."""
+    return file.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def name_of(file: Path) -> str:
+    """Return the dotted name of a file, `rampart.metrics` for a package's root."""
+    parts = ["rampart", *file.relative_to(SOURCE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(tree: ast.AST, modules: set[str]) -> set[str]:
+    """Return the modules that code imports, also inside functions and for types only.
+
+    Args:
+        tree: the code.
+        modules: dotted names of all modules; `from package import module` means the module.
+    """
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if name in modules else node.module for name in names}
+    return {name for name in found if name.split(".")[0] == "rampart"}
+
+
+def table() -> str:
+    """Return the rows as a table in Markdown, the top row first."""
+    lines = ["| row | packages | what lives there |", "|---|---|---|"]
+    for number, row in reversed(list(enumerate(ROWS))):
+        for group in row:
+            names = ", ".join(f"`{name}`" for name in group.names if name != "__main__")
+            lines.append(f"| {number} | {names} | {group.text} |")
+    return "\n".join(lines) + "\n"
+
+
+def with_table(text: str) -> str:
+    """Return a document with the table between its marks."""
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    assert start, f"no mark {START!r}"
+    assert end, f"no mark {END!r}"
+    return before + start + "\n" + table() + "\n" + end + after
+
+
+if __name__ == "__main__":
+    text = CONTRIBUTING.read_text(encoding="utf-8")
+    CONTRIBUTING.write_text(with_table(text), encoding="utf-8")

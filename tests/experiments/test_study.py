@@ -104,7 +104,7 @@ def test_every_run_is_made_once(finished, out):
 def test_every_run_tells_how_far_it_is(finished):
     _, _, watched = finished
     lines = [line for arm, line in watched.lines if arm == "standard"]
-    kinds = ["standard, seed", "epoch   1/1", "evaluating"]
+    kinds = ["standard, seed", "epoch   1/1", "evaluation"]
     assert len(lines) == 6
     for line, kind in zip(lines, kinds * 2, strict=True):
         assert line.startswith(kind)
@@ -255,7 +255,7 @@ def test_a_run_that_failed_is_tried_again(failing, tmp_path, monkeypatch):
         raise MemoryError("planted")
 
     with monkeypatch.context() as patch:
-        patch.setattr(cells, "evaluate_run", planted)
+        patch.setattr(cells, "ensure_evaluated", planted)
         result = run_study(failing, tmp_path)
     assert not result.figures
     assert [one.reason for one in result.failures].count("MemoryError: planted") == 4

@@ -2,7 +2,15 @@ from io import StringIO
 
 from rich.console import Console
 
-from rampart.training.reporting import ConsoleReporter, LineReporter, Silent, epoch_line, shown
+from rampart.training import reporting
+from rampart.training.reporting import (
+    ConsoleReporter,
+    LineReporter,
+    Silent,
+    epoch_line,
+    shown,
+    sparse_progress,
+)
 from rampart.units import Horizon
 
 ROW = {
@@ -43,3 +51,25 @@ def test_without_a_bar_a_line_begins_the_run_and_one_ends_every_epoch():
     assert lines[0] == "fix, seed 0, from step 5 of 10"
     assert lines[1] == epoch_line(ROW, 2)
     assert lines[2:] == ["warning: something"]
+
+
+def test_long_work_says_now_and_then_how_far_it_is(monkeypatch):
+    now, lines = [0.0], []
+    monkeypatch.setattr(reporting.time, "monotonic", lambda: now[0])
+    tell = sparse_progress(lines.append, every=60)
+    for done in range(1, 11):
+        now[0] += 25
+        tell(done, 10)
+    assert lines == ["3 of 10", "6 of 10", "9 of 10"]
+
+
+def test_without_a_terminal_long_epochs_have_lines_too(monkeypatch):
+    now, out, lines = [0.0], StringIO(), []
+    monkeypatch.setattr(reporting.time, "monotonic", lambda: now[0])
+    for reporter in (ConsoleReporter(Console(file=out)), LineReporter(lines.append)):
+        with shown(reporter, "fix", Horizon(1, 9), 0):
+            now[0] += 100
+            reporter.step(0, 0.1)
+            reporter.step(0, 0.1)
+    assert out.getvalue() == "fix\n  step 1 of 9\n"
+    assert lines == ["fix", "step 1 of 9"]

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from rampart.training.reporting import sparse_progress
+
 if TYPE_CHECKING:
     from rampart.data.splits import Splits
     from rampart.recipes.config.run_config import RunConfig
@@ -32,18 +34,22 @@ def quiet() -> None:
 
 @contextmanager
 def counting(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar while the block works; it is told (done, total)."""
+    """Show a bar while the block works; it is told (done, total).
+
+    Where there is no terminal it is a line now and then.
+    """
+    if not console.is_terminal:
+        yield sparse_progress(lambda text: console.print(f"{label}: {text}", soft_wrap=True))
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(label, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 @contextmanager
-def stopped_by_hand() -> Iterator[None]:
-    """Say what to do next where a signal stops an evaluation; exit as the shell expects."""
+def stopped_by_hand(advice: str = "the same command goes on from there") -> Iterator[None]:
+    """Say what to do next where a signal stops the work; exit as the shell expects."""
 
     def stop(number: int, _frame: object) -> None:
         raise KeyboardInterrupt(number)
@@ -55,7 +61,7 @@ def stopped_by_hand() -> Iterator[None]:
         yield
     except KeyboardInterrupt as interrupt:
         number = interrupt.args[0] if interrupt.args else signal.SIGINT
-        print("rampart: stopped; the same command goes on from there.", file=sys.stderr)
+        print(f"rampart: stopped; {advice}.", file=sys.stderr)
         sys.exit(128 + number)
     finally:
         if main:

@@ -71,6 +71,19 @@ def evaluate_and_print(
     print_evaluation(folder, record)
 
 
+def evaluate_trained(run: Path) -> None:
+    """Evaluate a run as its own configuration says, and print the figures at the end."""
+    from rampart.cli.console import counting, print_evaluation, quiet, stopped_by_hand
+
+    advice = f"`rampart evaluate {run}` goes on from there"
+    with stopped_by_hand(advice), counting("evaluating") as on_progress:
+        from rampart.recipes.evaluation.evaluate import ensure_evaluated
+
+        quiet()
+        folder, record = ensure_evaluated(run, on_progress=on_progress)
+    print_evaluation(folder, record)
+
+
 def _is_meant_as_run(model: str, overrides: tuple[str, ...]) -> bool:
     """A folder without a model, or a path to nothing where no data are named for another model.
 

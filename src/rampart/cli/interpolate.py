@@ -17,7 +17,7 @@ def interpolate(
     The weights are those of the first model, moved towards those of the second by 0, 10, ... 100 %.
     """
     from rampart.cli.console import console, quiet
-    from rampart.cli.evaluate import evaluate_and_print
+    from rampart.cli.evaluate import evaluate_trained
 
     with console.status("loading"):
         from rampart.recipes.config.loading import load_config
@@ -36,4 +36,4 @@ def interpolate(
     text = f"{best.share:.0%} of the second, best at {threat}: model in {folder.model}"
     console.print(text, highlight=False, soft_wrap=True)
     if evaluate:
-        evaluate_and_print(output, overwrite=True)
+        evaluate_trained(output)

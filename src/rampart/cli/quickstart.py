@@ -15,7 +15,7 @@ def quickstart(
 ) -> None:
     """See the method work on real handwritten digits, in minutes on a laptop's processor."""
     from rampart.cli.compare import compare_and_print
-    from rampart.cli.console import console, quiet
+    from rampart.cli.console import console, quiet, stopped_by_hand
 
     console.print(
         "A small network, pretrained on printed glyphs, learns the numbers 00 to 99 written as "
@@ -30,13 +30,14 @@ def quickstart(
         from rampart.training.reporting import ConsoleReporter
 
     quiet()
-    folders = run_quickstart(
-        output,
-        seeds=SEEDS if full else SEEDS[:1],
-        resume=resume,
-        overwrite=overwrite,
-        reporter=ConsoleReporter(console),
-    )
+    with stopped_by_hand("the same command with --resume goes on from there"):
+        folders = run_quickstart(
+            output,
+            seeds=SEEDS if full else SEEDS[:1],
+            resume=resume,
+            overwrite=overwrite,
+            reporter=ConsoleReporter(console),
+        )
     compare_and_print(folders, output)
     console.print(
         "The task was chosen because full strength from the start fails on it: it shows what the "

@@ -21,7 +21,7 @@ def train(
     In several processes: accelerate launch -m rampart train ...
     """
     from rampart.cli.console import console, print_plan, quiet
-    from rampart.cli.evaluate import evaluate_and_print
+    from rampart.cli.evaluate import evaluate_trained
     from rampart.cli.settings import config_and_overrides
     from rampart.runs.run_folder import RunFolder
 
@@ -46,4 +46,4 @@ def train(
     )
     console.print(f"model in {folder.model}", highlight=False, soft_wrap=True)
     if evaluate:
-        evaluate_and_print(output, overwrite=True)
+        evaluate_trained(output)

@@ -12,12 +12,12 @@ from rampart.experiments.study import Overrides, Study, file_name
 from rampart.recipes.config.differences import differences
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.evaluation.evaluate import evaluate_run
+from rampart.recipes.evaluation.evaluate import ensure_evaluated
 from rampart.recipes.run import train_run
 from rampart.reports.evaluations import own_evaluation
 from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
-from rampart.training.reporting import LineReporter
+from rampart.training.reporting import LineReporter, sparse_progress
 
 #: Takes one line of progress.
 Say = Callable[[str], None]
@@ -146,13 +146,9 @@ def run_cell(cell: Cell, say: Say = lambda line: None) -> None:
     """Train one run, or go on with it, and evaluate it."""
     folder = RunFolder(cell.folder)
     train_run(cell.config, cell.folder, resume=folder.exists(), reporter=LineReporter(say))
-    if evaluation_of(cell) is None:
-        say(f"evaluating on the {cell.split} split")
-        overrides = tuple(
-            f"evaluation.{key}={'null' if value is None else value}"
-            for key, value in _evaluated(cell).items()
-        )
-        evaluate_run(cell.folder, overrides, overwrite=True)
+    say(f"evaluation on the {cell.split} split")
+    progress = sparse_progress(lambda text: say(f"evaluation: {text} images"))
+    ensure_evaluated(cell.folder, on_progress=progress, **_evaluated(cell))
 
 
 def _evaluated(cell: Cell) -> dict[str, str | None]:

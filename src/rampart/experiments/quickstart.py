@@ -8,9 +8,8 @@ import yaml
 from rampart.errors import RunError
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.evaluation.evaluate import evaluate_run
+from rampart.recipes.evaluation.evaluate import ensure_evaluated
 from rampart.recipes.run import train_run
-from rampart.reports.evaluations import own_evaluation
 from rampart.runs.run_folder import RunFolder
 from rampart.training.reporting import Reporter, Silent
 
@@ -48,8 +47,7 @@ def run_quickstart(
                 resume=folder.exists(),
                 reporter=reporter or Silent(),
             )
-            if own_evaluation(folder.path) is None:
-                evaluate_run(folder.path, overwrite=True)
+            ensure_evaluated(folder.path)
             folders.append(folder.path)
     return folders
 

@@ -1,5 +1,6 @@
 """What a run shows while it works: nothing, or a progress bar and one line per epoch."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -68,16 +69,22 @@ class Silent:
 
 
 class LineReporter(Silent):
-    """Says one line when a run begins and after every epoch, for whoever cannot see a bar."""
+    """One line when a run begins and after every epoch; in long epochs some in between."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._epochs = 0
+        self._epochs = self._steps = self._done = 0
+        self._progress = sparse_progress(lambda text: say(f"step {text}"))
 
     def start(self, name: str, horizon: Horizon, done: int) -> None:
         """Say which run it is, and from where it goes on."""
-        self._epochs = horizon.epochs
+        self._epochs, self._steps, self._done = horizon.epochs, horizon.steps, done
         self._say(f"{name}, from step {done} of {horizon.steps}" if done else name)
+
+    def step(self, epoch: int, eps: float) -> None:
+        """Say now and then how far an epoch is that takes long."""
+        self._done += 1
+        self._progress(self._done, self._steps)
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Say how the epoch went."""
@@ -99,6 +106,7 @@ class ConsoleReporter:
         self.console = console
         self._progress: Progress | None = None
         self._epochs = 0
+        self._tell = sparse_progress(lambda text: console.print(f"  step {text}"))
 
     def start(self, name: str, horizon: Horizon, done: int) -> None:
         """Say which run it is, and open the bar."""
@@ -121,6 +129,9 @@ class ConsoleReporter:
         """Move the bar."""
         if self._progress is not None:
             self._progress.update(self._task, advance=1, eps=format_eps(eps, _LEVEL))
+            if not self.console.is_terminal:
+                task = self._progress.tasks[self._task]
+                self._tell(int(task.completed), int(task.total or 0))
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Print the epoch's line."""
@@ -141,6 +152,20 @@ class ConsoleReporter:
         """Close the bar."""
         if self._progress is not None:
             self._progress.stop()
+
+
+def sparse_progress(say: Callable[[str], None], every: float = 60.0) -> Callable[[int, int], None]:
+    """Return what takes (done, total) and says "DONE of TOTAL" once in `every` seconds."""
+    last = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= every:
+            last = now
+            say(f"{done} of {total}")
+
+    return tell
 
 
 def epoch_line(row: dict[str, Any], epochs: int) -> str:

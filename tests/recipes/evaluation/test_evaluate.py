@@ -20,7 +20,7 @@ from rampart.errors import (
 )
 from rampart.metrics.continuum import bounds
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.evaluation.evaluate import evaluate_other, evaluate_run
+from rampart.recipes.evaluation.evaluate import ensure_evaluated, evaluate_other, evaluate_run
 from rampart.recipes.evaluation.naming import evaluation_name
 from rampart.recipes.evaluation.verify import verify
 from rampart.recipes.run import train_run
@@ -410,3 +410,32 @@ def test_nothing_of_somebody_elses_is_replaced(network, tmp_path):
         with pytest.raises(RunError, match=r"holds other files, such as cat\.jpg"):
             evaluate(network, tmp_path, overwrite=overwrite)
     assert (photos / "cat.jpg").read_bytes() == b"precious"
+
+
+def test_the_own_evaluation_is_made_once_and_goes_on(run):
+    """Beside one with other settings, and whatever stopped it."""
+    evaluate_run(run.path, ("threat.eps=2/255", "evaluation.trust=false"))
+    few = {"split": "validation", "limit": 6, "trust": False, "batch_size": 2}
+
+    def kill(done, total):
+        if done > 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ensure_evaluated(run.path, on_progress=kill, **few)
+    folder, record = ensure_evaluated(run.path, **few)
+    assert (record.metadata["split"], len(record), record.eps) == ("validation", 6, 8 / 255)
+    assert record.metadata["resumed"] > 0
+    stamp = (folder / "record.json").stat().st_mtime_ns
+    assert ensure_evaluated(run.path, **few)[0] == folder
+    assert (folder / "record.json").stat().st_mtime_ns == stamp
+
+
+def test_an_evaluation_of_other_images_makes_way(run):
+    """Its folder has the same name: the size of the images is not part of it."""
+    folder, record = ensure_evaluated(run.path, trust=False)
+    header = folder / "record.json"
+    header.write_text(header.read_text().replace('"image_size": 16', '"image_size": 17'))
+    again, anew = ensure_evaluated(run.path, trust=False)
+    assert (again, anew.metadata["settings"]["data"]["image_size"]) == (folder, 16)
+    assert anew.critical.tolist() == record.critical.tolist()

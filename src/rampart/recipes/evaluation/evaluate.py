@@ -1,6 +1,7 @@
 """Evaluate a run, or any other model: everything that it leaves is in one folder."""
 
 from pathlib import Path
+from typing import Any
 
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.evaluation.measure import Progress
@@ -9,6 +10,8 @@ from rampart.recipes.evaluation.output import evaluate_into
 from rampart.recipes.evaluation.settings import data_moved
 from rampart.recipes.evaluation.subject import subject_of_other, subject_of_run
 from rampart.records.record import EvaluationRecord
+from rampart.records.storage import load_record
+from rampart.reports.evaluations import own_evaluation
 from rampart.runs.run_folder import RunFolder
 
 
@@ -42,6 +45,37 @@ def evaluate_run(
     accelerator, subject = subject_of_run(folder, load_config(folder.config, data_moved(overrides)))
     target = output or folder.evaluations / evaluation_name(subject.config)
     return target, evaluate_into(subject, target, accelerator, overwrite, on_progress)
+
+
+def ensure_evaluated(
+    path: Path, *, on_progress: Progress | None = None, **changes: Any
+) -> tuple[Path, EvaluationRecord]:
+    """Return the evaluation that a run's own configuration asks for; make it where it is missing.
+
+    An evaluation that was interrupted goes on. One with other settings that has its folder is
+    replaced.
+
+    Args:
+        path: the run's folder.
+        on_progress: called with (samples done, samples in all).
+        changes: keys of the section `evaluation` that are to be other than in the configuration.
+
+    Returns:
+        The folder of the evaluation, and its record.
+
+    Raises:
+        RunError: no finished run.
+    """
+    found = own_evaluation(path, **changes)
+    if found is not None:
+        return found, load_record(found)
+    overrides = tuple(
+        f"evaluation.{key}={'null' if value is None else value}" for key, value in changes.items()
+    )
+    folder = RunFolder(path)
+    target = folder.evaluations / evaluation_name(load_config(folder.config, overrides))
+    begun = (target / "unfinished").exists()
+    return evaluate_run(path, overrides, overwrite=not begun, on_progress=on_progress)
 
 
 def evaluate_other(

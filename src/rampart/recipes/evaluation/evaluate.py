@@ -12,6 +12,7 @@ from rampart.recipes.evaluation.subject import subject_of_other, subject_of_run
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record
 from rampart.reports.evaluations import own_evaluation
+from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.run_folder import RunFolder
 
 
@@ -74,8 +75,8 @@ def ensure_evaluated(
     )
     folder = RunFolder(path)
     target = folder.evaluations / evaluation_name(load_config(folder.config, overrides))
-    begun = (target / "unfinished").exists()
-    return evaluate_run(path, overrides, overwrite=not begun, on_progress=on_progress)
+    overwrite = not EvaluationFolder(target).has_begun()
+    return evaluate_run(path, overrides, overwrite=overwrite, on_progress=on_progress)
 
 
 def evaluate_other(

@@ -1,5 +1,7 @@
 """The names of the package and where each is defined; `rampart/__init__.py` reads this file."""
 
+from .api.evaluate import evaluate as evaluate
+from .api.result import EvaluationResult as EvaluationResult
 from .attacks.apgd import Apgd as Apgd
 from .attacks.autoattack import AutoAttack as AutoAttack
 from .attacks.catalogue import ATTACKS as ATTACKS
@@ -10,6 +12,7 @@ from .attacks.square import Square as Square
 from .data.splits import Split as Split
 from .data.splits import Splits as Splits
 from .errors import RampartError as RampartError
+from .errors import RampartWarning as RampartWarning
 from .evaluation.critical import critical_strengths as critical_strengths
 from .evaluation.verify import verify_record as verify_record
 from .evaluation.whole import evaluate_split as evaluate_split

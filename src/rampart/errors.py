@@ -15,6 +15,10 @@ class RampartError(Exception):
     """Base of every error that Rampart raises on purpose."""
 
 
+class RampartWarning(UserWarning):
+    """Numbers that need a look before they are used, or a run that does not go as it should."""
+
+
 class InvalidArgument(RampartError, ValueError):
     """A value that is out of range, of the wrong kind, or contradicts another one."""
 

@@ -63,7 +63,10 @@ ROWS = [
         Group(("recipes",), "the configuration; the only place where every part meets every other"),
         Group(("integrations",), "the parts in other people's loops"),
     ],
-    [Group(("experiments",), "many runs")],
+    [
+        Group(("experiments",), "many runs"),
+        Group(("api",), "the front doors in Python: `finetune` and `evaluate`"),
+    ],
     [Group(("cli", "__main__"), "one verb per file; slow imports stand inside the verbs")],
 ]
 #: Parts without torch: previews, comparisons and `--help` start at once.

@@ -140,7 +140,7 @@ def test_the_choice_is_made_on_validation(finished, out):
 
 
 def _expected(record):
-    return (record.curve[1:] + record.curve[:-1]).mean() / 2
+    return (record.accuracy[1:] + record.accuracy[:-1]).mean() / 2
 
 
 def test_figures_are_those_of_the_runs(finished, out):
@@ -149,7 +149,7 @@ def test_figures_are_those_of_the_runs(finished, out):
     folder = RunFolder(out / "runs" / "photos_at_2_255" / "fix" / "seed-1")
     (record,) = (load_record(path) for path in folder.evaluations.iterdir())
     assert record.metadata["split"] == "test"
-    assert (one.clean, one.adversarial) == (record.curve[0], record.curve[-1])
+    assert (one.clean, one.adversarial) == (record.accuracy[0], record.accuracy[-1])
     assert one.expected == pytest.approx(_expected(record))
     # 24 images: APGD of one step looks twice and the training once; gradients of all but one.
     assert one.passes in (24 * 5, 24 * 6)

@@ -52,8 +52,8 @@ def test_the_best_on_validation_is_kept_and_can_be_evaluated(runs, tmp_path):
     assert told["share"] == best.share
     assert [row["expected"] for row in told["validation"]] == [one.expected for one in found]
     _, record = evaluate_run(folder.path, ("evaluation.split=validation", "evaluation.trust=false"))
-    assert float(record.curve[0]) == pytest.approx(best.clean)
-    assert float(record.curve[-1]) == pytest.approx(best.adversarial)
+    assert float(record.accuracy[0]) == pytest.approx(best.clean)
+    assert float(record.accuracy[-1]) == pytest.approx(best.adversarial)
 
 
 def test_half_way_is_the_mean():

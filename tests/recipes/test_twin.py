@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import load_file
 
 from rampart.recipes import twin as twin_module
-from rampart.recipes.build import make_accelerator, make_run, make_splits
+from rampart.recipes.accelerator import make_accelerator
+from rampart.recipes.build import make_run, make_splits
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.run import train_run
 from rampart.runs.history import History

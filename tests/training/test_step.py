@@ -12,7 +12,7 @@ from rampart.attacks.apgd import Apgd
 from rampart.data.batches import Batch
 from rampart.data.transforms import Augment
 from rampart.objectives.adversarial import Adversarial
-from rampart.recipes.build import make_accelerator
+from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.config.loading import load_config
 from rampart.runtime import Noise, scoped_seed
 from rampart.schedules.hinge import Fix, Standard

@@ -70,18 +70,8 @@ class Decode:
             raise InvalidArgument("in_chans", self.in_chans, "3 (colour) or 1 (grey)")
 
     def __call__(self, picture: Image.Image) -> Tensor:
-        """Return the pixels of a picture.
-
-        Raises:
-            ValueError: more than 8 bits per channel, which a conversion would clip.
-        """
-        if picture.mode.startswith(("I", "F")):
-            raise ValueError(f"{picture.mode} holds more than 8 bits per channel, convert it first")
-        if "transparency" in picture.info:
-            picture = picture.convert("RGBA")
-        picture = picture.convert("RGB" if self.in_chans == 3 else "L")
-        pixels = np.array(self._square(picture))
-        return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1).contiguous()
+        """Return the pixels of a picture; errors as `converted`."""
+        return pixels_of(self._square(converted(picture, self.in_chans)))
 
     def _square(self, picture: Image.Image) -> Image.Image:
         """Resize and crop in one pass: the box is the part of the picture that is kept."""
@@ -91,6 +81,25 @@ class Decode:
         box = (left, top, left + side, top + side)
         size = (self.image_size, self.image_size)
         return picture.resize(size, Image.Resampling.BICUBIC, box=box)
+
+
+def converted(picture: Image.Image, in_chans: int) -> Image.Image:
+    """Return a picture with 3 channels (RGB) or 1 (grey).
+
+    Raises:
+        ValueError: more than 8 bits per channel, which a conversion would clip.
+    """
+    if picture.mode.startswith(("I", "F")):
+        raise ValueError(f"{picture.mode} holds more than 8 bits per channel, convert it first")
+    if "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    return picture.convert("RGB" if in_chans == 3 else "L")
+
+
+def pixels_of(picture: Image.Image) -> Tensor:
+    """Return the (C, H, W) uint8 pixels of a picture in RGB or grey."""
+    pixels = np.array(picture)
+    return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1).contiguous()
 
 
 @dataclass(frozen=True)

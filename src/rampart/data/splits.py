@@ -174,6 +174,31 @@ class Splits:
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class OneSplit:
+    """A split alone, to evaluate on: whichever of the three is asked for, it is this one.
+
+    Attributes:
+        split: the images.
+        notes: as those of `Splits`.
+    """
+
+    split: Split
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Split:
+        return self.split
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """The classes, in the order of the model's outputs."""
+        return self.split.class_names
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the split."""
+        return self.split.fingerprint()
+
+
 def check_same_classes(train: Sequence[str], other: Sequence[str], name: str) -> None:
     """Raise `DataError` if another split has other classes than the training split."""
     if list(train) == list(other):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
@@ -71,7 +72,7 @@ class Asked:
 
 
 def device_of(model: Model) -> torch.device:
-    """Return where the parameters lie; the CPU for a callable without any."""
+    """Return where the parameters lie, else the buffers; the CPU for a callable without any."""
     module = module_of(model)
-    parameters = iter(()) if module is None else module.parameters()
-    return next((parameter.device for parameter in parameters), torch.device("cpu"))
+    tensors = iter(()) if module is None else chain(module.parameters(), module.buffers())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))

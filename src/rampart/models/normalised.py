@@ -12,6 +12,25 @@ from rampart.restoring import in_mode
 Features = Literal["joint", "apart"]
 
 
+def require_pixels(model: object, mean: Sequence[float] | None) -> None:
+    """Refuse a bare network of timm, which expects normalised images, where no mean is given.
+
+    Raises:
+        InvalidArgument: and what to write.
+    """
+    cfg = getattr(model, "pretrained_cfg", None)
+    if mean is not None or not isinstance(cfg, Mapping) or "mean" not in cfg:
+        return
+    own = f"mean={tuple(cfg['mean'])}, std={tuple(cfg['std'])}"
+    raise InvalidArgument(
+        "mean",
+        None,
+        "mean and std, because a model of timm takes normalised images",
+        f"write {own} as it was pretrained, or mean=(0, 0, 0), std=(1, 1, 1) for one that was "
+        "trained on pixels in [0, 1]",
+    )
+
+
 class NormalisedModel(nn.Module):
     """logits = backbone((images - mean) / std), so that attacks work on pixels in [0, 1].
 

@@ -1,16 +1,12 @@
 """Configuration to objects: the only place where every part meets every other."""
 
-import os
 from collections.abc import Iterator
 from functools import partial
 from itertools import zip_longest
-from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.tracking import get_available_trackers
-from accelerate.utils import LoggerType, gather_object
+from accelerate.utils import gather_object
 from torch import nn
 from torch.optim import AdamW
 
@@ -18,7 +14,7 @@ from rampart.data.batches import Batch, epoch_batches, ordered_batches, steps_pe
 from rampart.data.datasets import EMBEDDED, load_splits
 from rampart.data.splits import Split, Splits
 from rampart.data.transforms import Augment
-from rampart.errors import InvalidArgument, ModelError, RunError, UnknownName
+from rampart.errors import InvalidArgument, ModelError
 from rampart.evaluation.accuracy import evaluate_accuracy, merge_accuracy
 from rampart.evaluation.critical import critical_strengths
 from rampart.evaluation.results import Results
@@ -37,24 +33,6 @@ from rampart.training.optimisers import adamw, cosine_schedule
 from rampart.training.reporting import Reporter
 from rampart.training.run import EpochBatches, Plan, Run, Validate
 from rampart.units import Horizon
-
-
-def make_accelerator(config: RunConfig, folder: Path | None = None) -> Accelerator:
-    """Return the accelerator for this process: device, precision, processes and trackers."""
-    training = config.training
-    precision = "no" if training.precision == "fp32" else training.precision
-    # Without a device accelerate forms no group of processes unless it is told to use the CPU.
-    cpu = training.device == "cpu" or not torch.accelerator.is_available()
-    if precision == "fp16" and cpu:
-        raise InvalidArgument("training.precision", precision, "fp32 or bf16 on a processor")
-    _forget_other_settings(precision, cpu)
-    trackers = list(training.trackers) if folder is not None else []
-    _require_trackers(trackers)
-    accelerator = Accelerator(
-        mixed_precision=precision, cpu=cpu, log_with=trackers or None, project_dir=folder
-    )
-    _require_group(accelerator)
-    return accelerator
 
 
 def make_splits(config: RunConfig, source: Source | None = None) -> Splits:
@@ -297,33 +275,3 @@ def _coarse_grid(config: RunConfig) -> list[float]:
         return [0.0]
     levels = config.training.validation_levels
     return [config.threat.eps * level / levels for level in range(levels + 1)]
-
-
-def _forget_other_settings(precision: str, cpu: bool) -> None:
-    """Accelerate keeps one state per process; a second run may want another device or precision."""
-    if not AcceleratorState._shared_state:
-        return
-    state = AcceleratorState()
-    if state.mixed_precision != precision or (state.device.type == "cpu") != cpu:
-        AcceleratorState._reset_state(reset_partial_state=True)
-
-
-def _require_trackers(names: list[str]) -> None:
-    """Accelerate warns of a tracker that is not installed, and goes on without it."""
-    known = [str(kind.value) for kind in LoggerType if kind is not LoggerType.ALL]
-    for name in names:
-        if name not in known:
-            raise UnknownName("tracker", name, known)
-        if LoggerType(name) not in get_available_trackers():
-            extra = f"'rampart-rft[{name}]'" if name == "tensorboard" else name
-            raise RunError(f"training.trackers: '{name}' is not installed: pip install {extra}.")
-
-
-def _require_group(accelerator: Accelerator) -> None:
-    """Processes that do not know each other would write over each other."""
-    started = int(os.environ.get("WORLD_SIZE", "1"))
-    if accelerator.num_processes != started:
-        raise RunError(
-            f"{started} processes were started, but accelerate formed a group of "
-            f"{accelerator.num_processes}: set training.device=cpu to use several on the CPU."
-        )

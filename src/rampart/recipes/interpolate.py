@@ -18,7 +18,8 @@ from rampart.models.interpolation import interpolate
 from rampart.models.normalised import NormalisedModel
 from rampart.models.saving import save_model
 from rampart.models.sources import Source, find_source
-from rampart.recipes.build import make_accelerator, make_splits
+from rampart.recipes.accelerator import make_accelerator
+from rampart.recipes.build import make_splits
 from rampart.recipes.config.loading import load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.measured import evaluation_grid

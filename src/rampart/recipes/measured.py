@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from rampart.data.splits import Split, Splits
+from rampart.data.splits import OneSplit, Split, Splits
 from rampart.data.subset import read_ids, subset
 from rampart.errors import InvalidArgument
 from rampart.evaluation.critical import default_grid, refine, require_as_used
@@ -37,7 +37,7 @@ def evaluation_grid(config: RunConfig) -> tuple[float, ...]:
     return refine(grid, wanted.resolution)
 
 
-def evaluated_part(config: RunConfig, splits: Splits) -> Split:
+def evaluated_part(config: RunConfig, splits: Splits | OneSplit) -> Split:
     """Return the images that are asked for, each with its number in the whole split.
 
     Raises:
@@ -53,7 +53,7 @@ def evaluated_part(config: RunConfig, splits: Splits) -> Split:
     )
 
 
-def require_measurable(config: RunConfig, splits: Splits | None = None) -> None:
+def require_measurable(config: RunConfig, splits: Splits | OneSplit | None = None) -> None:
     """Refuse an evaluation whose settings contradict each other, or the data where they are given.
 
     Raises:

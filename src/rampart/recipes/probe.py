@@ -5,7 +5,8 @@ from torch import nn
 from rampart.data.splits import Splits
 from rampart.errors import InvalidArgument
 from rampart.evaluation.linear_probe import Probe, probe
-from rampart.recipes.build import make_accelerator, make_model, make_splits
+from rampart.recipes.accelerator import make_accelerator
+from rampart.recipes.build import make_model, make_splits
 from rampart.recipes.config.run_config import RunConfig
 
 

@@ -12,7 +12,8 @@ from rampart.errors import RunError
 from rampart.models.foreign.evaluated import weights_fingerprint
 from rampart.models.normalised import NormalisedModel
 from rampart.models.saving import save_model
-from rampart.recipes.build import make_accelerator, make_run, make_splits
+from rampart.recipes.accelerator import make_accelerator
+from rampart.recipes.build import make_run, make_splits
 from rampart.recipes.config.differences import concerns, differences
 from rampart.recipes.config.loading import dump_config, load_config, save_config
 from rampart.recipes.config.run_config import RunConfig

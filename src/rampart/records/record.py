@@ -99,7 +99,7 @@ class EvaluationRecord:
         return float(self.grid[-1])
 
     @property
-    def curve(self) -> Floats:
+    def accuracy(self) -> Floats:
         """(n + 1,) accuracy at each strength of the grid."""
         return accuracy_curve(self.critical, len(self.grid) - 1)
 

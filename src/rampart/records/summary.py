@@ -65,7 +65,7 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
 def curve_points(record: EvaluationRecord) -> list[dict[str, float]]:
     """Return the curve with its intervals, a list of {eps, accuracy, low, high}."""
     points, n = [], len(record)
-    for eps, accuracy in zip(record.grid.tolist(), record.curve.tolist(), strict=True):
+    for eps, accuracy in zip(record.grid.tolist(), record.accuracy.tolist(), strict=True):
         interval = proportion_interval(round(accuracy * n), n, record.level)
         points.append(
             {"eps": eps, "accuracy": accuracy, "low": interval.low, "high": interval.high}

@@ -60,6 +60,12 @@ def save_curve(record: EvaluationRecord, path: str | Path, title: str = "") -> N
         InvalidArgument: another file ending than .png, .svg or .pdf.
         RunError: the file cannot be written.
     """
+    with styled(LOOK):
+        save_picture(draw_curve(record, title), path)
+
+
+def draw_curve(record: EvaluationRecord, title: str = "") -> "Figure":
+    """Return accuracy over strength of one evaluation, with its band and its three figures."""
     facts = summary(record)
     with styled(LOOK):
         figure, axes = _canvas(6.4, 4.2)
@@ -67,7 +73,7 @@ def save_curve(record: EvaluationRecord, path: str | Path, title: str = "") -> N
         _strength_axis(axes, record.eps, record.norm)
         axes.set_title(_headline(facts), loc="left", fontsize="medium", color="#555555")
         figure.suptitle(title or "Accuracy under attack", x=0.01, ha="left")
-        save_picture(figure, path)
+    return figure
 
 
 def save_comparison(rows: Sequence[Row], path: str | Path, title: str = "") -> None:

@@ -131,7 +131,7 @@ def test_black_boxes_are_attacked_without_gradients_only(onnx_file, tmp_path, ph
     _, record = evaluate_other(onnx_file, (*settings, *square), where)
     assert record.metadata["model"]["source"] == "onnx"
     assert record.metadata["backwards"] == 0
-    assert record.curve[0] == 1
+    assert record.accuracy[0] == 1
     assert set(record.broken_by) - {None} == {"square"}
 
 

@@ -171,6 +171,8 @@ class Function(nn.Module):
     def __init__(self, function: Callable[[Tensor], Any]) -> None:
         super().__init__()
         self.function = function
+        # Tells where images are expected, where the function itself has no parameters to tell it.
+        self.register_buffer("place", torch.empty(0), persistent=False)
         for owner in (getattr(function, name, None) for name in ("module", "__self__")):
             if isinstance(owner, nn.Module) and not isinstance(function, nn.Module):
                 self.owner = owner
@@ -195,6 +197,8 @@ def callable_model(
     num_classes: int | None = None,
     input_size: Size | None = None,
     class_names: Sequence[str] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
     name: str | None = None,
     device: str | torch.device = "cpu",
 ) -> EvaluatedModel:
@@ -206,6 +210,8 @@ def callable_model(
         num_classes: K; by default what it returns.
         input_size: (C, H, W) of the images; without it the function is not tried.
         class_names: of the K outputs.
+        mean: of each channel, for a function that expects normalised images.
+        std: of each channel, likewise.
         name: by default the function's or class's own.
         device: where images come from; a module is moved there.
 
@@ -217,9 +223,9 @@ def callable_model(
         raise InvalidArgument("function", function, "a callable from images to logits")
     name = name or str(getattr(function, "__qualname__", type(function).__qualname__))
     model = Function(function)
-    wanted = Wanted(num_classes, device=torch.device(device))
+    wanted = Wanted(num_classes, mean=mean, std=std, device=torch.device(device))
     found = wanted.examine(
-        model,
+        wanted.normalised(model, input_size or _OPEN),
         name=name,
         source="callable",
         fingerprint=code_fingerprint(function, model),

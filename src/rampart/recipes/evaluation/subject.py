@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from accelerate import Accelerator
 
 from rampart.data.datasets import require_data
-from rampart.data.splits import Split, Splits
+from rampart.data.splits import OneSplit, Split, Splits
 from rampart.errors import InvalidArgument
 from rampart.models.backbones import build_model
 from rampart.models.foreign.classes import check_classes
 from rampart.models.foreign.evaluated import EvaluatedModel, weights_fingerprint
 from rampart.models.foreign.find import find_model
 from rampart.models.sources import find_source
-from rampart.recipes.build import make_accelerator, make_splits, splits_of_size
+from rampart.recipes.accelerator import make_accelerator
+from rampart.recipes.build import make_splits, splits_of_size
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.settings import require_evaluation_keys, usual_config
@@ -33,7 +34,7 @@ class Subject:
     """
 
     model: EvaluatedModel
-    splits: Splits
+    splits: Splits | OneSplit
     config: RunConfig
     run: RunFolder | None = None
 

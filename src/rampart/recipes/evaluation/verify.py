@@ -32,6 +32,11 @@ def verify(
         RunError: no record, one without witnesses, or another model or other data by now.
     """
     record = load_record(path, witnesses=True)
+    if record.metadata["model"]["source"] == "callable":
+        raise RunError(
+            f"the model of {path} was given in Python: check the record there, by "
+            "rampart.verify_record."
+        )
     config = change_config(parse_config(record.metadata["settings"]), data_moved(overrides))
     if "run" in record.metadata:
         # An evaluation usually lies in its run's folder, wherever that is by now.

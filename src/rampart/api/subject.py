@@ -1,0 +1,145 @@
+"""A model and data as a caller in Python has them, as an evaluation takes them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rampart.data.datasets import EMBEDDED, require_data
+from rampart.data.decode import Decode
+from rampart.data.from_torch import split_of
+from rampart.data.splits import OneSplit, Splits
+from rampart.errors import InvalidArgument
+from rampart.models.foreign.classes import check_classes
+from rampart.models.foreign.evaluated import EvaluatedModel, callable_model
+from rampart.models.foreign.find import find_model
+from rampart.models.normalised import NormalisedModel, require_pixels
+from rampart.recipes.build import splits_of_size
+from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.evaluation.subject import Subject
+from rampart.restoring import in_mode
+
+Classifier = Callable[[Tensor], Any]
+
+
+def subject_of(
+    model: str | Path | Classifier, data: Any, config: RunConfig, device: torch.device
+) -> Subject:
+    """Return what is to be evaluated.
+
+    Args:
+        model: as `rampart.evaluate` takes it.
+        data: likewise.
+        config: of the evaluation.
+        device: where to compute.
+
+    Raises:
+        RampartError: whatever is wrong with the model or the data.
+    """
+    named = isinstance(model, str | Path)
+    found = _find(config, device, config.data.image_size) if named else None
+    channels, side = _size_of(model, config)
+    if found is not None and found.input_size is not None:
+        channels, side, _ = found.input_size
+    splits = splits_for(data, config, channels, side)
+    shape = splits[config.evaluation.split][0][0].shape
+    if found is None:
+        found = _given(model, config, device, (shape[0], shape[1], shape[2]))
+    elif found.input_size is None:
+        found = _find(config, device, shape[-1])
+    splits = _with_all_names(splits, found.num_classes)
+    found = check_classes(found, splits.class_names, config.evaluation.match)
+    return Subject(found, splits, config)
+
+
+def splits_for(data: Any, config: RunConfig, channels: int, side: int | None) -> Splits | OneSplit:
+    """Return the images to evaluate on.
+
+    Args:
+        data: as `rampart.evaluate` takes it.
+        config: of the evaluation.
+        channels: of the images, for files and pictures of PIL.
+        side: of the images in pixels, likewise; None for that of the pictures.
+
+    Raises:
+        RampartError: data that cannot be read.
+    """
+    if not isinstance(data, str | Path):
+        decode = Decode(side, channels) if side else None
+        return OneSplit(split_of(data, f"{config.evaluation.split}/", decode))
+    if str(data) in EMBEDDED:
+        side = None
+    elif side is None:
+        require_data(str(data), config.data.root)
+        raise InvalidArgument(
+            "image_size",
+            None,
+            "the side of the images that the model takes",
+            "write image_size=224",
+        )
+    return splits_of_size(config, channels, side)
+
+
+def device_for(model: object, device: str | torch.device | None) -> torch.device:
+    """Return where to compute: as asked, else where a module's parameters are, else the CPU."""
+    if device is not None:
+        return torch.device(device)
+    parameters = iter(model.parameters()) if isinstance(model, nn.Module) else iter(())
+    return next((parameter.device for parameter in parameters), torch.device("cpu"))
+
+
+@contextmanager
+def left_as_found(model: object) -> Iterator[None]:
+    """Have a module, after the block, in the mode that it was in before it."""
+    if not isinstance(model, nn.Module):
+        yield
+        return
+    with in_mode(model, training=False):
+        yield
+
+
+def name_of(value: object) -> str:
+    """Return what a model or data are called in a record: a name or path, else their type."""
+    if isinstance(value, str | Path):
+        return str(value)
+    if isinstance(value, tuple | list):
+        return "tensors" if all(isinstance(one, Tensor) for one in value) else "batches"
+    dataset = getattr(value, "dataset", value)
+    return str(getattr(dataset, "__qualname__", type(dataset).__qualname__))
+
+
+def _find(config: RunConfig, device: torch.device, size: int | None) -> EvaluatedModel:
+    wanted = config.model
+    return find_model(wanted.name, image_size=size, mean=wanted.mean, std=wanted.std, device=device)
+
+
+def _given(
+    model: Any, config: RunConfig, device: torch.device, size: tuple[int, int, int]
+) -> EvaluatedModel:
+    wanted = config.model
+    require_pixels(model, wanted.mean)
+    return callable_model(
+        model, input_size=size, mean=wanted.mean, std=wanted.std, name=wanted.name, device=device
+    )
+
+
+def _size_of(model: object, config: RunConfig) -> tuple[int, int | None]:
+    """Channels and side of the images of a callable, as far as anybody says."""
+    side = config.data.image_size
+    if isinstance(model, NormalisedModel):
+        return model.in_chans, side or model.image_size
+    return len(config.model.mean or (0, 0, 0)), side
+
+
+def _with_all_names(splits: Splits | OneSplit, classes: int | None) -> Splits | OneSplit:
+    """Classes without names are numbers; those that no label has are numbered as well."""
+    names = list(splits.class_names)
+    numbered = names == [str(number) for number in range(len(names))]
+    if not (isinstance(splits, OneSplit) and numbered and classes and classes > len(names)):
+        return splits
+    names = [str(number) for number in range(classes)]
+    return replace(splits, split=replace(splits.split, class_names=names))

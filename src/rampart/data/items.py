@@ -1,0 +1,107 @@
+"""One item of a dataset of torch, (image, label), as pixels and a whole number."""
+
+import hashlib
+from collections.abc import Sequence
+from operator import index as as_integer
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from rampart.data.decode import UNREADABLE, Decode, converted, pixels_of
+from rampart.errors import DataError, InvalidArgument, reason
+
+
+def pair_of(item: Any, name: str) -> tuple[Any, Any]:
+    """Return the two parts of an item or a batch; `name` is the argument to blame."""
+    if isinstance(item, tuple | list) and len(item) == 2:
+        return item[0], item[1]
+    got = f"items of type {type(item).__name__}"
+    if isinstance(item, tuple | list):
+        got = f"items of {len(item)} parts"
+    raise InvalidArgument(
+        name, got, "items (image, label)", "wrap the dataset in one that returns such pairs"
+    )
+
+
+def check_batch(images: Any, labels: Any) -> None:
+    """Refuse what is no batch of images (N, C, H, W) with as many labels."""
+    if not (isinstance(images, Tensor) and images.ndim == 4 and len(labels) == len(images)):
+        got = f"{tuple(getattr(images, 'shape', ()))} with {len(labels)} labels"
+        raise InvalidArgument("images", got, "a tensor (N, C, H, W) with labels (N,)")
+
+
+def label_of(label: Any) -> int:
+    """Return a label as a whole number; raise `InvalidArgument` where it is none."""
+    try:
+        if isinstance(label, bool | np.bool_):
+            raise TypeError
+        return as_integer(label)
+    except TypeError:
+        raise InvalidArgument(
+            "label", label, "a whole number from 0", "soft and several labels are not supported"
+        ) from None
+
+
+def image_of(image: Any, position: int, decode: Decode | None) -> Tensor:
+    """Return the pixels (C, H, W) uint8 of an image as a dataset gives it.
+
+    Args:
+        image: a picture of PIL, or a tensor (C, H, W), uint8 or floating point in [0, 1].
+        position: for error messages.
+        decode: what makes pixels of a picture; by default it keeps its size.
+
+    Raises:
+        InvalidArgument: another kind of image, or pixels outside [0, 1].
+        DataError: a picture that cannot be read.
+    """
+    if isinstance(image, Image.Image):
+        try:
+            return decode(image) if decode else _own_size(image)
+        except UNREADABLE as error:
+            raise DataError(f"image {position} cannot be read ({reason(error)}).") from error
+    if not isinstance(image, Tensor) or image.ndim != 3:
+        got = f"a {type(image).__name__}"
+        if isinstance(image, Tensor):
+            got = f"a tensor {tuple(image.shape)}"
+        raise InvalidArgument(
+            "image", got, "a picture of PIL or a tensor (C, H, W)", "apply torchvision's ToTensor"
+        )
+    if image.dtype == torch.uint8:
+        return image.detach().cpu()
+    if not image.is_floating_point():
+        raise InvalidArgument("image", image.dtype, "uint8, or floating point in [0, 1]")
+    low, high = float(image.min()), float(image.max())
+    if not (low >= 0 and high <= 1):
+        raise InvalidArgument(
+            "image",
+            f"pixels from {low:.4g} to {high:.4g}",
+            "pixels in [0, 1], or uint8",
+            "leave out Normalize, and give mean and std to the model",
+        )
+    return (image.detach().cpu() * 255).round().to(torch.uint8)
+
+
+def _own_size(picture: Image.Image) -> Tensor:
+    return pixels_of(converted(picture, 1 if picture.mode in ("1", "L") else 3))
+
+
+def require_size(image: Tensor, first: Tensor, position: int) -> None:
+    """Refuse an image of another size than the first one."""
+    if image.shape != first.shape:
+        raise DataError(
+            f"image {position} is {tuple(image.shape)} and the first one {tuple(first.shape)}: "
+            "resize them alike, or give pictures of PIL and image_size."
+        )
+
+
+def digest_of(image: Tensor) -> str:
+    """Return 8 hexadecimal digits that tell the pixels of an image (C, H, W) uint8."""
+    return hashlib.blake2b(image.contiguous().numpy().tobytes(), digest_size=4).hexdigest()
+
+
+def numbered_names(labels: Sequence[int]) -> list[str]:
+    """Return the names of classes that have none: their numbers, up to the largest label."""
+    return [str(number) for number in range(max(labels) + 1)]

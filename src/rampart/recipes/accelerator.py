@@ -1,0 +1,77 @@
+"""The accelerator of a run: device, precision, processes and trackers."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState, PartialState
+from accelerate.tracking import get_available_trackers
+from accelerate.utils import LoggerType
+
+from rampart.errors import InvalidArgument, RunError, UnknownName
+from rampart.recipes.config.run_config import RunConfig
+
+
+def make_accelerator(config: RunConfig, folder: Path | None = None) -> Accelerator:
+    """Return the accelerator for this process: device, precision, processes and trackers."""
+    training = config.training
+    precision = "no" if training.precision == "fp32" else training.precision
+    # Without a device accelerate forms no group of processes unless it is told to use the CPU.
+    cpu = training.device == "cpu" or not torch.accelerator.is_available()
+    if precision == "fp16" and cpu:
+        raise InvalidArgument("training.precision", precision, "fp32 or bf16 on a processor")
+    _forget_other_settings(precision, cpu)
+    trackers = list(training.trackers) if folder is not None else []
+    _require_trackers(trackers)
+    accelerator = Accelerator(
+        mixed_precision=precision, cpu=cpu, log_with=trackers or None, project_dir=folder
+    )
+    _require_group(accelerator)
+    return accelerator
+
+
+@contextmanager
+def accelerate_state() -> Iterator[None]:
+    """Leave accelerate's state of the process as it was: the caller may be training with it."""
+    kinds: tuple[Any, ...] = (PartialState, AcceleratorState, GradientState)
+    kept = [dict(kind._shared_state) for kind in kinds]
+    try:
+        yield
+    finally:
+        for kind, state in zip(kinds, kept, strict=True):
+            kind._shared_state.clear()
+            kind._shared_state.update(state)
+
+
+def _forget_other_settings(precision: str, cpu: bool) -> None:
+    """Accelerate keeps one state per process; a second run may want another device or precision."""
+    if not AcceleratorState._shared_state:
+        return
+    state = AcceleratorState()
+    if state.mixed_precision != precision or (state.device.type == "cpu") != cpu:
+        AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def _require_trackers(names: list[str]) -> None:
+    """Accelerate warns of a tracker that is not installed, and goes on without it."""
+    known = [str(kind.value) for kind in LoggerType if kind is not LoggerType.ALL]
+    for name in names:
+        if name not in known:
+            raise UnknownName("tracker", name, known)
+        if LoggerType(name) not in get_available_trackers():
+            extra = f"'rampart-rft[{name}]'" if name == "tensorboard" else name
+            raise RunError(f"training.trackers: '{name}' is not installed: pip install {extra}.")
+
+
+def _require_group(accelerator: Accelerator) -> None:
+    """Processes that do not know each other would write over each other."""
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if accelerator.num_processes != started:
+        raise RunError(
+            f"{started} processes were started, but accelerate formed a group of "
+            f"{accelerator.num_processes}: set training.device=cpu to use several on the CPU."
+        )

@@ -1,0 +1,237 @@
+"""`rampart.evaluate` on tiny models and data."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from tests.oracles import linear_critical_eps
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import rampart
+from rampart.errors import InvalidArgument, ModelError, RampartWarning, RunError, UnknownName
+from rampart.runtime import scoped_seed
+
+
+@pytest.fixture(scope="module")
+def task():
+    with scoped_seed(0):
+        model = nn.Sequential(nn.Flatten(), nn.Linear(75, 4)).train()
+        images = (torch.rand(30, 3, 5, 5) * 255).round() / 255
+        return model, images, model(images).argmax(1)
+
+
+def evaluate(task, data=None, **options):
+    model, images, labels = task
+    options = {"eps": "8/255", "attack": "apgd", **options}
+    return rampart.evaluate(model, data or (images, labels), **options)
+
+
+def test_the_result_has_its_figures(task, tmp_path):
+    result = evaluate(task)
+    curve = result.curve()
+    assert curve.eps == pytest.approx(np.arange(9) / 255)
+    assert curve.accuracy[0] == result.clean == 1
+    assert curve.accuracy[-1] == result.adversarial < 1
+    assert (curve.low <= curve.accuracy).all()
+    assert (curve.accuracy <= curve.high).all()
+    expected = result.expected()
+    assert expected.value == pytest.approx(
+        rampart.expected_robustness(result.critical, result.grid)
+    )
+    assert expected.low < expected.value < expected.high
+    assert result.expected("beta:a=2,b=5") == result.expected(rampart.Beta(2, 5, 8 / 255))
+    assert "30 images" in repr(result)
+    assert len(result.plot(tmp_path / "curve.svg").axes) == 1
+    assert (tmp_path / "curve.svg").exists()
+
+
+def test_a_linear_model_breaks_where_its_boundary_is(task):
+    model, images, labels = task
+    # Eight bits, and no pixel near the end of the box.
+    images = (images * 200 + 20).round() / 255
+    weight, bias = (part.detach() for part in model[1].parameters())
+    critical = linear_critical_eps(weight, bias, images, labels, "linf")
+    found = evaluate((model, images, labels), attack="short", trust=False)
+    at = np.searchsorted(found.grid, critical.numpy())
+    assert (found.critical >= at).all()
+    assert (found.critical == at).mean() > 0.9
+
+
+def test_every_form_of_the_data_gives_the_same_numbers(task):
+    _, images, labels = task
+    dataset = TensorDataset((images * 255).round().to(torch.uint8), labels)
+    forms = {
+        "tensors": (images, labels),
+        "dataset": dataset,
+        "loader": DataLoader(dataset, batch_size=7),
+        "shuffled loader": DataLoader(dataset, batch_size=7, shuffle=True, drop_last=True),
+        "batches": [(images[:11], labels[:11]), (images[11:], labels[11:])],
+    }
+    results = {name: evaluate(task, data, trust=False) for name, data in forms.items()}
+    for name, result in results.items():
+        assert result.ids == results["tensors"].ids, name
+        assert (result.critical == results["tensors"].critical).all(), name
+    split = rampart.Split.of_tensors(images, labels)
+    assert (evaluate(task, split).critical == results["tensors"].critical).all()
+
+
+def test_the_model_is_left_as_it_was(task):
+    model, images, labels = task
+    noisy = nn.Sequential(nn.BatchNorm2d(3), nn.Dropout(0.5), model)
+    noisy[0].eval()
+    before = {key: value.clone() for key, value in noisy.state_dict().items()}
+    state = torch.get_rng_state()
+    rampart.evaluate(noisy, (images, labels), "1/255", "apgd", trust=False)
+    assert [part.training for part in noisy] == [False, True, True]
+    assert all(value.equal(before[key]) for key, value in noisy.state_dict().items())
+    assert torch.get_rng_state().equal(state)
+
+
+def test_an_attack_is_named_described_or_given(task):
+    options = {"trust": False}
+    one = evaluate(task, attack=rampart.Apgd(steps=3), **options)
+    same = evaluate(task, attack={"name": "apgd", "steps": 3}, **options)
+    assert one.metadata["attack"] == same.metadata["attack"]
+    assert one.metadata["attack"]["keep"] == "broken", "what an evaluation keeps"
+    assert (one.critical == same.critical).all()
+    suite = evaluate(task, attack=rampart.AutoAttack(version="short", steps=3), **options)
+    assert suite.metadata["attack"]["name"] == "short"
+    assert evaluate(task, attack=rampart.Apgd(), norm="l2", eps=0.5, **options).norm == "l2"
+    with pytest.raises(InvalidArgument, match="norm"):
+        evaluate(task, attack=rampart.Apgd(norm="l1"), norm="l2", eps=0.5)
+
+
+def test_keywords_are_those_of_the_configuration(task):
+    wanted = {"strengths": ["2/255", "8/255"], "limit": 7, "seed": 4, "mode": "exact", "top": 2}
+    result = evaluate(task, trust=False, batch_size=3, **wanted)
+    assert result.grid.tolist() == [0, 2 / 255, 8 / 255]
+    assert len(result) == 7
+    settings = result.metadata["settings"]
+    assert (settings["seed"], settings["evaluation"]["mode"]) == (4, "exact")
+    with pytest.raises(UnknownName, match="limt.*limit"):
+        evaluate(task, limt=7)
+
+
+def test_every_keyword_is_a_key_of_the_configuration():
+    from rampart.api.evaluate import SECTIONS
+    from rampart.api.settings import EvaluationSettings
+    from rampart.recipes.config.schema import EvaluationConfig, RunFields
+
+    typed = set(EvaluationSettings.__optional_keys__)
+    assert set(EvaluationConfig.model_fields) - {"attack"} <= typed
+    known = set(RunFields.model_fields)
+    for section in SECTIONS:
+        known |= set(RunFields.model_fields[section].annotation.model_fields)
+    assert typed <= known
+
+
+def test_normalised_images_are_made_where_mean_and_std_are_given(task):
+    model, images, labels = task
+    mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
+    column = [torch.tensor(values).view(1, 3, 1, 1) for values in (mean, std)]
+
+    def pixels(x):
+        return model((x - column[0]) / column[1])
+
+    own = rampart.evaluate(pixels, (images, labels), "4/255", "apgd", trust=False)
+    given = rampart.evaluate(
+        model, (images, labels), "4/255", "apgd", trust=False, mean=mean, std=std
+    )
+    assert (own.critical == given.critical).all()
+
+
+def test_a_bare_model_of_timm_needs_its_mean(photo_folder):
+    import timm
+
+    model = timm.create_model("rampart_glyphnet", in_chans=3, num_classes=3)
+    with pytest.raises(InvalidArgument, match="mean"):
+        rampart.evaluate(model, photo_folder, "1/255", "apgd", image_size=16)
+
+
+def test_a_folder_is_measured_on_its_test_split(photo_folder):
+    def model(images):
+        return images.mean((2, 3)).flip(1) * 10
+
+    result = rampart.evaluate(model, photo_folder, "2/255", "apgd", image_size=16, trust=False)
+    assert len(result) == 15
+    assert all(name.startswith("test/") for name in result.ids)
+    with pytest.raises(InvalidArgument, match="image_size"):
+        rampart.evaluate(model, photo_folder)
+
+
+def test_a_failed_check_is_a_warning_and_stands_in_the_record(task):
+    model, images, labels = task
+
+    def hidden(x):
+        return model((x * 16).round() / 16).softmax(1)
+
+    with pytest.warns(RampartWarning, match="fail") as caught:
+        result = rampart.evaluate(hidden, (images, labels), "8/255", "apgd")
+    assert result.trust == "fail"
+    failed = [v for v in result.metadata["trust"]["verdicts"] if v["status"] in ("fail", "warn")]
+    assert len(failed) == len(caught)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert rampart.evaluate(hidden, (images, labels), attack="apgd", trust=False).trust is None
+
+
+def test_a_record_is_saved_and_read_and_not_replaced(task, tmp_path):
+    result = evaluate(task, trust=False)
+    result.save(tmp_path / "record")
+    read = rampart.EvaluationResult.load(tmp_path / "record")
+    assert repr(read) == repr(result)
+    assert (tmp_path / "record" / "curve.png").exists()
+    with pytest.raises(RunError, match="overwrite"):
+        result.save(tmp_path / "record")
+    result.save(tmp_path / "record", overwrite=True)
+
+
+def test_the_command_verify_says_who_can_check_it(task, tmp_path):
+    from rampart.recipes.evaluation.verify import verify
+
+    evaluate(task, trust=False, witnesses=True).save(tmp_path / "record")
+    with pytest.raises(RunError, match="verify_record"):
+        verify(tmp_path / "record")
+
+
+def test_an_output_folder_takes_an_evaluation_up_again(task, tmp_path):
+    seen = []
+
+    def stops(done, total):
+        seen.append((done, total))
+        if done >= 10:
+            raise KeyboardInterrupt
+
+    options = {"output": tmp_path / "out", "batch_size": 4, "trust": False}
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(task, on_progress=stops, **options)
+    result = evaluate(task, **options)
+    assert seen[-1][1] == 30
+    assert result.metadata["resumed"] > 0
+    assert (result.critical == evaluate(task, trust=False).critical).all()
+    with pytest.raises(RunError, match="finished"):
+        evaluate(task, **options)
+
+
+def test_classes_that_do_not_fit_are_refused(task):
+    model, images, labels = task
+    with pytest.raises(ModelError, match="4"):
+        rampart.evaluate(model, (images, labels + 1), attack="apgd")
+
+
+def test_the_callers_accelerate_state_is_left_alone(task):
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    before = dict(AcceleratorState._shared_state)
+    try:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        mine = Accelerator(mixed_precision="bf16", cpu=True)
+        evaluate(task, trust=False)
+        assert AcceleratorState().mixed_precision == mine.mixed_precision == "bf16"
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        AcceleratorState._shared_state.update(before)

@@ -6,6 +6,7 @@ line and ends with status 2. Anything else that escapes is a defect of Rampart.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 #: Names that a message lists beside the nearest ones, at most.
 FEW = 6
@@ -13,6 +14,16 @@ FEW = 6
 
 class RampartError(Exception):
     """Base of every error that Rampart raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Cross from a worker process to its parent, whatever the constructor takes."""
+        return _remade, (type(self), self.args, self.__dict__)
+
+
+def _remade(cls: type[RampartError], args: tuple[Any, ...], state: dict[str, Any]) -> RampartError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class RampartWarning(UserWarning):
@@ -24,7 +35,16 @@ class InvalidArgument(RampartError, ValueError):
 
     def __init__(self, name: str, got: object, expected: str, do: str = "") -> None:
         advice = f"; {do}" if do else ""
-        super().__init__(f"{name}={got!s}: expected {expected}{advice}.")
+        self.name = name
+        self._rest = f"={got!s}: expected {expected}{advice}."
+        super().__init__(name + self._rest)
+
+    def renamed(self, name: str) -> "InvalidArgument":
+        """Return the same complaint about an argument that the user knows by another name."""
+        error = InvalidArgument(name, "", "")
+        error._rest = self._rest
+        error.args = (name + self._rest,)
+        return error
 
 
 class UnknownName(RampartError, ValueError):

@@ -74,8 +74,13 @@ class Registry(Generic[T]):
                 return name
         raise UnknownName(self.kind, type(component).__name__, self._members)
 
-    def build(self, name: str, options: Mapping[str, Any] | None = None) -> T:
+    def build(self, name: str, options: Mapping[str, Any] | None = None, key: str = "") -> T:
         """Build the component `name` from plain options, as read from a configuration.
+
+        Args:
+            name: under which it is registered.
+            options: its fields; the others keep their defaults.
+            key: where the options were given, for errors; by default the kind of component.
 
         Raises:
             UnknownName: no such component, or it has no such option.
@@ -93,11 +98,18 @@ class Registry(Generic[T]):
         except ValidationError as error:
             first = error.errors()[0]
             cause = first.get("ctx", {}).get("error")
-            if isinstance(cause, InvalidArgument | UnknownName):
+            if isinstance(cause, InvalidArgument):
+                raise self._located(cause, known, key or self.kind) from None
+            if isinstance(cause, UnknownName):
                 raise cause from None
-            where = ".".join([self.kind, *map(str, first["loc"])])
+            where = ".".join([key or self.kind, *map(str, first["loc"])])
             got = "nothing" if first["type"].startswith("missing") else first["input"]
             raise InvalidArgument(where, got, _expectation(first["msg"])) from None
+
+    def _located(self, error: InvalidArgument, known: list[str], key: str) -> InvalidArgument:
+        """Return an error about a field of a component, named by the key that it came from."""
+        own = error.name.removeprefix(f"{self.kind}.")
+        return error.renamed(f"{key}.{own}") if own.partition(".")[0] in known else error
 
     def dump(self, component: T) -> dict[str, Any]:
         """Return `{"name": ..., **options}`, from which `build` makes an equal component."""

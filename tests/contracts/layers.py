@@ -21,11 +21,15 @@ class Group(NamedTuple):
 ROWS = [
     [
         Group(
-            ("errors", "units", "tolerance", "registry", "files", "plugins", "version"),
+            (
+                *("errors", "units", "choices", "tolerance"),
+                *("registry", "files", "plugins", "version"),
+            ),
             "the ground: errors, strengths and rounding, parts by name, whole files, user's code",
         )
     ],
     [
+        Group(("schema",), "the keys of a configuration, and whether they change results"),
         Group(("schedules",), "eps over a run; a schedule is a value"),
         Group(("metrics",), "figures from critical strengths, their intervals and tests"),
         Group(("runs",), "the folders of runs and evaluations, and the history"),

@@ -17,6 +17,8 @@ from rampart.reports.tables import (
     csv_text,
     markdown,
 )
+from rampart.schema.effects import fields_that_affect
+from rampart.schema.fields import DataConfig, EvaluationConfig, TrainingConfig
 
 
 def shown(table) -> str:
@@ -48,6 +50,30 @@ def test_arms_are_runs_that_differ_in_their_seed_only(three):
     runs = [*three, run("fix", FIX, seed=1), run("two-hinge", TWO_HINGE, 1, start=0.25, end=0.75)]
     arms = [row["arm"] for row in comparison_rows(runs)]
     assert arms == ["standard", "fix", "two-hinge", "fix", "two-hinge"]
+
+
+def with_setting(result, section, name, value):
+    changed = {**result.config.get(section, {}), name: value}
+    return result._replace(config={**result.config, section: changed})
+
+
+FREE = {
+    "training": fields_that_affect(TrainingConfig, "nothing"),
+    "data": fields_that_affect(DataConfig, "nothing"),
+    "evaluation": fields_that_affect(EvaluationConfig, "nothing"),
+}
+
+
+@pytest.mark.parametrize("key", [(section, name) for section in FREE for name in FREE[section]])
+def test_seeds_that_differ_in_what_changes_no_result_are_one_arm(key):
+    runs = [with_setting(run("fix", FIX, seed), *key, seed) for seed in (0, 1)]
+    assert [row["arm"] for row in comparison_rows(runs)] == ["fix", "fix"]
+
+
+def test_guards_tell_no_seeds_apart_and_epochs_do():
+    assert "guards" in FREE["training"]
+    runs = [with_setting(run("fix", FIX, seed), "training", "epochs", seed) for seed in (0, 1)]
+    assert len({row["arm"] for row in comparison_rows(runs)}) == 2
 
 
 @pytest.mark.parametrize(

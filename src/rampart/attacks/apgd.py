@@ -6,7 +6,7 @@ the position between two checkpoints included, so that one batch may hold differ
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -46,6 +46,9 @@ class Apgd(Attack):
     steps: int = 10
     restarts: int = 1
     keep: Literal["loss", "broken"] = "loss"
+
+    #: As in the publication (arXiv 2509.23325).
+    training_steps: ClassVar[int | None] = 7
 
     def __post_init__(self) -> None:
         super().__post_init__()

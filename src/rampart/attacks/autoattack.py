@@ -7,7 +7,7 @@ at its own step.
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from torch import Tensor
 
@@ -66,6 +66,8 @@ class AutoAttack(Attack):
     queries: int = 5000
     draws: int = 20
 
+    takes_any_loss: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.version not in get_args(Version):
@@ -75,6 +77,11 @@ class AutoAttack(Attack):
                 raise InvalidArgument(name, getattr(self, name), "at least 1")
         if self.loss != "ce":
             raise InvalidArgument("loss", self.loss, "no loss here", "each stage has its own")
+
+    @property
+    def averages_answers(self) -> bool:
+        """Yes in version "rand"."""
+        return self.version == "rand"
 
     def stages(self) -> tuple[Stage, ...]:
         """Return the version's stages in their order."""

@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, final, get_args
+from typing import Any, ClassVar, final, get_args
 
 import torch
 from torch import Tensor
@@ -44,6 +44,21 @@ class Attack(ABC):
     norm: Norm = "linf"
     mode: Mode = "eval"
     loss: str = "ce"
+
+    #: Whether a call may give it a loss to maximise in place of its own.
+    takes_any_loss: ClassVar[bool] = True
+    #: Steps that a training takes where its configuration sets none; None for the attack's own.
+    training_steps: ClassVar[int | None] = None
+
+    @property
+    def averages_answers(self) -> bool:
+        """Whether its gradients are means over several answers of a stochastic model."""
+        return False
+
+    @property
+    def starts_at_image(self) -> bool:
+        """Whether it begins at the image itself, where some losses have no gradient."""
+        return False
 
     def __post_init__(self) -> None:
         parse_norm(self.norm)

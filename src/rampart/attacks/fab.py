@@ -59,6 +59,8 @@ class Fab(Attack):
     restarts: int = 1
     keep: Literal["loss", "broken"] = "loss"
 
+    takes_any_loss: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_search(self.steps, self.restarts, self.keep)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -48,6 +48,11 @@ class Fgsm(Attack):
         check_start(self.start)
         _check_multiple(self.step_size)
 
+    @property
+    def starts_at_image(self) -> bool:
+        """Yes with start "none"."""
+        return self.start == "none"
+
     def _run(self, problem: Problem) -> Tensor:
         point = starting_point(problem, self.start)
         gradient = problem.look(point).gradient
@@ -80,6 +85,9 @@ class Pgd(Attack):
     restarts: int = 1
     keep: Keep = "final"
 
+    #: As in the publication (arXiv 2509.23325).
+    training_steps: ClassVar[int | None] = 7
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_search(self.steps, self.restarts, self.keep)
@@ -103,6 +111,11 @@ class Pgd(Attack):
             expected = "a fraction of the pixel range where step_rule is 'absolute'"
             raise InvalidArgument("step_size", None, expected, "write 1/255 for example")
         return parse_eps(self.step_size, self.norm, "step_size")
+
+    @property
+    def starts_at_image(self) -> bool:
+        """Yes with start "none"."""
+        return self.start == "none"
 
     def size(self, eps: Tensor) -> Tensor:
         """Return the (N,) lengths of a step at the strengths `eps` (N,)."""

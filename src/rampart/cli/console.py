@@ -82,7 +82,7 @@ def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:
     epochs = "1 epoch" if horizon.epochs == 1 else f"{horizon.epochs} epochs"
     console.print(
         f"objective {config.objective.name}, schedule {config.schedule.name}, "
-        f"{config.threat.threat()}, {epochs} of {horizon.steps_per_epoch} steps, "
+        f"{config.threat_model}, {epochs} of {horizon.steps_per_epoch} steps, "
         f"on {run.accelerator.device}",
         soft_wrap=True,
     )

@@ -32,7 +32,7 @@ def interpolate(
         console.print(f"{found.share:9.0%} {figures}", highlight=False)
 
     folder, best = interpolate_runs(first, second, output, overwrite=overwrite, on_found=show)
-    threat = load_config(folder.config).threat.threat()
+    threat = load_config(folder.config).threat_model
     text = f"{best.share:.0%} of the second, best at {threat}: model in {folder.model}"
     console.print(text, highlight=False, soft_wrap=True)
     if evaluate:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count, pairwise
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rampart.attacks.base import Attack
 from rampart.attacks.frozen import Model, frozen
+from rampart.choices import EvaluationMode
 from rampart.data.batches import Batch
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.evaluation.engine import Engine, Task, table
@@ -22,8 +23,6 @@ from rampart.runtime import Noise, scoped_seed
 from rampart.threat import distance
 from rampart.tolerance import least_eps, within
 from rampart.units import Norm, format_eps
-
-Mode = Literal["fast", "exact"]
 
 #: Number of equal parts of [0, eps_g] in the default grid of norms without a natural unit.
 PARTS = 8
@@ -95,7 +94,7 @@ def stream(
     grid: ArrayLike,
     seed: int,
     *,
-    mode: Mode = "exact",
+    mode: EvaluationMode = "exact",
     slots: int = 128,
     audit: float = 0.0,
     witnesses: bool = False,
@@ -126,8 +125,8 @@ def stream(
             cannot have.
         UnknownName: another mode.
     """
-    if mode not in get_args(Mode):
-        raise UnknownName("mode", mode, get_args(Mode))
+    if mode not in get_args(EvaluationMode):
+        raise UnknownName("mode", mode, get_args(EvaluationMode))
     if slots < 1:
         raise InvalidArgument("slots", slots, "at least 1")
     require_as_used(attack)

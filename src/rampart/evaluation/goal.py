@@ -1,16 +1,15 @@
 """When an attack has won: another class than the true one, out of the top k, or a chosen class."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, get_args
 
 import torch
 from torch import Tensor
 
 from rampart.attacks.stages import Stage, likely_classes
+from rampart.choices import Reach
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES, Loss
-
-Reach = Literal["none", "likely", "least-likely"]
 
 #: The loss that aims at one class in place of each loss that aims at none.
 _AIMED = {

@@ -10,11 +10,12 @@ import numpy as np
 
 from rampart.attacks.base import Attack
 from rampart.attacks.frozen import Model
+from rampart.choices import EvaluationMode
 from rampart.data.batches import Batch, ordered_batches
 from rampart.data.splits import Split
 from rampart.data.subset import having, numbers_of
 from rampart.errors import InvalidArgument
-from rampart.evaluation.critical import Mode, stream
+from rampart.evaluation.critical import stream
 from rampart.evaluation.escalation import Pruning, affected, audit_share, judge
 from rampart.evaluation.goal import Goal
 from rampart.evaluation.journal import Buffer, Journal
@@ -63,7 +64,7 @@ def evaluate_split(
     grid: Sequence[float],
     seed: int = 0,
     *,
-    mode: Mode = "fast",
+    mode: EvaluationMode = "fast",
     slots: int = 128,
     witnesses: bool = False,
     goal: Goal | None = None,

@@ -9,7 +9,7 @@ from pathlib import Path
 from rampart.errors import RampartError, RunError, reason
 from rampart.experiments.rows import RunFigures, read_figures
 from rampart.experiments.study import Overrides, Study, file_name
-from rampart.recipes.config.differences import differences
+from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.evaluate import ensure_evaluated
@@ -95,11 +95,12 @@ def require_same(cell: Cell) -> None:
     folder = RunFolder(cell.folder)
     if not folder.exists():
         return
-    changed = differences(load_config(folder.config), cell.config)
+    found = differences(load_config(folder.config), cell.config)
+    changed = [one for one in found if one.affects != "nothing"]
     if changed:
         raise RunError(
-            f"{cell.folder} holds a run of another configuration ({'; '.join(changed)}), so the "
-            "study has changed since: delete that folder, or choose another --output."
+            f"{cell.folder} holds a run of another configuration ({spell_differences(changed)}), "
+            "so the study has changed since: delete that folder, or choose another --output."
         )
 
 

@@ -71,6 +71,8 @@ class Trades(Objective):
     beta: float = 1.0
     inner: Inner = "kl"
 
+    loss_option: ClassVar[str] = "inner"
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.beta < math.inf:

@@ -49,6 +49,8 @@ class Objective(ABC):
     attacks: ClassVar[bool] = True
     #: Whether it holds features of the backbone, so that the backbone must be in training.
     anchors: ClassVar[bool] = False
+    #: Its option that says what the attack maximises, where it has one.
+    loss_option: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:
@@ -70,7 +72,7 @@ class Objective(ABC):
         Raises:
             InvalidArgument: as said.
         """
-        if self.flat_at_image and getattr(attack, "start", "") == "none":
+        if self.flat_at_image and attack.starts_at_image:
             raise InvalidArgument(
                 "attack.start",
                 "none",

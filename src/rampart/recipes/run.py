@@ -14,10 +14,9 @@ from rampart.models.normalised import NormalisedModel
 from rampart.models.saving import save_model
 from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.build import make_run, make_splits
-from rampart.recipes.config.differences import concerns, differences
+from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import dump_config, load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.config.schema import EvaluationConfig
 from rampart.recipes.measured import require_measurable
 from rampart.recipes.probe import probe_model
 from rampart.recipes.trial import trial_epochs, try_full_strength
@@ -28,17 +27,6 @@ from rampart.training.loop import fit
 from rampart.training.reporting import Reporter, Silent, shown
 from rampart.training.resume import restore
 from rampart.training.run import Run
-
-#: Keys that may change between the parts of a resumed run: they do not change its result.
-FREE_KEYS = (
-    "data.root",
-    "data.workers",
-    "data.cache",
-    "training.checkpoint_every",
-    "training.guards",
-    "training.trackers",
-    *(f"evaluation.{name}" for name in EvaluationConfig.model_fields if name != "attack"),
-)
 
 
 def train_run(
@@ -183,11 +171,13 @@ def told(run: Run, folder: RunFolder) -> Iterator[None]:
 def require_same(old: RunConfig, new: RunConfig, folder: RunFolder) -> None:
     """Refuse to resume with a configuration under which the run would come out otherwise."""
     # The attack of the evaluation also decides which epoch is the best, where that is kept.
-    free = (*FREE_KEYS, *(("evaluation.attack",) if new.training.keep == "last" else ()))
-    changed = [line for line in differences(old, new) if not concerns(line, free)]
+    also = ("evaluation.attack",) if new.training.keep == "best" else ()
+    changed = [
+        one for one in differences(old, new) if one.affects == "training" or one.is_in(*also)
+    ]
     if changed:
         raise RunError(
-            f"{folder.path} was started with another configuration ({'; '.join(changed)}): "
+            f"{folder.path} was started with another configuration ({spell_differences(changed)}): "
             f"resume with `rampart train {folder.config} --output {folder.path} --resume`, or "
             "choose another --output."
         )

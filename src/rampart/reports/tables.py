@@ -1,8 +1,8 @@
 """Runs side by side: rows, means over seeds, tables, and what they say in plain words.
 
-A row is a plain dictionary, one per run, as `comparison.json` holds it. Runs that differ in
-nothing but their seed form an arm; an arm is named after its schedule, and after whatever else
-sets it apart from other arms of the same schedule.
+A row is a plain dictionary, one per run, as `comparison.json` holds it. Runs that differ only in
+their seed, or in keys that change no result (`rampart.schema.effects`), form an arm. An arm is
+named after its schedule, and after whatever else sets it apart from others of the same schedule.
 """
 
 import csv
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rampart.metrics.adaptation import adaptation_delay
 from rampart.metrics.comparison import LEVEL, seeds_interval
 from rampart.registry import flatten
+from rampart.schema.effects import effect_of
 from rampart.units import format_eps
 
 if TYPE_CHECKING:
@@ -21,21 +22,6 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 FIGURES = ("clean", "adversarial", "expected")
-
-#: Configuration keys in which runs of one arm may differ: none of them changes a result.
-_FREE = (
-    "seed",
-    "data.root",
-    "data.workers",
-    "data.cache",
-    "evaluation.audit",
-    "evaluation.batch_size",
-    "evaluation.level",
-    "evaluation.trust",
-    "evaluation.witnesses",
-    "training.checkpoint_every",
-    "training.trackers",
-)
 
 
 class RunResult(NamedTuple):
@@ -109,7 +95,8 @@ def _settings(result: RunResult) -> dict[str, str]:
     summary = result.summary
     evaluation = [str(summary.get(key)) for key in ("norm", "eps", "attack", "split")]
     flat = {**flatten(result.config), "evaluated": " ".join(evaluation)}
-    return {key: str(value) for key, value in flat.items() if key not in _FREE}
+    telling = {key for key in flat if key != "seed" and effect_of(key) != "nothing"}
+    return {key: str(value) for key, value in flat.items() if key in telling}
 
 
 def _short(key: str, keys: Sequence[str]) -> str:

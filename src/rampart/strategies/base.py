@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from itertools import combinations
+from typing import ClassVar, Literal
 
 from torch import nn
 
@@ -16,13 +17,14 @@ STRATEGIES: "Registry[Strategy]" = Registry("strategy")
 
 @dataclass(frozen=True)
 class Strategy:
-    """Which weights are trained, and when; what is not overridden leaves all of them in training.
+    """Which weights are trained, and when; all of them, where a member overrides nothing."""
 
-    Attributes:
-        excludes: names of strategies that it contradicts.
-    """
-
-    excludes: ClassVar[tuple[str, ...]] = ()
+    #: What becomes of the backbone: "whole" (every weight is trained from the first step), "part"
+    #: (some weights, or some of the time), "frozen" (it stays as it is, in eval mode), or "" where
+    #: the strategy has no say in it. Two strategies that say different things exclude each other.
+    backbone: ClassVar[Literal["whole", "part", "frozen", ""]] = ""
+    #: Whether it needs a time at eps = 0, which a run that starts at a strength above 0 lacks.
+    needs_clean_phase: ClassVar[bool] = False
 
     def check(self, scheduler: EpsilonScheduler) -> None:
         """Refuse a run in which the strategy could do nothing, or the wrong thing.
@@ -64,15 +66,15 @@ def check_together(strategies: Mapping[str, Strategy]) -> None:
     Raises:
         InvalidArgument: which two.
     """
-    for name, strategy in strategies.items():
-        for other in strategies:
-            if other in strategy.excludes:
-                raise InvalidArgument(
-                    "strategies",
-                    [name, other],
-                    "strategies that go together",
-                    f"'{name}' and '{other}' contradict each other: leave out one of them",
-                )
+    deciding = [(name, one.backbone) for name, one in strategies.items() if one.backbone]
+    for (name, backbone), (other, another) in combinations(deciding, 2):
+        if backbone != another:
+            raise InvalidArgument(
+                "strategies",
+                [name, other],
+                "strategies that go together",
+                f"'{name}' and '{other}' contradict each other: leave out one of them",
+            )
 
 
 def set_modes(strategies: Iterable[Strategy], model: nn.Module, alpha: float) -> None:

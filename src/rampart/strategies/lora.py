@@ -4,7 +4,7 @@ import copy
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from timm.layers.conv2d_same import Conv2dSame
@@ -41,7 +41,7 @@ class Lora(Strategy):
     alpha: float = 16.0
     dropout: float = 0.0
 
-    excludes: ClassVar[tuple[str, ...]] = ("full", "linear-probe")
+    backbone = "part"
 
     def __post_init__(self) -> None:
         if self.rank < 1:

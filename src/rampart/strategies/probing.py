@@ -1,7 +1,7 @@
 """The head alone, for the whole run or before the backbone."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from rampart.errors import InvalidArgument
 from rampart.models.backbones import parameter_groups
@@ -15,7 +15,7 @@ from rampart.strategies.base import STRATEGIES, Strategy
 class Full(Strategy):
     """Every weight is trained from the first step; what a run does without any strategy."""
 
-    excludes: ClassVar[tuple[str, ...]] = ("linear-probe", "lp-ft", "lora")
+    backbone = "whole"
 
 
 @STRATEGIES.register("linear-probe")
@@ -23,7 +23,7 @@ class Full(Strategy):
 class LinearProbe(Strategy):
     """The head alone is trained; the backbone stays in eval mode, with its running statistics."""
 
-    excludes: ClassVar[tuple[str, ...]] = ("full", "lp-ft", "lora")
+    backbone = "frozen"
 
     def prepare(self, model: NormalisedModel, seed: int) -> None:
         """Freeze the backbone."""
@@ -47,7 +47,8 @@ class HeadFirst(Strategy):
     trial at full strength has no such phase, so there must be none.
     """
 
-    excludes: ClassVar[tuple[str, ...]] = ("full", "linear-probe")
+    backbone = "part"
+    needs_clean_phase = True
 
     def check(self, scheduler: EpsilonScheduler) -> None:
         """Refuse a schedule that has no such phase, or nothing else.

@@ -3,17 +3,15 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, get_args
 
 import torch
 from timm.data.imagenet_info import ImageNetInfo
 from torch import Tensor, nn
 
+from rampart.choices import Match
 from rampart.errors import InvalidArgument, ModelError, nearest
 from rampart.models.foreign.evaluated import EvaluatedModel, Names
-
-Match = Literal["strict", "by_name", "by_position"]
-_MATCHES = ("strict", "by_name", "by_position")
 
 
 class Selected(nn.Module):
@@ -57,8 +55,8 @@ def check_classes(
         InvalidArgument: `match` is none of the three.
         ModelError: another number of classes, another order, or other names.
     """
-    if match not in _MATCHES:
-        raise InvalidArgument("match", match, ", ".join(_MATCHES))
+    if match not in get_args(Match):
+        raise InvalidArgument("match", match, ", ".join(get_args(Match)))
     outputs = _outputs(model.namings, class_names)
     if match == "by_name":
         return _selected(model, class_names, outputs)

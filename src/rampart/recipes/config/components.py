@@ -1,15 +1,16 @@
 """The components that a configuration names, each built once."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from rampart.attacks.base import Attack
 from rampart.attacks.catalogue import ATTACKS
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.objectives.base import Objective
 from rampart.objectives.catalogue import OBJECTIVES
-from rampart.recipes.config.schema import AttackConfig, RunFields, ScheduleConfig
 from rampart.schedules.base import Schedule
 from rampart.schedules.catalogue import SCHEDULES
+from rampart.schema.fields import AttackConfig, RunFields, ScheduleConfig
 from rampart.strategies.base import Strategy
 from rampart.strategies.catalogue import STRATEGIES
 from rampart.training.callbacks.base import Callback
@@ -46,13 +47,14 @@ def build_components(config: RunFields) -> Components:
         InvalidArgument: an option of the wrong type or out of range.
     """
     norm = config.threat.norm
+    objective, strategies, callbacks = config.objective, config.strategies, config.callbacks
     return Components(
         schedule=_schedule(config.schedule, config.seed),
-        objective=OBJECTIVES.build(config.objective.name, config.objective.options),
+        objective=OBJECTIVES.build(objective.name, objective.options, "objective"),
         attack=_training_attack(config.attack, norm),
         evaluation_attack=_evaluation_attack(config.evaluation.attack, norm),
-        strategies={one.name: STRATEGIES.build(one.name, one.options) for one in config.strategies},
-        callbacks={one.name: CALLBACKS.build(one.name, one.options) for one in config.callbacks},
+        strategies={s.name: STRATEGIES.build(s.name, s.options, "strategies") for s in strategies},
+        callbacks={c.name: CALLBACKS.build(c.name, c.options, "callbacks") for c in callbacks},
     )
 
 
@@ -67,20 +69,22 @@ def _schedule(section: ScheduleConfig, seed: int) -> Schedule:
 
 
 def _training_attack(section: AttackConfig, norm: Norm) -> Attack:
-    # As published; whichever other option of it is set.
-    steps = {"steps": 7} if section.name in ("apgd", "pgd") else {}
-    return _attack(AttackConfig(name=section.name, **{**steps, **section.options}), norm)
+    usual = ATTACKS.get(section.name).training_steps
+    steps = {"steps": usual} if usual is not None else {}
+    return _attack(section.name, {**steps, **section.options}, norm, "attack")
 
 
 def _evaluation_attack(section: AttackConfig, norm: Norm) -> Attack:
     strict = {"keep": "broken"} if ATTACKS.takes(section.name, "keep") else {}
-    return _attack(AttackConfig(name=section.name, **{**strict, **section.options}), norm)
+    return _attack(section.name, {**strict, **section.options}, norm, "evaluation.attack")
 
 
-def _attack(section: AttackConfig, norm: Norm) -> Attack:
-    loss = str(section.options.get("loss", ""))
+def _attack(name: str, options: dict[str, Any], norm: Norm, key: str) -> Attack:
+    loss = str(options.get("loss", ""))
     if loss.startswith("targeted-"):
         raise InvalidArgument(
-            "attack.loss", loss, "an untargeted loss", "targets are chosen in Python only"
+            f"{key}.loss", loss, "an untargeted loss", "targets are chosen in Python only"
         )
-    return ATTACKS.build(section.name, {"norm": norm, **section.options})
+    if "norm" in options:
+        raise InvalidArgument(f"{key}.norm", options["norm"], "no norm here", "set threat.norm")
+    return ATTACKS.build(name, {"norm": norm, **options}, key)

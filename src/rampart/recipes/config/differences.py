@@ -1,23 +1,44 @@
-"""In which keys configurations differ."""
+"""In which keys configurations differ, and whether that changes results."""
 
-from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from rampart.recipes.config.loading import dump_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.registry import flatten
+from rampart.schema.effects import effect_of
+from rampart.schema.sections import Effect
 
 
-def differences(old: RunConfig, new: RunConfig) -> list[str]:
-    """Say which keys differ, as `key: old -> new`."""
+class Difference(NamedTuple):
+    """A key that two configurations have other values of; None where one of them lacks it."""
+
+    key: str
+    old: Any
+    new: Any
+
+    @property
+    def affects(self) -> Effect:
+        """What the key changes first."""
+        return effect_of(self.key)
+
+    def is_in(self, *keys: str) -> bool:
+        """Whether the key is one of these, or below one of them."""
+        return any(self.key == key or self.key.startswith(f"{key}.") for key in keys)
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.old} -> {self.new}"
+
+
+def differences(old: RunConfig, new: RunConfig) -> list[Difference]:
+    """Return the keys in which two configurations differ, sorted."""
     before, after = flatten(dump_config(old)), flatten(dump_config(new))
     return [
-        f"{key}: {before.get(key)} -> {after.get(key)}"
+        Difference(key, before.get(key), after.get(key))
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key)
     ]
 
 
-def concerns(line: str, keys: Iterable[str]) -> bool:
-    """Whether a line of `differences` is about one of the keys, or about one below it."""
-    changed = line.partition(":")[0]
-    return any(changed == key or changed.startswith(f"{key}.") for key in keys)
+def spell_differences(changed: list[Difference]) -> str:
+    """Return differences in one line, for a message."""
+    return "; ".join(map(str, changed))

@@ -2,50 +2,72 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from rampart.errors import InvalidArgument, RampartError, RunError, UnknownName
-from rampart.recipes.config.schema import RunFields
+from rampart.schema.fields import RunFields
+from rampart.schema.sections import Section
+
+Location = tuple[int | str, ...]
 
 
 def explain(error: ValidationError) -> RampartError:
-    """Turn pydantic's first complaint into one clear sentence."""
+    """Turn pydantic's first complaint into one clear sentence about the key that was given."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    key, section = _place(first["loc"])
     cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, InvalidArgument):
+        # A validator names its value relative to where it stands.
+        return cause.renamed(".".join(filter(None, [key, cause.name])))
     if isinstance(cause, RampartError):
         return cause
     if first["type"] == "extra_forbidden":
-        parent = first["loc"][:-1]
-        known = [".".join([*map(str, parent), name]) for name in _known_keys(parent)]
-        # `epochs=3` most likely means `training.epochs=3`.
-        same = [key for key in _all_keys(RunFields) if key.rpartition(".")[2] == first["loc"][-1]]
-        if same:
-            return RampartError(f"unknown key '{where}': did you mean {' or '.join(same)}?")
-        return UnknownName("key", where, known)
+        return _unknown_key(first["loc"], key)
     if first["type"] == "missing":
-        return RunError(f"{where} is not set: add {where}=VALUE, or put it into the configuration.")
+        return RunError(f"{key} is not set: add {key}=VALUE, or put it into the configuration.")
     expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     if "valid tuple" in expected:
-        expected = "a list such as [name, {name: name, option: value}]"
+        expected = "a list"
     if "dictionary" in expected:
-        expected = f"a section with keys such as {where}.{_known_keys(first['loc'])[0]}"
-    return InvalidArgument(where, first["input"], expected)
+        names = list(section.model_fields) if section else ["name"]
+        expected = f"a section with keys such as {key}.{names[0]}"
+    return InvalidArgument(key, first["input"], expected)
 
 
-def _all_keys(section: Any, prefix: str = "") -> list[str]:
+def _unknown_key(location: Location, key: str) -> RampartError:
+    parent, section = _place(location[:-1])
+    # `epochs=3` most likely means `training.epochs=3`.
+    same = [one for one in _all_keys(RunFields) if one.rpartition(".")[2] == location[-1]]
+    if same:
+        return RampartError(f"unknown key '{key}': did you mean {' or '.join(same)}?")
+    names = section.model_fields if section else ()
+    return UnknownName("key", key, [".".join(filter(None, [parent, name])) for name in names])
+
+
+def _place(location: Location) -> tuple[str, type[Section] | None]:
+    """Return the key at a location, and the section that it holds, if it holds one.
+
+    Left out is what pydantic adds below a key: a place in a list, a branch of a union.
+    """
+    section: type[Section] | None = RunFields
+    names = []
+    for part in location:
+        if section is None:
+            break
+        names.append(str(part))
+        field = section.model_fields.get(str(part))
+        section = _section(field.annotation) if field else None
+    return ".".join(names), section
+
+
+def _section(annotation: Any) -> type[Section] | None:
+    holds = isinstance(annotation, type) and issubclass(annotation, Section)
+    return annotation if holds else None
+
+
+def _all_keys(section: type[Section], prefix: str = "") -> list[str]:
     keys = []
     for name, field in section.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            keys += _all_keys(inner, f"{prefix}{name}.")
-        else:
-            keys.append(f"{prefix}{name}")
+        inner = _section(field.annotation)
+        keys += _all_keys(inner, f"{prefix}{name}.") if inner else [f"{prefix}{name}"]
     return keys
-
-
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    section: Any = RunFields
-    for part in location:
-        section = section.model_fields[str(part)].annotation
-    return list(section.model_fields)

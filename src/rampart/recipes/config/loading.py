@@ -13,14 +13,14 @@ from rampart.files import write_atomic
 from rampart.objectives.catalogue import OBJECTIVES
 from rampart.recipes.config.explaining import explain
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.config.schema import (
+from rampart.schedules.catalogue import SCHEDULES
+from rampart.schema.fields import (
     AttackConfig,
     CallbackConfig,
     ObjectiveConfig,
     ScheduleConfig,
     StrategyConfig,
 )
-from rampart.schedules.catalogue import SCHEDULES
 from rampart.strategies.catalogue import STRATEGIES
 from rampart.training.callbacks.catalogue import CALLBACKS
 

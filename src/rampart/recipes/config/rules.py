@@ -1,26 +1,33 @@
-"""What contradicts what in a configuration."""
+"""Settings that contradict each other.
 
-from rampart.attacks.autoattack import AutoAttack
+A rule asks parts what they say of themselves (`Attack.takes_any_loss`, `Strategy.backbone`) and
+not for their names, so that it holds for the parts of users too.
+"""
+
+from dataclasses import fields
+
+from rampart.data.splits import check_share
 from rampart.errors import InvalidArgument
 from rampart.recipes.config.components import Components
-from rampart.recipes.config.schema import RunFields
+from rampart.schema.fields import ModelConfig, RunFields
 from rampart.strategies.base import check_together
-
-#: Strategies that have a way of training the backbone.
-ADAPTING = ("lp-ft", "lora")
 
 
 def check_rules(config: RunFields, parts: Components) -> None:
-    """Refuse a configuration whose parts contradict each other.
+    """Refuse a configuration whose settings contradict each other.
 
     Raises:
         InvalidArgument: which key, and what to write instead.
     """
-    _attack_for_objective(config, parts)
-    _probe_for_adaptive(config, parts)
-    _one_loss(config, parts)
-    _parts_go_together(config, parts)
-    _backbone_moves_for_its_parts(config, parts)
+    _check_model(config.model)
+    check_share("data.validation_share", config.data.validation_share)
+    check_share("data.test_share", config.data.test_share)
+    for section, named in (("strategies", config.strategies), ("callbacks", config.callbacks)):
+        _check_names_differ(section, [one.name for one in named])
+    _check_loss(config, parts)
+    _check_probe(config, parts)
+    _check_strategies(config, parts)
+    _check_callbacks(config, parts)
 
 
 def is_attacked(config: RunFields, parts: Components) -> bool:
@@ -28,18 +35,52 @@ def is_attacked(config: RunFields, parts: Components) -> bool:
     return config.threat.eps > 0 and parts.objective.attacks
 
 
-def _attack_for_objective(config: RunFields, parts: Components) -> None:
-    own = config.attack.name == "fab" or isinstance(parts.attack, AutoAttack)
-    if own and parts.objective.chooses_loss:
+def _check_model(model: ModelConfig) -> None:
+    for key, value in model.options.items():
+        if value is None:
+            raise InvalidArgument(
+                "model.options", key, "a value for each", "write model.options.NAME=VALUE"
+            )
+    if model.weights is not None and not model.pretrained:
+        raise InvalidArgument(
+            "model.weights", model.weights, "no weights with model.pretrained=false"
+        )
+    if model.head == "kept" and not model.pretrained:
+        raise InvalidArgument("model.head", "kept", "fresh with model.pretrained=false")
+
+
+def _check_names_differ(section: str, names: list[str]) -> None:
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InvalidArgument(section, twice[0], "each name once")
+
+
+def _check_loss(config: RunFields, parts: Components) -> None:
+    """An objective that says what the attack maximises needs one that can do so."""
+    objective, attack = parts.objective, parts.attack
+    objective.check_attack(attack)
+    if not objective.chooses_loss:
+        return
+    if not attack.takes_any_loss:
         raise InvalidArgument(
             "attack",
             config.attack.name,
             f"an attack that maximises any loss, for objective={config.objective.name}",
             "write attack=apgd or attack=pgd",
         )
+    (usual,) = (field.default for field in fields(attack) if field.name == "loss")
+    if attack.loss != usual:
+        option = objective.loss_option
+        raise InvalidArgument(
+            "attack.loss",
+            attack.loss,
+            f"no loss here with objective={config.objective.name}, which has its own",
+            f"set objective.{option}" if option else "leave it out",
+        )
 
 
-def _probe_for_adaptive(config: RunFields, parts: Components) -> None:
+def _check_probe(config: RunFields, parts: Components) -> None:
+    """A probe says at which strength a run starts."""
     if not config.training.probe:
         return
     if not parts.schedule.needs_accuracy:
@@ -53,33 +94,40 @@ def _probe_for_adaptive(config: RunFields, parts: Components) -> None:
         raise InvalidArgument(
             "training.probe", True, "an attack in training, whose strength it is about"
         )
-    if "lp-ft" in parts.strategies:
-        raise InvalidArgument(
-            "training.probe",
-            True,
-            "false with strategies=[lp-ft], which needs a time at eps = 0",
-        )
+    for name, strategy in parts.strategies.items():
+        if strategy.needs_clean_phase:
+            raise InvalidArgument(
+                "training.probe",
+                True,
+                f"false with strategies=[{name}], which needs a time at eps = 0",
+            )
 
 
-def _one_loss(config: RunFields, parts: Components) -> None:
-    chosen = config.attack.options.get("loss", "ce")
-    if chosen != "ce" and parts.objective.chooses_loss:
-        raise InvalidArgument(
-            "attack.loss",
-            chosen,
-            f"no loss here with objective={config.objective.name}, which has its own",
-            "set objective.inner" if config.objective.name == "trades" else "leave it out",
-        )
-
-
-def _parts_go_together(config: RunFields, parts: Components) -> None:
-    for section, named in (("strategies", config.strategies), ("callbacks", config.callbacks)):
-        names = [one.name for one in named]
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
-            raise InvalidArgument(section, twice[0], "each name once")
+def _check_strategies(config: RunFields, parts: Components) -> None:
     check_together(parts.strategies)
-    parts.objective.check_attack(parts.attack)
+    objective = f"objective={config.objective.name}"
+    frozen = [name for name, one in parts.strategies.items() if one.backbone == "frozen"]
+    if parts.objective.anchors and frozen:
+        raise InvalidArgument(
+            "strategies",
+            frozen[0],
+            f"one that trains the backbone, which {objective} anchors",
+            f"leave out {frozen[0]}, or write objective=adversarial",
+        )
+    moving = [
+        f"strategies=[{name}]" for name, one in parts.strategies.items() if one.backbone == "part"
+    ]
+    moving += [objective] if parts.objective.anchors else []
+    if moving and config.optimiser.backbone_lr == 0:
+        raise InvalidArgument(
+            "optimiser.backbone_lr",
+            0,
+            f"a rate above 0 with {moving[0]}, which is about how the backbone moves",
+            f"write strategies=[linear-probe] in place of {moving[0]} for the head alone",
+        )
+
+
+def _check_callbacks(config: RunFields, parts: Components) -> None:
     idle = [name for name, one in parts.callbacks.items() if one.needs_attack]
     if idle and not is_attacked(config, parts):
         raise InvalidArgument(
@@ -87,24 +135,4 @@ def _parts_go_together(config: RunFields, parts: Components) -> None:
             idle[0],
             "a run that attacks, for it acts only where images are perturbed",
             f"leave out {idle[0]}, or write objective=adversarial and a threat.eps above 0",
-        )
-    if parts.objective.anchors and "linear-probe" in parts.strategies:
-        raise InvalidArgument(
-            "strategies",
-            "linear-probe",
-            f"one that trains the backbone, which objective={config.objective.name} anchors",
-            "leave out linear-probe, or write objective=adversarial",
-        )
-
-
-def _backbone_moves_for_its_parts(config: RunFields, parts: Components) -> None:
-    named = [f"strategies=[{name}]" for name in parts.strategies if name in ADAPTING]
-    if parts.objective.anchors:
-        named.append(f"objective={config.objective.name}")
-    if named and config.optimiser.backbone_lr == 0:
-        raise InvalidArgument(
-            "optimiser.backbone_lr",
-            0,
-            f"a rate above 0 with {named[0]}, which is about how the backbone moves",
-            f"write strategies=[linear-probe] in place of {named[0]} for the head alone",
         )

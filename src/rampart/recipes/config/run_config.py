@@ -7,7 +7,8 @@ from pydantic import model_validator
 
 from rampart.recipes.config.components import Components, build_components
 from rampart.recipes.config.rules import check_rules, is_attacked
-from rampart.recipes.config.schema import RunFields
+from rampart.schema.fields import RunFields
+from rampart.threat import ThreatModel
 
 
 class RunConfig(RunFields):
@@ -19,6 +20,11 @@ class RunConfig(RunFields):
         return build_components(self)
 
     @property
+    def threat_model(self) -> ThreatModel:
+        """The norm and the target strength, with their projection."""
+        return ThreatModel(self.threat.norm, self.threat.eps)
+
+    @property
     def attacks(self) -> bool:
         """Whether training looks at perturbed images."""
         return is_attacked(self, self.components)
@@ -26,7 +32,10 @@ class RunConfig(RunFields):
     @property
     def normalises_by_batch(self) -> bool:
         """Whether BatchNorm, where the network has it, is in train mode in training."""
-        return self.model.batch_norm == "train" and "linear-probe" not in self.components.strategies
+        strategies = self.components.strategies.values()
+        return self.model.batch_norm == "train" and not any(
+            s.backbone == "frozen" for s in strategies
+        )
 
     @model_validator(mode="after")
     def _check(self) -> "RunConfig":

@@ -29,9 +29,10 @@ def probe_model(subject: Subject, split: Split) -> list[Verdict]:
         seed=subject.config.seed,
         differentiable=subject.model.differentiable,
     )
-    if subject.config.evaluation.attack.name != "rand":
+    if not subject.config.components.evaluation_attack.averages_answers:
         return verdicts
-    why = "the tier 'rand' averages over the answers of a stochastic model."
+    name = subject.config.evaluation.attack.name
+    why = f"the tier '{name}' averages over the answers of a stochastic model."
     return [skipped(one.check, why) if one.check == "determinism" else one for one in verdicts]
 
 

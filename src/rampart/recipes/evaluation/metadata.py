@@ -11,7 +11,7 @@ from accelerate import Accelerator
 
 from rampart.evaluation.whole import Evaluation
 from rampart.recipes.config.loading import dump_config, load_config
-from rampart.recipes.evaluation.naming import RESULT_FREE_KEYS
+from rampart.recipes.evaluation.settings import record_keys
 from rampart.recipes.evaluation.subject import Subject
 from rampart.runs.run_folder import RunFolder
 from rampart.version import __version__
@@ -65,7 +65,7 @@ def describe_evaluation(
 def identity_of(subject: Subject) -> dict[str, Any]:
     """What the results of an evaluation depend on; not batch size, processes or device."""
     config = subject.config
-    wanted = config.evaluation.model_dump(mode="json", exclude=set(RESULT_FREE_KEYS))
+    wanted = config.evaluation.model_dump(mode="json", include=set(record_keys()))
     return {
         "model": {"name": subject.model.name, "fingerprint": subject.model.fingerprint},
         "mean": config.model.mean,

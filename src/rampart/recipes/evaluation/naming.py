@@ -4,15 +4,11 @@ import hashlib
 from pathlib import Path
 
 from rampart.attacks.catalogue import ATTACKS
-from rampart.recipes.config.differences import concerns, differences
+from rampart.recipes.config.differences import differences
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.config.schema import EvaluationConfig
-from rampart.recipes.evaluation.settings import usual_config
-from rampart.recipes.run import FREE_KEYS
+from rampart.recipes.evaluation.settings import record_keys, usual_config
+from rampart.schema.fields import EvaluationConfig
 from rampart.units import format_eps
-
-#: Keys that the results do not depend on.
-RESULT_FREE_KEYS = ("audit", "trust", "batch_size", "level")
 
 
 def evaluation_name(config: RunConfig) -> str:
@@ -29,7 +25,7 @@ def evaluation_name(config: RunConfig) -> str:
         steps = ""
     parts = [evaluation.split, config.threat.norm, format_eps(config.threat.eps)]
     parts += [attack.name, str(steps)]
-    for key in sorted(set(EvaluationConfig.model_fields) - {"attack", "split", *RESULT_FREE_KEYS}):
+    for key in sorted(set(record_keys()) - {"attack", "split"}):
         value = getattr(evaluation, key)
         if value != getattr(usual_evaluation, key):
             others[key] = _spelled(value)
@@ -39,10 +35,14 @@ def evaluation_name(config: RunConfig) -> str:
 
 def own_data(config: RunConfig) -> list[str]:
     """What else the results for a model that is no run depend on, where it is not the default."""
-    free = ("threat", "evaluation", "training.device", "data.name", *FREE_KEYS)
-    lines = [line for line in differences(usual_config(config), config) if not concerns(line, free)]
-    changes = [line.partition(": ") for line in lines]
-    return [f"{key.rpartition('.')[2]}_{change.partition(' -> ')[2]}" for key, _, change in changes]
+    changed = [
+        one for one in differences(usual_config(config), config) if one.affects == "training"
+    ]
+    return [
+        f"{one.key.rpartition('.')[2]}_{one.new}"
+        for one in changed
+        if not one.is_in("threat", "training.device", "data.name")
+    ]
 
 
 def _spelled(value: object) -> str:

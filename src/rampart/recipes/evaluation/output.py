@@ -6,7 +6,7 @@ from accelerate import Accelerator
 
 from rampart.errors import RampartError, RunError
 from rampart.evaluation.journal import Journal
-from rampart.recipes.config.differences import differences
+from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.measure import Progress, evaluate_subject, require_sound
@@ -58,7 +58,7 @@ def _otherwise(target: Path, config: RunConfig) -> str:
     except RampartError:
         return ""
     changed = differences(old, config)
-    return f" with other settings ({'; '.join(changed)})" if changed else ""
+    return f" with other settings ({spell_differences(changed)})" if changed else ""
 
 
 def _draw(record: EvaluationRecord, path: Path, subject: Subject) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from rampart.errors import RunError
-from rampart.recipes.config.differences import concerns, differences
+from rampart.recipes.config.differences import differences
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.run import FREE_KEYS
+from rampart.schema.effects import fields_that_affect
+from rampart.schema.fields import EvaluationConfig
 
-#: Keys that an evaluation may change: no other one makes sense for a model that is finished.
-EVALUATION_KEYS = ("threat", "evaluation", "data", "training.device", *FREE_KEYS)
+#: Keys that an evaluation may change although training depends on them.
+EVALUATION_KEYS = ("threat", "data", "training.device")
 
 
 def require_evaluation_keys(own: RunConfig, wanted: RunConfig, *more: str) -> None:
@@ -18,19 +19,27 @@ def require_evaluation_keys(own: RunConfig, wanted: RunConfig, *more: str) -> No
     Args:
         own: the configuration of the model.
         wanted: that of the evaluation.
-        more: keys that may change besides `EVALUATION_KEYS`.
+        more: keys that may change besides `EVALUATION_KEYS` and those that no training depends on.
 
     Raises:
         RunError: one of the others is changed.
     """
     keys = (*EVALUATION_KEYS, *more)
-    lines = [line for line in differences(own, wanted) if not concerns(line, keys)]
-    refused = [line.partition(":")[0] for line in lines]
+    changed = [one for one in differences(own, wanted) if one.affects == "training"]
+    refused = [one.key for one in changed if not one.is_in(*keys)]
     if refused:
         raise RunError(
             f"an evaluation cannot change {', '.join(refused)}, only threat.*, data.* and "
             "evaluation.*, such as evaluation.attack.steps."
         )
+
+
+def record_keys() -> list[str]:
+    """Return the keys of the evaluation's section that a record depends on.
+
+    Adversarial examples change no figure, but a record is kept with them or without.
+    """
+    return [*fields_that_affect(EvaluationConfig, "evaluation"), "witnesses"]
 
 
 def usual_config(config: RunConfig) -> RunConfig:

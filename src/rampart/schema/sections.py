@@ -1,8 +1,13 @@
-"""Kinds of sections and values that the schema is made of."""
+"""Kinds of sections and values that the schema is made of.
+
+A validator names a value relative to where it stands ("" for itself), because the same kind stands
+under several keys; what reads the configuration completes the key.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -16,13 +21,29 @@ from pydantic import (
 from rampart.errors import InvalidArgument
 from rampart.units import format_eps, parse_eps
 
+T = TypeVar("T")
 Share = Annotated[float, Field(gt=0, lt=1)]
+#: What changes first where a key does: the model that is trained, the figures that an evaluation
+#: comes to, or no result.
+Effect = Literal["training", "evaluation", "nothing"]
+
+
+@dataclass(frozen=True)
+class Affects:
+    """The mark on a field that says what it changes; every field has one."""
+
+    what: Effect
+
+
+AffectsTraining = Annotated[T, Affects("training")]
+AffectsEvaluation = Annotated[T, Affects("evaluation")]
+AffectsNothing = Annotated[T, Affects("nothing")]
 
 
 # The range depends on the norm, so `ThreatConfig` checks it.
 Eps = Annotated[
     float,
-    BeforeValidator(lambda eps: parse_eps(eps, "l1", "threat.eps")),
+    BeforeValidator(lambda eps: parse_eps(eps, "l1", "")),
     # Reading it again gives the same number to the last bit.
     PlainSerializer(lambda eps: format_eps(eps, exact=True), return_type=str),
 ]
@@ -45,7 +66,7 @@ class Named(Section):
         if isinstance(value, bool | int | float):
             # YAML has made a number or a truth value of a name.
             raise InvalidArgument(
-                cls.__name__.removesuffix("Config").lower(),
+                "",
                 value,
                 "a name",
                 f"""write {{name: '"{value}"'}} for a name that looks like a number""",

@@ -1,0 +1,22 @@
+from rampart.recipes.config.differences import Difference, differences, spell_differences
+from rampart.recipes.config.loading import load_config
+
+NEEDED = ("model=resnet50.a1_in1k", "data=photos")
+
+
+def load(*overrides):
+    return load_config(None, [*NEEDED, *overrides])
+
+
+def test_differences_name_the_keys():
+    changed = differences(load(), load("training.epochs=9", "schedule.keep=0.5"))
+    assert changed == [("schedule.keep", 0.1, 0.5), ("training.epochs", 50, 9)]
+    assert spell_differences(changed) == "schedule.keep: 0.1 -> 0.5; training.epochs: 50 -> 9"
+    assert differences(load(), load()) == []
+
+
+def test_a_difference_knows_what_it_changes_and_where_it_lies():
+    one = Difference("evaluation.attack.steps", 10, 20)
+    assert one.affects == "evaluation"
+    assert one.is_in("threat", "evaluation.attack")
+    assert not one.is_in("evaluation.att")

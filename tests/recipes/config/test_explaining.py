@@ -1,0 +1,112 @@
+"""One clear sentence for a bad value, about the key that was given."""
+
+import pytest
+
+from rampart.errors import InvalidArgument, RampartError
+from rampart.recipes.config.loading import load_config
+
+NEEDED = ("model=resnet50.a1_in1k", "data=photos")
+
+
+def load(*overrides):
+    return load_config(None, [*NEEDED, *overrides])
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("trainig.epochs=3", r"unknown key 'trainig': did you mean training"),
+        ("training.epoch=3", r"unknown key 'training.epoch': did you mean training.epochs"),
+        ("schedule.stat=0.1", r"option of schedule 'adaptive' 'stat'.*start"),
+        ("schedule=two-hing", r"unknown schedule 'two-hing': did you mean two-hinge"),
+        ("attack=agpd", r"unknown attack 'agpd': did you mean apgd"),
+        ("objective=trade", r"unknown objective 'trade': did you mean trades"),
+        ("attack.norm=l2", r"set threat.norm"),
+        ("threat.norm=l3", r"norm=l3: expected linf, l2 or l1"),
+        ("threat.eps=4", r"threat.eps=4.*write 4/255"),
+        ("threat.eps=-1/255", r"threat.eps=-1/255: expected .* in \[0, 1\]"),
+        ("threat.eps=40", r"threat.eps=40.* in \[0, 1\]"),
+        ("threat.eps=true", r"threat.eps=True"),
+        ("training.epochs.x=3", r"training.epochs"),
+        ("epochs=3", r"unknown key 'epochs': did you mean training.epochs\?"),
+        ("eps=4/255", r"did you mean threat.eps\?"),
+        ("model.options={drop:1}", r"model.options=drop:1: expected a value for each"),
+        ("training=5", r"training=5: expected a section with keys such as training.epochs"),
+        ("data=2024", r"data=2024: expected a name"),
+        ("attack.loss=targeted-dlr", r"attack.loss=targeted-dlr: expected an untargeted loss"),
+        ("schedule.granularty=epoch", r"did you mean granularity"),
+        ("threat.eps=much", r"threat.eps=much.*such as 4/255"),
+        ("training.epochs=0", r"training.epochs=0: expected greater than or equal to 1"),
+        ("training.epochs=many", r"training.epochs=many"),
+        ("training.keep=first", r"training.keep=first: expected 'last' or 'best'"),
+        ("data.validation_share=1.5", r"data.validation_share=1.5"),
+        ("data.validation_share=0", r"in \(0, 1\), for every run is validated .* write 0.1"),
+        ("data.test_share=1", r"data.test_share=1"),
+        ("attack={name: fgsm, steps: 3}", r"step_size\? Known: loss, mode, norm, start, step_size"),
+        ("schedule.ramp=1.5", r"schedule.ramp=1.5: expected a share of the run in \[0, 1\].$"),
+        ("schedule.start=0.9", r"start"),
+        ("epochs", r"key=value"),
+        ("model={name: a, weights: b, pretrained: false}", r"model.weights=b: expected no weights"),
+        ("data.augment.flop=1", r"did you mean data.augment.flip"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(override, says):
+    with pytest.raises(RampartError, match=says) as caught:
+        load(override)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(RampartError, match=r"data is not set: add data=VALUE"):
+        load_config(None, ["model=resnet50"])
+
+
+#: A bad value of every kind of place, and the key that its error has to name.
+MISNAMED = {
+    "threat.eps=4": "threat.eps",
+    "threat.norm=l3": "threat.norm",
+    "evaluation.strengths=[much]": "evaluation.strengths",
+    "evaluation.strengths=[1/255, -4/255]": "evaluation.strengths",
+    "evaluation.strengths=5": "evaluation.strengths",
+    "evaluation.level=2": "evaluation.level",
+    "evaluation.attack=5": "evaluation.attack",
+    "evaluation.attack.steps=0": "evaluation.attack.steps",
+    "evaluation.attack.steps=many": "evaluation.attack.steps",
+    "evaluation.attack.norm=l2": "evaluation.attack.norm",
+    "evaluation.attack.loss=targeted-dlr": "evaluation.attack.loss",
+    "attack=5": "attack",
+    "attack.steps=0": "attack.steps",
+    "attack.restarts=many": "attack.restarts",
+    "callbacks={name: ema, decay: 2}": "callbacks.decay",
+    "callbacks={name: ema, decay: much}": "callbacks.decay",
+    "callbacks=[{name: awp, gamma: 2}]": "callbacks.gamma",
+    "callbacks=5": "callbacks",
+    "strategies={name: lora, rank: 0}": "strategies.rank",
+    "strategies={name: lora, rank: many}": "strategies.rank",
+    "strategies=[5]": "strategies",
+    "objective.label_smoothing=1": "objective.label_smoothing",
+    "objective={name: trades, beta: -1}": "objective.beta",
+    "schedule.ramp=1.5": "schedule.ramp",
+    "schedule.ramp=much": "schedule.ramp",
+    "schedule.granularity=hour": "schedule.granularity",
+    "data.cache=perhaps": "data.cache",
+    "model.mean=[much]": "model.mean",
+    "model=5": "model",
+    "optimiser.warmup=1": "optimiser.warmup",
+    "data.augment.jitter=1": "data.augment.jitter",
+    "training.trackers=5": "training.trackers",
+}
+
+
+@pytest.mark.parametrize("override", MISNAMED)
+def test_an_error_names_the_key_that_was_given(override):
+    with pytest.raises(InvalidArgument) as caught:
+        load(override)
+    assert caught.value.name == MISNAMED[override]
+    assert str(caught.value).startswith(f"{MISNAMED[override]}=")
+
+
+@pytest.mark.parametrize("key", ["evaluation.strengths", "training.trackers", "model.std"])
+def test_a_list_is_asked_for_where_there_is_one(key):
+    with pytest.raises(InvalidArgument, match=f"{key}=5: expected a list"):
+        load(f"{key}=5")

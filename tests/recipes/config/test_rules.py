@@ -1,0 +1,162 @@
+"""Contradictions, also between parts of users: rules ask for flags and not for names."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+
+from rampart.attacks.catalogue import ATTACKS
+from rampart.attacks.pgd import Pgd
+from rampart.errors import InvalidArgument
+from rampart.objectives.adversarial import Standard, Trades
+from rampart.objectives.catalogue import OBJECTIVES
+from rampart.recipes.config.loading import load_config
+from rampart.registry import Registry
+from rampart.strategies.base import Strategy
+from rampart.strategies.catalogue import STRATEGIES
+from rampart.training.callbacks.base import Callback, Hook
+from rampart.training.callbacks.catalogue import CALLBACKS
+
+NEEDED = ("model=resnet50.a1_in1k", "data=photos")
+
+
+def load(*overrides):
+    return load_config(None, [*NEEDED, *overrides])
+
+
+@pytest.mark.parametrize("idle", ["objective=standard", "threat.eps=0"])
+def test_what_acts_on_perturbed_images_needs_some(idle):
+    assert load("callbacks=awp").attacks
+    assert not load(idle).attacks
+    with pytest.raises(InvalidArgument, match="leave out awp"):
+        load("callbacks=awp", idle)
+
+
+def test_trades_has_its_own_loss():
+    with pytest.raises(InvalidArgument, match=r"set objective.inner"):
+        load("objective=trades", "attack.loss=dlr")
+    assert load("objective=trades", "attack.loss=ce").objective.name == "trades"
+
+
+@dataclass(frozen=True)
+class OneLoss(Pgd):
+    """An attack that maximises nothing but its own loss."""
+
+    takes_any_loss = False
+    training_steps = 3
+
+
+@dataclass(frozen=True)
+class FromTheImage(Pgd):
+    """An attack without an option for where it starts."""
+
+    @property
+    def starts_at_image(self):
+        return True
+
+
+@dataclass(frozen=True)
+class OwnLoss(Trades):
+    """An objective that says what the attack maximises, by an option of another name."""
+
+    loss_option: ClassVar[str] = "ascent"
+
+
+@dataclass(frozen=True)
+class Held(Standard):
+    """An objective that holds features and perturbs nothing."""
+
+    anchors: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class NormsOnly(Strategy):
+    backbone = "part"
+    needs_clean_phase = True
+
+
+@dataclass(frozen=True)
+class HeadOnly(Strategy):
+    backbone = "frozen"
+
+
+@dataclass(frozen=True)
+class Silent(Strategy):
+    """It has no say in the backbone."""
+
+
+@dataclass(frozen=True)
+class Perturbed(Callback):
+    needs_attack = True
+
+    def begin(self, model):
+        return Hook()
+
+
+@pytest.fixture(autouse=True)
+def users_parts(monkeypatch):
+    parts = [
+        (ATTACKS, {"one-loss": OneLoss, "from-the-image": FromTheImage}),
+        (OBJECTIVES, {"own-loss": OwnLoss, "held": Held}),
+        (STRATEGIES, {"norms-only": NormsOnly, "head-only": HeadOnly, "silent": Silent}),
+        (CALLBACKS, {"perturbed": Perturbed}),
+    ]
+    for registry, members in parts:
+        for table in ("_members", "_fixed"):
+            monkeypatch.setattr(registry, table, dict(getattr(registry, table)))
+        for name, cls in members.items():
+            assert isinstance(registry, Registry)
+            registry.register(name)(cls)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "names"),
+    [
+        (["attack=one-loss", "objective=trades"], "attack", "one-loss"),
+        (["attack=from-the-image", "objective=trades"], "attack.start", "none"),
+        (["objective=own-loss", "attack.loss=dlr"], "attack.loss", "objective.ascent"),
+        (["objective=held", "strategies=linear-probe"], "strategies", "linear-probe"),
+        (["objective=fare", "strategies=head-only"], "strategies", "head-only"),
+        (["objective=held", "optimiser.backbone_lr=0"], "optimiser.backbone_lr", "held"),
+        (["strategies=norms-only", "optimiser.backbone_lr=0"], "optimiser.backbone_lr", "norms"),
+        (["strategies=norms-only", "training.probe=true"], "training.probe", "norms-only"),
+        (["objective=held", "training.probe=true"], "training.probe", "attack"),
+        (["strategies=[norms-only, head-only]"], "strategies", "contradict"),
+        (["strategies=[full, norms-only]"], "strategies", "contradict"),
+        (["strategies=[linear-probe, norms-only]"], "strategies", "contradict"),
+        (["callbacks=perturbed", "objective=held"], "callbacks", "perturbed"),
+        (["callbacks=perturbed", "threat.eps=0"], "callbacks", "perturbed"),
+    ],
+)
+def test_parts_of_users_take_part_in_the_rules(overrides, key, names):
+    with pytest.raises(InvalidArgument, match=names) as caught:
+        load(*overrides)
+    assert caught.value.name == key
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["attack=one-loss"],
+        ["attack=one-loss", "objective=mart"],
+        ["attack=from-the-image", "objective={name: trades, inner: ce}"],
+        ["objective=own-loss"],
+        ["strategies=[norms-only, lora, silent]"],
+        ["strategies=[head-only, silent, linear-probe]"],
+        ["strategies=silent", "training.probe=true", "optimiser.backbone_lr=0"],
+        ["callbacks=perturbed"],
+    ],
+)
+def test_what_goes_together_is_allowed(overrides):
+    load(*overrides)
+
+
+def test_a_users_attack_says_how_many_steps_a_training_takes():
+    assert load("attack=one-loss").attack.options["steps"] == 3
+    assert load("attack=one-loss", "attack.steps=5").attack.options["steps"] == 5
+    assert load("evaluation.attack=one-loss").evaluation.attack.options["steps"] == 10
+
+
+def test_a_users_strategy_says_whether_the_backbone_is_in_train_mode():
+    assert load("strategies=silent").normalises_by_batch
+    assert not load("strategies=head-only").normalises_by_batch

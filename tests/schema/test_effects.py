@@ -1,0 +1,65 @@
+"""Every field says whether it changes results."""
+
+from typing import Any
+
+import pytest
+
+from rampart.schema.effects import effect_of, fields_that_affect, mark_of
+from rampart.schema.fields import EvaluationConfig, RunFields, TrainingConfig
+from rampart.schema.sections import AffectsNothing, Component, Section
+
+
+def unmarked(section: Any, prefix: str = "") -> list[str]:
+    """Fields that say nothing, and sections that say something although their fields do."""
+    found = []
+    for name, field in section.model_fields.items():
+        inner, key = field.annotation, f"{prefix}{name}"
+        plain = isinstance(inner, type) and issubclass(inner, Section)
+        if plain and not issubclass(inner, Component):
+            found += unmarked(inner, f"{key}.") + ([key] if mark_of(field) else [])
+        elif mark_of(field) is None:
+            found.append(key)
+    return found
+
+
+def test_every_field_is_marked():
+    assert unmarked(RunFields) == []
+    assert len(TrainingConfig.model_fields) > 10
+
+
+def test_a_field_without_a_mark_is_noticed():
+    class Inner(Section):
+        marked: AffectsNothing[int] = 0
+        bare: int = 0
+
+    class Outer(Section):
+        inner: Inner = Inner()
+        both: AffectsNothing[Inner] = Inner()
+
+    assert unmarked(Outer) == ["inner.bare", "both.bare", "both"]
+
+
+@pytest.mark.parametrize(
+    ("key", "effect"),
+    [
+        ("training.guards", "nothing"),
+        ("evaluation.batch_size", "nothing"),
+        ("evaluation.attack.steps", "evaluation"),
+        ("evaluation.strengths", "evaluation"),
+        ("training.batch_size", "training"),
+        ("schedule.end", "training"),
+        ("strategies", "training"),
+        ("model.options.drop_rate", "training"),
+        ("data.augment.flip", "training"),
+        # Of another version.
+        ("training.forgotten", "training"),
+        ("evaluated", "training"),
+    ],
+)
+def test_a_key_changes_what_its_field_says(key, effect):
+    assert effect_of(key) == effect
+
+
+def test_fields_by_effect_make_up_the_section():
+    figures, nothing = (fields_that_affect(EvaluationConfig, e) for e in ("evaluation", "nothing"))
+    assert sorted(figures + nothing) == sorted(EvaluationConfig.model_fields)

@@ -17,7 +17,7 @@ def test_three_splits_are_taken_as_they_are(make_folder, layout):
     splits = load_splits(str(make_folder(*layout("train", "val", "test"))), image_size=8)
     assert sizes(splits) == [6, 6, 6]
     assert splits.notes == ()
-    assert splits.train[0][0].shape == (3, 8, 8)
+    assert splits.image_shape == (3, 8, 8)
 
 
 def test_a_validation_split_is_set_apart_from_training(make_folder, layout):
@@ -92,12 +92,12 @@ def test_too_few_images_for_a_validation_split(make_folder, layout):
 
 def test_grey_on_request(make_folder, layout):
     folder = str(make_folder(*layout(count=10)))
-    assert load_splits(folder, image_size=8, in_chans=1).train[0][0].shape == (1, 8, 8)
+    assert load_splits(folder, image_size=8, in_chans=1).image_shape == (1, 8, 8)
 
 
 def test_embedded_tasks():
     grey, colour = (load_splits("digit-pairs", in_chans=channels) for channels in (None, 3))
-    assert grey.train[0][0].shape == (1, 16, 16)
+    assert grey.image_shape == (1, 16, 16)
     assert torch.equal(colour.train[0][0], grey.train[0][0].expand(3, -1, -1))
     with pytest.raises(InvalidArgument, match="image_size=32: expected 16"):
         load_splits("digit-pairs", image_size=32)

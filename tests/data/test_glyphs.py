@@ -20,7 +20,7 @@ def test_classes():
 def test_sizes(splits):
     for split, count in ((splits.train, 70), (splits.validation, 5), (splits.test, 5)):
         assert np.bincount(split.labels).tolist() == [count] * 149
-    assert splits.train[0][0].shape == (1, 16, 16)
+    assert splits.image_shape == (1, 16, 16)
 
 
 def test_every_image_shows_something_and_classes_differ(splits):

@@ -10,7 +10,7 @@ def test_torchvision_dataset_without_splits(make_folder, layout, tmp_path):
     splits = load_splits("torch/eurosat", root=str(tmp_path), image_size=8)
     assert [len(splits[n]) for n in ("train", "validation", "test")] == [14, 2, 4]
     assert splits.class_names == ["cat", "dog"]
-    assert splits.train[0][0].shape == (3, 8, 8)
+    assert splits.image_shape == (3, 8, 8)
     assert len(splits.notes) == 2
 
 
@@ -59,7 +59,7 @@ def test_hub_dataset_from_a_local_folder(hub_folder, tmp_path):
     splits = load_splits(f"hfds/{hub_folder}", root=str(tmp_path / "cache"), image_size=8)
     assert [len(splits[n]) for n in ("train", "validation", "test")] == [18, 2, 20]
     assert splits.class_names == ["cat", "dog"]
-    assert splits.train[0][0].shape == (3, 8, 8)
+    assert splits.image_shape == (3, 8, 8)
 
 
 def test_hub_mistakes(hub_folder, monkeypatch):

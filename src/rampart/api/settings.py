@@ -6,12 +6,10 @@ from typing import Any, Literal, TypedDict, TypeVar
 
 from rampart.attacks.base import Attack
 from rampart.attacks.catalogue import ATTACKS
+from rampart.choices import EvaluationMode, Match, Reach
 from rampart.errors import InvalidArgument, UnknownName
-from rampart.evaluation.critical import Mode
-from rampart.evaluation.goal import Reach
-from rampart.models.foreign.classes import Match
-from rampart.recipes.config.schema import RunFields
 from rampart.registry import Registry
+from rampart.schema.fields import RunFields
 
 T = TypeVar("T")
 #: A component of the library: its name, its name with options beside it, or itself.
@@ -22,7 +20,7 @@ class EvaluationSettings(TypedDict, total=False):
     """What `evaluate` takes besides: keys of `evaluation`, `data` and `model`, and `seed`."""
 
     seed: int
-    mode: Mode
+    mode: EvaluationMode
     split: Literal["test", "validation"]
     limit: int | None
     stratified: bool

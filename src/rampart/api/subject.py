@@ -46,9 +46,9 @@ def subject_of(
     if found is not None and found.input_size is not None:
         channels, side, _ = found.input_size
     splits = splits_for(data, config, channels, side)
-    shape = splits[config.evaluation.split][0][0].shape
+    shape = splits[config.evaluation.split].image_shape
     if found is None:
-        found = _given(model, config, device, (shape[0], shape[1], shape[2]))
+        found = _given(model, config, device, shape)
     elif found.input_size is None:
         found = _find(config, device, shape[-1])
     splits = _with_all_names(splits, found.num_classes)

@@ -73,7 +73,7 @@ def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:
     horizon, parameters = run.plan.horizon, sum(p.numel() for p in run.bare_model.parameters())
     sizes = ", ".join(f"{len(splits[name])} {name}" for name in ("train", "validation", "test"))
     console.print(f"{config.model.name}: {parameters / 1e6:.3g} M parameters", soft_wrap=True)
-    channels, size, _ = splits.train[0][0].shape
+    channels, size, _ = splits.image_shape
     console.print(
         f"{config.data.name}: {len(splits.class_names)} classes; {sizes}; {channels} x {size} x "
         f"{size} pixels",

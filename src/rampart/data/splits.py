@@ -109,6 +109,12 @@ class Split(Dataset[Item]):
         return self.pixels(index), int(self.labels[index]), index
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width, which all images share; the first one is decoded for it."""
+        channels, height, width = self.pixels(0).shape
+        return channels, height, width
+
+    @property
     def in_memory(self) -> bool:
         """Whether the images are decoded already."""
         pixels = self.pixels
@@ -167,6 +173,11 @@ class Splits:
     def class_names(self) -> Sequence[str]:
         """The classes, in the order of the model's outputs."""
         return self.train.class_names
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of every image."""
+        return self.train.image_shape
 
     def fingerprint(self) -> str:
         """Return one SHA-256 for all three splits."""

@@ -71,7 +71,7 @@ def make_model(config: RunConfig, splits: Splits) -> NormalisedModel:
         RampartError: as `build_model`.
     """
     model = config.model
-    channels, size, _ = splits.train[0][0].shape
+    channels, size, _ = splits.image_shape
     built = build_model(
         model.name,
         num_classes=len(splits.class_names),

@@ -99,7 +99,7 @@ def interpolate_runs(
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.set_status("running")
     save_config(config, folder.config)
-    save_model(model, folder.model, splits.class_names, splits.train[0][0].shape[-1])
+    save_model(model, folder.model, splits.class_names, splits.image_shape[-1])
     told = {"first": str(first), "second": str(second), "share": best.share}
     told["validation"] = [asdict(one) for one in found]
     folder.set_status("complete", data=splits.fingerprint(), interpolation=told)
@@ -121,7 +121,7 @@ def _prepare(
             "normalisation: nothing lies between them."
         )
     accelerator = make_accelerator(config)
-    channels, size, _ = splits.train[0][0].shape
+    channels, size, _ = splits.image_shape
     model = build_model(
         reference,
         num_classes=len(splits.class_names),

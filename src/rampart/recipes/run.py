@@ -221,5 +221,4 @@ def _save_result(run: Run, folder: RunFolder, splits: Splits, config: RunConfig)
         model.load_state_dict(best.model)
     for strategy in run.strategies:
         model = strategy.finished(model)
-    image_size = splits.train[0][0].shape[-1]
-    save_model(model, folder.model, list(splits.class_names), image_size)
+    save_model(model, folder.model, list(splits.class_names), splits.image_shape[-1])

@@ -51,7 +51,7 @@ def subject_of_run(folder: RunFolder, config: RunConfig) -> tuple[Accelerator, S
     reference = f"local-dir:{folder.model}"
     splits = make_splits(config, find_source(reference))
     require_same_data(folder, splits)
-    channels, size, _ = splits.train[0][0].shape
+    channels, size, _ = splits.image_shape
     classes = len(splits.class_names)
     built = build_model(
         reference, num_classes=classes, keep_head=True, in_chans=channels, image_size=size

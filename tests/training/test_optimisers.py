@@ -1,8 +1,12 @@
 import math
 
 import pytest
+import torch
+from timm.optim import param_groups_weight_decay
 from torch import nn
 
+from rampart.models.backbones import build_model, parameter_groups
+from rampart.strategies.lora import Lora
 from rampart.training.optimisers import adamw, cosine_schedule, learning_rates, warmup_cosine
 from rampart.units import Horizon
 
@@ -53,3 +57,79 @@ def test_schedule_scales_both_rates():
     assert learning_rates(optimiser) == pytest.approx(
         {"lr_backbone": 1e-4 * factor, "lr_head": 4e-3 * factor}
     )
+
+
+SMALL = {
+    "test_vit": {"image_size": 32},
+    "swin_tiny_patch4_window7_224": {
+        "image_size": 32,
+        "options": {"embed_dim": 8, "depths": (1, 1), "num_heads": (1, 2), "window_size": 4},
+    },
+    "swinv2_tiny_window8_256": {
+        "image_size": 32,
+        "options": {"embed_dim": 8, "depths": (1, 1), "num_heads": (1, 2), "window_size": 4},
+    },
+    "beit_base_patch16_224": {
+        "image_size": 32,
+        "options": {"embed_dim": 8, "depth": 1, "num_heads": 2, "use_rel_pos_bias": True},
+    },
+    "test_resnet": {},
+}
+#: Parameters of more than one dimension that timm spares from decay.
+SPARED = {
+    "test_vit": {"pos_embed", "cls_token"},
+    "swin_tiny_patch4_window7_224": {"relative_position_bias_table"},
+    "swinv2_tiny_window8_256": {"logit_scale", "cpb_mlp"},
+    "beit_base_patch16_224": {"cls_token", "relative_position_bias_table"},
+    "test_resnet": set(),
+}
+
+
+def small(name):
+    return build_model(name, num_classes=3, pretrained=False, **SMALL[name])
+
+
+def decaying(model):
+    """The optimiser of a model, and the names of what it decays."""
+    rates = {"backbone_lr": 0.1, "head_lr": 0.1}
+    decay = {"backbone_weight_decay": 0.5, "head_weight_decay": 0.5}
+    groups, spared = parameter_groups(model), model.no_weight_decay()
+    optimiser = adamw(*groups, **rates, **decay, no_weight_decay=spared)
+    decayed = {id(p) for g in optimiser.param_groups if g["weight_decay"] for p in g["params"]}
+    return optimiser, {name for name, p in model.named_parameters() if id(p) in decayed}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_what_is_decayed_is_what_timm_decays(name):
+    model = small(name)
+    _, found = decaying(model)
+    listed = getattr(model.backbone, "no_weight_decay", set)()
+    plain, decayed = param_groups_weight_decay(model.backbone, 0.5, no_weight_decay_list=listed)
+    assert (plain["weight_decay"], decayed["weight_decay"]) == (0.0, 0.5)
+    ids = {id(parameter) for parameter in decayed["params"]}
+    assert found == {n for n, parameter in model.named_parameters() if id(parameter) in ids}
+    for part in SPARED[name]:
+        assert any(part in n for n, p in model.named_parameters() if p.ndim > 1)
+        assert not any(part in n for n in found)
+
+
+@pytest.mark.parametrize("name", ["test_vit", "swin_tiny_patch4_window7_224"])
+def test_a_step_without_gradient_shrinks_what_is_decayed_alone(name):
+    model = small(name)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(1.0).grad = torch.zeros_like(parameter)
+    optimiser, decayed = decaying(model)
+    optimiser.step()
+    moved = {n for n, parameter in model.named_parameters() if not bool((parameter == 1).all())}
+    assert moved == decayed
+    assert moved
+
+
+def test_adapters_decay_and_the_frozen_position_embedding_is_left_out():
+    model = small("test_vit")
+    Lora().prepare(model, 0)
+    optimiser, decayed = decaying(model)
+    trained = {id(p) for group in optimiser.param_groups for p in group["params"]}
+    assert id(model.backbone.pos_embed) not in trained
+    assert {name.split(".")[-3] for name in decayed} == {"lora_A", "lora_B", "backbone"}

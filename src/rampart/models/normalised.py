@@ -131,6 +131,15 @@ class NormalisedModel(nn.Module):
                 "nothing can be anchored there: choose another model, or another objective."
             )
 
+    def no_weight_decay(self) -> set[str]:
+        """Return the names of the parameters that the backbone wants no weight decay for.
+
+        They are position embeddings, class tokens and the like. The method is timm's convention,
+        which its own optimisers follow.
+        """
+        names: set[str] = getattr(self.backbone, "no_weight_decay", set)()
+        return {f"backbone.{name}" for name in names}
+
     @property
     def in_chans(self) -> int:
         """Channels of the images."""

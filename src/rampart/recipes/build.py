@@ -177,7 +177,8 @@ def make_start(config: RunConfig, splits: Splits) -> tuple[NormalisedModel, Adam
     if config.training.channels_last:
         model.to(memory_format=torch.channels_last)
     settings = config.optimiser.model_dump(exclude={"warmup", "clip_norm"})
-    return model, adamw(*parameter_groups(model), **settings)
+    groups = parameter_groups(model)
+    return model, adamw(*groups, **settings, no_weight_decay=model.no_weight_decay())
 
 
 def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:

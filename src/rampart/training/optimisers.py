@@ -1,7 +1,8 @@
 """AdamW with separate groups for backbone and head; cosine learning rate with a linear warm-up."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from fnmatch import fnmatchcase
 from functools import partial
 
 from torch.nn import Parameter
@@ -21,28 +22,44 @@ def adamw(
     head_lr: float,
     backbone_weight_decay: float,
     head_weight_decay: float,
+    no_weight_decay: Collection[str] = (),
 ) -> AdamW:
     """Return AdamW over four groups named backbone, backbone-no-decay, head, head-no-decay.
 
-    Biases and the scales of normalisation layers (parameters of one dimension) are not decayed.
-    Frozen parameters are left out.
+    Biases and the scales of normalisation layers (parameters of one dimension) are not decayed,
+    nor is what `no_weight_decay` names: position embeddings and class tokens, where the model
+    follows timm's convention. Frozen parameters are left out.
+
+    Args:
+        backbone: (name, parameter) pairs.
+        head: likewise.
+        backbone_lr: learning rate of the backbone.
+        head_lr: learning rate of the head.
+        backbone_weight_decay: of the backbone.
+        head_weight_decay: of the head.
+        no_weight_decay: names of parameters, or patterns such as "*.bias_table".
     """
     groups = [
-        *_groups("backbone", backbone, backbone_lr, backbone_weight_decay),
-        *_groups("head", head, head_lr, head_weight_decay),
+        *_groups("backbone", backbone, backbone_lr, backbone_weight_decay, no_weight_decay),
+        *_groups("head", head, head_lr, head_weight_decay, no_weight_decay),
     ]
     return AdamW(groups)
 
 
 def _groups(
-    name: str, parameters: NamedParameters, lr: float, weight_decay: float
+    name: str,
+    parameters: NamedParameters,
+    lr: float,
+    weight_decay: float,
+    no_weight_decay: Collection[str],
 ) -> list[dict[str, object]]:
     decayed: list[Parameter] = []
     plain: list[Parameter] = []
-    for _, parameter in parameters:
+    for key, parameter in parameters:
         if not parameter.requires_grad:
             continue
-        (decayed if parameter.ndim > 1 else plain).append(parameter)
+        spared = any(fnmatchcase(key, pattern) for pattern in no_weight_decay)
+        (plain if spared or parameter.ndim <= 1 else decayed).append(parameter)
     groups = [
         {"name": name, "params": decayed, "lr": lr, "weight_decay": weight_decay},
         {"name": f"{name}-no-decay", "params": plain, "lr": lr, "weight_decay": 0.0},

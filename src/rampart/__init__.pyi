@@ -55,6 +55,7 @@ from .schedules.hinge import TwoHinge as TwoHinge
 from .schedules.plateau import Plateau as Plateau
 from .schedules.scheduler import EpsilonScheduler as EpsilonScheduler
 from .schedules.uniform import RandomUniform as RandomUniform
+from .skill import chance_of as chance_of
 from .threat import ThreatModel as ThreatModel
 from .units import Horizon as Horizon
 from .units import parse_eps as parse_eps

@@ -22,10 +22,10 @@ ROWS = [
     [
         Group(
             (
-                *("errors", "units", "choices", "tolerance"),
+                *("errors", "units", "skill", "choices", "tolerance"),
                 *("registry", "files", "plugins", "version"),
             ),
-            "the ground: errors, strengths and rounding, parts by name, whole files, user's code",
+            "errors, strengths, skill, rounding, parts by name, whole files, user's code",
         )
     ],
     [

@@ -23,6 +23,7 @@ from rampart.runtime import Noise
 from rampart.schedules.adaptive import Adaptive
 from rampart.schedules.auto import Auto
 from rampart.schedules.hinge import Fix, TwoHinge
+from rampart.skill import chance_of
 from rampart.training.optimisers import cosine_schedule
 from rampart.units import Horizon
 
@@ -199,8 +200,30 @@ def test_an_attack_that_would_stay_where_it_starts_is_refused(model, objective):
 
 
 def test_adaptive_needs_the_number_of_classes(model):
-    with pytest.raises(InvalidArgument, match="classes"):
-        RobustLoss(model, EPS, Horizon(5, 1))
+    for classes in (None, 1):
+        with pytest.raises(InvalidArgument, match="classes="):
+            RobustLoss(model, EPS, Horizon(5, 1), classes=classes)
+    with pytest.raises(InvalidArgument, match="chance="):
+        RobustLoss(model, EPS, Horizon(5, 1), chance=1.0)
+
+
+def test_a_constant_answer_is_no_skill_where_chance_is_given(model):
+    """Half of the labels are of one class, and the model gives that one to all."""
+    labels = torch.tensor([0, 0, 0, 0, 1, 1, 2, 2])
+    with torch.no_grad():
+        model.backbone.head.weight.zero_()
+        model.backbone.head.bias.copy_(torch.tensor([1.0, 0.0, 0.0]))
+    images, waits = torch.rand(8, 3, 16, 16), Adaptive(start=0.75, deadline=0.8)
+    reached = {}
+    for chance in (None, chance_of(labels)):
+        robust = RobustLoss(
+            model, EPS, Horizon(5, 4), classes=3, chance=chance, schedule=waits, attack=Pgd(steps=1)
+        )
+        for _ in range(15):
+            robust(images, labels)
+            robust.step()
+        reached[chance] = robust.scheduler.alpha
+    assert reached == {None: 1.0, 0.5: 0.0}
 
 
 def test_what_the_schedule_warns_of_is_shown(model):

@@ -4,16 +4,14 @@ import json
 import os
 import signal
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from rampart.data.splits import InMemory, Split
 from rampart.errors import RunError
 from rampart.recipes.build import make_splits
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.guards import best_constant, make_guards
+from rampart.recipes.guards import make_guards
 from rampart.recipes.run import train_run
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
@@ -196,9 +194,3 @@ def test_guards_may_be_switched_off_when_a_run_goes_on(tiny_settings, tmp_path):
         trained(settings, tmp_path / "run", reporter=Heard(2))
     folder = trained([*settings, "training.guards=false"], tmp_path / "run", resume=True)
     assert codes(folder) == []
-
-
-def test_chance_is_the_share_of_the_commonest_class():
-    images, labels = torch.zeros(5, 1, 2, 2, dtype=torch.uint8), np.array([0, 2, 2, 1, 2])
-    split = Split([str(i) for i in range(5)], labels, ("a", "b", "c"), InMemory(images))
-    assert best_constant(split) == 0.6

@@ -18,6 +18,7 @@ from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.run import train_run
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
+from rampart.training.guards.transfer import Transfer
 from rampart.training.interrupts import Interrupted
 from rampart.training.reporting import Silent
 from rampart.training.trial import Trial
@@ -266,3 +267,21 @@ def test_the_best_epoch_of_a_failed_trial_is_forgotten(tiny_settings, tmp_path, 
     best = [json.loads(next(f.best.glob("*/state.json")).read_text()) for f in (folder, alike)]
     assert best[0] == best[1]
     evaluate_run(folder.path)
+
+
+def test_chance_is_that_of_the_training_labels_everywhere(tiny_settings, photo_folder, tmp_path):
+    """Of three classes one has half of the training images; the validation split is balanced."""
+    shutil.copytree(photo_folder, tmp_path / "photos")
+    for name in ("green", "red"):
+        for number in range(4, 8):
+            (tmp_path / "photos" / "train" / name / f"{number}.png").unlink()
+    seen = []
+
+    def look(run, _splits):
+        (guard,) = (guard for guard in run.guards if isinstance(guard, Transfer))
+        seen.append((run.schedule.chance, guard.chance))
+
+    settings = [*tiny_settings, *TRIED, f"data.name={tmp_path / 'photos'}"]
+    folder = train(tmp_path / "run", settings, announce=look)
+    assert seen == [(0.5, 0.5)]
+    assert folder.facts()["trial"]["chance"] == 0.5

@@ -11,14 +11,15 @@ from rampart.schedules.adaptive import Adaptive, longest_trial
 from rampart.schedules.hinge import ramp
 from rampart.schedules.plateau import Plateau
 from rampart.schedules.scheduler import EpsilonScheduler
+from rampart.skill import chance_of
 from rampart.units import Horizon
 
 HORIZON = Horizon(20, 10)
 
 
-def alphas(schedule, accuracy, horizon=HORIZON, classes=100, start=0.0, granularity="step"):
+def alphas(schedule, accuracy, horizon=HORIZON, chance=0.01, start=0.0, granularity="step"):
     """The share of eps_g of every step, for accuracies (steps,) on the batches."""
-    scheduler = EpsilonScheduler(schedule, 8 / 255, horizon, granularity, classes=classes)
+    scheduler = EpsilonScheduler(schedule, 8 / 255, horizon, granularity, chance=chance)
     if start:
         scheduler.start_at(start)
     found = []
@@ -63,7 +64,7 @@ def adverse(scheduler_alpha: float) -> float:
 
 
 def test_reaches_the_target_against_a_model_that_gives_up_at_once():
-    scheduler = EpsilonScheduler(Adaptive(), 8 / 255, HORIZON, classes=100)
+    scheduler = EpsilonScheduler(Adaptive(), 8 / 255, HORIZON, chance=0.01)
     for _ in range(HORIZON.steps):
         scheduler.step(adverse(scheduler.alpha))
         if scheduler.position >= 0.75 * HORIZON.epochs:
@@ -95,8 +96,18 @@ def test_waits_while_the_model_does_not_keep_up_and_goes_on_from_there():
 
 def test_chance_is_not_skill():
     schedule = Adaptive(keep=0.3, start=0.9, deadline=0.99)
-    assert max(alphas(schedule, [0.5] * 150, classes=2)) == 0
-    assert max(alphas(schedule, [0.5] * 150, classes=100)) == 1
+    assert max(alphas(schedule, [0.5] * 150, chance=0.5)) == 0
+    assert max(alphas(schedule, [0.5] * 150, chance=0.01)) == 1
+
+
+@pytest.mark.parametrize("schedule", [Adaptive(start=0.6), Plateau(deadline=0.6)])
+def test_a_constant_answer_starts_no_ramp_where_one_of_ten_classes_has_30_percent(schedule):
+    labels = [0] * 27 + [1 + i % 9 for i in range(63)]
+    collapsed, until = [0.3] * HORIZON.steps, int(0.6 * HORIZON.steps)
+    found = alphas(schedule, collapsed, chance=chance_of(labels))[:until]
+    assert max(found) == 0
+    ten_of_the_same_size = alphas(schedule, collapsed, chance=1 / 10)[:until]
+    assert max(ten_of_the_same_size) > 0.9, "that this chance would be wrong"
 
 
 @pytest.mark.parametrize("parts", [(20, 10), (20, 100), (200, 1)])
@@ -125,7 +136,7 @@ def test_per_epoch_the_strength_stays_within_an_epoch():
 @pytest.mark.parametrize("parts", [(1, 1), (1, 100), (2, 2), (3, 10), (4, 1), (20, 5)])
 def test_a_run_that_may_end_below_the_target_says_so(schedule, granularity, parts):
     horizon = Horizon(*parts)
-    scheduler = EpsilonScheduler(schedule, 8 / 255, horizon, granularity, classes=100)
+    scheduler = EpsilonScheduler(schedule, 8 / 255, horizon, granularity, chance=0.01)
     late = any("eps_g" in warning for warning in scheduler.warnings())
     found = alphas(schedule, [0.0] * horizon.steps, horizon, granularity=granularity)
     assert late == (found[-1] < 1)
@@ -139,7 +150,7 @@ def test_a_trial_for_which_the_run_is_too_short_is_told():
 
 
 def test_says_what_it_decided():
-    scheduler = EpsilonScheduler(Adaptive(memory=0.005), 8 / 255, HORIZON, classes=100)
+    scheduler = EpsilonScheduler(Adaptive(memory=0.005), 8 / 255, HORIZON, chance=0.01)
     told = []
     for step in range(HORIZON.steps):
         scheduler.step(0.9 if step < 10 else 0.0)
@@ -170,16 +181,16 @@ def test_contradictory_options_are_refused(options, name):
 
 @pytest.mark.parametrize("accuracy", [None, -0.1, 1.1, float("nan")])
 def test_it_must_be_shown_the_accuracy_of_the_batch(accuracy):
-    scheduler = EpsilonScheduler(Adaptive(), 8 / 255, HORIZON, classes=100)
+    scheduler = EpsilonScheduler(Adaptive(), 8 / 255, HORIZON, chance=0.01)
     with pytest.raises(InvalidArgument, match="accuracy"):
         scheduler.step(accuracy)
     assert scheduler.steps_done == 0
 
 
-@pytest.mark.parametrize("classes", [None, 1])
-def test_it_must_know_the_classes(classes):
-    with pytest.raises(InvalidArgument, match="classes"):
-        EpsilonScheduler(Adaptive(), 8 / 255, HORIZON, classes=classes)
+@pytest.mark.parametrize("chance", [None, 1.0, -0.1, float("nan")])
+def test_it_must_know_chance(chance):
+    with pytest.raises(InvalidArgument, match="chance="):
+        EpsilonScheduler(Adaptive(), 8 / 255, HORIZON, chance=chance)
 
 
 @given(share=st.floats(0, 1), epochs=st.integers(1, 200))

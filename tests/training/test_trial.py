@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rampart.skill import chance_of
 from rampart.training.trial import Trial
 
 SHARES = st.floats(0, 1)
@@ -32,6 +33,12 @@ def test_skill_is_what_is_beyond_chance():
     assert Trial(1, 0.4, 0.7, 0.5).kept == 0
     assert Trial(1, 0.64, 0.65, 0.5).decided
     assert not Trial(1, 0.5, 0.64, 0.5).decided
+
+
+def test_a_collapsed_copy_has_learned_nothing_where_one_of_ten_classes_has_30_percent():
+    chance = chance_of([0] * 27 + [1 + i % 9 for i in range(63)])
+    assert not Trial(1, 0.3, 0.3, chance).telling
+    assert Trial(1, 0.3, 0.3, 1 / 10).telling, "that this chance would be wrong"
 
 
 @pytest.mark.parametrize("standard", [0.0, 0.2, 0.27])

@@ -19,6 +19,7 @@ from rampart.evaluation.ridge import ridge_head
 from rampart.models.normalised import NormalisedModel
 from rampart.models.weights import head_modules
 from rampart.runtime import Noise, derive
+from rampart.skill import chance_of
 from rampart.units import Norm, format_eps
 
 #: Shares of eps_g that are attacked.
@@ -180,7 +181,7 @@ def probe(
     return Probe(
         shares=(0.0, *SHARES),
         accuracy=tuple(count / images for count in torch.cat(right).sum(0).tolist()),
-        chance=int(torch.cat(labels).bincount().max()) / images,
+        chance=chance_of(torch.cat(labels)),
         eps=eps,
         images=images,
         forwards=features.forwards,

@@ -53,7 +53,11 @@ class RobustLoss:
             holds on to that (`Fare`).
         eps: the target strength eps_g, a fraction of the pixel range such as "4/255".
         horizon: epochs, and optimiser steps in each.
-        classes: K, which an adaptive schedule needs to tell skill from chance.
+        classes: K; an adaptive schedule takes chance to be 1/K, as it is for classes of the same
+            size.
+        chance: accuracy of the best constant answer. Give `chance_of(labels)` of the training
+            labels where one class is commoner than others: a model that has collapsed onto it
+            counts as having learned something otherwise.
         schedule: over eps; `adaptive` by default.
         objective: what is minimised; adversarial training by default.
         attack: how images are perturbed; APGD with 7 steps by default. Its norm is the threat's.
@@ -76,6 +80,7 @@ class RobustLoss:
         horizon: Horizon,
         *,
         classes: int | None = None,
+        chance: float | None = None,
         schedule: Schedule | None = None,
         objective: Objective | None = None,
         attack: Attack | None = None,
@@ -100,7 +105,7 @@ class RobustLoss:
             horizon,
             granularity,
             norm=norm,
-            classes=classes,
+            chance=_chance(chosen_schedule, classes, chance),
         )
         inner = _inner(model)
         # A copy is made of the network itself, not of what compilation has wrapped around it.
@@ -279,6 +284,16 @@ def _require(name: str, value: object, kind: type, *others: object) -> None:
         named = isinstance(value, str) and issubclass(kind, Schedule | Objective | Attack)
         do = f"make one with rampart.{name.upper()}S.build('{value}')" if named else ""
         raise InvalidArgument(name, value, f"{article} {kind.__name__} of {kind.__module__}", do)
+
+
+def _chance(schedule: Schedule, classes: int | None, chance: float | None) -> float | None:
+    """The accuracy of the best constant answer: as given, else that of classes of the same size."""
+    if chance is not None or not schedule.needs_accuracy:
+        return chance
+    if classes is None or classes < 2:
+        expected = f"their number, 2 or more, for the schedule {type(schedule).__name__}"
+        raise InvalidArgument("classes", classes, expected, "or give chance")
+    return 1 / classes
 
 
 def _check(images: Tensor, labels: Tensor, samples: Tensor | None) -> None:

@@ -28,6 +28,7 @@ from rampart.recipes.twin import StandardTwin
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 from rampart.schedules.scheduler import EpsilonScheduler
+from rampart.skill import chance_of
 from rampart.training.checkpoint import CheckpointStore
 from rampart.training.optimisers import adamw, cosine_schedule
 from rampart.training.reporting import Reporter
@@ -124,7 +125,7 @@ def make_run(
         plan.horizon,
         config.schedule.granularity,
         norm=config.threat.norm,
-        classes=len(splits.class_names),
+        chance=chance_of(splits.train.labels),
     )
     callbacks = config.components.callbacks
     strategies = config.components.strategies

@@ -1,6 +1,5 @@
 """The guards of a run: what each one is given to watch."""
 
-import numpy as np
 from torch import nn
 
 from rampart.attacks.base import Attack
@@ -10,6 +9,7 @@ from rampart.data.subset import subset
 from rampart.evaluation.accuracy import evaluate_accuracy
 from rampart.recipes.config.run_config import RunConfig
 from rampart.runtime import derive
+from rampart.skill import chance_of
 from rampart.training.guards.base import Guard
 from rampart.training.guards.divergence import Divergence
 from rampart.training.guards.missed import Missed
@@ -41,14 +41,9 @@ def make_guards(config: RunConfig, splits: Splits, twin: Twin, piece: int) -> tu
         guards.append(_overfitting(config, splits.validation))
     if config.normalises_by_batch:
         guards.append(_missed(config, splits.train, piece))
-    chance = best_constant(splits.validation)
+    chance = chance_of(splits.train.labels)
     guards.append(Transfer(chance, config.training.epochs, twin, _advice(config)))
     return tuple(guards)
-
-
-def best_constant(split: Split) -> float:
-    """Return the accuracy of the best constant answer: the share of the commonest class."""
-    return float(np.bincount(split.labels).max() / len(split))
 
 
 def _overfitting(config: RunConfig, validation: Split) -> Overfitting:
@@ -61,7 +56,7 @@ def _overfitting(config: RunConfig, validation: Split) -> Overfitting:
         assert found is not None, "an attack was given"
         return found
 
-    return Overfitting(config.components.attack, measure, limit, best_constant(fixed))
+    return Overfitting(config.components.attack, measure, limit, chance_of(fixed.labels))
 
 
 def _missed(config: RunConfig, train: Split, piece: int) -> Missed:

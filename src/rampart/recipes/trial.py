@@ -10,9 +10,9 @@ from rampart.data.splits import Splits
 from rampart.errors import RunError
 from rampart.recipes.build import make_twin
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.guards import best_constant
 from rampart.runs.run_folder import RunFolder
 from rampart.schedules.adaptive import longest_trial
+from rampart.skill import chance_of
 from rampart.training.guards.transfer import Transfer
 from rampart.training.interrupts import Interrupts
 from rampart.training.loop import fit
@@ -55,7 +55,7 @@ def try_full_strength(
 
 def _train(run: Run, splits: Splits, config: RunConfig, most: int) -> Trial:
     """Train until standard fine-tuning has learned enough to compare with; return both figures."""
-    chance = best_constant(splits.validation)
+    chance = chance_of(splits.train.labels)
     twin = make_twin(config, splits, run.plan, run.accelerator).accuracies()
     # That it may sit at chance is what is to be found out, and no reason to warn.
     guards = tuple(guard for guard in run.guards if not isinstance(guard, Transfer))

@@ -114,7 +114,7 @@ class Schedule(ABC):
             t: time at the end of the step, in `unit`.
             T: length of the run, in `unit`.
             skill: accuracy on the batch at the strength that it was trained with, beyond chance:
-                (accuracy - 1/K) / (1 - 1/K) for K classes, 0 for guessing and 1 for perfect.
+                0 for the best constant answer and 1 for perfect (`rampart.skill`).
         """
         return state
 

@@ -60,8 +60,7 @@ def preview(
     if len(curve) < horizon.epochs:
         expected = f"one for each of the {horizon.epochs} epochs"
         raise InvalidArgument("accuracy", f"{len(curve)} values", expected)
-    # With so many classes chance is nothing.
-    scheduler = EpsilonScheduler(schedule, eps_g, horizon, granularity, norm=norm, classes=10**9)
+    scheduler = EpsilonScheduler(schedule, eps_g, horizon, granularity, norm=norm, chance=0.0)
     rows = []
     for epoch in range(horizon.epochs):
         for step in range(horizon.steps_per_epoch):

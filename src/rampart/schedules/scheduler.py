@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.schedules.base import Schedule, State
+from rampart.skill import skill
 from rampart.units import Horizon, Norm, parse_eps
 
 Granularity = Literal["step", "epoch"]
@@ -35,12 +36,13 @@ class EpsilonScheduler:
         granularity: "step" changes eps at every optimiser step; "epoch" takes t = floor(epoch),
             as the publication does (arXiv 2509.23325).
         norm: the norm whose range applies to `eps_g`.
-        classes: K, which says what accuracy chance has; a schedule that follows the accuracy of
-            the batches needs it.
+        chance: accuracy of the best constant answer: `rampart.skill.chance_of(labels)` of the
+            training labels, or 1/K for K classes of the same size. A schedule that follows the
+            accuracy of the batches needs it.
 
     Raises:
-        InvalidArgument: a time beyond the run, a strength on another scale, or no `classes` where
-            the schedule needs them.
+        InvalidArgument: a time beyond the run, a strength on another scale, or no `chance` where
+            the schedule needs it.
     """
 
     def __init__(
@@ -51,18 +53,20 @@ class EpsilonScheduler:
         granularity: Granularity = "step",
         *,
         norm: Norm = "linf",
-        classes: int | None = None,
+        chance: float | None = None,
     ) -> None:
         if granularity not in get_args(Granularity):
             raise UnknownName("granularity", str(granularity), get_args(Granularity))
-        if schedule.needs_accuracy and (classes is None or classes < 2):
-            raise InvalidArgument("classes", classes, f"their number, for {_named(schedule)}")
+        if schedule.needs_accuracy and (chance is None or not 0 <= chance < 1):
+            expected = f"an accuracy in [0, 1), for {_named(schedule)}"
+            advice = "write chance_of(labels), or 1/K for K classes of the same size"
+            raise InvalidArgument("chance", chance, expected, advice)
         schedule.check(horizon)
         self.schedule = schedule
         self.eps_g = parse_eps(eps_g, norm, "eps_g")
         self.horizon = horizon
         self.granularity = granularity
-        self.classes = classes
+        self.chance = chance
         self.steps_done = 0
         self._epochs_observed = 0
         self._state = schedule.initial_state()
@@ -134,10 +138,10 @@ class EpsilonScheduler:
                 epoch's validation accuracy was not shown to a schedule that needs that.
         """
         self._require_observed()
-        skill = self._skill(accuracy) if self.schedule.needs_accuracy else None
+        shown = self._skill(accuracy) if self.schedule.needs_accuracy else None
         self.steps_done += 1
-        if skill is not None:
-            self._state = self.schedule.watch(self._state, *self._time("step"), skill)
+        if shown is not None:
+            self._state = self.schedule.watch(self._state, *self._time("step"), shown)
         if self.granularity == "step" or self.steps_done % self.horizon.steps_per_epoch == 0:
             self._shown = self._state
 
@@ -186,7 +190,7 @@ class EpsilonScheduler:
         }
 
     def _skill(self, accuracy: float | None) -> float:
-        """The accuracy beyond chance."""
+        """Return the skill on a batch, or refuse an accuracy that is none."""
         if accuracy is None or not 0 <= accuracy <= 1:
             raise InvalidArgument(
                 "accuracy",
@@ -194,8 +198,8 @@ class EpsilonScheduler:
                 f"the share of the batch that was right, for {_named(self.schedule)}",
                 "call step(accuracy) after each optimiser step",
             )
-        assert self.classes is not None, "refused at construction"
-        return (accuracy - 1 / self.classes) / (1 - 1 / self.classes)
+        assert self.chance is not None, "refused at construction"
+        return skill(accuracy, self.chance)
 
     def _require_observed(self) -> None:
         """A schedule that waits for validation figures would wait for ever without them."""

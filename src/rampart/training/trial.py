@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from rampart.skill import skill
 from rampart.training.guards.base import percent
 
 #: Skill (accuracy beyond chance) of standard fine-tuning at which the trial is decided.
@@ -27,7 +28,7 @@ class Trial:
         epochs: how long both were trained.
         clean: accuracy of the run on the validation split.
         standard: that of standard fine-tuning.
-        chance: that of the best constant answer.
+        chance: that of the best constant answer, from the training labels.
     """
 
     epochs: int
@@ -72,4 +73,4 @@ class Trial:
         return f"{told} {reached}: the attack delays, so the run starts over with a ramp."
 
     def _skill(self, accuracy: float) -> float:
-        return (accuracy - self.chance) / (1 - self.chance) if self.chance < 1 else 0.0
+        return skill(accuracy, self.chance)

@@ -80,7 +80,7 @@ def test_schedules_that_hold_are_accepted(schedule):
 
 
 def scheduler(name, horizon=Horizon(10, 5), **options):  # noqa: B008  # frozen
-    return EpsilonScheduler(SCHEDULES.build(name), 8 / 255, horizon, classes=3, **options)
+    return EpsilonScheduler(SCHEDULES.build(name), 8 / 255, horizon, chance=1 / 3, **options)
 
 
 def test_a_run_of_one_step_holds_its_strength():

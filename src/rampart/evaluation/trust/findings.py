@@ -15,6 +15,7 @@ from rampart.errors import InvalidArgument
 from rampart.evaluation.trust.verdict import Verdict, passed, skipped
 from rampart.metrics.comparison import LEVEL
 from rampart.metrics.curve import Integers, check_critical
+from rampart.skill import chance_of
 
 #: The checks of `findings`, in the order of its verdicts.
 FINDINGS = ("clean", "black-box", "fab", "pruning", "monotone", "audit")
@@ -112,7 +113,7 @@ def _clean(critical: Integers, labels: ArrayLike | None, classes: int | None) ->
     n, right = len(critical), int((critical > 0).sum())
     chance = 1 / classes if classes else 0.0
     if labels is not None:
-        chance = max(chance, float(np.bincount(_column("labels", labels, n)).max() / n))
+        chance = max(chance, chance_of(_column("labels", labels, n)))
     accuracy = right / n
     by_chance = float(stats.binom.sf(right - 1, n, chance))
     if chance < 1 and by_chance < 1 - LEVEL:

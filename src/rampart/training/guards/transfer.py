@@ -47,7 +47,7 @@ class Transfer(Guard):
     `twin_clean`.
 
     Attributes:
-        chance: accuracy of the best constant answer on the validation split.
+        chance: accuracy of the best constant answer, from the training labels.
         epochs: length of the run.
         twin: trains a copy of the initial model without attack.
         advice: what to change if it is the attack that delays.

@@ -56,6 +56,11 @@ class Attack(ABC):
         return False
 
     @property
+    def is_single_step(self) -> bool:
+        """Whether it follows one gradient."""
+        return getattr(self, "steps", None) == 1
+
+    @property
     def starts_at_image(self) -> bool:
         """Whether it begins at the image itself, where some losses have no gradient."""
         return False

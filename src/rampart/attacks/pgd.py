@@ -53,6 +53,11 @@ class Fgsm(Attack):
         """Yes with start "none"."""
         return self.start == "none"
 
+    @property
+    def is_single_step(self) -> bool:
+        """Yes."""
+        return True
+
     def _run(self, problem: Problem) -> Tensor:
         point = starting_point(problem, self.start)
         gradient = problem.look(point).gradient

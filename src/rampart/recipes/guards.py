@@ -13,7 +13,7 @@ from rampart.skill import chance_of
 from rampart.training.guards.base import Guard
 from rampart.training.guards.divergence import Divergence
 from rampart.training.guards.missed import Missed
-from rampart.training.guards.overfitting import Overfitting, is_single_step
+from rampart.training.guards.overfitting import Overfitting
 from rampart.training.guards.transfer import Transfer, Twin
 
 #: Images that an attack is checked on, at most: of the validation split for a single-step attack,
@@ -37,7 +37,7 @@ def make_guards(config: RunConfig, splits: Splits, twin: Twin, piece: int) -> tu
     guards: list[Guard] = [Divergence(len(splits.class_names))]
     if not config.attacks:
         return tuple(guards)
-    if is_single_step(config.components.attack):
+    if config.components.attack.is_single_step:
         guards.append(_overfitting(config, splits.validation))
     if config.normalises_by_batch:
         guards.append(_missed(config, splits.train, piece))

@@ -87,4 +87,9 @@ class Component(Named):
 
 def as_list(value: Any) -> Any:
     """One part may be written without the brackets of a list."""
-    return [value] if isinstance(value, str | Mapping) else value
+    if isinstance(value, str | Mapping):
+        return [value]
+    if not isinstance(value, list | tuple):
+        example = "a list such as [name, {name: name, option: value}]"
+        raise InvalidArgument("", value, example)
+    return value

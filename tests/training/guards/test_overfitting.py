@@ -12,7 +12,7 @@ from rampart.attacks.apgd import Apgd
 from rampart.attacks.pgd import Fgsm, Pgd
 from rampart.data.batches import Batch
 from rampart.evaluation.accuracy import evaluate_accuracy
-from rampart.training.guards.overfitting import Overfitting, collapsed, is_single_step
+from rampart.training.guards.overfitting import Overfitting, collapsed
 
 EPS, N = 26 / 255, 32
 LABELS = torch.arange(N) % 2
@@ -105,5 +105,5 @@ def test_few_images_prove_little():
 
 def test_what_counts_as_a_single_step():
     single, more = (Fgsm(), Pgd(steps=1), Apgd(steps=1)), (Pgd(steps=2), Apgd())
-    assert all(is_single_step(attack) for attack in single)
-    assert not any(is_single_step(attack) for attack in more)
+    assert all(attack.is_single_step for attack in single)
+    assert not any(attack.is_single_step for attack in more)

@@ -24,11 +24,6 @@ KEPT = 0.25
 Measure = Callable[[nn.Module, Attack, float], float]
 
 
-def is_single_step(attack: Attack) -> bool:
-    """Whether an attack looks at one gradient: FGSM, or any attack with one step."""
-    return isinstance(attack, Fgsm) or getattr(attack, "steps", None) == 1
-
-
 def collapsed(single: float, several: float, chance: float, images: int) -> bool:
     """Whether accuracy under several steps shows that accuracy under one step is an illusion.
 

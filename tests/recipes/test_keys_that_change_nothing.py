@@ -1,0 +1,96 @@
+"""A key that changes no result may change wherever a run is taken up again."""
+
+import pytest
+
+from rampart.errors import RunError
+from rampart.experiments.cells import Cell
+from rampart.experiments.cells import require_same as require_same_in_study
+from rampart.recipes.config.loading import load_config, save_config
+from rampart.recipes.evaluation.settings import require_evaluation_keys
+from rampart.recipes.run import require_same
+from rampart.runs.run_folder import RunFolder
+from rampart.schema.effects import fields_that_affect
+from rampart.schema.fields import DataConfig, EvaluationConfig, TrainingConfig
+
+#: Another value than the default, for every key that changes nothing.
+OTHER = {
+    "data.root": "elsewhere",
+    "data.workers": 3,
+    "data.cache": "false",
+    "training.checkpoint_every": 5,
+    "training.guards": "false",
+    "training.trackers": "[tensorboard]",
+    "evaluation.audit": 7,
+    "evaluation.witnesses": "true",
+    "evaluation.trust": "false",
+    "evaluation.batch_size": 2,
+    "evaluation.level": 0.9,
+}
+NOTHING = [f"{key}={value}" for key, value in OTHER.items()]
+
+
+def load(*overrides):
+    return load_config(None, ["model=resnet50.a1_in1k", "data=photos", *overrides])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The folder of a run that has begun with the defaults."""
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    folder.set_status("running")
+    save_config(load(), folder.config)
+    return folder
+
+
+def refusals(new, folder):
+    """Who refuses to go on with a changed configuration: a run, a study, an evaluation."""
+    checks = {
+        "run": lambda: require_same(load(), new, folder),
+        "study": lambda: require_same_in_study(Cell("task", "arm", new, folder.path)),
+        "evaluation": lambda: require_evaluation_keys(load(), new),
+    }
+    refused = []
+    for name, check in checks.items():
+        try:
+            check()
+        except RunError:
+            refused.append(name)
+    return refused
+
+
+def test_every_such_key_is_here():
+    sections = {"data": DataConfig, "training": TrainingConfig, "evaluation": EvaluationConfig}
+    marked = [
+        f"{name}.{key}"
+        for name, section in sections.items()
+        for key in fields_that_affect(section, "nothing")
+    ]
+    assert sorted(marked) == sorted(OTHER)
+
+
+@pytest.mark.parametrize("override", NOTHING)
+def test_it_may_change_everywhere(override, folder):
+    assert load(override) != load()
+    assert refusals(load(override), folder) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "refused"),
+    [
+        ("training.epochs=9", ["run", "study", "evaluation"]),
+        ("schedule.keep=0.3", ["run", "study", "evaluation"]),
+        ("threat.eps=2/255", ["run", "study"]),
+        ("training.device=cpu", ["run", "study"]),
+        ("evaluation.limit=9", ["study"]),
+        ("evaluation.attack.steps=3", ["study"]),
+    ],
+)
+def test_others_are_refused_where_they_matter(override, refused, folder):
+    assert refusals(load(override), folder) == refused
+
+
+def test_the_attack_of_the_evaluation_matters_where_it_chooses_the_epoch(folder):
+    best = "training.keep=best"
+    with pytest.raises(RunError, match="evaluation.attack.steps"):
+        require_same(load(best), load(best, "evaluation.attack.steps=3"), folder)

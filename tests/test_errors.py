@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 
 from rampart.errors import (
@@ -61,3 +63,28 @@ def test_nearest_is_best_first_and_short():
     assert len(nearest("resnet", known)) == 3
     assert nearest("resnet", known, n=1) != []
     assert nearest("xyz", known) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RampartError("plain"),
+        InvalidArgument("eps", 4, "a fraction", "write 4/255"),
+        InvalidArgument("decay", 2, "below 1").renamed("callbacks.decay"),
+        UnknownName("attack", "agpd", ["apgd"]),
+        MissingExtra("peft", "lora", "LoRA"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_comes_back_from_another_process_as_it_was(error):
+    back = pickle.loads(pickle.dumps(error))
+    assert type(back) is type(error)
+    assert str(back) == str(error)
+    assert vars(back) == vars(error)
+
+
+def test_a_renamed_argument_keeps_the_rest_of_the_sentence():
+    error = InvalidArgument("decay", 2, "below 1", "write 0.9")
+    renamed = error.renamed("callbacks.decay")
+    assert str(renamed) == f"callbacks.{error}"
+    assert (error.name, renamed.name) == ("decay", "callbacks.decay")

@@ -1,10 +1,13 @@
 import os
+import re
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from rampart import files
 from rampart.errors import RunError
 from rampart.files import (
     checksum,
@@ -115,3 +118,13 @@ def test_a_checksum_is_of_the_content(tmp_path):
     write_atomic(tmp_path / "file", "abc")
     known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert checksum(tmp_path / "file") == known
+
+
+def test_no_other_file_has_a_way_of_its_own_to_write_whole_files():
+    source = Path(files.__file__).parent
+    own = re.compile(r"tempfile|os\.(replace|rename)|\.rename\(|[\"'{]\.tmp\b")
+    assert own.search("os.replace(a, b)")
+    assert own.search('path.with_suffix(".tmp")')
+    for file in source.rglob("*.py"):
+        if file.name != "files.py":
+            assert not own.search(file.read_text(encoding="utf-8")), f"{file}: use rampart.files"

@@ -9,6 +9,7 @@ from pathlib import Path
 from rampart.errors import RampartError, RunError, reason
 from rampart.experiments.rows import RunFigures, read_figures
 from rampart.experiments.study import Overrides, Study, file_name
+from rampart.files import write_atomic
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
@@ -137,9 +138,8 @@ def attempt(cell: Cell, say: Say) -> Failure | None:
 def failed(cell: Cell, why: str, detail: str = "") -> Failure:
     """Return a failure, and keep it on disk beside the run."""
     # Where nothing can be written either, the line that is printed has to do.
-    with suppress(OSError):
-        cell.error_file.parent.mkdir(parents=True, exist_ok=True)
-        cell.error_file.write_text("\n".join([cell.name, why, "", detail]), encoding="utf-8")
+    with suppress(RunError):
+        write_atomic(cell.error_file, "\n".join([cell.name, why, "", detail]))
     return Failure(cell, why)
 
 

@@ -11,77 +11,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from made_up_records import IMAGE, METADATA, full, make, same
 from pyarrow import parquet
 
 from rampart.errors import InvalidArgument, RunError
-from rampart.metrics.comparison import mean_interval, proportion_interval
-from rampart.metrics.curve import accuracy_curve
-from rampart.metrics.expectation import PointMass, contributions
-from rampart.records.pairing import paired
-from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record, save_record
-from rampart.records.summary import summary
-
-GRID = np.arange(5) / 255
-IMAGE = bytes(4 * 3 * 2 * 4)
-METADATA = {
-    "attack": {"name": "apgd", "steps": 10},
-    "split": "test",
-    "seed": 3,
-    "model": "größe",
-    "seconds": 0.1,
-}
-
-
-def make(critical=(0, 1, 3, 5, 5), **changes) -> EvaluationRecord:
-    critical = np.array(critical)
-    labels = np.arange(len(critical)) % 3
-    values = {
-        "norm": "linf",
-        "grid": GRID,
-        "ids": tuple(f"a,b/{i}.png" for i in range(len(critical))),
-        "labels": labels,
-        "predictions": np.where(critical == 0, labels + 1, labels),
-        "critical": critical,
-        "metadata": METADATA,
-    }
-    return EvaluationRecord(**{**values, **changes})
-
-
-def full(critical=(0, 1, 3, 5, 5), **changes) -> EvaluationRecord:
-    """A record with every column; sample i's witness is filled with i / 100."""
-    critical = np.array(critical)
-    last = len(changes.get("grid", GRID))
-    found = (critical > 0) & (critical < last)
-    names = {0: "clean", last: None}
-    images = np.flatnonzero(found)[:, None, None, None] / 100
-    values = {
-        "reach": np.where(found, (np.append(GRID, 0)[np.minimum(critical, 5)]) - 0.5 / 255, np.nan),
-        "broken_by": tuple(names.get(j, f"apgd-t/{j}") for j in critical.tolist()),
-        "forwards": np.arange(len(critical)) + 7,
-        "backwards": np.arange(len(critical)),
-        "pruned": np.full(len(critical), 2),
-        "audited": critical > 2,
-        "witnesses": np.broadcast_to(images, (found.sum(), 3, 2, 4)).astype(np.float32),
-    }
-    return make(critical, **{**values, **changes})
-
-
-ARRAYS = ("grid", "labels", "predictions", "critical", "reach", "forwards", "backwards")
-MORE_ARRAYS = ("pruned", "audited", "witnesses")
-
-
-def same(a: EvaluationRecord, b: EvaluationRecord) -> bool:
-    for name in (*ARRAYS, *MORE_ARRAYS):
-        one, other = getattr(a, name), getattr(b, name)
-        if (one is None) != (other is None):
-            return False
-        if one is not None and one.dtype != other.dtype:
-            return False
-        if one is not None and not np.array_equal(one, other, equal_nan=one.dtype.kind == "f"):
-            return False
-    plain = [(r.norm, r.ids, r.metadata, r.broken_by) for r in (a, b)]
-    return plain[0] == plain[1]
 
 
 def test_round_trip(tmp_path):
@@ -163,58 +97,6 @@ def test_files_are_readable_without_rampart(tmp_path):
 def test_needs_no_torch():
     code = "import sys, rampart.records.storage; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_summary_holds_the_contract(tmp_path):
-    record = make()
-    found = summary(record)
-    c = contributions(record.critical, GRID)
-    interval, ends = mean_interval(c), proportion_interval(2, 5)
-    assert (found["n"], found["eps"], found["norm"]) == (5, 4 / 255, "linf")
-    assert (found["split"], found["attack"], found["seed"]) == ("test", "apgd", 3)
-    assert (found["clean"], found["adversarial"], found["expected"]) == (0.8, 0.4, c.mean())
-    assert (found["expected_low"], found["expected_high"]) == (interval.low, interval.high)
-    assert (found["adversarial_low"], found["adversarial_high"]) == (ends.low, ends.high)
-    assert found["level"] == 0.95
-    # Sample 1 breaks in the first cell, sample 2 in the third; two survive.
-    assert found["expected_bounds"] == {"low": pytest.approx(0.5), "high": pytest.approx(0.6)}
-    worst = {"label": 0, "n": 2, "expected": 0.5}
-    assert {key: found["worst_class"][key] for key in worst} == worst
-    assert [point["eps"] for point in found["curve"]] == GRID.tolist()
-    assert [p["accuracy"] for p in found["curve"]] == accuracy_curve(record.critical, 4).tolist()
-    save_record(record, tmp_path)
-    assert json.loads((tmp_path / "summary.json").read_text()) == found
-
-
-def test_the_level_comes_from_the_metadata():
-    narrow, wide = summary(make(metadata={"level": 0.5})), summary(make(metadata={"level": 0.99}))
-    assert (narrow["level"], wide["level"]) == (0.5, 0.99)
-    assert wide["expected_low"] < narrow["expected_low"]
-
-
-def test_one_sample_and_one_strength_still_give_a_summary():
-    found = summary(make([1], grid=[0.0]))
-    assert (found["clean"], found["adversarial"], found["expected"]) == (1, 1, 1)
-    assert found["expected_low"] < 0.3
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"ids": ("a",)}, "ids="),
-        ({"ids": ("a", "a", "b", "c", "d")}, "twice"),
-        ({"ids": ("\udcff", "a", "b", "c", "d")}, "no text"),
-        ({"labels": np.zeros(4, dtype=int)}, "labels="),
-        ({"labels": np.zeros(5)}, "labels=float64"),
-        ({"predictions": np.arange(5) % 3}, "0 exactly where"),
-        ({"critical": [0, 1, 3, 5, 6]}, r"0\.\.5"),
-        ({"grid": [0.1, 0.2, 0.3, 0.4, 0.5]}, "starts with 0"),
-        ({"norm": "l3"}, "norm=l3"),
-    ],
-)
-def test_refuses_contradictory_arrays(changes, message):
-    with pytest.raises(ValueError, match=message):
-        make(**changes)
 
 
 def test_refuses_metadata_that_json_cannot_hold(tmp_path):
@@ -369,43 +251,6 @@ def test_nothing_is_ever_unpickled(tmp_path):
         load_record(tmp_path)
 
 
-def test_top_k_lets_a_sample_survive_without_being_first(tmp_path):
-    labels, critical = np.array([0, 0, 0]), np.array([0, 5, 2])
-    values = {"labels": labels, "predictions": np.array([1, 1, 0]), "metadata": {"top": 2}}
-    record = make(critical, **values)
-    save_record(record, tmp_path)
-    assert load_record(tmp_path).top == 2
-    assert summary(record)["top"] == 2
-    assert summary(record)["clean"] == pytest.approx(2 / 3)
-    with pytest.raises(InvalidArgument, match="0 exactly where"):
-        make(critical, **{**values, "metadata": {}})
-    with pytest.raises(InvalidArgument, match="critical=0"):
-        make(critical, **{**values, "predictions": labels})
-
-
-def test_summary_tells_what_broke_the_samples_and_what_it_cost():
-    by = ("clean", "apgd-ce", "apgd-t/2", "apgd-t", "apgd-t/10", None)
-    metadata = {
-        "tier": "standard",
-        "mode": "fast",
-        "seconds": 1.5,
-        "audit": {"n": 3, "differ": 0},
-        "trust": [{"check": "mode", "ok": True}],
-    }
-    record = make(
-        (0, 1, 2, 3, 4, 5), broken_by=by, forwards=range(6), backwards=[2] * 6, metadata=metadata
-    )
-    found = summary(record)
-    assert found["broken_by"] == {"apgd-t": 3, "apgd-ce": 1, "clean": 1}
-    assert (found["forwards"], found["backwards"]) == (15, 12)
-    assert {key: found[key] for key in metadata} == metadata
-    # Passes of the whole evaluation, the checks' included, where they are known.
-    assert summary(replace(record, metadata={"forwards": 99}))["forwards"] == 99
-    bare = summary(make())
-    assert (bare["broken_by"], bare["forwards"], bare["tier"]) == (None, None, None)
-    assert "audit" not in bare
-
-
 @pytest.mark.parametrize("file", ["samples.parquet", "record.json"])
 def test_refuses_a_folder_with_a_file_missing(tmp_path, file):
     save_record(make(), tmp_path)
@@ -418,29 +263,3 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot write"):
         save_record(make(), tmp_path / "file" / "record")
-
-
-def test_paired_with_itself_is_exactly_zero():
-    test = paired(make(), make())
-    assert (test.difference, test.low, test.high) == (0, 0, 0)
-
-
-def test_paired_matches_samples_by_id():
-    first, order = make(), [3, 0, 4, 2, 1]
-    shuffled = make(
-        first.critical[order],
-        ids=tuple(first.ids[i] for i in order),
-        labels=first.labels[order],
-        predictions=first.predictions[order],
-    )
-    assert paired(first, shuffled).high == 0
-    # Sample 1 lasts to the end in the other record: 1 against 1/8 of expected robustness.
-    better = make([0, 5, 3, 5, 5])
-    assert paired(better, shuffled).difference == pytest.approx((1 - 1 / 8) / 5)
-    assert paired(better, first, PointMass(0.0)).difference == 0
-
-
-@pytest.mark.parametrize("changes", [{"ids": tuple("abcde")}, {"norm": "l2"}, {"grid": GRID * 2}])
-def test_paired_refuses_other_samples_or_threats(changes):
-    with pytest.raises(InvalidArgument, match="second record="):
-        paired(make(), make(**changes))

@@ -1,0 +1,41 @@
+import shutil
+
+import pytest
+from evaluating import NETWORK
+
+from rampart.recipes.config.loading import load_config
+from rampart.recipes.run import train_run
+from rampart.runs.run_folder import RunFolder
+
+
+@pytest.fixture(scope="session")
+def trained(photo_folder, tmp_path_factory):
+    settings = [
+        "model.name=rampart_glyphnet",
+        "model.pretrained=false",
+        "model.options={norm: batch, in_chans: 3}",
+        f"data.name={photo_folder}",
+        "data.image_size=16",
+        "threat.eps=8/255",
+        "training.epochs=2",
+        "training.batch_size=8",
+        "attack.steps=2",
+        "evaluation.attack.steps=3",
+        "optimiser.backbone_lr=1e-3",
+    ]
+    return train_run(load_config(None, settings), tmp_path_factory.mktemp("trained") / "run")
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    return RunFolder(shutil.copytree(trained.path, tmp_path / "run"))
+
+
+@pytest.fixture
+def network(tmp_path, photo_folder):
+    """A model that is no run, as reference and settings."""
+    (tmp_path / "nets.py").write_text(NETWORK)
+    # In an order in which a whole section in place of a name would lose the size.
+    settings = ("data.image_size=16", f"data={photo_folder}", "threat.eps=80/255")
+    few = ("evaluation.strengths=[20/255, 40/255, 60/255, 80/255]", "evaluation.trust=false")
+    return f"{tmp_path / 'nets.py'}:network", (*settings, *few)

@@ -1,0 +1,67 @@
+import json
+from dataclasses import replace
+
+import pytest
+from made_up_records import GRID, make
+
+from rampart.metrics.comparison import mean_interval, proportion_interval
+from rampart.metrics.curve import accuracy_curve
+from rampart.metrics.expectation import contributions
+from rampart.records.storage import save_record
+from rampart.records.summary import summary
+
+
+def test_summary_holds_the_contract(tmp_path):
+    record = make()
+    found = summary(record)
+    c = contributions(record.critical, GRID)
+    interval, ends = mean_interval(c), proportion_interval(2, 5)
+    assert (found["n"], found["eps"], found["norm"]) == (5, 4 / 255, "linf")
+    assert (found["split"], found["attack"], found["seed"]) == ("test", "apgd", 3)
+    assert (found["clean"], found["adversarial"], found["expected"]) == (0.8, 0.4, c.mean())
+    assert (found["expected_low"], found["expected_high"]) == (interval.low, interval.high)
+    assert (found["adversarial_low"], found["adversarial_high"]) == (ends.low, ends.high)
+    assert found["level"] == 0.95
+    # Sample 1 breaks in the first cell, sample 2 in the third; two survive.
+    assert found["expected_bounds"] == {"low": pytest.approx(0.5), "high": pytest.approx(0.6)}
+    worst = {"label": 0, "n": 2, "expected": 0.5}
+    assert {key: found["worst_class"][key] for key in worst} == worst
+    assert [point["eps"] for point in found["curve"]] == GRID.tolist()
+    assert [p["accuracy"] for p in found["curve"]] == accuracy_curve(record.critical, 4).tolist()
+    save_record(record, tmp_path)
+    assert json.loads((tmp_path / "summary.json").read_text()) == found
+
+
+def test_the_level_comes_from_the_metadata():
+    narrow, wide = summary(make(metadata={"level": 0.5})), summary(make(metadata={"level": 0.99}))
+    assert (narrow["level"], wide["level"]) == (0.5, 0.99)
+    assert wide["expected_low"] < narrow["expected_low"]
+
+
+def test_one_sample_and_one_strength_still_give_a_summary():
+    found = summary(make([1], grid=[0.0]))
+    assert (found["clean"], found["adversarial"], found["expected"]) == (1, 1, 1)
+    assert found["expected_low"] < 0.3
+
+
+def test_summary_tells_what_broke_the_samples_and_what_it_cost():
+    by = ("clean", "apgd-ce", "apgd-t/2", "apgd-t", "apgd-t/10", None)
+    metadata = {
+        "tier": "standard",
+        "mode": "fast",
+        "seconds": 1.5,
+        "audit": {"n": 3, "differ": 0},
+        "trust": [{"check": "mode", "ok": True}],
+    }
+    record = make(
+        (0, 1, 2, 3, 4, 5), broken_by=by, forwards=range(6), backwards=[2] * 6, metadata=metadata
+    )
+    found = summary(record)
+    assert found["broken_by"] == {"apgd-t": 3, "apgd-ce": 1, "clean": 1}
+    assert (found["forwards"], found["backwards"]) == (15, 12)
+    assert {key: found[key] for key in metadata} == metadata
+    # Passes of the whole evaluation, the checks' included, where they are known.
+    assert summary(replace(record, metadata={"forwards": 99}))["forwards"] == 99
+    bare = summary(make())
+    assert (bare["broken_by"], bare["forwards"], bare["tier"]) == (None, None, None)
+    assert "audit" not in bare

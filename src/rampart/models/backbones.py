@@ -63,11 +63,19 @@ def build_model(
     arguments = {**source.model_args, **(options or {})}
     if in_chans is not None:
         arguments["in_chans"] = in_chans
-    with scoped_seed(seed, "backbone"):
-        if source.weights is None:
-            backbone = _from_timm(source, arguments, image_size, pretrained)
-        else:
-            backbone = _from_file(source, arguments, image_size, pretrained, keep_head)
+
+    def build() -> nn.Module:
+        with scoped_seed(seed, "backbone"):
+            if source.weights is None:
+                return _from_timm(source, arguments, image_size, pretrained)
+            return _from_file(source, arguments, image_size, pretrained, keep_head)
+
+    backbone = build()
+    if not keep_head and not hasattr(backbone, "reset_classifier"):
+        # Its head is made with it, and cannot be replaced.
+        arguments["num_classes"] = num_classes
+        backbone = build()
+    _require_interface(backbone, source.architecture)
     with scoped_seed(seed, "head"):
         _set_head(backbone, name, num_classes, keep_head)
     channels = int(arguments.get("in_chans", source.in_chans))
@@ -78,6 +86,7 @@ def build_model(
         _per_channel("std", std, own_std),
         image_size or source.image_size,
         arguments,
+        source.architecture,
     )
 
 
@@ -109,7 +118,13 @@ def _from_file(
     assert source.weights is not None
     known = {f.name for f in fields(PretrainedCfg)}
     cfg = {key: value for key, value in source.pretrained_cfg.items() if key in known}
-    backbone = _create(source.name, False, {**arguments, "pretrained_cfg": cfg})
+    arguments_with_cfg = {**arguments, "pretrained_cfg": cfg}
+    backbone = _create(source.name, False, arguments_with_cfg)
+    right = source.num_classes in (None, getattr(backbone, "num_classes", None))
+    if not right and "num_classes" not in arguments:
+        # timm's own architectures take the number from `pretrained_cfg`, others as an argument.
+        classes = {"num_classes": source.num_classes}
+        backbone = _create(source.name, False, {**arguments_with_cfg, **classes})
     if pretrained:
         fit_weights(backbone, read_weights(source.weights), keep_head, str(source.weights))
     if source.has_fixed_size and image_size not in (None, source.image_size):
@@ -131,13 +146,25 @@ def _create(name: str, pretrained: bool, arguments: Mapping[str, Any]) -> nn.Mod
         raise ModelError(f"'{name}' cannot be built with the options {options}: {error}") from error
 
 
+def _require_interface(backbone: nn.Module, architecture: str) -> None:
+    """Refuse an architecture without what is needed of timm's interface."""
+    lacks = [name for name in ("num_classes", "get_classifier") if not hasattr(backbone, name)]
+    if lacks:
+        raise ModelError(
+            f"the architecture '{architecture}' lacks {' and '.join(lacks)}: give its class the "
+            "attribute num_classes and the method get_classifier(), which returns its head, as "
+            "timm's architectures have."
+        )
+
+
 def _set_head(backbone: nn.Module, name: str, num_classes: int | None, keep_head: bool) -> None:
-    if not keep_head:
+    if not keep_head and hasattr(backbone, "reset_classifier"):
         backbone.reset_classifier(num_classes)  # type: ignore[operator]  # timm's interface
     elif num_classes not in (None, backbone.num_classes):
         raise ModelError(
             f"the head of '{name}' has {backbone.num_classes} classes, expected {num_classes}; "
-            "it fits only the data that it was trained for."
+            "it fits only the data that it was trained for, or its architecture does not use its "
+            "argument num_classes."
         )
 
 

@@ -40,6 +40,7 @@ class NormalisedModel(nn.Module):
         std: of each channel, above 0; length C.
         image_size: side of the images that it is made for, in pixels.
         model_args: the arguments, beside the number of classes, that rebuild the backbone in timm.
+        architecture: timm's name of it, for a backbone that does not say it itself.
 
     Attributes:
         backbone: the timm classifier.
@@ -56,6 +57,7 @@ class NormalisedModel(nn.Module):
         std: Sequence[float],
         image_size: int,
         model_args: Mapping[str, Any] | None = None,
+        architecture: str = "",
     ) -> None:
         super().__init__()
         self._frozen_statistics = False
@@ -66,6 +68,7 @@ class NormalisedModel(nn.Module):
         self.backbone = backbone
         self.image_size = image_size
         self.model_args = dict(model_args or {})
+        self.architecture = architecture
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
 

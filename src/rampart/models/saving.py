@@ -7,9 +7,9 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from timm.models import filter_pretrained_cfg
+from timm.models import PretrainedCfg, filter_pretrained_cfg
 
-from rampart.errors import InvalidArgument, RunError
+from rampart.errors import InvalidArgument, ModelError, RunError
 from rampart.files import replacing, write_atomic
 from rampart.models.normalised import NormalisedModel
 
@@ -49,12 +49,10 @@ def save_model(
 
     Raises:
         InvalidArgument: not as many names as classes.
+        ModelError: the name of the architecture is not known, or its arguments are no plain values.
         RunError: the folder cannot be written.
     """
-    if len(class_names) != model.num_classes:
-        expected = f"{model.num_classes}, one for each class of the model"
-        raise InvalidArgument("class_names", f"{len(class_names)} names", expected)
-    config = model_config(model, class_names, image_size or model.image_size)
+    config = config_text(model, class_names, image_size or model.image_size)
     folder = Path(folder)
     state = model.backbone.state_dict()
     weights = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
@@ -63,8 +61,22 @@ def save_model(
             save_file(weights, scratch, metadata={"format": "pt"})
     except SafetensorError as error:
         raise RunError(f"model {folder} cannot be written ({error}): free some space.") from error
-    text = json.dumps(config, indent=2, ensure_ascii=False)
-    write_atomic(folder / "config.json", text + "\n")
+    write_atomic(folder / "config.json", config)
+
+
+def config_text(model: NormalisedModel, class_names: Sequence[str], image_size: int) -> str:
+    """Return `config.json`; arguments and errors as `save_model`."""
+    if len(class_names) != model.num_classes:
+        expected = f"{model.num_classes}, one for each class of the model"
+        raise InvalidArgument("class_names", f"{len(class_names)} names", expected)
+    config = model_config(model, class_names, image_size)
+    try:
+        return json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"the model cannot be described in config.json ({error}): use plain values (numbers, "
+            "texts, lists) in model.options and in the pretrained_cfg of its architecture."
+        ) from error
 
 
 def model_config(
@@ -72,9 +84,18 @@ def model_config(
 ) -> dict[str, Any]:
     """Return the content of `config.json` in timm's format."""
     backbone: Any = model.backbone
+    own = getattr(backbone, "pretrained_cfg", None) or {}
+    if isinstance(own, PretrainedCfg):
+        own = own.to_dict()  # type: ignore[no-untyped-call]  # timm
     cfg = filter_pretrained_cfg(  # type: ignore[no-untyped-call]  # timm
-        backbone.pretrained_cfg, remove_source=True, remove_null=True
+        own, remove_source=True, remove_null=True
     )
+    architecture = cfg.pop("architecture", None) or model.architecture
+    if not architecture:
+        raise ModelError(
+            "the model does not say its architecture, so it could not be loaded again: build it "
+            "with rampart.models.backbones.build_model from a name that timm knows."
+        )
     cfg = {key: value for key, value in cfg.items() if key not in _OUTDATED}
     cfg |= {
         "num_classes": model.num_classes,
@@ -86,10 +107,11 @@ def model_config(
         "crop_mode": "center",
         "interpolation": "bicubic",
     }
+    features = getattr(backbone, "num_features", None)
     return {
-        "architecture": cfg.pop("architecture"),
+        "architecture": architecture,
         "num_classes": model.num_classes,
-        "num_features": backbone.num_features,
+        **({"num_features": features} if features is not None else {}),
         "label_names": list(class_names),
         "model_args": model.model_args,
         "pretrained_cfg": cfg,

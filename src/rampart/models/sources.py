@@ -26,12 +26,19 @@ class Source:
         weights: file with the weights; None where timm knows where they are.
         model_args: arguments of the architecture that the weights were trained with.
         pretrained_cfg: timm's description of the weights: input size, mean, std, classes.
+        num_classes: of the weights, where a configuration beside them says it.
     """
 
     name: str
     weights: Path | None = None
     model_args: Mapping[str, Any] = field(default_factory=dict)
     pretrained_cfg: Mapping[str, Any] = field(default_factory=dict)
+    num_classes: int | None = None
+
+    @property
+    def architecture(self) -> str:
+        """The name of the architecture alone."""
+        return str(self.pretrained_cfg.get("architecture") or self.name.partition(".")[0])
 
     @property
     def input_size(self) -> tuple[int, int, int]:
@@ -130,7 +137,8 @@ def _source_of_weights(weights: Path, name: str | None, config: Path | None = No
     cfg = {**_registered(architecture), **described.get("pretrained_cfg", {})}
     # Of these two timm writes what is true of the weights beside its description of their origin.
     cfg |= {key: described[key] for key in ("num_classes", "label_names") if key in described}
-    return Source(architecture, weights, described.get("model_args", {}), cfg)
+    classes = described.get("num_classes")
+    return Source(architecture, weights, described.get("model_args", {}), cfg, classes)
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -53,6 +53,17 @@ def fit_weights(backbone: nn.Module, weights: Weights, keep_head: bool, origin: 
     heads = [] if keep_head else head_modules(backbone)
     own = {k: v for k, v in backbone.state_dict().items() if not is_head(k, heads)}
     given = {k: v for k, v in weights.items() if not is_head(k, heads)}
+    faults = misfits(own, given)
+    if faults:
+        raise ModelError(
+            f"the weights in '{origin}' do not fit the model: {'; '.join(faults)}; name the "
+            "architecture and the options that they were trained with."
+        )
+    backbone.load_state_dict(given, strict=False)
+
+
+def misfits(own: Weights, given: Weights) -> list[str]:
+    """Return in what weights differ from a model's own: keys that are missing, and so on."""
     faults = {
         "missing": sorted(own.keys() - given.keys()),
         "unexpected": sorted(given.keys() - own.keys()),
@@ -62,18 +73,8 @@ def fit_weights(backbone: nn.Module, weights: Weights, keep_head: bool, origin: 
             if own[key].shape != given[key].shape
         ],
     }
-    if any(faults.values()):
-        raise ModelError(_misfit(faults, origin))
-    backbone.load_state_dict(given, strict=False)
-
-
-def _misfit(faults: dict[str, list[str]], origin: str) -> str:
-    listed = [
+    return [
         f"{len(keys)} {kind} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
         for kind, keys in faults.items()
         if keys
     ]
-    return (
-        f"the weights in '{origin}' do not fit the model: {'; '.join(listed)}; name the "
-        "architecture and the options that they were trained with."
-    )

@@ -17,6 +17,7 @@ from rampart.recipes.build import make_run, make_splits
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import dump_config, load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.dry_run import try_end
 from rampart.recipes.measured import require_measurable
 from rampart.recipes.probe import probe_model
 from rampart.recipes.trial import trial_epochs, try_full_strength
@@ -72,6 +73,7 @@ def train_run(
     run = make_run(config, folder, splits, accelerator, shown_to)
     if resume:
         require_same_start(folder, run)
+    try_end(run, splits)
     _open(run, folder, splits, config, overwrite)
     restored = resume and restore(run)
     announce(run, splits)

@@ -1,0 +1,98 @@
+"""Whether a model can be saved and loaded again, found out without writing its weights."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from accelerate import init_empty_weights
+from torch import Tensor
+
+from rampart.errors import ModelError
+from rampart.models.backbones import build_model
+from rampart.models.normalised import NormalisedModel
+from rampart.models.saving import config_text
+from rampart.models.weights import misfits
+from rampart.restoring import in_mode
+from rampart.runtime import scoped_seed
+
+#: Parameters up to which the logits are compared as well, which takes about a second.
+SMALL = 30_000_000
+
+
+def require_reloadable(
+    model: NormalisedModel, class_names: Sequence[str], image_size: int, images: Tensor
+) -> None:
+    """Refuse a model that `save_model` cannot save, or `build_model` not load as it was.
+
+    Args:
+        model: it stays as it is.
+        class_names: one for each logit.
+        image_size: side of the images.
+        images: (N, C, H, W), pixels in [0, 1], to compare the logits on; a few are enough.
+
+    Raises:
+        InvalidArgument: not as many names as classes.
+        ModelError: what goes wrong, and what to change.
+    """
+    text = config_text(model, class_names, image_size)
+    small = sum(parameter.numel() for parameter in model.parameters()) <= SMALL
+    with TemporaryDirectory() as folder:
+        Path(folder, "config.json").write_text(text, encoding="utf-8")
+        # Nothing is read from it.
+        Path(folder, "model.safetensors").touch()
+        try:
+            again = _built(folder, model, image_size, small)
+        except ModelError as error:
+            raise _unlike(model, str(error).replace(folder, "model")) from error
+    own, given = model.backbone.state_dict(), again.backbone.state_dict()
+    if faults := misfits(given, own):
+        raise _unlike(model, f"weights that do not fit: {'; '.join(faults)}")
+    if small:
+        again.backbone.load_state_dict(own)
+        _require_same_logits(model, again.to(images.device), images)
+
+
+def _built(folder: str, model: NormalisedModel, size: int, small: bool) -> NormalisedModel:
+    """The model that its description gives; a large one without memory for its weights."""
+
+    def build() -> NormalisedModel:
+        return build_model(
+            folder,
+            num_classes=model.num_classes,
+            pretrained=False,
+            keep_head=True,
+            in_chans=model.in_chans,
+            image_size=size,
+        )
+
+    if small:
+        return build()
+    try:
+        with init_empty_weights():
+            return build()
+    # Some architectures compute with their weights while they are built.
+    except Exception:
+        return build()
+
+
+def _require_same_logits(first: NormalisedModel, second: NormalisedModel, images: Tensor) -> None:
+    ours, theirs = (_logits(model, images) for model in (first, second))
+    scale = float(ours.abs().amax().clamp(min=1))
+    if not torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3 * scale, equal_nan=True):
+        raise _unlike(first, "other logits with the same weights")
+
+
+def _logits(model: NormalisedModel, images: Tensor) -> Tensor:
+    # The same noise for every model, if it draws any.
+    with in_mode(model, training=False), torch.no_grad(), scoped_seed(0, "reloading"):
+        logits: Tensor = model(images)
+    return logits
+
+
+def _unlike(model: NormalisedModel, how: str) -> ModelError:
+    return ModelError(
+        f"the model could be saved, but not loaded again as it was ({how}): the architecture "
+        f"'{model.architecture}' has to build the same network from its name, num_classes and the "
+        f"arguments {model.model_args}."
+    )

@@ -2,8 +2,8 @@ import json
 
 import pytest
 import torch
-from own_architectures import GOOD
 
+from own_architectures import GOOD
 from rampart.errors import ModelError
 from rampart.models import reloading
 from rampart.models.backbones import build_model

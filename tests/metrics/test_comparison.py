@@ -11,8 +11,6 @@ from scipy import stats
 from rampart.errors import InvalidArgument
 from rampart.metrics import comparison
 from rampart.metrics.comparison import (
-    bootstrap_interval,
-    mean_bootstrap_interval,
     mean_interval,
     paired_test,
     proportion_interval,
@@ -66,10 +64,9 @@ def test_mean_interval_holds_the_mean_inside_the_unit_interval(values):
     assert interval.low < interval.high or np.ptp(values) < 1e-6
 
 
-@pytest.mark.parametrize("make", [mean_interval, mean_bootstrap_interval])
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_equal_values_do_not_pretend_to_certainty(make, value):
-    interval = make([value] * 20)
+def test_equal_values_do_not_pretend_to_certainty(value):
+    interval = mean_interval([value] * 20)
     assert 0.08 < interval.high - interval.low < 0.2
     assert interval.low <= value <= interval.high
 
@@ -85,13 +82,6 @@ def test_of_many_values_it_is_students():
     values = np.random.default_rng(4).random(20_000)
     interval, student = mean_interval(values), seeds_interval(values)
     assert (interval.low, interval.high) == pytest.approx((student.low, student.high), abs=2e-6)
-
-
-def test_zeros_and_ones_give_jeffreys_interval_in_the_bootstrap():
-    values = [0.0] * 12 + [1.0] * 88
-    interval = mean_bootstrap_interval(values, resamples=40_000)
-    jeffreys = stats.beta(88.5, 12.5).ppf([0.025, 0.975])
-    assert (interval.low, interval.high) == pytest.approx(tuple(jeffreys), abs=2e-3)
 
 
 GRID = np.arange(9) / 255
@@ -152,14 +142,6 @@ def test_interval_of_expected_robustness_covers_everywhere(n, clean, survive, sh
     assert 0.93 <= coverage(mean_interval, n, law_of(clean, survive, shape)) <= 0.97
 
 
-@pytest.mark.parametrize("case", [(100, 0.95, 0.9, "late"), (100, 0.7, 0.3, "early")])
-def test_bayesian_bootstrap_covers(case):
-    def make(values):
-        return mean_bootstrap_interval(values, resamples=400)
-
-    assert 0.93 <= coverage(make, case[0], law_of(*case[1:])) <= 0.97
-
-
 @pytest.mark.parametrize("n", [100, 300, 1000])
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95])
 def test_interval_of_accuracy_covers(n, share):
@@ -177,23 +159,6 @@ def test_paired_interval_covers_and_is_narrower_than_unpaired_ones():
     assert 0.93 <= np.mean([t.low <= 0.1 <= t.high for t in tests]) <= 0.97
     alone = seeds_interval(pairs[0, :, 0])
     assert tests[0].high - tests[0].low < (alone.high - alone.low) / 2
-
-
-def test_bootstrap_covers_repeats_and_agrees_with_student():
-    rng = np.random.default_rng(2)
-    samples = rng.random((200, 60))
-    intervals = [bootstrap_interval(values, resamples=400) for values in samples]
-    assert 0.88 <= np.mean([i.low <= 0.5 <= i.high for i in intervals]) <= 0.99
-    assert bootstrap_interval(samples[0]) == bootstrap_interval(samples[0])
-    assert bootstrap_interval(samples[0], seed=1) != bootstrap_interval(samples[0])
-    student, boot = mean_interval(samples[0]), bootstrap_interval(samples[0])
-    assert (boot.low, boot.high) == pytest.approx((student.low, student.high), abs=0.02)
-
-
-def test_bootstrap_of_another_statistic_in_pieces():
-    values = np.arange(40_000) / 40_000  # more than a million draws: several pieces
-    interval = bootstrap_interval(values, np.median, resamples=60)
-    assert 0.48 < interval.low < 0.5 < interval.high < 0.52
 
 
 def test_identical_values_differ_by_exactly_zero():
@@ -230,7 +195,6 @@ def test_seeds_interval_value():
         lambda: mean_interval([]),
         lambda: mean_interval([1.5]),
         lambda: mean_interval([np.nan]),
-        lambda: mean_bootstrap_interval([-0.1]),
         lambda: score_interval(1.1, 0.0, 3),
         lambda: score_interval(0.5, 0.0, 0),
         lambda: seeds_interval([1.0]),

@@ -1,6 +1,5 @@
 """Intervals for one evaluation, intervals and tests for pairs of them, and over seeds."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,71 +112,6 @@ def seeds_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     )
 
 
-def bootstrap_interval(
-    values: ArrayLike,
-    statistic: Callable[..., Floats] = np.mean,
-    level: float = LEVEL,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """Return the percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
-
-    For any statistic; that of a mean covers too rarely where few samples are wrong, for which
-    there is `mean_bootstrap_interval`. Of two models on the same samples, pass the differences.
-
-    Args:
-        values: (N,) numbers; row by row independent.
-        statistic: called as `statistic(samples, axis=1)` on (resamples, N).
-        level: of confidence.
-        resamples: how often to draw N values with replacement.
-        seed: the draws depend on it and on nothing else.
-    """
-    numbers, tail = _numbers(values), 100 * (1 - check_level(level)) / 2
-    rng = np.random.default_rng((seed, len(numbers), resamples))
-    # A few rows at a time: the memory needed stays flat for large N.
-    rows = max(1, 1_000_000 // len(numbers))
-    drawn = [
-        statistic(numbers[rng.integers(len(numbers), size=(size, len(numbers)))], axis=1)
-        for size in _pieces(resamples, rows)
-    ]
-    low, high = np.percentile(np.concatenate(drawn), [tail, 100 - tail])
-    return Interval(float(low), float(high), level, "bootstrap")
-
-
-def mean_bootstrap_interval(
-    values: ArrayLike, level: float = LEVEL, resamples: int = 2000, seed: int = 0
-) -> Interval:
-    """Return the Bayesian bootstrap interval for the mean of values in [0, 1].
-
-    Each resample weights the values by Dirichlet(1, ..., 1) (Rubin 1981); one 0 and one 1 with
-    half a weight each stand beside them, so that zeros and ones give Jeffreys' interval
-    (Brown, Cai and DasGupta 2001), and equal values an interval that has a width.
-
-    Args:
-        values: (N,) numbers in [0, 1].
-        level: of confidence.
-        resamples: how often to draw weights.
-        seed: the draws depend on it and on nothing else.
-
-    Raises:
-        InvalidArgument: no values, or one outside [0, 1].
-    """
-    numbers, tail = check_shares(values), 50 * (1 - check_level(level))
-    rng = np.random.default_rng((seed, len(numbers), resamples))
-    # Equal values share one gamma weight, whose shape is their number.
-    atoms, counts = np.unique(np.concatenate([numbers, [0.0, 1.0]]), return_counts=True)
-    shapes = counts - 0.5 * np.isin(atoms, [0.0, 1.0])
-    rows = max(1, 1_000_000 // len(atoms))
-    means = []
-    for size in _pieces(resamples, rows):
-        weights = rng.standard_gamma(shapes, size=(size, len(atoms)))
-        means.append(weights @ atoms / weights.sum(axis=1))
-    low, high = np.percentile(np.concatenate(means), [tail, 100 - tail])
-    # As Jeffreys' at none or all: where all values are 0, so is the lower end.
-    mean = float(numbers.mean())
-    return Interval(min(float(low), mean), max(float(high), mean), level, "bayesian bootstrap")
-
-
 def paired_test(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> PairedTest:
     """Return the paired t-test of first - second.
 
@@ -253,8 +187,3 @@ def check_level(level: float) -> float:
     if not 0 < level < 1:
         raise InvalidArgument("level", level, "a share between 0 and 1", "write 0.95 for 95 %")
     return level
-
-
-def _pieces(total: int, size: int) -> list[int]:
-    full, rest = divmod(total, size)
-    return [size] * full + [rest] * bool(rest)

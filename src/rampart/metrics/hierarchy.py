@@ -10,8 +10,6 @@ seed. For two methods pass the differences of their tables: shared samples, and 
 are shared, then cancel.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
@@ -19,50 +17,6 @@ from scipy import stats
 from rampart.errors import InvalidArgument
 from rampart.metrics.comparison import LEVEL, Interval, check_level
 from rampart.metrics.curve import Floats
-
-
-@dataclass(frozen=True)
-class Components:
-    """The mean over seeds and samples, and what makes it vary.
-
-    Attributes:
-        seeds: S.
-        samples: N.
-        mean: of all S N values.
-        seed: variance between seeds, var_a; not negative.
-        sample: variance between samples, var_b; not negative.
-        rest: variance of what is left, var_e.
-    """
-
-    seeds: int
-    samples: int
-    mean: float
-    seed: float
-    sample: float
-    rest: float
-
-
-def components(table: ArrayLike) -> Components:
-    """Return the variance components, by the analysis of variance.
-
-    Args:
-        table: (S, N) values, such as contributions to expected robustness, S and N at least 2;
-            columns are the same samples in every row.
-
-    Raises:
-        InvalidArgument: another shape, NaN or infinity.
-    """
-    values = _table(table)
-    between_seeds, between_samples, rest = _mean_squares(values)
-    seeds, samples = values.shape
-    return Components(
-        seeds,
-        samples,
-        float(values.mean()),
-        max(between_seeds - rest, 0.0) / samples,
-        max(between_samples - rest, 0.0) / seeds,
-        rest,
-    )
 
 
 def hierarchical_interval(table: ArrayLike, level: float = LEVEL) -> Interval:
@@ -77,8 +31,13 @@ def hierarchical_interval(table: ArrayLike, level: float = LEVEL) -> Interval:
     91 %, with 2 down to 87 %.
 
     Args:
-        table: (S, N) as `components`; for two methods the difference of their tables.
+        table: (S, N) values, such as contributions to expected robustness, S and N at least 2;
+            columns are the same samples in every row. For two methods the difference of their
+            tables.
         level: of confidence.
+
+    Raises:
+        InvalidArgument: another shape, NaN or infinity.
     """
     values = _table(table)
     seeds, samples = values.shape
@@ -91,31 +50,6 @@ def hierarchical_interval(table: ArrayLike, level: float = LEVEL) -> Interval:
     quantile = (added * few + base * many) / (added + base)
     margin = quantile * float(np.sqrt((added + base) / values.size))
     return Interval(mean - margin, mean + margin, level, "two-way")
-
-
-def hierarchical_bootstrap(
-    table: ArrayLike, level: float = LEVEL, resamples: int = 2000, seed: int = 0
-) -> Interval:
-    """Return the percentile interval of resampled seeds crossed with resampled samples.
-
-    The pigeonhole bootstrap (Owen 2007). It needs no model, and many seeds: S of them resampled
-    vary by only (S - 1) / S of their variance, so with fewer than about 10 prefer
-    `hierarchical_interval`.
-
-    Args:
-        table: (S, N) as `components`.
-        level: of confidence.
-        resamples: how often to draw S seeds and N samples, each with replacement.
-        seed: the draws depend on it and on nothing else.
-    """
-    values, tail = _table(table), 50 * (1 - check_level(level))
-    rng = np.random.default_rng((seed, *values.shape, resamples))
-    means = []
-    for _ in range(resamples):
-        rows, columns = (np.bincount(rng.integers(n, size=n), minlength=n) for n in values.shape)
-        means.append(rows @ values @ columns / values.size)
-    low, high = np.percentile(means, [tail, 100 - tail])
-    return Interval(float(low), float(high), level, "two-way bootstrap")
 
 
 def _mean_squares(values: Floats) -> tuple[float, float, float]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rampart.errors import InvalidArgument
-from rampart.skill import chance_of, skill
+from rampart.skill import chance_of, clearly_above, skill
 
 #: Ten classes, one of which has 30 % of the samples.
 UNEQUAL = [0] * 27 + [1 + i % 9 for i in range(63)]
@@ -39,3 +39,10 @@ def test_values_of_skill(accuracy, chance, expected):
 def test_the_best_constant_answer_has_no_skill(labels):
     best = max(np.mean(np.array(labels) == answer) for answer in range(10))
     assert skill(best, chance_of(labels)) == pytest.approx(0, abs=1e-12)
+
+
+def test_clearly_above_chance_is_by_three_standard_errors():
+    # sqrt(0.1 * 0.9 / 100) = 0.03.
+    assert clearly_above(0.191, 0.1, 100)
+    assert not clearly_above(0.189, 0.1, 100)
+    assert not clearly_above(0.0, 0.0, 1)

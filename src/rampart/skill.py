@@ -26,6 +26,11 @@ def chance_of(labels: Iterable[Any]) -> float:
     return max(counts.values()) / counts.total()
 
 
+def clearly_above(accuracy: float, chance: float, samples: int) -> bool:
+    """Whether an accuracy on so many samples is above chance by three standard errors of chance."""
+    return accuracy > chance + 3 * (chance * (1 - chance) / samples) ** 0.5
+
+
 def skill(accuracy: float, chance: float) -> float:
     """Return (accuracy - chance) / (1 - chance): 0 at chance, 1 for perfect, below 0 for worse.
 

@@ -19,7 +19,7 @@ from rampart.evaluation.ridge import ridge_head
 from rampart.models.normalised import NormalisedModel
 from rampart.models.weights import head_modules
 from rampart.runtime import Noise, derive
-from rampart.skill import chance_of
+from rampart.skill import chance_of, clearly_above
 from rampart.units import Norm, format_eps
 
 #: Shares of eps_g that are attacked.
@@ -64,8 +64,7 @@ class Probe:
 
         Where it is not, there is nothing that an attack could take away.
         """
-        error = (self.chance * (1 - self.chance) / self.images) ** 0.5
-        return self.accuracy[0] > self.chance + 3 * error
+        return clearly_above(self.accuracy[0], self.chance, self.images)
 
     @property
     def retained(self) -> tuple[float, ...]:

@@ -5,11 +5,17 @@ from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from rampart.errors import InvalidArgument, ModelError
 from rampart.restoring import in_mode
 
 Features = Literal["joint", "apart"]
+
+
+def batch_norms(model: nn.Module) -> list[nn.Module]:
+    """Return the BatchNorm layers of a model, of any number of dimensions."""
+    return [module for module in model.modules() if isinstance(module, _BatchNorm)]
 
 
 def require_pixels(model: object, mean: Sequence[float] | None) -> None:
@@ -78,7 +84,7 @@ class NormalisedModel(nn.Module):
         Raises:
             ModelError: there is no BatchNorm.
         """
-        if not self._batch_norms():
+        if not batch_norms(self):
             raise ModelError(
                 "the model has no BatchNorm whose statistics could be frozen: leave out "
                 "model.batch_norm=frozen."
@@ -90,12 +96,9 @@ class NormalisedModel(nn.Module):
         """Set the mode; BatchNorm with frozen statistics stays in eval mode."""
         super().train(mode)
         if self._frozen_statistics:
-            for module in self._batch_norms():
+            for module in batch_norms(self):
                 module.eval()
         return self
-
-    def _batch_norms(self) -> list[nn.Module]:
-        return [m for m in self.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
 
     def forward(self, images: Tensor, features: Features | None = None) -> Any:
         """Return logits (N, classes) of images (N, C, H, W), pixels in [0, 1].

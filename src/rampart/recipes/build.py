@@ -20,7 +20,7 @@ from rampart.evaluation.critical import critical_strengths
 from rampart.evaluation.results import Results
 from rampart.metrics.expectation import expected_robustness
 from rampart.models.backbones import build_model, parameter_groups
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalised import NormalisedModel, batch_norms
 from rampart.models.sources import Source, find_source
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.guards import make_guards
@@ -216,7 +216,7 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
 
 def _require_enough_for_batch_norm(model: NormalisedModel, piece: int, plan: Plan) -> None:
     """BatchNorm has no variance to divide by where a piece is one image."""
-    if piece == 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
+    if piece == 1 and batch_norms(model):
         raise InvalidArgument(
             "training.batch_size",
             plan.batch_size,

@@ -12,6 +12,7 @@ from rampart.recipes.build import make_twin
 from rampart.recipes.config.run_config import RunConfig
 from rampart.runs.run_folder import RunFolder
 from rampart.schedules.adaptive import longest_trial
+from rampart.schedules.times import spell_time
 from rampart.skill import chance_of
 from rampart.training.guards.transfer import Transfer
 from rampart.training.interrupts import Interrupts
@@ -60,7 +61,7 @@ def _train(run: Run, splits: Splits, config: RunConfig, most: int) -> Trial:
     # That it may sit at chance is what is to be found out, and no reason to warn.
     guards = tuple(guard for guard in run.guards if not isinstance(guard, Transfer))
     tried = replace(run, guards=guards)
-    name = f"trial at full strength, at most {most} epoch{'' if most == 1 else 's'}"
+    name = f"trial at full strength, at most {spell_time(most, 'epoch')}"
     with shown(run.reporter, name, run.plan.horizon, run.step):
         for epoch in range(1, most + 1):
             fit(tried, epochs=epoch)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from rampart.schedules.times import spell_time
 from rampart.skill import skill
 from rampart.training.guards.base import percent
 
@@ -63,7 +64,7 @@ class Trial:
     @property
     def verdict(self) -> str:
         """One sentence: what was reached, and how the run goes on."""
-        told = f"after {self.epochs} epoch{'' if self.epochs == 1 else 's'} at full strength"
+        told = f"after {spell_time(self.epochs, 'epoch')} at full strength"
         reached = f"validation accuracy is {percent(self.clean)}, {percent(self.standard)} after "
         reached += "standard fine-tuning"
         if self.passed:

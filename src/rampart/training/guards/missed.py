@@ -16,10 +16,10 @@ from typing import ClassVar
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from rampart.attacks.base import Attack
 from rampart.data.batches import Batch
+from rampart.models.normalised import batch_norms
 from rampart.restoring import in_mode, restored
 from rampart.runtime import Noise
 from rampart.training.guards.base import Guard, Look, Memory, Remark, Row, begins, in_a_row
@@ -55,7 +55,7 @@ class Missed(Guard):
 
     def look(self, model: nn.Module, row: Row, memory: Memory) -> Look:
         """Return the share that is carried over, and a remark when it has become small."""
-        if row["eps"] <= 0 or not _batch_norms(model):
+        if row["eps"] <= 0 or not batch_norms(model):
             return Look()
         used, trained = (self._rise(model, row["eps"], training) for training in (False, True))
         if used < LEAST:
@@ -100,9 +100,5 @@ class Missed(Guard):
 
 
 def _normalise_by_batch(model: nn.Module, batch: bool) -> None:
-    for part in _batch_norms(model):
+    for part in batch_norms(model):
         part.train(batch)
-
-
-def _batch_norms(model: nn.Module) -> list[nn.Module]:
-    return [part for part in model.modules() if isinstance(part, _BatchNorm)]

@@ -15,6 +15,7 @@ from torch import nn
 
 from rampart.attacks.base import Attack
 from rampart.attacks.pgd import Fgsm, Pgd
+from rampart.skill import clearly_above
 from rampart.training.guards.base import Guard, Look, Memory, Remark, Row, begins, percent
 from rampart.units import format_eps
 
@@ -39,8 +40,7 @@ def collapsed(single: float, several: float, chance: float, images: int) -> bool
         chance: accuracy of the best constant answer.
         images: their number.
     """
-    error = (chance * (1 - chance) / images) ** 0.5
-    return single > chance + 3 * error and several < KEPT * single
+    return clearly_above(single, chance, images) and several < KEPT * single
 
 
 @dataclass(frozen=True)

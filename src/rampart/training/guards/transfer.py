@@ -15,6 +15,7 @@ from torch import nn
 
 from rampart.errors import RampartError
 from rampart.metrics.adaptation import ADAPTED
+from rampart.schedules.times import spell_time
 from rampart.training.guards.base import Guard, Look, Memory, Remark, Row, percent
 
 #: Number of epochs to the validation clean accuracy of standard fine-tuning after so many.
@@ -103,7 +104,7 @@ class Transfer(Guard):
         except (RampartError, torch.OutOfMemoryError) as error:
             return Look(remarks=(self._unknown(stuck, error),))
         figures = {"twin_epochs": trained, "twin_clean": accuracy}
-        reached = f"{percent(accuracy)} after {trained} epoch{'' if trained == 1 else 's'}"
+        reached = f"{percent(accuracy)} after {spell_time(trained, 'epoch')}"
         if accuracy > chance_level(self.chance):
             return Look(figures, (self._delayed(stuck, reached),))
         if epoch < min(TWIN_EPOCHS, self.epochs):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
 
-from rampart.recipes.build import make_accelerator
+from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.config.loading import load_config
 from rampart.runtime import scoped_seed
 from rampart.training.one_process import OneProcess

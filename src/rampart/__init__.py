@@ -13,6 +13,12 @@ The names are listed in `__init__.pyi`, for type checkers too, and imported at f
     attack = rampart.AutoAttack(version="standard")
 """
 
+import os
+
 import lazy_loader
+
+# MKL, which multiplies matrices for torch on many CPUs, rounds a row by where it lies in memory
+# unless it is told to be reproducible. It reads this once, at its first product.
+os.environ.setdefault("MKL_CBWR", "AUTO")
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

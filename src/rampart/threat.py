@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rampart.rows import row_norm, row_sum
 from rampart.runtime import Noise
 from rampart.units import Norm, format_eps, parse_eps, parse_norm
 
@@ -48,12 +49,12 @@ def column(values: Tensor, images: Tensor) -> Tensor:
 
 def distance(perturbed: Tensor, images: Tensor, norm: Norm) -> Tensor:
     """Return the (N,) distances between images in `norm`."""
-    return torch.linalg.vector_norm((perturbed - images).flatten(1), ord=_ORDER[norm], dim=1)
+    return row_norm((perturbed - images).flatten(1), _ORDER[norm])
 
 
 def dual(gradient: Tensor, norm: Norm) -> Tensor:
     """Return the (N,) rises of a linear loss with this gradient per unit of distance in `norm`."""
-    return torch.linalg.vector_norm(gradient.flatten(1), ord=_DUAL[norm], dim=1)
+    return row_norm(gradient.flatten(1), _DUAL[norm])
 
 
 def project(perturbed: Tensor, images: Tensor, eps: float | Tensor, norm: Norm) -> Tensor:
@@ -88,9 +89,9 @@ def _project_l1(perturbed: Tensor, images: Tensor, eps: Tensor) -> Tensor:
     moved = torch.minimum(size, room)
     shrunk = torch.minimum((size - _shrinkage(size, room, eps)[:, None]).clamp_min(0.0), room)
     # Rounding of the pixels' sizes must not add up beyond the ball.
-    total = shrunk.sum(1).clamp_min(torch.finfo(shrunk.dtype).tiny)
+    total = row_sum(shrunk).clamp_min(torch.finfo(shrunk.dtype).tiny)
     shrunk = shrunk * (eps / total).clamp_max(1.0)[:, None]
-    outside = moved.sum(1) > eps
+    outside = row_sum(moved) > eps
     moved = torch.where(outside[:, None], shrunk * delta.sign(), moved * delta.sign())
     inside = (~outside & (size <= room).all(1))[:, None]
     return torch.where(inside, perturbed.flatten(1), origin + moved).view_as(images).clamp(0.0, 1.0)
@@ -111,14 +112,14 @@ def _shrinkage(size: Tensor, room: Tensor, eps: Tensor) -> Tensor:
     knots, order = knots.sort(1)
     pixels = torch.where(order < size.shape[1], 1, -1).cumsum(1)
     falls = (knots.diff(dim=1) * pixels[:, :-1]).cumsum(1)
-    total = torch.minimum(size, room).sum(1)
+    total = row_sum(torch.minimum(size, room))
     # The last edge at whose beginning the sum is still above eps.
     edge = (total[:, None] - falls > eps[:, None]).sum(1, keepdim=True)
     start = knots.gather(1, edge)[:, 0]
     # On that edge the sum is straight in λ; solved from the pixels that shrink on it.
     shrinking = (size > start[:, None]) & (size - room <= start[:, None])
-    cut = torch.where(size - room > start[:, None], room, 0.0).sum(1)
-    over = torch.where(shrinking, size, 0.0).sum(1) + cut - eps
+    cut = row_sum(torch.where(size - room > start[:, None], room, 0.0))
+    over = row_sum(torch.where(shrinking, size, 0.0)) + cut - eps
     return torch.maximum(over / shrinking.sum(1).clamp_min(1), start)
 
 
@@ -134,7 +135,7 @@ def random_start(images: Tensor, eps: float | Tensor, norm: Norm, noise: Noise) 
         sizes = -(noise.uniform(*shape).double() + 2**-25).log()
         laplace = torch.where(noise.child("sign").uniform(*shape) < 0.5, -sizes, sizes)
         share = noise.child("radius").uniform(1)[:, 0] ** (1 / shape.numel())
-        delta = radius * column(share / laplace.flatten(1).abs().sum(1), images) * laplace
+        delta = radius * column(share / row_sum(laplace.flatten(1).abs()), images) * laplace
     else:
         # A uniform point of a D-ball: a uniform direction at radius u^(1/D).
         share = noise.child("radius").uniform(1)[:, 0] ** (1 / shape.numel())
@@ -153,7 +154,7 @@ def steepest(gradient: Tensor, norm: Norm) -> Tensor:
         peaks = gradient.abs() == column(dual(gradient, "l1"), gradient)
         return gradient.sign() * peaks / column(peaks.flatten(1).sum(1), gradient)
     # Divided by its largest entry first: the squares of a tiny gradient would underflow.
-    largest = torch.linalg.vector_norm(gradient.flatten(1), ord=torch.inf, dim=1)
+    largest = row_norm(gradient.flatten(1), torch.inf)
     scaled = gradient / column(largest.clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
-    length = torch.linalg.vector_norm(scaled.flatten(1), dim=1).clamp_min(1.0)
+    length = row_norm(scaled.flatten(1)).clamp_min(1.0)
     return scaled / column(length, gradient)

@@ -37,8 +37,8 @@ ROWS = [
     [Group(("records",), "the record of an evaluation: value, storage, summary, pairs")],
     [
         Group(
-            ("threat", "losses", "runtime", "restoring"),
-            "the ball and its projection; losses; keyed noise; a network as it was",
+            ("threat", "losses", "rows", "runtime", "restoring"),
+            "the ball and its projection; losses; sums per sample; keyed noise; a network as it was",
         ),
         Group(("reports",), "tables, sentences and pictures of what runs left on disk; no torch"),
     ],

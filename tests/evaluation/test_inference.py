@@ -1,10 +1,20 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from rampart.attacks.apgd import Apgd
 from rampart.attacks.frozen import module_of
-from rampart.evaluation.inference import LEAST_ROWS, Asked, device_of, logits_of
+from rampart.evaluation.inference import (
+    ROWS,
+    Asked,
+    _in_batches,
+    device_of,
+    logits_of,
+    rounding_of_batches,
+)
 
 
 class Recording(nn.Module):
@@ -20,31 +30,80 @@ class Recording(nn.Module):
         return self.layer(images.flatten(1))
 
 
-@pytest.mark.parametrize("n", [1, 5, LEAST_ROWS - 1, LEAST_ROWS, LEAST_ROWS + 1])
-def test_small_batches_are_filled_up_and_only_real_rows_counted(n):
+@pytest.mark.parametrize("n", [1, 5, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS + 2])
+def test_every_batch_has_the_same_shape_and_only_real_rows_are_counted(n):
     model, images = Recording(), torch.rand(n, 1, 2, 2)
     asked = Asked(model)
     points = images.clone().requires_grad_()
     logits = asked(points)
     assert logits.shape == (n, 3)
     torch.testing.assert_close(logits, model.layer(images.flatten(1)))
-    (given,) = model.asked
-    assert len(given) == max(n, LEAST_ROWS)
-    assert {tuple(row.flatten().tolist()) for row in given} == {
-        tuple(row.flatten().tolist()) for row in images
-    }
+    assert [len(given) for given in model.asked] == [ROWS] * -(-n // ROWS)
+    assert all(given.is_contiguous() for given in model.asked)
+    rows = {tuple(row.flatten().tolist()) for given in model.asked for row in given}
+    assert rows == {tuple(row.flatten().tolist()) for row in images}
     assert asked.passes == (n, 0)
     (slope,) = torch.autograd.grad(logits[:, 0].sum(), points)
     torch.testing.assert_close(slope.flatten(1), model.layer.weight[0].expand(n, -1))
     assert asked.passes == (n, n)
 
 
-def test_a_row_is_the_same_in_any_small_batch():
-    model = Asked(nn.Sequential(nn.Flatten(), nn.Linear(64, 5)))
-    images = torch.rand(LEAST_ROWS, 1, 8, 8)
-    whole = model(images)
-    for n in (1, 3, 15):
-        assert torch.equal(model(images[:n]), whole[:n])
+def test_other_devices_get_the_whole_batch_filled_up():
+    given = []
+
+    def model(images: Tensor) -> Tensor:
+        given.append(len(images))
+        return images.flatten(1)
+
+    for n in (5, 40):
+        _in_batches(model, torch.rand(n, 1, 2, 2, device="meta"), None)
+    assert given == [ROWS, 3 * ROWS]
+
+
+def test_the_model_never_sees_the_memory_of_the_images():
+    images = torch.rand(ROWS + 3, 1, 2, 2)
+    before = images.clone()
+    logits_of(lambda pixels: pixels.zero_().flatten(1), images)
+    assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize("size", [4, 7, 8])
+def test_a_row_and_its_gradient_are_the_same_in_any_batch(size):
+    """Odd sizes: there a product rounds a row by its place, unless it is told not to."""
+    net = nn.Sequential(nn.Conv2d(1, 6, 2, 2), nn.ReLU(), nn.Flatten(), nn.LazyLinear(5))
+    net(torch.rand(1, 1, size, size))
+    images = torch.rand(40, 1, size, size)
+
+    def ask(rows: Tensor) -> tuple[Tensor, Tensor]:
+        points = images[rows].requires_grad_()
+        logits = Asked(net)(points)
+        (slope,) = torch.autograd.grad(logits.logsumexp(1).sum(), points)
+        return logits, slope
+
+    whole = ask(torch.arange(40))
+    for rows in (torch.arange(1), torch.arange(17), torch.randperm(40), torch.arange(3, 40, 5)):
+        for part, all_rows in zip(ask(rows), whole, strict=True):
+            assert torch.equal(part, all_rows[rows])
+
+
+def test_this_processor_rounds_alike_in_every_batch():
+    """Also where torch comes first: what it is told counts from its first product on."""
+    assert rounding_of_batches(torch.device("cpu")) == 0
+    script = (
+        "import torch\n"
+        "from rampart.evaluation.inference import rounding_of_batches\n"
+        "assert rounding_of_batches(torch.device('cpu')) == 0"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_device_that_rounds_by_the_place_is_measured(monkeypatch):
+    def by_place(model, images, rows):
+        place = torch.arange(len(images))[:, None]
+        return model(images) * (1 + 1e-6 * place)
+
+    monkeypatch.setattr("rampart.evaluation.inference._in_batches", by_place)
+    assert 1e-6 < rounding_of_batches(torch.device("cpu")) < 1e-3
 
 
 def test_every_backward_counts_and_forwards_without_gradients_count_none():

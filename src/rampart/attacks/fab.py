@@ -26,6 +26,7 @@ from rampart.attacks.stages import Stage, likely_classes, with_classes
 from rampart.attacks.steps import sphere_start
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES, full_precision
+from rampart.rows import row_sum
 from rampart.threat import column, distance, dual
 
 
@@ -195,7 +196,7 @@ class FabWalk(Climb):
             full_precision(x.flatten(1)) for x in (self.point, problem.images, self.gradient)
         )
         # Both on the same hyperplane: value + slope · (x - point) = 0.
-        gap = torch.cat([-self.value, (slope * (point - image)).sum(1) - self.value])
+        gap = torch.cat([-self.value, row_sum(slope * (point - image)) - self.value])
         both = torch.cat([point, image])
         moves = to_hyperplane(both, torch.cat([slope, slope]), gap, problem.norm)
         near, far = distance(moves, torch.zeros_like(moves), problem.norm).clamp_min(1e-8).chunk(2)

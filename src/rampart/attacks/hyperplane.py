@@ -9,6 +9,7 @@ largest weights move first, as far as the box allows.
 import torch
 from torch import Tensor
 
+from rampart.rows import row_sum
 from rampart.units import Norm
 
 
@@ -29,7 +30,7 @@ def to_hyperplane(points: Tensor, normal: Tensor, gap: Tensor, norm: Norm) -> Te
     # A length of 1 for the largest entry: the squares of a tiny gradient would underflow.
     weight, gap = normal.abs() / largest[:, None], gap.abs() / largest
     room = torch.where(normal > 0, 1 - points, points) * (normal != 0)
-    corner = (weight * room).sum(1) <= gap
+    corner = row_sum(weight * room) <= gap
     gap = gap.masked_fill(corner, 0.0)
     if norm == "l1":
         moves = _greedy(weight, room, gap)
@@ -60,8 +61,8 @@ def _capped(weight: Tensor, pace: Tensor, room: Tensor, gap: Tensor) -> Tensor:
     free = room > 0
     slopes, caps = weight * pace, weight * room
     while True:
-        slope = torch.where(free, slopes, 0.0).sum(1)
-        rest = (gap - torch.where(free, 0.0, caps).sum(1)).clamp_min(0.0)
+        slope = row_sum(torch.where(free, slopes, 0.0))
+        rest = (gap - row_sum(torch.where(free, 0.0, caps))).clamp_min(0.0)
         scale = rest / slope.clamp_min(torch.finfo(slope.dtype).tiny)
         moves = scale[:, None] * pace
         still = free & (moves < room)

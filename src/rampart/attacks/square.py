@@ -17,6 +17,7 @@ from rampart.attacks.search import Climb, Problem, Search, Seen, check_search, w
 from rampart.attacks.stages import Stage
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES
+from rampart.rows import row_norm, row_sum
 from rampart.runtime import Noise
 from rampart.threat import column, steepest
 from rampart.units import Norm
@@ -196,8 +197,8 @@ def _bump_patch(problem: Problem, points: Tensor, share: Tensor, noise: Noise) -
     elsewhere = Windows.draw(side, draws[:, 2:4], images).mask()
     delta = points - images
     sizes = delta.abs() ** p
-    used = (sizes * (inside | elsewhere)).sum((2, 3), keepdim=True)
-    spare = (problem.scaled(1.0) ** p - sizes.sum((1, 2, 3), keepdim=True)).clamp_min(0)
+    used = row_sum(sizes * (inside | elsewhere), (2, 3), keepdim=True)
+    spare = (problem.scaled(1.0) ** p - row_sum(sizes, (1, 2, 3), keepdim=True)).clamp_min(0)
     budget = (spare / channels + used) ** (1 / p)
     bump = _bump(side, first.rows, first.columns, draws[:, 4] > 0.5, p).to(images.dtype)
     bump = bump[:, None] * _signs(draws[:, 5:], images)[:, :, None, None]
@@ -221,7 +222,7 @@ def _odd_sides(share: Tensor, images: Tensor) -> Tensor:
 
 def _unit(planes: Tensor, p: int) -> Tensor:
     """Return the planes (N, C, H, W) of unit Lp length each; zero where they are zero."""
-    return planes / (torch.linalg.vector_norm(planes, p, dim=(2, 3), keepdim=True) + 1e-12)
+    return planes / (row_norm(planes, p, (2, 3), keepdim=True) + 1e-12)
 
 
 def _bump(side: Tensor, rows: Tensor, columns: Tensor, turned: Tensor, p: int) -> Tensor:

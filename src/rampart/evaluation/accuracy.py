@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from rampart.attacks.base import Attack
-from rampart.attacks.frozen import Model, frozen
+from rampart.attacks.frozen import Model, frozen, local
 from rampart.data.batches import Batch
 from rampart.errors import InvalidArgument
-from rampart.evaluation.inference import device_of, logits_of
+from rampart.evaluation.inference import Asked, device_of, logits_of
 from rampart.runtime import Noise
 
 
@@ -70,10 +70,11 @@ def evaluate_accuracy(
     if attack is not None:
         # Made in the mode of training it would be made for another network than the one asked.
         attack = replace(attack, mode="eval")
+    asked = Asked(local(model))
     with frozen(model):
         for batch in batches:
             n += len(batch)
-            total += _figures(model, batch.to(device), attack, eps, seed, purpose)
+            total += _figures(asked, batch.to(device), attack, eps, seed, purpose)
     clean, clean_loss, robust, robust_loss = (total / n).tolist() if n else [float("nan")] * 4
     if attack is None:
         return Accuracy(n, clean, None, clean_loss, None)

@@ -8,7 +8,7 @@ from torch import Tensor
 from rampart.attacks.frozen import Model
 from rampart.attacks.search import Problem
 from rampart.errors import ModelError
-from rampart.evaluation.inference import logits_of
+from rampart.evaluation.inference import Asked, logits_of
 from rampart.losses import LOSSES
 from rampart.runtime import Noise
 from rampart.threat import per_sample
@@ -82,6 +82,11 @@ class Subject:
     def ask(self, images: Tensor) -> Tensor:
         """Return the (M, K) logits of other images."""
         return logits_of(self.model, images)
+
+    def ask_at_once(self, images: Tensor) -> Tensor:
+        """Return the (M, K) logits of other images, from one batch of just them."""
+        module = self.model.module if isinstance(self.model, Asked) else self.model
+        return logits_of(Asked(module, len(images)), images)
 
     def change(self, logits: Tensor, rows: slice = slice(None)) -> float:
         """Return the largest difference to the logits, or to some rows of them.

@@ -83,7 +83,7 @@ class Asked:
 def _in_batches(model: Model, images: Tensor, rows: int | None) -> Tensor:
     """What the model says of the images, and of those that fill the last batch."""
     if rows is None:
-        rows = ROWS if images.device.type == "cpu" else ROWS * -(-len(images) // ROWS)
+        rows = ROWS if images.device.type == "cpu" else ROWS * max(1, -(-len(images) // ROWS))
     answers = list[Tensor]()
     for batch in images.split(rows):
         answer = model(_filled(batch, rows))
@@ -98,7 +98,8 @@ def _filled(batch: Tensor, rows: int) -> Tensor:
     missing = rows - len(batch)
     if not missing:
         return batch.clone(memory_format=torch.contiguous_format)
-    filler = batch.detach()[torch.arange(missing, device=batch.device) % len(batch)]
+    first = batch.detach() if len(batch) else batch.new_zeros(1, *batch.shape[1:])
+    filler = first[torch.arange(missing, device=batch.device) % len(first)]
     return torch.cat([batch, filler]).contiguous()
 
 

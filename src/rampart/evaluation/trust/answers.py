@@ -213,7 +213,11 @@ def check_batch(subject: Subject) -> Verdict:
     among = subject.change(subject.ask(strangers)[some], some)
     turned = subject.change(subject.ask(images.flip(0)).flip(0))
     evaluated = max(alone, among, turned)
-    change = max(evaluated, subject.change(subject.ask_at_once(images[some]), some))
+    sizes = [
+        subject.change(subject.ask_at_once(images)),
+        subject.change(subject.ask_at_once(images[some]), some),
+    ]
+    change = max(evaluated, *sizes)
     limit = BATCHED if images.device.type == "cpu" else BATCHED_FAST
     if evaluated == 0 and change <= limit:
         return passed("batch", change, limit, "a sample's logits do not depend on its batch.")

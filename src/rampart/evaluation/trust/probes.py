@@ -48,7 +48,7 @@ def probe(
     """Return one verdict for each check of `PROBES`.
 
     Costs at most 270 passes forward and 100 back for each image, on sound models up to 210 and
-    40; about 100 are queries of Square to what APGD leaves standing. The same seed gives the same
+    45; about 100 are queries of Square to what APGD leaves standing. The same seed gives the same
     verdicts, also for a model that draws from torch's default generators; these are left as found,
     like the model.
 

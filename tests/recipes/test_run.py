@@ -177,13 +177,24 @@ def test_resume_in_the_middle_of_a_ramp_is_exact(tiny_settings, tmp_path, schedu
         assert_same(result(resumed), whole)
 
 
-def test_the_memory_layout_changes_rounding_only_and_resumes_exactly(tiny_settings, tmp_path):
-    settings = [*tiny_settings, "schedule=fix"]
-    plain = result(train_run(load_config(None, settings), tmp_path / "plain"))
-    config = load_config(None, [*settings, "training.channels_last=true"])
+def test_the_memory_layout_changes_rounding_only(tiny_settings, tmp_path):
+    """After one step. Later steps amplify rounding: an attack and AdamW go by signs."""
+    one_step = [*tiny_settings, "schedule=fix", "training.epochs=1", "training.batch_size=24"]
+    found = [
+        result(train_run(load_config(None, [*one_step, f"training.channels_last={on}"]), folder))
+        for on, folder in (("false", tmp_path / "plain"), ("true", tmp_path / "last"))
+    ]
+    (plain, (plain_row,)), (last, (last_row,)) = found
+    assert last_row["train_loss"] == pytest.approx(plain_row["train_loss"], rel=1e-4)
+    moved = torch.cat([(last[name] - plain[name]).abs().flatten() for name in plain])
+    assert (moved > 1e-4).double().mean() < 0.01
+    # A weight whose gradient is rounding alone may go the other way, and no further.
+    assert moved.max() <= 2.1 * max(plain_row["lr_backbone"], plain_row["lr_head"])
+
+
+def test_the_memory_layout_resumes_exactly(tiny_settings, tmp_path):
+    config = load_config(None, [*tiny_settings, "schedule=fix", "training.channels_last=true"])
     whole = result(train_run(config, tmp_path / "whole"))
-    for name, tensor in whole[0].items():
-        torch.testing.assert_close(tensor, plain[0][name], rtol=1e-2, atol=1e-4)
     with pytest.raises(Interrupted):
         train_run(config, tmp_path / "run", reporter=StopAfter(5))
     assert_same(result(train_run(config, tmp_path / "run", resume=True)), whole)

@@ -60,6 +60,7 @@ def test_version(rampart):
 
 def test_doctor_passes_its_self_test(rampart):
     result = rampart("doctor")
+    assert "in every batch" in result.out
     assert result.status == 0
     assert "self-test    passed" in result.out
 

@@ -26,6 +26,7 @@ def doctor() -> None:
         console.print(f"{package:<13}{_installed(package, purpose)}")
     for device in _devices():
         console.print(f"{'device':<13}{device}")
+    console.print(f"{'rounding':<13}{_rounding()}")
     ok, report = _self_test()
     console.print(f"{'self-test':<13}{report}")
     if not ok:
@@ -53,6 +54,22 @@ def _devices() -> list[str]:
     if torch.backends.mps.is_available():
         names.append("mps")
     return names
+
+
+def _rounding() -> str:
+    """Say whether an image's figures depend on the batch that it is in."""
+    from accelerate import Accelerator
+
+    from rampart.evaluation.inference import rounding_of_batches
+
+    device = Accelerator().device
+    change = rounding_of_batches(device)
+    if not change:
+        return f"the same in every batch, to the last bit ({device})"
+    return (
+        f"logits change by up to {change:.1e} of the largest one with the batch ({device}): "
+        "evaluations with other batch sizes may differ in a few samples"
+    )
 
 
 def _self_test() -> tuple[bool, str]:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from rampart.recipes.config.loading import dump_config, load_config
@@ -45,12 +46,15 @@ def test_links_between_documents_lead_somewhere():
 
 def test_the_python_of_the_guide_to_evaluation_runs():
     text = (ROOT / "docs" / "evaluation.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    on_a_grid, without_one = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     names: dict[str, Any] = {}
     with scoped_seed(0):
-        exec(code, names)
+        exec(on_a_grid, names)
     assert len(names["found"]) == 20
     assert 0 <= names["expected_robustness"](names["found"].critical, names["grid"]) <= 1
+    exec(without_one, names)
+    average = names["continuum_robustness"](names["distances"], 8 / 255)
+    assert average == pytest.approx((0 + 1 / 4 + 1) / 3)
 
 
 def test_the_losses_of_the_guide_to_own_loops_are_made_and_used():

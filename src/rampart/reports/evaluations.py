@@ -10,21 +10,10 @@ from rampart.errors import RunError
 from rampart.records.storage import load_record
 from rampart.registry import flatten
 from rampart.runs.run_folder import RunFolder
+from rampart.schema.effects import effect_of
 
 #: What an evaluation may change of a run's configuration.
 _SECTIONS = ("seed", "data", "threat", "evaluation")
-#: Keys of these that change no figure. Other data than the run's are refused when it is evaluated.
-_FREE = (
-    "data.name",
-    "data.root",
-    "data.workers",
-    "data.cache",
-    "evaluation.audit",
-    "evaluation.batch_size",
-    "evaluation.level",
-    "evaluation.trust",
-    "evaluation.witnesses",
-)
 
 
 def own_evaluation(run: Path, **changes: Any) -> Path | None:
@@ -72,4 +61,9 @@ def read_config(path: Path) -> dict[str, Any]:
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a configuration that the figures of an evaluation depend on."""
     part = flatten({key: config[key] for key in _SECTIONS if key in config})
-    return {key: value for key, value in part.items() if key not in _FREE}
+    # Other data than those of the run are refused when it is evaluated, so their place is free.
+    return {
+        key: value
+        for key, value in part.items()
+        if key != "data.name" and effect_of(key) != "nothing"
+    }

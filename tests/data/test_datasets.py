@@ -121,3 +121,10 @@ def test_photos_in_a_tar():
     assert sizes(splits) == [360, 90, 300]
     assert splits.class_names == ["cardboard", "glass", "metal", "paper", "plastic", "trash"]
     assert splits.notes == ()
+
+
+def test_options_are_for_public_libraries(make_folder, layout):
+    folder = make_folder(*layout("train", "val", "test"))
+    for name in (str(folder), "digit-pairs"):
+        with pytest.raises(InvalidArgument, match="options=download: expected none for"):
+            load_splits(name, options={"download": True})

@@ -40,6 +40,10 @@ def test_torchvision_mistakes(tmp_path, monkeypatch):
     with pytest.raises(InvalidArgument, match="root"):
         load_splits("torch/cifar10")
 
+    for option in ("foo", "root", "train", "download"):
+        with pytest.raises(UnknownName, match=f"CIFAR10 '{option}'"):
+            load_splits("torch/cifar10", root=str(tmp_path), options={option: 1})
+
     def unreachable(*args, **kwargs):
         raise RuntimeError("no network\nfor a reason")
 

@@ -62,14 +62,24 @@ def load_splits(
 
     Raises:
         DataError: images or classes that are missing, unreadable or inconsistent.
-        InvalidArgument: a size or a share that is out of range or does not suit the data.
+        InvalidArgument: a size or a share that is out of range or does not suit the data, or
+            options for data that take none.
+        UnknownName: an option that the library does not take.
     """
     check_share("validation_share", validation_share)
     check_share("test_share", test_share)
+    reader = name not in EMBEDDED and is_reader_name(name) and not Path(name).exists()
+    if options and not reader:
+        names = ", ".join(map(str, options))
+        raise InvalidArgument("options", names, f"none for '{name}'", "leave them out")
     if name in EMBEDDED:
         return _load_embedded(name, image_size, in_chans, seed)
     decode = Decode(image_size or 224, in_chans or 3)
-    found, notes = _load_published(name, root, decode, options or {})
+    notes: list[str] = []
+    if reader:
+        found = load_reader(name, root, decode, options or {})
+    else:
+        found, notes = load_folder(require_data(name, root), decode)
     shares = {"test": test_share, "validation": validation_share}
     return _complete(_read_once(found, cache), notes, shares, seed)
 
@@ -104,14 +114,6 @@ def _load_embedded(name: str, image_size: int | None, in_chans: int | None, seed
 def _in_colour(split: Split) -> Split:
     assert isinstance(split.pixels, InMemory)
     return replace(split, pixels=InMemory(split.pixels.images.expand(-1, 3, -1, -1)))
-
-
-def _load_published(
-    name: str, root: str, decode: Decode, options: Mapping[str, Any]
-) -> tuple[dict[str, Split], list[str]]:
-    if is_reader_name(name) and not Path(name).exists():
-        return load_reader(name, root, decode, options), []
-    return load_folder(require_data(name, root), decode)
 
 
 def _complete(

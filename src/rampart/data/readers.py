@@ -6,6 +6,7 @@ Returns the splits that the library publishes; what is missing is left to the ca
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def load_reader(
             dataset's own arguments.
 
     Raises:
-        UnknownName: no such torchvision dataset.
+        UnknownName: no such torchvision dataset, or it has no such option.
         DataError: it cannot be downloaded or read.
         MissingExtra: the package `datasets` is not installed.
     """
@@ -135,10 +136,24 @@ def _load_torch(
         raise InvalidArgument("root", "''", "a folder for the files of torchvision")
     known = TORCH_NAMES[name.lower()]
     build = getattr(torchvision.datasets, known.cls)
+    _require_options(build, known, options)
     return {
         split: _torch_split(build, name, split, decode, dict(root=root, **chosen, **options))
         for split, chosen in known.splits.items()
     }
+
+
+def _require_options(
+    build: Callable[..., Any], known: TorchName, options: Mapping[str, Any]
+) -> None:
+    """Refuse options that the dataset does not take, or that are chosen here."""
+    chosen = {"root", "download", "transform", "target_transform"}.union(*known.splits.values())
+    parameters = signature(build).parameters
+    free = [name for name in parameters if name not in chosen]
+    any_name = any(one.kind is Parameter.VAR_KEYWORD for one in parameters.values())
+    for option in options:
+        if option in chosen or not (option in free or any_name):
+            raise UnknownName(f"option of torchvision's {known.cls}", str(option), free or ["none"])
 
 
 def _torch_split(

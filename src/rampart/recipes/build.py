@@ -32,6 +32,7 @@ from rampart.skill import chance_of
 from rampart.training.checkpoint import CheckpointStore
 from rampart.training.optimisers import adamw, cosine_schedule
 from rampart.training.reporting import Reporter
+from rampart.schema.fields import DataConfig
 from rampart.training.run import EpochBatches, Plan, Run, Validate
 from rampart.units import Horizon
 
@@ -50,17 +51,21 @@ def make_splits(config: RunConfig, source: Source | None = None) -> Splits:
 def splits_of_size(config: RunConfig, channels: int, size: int | None) -> Splits:
     """Return the three splits that the configuration names, as images of one size."""
     data = config.data
-    return load_splits(
-        data.name,
-        image_size=size,
-        in_chans=channels,
-        seed=data.seed,
-        validation_share=data.validation_share,
-        test_share=data.test_share,
-        root=data.root,
-        cache=data.cache,
-        options=data.options,
-    )
+    try:
+        return load_splits(
+            data.name,
+            image_size=size,
+            in_chans=channels,
+            seed=data.seed,
+            validation_share=data.validation_share,
+            test_share=data.test_share,
+            root=data.root,
+            cache=data.cache,
+            options=data.options,
+        )
+    except InvalidArgument as error:
+        key = f"data.{error.name}" if error.name in DataConfig.model_fields else error.name
+        raise error.renamed(key) from error
 
 
 def make_model(config: RunConfig, splits: Splits) -> NormalisedModel:

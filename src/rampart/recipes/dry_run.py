@@ -45,7 +45,8 @@ def _require_answer(model: NormalisedModel, images: Tensor, classes: int) -> Non
     except Exception as error:
         raise ModelError(
             f"the model cannot answer an image of {' x '.join(map(str, images.shape[1:]))} "
-            f"({reason(error)}): set data.image_size to what it takes, or mend its forward()."
+            f"({reason(error)}): set data.image_size and model.options to what it takes, or mend "
+            "its forward()."
         ) from error
     if slope is None:
         raise ModelError(

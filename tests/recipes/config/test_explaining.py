@@ -1,9 +1,13 @@
 """One clear sentence for a bad value, about the key that was given."""
 
+from contextlib import suppress
+
 import pytest
 
 from rampart.errors import InvalidArgument, RampartError
 from rampart.recipes.config.loading import load_config
+from rampart.schema.fields import RunFields
+from rampart.schema.sections import Section
 
 NEEDED = ("model=resnet50.a1_in1k", "data=photos")
 
@@ -31,6 +35,10 @@ def load(*overrides):
         ("epochs=3", r"unknown key 'epochs': did you mean training.epochs\?"),
         ("eps=4/255", r"did you mean threat.eps\?"),
         ("model.options={drop:1}", r"model.options=drop:1: expected a value for each"),
+        ("model.options=drop_rate", r"model.options=drop_rate:.*model.options.drop_rate=VALUE"),
+        ("data.options=3", r"data.options=3: expected names .*data.options.NAME=VALUE"),
+        ("strategies.0=lora", r"strategies=.*write strategies=\[NAME\]"),
+        ("callbacks.ema=1", r"callbacks=.*write callbacks=\[NAME\]"),
         ("training=5", r"training=5: expected a section with keys such as training.epochs"),
         ("data=2024", r"data=2024: expected a name"),
         ("attack.loss=targeted-dlr", r"attack.loss=targeted-dlr: expected an untargeted loss"),
@@ -110,3 +118,26 @@ def test_an_error_names_the_key_that_was_given(override):
 def test_a_list_is_asked_for_where_there_is_one(key):
     with pytest.raises(InvalidArgument, match=f"{key}=5: expected a list"):
         load(f"{key}=5")
+
+
+def keys_of(section, prefix=""):
+    """Every key of the configuration, of sections and of single values."""
+    for name, field in section.model_fields.items():
+        yield f"{prefix}{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from keys_of(field.annotation, f"{prefix}{name}.")
+
+
+#: What YAML makes of a slip: text, nothing, numbers, lists and sections where none is expected.
+SLIPS = ("drop_rate", "", "3.5", "[1, 2]", "{a: 1}", "{1: 2}", "[{name: 3}]", "{name: null}", ".nan")
+
+
+@pytest.mark.parametrize("key", keys_of(RunFields))
+def test_no_value_of_any_key_ends_in_a_traceback(key):
+    refused = []
+    for slip in SLIPS:
+        with suppress(RampartError):
+            load(f"{key}={slip}")
+            continue
+        refused.append(slip)
+    assert refused

@@ -23,15 +23,26 @@ def explain(error: ValidationError) -> RampartError:
         return cause
     if first["type"] == "extra_forbidden":
         return _unknown_key(first["loc"], key)
+    if first["type"] == "missing" and key.rpartition(".")[2] != first["loc"][-1]:
+        example = f"{key}=[NAME] or {key}=[{{name: NAME, OPTION: VALUE}}]"
+        return InvalidArgument(key, first["input"], "a name for each part", f"write {example}")
     if first["type"] == "missing":
         return RunError(f"{key} is not set: add {key}=VALUE, or put it into the configuration.")
     expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     if "valid tuple" in expected:
         expected = "a list"
     if "dictionary" in expected:
-        names = list(section.model_fields) if section else ["name"]
-        expected = f"a section with keys such as {key}.{names[0]}"
+        return _no_section(key, section, first["input"])
     return InvalidArgument(key, first["input"], expected)
+
+
+def _no_section(key: str, section: type[Section] | None, got: object) -> InvalidArgument:
+    """A single value where there are several, each with a key of its own."""
+    if section is None:
+        name = got if isinstance(got, str) and got.isidentifier() else "NAME"
+        return InvalidArgument(key, got, "names with values", f"write {key}.{name}=VALUE")
+    name = next(iter(section.model_fields))
+    return InvalidArgument(key, got, f"a section with keys such as {key}.{name}")
 
 
 def _unknown_key(location: Location, key: str) -> RampartError:

@@ -28,11 +28,11 @@ from rampart.recipes.twin import StandardTwin
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 from rampart.schedules.scheduler import EpsilonScheduler
+from rampart.schema.fields import DataConfig
 from rampart.skill import chance_of
 from rampart.training.checkpoint import CheckpointStore
 from rampart.training.optimisers import adamw, cosine_schedule
 from rampart.training.reporting import Reporter
-from rampart.schema.fields import DataConfig
 from rampart.training.run import EpochBatches, Plan, Run, Validate
 from rampart.units import Horizon
 

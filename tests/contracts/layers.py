@@ -38,7 +38,8 @@ ROWS = [
     [
         Group(
             ("threat", "losses", "rows", "runtime", "restoring"),
-            "the ball and its projection; losses; sums per sample; keyed noise; a network as it was",
+            "the ball and its projection; losses; sums per sample; keyed noise; a network as it "
+            "was",
         ),
         Group(("reports",), "tables, sentences and pictures of what runs left on disk; no torch"),
     ],

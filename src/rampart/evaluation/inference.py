@@ -85,7 +85,7 @@ def _in_batches(model: Model, images: Tensor, rows: int | None) -> Tensor:
     if rows is None:
         rows = ROWS if images.device.type == "cpu" else ROWS * max(1, -(-len(images) // ROWS))
     answers = list[Tensor]()
-    for batch in images.split(rows):
+    for batch in torch.split(images, rows):
         answer = model(_filled(batch, rows))
         if not isinstance(answer, Tensor) or not answer.ndim:
             return answer

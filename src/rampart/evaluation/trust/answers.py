@@ -226,8 +226,8 @@ def check_batch(subject: Subject) -> Verdict:
             "batch",
             change,
             limit,
-            f"a sample's logits change by {evaluated:.0e} of their range with its batch, by rounding "
-            "on this device, so another batch size may change a few samples.",
+            f"a sample's logits change by {evaluated:.0e} of their range with its batch, by "
+            "rounding on this device, so another batch size may change a few samples.",
         )
     return Verdict(
         "batch",

@@ -5,9 +5,8 @@ The names are listed in `__init__.pyi`, for type checkers too, and imported at f
 
     import rampart
 
-    config = rampart.load_config(None, ["model=resnet18.a1_in1k", "data=photos"])
-    folder = rampart.train_run(config, Path("runs/first"))
-    where, record = rampart.evaluate_run(folder.path)
+    run = rampart.finetune("resnet50.a1_in1k", "photos/", eps="4/255")
+    result = rampart.evaluate(run.model, loader, eps="8/255", attack="standard")
 
     schedule = rampart.TwoHinge.at_fractions(0.25, 0.75)
     attack = rampart.AutoAttack(version="standard")

@@ -1,7 +1,10 @@
 """The names of the package and where each is defined; `rampart/__init__.py` reads this file."""
 
 from .api.evaluate import evaluate as evaluate
+from .api.finetune import finetune as finetune
 from .api.result import EvaluationResult as EvaluationResult
+from .api.run import FinetunedRun as FinetunedRun
+from .api.run import load_run as load_run
 from .attacks.apgd import Apgd as Apgd
 from .attacks.autoattack import AutoAttack as AutoAttack
 from .attacks.catalogue import ATTACKS as ATTACKS

@@ -12,6 +12,8 @@ from types import ModuleType
 
 from rampart.errors import RampartError, reason
 
+#: Before the name of a model or of data that Python code has given as an object.
+GIVEN = "python:"
 #: Places of parts that this process has imported; those that it starts import them too.
 IMPORTED: list[str] = []
 

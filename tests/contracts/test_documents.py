@@ -3,13 +3,17 @@
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
+from rampart.errors import RampartWarning
 from rampart.recipes.config.loading import dump_config, load_config
+from rampart.records.storage import load_record
 from rampart.registry import flatten
 from rampart.runs.run_folder import RunFolder
 from rampart.runtime import scoped_seed
@@ -44,11 +48,58 @@ def test_links_between_documents_lead_somewhere():
         assert (document.parent / " ".join(link.split())).exists(), f"{document}: {link}"
 
 
-def test_the_python_of_the_guide_to_evaluation_runs():
-    text = (ROOT / "docs" / "evaluation.md").read_text()
-    on_a_grid, without_one = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+def blocks(document: Path, name: str) -> list[str]:
+    """The Python of a document that stands after the comment `<!-- name -->`."""
+    return re.findall(rf"<!-- {name} -->\n```python\n(.*?)```", document.read_text(), re.DOTALL)
+
+
+def given() -> dict[str, Any]:
+    """A model and a loader of 24 images whose colour tells the class."""
+    labels = torch.arange(24) % 3
+    images = torch.randint(0, 120, (24, 3, 8, 8), dtype=torch.uint8)
+    images[torch.arange(24), labels] += 100
+
+    def model(pixels: torch.Tensor) -> torch.Tensor:
+        return 20 * pixels.mean((2, 3))
+
+    return {"model": model, "loader": DataLoader(TensorDataset(images, labels), batch_size=8)}
+
+
+def test_the_front_doors_of_the_readme_run(photo_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").symlink_to(photo_folder)
+    (finetune,) = blocks(ROOT / "README.md", "finetune")
+    (evaluate,) = blocks(ROOT / "README.md", "evaluate")
+    assert all(len(code.splitlines()) < 10 for code in (finetune, evaluate))
+    # A network that needs no download, and fewer epochs; the batch is as large as the data.
+    for old, new in {
+        '"resnet50.a1_in1k"': '"rampart_glyphnet"',
+        "epochs=20": "epochs=1, batch_size=8, evaluation={'limit': 9}",
+    }.items():
+        assert finetune.count(old) == 1
+        finetune = finetune.replace(old, new)
     names: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        # After one epoch on 24 images there is much to warn of.
+        warnings.simplefilter("ignore", RampartWarning)
+        exec(finetune, names)
+    assert names["run"].path == Path("runs/rampart_glyphnet-photos")
+    assert Path("curve.png").exists()
     with scoped_seed(0):
+        names = given()
+        exec(evaluate, names)
+    assert len(names["accuracy"]) == 9
+    assert load_record(Path("evaluations/first")).metadata["attack"]["name"] == "standard"
+
+
+def test_the_python_of_the_guide_to_evaluation_runs():
+    guide = ROOT / "docs" / "evaluation.md"
+    (door,), (on_a_grid,) = blocks(guide, "evaluate"), blocks(guide, "parts")
+    (without_one,) = blocks(guide, "continuum")
+    with scoped_seed(0):
+        names = given()
+        exec(door.replace("limit=500", "limit=20"), names)
+        assert names["result"].trust == "pass"
         exec(on_a_grid, names)
     assert len(names["found"]) == 20
     assert 0 <= names["expected_robustness"](names["found"].critical, names["grid"]) <= 1

@@ -32,6 +32,49 @@ def test_every_public_name_has_a_type(tmp_path):
         assert revealed not in ([], ["Any"]), name
 
 
+USER = """
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import rampart
+
+images, labels = torch.rand(8, 3, 8, 8), torch.arange(8) % 2
+loader = DataLoader(TensorDataset(images, labels))
+model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+
+schedule = rampart.TwoHinge.at_fractions(0.25, 0.75)
+run = rampart.finetune(model, (loader, loader), "4/255", schedule=schedule, epochs=2, head_lr=1e-3)
+reveal_type(run.model)
+attack = rampart.AutoAttack(version="standard")
+result = rampart.evaluate(run.model, loader, "8/255", attack, limit=500)
+reveal_type(result.expected("uniform").value)
+reveal_type(result.curve())
+result.plot("curve.png").savefig("curve.pdf")
+result.save("evaluations/first")
+"""
+
+
+def test_the_front_doors_pass_strict_checks(tmp_path):
+    lines = mypy(tmp_path / "user.py", USER)
+    assert len(lines) == 3
+    assert all("Revealed type" in line and '"Any"' not in line for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "rampart.evaluate(model, loader, limt=3)",
+        'rampart.finetune(model, loader, schedul="fix")',
+        "rampart.finetune(model, loader, backbone_lr='fast')",
+        "rampart.AutoAttack(version='long')",
+    ],
+)
+def test_a_wrong_argument_of_the_front_doors_is_an_error(tmp_path, call):
+    lines = mypy(tmp_path / "user.py", f"{USER.partition('schedule')[0]}{call}\n")
+    assert sum("error" in line for line in lines) == 1
+
+
 def test_a_misspelled_name_is_an_error(tmp_path):
     lines = mypy(tmp_path / "user.py", "import rampart\nfrom rampart import Apdg\nrampart.Pdg\n")
     assert len(lines) == 2

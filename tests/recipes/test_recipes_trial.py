@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import weakref
+from pathlib import Path
 
 import pytest
 import torch
@@ -131,6 +132,7 @@ def test_killed_while_the_trial_was_being_dropped(tiny_settings, tmp_path, verdi
     whole, remove = train(tmp_path / "whole", settings), shutil.rmtree
 
     def dies(folder, **options):
+        folder = Path(folder)
         if folder.name == "dropped" and folder.is_dir():
             next(folder.rglob("model.safetensors")).unlink()
             raise MemoryError("planted")

@@ -1,12 +1,14 @@
 """The twin is the run under `schedule=standard`, weight for weight."""
 
+from functools import partial
+
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from rampart.recipes import twin as twin_module
 from rampart.recipes.accelerator import make_accelerator
-from rampart.recipes.build import make_run, make_splits
+from rampart.recipes.build import make_run, make_splits, make_start
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.run import train_run
 from rampart.runs.history import History
@@ -18,8 +20,9 @@ from rampart.training.reporting import Silent
 def twin_of(settings, folder):
     """The twin that a run of these settings would be given."""
     config = load_config(None, settings)
-    accelerator = make_accelerator(config)
-    run = make_run(config, RunFolder(folder), make_splits(config), accelerator, Silent())
+    accelerator, splits = make_accelerator(config), make_splits(config)
+    start = partial(make_start, config, splits)
+    run = make_run(config, RunFolder(folder), splits, accelerator, Silent(), start)
     return next(guard.twin for guard in run.guards if isinstance(guard, Transfer))
 
 

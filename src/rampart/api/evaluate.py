@@ -12,9 +12,10 @@ from rampart.api.settings import (
     Options,
     attack_section,
     place,
+    with_object,
     without_usual_keep,
 )
-from rampart.api.subject import Classifier, device_for, left_as_found, name_of, subject_of
+from rampart.api.subject import Classifier, device_for, left_as_found, subject_of
 from rampart.attacks.base import Attack
 from rampart.errors import RampartWarning
 from rampart.recipes.accelerator import accelerate_state, make_accelerator
@@ -85,9 +86,10 @@ def evaluate(
         (5,)
     """
     where = device_for(model, device)
-    tree = place(settings, EvaluationSettings.__optional_keys__, SECTIONS)
-    tree["model"] = {**tree.get("model", {}), "name": name_of(model)}
-    tree["data"] = {**tree.get("data", {}), "name": name_of(data)}
+    others = ("eps", "attack", "norm", *(evaluate.__kwdefaults__ or ()))
+    tree = place(settings, EvaluationSettings.__optional_keys__, SECTIONS, others)
+    for name, given in (("model", model), ("data", data)):
+        tree[name] = with_object(tree.get(name, {}), given)
     tree["threat"] = {"norm": norm, "eps": eps}
     section = without_usual_keep(attack_section(attack, norm))
     tree["evaluation"] = {**tree.get("evaluation", {}), "attack": section}

@@ -2,14 +2,21 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
+from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar
+
+from torch import Tensor
 
 from rampart.attacks.base import Attack
 from rampart.attacks.catalogue import ATTACKS
 from rampart.choices import EvaluationMode, Match, Reach
 from rampart.errors import InvalidArgument, UnknownName
+from rampart.objectives.base import Objective
+from rampart.plugins import GIVEN
 from rampart.registry import Registry
 from rampart.schema.fields import RunFields
+from rampart.strategies.base import Strategy
+from rampart.training.callbacks.base import Callback
 
 T = TypeVar("T")
 #: A component of the library: its name, its name with options beside it, or itself.
@@ -45,30 +52,103 @@ class EvaluationSettings(TypedDict, total=False):
     std: Sequence[float] | None
 
 
+class FinetuneSettings(TypedDict, total=False):
+    """What `finetune` takes besides: sections of the configuration, and keys of some of them."""
+
+    seed: int
+    objective: str | Options | Objective
+    strategies: str | Sequence[str | Options | Strategy]
+    callbacks: str | Sequence[str | Options | Callback]
+    evaluation: Options
+    # Of `training`.
+    accumulation: int
+    precision: Literal["fp32", "bf16", "fp16"]
+    device: Literal["auto", "cpu"]
+    channels_last: bool
+    probe: bool
+    attack_steps: Literal["constant", "proportional"]
+    keep: Literal["last", "best"]
+    validation_levels: int
+    checkpoint_every: int
+    guards: bool
+    trackers: Sequence[str]
+    # Of `model`.
+    pretrained: bool
+    weights: str | None
+    mean: Sequence[float] | None
+    std: Sequence[float] | None
+    head: Literal["fresh", "kept"]
+    batch_norm: Literal["train", "frozen"]
+    # Of `data`.
+    root: str
+    image_size: int | None
+    validation_share: float
+    test_share: float
+    workers: int
+    cache: bool | Literal["auto"]
+    augment: Mapping[str, float]
+    # Of `optimiser`.
+    backbone_lr: float
+    head_lr: float
+    backbone_weight_decay: float
+    head_weight_decay: float
+    warmup: float
+    clip_norm: float | None
+
+
 def place(
-    keywords: Mapping[str, Any], known: Iterable[str], order: Sequence[str]
+    keywords: Mapping[str, Any],
+    typed: Iterable[str],
+    order: Sequence[str],
+    others: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Return keyword arguments as the nested sections of a configuration.
 
     Args:
-        keywords: each a section, such as `schedule`, or a key of one of the sections in `order`.
-        known: the keywords that there are.
+        keywords: each a section, such as `objective`, or a key of one of the sections in `order`.
+        typed: the keywords that there are.
         order: sections in which a key is looked up, the first that has it counts.
+        others: names of further arguments, to offer where a keyword is misspelled.
 
     Raises:
         UnknownName: no such keyword; the nearest are offered.
     """
+    known = list(typed)
     tree: dict[str, Any] = {}
-    known = list(known)
     for name, value in keywords.items():
         if name not in known:
-            raise UnknownName("keyword", name, known)
+            raise UnknownName("keyword", name, [*known, *others])
         if name in RunFields.model_fields:
-            tree[name] = {**value, **tree.get(name, {})} if isinstance(value, Mapping) else value
+            tree[name] = value
         else:
             section = next(one for one in order if name in _keys(one))
             tree.setdefault(section, {})[name] = value
     return tree
+
+
+def with_object(section: Options, given: object) -> dict[str, Any]:
+    """Return the section `model` or `data` with what was given: a name, keys, or an object.
+
+    Raises:
+        InvalidArgument: a key that is given as a keyword as well.
+    """
+    if not isinstance(given, Mapping):
+        named = isinstance(given, str | Path)
+        return {**section, "name": str(given) if named else f"{GIVEN}{name_of(given)}"}
+    for key in section.keys() & given.keys():
+        raise InvalidArgument(key, section[key], "one value", "leave out the keyword or the key")
+    return {**section, **given}
+
+
+def name_of(value: object) -> str:
+    """Return what a model or data are called in a record: a name or path, else their type."""
+    if isinstance(value, str | Path):
+        return str(value)
+    if isinstance(value, tuple | list):
+        tensors = all(isinstance(one, Tensor) for one in value)
+        return "tensors" if tensors else name_of(value[0]) if value else "nothing"
+    dataset = getattr(value, "dataset", value)
+    return str(getattr(dataset, "__qualname__", type(dataset).__qualname__))
 
 
 def _keys(section: str) -> Iterable[str]:

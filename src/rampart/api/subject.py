@@ -18,6 +18,7 @@ from rampart.models.foreign.classes import check_classes
 from rampart.models.foreign.evaluated import EvaluatedModel, callable_model
 from rampart.models.foreign.find import find_model
 from rampart.models.normalised import NormalisedModel, require_pixels
+from rampart.plugins import GIVEN
 from rampart.recipes.build import splits_of_size
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.subject import Subject
@@ -42,7 +43,7 @@ def subject_of(
     """
     named = isinstance(model, str | Path)
     found = _find(config, device, config.data.image_size) if named else None
-    channels, side = _size_of(model, config)
+    channels, side = size_of(model, config)
     if found is not None and found.input_size is not None:
         channels, side, _ = found.input_size
     splits = splits_for(data, config, channels, side)
@@ -102,16 +103,6 @@ def left_as_found(model: object) -> Iterator[None]:
         yield
 
 
-def name_of(value: object) -> str:
-    """Return what a model or data are called in a record: a name or path, else their type."""
-    if isinstance(value, str | Path):
-        return str(value)
-    if isinstance(value, tuple | list):
-        return "tensors" if all(isinstance(one, Tensor) for one in value) else "batches"
-    dataset = getattr(value, "dataset", value)
-    return str(getattr(dataset, "__qualname__", type(dataset).__qualname__))
-
-
 def _find(config: RunConfig, device: torch.device, size: int | None) -> EvaluatedModel:
     wanted = config.model
     return find_model(wanted.name, image_size=size, mean=wanted.mean, std=wanted.std, device=device)
@@ -123,12 +114,17 @@ def _given(
     wanted = config.model
     require_pixels(model, wanted.mean)
     return callable_model(
-        model, input_size=size, mean=wanted.mean, std=wanted.std, name=wanted.name, device=device
+        model,
+        input_size=size,
+        mean=wanted.mean,
+        std=wanted.std,
+        name=wanted.name.removeprefix(GIVEN),
+        device=device,
     )
 
 
-def _size_of(model: object, config: RunConfig) -> tuple[int, int | None]:
-    """Channels and side of the images of a callable, as far as anybody says."""
+def size_of(model: object, config: RunConfig) -> tuple[int, int | None]:
+    """Return channels and side of the images of a callable; None for a side that nobody says."""
     side = config.data.image_size
     if isinstance(model, NormalisedModel):
         return model.in_chans, side or model.image_size

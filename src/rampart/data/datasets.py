@@ -21,6 +21,7 @@ from rampart.data.splits import (
     set_apart,
 )
 from rampart.errors import DataError, InvalidArgument
+from rampart.plugins import GIVEN
 
 Cache = bool | Literal["auto"]
 
@@ -81,7 +82,7 @@ def load_splits(
     else:
         found, notes = load_folder(require_data(name, root), decode)
     shares = {"test": test_share, "validation": validation_share}
-    return _complete(_read_once(found, cache), notes, shares, seed)
+    return complete_splits(_read_once(found, cache), notes, shares, seed)
 
 
 def require_data(name: str, root: str = "") -> Path:
@@ -90,6 +91,11 @@ def require_data(name: str, root: str = "") -> Path:
     Raises:
         DataError: nothing lies there, and no dataset has that name.
     """
+    if name.startswith(GIVEN):
+        raise DataError(
+            f"data '{name}' were given in Python: give them there again, to rampart.finetune or "
+            "rampart.evaluate."
+        )
     path = Path(root, name).expanduser()
     if path.exists() or name in EMBEDDED or is_reader_name(name):
         return path
@@ -116,10 +122,22 @@ def _in_colour(split: Split) -> Split:
     return replace(split, pixels=InMemory(split.pixels.images.expand(-1, 3, -1, -1)))
 
 
-def _complete(
+def complete_splits(
     found: Mapping[str, Split], notes: Sequence[str], shares: Mapping[str, float], seed: int
 ) -> Splits:
-    """Set apart what is missing: the test first, so that it does not depend on validation_share."""
+    """Return the three splits; what is missing is set apart from the training split, and noted.
+
+    Args:
+        found: splits by name, "train" among them.
+        notes: of the splits so far.
+        shares: of the images to set apart, by name; the test comes first, so that it does not
+            depend on the share for validation.
+        seed: of the draw.
+
+    Raises:
+        DataError: different classes, or an image in two splits.
+        InvalidArgument: a share too small for one image of each class.
+    """
     parts, notes = dict(found), list(notes)
     for name, share in shares.items():
         if name in found:

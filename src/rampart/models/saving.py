@@ -12,6 +12,7 @@ from timm.models import PretrainedCfg, filter_pretrained_cfg
 from rampart.errors import InvalidArgument, ModelError, RunError
 from rampart.files import replacing, write_atomic
 from rampart.models.normalised import NormalisedModel
+from rampart.models.own import OwnBackbone, own_config
 
 #: Of timm's description of the weights: what was true of those that training started from.
 _OUTDATED = (
@@ -39,7 +40,8 @@ def save_model(
     `timm.create_model("local-dir:FOLDER", pretrained=True)` returns the backbone, which expects
     images normalised by the mean and std in `config.json`, as timm's transforms do (for
     `rampart_glyphnet`, import `rampart.models.glyphnet` first). `build_model("local-dir:FOLDER",
-    keep_head=True)` returns the whole model.
+    keep_head=True)` returns the whole model. A module that is none of timm's is saved so that
+    `rampart.models.own.load_own` reads it.
 
     Args:
         model: what to save.
@@ -53,8 +55,10 @@ def save_model(
         RunError: the folder cannot be written.
     """
     config = config_text(model, class_names, image_size or model.image_size)
+    own = model.backbone
+    network = own.module if isinstance(own, OwnBackbone) else own
     folder = Path(folder)
-    state = model.backbone.state_dict()
+    state = network.state_dict()
     weights = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
     try:
         with replacing(folder / "model.safetensors") as scratch:
@@ -69,7 +73,8 @@ def config_text(model: NormalisedModel, class_names: Sequence[str], image_size: 
     if len(class_names) != model.num_classes:
         expected = f"{model.num_classes}, one for each class of the model"
         raise InvalidArgument("class_names", f"{len(class_names)} names", expected)
-    config = model_config(model, class_names, image_size)
+    describe = own_config if isinstance(model.backbone, OwnBackbone) else model_config
+    config = describe(model, class_names, image_size)
     try:
         return json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     except (TypeError, ValueError) as error:

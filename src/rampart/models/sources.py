@@ -12,6 +12,7 @@ from timm.models import PretrainedCfg, get_pretrained_cfg, load_model_config_fro
 
 import rampart.models.glyphnet  # noqa: F401  # makes rampart_glyphnet known to timm
 from rampart.errors import ModelError, UnknownName
+from rampart.plugins import GIVEN
 
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 _FOLDER_WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.pth")
@@ -93,6 +94,11 @@ def find_source(name: str, weights: str | Path | None = None) -> Source:
         UnknownName: timm has no such architecture or tag; the nearest are named.
         ModelError: a file that is missing or is no configuration; the hub cannot be reached.
     """
+    if name.startswith(GIVEN):
+        raise ModelError(
+            f"model '{name}' was given in Python as a module: give it there again, to "
+            "rampart.finetune or rampart.evaluate."
+        )
     if weights is not None:
         return _source_of_weights(_existing(Path(weights)), _known(name))
     if name.startswith("local-dir:") or Path(name, "config.json").is_file():
@@ -146,6 +152,11 @@ def _read_config(path: Path) -> dict[str, Any]:
         described = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"model configuration '{path}' cannot be read ({error}).") from error
+    if isinstance(described, dict) and "module" in described:
+        raise ModelError(
+            f"'{path}' is of the module {described['module']}, which Python code has to build: "
+            "read the run by rampart.load_run(FOLDER, module)."
+        )
     if not isinstance(described, dict) or "architecture" not in described:
         raise ModelError(f"model configuration '{path}' names no architecture; see timm's format.")
     return described

@@ -1,7 +1,7 @@
 """Configuration to objects: the only place where every part meets every other."""
 
-from collections.abc import Iterator
-from functools import partial
+import copy
+from collections.abc import Callable, Iterator
 from itertools import zip_longest
 
 import torch
@@ -35,6 +35,9 @@ from rampart.training.optimisers import adamw, cosine_schedule
 from rampart.training.reporting import Reporter
 from rampart.training.run import EpochBatches, Plan, Run, Validate
 from rampart.units import Horizon
+
+#: Makes the model as it is before training, with a fresh optimiser.
+Start = Callable[[], tuple[NormalisedModel, AdamW]]
 
 
 def make_splits(config: RunConfig, source: Source | None = None) -> Splits:
@@ -117,8 +120,17 @@ def make_run(
     splits: Splits,
     accelerator: Accelerator,
     reporter: Reporter,
+    start: Start,
 ) -> Run:
     """Put the parts of a run together.
+
+    Args:
+        config: of the run.
+        folder: of the run.
+        splits: the data.
+        accelerator: of this process.
+        reporter: is told about steps and epochs.
+        start: makes the model as it is before training, and its optimiser.
 
     Raises:
         InvalidArgument: settings that contradict each other or the data.
@@ -138,7 +150,7 @@ def make_run(
         strategy.check(schedule)
     for callback in callbacks.values():
         callback.check(schedule)
-    model, optimiser = make_start(config, splits)
+    model, optimiser = start()
     piece = plan.batch_size // (accelerator.num_processes * plan.accumulation)
     if config.normalises_by_batch:
         _require_enough_for_batch_norm(model, piece, plan)
@@ -146,6 +158,7 @@ def make_run(
     bare = accelerator.unwrap_model(prepared)
     # The loop asks for mixed precision where it trains; validation then stays in float32.
     accelerator.unwrap_model(prepared, keep_fp32_wrapper=False)
+    twin = make_twin(config, splits, plan, accelerator, start)
     return Run(
         plan=plan,
         accelerator=accelerator,
@@ -162,22 +175,30 @@ def make_run(
         checkpoints=CheckpointStore(folder.checkpoints),
         best=CheckpointStore(folder.best),
         reporter=reporter,
-        guards=make_guards(config, splits, make_twin(config, splits, plan, accelerator), piece),
+        guards=make_guards(config, splits, twin, piece),
         strategies=tuple(strategies.values()),
         hooks={name: callback.begin(bare) for name, callback in callbacks.items()},
     )
 
 
 def make_twin(
-    config: RunConfig, splits: Splits, plan: Plan, accelerator: Accelerator
+    config: RunConfig, splits: Splits, plan: Plan, accelerator: Accelerator, start: Start
 ) -> StandardTwin:
     """Return what trains a copy of the initial model without an attack."""
-    return StandardTwin(config, splits, plan, accelerator, partial(make_start, config, splits))
+    return StandardTwin(config, splits, plan, accelerator, start)
 
 
-def make_start(config: RunConfig, splits: Splits) -> tuple[NormalisedModel, AdamW]:
-    """Return the model as it is before training, and its optimiser."""
-    model = make_model(config, splits)
+def make_start(
+    config: RunConfig, splits: Splits, network: NormalisedModel | None = None
+) -> tuple[NormalisedModel, AdamW]:
+    """Return the model as it is before training, and its optimiser.
+
+    Args:
+        config: of the run.
+        splits: the data.
+        network: what to copy in place of the backbone that the configuration names.
+    """
+    model = make_model(config, splits) if network is None else _copied(network, config)
     for strategy in config.components.strategies.values():
         strategy.prepare(model, config.seed)
     if config.training.channels_last:
@@ -185,6 +206,13 @@ def make_start(config: RunConfig, splits: Splits) -> tuple[NormalisedModel, Adam
     settings = config.optimiser.model_dump(exclude={"warmup", "clip_norm"})
     groups = parameter_groups(model)
     return model, adamw(*groups, **settings, no_weight_decay=model.no_weight_decay())
+
+
+def _copied(network: NormalisedModel, config: RunConfig) -> NormalisedModel:
+    copied = copy.deepcopy(network)
+    if config.model.batch_norm == "frozen":
+        copied.freeze_statistics()
+    return copied
 
 
 def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from accelerate.utils import broadcast_object_list
@@ -13,7 +14,7 @@ from rampart.models.foreign.evaluated import weights_fingerprint
 from rampart.models.normalised import NormalisedModel
 from rampart.models.saving import save_model
 from rampart.recipes.accelerator import make_accelerator
-from rampart.recipes.build import make_run, make_splits
+from rampart.recipes.build import make_run, make_splits, make_start
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import dump_config, load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
@@ -38,6 +39,8 @@ def train_run(
     overwrite: bool = False,
     reporter: Reporter | None = None,
     announce: Callable[[Run, Splits], None] = lambda run, splits: None,
+    splits: Splits | None = None,
+    network: NormalisedModel | None = None,
 ) -> RunFolder:
     """Train to the end and leave the finished model in the run's folder.
 
@@ -49,6 +52,8 @@ def train_run(
         reporter: is told about steps and epochs.
         announce: called once with the parts of the run, before the first step; a trial at full
             strength has parts of its own, and is given these first.
+        splits: the data, in place of those that the configuration names.
+        network: what to train a copy of, in place of the backbone that the configuration names.
 
     Raises:
         RunError: the folder cannot be used, or holds a run of another configuration or data.
@@ -64,13 +69,14 @@ def train_run(
             return folder
     # What cannot be measured in the end is not trained.
     require_measurable(config)
-    splits, shown_to = make_splits(config), reporter or Silent()
+    splits, shown_to = splits or make_splits(config), reporter or Silent()
     require_measurable(config, splits)
     if resume:
         require_same_data(folder, splits)
     tried = resume and "trial" in folder.facts()
     trial = 0 if tried else trial_epochs(config)
-    run = make_run(config, folder, splits, accelerator, shown_to)
+    start = partial(make_start, config, splits, network)
+    run = make_run(config, folder, splits, accelerator, shown_to, start)
     if resume:
         require_same_start(folder, run)
     try_end(run, splits)
@@ -79,11 +85,11 @@ def train_run(
     announce(run, splits)
     if trial:
         with told(run, folder):
-            try_full_strength(run, folder, splits, config, trial, restored)
+            try_full_strength(run, folder, splits, config, trial, restored, start)
         # Its model and optimiser go before those of the run are made: there is room for one.
         del run
         accelerator = make_accelerator(config, folder.tracking)
-        run = make_run(config, folder, splits, accelerator, shown_to)
+        run = make_run(config, folder, splits, accelerator, shown_to, start)
         restored = restore(run)
     _begin(run, folder, splits, config, restored)
     with told(run, folder):

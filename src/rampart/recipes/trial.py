@@ -8,7 +8,7 @@ from accelerate.utils import broadcast_object_list
 
 from rampart.data.splits import Splits
 from rampart.errors import RunError
-from rampart.recipes.build import make_twin
+from rampart.recipes.build import Start, make_twin
 from rampart.recipes.config.run_config import RunConfig
 from rampart.runs.run_folder import RunFolder
 from rampart.schedules.adaptive import longest_trial
@@ -29,7 +29,13 @@ def trial_epochs(config: RunConfig) -> int:
 
 
 def try_full_strength(
-    run: Run, folder: RunFolder, splits: Splits, config: RunConfig, most: int, restored: bool
+    run: Run,
+    folder: RunFolder,
+    splits: Splits,
+    config: RunConfig,
+    most: int,
+    restored: bool,
+    start: Start,
 ) -> None:
     """Train at full strength and write the verdict into run.json.
 
@@ -43,21 +49,22 @@ def try_full_strength(
         config: of the run.
         most: epochs, 1 or more.
         restored: whether the run stands at a checkpoint of this trial.
+        start: makes the model as it was before training, with a fresh optimiser.
     """
     if not restored:
         run.schedule.start_at(1.0)
     if run.accelerator.is_main_process:
         run.history.truncate(run.progress.epoch)
-    trial = _train(run, splits, config, most)
+    trial = _train(run, splits, config, most, start)
     if run.accelerator.is_main_process:
         _settle(trial, run, folder)
     run.accelerator.wait_for_everyone()
 
 
-def _train(run: Run, splits: Splits, config: RunConfig, most: int) -> Trial:
+def _train(run: Run, splits: Splits, config: RunConfig, most: int, start: Start) -> Trial:
     """Train until standard fine-tuning has learned enough to compare with; return both figures."""
     chance = chance_of(splits.train.labels)
-    twin = make_twin(config, splits, run.plan, run.accelerator).accuracies()
+    twin = make_twin(config, splits, run.plan, run.accelerator, start).accuracies()
     # That it may sit at chance is what is to be found out, and no reason to warn.
     guards = tuple(guard for guard in run.guards if not isinstance(guard, Transfer))
     tried = replace(run, guards=guards)

@@ -11,6 +11,7 @@ from rampart.models.backbones import build_model
 from rampart.models.foreign.classes import check_classes
 from rampart.models.foreign.evaluated import EvaluatedModel, weights_fingerprint
 from rampart.models.foreign.find import find_model
+from rampart.models.normalised import NormalisedModel
 from rampart.models.sources import find_source
 from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.build import make_splits, splits_of_size
@@ -57,17 +58,24 @@ def subject_of_run(folder: RunFolder, config: RunConfig) -> tuple[Accelerator, S
         reference, num_classes=classes, keep_head=True, in_chans=channels, image_size=size
     )
     accelerator = make_accelerator(config)
-    model = EvaluatedModel(
-        built.to(accelerator.device).eval(),
-        own.model.name,
-        "run",
-        weights_fingerprint(built),
-        (channels, size, size),
-        classes,
-        (tuple(splits.class_names),),
-        device=accelerator.device,
-    )
+    model = trained_model(built.to(accelerator.device), own.model.name, splits)
     return accelerator, Subject(model, splits, config, folder)
+
+
+def trained_model(model: NormalisedModel, name: str, splits: Splits) -> EvaluatedModel:
+    """Return the model of a run, on the device where it is, as an evaluation takes it."""
+    channels, side, _ = splits.image_shape
+    names = tuple(splits.class_names)
+    return EvaluatedModel(
+        model.eval(),
+        name,
+        "run",
+        weights_fingerprint(model),
+        (channels, side, side),
+        len(names),
+        (names,),
+        device=model.mean.device,
+    )
 
 
 def subject_of_other(config: RunConfig) -> tuple[Accelerator, Subject]:

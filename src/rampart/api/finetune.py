@@ -1,0 +1,230 @@
+"""`rampart.finetune`: train a robust classifier and measure it."""
+
+import os
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Unpack
+
+from rich.console import Console
+from torch import nn
+
+from rampart.api.evaluate import warn_of_verdicts
+from rampart.api.result import EvaluationResult
+from rampart.api.run import FinetunedRun, class_names_in, load_model
+from rampart.api.settings import (
+    FinetuneSettings,
+    Options,
+    attack_section,
+    component,
+    place,
+    with_object,
+    without_usual_keep,
+)
+from rampart.api.training_data import training_splits
+from rampart.attacks.base import Attack
+from rampart.data.splits import Splits
+from rampart.errors import InvalidArgument, RampartWarning
+from rampart.models.given import own_model
+from rampart.models.normalised import NormalisedModel
+from rampart.objectives.catalogue import OBJECTIVES
+from rampart.plugins import GIVEN
+from rampart.recipes.accelerator import accelerate_state, make_accelerator
+from rampart.recipes.config.loading import parse_config
+from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.evaluation.naming import evaluation_name
+from rampart.recipes.evaluation.output import evaluate_into
+from rampart.recipes.evaluation.subject import Subject, trained_model
+from rampart.recipes.run import train_run
+from rampart.runs.evaluation_folder import EvaluationFolder
+from rampart.runs.run_folder import RunFolder
+from rampart.schedules.base import Schedule
+from rampart.schedules.catalogue import SCHEDULES
+from rampart.strategies.catalogue import STRATEGIES
+from rampart.training.callbacks.catalogue import CALLBACKS
+from rampart.training.reporting import ConsoleReporter, Silent
+from rampart.training.run import Run
+from rampart.units import Norm
+
+#: Sections in which `finetune` looks a keyword up, the first that has it counts.
+SECTIONS = ("training", "model", "data", "optimiser")
+
+
+def finetune(
+    model: str | Path | Options | nn.Module,
+    data: Any,
+    eps: str | float = "4/255",
+    *,
+    norm: Norm = "linf",
+    schedule: str | Options | Schedule = "adaptive",
+    attack: str | Options | Attack = "apgd",
+    epochs: int = 50,
+    batch_size: int = 32,
+    output: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    evaluate: bool = True,
+    progress: bool = True,
+    **settings: Unpack[FinetuneSettings],
+) -> FinetunedRun:
+    """Fine-tune a pretrained classifier to withstand perturbations up to eps, and measure it.
+
+    What is worth a look in the run or in its evaluation is shown as a `RampartWarning`.
+
+    Args:
+        model: a name of timm such as "resnet50.a1_in1k", "hf-hub:OWNER/NAME", a model folder or a
+            weights file; a mapping with the keys of the configuration's `model`; or a module that
+            returns one logit for each class, from pixels in [0, 1] or, with `mean` and `std`, from
+            normalised images. A module is copied, and trained as it is. Its last linear layer is
+            the head if it returns the logits, and learns at `head_lr`.
+        data: a folder or .tar of images, or a dataset's name; a mapping with the keys of `data`; a
+            dataset, loader or pair of tensors, as `evaluate` takes them, or a tuple of them (train,
+            validation[, test]). What is missing is set apart from the training images. Give
+            training images without random augmentation, which training does itself (`augment`).
+        eps: target strength, fraction of the pixel range such as "4/255".
+        norm: of the ball, "linf", "l2" or "l1".
+        schedule: how eps gets there: a name such as "two-hinge", a mapping with its options, or
+            itself, such as `TwoHinge.at_fractions(0.25, 0.75)`.
+        attack: for training, likewise, such as `Apgd(steps=3)`.
+        epochs: length of the run.
+        batch_size: of an optimiser step, over all processes.
+        output: the run's folder. By default `runs/MODEL-DATA`, or with -2, -3 and so on behind it
+            where that is taken: nothing is replaced.
+        resume: go on with the run in `output`, given the same model, data and settings.
+        overwrite: replace the run in `output`.
+        evaluate: measure the finished model on the test split.
+        progress: print a line for each epoch.
+        settings: the configuration's `seed`, `objective`, `strategies`, `callbacks` and
+            `evaluation` (such as {"attack": "standard", "limit": 1000}), and every key of its
+            `training`, `model`, `data` and `optimiser` by its own name, such as backbone_lr=1e-4.
+
+    Returns:
+        The run, with its `model`, `history`, `evaluation` and `path`.
+
+    Raises:
+        UnknownName: no such keyword, model or component; the nearest are offered.
+        InvalidArgument: a value out of range.
+        ModelError: a module that cannot be copied, saved or tried, or whose logits are not as many
+            as the classes.
+        DataError: data that cannot be read, or splits that do not go together.
+        RunError: `output` holds another run.
+        Interrupted: stopped by a signal; `resume=True` goes on.
+    """
+    others = ("eps", *(finetune.__kwdefaults__ or ()))
+    tree = place(settings, FinetuneSettings.__optional_keys__, SECTIONS, others)
+    for name, given in (("model", model), ("data", data)):
+        tree[name] = with_object(tree.get(name, {}), given)
+    tree["threat"] = {"norm": norm, "eps": eps}
+    tree["training"] = {**tree.get("training", {}), "epochs": epochs, "batch_size": batch_size}
+    tree["schedule"] = component(SCHEDULES, schedule)
+    tree["attack"] = attack_section(attack, norm)
+    config = parse_config(_with_sections(tree, norm))
+    folder = RunFolder(Path(output) if output is not None else free_folder(config))
+    folder.require_free(resume, overwrite)
+    reporter = _Console() if progress else _Quiet()
+    module = model if isinstance(model, nn.Module) else None
+    with accelerate_state():
+        splits = training_splits(data, module, config)
+        network = None if module is None else _network(module, splits, config)
+        train_run(
+            config,
+            folder.path,
+            resume=resume,
+            overwrite=overwrite,
+            reporter=reporter,
+            announce=_tell,
+            splits=splits,
+            network=network,
+        )
+        run = _finished(folder, config, splits, module, evaluate)
+    if run.evaluation is not None:
+        warn_of_verdicts(run.evaluation)
+    return run
+
+
+def free_folder(config: RunConfig) -> Path:
+    """Return `runs/MODEL-DATA`, numbered where that is taken.
+
+    Raises:
+        InvalidArgument: several processes, which might find different ones.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InvalidArgument("output", None, "a folder, with several processes")
+    parts = (config.model.name, config.data.name)
+    names = [Path(part.removeprefix(GIVEN)).name or "data" for part in parts]
+    base = Path("runs", re.sub(r"[^\w.-]", "_", "-".join(names)))
+    path, number = base, 1
+    while path.exists():
+        number += 1
+        path = base.with_name(f"{base.name}-{number}")
+    return path
+
+
+def _network(module: nn.Module, splits: Splits, config: RunConfig) -> NormalisedModel:
+    channels, side, _ = splits.image_shape
+    return own_model(
+        module,
+        num_classes=len(splits.class_names),
+        input_size=(channels, side, side),
+        mean=config.model.mean,
+        std=config.model.std,
+    )
+
+
+def _with_sections(tree: Mapping[str, Any], norm: Norm) -> dict[str, Any]:
+    """The tree with components that were given as objects as sections."""
+    whole = dict(tree)
+    if "objective" in whole:
+        whole["objective"] = component(OBJECTIVES, whole["objective"])
+    for name, registry in (("strategies", STRATEGIES), ("callbacks", CALLBACKS)):
+        parts = whole.get(name, ())
+        if isinstance(parts, Sequence) and not isinstance(parts, str):
+            whole[name] = [component(registry, part) for part in parts]
+    evaluation = dict(whole.get("evaluation", {}))
+    if "attack" in evaluation:
+        section = attack_section(evaluation["attack"], norm)
+        whole["evaluation"] = {**evaluation, "attack": without_usual_keep(section)}
+    return whole
+
+
+def _finished(
+    folder: RunFolder,
+    config: RunConfig,
+    splits: Splits,
+    module: nn.Module | None,
+    evaluate: bool,
+) -> FinetunedRun:
+    """The run with its evaluation, which is made where it is not there yet."""
+    accelerator = make_accelerator(config)
+    model = load_model(folder, module).to(accelerator.device)
+    result, target = None, folder.evaluations / evaluation_name(config)
+    if EvaluationFolder(target).is_finished():
+        result = EvaluationResult.load(target)
+    elif evaluate:
+        subject = Subject(trained_model(model, config.model.name, splits), splits, config, folder)
+        result = EvaluationResult.of(evaluate_into(subject, target, accelerator, False, None))
+    return FinetunedRun(folder.path, config, model, class_names_in(folder), result)
+
+
+def _tell(run: Run, splits: Splits) -> None:
+    """What a user should know before the first step."""
+    for note in (*splits.notes, *run.schedule.warnings()):
+        run.reporter.note(f"note: {note}")
+
+
+class _Warns:
+    """What a monitor finds becomes a warning, which the caller can catch."""
+
+    def warn(self, text: str) -> None:
+        """Warn."""
+        warnings.warn(text, RampartWarning, stacklevel=2)
+
+
+class _Console(_Warns, ConsoleReporter):
+    def __init__(self) -> None:
+        super().__init__(Console(quiet=os.environ.get("RANK", "0") != "0", highlight=False))
+
+
+class _Quiet(_Warns, Silent):
+    """Shows warnings only."""

@@ -1,0 +1,109 @@
+"""A finished run in Python: the model, its history and its evaluation."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from rampart.api.result import EvaluationResult
+from rampart.errors import ModelError, reason
+from rampart.models.backbones import build_model
+from rampart.models.normalised import NormalisedModel
+from rampart.models.own import MODULE, load_own
+from rampart.plugins import GIVEN
+from rampart.recipes.config.loading import load_config
+from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.evaluation.naming import evaluation_name
+from rampart.runs.evaluation_folder import EvaluationFolder
+from rampart.runs.history import History
+from rampart.runs.run_folder import RunFolder
+from rampart.units import format_eps
+
+
+@dataclass(frozen=True, repr=False)
+class FinetunedRun:
+    """What `finetune` returns, and `load_run` reads.
+
+    Attributes:
+        path: the run's folder; `rampart report`, `compare` and `evaluate` take it.
+        config: the configuration in full.
+        model: pixels in [0, 1], (N, C, H, W), to logits (N, K), in eval mode.
+        class_names: of the K logits.
+        evaluation: the record on the test split; None where the run was not evaluated.
+    """
+
+    path: Path
+    config: RunConfig
+    model: NormalisedModel
+    class_names: tuple[str, ...]
+    evaluation: EvaluationResult | None = None
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """One row for each epoch: eps, losses, validation accuracies, seconds."""
+        return History(RunFolder(self.path).history).rows()
+
+    def __repr__(self) -> str:
+        config = self.config
+        parts = [
+            f"{config.model.name.removeprefix(GIVEN)} on {config.data.name.removeprefix(GIVEN)}",
+            f"schedule {config.schedule.name}, {config.threat.norm} up to "
+            f"{format_eps(config.threat.eps)}, {config.training.epochs} epochs",
+        ]
+        if (found := self.evaluation) is not None:
+            parts.append(
+                f"{len(found)} {config.evaluation.split} images: clean {found.clean:.1%}, at eps "
+                f"{found.adversarial:.1%}, expected {found.expected().value:.1%}"
+            )
+        return f"FinetunedRun('{self.path}': {'; '.join(parts)})"
+
+
+def load_model(folder: RunFolder, module: nn.Module | None = None) -> NormalisedModel:
+    """Return the model that a run has left, in eval mode on the CPU; see `load_run`."""
+    described = _described(folder)
+    if MODULE not in described:
+        return build_model(f"local-dir:{folder.model}", keep_head=True).eval()
+    if module is None:
+        raise ModelError(
+            f"{folder.path} holds the weights of a module of yours, {described[MODULE]}: give one "
+            "of the same architecture, load_run(FOLDER, module)."
+        )
+    return load_own(folder.model, module).eval()
+
+
+def class_names_in(folder: RunFolder) -> tuple[str, ...]:
+    """Return the names of the classes of a run's model."""
+    return tuple(_described(folder)["label_names"])
+
+
+def _described(folder: RunFolder) -> dict[str, Any]:
+    path = folder.model / "config.json"
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"'{path}' cannot be read ({reason(error)}).") from error
+    return dict(described)
+
+
+def load_run(path: str | Path, module: nn.Module | None = None) -> FinetunedRun:
+    """Return a finished run, with its model on the CPU.
+
+    Args:
+        path: the run's folder, made in Python or by `rampart train`.
+        module: of a run that trained a module of yours: a module of the same architecture, which
+            gets a copy of the run's weights.
+
+    Raises:
+        RunError: there is no finished run.
+        ModelError: the module is missing, or the weights do not fit it.
+    """
+    folder = RunFolder(Path(path))
+    folder.require_finished()
+    config = load_config(folder.config)
+    model = load_model(folder, module)
+    target = folder.evaluations / evaluation_name(config)
+    finished = EvaluationFolder(target).is_finished()
+    evaluation = EvaluationResult.load(target) if finished else None
+    return FinetunedRun(folder.path, config, model, class_names_in(folder), evaluation)

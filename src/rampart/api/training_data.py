@@ -1,0 +1,100 @@
+"""The data of a run as a caller in Python has them, as training takes them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from rampart.api.subject import size_of
+from rampart.data.datasets import EMBEDDED, complete_splits, require_data
+from rampart.data.decode import Decode
+from rampart.data.from_torch import split_of
+from rampart.data.splits import SPLIT_NAMES, Split, Splits
+from rampart.errors import DataError, InvalidArgument
+from rampart.models.sources import find_source
+from rampart.recipes.build import make_splits, splits_of_size
+from rampart.recipes.config.run_config import RunConfig
+
+
+def training_splits(data: Any, module: nn.Module | None, config: RunConfig) -> Splits:
+    """Return the three splits of a run.
+
+    Args:
+        data: as `rampart.finetune` takes it.
+        module: the network where it is given as an object, which says what images it takes.
+        config: of the run.
+
+    Raises:
+        RampartError: data that cannot be read, or whose splits do not go together.
+    """
+    if isinstance(data, Splits):
+        return data
+    named = isinstance(data, str | Path | Mapping)
+    if named and module is None:
+        return make_splits(config)
+    channels, side = _image_size(module, config)
+    if not named:
+        return _given(data, config, Decode(side, channels) if side else None)
+    if config.data.name in EMBEDDED:
+        side = None
+    elif side is None:
+        require_data(config.data.name, config.data.root)
+        raise InvalidArgument(
+            "image_size", None, "the side of the module's images in pixels", "write image_size=224"
+        )
+    return splits_of_size(config, channels, side)
+
+
+def _image_size(module: nn.Module | None, config: RunConfig) -> tuple[int, int | None]:
+    """Channels and side of the images that the network takes."""
+    if module is not None:
+        return size_of(module, config)
+    source = find_source(config.model.name, config.model.weights)
+    channels = config.model.options.get("in_chans", source.in_chans)
+    return channels, config.data.image_size or source.image_size
+
+
+def _given(data: Any, config: RunConfig, decode: Decode | None) -> Splits:
+    """The splits of datasets and loaders; what is missing is set apart from the first one."""
+    tensors = isinstance(data, tuple) and all(isinstance(part, Tensor) for part in data)
+    parts = data if isinstance(data, tuple) and not tensors else (data,)
+    if not 1 <= len(parts) <= len(SPLIT_NAMES):
+        raise InvalidArgument("data", f"{len(parts)} parts", "(train, validation[, test])")
+    found = {
+        name: split_of(part, f"{name}/", decode)
+        for name, part in zip(SPLIT_NAMES, parts, strict=False)
+    }
+    found = _with_one_naming(found)
+    _require_one_size(found, config.data.image_size)
+    shares = {"test": config.data.test_share, "validation": config.data.validation_share}
+    return complete_splits(found, [], shares, config.data.seed)
+
+
+def _with_one_naming(found: dict[str, Split]) -> dict[str, Split]:
+    """Classes without names are numbers, up to the largest label of any split."""
+    names = [list(split.class_names) for split in found.values()]
+    longest = max(names, key=len)
+    if any(one != [str(number) for number in range(len(one))] for one in names):
+        return found
+    return {name: replace(split, class_names=longest) for name, split in found.items()}
+
+
+def _require_one_size(found: Mapping[str, Split], side: int | None) -> None:
+    first = found["train"].image_shape
+    if first[1] != first[2]:
+        raise DataError(
+            f"the images are {first[1]} x {first[2]} pixels: training takes squares, so crop or "
+            "resize them."
+        )
+    if side is not None and side != first[1]:
+        raise InvalidArgument(
+            "image_size", side, f"{first[1]}, the side of the tensors", "resize them, or leave it"
+        )
+    for name, split in found.items():
+        if split.image_shape != first:
+            raise DataError(
+                f"the images of {name} are {split.image_shape} and those of train "
+                f"{first}: resize them alike."
+            )

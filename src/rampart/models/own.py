@@ -1,0 +1,88 @@
+"""A network that the user gives as a module: to train, to save, and to fill with its weights again.
+
+A network of timm is saved as timm does it. Of any other one the folder holds the weights, and says
+that Python code has to build the module:
+
+    model.safetensors  the module's state_dict
+    config.json        name of its class, classes, size of the images, mean and std
+"""
+
+import copy
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from rampart.errors import ModelError, reason
+from rampart.models.foreign.evaluated import logits_in
+from rampart.models.normalised import NormalisedModel
+from rampart.models.weights import fit_weights, read_weights
+
+#: Key of config.json that only the folder of such a module has.
+MODULE = "module"
+
+
+class OwnBackbone(nn.Module):
+    """A module of the user's in the place of a network of timm.
+
+    The head is the module's last linear layer, if it returns as many numbers as there are classes.
+
+    Attributes:
+        module: images (N, C, H, W) to logits (N, K), or to what wraps them.
+        num_classes: K.
+    """
+
+    def __init__(self, module: nn.Module, num_classes: int) -> None:
+        super().__init__()
+        self.module = module
+        self.num_classes = num_classes
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (N, K)."""
+        return logits_in(self.module(images))
+
+    def get_classifier(self) -> nn.Module | tuple[()]:
+        """Return the head; nothing where none is known."""
+        linear = [part for part in self.module.modules() if isinstance(part, nn.Linear)]
+        known = bool(linear) and linear[-1].out_features == self.num_classes
+        return linear[-1] if known else ()
+
+
+def own_config(
+    model: NormalisedModel, class_names: Sequence[str], image_size: int
+) -> dict[str, Any]:
+    """Return the content of config.json for the folder of such a module."""
+    assert isinstance(model.backbone, OwnBackbone)
+    kind = type(model.backbone.module)
+    return {
+        MODULE: f"{kind.__module__}.{kind.__qualname__}",
+        "num_classes": model.num_classes,
+        "label_names": list(class_names),
+        "input_size": [model.in_chans, image_size, image_size],
+        "mean": model.mean.flatten().tolist(),
+        "std": model.std.flatten().tolist(),
+    }
+
+
+def load_own(folder: str | Path, module: nn.Module) -> NormalisedModel:
+    """Return a classifier of pixels in [0, 1] from a module and the weights in a folder.
+
+    Args:
+        folder: as `save_model` has left it for such a module.
+        module: a module of the same architecture; it is copied.
+
+    Raises:
+        ModelError: weights that do not fit the module, or a folder of another kind.
+    """
+    path = Path(folder, "config.json")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        size = tuple(config["input_size"])
+        mean, std, classes = config["mean"], config["std"], int(config["num_classes"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"'{path}' does not describe a module ({reason(error)}).") from error
+    copied = copy.deepcopy(module).cpu()
+    fit_weights(copied, read_weights(Path(folder, "model.safetensors")), True, str(folder))
+    return NormalisedModel(OwnBackbone(copied, classes), mean, std, size[-1])

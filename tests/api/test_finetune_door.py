@@ -1,0 +1,272 @@
+"""`rampart.finetune` on tiny models and data."""
+
+import copy
+
+import pytest
+import timm
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import rampart
+from rampart.api.finetune import SECTIONS
+from rampart.api.settings import FinetuneSettings
+from rampart.errors import (
+    DataError,
+    InvalidArgument,
+    ModelError,
+    RampartWarning,
+    RunError,
+    UnknownName,
+)
+from rampart.runtime import scoped_seed
+from rampart.schema.fields import RunFields
+
+OPTIONS = {
+    "epochs": 2,
+    "batch_size": 8,
+    "schedule": "two-hinge",
+    "attack": rampart.Apgd(steps=2),
+    "evaluation": {"attack": rampart.Apgd(steps=2), "trust": False},
+    "guards": False,
+    "progress": False,
+}
+GLYPHNET = {
+    "name": "rampart_glyphnet",
+    "pretrained": False,
+    "options": {"norm": "group", "in_chans": 3},
+}
+
+
+def finetune(model, data, output, **options):
+    return rampart.finetune(model, data, "2/255", output=output, **{**OPTIONS, **options})
+
+
+def images_of(count, seed):
+    """Images (N, 3, 8, 8) whose mean colour tells the class."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % 3
+    images = torch.randint(0, 120, (count, 3, 8, 8), generator=generator, dtype=torch.uint8)
+    images[torch.arange(count), labels] += 100
+    return TensorDataset(images, labels)
+
+
+PARTS = (images_of(24, 0), DataLoader(images_of(9, 1), batch_size=4), images_of(12, 2))
+
+
+class Net(nn.Module):
+    def __init__(self, classes=3):
+        super().__init__()
+        with scoped_seed(0):
+            self.conv = nn.Conv2d(3, 6, 3, padding=1)
+            self.norm = nn.BatchNorm2d(6)
+            self.fc = nn.Linear(6, classes)
+
+    def forward(self, images):
+        return self.fc(self.norm(self.conv(images)).relu().mean((2, 3)))
+
+
+def test_a_named_model_on_a_folder_is_the_run_of_the_command(photo_folder, tiny_settings, tmp_path):
+    run = rampart.finetune(
+        GLYPHNET | {"options": {"norm": "batch", "in_chans": 3}},
+        photo_folder,
+        "8/255",
+        schedule="two-hinge",
+        attack={"name": "apgd", "steps": 2},
+        epochs=3,
+        batch_size=8,
+        image_size=16,
+        backbone_lr=1e-3,
+        evaluation={"attack": {"name": "apgd", "steps": 3}, "trust": False},
+        output=tmp_path / "door",
+        progress=False,
+        guards=False,
+    )
+    config = rampart.load_config(None, [*tiny_settings, "evaluation.trust=false"])
+    folder = rampart.train_run(config, tmp_path / "command")
+    _, record = rampart.evaluate_run(folder.path)
+    same = rampart.load_run(folder.path)
+    for key, value in run.model.state_dict().items():
+        assert value.equal(same.model.state_dict()[key]), key
+    assert (run.evaluation.critical == record.critical).all()
+    assert run.evaluation.ids == record.ids
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_a_module_on_datasets(parts, tmp_path):
+    module = Net()
+    before = copy.deepcopy(module.state_dict())
+    data = PARTS[:parts] if parts > 1 else images_of(40, 0)
+    run = finetune(module, data, tmp_path / "run", head_lr=0.05)
+    assert all(value.equal(before[key]) for key, value in module.state_dict().items())
+    assert not run.model.training
+    assert len(run.history) == 2
+    assert run.class_names == ("0", "1", "2")
+    assert run.evaluation.metadata["split"] == "test"
+    if parts == 3:
+        assert len(run.evaluation) == 12
+    logits = run.model(torch.rand(2, 3, 8, 8))
+    assert logits.shape == (2, 3)
+    assert "clean" in repr(run)
+
+    again = rampart.load_run(tmp_path / "run", Net())
+    assert repr(again) == repr(run)
+    for key, value in run.model.state_dict().items():
+        assert value.equal(again.model.state_dict()[key]), key
+
+
+def test_the_model_returned_is_the_one_that_was_measured(tmp_path):
+    run = finetune(Net(), PARTS, tmp_path / "run")
+    predictions = run.model(PARTS[2].tensors[0] / 255).argmax(1)
+    assert run.evaluation.predictions.tolist() == predictions.tolist()
+    result = rampart.evaluate(run.model, PARTS[2], "2/255", rampart.Apgd(steps=2), trust=False)
+    assert result.ids == run.evaluation.ids
+    assert (result.critical == run.evaluation.critical).all()
+
+
+def test_a_run_of_a_module_goes_on_and_ends_the_same(tmp_path):
+    from tests.recipes.test_run import StopAfter
+
+    from rampart.api import finetune as door
+    from rampart.training.interrupts import Interrupted
+
+    whole = finetune(Net(), PARTS, tmp_path / "whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(door, "_Quiet", lambda: StopAfter(4))
+        with pytest.raises(Interrupted):
+            finetune(Net(), PARTS, tmp_path / "run")
+    run = finetune(Net(), PARTS, tmp_path / "run", resume=True)
+    for key, value in whole.model.state_dict().items():
+        assert value.equal(run.model.state_dict()[key]), key
+    file = run.path / "run.json"
+    file.write_text(file.read_text().replace("complete", "interrupted"))
+    with pytest.raises(RunError, match="data"):
+        finetune(Net(), (images_of(24, 5), *PARTS[1:]), run.path, resume=True)
+
+
+def test_a_network_of_timm_is_saved_as_timm_loads_it(tmp_path):
+    module = timm.create_model("rampart_glyphnet", num_classes=3, in_chans=3)
+    wide = [TensorDataset(*(t for t in _resized(part))) for part in (PARTS[0], PARTS[1].dataset)]
+    with pytest.raises(InvalidArgument, match="mean"):
+        finetune(module, tuple(wide), tmp_path / "bare")
+    mean, std = (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)
+    run = finetune(module, tuple(wide), tmp_path / "run", mean=mean, std=std, test_share=0.3)
+    loaded = timm.create_model(f"local-dir:{tmp_path / 'run' / 'model'}", pretrained=True).eval()
+    images = torch.rand(2, 3, 16, 16)
+    assert torch.allclose(loaded((images - 0.5) / 0.2), run.model(images), atol=1e-5)
+    assert rampart.load_run(run.path).class_names == ("0", "1", "2")
+
+
+def _resized(dataset):
+    images, labels = dataset.tensors
+    return images.repeat_interleave(2, 2).repeat_interleave(2, 3), labels
+
+
+def test_the_command_says_who_can_read_such_a_run(tmp_path):
+    run = finetune(Net(), PARTS, tmp_path / "run", evaluate=False)
+    assert run.evaluation is None
+    with pytest.raises(ModelError, match="load_run"):
+        rampart.evaluate_run(run.path)
+    with pytest.raises(ModelError, match="load_run"):
+        rampart.load_run(run.path)
+    with pytest.raises(ModelError, match="fc"):
+        rampart.load_run(run.path, Net(classes=4))
+
+
+class Stateful(Net):
+    def get_extra_state(self):
+        return {"calls": 3}
+
+    def set_extra_state(self, state):
+        pass
+
+
+class Locked(Net):
+    def __deepcopy__(self, memo):
+        raise TypeError("a lock")
+
+
+REFUSED = {
+    "4": lambda: (Net(classes=4), PARTS),
+    "extra_state": lambda: (Stateful(), PARTS),
+    "lock": lambda: (Locked(), PARTS),
+    "image_size": lambda: (Net(), "photos"),
+    "parts": lambda: (Net(), (*PARTS, PARTS[0])),
+    "train": lambda: (Net(), (PARTS[0], images_of(9, 1), TensorDataset(*_resized(PARTS[0])))),
+    "squares": lambda: (Net(), TensorDataset(PARTS[0].tensors[0][:, :, :4], PARTS[0].tensors[1])),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_what_cannot_be_trained_is_refused_before_the_first_step(reason, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    model, data = REFUSED[reason]()
+    with pytest.raises((ModelError, DataError, InvalidArgument), match=reason):
+        finetune(model, data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_an_output_nothing_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paths = [finetune(Net(), PARTS, None, epochs=1, evaluate=False).path for _ in range(2)]
+    assert [str(path) for path in paths] == ["runs/Net-TensorDataset", "runs/Net-TensorDataset-2"]
+    with pytest.raises(RunError, match="exists"):
+        finetune(Net(), PARTS, paths[0])
+
+
+def test_every_keyword_is_a_key_of_the_configuration():
+    typed = set(FinetuneSettings.__optional_keys__)
+    direct = set(rampart.finetune.__kwdefaults__)
+    assert not typed & direct
+    keys = {
+        section: set(RunFields.model_fields[section].annotation.model_fields)
+        for section in SECTIONS
+    }
+    # A name or options of their own have the model and the data.
+    wanted = set().union(*keys.values()) - {"name", "options"}
+    wanted |= {"objective", "strategies", "callbacks", "evaluation"}
+    assert wanted <= typed | direct
+    assert typed <= wanted | {"seed"}
+
+
+def test_a_misspelled_keyword_is_answered_with_the_nearest(tmp_path):
+    with pytest.raises(UnknownName, match="epochs"):
+        finetune(Net(), PARTS, tmp_path / "run", epoch=3)
+    with pytest.raises(InvalidArgument, match="image_size"):
+        finetune(Net(), {"name": "digit-pairs", "image_size": 16}, tmp_path, image_size=8)
+
+
+def test_parts_are_named_described_or_given(tmp_path):
+    from rampart.training.callbacks.ema import Ema
+
+    run = finetune(
+        Net(),
+        PARTS,
+        tmp_path / "run",
+        epochs=1,
+        evaluate=False,
+        objective=rampart.Trades(beta=3.0),
+        callbacks=[Ema(decay=0.5)],
+        strategies=["linear-probe"],
+        schedule={"name": "fix", "granularity": "epoch"},
+    )
+    config = run.config
+    assert (config.objective.name, config.objective.options["beta"]) == ("trades", 3.0)
+    assert config.callbacks[0].options == {"decay": 0.5} | config.callbacks[0].options
+    assert config.schedule.granularity == "epoch"
+    start, end = Net().state_dict(), run.model.backbone.module.state_dict()
+    assert end["conv.weight"].equal(start["conv.weight"])
+    assert not end["fc.weight"].equal(start["fc.weight"])
+
+
+def test_what_a_monitor_finds_is_a_warning(tmp_path):
+    with pytest.warns(RampartWarning):
+        finetune(Net(), PARTS, tmp_path / "run", guards=True, head_lr=0.0, backbone_lr=0.0)
+
+
+def test_progress_is_printed_where_it_is_wanted(tmp_path, capsys):
+    finetune(Net(), PARTS[:2], tmp_path / "run", progress=True, evaluate=False)
+    printed = capsys.readouterr().out
+    assert printed.count("epoch") == 2
+    assert "no test split" in printed

@@ -4,25 +4,25 @@ python examples/by_feature/train_from_python.py FOLDER
 """
 
 import sys
-from pathlib import Path
+import warnings
 
-from rampart.recipes.config.loading import load_config
-from rampart.recipes.evaluation.evaluate import evaluate_run
-from rampart.recipes.run import train_run
-from rampart.records.summary import summary
+import rampart
 
-config = load_config(
-    None,
-    [
-        "model=rampart_glyphnet",
-        "data=digit-pairs",
-        "threat.eps=20/255",
-        "schedule=linear-warmup",
-        "training.epochs=2",
-        "attack.steps=2",
-        "evaluation.attack.steps=2",
-    ],
+# Two epochs are enough to see it work, and too few for good numbers.
+warnings.simplefilter("ignore", rampart.RampartWarning)
+
+run = rampart.finetune(
+    "rampart_glyphnet",
+    "digit-pairs",
+    eps="20/255",
+    schedule="linear-warmup",
+    attack=rampart.Apgd(steps=2),
+    epochs=2,
+    evaluation={"attack": rampart.Apgd(steps=2)},
+    output=sys.argv[1],
 )
-run = train_run(config, Path(sys.argv[1]))
-where, record = evaluate_run(run.path)
-print(f"{where}: expected robustness {summary(record)['expected']:.2f}")
+print(run)
+print(run.history[-1]["val_clean"], run.evaluation)
+
+result = rampart.evaluate(run.model, "digit-pairs", "8/255", rampart.Apgd(steps=2), limit=50)
+print(result.expected())

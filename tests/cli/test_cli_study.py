@@ -1,0 +1,82 @@
+"""`rampart study`: lines of progress, failed runs at the end, and what to do after a signal."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+
+@pytest.fixture
+def study(tmp_path, tiny_settings):
+    tree = {
+        "base": {"model": "none", "data": "none"},
+        "seeds": [0],
+        "tasks": {"photos": [*tiny_settings, "training.epochs=1", "evaluation.trust=false"]},
+        "arms": {"bad": ["training.batch_size=64"], "fix": ["schedule=fix"]},
+    }
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def test_failed_runs_are_listed_and_the_status_says_so(rampart, study, tmp_path):
+    out = tmp_path / "out"
+    for _ in range(2):
+        result = rampart("study", study, "-o", out)
+        assert result.status == 2
+        assert "Traceback" not in result.out + result.err
+        assert result.err.startswith("rampart: 1 run failed")
+        assert result.err.count("\n") == 1
+        _, failed = result.out.split("\nfailed:\n")
+        assert failed.startswith("  photos, bad, seed 0: training.batch_size=64")
+        assert str(out / "runs" / "photos" / "bad" / "seed-0-error.txt") in failed
+        assert "- photos, bad, seed 0" in (out / "study.md").read_text()
+    # The second time the run that is finished has nothing to tell.
+    assert "photos, fix, seed 0: epoch" not in result.out
+
+
+def test_progress_is_plain_lines(rampart, study, tmp_path):
+    lines = rampart("study", study, "-o", tmp_path / "out").out.splitlines()
+    told = [line for line in lines if line.startswith("photos, fix, seed 0: ")]
+    assert [line.split(": ")[1].split()[0] for line in told] == ["fix,", "epoch", "evaluation"]
+    assert any(line.startswith("   2/2  photos, fix, seed 0 (test): clean ") for line in lines)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_checkpoints_and_says_how_to_go_on(study, tmp_path, workers, number):
+    """Sent to the study alone, it reaches the runs in processes of their own as well."""
+    tree = yaml.safe_load(study.read_text())
+    long = ["training.epochs=100000"]
+    tree["arms"] = {"fix": ["schedule=fix", *long], "linear": ["schedule=linear", *long]}
+    study.write_text(yaml.safe_dump(tree))
+    command = [sys.executable, "-m", "rampart", "study", study, "-o", tmp_path / "out"]
+    command += ["--workers", workers]
+    with subprocess.Popen(
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that starts a job in the background has it ignore SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        begun = set()
+        while len(begun) < workers:
+            line = process.stdout.readline()
+            if "epoch" in line:
+                begun.add(line.split(",")[1])
+        time.sleep(0.5)
+        os.kill(process.pid, number)
+        _, error = process.communicate(timeout=120)
+    assert process.returncode == 128 + number
+    assert error.splitlines()[-1] == "rampart: stopped; the same command goes on from there."
+    assert "Traceback" not in error
+    assert "--resume" not in error
+    states = (tmp_path / "out").glob("runs/*/*/*/run.json")
+    assert ['"interrupted"' in state.read_text() for state in states] == [True] * workers
+    assert len(list((tmp_path / "out").glob("runs/*/*/*/checkpoints/*"))) == workers

@@ -69,7 +69,7 @@ class ResNet20(nn.Module):
         return pooled if pre_logits else self.head(pooled)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W), normalised, to logits (N, num_classes)."""
+        """(N, C, H, W), normalized, to logits (N, num_classes)."""
         return self.forward_head(self.forward_features(x))
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 @pytest.fixture(scope="session")
 def photo_folder(tmp_path_factory):
-    """A folder of 3 classes with 16 x 16 colour images whose mean colour tells the class."""
+    """A folder of 3 classes with 16 x 16 color images whose mean color tells the class."""
     root = tmp_path_factory.mktemp("photos")
     rng = np.random.default_rng(0)
     for split, count in (("train", 8), ("validation", 3), ("test", 5)):
@@ -40,7 +40,7 @@ def tiny_settings(photo_folder):
         "training.batch_size=8",
         "attack.steps=2",
         "evaluation.attack.steps=3",
-        "optimiser.backbone_lr=1e-3",
+        "optimizer.backbone_lr=1e-3",
     ]
 
 

@@ -12,7 +12,7 @@ UNEQUAL = [0] * 27 + [1 + i % 9 for i in range(63)]
 
 
 @pytest.mark.parametrize("kind", [list, np.array, torch.tensor])
-def test_chance_is_the_share_of_the_commonest_class(kind):
+def test_chance_is_the_fraction_of_the_commonest_class(kind):
     assert chance_of(kind([0, 2, 2, 1, 2])) == 0.6
     assert chance_of(kind(UNEQUAL)) == 0.3
 

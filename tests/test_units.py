@@ -37,9 +37,9 @@ def test_each_norm_has_its_range(norm):
 @pytest.mark.parametrize(
     ("eps", "message"),
     [
-        (4, "write 4/255 for 4 grey levels"),
-        ("4", "write 4/255 for 4 grey levels"),
-        ("8/2", "write 4/255 for 4 grey levels"),
+        (4, "write 4/255 for 4 gray levels"),
+        ("4", "write 4/255 for 4 gray levels"),
+        ("8/2", "write 4/255 for 4 gray levels"),
         (255.0, "write 255/255"),
         (-1, "eps=-1: expected"),
         ("-4/255", "eps=-4/255: expected"),
@@ -109,13 +109,13 @@ def test_the_exact_spelling_gives_the_same_number_back(eps):
     assert parse_eps(format_eps(eps, exact=True), "l1") == eps
 
 
-def test_the_exact_spelling_of_grey_levels_is_the_usual_one():
+def test_the_exact_spelling_of_gray_levels_is_the_usual_one():
     assert format_eps(4 / 255, exact=True) == "4/255"
     assert format_eps(4 / 255 + 1e-12, exact=True) != "4/255"
 
 
 @given(st.integers(0, 255))
-def test_grey_levels_survive_spelling_and_parsing(levels):
+def test_gray_levels_survive_spelling_and_parsing(levels):
     assert parse_eps(format_eps(levels / 255)) == levels / 255
 
 

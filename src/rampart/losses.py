@@ -1,4 +1,4 @@
-"""Per-sample losses: functions that return (N,), and the objects that attacks maximise.
+"""Per-sample losses: functions that return (N,), and the objects that attacks maximize.
 
 All of them compute in fp32 (fp64 for fp64 logits), also under mixed precision. Logits are
 `(N, K)` with K >= 2 classes, labels `(N,)` whole numbers in 0..K-1.
@@ -106,7 +106,7 @@ def _several_classes(logits: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Loss(ABC):
-    """What an attack maximises, and when it has won. Its targets are indexed by sample.
+    """What an attack maximizes, and when it has won. Its targets are indexed by sample.
 
     Attributes:
         shape: what `targets` must look like, for messages.
@@ -119,7 +119,7 @@ class Loss(ABC):
 
     @abstractmethod
     def value(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the (N,) values to be maximised, in fp32 or better."""
+        """Return the (N,) values to be maximized, in fp32 or better."""
 
     @abstractmethod
     def broken(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -231,7 +231,7 @@ class TargetedMargin(_Targeted):
 @LOSSES.register("kl")
 @dataclass(frozen=True)
 class Kl(Loss):
-    """Divergence from the clean prediction, as TRADES maximises it (arXiv 1901.08573, eq. 5).
+    """Divergence from the clean prediction, as TRADES maximizes it (arXiv 1901.08573, eq. 5).
 
     Targets: clean logits (N, K). An attack that is given labels (N,) instead takes the clean
     logits from the model itself, in the mode in which it attacks. The gradient is zero at the

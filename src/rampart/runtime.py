@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# SplitMix64 (Steele, Lea, Flood 2014): its increment and the multipliers of its finaliser,
+# SplitMix64 (Steele, Lea, Flood 2014): its increment and the multipliers of its finalizer,
 # written as the signed 64-bit integers that torch computes with.
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
 _MULTIPLIER_1 = 0xBF58476D1CE4E5B9 - (1 << 64)
@@ -25,7 +25,7 @@ def _shift_right(x: Tensor, bits: int) -> Tensor:
 
 
 def _mix(x: Tensor) -> Tensor:
-    """SplitMix64's finaliser, elementwise on int64 (wrap-around multiplication)."""
+    """SplitMix64's finalizer, elementwise on int64 (wrap-around multiplication)."""
     x = (x ^ _shift_right(x, 30)) * _MULTIPLIER_1
     x = (x ^ _shift_right(x, 27)) * _MULTIPLIER_2
     return x ^ _shift_right(x, 31)
@@ -41,7 +41,7 @@ def derive(seed: int, *purpose: str | int) -> int:
 def scoped_seed(seed: int, *purpose: str | int) -> Iterator[None]:
     """Seed torch's default generators inside the block only, and put them back afterwards.
 
-    For code that can draw from nowhere else: weight initialisation, dropout, stochastic depth.
+    For code that can draw from nowhere else: weight initialization, dropout, stochastic depth.
     """
     # Named devices: without them torch warns on a machine with several.
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):

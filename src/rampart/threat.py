@@ -61,7 +61,7 @@ def project(perturbed: Tensor, images: Tensor, eps: float | Tensor, norm: Norm) 
     """Return the point of ball and pixel box that belongs to `perturbed`.
 
     Linf and L1: the nearest point. L2: scaled back onto the ball, then clipped to the box; clipping
-    towards a box that holds the centre never leaves the ball.
+    towards a box that holds the center never leaves the ball.
     """
     if norm == "l1":
         return _project_l1(perturbed, images, per_sample(eps, images))

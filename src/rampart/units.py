@@ -12,7 +12,7 @@ NORMS: tuple[Norm, ...] = get_args(Norm)
 
 #: Largest strength accepted per norm. 1024 pixels changed from black to white are 32 away in L2 and
 #: 1024 in L1, almost any change of a small image; a larger number is nearly always a strength in
-#: grey levels.
+#: gray levels.
 MAX_EPS: dict[Norm, float] = {"linf": 1.0, "l2": 32.0, "l1": 1024.0}
 
 
@@ -46,12 +46,12 @@ def parse_eps(eps: str | float, norm: Norm = "linf", name: str = "eps") -> float
     if 0 <= value <= limit:
         return value
     in_levels = limit < value <= 255 * limit
-    advice = f"write {value:g}/255 for {value:g} grey levels" if in_levels else ""
+    advice = f"write {value:g}/255 for {value:g} gray levels" if in_levels else ""
     raise InvalidArgument(name, eps, f"a fraction of the pixel range in [0, {limit:g}]", advice)
 
 
 def format_eps(eps: float, like: float | None = None, *, exact: bool = False) -> str:
-    """Return the usual spelling: "4/255" for 1 to 254 whole grey levels, a decimal otherwise.
+    """Return the usual spelling: "4/255" for 1 to 254 whole gray levels, a decimal otherwise.
 
     Args:
         eps: fraction of the pixel range.
@@ -59,23 +59,23 @@ def format_eps(eps: float, like: float | None = None, *, exact: bool = False) ->
             of 0.01 is "2.55/255".
         exact: give every digit, so that `parse_eps` returns the same number.
     """
-    levels = _grey_levels(eps)
+    levels = _gray_levels(eps)
     if exact:
         return f"{levels}/255" if levels and levels / 255 == eps else repr(eps)
     if like is None:
         return f"{levels}/255" if levels else f"{eps:.6g}"
-    return f"{eps * 255:.3g}/255" if eps and _grey_levels(like) else f"{eps:.3g}"
+    return f"{eps * 255:.3g}/255" if eps and _gray_levels(like) else f"{eps:.3g}"
 
 
-def _grey_levels(eps: float) -> int:
-    """The whole grey levels, from 1 to 254, that a strength is up to rounding; else 0."""
+def _gray_levels(eps: float) -> int:
+    """The whole gray levels, from 1 to 254, that a strength is up to rounding; else 0."""
     levels = round(eps * 255)
     return levels if 0 < levels < 255 and abs(eps * 255 - levels) < 1e-6 else 0
 
 
 @dataclass(frozen=True)
 class Horizon:
-    """The length of a run: `epochs`, each of `steps_per_epoch` optimiser steps."""
+    """The length of a run: `epochs`, each of `steps_per_epoch` optimizer steps."""
 
     epochs: int
     steps_per_epoch: int
@@ -88,5 +88,5 @@ class Horizon:
 
     @property
     def steps(self) -> int:
-        """Number of optimiser steps in the whole run."""
+        """Number of optimizer steps in the whole run."""
         return self.epochs * self.steps_per_epoch

@@ -127,7 +127,7 @@ def test_every_keyword_is_a_key_of_the_configuration():
     assert typed <= known
 
 
-def test_normalised_images_are_made_where_mean_and_std_are_given(task):
+def test_normalized_images_are_made_where_mean_and_std_are_given(task):
     model, images, labels = task
     mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
     column = [torch.tensor(values).view(1, 3, 1, 1) for values in (mean, std)]

@@ -43,7 +43,7 @@ def finetune(model, data, output, **options):
 
 
 def images_of(count, seed):
-    """Images (N, 3, 8, 8) whose mean colour tells the class."""
+    """Images (N, 3, 8, 8) whose mean color tells the class."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.arange(count) % 3
     images = torch.randint(0, 120, (count, 3, 8, 8), generator=generator, dtype=torch.uint8)
@@ -150,7 +150,7 @@ def test_a_network_of_timm_is_saved_as_timm_loads_it(tmp_path):
     with pytest.raises(InvalidArgument, match="mean"):
         finetune(module, tuple(wide), tmp_path / "bare")
     mean, std = (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)
-    run = finetune(module, tuple(wide), tmp_path / "run", mean=mean, std=std, test_share=0.3)
+    run = finetune(module, tuple(wide), tmp_path / "run", mean=mean, std=std, test_fraction=0.3)
     loaded = timm.create_model(f"local-dir:{tmp_path / 'run' / 'model'}", pretrained=True).eval()
     images = torch.rand(2, 3, 16, 16)
     assert torch.allclose(loaded((images - 0.5) / 0.2), run.model(images), atol=1e-5)

@@ -37,11 +37,11 @@ def digit_net() -> nn.Module:
             nn.Flatten(),
             nn.Linear(32 * 16, 10),
         )
-        optimiser = torch.optim.Adam(model.parameters(), 3e-3)
+        optimizer = torch.optim.Adam(model.parameters(), 3e-3)
         for _ in range(4):
             for batch in torch.randperm(len(images)).split(64):
-                optimiser.zero_grad()
+                optimizer.zero_grad()
                 noisy = images[batch] + 0.1 * torch.randn_like(images[batch])
                 cross_entropy(model(noisy), labels[batch]).mean().backward()
-                optimiser.step()
+                optimizer.step()
     return model.eval()

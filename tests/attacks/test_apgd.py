@@ -152,7 +152,7 @@ def test_restarts_never_lower_the_loss(digit_net: nn.Module, digit_images: Digit
     ("steps", "pace"),
     [(100, Pace(22, 3, 6)), (10, Pace(2, 1, 1)), (7, Pace(1, 1, 1)), (50, Pace(11, 1, 3))],
 )
-def test_checkpoints_lie_at_the_published_shares(steps: int, pace: Pace) -> None:
+def test_checkpoints_lie_at_the_published_fractions(steps: int, pace: Pace) -> None:
     assert Pace.of(steps) == pace
 
 

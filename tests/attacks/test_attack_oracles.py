@@ -21,7 +21,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def problem(classes: int) -> tuple[nn.Module, Tensor, Tensor, Tensor, Tensor]:
-    """A linear model, images near mid-grey, and labels that the model gives them."""
+    """A linear model, images near mid-gray, and labels that the model gives them."""
     generator = torch.Generator().manual_seed(classes)
     weight = torch.randn(classes, 12, generator=generator, dtype=torch.float64)
     bias = 0.1 * torch.randn(classes, generator=generator, dtype=torch.float64)

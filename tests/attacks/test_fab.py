@@ -39,7 +39,7 @@ def correct(model: nn.Module, digits: Digits, n: int) -> Digits:
 
 
 def linear(classes: int, seed: int = 0) -> tuple[nn.Module, Tensor, Tensor, Tensor, Tensor]:
-    """A linear model, images near mid-grey, and labels that the model gives them."""
+    """A linear model, images near mid-gray, and labels that the model gives them."""
     generator = torch.Generator().manual_seed(seed)
     weight = torch.randn(classes, 12, generator=generator, dtype=torch.float64)
     bias = 0.1 * torch.randn(classes, generator=generator, dtype=torch.float64)
@@ -173,7 +173,7 @@ def test_every_look_has_a_gradient(targeted: bool) -> None:
 
 
 def walk(point: float, won: bool, broken: bool) -> FabWalk:
-    """One sample at mid-grey; the boundary lies at pixel sum 2.5 away."""
+    """One sample at mid-gray; the boundary lies at pixel sum 2.5 away."""
     one = torch.ones(1)
     pixels = torch.full((1, 1, 1, 2), point)
     return FabWalk(

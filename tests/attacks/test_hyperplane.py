@@ -34,7 +34,7 @@ def solved(x: Tensor, w: Tensor, gap: float, norm: str) -> float:
     bounds = [(-v, 1 - v) for v in x.tolist()]
     d = len(x)
     if norm == "linf":
-        # Variables d and t: minimise t with |d_i| <= t.
+        # Variables d and t: minimize t with |d_i| <= t.
         eye, one = torch.eye(d).tolist(), [[-1.0]] * d
         upper = [[*row, *t] for row, t in zip(eye, one, strict=True)]
         lower = [[*(-v for v in row), *t] for row, t in zip(eye, one, strict=True)]
@@ -49,7 +49,7 @@ def solved(x: Tensor, w: Tensor, gap: float, norm: str) -> float:
         assert found.success
         return float(found.fun)
     if norm == "l1":
-        # A variable for each way: minimise their sum.
+        # A variable for each way: minimize their sum.
         ways = [side for v in x.tolist() for side in ((0, 1 - v), (0, v))]
         equal = [[sign * v for v in w.tolist() for sign in (1, -1)]]
         found = linprog([1.0] * (2 * d), A_eq=equal, b_eq=[gap], bounds=ways)

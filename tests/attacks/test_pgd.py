@@ -17,12 +17,12 @@ def towards_one(images: Tensor) -> Tensor:
     return torch.stack([-images.flatten(1).sum(1), images.flatten(1).sum(1)], dim=1)
 
 
-def grey(n: int = 3) -> tuple[Tensor, Tensor]:
+def gray(n: int = 3) -> tuple[Tensor, Tensor]:
     return torch.full((n, 1, 2, 2), 0.5), torch.zeros(n, dtype=torch.int64)
 
 
 def moved(attack: Any, eps: float) -> float:
-    images, labels = grey(1)
+    images, labels = gray(1)
     return float((attack(towards_one, images, labels, eps, 0) - images).amax())
 
 
@@ -42,7 +42,7 @@ def test_an_absolute_step_does_not(eps: float) -> None:
 
 
 def test_fgsm_takes_one_step_of_one_and_a_quarter_eps() -> None:
-    images, labels = grey(50)
+    images, labels = gray(50)
     result = Fgsm()(towards_one, images, labels, 0.1, 0)
     # From δ in [-eps, eps], δ + 1.25 eps is clipped at eps: between 0.25 eps and eps.
     assert ((result - images) >= 0.025 - 1e-6).all()
@@ -53,7 +53,7 @@ def test_fgsm_takes_one_step_of_one_and_a_quarter_eps() -> None:
 
 def test_starts() -> None:
     """One tiny step shows where PGD began."""
-    images, labels = grey(2000)
+    images, labels = gray(2000)
 
     def offsets(start: Any) -> Tensor:
         attack = Pgd(steps=1, step_size=1e-6, start=start)

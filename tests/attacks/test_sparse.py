@@ -37,7 +37,7 @@ def problem(model: Any, images: Tensor, labels: Tensor, eps: float | Tensor) -> 
         (1, Phases((0, 0), (1, 1, 1))),
     ],
 )
-def test_three_balls_share_the_steps(steps: int, phases: Phases) -> None:
+def test_three_balls_fraction_the_steps(steps: int, phases: Phases) -> None:
     assert Phases.of(steps) == phases
 
 

@@ -77,7 +77,7 @@ def test_success_rates_agree_with_the_reference(
 
 
 @pytest.mark.parametrize("age", [0, 10, 11, 50, 51, 200, 201, 1001, 4999, 8001])
-def test_the_share_halves_at_the_published_queries(age: int) -> None:
+def test_the_fraction_halves_at_the_published_queries(age: int) -> None:
     limits = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000]
     expected = 0.8 / 2 ** sum(age > limit for limit in limits)
     assert walk(torch.zeros(2, 1, 1, 1), age)._share().tolist() == [expected] * 2

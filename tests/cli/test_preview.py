@@ -80,7 +80,7 @@ def test_a_picture_is_written(tmp_path):
     assert path.read_bytes().startswith(b"<?xml")
 
 
-def test_an_l2_goal_is_spelled_as_a_decimal():
+def test_an_l2_criterion_is_spelled_as_a_decimal():
     assert "  3 ┤" in run("fix", "--eps", "3", "--norm", "l2")
 
 

@@ -54,7 +54,7 @@ def blocks(document: Path, name: str) -> list[str]:
 
 
 def given() -> dict[str, Any]:
-    """A model and a loader of 24 images whose colour tells the class."""
+    """A model and a loader of 24 images whose color tells the class."""
     labels = torch.arange(24) % 3
     images = torch.randint(0, 120, (24, 3, 8, 8), dtype=torch.uint8)
     images[torch.arange(24), labels] += 100
@@ -117,7 +117,7 @@ def test_the_losses_of_the_guide_to_own_loops_are_made_and_used():
     names: dict[str, Any] = {
         "model": model,
         "loader": batches,
-        "optimiser": torch.optim.SGD(model.parameters(), lr=0.1),
+        "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
         "epochs": 1,
         "steps_per_epoch": 5,
     }

@@ -38,7 +38,7 @@ def test_validation_never_serves_as_test(make_folder, layout):
     assert "no test split: 4 of 20" in splits.notes[0]
 
 
-def test_the_test_does_not_depend_on_the_validation_share(make_folder, layout):
+def test_the_test_does_not_depend_on_the_validation_fraction(make_folder, layout):
     folder = str(make_folder(*layout(count=20)))
     small, large = (load_splits(folder, image_size=4, validation_share=s) for s in (0.1, 0.4))
     assert (sizes(small), sizes(large)) == ([28, 4, 8], [20, 12, 8])
@@ -90,15 +90,15 @@ def test_too_few_images_for_a_validation_split(make_folder, layout):
         )
 
 
-def test_grey_on_request(make_folder, layout):
+def test_gray_on_request(make_folder, layout):
     folder = str(make_folder(*layout(count=10)))
     assert load_splits(folder, image_size=8, in_chans=1).image_shape == (1, 8, 8)
 
 
 def test_embedded_tasks():
-    grey, colour = (load_splits("digit-pairs", in_chans=channels) for channels in (None, 3))
-    assert grey.image_shape == (1, 16, 16)
-    assert torch.equal(colour.train[0][0], grey.train[0][0].expand(3, -1, -1))
+    gray, color = (load_splits("digit-pairs", in_chans=channels) for channels in (None, 3))
+    assert gray.image_shape == (1, 16, 16)
+    assert torch.equal(color.train[0][0], gray.train[0][0].expand(3, -1, -1))
     with pytest.raises(InvalidArgument, match="image_size=32: expected 16"):
         load_splits("digit-pairs", image_size=32)
 

@@ -16,7 +16,7 @@ def test_a_square_of_the_right_size_keeps_its_pixels():
 
 
 @pytest.mark.parametrize("size", [(30, 10), (10, 30)])
-def test_the_centre_is_kept(size):
+def test_the_center_is_kept(size):
     width, height = size
     pixels = np.zeros((height, width), dtype=np.uint8)
     pixels[height // 2 - 5 : height // 2 + 5, width // 2 - 5 : width // 2 + 5] = 255

@@ -8,7 +8,7 @@ from rampart.errors import DataError
 DECODE = Decode(8)
 
 
-def test_three_splits_are_recognised_under_their_usual_names(make_folder, layout):
+def test_three_splits_are_recognized_under_their_usual_names(make_folder, layout):
     found, notes = load_folder(make_folder(*layout("train", "val", "test")), DECODE)
     assert {name: len(split) for name, split in found.items()} == {
         "train": 6,

@@ -64,12 +64,12 @@ def test_what_is_set_apart_depends_on_seed_and_purpose():
 
 
 @pytest.mark.parametrize("share", [0, 1, 1.5, -0.1, float("nan")])
-def test_shares_outside_the_unit_interval(share):
+def test_fractions_outside_the_unit_interval(share):
     with pytest.raises(InvalidArgument, match=r"validation_share=.*\(0, 1\)"):
         set_apart(make_split([10, 10]), share, 0, "validation")
 
 
-def test_a_share_below_one_image_per_class_says_which_would_do():
+def test_a_fraction_below_one_image_per_class_says_which_would_do():
     split = make_split([4] * 10)
     with pytest.raises(InvalidArgument, match=r"each of the 10 classes.*at least 0.25"):
         set_apart(split, 0.2, 0, "validation")

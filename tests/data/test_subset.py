@@ -49,7 +49,7 @@ def test_a_smaller_draw_lies_in_a_larger_one(counts, data, stratified, seed):
 
 
 @given(st.lists(st.integers(1, 200), min_size=2, max_size=12), st.data())
-def test_stratified_is_every_class_s_share_rounded(counts, data):
+def test_stratified_is_every_class_s_fraction_rounded(counts, data):
     split = make_split(counts)
     limit = data.draw(st.integers(1, len(split)))
     part = subset(split, limit=limit, stratified=True)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
-from rampart.data.transforms import Augment, grey, jitter, rotate
+from rampart.data.transforms import Augment, gray, jitter, rotate
 from rampart.errors import InvalidArgument
 from rampart.runtime import Noise
 
@@ -68,12 +68,12 @@ def test_jitter_agrees_with_pil():
             assert (ours[0] - theirs).abs().max() < 2.5 / 255, (enhancer, factor)
 
 
-def test_grey_images_have_no_saturation():
+def test_gray_images_have_no_saturation():
     images = some_images(channels=1)
     factors = torch.tensor([[1.0, 1.0, 0.2]]).expand(6, 3)
     torch.testing.assert_close(jitter(images, factors), images)
-    colours = jitter(some_images(), torch.tensor([[1.0, 1.0, 0.0]]).expand(6, 3))
-    torch.testing.assert_close(colours, grey(some_images()).expand(-1, 3, -1, -1))
+    colors = jitter(some_images(), torch.tensor([[1.0, 1.0, 0.0]]).expand(6, 3))
+    torch.testing.assert_close(colors, gray(some_images()).expand(-1, 3, -1, -1))
 
 
 @pytest.mark.parametrize("quarter", [1, 2, 3])

@@ -48,14 +48,14 @@ def test_results_that_claim_too_much_are_found_out():
     assert figures["strengths"][-1]["only_alone_broke"] == (results.critical < 9).sum()
 
 
-def test_all_samples_are_audited_where_there_are_no_more():
+def test_all_samples_are_rechecked_where_there_are_no_more():
     model = net(1)
     split = split_for(model, 6)
     results = evaluate(model, split, mode="exact").results
     assert audited(model, split, results, 100).rows.tolist() == list(range(6))
 
 
-def test_an_interrupted_audit_goes_on(tmp_path):
+def test_an_interrupted_recheck_goes_on(tmp_path):
     model = net(1)
     split = split_for(model, 12)
     results = evaluate(model, split, journal=Journal(tmp_path, {})).results

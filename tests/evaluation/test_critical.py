@@ -84,7 +84,7 @@ def test_does_not_depend_on_the_batch_size(task, attack, size):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_shares_of_two_processes_merge_into_the_whole(task, attack):
+def test_fractions_of_two_processes_merge_into_the_whole(task, attack):
     model, grid = small_net(), LINF[:8]
     whole = critical_strengths(model, task.batches(16), attack, grid, seed=3)
     shares = [
@@ -120,7 +120,7 @@ def test_counts_passes_and_attacks_only_who_stands(task, attack, forwards, backw
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
-def test_every_witness_proves_its_critical_strength(task, attack, norm):
+def test_every_adversarial_example_proves_its_critical_strength(task, attack, norm):
     model, grid = small_net(), default_grid({"linf": 16 / 255, "l2": 0.4, "l1": 1.0}[norm], norm)
     attack = replace(attack, norm=norm)
     found = critical_strengths(model, task.batches(60), attack, grid, 3, witnesses=True)
@@ -215,7 +215,7 @@ def test_a_stochastic_model_is_asked_the_same_again_and_leaves_no_trace(task, at
     assert not same(evaluate(seed=1), found)
 
 
-def test_default_grid_is_whole_grey_levels():
+def test_default_grid_is_whole_gray_levels():
     for levels in range(1, 256):
         grid = default_grid(parse_eps(f"{levels}/255"), "linf")
         assert grid == tuple(k / 255 for k in range(levels + 1))
@@ -249,7 +249,7 @@ def test_refuses_options_that_do_not_exist(task, options, error, message):
         critical_strengths(task.model, task.batches(16), grid=LINF, **options)
 
 
-def test_a_grid_of_the_clean_images_alone_keeps_the_goal():
+def test_a_grid_of_the_clean_images_alone_keeps_the_criterion():
     task = make_task(3)
     found = critical_strengths(task.model, task.batches(16), Apgd(), (0.0,), 0, goal=Goal(top=2))
     second = task.model(task.images / 255).argsort(1)[:, -2].numpy()

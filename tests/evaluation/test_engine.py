@@ -32,7 +32,7 @@ def tier(name: str, norm: Norm = "linf", **options) -> Attack:
     return ATTACKS.build(name, {**SMALL.get(name, {}), "norm": norm, **options})
 
 
-class Centred(nn.Module):
+class Centered(nn.Module):
     def forward(self, images):
         return images - 0.5
 
@@ -41,7 +41,7 @@ def net(seed: int, classes: int = 5) -> nn.Module:
     """A convolutional network with random weights, which small perturbations break."""
     with scoped_seed(seed):
         conv, head = nn.Conv2d(1, 6, 3, stride=2, bias=False), nn.Linear(54, classes)
-    return nn.Sequential(Centred(), conv, nn.ReLU(), nn.Flatten(), head)
+    return nn.Sequential(Centered(), conv, nn.ReLU(), nn.Flatten(), head)
 
 
 def photos(model: nn.Module, n: int, seed: int = 0) -> Batch:
@@ -176,7 +176,7 @@ def test_every_column_is_the_same_whatever_the_slots_and_the_order(name, options
     assert not whole.audited.any() or mode == "fast"
 
 
-def test_no_more_samples_than_the_lanes_hold_are_in_memory():
+def test_no_more_samples_than_the_stage_batches_hold_are_in_memory():
     model, read, done = net(1), [0], 0
     batch = photos(model, 30)
 
@@ -266,7 +266,7 @@ def test_the_class_that_is_nearest_at_the_weakest_point_is_tried_first():
 
 @pytest.mark.parametrize("classes", [2, 3, 4, 9])
 @pytest.mark.parametrize("name", ["apgd", "short", "standard", "plus", "rand"])
-def test_few_classes_work_in_every_tier(classes, name):
+def test_few_classes_work_in_every_attack_suite(classes, name):
     model = net(0, classes)
     batch, grid = photos(model, 20), (0.0, 4 / 255, 8 / 255, 24 / 255)
     attack = tier(name, steps=4, **({"draws": 2} if name == "rand" else {}))

@@ -30,7 +30,7 @@ def test_a_healthy_evaluation_is_left_alone():
     assert found.figures()["pruned"] == 400
 
 
-def test_one_lowered_sample_of_a_small_audit_is_too_many():
+def test_one_lowered_sample_of_a_small_recheck_is_too_many():
     found = judge(made_up(1000, audited=50, lowered=1), STANDARD)
     assert found.escalated == "1 of 50 audited samples broke at a smaller strength"
     assert not judge(made_up(1000, audited=400, lowered=1), STANDARD).escalated
@@ -55,7 +55,7 @@ def test_affected_are_those_that_gave_runs_up():
     np.testing.assert_array_equal(affected(made_up(5, pruned=2)), [1, 1, 0, 0, 0])
 
 
-def test_a_share_is_audited_and_some_samples_at_least():
+def test_a_fraction_is_rechecked_and_some_samples_at_least():
     assert audit_share(0) == 0
     assert audit_share(3) == 1
     assert audit_share(60) * 60 == pytest.approx(LEAST_AUDITED)

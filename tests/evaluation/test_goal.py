@@ -87,7 +87,7 @@ def test_a_class_is_reached_where_the_closed_form_says(reach, name):
 
 
 @pytest.mark.parametrize("goal", [Goal(top=2), Goal(reach="likely"), Goal(reach="least-likely")])
-def test_other_goals_are_never_reached_before_an_error(goal):
+def test_other_criteria_are_never_reached_before_an_error(goal):
     """On any model: leaving the top 2 or becoming a chosen class is an error at least."""
     model = net(1)
     batch = photos(model, 30)
@@ -114,7 +114,7 @@ def test_in_top_counts_the_likeliest():
     assert in_top(logits, labels, 3).tolist() == [True, True]
 
 
-def test_stages_are_won_by_the_goal_alone():
+def test_stages_are_won_by_the_criterion_alone():
     stages = tier("plus").stages()
     assert Goal().stages(stages) is stages
     top = Goal(top=2).stages(stages)
@@ -149,7 +149,7 @@ def test_losses_keep_the_targets_of_what_they_wrap():
         ({"top": 2, "reach": "likely"}, InvalidArgument, "top=2: expected 1 where"),
     ],
 )
-def test_impossible_goals_are_refused(options, error, message):
+def test_impossible_criteria_are_refused(options, error, message):
     with pytest.raises(error, match=message):
         Goal(**options)
 

@@ -104,7 +104,7 @@ def test_a_later_phase_replaces_an_earlier_one(tmp_path):
     assert not len(journal.read(phase=2))
 
 
-def test_what_is_finished_can_be_read_without_the_witnesses(tmp_path):
+def test_what_is_finished_can_be_read_without_the_adversarial_examples(tmp_path):
     journal, results = Journal(tmp_path, IDENTITY), made_up(range(9))
     journal.append(results)
     assert results.witnesses is not None
@@ -117,7 +117,7 @@ def test_within_a_phase_the_last_written_counts_also_after_a_restart(tmp_path):
     assert same(Journal(tmp_path, IDENTITY).read(), made_up([4, 5], 11))
 
 
-def test_foreign_files_are_neither_read_nor_removed(tmp_path):
+def test_external_files_are_neither_read_nor_removed(tmp_path):
     journal = Journal(tmp_path / "journal", IDENTITY)
     journal.append(made_up([1]))
     foreign = tmp_path / "journal" / "parts" / "notes.parquet"
@@ -199,7 +199,7 @@ def test_the_buffer_writes_what_waits_after_an_error_and_between_phases(tmp_path
     assert same(journal.read(), made_up([1, 2], 3))
 
 
-def test_the_buffer_does_not_hold_many_witnesses(tmp_path, monkeypatch):
+def test_the_buffer_does_not_hold_many_adversarial_examples(tmp_path, monkeypatch):
     monkeypatch.setattr(Buffer, "BYTES", 64)
     journal = Journal(tmp_path, IDENTITY)
     buffer = Buffer(journal, clock=time.monotonic)
@@ -207,7 +207,7 @@ def test_the_buffer_does_not_hold_many_witnesses(tmp_path, monkeypatch):
     assert len(journal.read()) == 20
 
 
-def test_witnesses_are_put_together_in_a_file(tmp_path):
+def test_adversarial_examples_are_put_together_in_a_file(tmp_path):
     journal, first, second = Journal(tmp_path, IDENTITY), made_up(range(9)), made_up([3, 4, 20], 5)
     assert first.witnesses is not None
     for rows in (slice(5, 9), slice(0, 5)):
@@ -221,7 +221,7 @@ def test_witnesses_are_put_together_in_a_file(tmp_path):
     assert not tmp_path.exists()
 
 
-def test_a_witness_that_is_lost_is_noticed(tmp_path):
+def test_a_adversarial_example_that_is_lost_is_noticed(tmp_path):
     journal, results = Journal(tmp_path, IDENTITY), made_up(range(9))
     journal.append(results.select(np.arange(6)))
     assert results.found[6:].any()
@@ -229,6 +229,6 @@ def test_a_witness_that_is_lost_is_noticed(tmp_path):
         journal.witnesses(results)
 
 
-def test_where_nothing_was_found_there_are_no_witnesses(tmp_path):
+def test_where_nothing_was_found_there_are_no_adversarial_examples(tmp_path):
     results = made_up(range(9))
     assert Journal(tmp_path, IDENTITY).witnesses(results.select(~results.found)) is None

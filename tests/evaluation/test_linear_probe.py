@@ -35,9 +35,9 @@ def to_bytes(pixels):
 def blobs(n, seed, prefix, classes=3):
     """Noisy images (n, 1, 4, 4) around one point for each class, far from black and white."""
     generator = torch.Generator().manual_seed(seed)
-    centres = torch.rand(classes, 16, generator=torch.Generator().manual_seed(0))
+    centers = torch.rand(classes, 16, generator=torch.Generator().manual_seed(0))
     labels = torch.randint(classes, (n,), generator=generator)
-    pixels = 0.4 + 0.2 * centres[labels] + 0.04 * torch.randn(n, 16, generator=generator)
+    pixels = 0.4 + 0.2 * centers[labels] + 0.04 * torch.randn(n, 16, generator=generator)
     return split_of(to_bytes(pixels).view(n, 1, 4, 4), labels, prefix)
 
 
@@ -74,13 +74,13 @@ def pretrained(eps):
     images, labels = split.pixels.images / 255, torch.from_numpy(split.labels)
     with scoped_seed(0):
         model = Tiny()
-    optimiser = torch.optim.AdamW(model.parameters(), 2e-2)
-    rate = torch.optim.lr_scheduler.LinearLR(optimiser, 1, 0, 100)
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-2)
+    rate = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0, 100)
     for step in range(100):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         points = Pgd(steps=2)(model, images, labels, eps, step)
         cross_entropy(model(points), labels).backward()
-        optimiser.step()
+        optimizer.step()
         rate.step()
     return model
 
@@ -197,8 +197,8 @@ def test_large_splits_are_sampled_by_the_seed():
 def test_features_are_what_timm_calls_pre_logits(name):
     model = build_model(name, num_classes=5, pretrained=False, image_size=64).eval()
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    backbone, normalised = model.backbone, (images - model.mean) / model.std
-    expected = backbone.forward_head(backbone.forward_features(normalised), pre_logits=True)
+    backbone, normalized = model.backbone, (images - model.mean) / model.std
+    expected = backbone.forward_head(backbone.forward_features(normalized), pre_logits=True)
     np.testing.assert_array_equal(Features(model)(images).detach(), expected.detach())
 
 

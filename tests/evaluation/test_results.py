@@ -56,7 +56,7 @@ samples = st.lists(st.integers(0, 30), max_size=12)
 
 
 @given(samples=samples, seed=st.integers(0, 99), data=st.data())
-def test_selected_rows_keep_their_witnesses(samples, seed, data):
+def test_selected_rows_keep_their_adversarial_examples(samples, seed, data):
     results = made_up(samples, seed)
     rows = st.lists(st.integers(0, max(len(samples) - 1, 0)), max_size=12 if samples else 0)
     rows = np.array(data.draw(rows), dtype=np.int64)
@@ -105,7 +105,7 @@ def test_merging_refuses_a_sample_of_two_processes():
         Results.merge([made_up([1, 3]), made_up([3, 2])])
 
 
-def test_witnesses_are_kept_by_all_parts_or_by_none():
+def test_adversarial_examples_are_kept_by_all_parts_or_by_none():
     without = made_up(range(20, 40), witnesses=False)
     assert Results.concatenate([without, without]).witnesses is None
     with pytest.raises(InvalidArgument, match="in all or none"):

@@ -8,13 +8,13 @@ from rampart.evaluation.ridge import _MULTIPLES, ridge_head
 def task(n, f, classes=3):
     generator = torch.Generator().manual_seed(n)
     labels = torch.arange(n) % classes
-    centres = torch.randn(classes, f, generator=generator, dtype=torch.float64)
-    points = centres[labels] + torch.randn(n, f, generator=generator, dtype=torch.float64)
+    centers = torch.randn(classes, f, generator=generator, dtype=torch.float64)
+    points = centers[labels] + torch.randn(n, f, generator=generator, dtype=torch.float64)
     return points * torch.logspace(-1, 1, f) + 3, labels
 
 
 def normal_equations(points, targets, strength):
-    """Weight and bias from the equations with an unpenalised bias, nothing centred."""
+    """Weight and bias from the equations with an unpenalized bias, nothing centered."""
     n, f = points.shape
     design = np.hstack([points, np.ones((n, 1))])
     penalty = np.diag([strength] * f + [0.0])

@@ -74,14 +74,14 @@ def test_catches_fab_that_beats_apgd_but_allows_a_few():
     assert (found["fab"].status, found["black-box"].status) == ("warn", "pass")
 
 
-def test_one_sample_is_no_share():
+def test_one_sample_is_no_fraction():
     critical, stage = evaluation(n=20)
     stage[np.flatnonzero(stage >= 0)[0]] = STAGES.index("square")
     assert ask(critical, stage)["black-box"].status == "pass"
 
 
 @pytest.mark.parametrize("names", [("square",), ("apgd-ce",), ("fab-t",), ("square", "apgd-ce")])
-def test_a_tier_without_the_pair_of_attacks_is_skipped(names):
+def test_a_attack_suite_without_the_pair_of_attacks_is_skipped(names):
     critical, stage = evaluation()
     found = ask(critical, np.minimum(stage, 0), names=names)
     assert found["black-box"].status == found["fab"].status == "skipped"
@@ -176,7 +176,7 @@ def test_what_is_not_known_is_skipped():
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(1, 40), st.integers(0, 2**32 - 1))
-def test_values_are_shares_and_the_status_follows_the_limit(n, seed):
+def test_values_are_fractions_and_the_status_follows_the_limit(n, seed):
     rng = np.random.default_rng(seed)
     critical = rng.integers(0, LEVELS + 2, n)
     found = (critical > 0) & (critical <= LEVELS)

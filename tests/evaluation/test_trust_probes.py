@@ -62,14 +62,14 @@ def trained(kind: str, eps: float = 0.0) -> nn.Module:
     images, labels = (part[200:] for part in digits())
     with scoped_seed(0, kind):
         model = BUILDERS[kind]()
-        optimiser = torch.optim.Adam(model.parameters(), 3e-3)
+        optimizer = torch.optim.Adam(model.parameters(), 3e-3)
         for _ in range(EPOCHS[kind]):
             for batch in torch.randperm(len(images)).split(64):
                 x, y = images[batch], labels[batch]
                 x = Pgd(steps=2)(model, x, y, eps, 0) if eps else x
-                optimiser.zero_grad()
+                optimizer.zero_grad()
                 cross_entropy(model(x), y).mean().backward()
-                optimiser.step()
+                optimizer.step()
     return model.eval()
 
 
@@ -287,7 +287,7 @@ def test_catches_a_model_that_ignores_eval_mode():
     ("change", "words"),
     [
         (lambda x: 255 * x, "divide bytes by 255"),
-        (lambda x: (x - 0.5) / 0.5, "normalisation"),
+        (lambda x: (x - 0.5) / 0.5, "normalization"),
         (lambda x: x / 255, "twice"),
         (lambda x: torch.full_like(x, math.nan), "pixels go"),
     ],

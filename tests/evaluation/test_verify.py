@@ -86,7 +86,7 @@ def changed(record: EvaluationRecord, witness: int, image: np.ndarray) -> Evalua
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 128])
-def test_a_witness_that_proves_nothing_is_found(task, batch_size):
+def test_a_adversarial_example_that_proves_nothing_is_found(task, batch_size):
     record = proven(task)
     row, name = np.flatnonzero(record.found)[3], str(np.flatnonzero(record.found)[3])
     clean = (task.images[row] / 255).numpy()
@@ -148,7 +148,7 @@ def test_another_label_is_found(task):
     assert reasons(result) == [("7", LABEL)]
 
 
-def test_in_top_2_of_2_classes_no_witness_is_misclassified(task):
+def test_in_top_2_of_2_classes_no_adversarial_example_is_misclassified(task):
     record = replace(proven(task), metadata={"top": 2})
     result = verify_record(record, task.model, images_of(task))
     # Those that are wrong without perturbation are right in top 2 as well.
@@ -173,7 +173,7 @@ def test_what_cannot_be_verified_is_refused(task):
         verify_record(record, task.model, lambda ids: (torch.zeros(len(ids), 1, 5, 5), task.labels))
 
 
-def test_survivors_need_no_witness(task):
+def test_survivors_need_no_adversarial_example(task):
     right = task.model(task.images / 255).argmax(1) == task.labels
     record = EvaluationRecord(
         norm="linf",

@@ -91,7 +91,9 @@ def test_several_processes_find_what_one_does(count, mode):
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_with_a_journal_the_first_process_has_the_witnesses_in_a_file(count, tmp_path):
+def test_with_a_partial_results_the_first_process_has_the_adversarial_examples_in_a_file(
+    count, tmp_path
+):
     model = net(1)
     split = split_for(model, 20)
     alone = evaluate(model, split)
@@ -243,9 +245,9 @@ class Misleading(nn.Module):
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        quantised = (images * 51).round() / 51
+        quantized = (images * 51).round() / 51
         wrong = 0.3 * torch.sin(40 * images)
-        return self.model(quantised + wrong - wrong.detach())
+        return self.model(quantized + wrong - wrong.detach())
 
 
 @pytest.mark.parametrize("masked", [Ripple, Misleading])
@@ -326,7 +328,7 @@ def test_healthy_models_cost_less_and_give_the_same():
     np.testing.assert_array_equal(fast.results.pruned[fast.results.audited], 0)
 
 
-def test_the_audited_share_is_what_was_asked_for():
+def test_the_rechecked_fraction_is_what_was_asked_for():
     """Of those that gave a run up; which ones depends on seed and sample."""
     model = net(3)
     split = split_for(model, 400)
@@ -337,7 +339,7 @@ def test_the_audited_share_is_what_was_asked_for():
     assert 0.01 < share < 0.12
 
 
-def test_the_sentinel_looks_at_the_stages_that_the_goal_leaves():
+def test_the_sentinel_looks_at_the_stages_that_the_criterion_leaves():
     """With a class to reach, untargeted FAB is left out: the later stages move up."""
     model = net(1)
     split, options = split_for(model, 30), {"steps": 6, "goal": Goal(reach="likely")}

@@ -34,7 +34,7 @@ def tree(photo_folder):
             },
             "data": {"image_size": 16},
             "attack": {"steps": 1},
-            "optimiser": {"backbone_lr": 1e-3},
+            "optimizer": {"backbone_lr": 1e-3},
             "training": {"epochs": 1, "batch_size": 8},
             # More than the 9 validation images, which choices are made on.
             "evaluation": {"trust": False, "attack": {"steps": 1}, "limit": 12},
@@ -48,8 +48,8 @@ def tree(photo_folder):
                 "arm": "fix",
                 "seeds": [7],
                 "among": {
-                    "idle": ["optimiser.backbone_lr=1e-9", "optimiser.head_lr=1e-9"],
-                    "awake": ["optimiser.backbone_lr=3e-3", "optimiser.head_lr=3e-2"],
+                    "idle": ["optimizer.backbone_lr=1e-9", "optimizer.head_lr=1e-9"],
+                    "awake": ["optimizer.backbone_lr=3e-3", "optimizer.head_lr=3e-2"],
                 },
             }
         },
@@ -174,7 +174,7 @@ def test_a_study_that_has_changed_does_not_take_the_old_runs(finished, out):
         run_study(changed, out)
 
 
-def test_the_table_has_a_row_for_each_arm_and_the_file_one_for_each_run(finished, out):
+def test_the_table_has_a_row_for_each_method_and_the_file_one_for_each_run(finished, out):
     study, figures, _ = finished
     text = write_study(figures, list(study.tasks), out, study.references)
     rows = [line for line in text.splitlines() if re.match(r"\| (fix|standard|tuned fix/2) ", line)]
@@ -200,7 +200,7 @@ def test_the_table_has_a_row_for_each_arm_and_the_file_one_for_each_run(finished
         ({"arms": {"fix": ["evaluation.strengths=[9/255]"]}}, "as the last strength"),
         ({"references": ["nothing"]}, "references"),
         ({"tasks": {}}, "tasks"),
-        ({"colour": 1}, "colour"),
+        ({"color": 1}, "color"),
         ({"choices": {"t": {"arm": "other", "among": {"a": [], "b": []}}}}, "choices.t.arm"),
         ({"choices": {"fix": {"arm": "fix", "among": {"a": [], "b": []}}}}, "no arm has"),
         ({"choices": {"t": {"arm": "fix", "among": {"a": ["x=1"], "b": []}}}}, "unknown key 'x'"),

@@ -48,14 +48,14 @@ def plain():
     model = glyphnet()
     wrapped = DistributedDataParallel(model.train())
     robust = robust_loss(wrapped, Horizon(EPOCHS, 2))
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     mine = slice(rank * BATCH // size, (rank + 1) * BATCH // size)
     strengths = []
     for _ in range(EPOCHS):
         for batch in DataLoader(dataset(), BATCH):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             robust(*(part[mine] for part in batch)).backward()
-            optimiser.step()
+            optimizer.step()
             strengths.append(robust.scheduler.eps)
             robust.step()
     return model, strengths

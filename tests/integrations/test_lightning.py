@@ -87,14 +87,14 @@ def plain_loop(dataset):
         classes=3,
         schedule=TwoHinge.at_fractions(0.25, 0.75),
     )
-    optimiser, seen = torch.optim.SGD(model.parameters(), lr=0.05), []
+    optimizer, seen = torch.optim.SGD(model.parameters(), lr=0.05), []
     for _ in range(EPOCHS):
         for images, labels, samples in DataLoader(dataset, BATCH):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss = robust(images, labels, samples)
             seen.append((robust.scheduler.eps, float(loss.detach())))
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             robust.step()
     return seen
 
@@ -108,7 +108,7 @@ def test_the_history_of_a_plain_loop(dataset, tmp_path):
     assert [loss for _, loss in module.seen] == pytest.approx([loss for _, loss in expected])
 
 
-def test_pieces_of_a_batch_move_eps_once(dataset, tmp_path):
+def test_micro_batches_of_a_batch_move_eps_once(dataset, tmp_path):
     module = Classifier()
     trainer(tmp_path, accumulate_grad_batches=3).fit(module, DataLoader(dataset, BATCH))
     assert module.horizon == Horizon(EPOCHS, 1)
@@ -175,7 +175,7 @@ def test_the_length_of_the_run(dataset, tmp_path, options, horizon):
     assert len({eps for eps, _ in module.seen}) > 2
 
 
-def test_pieces_of_a_batch_come_to_the_whole(dataset, tmp_path):
+def test_micro_batches_of_a_batch_come_to_the_whole(dataset, tmp_path):
     whole, pieces = Classifier(), Classifier()
     trainer(tmp_path).fit(whole, DataLoader(dataset, BATCH))
     trainer(tmp_path, accumulate_grad_batches=2).fit(pieces, DataLoader(dataset, BATCH // 2))

@@ -24,7 +24,7 @@ from rampart.schedules.adaptive import Adaptive
 from rampart.schedules.auto import Auto
 from rampart.schedules.hinge import Fix, TwoHinge
 from rampart.skill import chance_of
-from rampart.training.optimisers import cosine_schedule
+from rampart.training.optimizers import cosine_schedule
 from rampart.units import Horizon
 
 EPS = 8 / 255
@@ -51,7 +51,7 @@ def test_a_loop_of_ones_own_reaches_the_history_of_rampart_train(
 
     splits = make_splits(config)
     horizon = Horizon(3, rows[0]["step"])
-    model, optimiser = make_start(config, splits)
+    model, optimizer = make_start(config, splits)
     robust = RobustLoss(
         model,
         EPS,
@@ -62,7 +62,7 @@ def test_a_loop_of_ones_own_reaches_the_history_of_rampart_train(
         attack=config.components.attack,
         seed=config.seed,
     )
-    rates = cosine_schedule(optimiser, horizon, config.optimiser.warmup)
+    rates = cosine_schedule(optimizer, horizon, config.optimizer.warmup)
     for epoch, row in enumerate(rows):
         losses = []
         for batch in epoch_batches(splits.train, 8, seed=config.seed, epoch=epoch):
@@ -70,8 +70,8 @@ def test_a_loop_of_ones_own_reaches_the_history_of_rampart_train(
             model.train()
             loss = robust(batch.pixels(), batch.labels, batch.samples)
             loss.backward()
-            optimiser.step()
-            optimiser.zero_grad()
+            optimizer.step()
+            optimizer.zero_grad()
             rates.step()
             robust.step()
             losses.append(float(loss.detach()))
@@ -79,7 +79,7 @@ def test_a_loop_of_ones_own_reaches_the_history_of_rampart_train(
         assert sum(losses) / len(losses) == pytest.approx(row["train_loss"], rel=1e-5)
 
 
-def test_pieces_are_one_batch_to_the_schedule(model, dataset):
+def test_micro_batches_are_one_batch_to_the_schedule(model, dataset):
     images, labels, _ = dataset.tensors
     whole, parts = (RobustLoss(model, EPS, Horizon(2, 4), classes=3) for _ in range(2))
     whole(images, labels)
@@ -163,13 +163,13 @@ def test_a_compiled_model_is_not_compiled_at_every_step(model, dataset, objectiv
     compiled = torch.compile(model, backend=backend)
     schedule = TwoHinge.at_fractions(0.2, 0.6)
     robust = RobustLoss(compiled, EPS, Horizon(2, 5), schedule=schedule, objective=objective)
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.01)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     counts = []
     for _ in range(10):
         model.train()
         robust(images, labels).backward()
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
         robust.step()
         counts.append(len(graphs))
     assert 0 < counts[-1] <= 4, "clean and attacked, in train and in eval mode"
@@ -365,7 +365,7 @@ def test_a_model_that_returns_more_than_logits_is_refused(model, dataset):
         robust(*dataset.tensors[:2])
 
 
-def test_an_empty_piece_says_nothing_of_classes(model, dataset):
+def test_an_empty_micro_batch_says_nothing_of_classes(model, dataset):
     images, labels, _ = dataset.tensors
     robust = RobustLoss(model, EPS, Horizon(1, 1), schedule=TwoHinge.at_fractions(0.5, 1.0))
     robust(images[:0], labels[:0])

@@ -102,14 +102,14 @@ def plain_loop(dataset):
     model = PixelClassifier(fresh(), MEAN, STD).train()
     schedule = TwoHinge.at_fractions(0.25, 0.75)
     robust = RobustLoss(model, 8 / 255, Horizon(EPOCHS, 3), schedule=schedule)
-    optimiser, seen = torch.optim.SGD(model.parameters(), lr=0.01), []
+    optimizer, seen = torch.optim.SGD(model.parameters(), lr=0.01), []
     for _ in range(EPOCHS):
         for parts in zip(*(t.split(BATCH) for t in dataset.tensors), strict=True):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss = robust(*parts)
             seen.append((robust.scheduler.eps, float(loss.detach())))
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             robust.step()
     return seen
 
@@ -134,7 +134,7 @@ def test_evaluation_is_at_clean_images(dataset, tmp_path):
     torch.testing.assert_close(torch.as_tensor(predicted), logits, atol=1e-5, rtol=1e-4)
 
 
-def test_pieces_of_a_batch_move_eps_once(dataset, tmp_path):
+def test_micro_batches_of_a_batch_move_eps_once(dataset, tmp_path):
     trainer = make(tmp_path, dataset, gradient_accumulation_steps=3, objective=Trades())
     trainer.train()
     strengths = [eps for eps, _ in trainer.seen]
@@ -176,7 +176,7 @@ def test_a_schedule_that_waits_needs_the_accuracy(dataset, tmp_path):
         trainer.train()
 
 
-# The attack hands the compiled network its normalised pixels, which are no leaf.
+# The attack hands the compiled network its normalized pixels, which are no leaf.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_a_compiled_model_is_not_compiled_at_every_step(dataset, tmp_path, monkeypatch):
     # Where Trainer leaves its choice for accelerate.
@@ -232,16 +232,16 @@ def test_auto_is_shown_the_accuracy_of_every_epoch_alone(dataset, tmp_path):
     assert "test_accuracy" in trainer.evaluate(metric_key_prefix="test")
 
 
-def test_images_without_labels_are_normalised_too(dataset, tmp_path):
+def test_images_without_labels_are_normalized_too(dataset, tmp_path):
     trainer = make(tmp_path, dataset)
-    labelled = trainer.predict(Items(dataset.tensors)).predictions
+    labeled = trainer.predict(Items(dataset.tensors)).predictions
     bare = [{"pixel_values": images} for images in dataset.tensors[0]]
     torch.testing.assert_close(
-        torch.as_tensor(trainer.predict(bare).predictions), torch.as_tensor(labelled)
+        torch.as_tensor(trainer.predict(bare).predictions), torch.as_tensor(labeled)
     )
 
 
-def test_pieces_of_a_batch_come_to_the_whole(dataset, tmp_path):
+def test_micro_batches_of_a_batch_come_to_the_whole(dataset, tmp_path):
     # Without BatchNorm, whose statistics are those of a piece.
     whole = make(tmp_path, dataset, own={"model": attention()})
     whole.train()
@@ -287,11 +287,11 @@ def test_what_would_be_ignored_is_refused(dataset, tmp_path, options):
         make(tmp_path, dataset, **options)
 
 
-def test_normalised_pixels_are_refused_before_any_attack(dataset, tmp_path):
+def test_normalized_pixels_are_refused_before_any_attack(dataset, tmp_path):
     images, labels, samples = dataset.tensors
-    normalised = Items((images - 0.5, labels, samples))
-    trainer = make(tmp_path, dataset, own={"train_dataset": normalised})
-    with pytest.raises(InvalidArgument, match="leave the normalisation to the model"):
+    normalized = Items((images - 0.5, labels, samples))
+    trainer = make(tmp_path, dataset, own={"train_dataset": normalized})
+    with pytest.raises(InvalidArgument, match="leave the normalization to the model"):
         trainer.train()
-    with pytest.raises(InvalidArgument, match="leave the normalisation to the model"):
-        trainer.evaluate(normalised)
+    with pytest.raises(InvalidArgument, match="leave the normalization to the model"):
+        trainer.evaluate(normalized)

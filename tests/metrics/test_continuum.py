@@ -93,7 +93,7 @@ def test_a_point_on_the_grid_leaves_no_doubt():
         assert low.tolist() == high.tolist() == expected
 
 
-def test_a_witness_below_the_middle_of_its_cell_lowers_the_value():
+def test_a_adversarial_example_below_the_middle_of_its_cell_lowers_the_value():
     found = bounds([1, 1], [0.0, E], distances=[0.1 * E, np.nan])
     assert (found.low, found.value, found.high) == pytest.approx((0, 0.3, 0.55))
 

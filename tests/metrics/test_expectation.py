@@ -85,7 +85,7 @@ def test_a_grid_of_zero_alone_gives_clean_accuracy():
 
 
 @given(evaluations())
-def test_contributions_are_shares_that_rise_with_the_critical_strength(case):
+def test_contributions_are_fractions_that_rise_with_the_critical_strength(case):
     _, grid = case
     c = contributions(np.arange(len(grid) + 1), grid)
     assert c[0] == 0

@@ -68,7 +68,7 @@ def test_covers_the_difference_of_two_methods_on_shared_samples():
     assert np.mean(widths) < 0.8
 
 
-def test_covers_shares():
+def test_covers_fractions():
     """Right and wrong, with chances that depend on seed and sample through a logistic."""
     rng, held, seeds, samples = np.random.default_rng(6), [], 5, 200
     nodes = rng.normal(size=(1_000_000, 2)) @ [0.2, 1.5]

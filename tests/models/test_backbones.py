@@ -131,7 +131,7 @@ def test_a_fresh_head_needs_classes(num_classes):
         build_model("test_resnet", pretrained=False, num_classes=num_classes)
 
 
-def test_channels_and_normalisation():
+def test_channels_and_normalization():
     model = build_model("test_resnet", pretrained=False, num_classes=3, in_chans=1)
     assert model.mean.shape == (1, 1, 1, 1)
     assert model(IMAGES[:, :1]).shape == (2, 3)

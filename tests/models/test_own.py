@@ -9,7 +9,7 @@ from torch import nn
 from rampart.errors import InvalidArgument, ModelError
 from rampart.models.backbones import build_model, parameter_groups
 from rampart.models.given import own_model
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 from rampart.models.own import OwnBackbone, load_own
 from rampart.models.saving import save_model
 
@@ -68,13 +68,13 @@ class Mean(nn.Module):
         return values.mean(2)
 
 
-def test_a_model_with_its_normalisation_keeps_it():
+def test_a_model_with_its_normalization_keeps_it():
     built = build_model("rampart_glyphnet", num_classes=5)
     images = torch.rand(2, 1, 16, 16)
     model = own_model(built, num_classes=5, input_size=(1, 16, 16))
     assert not isinstance(model.backbone, OwnBackbone), "timm can build it"
     assert torch.equal(model.eval()(images), built.eval()(images))
-    wrapped = NormalisedModel(net(), (0.5,) * 3, (0.1,) * 3, 4)
+    wrapped = NormalizedModel(net(), (0.5,) * 3, (0.1,) * 3, 4)
     assert isinstance(own_model(wrapped, num_classes=5, input_size=SIZE).backbone, OwnBackbone)
     with pytest.raises(InvalidArgument, match="mean"):
         own_model(wrapped, num_classes=5, input_size=SIZE, mean=(0, 0, 0), std=(1, 1, 1))

@@ -7,7 +7,7 @@ from own_architectures import GOOD
 from rampart.errors import ModelError
 from rampart.models import reloading
 from rampart.models.backbones import build_model
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 from rampart.models.reloading import require_reloadable
 from rampart.models.saving import save_model
 
@@ -59,7 +59,7 @@ def test_what_the_description_cannot_hold_is_refused():
     model.model_args["act_layer"] = torch.nn.SiLU
     with pytest.raises(ModelError, match=r"model\.options"):
         require_reloadable(model, NAMES, 32, IMAGES)
-    nameless = NormalisedModel(built("own_bare").backbone, [0.5] * 3, [0.5] * 3, 32)
+    nameless = NormalizedModel(built("own_bare").backbone, [0.5] * 3, [0.5] * 3, 32)
     with pytest.raises(ModelError, match="build_model"):
         require_reloadable(nameless, NAMES, 32, IMAGES)
 

@@ -33,9 +33,9 @@ def test_a_folder_is_one_that_was_saved(tmp_path):
         find_source(str(tmp_path))
 
 
-def test_normalisation_for_another_number_of_channels():
+def test_normalization_for_another_number_of_channels():
     source = Source("x", pretrained_cfg={"mean": (0.2, 0.4, 0.6), "std": (0.1, 0.2, 0.3)})
-    assert source.normalisation(3) == ([0.2, 0.4, 0.6], [0.1, 0.2, 0.3])
-    mean, std = source.normalisation(1)
+    assert source.normalization(3) == ([0.2, 0.4, 0.6], [0.1, 0.2, 0.3])
+    mean, std = source.normalization(1)
     assert mean == pytest.approx([0.4])
     assert std == pytest.approx([0.2])

@@ -144,7 +144,7 @@ def test_unbound_it_refuses(pretrained):
 
 
 def test_a_model_without_features_is_refused(pretrained):
-    with pytest.raises(ModelError, match="expected NormalisedModel, got Linear"):
+    with pytest.raises(ModelError, match="expected NormalizedModel, got Linear"):
         Fare().bind(nn.Linear(2, 2))
     pretrained.backbone.forward_head = lambda x, pre_logits=False: x.sum((2, 3))[:, :3]
     with pytest.raises(ModelError, match="features"):

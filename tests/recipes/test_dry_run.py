@@ -61,7 +61,7 @@ def test_an_evaluation_that_cannot_be_made_is_not_trained_for(setting, names, se
     assert not (tmp_path / "run").exists()
 
 
-def test_the_trial_changes_nothing(settings, tmp_path, monkeypatch):
+def test_the_pilot_changes_nothing(settings, tmp_path, monkeypatch):
     """A run with it and one without come to the same weights."""
     from rampart.recipes import run
 

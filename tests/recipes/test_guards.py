@@ -124,7 +124,7 @@ def test_a_single_step_is_compared_with_ten(tiny_settings, tmp_path):
         (["attack={name: fgsm}", "training.guards=false"], []),
     ],
 )
-def test_a_run_has_the_guards_that_it_needs(tiny_settings, more, names):
+def test_a_run_has_the_monitors_that_it_needs(tiny_settings, more, names):
     config = load_config(None, [*tiny_settings, *more])
     guards = make_guards(config, make_splits(config), lambda epochs: 0.5, 8)
     assert [guard.name for guard in guards] == names
@@ -134,12 +134,12 @@ def test_a_run_has_the_guards_that_it_needs(tiny_settings, more, names):
     ("more", "advice"),
     [
         (["schedule=fix"], "take a ramp: schedule=adaptive, try another"),
-        (["schedule=adaptive"], "raise eps later or more slowly, try another optimiser.head_lr or"),
+        (["schedule=adaptive"], "raise eps later or more slowly, try another optimizer.head_lr or"),
         (
             ["schedule=two-hinge"],
-            "raise eps later or more slowly, try another optimiser.head_lr or",
+            "raise eps later or more slowly, try another optimizer.head_lr or",
         ),
-        (["objective=trades"], "raise eps later or more slowly or try another optimiser.head_lr"),
+        (["objective=trades"], "raise eps later or more slowly or try another optimizer.head_lr"),
     ],
 )
 def test_the_advice_offers_what_the_run_does_not_have(tiny_settings, more, advice):
@@ -150,8 +150,8 @@ def test_the_advice_offers_what_the_run_does_not_have(tiny_settings, more, advic
 
 
 def test_learning_rates_that_are_far_too_large(tiny_settings, tmp_path):
-    settings = [*tiny_settings, "schedule=standard", "optimiser.backbone_lr=1"]
-    folder = trained([*settings, "optimiser.head_lr=30"], tmp_path / "run")
+    settings = [*tiny_settings, "schedule=standard", "optimizer.backbone_lr=1"]
+    folder = trained([*settings, "optimizer.head_lr=30"], tmp_path / "run")
     assert codes(folder)[0][1] == "exploding-loss"
 
 
@@ -159,11 +159,11 @@ def test_weights_that_are_no_numbers_are_not_kept(tiny_settings, tmp_path):
     """The last step of the second epoch breaks a weight; no loss is computed after it."""
 
     def plant(run, splits):
-        def spoil(optimiser, arguments, options):
+        def spoil(optimizer, arguments, options):
             if run.step == 5:
                 run.bare_model.backbone.head.weight.data[0, 0] = float("inf")
 
-        run.optimiser.optimizer.register_step_post_hook(spoil)
+        run.optimizer.optimizer.register_step_post_hook(spoil)
 
     folder = RunFolder(tmp_path / "run")
     with pytest.raises(RunError, match=r"backbone.head.weight .* not finite after step 6"):
@@ -175,11 +175,11 @@ def test_weights_that_are_no_numbers_are_not_kept(tiny_settings, tmp_path):
 
 def test_a_checkpoint_within_an_epoch_is_checked_too(tiny_settings, tmp_path):
     def plant(run, splits):
-        def spoil(optimiser, arguments, options):
+        def spoil(optimizer, arguments, options):
             if run.step == 3:
                 run.bare_model.backbone.head.bias.data[0] = float("nan")
 
-        run.optimiser.optimizer.register_step_post_hook(spoil)
+        run.optimizer.optimizer.register_step_post_hook(spoil)
 
     settings = [*tiny_settings, "training.checkpoint_every=1"]
     with pytest.raises(RunError, match=r"backbone.head.bias .* not finite after step 4"):
@@ -188,7 +188,7 @@ def test_a_checkpoint_within_an_epoch_is_checked_too(tiny_settings, tmp_path):
     assert json.loads((kept / "state.json").read_text())["step"] == 3
 
 
-def test_guards_may_be_switched_off_when_a_run_goes_on(tiny_settings, tmp_path):
+def test_monitors_may_be_switched_off_when_a_run_goes_on(tiny_settings, tmp_path):
     settings = [*tiny_settings, *STALLED]
     with pytest.raises(Interrupted):
         trained(settings, tmp_path / "run", reporter=Heard(2))

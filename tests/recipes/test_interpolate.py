@@ -17,7 +17,7 @@ from rampart.recipes.run import train_run
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, tiny_settings):
-    settings = [*tiny_settings, "training.epochs=2", "optimiser.backbone_lr=1e-2"]
+    settings = [*tiny_settings, "training.epochs=2", "optimizer.backbone_lr=1e-2"]
     folder = tmp_path_factory.mktemp("runs")
     for name in ("fix", "standard"):
         train_run(load_config(None, [*settings, f"schedule={name}"]), folder / name)
@@ -75,7 +75,7 @@ def test_other_architectures_are_refused(runs, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_shares_beyond_the_ends_are_refused(runs, tmp_path):
+def test_fractions_beyond_the_ends_are_refused(runs, tmp_path):
     with pytest.raises(InvalidArgument, match="shares"):
         interpolate_runs(runs / "fix", runs / "standard", tmp_path / "out", shares=[0.5, 1.5])
 
@@ -98,7 +98,7 @@ def test_towards_a_run_that_went_on_from_it(runs, tmp_path, tiny_settings):
     drop = ("model", "schedule", "training.epochs")
     rest = [one for one in tiny_settings if not one.startswith(drop)]
     went_on = [start, *rest, "model.head=kept", "schedule=standard", "training.epochs=1"]
-    still = ["optimiser.backbone_lr=1e-12", "optimiser.head_lr=1e-12"]
+    still = ["optimizer.backbone_lr=1e-12", "optimizer.head_lr=1e-12"]
     train_run(load_config(None, [*went_on, *still]), tmp_path / "on")
     before, after = weights(runs / "fix"), weights(tmp_path / "on")
     (head,) = [name for name in before if name.endswith("head.weight")]

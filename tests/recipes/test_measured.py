@@ -11,7 +11,7 @@ def load(*overrides):
     return load_config(None, ["model=resnet18", "data=photos", "threat.eps=4/255", *overrides])
 
 
-def test_whole_grey_levels_unless_strengths_are_given():
+def test_whole_gray_levels_unless_strengths_are_given():
     assert evaluation_grid(load()) == (0.0, 1 / 255, 2 / 255, 3 / 255, 4 / 255)
     own = load("evaluation.strengths=[1/255,4/255]")
     assert evaluation_grid(own) == (0.0, 1 / 255, 4 / 255)

@@ -53,7 +53,7 @@ def test_resume_is_exact(part, stop, tiny_settings, tmp_path):
 
 
 @pytest.mark.parametrize("part", ["fare", "anchored", "awp"])
-def test_pieces_of_a_batch_add_up_to_the_batch(part, tiny_settings, tmp_path):
+def test_micro_batches_of_a_batch_add_up_to_the_batch(part, tiny_settings, tmp_path):
     settings = [*tiny_settings, *PARTS[part], "model.options={norm: group, in_chans: 3}"]
     ends = []
     for pieces in (1, 4):
@@ -122,9 +122,9 @@ def test_one_part_needs_no_brackets(tiny_settings):
         (["objective={name: fare, base: adversarial, beta: 6}"], "none with base=adversarial"),
         (["objective=fare", "strategies=[linear-probe]"], "leave out linear-probe"),
         (["strategies=[{name: lora, alpha: .inf}]"], "alpha"),
-        (["strategies=[lora]", "optimiser.backbone_lr=0"], "a rate above 0"),
-        (["strategies=[lp-ft]", "optimiser.backbone_lr=0"], "how the backbone moves"),
-        (["objective=fare", "optimiser.backbone_lr=0"], r"strategies=\[linear-probe\] in place"),
+        (["strategies=[lora]", "optimizer.backbone_lr=0"], "a rate above 0"),
+        (["strategies=[lp-ft]", "optimizer.backbone_lr=0"], "how the backbone moves"),
+        (["objective=fare", "optimizer.backbone_lr=0"], r"strategies=\[linear-probe\] in place"),
     ],
 )
 def test_contradictions_are_refused(settings, message, tiny_settings):

@@ -37,7 +37,7 @@ def in_two_processes(*arguments):
 
 @pytest.fixture
 def settings(tiny_settings):
-    # Group normalisation: batch statistics differ between slices of a batch by their nature.
+    # Group normalization: batch statistics differ between slices of a batch by their nature.
     options = "model.options={norm: group, in_chans: 3}"
     return [*tiny_settings, options, "objective=trades", *ADAPTIVE]
 
@@ -74,7 +74,7 @@ def test_two_processes_equal_one(settings, tmp_path):
         )
 
 
-def test_two_processes_start_over_after_the_same_trial(settings, tmp_path):
+def test_two_processes_start_over_after_the_same_pilot(settings, tmp_path):
     more = ["schedule.trial=0.4", "objective=adversarial", "threat.eps=200/255"]
     settings = [*settings, *more]
     one = train_run(load_config(None, settings), tmp_path / "one")

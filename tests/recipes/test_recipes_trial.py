@@ -126,7 +126,7 @@ def test_killed_while_the_verdict_was_being_written(
     assert resumed.facts()["trial"] == whole.facts()["trial"]
 
 
-def test_killed_while_the_trial_was_being_dropped(tiny_settings, tmp_path, verdict, monkeypatch):
+def test_killed_while_the_pilot_was_being_dropped(tiny_settings, tmp_path, verdict, monkeypatch):
     verdict(False)
     settings = [*tiny_settings, *TRIED]
     whole, remove = train(tmp_path / "whole", settings), shutil.rmtree
@@ -147,7 +147,7 @@ def test_killed_while_the_trial_was_being_dropped(tiny_settings, tmp_path, verdi
     assert not (resumed.path / "dropped").exists()
 
 
-def test_a_failed_trial_leaves_no_model_in_memory(tiny_settings, tmp_path, verdict):
+def test_a_failed_pilot_leaves_no_model_in_memory(tiny_settings, tmp_path, verdict):
     verdict(False)
     models = []
 
@@ -166,7 +166,9 @@ def test_a_failed_trial_leaves_no_model_in_memory(tiny_settings, tmp_path, verdi
     assert alive == [1, 0], "in the trial, in the run"
 
 
-def test_without_memory_for_the_twin_it_says_what_to_do(tiny_settings, tmp_path, monkeypatch):
+def test_without_memory_for_the_clean_baseline_it_says_what_to_do(
+    tiny_settings, tmp_path, monkeypatch
+):
     class Twin:
         def accuracies(self):
             raise torch.OutOfMemoryError("planted")
@@ -177,7 +179,7 @@ def test_without_memory_for_the_twin_it_says_what_to_do(tiny_settings, tmp_path,
         train(tmp_path / "run", [*tiny_settings, *TRIED])
 
 
-def test_a_passed_trial_whose_checkpoint_is_gone(tiny_settings, tmp_path, verdict):
+def test_a_passed_pilot_whose_checkpoint_is_gone(tiny_settings, tmp_path, verdict):
     verdict(True)
     settings = [*tiny_settings, *TRIED]
     whole = train(tmp_path / "whole", settings)
@@ -216,7 +218,7 @@ def test_a_signal_while_standard_fine_tuning_trains(tiny_settings, tmp_path, mon
     assert_same(result(train(tmp_path / "run", settings, resume=True)), result(whole))
 
 
-def test_the_trial_ends_once_standard_fine_tuning_has_learned(tiny_settings, tmp_path, monkeypatch):
+def test_the_pilot_ends_once_standard_fine_tuning_has_learned(tiny_settings, tmp_path, monkeypatch):
     twin = type("Twin", (), {"accuracies": lambda self: iter([0.4, 0.9, 0.9])})
     monkeypatch.setattr(recipe, "make_twin", lambda *_: twin())
     settings = [*tiny_settings, *TRIED[:2], "schedule.trial=0.99"]
@@ -243,7 +245,7 @@ def test_a_replaced_run_is_tried_anew(tiny_settings, tmp_path, verdict):
     assert not folder.trial.exists()
 
 
-def test_the_probe_comes_after_a_trial_that_failed(tiny_settings, tmp_path, verdict):
+def test_the_probe_comes_after_a_pilot_that_failed(tiny_settings, tmp_path, verdict):
     verdict(False)
     folder = train(tmp_path / "run", [*tiny_settings, *TRIED, "training.probe=true"])
     assert list(folder.facts()) == [
@@ -261,7 +263,7 @@ def test_the_probe_comes_after_a_trial_that_failed(tiny_settings, tmp_path, verd
     assert "probe" not in folder.facts()
 
 
-def test_the_best_epoch_of_a_failed_trial_is_forgotten(tiny_settings, tmp_path, verdict):
+def test_the_best_epoch_of_a_failed_pilot_is_forgotten(tiny_settings, tmp_path, verdict):
     verdict(False)
     settings = [*tiny_settings, "training.keep=best"]
     folder = train(tmp_path / "run", [*settings, *TRIED])

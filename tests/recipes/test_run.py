@@ -93,7 +93,7 @@ def test_every_file_of_a_run_is_readable_as_the_umask_says(config, tmp_path):
     finally:
         os.umask(before)
     files = [file for file in folder.path.rglob("*") if file.is_file()]
-    assert {"model.safetensors", "optimiser.pt", "record.json", "curve.png"} <= {
+    assert {"model.safetensors", "optimizer.pt", "record.json", "curve.png"} <= {
         file.name for file in files
     }
     private = [file.name for file in files if file.stat().st_mode & 0o777 != 0o640]
@@ -250,8 +250,8 @@ def test_an_objective_without_an_attack_can_have_a_strength(tiny_settings, tmp_p
     assert [(row["eps"] * 255, row["forwards"]) for row in rows] == [(8, 24)] * 3
 
 
-def test_pieces_of_a_batch_add_up_to_the_batch(tiny_settings, tmp_path):
-    # Group normalisation: batch statistics would differ between pieces by their nature.
+def test_micro_batches_of_a_batch_add_up_to_the_batch(tiny_settings, tmp_path):
+    # Group normalization: batch statistics would differ between pieces by their nature.
     settings = [*tiny_settings, "model.options={norm: group, in_chans: 3}", "objective=trades"]
     runs = [
         result(train_run(load_config(None, [*settings, *more]), tmp_path / name))
@@ -487,8 +487,8 @@ def test_an_evaluation_needs_nothing_but_the_run_and_the_data(tiny_settings, tmp
 
 
 def test_diverging_training_says_what_to_do(tiny_settings, tmp_path):
-    config = load_config(None, [*tiny_settings, "optimiser.backbone_lr=1e30", "schedule=standard"])
-    with pytest.raises(RunError, match=r"lower optimiser.backbone_lr"):
+    config = load_config(None, [*tiny_settings, "optimizer.backbone_lr=1e30", "schedule=standard"])
+    with pytest.raises(RunError, match=r"lower optimizer.backbone_lr"):
         train_run(config, tmp_path / "run")
 
 

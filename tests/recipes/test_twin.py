@@ -30,12 +30,12 @@ def twin_of(settings, folder):
     "more",
     [
         [],
-        ["training.accumulation=4", "optimiser.clip_norm=0.5", "objective.label_smoothing=0.1"],
-        ["model.options={norm: batch, in_chans: 3, drop_rate: 0.3}", "optimiser.warmup=0.5"],
+        ["training.accumulation=4", "optimizer.clip_norm=0.5", "objective.label_smoothing=0.1"],
+        ["model.options={norm: batch, in_chans: 3, drop_rate: 0.3}", "optimizer.warmup=0.5"],
         ["training.precision=bf16"],
     ],
 )
-def test_the_twin_is_standard_fine_tuning(tiny_settings, tmp_path, monkeypatch, more):
+def test_the_clean_baseline_is_standard_fine_tuning(tiny_settings, tmp_path, monkeypatch, more):
     settings = [*tiny_settings, *more]
     folder = train_run(load_config(None, [*settings, "schedule=standard"]), tmp_path / "standard")
     seen, whole = {}, twin_module.evaluate_accuracy

@@ -26,7 +26,7 @@ def test_round_trip(tmp_path):
         load_record(tmp_path / "new" / "folder", witnesses=True)
 
 
-def test_witnesses_are_read_on_request_only(tmp_path):
+def test_adversarial_examples_are_read_on_request_only(tmp_path):
     record = full()
     save_record(record, tmp_path)
     assert same(load_record(tmp_path), replace(record, witnesses=None))

@@ -33,7 +33,7 @@ def test_a_difference_that_may_be_chance_is_said():
     assert "chance" not in advice(disagreement(WEAK, STRONG, EPS))
 
 
-def test_strengths_without_grey_levels_are_decimals():
+def test_strengths_without_gray_levels_are_decimals():
     assert "below 0.733," in advice(disagreement(WEAK, STRONG, np.arange(5) / 4))
 
 

@@ -9,7 +9,7 @@ TASKS = {
 }
 
 
-def test_every_arm_and_task_is_named_and_equal_studies_are_equal_files(tmp_path):
+def test_every_method_and_task_is_named_and_equal_studies_are_equal_files(tmp_path):
     first, second = tmp_path / "a.svg", tmp_path / "b.svg"
     for path in (first, second):
         save_arms(TASKS, path, "expected robustness", ["adaptive"])

@@ -172,7 +172,7 @@ AUDIT = {
 }
 
 
-def test_trust_audit_escalation_and_cost_are_said_in_full():
+def test_trust_recheck_escalation_and_cost_are_said_in_full():
     facts = {
         "n": 10,
         "trust": TRUST,

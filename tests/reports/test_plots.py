@@ -5,7 +5,7 @@ import pytest
 from made_up import FIX, STANDARD, TWO_HINGE, history, record, run
 
 from rampart.errors import InvalidArgument, RunError
-from rampart.reports.plots import COLOURS, save_comparison, save_curve, save_histories
+from rampart.reports.plots import COLORS, save_comparison, save_curve, save_histories
 from rampart.reports.tables import comparison_rows
 
 SIGNATURES = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
@@ -38,15 +38,15 @@ def test_curve_of_l2_and_of_clean_accuracy_alone(tmp_path):
     assert "clean 50.0 %" in drawn(tmp_path, save_curve, record([0.5]))
 
 
-def test_comparison_lists_arms_by_expected_robustness_in_their_colours(tmp_path, three):
+def test_comparison_lists_methods_by_expected_robustness_in_their_colors(tmp_path, three):
     svg = drawn(tmp_path, save_comparison, comparison_rows(three), title="side by side")
     labels = ["two-hinge: 77.", "standard: 4", "fix: 20."]
     places = [svg.index(label) for label in labels]
     assert places == sorted(places)
     assert "side by side" in svg
     for schedule in ("two-hinge", "standard", "fix"):
-        assert COLOURS[schedule].lower() in svg.lower()
-    assert COLOURS["auto"].lower() not in svg.lower()
+        assert COLORS[schedule].lower() in svg.lower()
+    assert COLORS["auto"].lower() not in svg.lower()
 
 
 def test_comparison_of_seeds_says_how_many(tmp_path):
@@ -56,14 +56,14 @@ def test_comparison_of_seeds_says_how_many(tmp_path):
     assert "mean of 2 seeds" in svg
 
 
-def test_unknown_schedules_get_colours_of_their_own(tmp_path):
+def test_unknown_schedules_get_colors_of_their_own(tmp_path):
     runs = [run("mine", FIX), run("yours", STANDARD), run("fix", TWO_HINGE)]
     svg = drawn(tmp_path, save_comparison, comparison_rows(runs)).lower()
     assert "#999933" in svg
     assert "#332288" in svg
 
 
-def test_histories_share_a_panel_by_name(tmp_path, three):
+def test_histories_fraction_a_panel_by_name(tmp_path, three):
     runs = [("fix", history((0.1, 0.2))), ("two-hinge", history((0.1,))), ("fix", history((0.2,)))]
     svg = drawn(tmp_path, save_histories, runs, title="training")
     assert svg.count(">fix<") == 1

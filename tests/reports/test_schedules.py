@@ -69,7 +69,7 @@ def test_a_strength_above_0_is_never_drawn_as_nothing():
     assert "▁" in plot_lines(Fix(0.001))[3]
 
 
-def test_the_chart_of_a_run_without_a_goal_is_empty():
+def test_the_chart_of_a_run_without_a_criterion_is_empty():
     assert not any(set("▁▂▃▄▅▆▇█") & set(line) for line in plot_lines(Fix(), eps=0)[:-2])
 
 

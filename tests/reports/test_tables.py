@@ -46,7 +46,7 @@ def test_plain_tuples_without_history_will_do(three):
     assert (never["delay"], never["adapted"]) == (None, False)
 
 
-def test_arms_are_runs_that_differ_in_their_seed_only(three):
+def test_methods_are_runs_that_differ_in_their_seed_only(three):
     runs = [*three, run("fix", FIX, seed=1), run("two-hinge", TWO_HINGE, 1, start=0.25, end=0.75)]
     arms = [row["arm"] for row in comparison_rows(runs)]
     assert arms == ["standard", "fix", "two-hinge", "fix", "two-hinge"]
@@ -65,12 +65,12 @@ FREE = {
 
 
 @pytest.mark.parametrize("key", [(section, name) for section in FREE for name in FREE[section]])
-def test_seeds_that_differ_in_what_changes_no_result_are_one_arm(key):
+def test_seeds_that_differ_in_what_changes_no_result_are_one_method(key):
     runs = [with_setting(run("fix", FIX, seed), *key, seed) for seed in (0, 1)]
     assert [row["arm"] for row in comparison_rows(runs)] == ["fix", "fix"]
 
 
-def test_guards_tell_no_seeds_apart_and_epochs_do():
+def test_monitors_tell_no_seeds_apart_and_epochs_do():
     assert "guards" in FREE["training"]
     runs = [with_setting(run("fix", FIX, seed), "training", "epochs", seed) for seed in (0, 1)]
     assert len({row["arm"] for row in comparison_rows(runs)}) == 2
@@ -89,7 +89,7 @@ def test_guards_tell_no_seeds_apart_and_epochs_do():
         ({"name": "a"}, {"name": "b"}, ["two-hinge [a]", "two-hinge [b]"]),
     ],
 )
-def test_arms_of_one_schedule_are_told_apart(first, second, arms):
+def test_methods_of_one_schedule_are_told_apart(first, second, arms):
     runs = [run("two-hinge", TWO_HINGE, **options) for options in (first, second)]
     assert [row["arm"] for row in comparison_rows(runs)] == arms
 
@@ -99,7 +99,7 @@ def test_settings_of_one_short_name_are_written_in_full():
     assert comparison_rows(runs)[0]["arm"] == "fix (schedule.attack.steps=7, schedule.steps=7)"
 
 
-def test_another_threat_is_another_arm():
+def test_another_threat_is_another_method():
     other = summary(record(TWO_HINGE, norm="l2", unit=0.5))
     first = run("two-hinge", TWO_HINGE)
     rows = comparison_rows([first, RunResult("b", first.config, other)])

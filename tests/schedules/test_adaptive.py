@@ -142,7 +142,7 @@ def test_a_run_that_may_end_below_the_target_says_so(schedule, granularity, part
     assert late == (found[-1] < 1)
 
 
-def test_a_trial_for_which_the_run_is_too_short_is_told():
+def test_a_pilot_for_which_the_run_is_too_short_is_told():
     assert not Adaptive().warnings(Horizon(5, 10))
     assert not Adaptive(trial=0).warnings(Horizon(4, 10))
     (told,) = Adaptive().warnings(Horizon(4, 10))
@@ -194,7 +194,7 @@ def test_it_must_know_chance(chance):
 
 
 @given(share=st.floats(0, 1), epochs=st.integers(1, 200))
-def test_a_trial_is_a_share_of_the_run_in_whole_epochs_and_never_all_of_it(share, epochs):
+def test_a_pilot_is_a_fraction_of_the_run_in_whole_epochs_and_never_all_of_it(share, epochs):
     longest = longest_trial(share, epochs)
     assert 0 <= longest <= epochs - 1
     assert longest <= share * epochs + 1e-6

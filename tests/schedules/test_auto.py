@@ -77,7 +77,7 @@ def test_the_stepper_ramps_after_the_epoch_that_converged(granularity):
 
 
 @given(st.lists(st.floats(0, 1), max_size=30), st.integers(1, 6), st.floats(0, 0.5))
-def test_alpha_is_a_share_and_never_falls(metrics, patience, tolerance):
+def test_alpha_is_a_fraction_and_never_falls(metrics, patience, tolerance):
     schedule, state, alphas = Auto(patience, tolerance), None, []
     for epoch, metric in enumerate(metrics, start=1):
         state = schedule.observe(state, epoch, 30, metric)
@@ -109,6 +109,6 @@ def test_impossible_options_are_refused(options, words):
 
 
 @pytest.mark.parametrize("metric", [97.0, -0.1, float("nan")])
-def test_a_metric_that_is_no_share_is_refused(metric):
+def test_a_metric_that_is_no_fraction_is_refused(metric):
     with pytest.raises(InvalidArgument, match="metric="):
         Auto().observe(None, 1, 10, metric)

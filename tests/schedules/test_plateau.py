@@ -1,4 +1,4 @@
-"""The ramp that starts when learning has levelled off."""
+"""The ramp that starts when learning has leveled off."""
 
 from itertools import pairwise
 
@@ -52,7 +52,7 @@ def test_starts_sooner_for_a_model_that_learns_sooner():
     assert starts[0] < starts[-1] < 0.8 * HORIZON.steps
 
 
-def test_the_ramp_takes_its_share_of_what_is_left():
+def test_the_ramp_takes_its_fraction_of_what_is_left():
     found = alphas(Plateau(ramp=0.5), rising(0.3))
     start = first(found) - 1
     full = found.index(1.0)
@@ -62,7 +62,7 @@ def test_the_ramp_takes_its_share_of_what_is_left():
     )
 
 
-def test_a_model_at_chance_has_not_levelled_off():
+def test_a_model_at_chance_has_not_leveled_off():
     found = alphas(Plateau(deadline=0.5), [0.01] * HORIZON.steps)
     assert first(found) == pytest.approx(0.5 * HORIZON.steps, abs=2)
 

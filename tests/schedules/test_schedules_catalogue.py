@@ -65,7 +65,7 @@ def test_it_survives_a_configuration_file(name):
 
 @every_schedule
 @every_granularity
-def test_the_strength_stays_between_0_and_the_goal(name, granularity):
+def test_the_strength_stays_between_0_and_the_criterion(name, granularity):
     strengths = walk(scheduler_of(name, granularity), HORIZON.steps)
     assert all(0 <= eps <= 8 / 255 for eps in strengths)
     assert any(strengths) is (name != "standard")

@@ -16,7 +16,7 @@ MODELS = {
     "convolutions": ("rampart_glyphnet", {"norm": "batch"}),
     "grouped convolutions": ("test_efficientnet", {}),
     "attention": ("test_vit", {}),
-    "standardised weights": ("test_nfnet", {}),
+    "standardized weights": ("test_nfnet", {}),
     "dilation": ("test_resnet", {"output_stride": 8}),
 }
 

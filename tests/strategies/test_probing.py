@@ -11,7 +11,7 @@ from rampart.schedules.catalogue import SCHEDULES
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.strategies.base import drop_gradients, set_modes
 from rampart.strategies.probing import HeadFirst, LinearProbe
-from rampart.training.optimisers import adamw
+from rampart.training.optimizers import adamw
 from rampart.units import Horizon
 
 
@@ -25,7 +25,7 @@ def model():
 def moved_by_a_step(model, strategy, alpha):
     """Names of the parameters and buffers that one step changes."""
     rates = {"backbone_lr": 0.1, "head_lr": 0.1}
-    optimiser = adamw(
+    optimizer = adamw(
         *parameter_groups(model), **rates, backbone_weight_decay=0.1, head_weight_decay=0.1
     )
     before = copy.deepcopy(model.state_dict())
@@ -33,7 +33,7 @@ def moved_by_a_step(model, strategy, alpha):
     assert model.training
     model(torch.rand(4, 1, 8, 8)).logsumexp(1).sum().backward()
     drop_gradients([strategy], model, alpha)
-    optimiser.step()
+    optimizer.step()
     return {name for name, value in model.state_dict().items() if not value.equal(before[name])}
 
 
@@ -69,7 +69,7 @@ def check(strategy, schedule, granularity="step", **options):
     strategy.check(scheduler)
 
 
-def test_a_trial_has_no_such_phase():
+def test_a_pilot_has_no_such_phase():
     with pytest.raises(InvalidArgument, match=r"schedule\.trial=0\.2"):
         check(HeadFirst(), "adaptive", trial=0.2)
 

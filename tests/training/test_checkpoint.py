@@ -9,7 +9,7 @@ def checkpoint(step):
     return Checkpoint(
         step=step,
         model={"weight": torch.full((2, 3), float(step)), "count": torch.tensor(step)},
-        optimiser={"optimiser": {"state": {0: {"exp_avg": torch.ones(2)}}, "param_groups": []}},
+        optimizer={"optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}, "param_groups": []}},
         state={"progress": {"epoch": step}},
     )
 
@@ -24,7 +24,7 @@ def test_round_trip_and_only_the_newest_is_kept(tmp_path):
     assert loaded.step == 20
     assert loaded.state == {"progress": {"epoch": 20}}
     assert torch.equal(loaded.model["weight"], torch.full((2, 3), 20.0))
-    assert torch.equal(loaded.optimiser["optimiser"]["state"][0]["exp_avg"], torch.ones(2))
+    assert torch.equal(loaded.optimizer["optimizer"]["state"][0]["exp_avg"], torch.ones(2))
     assert [p.name for p in store.folder.iterdir()] == ["step-00000020"]
 
 

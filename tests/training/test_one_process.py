@@ -14,52 +14,52 @@ from rampart.runtime import scoped_seed
 from rampart.training.one_process import OneProcess
 
 
-def model_and_optimiser():
+def model_and_optimizer():
     with scoped_seed(0):
         model = nn.Linear(4, 3)
     return model, torch.optim.SGD(model.parameters(), lr=0.5)
 
 
-def one_process(optimiser, scaled):
+def one_process(optimizer, scaled):
     """Gradients are scaled under fp16, which needs a GPU; the scaler itself does not."""
     make_accelerator(load_config(None, ["model=a", "data=b"]))
     scaler = object() if scaled else None
     accelerator = SimpleNamespace(device=torch.device("cpu"), scaler=scaler, autocast=nullcontext)
-    return OneProcess(accelerator, optimiser)
+    return OneProcess(accelerator, optimizer)
 
 
 @pytest.mark.parametrize("scaled", [False, True])
 @pytest.mark.parametrize("clip", [None, 1e-2])
-def test_a_step_is_the_optimisers_own(scaled, clip):
-    expected, plain = model_and_optimiser()
+def test_a_step_is_the_optimizers_own(scaled, clip):
+    expected, plain = model_and_optimizer()
     expected(torch.ones(2, 4)).logsumexp(1).sum().backward()
     if clip is not None:
         clip_grad_norm_(expected.parameters(), clip)
     plain.step()
-    model, optimiser = model_and_optimiser()
-    one = one_process(optimiser, scaled)
+    model, optimizer = model_and_optimizer()
+    one = one_process(optimizer, scaled)
     with one.autocast(), one.no_sync(model):
         loss = one.unwrap_model(model)(torch.ones(2, 4)).logsumexp(1).sum()
     one.backward(loss)
     if clip is not None:
         one.clip_grad_norm_(model.parameters(), clip)
-    one.optimiser.step()
+    one.optimizer.step()
     for parameter, value in zip(model.parameters(), expected.parameters(), strict=True):
         assert torch.equal(parameter, value)
 
 
 def test_a_scaled_gradient_that_overflows_makes_no_step():
-    model, optimiser = model_and_optimiser()
+    model, optimizer = model_and_optimizer()
     before = [parameter.detach().clone() for parameter in model.parameters()]
-    one = one_process(optimiser, scaled=True)
+    one = one_process(optimizer, scaled=True)
     one.backward(model(torch.full((1, 4), 1e36)).sum())
-    one.optimiser.step()
+    one.optimizer.step()
     for parameter, value in zip(model.parameters(), before, strict=True):
         assert torch.equal(parameter, value)
 
 
 def test_a_sum_over_all_processes_is_its_own():
-    _, optimiser = model_and_optimiser()
-    one = one_process(optimiser, scaled=False)
+    _, optimizer = model_and_optimizer()
+    one = one_process(optimizer, scaled=False)
     assert one.reduce(torch.tensor(3), "sum") == 3
     assert (one.num_processes, one.process_index) == (1, 0)

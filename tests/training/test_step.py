@@ -1,4 +1,4 @@
-"""One optimiser step against the formula, computed by hand."""
+"""One optimizer step against the formula, computed by hand."""
 
 import copy
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ from rampart.recipes.config.loading import load_config
 from rampart.runtime import Noise, scoped_seed
 from rampart.schedules.hinge import Fix, Standard
 from rampart.schedules.scheduler import EpsilonScheduler
-from rampart.training.optimisers import cosine_schedule
+from rampart.training.optimizers import cosine_schedule
 from rampart.training.run import Plan, Progress, Run
 from rampart.training.step import split, train_batch
 from rampart.units import Horizon
@@ -28,10 +28,10 @@ EPS = 8 / 255
 def make_run(schedule, **plan):
     with scoped_seed(0):
         model = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
-    optimiser = torch.optim.SGD([{"params": model.parameters(), "name": "head"}], lr=0.5)
+    optimizer = torch.optim.SGD([{"params": model.parameters(), "name": "head"}], lr=0.5)
     horizon = Horizon(2, 2)
     accelerator = make_accelerator(load_config(None, ["model=a", "data=b"]))
-    prepared, optimiser = accelerator.prepare(model, optimiser)
+    prepared, optimizer = accelerator.prepare(model, optimizer)
     absent = {
         name: SimpleNamespace()
         for name in ("batches", "validate", "history", "checkpoints", "best", "reporter")
@@ -43,8 +43,8 @@ def make_run(schedule, **plan):
         objective=Adversarial(),
         attack=Apgd(steps=3),
         schedule=EpsilonScheduler(schedule, EPS, horizon),
-        optimiser=optimiser,
-        lr_schedule=cosine_schedule(optimiser, horizon, 0.0),
+        optimizer=optimizer,
+        lr_schedule=cosine_schedule(optimizer, horizon, 0.0),
         augment=Augment.none(),
         progress=Progress(),
         **absent,

@@ -48,7 +48,7 @@ def evaluate(
 
     Args:
         model: any callable from pixels in [0, 1], float32 (N, C, H, W), to logits (N, K), a module
-            or not; with `mean` and `std`, from normalised images. A module is measured in eval mode
+            or not; with `mean` and `std`, from normalized images. A module is measured in eval mode
             and left in the mode that it was in. Or a reference as `rampart evaluate` takes it, such
             as "timm:resnet50.a1_in1k".
         data: a `Dataset` or `DataLoader` of (image, label), a pair of tensors (images, labels), or

@@ -27,7 +27,7 @@ from rampart.attacks.base import Attack
 from rampart.data.splits import Splits
 from rampart.errors import InvalidArgument, RampartWarning
 from rampart.models.given import own_model
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 from rampart.objectives.catalogue import OBJECTIVES
 from rampart.plugins import GIVEN
 from rampart.recipes.accelerator import accelerate_state, make_accelerator
@@ -48,7 +48,7 @@ from rampart.training.run import Run
 from rampart.units import Norm
 
 #: Sections in which `finetune` looks a keyword up, the first that has it counts.
-SECTIONS = ("training", "model", "data", "optimiser")
+SECTIONS = ("training", "model", "data", "optimizer")
 
 
 def finetune(
@@ -76,7 +76,7 @@ def finetune(
         model: a name of timm such as "resnet50.a1_in1k", "hf-hub:OWNER/NAME", a model folder or a
             weights file; a mapping with the keys of the configuration's `model`; or a module that
             returns one logit for each class, from pixels in [0, 1] or, with `mean` and `std`, from
-            normalised images. A module is copied, and trained as it is. Its last linear layer is
+            normalized images. A module is copied, and trained as it is. Its last linear layer is
             the head if it returns the logits, and learns at `head_lr`.
         data: a folder or .tar of images, or a dataset's name; a mapping with the keys of `data`; a
             dataset, loader or pair of tensors, as `evaluate` takes them, or a tuple of them (train,
@@ -88,7 +88,7 @@ def finetune(
             itself, such as `TwoHinge.at_fractions(0.25, 0.75)`.
         attack: for training, likewise, such as `Apgd(steps=3)`.
         epochs: length of the run.
-        batch_size: of an optimiser step, over all processes.
+        batch_size: of an optimizer step, over all processes.
         output: the run's folder. By default `runs/MODEL-DATA`, or with -2, -3 and so on behind it
             where that is taken: nothing is replaced.
         resume: go on with the run in `output`, given the same model, data and settings.
@@ -97,7 +97,7 @@ def finetune(
         progress: print a line for each epoch.
         settings: the configuration's `seed`, `objective`, `strategies`, `callbacks` and
             `evaluation` (such as {"attack": "standard", "limit": 1000}), and every key of its
-            `training`, `model`, `data` and `optimiser` by its own name, such as backbone_lr=1e-4.
+            `training`, `model`, `data` and `optimizer` by its own name, such as backbone_lr=1e-4.
 
     Returns:
         The run, with its `model`, `history`, `evaluation` and `path`.
@@ -161,7 +161,7 @@ def free_folder(config: RunConfig) -> Path:
     return path
 
 
-def _network(module: nn.Module, splits: Splits, config: RunConfig) -> NormalisedModel:
+def _network(module: nn.Module, splits: Splits, config: RunConfig) -> NormalizedModel:
     channels, side, _ = splits.image_shape
     return own_model(
         module,

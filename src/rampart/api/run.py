@@ -10,7 +10,7 @@ from torch import nn
 from rampart.api.result import EvaluationResult
 from rampart.errors import ModelError, reason
 from rampart.models.backbones import build_model
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 from rampart.models.own import MODULE, load_own
 from rampart.plugins import GIVEN
 from rampart.recipes.config.loading import load_config
@@ -36,7 +36,7 @@ class FinetunedRun:
 
     path: Path
     config: RunConfig
-    model: NormalisedModel
+    model: NormalizedModel
     class_names: tuple[str, ...]
     evaluation: EvaluationResult | None = None
 
@@ -60,7 +60,7 @@ class FinetunedRun:
         return f"FinetunedRun('{self.path}': {'; '.join(parts)})"
 
 
-def load_model(folder: RunFolder, module: nn.Module | None = None) -> NormalisedModel:
+def load_model(folder: RunFolder, module: nn.Module | None = None) -> NormalizedModel:
     """Return the model that a run has left, in eval mode on the CPU; see `load_run`."""
     described = _described(folder)
     if MODULE not in described:

@@ -44,7 +44,7 @@ class EvaluationSettings(TypedDict, total=False):
     level: float
     image_size: int | None
     validation_share: float
-    test_share: float
+    test_fraction: float
     root: str
     workers: int
     cache: bool | Literal["auto"]
@@ -83,11 +83,11 @@ class FinetuneSettings(TypedDict, total=False):
     root: str
     image_size: int | None
     validation_share: float
-    test_share: float
+    test_fraction: float
     workers: int
     cache: bool | Literal["auto"]
     augment: Mapping[str, float]
-    # Of `optimiser`.
+    # Of `optimizer`.
     backbone_lr: float
     head_lr: float
     backbone_weight_decay: float

@@ -17,7 +17,7 @@ from rampart.errors import InvalidArgument
 from rampart.models.foreign.classes import check_classes
 from rampart.models.foreign.evaluated import EvaluatedModel, callable_model
 from rampart.models.foreign.find import find_model
-from rampart.models.normalised import NormalisedModel, require_pixels
+from rampart.models.normalized import NormalizedModel, require_pixels
 from rampart.plugins import GIVEN
 from rampart.recipes.build import splits_of_size
 from rampart.recipes.config.run_config import RunConfig
@@ -126,7 +126,7 @@ def _given(
 def size_of(model: object, config: RunConfig) -> tuple[int, int | None]:
     """Return channels and side of the images of a callable; None for a side that nobody says."""
     side = config.data.image_size
-    if isinstance(model, NormalisedModel):
+    if isinstance(model, NormalizedModel):
         return model.in_chans, side or model.image_size
     return len(config.model.mean or (0, 0, 0)), side
 

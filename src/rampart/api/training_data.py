@@ -68,7 +68,7 @@ def _given(data: Any, config: RunConfig, decode: Decode | None) -> Splits:
     }
     found = _with_one_naming(found)
     _require_one_size(found, config.data.image_size)
-    shares = {"test": config.data.test_share, "validation": config.data.validation_share}
+    shares = {"test": config.data.test_fraction, "validation": config.data.validation_share}
     return complete_splits(found, [], shares, config.data.seed)
 
 

@@ -38,14 +38,14 @@ class Attack(ABC):
     Attributes:
         norm: norm of the ball, "linf", "l2" or "l1".
         mode: "eval", "train" or "keep": the mode in which the model is attacked.
-        loss: name of the loss to maximise where the call gives none.
+        loss: name of the loss to maximize where the call gives none.
     """
 
     norm: Norm = "linf"
     mode: Mode = "eval"
     loss: str = "ce"
 
-    #: Whether a call may give it a loss to maximise in place of its own.
+    #: Whether a call may give it a loss to maximize in place of its own.
     takes_any_loss: ClassVar[bool] = True
     #: Steps that a training takes where its configuration sets none; None for the attack's own.
     training_steps: ClassVar[int | None] = None
@@ -93,7 +93,7 @@ class Attack(ABC):
             targets: labels (N,), or what `loss` asks for (see `rampart.losses`).
             eps: fraction of the pixel range, such as 4/255; a number or (N,).
             noise: one key per sample, or a seed for noise keyed by the position in the batch.
-            loss: what to maximise instead of the loss named by this attack.
+            loss: what to maximize instead of the loss named by this attack.
 
         Raises:
             InvalidArgument: an argument out of range or of another shape.
@@ -220,7 +220,7 @@ def check_images(images: Tensor) -> None:
     if not (low >= 0 and high <= 1):
         got = f"pixels from {low:.4g} to {high:.4g}"
         raise InvalidArgument(
-            "images", got, "pixels in [0, 1]", "leave the normalisation to the model"
+            "images", got, "pixels in [0, 1]", "leave the normalization to the model"
         )
 
 
@@ -239,7 +239,7 @@ def _strengths(eps: float | Tensor, images: Tensor, norm: Norm) -> tuple[Tensor,
     if good < n:
         got = f"{strengths[~inside][0].item():.6g}"
         expected = f"fractions of the pixel range in [0, {MAX_EPS[norm]:g}]"
-        raise InvalidArgument("eps", got, expected, "write 4/255 for 4 grey levels")
+        raise InvalidArgument("eps", got, expected, "write 4/255 for 4 gray levels")
     return strengths, int(attacked)
 
 

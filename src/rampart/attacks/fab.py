@@ -1,4 +1,4 @@
-"""FAB: the nearest adversarial image, by steps onto the linearised boundary between two classes.
+"""FAB: the nearest adversarial image, by steps onto the linearized boundary between two classes.
 
 Croce & Hein 2020 (arXiv 1907.02044), algorithm 1, with the settings of AutoAttack's published code
 where the two differ. No step depends on the strength, so that one run serves every strength.
@@ -44,7 +44,7 @@ class Fab(Attack):
         eta: how far a step goes, as a multiple of the way to the boundary.
         alpha_max: largest share of the projection of the image itself in a step.
         beta: what is left of the distance after a success, from where the search goes on.
-        targets: how many classes are tried, K - 1 at most; 0 for the class whose linearised
+        targets: how many classes are tried, K - 1 at most; 0 for the class whose linearized
             boundary is nearest at each step, at K - 1 backwards.
         restarts: runs for each class, the first from the image, the others from a random point.
         keep: "loss" for the smallest perturbation of the whole run, "broken" for the first one
@@ -222,7 +222,7 @@ class FabWalk(Climb):
 
 
 def _nearest(problem: Problem, points: Tensor) -> Seen:
-    """Look at the class whose linearised boundary is nearest: one backward per wrong class."""
+    """Look at the class whose linearized boundary is nearest: one backward per wrong class."""
     points = points.detach().requires_grad_()
     with torch.enable_grad():
         raw = problem.model(points)

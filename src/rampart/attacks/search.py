@@ -49,7 +49,7 @@ class Seen:
     """What the model says at a point.
 
     Attributes:
-        value: (N,) loss, to be maximised.
+        value: (N,) loss, to be maximized.
         broken: (N,) bool.
         gradient: (N, C, H, W) of the value to the pixels; zero where it was not asked for.
         logits: (N, K), in fp32 or better.
@@ -71,7 +71,7 @@ class Problem:
         targets: what `loss` compares the logits with, indexed by sample.
         eps: (N,), fraction of the pixel range.
         noise: one key per sample.
-        loss: what to maximise.
+        loss: what to maximize.
         norm: norm of the ball.
     """
 

@@ -228,7 +228,7 @@ def _unit(planes: Tensor, p: int) -> Tensor:
 def _bump(side: Tensor, rows: Tensor, columns: Tensor, turned: Tensor, p: int) -> Tensor:
     """Return the published pattern of unit Lp length, (N, H, W): a bump above, its negative below.
 
-    Each half falls off from its centre in square rings, of which ring m has the height
+    Each half falls off from its center in square rings, of which ring m has the height
     1/(m+1)^q + 1/(m+2)^q + ... + 1/K^q, K = side // 2 + 1, q = 2 for L2 and 4 for L1.
 
     Args:
@@ -245,8 +245,8 @@ def _bump(side: Tensor, rows: Tensor, columns: Tensor, turned: Tensor, p: int) -
     half = side // 2
     upper = i < half
     # The lower half has the larger number of rows where the side is odd.
-    centre = torch.where(upper, half // 2, half + (side - half) // 2)
-    ring = torch.maximum((i - centre).abs(), (j - half).abs())
+    center = torch.where(upper, half // 2, half + (side - half) // 2)
+    ring = torch.maximum((i - center).abs(), (j - half).abs())
     peak = half + 1
     heights = torch.arange(1, int(rows.shape[1] + columns.shape[1]), device=side.device)
     sums = torch.nn.functional.pad(heights.double().pow(-FALL[p]).cumsum(0), (1, 0)).float()

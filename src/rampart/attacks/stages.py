@@ -18,7 +18,7 @@ class Stage:
     Attributes:
         name: "apgd-ce", "apgd-t", "fab-t", "square" and so on; unique in its tier.
         search: the method.
-        loss: what it maximises; for a stage with targets one whose targets are (N, 2).
+        loss: what it maximizes; for a stage with targets one whose targets are (N, 2).
         restarts: independent runs, of each target where there are targets.
         targets: how many of the most likely wrong classes are tried, one after the other; 0 for an
             untargeted stage.

@@ -30,7 +30,7 @@ def preview(
     eps: Annotated[str, typer.Option(help="Strength at the end, such as 4/255.")] = "4/255",
     norm: Annotated[str, typer.Option(help="linf, l2 or l1.")] = "linf",
     epochs: Annotated[int, typer.Option(help="Length of the run.")] = 50,
-    steps_per_epoch: Annotated[int, typer.Option(help="Optimiser steps per epoch.")] = 100,
+    steps_per_epoch: Annotated[int, typer.Option(help="Optimizer steps per epoch.")] = 100,
     granularity: Annotated[
         Literal["step", "epoch"], typer.Option(help="How often eps changes.")
     ] = "step",

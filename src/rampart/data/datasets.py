@@ -25,7 +25,7 @@ from rampart.plugins import GIVEN
 
 Cache = bool | Literal["auto"]
 
-#: Tasks that need no files: 16 x 16 grey images.
+#: Tasks that need no files: 16 x 16 gray images.
 EMBEDDED: dict[str, Callable[[int], Splits]] = {"digit-pairs": digit_pairs, "glyphs": glyphs}
 EMBEDDED_SIZE = 16
 #: With cache="auto", images are kept in memory up to this many bytes, decoded.
@@ -39,7 +39,7 @@ def load_splits(
     in_chans: int | None = None,
     seed: int = 0,
     validation_share: float = 0.1,
-    test_share: float = 0.2,
+    test_fraction: float = 0.2,
     root: str = "",
     cache: Cache = "auto",
     options: Mapping[str, Any] | None = None,
@@ -53,7 +53,7 @@ def load_splits(
         name: a folder or .tar (see `rampart.data.folder`), "digit-pairs", "glyphs", or the name in
             a public library ("torch/cifar10", "hfds/org/name").
         image_size: side of the square images, in pixels; by default 224, embedded tasks always 16.
-        in_chans: 3 (colour) or 1 (grey); by default 3, embedded tasks 1.
+        in_chans: 3 (color) or 1 (gray); by default 3, embedded tasks 1.
         seed: the data's seed (not the run's): runs that are compared share it.
         validation_share: share of the training images to set apart for validation, in (0, 1).
         test_share: share of all images to set apart for the test, in (0, 1).
@@ -68,7 +68,7 @@ def load_splits(
         UnknownName: an option that the library does not take.
     """
     check_share("validation_share", validation_share)
-    check_share("test_share", test_share)
+    check_share("test_share", test_fraction)
     reader = name not in EMBEDDED and is_reader_name(name) and not Path(name).exists()
     if options and not reader:
         names = ", ".join(map(str, options))
@@ -81,7 +81,7 @@ def load_splits(
         found = load_reader(name, root, decode, options or {})
     else:
         found, notes = load_folder(require_data(name, root), decode)
-    shares = {"test": test_share, "validation": validation_share}
+    shares = {"test": test_fraction, "validation": validation_share}
     return complete_splits(_read_once(found, cache), notes, shares, seed)
 
 
@@ -114,10 +114,10 @@ def _load_embedded(name: str, image_size: int | None, in_chans: int | None, seed
             "image_size", image_size, f"{EMBEDDED_SIZE}, the only size of '{name}'", "leave it out"
         )
     splits = EMBEDDED[name](seed)
-    return _each(splits, _in_colour) if in_chans == 3 else splits
+    return _each(splits, _in_color) if in_chans == 3 else splits
 
 
-def _in_colour(split: Split) -> Split:
+def _in_color(split: Split) -> Split:
     assert isinstance(split.pixels, InMemory)
     return replace(split, pixels=InMemory(split.pixels.images.expand(-1, 3, -1, -1)))
 

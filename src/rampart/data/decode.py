@@ -1,4 +1,4 @@
-"""From an image file to a tensor: read, convert, resize the shorter side, crop the centre."""
+"""From an image file to a tensor: read, convert, resize the shorter side, crop the center."""
 
 import io
 import os
@@ -53,11 +53,11 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Decode:
-    """A picture to (C, image_size, image_size) uint8: shorter side resized, centre cropped.
+    """A picture to (C, image_size, image_size) uint8: shorter side resized, center cropped.
 
     Attributes:
         image_size: side of the square, in pixels; at least 1.
-        in_chans: 3 (RGB) or 1 (grey).
+        in_chans: 3 (RGB) or 1 (gray).
     """
 
     image_size: int
@@ -67,7 +67,7 @@ class Decode:
         if self.image_size < 1:
             raise InvalidArgument("image_size", self.image_size, "at least 1 pixel")
         if self.in_chans not in (1, 3):
-            raise InvalidArgument("in_chans", self.in_chans, "3 (colour) or 1 (grey)")
+            raise InvalidArgument("in_chans", self.in_chans, "3 (color) or 1 (gray)")
 
     def __call__(self, picture: Image.Image) -> Tensor:
         """Return the pixels of a picture; errors as `converted`."""
@@ -84,7 +84,7 @@ class Decode:
 
 
 def converted(picture: Image.Image, in_chans: int) -> Image.Image:
-    """Return a picture with 3 channels (RGB) or 1 (grey).
+    """Return a picture with 3 channels (RGB) or 1 (gray).
 
     Raises:
         ValueError: more than 8 bits per channel, which a conversion would clip.
@@ -97,7 +97,7 @@ def converted(picture: Image.Image, in_chans: int) -> Image.Image:
 
 
 def pixels_of(picture: Image.Image) -> Tensor:
-    """Return the (C, H, W) uint8 pixels of a picture in RGB or grey."""
+    """Return the (C, H, W) uint8 pixels of a picture in RGB or gray."""
     pixels = np.array(picture)
     return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1).contiguous()
 

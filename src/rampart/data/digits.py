@@ -1,7 +1,7 @@
 """The embedded task: two handwritten digits side by side are the numbers 00 to 99.
 
 The digits are scikit-learn's `load_digits` (E. Alpaydin and C. Kaynak, UCI repository, CC BY 4.0),
-8 x 8 pixels of 17 grey levels. They are divided first, so that no handwritten digit is shared by
+8 x 8 pixels of 17 gray levels. They are divided first, so that no handwritten digit is shared by
 two splits; then each split draws its pairs from its own digits.
 """
 

@@ -15,7 +15,7 @@ from rampart.data.decode import Decode, Decoded, ImageFile
 from rampart.data.splits import Split, check_same_classes
 from rampart.errors import DataError
 
-#: Names under which the folder of a split is recognised.
+#: Names under which the folder of a split is recognized.
 SPLIT_FOLDERS = {
     "train": "train",
     "training": "train",

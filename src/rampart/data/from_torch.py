@@ -57,7 +57,7 @@ def split_of(data: Any, prefix: str = "", decode: Decode | None = None) -> Split
     Args:
         data: see above.
         prefix: of the ids, such as "train/".
-        decode: what makes pixels of pictures of PIL; by default they keep their size, and are grey
+        decode: what makes pixels of pictures of PIL; by default they keep their size, and are gray
             or RGB as they are.
 
     Raises:

@@ -59,12 +59,12 @@ def _faces(glyph: str) -> tuple[str, ...]:
 
 
 def _draw(glyph: str, face: str) -> Tensor:
-    """Return (64, 64) float32 in [0, 1]: the glyph, bright on dark, centred."""
+    """Return (64, 64) float32 in [0, 1]: the glyph, bright on dark, centered."""
     picture = Image.new("L", (_CANVAS, _CANVAS))
-    centre = _CANVAS / 2
+    center = _CANVAS / 2
     font = _font(face)
     left, top, right, bottom = font.getbbox(glyph)
-    corner = (centre - (left + right) / 2, centre - (top + bottom) / 2)
+    corner = (center - (left + right) / 2, center - (top + bottom) / 2)
     ImageDraw.Draw(picture).text(corner, glyph, fill=255, font=font)
     return torch.from_numpy(np.array(picture)).float() / 255
 
@@ -98,7 +98,7 @@ def distort(stencils: Tensor, noise: Noise) -> Tensor:
     """Turn, shear, scale and shift each drawing at random; (N, 1, 64, 64) to (N, 1, 16, 16)."""
     draws = 2 * noise.child("affine").uniform(6) - 1
     turn, shear, wide, high, across, down = draws.unbind(1)
-    # Loosely handwriting: up to 11 degrees, slanted, rather narrow, off the centre by a pixel.
+    # Loosely handwriting: up to 11 degrees, slanted, rather narrow, off the center by a pixel.
     turn, shear = turn * 0.2, shear * 0.25
     wide, high = 1 / (1.1 + 0.35 * wide), 1 / (1.4 + 0.25 * high)
     rows = [wide * turn.cos(), wide * (shear - turn.sin()), across / 8]

@@ -1,4 +1,4 @@
-"""What a dataset is: three disjoint splits of labelled images, each image known by an id."""
+"""What a dataset is: three disjoint splits of labeled images, each image known by an id."""
 
 import hashlib
 from collections import Counter
@@ -50,7 +50,7 @@ class _Selected:
 
 @dataclass(frozen=True, eq=False)
 class Split(Dataset[Item]):
-    """Labelled images; item `i` is `(image uint8 (C, H, W), label, i)`.
+    """Labeled images; item `i` is `(image uint8 (C, H, W), label, i)`.
 
     Attributes:
         ids: N names, such as the file's path below the dataset's folder.
@@ -70,7 +70,7 @@ class Split(Dataset[Item]):
         if self.labels.min() < 0 or self.labels.max() >= len(self.class_names):
             raise DataError(
                 f"labels run from {self.labels.min()} to {self.labels.max()}, but there are "
-                f"{len(self.class_names)} classes, counted from 0; is this split labelled?"
+                f"{len(self.class_names)} classes, counted from 0; is this split labeled?"
             )
 
     @classmethod
@@ -142,7 +142,7 @@ class Splits:
     """The three splits of a dataset; no id lies in two of them.
 
     Attributes:
-        train: what the optimiser sees.
+        train: what the optimizer sees.
         validation: what decisions are taken on.
         test: what results are reported on, and nothing else.
         notes: what a user should know about how the splits came about, one sentence each.

@@ -1,6 +1,6 @@
 """Augmentation of batches on the device, each image by draws of its own.
 
-The publication's (Ngnawé et al. 2026, training recipe): horizontal flip with p = 0.5, colour jitter
+The publication's (Ngnawé et al. 2026, training recipe): horizontal flip with p = 0.5, color jitter
 of 0.25 in brightness, contrast and saturation, and a random rotation (whose range it leaves open).
 """
 
@@ -15,7 +15,7 @@ from rampart.errors import InvalidArgument
 from rampart.runtime import Noise
 from rampart.threat import column
 
-#: Luma of RGB (ITU-R BT.601), as PIL and torchvision convert to grey.
+#: Luma of RGB (ITU-R BT.601), as PIL and torchvision convert to gray.
 _LUMA = (0.299, 0.587, 0.114)
 
 
@@ -67,15 +67,15 @@ def jitter(images: Tensor, factors: Tensor) -> Tensor:
     """
     brightness, contrast, saturation = (column(f, images) for f in factors.unbind(1))
     images = (images * brightness).clamp(0, 1)
-    middle = grey(images).mean((1, 2, 3), keepdim=True)
+    middle = gray(images).mean((1, 2, 3), keepdim=True)
     images = (middle + contrast * (images - middle)).clamp(0, 1)
     if images.shape[1] != 3:
         return images
-    shade = grey(images)
+    shade = gray(images)
     return (shade + saturation * (images - shade)).clamp(0, 1)
 
 
-def grey(images: Tensor) -> Tensor:
+def gray(images: Tensor) -> Tensor:
     """Return the luma, (N, 1, H, W); the mean of the channels where there are not three."""
     if images.shape[1] != 3:
         return images.mean(1, keepdim=True)
@@ -84,7 +84,7 @@ def grey(images: Tensor) -> Tensor:
 
 
 def rotate(images: Tensor, degrees: Tensor) -> Tensor:
-    """Turn each image about its centre, counter-clockwise: bilinear, corners by reflection.
+    """Turn each image about its center, counter-clockwise: bilinear, corners by reflection.
 
     Args:
         images: (N, C, H, W), pixels in [0, 1].

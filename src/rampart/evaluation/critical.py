@@ -31,7 +31,7 @@ PARTS = 8
 def default_grid(eps: float, norm: Norm, resolution: int = 1) -> tuple[float, ...]:
     """Return the strengths to evaluate at, from 0 to eps, which is always the last.
 
-    Linf: k/255 as in the publication, the whole grey levels below eps and eps itself. Other norms:
+    Linf: k/255 as in the publication, the whole gray levels below eps and eps itself. Other norms:
     eight equal parts.
 
     Args:

@@ -16,7 +16,7 @@ from rampart.data.splits import Split
 from rampart.data.subset import subset
 from rampart.errors import InvalidArgument, ModelError
 from rampart.evaluation.ridge import ridge_head
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 from rampart.models.weights import head_modules
 from rampart.runtime import Noise, derive
 from rampart.skill import chance_of, clearly_above
@@ -225,7 +225,7 @@ class Headed:
 
 
 def _heads(module: nn.Module) -> Sequence[nn.Module]:
-    owner = module.backbone if isinstance(module, NormalisedModel) else module
+    owner = module.backbone if isinstance(module, NormalizedModel) else module
     if hasattr(owner, "get_classifier"):
         return [owner.get_submodule(name) for name in head_modules(owner)]
     linear = [part for part in module.modules() if isinstance(part, nn.Linear)]

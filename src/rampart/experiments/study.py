@@ -9,7 +9,7 @@ A study is a YAML file:
     references: [fix]                      arms that the others are compared with, if any
     differences: [clean, expected]         what in; expected robustness by default
     choices:                               arms whose settings are chosen on validation
-      tuned fix: {arm: fix, seeds: [100], among: {high: [optimiser.head_lr=1e-2], ...}}
+      tuned fix: {arm: fix, seeds: [100], among: {high: [optimizer.head_lr=1e-2], ...}}
 
 `rampart.experiments.running` says what its folder holds.
 """

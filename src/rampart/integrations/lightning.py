@@ -65,7 +65,7 @@ class RobustTraining(pl.Callback):
     """Moves eps in the training of a `RobustModule`.
 
     It asks the module for its loss once the length of the run is known, logs `eps` and moves it on
-    after every step of the optimiser, shows the schedule what the module logs as `monitor` at the
+    after every step of the optimizer, shows the schedule what the module logs as `monitor` at the
     end of every epoch, and keeps the schedule's state in Lightning's checkpoints.
 
     Args:
@@ -150,7 +150,7 @@ class RobustTraining(pl.Callback):
 
 
 def _horizon(trainer: pl.Trainer) -> Horizon:
-    """The length of the run in epochs and optimiser steps, which `max_steps` may cut short."""
+    """The length of the run in epochs and optimizer steps, which `max_steps` may cut short."""
     steps = trainer.estimated_stepping_batches
     if not 1 <= steps < math.inf:
         raise InvalidArgument(

@@ -38,8 +38,8 @@ class RobustLoss:
         robust = RobustLoss(model, "4/255", Horizon(epochs, steps_per_epoch), classes=10)
         ...
         loss = robust(images, labels)          # in place of cross_entropy(model(images), labels)
-        loss.backward(); optimiser.step()
-        robust.step()                          # after each step of the optimiser
+        loss.backward(); optimizer.step()
+        robust.step()                          # after each step of the optimizer
 
     The mode of the model, its buffers and gradients are those of an ordinary forward pass; in what
     mode it is attacked is the attack's choice. Works under autocast, `torch.compile` and
@@ -52,14 +52,14 @@ class RobustLoss:
         model: pixels in [0, 1] to logits (N, K); as it is before training, where the objective
             holds on to that (`Fare`).
         eps: the target strength eps_g, a fraction of the pixel range such as "4/255".
-        horizon: epochs, and optimiser steps in each.
+        horizon: epochs, and optimizer steps in each.
         classes: K; an adaptive schedule takes chance to be 1/K, as it is for classes of the same
             size.
         chance: accuracy of the best constant answer. Give `chance_of(labels)` of the training
             labels where one class is commoner than others: a model that has collapsed onto it
             counts as having learned something otherwise.
         schedule: over eps; `adaptive` by default.
-        objective: what is minimised; adversarial training by default.
+        objective: what is minimized; adversarial training by default.
         attack: how images are perturbed; APGD with 7 steps by default. Its norm is the threat's.
         granularity: whether eps moves at every "step" or every "epoch".
         fewer_steps: whether the attack takes fewer steps while eps is small.
@@ -182,7 +182,7 @@ class RobustLoss:
         return attack(_inner(self._model), images, labels, self.scheduler.eps_g, noise)
 
     def step(self) -> None:
-        """Move eps on, after each step of the optimiser.
+        """Move eps on, after each step of the optimizer.
 
         Raises:
             InvalidArgument: no loss was asked for since the last step.

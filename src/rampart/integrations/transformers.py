@@ -20,7 +20,7 @@ MakeLoss = Callable[[nn.Module, Horizon], RobustLoss]
 
 
 class PixelClassifier(nn.Module):
-    """Logits of a Hugging Face classifier at pixels in [0, 1]: the normalisation belongs to it.
+    """Logits of a Hugging Face classifier at pixels in [0, 1]: the normalization belongs to it.
 
     Args:
         model: called with `pixel_values`, returns an output with `logits`.
@@ -56,7 +56,7 @@ class RobustTrainer(Trainer):
     """Trains at the strength that a schedule has reached; evaluates on clean images.
 
     The dataset's `pixel_values` are pixels in [0, 1], as an image processor with
-    `do_normalize=False` makes them: the normalisation is done here, since eps is in pixels. The
+    `do_normalize=False` makes them: the normalization is done here, since eps is in pixels. The
     finished model is used with the ordinary processor. An input named `samples` keys the noise of
     each image (with `remove_unused_columns=False`, without which Trainer drops it).
 
@@ -86,11 +86,11 @@ class RobustTrainer(Trainer):
     ) -> None:
         super().__init__(**options)
         _require_not_ignored(self.args, options)
-        # Refuses what is no normalisation before anything is trained.
+        # Refuses what is no normalization before anything is trained.
         PixelClassifier(nn.Identity(), mean, std)
         # compute_loss returns the mean of a batch, whatever the model could do.
         self.model_accepts_loss_kwargs = False
-        self._normalisation = (tuple(mean), tuple(std))
+        self._normalization = (tuple(mean), tuple(std))
         self._make_loss = robust_loss
         self.robust: RobustLoss | None = None
         self.monitor = monitor
@@ -156,7 +156,7 @@ class RobustTrainer(Trainer):
         super().log(logs, *arguments, **options)
 
     def _pixels(self, model: nn.Module) -> PixelClassifier:
-        pixels = PixelClassifier(model, *self._normalisation).to(self.args.device)
+        pixels = PixelClassifier(model, *self._normalization).to(self.args.device)
         pixels.training = model.training
         return pixels
 

@@ -146,11 +146,11 @@ def check_shares(values: ArrayLike, name: str = "values") -> Floats:
 
 def _wilson(share: float, n: float, level: float) -> Interval:
     z = float(special.ndtri((1 + check_level(level)) / 2))
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    center = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     # At a share of 0 or 1 the end is exact; rounding would leave it an ulp away.
-    low = 0.0 if share == 0 else max(0.0, float(centre - half))
-    high = 1.0 if share == 1 else min(1.0, float(centre + half))
+    low = 0.0 if share == 0 else max(0.0, float(center - half))
+    high = 1.0 if share == 1 else min(1.0, float(center + half))
     return Interval(low, high, level, "wilson")
 
 

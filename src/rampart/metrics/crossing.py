@@ -111,7 +111,7 @@ def stretches(first: ArrayLike, second: ArrayLike, grid: ArrayLike) -> tuple[Str
     nodes, values = _with_zeros(strengths, lead)
     if len(nodes) == 1:
         return (Stretch(0.0, 0.0, int(np.sign(values[0]))),)
-    # Between neighbouring nodes the lead has one sign, that of its mean.
+    # Between neighboring nodes the lead has one sign, that of its mean.
     signs = np.sign(values[1:] + values[:-1]).astype(int)
     starts = np.flatnonzero(np.diff(signs, prepend=2))
     ends = [*starts[1:], len(signs)]

@@ -43,7 +43,7 @@ class Distribution(ABC):
         return self.cdf(eps)
 
     def cell_means(self, grid: Floats) -> Floats:
-        """Return the (n,) means of F between neighbours of the (n + 1,) grid (quadrature)."""
+        """Return the (n,) means of F between neighbors of the (n + 1,) grid (quadrature)."""
         middle, half = (grid[1:] + grid[:-1]) / 2, np.diff(grid) / 2
         return self.cdf(middle[:, None] + half[:, None] * _NODES) @ _WEIGHTS / 2
 
@@ -77,7 +77,7 @@ class Uniform(Distribution):
         return np.clip((eps - self.low) / (self.high - self.low), 0.0, 1.0)
 
     def cell_means(self, grid: Floats) -> Floats:
-        """Return the means of F between neighbours of the grid, exactly."""
+        """Return the means of F between neighbors of the grid, exactly."""
         inside = np.clip(grid, self.low, self.high)
         integral = (inside - self.low) ** 2 / (2 * (self.high - self.low))
         return np.diff(integral + np.maximum(grid - self.high, 0.0)) / np.diff(grid)
@@ -108,16 +108,16 @@ class PointMass(Distribution):
         return (eps > self.eps).astype(np.float64)
 
     def cell_means(self, grid: Floats) -> Floats:
-        """Return the means of F between neighbours of the grid, exactly."""
+        """Return the means of F between neighbors of the grid, exactly."""
         return np.diff(np.maximum(grid - self.eps, 0.0)) / np.diff(grid)
 
 
 @DISTRIBUTIONS.register("beta")
 @dataclass(frozen=True)
 class Beta(Distribution):
-    """The Beta distribution on [0, high]: a < b favours weak adversaries, a > b strong ones.
+    """The Beta distribution on [0, high]: a < b favors weak adversaries, a > b strong ones.
 
-    With I the regularised incomplete beta function and x = eps / high, F = I_x(a, b), and
+    With I the regularized incomplete beta function and x = eps / high, F = I_x(a, b), and
 
         integral of F from 0 to eps = eps I_x(a, b) - high a / (a + b) I_x(a + 1, b)
 
@@ -143,7 +143,7 @@ class Beta(Distribution):
         return special.betainc(self.a, self.b, np.clip(eps / self.high, 0.0, 1.0))
 
     def cell_means(self, grid: Floats) -> Floats:
-        """Return the means of F between neighbours of the grid, exactly."""
+        """Return the means of F between neighbors of the grid, exactly."""
         mean = self.high * self.a / (self.a + self.b)
         moment = special.betainc(self.a + 1, self.b, np.clip(grid / self.high, 0.0, 1.0))
         return np.diff(grid * self.cdf(grid) - mean * moment) / np.diff(grid)
@@ -189,7 +189,7 @@ class Mixture(Distribution):
 @DISTRIBUTIONS.register("piecewise")
 @dataclass(frozen=True)
 class Piecewise(Distribution):
-    """Constant density between neighbouring edges: a histogram of strengths.
+    """Constant density between neighboring edges: a histogram of strengths.
 
     Attributes:
         edges: (m + 1,) ascending strengths from 0 or more.
@@ -216,7 +216,7 @@ class Piecewise(Distribution):
         return self._mixture.cdf(eps)
 
     def cell_means(self, grid: Floats) -> Floats:
-        """Return the means of F between neighbours of the grid, exactly."""
+        """Return the means of F between neighbors of the grid, exactly."""
         return self._mixture.cell_means(grid)
 
     @property

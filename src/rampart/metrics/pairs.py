@@ -51,8 +51,8 @@ def paired_interval(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -
     differences = _differences(first, second)
     shares = (1 + differences) / 2
     # The mean is taken of the differences: it is exactly 0 where all of them are.
-    centre = (1 + float(differences.mean())) / 2
-    interval = score_interval(centre, float(shares.std()), len(shares), level)
+    center = (1 + float(differences.mean())) / 2
+    interval = score_interval(center, float(shares.std()), len(shares), level)
     return Interval(2 * interval.low - 1, 2 * interval.high - 1, level, "paired score")
 
 

@@ -10,7 +10,7 @@ from timm.models import PretrainedCfg
 from torch import nn
 
 from rampart.errors import InvalidArgument, ModelError, RampartError
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 from rampart.models.sources import Source, find_source, unreachable
 from rampart.models.weights import fit_weights, head_modules, is_head, read_weights
 from rampart.runtime import scoped_seed
@@ -31,7 +31,7 @@ def build_model(
     image_size: int | None = None,
     keep_head: bool = False,
     seed: int = 0,
-) -> NormalisedModel:
+) -> NormalizedModel:
     """Return a classifier of pixels in [0, 1], its weights loaded and its head fresh.
 
     Args:
@@ -79,8 +79,8 @@ def build_model(
     with scoped_seed(seed, "head"):
         _set_head(backbone, name, num_classes, keep_head)
     channels = int(arguments.get("in_chans", source.in_chans))
-    own_mean, own_std = source.normalisation(channels)
-    return NormalisedModel(
+    own_mean, own_std = source.normalization(channels)
+    return NormalizedModel(
         backbone,
         _per_channel("mean", mean, own_mean),
         _per_channel("std", std, own_std),
@@ -90,7 +90,7 @@ def build_model(
     )
 
 
-def parameter_groups(model: NormalisedModel) -> tuple[NamedParameters, NamedParameters]:
+def parameter_groups(model: NormalizedModel) -> tuple[NamedParameters, NamedParameters]:
     """Return the (name, parameter) pairs of the backbone and those of the head."""
     heads = [f"backbone.{name}" for name in head_modules(model.backbone)]
     named = list(model.named_parameters())

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from rampart.errors import InvalidArgument, ModelError, reason
 from rampart.models.foreign.evaluated import Size, Wanted
-from rampart.models.normalised import NormalisedModel, require_pixels
+from rampart.models.normalized import NormalizedModel, require_pixels
 from rampart.models.own import OwnBackbone
 from rampart.models.reloading import require_reloadable
 
@@ -21,14 +21,14 @@ def own_model(
     input_size: Size,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
-) -> NormalisedModel:
+) -> NormalizedModel:
     """Return a copy of a module on the CPU as a classifier of pixels in [0, 1], tried once.
 
     Its backbone is the copy itself where timm can build the same network, and else an
     `OwnBackbone`.
 
     Args:
-        module: from pixels in [0, 1], or with mean and std from normalised images, to logits.
+        module: from pixels in [0, 1], or with mean and std from normalized images, to logits.
         num_classes: K, the number of logits that it must return.
         input_size: (C, H, W) of the images.
         mean: of each channel.
@@ -43,7 +43,7 @@ def own_model(
     # Both or none, as everywhere.
     Wanted(num_classes, side, channels, mean, std)
     copied = _copied(module)
-    if isinstance(copied, NormalisedModel):
+    if isinstance(copied, NormalizedModel):
         if mean is not None:
             raise InvalidArgument("mean", list(mean), "no mean, for the module has its own")
         model = copied
@@ -51,11 +51,11 @@ def own_model(
         means, stds = mean or [0.0] * channels, std or [1.0] * channels
         if len(means) != channels:
             raise InvalidArgument("mean", list(means), f"{channels} values, one for each channel")
-        model = NormalisedModel(copied, means, stds, side, _arguments(copied, input_size))
+        model = NormalizedModel(copied, means, stds, side, _arguments(copied, input_size))
     if not _is_timms(model, num_classes, side):
         model.backbone = OwnBackbone(model.backbone, num_classes)
     name = type(module).__qualname__
-    # With the normalisation inside, there is none left to put before it.
+    # With the normalization inside, there is none left to put before it.
     plain = Wanted(num_classes, side, channels)
     plain.examine(model, name=name, source="module", fingerprint=None, own_size=input_size)
     return model.train()
@@ -84,7 +84,7 @@ def _arguments(module: nn.Module, size: Size) -> dict[str, int]:
     return {"in_chans": size[0], **({"img_size": size[1]} if fixed else {})}
 
 
-def _is_timms(model: NormalisedModel, classes: int, side: int) -> bool:
+def _is_timms(model: NormalizedModel, classes: int, side: int) -> bool:
     """Whether timm builds the same network: the same weights fit and give the same logits."""
     cfg = getattr(model.backbone, "pretrained_cfg", None)
     known = cfg.get("architecture") if isinstance(cfg, Mapping) else model.architecture

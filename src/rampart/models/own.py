@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from rampart.errors import ModelError, reason
 from rampart.models.foreign.evaluated import logits_in
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 from rampart.models.weights import fit_weights, read_weights
 
 #: Key of config.json that only the folder of such a module has.
@@ -51,7 +51,7 @@ class OwnBackbone(nn.Module):
 
 
 def own_config(
-    model: NormalisedModel, class_names: Sequence[str], image_size: int
+    model: NormalizedModel, class_names: Sequence[str], image_size: int
 ) -> dict[str, Any]:
     """Return the content of config.json for the folder of such a module."""
     assert isinstance(model.backbone, OwnBackbone)
@@ -66,7 +66,7 @@ def own_config(
     }
 
 
-def load_own(folder: str | Path, module: nn.Module) -> NormalisedModel:
+def load_own(folder: str | Path, module: nn.Module) -> NormalizedModel:
     """Return a classifier of pixels in [0, 1] from a module and the weights in a folder.
 
     Args:
@@ -85,4 +85,4 @@ def load_own(folder: str | Path, module: nn.Module) -> NormalisedModel:
         raise ModelError(f"'{path}' does not describe a module ({reason(error)}).") from error
     copied = copy.deepcopy(module).cpu()
     fit_weights(copied, read_weights(Path(folder, "model.safetensors")), True, str(folder))
-    return NormalisedModel(OwnBackbone(copied, classes), mean, std, size[-1])
+    return NormalizedModel(OwnBackbone(copied, classes), mean, std, size[-1])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rampart.errors import ModelError
 from rampart.models.backbones import build_model
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 from rampart.models.own import OwnBackbone
 from rampart.models.saving import config_text
 from rampart.models.weights import misfits
@@ -22,7 +22,7 @@ SMALL = 30_000_000
 
 
 def require_reloadable(
-    model: NormalisedModel,
+    model: NormalizedModel,
     class_names: Sequence[str],
     image_size: int,
     images: Tensor,
@@ -63,10 +63,10 @@ def require_reloadable(
         _require_same_logits(model, again.to(images.device), images)
 
 
-def _built(folder: str, model: NormalisedModel, size: int, small: bool) -> NormalisedModel:
+def _built(folder: str, model: NormalizedModel, size: int, small: bool) -> NormalizedModel:
     """The model that its description gives; a large one without memory for its weights."""
 
-    def build() -> NormalisedModel:
+    def build() -> NormalizedModel:
         return build_model(
             folder,
             num_classes=model.num_classes,
@@ -86,21 +86,21 @@ def _built(folder: str, model: NormalisedModel, size: int, small: bool) -> Norma
         return build()
 
 
-def _require_same_logits(first: NormalisedModel, second: NormalisedModel, images: Tensor) -> None:
+def _require_same_logits(first: NormalizedModel, second: NormalizedModel, images: Tensor) -> None:
     ours, theirs = (_logits(model, images) for model in (first, second))
     scale = float(ours.abs().amax().clamp(min=1))
     if not torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3 * scale, equal_nan=True):
         raise _unlike(first, "other logits with the same weights")
 
 
-def _logits(model: NormalisedModel, images: Tensor) -> Tensor:
+def _logits(model: NormalizedModel, images: Tensor) -> Tensor:
     # The same noise for every model, if it draws any.
     with in_mode(model, training=False), torch.no_grad(), scoped_seed(0, "reloading"):
         logits: Tensor = model(images)
     return logits
 
 
-def _unlike(model: NormalisedModel, how: str) -> ModelError:
+def _unlike(model: NormalizedModel, how: str) -> ModelError:
     return ModelError(
         f"the model could be saved, but not loaded again as it was ({how}): the architecture "
         f"'{model.architecture}' has to build the same network from its name, num_classes and the "

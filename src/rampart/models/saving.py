@@ -11,7 +11,7 @@ from timm.models import PretrainedCfg, filter_pretrained_cfg
 
 from rampart.errors import InvalidArgument, ModelError, RunError
 from rampart.files import replacing, write_atomic
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 from rampart.models.own import OwnBackbone, own_config
 
 #: Of timm's description of the weights: what was true of those that training started from.
@@ -30,7 +30,7 @@ _OUTDATED = (
 
 
 def save_model(
-    model: NormalisedModel,
+    model: NormalizedModel,
     folder: str | Path,
     class_names: Sequence[str],
     image_size: int | None = None,
@@ -38,7 +38,7 @@ def save_model(
     """Write `config.json` and `model.safetensors`.
 
     `timm.create_model("local-dir:FOLDER", pretrained=True)` returns the backbone, which expects
-    images normalised by the mean and std in `config.json`, as timm's transforms do (for
+    images normalized by the mean and std in `config.json`, as timm's transforms do (for
     `rampart_glyphnet`, import `rampart.models.glyphnet` first). `build_model("local-dir:FOLDER",
     keep_head=True)` returns the whole model. A module that is none of timm's is saved so that
     `rampart.models.own.load_own` reads it.
@@ -68,7 +68,7 @@ def save_model(
     write_atomic(folder / "config.json", config)
 
 
-def config_text(model: NormalisedModel, class_names: Sequence[str], image_size: int) -> str:
+def config_text(model: NormalizedModel, class_names: Sequence[str], image_size: int) -> str:
     """Return `config.json`; arguments and errors as `save_model`."""
     if len(class_names) != model.num_classes:
         expected = f"{model.num_classes}, one for each class of the model"
@@ -85,7 +85,7 @@ def config_text(model: NormalisedModel, class_names: Sequence[str], image_size: 
 
 
 def model_config(
-    model: NormalisedModel, class_names: Sequence[str], image_size: int
+    model: NormalizedModel, class_names: Sequence[str], image_size: int
 ) -> dict[str, Any]:
     """Return the content of `config.json` in timm's format."""
     backbone: Any = model.backbone
@@ -107,7 +107,7 @@ def model_config(
         "input_size": [model.in_chans, image_size, image_size],
         "mean": model.mean.flatten().tolist(),
         "std": model.std.flatten().tolist(),
-        # As images are prepared here: shorter side resized by PIL's bicubic, centre cropped.
+        # As images are prepared here: shorter side resized by PIL's bicubic, center cropped.
         "crop_pct": 1.0,
         "crop_mode": "center",
         "interpolation": "bicubic",

@@ -68,7 +68,7 @@ class Source:
         """Side of the images."""
         return self.input_size[-1]
 
-    def normalisation(self, in_chans: int) -> tuple[list[float], list[float]]:
+    def normalization(self, in_chans: int) -> tuple[list[float], list[float]]:
         """Return mean and std for `in_chans` channels; their mean where the weights had others."""
         return (
             _per_channel(self.pretrained_cfg["mean"], in_chans),

@@ -36,7 +36,7 @@ class Standard(Objective):
 class Adversarial(Objective):
     """Adversarial training, Madry et al. 2018 (arXiv 1706.06083): max over x' of ℓ(f(x'), y).
 
-    The attack maximises its own loss. Without an attack it is `standard`.
+    The attack maximizes its own loss. Without an attack it is `standard`.
     """
 
     def __call__(
@@ -55,15 +55,15 @@ class Trades(Objective):
 
     The gradient flows through both arguments of the divergence, as in the published code. Clean
     and perturbed images go through the model in two forwards, as published, so that BatchNorm
-    normalises each with its own statistics and both enter the running ones. Both go through the
+    normalizes each with its own statistics and both enter the running ones. Both go through the
     `model` given, so that distributed training sees them. Without an attack the divergence is 0:
     `standard`.
 
     Attributes:
         beta: weight of the divergence; 6 in the paper's table on CIFAR-10, 1 in the benchmark of
             robust fine-tuning (arXiv 2508.14079).
-        inner: what the attack maximises: "kl", the divergence as in the paper (start anywhere but
-            at the image, where its gradient is 0), or "ce", the cross-entropy. How it is maximised
+        inner: what the attack maximizes: "kl", the divergence as in the paper (start anywhere but
+            at the image, where its gradient is 0), or "ce", the cross-entropy. How it is maximized
             is the attack's choice; the published one is `Pgd(steps=10, start="gaussian",
             step_rule="absolute", step_size=0.007)`, at eps = 0.031.
     """

@@ -24,7 +24,7 @@ class Terms:
     """What an objective comes to on one batch.
 
     Attributes:
-        loss: (N,), to be averaged and minimised.
+        loss: (N,), to be averaged and minimized.
         correct: (N,) bool, which samples are classified correctly at the strength that they are
             trained with; an adaptive schedule follows their share.
         forwards: samples that went forward through a model other than the one in training.
@@ -37,7 +37,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Objective(ABC):
-    """What training minimises.
+    """What training minimizes.
 
     Attributes:
         label_smoothing: share s of the label spread over all classes, in [0, 1).
@@ -49,7 +49,7 @@ class Objective(ABC):
     attacks: ClassVar[bool] = True
     #: Whether it holds features of the backbone, so that the backbone must be in training.
     anchors: ClassVar[bool] = False
-    #: Its option that says what the attack maximises, where it has one.
+    #: Its option that says what the attack maximizes, where it has one.
     loss_option: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
@@ -58,12 +58,12 @@ class Objective(ABC):
 
     @property
     def chooses_loss(self) -> bool:
-        """Whether it tells the attack what to maximise, in place of the attack's own loss."""
+        """Whether it tells the attack what to maximize, in place of the attack's own loss."""
         return False
 
     @property
     def flat_at_image(self) -> bool:
-        """Whether what it has the attack maximise has no gradient at the image itself."""
+        """Whether what it has the attack maximize has no gradient at the image itself."""
         return False
 
     def check_attack(self, attack: Attack) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.losses import FeatureDistance, Loss, squared_distance
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 from rampart.objectives.adversarial import Adversarial, Standard, Trades
 from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms, is_correct
 from rampart.objectives.mart import Mart
@@ -28,15 +28,15 @@ class Fare(Objective):
     the same images x' trains the head, whose gradient does not reach the features. With a base the
     loss is that of the base plus `weight` times the distance, at the images that the base has
     perturbed, at no further pass of the model in training; `standard` perturbs none, so that there
-    the attack maximises the distance. Each batch costs one forward pass of the frozen backbone.
+    the attack maximizes the distance. Each batch costs one forward pass of the frozen backbone.
     Without an attack x' is x: the anchor holds in an epoch at eps = 0 too.
 
-    Where the model in training normalises by the statistics of the batch (BatchNorm in train mode),
+    Where the model in training normalizes by the statistics of the batch (BatchNorm in train mode),
     part of the distance is the difference of the modes: set model.batch_norm=frozen.
 
     Attributes:
         weight: of the distance, above 0.
-        base: what is minimised beside it.
+        base: what is minimized beside it.
         beta: of the base "trades" or "mart" (MART's paper has 5); no other has one.
     """
 
@@ -60,7 +60,7 @@ class Fare(Objective):
 
     @property
     def chooses_loss(self) -> bool:
-        """Whether the attack maximises the distance, or what the base chooses."""
+        """Whether the attack maximizes the distance, or what the base chooses."""
         return self.base in ("none", "standard", "trades")
 
     @property
@@ -72,11 +72,11 @@ class Fare(Objective):
         """Return the objective with a frozen copy of this model, which takes its memory once more.
 
         Raises:
-            ModelError: not a `NormalisedModel`, or one whose features cannot be read.
+            ModelError: not a `NormalizedModel`, or one whose features cannot be read.
         """
-        if not isinstance(model, NormalisedModel):
+        if not isinstance(model, NormalizedModel):
             got = type(model).__name__
-            raise ModelError(f"objective=fare reads features: expected NormalisedModel, got {got}.")
+            raise ModelError(f"objective=fare reads features: expected NormalizedModel, got {got}.")
         model.require_features()
         reference = copy.deepcopy(model).eval().requires_grad_(False)
         return _Anchored(self.label_smoothing, self, self._base(), reference)
@@ -114,7 +114,7 @@ class _Anchored(Objective):
 
     settings: Fare = Fare()
     base: Objective | None = None
-    reference: NormalisedModel | None = None
+    reference: NormalizedModel | None = None
 
     @property
     def chooses_loss(self) -> bool:

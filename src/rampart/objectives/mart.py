@@ -17,7 +17,7 @@ class Mart(Objective):
 
     BCE is cross-entropy boosted by the margin to the likeliest wrong class
     (`rampart.losses.boosted_cross_entropy`), p_y the clean probability of the true class, so the
-    divergence weighs most where the clean image is misclassified. The attack maximises its own
+    divergence weighs most where the clean image is misclassified. The attack maximizes its own
     loss, cross-entropy by default. As in the published code the gradient flows through every
     factor, and label smoothing applies to the cross-entropy within BCE. Without an attack it is
     `standard`, as every objective is, so that a schedule starts from ordinary fine-tuning.

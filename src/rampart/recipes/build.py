@@ -20,7 +20,7 @@ from rampart.evaluation.critical import critical_strengths
 from rampart.evaluation.results import Results
 from rampart.metrics.expectation import expected_robustness
 from rampart.models.backbones import build_model, parameter_groups
-from rampart.models.normalised import NormalisedModel, batch_norms
+from rampart.models.normalized import NormalizedModel, batch_norms
 from rampart.models.sources import Source, find_source
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.guards import make_guards
@@ -31,13 +31,13 @@ from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.schema.fields import DataConfig
 from rampart.skill import chance_of
 from rampart.training.checkpoint import CheckpointStore
-from rampart.training.optimisers import adamw, cosine_schedule
+from rampart.training.optimizers import adamw, cosine_schedule
 from rampart.training.reporting import Reporter
 from rampart.training.run import EpochBatches, Plan, Run, Validate
 from rampart.units import Horizon
 
-#: Makes the model as it is before training, with a fresh optimiser.
-Start = Callable[[], tuple[NormalisedModel, AdamW]]
+#: Makes the model as it is before training, with a fresh optimizer.
+Start = Callable[[], tuple[NormalizedModel, AdamW]]
 
 
 def make_splits(config: RunConfig, source: Source | None = None) -> Splits:
@@ -61,7 +61,7 @@ def splits_of_size(config: RunConfig, channels: int, size: int | None) -> Splits
             in_chans=channels,
             seed=data.seed,
             validation_share=data.validation_share,
-            test_share=data.test_share,
+            test_fraction=data.test_fraction,
             root=data.root,
             cache=data.cache,
             options=data.options,
@@ -71,7 +71,7 @@ def splits_of_size(config: RunConfig, channels: int, size: int | None) -> Splits
         raise error.renamed(key) from error
 
 
-def make_model(config: RunConfig, splits: Splits) -> NormalisedModel:
+def make_model(config: RunConfig, splits: Splits) -> NormalizedModel:
     """Return the pretrained backbone with a head for the classes of the data.
 
     Raises:
@@ -130,7 +130,7 @@ def make_run(
         splits: the data.
         accelerator: of this process.
         reporter: is told about steps and epochs.
-        start: makes the model as it is before training, and its optimiser.
+        start: makes the model as it is before training, and its optimizer.
 
     Raises:
         InvalidArgument: settings that contradict each other or the data.
@@ -150,11 +150,11 @@ def make_run(
         strategy.check(schedule)
     for callback in callbacks.values():
         callback.check(schedule)
-    model, optimiser = start()
+    model, optimizer = start()
     piece = plan.batch_size // (accelerator.num_processes * plan.accumulation)
-    if config.normalises_by_batch:
+    if config.normalizes_by_batch:
         _require_enough_for_batch_norm(model, piece, plan)
-    prepared, optimiser = accelerator.prepare(model, optimiser)
+    prepared, optimizer = accelerator.prepare(model, optimizer)
     bare = accelerator.unwrap_model(prepared)
     # The loop asks for mixed precision where it trains; validation then stays in float32.
     accelerator.unwrap_model(prepared, keep_fp32_wrapper=False)
@@ -166,8 +166,8 @@ def make_run(
         objective=config.components.objective.bind(bare),
         attack=config.components.attack,
         schedule=schedule,
-        optimiser=optimiser,
-        lr_schedule=cosine_schedule(optimiser, plan.horizon, config.optimiser.warmup),
+        optimizer=optimizer,
+        lr_schedule=cosine_schedule(optimizer, plan.horizon, config.optimizer.warmup),
         batches=make_batches(config, splits.train, plan.batch_size, accelerator),
         augment=Augment(**config.data.augment.model_dump()),
         validate=make_validation(config, splits.validation, accelerator),
@@ -189,9 +189,9 @@ def make_twin(
 
 
 def make_start(
-    config: RunConfig, splits: Splits, network: NormalisedModel | None = None
-) -> tuple[NormalisedModel, AdamW]:
-    """Return the model as it is before training, and its optimiser.
+    config: RunConfig, splits: Splits, network: NormalizedModel | None = None
+) -> tuple[NormalizedModel, AdamW]:
+    """Return the model as it is before training, and its optimizer.
 
     Args:
         config: of the run.
@@ -203,12 +203,12 @@ def make_start(
         strategy.prepare(model, config.seed)
     if config.training.channels_last:
         model.to(memory_format=torch.channels_last)
-    settings = config.optimiser.model_dump(exclude={"warmup", "clip_norm"})
+    settings = config.optimizer.model_dump(exclude={"warmup", "clip_norm"})
     groups = parameter_groups(model)
     return model, adamw(*groups, **settings, no_weight_decay=model.no_weight_decay())
 
 
-def _copied(network: NormalisedModel, config: RunConfig) -> NormalisedModel:
+def _copied(network: NormalizedModel, config: RunConfig) -> NormalizedModel:
     copied = copy.deepcopy(network)
     if config.model.batch_norm == "frozen":
         copied.freeze_statistics()
@@ -240,14 +240,14 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
         horizon=Horizon(training.epochs, steps_per_epoch(samples, batch_size)),
         batch_size=batch_size,
         accumulation=training.accumulation,
-        clip_norm=config.optimiser.clip_norm,
+        clip_norm=config.optimizer.clip_norm,
         checkpoint_every=training.checkpoint_every,
         fewer_steps=training.attack_steps == "proportional",
         keep_best_on="val_expected" if training.keep == "best" else None,
     )
 
 
-def _require_enough_for_batch_norm(model: NormalisedModel, piece: int, plan: Plan) -> None:
+def _require_enough_for_batch_norm(model: NormalizedModel, piece: int, plan: Plan) -> None:
     """BatchNorm has no variance to divide by where a piece is one image."""
     if piece == 1 and batch_norms(model):
         raise InvalidArgument(

@@ -7,7 +7,7 @@ from rampart.attacks.search import check_logits
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Splits
 from rampart.errors import ModelError, RampartError, reason
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 from rampart.models.reloading import require_reloadable
 from rampart.restoring import in_mode
 from rampart.training.run import Run
@@ -24,14 +24,14 @@ def try_end(run: Run, splits: Splits) -> None:
     (batch,) = ordered_batches(splits.validation.subset([0]), 1)
     images = batch.to(run.accelerator.device).pixels()
     model = run.bare_model
-    assert isinstance(model, NormalisedModel)
+    assert isinstance(model, NormalizedModel)
     for strategy in run.strategies:
         model = strategy.finished(model)
     _require_answer(model, images, len(splits.class_names))
     require_reloadable(model, splits.class_names, images.shape[-1], images)
 
 
-def _require_answer(model: NormalisedModel, images: Tensor, classes: int) -> None:
+def _require_answer(model: NormalizedModel, images: Tensor, classes: int) -> None:
     """Refuse a model that an attack of the evaluation could not work on."""
     pixels = images.clone().requires_grad_()
     try:

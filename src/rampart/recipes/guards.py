@@ -39,7 +39,7 @@ def make_guards(config: RunConfig, splits: Splits, twin: Twin, piece: int) -> tu
         return tuple(guards)
     if config.components.attack.is_single_step:
         guards.append(_overfitting(config, splits.validation))
-    if config.normalises_by_batch:
+    if config.normalizes_by_batch:
         guards.append(_missed(config, splits.train, piece))
     chance = chance_of(splits.train.labels)
     guards.append(Transfer(chance, config.training.epochs, twin, _advice(config)))
@@ -73,7 +73,7 @@ def _advice(config: RunConfig) -> str:
     ramped = "end" in config.schedule.options or schedule.needs_accuracy
     changes = [
         "raise eps later or more slowly" if ramped else "take a ramp: schedule=adaptive",
-        "try another optimiser.head_lr",
+        "try another optimizer.head_lr",
     ]
     if config.objective.name != "trades":
         changes.append("objective=trades")

@@ -15,7 +15,7 @@ from rampart.metrics.curve import accuracy_curve
 from rampart.metrics.expectation import expected_robustness
 from rampart.models.backbones import build_model
 from rampart.models.interpolation import interpolate
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 from rampart.models.saving import save_model
 from rampart.models.sources import Source, find_source
 from rampart.recipes.accelerator import make_accelerator
@@ -108,7 +108,7 @@ def interpolate_runs(
 
 def _prepare(
     runs: tuple[RunFolder, RunFolder], config: RunConfig
-) -> tuple[NormalisedModel, Splits, Accelerator]:
+) -> tuple[NormalizedModel, Splits, Accelerator]:
     """The first run's model, and the data that both were trained on."""
     reference = f"local-dir:{runs[0].model}"
     splits = make_splits(config, find_source(reference))
@@ -118,7 +118,7 @@ def _prepare(
     if _architecture(kinds[0]) != _architecture(kinds[1]):
         raise RunError(
             f"{runs[0].path} and {runs[1].path} hold models of another architecture, input size or "
-            "normalisation: nothing lies between them."
+            "normalization: nothing lies between them."
         )
     accelerator = make_accelerator(config)
     channels, size, _ = splits.image_shape
@@ -139,7 +139,7 @@ def _architecture(kind: Source) -> tuple[object, ...]:
 
 
 def _measured(
-    model: NormalisedModel,
+    model: NormalizedModel,
     share: float,
     splits: Splits,
     config: RunConfig,

@@ -11,7 +11,7 @@ from accelerate.utils import broadcast_object_list
 from rampart.data.splits import Splits
 from rampart.errors import RunError
 from rampart.models.foreign.evaluated import weights_fingerprint
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 from rampart.models.saving import save_model
 from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.build import make_run, make_splits, make_start
@@ -40,7 +40,7 @@ def train_run(
     reporter: Reporter | None = None,
     announce: Callable[[Run, Splits], None] = lambda run, splits: None,
     splits: Splits | None = None,
-    network: NormalisedModel | None = None,
+    network: NormalizedModel | None = None,
 ) -> RunFolder:
     """Train to the end and leave the finished model in the run's folder.
 
@@ -86,7 +86,7 @@ def train_run(
     if trial:
         with told(run, folder):
             try_full_strength(run, folder, splits, config, trial, restored, start)
-        # Its model and optimiser go before those of the run are made: there is room for one.
+        # Its model and optimizer go before those of the run are made: there is room for one.
         del run
         accelerator = make_accelerator(config, folder.tracking)
         run = make_run(config, folder, splits, accelerator, shown_to, start)
@@ -222,7 +222,7 @@ def require_same_start(folder: RunFolder, run: Run) -> None:
 
 def _save_result(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:
     model = run.bare_model
-    assert isinstance(model, NormalisedModel)
+    assert isinstance(model, NormalizedModel)
     if config.training.keep == "best":
         best = run.best.latest()
         assert best is not None, "every finished epoch is compared with the best one"

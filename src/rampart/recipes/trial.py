@@ -49,7 +49,7 @@ def try_full_strength(
         config: of the run.
         most: epochs, 1 or more.
         restored: whether the run stands at a checkpoint of this trial.
-        start: makes the model as it was before training, with a fresh optimiser.
+        start: makes the model as it was before training, with a fresh optimizer.
     """
     if not restored:
         run.schedule.start_at(1.0)

@@ -16,7 +16,7 @@ from rampart.recipes.config.run_config import RunConfig
 from rampart.schedules.hinge import Fix
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.training.one_process import OneProcess
-from rampart.training.optimisers import cosine_schedule
+from rampart.training.optimizers import cosine_schedule
 from rampart.training.run import Plan, Training
 from rampart.training.step import train_batch
 
@@ -35,7 +35,7 @@ class StandardTwin:
         splits: the run's.
         plan: the run's.
         accelerator: the run's, for device and precision only.
-        start: makes the model as it was before training, with a fresh optimiser.
+        start: makes the model as it was before training, with a fresh optimizer.
     """
 
     config: RunConfig
@@ -59,10 +59,10 @@ class StandardTwin:
 
     def _training(self) -> Training:
         """The training of the run, at eps = 0 and without callbacks."""
-        model, optimiser = self.start()
+        model, optimizer = self.start()
         model.to(self.accelerator.device)
-        one = OneProcess(self.accelerator, optimiser)
-        rates = cosine_schedule(one.optimiser, self.plan.horizon, self.config.optimiser.warmup)
+        one = OneProcess(self.accelerator, optimizer)
+        rates = cosine_schedule(one.optimizer, self.plan.horizon, self.config.optimizer.warmup)
         pieces = self.plan.accumulation * self.accelerator.num_processes
         components = self.config.components
         return Training(
@@ -73,7 +73,7 @@ class StandardTwin:
             attack=components.attack,
             # At alpha = 1: what a strategy does in a first phase is no part of the question.
             schedule=EpsilonScheduler(Fix(), 0.0, self.plan.horizon),
-            optimiser=one.optimiser,
+            optimizer=one.optimizer,
             lr_schedule=rates,
             augment=Augment(**vars(self.config.data.augment)),
             strategies=tuple(components.strategies.values()),

@@ -50,13 +50,13 @@ def save_arms(
 
 def _draw(panel: "Axes", arms: Arms, names: Sequence[str], references: Sequence[str]) -> None:
     for name, values in arms.items():
-        colour = _REFERENCE if name in references else _OTHER
+        color = _REFERENCE if name in references else _OTHER
         shares, line = [100 * value for value in values], names.index(name)
-        panel.plot(shares, [line] * len(shares), "o", color=colour, alpha=0.3, markersize=3)
+        panel.plot(shares, [line] * len(shares), "o", color=color, alpha=0.3, markersize=3)
         mean = sum(shares) / len(shares)
-        panel.plot(mean, line, "|", color=colour, markersize=9, markeredgewidth=2)
+        panel.plot(mean, line, "|", color=color, markersize=9, markeredgewidth=2)
         if len(shares) > 1:
             interval = seeds_interval(shares)
-            panel.plot([interval.low, interval.high], [line, line], color=colour, linewidth=1.2)
+            panel.plot([interval.low, interval.high], [line, line], color=color, linewidth=1.2)
         if name in references:
-            panel.axvline(mean, color=colour, linewidth=0.8, linestyle="--")
+            panel.axvline(mean, color=color, linewidth=0.8, linestyle="--")

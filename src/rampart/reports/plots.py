@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 Curve = Sequence[Mapping[str, float]]
 History = Sequence[Mapping[str, Any]]
 
-#: Okabe and Ito's palette and two colours of Paul Tol's, safe for colour-blind readers; a schedule
-#: has its colour in every picture. Yellow is left out: it cannot be read on white.
-COLOURS = {
+#: Okabe and Ito's palette and two colors of Paul Tol's, safe for color-blind readers; a schedule
+#: has its color in every picture. Yellow is left out: it cannot be read on white.
+COLORS = {
     "standard": "#6b6b6b",
     "fix": "#D55E00",
     "two-hinge": "#0072B2",
@@ -69,7 +69,7 @@ def draw_curve(record: EvaluationRecord, title: str = "") -> "Figure":
     facts = summary(record)
     with styled(LOOK):
         figure, axes = _canvas(6.4, 4.2)
-        _draw_curve(axes, facts["curve"], record.norm, COLOURS["two-hinge"], area=True)
+        _draw_curve(axes, facts["curve"], record.norm, COLORS["two-hinge"], area=True)
         _strength_axis(axes, record.eps, record.norm)
         axes.set_title(_headline(facts), loc="left", fontsize="medium", color="#555555")
         figure.suptitle(title or "Accuracy under attack", x=0.01, ha="left")
@@ -94,8 +94,8 @@ def save_comparison(rows: Sequence[Row], path: str | Path, title: str = "") -> N
         arms = aggregate(rows)
         for index, arm in enumerate(arms):
             curve = _mean_curve([row["curve"] for row in rows if row["arm"] == arm["arm"]])
-            colour, style = _look(arms, index)
-            _draw_curve(axes, curve, norm, colour, **style)
+            color, style = _look(arms, index)
+            _draw_curve(axes, curve, norm, color, **style)
         _strength_axis(axes, max(row["eps"] for row in rows), norm)
         _expectation_legend(figure, axes, arms)
         axes.set_title(title, loc="left")
@@ -126,7 +126,7 @@ def save_histories(
     with styled(LOOK):
         figure, panels = _panels(len(arms))
         for panel, (name, runs) in zip(panels, arms.items(), strict=True):
-            _draw_histories(panel, runs, name, _colour_of(name, list(arms)))
+            _draw_histories(panel, runs, name, _color_of(name, list(arms)))
         _history_legend(figure)
         figure.suptitle(title, x=0.01, ha="left")
         figure.supylabel("percent (validation split)", fontsize="medium")
@@ -165,22 +165,22 @@ def _headline(facts: Mapping[str, Any]) -> str:
 
 
 def _draw_curve(
-    axes: "Axes", curve: Curve, norm: Norm, colour: str, area: bool = False, **line: Any
+    axes: "Axes", curve: Curve, norm: Norm, color: str, area: bool = False, **line: Any
 ) -> None:
     """A line with markers and, where the curve has intervals, a band around it."""
     eps = [_place(point["eps"], norm) for point in curve]
     accuracy = [100 * point["accuracy"] for point in curve]
     if all("low" in point and "high" in point for point in curve):
         low, high = ([100 * point[end] for point in curve] for end in ("low", "high"))
-        axes.fill_between(eps, low, high, color=colour, alpha=0.18, linewidth=0)
+        axes.fill_between(eps, low, high, color=color, alpha=0.18, linewidth=0)
     if area:
-        axes.fill_between(eps, 0, accuracy, color=colour, alpha=0.06, linewidth=0)
+        axes.fill_between(eps, 0, accuracy, color=color, alpha=0.06, linewidth=0)
     style = {"marker": "o", "markersize": 4, "markevery": max(1, len(eps) // 12), "linewidth": 1.8}
-    axes.plot(eps, accuracy, color=colour, **{**style, **line})
+    axes.plot(eps, accuracy, color=color, **{**style, **line})
 
 
 def _place(eps: float, norm: Norm) -> float:
-    """Where a strength stands on the axis: in grey levels for Linf."""
+    """Where a strength stands on the axis: in gray levels for Linf."""
     return eps * 255 if norm == "linf" else eps
 
 
@@ -234,32 +234,32 @@ def _expectation_legend(figure: "Figure", axes: "Axes", arms: Sequence[Row]) -> 
     )
 
 
-def _colour_of(name: str, names: Sequence[str]) -> str:
-    """The colour of the schedule that a name begins with; spare colours for other names."""
+def _color_of(name: str, names: Sequence[str]) -> str:
+    """The color of the schedule that a name begins with; spare colors for other names."""
     schedules = [_schedule_in(other) for other in names]
     schedule = _schedule_in(name)
-    if schedule in COLOURS:
-        return COLOURS[schedule]
-    unknown = [other for other in dict.fromkeys(schedules) if other not in COLOURS]
+    if schedule in COLORS:
+        return COLORS[schedule]
+    unknown = [other for other in dict.fromkeys(schedules) if other not in COLORS]
     return _SPARE[unknown.index(schedule) % len(_SPARE)]
 
 
 def _schedule_in(name: str) -> str:
     """The longest known schedule that the name starts with: of "two-hinge-seed1", "two-hinge"."""
-    found = [schedule for schedule in COLOURS if name.startswith(schedule)]
+    found = [schedule for schedule in COLORS if name.startswith(schedule)]
     return max(found, key=len, default=name)
 
 
 def _look(arms: Sequence[Row], index: int) -> tuple[str, dict[str, Any]]:
-    """The schedule's colour and a marker of its own; arms of one schedule differ by dashes too."""
+    """The schedule's color and a marker of its own; arms of one schedule differ by dashes too."""
     schedules = [str(arm["schedule"]) for arm in arms]
     same = schedules[:index].count(schedules[index])
     style = {"linestyle": _DASHES[same % len(_DASHES)], "marker": _MARKERS[index % len(_MARKERS)]}
-    return _colour_of(schedules[index], schedules), style
+    return _color_of(schedules[index], schedules), style
 
 
-def _draw_histories(axes: "Axes", runs: Sequence[History], name: str, colour: str) -> None:
-    """Strength as a grey area, in percent of its goal, behind the accuracies of each run."""
+def _draw_histories(axes: "Axes", runs: Sequence[History], name: str, color: str) -> None:
+    """Strength as a gray area, in percent of its goal, behind the accuracies of each run."""
     from matplotlib.ticker import MaxNLocator
 
     shade, width = 0.6 / len(runs), 1.8 if len(runs) == 1 else 1.1
@@ -268,8 +268,8 @@ def _draw_histories(axes: "Axes", runs: Sequence[History], name: str, colour: st
         strength = [100 * row["alpha"] for row in rows]
         axes.fill_between(epochs, strength, color="#d0d0d0", alpha=shade, linewidth=0)
         for key, dash in (("val_clean", "-"), ("val_robust", "--")):
-            _draw_column(axes, rows, key, linestyle=dash, color=colour, linewidth=width)
-    axes.set_title(name, loc="left", color=colour, fontweight="bold", fontsize="medium")
+            _draw_column(axes, rows, key, linestyle=dash, color=color, linewidth=width)
+    axes.set_title(name, loc="left", color=color, fontweight="bold", fontsize="medium")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axes.set_ylim(0, 102)
 

@@ -154,7 +154,7 @@ def _figure(curves: Mapping[str, Rows], eps_g: float, horizon: Horizon, note: st
         axes.set_axis_off()
     for axes in panels[max(0, len(curves) - columns) : len(curves)]:
         axes.tick_params(labelbottom=True)
-    length = f"epochs of {horizon.steps_per_epoch} optimiser steps"
+    length = f"epochs of {horizon.steps_per_epoch} optimizer steps"
     figure.supxlabel("\n".join(filter(None, [length, note])), fontsize=9)
     figure.supylabel("strength eps (fraction of the pixel range)", fontsize=9)
     return figure

@@ -80,7 +80,7 @@ class _TwoTimes(Schedule):
 
     @classmethod
     def at_steps(cls, start: float, end: float) -> Self:
-        """Times in optimiser steps from the start of the run."""
+        """Times in optimizer steps from the start of the run."""
         return cls(start, end, "step")
 
     def _times(self) -> dict[str, float]:

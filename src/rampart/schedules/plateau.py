@@ -1,4 +1,4 @@
-"""The ramp that starts when learning without an attack has levelled off."""
+"""The ramp that starts when learning without an attack has leveled off."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class Plateau(Schedule):
 
     *Sensed*: the skill, that is the accuracy beyond chance, on each training batch. *Smoothed*: its
     mean over windows of `window` of the run each, whole epochs or not. *Decided* at the end of a
-    window: learning has levelled off once the skill is above 0.1 and has closed less than
+    window: learning has leveled off once the skill is above 0.1 and has closed less than
     `tolerance` of its gap to 1 since the window before. Then eps rises in a straight line over
     `ramp` of what is left of the run, and stays at eps_g. From `deadline` on the ramp starts
     whatever the signal. The published `auto` counts epochs instead (patience 5), and so never
@@ -78,7 +78,7 @@ class Plateau(Schedule):
         state = {**state, "sum": state["sum"] + skill, "count": state["count"] + 1}
         if time - state["began"] >= self.window:
             mean = state["sum"] / state["count"]
-            if self._levelled(state["before"], mean):
+            if self._leveled(state["before"], mean):
                 return {**state, "start": min(time, self.deadline), "decision": "converged"}
             state |= {"sum": 0.0, "count": 0, "began": time, "before": mean}
         if time < self.deadline:
@@ -86,8 +86,8 @@ class Plateau(Schedule):
         # Not the end of this step: the ramp began within it, and alpha must not fall behind.
         return {**state, "start": self.deadline, "decision": "force"}
 
-    def _levelled(self, before: float | None, now: float) -> bool:
-        """Whether learning has levelled off between two windows."""
+    def _leveled(self, before: float | None, now: float) -> bool:
+        """Whether learning has leveled off between two windows."""
         if before is None or now <= self.LEARNING:
             return False
         return now - before < self.tolerance * (1 - before)

@@ -48,7 +48,7 @@ def preview(
         schedule: what to preview.
         eps_g: the goal, a fraction of the pixel range such as 4/255.
         horizon: the length of the run.
-        granularity: "step" gives one row per optimiser step, "epoch" one per epoch.
+        granularity: "step" gives one row per optimizer step, "epoch" one per epoch.
         accuracy: accuracy after each epoch, for a schedule that follows it (on the batches it is
             taken to rise in straight lines from 0); by default `imagined_accuracy`.
         norm: the norm whose range applies to `eps_g`.

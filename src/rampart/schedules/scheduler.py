@@ -17,8 +17,8 @@ Granularity = Literal["step", "epoch"]
 class EpsilonScheduler:
     """Follows a schedule through a run; handled like a `torch.optim.lr_scheduler`.
 
-    `eps` and `alpha` are those of the optimiser step about to be made. Call `step(accuracy)` after
-    each optimiser step, with the share of the batch that was right at the strength it was trained
+    `eps` and `alpha` are those of the optimizer step about to be made. Call `step(accuracy)` after
+    each optimizer step, with the share of the batch that was right at the strength it was trained
     with (most schedules do without: `step()`), and, once an epoch has ended, `observe(accuracy)`
     with that on the validation split (only `auto` needs it).
 
@@ -33,7 +33,7 @@ class EpsilonScheduler:
         schedule: gives alpha(t).
         eps_g: the goal, a fraction of the pixel range such as 4/255.
         horizon: the length of the run.
-        granularity: "step" changes eps at every optimiser step; "epoch" takes t = floor(epoch),
+        granularity: "step" changes eps at every optimizer step; "epoch" takes t = floor(epoch),
             as the publication does (arXiv 2509.23325).
         norm: the norm whose range applies to `eps_g`.
         chance: accuracy of the best constant answer: `rampart.skill.chance_of(labels)` of the
@@ -128,7 +128,7 @@ class EpsilonScheduler:
         self._state = self._shown = self.schedule.start_at(self._state, level)
 
     def step(self, accuracy: float | None = None) -> None:
-        """Move on by one optimiser step; beyond the end of the run the value stays.
+        """Move on by one optimizer step; beyond the end of the run the value stays.
 
         Args:
             accuracy: share of the batch that was right at the strength that it was trained with.
@@ -196,7 +196,7 @@ class EpsilonScheduler:
                 "accuracy",
                 accuracy,
                 f"the share of the batch that was right, for {_named(self.schedule)}",
-                "call step(accuracy) after each optimiser step",
+                "call step(accuracy) after each optimizer step",
             )
         assert self.chance is not None, "refused at construction"
         return skill(accuracy, self.chance)

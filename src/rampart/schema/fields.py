@@ -47,7 +47,7 @@ class ModelConfig(Named):
 
 
 class AugmentConfig(Section):
-    """Augmentations of the publication: flip, colour jitter, rotation in degrees."""
+    """Augmentations of the publication: flip, color jitter, rotation in degrees."""
 
     flip: AffectsTraining[float] = Field(0.5, ge=0, le=1)
     jitter: AffectsTraining[float] = Field(0.25, ge=0, lt=1)
@@ -68,7 +68,7 @@ class DataConfig(Named):
         None, ge=8, description="by default the model's own"
     )
     validation_share: AffectsTraining[float] = 0.1
-    test_share: AffectsTraining[float] = 0.2
+    test_fraction: AffectsTraining[float] = 0.2
     workers: AffectsNothing[int] = Field(0, ge=0)
     cache: AffectsNothing[bool | Literal["auto"]] = "auto"
     augment: AugmentConfig = AugmentConfig()
@@ -97,7 +97,7 @@ class ScheduleConfig(Component):
 
 
 class ObjectiveConfig(Component):
-    """What is minimised."""
+    """What is minimized."""
 
     name: str = "adversarial"
 
@@ -116,7 +116,7 @@ class CallbackConfig(Component):
     """What acts around the steps."""
 
 
-class OptimiserConfig(Section):
+class OptimizerConfig(Section):
     """AdamW with separate rates for backbone and head, cosine with a linear warm-up."""
 
     backbone_lr: AffectsTraining[float] = Field(1e-4, ge=0)
@@ -177,7 +177,7 @@ class EvaluationConfig(Section):
         None, description="file with the names of the images to take"
     )
     strengths: AffectsEvaluation[tuple[Eps, ...]] = Field(
-        (), description="above 0; by default whole grey levels"
+        (), description="above 0; by default whole gray levels"
     )
     resolution: AffectsEvaluation[int] = Field(
         1, ge=1, description="parts that each step of the grid is cut into"
@@ -206,7 +206,7 @@ class RunFields(Section):
     schedule: AffectsTraining[ScheduleConfig] = ScheduleConfig()
     objective: AffectsTraining[ObjectiveConfig] = ObjectiveConfig()
     attack: AffectsTraining[AttackConfig] = AttackConfig()
-    optimiser: OptimiserConfig = OptimiserConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
     strategies: AffectsTraining[
         Annotated[tuple[StrategyConfig, ...], BeforeValidator(as_list)]
     ] = ()

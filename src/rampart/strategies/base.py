@@ -1,4 +1,4 @@
-"""The contract of a strategy: it decides which weights an optimiser step changes."""
+"""The contract of a strategy: it decides which weights an optimizer step changes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from torch import nn
 
 from rampart.errors import InvalidArgument
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 from rampart.registry import Registry
 from rampart.schedules.scheduler import EpsilonScheduler
 
@@ -36,15 +36,15 @@ class Strategy:
             InvalidArgument: what contradicts what, and what to change.
         """
 
-    def prepare(self, model: NormalisedModel, seed: int) -> None:
-        """Change the model before its optimiser is made: freeze or add parameters.
+    def prepare(self, model: NormalizedModel, seed: int) -> None:
+        """Change the model before its optimizer is made: freeze or add parameters.
 
         Args:
             model: pretrained, with a fresh head.
             seed: of parameters that are added.
         """
 
-    def set_mode(self, model: NormalisedModel, alpha: float) -> None:
+    def set_mode(self, model: NormalizedModel, alpha: float) -> None:
         """Set back to eval mode what a step does not train; the model is in train mode.
 
         Args:
@@ -52,10 +52,10 @@ class Strategy:
             alpha: share of eps_g of that step, in [0, 1].
         """
 
-    def drop_gradients(self, model: NormalisedModel, alpha: float) -> None:
+    def drop_gradients(self, model: NormalizedModel, alpha: float) -> None:
         """Remove the gradients of what the step is not to change; arguments as `set_mode`."""
 
-    def finished(self, model: NormalisedModel) -> NormalisedModel:
+    def finished(self, model: NormalizedModel) -> NormalizedModel:
         """Return the trained model as an ordinary timm model; `model` stays as it is."""
         return model
 
@@ -81,15 +81,15 @@ def set_modes(strategies: Iterable[Strategy], model: nn.Module, alpha: float) ->
     """Put a model into train mode, less what the strategies leave untrained in this step."""
     model.train()
     for strategy in strategies:
-        strategy.set_mode(_normalised(model), alpha)
+        strategy.set_mode(_normalized(model), alpha)
 
 
 def drop_gradients(strategies: Iterable[Strategy], model: nn.Module, alpha: float) -> None:
     """Remove the gradients that a step must not follow."""
     for strategy in strategies:
-        strategy.drop_gradients(_normalised(model), alpha)
+        strategy.drop_gradients(_normalized(model), alpha)
 
 
-def _normalised(model: nn.Module) -> NormalisedModel:
-    assert isinstance(model, NormalisedModel), "a strategy tells the head from the backbone"
+def _normalized(model: nn.Module) -> NormalizedModel:
+    assert isinstance(model, NormalizedModel), "a strategy tells the head from the backbone"
     return model

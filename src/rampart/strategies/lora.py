@@ -11,13 +11,13 @@ from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
 from rampart.errors import InvalidArgument, ModelError, RampartError
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 from rampart.models.weights import head_modules, is_head
 from rampart.restoring import in_mode
 from rampart.runtime import scoped_seed
 from rampart.strategies.base import STRATEGIES, Strategy
 
-#: What computes from its weight as it is: others standardise it, so nothing can be merged into it.
+#: What computes from its weight as it is: others standardize it, so nothing can be merged into it.
 PLAIN = (nn.Linear, nn.Conv2d, Conv2dSame)
 
 
@@ -51,7 +51,7 @@ class Lora(Strategy):
         if not 0 <= self.dropout < 1:
             raise InvalidArgument("dropout", self.dropout, "a number in [0, 1)")
 
-    def prepare(self, model: NormalisedModel, seed: int) -> None:
+    def prepare(self, model: NormalizedModel, seed: int) -> None:
         """Freeze the backbone and add the adapters; B is 0, so the model computes what it did.
 
         Raises:
@@ -76,7 +76,7 @@ class Lora(Strategy):
             if is_head(name, heads):
                 parameter.requires_grad_(True)
 
-    def finished(self, model: NormalisedModel) -> NormalisedModel:
+    def finished(self, model: NormalizedModel) -> NormalizedModel:
         """Return a copy with the adapters merged into the weights."""
         from peft.tuners.lora import LoraLayer
 
@@ -88,11 +88,11 @@ class Lora(Strategy):
         return merged.requires_grad_(True)
 
 
-def adapted(model: NormalisedModel) -> list[str]:
+def adapted(model: NormalizedModel) -> list[str]:
     """Return the names of the layers of the backbone that get an adapter.
 
     Left out are the head, convolutions that are grouped or dilated or pad with other than zeros,
-    layers that standardise their weight, and layers whose weight the network takes out and uses
+    layers that standardize their weight, and layers whose weight the network takes out and uses
     without calling them (as timm's BEiT, EVA and Swin V2 do with the weight of their attention).
     """
     heads = head_modules(model.backbone)

@@ -5,7 +5,7 @@ from typing import Any
 
 from rampart.errors import InvalidArgument
 from rampart.models.backbones import parameter_groups
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.strategies.base import STRATEGIES, Strategy
 
@@ -25,13 +25,13 @@ class LinearProbe(Strategy):
 
     backbone = "frozen"
 
-    def prepare(self, model: NormalisedModel, seed: int) -> None:
+    def prepare(self, model: NormalizedModel, seed: int) -> None:
         """Freeze the backbone."""
         backbone, _ = parameter_groups(model)
         for _, parameter in backbone:
             parameter.requires_grad_(False)
 
-    def set_mode(self, model: NormalisedModel, alpha: float) -> None:
+    def set_mode(self, model: NormalizedModel, alpha: float) -> None:
         """Have everything in eval mode but the head."""
         _train_head_only(model)
 
@@ -83,12 +83,12 @@ class HeadFirst(Strategy):
                 "write strategies=[linear-probe] for the head alone",
             )
 
-    def set_mode(self, model: NormalisedModel, alpha: float) -> None:
+    def set_mode(self, model: NormalizedModel, alpha: float) -> None:
         """Have everything in eval mode but the head, while eps is 0."""
         if alpha == 0:
             _train_head_only(model)
 
-    def drop_gradients(self, model: NormalisedModel, alpha: float) -> None:
+    def drop_gradients(self, model: NormalizedModel, alpha: float) -> None:
         """Keep those of the head only, while eps is 0.
 
         They are removed and not avoided: what a parameter asks for must not change within a run
@@ -99,7 +99,7 @@ class HeadFirst(Strategy):
                 parameter.grad = None
 
 
-def _train_head_only(model: NormalisedModel) -> None:
+def _train_head_only(model: NormalizedModel) -> None:
     head: Any = model.backbone.get_classifier()  # type: ignore[operator]  # timm's interface
     model.eval()
     # The flag of the whole belongs to the run, which asks it whether the model is in training.

@@ -1,6 +1,6 @@
 """Checkpoints: a folder per checkpoint, put in place in one move, the newest kept.
 
-`checkpoints/step-00000046/` holds `model.safetensors`, `optimiser.pt` (tensors only, read without
+`checkpoints/step-00000046/` holds `model.safetensors`, `optimizer.pt` (tensors only, read without
 running code) and `state.json` (plain values: progress, schedules).
 """
 
@@ -23,15 +23,15 @@ class Checkpoint:
     """What a run needs to go on exactly where it was.
 
     Attributes:
-        step: optimiser steps done.
+        step: optimizer steps done.
         model: the model's state dict.
-        optimiser: state dicts of what holds tensors (optimiser, gradient scaler).
+        optimizer: state dicts of what holds tensors (optimizer, gradient scaler).
         state: everything else, as plain JSON values.
     """
 
     step: int
     model: dict[str, Tensor]
-    optimiser: dict[str, Any]
+    optimizer: dict[str, Any]
     state: dict[str, Any]
 
 
@@ -75,8 +75,8 @@ class CheckpointStore:
             return Checkpoint(
                 step=state.pop("step"),
                 model=load_file(folder / "model.safetensors"),
-                optimiser=torch.load(
-                    folder / "optimiser.pt", map_location="cpu", weights_only=True
+                optimizer=torch.load(
+                    folder / "optimizer.pt", map_location="cpu", weights_only=True
                 ),
                 state=state,
             )
@@ -103,7 +103,7 @@ def _write(checkpoint: Checkpoint, folder: Path, target: Path) -> None:
     state = {"step": checkpoint.step, **checkpoint.state}
     try:
         save_file(tensors, folder / "model.safetensors")
-        torch.save(checkpoint.optimiser, folder / "optimiser.pt")
+        torch.save(checkpoint.optimizer, folder / "optimizer.pt")
         (folder / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
     # Both libraries have errors of their own for a disk that is full.
     except (OSError, RuntimeError, SafetensorError) as error:

@@ -1,7 +1,7 @@
 """The training loop: fit, epoch.
 
 for each epoch:
-    for each batch: take an optimiser step (`rampart.training.step`)
+    for each batch: take an optimizer step (`rampart.training.step`)
     validate -> show the schedule -> history row -> checkpoint
 """
 
@@ -39,7 +39,7 @@ def fit(run: Run, epochs: int | None = None) -> None:
 
 
 def train_epoch(run: Run, interrupts: Interrupts) -> None:
-    """Take the optimiser steps that are left of the current epoch."""
+    """Take the optimizer steps that are left of the current epoch."""
     progress, started = run.progress, time.perf_counter()
     for batch in run.batches(progress.epoch, progress.step_in_epoch):
         train_batch(run, batch)

@@ -13,27 +13,27 @@ from torch.optim import Optimizer
 
 
 class OneProcess:
-    """What an optimiser step asks of an `Accelerator`, without its wrappers and other processes.
+    """What an optimizer step asks of an `Accelerator`, without its wrappers and other processes.
 
     Args:
         accelerator: whose device and precision are taken over.
-        optimiser: of the one model that is trained.
+        optimizer: of the one model that is trained.
 
     Attributes:
-        optimiser: the same; it unscales the gradient where the precision has scaled it.
+        optimizer: the same; it unscales the gradient where the precision has scaled it.
     """
 
     num_processes = 1
     process_index = 0
 
-    def __init__(self, accelerator: Accelerator, optimiser: Optimizer) -> None:
+    def __init__(self, accelerator: Accelerator, optimizer: Optimizer) -> None:
         self.device = accelerator.device
         self._accelerator = accelerator
-        self._own = optimiser
+        self._own = optimizer
         scaled = accelerator.scaler is not None
         self._scaler = GradScaler(self.device.type) if scaled else None
-        self.optimiser = AcceleratedOptimizer(
-            optimiser, device_placement=False, scaler=self._scaler
+        self.optimizer = AcceleratedOptimizer(
+            optimizer, device_placement=False, scaler=self._scaler
         )
 
     def autocast(self) -> AbstractContextManager[None]:

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from rampart.units import Horizon, format_eps
 
-#: A ramp passes through strengths that are no whole grey level: all are spelled in grey levels.
+#: A ramp passes through strengths that are no whole gray level: all are spelled in gray levels.
 _LEVEL = 1 / 255
 
 
@@ -21,7 +21,7 @@ class Reporter(Protocol):
         """A run begins, or goes on after `done` steps."""
 
     def step(self, epoch: int, eps: float) -> None:
-        """An optimiser step is done."""
+        """An optimizer step is done."""
 
     def epoch(self, row: dict[str, Any]) -> None:
         """An epoch is done; `row` is its history row."""

@@ -35,7 +35,7 @@ def save_checkpoint(run: Run) -> None:
             Checkpoint(
                 step=run.step,
                 model=run.bare_model.state_dict(),
-                optimiser=_tensor_states(run),
+                optimizer=_tensor_states(run),
                 state={
                     "progress": {**asdict(run.progress), "totals": totals},
                     "schedule": run.schedule.state_dict(),
@@ -53,11 +53,11 @@ def restore(run: Run) -> bool:
     if checkpoint is None:
         return False
     run.bare_model.load_state_dict(checkpoint.model)
-    run.optimiser.load_state_dict(checkpoint.optimiser["optimiser"])
-    if run.accelerator.scaler is not None and "scaler" in checkpoint.optimiser:
-        run.accelerator.scaler.load_state_dict(checkpoint.optimiser["scaler"])
+    run.optimizer.load_state_dict(checkpoint.optimizer["optimizer"])
+    if run.accelerator.scaler is not None and "scaler" in checkpoint.optimizer:
+        run.accelerator.scaler.load_state_dict(checkpoint.optimizer["scaler"])
     for name, hook in run.hooks.items():
-        hook.load_state_dict(checkpoint.optimiser[f"hook.{name}"])
+        hook.load_state_dict(checkpoint.optimizer[f"hook.{name}"])
     run.lr_schedule.load_state_dict(checkpoint.state["lr_schedule"])
     run.schedule.load_state_dict(checkpoint.state["schedule"])
     run.progress = _restored_progress(checkpoint.state["progress"], run.accelerator)
@@ -82,7 +82,7 @@ def _values(totals: Totals) -> tuple[float, ...]:
 
 
 def _tensor_states(run: Run) -> dict[str, Any]:
-    states = {"optimiser": run.optimiser.state_dict()}
+    states = {"optimizer": run.optimizer.state_dict()}
     states |= {f"hook.{name}": hook.state_dict() for name, hook in run.hooks.items()}
     if run.accelerator.scaler is not None:
         states["scaler"] = run.accelerator.scaler.state_dict()

@@ -34,7 +34,7 @@ class Plan:
     """The numbers that shape a run.
 
     Attributes:
-        batch_size: samples per optimiser step, over all processes and pieces.
+        batch_size: samples per optimizer step, over all processes and pieces.
         accumulation: pieces that each process computes its share of a batch in.
         clip_norm: largest norm of the gradient, or None.
         checkpoint_every: steps between checkpoints within an epoch; 0 for none.
@@ -67,7 +67,7 @@ class Totals:
 class Progress:
     """Where a run is: whole epochs done, steps done in the current one, and its totals.
 
-    `used` holds eps, alpha and the learning rates of the last optimiser step; `decisions` (alpha,
+    `used` holds eps, alpha and the learning rates of the last optimizer step; `decisions` (alpha,
     accuracy on the batch, decision) of every step of the epoch, for a schedule that adapts;
     `memories` what each guard has noted.
     """
@@ -88,7 +88,7 @@ class Progress:
 
 @dataclass(kw_only=True)
 class Training:
-    """What takes optimiser steps, ready made. The optimiser went through `accelerator`."""
+    """What takes optimizer steps, ready made. The optimizer went through `accelerator`."""
 
     plan: Plan
     accelerator: Accelerator | OneProcess
@@ -96,7 +96,7 @@ class Training:
     objective: Objective
     attack: Attack
     schedule: EpsilonScheduler
-    optimiser: Optimizer
+    optimizer: Optimizer
     lr_schedule: LRScheduler
     augment: Augment
     progress: Progress = field(default_factory=Progress)
@@ -112,7 +112,7 @@ class Training:
 
     @property
     def step(self) -> int:
-        """Optimiser steps done."""
+        """Optimizer steps done."""
         return self.progress.epoch * self.plan.horizon.steps_per_epoch + self.progress.step_in_epoch
 
 

@@ -1,4 +1,4 @@
-"""One optimiser step: batch, piece.
+"""One optimizer step: batch, piece.
 
 ask eps -> perturb -> loss -> gradient -> step -> show the schedule what was right
 """
@@ -17,28 +17,28 @@ from rampart.objectives.base import Perturb
 from rampart.runtime import Noise, scoped_seed
 from rampart.strategies.base import drop_gradients, set_modes
 from rampart.training.callbacks.base import Gradients
-from rampart.training.optimisers import learning_rates
+from rampart.training.optimizers import learning_rates
 from rampart.training.perturbing import perturbing
 from rampart.training.run import Training
 
 
 def train_batch(run: Training, batch: Batch) -> None:
-    """One optimiser step on one batch, in `accumulation` pieces."""
+    """One optimizer step on one batch, in `accumulation` pieces."""
     alpha, bare = run.schedule.alpha, run.bare_model
     run.model.train()
     set_modes(run.strategies, bare, alpha)
     run.progress.used = {
         "eps": run.schedule.eps,
         "alpha": alpha,
-        **learning_rates(run.optimiser),
+        **learning_rates(run.optimizer),
     }
     pieces = [Piece(p) for p in split(batch.to(run.accelerator.device), run.plan.accumulation)]
     take_gradient(run, pieces)
     drop_gradients(run.strategies, bare, alpha)
     if run.plan.clip_norm is not None:
         run.accelerator.clip_grad_norm_(run.model.parameters(), run.plan.clip_norm)
-    run.optimiser.step()
-    run.optimiser.zero_grad(set_to_none=True)
+    run.optimizer.step()
+    run.optimizer.zero_grad(set_to_none=True)
     run.lr_schedule.step()
     for hook in run.hooks.values():
         hook.stepped(bare, alpha)
@@ -155,6 +155,6 @@ def require_finite(loss: float, run: Training) -> None:
     """
     if not math.isfinite(loss):
         raise RunError(
-            f"the training loss is {loss} at step {run.step + 1}: lower optimiser.backbone_lr and "
-            "optimiser.head_lr, or set optimiser.clip_norm=1.0."
+            f"the training loss is {loss} at step {run.step + 1}: lower optimizer.backbone_lr and "
+            "optimizer.head_lr, or set optimizer.clip_norm=1.0."
         )

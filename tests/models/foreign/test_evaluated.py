@@ -39,14 +39,14 @@ def test_a_function_without_a_size_is_not_tried():
 
 
 def test_a_module_is_put_into_eval_mode_wherever_it_hides(network):
-    class Defence:
+    class Defense:
         def __init__(self):
             self.module = network.train()
 
         def __call__(self, images):
             return self.module(images)
 
-    for function in (network.train(), Defence(), network.train().forward):
+    for function in (network.train(), Defense(), network.train().forward):
         model = callable_model(function, input_size=SIZE).model
         assert not network.training
         assert len(list(model.parameters())) == len(list(network.parameters()))
@@ -122,7 +122,7 @@ def test_the_size_asked_for_goes_before_the_model_s_own():
     assert Wanted().size((3, 8, 9)) == (3, 8, 9)
     assert Wanted(image_size=5, in_chans=1).size((3, 8, 9)) == (1, 5, 5)
     assert Wanted(image_size=5).size((3, None, None)) == (3, 5, 5)
-    assert Wanted(image_size=5).size((None, None, None)) == (3, 5, 5), "colour where nobody says"
+    assert Wanted(image_size=5).size((None, None, None)) == (3, 5, 5), "color where nobody says"
     assert Wanted(image_size=5, mean=[0], std=[1]).size((None, None, None)) == (1, 5, 5)
     assert Wanted(in_chans=1).size((None, None, None)) is None
 

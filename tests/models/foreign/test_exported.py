@@ -50,7 +50,7 @@ def test_a_program_without_gradients(network, tmp_path):
     assert not find_model(export(Detached(), tmp_path / "a.pt2")).differentiable
 
 
-def test_normalisation_and_fingerprint(network, pixels, tmp_path):
+def test_normalization_and_fingerprint(network, pixels, tmp_path):
     reference = export(network, tmp_path / "a.pt2")
     found = find_model(reference, mean=[0.5] * 3, std=[0.5] * 3)
     torch.testing.assert_close(found.model(pixels), network(2 * pixels - 1))

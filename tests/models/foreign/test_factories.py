@@ -67,7 +67,7 @@ def test_a_module_in_the_current_folder(file, monkeypatch):
     assert find_model("mine:function").input_size is None
 
 
-def test_normalisation_on_request(file):
+def test_normalization_on_request(file):
     images = torch.rand(2, 3, 8, 8)
     found = find_model(f"{file}:function", mean=[0.5] * 3, std=[0.5] * 3)
     torch.testing.assert_close(found.model(images), 2 * images.mean((2, 3)) - 1)

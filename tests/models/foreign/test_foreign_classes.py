@@ -63,7 +63,7 @@ def test_other_names_are_told():
     assert check_classes(named(), ["x", "y", "z", "w"], "by_position").num_classes == 4
 
 
-def test_names_that_two_classes_share_say_nothing():
+def test_names_that_two_classes_fraction_say_nothing():
     crane = named(["crane", "bear", "crane", "dog"])
     with pytest.raises(ModelError, match="share a name"):
         check_classes(crane, ["crane", "dog"], "by_name")

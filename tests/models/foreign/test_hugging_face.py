@@ -62,7 +62,7 @@ def test_nothing_is_drawn_or_said(folder, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_normalisation_is_what_the_processor_does(folder):
+def test_normalization_is_what_the_processor_does(folder):
     images = torch.rand(2, 3, 16, 16)
     # Pixels in [0, 255] go through unscaled, so mean and std are in [0, 255] as well.
     scaled = {"image_mean": [255 * m for m in MEAN], "image_std": [255 * s for s in STD]}

@@ -64,7 +64,7 @@ def test_other_precisions_come_back_in_float32(write, pixels):
         torch.testing.assert_close(logits, linear(pixels), atol=tolerance, rtol=0)
 
 
-def test_normalisation_on_request(write, pixels):
+def test_normalization_on_request(write, pixels):
     found = find_model(write(), mean=[0.5] * 3, std=[0.5] * 3)
     torch.testing.assert_close(found.model(pixels), linear(2 * pixels - 1), atol=1e-5, rtol=1e-5)
 

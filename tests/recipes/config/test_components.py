@@ -48,7 +48,7 @@ def test_components_are_built_once(monkeypatch):
     config = load("attack=pgd", "evaluation.attack=standard", "training.probe=true")
     for _ in range(3):
         assert config.attacks
-        assert config.normalises_by_batch
+        assert config.normalizes_by_batch
         assert config.components is config.components
     assert built == ["pgd", "standard"]
 

@@ -100,7 +100,7 @@ MISNAMED = {
     "data.cache=perhaps": "data.cache",
     "model.mean=[much]": "model.mean",
     "model=5": "model",
-    "optimiser.warmup=1": "optimiser.warmup",
+    "optimizer.warmup=1": "optimizer.warmup",
     "data.augment.jitter=1": "data.augment.jitter",
     "training.trackers=5": "training.trackers",
 }

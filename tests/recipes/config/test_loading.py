@@ -55,7 +55,7 @@ def test_eps_survives_the_file_to_the_last_bit(eps):
     assert parse_config(dump_config(config)).threat.eps == eps
 
 
-def test_whole_grey_levels_are_written_as_such():
+def test_whole_gray_levels_are_written_as_such():
     assert dump_config(load("threat.eps=4/255"))["threat"]["eps"] == "4/255"
 
 

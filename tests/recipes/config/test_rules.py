@@ -40,7 +40,7 @@ def test_trades_has_its_own_loss():
 
 @dataclass(frozen=True)
 class OneLoss(Pgd):
-    """An attack that maximises nothing but its own loss."""
+    """An attack that maximizes nothing but its own loss."""
 
     takes_any_loss = False
     training_steps = 3
@@ -57,7 +57,7 @@ class FromTheImage(Pgd):
 
 @dataclass(frozen=True)
 class OwnLoss(Trades):
-    """An objective that says what the attack maximises, by an option of another name."""
+    """An objective that says what the attack maximizes, by an option of another name."""
 
     loss_option: ClassVar[str] = "ascent"
 
@@ -117,8 +117,8 @@ def users_parts(monkeypatch):
         (["objective=own-loss", "attack.loss=dlr"], "attack.loss", "objective.ascent"),
         (["objective=held", "strategies=linear-probe"], "strategies", "linear-probe"),
         (["objective=fare", "strategies=head-only"], "strategies", "head-only"),
-        (["objective=held", "optimiser.backbone_lr=0"], "optimiser.backbone_lr", "held"),
-        (["strategies=norms-only", "optimiser.backbone_lr=0"], "optimiser.backbone_lr", "norms"),
+        (["objective=held", "optimizer.backbone_lr=0"], "optimizer.backbone_lr", "held"),
+        (["strategies=norms-only", "optimizer.backbone_lr=0"], "optimizer.backbone_lr", "norms"),
         (["strategies=norms-only", "training.probe=true"], "training.probe", "norms-only"),
         (["objective=held", "training.probe=true"], "training.probe", "attack"),
         (["strategies=[norms-only, head-only]"], "strategies", "contradict"),
@@ -143,7 +143,7 @@ def test_parts_of_users_take_part_in_the_rules(overrides, key, names):
         ["objective=own-loss"],
         ["strategies=[norms-only, lora, silent]"],
         ["strategies=[head-only, silent, linear-probe]"],
-        ["strategies=silent", "training.probe=true", "optimiser.backbone_lr=0"],
+        ["strategies=silent", "training.probe=true", "optimizer.backbone_lr=0"],
         ["callbacks=perturbed"],
     ],
 )
@@ -158,5 +158,5 @@ def test_a_users_attack_says_how_many_steps_a_training_takes():
 
 
 def test_a_users_strategy_says_whether_the_backbone_is_in_train_mode():
-    assert load("strategies=silent").normalises_by_batch
-    assert not load("strategies=head-only").normalises_by_batch
+    assert load("strategies=silent").normalizes_by_batch
+    assert not load("strategies=head-only").normalizes_by_batch

@@ -21,7 +21,7 @@ def trained(photo_folder, tmp_path_factory):
         "training.batch_size=8",
         "attack.steps=2",
         "evaluation.attack.steps=3",
-        "optimiser.backbone_lr=1e-3",
+        "optimizer.backbone_lr=1e-3",
     ]
     return train_run(load_config(None, settings), tmp_path_factory.mktemp("trained") / "run")
 

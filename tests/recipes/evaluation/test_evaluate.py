@@ -111,7 +111,7 @@ def test_strengths_are_those_asked_for(network, tmp_path, setting, grid):
     assert (255 * record.grid).tolist() == pytest.approx(grid)
 
 
-def test_top_and_reach_change_the_goal(network, tmp_path):
+def test_top_and_reach_change_the_criterion(network, tmp_path):
     fine = "evaluation.resolution=16"
     plain = evaluate(network, tmp_path, fine)
     for setting in ("evaluation.top=2", "evaluation.reach=least-likely"):
@@ -120,7 +120,7 @@ def test_top_and_reach_change_the_goal(network, tmp_path):
         assert (harder.critical > plain.critical).any()
 
 
-def test_the_audit_is_in_the_record_and_agrees(network, tmp_path):
+def test_the_recheck_is_in_the_record_and_agrees(network, tmp_path):
     record = evaluate(network, tmp_path, "evaluation.audit=6", "evaluation.trust=true")
     found = record.metadata["audit"]
     assert found["n"] == 6

@@ -15,7 +15,7 @@ from rampart.recipes.evaluation.verify import verify
 from rampart.records.storage import load_record, save_record
 
 
-def test_witnesses_verify_a_record(network, tmp_path, photo_folder):
+def test_adversarial_examples_verify_a_record(network, tmp_path, photo_folder):
     evaluate(network, tmp_path)
     with pytest.raises(RunError, match="witnesses=true"):
         verify(tmp_path / "evaluation")

@@ -40,7 +40,7 @@ def test_every_layer_moves_by_gamma_of_its_norm_along_the_gradient(model, images
         ):
             change = (moved - own).detach()
             if own.ndim == 1:
-                assert not change.any(), "biases and scales of normalisation stay"
+                assert not change.any(), "biases and scales of normalization stay"
                 continue
             torch.testing.assert_close(change.norm(), GAMMA * own.detach().norm())
             cosine = torch.cosine_similarity(change.flatten(), gradients[name].flatten(), dim=0)

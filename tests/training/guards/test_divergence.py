@@ -65,7 +65,7 @@ def test_the_message_says_what_was_seen_and_what_to_change():
     assert remark.code == "exploding-loss"
     assert "50 in epoch 4" in remark.message
     assert "ln 100 = 4.61" in remark.message
-    assert "optimiser.clip_norm=1.0" in remark.message
+    assert "optimizer.clip_norm=1.0" in remark.message
 
 
 @pytest.mark.parametrize("value", [math.inf, math.nan])

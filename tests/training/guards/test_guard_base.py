@@ -29,7 +29,7 @@ def test_figures_are_always_added_and_warnings_only_where_something_is_said():
     assert json.loads(json.dumps(memories)) == memories == {"a": {"looks": 2}, "b": {"looks": 6}}
 
 
-def test_without_guards_nothing_is_added():
+def test_without_monitors_nothing_is_added():
     assert watch((), nn.Identity(), {"epoch": 1}, {}) == {}
 
 

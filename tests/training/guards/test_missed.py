@@ -10,15 +10,15 @@ from rampart.training.guards.missed import Missed
 
 EPS, N = 26 / 255, 32
 LABELS = torch.arange(N) % 2
-#: Class 0 is the grey level 77, class 1 is 179.
+#: Class 0 is the gray level 77, class 1 is 179.
 IMAGES = (77 + 102 * LABELS).view(N, 1, 1, 1).expand(N, 1, 4, 4).to(torch.uint8)
 BATCH = Batch(IMAGES, LABELS, torch.arange(N))
 #: Both classes are half of each part.
 PARTS = (slice(0, 8), slice(8, N))
 
 
-class Grey(nn.Module):
-    """The normalised grey level decides."""
+class Gray(nn.Module):
+    """The normalized gray level decides."""
 
     def __init__(self, norm, slope=8.0):
         super().__init__()
@@ -39,12 +39,12 @@ def batch_norm(mean, var, eps=1e-5):
 
 def shifting():
     """Nearly constant features: the attack moves them, and the batch's statistics move along."""
-    return Grey(batch_norm(128 / 255, 0.04), 1.0)
+    return Gray(batch_norm(128 / 255, 0.04), 1.0)
 
 
 def steady():
     """A variance that hardly counts: train mode sees what eval mode sees."""
-    return Grey(batch_norm(128 / 255, 0.04, eps=1.0), 8.0)
+    return Gray(batch_norm(128 / 255, 0.04, eps=1.0), 8.0)
 
 
 def looked(model, mode="eval", memory=None):
@@ -54,18 +54,18 @@ def looked(model, mode="eval", memory=None):
 
 
 def test_the_figure_is_the_ratio_of_the_rises():
-    """In closed form: FGSM moves every grey level by eps towards the other class."""
-    grey = IMAGES[:, 0, 0, 0] / 255 - 128 / 255
+    """In closed form: FGSM moves every gray level by eps towards the other class."""
+    gray = IMAGES[:, 0, 0, 0] / 255 - 128 / 255
     side = 2.0 * LABELS - 1
-    moved = grey - EPS * side
+    moved = gray - EPS * side
 
     def loss(margin):
         return nn.functional.softplus(-2 * margin * side).mean()
 
-    in_eval = loss(moved / 0.04**0.5) - loss(grey / 0.04**0.5)
-    # Normalised by its own batch, each group is where it was: at -1 and 1.
+    in_eval = loss(moved / 0.04**0.5) - loss(gray / 0.04**0.5)
+    # Normalized by its own batch, each group is where it was: at -1 and 1.
     in_train = loss((moved - moved.mean()) / moved.std(correction=0)) - loss(
-        (grey - grey.mean()) / grey.std(correction=0)
+        (gray - gray.mean()) / gray.std(correction=0)
     )
     found = looked(shifting())
     assert float(in_eval) > 0.1
@@ -77,7 +77,7 @@ def test_where_both_modes_see_the_same_all_of_it_arrives():
     assert looked(steady()).figures["guard_carried"] == pytest.approx(1, abs=0.05)
 
 
-def test_a_missed_attack_is_named_once_while_it_lasts():
+def test_a_batch_norm_mismatch_is_named_once_while_it_lasts():
     memory = {}
     assert not looked(shifting(), memory=memory).remarks, "one epoch may be an accident"
     (remark,) = looked(shifting(), memory=memory).remarks
@@ -103,7 +103,7 @@ def test_an_attack_in_train_mode_is_not_told_to_be_one(mode):
     assert "attack.mode" not in remark.message
 
 
-def test_pieces_count_by_their_images():
+def test_micro_batches_count_by_their_images():
     """Two pieces that see what one sees give its figure, in whatever sizes."""
     halves = tuple(Batch(IMAGES[at], LABELS[at], torch.arange(N)[at]) for at in PARTS)
     attack = Fgsm(start="none", step_size=1)
@@ -115,7 +115,7 @@ def test_pieces_count_by_their_images():
 
 
 def test_without_batch_norm_or_attack_there_is_nothing_to_miss():
-    assert looked(Grey(nn.Identity())).figures == {}
+    assert looked(Gray(nn.Identity())).figures == {}
     guard = Missed(Fgsm(start="none"), (BATCH,), 0)
     assert guard.look(shifting(), {"eps": 0.0}, {}).figures == {}
 

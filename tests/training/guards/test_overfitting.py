@@ -16,7 +16,7 @@ from rampart.training.guards.overfitting import Overfitting, collapsed
 
 EPS, N = 26 / 255, 32
 LABELS = torch.arange(N) % 2
-#: Class 0 is the grey level 77, class 1 is 179.
+#: Class 0 is the gray level 77, class 1 is 179.
 IMAGES = (77 + 102 * LABELS).view(N, 1, 1, 1).expand(N, 3, 4, 4).to(torch.uint8)
 BATCH = Batch(IMAGES, LABELS, torch.arange(N))
 
@@ -29,15 +29,15 @@ class Bent(nn.Module):
         self.scale = nn.Parameter(torch.ones(()))
 
     def forward(self, images):
-        grey = images.mean((1, 2, 3))
-        side = torch.where(grey > 128 / 255, 1.0, -1.0)
-        moved = grey - torch.where(grey > 128 / 255, 179 / 255, 77 / 255)
+        gray = images.mean((1, 2, 3))
+        side = torch.where(gray > 128 / 255, 1.0, -1.0)
+        moved = gray - torch.where(gray > 128 / 255, 179 / 255, 77 / 255)
         margin = self.scale * side * torch.cos(2 * math.pi * moved / EPS)
         return torch.stack([-margin, margin], 1)
 
 
 class Straight(nn.Module):
-    """The grey level itself decides."""
+    """The gray level itself decides."""
 
     def __init__(self):
         super().__init__()

@@ -54,7 +54,9 @@ def test_a_delay_is_spoken_of_when_first_seen_and_when_it_ends():
 
 
 @pytest.mark.parametrize(("epochs", "first"), [(1, 1), (9, 1), (10, 1), (11, 2), (50, 5)])
-def test_a_tenth_of_the_run_is_waited_and_the_twin_gets_three_epochs_at_most(epochs, first):
+def test_a_tenth_of_the_run_is_waited_and_the_clean_baseline_gets_three_epochs_at_most(
+    epochs, first
+):
     twin = Told()
     said, _ = follow([0.0] * epochs, [0.1] * epochs, twin, epochs)
     assert [epoch for epoch, _, _ in said] == [first]
@@ -72,7 +74,7 @@ def test_chance_without_an_attack_is_no_delay():
     accuracies=st.lists(st.floats(0, 1), min_size=1, max_size=15),
     strengths=st.lists(st.floats(0, 0.1), min_size=15, max_size=15),
 )
-def test_at_most_one_beginning_and_one_end_and_one_twin(accuracies, strengths):
+def test_at_most_one_beginning_and_one_end_and_one_clean_baseline(accuracies, strengths):
     twin = Told()
     said, _ = follow(accuracies, strengths[: len(accuracies)], twin)
     codes = [code for _, code, _ in said]
@@ -88,7 +90,7 @@ def test_a_run_that_adapts_at_once_hears_nothing(accuracies):
     assert twin.asked == []
 
 
-def test_while_the_twin_is_no_better_it_is_too_early_to_tell():
+def test_while_the_clean_baseline_is_no_better_it_is_too_early_to_tell():
     twin = Told(lambda epochs: 0.3 if epochs == 2 else 0.01)
     said, figures = follow([0.01] * 5, [0.1] * 5, twin, epochs=5)
     assert [(epoch, code) for epoch, code, _ in said] == [(2, "suboptimal-transfer")]
@@ -97,7 +99,7 @@ def test_while_the_twin_is_no_better_it_is_too_early_to_tell():
 
 
 @pytest.mark.parametrize(("epochs", "asked"), [(2, [1, 2]), (10, [1, 2, 3]), (15, [2, 3])])
-def test_where_the_twin_is_no_better_in_the_end_the_attack_is_not_blamed(epochs, asked):
+def test_where_the_clean_baseline_is_no_better_in_the_end_the_attack_is_not_blamed(epochs, asked):
     twin = Told(0.02)
     said, _ = follow([0.01] * epochs, [0.1] * epochs, twin, epochs)
     assert [(epoch, code) for epoch, code, _ in said] == [(asked[-1], "no-adaptation")]
@@ -105,7 +107,7 @@ def test_where_the_twin_is_no_better_in_the_end_the_attack_is_not_blamed(epochs,
     assert twin.asked == asked
 
 
-def test_a_twin_that_fails_does_not_end_the_run():
+def test_a_clean_baseline_that_fails_does_not_end_the_run():
     said, figures = follow([0.01, 0.01], [0.1, 0.1], Told(ModelError("the file is gone.")))
     assert [code for _, code, _ in said] == ["unexplained-delay"]
     assert "could not be tried (the file is gone). If that adapts, the attack" in said[0][2]

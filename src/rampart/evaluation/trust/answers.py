@@ -78,7 +78,7 @@ def check_range(images: Tensor) -> Verdict | None:
             max(high - 1, -low),
             0.0,
             f"pixels go from {low:.4g} to {high:.4g}, so strengths in units of [0, 1] mean "
-            "something else; divide bytes by 255 once and leave the normalisation to the model.",
+            "something else; divide bytes by 255 once and leave the normalization to the model.",
         )
     if high - low > NARROW:
         return None
@@ -125,7 +125,7 @@ def _other_ranges(images: Tensor) -> dict[str, Tensor]:
     return {
         "pixels from 0 to 255": images * 255,
         "pixels from -1 to 1": images * 2 - 1,
-        "pixels normalised as for ImageNet": (images - mean[:, None, None]) / std[:, None, None],
+        "pixels normalized as for ImageNet": (images - mean[:, None, None]) / std[:, None, None],
     }
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from rampart.errors import InvalidArgument, ModelError, reason
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 
 Size = tuple[int, int, int]
 Names = tuple[str, ...]
@@ -94,14 +94,14 @@ class Wanted:
         height, width = self.image_size or height, self.image_size or width
         return (channels, height, width) if height and width else None
 
-    def normalised(
+    def normalized(
         self,
         model: nn.Module,
         own_size: OwnSize = _OPEN,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> nn.Module:
-        """Put the normalisation before a model: what is wanted, else its own, else none.
+        """Put the normalization before a model: what is wanted, else its own, else none.
 
         Raises:
             InvalidArgument: not one value for each channel.
@@ -113,7 +113,7 @@ class Wanted:
         # One value would be spread over all channels, and one channel over all values.
         if len(mean) != channels:
             raise InvalidArgument("mean", list(mean), f"{channels} values, one for each channel")
-        return NormalisedModel(model, mean, std, self.image_size or own_size[1] or 0)
+        return NormalizedModel(model, mean, std, self.image_size or own_size[1] or 0)
 
     def examine(
         self,
@@ -125,7 +125,7 @@ class Wanted:
         own_size: OwnSize = _OPEN,
         namings: Iterable[Sequence[str]] = (),
     ) -> EvaluatedModel:
-        """Try a model on two grey images and return what an evaluation must know of it.
+        """Try a model on two gray images and return what an evaluation must know of it.
 
         Without a size of the images, from neither the model nor the user, it cannot be tried.
 
@@ -134,7 +134,7 @@ class Wanted:
                 logits, or there are not as many as wanted.
         """
         if self.in_chans and own_size[0] not in (None, self.in_chans):
-            # The normalisation would spread one channel over three without a word.
+            # The normalization would spread one channel over three without a word.
             raise ModelError(
                 f"model '{name}' takes images of {own_size[0]} channel(s), expected "
                 f"{self.in_chans}; prepare the data with {own_size[0]}."
@@ -210,7 +210,7 @@ def callable_model(
         num_classes: K; by default what it returns.
         input_size: (C, H, W) of the images; without it the function is not tried.
         class_names: of the K outputs.
-        mean: of each channel, for a function that expects normalised images.
+        mean: of each channel, for a function that expects normalized images.
         std: of each channel, likewise.
         name: by default the function's or class's own.
         device: where images come from; a module is moved there.
@@ -225,7 +225,7 @@ def callable_model(
     model = Function(function)
     wanted = Wanted(num_classes, mean=mean, std=std, device=torch.device(device))
     found = wanted.examine(
-        wanted.normalised(model, input_size or _OPEN),
+        wanted.normalized(model, input_size or _OPEN),
         name=name,
         source="callable",
         fingerprint=code_fingerprint(function, model),

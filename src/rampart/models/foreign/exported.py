@@ -43,7 +43,7 @@ def load_exported(reference: str, wanted: Wanted) -> EvaluatedModel:
     own = [size if isinstance(size, int) else None for size in images.shape[1:]]
     model = Exported(program.module(), images.dtype, *_batch_sizes(program, images.shape[0]))
     return wanted.examine(
-        wanted.normalised(model, own),
+        wanted.normalized(model, own),
         name=reference,
         source="exported",
         fingerprint=file_fingerprint(path),

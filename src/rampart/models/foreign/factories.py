@@ -46,7 +46,7 @@ def load_factory(reference: str, wanted: Wanted) -> EvaluatedModel:
     function = Function(model)
     weights = weights_fingerprint(function)
     return wanted.examine(
-        wanted.normalised(function),
+        wanted.normalized(function),
         name=reference,
         source="factory",
         fingerprint=hashlib.sha256(f"{file_fingerprint(*files)} {weights}".encode()).hexdigest(),

@@ -60,7 +60,7 @@ def find_model(
         image_size: side of the images; by default the model's own.
         in_chans: channels of the images; likewise.
         mean: of each channel, in place of the model's own; for exported programs, ONNX and
-            functions that expect normalised images.
+            functions that expect normalized images.
         std: of each channel, likewise.
         device: where to compute.
 

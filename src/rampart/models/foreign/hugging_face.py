@@ -23,7 +23,7 @@ _LARGE = 1024
 
 
 def load_hugging_face(name: str, wanted: Wanted) -> EvaluatedModel:
-    """Return a classifier by repository or folder, its processor's normalisation put before it.
+    """Return a classifier by repository or folder, its processor's normalization put before it.
 
     Only safetensors are read, and no code of the repository is run.
 
@@ -39,11 +39,11 @@ def load_hugging_face(name: str, wanted: Wanted) -> EvaluatedModel:
     channels = int(getattr(model.config, "num_channels", 3))
     height, width = _own_size(name, processor, channels)
     size = (channels, height, width)
-    mean, std = _normalisation(name, processor, (height, width, channels))
+    mean, std = _normalization(name, processor, (height, width, channels))
     labels = [str(label) for _, label in sorted(model.config.id2label.items())]
     unnamed = all(label == f"LABEL_{i}" for i, label in enumerate(labels))
     return wanted.examine(
-        wanted.normalised(Function(model), size, mean, std),
+        wanted.normalized(Function(model), size, mean, std),
         name=f"hf:{name}",
         source="hf",
         fingerprint=weights_fingerprint(model),
@@ -116,7 +116,7 @@ def _own_size(name: str, processor: Any, channels: int) -> tuple[int, int]:
     return made.shape[-2], made.shape[-1]
 
 
-def _normalisation(
+def _normalization(
     name: str, processor: Any, shape: tuple[int, int, int]
 ) -> tuple[list[float], list[float]]:
     """Return mean and std of each channel, measured: each processor has options of its own.

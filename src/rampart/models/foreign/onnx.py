@@ -35,7 +35,7 @@ def load_onnx(reference: str, wanted: Wanted) -> EvaluatedModel:
     path = Path(reference)
     model = Onnx(_session(path, wanted.device), path)
     return wanted.examine(
-        wanted.normalised(model, model.size),
+        wanted.normalized(model, model.size),
         name=reference,
         source="onnx",
         fingerprint=file_fingerprint(path, *_external(path)),

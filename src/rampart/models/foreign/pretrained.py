@@ -84,7 +84,7 @@ def load_torchvision(name: str, wanted: Wanted) -> EvaluatedModel:
     model = _with_weights(architecture, weights)
     fingerprint = weights_fingerprint(model)
     return wanted.examine(
-        wanted.normalised(model, size, transform.mean, transform.std),
+        wanted.normalized(model, size, transform.mean, transform.std),
         name=f"torchvision:{architecture}:{weights.name}",
         source="torchvision",
         fingerprint=fingerprint,

@@ -24,7 +24,7 @@ class Components:
 
     Attributes:
         schedule: one that draws uses the run's seed.
-        objective: what is minimised.
+        objective: what is minimized.
         attack: the one used in training, in the norm of the threat.
         evaluation_attack: a sample counts as broken as soon as one of its iterates is.
         strategies: by name.

@@ -21,7 +21,7 @@ def check_rules(config: RunFields, parts: Components) -> None:
     """
     _check_model(config.model)
     check_share("data.validation_share", config.data.validation_share)
-    check_share("data.test_share", config.data.test_share)
+    check_share("data.test_share", config.data.test_fraction)
     for section, named in (("strategies", config.strategies), ("callbacks", config.callbacks)):
         _check_names_differ(section, [one.name for one in named])
     _check_loss(config, parts)
@@ -56,7 +56,7 @@ def _check_names_differ(section: str, names: list[str]) -> None:
 
 
 def _check_loss(config: RunFields, parts: Components) -> None:
-    """An objective that says what the attack maximises needs one that can do so."""
+    """An objective that says what the attack maximizes needs one that can do so."""
     objective, attack = parts.objective, parts.attack
     objective.check_attack(attack)
     if not objective.chooses_loss:
@@ -65,7 +65,7 @@ def _check_loss(config: RunFields, parts: Components) -> None:
         raise InvalidArgument(
             "attack",
             config.attack.name,
-            f"an attack that maximises any loss, for objective={config.objective.name}",
+            f"an attack that maximizes any loss, for objective={config.objective.name}",
             "write attack=apgd or attack=pgd",
         )
     (usual,) = (field.default for field in fields(attack) if field.name == "loss")
@@ -118,9 +118,9 @@ def _check_strategies(config: RunFields, parts: Components) -> None:
         f"strategies=[{name}]" for name, one in parts.strategies.items() if one.backbone == "part"
     ]
     moving += [objective] if parts.objective.anchors else []
-    if moving and config.optimiser.backbone_lr == 0:
+    if moving and config.optimizer.backbone_lr == 0:
         raise InvalidArgument(
-            "optimiser.backbone_lr",
+            "optimizer.backbone_lr",
             0,
             f"a rate above 0 with {moving[0]}, which is about how the backbone moves",
             f"write strategies=[linear-probe] in place of {moving[0]} for the head alone",

@@ -30,7 +30,7 @@ class RunConfig(RunFields):
         return is_attacked(self, self.components)
 
     @property
-    def normalises_by_batch(self) -> bool:
+    def normalizes_by_batch(self) -> bool:
         """Whether BatchNorm, where the network has it, is in train mode in training."""
         strategies = self.components.strategies.values()
         return self.model.batch_norm == "train" and not any(

@@ -11,7 +11,7 @@ from rampart.models.backbones import build_model
 from rampart.models.foreign.classes import check_classes
 from rampart.models.foreign.evaluated import EvaluatedModel, weights_fingerprint
 from rampart.models.foreign.find import find_model
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 from rampart.models.sources import find_source
 from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.build import make_splits, splits_of_size
@@ -62,7 +62,7 @@ def subject_of_run(folder: RunFolder, config: RunConfig) -> tuple[Accelerator, S
     return accelerator, Subject(model, splits, config, folder)
 
 
-def trained_model(model: NormalisedModel, name: str, splits: Splits) -> EvaluatedModel:
+def trained_model(model: NormalizedModel, name: str, splits: Splits) -> EvaluatedModel:
     """Return the model of a run, on the device where it is, as an evaluation takes it."""
     channels, side, _ = splits.image_shape
     names = tuple(splits.class_names)

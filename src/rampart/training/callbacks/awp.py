@@ -86,7 +86,7 @@ def perturbed_weights(model: nn.Module, gamma: float) -> Iterator[None]:
         loss(model, images).backward()
         with perturbed_weights(model, 0.005):
             loss(model, images).backward()
-        optimiser.step()
+        optimizer.step()
 
     Args:
         model: whose parameters have a gradient.

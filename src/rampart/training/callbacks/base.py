@@ -21,7 +21,7 @@ class Hook:
     """Acts around the steps of one run; what is not overridden does nothing."""
 
     def around(self, model: nn.Module, gradients: Gradients, eps: float) -> None:
-        """Leave the gradient that the optimiser steps with; by default that of the batch.
+        """Leave the gradient that the optimizer steps with; by default that of the batch.
 
         Args:
             model: whose parameters have no gradient yet.
@@ -31,7 +31,7 @@ class Hook:
         gradients()
 
     def stepped(self, model: nn.Module, alpha: float) -> None:
-        """Look at the weights that an optimiser step has made.
+        """Look at the weights that an optimizer step has made.
 
         Args:
             model: after the step.

@@ -50,7 +50,7 @@ class Divergence(Guard):
         message = (
             f"the training loss explodes: {loss:.3g} in epoch {row['epoch']}{before}, where a "
             f"model that knows nothing has ln {self.classes} = {alone:.2f}. Start again with "
-            "lower optimiser.backbone_lr and optimiser.head_lr, or with optimiser.clip_norm=1.0."
+            "lower optimizer.backbone_lr and optimizer.head_lr, or with optimizer.clip_norm=1.0."
         )
         return Look(remarks=(Remark("exploding-loss", message),))
 
@@ -71,7 +71,7 @@ def require_finite_weights(model: nn.Module, step: int) -> None:
 
     Args:
         model: whose parameters and buffers are looked at.
-        step: optimiser steps done.
+        step: optimizer steps done.
 
     Raises:
         RunError: a value is infinite or not a number.
@@ -80,6 +80,6 @@ def require_finite_weights(model: nn.Module, step: int) -> None:
         if not bool(torch.isfinite(tensor).all()):
             raise RunError(
                 f"{name} of the model is not finite after step {step}: start again with lower "
-                "optimiser.backbone_lr and optimiser.head_lr, or with optimiser.clip_norm=1.0; "
+                "optimizer.backbone_lr and optimizer.head_lr, or with optimizer.clip_norm=1.0; "
                 "the checkpoint before is kept."
             )

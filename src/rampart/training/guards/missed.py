@@ -1,6 +1,6 @@
 """A missed attack: what is trained is not what is attacked, because BatchNorm makes two networks.
 
-In train mode BatchNorm normalises by the statistics of the batch, in eval mode by running ones. An
+In train mode BatchNorm normalizes by the statistics of the batch, in eval mode by running ones. An
 attack made in eval mode follows the gradient of the network as it is used, and the weights follow
 that of the network in train mode. Where the two differ much, the perturbed images are almost
 ordinary ones to the network in train mode, and training on them buys little robustness. Measured in
@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from rampart.attacks.base import Attack
 from rampart.data.batches import Batch
-from rampart.models.normalised import batch_norms
+from rampart.models.normalized import batch_norms
 from rampart.restoring import in_mode, restored
 from rampart.runtime import Noise
 from rampart.training.guards.base import Guard, Look, Memory, Remark, Row, begins, in_a_row
@@ -77,9 +77,9 @@ class Missed(Guard):
     def _rise_of(self, piece: Batch, model: nn.Module, eps: float, training: bool) -> float:
         batch = piece.to(next(model.parameters()).device)
         images, noise = batch.pixels(), Noise.of(self.seed, batch.samples, "missed attack")
-        _normalise_by_batch(model, training and self.attack.mode != "eval")
+        _normalize_by_batch(model, training and self.attack.mode != "eval")
         points = replace(self.attack, mode="keep")(model, images, batch.labels, eps, noise)
-        _normalise_by_batch(model, training)
+        _normalize_by_batch(model, training)
         after, before = (cross_entropy(model(at), batch.labels) for at in (points, images))
         return float(after - before)
 
@@ -94,11 +94,11 @@ class Missed(Guard):
             f"missed attack: at {format_eps(eps)} an attack raises the loss of {self._images} "
             f"training images by {used:.2f} in eval mode, in which the model is used, and the "
             f"training attack by {trained:.2f} in train mode, in which it is trained, since "
-            "BatchNorm normalises by the batch there. Compare model.batch_norm=frozen with "
+            "BatchNorm normalizes by the batch there. Compare model.batch_norm=frozen with "
             f"schedule=adaptive and a third of the learning rates{other}.",
         )
 
 
-def _normalise_by_batch(model: nn.Module, batch: bool) -> None:
+def _normalize_by_batch(model: nn.Module, batch: bool) -> None:
     for part in batch_norms(model):
         part.train(batch)

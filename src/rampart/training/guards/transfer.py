@@ -122,7 +122,7 @@ class Transfer(Guard):
         return Remark(
             "no-adaptation",
             f"{stuck}, and neither is standard fine-tuning from the same start ({reached}). So far "
-            "it is not the attack: look at optimiser.backbone_lr, optimiser.head_lr and the labels "
+            "it is not the attack: look at optimizer.backbone_lr, optimizer.head_lr and the labels "
             "of the data.",
         )
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from rampart.models.backbones import build_model, parameter_groups
 from rampart.strategies.lora import Lora
-from rampart.training.optimisers import adamw, cosine_schedule, learning_rates, warmup_cosine
+from rampart.training.optimizers import adamw, cosine_schedule, learning_rates, warmup_cosine
 from rampart.units import Horizon
 
 
@@ -48,13 +48,13 @@ def test_without_warmup_it_starts_at_the_top():
 
 
 def test_schedule_scales_both_rates():
-    optimiser = make_adamw()
-    schedule = cosine_schedule(optimiser, Horizon(10, 10), warmup=0.1)
+    optimizer = make_adamw()
+    schedule = cosine_schedule(optimizer, Horizon(10, 10), warmup=0.1)
     for _ in range(54):
-        optimiser.step()
+        optimizer.step()
         schedule.step()
     factor = warmup_cosine(54, steps=100, warmup_steps=10)
-    assert learning_rates(optimiser) == pytest.approx(
+    assert learning_rates(optimizer) == pytest.approx(
         {"lr_backbone": 1e-4 * factor, "lr_head": 4e-3 * factor}
     )
 
@@ -90,13 +90,13 @@ def small(name):
 
 
 def decaying(model):
-    """The optimiser of a model, and the names of what it decays."""
+    """The optimizer of a model, and the names of what it decays."""
     rates = {"backbone_lr": 0.1, "head_lr": 0.1}
     decay = {"backbone_weight_decay": 0.5, "head_weight_decay": 0.5}
     groups, spared = parameter_groups(model), model.no_weight_decay()
-    optimiser = adamw(*groups, **rates, **decay, no_weight_decay=spared)
-    decayed = {id(p) for g in optimiser.param_groups if g["weight_decay"] for p in g["params"]}
-    return optimiser, {name for name, p in model.named_parameters() if id(p) in decayed}
+    optimizer = adamw(*groups, **rates, **decay, no_weight_decay=spared)
+    decayed = {id(p) for g in optimizer.param_groups if g["weight_decay"] for p in g["params"]}
+    return optimizer, {name for name, p in model.named_parameters() if id(p) in decayed}
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -119,8 +119,8 @@ def test_a_step_without_gradient_shrinks_what_is_decayed_alone(name):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(1.0).grad = torch.zeros_like(parameter)
-    optimiser, decayed = decaying(model)
-    optimiser.step()
+    optimizer, decayed = decaying(model)
+    optimizer.step()
     moved = {n for n, parameter in model.named_parameters() if not bool((parameter == 1).all())}
     assert moved == decayed
     assert moved
@@ -129,7 +129,7 @@ def test_a_step_without_gradient_shrinks_what_is_decayed_alone(name):
 def test_adapters_decay_and_the_frozen_position_embedding_is_left_out():
     model = small("test_vit")
     Lora().prepare(model, 0)
-    optimiser, decayed = decaying(model)
-    trained = {id(p) for group in optimiser.param_groups for p in group["params"]}
+    optimizer, decayed = decaying(model)
+    trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
     assert id(model.backbone.pos_embed) not in trained
     assert {name.split(".")[-3] for name in decayed} == {"lora_A", "lora_B", "backbone"}

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from rampart.errors import InvalidArgument, ModelError
-from rampart.models.normalised import NormalisedModel
+from rampart.models.normalized import NormalizedModel
 from rampart.runtime import scoped_seed
 
 
@@ -14,37 +14,37 @@ class Means(nn.Module):
         return x.mean((2, 3))
 
 
-def test_normalisation_belongs_to_the_model():
-    model = NormalisedModel(Means(), [0.25, 0.5], [0.5, 0.25], image_size=4)
+def test_normalization_belongs_to_the_model():
+    model = NormalizedModel(Means(), [0.25, 0.5], [0.5, 0.25], image_size=4)
     images = torch.tensor([0.75, 0.25]).view(1, 2, 1, 1).expand(1, 2, 4, 4)
     torch.testing.assert_close(model(images), torch.tensor([[1.0, -1.0]]))
     assert (model.in_chans, model.num_classes, model.image_size) == (2, 2, 4)
 
 
 def test_a_gradient_is_one_of_pixels():
-    model = NormalisedModel(Means(), [0.0, 0.0], [0.5, 0.25], image_size=4)
+    model = NormalizedModel(Means(), [0.0, 0.0], [0.5, 0.25], image_size=4)
     images = torch.rand(1, 2, 4, 4, requires_grad=True)
     (gradient,) = torch.autograd.grad(model(images).sum(), images)
     torch.testing.assert_close(gradient[0, :, 0, 0], torch.tensor([2.0, 4.0]) / 16)
 
 
 def test_constants_travel_with_the_model():
-    model = NormalisedModel(Means(), [0.1], [0.2], image_size=4)
+    model = NormalizedModel(Means(), [0.1], [0.2], image_size=4)
     assert {"mean", "std"} <= set(model.state_dict())
     assert not list(model.parameters())
 
 
 def test_impossible_constants():
     with pytest.raises(InvalidArgument, match="2 values, as many as mean"):
-        NormalisedModel(Means(), [0.1, 0.2], [0.2], image_size=4)
+        NormalizedModel(Means(), [0.1, 0.2], [0.2], image_size=4)
     with pytest.raises(InvalidArgument, match="above 0"):
-        NormalisedModel(Means(), [0.1], [0.0], image_size=4)
+        NormalizedModel(Means(), [0.1], [0.0], image_size=4)
 
 
 def with_batch_norm():
     with scoped_seed(0):
         layers = (nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Dropout(0.5))
-        return NormalisedModel(nn.Sequential(*layers, nn.Linear(144, 2)), [0.5] * 3, [0.2] * 3, 8)
+        return NormalizedModel(nn.Sequential(*layers, nn.Linear(144, 2)), [0.5] * 3, [0.2] * 3, 8)
 
 
 def test_frozen_statistics_stay_through_training_mode():
@@ -61,6 +61,6 @@ def test_frozen_statistics_stay_through_training_mode():
 
 
 def test_a_model_without_batch_norm_has_nothing_to_freeze():
-    model = NormalisedModel(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), [0.5] * 3, [0.2] * 3, 2)
+    model = NormalizedModel(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), [0.5] * 3, [0.2] * 3, 2)
     with pytest.raises(ModelError, match="batch_norm"):
         model.freeze_statistics()

@@ -26,7 +26,7 @@ def adamw(
 ) -> AdamW:
     """Return AdamW over four groups named backbone, backbone-no-decay, head, head-no-decay.
 
-    Biases and the scales of normalisation layers (parameters of one dimension) are not decayed,
+    Biases and the scales of normalization layers (parameters of one dimension) are not decayed,
     nor is what `no_weight_decay` names: position embeddings and class tokens, where the model
     follows timm's convention. Frozen parameters are left out.
 
@@ -68,7 +68,7 @@ def _groups(
 
 
 def warmup_cosine(step: int, *, steps: int, warmup_steps: int) -> float:
-    """Return the factor on the learning rate before optimiser step `step` (0-based).
+    """Return the factor on the learning rate before optimizer step `step` (0-based).
 
     It rises linearly over the first `warmup_steps` steps, (step + 1) / warmup_steps, then falls
     as half a cosine to 0 at the end of the run.
@@ -79,15 +79,15 @@ def warmup_cosine(step: int, *, steps: int, warmup_steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
-def cosine_schedule(optimiser: Optimizer, horizon: Horizon, warmup: float) -> LambdaLR:
+def cosine_schedule(optimizer: Optimizer, horizon: Horizon, warmup: float) -> LambdaLR:
     """Return the learning-rate schedule of a run; `warmup` is a share of its steps."""
     warmup_steps = round(warmup * horizon.steps)
     return LambdaLR(
-        optimiser, partial(warmup_cosine, steps=horizon.steps, warmup_steps=warmup_steps)
+        optimizer, partial(warmup_cosine, steps=horizon.steps, warmup_steps=warmup_steps)
     )
 
 
-def learning_rates(optimiser: Optimizer) -> dict[str, float]:
+def learning_rates(optimizer: Optimizer) -> dict[str, float]:
     """Return the current rates as `{"lr_backbone": ..., "lr_head": ...}`."""
-    rates = {group["name"].split("-")[0]: group["lr"] for group in optimiser.param_groups}
+    rates = {group["name"].split("-")[0]: group["lr"] for group in optimizer.param_groups}
     return {f"lr_{name}": float(rate) for name, rate in rates.items()}

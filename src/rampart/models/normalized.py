@@ -1,4 +1,4 @@
-"""A classifier of pixels in [0, 1]: the normalisation belongs to the model."""
+"""A classifier of pixels in [0, 1]: the normalization belongs to the model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
@@ -19,7 +19,7 @@ def batch_norms(model: nn.Module) -> list[nn.Module]:
 
 
 def require_pixels(model: object, mean: Sequence[float] | None) -> None:
-    """Refuse a bare network of timm, which expects normalised images, where no mean is given.
+    """Refuse a bare network of timm, which expects normalized images, where no mean is given.
 
     Raises:
         InvalidArgument: and what to write.
@@ -31,13 +31,13 @@ def require_pixels(model: object, mean: Sequence[float] | None) -> None:
     raise InvalidArgument(
         "mean",
         None,
-        "mean and std, because a model of timm takes normalised images",
+        "mean and std, because a model of timm takes normalized images",
         f"write {own} as it was pretrained, or mean=(0, 0, 0), std=(1, 1, 1) for one that was "
         "trained on pixels in [0, 1]",
     )
 
 
-class NormalisedModel(nn.Module):
+class NormalizedModel(nn.Module):
     """logits = backbone((images - mean) / std), so that attacks work on pixels in [0, 1].
 
     Args:
@@ -79,7 +79,7 @@ class NormalisedModel(nn.Module):
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
 
     def freeze_statistics(self) -> None:
-        """Let BatchNorm normalise with the statistics it has, in training too, and keep them.
+        """Let BatchNorm normalize with the statistics it has, in training too, and keep them.
 
         Raises:
             ModelError: there is no BatchNorm.
@@ -108,10 +108,10 @@ class NormalisedModel(nn.Module):
             features: "joint" returns (logits, features (N, D)), where features are what the head
                 sees; "apart" the same, and no gradient of the logits reaches the features.
         """
-        normalised = (images - self.mean) / self.std
+        normalized = (images - self.mean) / self.std
         if features is None:
-            return self.backbone(normalised)
-        maps = self.backbone.forward_features(normalised)  # type: ignore[operator]  # timm's
+            return self.backbone(normalized)
+        maps = self.backbone.forward_features(normalized)  # type: ignore[operator]  # timm's
         seen = self.backbone.forward_head(maps, pre_logits=True)  # type: ignore[operator]  # timm's
         head = self.backbone.get_classifier()  # type: ignore[operator]  # timm's interface
         return head(seen.detach() if features == "apart" else seen), seen
@@ -141,7 +141,7 @@ class NormalisedModel(nn.Module):
         """Return the names of the parameters that the backbone wants no weight decay for.
 
         They are position embeddings, class tokens and the like. The method is timm's convention,
-        which its own optimisers follow.
+        which its own optimizers follow.
         """
         names: set[str] = getattr(self.backbone, "no_weight_decay", set)()
         return {f"backbone.{name}" for name in names}

@@ -83,7 +83,7 @@ def load(folder: Path) -> tuple[Model, Splits]:
     channels, size, _ = splits.train[0][0].shape
     classes = len(splits.class_names)
     model = build_model(
-        source, num_classes=classes, keep_head=True, in_chans=channels, image_size=size
+        source, num_classes=classes, pretrained_head=True, in_chans=channels, image_size=size
     )
     return model.eval(), splits
 

@@ -27,8 +27,8 @@ from .metrics.distributions import Piecewise as Piecewise
 from .metrics.distributions import PointMass as PointMass
 from .metrics.distributions import Uniform as Uniform
 from .metrics.expectation import expected_robustness as expected_robustness
-from .models.foreign.evaluated import callable_model as callable_model
-from .models.foreign.find import find_model as find_model
+from .models.external.load import load_model as load_model
+from .models.external.loaded import callable_model as callable_model
 from .objectives.adversarial import Adversarial as Adversarial
 from .objectives.adversarial import Trades as Trades
 from .objectives.catalogue import OBJECTIVES as OBJECTIVES
@@ -37,7 +37,7 @@ from .objectives.mart import Mart as Mart
 from .recipes.config.loading import load_config as load_config
 from .recipes.config.loading import parse_config as parse_config
 from .recipes.config.run_config import RunConfig as RunConfig
-from .recipes.evaluation.evaluate import evaluate_other as evaluate_other
+from .recipes.evaluation.evaluate import evaluate_model as evaluate_model
 from .recipes.evaluation.evaluate import evaluate_run as evaluate_run
 from .recipes.run import train_run as train_run
 from .records.record import EvaluationRecord as EvaluationRecord

@@ -6,5 +6,6 @@ from typing import Literal
 EvaluationMode = Literal["fast", "exact"]
 #: The class that an evaluation's attack is to reach; see `rampart.evaluation.goal`.
 Reach = Literal["none", "likely", "least-likely"]
-#: How the classes of a model and of the data are compared; see `rampart.models.foreign.classes`.
+#: How the classes of a model and of the data are compared; see
+#: `rampart.models.external.class_names`.
 Match = Literal["strict", "by_name", "by_position"]

@@ -76,7 +76,7 @@ def test_the_head_is_fresh_even_where_it_would_fit(weights_file):
     fresh, again, other = (
         build_model(str(weights_file), num_classes=10, seed=s) for s in (0, 0, 1)
     )
-    kept = build_model(str(weights_file), keep_head=True)
+    kept = build_model(str(weights_file), pretrained_head=True)
     assert torch.equal(kept.backbone.fc.weight, weights["fc.weight"])
     assert not torch.equal(fresh.backbone.fc.weight, weights["fc.weight"])
     assert torch.equal(fresh.backbone.fc.weight, again.backbone.fc.weight)
@@ -120,9 +120,9 @@ def test_weights_that_do_not_fit(weights_file, change, told):
 
 
 def test_a_kept_head_has_its_own_number_of_classes(weights_file):
-    assert build_model(str(weights_file), keep_head=True, num_classes=10).num_classes == 10
+    assert build_model(str(weights_file), pretrained_head=True, num_classes=10).num_classes == 10
     with pytest.raises(ModelError, match="10 classes, expected 4"):
-        build_model(str(weights_file), keep_head=True, num_classes=4)
+        build_model(str(weights_file), pretrained_head=True, num_classes=4)
 
 
 @pytest.mark.parametrize("num_classes", [None, 0, 1])
@@ -245,5 +245,5 @@ def test_a_real_backbone():
     assert model.model_args == options
     reference = timm.create_model("mobilenetv2_100", **options).eval()
     reference.load_state_dict(weights)
-    kept = build_model(str(REAL), keep_head=True).eval()
+    kept = build_model(str(REAL), pretrained_head=True).eval()
     torch.testing.assert_close(kept(IMAGES), reference(2 * IMAGES - 1))

@@ -26,7 +26,7 @@ def test_an_architecture_of_the_users_comes_back(name, tmp_path):
     require_reloadable(model, NAMES, 32, IMAGES)
     save_model(model, tmp_path, NAMES, 32)
     assert json.loads((tmp_path / "config.json").read_text())["architecture"] == name
-    again = build_model(str(tmp_path), num_classes=3, keep_head=True).eval()
+    again = build_model(str(tmp_path), num_classes=3, pretrained_head=True).eval()
     assert torch.equal(again(IMAGES), model(IMAGES))
     wider = build_model(str(tmp_path), num_classes=5).eval()
     assert wider(IMAGES).shape == (2, 5)

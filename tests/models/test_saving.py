@@ -34,7 +34,7 @@ def test_timm_and_rampart_load_the_same_model(tmp_path, name, given):
     assert tuple(config["input_size"]) == (model.in_chans, size, size)
     assert by_timm.pretrained_cfg["label_names"] == NAMES
     for source in (f"local-dir:{tmp_path}", str(tmp_path)):
-        again = build_model(source, keep_head=True).eval()
+        again = build_model(source, pretrained_head=True).eval()
         assert torch.equal(again(images), model(images))
         assert (again.image_size, again.in_chans) == (size, model.in_chans)
 
@@ -43,7 +43,7 @@ def test_a_loaded_model_is_saved_as_it_was(weights_file, tmp_path):
     model = build_model(str(weights_file), num_classes=3)
     first, second = tmp_path / "first", tmp_path / "second"
     save_model(model, first, NAMES, image_size=48)
-    save_model(build_model(str(first), keep_head=True), second, NAMES)
+    save_model(build_model(str(first), pretrained_head=True), second, NAMES)
     for file in ("config.json", "model.safetensors"):
         assert (first / file).read_bytes() == (second / file).read_bytes()
     config = json.loads((first / "config.json").read_text(encoding="utf-8"))
@@ -57,7 +57,7 @@ def test_a_resized_transformer_survives(tmp_path):
     save_model(wide, tmp_path / "wide", NAMES)
     small = build_model(str(tmp_path / "wide"), num_classes=3, image_size=32).eval()
     save_model(small, tmp_path / "small", NAMES)
-    again = build_model(str(tmp_path / "small"), keep_head=True).eval()
+    again = build_model(str(tmp_path / "small"), pretrained_head=True).eval()
     images = torch.rand(1, 3, 32, 32)
     assert torch.equal(again(images), small(images))
     by_timm = timm.create_model(f"local-dir:{tmp_path / 'small'}", pretrained=True).eval()

@@ -97,7 +97,7 @@ def test_towards_a_run_that_went_on_from_it(runs, tmp_path, tiny_settings):
     start = f"model.name=local-dir:{runs / 'fix' / 'model'}"
     drop = ("model", "schedule", "training.epochs")
     rest = [one for one in tiny_settings if not one.startswith(drop)]
-    went_on = [start, *rest, "model.head=kept", "schedule=standard", "training.epochs=1"]
+    went_on = [start, *rest, "model.head=pretrained", "schedule=standard", "training.epochs=1"]
     still = ["optimizer.backbone_lr=1e-12", "optimizer.head_lr=1e-12"]
     train_run(load_config(None, [*went_on, *still]), tmp_path / "on")
     before, after = weights(runs / "fix"), weights(tmp_path / "on")
@@ -114,7 +114,7 @@ def test_a_head_for_other_classes_is_not_kept(runs, tmp_path, tiny_settings, pho
         for old, new in (("blue", "azure"), ("green", "green"), ("red", "red")):
             (tmp_path / "photos" / split / new).symlink_to(photo_folder / split / old)
     rest = [one for one in tiny_settings if not one.startswith(("model", "data.name"))]
-    start = [f"model.name=local-dir:{runs / 'fix' / 'model'}", "model.head=kept"]
+    start = [f"model.name=local-dir:{runs / 'fix' / 'model'}", "model.head=pretrained"]
     config = load_config(None, [*start, *rest, f"data.name={tmp_path / 'photos'}"])
     with pytest.raises(ModelError, match="'blue' where the data has 'azure'"):
         train_run(config, tmp_path / "run")
@@ -136,4 +136,4 @@ def test_the_same_weights_in_another_network_are_another_network(runs, tmp_path)
 
 def test_no_weights_have_no_head_to_keep(tiny_settings):
     with pytest.raises(InvalidArgument, match="head"):
-        load_config(None, [*tiny_settings, "model.head=kept"])
+        load_config(None, [*tiny_settings, "model.head=pretrained"])

@@ -64,7 +64,7 @@ def load_model(folder: RunFolder, module: nn.Module | None = None) -> Normalized
     """Return the model that a run has left, in eval mode on the CPU; see `load_run`."""
     described = _described(folder)
     if MODULE not in described:
-        return build_model(f"local-dir:{folder.model}", keep_head=True).eval()
+        return build_model(f"local-dir:{folder.model}", pretrained_head=True).eval()
     if module is None:
         raise ModelError(
             f"{folder.path} holds the weights of a module of yours, {described[MODULE]}: give one "

@@ -77,7 +77,7 @@ class FinetuneSettings(TypedDict, total=False):
     weights: str | None
     mean: Sequence[float] | None
     std: Sequence[float] | None
-    head: Literal["fresh", "kept"]
+    head: Literal["fresh", "pretrained"]
     batch_norm: Literal["train", "frozen"]
     # Of `data`.
     root: str

@@ -14,9 +14,9 @@ from rampart.data.decode import Decode
 from rampart.data.from_torch import split_of
 from rampart.data.splits import OneSplit, Splits
 from rampart.errors import InvalidArgument
-from rampart.models.foreign.classes import check_classes
-from rampart.models.foreign.evaluated import EvaluatedModel, callable_model
-from rampart.models.foreign.find import find_model
+from rampart.models.external.class_names import check_classes
+from rampart.models.external.load import load_model
+from rampart.models.external.loaded import LoadedModel, callable_model
 from rampart.models.normalized import NormalizedModel, require_pixels
 from rampart.plugins import GIVEN
 from rampart.recipes.build import splits_of_size
@@ -103,14 +103,14 @@ def left_as_found(model: object) -> Iterator[None]:
         yield
 
 
-def _find(config: RunConfig, device: torch.device, size: int | None) -> EvaluatedModel:
+def _find(config: RunConfig, device: torch.device, size: int | None) -> LoadedModel:
     wanted = config.model
-    return find_model(wanted.name, image_size=size, mean=wanted.mean, std=wanted.std, device=device)
+    return load_model(wanted.name, image_size=size, mean=wanted.mean, std=wanted.std, device=device)
 
 
 def _given(
     model: Any, config: RunConfig, device: torch.device, size: tuple[int, int, int]
-) -> EvaluatedModel:
+) -> LoadedModel:
     wanted = config.model
     require_pixels(model, wanted.mean)
     return callable_model(

@@ -57,7 +57,7 @@ def evaluate_and_print(
     from rampart.runs.run_folder import RunFolder
 
     with stopped_by_hand(), counting("evaluating") as on_progress:
-        from rampart.recipes.evaluation.evaluate import evaluate_other, evaluate_run
+        from rampart.recipes.evaluation.evaluate import evaluate_model, evaluate_run
 
         quiet()
         if RunFolder(Path(model)).exists() or _is_meant_as_run(str(model), overrides):
@@ -65,7 +65,7 @@ def evaluate_and_print(
                 Path(model), overrides, output, overwrite=overwrite, on_progress=on_progress
             )
         else:
-            folder, record = evaluate_other(
+            folder, record = evaluate_model(
                 str(model), overrides, output, overwrite=overwrite, on_progress=on_progress
             )
     print_evaluation(folder, record)

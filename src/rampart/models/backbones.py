@@ -29,7 +29,7 @@ def build_model(
     std: Sequence[float] | None = None,
     in_chans: int | None = None,
     image_size: int | None = None,
-    keep_head: bool = False,
+    pretrained_head: bool = False,
     seed: int = 0,
 ) -> NormalizedModel:
     """Return a classifier of pixels in [0, 1], its weights loaded and its head fresh.
@@ -37,7 +37,7 @@ def build_model(
     Args:
         name: timm's name, "hf-hub:OWNER/NAME", "local-dir:FOLDER", or a weights file with a
             configuration beside it (x.safetensors and x.json).
-        num_classes: classes of the new head; needed unless `keep_head`.
+        num_classes: classes of the new head; needed unless `pretrained_head`.
         pretrained: load timm's weights; without them the start is random.
         weights: a safetensors or torch file for the named architecture.
         options: arguments of the architecture, such as {"drop_path_rate": 0.1}.
@@ -45,7 +45,8 @@ def build_model(
         std: of each channel; likewise.
         in_chans: channels of the images; likewise.
         image_size: side of the images; only models of a fixed size need it.
-        keep_head: keep the head of the weights, to evaluate a finished model or to train it on.
+        pretrained_head: keep the head of the weights, to evaluate a finished model or to train it
+            on.
         seed: of the fresh head, and of a backbone without weights.
 
     Raises:
@@ -53,7 +54,7 @@ def build_model(
         ModelError: weights that cannot be found, downloaded or read, or do not fit.
         InvalidArgument: no number of classes, or one below 2.
     """
-    if not keep_head and (num_classes is None or num_classes < 2):
+    if not pretrained_head and (num_classes is None or num_classes < 2):
         raise InvalidArgument("num_classes", num_classes, "at least 2")
     source = find_source(name, weights)
     if pretrained and not source.has_weights:
@@ -68,16 +69,16 @@ def build_model(
         with scoped_seed(seed, "backbone"):
             if source.weights is None:
                 return _from_timm(source, arguments, image_size, pretrained)
-            return _from_file(source, arguments, image_size, pretrained, keep_head)
+            return _from_file(source, arguments, image_size, pretrained, pretrained_head)
 
     backbone = build()
-    if not keep_head and not hasattr(backbone, "reset_classifier"):
+    if not pretrained_head and not hasattr(backbone, "reset_classifier"):
         # Its head is made with it, and cannot be replaced.
         arguments["num_classes"] = num_classes
         backbone = build()
     _require_interface(backbone, source.architecture)
     with scoped_seed(seed, "head"):
-        _set_head(backbone, name, num_classes, keep_head)
+        _set_head(backbone, name, num_classes, pretrained_head)
     channels = int(arguments.get("in_chans", source.in_chans))
     own_mean, own_std = source.normalization(channels)
     return NormalizedModel(
@@ -112,7 +113,7 @@ def _from_file(
     arguments: dict[str, Any],
     image_size: int | None,
     pretrained: bool,
-    keep_head: bool,
+    pretrained_head: bool,
 ) -> nn.Module:
     """Build with the weights' own input size, load them, and only then change the size."""
     assert source.weights is not None
@@ -126,7 +127,7 @@ def _from_file(
         classes = {"num_classes": source.num_classes}
         backbone = _create(source.name, False, {**arguments_with_cfg, **classes})
     if pretrained:
-        fit_weights(backbone, read_weights(source.weights), keep_head, str(source.weights))
+        fit_weights(backbone, read_weights(source.weights), pretrained_head, str(source.weights))
     if source.has_fixed_size and image_size not in (None, source.image_size):
         backbone.set_input_size(img_size=image_size)  # type: ignore[operator]  # timm's interface
         arguments["img_size"] = image_size
@@ -157,8 +158,10 @@ def _require_interface(backbone: nn.Module, architecture: str) -> None:
         )
 
 
-def _set_head(backbone: nn.Module, name: str, num_classes: int | None, keep_head: bool) -> None:
-    if not keep_head and hasattr(backbone, "reset_classifier"):
+def _set_head(
+    backbone: nn.Module, name: str, num_classes: int | None, pretrained_head: bool
+) -> None:
+    if not pretrained_head and hasattr(backbone, "reset_classifier"):
         backbone.reset_classifier(num_classes)  # type: ignore[operator]  # timm's interface
     elif num_classes not in (None, backbone.num_classes):
         raise ModelError(

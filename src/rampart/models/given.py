@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rampart.errors import InvalidArgument, ModelError, reason
-from rampart.models.foreign.evaluated import Size, Wanted
+from rampart.models.external.loaded import Size, Wanted
 from rampart.models.normalized import NormalizedModel, require_pixels
 from rampart.models.own import OwnBackbone
 from rampart.models.reloading import require_reloadable

@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from rampart.errors import ModelError, reason
-from rampart.models.foreign.evaluated import logits_in
+from rampart.models.external.loaded import logits_in
 from rampart.models.normalized import NormalizedModel
 from rampart.models.weights import fit_weights, read_weights
 

@@ -71,7 +71,7 @@ def _built(folder: str, model: NormalizedModel, size: int, small: bool) -> Norma
             folder,
             num_classes=model.num_classes,
             pretrained=False,
-            keep_head=True,
+            pretrained_head=True,
             in_chans=model.in_chans,
             image_size=size,
         )

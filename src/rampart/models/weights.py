@@ -44,13 +44,14 @@ def is_head(key: str, heads: list[str]) -> bool:
     return any(key == name or key.startswith(f"{name}.") for name in heads)
 
 
-def fit_weights(backbone: nn.Module, weights: Weights, keep_head: bool, origin: str) -> None:
-    """Load weights into a backbone, strictly; without `keep_head` those of the head are left out.
+def fit_weights(backbone: nn.Module, weights: Weights, pretrained_head: bool, origin: str) -> None:
+    """Load weights into a backbone, strictly; without `pretrained_head` those of the head are left
+    out.
 
     Raises:
         ModelError: keys that are missing, unexpected or of another shape, and what to do.
     """
-    heads = [] if keep_head else head_modules(backbone)
+    heads = [] if pretrained_head else head_modules(backbone)
     own = {k: v for k, v in backbone.state_dict().items() if not is_head(k, heads)}
     given = {k: v for k, v in weights.items() if not is_head(k, heads)}
     faults = misfits(own, given)

@@ -89,12 +89,12 @@ def make_model(config: RunConfig, splits: Splits) -> NormalizedModel:
         options=model.options,
         mean=model.mean,
         std=model.std,
-        keep_head=model.head == "kept",
+        pretrained_head=model.head == "pretrained",
         in_chans=channels,
         image_size=size,
         seed=config.seed,
     )
-    if model.head == "kept":
+    if model.head == "pretrained":
         _require_same_classes(config, splits)
     if model.batch_norm == "frozen":
         built.freeze_statistics()
@@ -109,7 +109,8 @@ def _require_same_classes(config: RunConfig, splits: Splits) -> None:
         pairs = zip_longest(own, splits.class_names)
         theirs, ours = next((a, b) for a, b in pairs if a != b)
         raise ModelError(
-            f"model.head=kept: the head of '{config.model.name}' is for other classes ({theirs!r} "
+            f"model.head=pretrained: the head of '{config.model.name}' is for other classes "
+            f"({theirs!r} "
             f"where the data has {ours!r}); use model.head=fresh."
         )
 

@@ -125,7 +125,7 @@ def _prepare(
     model = build_model(
         reference,
         num_classes=len(splits.class_names),
-        keep_head=True,
+        pretrained_head=True,
         in_chans=channels,
         image_size=size,
     )

@@ -265,8 +265,8 @@ def _read_header(path: Path) -> dict[str, Any]:
             raise RunError(f"{path} is damaged: {key} is {header[key]!r}.")
     if missing := set(REQUIRED) - header["columns"].keys():
         raise RunError(f"{path} lacks the columns {', '.join(sorted(missing))}: evaluate again.")
-    if foreign := header["columns"].keys() - COLUMNS.keys() - {"witness"}:
-        raise RunError(f"{path} has columns that are not known: {', '.join(sorted(foreign))}.")
+    if unknown := header["columns"].keys() - COLUMNS.keys() - {"witness"}:
+        raise RunError(f"{path} has columns that are not known: {', '.join(sorted(unknown))}.")
     return header
 
 

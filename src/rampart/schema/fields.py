@@ -38,8 +38,8 @@ class ModelConfig(Named):
     options: AffectsTraining[dict[str, Any]] = Field(default_factory=dict)
     mean: AffectsTraining[tuple[float, ...] | None] = None
     std: AffectsTraining[tuple[float, ...] | None] = None
-    head: AffectsTraining[Literal["fresh", "kept"]] = Field(
-        "fresh", description="kept: train on with the head that the weights have"
+    head: AffectsTraining[Literal["fresh", "pretrained"]] = Field(
+        "fresh", description="pretrained: train on with the head that the weights have"
     )
     batch_norm: AffectsTraining[Literal["train", "frozen"]] = Field(
         "train", description="frozen: BatchNorm keeps the statistics that it was pretrained with"

@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from rampart.recipes.evaluation.evaluate import evaluate_other
+from rampart.recipes.evaluation.evaluate import evaluate_model
 
 #: A linear classifier by the means of the channels: half its smallest margin breaks an image.
 NETWORK = """
@@ -18,7 +18,7 @@ def network():
 
 def evaluate(network, tmp_path, *more, **options):
     reference, settings = network
-    return evaluate_other(reference, (*settings, *more), tmp_path / "evaluation", **options)[1]
+    return evaluate_model(reference, (*settings, *more), tmp_path / "evaluation", **options)[1]
 
 
 def margins(folder):

@@ -12,7 +12,7 @@ from rampart.errors import (
     UnknownName,
 )
 from rampart.metrics.continuum import bounds
-from rampart.recipes.evaluation.evaluate import ensure_evaluated, evaluate_other, evaluate_run
+from rampart.recipes.evaluation.evaluate import ensure_evaluated, evaluate_model, evaluate_run
 
 
 def test_a_function_of_the_user_meets_its_closed_form(network, tmp_path, photo_folder):
@@ -31,7 +31,7 @@ def test_the_model_of_a_run_is_the_same_as_a_folder_of_timms(run, tmp_path, phot
     assert folder == run.evaluations / "test-linf-8_255-apgd-3"
     settings = (f"data={photo_folder}", "data.image_size=16", "threat.eps=8/255")
     few = ("evaluation.attack.steps=3", "evaluation.trust=false")
-    _, theirs = evaluate_other(str(run.model), (*settings, *few), tmp_path / "timm")
+    _, theirs = evaluate_model(str(run.model), (*settings, *few), tmp_path / "timm")
     assert theirs.metadata["model"]["source"] == "timm"
     assert theirs.critical.tolist() == ours.critical.tolist()
     assert theirs.ids == ours.ids
@@ -42,10 +42,10 @@ def test_black_boxes_are_attacked_without_gradients_only(onnx_file, tmp_path, ph
     settings += ("evaluation.strengths=[80/255, 160/255]", "evaluation.match=by_position")
     where = tmp_path / "evaluation"
     with pytest.raises(InvalidArgument, match=r"without gradients.*evaluation.attack=square"):
-        evaluate_other(onnx_file, settings, where)
+        evaluate_model(onnx_file, settings, where)
     assert not (where / "record.json").exists()
     square = ("evaluation.attack={name: square, queries: 100}",)
-    _, record = evaluate_other(onnx_file, (*settings, *square), where)
+    _, record = evaluate_model(onnx_file, (*settings, *square), where)
     assert record.metadata["model"]["source"] == "onnx"
     assert record.metadata["backwards"] == 0
     assert record.accuracy[0] == 1

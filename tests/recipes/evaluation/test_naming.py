@@ -1,5 +1,5 @@
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.evaluation.evaluate import evaluate_other
+from rampart.recipes.evaluation.evaluate import evaluate_model
 from rampart.recipes.evaluation.naming import evaluation_name
 
 
@@ -31,7 +31,7 @@ def test_without_a_folder_the_name_tells_model_data_and_settings(network, tmp_pa
     monkeypatch.chdir(tmp_path)
     _, settings = network
     names = [
-        evaluate_other("nets:network", (*settings, *more))[0]
+        evaluate_model("nets:network", (*settings, *more))[0]
         for more in ((), ("seed=1",), ("evaluation.limit=5",))
     ]
     assert all(name.parent.name == "evaluations" for name in names)

@@ -45,8 +45,8 @@ def _check_model(model: ModelConfig) -> None:
         raise InvalidArgument(
             "model.weights", model.weights, "no weights with model.pretrained=false"
         )
-    if model.head == "kept" and not model.pretrained:
-        raise InvalidArgument("model.head", "kept", "fresh with model.pretrained=false")
+    if model.head == "pretrained" and not model.pretrained:
+        raise InvalidArgument("model.head", "pretrained", "fresh with model.pretrained=false")
 
 
 def _check_names_differ(section: str, names: list[str]) -> None:

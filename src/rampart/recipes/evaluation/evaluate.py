@@ -8,7 +8,7 @@ from rampart.recipes.evaluation.measure import Progress
 from rampart.recipes.evaluation.naming import evaluation_name, own_data
 from rampart.recipes.evaluation.output import evaluate_into
 from rampart.recipes.evaluation.settings import data_moved
-from rampart.recipes.evaluation.subject import subject_of_other, subject_of_run
+from rampart.recipes.evaluation.subject import subject_of_model, subject_of_run
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record
 from rampart.reports.evaluations import own_evaluation
@@ -79,7 +79,7 @@ def ensure_evaluated(
     return evaluate_run(path, overrides, overwrite=overwrite, on_progress=on_progress)
 
 
-def evaluate_other(
+def evaluate_model(
     reference: str,
     overrides: tuple[str, ...],
     output: Path | None = None,
@@ -87,7 +87,7 @@ def evaluate_other(
     overwrite: bool = False,
     on_progress: Progress | None = None,
 ) -> tuple[Path, EvaluationRecord]:
-    """Measure any classifier (see `rampart.models.foreign.find`) at every strength of the grid.
+    """Measure any classifier (see `rampart.models.external.load`) at every strength of the grid.
 
     Args:
         reference: what model, such as `timm:NAME`, `module:factory` or a file.
@@ -100,7 +100,7 @@ def evaluate_other(
         RampartError: whatever is wrong with the model, the data or the settings.
     """
     config = load_config(None, (*data_moved(overrides), f"model.name={reference}"))
-    accelerator, subject = subject_of_other(config)
+    accelerator, subject = subject_of_model(config)
     parts = [reference, Path(config.data.name).name, evaluation_name(config), *own_data(config)]
     name = "".join(c if c.isalnum() or c in "._-" else "_" for c in "-".join(parts))
     target = output or Path("evaluations") / name.strip("._")

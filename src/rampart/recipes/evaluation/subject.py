@@ -8,9 +8,9 @@ from rampart.data.datasets import require_data
 from rampart.data.splits import OneSplit, Split, Splits
 from rampart.errors import InvalidArgument
 from rampart.models.backbones import build_model
-from rampart.models.foreign.classes import check_classes
-from rampart.models.foreign.evaluated import EvaluatedModel, weights_fingerprint
-from rampart.models.foreign.find import find_model
+from rampart.models.external.class_names import check_classes
+from rampart.models.external.load import load_model
+from rampart.models.external.loaded import LoadedModel, weights_fingerprint
 from rampart.models.normalized import NormalizedModel
 from rampart.models.sources import find_source
 from rampart.recipes.accelerator import make_accelerator
@@ -34,7 +34,7 @@ class Subject:
         run: the run that trained it; None for other models.
     """
 
-    model: EvaluatedModel
+    model: LoadedModel
     splits: Splits | OneSplit
     config: RunConfig
     run: RunFolder | None = None
@@ -55,18 +55,18 @@ def subject_of_run(folder: RunFolder, config: RunConfig) -> tuple[Accelerator, S
     channels, size, _ = splits.image_shape
     classes = len(splits.class_names)
     built = build_model(
-        reference, num_classes=classes, keep_head=True, in_chans=channels, image_size=size
+        reference, num_classes=classes, pretrained_head=True, in_chans=channels, image_size=size
     )
     accelerator = make_accelerator(config)
     model = trained_model(built.to(accelerator.device), own.model.name, splits)
     return accelerator, Subject(model, splits, config, folder)
 
 
-def trained_model(model: NormalizedModel, name: str, splits: Splits) -> EvaluatedModel:
+def trained_model(model: NormalizedModel, name: str, splits: Splits) -> LoadedModel:
     """Return the model of a run, on the device where it is, as an evaluation takes it."""
     channels, side, _ = splits.image_shape
     names = tuple(splits.class_names)
-    return EvaluatedModel(
+    return LoadedModel(
         model.eval(),
         name,
         "run",
@@ -78,12 +78,12 @@ def trained_model(model: NormalizedModel, name: str, splits: Splits) -> Evaluate
     )
 
 
-def subject_of_other(config: RunConfig) -> tuple[Accelerator, Subject]:
+def subject_of_model(config: RunConfig) -> tuple[Accelerator, Subject]:
     """A model that was not made here, and what it is to be evaluated on."""
     wanted, reference = config.model, config.model.name
     require_evaluation_keys(usual_config(config), config, "seed", "model.mean", "model.std")
     accelerator = make_accelerator(config)
-    model = find_model(
+    model = load_model(
         reference,
         image_size=config.data.image_size,
         mean=wanted.mean,

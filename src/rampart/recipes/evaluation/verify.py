@@ -11,7 +11,7 @@ from rampart.evaluation.verify import Verification, verify_record
 from rampart.recipes.config.loading import change_config, parse_config
 from rampart.recipes.evaluation.measure import Progress
 from rampart.recipes.evaluation.settings import data_moved
-from rampart.recipes.evaluation.subject import subject_of_other, subject_of_run
+from rampart.recipes.evaluation.subject import subject_of_model, subject_of_run
 from rampart.records.storage import load_record
 from rampart.runs.run_folder import RunFolder
 
@@ -45,7 +45,7 @@ def verify(
         own.require_finished()
         _, subject = subject_of_run(own, config)
     else:
-        _, subject = subject_of_other(config)
+        _, subject = subject_of_model(config)
     known = record.metadata["model"]["fingerprint"]
     if subject.model.fingerprint != known:
         raise RunError(

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from rampart.errors import InvalidArgument, ModelError
-from rampart.models.foreign.evaluated import (
+from rampart.models.external.loaded import (
     Wanted,
     callable_model,
     logits_in,

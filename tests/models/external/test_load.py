@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rampart.errors import ModelError, UnknownName
-from rampart.models.foreign.find import find_model, kind_of
+from rampart.models.external.load import kind_of, load_model
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_files_and_folders_are_what_they_hold(tmp_path):
 @pytest.mark.parametrize("ending", [".pt", ".pth", ".bin", ".pkl", ".ckpt"])
 def test_pickles_are_refused_unopened(tmp_path, ending):
     with pytest.raises(ModelError, match=r"is a pickle.*safetensors, or write a function"):
-        find_model(str(tmp_path / f"model{ending}"))
+        load_model(str(tmp_path / f"model{ending}"))
 
 
 @pytest.mark.parametrize(
@@ -59,15 +59,15 @@ def test_pickles_are_refused_unopened(tmp_path, ending):
 )
 def test_typing_errors_are_met_with_what_is_near(reference, told):
     with pytest.raises(UnknownName, match=told):
-        find_model(reference)
+        load_model(reference)
 
 
 def test_a_file_of_code_needs_the_function():
     with pytest.raises(ModelError, match=r"name the function .*mine\.py:NAME"):
-        find_model("mine.py")
+        load_model("mine.py")
 
 
 def test_the_global_generator_is_left_alone(weights_file):
     state = torch.get_rng_state()
-    find_model(str(weights_file))
+    load_model(str(weights_file))
     assert torch.equal(torch.get_rng_state(), state)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rampart.errors import ModelError, UnknownName
-from rampart.models.foreign.find import find_model
+from rampart.models.external.load import load_model
 
 CODE = """
 import torch
@@ -51,7 +51,7 @@ def file(tmp_path):
 @pytest.mark.parametrize("name", ["Network", "Zoo.network", "ready"])
 def test_a_file_s_own_model(file, name):
     before = list(sys.path)
-    found = find_model(f"{file}:{name}", in_chans=3, image_size=8)
+    found = load_model(f"{file}:{name}", in_chans=3, image_size=8)
     assert sys.path == before
     logits = found.model(torch.ones(2, 3, 8, 8))
     torch.testing.assert_close(logits, logits[:1, :1].expand(2, 4), atol=2, rtol=0)
@@ -61,24 +61,24 @@ def test_a_file_s_own_model(file, name):
 
 def test_a_module_in_the_current_folder(file, monkeypatch):
     monkeypatch.chdir(file.parent)
-    found = find_model("mine:function", in_chans=3, image_size=8)
+    found = load_model("mine:function", in_chans=3, image_size=8)
     assert found.num_classes == 3
     assert found.differentiable
-    assert find_model("mine:function").input_size is None
+    assert load_model("mine:function").input_size is None
 
 
 def test_normalization_on_request(file):
     images = torch.rand(2, 3, 8, 8)
-    found = find_model(f"{file}:function", mean=[0.5] * 3, std=[0.5] * 3)
+    found = load_model(f"{file}:function", mean=[0.5] * 3, std=[0.5] * 3)
     torch.testing.assert_close(found.model(images), 2 * images.mean((2, 3)) - 1)
 
 
 def test_the_fingerprint_is_of_the_code_and_the_weights(file):
-    first = find_model(f"{file}:function").fingerprint
-    assert find_model(f"{file}:function").fingerprint == first
+    first = load_model(f"{file}:function").fingerprint
+    assert load_model(f"{file}:function").fingerprint == first
     file.write_text(CODE + "\n# another")
-    assert find_model(f"{file}:function").fingerprint != first
-    random = {find_model(f"{file}:Network").fingerprint for _ in range(2)}
+    assert load_model(f"{file}:function").fingerprint != first
+    random = {load_model(f"{file}:Network").fingerprint for _ in range(2)}
     assert len(random) == 2
 
 
@@ -95,7 +95,7 @@ def test_the_fingerprint_is_of_the_code_and_the_weights(file):
 )
 def test_what_goes_wrong_names_the_function(file, name, kind, told):
     with pytest.raises(kind, match=told) as error:
-        find_model(f"{file}:{name}", in_chans=3, image_size=8)
+        load_model(f"{file}:{name}", in_chans=3, image_size=8)
     assert name.rpartition(".")[2] in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -103,13 +103,13 @@ def test_what_goes_wrong_names_the_function(file, name, kind, told):
 def test_code_that_cannot_be_imported(file, monkeypatch):
     monkeypatch.chdir(file.parent)
     with pytest.raises(ModelError, match="there is no module 'absent'"):
-        find_model("absent.part:f")
+        load_model("absent.part:f")
     with pytest.raises(ModelError, match=r"there is no file 'absent.py'"):
-        find_model("absent.py:f")
+        load_model("absent.py:f")
     file.write_text("import absent")
     for reference in ("mine:f", "mine.py:f"):
         with pytest.raises(ModelError, match=r"raised ModuleNotFoundError: No module.*mine.py:1"):
-            find_model(reference)
+            load_model(reference)
     file.write_text("def f(:")
     with pytest.raises(ModelError, match="raised SyntaxError"):
-        find_model("mine.py:f")
+        load_model("mine.py:f")

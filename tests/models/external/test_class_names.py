@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from timm.data import ImageNetInfo
 
 from rampart.errors import InvalidArgument, ModelError
-from rampart.models.foreign.classes import check_classes, imagenet_synsets, with_synonyms
-from rampart.models.foreign.evaluated import EvaluatedModel, Function, weights_fingerprint
+from rampart.models.external.class_names import check_classes, imagenet_synsets, with_synonyms
+from rampart.models.external.loaded import Function, LoadedModel, weights_fingerprint
 
 NAMES = ("ape", "bear", "cat", "dog")
 
@@ -16,7 +16,7 @@ def named(names=NAMES, *others, number=None):
     count = number or len(names)
     model = Function(lambda images: images.flatten(1)[:, :count])
     namings = (tuple(names), *others) if names else ()
-    return EvaluatedModel(model, "zoo", "callable", None, (1, 1, count), count, namings)
+    return LoadedModel(model, "zoo", "callable", None, (1, 1, count), count, namings)
 
 
 def outputs(model, number=4):
@@ -104,7 +104,7 @@ def test_imagenet_goes_by_synsets_and_by_words():
 
 
 def test_selecting_does_not_change_the_weights(network):
-    model = EvaluatedModel(network, "n", "timm", None, (3, 8, 8), 4, (NAMES,))
+    model = LoadedModel(network, "n", "timm", None, (3, 8, 8), 4, (NAMES,))
     selected = check_classes(model, ["dog", "ape"], "by_name").model
     assert set(selected.state_dict()) == {f"model.{key}" for key in network.state_dict()}
     assert weights_fingerprint(selected.model) == weights_fingerprint(network)

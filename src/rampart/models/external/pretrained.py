@@ -9,14 +9,14 @@ from torch import nn
 
 from rampart.errors import ModelError, UnknownName, reason
 from rampart.models.backbones import build_model
-from rampart.models.foreign.classes import imagenet_synsets, with_synonyms
-from rampart.models.foreign.evaluated import EvaluatedModel, Wanted, weights_fingerprint
+from rampart.models.external.class_names import imagenet_synsets, with_synonyms
+from rampart.models.external.loaded import LoadedModel, Wanted, weights_fingerprint
 from rampart.models.sources import Source, find_source
 
 _SAFE = ".safetensors"
 
 
-def load_timm(name: str, wanted: Wanted) -> EvaluatedModel:
+def load_timm(name: str, wanted: Wanted) -> LoadedModel:
     """Return a model by timm's name, or from a folder or safetensors file as timm saves them.
 
     Raises:
@@ -28,7 +28,7 @@ def load_timm(name: str, wanted: Wanted) -> EvaluatedModel:
         raise ModelError(pickled(str(source.weights)))
     model = build_model(
         name,
-        keep_head=True,
+        pretrained_head=True,
         mean=wanted.mean,
         std=wanted.std,
         # Only models of a fixed size are built for it; the others take any.
@@ -58,7 +58,7 @@ def _tag(source: Source) -> str:
     return source.name.partition(".")[2] or str(source.pretrained_cfg.get("tag") or "")
 
 
-def load_torchvision(name: str, wanted: Wanted) -> EvaluatedModel:
+def load_torchvision(name: str, wanted: Wanted) -> LoadedModel:
     """Return a classifier of torchvision: "resnet18:IMAGENET1K_V1", with the weights' own pixels.
 
     Raises:

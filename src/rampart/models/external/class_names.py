@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rampart.choices import Match
 from rampart.errors import InvalidArgument, ModelError, nearest
-from rampart.models.foreign.evaluated import EvaluatedModel, Names
+from rampart.models.external.loaded import LoadedModel, Names
 
 
 class Selected(nn.Module):
@@ -36,8 +36,8 @@ class Selected(nn.Module):
 
 
 def check_classes(
-    model: EvaluatedModel, class_names: Sequence[str], match: Match = "strict"
-) -> EvaluatedModel:
+    model: LoadedModel, class_names: Sequence[str], match: Match = "strict"
+) -> LoadedModel:
     """Return a model whose output i is class i of the data, or say why there is none.
 
     Names are compared without regard to case, and "_" and "-" count as spaces. A model without
@@ -111,8 +111,8 @@ def _outputs(namings: Sequence[Names], class_names: Sequence[str]) -> list[int] 
 
 
 def _selected(
-    model: EvaluatedModel, class_names: Sequence[str], outputs: list[int] | None
-) -> EvaluatedModel:
+    model: LoadedModel, class_names: Sequence[str], outputs: list[int] | None
+) -> LoadedModel:
     if model.class_names is None:
         raise ModelError(
             f"model '{model.name}' does not name its outputs, so they cannot be matched by name; "
@@ -130,7 +130,7 @@ def _selected(
     )
 
 
-def _check_number(model: EvaluatedModel, class_names: Sequence[str], found: bool) -> None:
+def _check_number(model: LoadedModel, class_names: Sequence[str], found: bool) -> None:
     if model.num_classes in (None, len(class_names)):
         return
     do = (

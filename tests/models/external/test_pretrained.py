@@ -7,59 +7,59 @@ import torchvision
 
 from rampart.errors import ModelError, UnknownName
 from rampart.models.backbones import build_model
-from rampart.models.foreign.find import find_model
+from rampart.models.external.load import load_model
 from rampart.models.saving import save_model
 
 IMAGES = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
 def test_a_folder_that_was_saved(weights_file, tmp_path):
-    model = build_model(str(weights_file), keep_head=True).eval()
+    model = build_model(str(weights_file), pretrained_head=True).eval()
     names = [f"class {i}" for i in range(10)]
     save_model(model, tmp_path / "model", names)
-    found = find_model(str(tmp_path / "model"))
+    found = load_model(str(tmp_path / "model"))
     assert torch.equal(found.model(IMAGES), model(IMAGES))
     assert found.class_names == tuple(names)
     assert (found.source, found.input_size, found.num_classes) == ("timm", (3, 32, 32), 10)
     assert found.differentiable
-    local = find_model(f"local-dir:{tmp_path / 'model'}")
+    local = load_model(f"local-dir:{tmp_path / 'model'}")
     assert local.fingerprint == found.fingerprint
-    assert find_model(str(weights_file)).fingerprint == found.fingerprint
-    assert find_model(str(weights_file)).class_names is None
+    assert load_model(str(weights_file)).fingerprint == found.fingerprint
+    assert load_model(str(weights_file)).class_names is None
 
 
 def test_names_of_the_classes_do_not_outlive_a_new_head(weights_file, tmp_path):
-    save_model(build_model(str(weights_file), keep_head=True), tmp_path / "a", "abcdefghij")
+    save_model(build_model(str(weights_file), pretrained_head=True), tmp_path / "a", "abcdefghij")
     again = build_model(str(tmp_path / "a"), num_classes=3)
     save_model(again, tmp_path / "b", "xyz")
     config = json.loads((tmp_path / "b" / "config.json").read_text())
     assert "label_names" not in config["pretrained_cfg"]
-    assert find_model(str(tmp_path / "b")).class_names == ("x", "y", "z")
+    assert load_model(str(tmp_path / "b")).class_names == ("x", "y", "z")
 
 
 def test_what_is_asked_of_a_saved_model(weights_file):
-    found = find_model(str(weights_file), image_size=40, mean=[0, 0, 0], std=[1, 1, 1])
+    found = load_model(str(weights_file), image_size=40, mean=[0, 0, 0], std=[1, 1, 1])
     assert found.input_size == (3, 40, 40)
     assert found.model.mean.abs().max() == 0
     with pytest.raises(ModelError, match="10 outputs, expected 3"):
-        find_model(str(weights_file), num_classes=3)
+        load_model(str(weights_file), num_classes=3)
     with pytest.raises(ModelError, match=r"images of 3 channel\(s\), expected 1; prepare"):
-        find_model(str(weights_file), in_chans=1)
+        load_model(str(weights_file), in_chans=1)
 
 
 def test_a_folder_with_a_pickle(weights_file, tmp_path):
-    save_model(build_model(str(weights_file), keep_head=True), tmp_path, "abcdefghij")
+    save_model(build_model(str(weights_file), pretrained_head=True), tmp_path, "abcdefghij")
     (tmp_path / "model.safetensors").unlink()
     torch.save({}, tmp_path / "pytorch_model.bin")
     with pytest.raises(ModelError, match="is a pickle"):
-        find_model(str(tmp_path))
+        load_model(str(tmp_path))
 
 
 def test_a_name_of_timm_goes_by_imagenet_s_classes(monkeypatch):
-    network = build_model("resnet18", pretrained=False, keep_head=True)
-    monkeypatch.setattr("rampart.models.foreign.pretrained.build_model", lambda *a, **k: network)
+    network = build_model("resnet18", pretrained=False, pretrained_head=True)
+    monkeypatch.setattr("rampart.models.external.pretrained.build_model", lambda *a, **k: network)
     for name in ("timm:resnet18.a1_in1k", "resnet18"):
-        found = find_model(name, image_size=32)
+        found = load_model(name, image_size=32)
         assert found.class_names[:2] == ("n01440764", "n01443537")
         assert found.input_size == (3, 32, 32)
 
@@ -78,7 +78,7 @@ def cached(tmp_path, monkeypatch):
 
 
 def test_a_classifier_of_torchvision(cached):
-    found = find_model("torchvision:squeezenet1_1:DEFAULT", image_size=32)
+    found = load_model("torchvision:squeezenet1_1:DEFAULT", image_size=32)
     mean, std = (
         torch.tensor(v)[:, None, None] for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     )
@@ -87,7 +87,7 @@ def test_a_classifier_of_torchvision(cached):
     assert (found.num_classes, found.input_size) == (1000, (3, 32, 32))
     assert found.class_names[:2] == ("tench", "goldfish")
     assert found.namings[1][:2] == ("n01440764", "n01443537")
-    assert find_model("torchvision:squeezenet1_1:IMAGENET1K_V1").input_size == (3, 224, 224)
+    assert load_model("torchvision:squeezenet1_1:IMAGENET1K_V1").input_size == (3, 224, 224)
 
 
 class Trap:
@@ -104,19 +104,19 @@ def test_a_downloaded_file_that_holds_code_is_not_opened(cached, tmp_path):
     (file,) = (tmp_path / "hub" / "checkpoints").iterdir()
     torch.save({"trap": Trap(tmp_path / "ran")}, file)
     with pytest.raises(ModelError, match="cannot be loaded.*without a network put https://") as e:
-        find_model("torchvision:squeezenet1_1:DEFAULT")
+        load_model("torchvision:squeezenet1_1:DEFAULT")
     assert str(tmp_path) in str(e.value)
     assert not (tmp_path / "ran").exists()
 
 
 def test_names_of_torchvision_that_are_wrong():
     with pytest.raises(UnknownName, match="did you mean resnet18"):
-        find_model("torchvision:resnet8:DEFAULT")
+        load_model("torchvision:resnet8:DEFAULT")
     with pytest.raises(UnknownName, match="did you mean IMAGENET1K_V1"):
-        find_model("torchvision:resnet18:IMAGENET1K_V3")
+        load_model("torchvision:resnet18:IMAGENET1K_V3")
     with pytest.raises(
         ModelError, match=r"untrained.*write torchvision:resnet50:IMAGENET1K_V1 \(or"
     ):
-        find_model("torchvision:resnet50")
+        load_model("torchvision:resnet50")
     with pytest.raises(UnknownName, match="did you mean torchvision:squeezenet1_1"):
-        find_model("squeezenet1_1")
+        load_model("squeezenet1_1")

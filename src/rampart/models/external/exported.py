@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from rampart.errors import ModelError, reason
-from rampart.models.foreign.evaluated import (
-    EvaluatedModel,
+from rampart.models.external.loaded import (
+    LoadedModel,
     Wanted,
     file_fingerprint,
     logits_in,
 )
 
 
-def load_exported(reference: str, wanted: Wanted) -> EvaluatedModel:
+def load_exported(reference: str, wanted: Wanted) -> LoadedModel:
     """Return the program in a .pt2 file, which takes pixels in [0, 1] unless `wanted` has a mean.
 
     Opening such a file can run code, as a Python file does: expressions in it are evaluated, its

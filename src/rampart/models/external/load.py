@@ -10,14 +10,14 @@ import torch
 import torchvision
 
 from rampart.errors import ModelError, UnknownName, nearest
-from rampart.models.foreign.evaluated import EvaluatedModel, Wanted
-from rampart.models.foreign.exported import load_exported
-from rampart.models.foreign.factories import load_factory
-from rampart.models.foreign.hugging_face import load_hugging_face
-from rampart.models.foreign.onnx import load_onnx
-from rampart.models.foreign.pretrained import load_timm, load_torchvision, pickled
+from rampart.models.external.exported import load_exported
+from rampart.models.external.factories import load_factory
+from rampart.models.external.hugging_face import load_hugging_face
+from rampart.models.external.loaded import LoadedModel, Wanted
+from rampart.models.external.onnx import load_onnx
+from rampart.models.external.pretrained import load_timm, load_torchvision, pickled
 
-_LOAD: dict[str, Callable[[str, Wanted], EvaluatedModel]] = {
+_LOAD: dict[str, Callable[[str, Wanted], LoadedModel]] = {
     "timm": load_timm,
     "torchvision": load_torchvision,
     "hf": load_hugging_face,
@@ -31,7 +31,7 @@ _PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".tar")
 _FACTORY = re.compile(r"(.+\.py|[^\W\d]\w*(\.[^\W\d]\w*)*):[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
-def find_model(
+def load_model(
     reference: str,
     *,
     num_classes: int | None = None,
@@ -40,7 +40,7 @@ def find_model(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     device: str | torch.device = "cpu",
-) -> EvaluatedModel:
+) -> LoadedModel:
     """Return the model that a reference means, tried on two images.
 
     The first rule that fits decides:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rampart.errors import MissingExtra, ModelError, reason
-from rampart.models.foreign.classes import with_synonyms
-from rampart.models.foreign.evaluated import (
-    EvaluatedModel,
+from rampart.models.external.class_names import with_synonyms
+from rampart.models.external.loaded import (
     Function,
+    LoadedModel,
     Wanted,
     weights_fingerprint,
 )
@@ -22,7 +22,7 @@ from rampart.models.foreign.evaluated import (
 _LARGE = 1024
 
 
-def load_hugging_face(name: str, wanted: Wanted) -> EvaluatedModel:
+def load_hugging_face(name: str, wanted: Wanted) -> LoadedModel:
     """Return a classifier by repository or folder, its processor's normalization put before it.
 
     Only safetensors are read, and no code of the repository is run.

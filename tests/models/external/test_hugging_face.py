@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rampart.errors import MissingExtra, ModelError
-from rampart.models.foreign.find import find_model
+from rampart.models.external.load import load_model
 
 MEAN, STD = [0.1, 0.2, 0.3], [0.4, 0.5, 0.6]
 
@@ -49,16 +49,16 @@ def expected(folder, images):
 
 def test_a_folder(folder):
     images = torch.rand(3, 3, 16, 16)
-    found = find_model(f"hf:{folder}")
+    found = load_model(f"hf:{folder}")
     torch.testing.assert_close(found.model(images), expected(folder, images), atol=1e-5, rtol=1e-5)
     assert found.class_names == ("cat", "dog", "eel")
     assert (found.num_classes, found.input_size, found.source) == (3, (3, 16, 16), "hf")
     assert found.differentiable
-    assert find_model(str(folder)).fingerprint == found.fingerprint
+    assert load_model(str(folder)).fingerprint == found.fingerprint
 
 
 def test_nothing_is_drawn_or_said(folder, capfd):
-    find_model(f"hf:{folder}")
+    load_model(f"hf:{folder}")
     assert capfd.readouterr() == ("", "")
 
 
@@ -67,10 +67,10 @@ def test_normalization_is_what_the_processor_does(folder):
     # Pixels in [0, 255] go through unscaled, so mean and std are in [0, 255] as well.
     scaled = {"image_mean": [255 * m for m in MEAN], "image_std": [255 * s for s in STD]}
     processor(folder, do_rescale=False, **scaled)
-    found = find_model(f"hf:{folder}")
+    found = load_model(f"hf:{folder}")
     torch.testing.assert_close(found.model(images), expected(folder, images), atol=1e-5, rtol=1e-5)
     processor(folder, do_normalize=False)
-    model = find_model(f"hf:{folder}").model
+    model = load_model(f"hf:{folder}").model
     torch.testing.assert_close(model.mean.flatten(), torch.zeros(3))
     torch.testing.assert_close(model.std.flatten(), torch.ones(3))
 
@@ -88,7 +88,7 @@ def test_a_processor_that_does_more_is_refused(folder, monkeypatch):
         },
     )
     with pytest.raises(ModelError, match="does more to pixels than to shift and scale"):
-        find_model(f"hf:{folder}")
+        load_model(f"hf:{folder}")
 
 
 def test_a_classifier_without_a_trained_head_is_refused(folder):
@@ -98,26 +98,26 @@ def test_a_classifier_without_a_trained_head_is_refused(folder):
     weights = load_file(file)
     save_file({k: v for k, v in weights.items() if "classifier" not in k}, file, {"format": "pt"})
     with pytest.raises(ModelError, match=r"no weights for classifier.bias, classifier.weight;"):
-        find_model(f"hf:{folder}")
+        load_model(f"hf:{folder}")
 
 
 def test_names_that_say_nothing_are_none(folder):
     config = json.loads((folder / "config.json").read_text())
     config |= {"id2label": {i: f"LABEL_{i}" for i in range(3)}}
     (folder / "config.json").write_text(json.dumps(config))
-    assert find_model(f"hf:{folder}").class_names is None
+    assert load_model(f"hf:{folder}").class_names is None
 
 
 def test_what_is_missing_is_told(folder, tmp_path_factory):
     (folder / "preprocessor_config.json").unlink()
     with pytest.raises(ModelError, match="cannot be loaded.*preprocessor_config.json, on the hub"):
-        find_model(f"hf:{folder}")
+        load_model(f"hf:{folder}")
     processor(folder)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(ModelError, match="cannot be loaded.*needs config.json, model.safetensors"):
-        find_model(f"hf:{folder}")
+        load_model(f"hf:{folder}")
     with pytest.raises(ModelError, match="cannot be loaded"):
-        find_model(f"hf:{tmp_path_factory.mktemp('empty')}")
+        load_model(f"hf:{tmp_path_factory.mktemp('empty')}")
 
 
 def test_code_in_a_repository_is_not_run(folder, tmp_path):
@@ -127,12 +127,12 @@ def test_code_in_a_repository_is_not_run(folder, tmp_path):
     config |= {"model_type": "mine", "auto_map": {"AutoConfig": "model.Config"}}
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match="cannot be loaded") as error:
-        find_model(f"hf:{folder}")
+        load_model(f"hf:{folder}")
     assert "\n" not in str(error.value)
     assert not ran.exists()
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setattr("rampart.models.foreign.hugging_face.find_spec", lambda name: None)
+    monkeypatch.setattr("rampart.models.external.hugging_face.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"'hf:a/b' needs .*rampart-rft\[transformers\]"):
-        find_model("hf:a/b")
+        load_model("hf:a/b")

@@ -9,9 +9,9 @@ from typing import Any
 from torch import nn
 
 from rampart.errors import ModelError, UnknownName
-from rampart.models.foreign.evaluated import (
-    EvaluatedModel,
+from rampart.models.external.loaded import (
     Function,
+    LoadedModel,
     Wanted,
     file_fingerprint,
     weights_fingerprint,
@@ -19,7 +19,7 @@ from rampart.models.foreign.evaluated import (
 from rampart.plugins import CodeError, raised, user_code
 
 
-def load_factory(reference: str, wanted: Wanted) -> EvaluatedModel:
+def load_factory(reference: str, wanted: Wanted) -> LoadedModel:
     """Run a function of the user and return the model that it returns.
 
     The function takes no arguments; it returns a module or any callable from images (N, C, H, W)

@@ -4,8 +4,8 @@ from torch import nn
 
 from rampart.errors import ModelError
 from rampart.evaluation.trust.answers import check_mode
-from rampart.models.foreign.exported import in_batches
-from rampart.models.foreign.find import find_model
+from rampart.models.external.exported import in_batches
+from rampart.models.external.load import load_model
 
 
 def export(model, path, batch=2, dynamic=None):
@@ -20,7 +20,7 @@ def export(model, path, batch=2, dynamic=None):
 )
 def test_a_program_for_any_batch(network, pixels, tmp_path, dynamic):
     reference = export(network, tmp_path / "a.pt2", 3, dynamic)
-    found = find_model(reference)
+    found = load_model(reference)
     for n in (1, 2, 3, 7):
         torch.testing.assert_close(found.model(pixels[:n]), network(pixels[:n]))
     assert (found.source, found.num_classes, found.input_size) == ("exported", 4, (3, 8, 8))
@@ -30,7 +30,7 @@ def test_a_program_for_any_batch(network, pixels, tmp_path, dynamic):
 
 
 def test_gradients_are_those_of_the_model(network, pixels, tmp_path):
-    found = find_model(export(network, tmp_path / "a.pt2"))
+    found = load_model(export(network, tmp_path / "a.pt2"))
     gradients = []
     for model in (network, found.model):
         images = pixels.clone().requires_grad_(True)
@@ -47,30 +47,30 @@ def test_a_program_without_gradients(network, tmp_path):
         def forward(self, images):
             return {"logits": self.network(images.detach())}
 
-    assert not find_model(export(Detached(), tmp_path / "a.pt2")).differentiable
+    assert not load_model(export(Detached(), tmp_path / "a.pt2")).differentiable
 
 
 def test_normalization_and_fingerprint(network, pixels, tmp_path):
     reference = export(network, tmp_path / "a.pt2")
-    found = find_model(reference, mean=[0.5] * 3, std=[0.5] * 3)
+    found = load_model(reference, mean=[0.5] * 3, std=[0.5] * 3)
     torch.testing.assert_close(found.model(pixels), network(2 * pixels - 1))
-    assert found.fingerprint == find_model(reference).fingerprint
+    assert found.fingerprint == load_model(reference).fingerprint
     nn.init.zeros_(network[0].weight)
-    assert find_model(export(network, tmp_path / "b.pt2")).fingerprint != found.fingerprint
+    assert load_model(export(network, tmp_path / "b.pt2")).fingerprint != found.fingerprint
 
 
 def test_files_that_do_not_do(network, tmp_path):
     (tmp_path / "rubbish.pt2").write_bytes(b"no archive")
     with pytest.raises(ModelError, match="cannot be opened.*torch.export.save") as error:
-        find_model(str(tmp_path / "rubbish.pt2"))
+        load_model(str(tmp_path / "rubbish.pt2"))
     assert "\n" not in str(error.value)
     program = torch.export.export(nn.Linear(3, 2), (torch.rand(2, 3),))
     torch.export.save(program, tmp_path / "flat.pt2")
     with pytest.raises(ModelError, match=r"takes \(2, 3\) torch.float32: expected one batch"):
-        find_model(str(tmp_path / "flat.pt2"))
+        load_model(str(tmp_path / "flat.pt2"))
     reference = export(network, tmp_path / "a.pt2")
     with pytest.raises(ModelError, match="fails on images of 3 x 9 x 9"):
-        find_model(reference, image_size=9)
+        load_model(reference, image_size=9)
 
 
 @pytest.mark.parametrize(("least", "most"), [(1, None), (5, None), (5, 5), (2, 3), (10, 10)])
@@ -88,6 +88,6 @@ def test_batches_are_cut_and_filled(least, most, n):
 
 
 def test_a_program_is_not_taken_for_one_in_training(network, pixels, tmp_path):
-    model = find_model(export(network, tmp_path / "a.pt2")).model
+    model = load_model(export(network, tmp_path / "a.pt2")).model
     assert check_mode(model, pixels).status == "pass"
     assert not any(module.training for module in model.eval().modules())

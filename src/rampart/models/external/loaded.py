@@ -24,7 +24,7 @@ _CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
-class EvaluatedModel:
+class LoadedModel:
     """A classifier of pixels in [0, 1], ready to be evaluated.
 
     Attributes:
@@ -124,7 +124,7 @@ class Wanted:
         fingerprint: str | None,
         own_size: OwnSize = _OPEN,
         namings: Iterable[Sequence[str]] = (),
-    ) -> EvaluatedModel:
+    ) -> LoadedModel:
         """Try a model on two gray images and return what an evaluation must know of it.
 
         Without a size of the images, from neither the model nor the user, it cannot be tried.
@@ -149,7 +149,7 @@ class Wanted:
                 f"model '{name}' has {num_classes} outputs, expected {self.num_classes}; evaluate "
                 "it on the data that it was trained for."
             )
-        return EvaluatedModel(
+        return LoadedModel(
             model,
             name,
             source,
@@ -201,7 +201,7 @@ def callable_model(
     std: Sequence[float] | None = None,
     name: str | None = None,
     device: str | torch.device = "cpu",
-) -> EvaluatedModel:
+) -> LoadedModel:
     """Return any Python callable, a module or not, as a model to evaluate.
 
     Args:

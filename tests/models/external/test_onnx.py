@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from rampart.errors import InvalidArgument, MissingExtra, ModelError
-from rampart.models.foreign.find import find_model
+from rampart.models.external.load import load_model
 
 WEIGHT = torch.randn(4, 192, generator=torch.Generator().manual_seed(1))
 
@@ -42,7 +42,7 @@ def write(tmp_path):
 
 @pytest.mark.parametrize("batch", ["n", 1, 3])
 def test_a_file_for_any_batch(write, pixels, batch):
-    found = find_model(write(batch=batch))
+    found = load_model(write(batch=batch))
     for n in (1, 3, 7):
         torch.testing.assert_close(found.model(pixels[:n]), linear(pixels[:n]))
     assert (found.source, found.num_classes, found.input_size) == ("onnx", 4, (3, 8, 8))
@@ -51,7 +51,7 @@ def test_a_file_for_any_batch(write, pixels, batch):
 
 
 def test_logits_have_no_gradient(write, pixels):
-    found = find_model(write())
+    found = load_model(write())
     assert not found.model(pixels.requires_grad_(True)).requires_grad
 
 
@@ -59,52 +59,52 @@ def test_other_precisions_come_back_in_float32(write, pixels):
     from onnx import TensorProto
 
     for kind, tolerance in ((TensorProto.FLOAT16, 5e-2), (TensorProto.DOUBLE, 1e-5)):
-        logits = find_model(write(kind=kind)).model(pixels)
+        logits = load_model(write(kind=kind)).model(pixels)
         assert logits.dtype == torch.float32
         torch.testing.assert_close(logits, linear(pixels), atol=tolerance, rtol=0)
 
 
 def test_normalization_on_request(write, pixels):
-    found = find_model(write(), mean=[0.5] * 3, std=[0.5] * 3)
+    found = load_model(write(), mean=[0.5] * 3, std=[0.5] * 3)
     torch.testing.assert_close(found.model(pixels), linear(2 * pixels - 1), atol=1e-5, rtol=1e-5)
 
 
 def test_one_of_several_outputs(write, pixels):
-    found = find_model(write(outputs=("features", "logits")))
+    found = load_model(write(outputs=("features", "logits")))
     torch.testing.assert_close(found.model(pixels), linear(pixels))
     with pytest.raises(ModelError, match="outputs a, b: expected one, or one that is called"):
-        find_model(write(outputs=("a", "b")))
+        load_model(write(outputs=("a", "b")))
 
 
 def test_the_fingerprint_covers_weights_in_another_file(write, tmp_path):
     save = {"save_as_external_data": True, "location": "big.data", "size_threshold": 0}
     reference = write(**save)
     (tmp_path / "unrelated").write_text("1")
-    first = find_model(reference)
+    first = load_model(reference)
     (tmp_path / "unrelated").write_text("2")
-    assert find_model(reference).fingerprint == first.fingerprint
+    assert load_model(reference).fingerprint == first.fingerprint
     file = tmp_path / "big.data"
     values = np.frombuffer(file.read_bytes(), np.float32).copy()
     values[0] += 1
     file.write_bytes(values.tobytes())
-    assert find_model(reference).fingerprint != first.fingerprint
+    assert load_model(reference).fingerprint != first.fingerprint
 
 
 def test_files_that_do_not_do(write, tmp_path):
     (tmp_path / "rubbish.onnx").write_bytes(b"no graph")
     with pytest.raises(ModelError, match="rubbish.onnx' cannot be opened") as error:
-        find_model(str(tmp_path / "rubbish.onnx"))
+        load_model(str(tmp_path / "rubbish.onnx"))
     assert "\n" not in str(error.value)
     with pytest.raises(ModelError, match=r"takes pixels.*mask.*: expected one batch"):
-        find_model(write(inputs=2))
+        load_model(write(inputs=2))
     with pytest.raises(ModelError, match="fails on images of 3 x 9 x 9"):
-        find_model(write(), image_size=9)
+        load_model(write(), image_size=9)
     with pytest.raises(InvalidArgument, match=r"mean=\[0.5\]: expected 3 values"):
-        find_model(write(), mean=[0.5], std=[0.5])
+        load_model(write(), mean=[0.5], std=[0.5])
 
 
 def test_a_missing_package_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr("rampart.models.foreign.onnx.find_spec", lambda name: None)
+    monkeypatch.setattr("rampart.models.external.onnx.find_spec", lambda name: None)
     (tmp_path / "a.onnx").touch()
     with pytest.raises(MissingExtra, match=r"onnxruntime.*rampart-rft\[onnx\]"):
-        find_model(str(tmp_path / "a.onnx"))
+        load_model(str(tmp_path / "a.onnx"))

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from rampart.errors import MissingExtra, ModelError, reason
-from rampart.models.foreign.evaluated import EvaluatedModel, Wanted, file_fingerprint
-from rampart.models.foreign.exported import in_batches
+from rampart.models.external.exported import in_batches
+from rampart.models.external.loaded import LoadedModel, Wanted, file_fingerprint
 
 #: What onnxruntime calls the numbers that images may be given in.
 _TYPES = {
@@ -20,7 +20,7 @@ _TYPES = {
 }
 
 
-def load_onnx(reference: str, wanted: Wanted) -> EvaluatedModel:
+def load_onnx(reference: str, wanted: Wanted) -> LoadedModel:
     """Return the model in an .onnx file, which takes pixels in [0, 1] unless `wanted` has a mean.
 
     Its operators are run, and nothing else in the file.

@@ -40,7 +40,7 @@ from rampart.units import parse_eps
 AGES = {
     "untargeted": (3, 5, 7, 10, 15, 20, 30, 40, 50, 70),
     "targeted": (3, 5, 7, 10, 15, 20, 30, 40, 50, 70),
-    "strength-free": (3, 5, 7, 10, 15, 20, 30, 40, 50, 70),
+    "minimum-norm": (3, 5, 7, 10, 15, 20, 30, 40, 50, 70),
     "black-box": (50, 100, 150, 250, 350, 500, 750, 1000, 1500, 2000, 3000),
 }
 TRACES: list[list[object]] = []
@@ -53,13 +53,13 @@ class Traced(Lane):
     open: dict[int, list[list[object]]] = field(default_factory=lambda: defaultdict(list))
 
     def _hopeless(self, going: Going, ratio: Tensor) -> Tensor:
-        ages = AGES[kind(self.stage)] if self.stage.search.steps >= SHORT else range(1, SHORT)
+        ages = AGES[kind(self.stage)] if self.stage.algorithm.steps >= SHORT else range(1, SHORT)
         rows = zip(going.flights, going.state.age.tolist(), ratio.tolist(), strict=True)
         for flight, age, value in rows:
             if age in ages:
-                name = f"{kind(self.stage)}, {self.stage.search.steps} steps"
+                name = f"{kind(self.stage)}, {self.stage.algorithm.steps} steps"
                 self.open[flight.sample].append([name, age, value, False])
-            if age >= self.stage.search.steps:
+            if age >= self.stage.algorithm.steps:
                 self._close(flight.sample, won=False)
         return torch.zeros_like(ratio, dtype=torch.bool)
 

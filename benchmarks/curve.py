@@ -106,7 +106,7 @@ def torchattacks_at_each(
     (batch,) = ordered_batches(split, len(split))
     images, labels = batch.pixels(), batch.labels
     standing, passes, seconds = [], [], []
-    asked = Counted(model).eval()
+    asked = CountingModel(model).eval()
     classes = {"n_classes": len(split.class_names)}
     for eps in grid[1:]:
         settings: dict[str, Any] = {"eps": eps, "seed": seed}
@@ -158,7 +158,7 @@ def draws(
     }
 
 
-class Counted(torch.nn.Module):
+class CountingModel(torch.nn.Module):
     """A model that counts images forward and back, for a library that does not."""
 
     def __init__(self, module: torch.nn.Module) -> None:
@@ -250,7 +250,7 @@ def main() -> None:
     torch.set_num_threads(1)
     model, splits = load(args.run)
     split = subset(splits.test, limit=args.images, seed=0)
-    strict = {"keep": "broken"} if ATTACKS.takes(args.attack, "keep") else {}
+    strict = {"iterate": "adversarial"} if ATTACKS.takes(args.attack, "iterate") else {}
     attack = ATTACKS.build(args.attack, {**strict, **args.options})
     eps = parse_eps(args.eps)
     grid = [eps * level / args.levels for level in range(args.levels + 1)]

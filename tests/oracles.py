@@ -42,6 +42,6 @@ def searched_critical_eps(
     """
     for _ in range(halvings):
         middle = (low + high) / 2
-        broken = breaks(middle)
-        low, high = torch.where(broken, low, middle), torch.where(broken, middle, high)
+        is_adv = breaks(middle)
+        low, high = torch.where(is_adv, low, middle), torch.where(is_adv, middle, high)
     return high

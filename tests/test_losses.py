@@ -103,7 +103,7 @@ def test_margin_and_dlr_are_positive_exactly_where_the_model_is_wrong(
     classes: int, seed: int
 ) -> None:
     logits, labels = random_logits(classes, seed=seed), torch.arange(16) % classes
-    wrong = LOSSES.get("ce")().broken(logits, labels)
+    wrong = LOSSES.get("ce")().is_adv(logits, labels)
     assert ((margin(logits, labels) > 0) == wrong).all()
     assert ((dlr(logits, labels) > 0) == wrong).all()
 
@@ -137,7 +137,7 @@ def test_any_wrong_class_breaks_a_targeted_loss() -> None:
     logits = torch.eye(3)
     targets = torch.tensor([[0, 1], [0, 2], [2, 0]])
     for name in ("targeted-ce", "targeted-dlr", "targeted-margin"):
-        assert LOSSES.get(name)().broken(logits, targets).tolist() == [False, True, False]
+        assert LOSSES.get(name)().is_adv(logits, targets).tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
@@ -155,7 +155,7 @@ def test_the_largest_targeted_margin_is_the_margin(classes: int) -> None:
 def test_kl_is_broken_where_the_prediction_moves() -> None:
     clean = torch.tensor([[2.0, 1.0], [2.0, 1.0]])
     moved = torch.tensor([[1.0, 2.0], [5.0, 1.0]])
-    assert LOSSES.get("kl")().broken(moved, clean).tolist() == [True, False]
+    assert LOSSES.get("kl")().is_adv(moved, clean).tolist() == [True, False]
 
 
 @pytest.mark.parametrize(

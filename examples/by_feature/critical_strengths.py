@@ -29,7 +29,7 @@ means = torch.stack([pixels[labels == label].mean(0) for label in range(100)])
 
 grid = default_grid(20 / 255, "linf")
 found = critical_strengths(
-    model, ordered_batches(test, 50), Apgd(steps=10, keep="broken"), grid, seed=0
+    model, ordered_batches(test, 50), Apgd(steps=10, iterate="adversarial"), grid, seed=0
 )
 
 curve = accuracy_curve(found.critical, len(grid) - 1)

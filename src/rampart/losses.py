@@ -122,7 +122,7 @@ class Loss(ABC):
         """Return the (N,) values to be maximized, in fp32 or better."""
 
     @abstractmethod
-    def broken(self, logits: Tensor, targets: Tensor) -> Tensor:
+    def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the (N,) bool: whether the prediction has changed to the attacker's benefit."""
 
     @final
@@ -141,7 +141,7 @@ class Loss(ABC):
 class _ToLabels(Loss):
     """Losses whose targets are labels: broken where the prediction differs from the label."""
 
-    def broken(self, logits: Tensor, targets: Tensor) -> Tensor:
+    def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return whether the predicted class differs from the label."""
         return logits.argmax(1) != targets
 
@@ -189,7 +189,7 @@ class _Targeted(Loss):
         """Whether the targets are whole numbers of shape (N, 2)."""
         return targets.shape[1:] == (2,) and not targets.is_floating_point()
 
-    def broken(self, logits: Tensor, targets: Tensor) -> Tensor:
+    def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return whether the predicted class is any but the true one."""
         return logits.argmax(1) != targets[:, 0]
 
@@ -249,7 +249,7 @@ class Kl(Loss):
         """Return KL(p_clean || p)."""
         return kl(targets, logits)
 
-    def broken(self, logits: Tensor, targets: Tensor) -> Tensor:
+    def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return whether the predicted class differs from the clean prediction."""
         return logits.argmax(1) != targets.argmax(1)
 
@@ -272,6 +272,6 @@ class FeatureDistance(Loss):
         """Return the squared distances (N,); `logits` are features (N, D)."""
         return squared_distance(logits, targets)
 
-    def broken(self, logits: Tensor, targets: Tensor) -> Tensor:
+    def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return False: there is no prediction that could change."""
         return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)

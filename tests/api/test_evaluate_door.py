@@ -94,7 +94,7 @@ def test_an_attack_is_named_described_or_given(task):
     one = evaluate(task, attack=rampart.Apgd(steps=3), **options)
     same = evaluate(task, attack={"name": "apgd", "steps": 3}, **options)
     assert one.metadata["attack"] == same.metadata["attack"]
-    assert one.metadata["attack"]["keep"] == "broken", "what an evaluation keeps"
+    assert one.metadata["attack"]["iterate"] == "adversarial", "what an evaluation keeps"
     assert (one.critical == same.critical).all()
     suite = evaluate(task, attack=rampart.AutoAttack(version="short", steps=3), **options)
     assert suite.metadata["attack"]["name"] == "short"

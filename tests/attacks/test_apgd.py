@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from rampart.attacks import apgd
+from rampart.attacks.algorithm import Output, Problem
 from rampart.attacks.apgd import Apgd, Ascent, Pace
-from rampart.attacks.base import Counted
+from rampart.attacks.base import CountingModel
 from rampart.attacks.pgd import Pgd
-from rampart.attacks.search import Problem, Seen
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.runtime import scoped_seed
 from rampart.threat import column
@@ -79,7 +79,9 @@ def test_robust_accuracy_agrees_with_the_reference(
         )
     found = [
         accuracy(
-            digit_net, Apgd(norm=norm, keep="broken")(digit_net, images, labels, eps, s), labels
+            digit_net,
+            Apgd(norm=norm, iterate="adversarial")(digit_net, images, labels, eps, s),
+            labels,
         )
         for s in range(2)
     ]
@@ -96,7 +98,7 @@ def test_never_weaker_than_pgd_at_the_same_cost(
     images, labels = digit_images
     means = []
     for kind in (Apgd, Pgd):
-        attack = kind(norm=norm, steps=10, loss=loss, keep="broken")
+        attack = kind(norm=norm, steps=10, loss=loss, iterate="adversarial")
         runs = [attack(digit_net, images, labels, eps, seed) for seed in range(3)]
         means.append(sum(accuracy(digit_net, run, labels) for run in runs) / 3)
     assert means[0] <= means[1] + 0.005
@@ -110,18 +112,18 @@ def test_stopping_early_is_exact_and_saves_passes(
     """One run per sample finds the same breaks as the whole batch, and the sum of their passes."""
     images, labels = (part[:24] for part in digit_images)
     eps = 0.1 if norm == "linf" else 0.6
-    attack = kind(norm=norm, keep="broken", restarts=2)
-    model = Counted(digit_net.double())
+    attack = kind(norm=norm, iterate="adversarial", restarts=2)
+    model = CountingModel(digit_net.double())
     try:
         images = images.double()
-        broken = model.module(attack(model, images, labels, eps, 3)).argmax(1) != labels
+        is_adv = model.module(attack(model, images, labels, eps, 3)).argmax(1) != labels
         full = 2 * 11 * 24
-        assert 0 < broken.sum() < 24
+        assert 0 < is_adv.sum() < 24
         assert 11 < model.forwards < full
-        standing = int((~broken).sum())
+        robust = int((~is_adv).sum())
         # Those that stand pay both runs in full; the others at least their first look.
-        assert model.forwards >= 22 * standing + int(broken.sum())
-        assert model.backwards <= model.forwards - 2 * standing
+        assert model.forwards >= 22 * robust + int(is_adv.sum())
+        assert model.backwards <= model.forwards - 2 * robust
     finally:
         digit_net.float()
 
@@ -130,10 +132,10 @@ def test_n_steps_cost_n_plus_1_forwards_and_n_backwards(
     digit_net: nn.Module, digit_images: Digits
 ) -> None:
     images, labels = (part[:10] for part in digit_images)
-    model = Counted(digit_net)
+    model = CountingModel(digit_net)
     Apgd(steps=7)(model, images, labels, 0.1, 0)
     assert (model.forwards, model.backwards) == (80, 70)
-    model = Counted(digit_net)
+    model = CountingModel(digit_net)
     Apgd(steps=7, restarts=3)(model, images, labels, 0.1, 0)
     assert (model.forwards, model.backwards) == (240, 210)
 
@@ -161,11 +163,13 @@ def scripted(values: list[float], pace: Pace) -> list[Ascent]:
     states: list[Ascent] = []
     for i, value in enumerate(values):
         point = torch.full((1, 1, 1, 1), float(i))
-        seen = Seen(torch.tensor([value]), torch.tensor([False]), point + 100, torch.zeros(1, 2))
+        output = Output(
+            torch.tensor([value]), torch.tensor([False]), point + 100, torch.zeros(1, 2)
+        )
         if states:
-            states.append(states[-1].observe(None, point, seen))
+            states.append(states[-1].observe(None, point, output))
         else:
-            states.append(Ascent.begin(point, seen, torch.tensor([0.1]), pace))
+            states.append(Ascent.begin(point, output, torch.tensor([0.1]), pace))
     return states
 
 
@@ -210,7 +214,9 @@ def test_the_first_step_has_no_momentum_and_the_next_has_a_quarter() -> None:
         None,
         "linf",  # type: ignore[arg-type]
     )
-    up = Seen(torch.tensor([1.0]), torch.tensor([False]), torch.ones(1, 1, 1, 2), torch.zeros(1, 2))
+    up = Output(
+        torch.tensor([1.0]), torch.tensor([False]), torch.ones(1, 1, 1, 2), torch.zeros(1, 2)
+    )
     start = Ascent.begin(images - 0.1, up, torch.tensor([0.04]), Pace(4, 1, 2))
     first = start.advance(problem)
     torch.testing.assert_close(first, images - 0.02)
@@ -224,5 +230,5 @@ def test_impossible_options_are_refused() -> None:
         Apgd(steps=0)
     with pytest.raises(InvalidArgument, match="restarts=0"):
         Apgd(restarts=0)
-    with pytest.raises(UnknownName, match="keep"):
-        Apgd(keep="final")  # type: ignore[arg-type]
+    with pytest.raises(UnknownName, match="iterate"):
+        Apgd(iterate="last")  # type: ignore[arg-type]

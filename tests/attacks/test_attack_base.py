@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from rampart.attacks.algorithm import Problem
 from rampart.attacks.apgd import Apgd
-from rampart.attacks.base import Attack, Counted, with_fewer_steps
+from rampart.attacks.base import Attack, CountingModel, with_fewer_steps
 from rampart.attacks.catalogue import ATTACKS
 from rampart.attacks.pgd import Fgsm, Pgd
-from rampart.attacks.search import Problem
 from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.losses import LOSSES
 from rampart.runtime import Noise, scoped_seed
@@ -25,20 +25,20 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("fgsm", {}),
     ("fgsm", {"start": "none"}),
     ("pgd", {"steps": 3}),
-    ("pgd", {"steps": 3, "start": "gaussian", "keep": "broken", "restarts": 2}),
-    ("pgd", {"steps": 3, "step_rule": "absolute", "step_size": "20/255", "keep": "loss"}),
+    ("pgd", {"steps": 3, "start": "gaussian", "iterate": "adversarial", "restarts": 2}),
+    ("pgd", {"steps": 3, "step_rule": "absolute", "step_size": "20/255", "iterate": "best"}),
     ("apgd", {"steps": 4}),
-    ("apgd", {"steps": 4, "keep": "loss", "restarts": 2, "loss": "dlr"}),
-    ("apgd", {"steps": 4, "keep": "broken", "restarts": 3}),
+    ("apgd", {"steps": 4, "iterate": "best", "restarts": 2, "loss": "dlr"}),
+    ("apgd", {"steps": 4, "iterate": "adversarial", "restarts": 3}),
     ("fab", {"steps": 4}),
-    ("fab", {"steps": 3, "targets": 2, "restarts": 2, "keep": "broken"}),
+    ("fab", {"steps": 3, "targets": 2, "restarts": 2, "iterate": "adversarial"}),
     ("fab", {"steps": 3, "targets": 0, "restarts": 2}),
     ("square", {"queries": 30}),
     ("short", {"steps": 3, "targets": 2}),
     ("standard", {"steps": 3, "targets": 2, "queries": 5}),
     ("plus", {"steps": 3, "targets": 1, "queries": 5}),
     ("rand", {"steps": 3, "draws": 2}),
-    ("square", {"queries": 12, "keep": "loss", "restarts": 2, "loss": "ce"}),
+    ("square", {"queries": 12, "iterate": "best", "restarts": 2, "loss": "ce"}),
 ]
 every_attack = pytest.mark.parametrize(
     "attack",
@@ -124,7 +124,7 @@ def test_nothing_happens_without_strength(attack: Attack) -> None:
 def test_samples_without_strength_cost_no_pass(attack: Attack) -> None:
     images, labels = batch()
     eps = torch.tensor([0.0, 0.1] * 4)
-    model, alone = Counted(small_model()), Counted(small_model())
+    model, alone = CountingModel(small_model()), CountingModel(small_model())
     noise = Noise.like(images, 1)
     mixed = attack(model, images, labels, eps, noise)
     part = attack(alone, images[1::2], labels[1::2], 0.1, noise.select(eps > 0))
@@ -135,7 +135,7 @@ def test_samples_without_strength_cost_no_pass(attack: Attack) -> None:
 
 
 @every_attack
-@pytest.mark.parametrize("mode", ["eval", "train", "keep"])
+@pytest.mark.parametrize("mode", ["eval", "train", "unchanged"])
 @pytest.mark.parametrize("found", ["eval", "train", "mixed"])
 def test_the_model_is_left_as_found(attack: Attack, mode: str, found: str) -> None:
     attack = ATTACKS.build(
@@ -151,14 +151,14 @@ def test_the_model_is_left_as_found(attack: Attack, mode: str, found: str) -> No
     modes = [m.training for m in model.modules()]
     trained = [p.requires_grad for p in model.parameters()]
     state = {name: value.clone() for name, value in model.state_dict().items()}
-    seen: list[bool] = []
-    model[1].register_forward_hook(lambda m, i, o: seen.append(m.training))
+    output: list[bool] = []
+    model[1].register_forward_hook(lambda m, i, o: output.append(m.training))
 
     attack(model, images, labels, 0.1, 0)
 
-    expected = {"eval": False, "train": True, "keep": found == "train"}[mode]
-    assert seen
-    assert set(seen) == {expected}
+    expected = {"eval": False, "train": True, "unchanged": found == "train"}[mode]
+    assert output
+    assert set(output) == {expected}
     assert [m.training for m in model.modules()] == modes
     assert [p.requires_grad for p in model.parameters()] == trained
     for name, value in model.state_dict().items():
@@ -256,7 +256,7 @@ def test_losses_stay_in_fp32_under_autocast(
 
 def test_a_count_is_of_samples_in_each_direction() -> None:
     images, labels = batch()
-    model = Counted(small_model())
+    model = CountingModel(small_model())
     ATTACKS.build("pgd", {"steps": 7})(model, images, labels, 0.1, 0)
     assert (model.forwards, model.backwards) == (56, 56)
     with torch.no_grad():
@@ -270,7 +270,7 @@ def test_a_counted_model_is_frozen_too() -> None:
     inner = small_model().train()
     images, labels = batch()
     state = {name: value.clone() for name, value in inner.state_dict().items()}
-    ATTACKS.build("apgd")(Counted(inner), images, labels, 0.1, 0)
+    ATTACKS.build("apgd")(CountingModel(inner), images, labels, 0.1, 0)
     assert inner[1].training
     assert all(torch.equal(v, state[k]) for k, v in inner.state_dict().items())
 
@@ -283,7 +283,7 @@ def test_labels_become_clean_logits_in_the_mode_of_the_attack() -> None:
     model.eval()
     clean = model(images).detach()
     model.train()
-    counted = Counted(model)
+    counted = CountingModel(model)
     expected = attack(model, images, clean, 0.1, 0, loss=kl)
     assert torch.equal(attack(counted, images, labels, 0.1, 0, loss=kl), expected)
     assert (counted.forwards, counted.backwards) == (8 * (1 + 4), 8 * 3)

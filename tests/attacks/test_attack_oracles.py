@@ -15,8 +15,8 @@ NORMS = ["linf", "l2"]
 OPTIONS: dict[str, dict[str, Any]] = {
     "fgsm": {"start": "none"},
     # Shorter steps would not reach the pole of the L2 ball from a random point of it.
-    "pgd": {"steps": 30, "step_size": 0.3, "keep": "broken"},
-    "apgd": {"steps": 20, "keep": "broken"},
+    "pgd": {"steps": 30, "step_size": 0.3, "iterate": "adversarial"},
+    "apgd": {"steps": 20, "iterate": "adversarial"},
 }
 
 

@@ -12,7 +12,7 @@ from rampart.errors import RampartError
 
 
 def described(attack: AutoAttack) -> list[tuple[str, int, int, int]]:
-    return [(s.name, s.search.steps, s.restarts, s.targets) for s in attack.stages()]
+    return [(s.name, s.algorithm.steps, s.restarts, s.targets) for s in attack.stages()]
 
 
 def test_the_versions_are_those_of_the_published_code():
@@ -25,7 +25,7 @@ def test_the_versions_are_those_of_the_published_code():
     assert described(AutoAttack(version="plus")) == plus
     assert described(AutoAttack(version="rand")) == [ce, ("apgd-dlr", 100, 1, 0)]
     assert all(
-        isinstance(s.search, Averaged) and s.search.draws == 20
+        isinstance(s.algorithm, Averaged) and s.algorithm.draws == 20
         for s in AutoAttack(version="rand").stages()
     )
     assert described(AutoAttack(version="standard", norm="l1"))[:2] == [
@@ -74,12 +74,12 @@ def composed(model: nn.Module, images: Tensor, labels: Tensor, eps: float) -> Te
         torchattacks.FAB(model, eps=eps, steps=10, multi_targeted=True, n_classes=10),
         torchattacks.Square(model, eps=eps, n_queries=100, resc_schedule=False),
     ]
-    stands = model(images).argmax(1) == labels
+    robust = model(images).argmax(1) == labels
     for attack in attacks:
-        rows = stands.nonzero()[:, 0]
+        rows = robust.nonzero()[:, 0]
         points = attack(images[rows], labels[rows])
-        stands[rows] = model(points).argmax(1) == labels[rows]
-    return stands
+        robust[rows] = model(points).argmax(1) == labels[rows]
+    return robust
 
 
 @pytest.mark.parametrize("eps", [0.06, 0.1])

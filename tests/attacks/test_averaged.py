@@ -4,10 +4,10 @@ import torch
 from torch import nn
 
 from oracles import linear_model
-from rampart.attacks.apgd import Apgd, ApgdSearch
+from rampart.attacks.algorithm import Problem
+from rampart.attacks.apgd import Apgd, ApgdAlgorithm
 from rampart.attacks.averaged import Averaged
-from rampart.attacks.base import Counted
-from rampart.attacks.search import Problem
+from rampart.attacks.base import CountingModel
 from rampart.losses import LOSSES
 from rampart.runtime import Noise, scoped_seed
 
@@ -39,10 +39,10 @@ def base() -> nn.Module:
 def test_a_lucky_draw_breaks_nothing():
     """One answer in four is wrong by little: the mean probabilities still name the true class."""
     sound = problem(Wavering(base(), much=1.5))
-    seen = Averaged(ApgdSearch(4), 4).look(sound, sound.images)
-    assert not seen.broken.any()
-    assert (seen.logits.argmax(1) == 0).all()
-    torch.testing.assert_close(seen.logits.exp().sum(1), torch.ones(5))
+    output = Averaged(ApgdAlgorithm(4), 4).query(sound, sound.images)
+    assert not output.is_adv.any()
+    assert (output.logits.argmax(1) == 0).all()
+    torch.testing.assert_close(output.logits.exp().sum(1), torch.ones(5))
 
 
 def test_what_is_wrong_on_the_mean_is_broken():
@@ -53,19 +53,19 @@ def test_what_is_wrong_on_the_mean_is_broken():
             return self.model(images) - shift * torch.tensor([1.0, 0.0])
 
     wrong = problem(Mostly(base(), much=3.0))
-    assert Averaged(ApgdSearch(4), 4).look(wrong, wrong.images).broken.all()
+    assert Averaged(ApgdAlgorithm(4), 4).query(wrong, wrong.images).is_adv.all()
 
 
 def test_value_and_gradient_are_means_of_the_draws():
     model, draws = Wavering(base(), much=2.0), 8
     single = problem(model)
-    looks = [single.look(single.images) for _ in range(draws)]
-    seen = Averaged(ApgdSearch(4), draws).look(single, single.images)
+    count_queries = [single.query(single.images) for _ in range(draws)]
+    output = Averaged(ApgdAlgorithm(4), draws).query(single, single.images)
     for name in ("value", "gradient"):
-        mean = torch.stack([getattr(look, name) for look in looks]).mean(0)
-        torch.testing.assert_close(getattr(seen, name), mean)
-    probabilities = torch.stack([look.logits.softmax(1) for look in looks]).mean(0)
-    torch.testing.assert_close(seen.logits.exp(), probabilities)
+        mean = torch.stack([getattr(query, name) for query in count_queries]).mean(0)
+        torch.testing.assert_close(getattr(output, name), mean)
+    probabilities = torch.stack([query.logits.softmax(1) for query in count_queries]).mean(0)
+    torch.testing.assert_close(output.logits.exp(), probabilities)
 
 
 def test_of_a_model_that_does_not_waver_it_is_the_search_itself():
@@ -76,22 +76,25 @@ def test_of_a_model_that_does_not_waver_it_is_the_search_itself():
     from rampart.attacks.autoattack import AutoAttack
 
     stage = AutoAttack(version="rand", steps=5, draws=3).stages()[0]
-    plain = Apgd(steps=5, keep="broken").stages()[0]
+    plain = Apgd(steps=5, iterate="adversarial").stages()[0]
     assert stage.name == plain.name == "apgd-ce"
     eps = torch.full((6,), 0.02)
     one = Problem(model, images, labels, eps, Noise.like(images), stage.loss, "linf")
-    points = {search: search.start(one) for search in (stage.search, plain.search)}
+    points = {algorithm: algorithm.start(one) for algorithm in (stage.algorithm, plain.algorithm)}
     first, second = points.values()
     assert torch.equal(first, second)
-    for search, other in ((stage.search, plain.search),):
-        assert (search.steps, search.looks("linf")) == (other.steps, other.looks("linf"))
-        a, b = search.look(one, first), other.look(one, first)
+    for algorithm, other in ((stage.algorithm, plain.algorithm),):
+        assert (algorithm.steps, algorithm.count_queries("linf")) == (
+            other.steps,
+            other.count_queries("linf"),
+        )
+        a, b = algorithm.query(one, first), other.query(one, first)
         torch.testing.assert_close(a.gradient, b.gradient)
-        assert torch.equal(a.broken, b.broken)
+        assert torch.equal(a.is_adv, b.is_adv)
 
 
 def test_a_look_costs_a_pass_per_draw():
-    counted = Counted(base())
+    counted = CountingModel(base())
     asked = problem(counted)
-    Averaged(ApgdSearch(4), 6).look(asked, asked.images)
+    Averaged(ApgdAlgorithm(4), 6).query(asked, asked.images)
     assert (counted.forwards, counted.backwards) == (30, 30)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from oracles import linear_critical_eps, linear_model
-from rampart.attacks.base import Counted
-from rampart.attacks.fab import Fab, FabSearch, FabWalk
-from rampart.attacks.search import Problem, Seen, climb, rows
+from rampart.attacks.algorithm import Output, Problem, rows, run_algorithm
+from rampart.attacks.base import CountingModel
+from rampart.attacks.fab import Fab, FabAlgorithm, FabWalk
 from rampart.attacks.stages import likely_classes, with_classes
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES
@@ -102,7 +102,7 @@ def test_a_linear_boundary_is_found_at_the_exact_distance(norm: str, classes: in
         runs = []
         for wanted in order.unbind(1):
             task = problem(model, images, with_classes(labels, wanted), 1.0, norm)
-            runs.append(climb(task, FabSearch(steps), "loss"))
+            runs.append(run_algorithm(task, FabAlgorithm(steps), "loss"))
         best = torch.stack([-run.value for run in runs]).amin(0)
         assert (best > exact).all()
         assert (best <= (1 + tolerance) * exact + 1e-9).all()
@@ -112,8 +112,8 @@ def test_a_linear_boundary_is_found_at_the_exact_distance(norm: str, classes: in
 def test_without_overshoot_one_step_is_exact(norm: str) -> None:
     model, weight, bias, images, labels = linear(2)
     task = problem(model, images, with_classes(labels, 1 - labels), 1.0, norm)
-    search = FabSearch(1, eta=1.0)
-    state = search.begin(task, images, search.look(task, images))
+    algorithm = FabAlgorithm(1, eta=1.0)
+    state = algorithm.begin(task, images, algorithm.query(task, images))
     exact = linear_critical_eps(weight, bias, images, labels, norm)
     torch.testing.assert_close(distance(state.advance(task), images, norm), exact)  # type: ignore[arg-type]
 
@@ -138,27 +138,27 @@ def test_broken_is_what_lies_within_eps(norm: str, targets: int, classes: int) -
 def test_fewer_classes_than_targets_are_tried_once_each() -> None:
     for classes in (2, 3):
         model, *_, images, labels = linear(classes)
-        counted = Counted(model)
+        counted = CountingModel(model)
         Fab(steps=4)(counted, images, labels, 1e-6, 0)
         # Nothing is within eps: one look at the clean image, then 5 looks for each class, and one
         # more after each success of its steps but the last.
-        looks = (counted.forwards / len(images) - 1) / (classes - 1)
-        assert 5 <= looks <= 8
+        count_queries = (counted.forwards / len(images) - 1) / (classes - 1)
+        assert 5 <= count_queries <= 8
         assert counted.backwards == counted.forwards - len(images)
 
 
 def test_untargeted_steps_take_one_backward_per_wrong_class() -> None:
     model, *_, images, labels = linear(5)
-    counted = Counted(model)
+    counted = CountingModel(model)
     task = problem(counted, images, labels, 1.0, "linf")
-    search = FabSearch(1, targeted=False)
-    seen = search.look(task, images)
+    algorithm = FabAlgorithm(1, targeted=False)
+    output = algorithm.query(task, images)
     assert (counted.forwards, counted.backwards) == (10, 40)
     margins = []
-    for t in likely_classes(seen.logits, labels).unbind(1):
-        one = problem(model, images, with_classes(labels, t), 1.0, "linf").look(images)
+    for t in likely_classes(output.logits, labels).unbind(1):
+        one = problem(model, images, with_classes(labels, t), 1.0, "linf").query(images)
         margins.append(one.value / one.gradient.flatten(1).abs().sum(1))
-    away = seen.value / seen.gradient.flatten(1).abs().sum(1)
+    away = output.value / output.gradient.flatten(1).abs().sum(1)
     torch.testing.assert_close(away, torch.stack(margins).amax(0))
 
 
@@ -168,17 +168,17 @@ def test_every_look_has_a_gradient(targeted: bool) -> None:
     model, *_, images, labels = linear(3)
     targets = with_classes(labels, (labels + 1) % 3) if targeted else labels
     task = problem(model, images, targets, 1.0, "linf")
-    seen = FabSearch(2, targeted=targeted).look(task, images, gradient=False)
-    assert seen.gradient.flatten(1).any(1).all()
+    output = FabAlgorithm(2, targeted=targeted).query(task, images, gradient=False)
+    assert output.gradient.flatten(1).any(1).all()
 
 
-def walk(point: float, won: bool, broken: bool) -> FabWalk:
+def walk(point: float, won: bool, is_adv: bool) -> FabWalk:
     """One sample at mid-gray; the boundary lies at pixel sum 2.5 away."""
     one = torch.ones(1)
     pixels = torch.full((1, 1, 1, 2), point)
     return FabWalk(
         best=pixels,
-        best_value=torch.where(torch.tensor([broken]), -one, -torch.inf),
+        best_value=torch.where(torch.tensor([is_adv]), -one, -torch.inf),
         age=torch.tensor([3]),
         point=pixels,
         value=-0.1 * one,
@@ -193,20 +193,20 @@ def walk(point: float, won: bool, broken: bool) -> FabWalk:
 def test_after_a_success_it_goes_back_without_counting_a_step() -> None:
     images = torch.full((1, 1, 1, 2), 0.5)
     task = problem(None, images, torch.zeros(1, dtype=torch.int64), 0.1, "linf")
-    state = walk(0.7, won=False, broken=False)
+    state = walk(0.7, won=False, is_adv=False)
     hit = torch.full_like(images, 0.8)
     no, yes = torch.tensor([False]), torch.tensor([True])
-    seen = Seen(torch.ones(1), yes, torch.ones_like(images), torch.zeros(1, 2))
-    after = state.observe(task, hit, seen)
+    output = Output(torch.ones(1), yes, torch.ones_like(images), torch.zeros(1, 2))
+    after = state.observe(task, hit, output)
     assert (after.age.item(), after.won.item()) == (4, True)
     torch.testing.assert_close(after.best_value, torch.tensor([-0.3]))
     pulled = after.advance(task)
     torch.testing.assert_close(pulled, torch.full_like(images, 0.77))
     # The point pulled back is still misclassified: nearer, and kept.
-    still = after.observe(task, pulled, seen)
+    still = after.observe(task, pulled, output)
     assert (still.age.item(), still.won.item()) == (4, False)
     torch.testing.assert_close(still.best_value, torch.tensor([-0.27]))
-    missed = after.observe(task, pulled, Seen(-torch.ones(1), no, seen.gradient, seen.logits))
+    missed = after.observe(task, pulled, Output(-torch.ones(1), no, output.gradient, output.logits))
     torch.testing.assert_close(missed.best, hit)
     assert missed.age.item() == 4
 
@@ -215,7 +215,7 @@ def test_a_step_is_the_published_mean_of_two_projections() -> None:
     images = torch.full((1, 1, 1, 2), 0.5)
     task = problem(None, images, torch.zeros(1, dtype=torch.int64), 0.1, "linf")
     # At (0.7, 0.7) with value -0.1 and slope 1: 0.05 per pixel from here, 0.25 from the image.
-    step = walk(0.7, won=False, broken=False).advance(task)
+    step = walk(0.7, won=False, is_adv=False).advance(task)
     ends = 0.7 + 1.05 * 0.05, 0.5 + 1.05 * 0.25
     torch.testing.assert_close(step, torch.full_like(images, 0.9 * ends[0] + 0.1 * ends[1]))
 
@@ -227,8 +227,8 @@ def test_steps_stay_in_the_box_and_rows_apart(seed: int, norm: str, targeted: bo
     images = (6 * (images - 0.5) + 0.5).clamp(0, 1)
     labels = model(images).argmax(1)
     targets = with_classes(labels, (labels + 1) % 4) if targeted else labels
-    task, search = problem(model, images, targets, 0.2, norm), FabSearch(5, targeted=targeted)
-    state = search.begin(task, images, search.look(task, images))
+    task, algorithm = problem(model, images, targets, 0.2, norm), FabAlgorithm(5, targeted=targeted)
+    state = algorithm.begin(task, images, algorithm.query(task, images))
     for _ in range(6):
         points = state.advance(task)
         assert points.min() >= 0
@@ -236,7 +236,7 @@ def test_steps_stay_in_the_box_and_rows_apart(seed: int, norm: str, targeted: bo
         one = torch.tensor([seed % 10])
         alone = rows(state, one).advance(task.select(one))
         torch.testing.assert_close(alone[0], points[one[0]], rtol=0, atol=1e-9)
-        before, state = state, state.observe(task, points, search.look(task, points))
+        before, state = state, state.observe(task, points, algorithm.query(task, points))
         assert (state.best_value >= before.best_value).all()
         assert torch.equal(state.age - before.age, (~before.won).long())
     found = state.best_value > -torch.inf
@@ -250,12 +250,12 @@ def test_the_strength_plays_no_part(digit_net: nn.Module, digit_images: Digits, 
     images, labels = correct(digit_net, digit_images, 30)
     targets = with_classes(labels, (labels + 1) % 10)
     far, near = (
-        climb(problem(digit_net, images, targets, eps, norm), FabSearch(10), "loss")
+        run_algorithm(problem(digit_net, images, targets, eps, norm), FabAlgorithm(10), "loss")
         for eps in (3.0, 0.01)
     )
     assert torch.equal(far.points, near.points)
     assert torch.equal(far.value, near.value)
-    assert far.broken.sum() > near.broken.sum()
+    assert far.is_adv.sum() > near.is_adv.sum()
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -263,15 +263,15 @@ def test_stopping_within_eps_breaks_the_same_samples(
     digit_net: nn.Module, digit_images: Digits, norm: str
 ) -> None:
     images, labels = (part[:60] for part in digit_images)
-    eps, broken, passes = {"linf": 0.08, "l2": 0.4, "l1": 1.0}[norm], [], []
-    for keep in ("loss", "broken"):
-        model = Counted(digit_net)
-        attack = Fab(norm=norm, steps=8, targets=3, keep=keep)
+    eps, is_adv, passes = {"linf": 0.08, "l2": 0.4, "l1": 1.0}[norm], [], []
+    for iterate in ("best", "adversarial"):
+        model = CountingModel(digit_net)
+        attack = Fab(norm=norm, steps=8, targets=3, iterate=iterate)
         points = attack(model, images, labels, eps, 0)
-        broken.append(digit_net(points).argmax(1) != labels)
+        is_adv.append(digit_net(points).argmax(1) != labels)
         passes.append(model.forwards)
-    assert torch.equal(*broken)
-    assert 0.1 < broken[0].float().mean() < 0.9
+    assert torch.equal(*is_adv)
+    assert 0.1 < is_adv[0].float().mean() < 0.9
     assert passes[1] < passes[0]
 
 
@@ -280,9 +280,9 @@ def test_later_runs_begin_at_random_half_way_to_eps(norm: str) -> None:
     with scoped_seed(0, "images"):
         images = 0.4 + 0.2 * torch.rand(5, 1, 4, 4)
     task = problem(None, images, torch.zeros(5, dtype=torch.int64), 0.2, norm)
-    search = FabSearch(10)
-    assert torch.equal(search.restart(0).start(task), images)
-    starts = [search.restart(n).start(task.restart(n)) for n in (1, 2)]
+    algorithm = FabAlgorithm(10)
+    assert torch.equal(algorithm.restart(0).start(task), images)
+    starts = [algorithm.restart(n).start(task.restart(n)) for n in (1, 2)]
     for start in starts:
         torch.testing.assert_close(distance(start, images, norm), torch.full((5,), 0.1))  # type: ignore[arg-type]
     assert not torch.equal(*starts)
@@ -297,8 +297,8 @@ def test_restarts_never_lose_a_sample(
         Fab(steps=4, targets=targets, restarts=n)(digit_net, images, labels, 0.08, 0)
         for n in (1, 3)
     )
-    broken = [digit_net(points).argmax(1) != labels for points in (one, three)]
-    assert not (broken[0] & ~broken[1]).any()
+    is_adv = [digit_net(points).argmax(1) != labels for points in (one, three)]
+    assert not (is_adv[0] & ~is_adv[1]).any()
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_restarts_never_lose_a_sample(
         ({"eta": 0.9}, "eta=0.9"),
         ({"alpha_max": 1.5}, "alpha_max=1.5"),
         ({"beta": -0.1}, "beta=-0.1"),
-        ({"keep": "final"}, "keep"),
+        ({"iterate": "last"}, "iterate"),
         ({"loss": "dlr"}, "targeted-margin"),
     ],
 )

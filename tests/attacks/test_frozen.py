@@ -1,14 +1,14 @@
 import torch
 from torch import nn
 
-from rampart.attacks.base import Counted
+from rampart.attacks.base import CountingModel
 from rampart.attacks.frozen import frozen, module_of
 
 
 def test_a_module_is_found_behind_wrappers() -> None:
     layer = nn.Linear(2, 2)
     assert module_of(layer) is layer
-    assert module_of(Counted(Counted(layer))) is layer
+    assert module_of(CountingModel(CountingModel(layer))) is layer
     assert module_of(lambda images: layer(images)) is None
 
 

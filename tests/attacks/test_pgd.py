@@ -70,7 +70,7 @@ def test_more_steps_find_a_higher_loss(
 ) -> None:
     images, labels = digit_images
     eps = 0.1 if norm == "linf" else 0.6
-    attacks = [Fgsm(norm=norm), Pgd(norm=norm, steps=10), Pgd(norm=norm, steps=10, keep="loss")]
+    attacks = [Fgsm(norm=norm), Pgd(norm=norm, steps=10), Pgd(norm=norm, steps=10, iterate="best")]
     with torch.no_grad():
         points = [attack(digit_net, images, labels, eps, 0) for attack in attacks]
         losses = [float(cross_entropy(digit_net(x), labels).mean()) for x in points]
@@ -87,9 +87,13 @@ def test_more_steps_find_a_higher_loss(
         ({"step_rule": "absolute", "step_size": 2}, InvalidArgument, "step_size=2.*write 2/255"),
         ({"step_rule": "fixed"}, UnknownName, "step_rule"),
         ({"start": "random"}, UnknownName, "start"),
-        ({"restarts": 2}, InvalidArgument, "keep 'loss' or 'broken'"),
-        ({"restarts": 2, "start": "none", "keep": "loss"}, InvalidArgument, "every run is equal"),
-        ({"keep": "best"}, UnknownName, "keep"),
+        ({"restarts": 2}, InvalidArgument, "iterate 'best' or 'adversarial'"),
+        (
+            {"restarts": 2, "start": "none", "iterate": "best"},
+            InvalidArgument,
+            "every run is equal",
+        ),
+        ({"iterate": "first"}, UnknownName, "iterate"),
     ],
 )
 def test_impossible_options_are_refused(

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor, nn
 
 from oracles import linear_critical_eps, linear_model
-from rampart.attacks.apgd import Apgd, ApgdSearch
+from rampart.attacks.algorithm import Output, Problem, rows, run_algorithm
+from rampart.attacks.apgd import Apgd, ApgdAlgorithm
 from rampart.attacks.averaged import Averaged
-from rampart.attacks.base import Counted
+from rampart.attacks.base import CountingModel
 from rampart.attacks.pgd import Pgd
-from rampart.attacks.search import Problem, Seen, climb, rows
 from rampart.attacks.sparse import Phases, SparseAscent
 from rampart.losses import LOSSES
 from rampart.runtime import Noise
@@ -47,13 +47,13 @@ def test_a_run_walks_through_three_balls(steps: int) -> None:
     generator = torch.Generator().manual_seed(0)
     images = 0.3 + 0.4 * torch.rand(4, 1, 4, 4, generator=generator)
     model = linear_model(torch.randn(3, 16, generator=generator), torch.zeros(3))
-    task, search = problem(model, images, model(images).argmax(1), 0.5), ApgdSearch(steps)
-    points = search.start(task)
-    state = search.begin(task, points, search.look(task, points))
+    task, algorithm = problem(model, images, model(images).argmax(1), 0.5), ApgdAlgorithm(steps)
+    points = algorithm.start(task)
+    state = algorithm.begin(task, points, algorithm.query(task, points))
     lengths, ages = [distance(points, images, "l1")], [state.age]
-    for _ in range(search.looks("l1") - 1):
+    for _ in range(algorithm.count_queries("l1") - 1):
         points = state.advance(task)
-        state = state.observe(task, points, search.look(task, points))
+        state = state.observe(task, points, algorithm.query(task, points))
         lengths.append(distance(points, images, "l1"))
         ages.append(state.age)
     assert (state.age == steps).all()
@@ -69,23 +69,26 @@ def test_a_run_walks_through_three_balls(steps: int) -> None:
 def test_a_larger_ball_breaks_nothing() -> None:
     images = torch.full((2, 1, 1, 2), 0.5)
     model = linear_model(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0.3, 0.0]))
-    task, search = problem(model, images, torch.zeros(2, dtype=torch.int64), 0.2), ApgdSearch(9)
+    task, algorithm = (
+        problem(model, images, torch.zeros(2, dtype=torch.int64), 0.2),
+        ApgdAlgorithm(9),
+    )
     points = images + torch.tensor([[-0.4, 0.0], [0.0, 0.1]]).view_as(images)
-    assert task.look(points).broken.tolist() == [True, False]
-    assert search.look(task, points).broken.tolist() == [False, False]
+    assert task.query(points).is_adv.tolist() == [True, False]
+    assert algorithm.query(task, points).is_adv.tolist() == [False, False]
     wide = problem(model, images, task.targets, 0.4)
-    assert search.look(wide, points).broken.tolist() == [True, False]
+    assert algorithm.query(wide, points).is_adv.tolist() == [True, False]
 
 
 def test_means_over_draws_keep_to_the_ball_too(digit_net: nn.Module, digit_images: Digits) -> None:
     images, labels = (part[:30] for part in digit_images)
-    model = Counted(digit_net)
-    task, search = problem(model, images, labels, 0.8), Averaged(ApgdSearch(10), 2)
-    found = climb(task, search, "broken")
-    assert task.select(found.broken).holds(found.points[found.broken]).all()
-    assert 0 < found.broken.sum() < 30
+    model = CountingModel(digit_net)
+    task, algorithm = problem(model, images, labels, 0.8), Averaged(ApgdAlgorithm(10), 2)
+    found = run_algorithm(task, algorithm, "adversarial")
+    assert task.select(found.is_adv).holds(found.points[found.is_adv]).all()
+    assert 0 < found.is_adv.sum() < 30
     model.forwards = 0
-    climb(task, search, "loss")
+    run_algorithm(task, algorithm, "loss")
     assert model.forwards == 30 * 2 * 13
 
 
@@ -94,8 +97,8 @@ def state_of(changed: int, length: float, **parts: Any) -> tuple[Problem, Sparse
     images = torch.full((1, 1, 3, 4), 0.5)
     task = problem(None, images, torch.zeros(1, dtype=torch.int64), 0.3)
     gradient = torch.arange(1.0, 13.0).view_as(images)
-    seen = Seen(torch.ones(1), torch.tensor([False]), gradient, torch.zeros(1, 2))
-    state = SparseAscent.begin(task, images, seen, Phases.of(10))
+    output = Output(torch.ones(1), torch.tensor([False]), gradient, torch.zeros(1, 2))
+    state = SparseAscent.begin(task, images, output, Phases.of(10))
     values: dict[str, Any] = {
         "age": torch.tensor([7]),
         "changed": torch.tensor([changed]),
@@ -120,12 +123,12 @@ def test_a_checkpoint_goes_back_to_a_sparser_best_point() -> None:
     sparse = task.images.clone()
     sparse[..., -1, :2] += 0.1
     slope = torch.ones_like(sparse)
-    better = Seen(torch.full((1,), 2.0), torch.tensor([False]), slope, torch.zeros(1, 2))
+    better = Output(torch.full((1,), 2.0), torch.tensor([False]), slope, torch.zeros(1, 2))
     after = state.observe(task, sparse, better)
     assert (after.length.item(), after.changed.item(), after.age.item()) == (1.0, 2, 8)
     assert torch.equal(after.point, sparse)
     # As many values as before: the step shortens, and the walk goes on where it is.
-    worse = Seen(torch.zeros(1), torch.tensor([False]), slope, torch.zeros(1, 2))
+    worse = Output(torch.zeros(1), torch.tensor([False]), slope, torch.zeros(1, 2))
     last = after.observe(task, task.images, worse)
     assert last.length.item() == pytest.approx(1 / 1.5)
     assert torch.equal(last.best, sparse)
@@ -141,13 +144,13 @@ def test_rows_of_other_phases_do_not_matter() -> None:
     weight = torch.randn(3, 16, generator=generator, dtype=torch.float64)
     model = linear_model(weight, torch.zeros(3, dtype=torch.float64))
     task = problem(model, images, model(images).argmax(1), torch.linspace(0.1, 2, 5))
-    search = ApgdSearch(10)
-    points = search.start(task)
-    state = search.begin(task, points, search.look(task, points))
+    algorithm = ApgdAlgorithm(10)
+    points = algorithm.start(task)
+    state = algorithm.begin(task, points, algorithm.query(task, points))
     object.__setattr__(state, "age", torch.tensor([0, 2, 3, 7, 9]))
     object.__setattr__(state, "opening", torch.tensor([False, False, True, False, False]))
     moved = state.advance(task)
-    after = state.observe(task, moved, search.look(task, moved))
+    after = state.observe(task, moved, algorithm.query(task, moved))
     assert after.age.tolist() == [1, 3, 3, 8, 10]
     assert after.opening.tolist() == [False, True, False, False, False]
     for i in range(5):
@@ -167,7 +170,7 @@ def test_the_closed_form_is_reached() -> None:
     labels = model(images).argmax(1)
     critical = linear_critical_eps(weight, bias, images, labels, "l1")
     assert critical.max() < 0.4
-    attack = Apgd(norm="l1", steps=50, loss="margin", keep="broken")
+    attack = Apgd(norm="l1", steps=50, loss="margin", iterate="adversarial")
     below = model(attack(model, images, labels, 0.999 * critical, 0)).argmax(1)
     above = model(attack(model, images, labels, 1.02 * critical, 0)).argmax(1)
     assert torch.equal(below, labels)
@@ -181,7 +184,7 @@ def test_stronger_than_steps_on_single_pixels(
     images, labels = digit_images
     rates = []
     for kind in (Apgd, Pgd):
-        points = kind(norm="l1", steps=30, keep="broken")(digit_net, images, labels, eps, 0)
+        points = kind(norm="l1", steps=30, iterate="adversarial")(digit_net, images, labels, eps, 0)
         rates.append((digit_net(points).argmax(1) == labels).float().mean().item())
     assert rates[0] < rates[1] - 0.1
 
@@ -190,6 +193,6 @@ def test_n_steps_cost_n_plus_3_forwards_and_n_plus_2_backwards(
     digit_net: nn.Module, digit_images: Digits
 ) -> None:
     images, labels = (part[:10] for part in digit_images)
-    model = Counted(digit_net)
+    model = CountingModel(digit_net)
     Apgd(norm="l1", steps=10)(model, images, labels, 1.0, 0)
     assert (model.forwards, model.backwards) == (130, 120)

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from oracles import linear_critical_eps, linear_model
 from rampart.attacks import square
-from rampart.attacks.base import Counted
-from rampart.attacks.search import Problem, rows
-from rampart.attacks.square import Square, SquareSearch, SquareWalk
+from rampart.attacks.algorithm import Problem, rows
+from rampart.attacks.base import CountingModel
+from rampart.attacks.square import Square, SquareAlgorithm, SquareWalk
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES
 from rampart.runtime import Noise, scoped_seed
@@ -103,7 +103,7 @@ def test_a_linf_patch_is_a_square_of_one_sign_per_channel(size: tuple[int, ...])
 
 def test_linf_starts_with_vertical_stripes() -> None:
     images = torch.full((200, 3, 6, 5), 0.5)
-    start = SquareSearch(1).start(problem(images, "linf", 0.1)) - images
+    start = SquareAlgorithm(1).start(problem(images, "linf", 0.1)) - images
     assert torch.equal(start, start[:, :, :1].expand_as(start))
     torch.testing.assert_close(start.abs(), torch.full_like(start, 0.1))
     assert abs(start.mean().item()) < 0.01
@@ -137,7 +137,7 @@ def test_bumps_follow_their_definition(side: int, p: int) -> None:
 @pytest.mark.parametrize("size", [(3, 32, 32), (1, 8, 8), (2, 7, 13), (1, 2, 2)])
 def test_l2_starts_with_a_grid_of_bumps_of_full_length(size: tuple[int, ...]) -> None:
     images = torch.full((20, *size), 0.5)
-    delta = SquareSearch(1).start(problem(images, "l2", 0.1)) - images
+    delta = SquareAlgorithm(1).start(problem(images, "l2", 0.1)) - images
     torch.testing.assert_close(delta.flatten(1).norm(dim=1), torch.full((20,), 0.1))
     side = max(min(size[1:]) // 5, 1)
     first = max(min(size[1:]) - 5 * side, 0) // 2
@@ -161,15 +161,15 @@ def test_a_walk_from_anywhere_stays_in_ball_and_box(
     generator = torch.Generator().manual_seed(seed)
     images = (1.2 * torch.rand(6, *size, generator=generator) - 0.1).clamp(0, 1)
     eps = torch.tensor([0.01, 0.05, 0.1, 0.3, 0.7, 1.0])
-    task, search = problem(images, norm, eps, seed), SquareSearch(8)
+    task, algorithm = problem(images, norm, eps, seed), SquareAlgorithm(8)
     points = task.project(images + torch.randn(images.shape, generator=generator))
-    state = search.begin(task, points, search.look(task, points))
+    state = algorithm.begin(task, points, algorithm.query(task, points))
     for _ in range(8):
         points = state.advance(task)
         assert points.min() >= 0
         assert points.max() <= 1
         assert (distance(points, images, norm) <= eps * (1 + 1e-5) + 1e-6).all()
-        state = state.observe(task, points, search.look(task, points))
+        state = state.observe(task, points, algorithm.query(task, points))
     assert state.age.tolist() == [8] * 6
 
 
@@ -188,10 +188,10 @@ def test_rows_of_other_ages_and_strengths_do_not_matter(norm: str) -> None:
 
 def test_only_better_points_are_kept() -> None:
     images = torch.full((2, 1, 2, 2), 0.5)
-    task, search = problem(images, "linf"), SquareSearch(3)
-    state = search.begin(task, images, search.look(task, images))
+    task, algorithm = problem(images, "linf"), SquareAlgorithm(3)
+    state = algorithm.begin(task, images, algorithm.query(task, images))
     points = images + torch.tensor([[0.1, 0.0, 0.0, 0.0], [0.0, 0.1, 0.0, 0.0]]).view_as(images)
-    after = state.observe(task, points, search.look(task, points))
+    after = state.observe(task, points, algorithm.query(task, points))
     assert torch.equal(after.best[0], images[0])
     assert torch.equal(after.best[1], points[1])
     torch.testing.assert_close(after.best_value, torch.tensor([0.0, 0.1]))
@@ -220,8 +220,8 @@ def test_n_queries_cost_n_plus_1_forwards_and_no_backward(
     digit_net: nn.Module, digit_images: Digits
 ) -> None:
     images, labels = (part[:10] for part in digit_images)
-    model = Counted(digit_net)
-    Square(queries=7, keep="loss")(model, images, labels, 0.1, 0)
+    model = CountingModel(digit_net)
+    Square(queries=7, iterate="best")(model, images, labels, 0.1, 0)
     assert (model.forwards, model.backwards) == (80, 0)
 
 
@@ -242,5 +242,5 @@ def test_impossible_options_are_refused() -> None:
         Square(p_init=1.5)
     with pytest.raises(InvalidArgument, match="restarts=0"):
         Square(restarts=0)
-    with pytest.raises(UnknownName, match="keep"):
-        Square(keep="final")  # type: ignore[arg-type]
+    with pytest.raises(UnknownName, match="iterate"):
+        Square(iterate="last")  # type: ignore[arg-type]

@@ -3,10 +3,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rampart.attacks.apgd import ApgdSearch
+from rampart.attacks.algorithm import Problem
+from rampart.attacks.apgd import ApgdAlgorithm
 from rampart.attacks.autoattack import AutoAttack
-from rampart.attacks.base import Counted
-from rampart.attacks.search import Problem
+from rampart.attacks.base import CountingModel
 from rampart.attacks.stages import Stage, cascade, likely_classes, run_noise, with_classes
 from rampart.losses import LOSSES
 from rampart.runtime import Noise
@@ -15,7 +15,7 @@ LOSS = LOSSES.get("targeted-dlr")()
 
 
 def stage(restarts: int = 1, targets: int = 0, name: str = "t") -> Stage:
-    return Stage(name, ApgdSearch(2), LOSS, restarts, targets)
+    return Stage(name, ApgdAlgorithm(2), LOSS, restarts, targets)
 
 
 @given(st.integers(1, 5), st.integers(0, 12), st.integers(2, 12))
@@ -58,17 +58,17 @@ def test_each_run_of_each_stage_has_its_own_noise():
 @pytest.mark.parametrize("classes", [2, 3, 10])
 def test_a_cascade_stops_asking_about_what_is_broken(classes, digit_net, digit_images):
     images, labels = (part[:30] for part in digit_images)
-    model = Counted(lambda points: digit_net(points)[:, :classes])
+    model = CountingModel(lambda points: digit_net(points)[:, :classes])
     labels = labels % classes
     noise, eps = Noise.like(images), torch.full((30,), 0.1)
     stages = AutoAttack(version="standard", steps=3, queries=5).stages()
     one = Problem(model, images, labels, eps, noise, LOSS, "linf")
     points = cascade(one, stages)
     right = model(images).argmax(1) == labels
-    broken = right & (model(points).argmax(1) != labels)
+    is_adv = right & (model(points).argmax(1) != labels)
     # What is wrong without perturbation stays as it is.
     assert torch.equal(points[~right], images[~right])
-    assert 0 < broken.sum() <= right.sum()
+    assert 0 < is_adv.sum() <= right.sum()
     # Alone, each sample finds the same.
     for row in range(0, 30, 7):
         part = cascade(one.select(torch.tensor([row])), stages)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from rampart.attacks.search import Problem
+from rampart.attacks.algorithm import Problem
 from rampart.attacks.steps import ascend, sphere_start
 from rampart.losses import CrossEntropy
 from rampart.runtime import Noise

@@ -123,7 +123,7 @@ def test_weights_that_do_not_fit(refused, train, tmp_path, rampart):
         ("evaluation.strengths=[2/255]", "evaluation.strengths=2/255: expected threat.eps, 8/255"),
         ("evaluation.limit=100000", "limit=100000: expected a whole number from 1 to"),
         ("evaluation.top=7", "evaluation.top=7: expected fewer than the"),
-        ("evaluation.attack.mode=keep", "evaluation.attack.mode=keep: expected eval"),
+        ("evaluation.attack.mode=unchanged", "evaluation.attack.mode=unchanged: expected eval"),
         ("strategies=5", "expected a list such as"),
         ("evaluation.ids=nowhere.txt", "list of ids 'nowhere.txt' cannot be read"),
         ("model", "key=value"),

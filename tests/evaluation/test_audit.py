@@ -19,9 +19,9 @@ def test_independent_runs_agree_with_the_engine():
     split = split_for(model, 40)
     results = evaluate(model, split, mode="exact").results
     found = audited(model, split, results, 25)
-    assert found.stands.shape == found.claimed.shape == (8, 25)
+    assert found.robust.shape == found.claimed.shape == (8, 25)
     assert len(set(found.rows)) == 25
-    assert (found.stands ^ found.claimed).sum() <= 2
+    assert (found.robust ^ found.claimed).sum() <= 2
     for level in range(1, 9):
         np.testing.assert_array_equal(
             found.claimed[level - 1], results.critical[found.rows] > level
@@ -30,7 +30,7 @@ def test_independent_runs_agree_with_the_engine():
     assert figures["n"] == 25
     assert figures["passes"] == found.passes > 8 * 25
     assert [row["eps"] for row in figures["strengths"]] == list(GRID[1:])
-    for row, claimed, alone in zip(figures["strengths"], found.claimed, found.stands, strict=True):
+    for row, claimed, alone in zip(figures["strengths"], found.claimed, found.robust, strict=True):
         assert row["accuracy"] == claimed.mean()
         assert row["alone"] == alone.mean()
         difference = row["only_alone_broke"] - row["only_engine_broke"]
@@ -66,7 +66,7 @@ def test_an_interrupted_recheck_goes_on(tmp_path):
         raise AssertionError("asked")
 
     again = audited(silent, split, results, 8, journal=Journal(tmp_path, {}))
-    np.testing.assert_array_equal(again.stands, first.stands)
+    np.testing.assert_array_equal(again.robust, first.robust)
     assert again.passes == first.passes
     # The evaluation itself is not touched by what was found alone.
     resumed = evaluate(silent, split, journal=Journal(tmp_path, {}))

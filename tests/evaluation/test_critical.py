@@ -110,12 +110,12 @@ def test_counts_passes_and_attacks_only_who_stands(task, attack, forwards, backw
         def forward(self, images):
             return torch.tensor([1.0, 0.0]) + 0 * images.flatten(1)[:, :2]
 
-    stands = (task.labels == 0).numpy()
+    robust = (task.labels == 0).numpy()
     found = critical_strengths(Unbreakable(), task.batches(16), attack, LINF[:6], seed=0)
-    assert 0 < stands.sum() < 60
-    np.testing.assert_array_equal(found.forwards, 1 + forwards * stands)
-    np.testing.assert_array_equal(found.backwards, backwards * stands)
-    np.testing.assert_array_equal(found.critical == 6, stands)
+    assert 0 < robust.sum() < 60
+    np.testing.assert_array_equal(found.forwards, 1 + forwards * robust)
+    np.testing.assert_array_equal(found.backwards, backwards * robust)
+    np.testing.assert_array_equal(found.critical == 6, robust)
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -269,7 +269,7 @@ def test_what_the_pixel_box_cuts_off_breaks_the_smaller_ball_as_well():
     batch = Batch(images.byte(), model(images / 255).argmax(1), torch.arange(40))
     grid = default_grid(2.0, "l2")
     found = critical_strengths(model, [batch], Fgsm(norm="l2"), grid, 0)
-    broken = found.stage >= 0
-    assert broken.sum() > 20
-    below = np.array(grid)[found.critical[broken] - 1]
-    assert (found.reach[broken] >= below - 1e-6).all()
+    is_adv = found.stage >= 0
+    assert is_adv.sum() > 20
+    below = np.array(grid)[found.critical[is_adv] - 1]
+    assert (found.reach[is_adv] >= below - 1e-6).all()

@@ -115,7 +115,7 @@ def test_fab_reaches_the_smallest_distance_however_coarse_the_grid(norm, mode):
 def test_never_weaker_than_the_attack_at_each_strength_alone(name, norm):
     """Beyond noise: 1 of 90 samples, as random starts differ."""
     grid = default_grid({"linf": 8 / 255, "l2": 0.3}[norm], norm)
-    options = {"keep": "broken"} if name == "apgd" else {}
+    options = {"iterate": "adversarial"} if name == "apgd" else {}
     attack, claimed, alone = tier(name, norm, steps=6, **options), [], []
     for seed in range(3):
         model = net(seed)
@@ -123,7 +123,7 @@ def test_never_weaker_than_the_attack_at_each_strength_alone(name, norm):
         found = critical_strengths(model, [batch], attack, grid, seed, witnesses=True)
         assert proven(found, model, batch.pixels(), grid, norm)
         claimed.append([(found.critical > level).sum() for level in range(1, len(grid))])
-        alone.append([standing(model, batch, attack, eps) for eps in grid[1:]])
+        alone.append([robust(model, batch, attack, eps) for eps in grid[1:]])
     difference = np.sum(claimed, 0) - np.sum(alone, 0)
     assert difference.max() <= 1
     # Nor is it much stronger: then the attack alone would be at fault.
@@ -131,7 +131,7 @@ def test_never_weaker_than_the_attack_at_each_strength_alone(name, norm):
     assert claimed[0][-1] < claimed[0][0]
 
 
-def standing(model: nn.Module, batch: Batch, attack: Attack, eps: float) -> int:
+def robust(model: nn.Module, batch: Batch, attack: Attack, eps: float) -> int:
     images, labels = batch.pixels(), batch.labels
     points = attack(model, images, labels, eps, Noise.of(7, batch.samples, "alone"))
     right = (model(images).argmax(1) == labels) & (model(points).argmax(1) == labels)
@@ -169,8 +169,8 @@ def test_every_column_is_the_same_whatever_the_slots_and_the_order(name, options
         assert same(evaluate(slots, range(n)), whole)
     shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(0))
     assert same(evaluate(7, shuffled, size=n), whole)
-    broken = np.flatnonzero(whole.found)
-    for some in ([broken[0]], [n - 2, 4, broken[1]], range(1, n, 2)):
+    is_adv = np.flatnonzero(whole.found)
+    for some in ([is_adv[0]], [n - 2, 4, is_adv[1]], range(1, n, 2)):
         assert same(evaluate(64, some), whole.select(sorted(some)))
     assert len(set(whole.critical)) > 3
     assert not whole.audited.any() or mode == "fast"

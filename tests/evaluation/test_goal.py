@@ -137,8 +137,8 @@ def test_losses_keep_the_targets_of_what_they_wrap():
     assert OutOfTop(targeted, 2).fits(pairs)
     assert Reached(targeted).fits(pairs)
     assert torch.equal(Reached(targeted).value(logits, pairs), targeted.value(logits, pairs))
-    assert OutOfTop(targeted, 1).broken(logits, pairs).tolist() == [True, False]
-    assert Reached(targeted).broken(logits, pairs).tolist() == [True, False]
+    assert OutOfTop(targeted, 1).is_adv(logits, pairs).tolist() == [True, False]
+    assert Reached(targeted).is_adv(logits, pairs).tolist() == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,11 @@ def test_begins_at_the_last_strength_with_every_run_ahead():
 
 def test_a_broken_sample_goes_on_in_the_same_run_and_a_failed_one_at_the_same_strength():
     start = first(8, [1, 1])
-    assert start.broken(3) == Progress(3, start.runs)
+    assert start.is_adv(3) == Progress(3, start.runs)
     assert start.failed() == Progress(8, start.runs[1:])
     assert start.hopeless() == Progress(8, start.runs[1:], start.runs[:1])
     with pytest.raises(AssertionError):
-        start.broken(8)
+        start.is_adv(8)
 
 
 @given(levels, plans, st.data())
@@ -34,7 +34,7 @@ def test_any_course_of_events(n, runs, data):
         run, before = progress.runs[0], progress
         event = data.draw(st.sampled_from(["broken", "failed", "hopeless"]))
         if event == "broken":
-            progress = progress.broken(data.draw(st.integers(0, progress.level - 1)))
+            progress = progress.is_adv(data.draw(st.integers(0, progress.level - 1)))
             broke.append(progress.level + 1)
             assert progress.runs == before.runs
             assert progress.given_up == (before.given_up if progress.level else ())

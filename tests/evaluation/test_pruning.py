@@ -18,11 +18,11 @@ def test_every_stage_has_its_limits():
     assert kinds == {
         "apgd-ce": "untargeted",
         "apgd-dlr": "untargeted",
-        "fab": "strength-free",
-        "fab-random": "strength-free",
+        "fab": "minimum-norm",
+        "fab-random": "minimum-norm",
         "square": "black-box",
         "apgd-t": "targeted",
-        "fab-t": "strength-free",
+        "fab-t": "minimum-norm",
     }
     for limits in LIMITS.values():
         assert list(limits) == sorted(limits)
@@ -51,7 +51,7 @@ def test_nothing_is_given_up_where_it_has_failed_anyway(steps):
 @pytest.mark.parametrize("name", list(STAGES))
 def test_ascent_from_larger_balls_is_never_given_up(name):
     limits = Limits.of(STAGES[name], "l1", CPU)
-    ages = torch.arange(STAGES[name].search.steps)
+    ages = torch.arange(STAGES[name].algorithm.steps)
     pruned = bool(limits.exceeded(ages, torch.full((len(ages),), 1e9)).any())
     assert pruned == (not name.startswith("apgd"))
 

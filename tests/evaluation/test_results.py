@@ -163,8 +163,8 @@ def test_a_record_is_made_of_results(samples):
     assert record.ids == tuple(f"image {sample}" for sample in samples)
     for row, name in enumerate(record.broken_by):
         stage, run = results.stage[row], results.run[row]
-        broken = stages[stage] + (f"/{run}" if run else "")
-        assert name == {0: "clean", LEVELS + 1: None}.get(results.critical[row], broken)
+        is_adv = stages[stage] + (f"/{run}" if run else "")
+        assert name == {0: "clean", LEVELS + 1: None}.get(results.critical[row], is_adv)
     assert np.array_equal(record.found, results.found)
     assert np.array_equal(record.witnesses, results.witnesses)
     assert record.forwards.sum() == results.forwards_total

@@ -10,7 +10,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from rampart.attacks.base import Counted
+from rampart.attacks.base import CountingModel
 from rampart.attacks.pgd import Pgd
 from rampart.errors import InvalidArgument, ModelError
 from rampart.evaluation.trust.probes import PROBES, probe
@@ -361,7 +361,7 @@ def test_the_seed_decides_even_for_a_random_model():
 
 def test_is_as_cheap_as_it_says():
     model = trained("conv", 0.1)
-    sound, worst = Counted(model), Counted(lambda x: 2 * model(x).detach() - model(x))
+    sound, worst = CountingModel(model), CountingModel(lambda x: 2 * model(x).detach() - model(x))
     ask(sound, eps=0.01)
     ask(worst, eps=0.01)
     assert 190 * 32 < sound.forwards <= 210 * 32

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rampart.attacks.base import Counted, Features
+from rampart.attacks.base import CountingModel, Features
 from rampart.attacks.pgd import Pgd
 from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.losses import FeatureDistance
@@ -120,7 +120,7 @@ def test_the_frozen_copy_stays_what_it_was(pretrained, moved):
 
 @pytest.mark.parametrize(("base", "forwards", "backwards"), [("none", 1, 1), ("adversarial", 1, 1)])
 def test_it_costs_one_pass_of_the_copy(base, forwards, backwards, pretrained):
-    objective, model = Fare(base=base).bind(pretrained), Counted(pretrained)
+    objective, model = Fare(base=base).bind(pretrained), CountingModel(pretrained)
     terms = objective(model, IMAGES, LABELS, attack_on(pretrained))
     terms.loss.sum().backward()
     assert terms.forwards == 6

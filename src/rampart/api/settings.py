@@ -193,7 +193,7 @@ def without_usual_keep(section: str | Options) -> str | Options:
     An attack is made to train with by default, and an evaluation keeps the first point that is
     misclassified.
     """
-    if isinstance(section, str) or "keep" not in section:
+    if isinstance(section, str) or "iterate" not in section:
         return section
     usual = ATTACKS.dump(ATTACKS.build(section["name"]))
-    return {k: v for k, v in section.items() if k != "keep" or v != usual["keep"]}
+    return {k: v for k, v in section.items() if k != "iterate" or v != usual["iterate"]}

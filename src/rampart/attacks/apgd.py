@@ -11,8 +11,15 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from rampart.attacks.algorithm import (
+    Algorithm,
+    AlgorithmState,
+    Output,
+    Problem,
+    check_algorithm,
+    with_restarts,
+)
 from rampart.attacks.base import ATTACKS, Attack
-from rampart.attacks.search import Climb, Problem, Search, Seen, check_search, with_restarts
 from rampart.attacks.sparse import Phases, SparseAscent, wide_start
 from rampart.attacks.stages import Stage
 from rampart.attacks.steps import ascend, sphere_start
@@ -39,30 +46,31 @@ class Apgd(Attack):
 
     Attributes:
         steps: number of gradient steps.
-        restarts: number of independent starts; with "broken" only standing samples restart.
-        keep: "loss" for the iterate of highest loss, "broken" for the first misclassified one.
+        restarts: number of independent starts; with "adversarial" only standing samples restart.
+        iterate: "best" for the iterate of highest loss, "adversarial" for the first misclassified
+            one.
     """
 
     steps: int = 10
     restarts: int = 1
-    keep: Literal["loss", "broken"] = "loss"
+    iterate: Literal["best", "adversarial"] = "best"
 
     #: As in the publication (arXiv 2509.23325).
     training_steps: ClassVar[int | None] = 7
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_search(self.steps, self.restarts, self.keep)
-        if self.keep not in ("loss", "broken"):
-            raise UnknownName("keep", self.keep, ["loss", "broken"])
+        check_algorithm(self.steps, self.restarts, self.iterate)
+        if self.iterate not in ("best", "adversarial"):
+            raise UnknownName("iterate", self.iterate, ["best", "adversarial"])
 
     def stages(self) -> tuple[Stage, ...]:
         """Return the one stage, which has no targets of its own."""
-        search, loss = ApgdSearch(self.steps), LOSSES.get(self.loss)()
-        return (Stage(f"apgd-{self.loss}", search, loss, self.restarts),)
+        algorithm, loss = ApgdAlgorithm(self.steps), LOSSES.get(self.loss)()
+        return (Stage(f"apgd-{self.loss}", algorithm, loss, self.restarts),)
 
     def _run(self, problem: Problem) -> Tensor:
-        return with_restarts(ApgdSearch(self.steps), problem, self.restarts, self.keep)
+        return with_restarts(ApgdAlgorithm(self.steps), problem, self.restarts, self.iterate)
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class ApgdSearch(Search):
+class ApgdAlgorithm(Algorithm):
     """One run of APGD, `steps` steps from a random point of the sphere.
 
     Under L1 it comes from larger balls (see `rampart.attacks.sparse`), where a misclassified point
@@ -101,26 +109,26 @@ class ApgdSearch(Search):
             return wide_start(problem, Phases.of(self.steps))
         return sphere_start(problem)
 
-    def looks(self, norm: Norm) -> int:
+    def count_queries(self, norm: Norm) -> int:
         """Return the number of looks in a run."""
         return self.steps + 1 + (Phases.of(self.steps).openings if norm == "l1" else 0)
 
-    def look(self, problem: Problem, points: Tensor, gradient: bool = True) -> Seen:
+    def query(self, problem: Problem, points: Tensor, gradient: bool = True) -> Output:
         """Return what the model says; under L1, broken in the ball that was asked for only."""
-        seen = problem.look(points, gradient)
+        output = problem.query(points, gradient)
         if problem.norm != "l1":
-            return seen
-        return replace(seen, broken=seen.broken & problem.holds(points))
+            return output
+        return replace(output, is_adv=output.is_adv & problem.holds(points))
 
-    def begin(self, problem: Problem, points: Tensor, seen: Seen) -> "Ascent | SparseAscent":
+    def begin(self, problem: Problem, points: Tensor, output: Output) -> "Ascent | SparseAscent":
         """Return the memory after a look at the start."""
         if problem.norm == "l1":
-            return SparseAscent.begin(problem, points, seen, Phases.of(self.steps))
-        return Ascent.begin(points, seen, problem.eps, Pace.of(self.steps))
+            return SparseAscent.begin(problem, points, output, Phases.of(self.steps))
+        return Ascent.begin(points, output, problem.eps, Pace.of(self.steps))
 
 
 @dataclass(frozen=True)
-class Ascent(Climb):
+class Ascent(AlgorithmState):
     """APGD's memory of each sample; images are (N, C, H, W), the rest (N,).
 
     Attributes:
@@ -153,29 +161,29 @@ class Ascent(Climb):
     halved: Tensor
 
     @classmethod
-    def begin(cls, points: Tensor, seen: Seen, eps: Tensor, pace: Pace) -> "Ascent":
+    def begin(cls, points: Tensor, output: Output, eps: Tensor, pace: Pace) -> "Ascent":
         """Return the memory after a look at the start."""
-        zero = torch.zeros_like(seen.value, dtype=torch.int64)
+        zero = torch.zeros_like(output.value, dtype=torch.int64)
         return cls(
             best=points,
-            best_value=seen.value,
+            best_value=output.value,
             age=zero,
-            best_gradient=seen.gradient,
+            best_gradient=output.gradient,
             point=points,
             previous=points,
-            gradient=seen.gradient,
+            gradient=output.gradient,
             # AutoAttack compares the first step's loss with 0, not with the start's.
-            value=torch.zeros_like(seen.value),
+            value=torch.zeros_like(output.value),
             length=FIRST_STEP * eps,
-            moved=torch.zeros_like(seen.broken),
+            moved=torch.zeros_like(output.is_adv),
             clock=zero,
             rises=zero,
             window=zero + pace.window,
             shrink=zero + pace.shrink,
             floor=zero + pace.floor,
-            checked=seen.value,
+            checked=output.value,
             # So that the first checkpoint never halves for want of a new best point.
-            halved=torch.ones_like(seen.broken),
+            halved=torch.ones_like(output.is_adv),
         )
 
     def advance(self, problem: Problem) -> Tensor:
@@ -185,13 +193,13 @@ class Ascent(Climb):
         drift = self.point - self.previous
         return problem.project(self.point + share * step + (1 - share) * drift)
 
-    def observe(self, problem: Problem, points: Tensor, seen: Seen) -> "Ascent":
+    def observe(self, problem: Problem, points: Tensor, output: Output) -> "Ascent":
         """Return the memory after a look at `points`; at a checkpoint, adapt the length."""
-        better = seen.value > self.best_value
+        better = output.value > self.best_value
         best = _choose(better, points, self.best)
-        best_gradient = _choose(better, seen.gradient, self.best_gradient)
-        best_value = torch.where(better, seen.value, self.best_value)
-        clock, rises = self.clock + 1, self.rises + (seen.value > self.value)
+        best_gradient = _choose(better, output.gradient, self.best_gradient)
+        best_value = torch.where(better, output.value, self.best_value)
+        clock, rises = self.clock + 1, self.rises + (output.value > self.value)
         due = clock == self.window
         stuck = ~self.halved & (self.checked >= best_value)
         halve = due & ((rises <= RHO * self.window) | stuck)
@@ -203,8 +211,8 @@ class Ascent(Climb):
             # Halving goes back to the best point; the displacement is measured from there.
             point=_choose(halve, best, points),
             previous=self.point,
-            gradient=_choose(halve, best_gradient, seen.gradient),
-            value=seen.value,
+            gradient=_choose(halve, best_gradient, output.gradient),
+            value=output.value,
             length=torch.where(halve, self.length / 2, self.length),
             moved=torch.ones_like(self.moved),
             clock=clock.masked_fill(due, 0),

@@ -11,12 +11,12 @@ from typing import ClassVar, Literal, get_args
 
 from torch import Tensor
 
-from rampart.attacks.apgd import ApgdSearch
+from rampart.attacks.algorithm import Problem
+from rampart.attacks.apgd import ApgdAlgorithm
 from rampart.attacks.averaged import Averaged
 from rampart.attacks.base import ATTACKS, Attack
-from rampart.attacks.fab import FabSearch
-from rampart.attacks.search import Problem
-from rampart.attacks.square import SquareSearch
+from rampart.attacks.fab import FabAlgorithm
+from rampart.attacks.square import SquareAlgorithm
 from rampart.attacks.stages import Stage, cascade
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES
@@ -107,26 +107,26 @@ class AutoAttack(Attack):
         return cascade(problem, self.stages())
 
     def _apgd(self, loss: str, restarts: int = 1, draws: int = 1) -> Stage:
-        search = ApgdSearch(self.steps)
-        averaged = Averaged(search, draws) if draws > 1 else search
+        algorithm = ApgdAlgorithm(self.steps)
+        averaged = Averaged(algorithm, draws) if draws > 1 else algorithm
         return Stage(f"apgd-{loss}", averaged, LOSSES.get(loss)(), restarts)
 
     def _apgd_t(self, targets: int) -> Stage:
         loss = LOSSES.get("targeted-dlr")()
-        return Stage("apgd-t", ApgdSearch(self.steps), loss, targets=targets)
+        return Stage("apgd-t", ApgdAlgorithm(self.steps), loss, targets=targets)
 
     def _usual_targets(self) -> int:
         return min(self.targets, L1_TARGETS) if self.norm == "l1" else self.targets
 
     def _fab_t(self) -> Stage:
         loss = LOSSES.get("targeted-margin")()
-        return Stage("fab-t", FabSearch(self.steps), loss, targets=self.targets)
+        return Stage("fab-t", FabAlgorithm(self.steps), loss, targets=self.targets)
 
     def _square(self) -> Stage:
-        return Stage("square", SquareSearch(self.queries), LOSSES.get("margin")())
+        return Stage("square", SquareAlgorithm(self.queries), LOSSES.get("margin")())
 
     def _untargeted(self) -> tuple[Stage, ...]:
-        margin, fab = LOSSES.get("margin")(), FabSearch(self.steps, targeted=False)
+        margin, fab = LOSSES.get("margin")(), FabAlgorithm(self.steps, targeted=False)
         return (
             self._apgd("ce", 5),
             self._apgd("dlr", 5),

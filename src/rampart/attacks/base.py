@@ -9,8 +9,8 @@ from typing import Any, ClassVar, final, get_args
 import torch
 from torch import Tensor
 
+from rampart.attacks.algorithm import Problem
 from rampart.attacks.frozen import Mode, Model, frozen, local
-from rampart.attacks.search import Problem
 from rampart.attacks.stages import Stage
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES, Loss
@@ -37,7 +37,7 @@ class Attack(ABC):
 
     Attributes:
         norm: norm of the ball, "linf", "l2" or "l1".
-        mode: "eval", "train" or "keep": the mode in which the model is attacked.
+        mode: "eval", "train" or "unchanged": the mode in which the model is attacked.
         loss: name of the loss to maximize where the call gives none.
     """
 
@@ -150,7 +150,7 @@ def with_fewer_steps(attack: Attack, alpha: float) -> Attack:
     return attack if steps >= most else replace(attack, steps=steps)  # type: ignore[call-arg]  # it has steps
 
 
-class Counted:
+class CountingModel:
     """A model that counts its passes; a pass is one sample forward, or one sample backward.
 
     Attacks see through it: the wrapped module is frozen and restored as if it were bare. For an

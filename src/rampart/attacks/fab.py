@@ -10,18 +10,18 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from rampart.attacks.algorithm import (
+    Algorithm,
+    AlgorithmState,
+    Found,
+    Output,
+    Problem,
+    check_algorithm,
+    check_logits,
+    run_algorithm,
+)
 from rampart.attacks.base import ATTACKS, Attack
 from rampart.attacks.hyperplane import to_hyperplane
-from rampart.attacks.search import (
-    Climb,
-    Found,
-    Problem,
-    Search,
-    Seen,
-    check_logits,
-    check_search,
-    climb,
-)
 from rampart.attacks.stages import Stage, likely_classes, with_classes
 from rampart.attacks.steps import sphere_start
 from rampart.errors import InvalidArgument, UnknownName
@@ -43,12 +43,12 @@ class Fab(Attack):
         steps: steps onto the boundary.
         eta: how far a step goes, as a multiple of the way to the boundary.
         alpha_max: largest share of the projection of the image itself in a step.
-        beta: what is left of the distance after a success, from where the search goes on.
+        beta: what is left of the distance after a success, from where the algorithm goes on.
         targets: how many classes are tried, K - 1 at most; 0 for the class whose linearized
             boundary is nearest at each step, at K - 1 backwards.
         restarts: runs for each class, the first from the image, the others from a random point.
-        keep: "loss" for the smallest perturbation of the whole run, "broken" for the first one
-            within eps. Only samples that still stand run again for the next class.
+        iterate: "best" for the smallest perturbation of the whole run, "adversarial" for the first
+            one within eps. Only samples that still stand run again for the next class.
     """
 
     loss: str = "margin"
@@ -58,15 +58,15 @@ class Fab(Attack):
     beta: float = 0.9
     targets: int = 9
     restarts: int = 1
-    keep: Literal["loss", "broken"] = "loss"
+    iterate: Literal["best", "adversarial"] = "best"
 
     takes_any_loss: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_search(self.steps, self.restarts, self.keep)
-        if self.keep not in ("loss", "broken"):
-            raise UnknownName("keep", self.keep, ["loss", "broken"])
+        check_algorithm(self.steps, self.restarts, self.iterate)
+        if self.iterate not in ("best", "adversarial"):
+            raise UnknownName("iterate", self.iterate, ["best", "adversarial"])
         if self.loss not in ("margin", "targeted-margin"):
             raise UnknownName("loss", self.loss, ["margin", "targeted-margin"])
         if self.targets < 0:
@@ -83,35 +83,35 @@ class Fab(Attack):
 
     def _stage(self, given: bool) -> Stage:
         targeted = given or self.targets > 0
-        search = FabSearch(self.steps, targeted, self.eta, self.alpha_max, self.beta)
+        algorithm = FabAlgorithm(self.steps, targeted, self.eta, self.alpha_max, self.beta)
         loss = LOSSES.get("targeted-margin" if targeted else "margin")()
         number = 0 if given else self.targets
-        return Stage("fab-t" if targeted else "fab", search, loss, self.restarts, number)
+        return Stage("fab-t" if targeted else "fab", algorithm, loss, self.restarts, number)
 
     def _run(self, problem: Problem) -> Tensor:
         if problem.loss not in (LOSSES.get("margin")(), LOSSES.get("targeted-margin")()):
             got = type(problem.loss).__name__
             raise InvalidArgument("loss", got, "margin or targeted-margin", "FAB needs no other")
         stage = self._stage(problem.loss == LOSSES.get("targeted-margin")())
-        seen = problem.look(problem.images, gradient=False)
-        value = torch.where(seen.broken, 0.0, -torch.inf).to(seen.value.dtype)
-        found = Found(problem.images, value, seen.broken)
-        classes = likely_classes(seen.logits, problem.targets) if stage.targets else None
-        for run in range(stage.runs(seen.logits.shape[1])):
-            index = (~found.broken).nonzero()[:, 0]
+        output = problem.query(problem.images, gradient=False)
+        value = torch.where(output.is_adv, 0.0, -torch.inf).to(output.value.dtype)
+        found = Found(problem.images, value, output.is_adv)
+        classes = likely_classes(output.logits, problem.targets) if stage.targets else None
+        for run in range(stage.runs(output.logits.shape[1])):
+            index = (~found.is_adv).nonzero()[:, 0]
             if not len(index):
                 break
             part = replace(problem.restart(run).select(index), loss=stage.loss)
             if classes is not None:
                 wanted = classes[index, stage.rank(run)]
                 part = part.with_targets(with_classes(part.targets, wanted))
-            search = stage.search.restart(run % self.restarts)
-            found = found.improve(index, climb(part, search, self.keep))
+            algorithm = stage.algorithm.restart(run % self.restarts)
+            found = found.improve(index, run_algorithm(part, algorithm, self.iterate))
         return found.points
 
 
 @dataclass(frozen=True)
-class FabSearch(Search):
+class FabAlgorithm(Algorithm):
     """One run of FAB: `steps` steps towards one class, or towards the nearest.
 
     Attributes:
@@ -126,10 +126,10 @@ class FabSearch(Search):
     alpha_max: float = 0.1
     beta: float = 0.9
     random: bool = False
-    strength_free: ClassVar[bool] = True
+    minimum_norm: ClassVar[bool] = True
 
-    def restart(self, number: int) -> "FabSearch":
-        """Return the search from the image for the first run, from a random point afterwards."""
+    def restart(self, number: int) -> "FabAlgorithm":
+        """Return the algorithm from the image for the first run, from a random point afterwards."""
         return replace(self, random=number > 0)
 
     def start(self, problem: Problem) -> Tensor:
@@ -138,32 +138,32 @@ class FabSearch(Search):
             sphere_start(replace(problem, eps=problem.eps / 2)) if self.random else problem.images
         )
 
-    def look(self, problem: Problem, points: Tensor, gradient: bool = True) -> Seen:
+    def query(self, problem: Problem, points: Tensor, gradient: bool = True) -> Output:
         """Return the difference of logits to the class to reach, and its gradient.
 
         The gradient is always taken: a look at a point pulled back is never the last one.
         """
-        return problem.look(points) if self.targeted else _nearest(problem, points)
+        return problem.query(points) if self.targeted else _nearest(problem, points)
 
-    def begin(self, problem: Problem, points: Tensor, seen: Seen) -> "FabWalk":
+    def begin(self, problem: Problem, points: Tensor, output: Output) -> "FabWalk":
         """Return the memory after a look at the start."""
-        length = distance(points, problem.images, problem.norm).to(seen.value.dtype)
+        length = distance(points, problem.images, problem.norm).to(output.value.dtype)
         return FabWalk(
             best=points,
-            best_value=torch.where(seen.broken, -length, -torch.inf),
-            age=torch.zeros_like(seen.value, dtype=torch.int64),
+            best_value=torch.where(output.is_adv, -length, -torch.inf),
+            age=torch.zeros_like(output.value, dtype=torch.int64),
             point=points,
-            value=seen.value,
-            gradient=seen.gradient,
-            won=torch.zeros_like(seen.broken),
-            eta=torch.full_like(seen.value, self.eta),
-            alpha_max=torch.full_like(seen.value, self.alpha_max),
-            beta=torch.full_like(seen.value, self.beta),
+            value=output.value,
+            gradient=output.gradient,
+            won=torch.zeros_like(output.is_adv),
+            eta=torch.full_like(output.value, self.eta),
+            alpha_max=torch.full_like(output.value, self.alpha_max),
+            beta=torch.full_like(output.value, self.beta),
         )
 
 
 @dataclass(frozen=True)
-class FabWalk(Climb):
+class FabWalk(AlgorithmState):
     """FAB's memory; the best value is the distance of the nearest adversarial point, negated.
 
     It is -inf as long as there is none. The point pulled back after a success is looked at as well,
@@ -205,23 +205,23 @@ class FabWalk(Climb):
         step = (1 - alpha) * ends[: len(point)] + alpha * ends[len(point) :]
         return step.clamp(0.0, 1.0).view_as(self.point).to(self.point.dtype)
 
-    def observe(self, problem: Problem, points: Tensor, seen: Seen) -> "FabWalk":
+    def observe(self, problem: Problem, points: Tensor, output: Output) -> "FabWalk":
         """Return the memory after a look at `points`; nearer adversarial points are kept."""
         value = -distance(points, problem.images, problem.norm).to(self.best_value.dtype)
-        nearer = seen.broken & (value > self.best_value)
+        nearer = output.is_adv & (value > self.best_value)
         return replace(
             self,
             best=torch.where(column(nearer, points), points, self.best),
             best_value=torch.where(nearer, value, self.best_value),
             age=self.age + ~self.won,
             point=points,
-            value=seen.value,
-            gradient=seen.gradient,
-            won=seen.broken & ~self.won,
+            value=output.value,
+            gradient=output.gradient,
+            won=output.is_adv & ~self.won,
         )
 
 
-def _nearest(problem: Problem, points: Tensor) -> Seen:
+def _nearest(problem: Problem, points: Tensor) -> Output:
     """Look at the class whose linearized boundary is nearest: one backward per wrong class."""
     points = points.detach().requires_grad_()
     with torch.enable_grad():
@@ -240,4 +240,4 @@ def _nearest(problem: Problem, points: Tensor) -> Seen:
             value = torch.where(closer, rise.detach(), value)
             gradient = torch.where(column(closer, points), slope, gradient)
     logits = logits.detach()
-    return Seen(value.detach(), problem.loss.broken(logits, problem.targets), gradient, logits)
+    return Output(value.detach(), problem.loss.is_adv(logits, problem.targets), gradient, logits)

@@ -10,7 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 from rampart.restoring import in_mode, restored
 
 Model = Callable[[Tensor], Tensor]
-Mode = Literal["eval", "train", "keep"]
+Mode = Literal["eval", "train", "unchanged"]
 
 
 def module_of(model: Model) -> nn.Module | None:
@@ -36,7 +36,7 @@ def frozen(model: Model, mode: Mode = "eval") -> Iterator[None]:
     """Switch gradients of the parameters off inside the block, and attack in `mode`.
 
     Afterwards `requires_grad` of every parameter, the buffers (bit for bit) and the mode of every
-    submodule are as found; `.grad` is never touched. "keep" leaves the mode alone. In "train"
+    submodule are as found; `.grad` is never touched. "unchanged" leaves the mode alone. In "train"
     mode dropout draws from torch's default generator, and one sample's result depends on the
     others of its batch. A callable that holds no `nn.Module` is left alone.
     """
@@ -44,7 +44,7 @@ def frozen(model: Model, mode: Mode = "eval") -> Iterator[None]:
     with ExitStack() as restore:
         if module is not None:
             restore.enter_context(_fixed_parameters(module))
-            if mode != "keep":
+            if mode != "unchanged":
                 restore.enter_context(in_mode(module, mode == "train"))
             # In eval mode no buffer changes, and copying hundreds of small ones is not free.
             if any(part.training for part in module.modules()):

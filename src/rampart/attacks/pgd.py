@@ -7,16 +7,16 @@ from typing import ClassVar, Literal, get_args
 import torch
 from torch import Tensor
 
-from rampart.attacks.base import ATTACKS, Attack
-from rampart.attacks.search import (
-    Climb,
-    Keep,
+from rampart.attacks.algorithm import (
+    Algorithm,
+    AlgorithmState,
+    Iterate,
+    Output,
     Problem,
-    Search,
-    Seen,
-    check_search,
+    check_algorithm,
     with_restarts,
 )
+from rampart.attacks.base import ATTACKS, Attack
 from rampart.attacks.stages import Stage
 from rampart.attacks.steps import Start, ascend, check_start, starting_point
 from rampart.errors import InvalidArgument, UnknownName
@@ -60,7 +60,7 @@ class Fgsm(Attack):
 
     def _run(self, problem: Problem) -> Tensor:
         point = starting_point(problem, self.start)
-        gradient = problem.look(point).gradient
+        gradient = problem.query(point).gradient
         return ascend(problem, point, gradient, self.step_size * problem.eps)
 
 
@@ -69,7 +69,7 @@ class Fgsm(Attack):
 class Pgd(Attack):
     """Projected gradient ascent, Madry et al. 2018 (arXiv 1706.06083).
 
-    The final iterate costs n forwards and n backwards for n steps; "loss" and "broken" look at
+    The final iterate costs n forwards and n backwards for n steps; "best" and "adversarial" look at
     it as well, n + 1 forwards.
 
     Attributes:
@@ -80,7 +80,7 @@ class Pgd(Attack):
         step_rule: "relative" or "absolute".
         start: "uniform", "gaussian" or "none" (see `rampart.attacks.steps`).
         restarts: number of independent starts.
-        keep: "final", "loss" or "broken" (see `rampart.attacks.search`).
+        iterate: "last", "best" or "adversarial" (see `rampart.attacks.algorithm`).
     """
 
     steps: int = 10
@@ -88,23 +88,26 @@ class Pgd(Attack):
     step_rule: StepRule = "relative"
     start: Start = "uniform"
     restarts: int = 1
-    keep: Keep = "final"
+    iterate: Iterate = "last"
 
     #: As in the publication (arXiv 2509.23325).
     training_steps: ClassVar[int | None] = 7
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_search(self.steps, self.restarts, self.keep)
+        check_algorithm(self.steps, self.restarts, self.iterate)
         check_start(self.start)
         object.__setattr__(self, "step_size", self._parsed_step())
         if self.restarts > 1 and self.start == "none":
             raise InvalidArgument(
                 "restarts", self.restarts, "1 with start 'none'", "every run is equal"
             )
-        if self.restarts > 1 and self.keep == "final":
+        if self.restarts > 1 and self.iterate == "last":
             raise InvalidArgument(
-                "restarts", self.restarts, "1 with keep 'final'", "keep 'loss' or 'broken'"
+                "restarts",
+                self.restarts,
+                "1 with iterate 'last'",
+                "iterate 'best' or 'adversarial'",
             )
 
     def _parsed_step(self) -> float | None:
@@ -132,22 +135,24 @@ class Pgd(Attack):
 
     def stages(self) -> tuple[Stage, ...]:
         """Return the one stage."""
-        return (Stage(f"pgd-{self.loss}", PgdSearch(self), LOSSES.get(self.loss)(), self.restarts),)
+        return (
+            Stage(f"pgd-{self.loss}", PgdAlgorithm(self), LOSSES.get(self.loss)(), self.restarts),
+        )
 
     def _run(self, problem: Problem) -> Tensor:
-        if self.keep == "final":
+        if self.iterate == "last":
             return self._final(problem)
-        return with_restarts(PgdSearch(self), problem, self.restarts, self.keep)
+        return with_restarts(PgdAlgorithm(self), problem, self.restarts, self.iterate)
 
     def _final(self, problem: Problem) -> Tensor:
         point, size = starting_point(problem, self.start), self.size(problem.eps)
         for _ in range(self.steps):
-            point = ascend(problem, point, problem.look(point).gradient, size)
+            point = ascend(problem, point, problem.query(point).gradient, size)
         return point
 
 
 @dataclass(frozen=True)
-class PgdSearch(Search):
+class PgdAlgorithm(Algorithm):
     """One run of PGD with the options of `attack`."""
 
     attack: Pgd
@@ -161,14 +166,16 @@ class PgdSearch(Search):
         """Return the starting points that the attack asks for."""
         return starting_point(problem, self.attack.start)
 
-    def begin(self, problem: Problem, points: Tensor, seen: Seen) -> "Walk":
+    def begin(self, problem: Problem, points: Tensor, output: Output) -> "Walk":
         """Return the memory after a look at the start."""
-        age = torch.zeros_like(seen.value, dtype=torch.int64)
-        return Walk(points, seen.value, age, points, seen.gradient, self.attack.size(problem.eps))
+        age = torch.zeros_like(output.value, dtype=torch.int64)
+        return Walk(
+            points, output.value, age, points, output.gradient, self.attack.size(problem.eps)
+        )
 
 
 @dataclass(frozen=True)
-class Walk(Climb):
+class Walk(AlgorithmState):
     """PGD's memory: the last point, its gradient, and the length of a step (N,)."""
 
     point: Tensor
@@ -179,15 +186,15 @@ class Walk(Climb):
         """Return the points after one projected step."""
         return ascend(problem, self.point, self.gradient, self.length)
 
-    def observe(self, problem: Problem, points: Tensor, seen: Seen) -> "Walk":
+    def observe(self, problem: Problem, points: Tensor, output: Output) -> "Walk":
         """Return the memory after a look at `points`."""
-        better = seen.value > self.best_value
+        better = output.value > self.best_value
         return Walk(
             best=torch.where(column(better, points), points, self.best),
-            best_value=torch.where(better, seen.value, self.best_value),
+            best_value=torch.where(better, output.value, self.best_value),
             age=self.age + 1,
             point=points,
-            gradient=seen.gradient,
+            gradient=output.gradient,
             length=self.length,
         )
 

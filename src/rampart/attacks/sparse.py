@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from rampart.attacks.search import Climb, Problem, Seen
+from rampart.attacks.algorithm import AlgorithmState, Output, Problem
 from rampart.threat import column, project
 
 #: Radius of the ball in each of three phases, as a multiple of eps.
@@ -60,7 +60,7 @@ def wide_start(problem: Problem, phases: Phases) -> Tensor:
 
 
 @dataclass(frozen=True)
-class SparseAscent(Climb):
+class SparseAscent(AlgorithmState):
     """What APGD remembers of each sample under L1; images are (N, C, H, W), the rest (N,).
 
     The best point is that of the current phase. The first look of a phase does not count as a step.
@@ -86,19 +86,21 @@ class SparseAscent(Climb):
     windows: Tensor
 
     @classmethod
-    def begin(cls, problem: Problem, points: Tensor, seen: Seen, phases: Phases) -> "SparseAscent":
+    def begin(
+        cls, problem: Problem, points: Tensor, output: Output, phases: Phases
+    ) -> "SparseAscent":
         """Return the memory after a look at the start."""
-        zero = torch.zeros_like(seen.value, dtype=torch.int64)
+        zero = torch.zeros_like(output.value, dtype=torch.int64)
         n, device = len(points), points.device
         return cls(
             best=points,
-            best_value=seen.value,
+            best_value=output.value,
             age=zero,
-            best_gradient=seen.gradient,
+            best_gradient=output.gradient,
             point=points,
-            gradient=seen.gradient,
-            opening=torch.zeros_like(seen.broken),
-            length=torch.ones_like(seen.value),
+            gradient=output.gradient,
+            opening=torch.zeros_like(output.is_adv),
+            length=torch.ones_like(output.value),
             clock=zero,
             changed=_changed(points, problem.images),
             ends=torch.tensor(phases.ends, device=device).expand(n, -1),
@@ -127,12 +129,12 @@ class SparseAscent(Climb):
         signs = self.gradient.flatten(1).sign() * (sizes >= least)
         return (signs / signs.abs().sum(1, keepdim=True).clamp_min(1.0)).view_as(self.gradient)
 
-    def observe(self, problem: Problem, points: Tensor, seen: Seen) -> "SparseAscent":
+    def observe(self, problem: Problem, points: Tensor, output: Output) -> "SparseAscent":
         """Return the memory after a look at `points`; a new phase forgets the best point."""
         opening = self.opening
-        better = opening | (seen.value > self.best_value)
+        better = opening | (output.value > self.best_value)
         best = _choose(better, points, self.best)
-        best_gradient = _choose(better, seen.gradient, self.best_gradient)
+        best_gradient = _choose(better, output.gradient, self.best_gradient)
         clock = (self.clock + 1).masked_fill(opening, 0)
         window = self.windows.gather(1, self._phase()[:, None])[:, 0]
         due = ~opening & (clock == window)
@@ -144,12 +146,12 @@ class SparseAscent(Climb):
         return replace(
             self,
             best=best,
-            best_value=torch.where(better, seen.value, self.best_value),
+            best_value=torch.where(better, output.value, self.best_value),
             age=age,
             best_gradient=best_gradient,
             # A step that made the best point sparser goes on from there.
             point=_choose(due & sparser, best, points),
-            gradient=_choose(due & sparser, best_gradient, seen.gradient),
+            gradient=_choose(due & sparser, best_gradient, output.gradient),
             opening=~opening & (age[:, None] == self.ends).any(1),
             length=length.masked_fill(opening, 1.0),
             clock=clock.masked_fill(due, 0),

@@ -12,8 +12,15 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from rampart.attacks.algorithm import (
+    Algorithm,
+    AlgorithmState,
+    Output,
+    Problem,
+    check_algorithm,
+    with_restarts,
+)
 from rampart.attacks.base import ATTACKS, Attack
-from rampart.attacks.search import Climb, Problem, Search, Seen, check_search, with_restarts
 from rampart.attacks.stages import Stage
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES
@@ -38,15 +45,16 @@ class Square(Attack):
     Attributes:
         queries: number of patches tried after the first stripes.
         p_init: share of the image that the first patches cover, in (0, 1].
-        restarts: number of independent runs; with "broken" only standing samples run again.
-        keep: "loss" for the point of highest loss, "broken" for the first misclassified one.
+        restarts: number of independent runs; with "adversarial" only standing samples run again.
+        iterate: "best" for the point of highest loss, "adversarial" for the first misclassified
+            one.
     """
 
     loss: str = "margin"
     queries: int = 5000
     p_init: float = 0.8
     restarts: int = 1
-    keep: Literal["loss", "broken"] = "broken"
+    iterate: Literal["best", "adversarial"] = "adversarial"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,22 +62,22 @@ class Square(Attack):
             raise InvalidArgument("queries", self.queries, "at least 1")
         if not 0 < self.p_init <= 1:
             raise InvalidArgument("p_init", self.p_init, "a share of the image in (0, 1]")
-        check_search(self.queries, self.restarts, self.keep)
-        if self.keep not in ("loss", "broken"):
-            raise UnknownName("keep", self.keep, ["loss", "broken"])
+        check_algorithm(self.queries, self.restarts, self.iterate)
+        if self.iterate not in ("best", "adversarial"):
+            raise UnknownName("iterate", self.iterate, ["best", "adversarial"])
 
     def stages(self) -> tuple[Stage, ...]:
         """Return the one stage."""
-        search, loss = SquareSearch(self.queries, self.p_init), LOSSES.get(self.loss)()
-        return (Stage("square", search, loss, self.restarts),)
+        algorithm, loss = SquareAlgorithm(self.queries, self.p_init), LOSSES.get(self.loss)()
+        return (Stage("square", algorithm, loss, self.restarts),)
 
     def _run(self, problem: Problem) -> Tensor:
-        search = SquareSearch(self.queries, self.p_init)
-        return with_restarts(search, problem, self.restarts, self.keep)
+        algorithm = SquareAlgorithm(self.queries, self.p_init)
+        return with_restarts(algorithm, problem, self.restarts, self.iterate)
 
 
 @dataclass(frozen=True)
-class SquareSearch(Search):
+class SquareAlgorithm(Algorithm):
     """One run of Square: `steps` queries after the first."""
 
     steps: int
@@ -81,15 +89,15 @@ class SquareSearch(Search):
         noise = problem.noise.child("square", "start")
         return _stripes(problem, noise) if problem.norm == "linf" else _bumps(problem, noise)
 
-    def begin(self, problem: Problem, points: Tensor, seen: Seen) -> "SquareWalk":
+    def begin(self, problem: Problem, points: Tensor, output: Output) -> "SquareWalk":
         """Return the memory after a look at `points`, any points of ball and box."""
-        age = torch.zeros_like(seen.value, dtype=torch.int64)
-        share = torch.full_like(seen.value, self.p_init, dtype=torch.float64)
-        return SquareWalk(points, seen.value, age, share)
+        age = torch.zeros_like(output.value, dtype=torch.int64)
+        share = torch.full_like(output.value, self.p_init, dtype=torch.float64)
+        return SquareWalk(points, output.value, age, share)
 
 
 @dataclass(frozen=True)
-class SquareWalk(Climb):
+class SquareWalk(AlgorithmState):
     """Square's memory: the best point, which the next patch is laid on.
 
     Attributes:
@@ -108,12 +116,12 @@ class SquareWalk(Climb):
         limits = torch.tensor(HALVINGS, device=self.age.device)
         return self.share * 0.5 ** (self.age[:, None] > limits).sum(1)
 
-    def observe(self, problem: Problem, points: Tensor, seen: Seen) -> "SquareWalk":
+    def observe(self, problem: Problem, points: Tensor, output: Output) -> "SquareWalk":
         """Return the memory after a look at `points`: kept where they are better."""
-        better = seen.value > self.best_value
+        better = output.value > self.best_value
         return SquareWalk(
             best=torch.where(column(better, points), points, self.best),
-            best_value=torch.where(better, seen.value, self.best_value),
+            best_value=torch.where(better, output.value, self.best_value),
             age=self.age + 1,
             share=self.share,
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from rampart.attacks.search import Problem, Search, climb
+from rampart.attacks.algorithm import Algorithm, Problem, run_algorithm
 from rampart.losses import Loss
 from rampart.runtime import Noise
 
@@ -17,7 +17,7 @@ class Stage:
 
     Attributes:
         name: "apgd-ce", "apgd-t", "fab-t", "square" and so on; unique in its tier.
-        search: the method.
+        algorithm: the method.
         loss: what it maximizes; for a stage with targets one whose targets are (N, 2).
         restarts: independent runs, of each target where there are targets.
         targets: how many of the most likely wrong classes are tried, one after the other; 0 for an
@@ -25,7 +25,7 @@ class Stage:
     """
 
     name: str
-    search: Search
+    algorithm: Algorithm
     loss: Loss
     restarts: int = 1
     targets: int = 0
@@ -63,23 +63,27 @@ def cascade(problem: Problem, stages: Sequence[Stage]) -> Tensor:
     labels, points = problem.targets, problem.images.clone()
     clean = problem.model(problem.images)
     classes = likely_classes(clean, labels)
-    standing = (clean.argmax(1) == labels).nonzero()[:, 0]
+    robust = (clean.argmax(1) == labels).nonzero()[:, 0]
     for stage in stages:
         for run in range(stage.runs(clean.shape[1])):
-            if not len(standing):
+            if not len(robust):
                 return points
-            found = climb(_part(problem, stage, run, classes, standing), stage.search, "broken")
-            points[standing] = found.points
-            standing = standing[~found.broken]
+            found = run_algorithm(
+                _select_part(problem, stage, run, classes, robust), stage.algorithm, "adversarial"
+            )
+            points[robust] = found.points
+            robust = robust[~found.is_adv]
     return points
 
 
-def _part(problem: Problem, stage: Stage, run: int, classes: Tensor, standing: Tensor) -> Problem:
+def _select_part(
+    problem: Problem, stage: Stage, run: int, classes: Tensor, robust: Tensor
+) -> Problem:
     """The problem of one run on the samples that still stand."""
-    part = problem.select(standing)
+    part = problem.select(robust)
     targets = part.targets
     if stage.targets:
-        targets = with_classes(targets, classes[standing, stage.rank(run)])
+        targets = with_classes(targets, classes[robust, stage.rank(run)])
     numbers = torch.full((len(part),), run, device=targets.device)
     noise = run_noise(part.noise, stage, numbers)
     return replace(part, targets=targets, noise=noise, loss=stage.loss)

@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from rampart.attacks.search import Problem
+from rampart.attacks.algorithm import Problem
 from rampart.errors import UnknownName
 from rampart.threat import column, random_start, steepest
 

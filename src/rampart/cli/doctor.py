@@ -98,7 +98,7 @@ def _self_test() -> tuple[bool, str]:
     logits = model(images)
     labels = logits.argmax(1)
     critical = (logits[:, 0] - logits[:, 1]).abs() / (weight[0] - weight[1]).abs().sum()
-    attack = Apgd(steps=10, keep="broken")
+    attack = Apgd(steps=10, iterate="adversarial")
     stands, falls = (
         model(attack(model, images, labels, factor * critical, noise)).argmax(1) == labels
         for factor in (0.98, 1.02)

@@ -27,13 +27,13 @@ class Audit:
 
     Attributes:
         rows: (M,) rows of the results that were audited.
-        stands: (n, M) whether each stands after a run at strength k = 1..n alone.
+        robust: (n, M) whether each stands after a run at strength k = 1..n alone.
         claimed: (n, M) whether the results say that it stands there.
         passes: forwards and backwards of the independent runs.
     """
 
     rows: Integers
-    stands: Booleans
+    robust: Booleans
     claimed: Booleans
     passes: int
 
@@ -50,7 +50,7 @@ class Audit:
                     "only_engine_broke": int((alone & ~claimed).sum()),
                     "only_alone_broke": int((claimed & ~alone).sum()),
                 }
-                for eps, alone, claimed in zip(grid[1:], self.stands, self.claimed, strict=True)
+                for eps, alone, claimed in zip(grid[1:], self.robust, self.claimed, strict=True)
             ],
         }
 
@@ -79,7 +79,7 @@ def audit(
     """
     part = subset(split, limit=min(n, len(split)), seed=derive(seed, "audited samples"))
     rows = np.flatnonzero(np.isin(results.samples, numbers_of(part)))
-    stands, passes = [], 0
+    robust, passes = [], 0
     for level, eps in enumerate(grid[1:], start=1):
         alone = evaluate_split(
             model,
@@ -94,7 +94,7 @@ def audit(
             phase=FIRST_PHASE + level,
             processes=processes,
         ).results
-        stands.append(alone.critical > 1)
+        robust.append(alone.critical > 1)
         passes += alone.forwards_total + alone.backwards_total
     claimed = [results.critical[rows] > level for level in range(1, len(grid))]
-    return Audit(rows, np.array(stands), np.array(claimed), passes)
+    return Audit(rows, np.array(robust), np.array(claimed), passes)

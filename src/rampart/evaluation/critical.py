@@ -182,26 +182,26 @@ def _climb(model: Asked, batch: Batch, attack: Attack, task: Task, witnesses: bo
     critical = torch.where(right, len(strengths), 0)
     found, passes = images.clone(), torch.zeros(2, len(images), dtype=torch.int64)
     passes[0] = 1
-    standing = torch.nonzero(right)[:, 0]
+    robust = torch.nonzero(right)[:, 0]
     for level, eps in enumerate(strengths[1:], start=1):
-        if not len(standing):
+        if not len(robust):
             break
-        noise = Noise.of(task.seed, batch.samples[standing], "critical", level)
+        noise = Noise.of(task.seed, batch.samples[robust], "critical", level)
         before = model.passes
-        points = attack(model, images[standing], labels[standing], eps, noise)
-        require_inside(points, images[standing], eps, attack)
-        broken = logits_of(model, points).argmax(1) != labels[standing]
+        points = attack(model, images[robust], labels[robust], eps, noise)
+        require_inside(points, images[robust], eps, attack)
+        is_adv = logits_of(model, points).argmax(1) != labels[robust]
         for row, (now, then) in enumerate(zip(model.passes, before, strict=True)):
-            passes[row, standing.cpu()] += (now - then) // len(standing)
-        critical[standing[broken]], found[standing[broken]] = level, points[broken]
-        standing = standing[~broken]
-    broken = right & (critical < len(strengths))
-    reach = torch.where(broken, distance(found, images, attack.norm).double(), torch.nan)
+            passes[row, robust.cpu()] += (now - then) // len(robust)
+        critical[robust[is_adv]], found[robust[is_adv]] = level, points[is_adv]
+        robust = robust[~is_adv]
+    is_adv = right & (critical < len(strengths))
+    reach = torch.where(is_adv, distance(found, images, attack.norm).double(), torch.nan)
     # What is cut off at the pixel box may have ended in a smaller ball, which it breaks as well.
     grid = torch.tensor(strengths, dtype=torch.float64, device=reach.device)
     smallest = torch.searchsorted(grid, least_eps(reach))
-    critical = torch.where(broken, critical.minimum(smallest.clamp_min(1)), critical)
-    none = torch.where(broken, 0, -1).cpu().numpy()
+    critical = torch.where(is_adv, critical.minimum(smallest.clamp_min(1)), critical)
+    none = torch.where(is_adv, 0, -1).cpu().numpy()
     return Results(
         samples=batch.samples.cpu().numpy(),
         labels=labels.cpu().numpy(),
@@ -215,7 +215,7 @@ def _climb(model: Asked, batch: Batch, attack: Attack, task: Task, witnesses: bo
         pruned=np.zeros(len(labels), np.int64),
         audited=np.zeros(len(labels), np.bool_),
         unaudited=critical.cpu().numpy(),
-        witnesses=found[broken].cpu().numpy() if witnesses and bool(broken.any()) else None,
+        witnesses=found[is_adv].cpu().numpy() if witnesses and bool(is_adv.any()) else None,
     )
 
 

@@ -73,7 +73,7 @@ def affected(results: Results) -> Booleans:
 
 
 def _is_sentinel(stage: Stage) -> bool:
-    return stage.search.strength_free or not stage.search.gradient
+    return stage.algorithm.minimum_norm or not stage.algorithm.gradient
 
 
 def _after_ascent(stages: Sequence[Stage]) -> int:

@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from rampart.attacks.search import Climb, Problem, Seen
+from rampart.attacks.algorithm import AlgorithmState, Output, Problem
 from rampart.evaluation.policy import Progress
 from rampart.runtime import Noise
 
-T = TypeVar("T", bound="Watch | Climb | Seen")
+T = TypeVar("T", bound="Watch | AlgorithmState | Output")
 
 
 @dataclass
@@ -99,7 +99,7 @@ class Going:
 
     flights: list[Flight]
     problem: Problem
-    state: Climb
+    state: AlgorithmState
     watch: Watch
 
 

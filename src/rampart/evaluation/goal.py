@@ -36,7 +36,7 @@ class OutOfTop(Loss):
         """Return the inner loss."""
         return self.inner.value(logits, targets)
 
-    def broken(self, logits: Tensor, targets: Tensor) -> Tensor:
+    def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return whether the true class is out of the top."""
         labels = targets if targets.ndim == 1 else targets[:, 0]
         return ~in_top(logits, labels, self.top)
@@ -57,7 +57,7 @@ class Reached(Loss):
         """Return the inner loss."""
         return self.inner.value(logits, targets)
 
-    def broken(self, logits: Tensor, targets: Tensor) -> Tensor:
+    def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return whether the class is reached."""
         return logits.argmax(1) == targets[:, 1]
 
@@ -100,7 +100,7 @@ class Goal:
         With a class to reach every stage aims at it; untargeted FAB, which cannot, is left out.
         """
         if self.reach != "none":
-            aimed = [s for s in stages if s.targets or not s.search.strength_free]
+            aimed = [s for s in stages if s.targets or not s.algorithm.minimum_norm]
             return tuple(replace(s, loss=self._aimed(s.loss), targets=1) for s in aimed)
         if self.top == 1:
             return stages

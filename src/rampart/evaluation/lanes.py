@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from rampart.attacks.search import Climb, Problem, Seen
+from rampart.attacks.algorithm import AlgorithmState, Output, Problem
 from rampart.attacks.stages import Stage, run_noise, with_classes
 from rampart.evaluation.flights import (
     Flight,
@@ -67,16 +67,16 @@ class Lane:
         parts = [part for part in (self._advanced(), self._starting) if part]
         assert parts, "a lane without samples makes no step"
         points = torch.cat([part.points for part in parts])
-        seen = self._look(parts, points)
-        self._going = self._observed(parts, points, seen)
-        return self._settle(self._going, points, seen)
+        output = self._look(parts, points)
+        self._going = self._observed(parts, points, output)
+        return self._settle(self._going, points, output)
 
     def _seat(self, free: int) -> None:
         """Give free slots to samples that wait."""
         flights = [self.waiting.popleft() for _ in range(min(free, len(self.waiting)))]
         if flights:
             problem = self._problem_of(flights)
-            new = Starting(flights, problem, self.stage.search.start(problem))
+            new = Starting(flights, problem, self.stage.algorithm.start(problem))
             old = self._starting
             self._starting = new if old is None else both(old, new)
 
@@ -111,7 +111,7 @@ class Lane:
             return None
         return Starting(going.flights, going.problem, going.state.advance(going.problem))
 
-    def _look(self, parts: Sequence[Starting], points: Tensor) -> Seen:
+    def _look(self, parts: Sequence[Starting], points: Tensor) -> Output:
         """Ask the model, and write the passes on the samples in equal shares."""
         problem = (
             parts[0].problem if len(parts) == 1 else joined(parts[0].problem, parts[1].problem)
@@ -119,7 +119,7 @@ class Lane:
         before = self.model.passes
         # Also at the last look of a run, where nothing needs the gradient: other rows do, and what
         # a sample costs is not to depend on them.
-        seen = self.stage.search.look(problem, points)
+        output = self.stage.algorithm.query(problem, points)
         forwards, backwards = (
             (now - then) // len(points) for now, then in zip(self.model.passes, before, strict=True)
         )
@@ -127,34 +127,34 @@ class Lane:
             for flight in part.flights:
                 flight.forwards += forwards
                 flight.backwards += backwards
-        return seen
+        return output
 
-    def _observed(self, parts: Sequence[Starting], points: Tensor, seen: Seen) -> Going:
+    def _observed(self, parts: Sequence[Starting], points: Tensor, output: Output) -> Going:
         """Runs under way remember what was seen; those that start begin to."""
         done, row = [], 0
         for part in parts:
             rows = slice(row, row + len(part.flights))
             row = rows.stop
-            done.append(self._remember(part, points[rows], rows_of(seen, rows)))
+            done.append(self._remember(part, points[rows], rows_of(output, rows)))
         self._starting = None
         return done[0] if len(done) == 1 else together(*done)
 
-    def _remember(self, part: Starting, points: Tensor, seen: Seen) -> Going:
-        gap = gaps(seen.logits, part.problem.targets)
+    def _remember(self, part: Starting, points: Tensor, output: Output) -> Going:
+        gap = gaps(output.logits, part.problem.targets)
         going = self._going
         if going is not None and part.flights is going.flights:
-            state: Climb = going.state.observe(part.problem, points, seen)
-            return Going(part.flights, part.problem, state, going.watch.observe(gap, seen.logits))
-        state = self.stage.search.begin(part.problem, points, seen)
+            state: AlgorithmState = going.state.observe(part.problem, points, output)
+            return Going(part.flights, part.problem, state, going.watch.observe(gap, output.logits))
+        state = self.stage.algorithm.begin(part.problem, points, output)
         clean = torch.cat([flight.clean for flight in part.flights])
-        watch = Watch(gaps(clean, part.problem.targets), gap, seen.logits)
+        watch = Watch(gaps(clean, part.problem.targets), gap, output.logits)
         return Going(part.flights, part.problem, state, watch)
 
-    def _settle(self, going: Going, points: Tensor, seen: Seen) -> list[Flight]:
+    def _settle(self, going: Going, points: Tensor, output: Output) -> list[Flight]:
         """Let runs that broke their sample slide, and samples leave whose run is over."""
         reach = distance(points, going.problem.images, self.norm)
-        hit = seen.broken & within(reach, going.problem.eps)
-        over = going.state.age >= self.stage.search.steps
+        hit = output.is_adv & within(reach, going.problem.eps)
+        over = going.state.age >= self.stage.algorithm.steps
         ratio = self._projected(going)
         tired = self._hopeless(going, ratio)
         if not bool((hit | over | tired).any()):
@@ -168,7 +168,7 @@ class Lane:
             slides = is_hit and self._descend(going, row, points[row : row + 1], length)
             if flight.progress.level == 0:
                 left.append(flight)
-            elif slides and not self.stage.search.strength_free:
+            elif slides and not self.stage.algorithm.minimum_norm:
                 slide.append(row)
             elif is_over or is_tired:
                 ended = flight.progress
@@ -183,7 +183,7 @@ class Lane:
 
     def _projected(self, going: Going) -> Tensor:
         """The strength at which each run would break its sample, in units of its strength."""
-        if self.stage.search.strength_free:
+        if self.stage.algorithm.minimum_norm:
             # The best value is minus the distance of the nearest adversarial image. As long as
             # there is none, nothing says that there will not be.
             ratio = -going.state.best_value / going.problem.eps
@@ -198,11 +198,11 @@ class Lane:
     def _descend(self, going: Going, row: int, point: Tensor, length: float) -> bool:
         """Write a misclassified point down; return whether the sample goes to a smaller strength.
 
-        A point that a strength-free method found is moved into its strength's ball.
+        A point that a minimum-norm method found is moved into its strength's ball.
         """
         flight = going.flights[row]
         critical = max(bisect_left(self.grid, least_eps(length)), 1)
-        if self.stage.search.strength_free and critical <= flight.progress.level:
+        if self.stage.algorithm.minimum_norm and critical <= flight.progress.level:
             inside = self._inside(going, row, point, critical)
             if inside is None:
                 # As it is, it breaks the next strength.
@@ -213,7 +213,7 @@ class Lane:
             return False
         flight.witness, flight.reach = point.clone(), length
         flight.stage, flight.run = self.number, flight.progress.runs[0].number
-        flight.progress = flight.progress.broken(critical - 1)
+        flight.progress = flight.progress.is_adv(critical - 1)
         return True
 
     def _inside(self, going: Going, row: int, point: Tensor, level: int) -> Tensor | None:
@@ -227,17 +227,17 @@ class Lane:
         if torch.equal(inside, point):
             return point
         going.flights[row].forwards += 1
-        return inside if bool(ball.look(inside, gradient=False).broken) else None
+        return inside if bool(ball.query(inside, gradient=False).is_adv) else None
 
     def _tighten(self, flight: Flight, going: Going, row: int) -> None:
-        """Keep the nearest adversarial image that a strength-free run found, if none is nearer."""
+        """Keep the nearest adversarial image that a minimum-norm run found, if none is nearer."""
         nearest = -float(going.state.best_value[row])
-        if self.stage.search.strength_free and nearest < flight.reach:
+        if self.stage.algorithm.minimum_norm and nearest < flight.reach:
             flight.witness, flight.reach = going.state.best[row : row + 1].clone(), nearest
 
     def _note(self, flight: Flight, guide: Tensor) -> None:
         """Keep the logits at the weakest point, from which targets are put in order."""
-        if self.stage.search.gradient and not self.stage.targets:
+        if self.stage.algorithm.gradient and not self.stage.targets:
             flight.guide = guide.clone()
 
     def _keep(self, going: Going, stay: list[int], slide: list[int], points: Tensor) -> None:

@@ -8,7 +8,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from rampart.attacks.base import Attack, Counted
+from rampart.attacks.base import Attack, CountingModel
 from rampart.attacks.frozen import Model, frozen, local, module_of
 from rampart.attacks.pgd import Pgd
 from rampart.data.batches import Batch, ordered_batches
@@ -162,14 +162,14 @@ def probe(
     module = module_of(local(model))
     if module is None:
         raise ModelError("a probe needs a torch module, whose features it can look at.")
-    features = Counted(Features(module))
+    features = CountingModel(Features(module))
     device = next(module.parameters()).device
 
     def batches(split: Split, limit: int) -> Iterator[Batch]:
         part = _some(split, limit, seed)
         return (batch.to(device) for batch in ordered_batches(part, batch_size, workers=workers))
 
-    attack = Pgd(norm=norm, steps=10, keep="broken")
+    attack = Pgd(norm=norm, steps=10, iterate="adversarial")
     with frozen(module):
         head = _fitted(features, batches(train, FITTED), len(train.class_names))
         right, labels = [], []
@@ -253,7 +253,7 @@ def _some(split: Split, limit: int, seed: int) -> Split:
     return subset(split, limit=limit, stratified=True, seed=derive(seed, "probe"))
 
 
-def _fitted(features: Counted, batches: Iterable[Batch], classes: int) -> Headed:
+def _fitted(features: CountingModel, batches: Iterable[Batch], classes: int) -> Headed:
     seen, labels = [], []
     with torch.no_grad():
         for batch in batches:

@@ -49,7 +49,7 @@ class Progress:
         """Index of the smallest strength known to break it; n + 1 where none of the n does."""
         return self.level + 1
 
-    def broken(self, level: int) -> "Progress":
+    def is_adv(self, level: int) -> "Progress":
         """Go on at a smaller strength, in the same run."""
         assert level < self.level, "a broken sample descends"
         # Below the smallest strength there is nothing to do again.

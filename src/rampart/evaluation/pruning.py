@@ -14,13 +14,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from rampart.attacks.apgd import ApgdSearch
-from rampart.attacks.fab import FabSearch
-from rampart.attacks.square import SquareSearch
+from rampart.attacks.apgd import ApgdAlgorithm
+from rampart.attacks.fab import FabAlgorithm
+from rampart.attacks.square import SquareAlgorithm
 from rampart.attacks.stages import Stage
 from rampart.units import Norm
 
-Kind = Literal["untargeted", "targeted", "strength-free", "black-box"]
+Kind = Literal["untargeted", "targeted", "minimum-norm", "black-box"]
 
 #: Largest projected strength, in units of the strength attacked at, by steps made: above the
 #: largest from which a run still succeeded on the networks of benchmarks/calibration.md, none of
@@ -29,7 +29,7 @@ Kind = Literal["untargeted", "targeted", "strength-free", "black-box"]
 LIMITS: dict[Kind, dict[int, float]] = {
     "untargeted": {3: 2.3, 5: 2.2, 10: 2.1, 30: 1.8, 50: 1.3, 70: 1.1},
     "targeted": {3: 4.5, 5: 2.8, 10: 2.2, 20: 1.75, 30: 1.35, 50: 1.12},
-    "strength-free": {3: 2.0, 5: 1.6, 10: 1.35, 20: 1.2, 30: 1.12, 50: 1.05},
+    "minimum-norm": {3: 2.0, 5: 1.6, 10: 1.35, 20: 1.2, 30: 1.12, 50: 1.05},
     "black-box": {50: 4.0, 100: 3.0, 250: 2.0, 500: 1.6, 1000: 1.35, 2000: 1.25},
 }
 #: Gradient ascent with fewer steps than this anneals faster; its limits go by the share of the run.
@@ -40,15 +40,15 @@ SHORT_LIMITS = {0.2: 2.4, 0.3: 2.1, 0.4: 1.9, 0.5: 1.55, 0.6: 1.4, 0.7: 1.15, 0.
 
 
 #: What the limits were found with; a run of any other method is carried through.
-CALIBRATED = (ApgdSearch, FabSearch, SquareSearch)
+CALIBRATED = (ApgdAlgorithm, FabAlgorithm, SquareAlgorithm)
 
 
 def kind(stage: Stage) -> Kind:
     """Return which limits a stage has."""
-    if not stage.search.gradient:
+    if not stage.algorithm.gradient:
         return "black-box"
-    if stage.search.strength_free:
-        return "strength-free"
+    if stage.algorithm.minimum_norm:
+        return "minimum-norm"
     return "targeted" if stage.targets else "untargeted"
 
 
@@ -68,10 +68,10 @@ class Limits:
 
         APGD under L1 first climbs in larger balls, where a margin projects nothing: no limits.
         """
-        table = torch.full((stage.search.steps + 1,), torch.inf, device=device)
+        table = torch.full((stage.algorithm.steps + 1,), torch.inf, device=device)
         for age, limit in _limits(stage, norm).items():
             # A run that is over at that age has failed, which is as good as given up.
-            if age < stage.search.steps:
+            if age < stage.algorithm.steps:
                 table[age] = limit
         return cls(table)
 
@@ -82,8 +82,8 @@ class Limits:
 
 def _limits(stage: Stage, norm: Norm) -> dict[int, float]:
     """The limits by the number of steps made."""
-    steps, ascends = stage.search.steps, kind(stage) in ("untargeted", "targeted")
-    if not isinstance(stage.search, CALIBRATED) or (ascends and (norm == "l1" or steps < LEAST)):
+    steps, ascends = stage.algorithm.steps, kind(stage) in ("untargeted", "targeted")
+    if not isinstance(stage.algorithm, CALIBRATED) or (ascends and (norm == "l1" or steps < LEAST)):
         return {}
     if ascends and steps < SHORT:
         return {round(share * steps): limit for share, limit in SHORT_LIMITS.items()}

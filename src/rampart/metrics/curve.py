@@ -31,8 +31,8 @@ def accuracy_curve(critical: ArrayLike, n: int) -> Floats:
         InvalidArgument: no sample, or an index out of range.
     """
     indices = check_critical(critical, n)
-    broken = np.cumsum(np.bincount(indices, minlength=n + 2)[: n + 1])
-    return (len(indices) - broken) / len(indices)
+    misclassified = np.cumsum(np.bincount(indices, minlength=n + 2)[: n + 1])
+    return (len(indices) - misclassified) / len(indices)
 
 
 def check_critical(critical: ArrayLike, n: int) -> Integers:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from rampart.attacks.search import check_logits
+from rampart.attacks.algorithm import check_logits
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Splits
 from rampart.errors import ModelError, RampartError, reason

@@ -9,7 +9,7 @@ from functools import partial
 
 from torch import Tensor
 
-from rampart.attacks.base import Counted
+from rampart.attacks.base import CountingModel
 from rampart.data.batches import Batch
 from rampart.errors import RunError
 from rampart.losses import Loss
@@ -101,7 +101,7 @@ def train_piece(run: Training, piece: Piece) -> None:
     accelerator, epoch, totals = run.accelerator, run.progress.epoch, run.progress.totals
     seed, eps, batch = run.plan.seed, run.progress.used["eps"], piece.batch
     images = run.augment(batch.pixels(), Noise.of(seed, batch.samples, "augment", epoch))
-    model, attacked = Counted(run.model), Counted(run.bare_model)
+    model, attacked = CountingModel(run.model), CountingModel(run.bare_model)
     perturb = perturbation(run, attacked, eps, piece) if eps > 0 else None
     with accelerator.autocast():
         terms = run.objective(model, images, batch.labels, perturb)
@@ -119,7 +119,7 @@ def train_piece(run: Training, piece: Piece) -> None:
     piece.right, piece.seen = terms.correct.sum(), True
 
 
-def perturbation(run: Training, model: Counted, eps: float, piece: Piece) -> Perturb:
+def perturbation(run: Training, model: CountingModel, eps: float, piece: Piece) -> Perturb:
     """Return what an objective calls to have images perturbed at the current strength.
 
     Where hooks may take the gradient again, the images are kept, and not perturbed again.

@@ -22,8 +22,8 @@ def test_the_uniform_schedule_draws_by_the_runs_seed():
 
 
 def test_single_step_attacks_have_nothing_to_keep():
-    assert "keep" not in load("evaluation.attack=fgsm").evaluation.attack.options
-    assert load("evaluation.attack=pgd").evaluation.attack.options["keep"] == "broken"
+    assert "iterate" not in load("evaluation.attack=fgsm").evaluation.attack.options
+    assert load("evaluation.attack=pgd").evaluation.attack.options["iterate"] == "adversarial"
 
 
 @pytest.mark.parametrize("override", ["attack.mode=train", "attack=pgd", "attack.restarts=2"])

@@ -20,7 +20,7 @@ def fired(losses, strengths, clean=None):
     rows = zip(losses, strengths, clean, strict=True)
     for epoch, (loss, eps, clean_loss) in enumerate(rows, start=1):
         row = {"epoch": epoch, "train_loss": loss, "eps": eps, "val_clean_loss": clean_loss}
-        if Divergence(100).look(nn.Identity(), row, memory).remarks:
+        if Divergence(100).query(nn.Identity(), row, memory).remarks:
             epochs.append(epoch)
         memory = json.loads(json.dumps(memory))
     return epochs
@@ -61,7 +61,7 @@ def test_several_times_the_loss_of_an_earlier_epoch_no_weaker():
 
 def test_the_message_says_what_was_seen_and_what_to_change():
     row = {"epoch": 4, "train_loss": 50.0, "eps": 0.0, "val_clean_loss": 60.0}
-    (remark,) = Divergence(100).look(nn.Identity(), row, {}).remarks
+    (remark,) = Divergence(100).query(nn.Identity(), row, {}).remarks
     assert remark.code == "exploding-loss"
     assert "50 in epoch 4" in remark.message
     assert "ln 100 = 4.61" in remark.message

@@ -11,7 +11,7 @@ class Counting(Guard):
     def __init__(self, name):
         self.name = name
 
-    def look(self, model, row, memory):
+    def query(self, model, row, memory):
         memory["looks"] = memory.get("looks", 0) + 1
         remarks = (Remark(self.name, f"{self.name} in {row['epoch']}"),)
         return Look({f"{self.name}_looks": memory["looks"]}, remarks * (memory["looks"] == 2))

@@ -50,7 +50,7 @@ def steady():
 def looked(model, mode="eval", memory=None):
     attack = Fgsm(start="none", step_size=1, mode=mode)
     guard = Missed(attack, (BATCH,), 0)
-    return guard.look(model, {"eps": EPS}, {} if memory is None else memory)
+    return guard.query(model, {"eps": EPS}, {} if memory is None else memory)
 
 
 def test_the_figure_is_the_ratio_of_the_rises():
@@ -95,7 +95,7 @@ def test_a_state_that_ends_and_comes_back_has_to_last_again():
     assert said == [False, True, False, False, True]
 
 
-@pytest.mark.parametrize("mode", ["train", "keep"])
+@pytest.mark.parametrize("mode", ["train", "unchanged"])
 def test_an_attack_in_train_mode_is_not_told_to_be_one(mode):
     memory = {"in a row": 1}
     # Train mode finds nothing to climb where every group is at -1 or 1, and carries nothing over.
@@ -108,7 +108,7 @@ def test_micro_batches_count_by_their_images():
     halves = tuple(Batch(IMAGES[at], LABELS[at], torch.arange(N)[at]) for at in PARTS)
     attack = Fgsm(start="none", step_size=1)
     found = [
-        Missed(attack, pieces, 0).look(shifting(), {"eps": EPS}, {}).figures["guard_carried"]
+        Missed(attack, pieces, 0).query(shifting(), {"eps": EPS}, {}).figures["guard_carried"]
         for pieces in ((BATCH,), halves)
     ]
     assert found[1] == pytest.approx(found[0], abs=1e-4)
@@ -117,7 +117,7 @@ def test_micro_batches_count_by_their_images():
 def test_without_batch_norm_or_attack_there_is_nothing_to_miss():
     assert looked(Gray(nn.Identity())).figures == {}
     guard = Missed(Fgsm(start="none"), (BATCH,), 0)
-    assert guard.look(shifting(), {"eps": 0.0}, {}).figures == {}
+    assert guard.query(shifting(), {"eps": 0.0}, {}).figures == {}
 
 
 def test_the_model_is_left_as_found():

@@ -57,7 +57,7 @@ def guard(attack):
 
 def test_a_model_that_misleads_one_step_is_found_out_once():
     watcher, memory = guard(Fgsm(step_size=2)), {}
-    first = watcher.look(Bent(), {"eps": EPS}, memory)
+    first = watcher.query(Bent(), {"eps": EPS}, memory)
     assert first.figures == {"guard_fgsm": 1.0, "guard_pgd10": 0.0, "guard_gap": 1.0}
     assert [remark.code for remark in first.remarks] == ["catastrophic-overfitting"]
     message = first.remarks[0].message
@@ -65,20 +65,20 @@ def test_a_model_that_misleads_one_step_is_found_out_once():
     assert "0.0 % under PGD-10" in message
     assert "attack=pgd attack.steps=7" in message
     assert "attack.step_size below 2" in message
-    assert not watcher.look(Bent(), {"eps": EPS}, memory).remarks, "said once while it lasts"
-    assert not watcher.look(Straight(), {"eps": EPS}, memory).remarks
-    assert watcher.look(Bent(), {"eps": EPS}, memory).remarks, "said again when it comes back"
+    assert not watcher.query(Bent(), {"eps": EPS}, memory).remarks, "said once while it lasts"
+    assert not watcher.query(Straight(), {"eps": EPS}, memory).remarks
+    assert watcher.query(Bent(), {"eps": EPS}, memory).remarks, "said again when it comes back"
 
 
 @pytest.mark.parametrize("attack", [Fgsm(), Fgsm(start="none"), Pgd(steps=1)])
 def test_a_model_that_hides_nothing_is_left_in_peace(attack):
-    look = guard(attack).look(Straight(), {"eps": EPS}, {})
+    look = guard(attack).query(Straight(), {"eps": EPS}, {})
     assert look.figures["guard_fgsm"] == look.figures["guard_pgd10"] == 1.0
     assert not look.remarks
 
 
 def test_nothing_is_measured_without_an_attack():
-    look = guard(Fgsm()).look(Bent(), {"eps": 0.0}, {})
+    look = guard(Fgsm()).query(Bent(), {"eps": 0.0}, {})
     assert (dict(look.figures), look.remarks) == ({}, ())
 
 

@@ -28,7 +28,7 @@ def follow(accuracies, strengths, twin, epochs=15, chance=0.01):
     guard, memory = Transfer(chance, epochs, twin, "take a ramp"), {}
     said, figures = [], {}
     for epoch, (accuracy, eps) in enumerate(zip(accuracies, strengths, strict=True), start=1):
-        look = guard.look(
+        look = guard.query(
             nn.Identity(), {"epoch": epoch, "val_clean": accuracy, "eps": eps}, memory
         )
         said += [(epoch, remark.code, remark.message) for remark in look.remarks]

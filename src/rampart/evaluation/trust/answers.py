@@ -46,7 +46,7 @@ def check_mode(model: Model, images: Tensor) -> Verdict:
         )
     if not left:
         return passed("mode", 0.0, REPEATED, "the model is in eval mode.")
-    with frozen(model, "keep"):
+    with frozen(model, "unchanged"):
         found = logits_of(model, images)
     spread = (evaluated.amax(1) - evaluated.amin(1)).median().clamp_min(1e-30)
     change = float((found - evaluated).nan_to_num(0.0).abs().amax() / spread)

@@ -73,14 +73,14 @@ def findings(
     chosen = _column("audited", audited, len(indices)).astype(bool)
     names = _names(stages, stage_names)
     own = indices if rows is None else indices[np.asarray(rows)]
-    stands = {k: _column(f"per_strength[{k}]", v, len(own)) > 0 for k, v in _sorted(per_strength)}
+    robust = {k: _column(f"per_strength[{k}]", v, len(own)) > 0 for k, v in _sorted(per_strength)}
     return [
         _clean(indices, labels, classes),
         _black_box(indices, names, stage_names),
         _fab(indices, names, stage_names),
         _pruning(indices, before, chosen, None if pruned is None else bool(np.any(pruned))),
-        _monotone({0: own > 0, **stands}),
-        _audit({k: (own > k, found) for k, found in stands.items()}),
+        _monotone({0: own > 0, **robust}),
+        _audit({k: (own > k, found) for k, found in robust.items()}),
     ]
 
 
@@ -214,13 +214,13 @@ def _pruning(critical: Integers, before: Integers, audited: Booleans, left: bool
     )
 
 
-def _monotone(stands: Mapping[int, Booleans]) -> Verdict:
+def _monotone(robust: Mapping[int, Booleans]) -> Verdict:
     """Judge whether accuracy rises with strength in independent runs, between any two of them."""
-    if len(stands) < 2:
+    if len(robust) < 2:
         return skipped("monotone", "no independent runs at single strengths.")
-    levels = list(stands)
+    levels = list(robust)
     pairs = [(j, k) for place, j in enumerate(levels) for k in levels[place + 1 :]]
-    found = [(*_difference(stands[k], stands[j], SURE), j, k) for j, k in pairs]
+    found = [(*_difference(robust[k], robust[j], SURE), j, k) for j, k in pairs]
     value, limit, low, high = max(found, key=_excess)
     if value <= limit:
         message = "accuracy does not rise with strength, beyond noise."

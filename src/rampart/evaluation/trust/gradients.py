@@ -73,8 +73,8 @@ def _dead(subject: Subject, loss: str) -> float:
         subject.images,
         random_start(problem.images, problem.eps, problem.norm, problem.noise),
     ):
-        seen = problem.look(points)
-        steepness = seen.gradient.flatten(1).abs().amax(1)[~seen.broken]
+        output = problem.query(points)
+        steepness = output.gradient.flatten(1).abs().amax(1)[~output.is_adv]
         gone = ~(steepness >= torch.finfo(torch.float32).tiny)
         shares.append(float(gone.double().mean()) if len(gone) else 0.0)
     return max(shares)
@@ -87,19 +87,19 @@ class Ring:
     Attributes:
         agreement: (N,) cosine in [-1, 1] between the changes of the margin along random
             directions, and what the gradient at the image predicts of them.
-        standing: (N,) bool: APGD finds no misclassified point within the radius.
+        robust: (N,) bool: APGD finds no misclassified point within the radius.
         beaten: (N,) bool: standing, and a random point gets further than APGD.
     """
 
     agreement: Tensor
-    standing: Tensor
+    robust: Tensor
     beaten: Tensor
 
     @classmethod
     def around(cls, subject: Subject, factor: float) -> "Ring":
         """Look at random points and their mirror images, and attack."""
         problem, radius = subject.problem("margin"), subject.eps * factor
-        clean = problem.look(subject.images)
+        clean = problem.query(subject.images)
         predicted, found, best = [], [], torch.full_like(subject.logits[:, 0], -torch.inf)
         for number in range(DIRECTIONS):
             noise = subject.noise.child("ring", repr(factor), number)
@@ -110,13 +110,13 @@ class Ring:
             predicted.append((clean.gradient * (up - down)).flatten(1).sum(1))
             found.append(high - low)
             best = torch.maximum(best, torch.maximum(high, low))
-        attack = Apgd(steps=STEPS, loss="margin", keep="broken", norm=subject.norm)
+        attack = Apgd(steps=STEPS, loss="margin", iterate="adversarial", norm=subject.norm)
         points = attack(subject.model, subject.images, problem.targets, radius, subject.noise)
         reached = margin(subject.ask(points), problem.targets)
-        standing = reached <= 0
+        robust = reached <= 0
         agreement = _cosine(torch.stack(predicted, 1), torch.stack(found, 1))
-        beaten = standing & (best > reached + AHEAD * clean.value.abs())
-        return cls(agreement, standing, beaten)
+        beaten = robust & (best > reached + AHEAD * clean.value.abs())
+        return cls(agreement, robust, beaten)
 
 
 def _cosine(a: Tensor, b: Tensor) -> Tensor:
@@ -139,11 +139,11 @@ def check_masking(subject: Subject) -> list[Verdict]:
 
 def _slope(rings: list[Ring]) -> Verdict:
     """Judge the median agreement at the radius where it is worst."""
-    least = max(1, min(LEAST, len(rings[0].standing) // 8))
+    least = max(1, min(LEAST, len(rings[0].robust) // 8))
     medians = [
-        float(ring.agreement[ring.standing].median())
+        float(ring.agreement[ring.robust].median())
         for ring in rings
-        if int(ring.standing.sum()) >= least
+        if int(ring.robust.sum()) >= least
     ]
     if not medians:
         return passed("slope", None, AGREEING, "gradient attacks leave too few samples standing.")
@@ -163,16 +163,16 @@ def _slope(rings: list[Ring]) -> Verdict:
 
 def _blind(subject: Subject, rings: list[Ring]) -> Verdict:
     """Judge the share of samples on which random points, or Square, do better than APGD."""
-    standing = rings[-1].standing
-    if bool(standing.any()):
-        part = subject.select(standing)
+    robust = rings[-1].robust
+    if bool(robust.any()):
+        part = subject.select(robust)
         attack = Square(queries=QUERIES, norm=subject.norm)
         points = attack(part.model, part.images, part.predictions, part.eps, part.noise)
-        broken = torch.zeros_like(standing)
-        broken[standing] = part.ask(points).argmax(1) != part.predictions
+        is_adv = torch.zeros_like(robust)
+        is_adv[robust] = part.ask(points).argmax(1) != part.predictions
     else:
-        broken = standing
-    beaten = [*(ring.beaten for ring in rings[:-1]), rings[-1].beaten | broken]
+        is_adv = robust
+    beaten = [*(ring.beaten for ring in rings[:-1]), rings[-1].beaten | is_adv]
     value = max(float(mask.double().mean()) for mask in beaten)
     if value <= BEATEN:
         return passed("masking", value, BEATEN, "gradients lead further than a blind search.")
@@ -196,14 +196,14 @@ def check_unbounded(subject: Subject) -> Verdict:
     part = subject.select(subject.right)
     if len(part) < LEAST:
         return skipped("unbounded", "too few samples are right to attack them without bounds.")
-    standing = torch.ones_like(part.right)
+    robust = torch.ones_like(part.right)
     for loss in ("ce", "dlr"):
-        if bool(standing.any()):
-            rest = part.select(standing)
-            attack = Pgd(steps=FAR_STEPS, loss=loss, start="none", keep="broken")
+        if bool(robust.any()):
+            rest = part.select(robust)
+            attack = Pgd(steps=FAR_STEPS, loss=loss, start="none", iterate="adversarial")
             points = attack(rest.model, rest.images, rest.labels, 1.0, rest.noise)
-            standing[standing.clone()] = rest.ask(points).argmax(1) == rest.labels
-    value = float(standing.double().mean())
+            robust[robust.clone()] = rest.ask(points).argmax(1) == rest.labels
+    value = float(robust.double().mean())
     if value <= SURVIVING:
         return passed("unbounded", value, SURVIVING, "an unbounded attack breaks what it should.")
     return Verdict(

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from rampart.attacks.algorithm import Problem
 from rampart.attacks.frozen import Model
-from rampart.attacks.search import Problem
 from rampart.errors import ModelError
 from rampart.evaluation.inference import Asked, logits_of
 from rampart.losses import LOSSES

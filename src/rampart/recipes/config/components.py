@@ -75,7 +75,7 @@ def _training_attack(section: AttackConfig, norm: Norm) -> Attack:
 
 
 def _evaluation_attack(section: AttackConfig, norm: Norm) -> Attack:
-    strict = {"keep": "broken"} if ATTACKS.takes(section.name, "keep") else {}
+    strict = {"iterate": "adversarial"} if ATTACKS.takes(section.name, "iterate") else {}
     return _attack(section.name, {**strict, **section.options}, norm, "evaluation.attack")
 
 

@@ -40,7 +40,7 @@ def find_verdicts(
     subject: Subject, results: Results, names: Sequence[str], levels: int, audited: Audit | None
 ) -> list[Verdict]:
     """Return the verdicts on the results of the attacks and of their audit."""
-    stands = dict(enumerate(audited.stands, start=1)) if audited else None
+    robust = dict(enumerate(audited.robust, start=1)) if audited else None
     return findings(
         results.critical,
         results.stage,
@@ -48,7 +48,7 @@ def find_verdicts(
         results.audited,
         names,
         levels,
-        stands,
+        robust,
         rows=audited.rows if audited else None,
         labels=results.labels,
         # Among the top k, chance is k in K.

@@ -91,7 +91,7 @@ def evaluation_attack(subject: Subject) -> Attack:
     """The attack of the evaluation; a black box refuses those that need gradients."""
     attack = subject.config.components.evaluation_attack
     stages = attack.stages()
-    if subject.model.differentiable or (stages and not any(s.search.gradient for s in stages)):
+    if subject.model.differentiable or (stages and not any(s.algorithm.gradient for s in stages)):
         return attack
     raise InvalidArgument(
         "evaluation.attack",

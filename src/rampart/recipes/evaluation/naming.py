@@ -18,7 +18,7 @@ def evaluation_name(config: RunConfig) -> str:
     """
     evaluation, usual_evaluation = config.evaluation, EvaluationConfig()
     attack = evaluation.attack
-    usual = {**ATTACKS.dump(ATTACKS.build(attack.name)), "keep": "broken"}
+    usual = {**ATTACKS.dump(ATTACKS.build(attack.name)), "iterate": "adversarial"}
     others = {k: v for k, v in attack.options.items() if k != "steps" and v != usual[k]}
     steps = attack.options.get("steps", "")
     if attack.name not in ("apgd", "pgd") and steps == usual.get("steps"):

@@ -51,7 +51,7 @@ class Guard(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def look(self, model: nn.Module, row: Row, memory: Memory) -> Look:
+    def query(self, model: nn.Module, row: Row, memory: Memory) -> Look:
         """Look at a run whose epoch has ended.
 
         Args:
@@ -75,7 +75,7 @@ def watch(
     added: dict[str, Any] = {}
     remarks: list[Remark] = []
     for guard in guards:
-        look = guard.look(model, row, memories.setdefault(guard.name, {}))
+        look = guard.query(model, row, memories.setdefault(guard.name, {}))
         added |= look.figures
         remarks += look.remarks
     return {**added, "warnings": [asdict(remark) for remark in remarks]} if remarks else added

@@ -37,7 +37,7 @@ class Divergence(Guard):
 
     classes: int
 
-    def look(self, model: nn.Module, row: Row, memory: Memory) -> Look:
+    def query(self, model: nn.Module, row: Row, memory: Memory) -> Look:
         """Return a remark when the loss explodes."""
         loss, least = row["train_loss"], _least(memory, row["eps"])
         alone = math.log(self.classes)

@@ -53,7 +53,7 @@ class Missed(Guard):
     pieces: Sequence[Batch]
     seed: int
 
-    def look(self, model: nn.Module, row: Row, memory: Memory) -> Look:
+    def query(self, model: nn.Module, row: Row, memory: Memory) -> Look:
         """Return the share that is carried over, and a remark when it has become small."""
         if row["eps"] <= 0 or not batch_norms(model):
             return Look()
@@ -78,7 +78,7 @@ class Missed(Guard):
         batch = piece.to(next(model.parameters()).device)
         images, noise = batch.pixels(), Noise.of(self.seed, batch.samples, "missed attack")
         _normalize_by_batch(model, training and self.attack.mode != "eval")
-        points = replace(self.attack, mode="keep")(model, images, batch.labels, eps, noise)
+        points = replace(self.attack, mode="unchanged")(model, images, batch.labels, eps, noise)
         _normalize_by_batch(model, training)
         after, before = (cross_entropy(model(at), batch.labels) for at in (points, images))
         return float(after - before)

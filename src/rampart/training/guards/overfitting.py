@@ -65,7 +65,7 @@ class Overfitting(Guard):
     images: int
     chance: float
 
-    def look(self, model: nn.Module, row: Row, memory: Memory) -> Look:
+    def query(self, model: nn.Module, row: Row, memory: Memory) -> Look:
         """Return both accuracies, and a remark when their gap opens."""
         if row["eps"] <= 0:
             return Look()

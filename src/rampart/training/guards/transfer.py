@@ -61,7 +61,7 @@ class Transfer(Guard):
     twin: Twin
     advice: str
 
-    def look(self, model: nn.Module, row: Row, memory: Memory) -> Look:
+    def query(self, model: nn.Module, row: Row, memory: Memory) -> Look:
         """Return a remark when the run first sits at chance, and when that ends."""
         memory["attacked"] = memory.get("attacked", False) or row["eps"] > 0
         if row["val_clean"] > chance_level(self.chance):

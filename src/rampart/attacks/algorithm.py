@@ -1,8 +1,8 @@
 """What the iterative attacks share: the problem, one look at a point, early exit, restarts.
 
-A method is told step by step: a `Search` says where to begin, its `Climb` remembers one row per
-sample, and whoever runs it (`climb` for one strength, `rampart.evaluation.engine` for many at once)
-decides at which points the model is asked and which samples go on.
+A method is told step by step: a `Algorithm` says where to begin, its `AlgorithmState` remembers one
+row per sample, and whoever runs it (`run_algorithm` for one strength, `rampart.evaluation.engine`
+for many at once) decides at which points the model is asked and which samples go on.
 """
 
 from abc import ABC, abstractmethod
@@ -20,22 +20,22 @@ from rampart.threat import column, distance, project
 from rampart.tolerance import within
 from rampart.units import Norm
 
-#: Which iterate comes back: "final" the last one; "loss" the one of highest loss; "broken" the
+#: Which iterate comes back: "last" the last one; "best" the one of highest loss; "adversarial" the
 #: first one that is misclassified, else the one of highest loss. A broken sample leaves the batch
 #: at once, which changes no sample's result and saves its remaining passes.
-Keep = Literal["final", "loss", "broken"]
+Iterate = Literal["last", "best", "adversarial"]
 
-R = TypeVar("R", bound="Found | Climb")
+R = TypeVar("R", bound="Found | AlgorithmState")
 
 
-def check_search(steps: int, restarts: int, keep: str) -> None:
+def check_algorithm(steps: int, restarts: int, iterate: str) -> None:
     """Raise unless the numbers of steps and restarts and the choice of iterate are possible."""
     if steps < 1:
         raise InvalidArgument("steps", steps, "at least 1")
     if restarts < 1:
         raise InvalidArgument("restarts", restarts, "at least 1")
-    if keep not in get_args(Keep):
-        raise UnknownName("keep", keep, get_args(Keep))
+    if iterate not in get_args(Iterate):
+        raise UnknownName("iterate", iterate, get_args(Iterate))
 
 
 def rows(record: R, index: Tensor) -> R:
@@ -45,18 +45,18 @@ def rows(record: R, index: Tensor) -> R:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Output:
     """What the model says at a point.
 
     Attributes:
         value: (N,) loss, to be maximized.
-        broken: (N,) bool.
+        is_adv: (N,) bool.
         gradient: (N, C, H, W) of the value to the pixels; zero where it was not asked for.
         logits: (N, K), in fp32 or better.
     """
 
     value: Tensor
-    broken: Tensor
+    is_adv: Tensor
     gradient: Tensor
     logits: Tensor
 
@@ -116,7 +116,7 @@ class Problem:
         """Return `factor` · eps so that it broadcasts over the images."""
         return column(self.eps * factor, self.images)
 
-    def look(self, points: Tensor, gradient: bool = True) -> Seen:
+    def query(self, points: Tensor, gradient: bool = True) -> Output:
         """Return value and outcome at `points`: one forward, and one backward if asked.
 
         Raises:
@@ -131,7 +131,7 @@ class Problem:
             if gradient:
                 (slope,) = torch.autograd.grad(value.sum(), points)
         logits = full_precision(logits.detach())
-        return Seen(value.detach(), self.loss.broken(logits, self.targets), slope, logits)
+        return Output(value.detach(), self.loss.is_adv(logits, self.targets), slope, logits)
 
 
 def check_logits(logits: object, n: int, gradient: bool) -> None:
@@ -152,28 +152,28 @@ class Found:
 
     points: Tensor
     value: Tensor
-    broken: Tensor
+    is_adv: Tensor
 
     def improve(self, index: Tensor, other: "Found") -> "Found":
         """Return the better of this and of another run on the samples `index`."""
-        better = other.broken & ~self.broken[index]
-        better |= (other.broken == self.broken[index]) & (other.value > self.value[index])
+        better = other.is_adv & ~self.is_adv[index]
+        better |= (other.is_adv == self.is_adv[index]) & (other.value > self.value[index])
         index, other = index[better], rows(other, better)
         return Found(
             self.points.index_copy(0, index, other.points),
             self.value.index_copy(0, index, other.value),
-            self.broken.index_copy(0, index, other.broken),
+            self.is_adv.index_copy(0, index, other.is_adv),
         )
 
 
 @dataclass(frozen=True)
-class Climb(ABC):
+class AlgorithmState(ABC):
     """What an iterative method remembers, one row per sample; every field is a tensor.
 
     Attributes:
         best: (N, C, H, W), the point of highest loss so far.
         best_value: (N,), the loss there.
-        age: (N,) int64, steps made; a run is over where it equals the steps of its `Search`.
+        age: (N,) int64, steps made; a run is over where it equals the steps of its `Algorithm`.
     """
 
     best: Tensor
@@ -185,92 +185,92 @@ class Climb(ABC):
         """Return the next points to look at."""
 
     @abstractmethod
-    def observe(self, problem: Problem, points: Tensor, seen: Seen) -> Self:
+    def observe(self, problem: Problem, points: Tensor, output: Output) -> Self:
         """Return the memory after a look at `points`, which `advance` gave."""
 
 
-class Search(ABC):
+class Algorithm(ABC):
     """One run of a method: where it begins, and what it remembers of that.
 
     Attributes:
         steps: the age at which a run is over.
         gradient: whether its looks need gradients.
-        strength_free: whether the steps do not depend on eps, so that one run serves every
+        minimum_norm: whether the steps do not depend on eps, so that one run serves every
             strength and goes on after a success.
     """
 
     steps: int
     gradient: ClassVar[bool] = True
-    strength_free: ClassVar[bool] = False
+    minimum_norm: ClassVar[bool] = False
 
     @abstractmethod
     def start(self, problem: Problem) -> Tensor:
         """Return the points to look at first."""
 
-    def look(self, problem: Problem, points: Tensor, gradient: bool = True) -> Seen:
+    def query(self, problem: Problem, points: Tensor, gradient: bool = True) -> Output:
         """Return what the model says at `points`; a method that needs more than a gradient asks
         for it here."""
-        return problem.look(points, gradient and self.gradient)
+        return problem.query(points, gradient and self.gradient)
 
     @abstractmethod
-    def begin(self, problem: Problem, points: Tensor, seen: Seen) -> Climb:
+    def begin(self, problem: Problem, points: Tensor, output: Output) -> AlgorithmState:
         """Return the memory after a look at `points`: those of `start`, or other ones to go on
         from."""
 
-    def looks(self, norm: Norm) -> int:
+    def count_queries(self, norm: Norm) -> int:
         """Return how often a run looks, from the start to its last step."""
         return self.steps + 1
 
-    def restart(self, number: int) -> "Search":
-        """Return the search as it is run for the `number`-th time, the first being 0."""
+    def restart(self, number: int) -> "Algorithm":
+        """Return the algorithm as it is run for the `number`-th time, the first being 0."""
         return self
 
 
-def climb(problem: Problem, search: Search, keep: Keep) -> Found:
-    """Run a search to its end: for gradient ascent steps + 1 forwards and `steps` backwards.
+def run_algorithm(problem: Problem, algorithm: Algorithm, iterate: Iterate) -> Found:
+    """Run a algorithm to its end: for gradient ascent steps + 1 forwards and `steps` backwards.
 
-    With "broken", a sample leaves the batch at its first misclassified iterate, the start
-    included; this changes no other sample. A search that is free of the strength is judged by its
-    best point: broken where that is misclassified and within eps.
+    With "adversarial", a sample leaves the batch at its first misclassified iterate, the start
+    included; this changes no other sample. A algorithm that is free of the strength is judged by
+    its best point: broken where that is misclassified and within eps.
 
     Args:
         problem: what to solve.
-        search: the method.
-        keep: "loss" or "broken".
+        algorithm: the method.
+        iterate: "best" or "broken".
     """
-    if search.strength_free:
-        return _shorten(problem, search, keep)
+    if algorithm.minimum_norm:
+        return _run_minimum_norm(problem, algorithm, iterate)
     tally = Tally(problem)
-    points = search.start(problem)
-    seen = search.look(problem, points)
-    state = search.begin(problem, points, seen)
-    for left in reversed(range(search.looks(problem.norm))):
-        if keep == "broken" and len(stay := tally.retire(points, seen)) < len(problem):
+    points = algorithm.start(problem)
+    output = algorithm.query(problem, points)
+    state = algorithm.begin(problem, points, output)
+    for left in reversed(range(algorithm.count_queries(problem.norm))):
+        if iterate == "adversarial" and len(stay := tally.retire(points, output)) < len(problem):
             problem, state = problem.select(stay), rows(state, stay)
         if not left or not len(problem):
             break
         points = state.advance(problem)
         # Nothing follows the last look that would need its gradient.
-        seen = search.look(problem, points, gradient=left > 1)
-        state = state.observe(problem, points, seen)
+        output = algorithm.query(problem, points, gradient=left > 1)
+        state = state.observe(problem, points, output)
     return tally.close(state.best, state.best_value)
 
 
-def _shorten(problem: Problem, search: Search, keep: Keep) -> Found:
-    """Run a search for the nearest adversarial point; its best value is the distance, negated."""
+def _run_minimum_norm(problem: Problem, algorithm: Algorithm, iterate: Iterate) -> Found:
+    """Run a algorithm for the nearest adversarial point; its best value is the distance, negated."""
     tally = Tally(problem)
-    points = search.start(problem)
-    state = search.begin(problem, points, search.look(problem, points))
+    points = algorithm.start(problem)
+    state = algorithm.begin(problem, points, algorithm.query(problem, points))
     while len(problem):
         near = -state.best_value <= problem.eps
-        over = (state.age >= search.steps) | (near & (keep == "broken"))
+        over = (state.age >= algorithm.steps) | (near & (iterate == "adversarial"))
         out, stay = over.nonzero()[:, 0], (~over).nonzero()[:, 0]
         if len(out):
             tally.leave(out, stay, Found(state.best, state.best_value, near))
             problem, state = problem.select(stay), rows(state, stay)
         else:
             points = state.advance(problem)
-            state = state.observe(problem, points, search.look(problem, points))
+            state = state.observe(problem, points, algorithm.query(problem, points))
     return tally.close(state.best, state.best_value)
 
 
@@ -286,18 +286,18 @@ class Tally:
             torch.zeros(len(images), device=images.device, dtype=torch.bool),
         )
 
-    def retire(self, points: Tensor, seen: Seen) -> Tensor:
+    def retire(self, points: Tensor, output: Output) -> Tensor:
         """Write down the samples that are broken at `points`; return positions of the others."""
-        out, stay = seen.broken.nonzero()[:, 0], (~seen.broken).nonzero()[:, 0]
+        out, stay = output.is_adv.nonzero()[:, 0], (~output.is_adv).nonzero()[:, 0]
         if len(out):
-            self.leave(out, stay, Found(points, seen.value, seen.broken))
+            self.leave(out, stay, Found(points, output.value, output.is_adv))
         return stay
 
     def leave(self, out: Tensor, stay: Tensor, found: Found) -> None:
         """Write down the samples at the positions `out` of the batch; those at `stay` go on."""
         index = self._rows[out]
         self._write(index, found.points[out], found.value[out])
-        self._found.broken[index] = found.broken[out]
+        self._found.is_adv[index] = found.is_adv[out]
         self._rows = self._rows[stay]
 
     def close(self, points: Tensor, value: Tensor) -> Found:
@@ -310,14 +310,18 @@ class Tally:
         self._found.value[index] = value.to(self._found.value.dtype)
 
 
-def with_restarts(search: Search, problem: Problem, restarts: int, keep: Keep) -> Tensor:
-    """Return the best points of several runs; with "broken", only standing samples run again."""
-    found = climb(problem, search, keep)
+def with_restarts(
+    algorithm: Algorithm, problem: Problem, restarts: int, iterate: Iterate
+) -> Tensor:
+    """Return the best points of several runs; with "adversarial", only standing samples run again."""
+    found = run_algorithm(problem, algorithm, iterate)
     for number in range(1, restarts):
-        standing = ~found.broken if keep == "broken" else torch.ones_like(found.broken)
-        index = standing.nonzero()[:, 0]
+        robust = ~found.is_adv if iterate == "adversarial" else torch.ones_like(found.is_adv)
+        index = robust.nonzero()[:, 0]
         if not len(index):
             break
-        again = climb(problem.restart(number).select(index), search.restart(number), keep)
+        again = run_algorithm(
+            problem.restart(number).select(index), algorithm.restart(number), iterate
+        )
         found = found.improve(index, again)
     return found.points

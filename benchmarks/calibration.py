@@ -1,4 +1,4 @@
-"""Find the limits at which fast mode gives runs up (`rampart.evaluation.pruning.LIMITS`).
+"""Find the limits at which fast mode gives runs up (`rampart.evaluation.engine.pruning.LIMITS`).
 
     python -m benchmarks.calibration NAME RUN SAMPLES EPS ATTACK [RIPPLE] >> traces.jsonl
     python -m benchmarks.calibration table traces.jsonl
@@ -26,11 +26,11 @@ from rampart.attacks.catalogue import ATTACKS
 from rampart.attacks.frozen import Model, frozen
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Splits
-from rampart.evaluation.engine import Engine, Task
-from rampart.evaluation.flights import Going
-from rampart.evaluation.inference import Asked
-from rampart.evaluation.lanes import Lane
-from rampart.evaluation.pruning import SHORT, kind
+from rampart.evaluation.engine.engine import Engine, Task
+from rampart.evaluation.engine.pruning import SHORT, kind
+from rampart.evaluation.engine.sample_state import Running
+from rampart.evaluation.engine.stage_batch import StageBatch
+from rampart.evaluation.inference import QueriedModel
 from rampart.models.backbones import build_model
 from rampart.models.sources import find_source
 from rampart.recipes.build import make_splits
@@ -47,26 +47,26 @@ TRACES: list[list[object]] = []
 
 
 @dataclass
-class Traced(Lane):
-    """A lane that writes down what its runs projected."""
+class Traced(StageBatch):
+    """A stage batch that writes down what its runs projected."""
 
     open: dict[int, list[list[object]]] = field(default_factory=lambda: defaultdict(list))
 
-    def _hopeless(self, going: Going, ratio: Tensor) -> Tensor:
+    def _find_hopeless(self, running: Running, ratio: Tensor) -> Tensor:
         ages = AGES[kind(self.stage)] if self.stage.algorithm.steps >= SHORT else range(1, SHORT)
-        rows = zip(going.flights, going.state.age.tolist(), ratio.tolist(), strict=True)
-        for flight, age, value in rows:
+        rows = zip(running.samples, running.state.age.tolist(), ratio.tolist(), strict=True)
+        for sample, age, value in rows:
             if age in ages:
                 name = f"{kind(self.stage)}, {self.stage.algorithm.steps} steps"
-                self.open[flight.sample].append([name, age, value, False])
+                self.open[sample.sample].append([name, age, value, False])
             if age >= self.stage.algorithm.steps:
-                self._close(flight.sample, won=False)
+                self._close(sample.sample, won=False)
         return torch.zeros_like(ratio, dtype=torch.bool)
 
-    def _descend(self, going: Going, row: int, point: Tensor, length: float) -> bool:
-        won = super()._descend(going, row, point, length)
+    def _descend(self, running: Running, row: int, point: Tensor, length: float) -> bool:
+        won = super()._descend(running, row, point, length)
         if won:
-            self._close(going.flights[row].sample, won=True)
+            self._close(running.samples[row].sample, won=True)
         return won
 
     def _close(self, sample: int, won: bool) -> None:
@@ -111,7 +111,7 @@ def trace(name: str, run: str, samples: str, eps: str, attack: str, ripple: str 
     task = Task(built.stages(), "linf", grid, seed=1)
     batch = next(iter(ordered_batches(splits.test, int(samples))))
     with frozen(model):
-        engine = Engine(Asked(model), task, 128, torch.device("cpu"), Traced)
+        engine = Engine(QueriedModel(model), task, 128, torch.device("cpu"), Traced)
         for _ in engine.run([replace(batch)]):
             pass
     for row in TRACES:

@@ -36,7 +36,7 @@ from rampart.data.batches import ordered_batches
 from rampart.data.splits import Split
 from rampart.data.subset import subset
 from rampart.evaluation.critical import Mode
-from rampart.evaluation.inference import Asked, logits_of
+from rampart.evaluation.inference import QueriedModel, logits_of
 from rampart.evaluation.whole import evaluate_split
 from rampart.runtime import Noise
 from rampart.units import format_eps, parse_eps
@@ -80,18 +80,18 @@ def at_each(
     model: Model, split: Split, attack: Attack, grid: list[float], seed: int
 ) -> dict[str, Any]:
     """Attack every image at every strength above 0 on its own."""
-    asked, standing, passes, seconds = Asked(model), [], [], []
+    queried, standing, passes, seconds = QueriedModel(model), [], [], []
     (batch,) = ordered_batches(split, len(split))
     images, labels = batch.pixels(), batch.labels
     with frozen(model):
-        clean = logits_of(asked, images).argmax(1) == labels
-        for level, eps in enumerate(grid[1:], start=1):
-            before, start = sum(asked.passes), time.perf_counter()
-            noise = Noise.of(seed, batch.samples, "each", level)
-            points = attack(asked, images, labels, eps, noise)
+        clean = logits_of(queried, images).argmax(1) == labels
+        for grid_index, eps in enumerate(grid[1:], start=1):
+            before, start = sum(queried.passes), time.perf_counter()
+            noise = Noise.of(seed, batch.samples, "each", grid_index)
+            points = attack(queried, images, labels, eps, noise)
             right = (logits_of(model, points).argmax(1) == labels) & clean
             standing.append(right.tolist())
-            passes.append(sum(asked.passes) - before)
+            passes.append(sum(queried.passes) - before)
             seconds.append(time.perf_counter() - start)
     return {"standing": standing, "passes": passes, "seconds": seconds, "clean": clean.tolist()}
 
@@ -106,22 +106,22 @@ def torchattacks_at_each(
     (batch,) = ordered_batches(split, len(split))
     images, labels = batch.pixels(), batch.labels
     standing, passes, seconds = [], [], []
-    asked = CountingModel(model).eval()
+    queried = CountingModel(model).eval()
     classes = {"n_classes": len(split.class_names)}
     for eps in grid[1:]:
         settings: dict[str, Any] = {"eps": eps, "seed": seed}
         attacks = [
-            torchattacks.APGD(asked, steps=100, loss="ce", **settings),
-            torchattacks.APGDT(asked, steps=100, **classes, **settings),
+            torchattacks.APGD(queried, steps=100, loss="ce", **settings),
+            torchattacks.APGDT(queried, steps=100, **classes, **settings),
         ]
         if tier == "standard":
             attacks += [
-                torchattacks.FAB(asked, steps=100, multi_targeted=True, **classes, **settings),
-                torchattacks.Square(asked, n_queries=5000, resc_schedule=False, **settings),
+                torchattacks.FAB(queried, steps=100, multi_targeted=True, **classes, **settings),
+                torchattacks.Square(queried, n_queries=5000, resc_schedule=False, **settings),
             ]
         start = time.perf_counter()
         with frozen(model), torch.random.fork_rng():
-            asked.passes = 0
+            queried.passes = 0
             stands = model(images).argmax(1) == labels
             clean = stands.clone()
             for attack in attacks:
@@ -131,7 +131,7 @@ def torchattacks_at_each(
                     inside = (points - images[rows]).abs().flatten(1).amax(1) <= eps * (1 + 1e-5)
                     stands[rows] = (model(points).argmax(1) == labels[rows]) | ~inside
         standing.append(stands.tolist())
-        passes.append(asked.passes)
+        passes.append(queried.passes)
         seconds.append(time.perf_counter() - start)
     return {"standing": standing, "passes": passes, "seconds": seconds, "clean": clean.tolist()}
 
@@ -200,14 +200,14 @@ def table(results: dict[str, Any], grid: list[float]) -> str:
     each = results.get("each")
     other = results.get("torchattacks")
     lines = ["| strength | each alone | torchattacks | exact | fast |", "|---|---|---|---|---|"]
-    for level, eps in enumerate(grid[1:], start=1):
+    for grid_index, eps in enumerate(grid[1:], start=1):
         cells = [
-            f"{np.mean(alone['standing'][level - 1]):.1%}" if alone else "-"
+            f"{np.mean(alone['standing'][grid_index - 1]):.1%}" if alone else "-"
             for alone in (each, other)
         ]
         for mode in ("exact", "fast"):
             known = results.get(mode)
-            share = np.mean(np.array(known["critical"]) > level) if known else None
+            share = np.mean(np.array(known["critical"]) > grid_index) if known else None
             cells.append("-" if share is None else f"{share:.1%}")
         lines.append(f"| {format_eps(eps)} | {' | '.join(cells)} |")
     if drawn := results.get("draws"):
@@ -253,7 +253,7 @@ def main() -> None:
     strict = {"iterate": "adversarial"} if ATTACKS.takes(args.attack, "iterate") else {}
     attack = ATTACKS.build(args.attack, {**strict, **args.options})
     eps = parse_eps(args.eps)
-    grid = [eps * level / args.levels for level in range(args.levels + 1)]
+    grid = [eps * grid_index / args.levels for grid_index in range(args.levels + 1)]
     name = args.name or f"{args.run.name}-{args.attack}-{format_eps(eps).replace('/', '_')}"
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "each": lambda: at_each(model, split, attack, grid, 10),

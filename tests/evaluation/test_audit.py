@@ -22,9 +22,9 @@ def test_independent_runs_agree_with_the_engine():
     assert found.robust.shape == found.claimed.shape == (8, 25)
     assert len(set(found.rows)) == 25
     assert (found.robust ^ found.claimed).sum() <= 2
-    for level in range(1, 9):
+    for grid_index in range(1, 9):
         np.testing.assert_array_equal(
-            found.claimed[level - 1], results.critical[found.rows] > level
+            found.claimed[grid_index - 1], results.critical[found.rows] > grid_index
         )
     figures = found.figures(GRID)
     assert figures["n"] == 25

@@ -238,7 +238,7 @@ def test_refuses_a_grid_that_does_not_ascend(task):
     ("options", "error", "message"),
     [
         ({"mode": "quick"}, UnknownName, "unknown mode 'quick'"),
-        ({"slots": 0}, InvalidArgument, "slots=0: expected at least 1"),
+        ({"batch_size": 0}, InvalidArgument, "batch_size=0: expected at least 1"),
         ({"goal": Goal(top=2)}, InvalidArgument, "attack=Fgsm: expected an attack with stages"),
         ({"attack": Fgsm(mode="train")}, InvalidArgument, "attack.mode=train: expected eval"),
     ],

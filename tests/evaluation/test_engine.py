@@ -15,11 +15,11 @@ from rampart.attacks.base import Attack
 from rampart.attacks.catalogue import ATTACKS
 from rampart.data.batches import Batch
 from rampart.evaluation.critical import critical_strengths, default_grid
-from rampart.evaluation.engine import Engine, table
-from rampart.evaluation.engine import Task as Work
-from rampart.evaluation.flights import Flight
-from rampart.evaluation.inference import Asked
-from rampart.evaluation.lanes import Lane
+from rampart.evaluation.engine.engine import Engine, table
+from rampart.evaluation.engine.engine import Task as Work
+from rampart.evaluation.engine.sample_state import SampleState
+from rampart.evaluation.engine.stage_batch import StageBatch
+from rampart.evaluation.inference import QueriedModel
 from rampart.evaluation.results import Results
 from rampart.runtime import Noise, scoped_seed
 from rampart.units import Norm
@@ -122,7 +122,7 @@ def test_never_weaker_than_the_attack_at_each_strength_alone(name, norm):
         batch = photos(model, 30, seed)
         found = critical_strengths(model, [batch], attack, grid, seed, witnesses=True)
         assert proven(found, model, batch.pixels(), grid, norm)
-        claimed.append([(found.critical > level).sum() for level in range(1, len(grid))])
+        claimed.append([(found.critical > grid_index).sum() for grid_index in range(1, len(grid))])
         alone.append([robust(model, batch, attack, eps) for eps in grid[1:]])
     difference = np.sum(claimed, 0) - np.sum(alone, 0)
     assert difference.max() <= 1
@@ -141,7 +141,7 @@ def robust(model: nn.Module, batch: Batch, attack: Attack, eps: float) -> int:
 # The same results however they are found
 
 
-#: Short runs, so that one slot is enough to wait for.
+#: Short runs, so that one row is enough to wait for.
 SHORT = {"steps": 3, "targets": 2, "queries": 5}
 
 
@@ -159,14 +159,14 @@ def test_every_column_is_the_same_whatever_the_slots_and_the_order(name, options
     grid = default_grid({"linf": 8 / 255, "l2": 0.3, "l1": 2.0}[norm], norm)
     batch = photos(model, n)
 
-    def evaluate(slots: int, order: Sequence[int] | Tensor, size: int = 7) -> Results:
+    def evaluate(batch_size: int, order: Sequence[int] | Tensor, size: int = 7) -> Results:
         batches = parts(batch, torch.as_tensor(order), size)
-        options = {"mode": mode, "slots": slots, "audit": 0.3, "witnesses": True}
+        options = {"mode": mode, "batch_size": batch_size, "audit": 0.3, "witnesses": True}
         return critical_strengths(model, batches, attack, grid, 0, **options)
 
     whole = evaluate(64, range(n))
-    for slots in (1, 7, 256):
-        assert same(evaluate(slots, range(n)), whole)
+    for batch_size in (1, 7, 256):
+        assert same(evaluate(batch_size, range(n)), whole)
     shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(0))
     assert same(evaluate(7, shuffled, size=n), whole)
     is_adv = np.flatnonzero(whole.found)
@@ -185,20 +185,26 @@ def test_no_more_samples_than_the_stage_batches_hold_are_in_memory():
             read[0] += len(one)
             yield one
 
-    for flights in engine(model, "standard", slots=4).run(stream()):
-        done += len(flights)
+    for samples in engine(model, "standard", batch_size=4).run(stream()):
+        done += len(samples)
         assert read[0] - done <= 4 * 5 + 4
     assert done == 30
 
 
-def engine(model, name: str, slots: int, lane: type[Lane] = Lane, norm: Norm = "linf") -> Engine:
+def engine(
+    model,
+    name: str,
+    batch_size: int,
+    stage_batch: type[StageBatch] = StageBatch,
+    norm: Norm = "linf",
+) -> Engine:
     attack, grid = tier(name, norm, steps=4), default_grid(EPS[norm], norm)
     work = Work(attack.stages(), norm, grid, seed=0)
-    return Engine(Asked(model), work, slots, torch.device("cpu"), lane)
+    return Engine(QueriedModel(model), work, batch_size, torch.device("cpu"), stage_batch)
 
 
-def flown(engine: Engine, batch: Batch) -> list[Flight]:
-    return [flight for flights in engine.run([batch]) for flight in flights]
+def flown(engine: Engine, batch: Batch) -> list[SampleState]:
+    return [sample for samples in engine.run([batch]) for sample in samples]
 
 
 # What a sample does
@@ -206,14 +212,14 @@ def flown(engine: Engine, batch: Batch) -> list[Flight]:
 
 def test_the_passes_of_all_samples_are_those_of_the_model():
     model = net(2)
-    asked, attack = Asked(model), tier("plus", steps=3, targets=2)
+    queried, attack = QueriedModel(model), tier("plus", steps=3, targets=2)
     grid, batch = default_grid(8 / 255, "linf"), photos(model, 20)
     for prune in (False, True):
         work = Work(attack.stages(), "linf", grid, 0, prune, audit=0.5)
-        before = asked.passes
-        done = flown(Engine(asked, work, 8, torch.device("cpu")), batch)
+        before = queried.passes
+        done = flown(Engine(queried, work, 8, torch.device("cpu")), batch)
         found = table(done, witnesses=False)
-        spent = [now - then for now, then in zip(asked.passes, before, strict=True)]
+        spent = [now - then for now, then in zip(queried.passes, before, strict=True)]
         assert [found.forwards_total, found.backwards_total] == spent
 
 
@@ -223,7 +229,7 @@ def test_rounding_on_the_rim_of_a_large_ball_loses_no_image(norm):
     eps = {"linf": 0.5, "l2": 15.0, "l1": 200.0}[norm]
     hits = []
 
-    class Rim(Lane):
+    class Rim(StageBatch):
         def _descend(self, *arguments) -> bool:
             hits.append(super()._descend(*arguments))
             return hits[-1]
@@ -233,19 +239,19 @@ def test_rounding_on_the_rim_of_a_large_ball_loses_no_image(norm):
     images = torch.randint(100, 150, (40, 3, 32, 32), dtype=torch.uint8)
     batch = Batch(images, model(images / 255).argmax(1), torch.arange(40))
     work = Work(tier("apgd", norm).stages(), norm, (0.0, eps), 0)
-    flights = flown(Engine(Asked(model), work, 16, torch.device("cpu"), Rim), batch)
+    samples = flown(Engine(QueriedModel(model), work, 16, torch.device("cpu"), Rim), batch)
     assert len(hits) > 20
     assert all(hits)
-    assert all(flight.progress.critical < 3 for flight in flights)
+    assert all(sample.progress.critical < 3 for sample in samples)
 
 
 def test_the_class_that_is_nearest_at_the_weakest_point_is_tried_first():
     """Ten classes, and the samples' own second class is not the likeliest on the clean image."""
     seen: list[int] = []
 
-    class Watching(Lane):
-        def _problem_of(self, flights: Sequence[Flight]):
-            problem = super()._problem_of(flights)
+    class Watching(StageBatch):
+        def _problem_of(self, samples: Sequence[SampleState]):
+            problem = super()._problem_of(samples)
             if self.stage.targets:
                 seen.extend(problem.targets[:, 1].tolist())
             return problem
@@ -259,9 +265,9 @@ def test_the_class_that_is_nearest_at_the_weakest_point_is_tried_first():
     batch = Batch(task.images.byte(), torch.zeros(5, dtype=torch.int64), torch.arange(5))
     attack = tier("short", steps=3)
     work = Work(attack.stages(), "linf", (0.0, 3 / 255), 0)
-    flights = flown(Engine(Asked(model), work, 8, torch.device("cpu"), Watching), batch)
+    samples = flown(Engine(QueriedModel(model), work, 8, torch.device("cpu"), Watching), batch)
     assert seen == [2] * 5 + [1] * 5
-    assert all(flight.progress.critical == 2 for flight in flights)
+    assert all(sample.progress.critical == 2 for sample in samples)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 4, 9])

@@ -39,8 +39,8 @@ def test_one_lowered_sample_of_a_small_recheck_is_too_many():
 def test_black_boxes_that_lower_too_many_are_an_alarm():
     found = judge(made_up(1000, late=11), STANDARD)
     assert found.escalated == "FAB or Square lowered 11 of 1000 samples"
-    both = judge(made_up(1000, late=11, audited=10, lowered=2), STANDARD)
-    assert both.escalated.count(";") == 1
+    join_starting = judge(made_up(1000, late=11, audited=10, lowered=2), STANDARD)
+    assert join_starting.escalated.count(";") == 1
 
 
 @pytest.mark.parametrize("name", ["square", "fab"])

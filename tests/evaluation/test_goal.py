@@ -91,7 +91,7 @@ def test_other_criteria_are_never_reached_before_an_error(goal):
     """On any model: leaving the top 2 or becoming a chosen class is an error at least."""
     model = net(1)
     batch = photos(model, 30)
-    options = {"witnesses": True, "mode": "fast", "slots": 8}
+    options = {"witnesses": True, "mode": "fast", "batch_size": 8}
     found = critical_strengths(model, [batch], tier("standard"), GRID, 0, goal=goal, **options)
     plain = critical_strengths(model, [batch], tier("standard"), GRID, 0, mode="exact")
     right = plain.critical > 0

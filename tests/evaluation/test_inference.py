@@ -9,7 +9,7 @@ from rampart.attacks.apgd import Apgd
 from rampart.attacks.frozen import module_of
 from rampart.evaluation.inference import (
     ROWS,
-    Asked,
+    QueriedModel,
     _in_batches,
     device_of,
     logits_of,
@@ -23,29 +23,29 @@ class Recording(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layer = nn.Linear(4, 3)
-        self.asked: list[Tensor] = []
+        self.queried: list[Tensor] = []
 
     def forward(self, images: Tensor) -> Tensor:
-        self.asked.append(images)
+        self.queried.append(images)
         return self.layer(images.flatten(1))
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS + 2])
 def test_every_batch_has_the_same_shape_and_only_real_rows_are_counted(n):
     model, images = Recording(), torch.rand(n, 1, 2, 2)
-    asked = Asked(model)
+    queried = QueriedModel(model)
     points = images.clone().requires_grad_()
-    logits = asked(points)
+    logits = queried(points)
     assert logits.shape == (n, 3)
     torch.testing.assert_close(logits, model.layer(images.flatten(1)))
-    assert [len(given) for given in model.asked] == [ROWS] * max(1, -(-n // ROWS))
-    assert all(given.is_contiguous() for given in model.asked)
-    rows = {tuple(row.flatten().tolist()) for given in model.asked for row in given}
+    assert [len(given) for given in model.queried] == [ROWS] * max(1, -(-n // ROWS))
+    assert all(given.is_contiguous() for given in model.queried)
+    rows = {tuple(row.flatten().tolist()) for given in model.queried for row in given}
     assert not n or rows == {tuple(row.flatten().tolist()) for row in images}
-    assert asked.passes == (n, 0)
+    assert queried.passes == (n, 0)
     (slope,) = torch.autograd.grad(logits[:, 0].sum(), points)
     torch.testing.assert_close(slope.flatten(1), model.layer.weight[0].expand(n, -1))
-    assert asked.passes == (n, n)
+    assert queried.passes == (n, n)
 
 
 def test_other_devices_get_the_whole_batch_filled_up():
@@ -76,7 +76,7 @@ def test_a_row_and_its_gradient_are_the_same_in_any_batch(size):
 
     def ask(rows: Tensor) -> tuple[Tensor, Tensor]:
         points = images[rows].requires_grad_()
-        logits = Asked(net)(points)
+        logits = QueriedModel(net)(points)
         (slope,) = torch.autograd.grad(logits.logsumexp(1).sum(), points)
         return logits, slope
 
@@ -107,24 +107,24 @@ def test_a_device_that_rounds_by_the_place_is_measured(monkeypatch):
 
 
 def test_every_backward_counts_and_forwards_without_gradients_count_none():
-    asked, points = Asked(Recording()), torch.rand(20, 1, 2, 2, requires_grad=True)
-    logits = asked(points)
+    queried, points = QueriedModel(Recording()), torch.rand(20, 1, 2, 2, requires_grad=True)
+    logits = queried(points)
     for column in range(3):
         torch.autograd.grad(logits[:, column].sum(), points, retain_graph=True)
     with torch.no_grad():
-        asked(points)
-    assert asked.passes == (40, 60)
+        queried(points)
+    assert queried.passes == (40, 60)
 
 
 def test_mixed_precision_is_off_inside_and_halves_are_widened():
     model = Recording()
-    asked = Asked(model)
+    queried = QueriedModel(model)
     with torch.autocast("cpu", torch.bfloat16):
         assert model(torch.rand(2, 1, 2, 2)).dtype == torch.bfloat16
-        assert asked(torch.rand(2, 1, 2, 2)).dtype == torch.float32
+        assert queried(torch.rand(2, 1, 2, 2)).dtype == torch.float32
         assert logits_of(model, torch.rand(2, 1, 2, 2)).dtype == torch.float32
-    asked(torch.rand(2, 1, 2, 2).half())
-    assert model.asked[-1].dtype == torch.float32
+    queried(torch.rand(2, 1, 2, 2).half())
+    assert model.queried[-1].dtype == torch.float32
     assert logits_of(lambda images: images.flatten(1).half(), torch.rand(2, 1, 2, 2)).dtype == (
         torch.float32
     )
@@ -132,20 +132,20 @@ def test_mixed_precision_is_off_inside_and_halves_are_widened():
 
 def test_attacks_see_through_to_the_module():
     model = Recording().train()
-    asked = Asked(model)
-    assert module_of(asked) is model
-    Apgd(steps=2)(asked, torch.rand(3, 1, 2, 2), torch.zeros(3, dtype=torch.int64), 0.1, 0)
+    queried = QueriedModel(model)
+    assert module_of(queried) is model
+    Apgd(steps=2)(queried, torch.rand(3, 1, 2, 2), torch.zeros(3, dtype=torch.int64), 0.1, 0)
     assert model.training
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
-    assert asked.passes == (9, 6)
+    assert queried.passes == (9, 6)
 
 
 def test_what_is_no_table_of_logits_is_passed_on():
-    assert Asked(lambda images: "label")(torch.rand(2, 1, 2, 2)) == "label"
-    assert Asked(lambda images: images.sum())(torch.rand(2, 1, 2, 2)).ndim == 0
+    assert QueriedModel(lambda images: "label")(torch.rand(2, 1, 2, 2)) == "label"
+    assert QueriedModel(lambda images: images.sum())(torch.rand(2, 1, 2, 2)).ndim == 0
 
 
 def test_the_device_is_that_of_the_parameters():
     assert device_of(Recording().to("meta")) == torch.device("meta")
-    assert device_of(Asked(Recording())) == torch.device("cpu")
+    assert device_of(QueriedModel(Recording())) == torch.device("cpu")
     assert device_of(lambda images: images) == torch.device("cpu")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rampart.attacks.apgd import Apgd
 from rampart.attacks.catalogue import ATTACKS
 from rampart.attacks.pgd import Pgd
-from rampart.evaluation.pruning import LEAST, LIMITS, Limits, gaps, kind, projected
+from rampart.evaluation.engine.pruning import LEAST, LIMITS, Limits, gaps, kind, projected
 from rampart.losses import margin
 
 CPU = torch.device("cpu")

@@ -21,10 +21,10 @@ from rampart.data.splits import InMemory, Split
 from rampart.data.subset import subset
 from rampart.errors import InvalidArgument
 from rampart.evaluation import whole
+from rampart.evaluation.engine.pruning import LIMITS
 from rampart.evaluation.escalation import judge
 from rampart.evaluation.goal import Goal
 from rampart.evaluation.journal import Buffer, Journal
-from rampart.evaluation.pruning import LIMITS
 from rampart.evaluation.results import Results
 from rampart.evaluation.whole import Evaluation, Processes, evaluate_split
 
@@ -84,7 +84,7 @@ def test_several_processes_find_what_one_does(count, mode):
     model = net(1)
     split = split_for(model, 20)
     alone = evaluate(model, split, mode=mode)
-    for part in shared(count, model, split, mode=mode, slots=8):
+    for part in shared(count, model, split, mode=mode, batch_size=8):
         assert same(part.results, alone.results)
         assert part.pruning == alone.pruning
     assert alone.results.samples.tolist() == list(range(20))
@@ -122,7 +122,7 @@ def test_a_subset_is_a_part_of_the_whole():
 
 def test_tells_how_many_samples_are_done():
     model, seen = net(1), []
-    evaluate(model, split_for(model, 20), slots=4, on_progress=seen.append)
+    evaluate(model, split_for(model, 20), batch_size=4, on_progress=seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == 20
 
@@ -142,12 +142,12 @@ class Slow(nn.Module):
         return self.model(images)
 
 
-def victim(folder: str, slots: int) -> None:
+def victim(folder: str, batch_size: int) -> None:
     """Evaluate until it is done or this process is killed; write often."""
     Buffer.SECONDS = 0.01
     model = net(1)
     journal = Journal(folder, {})
-    evaluate(Slow(model), split_for(model, 60), slots=slots, journal=journal)
+    evaluate(Slow(model), split_for(model, 60), batch_size=batch_size, journal=journal)
 
 
 #: One process that has loaded everything forks those that are killed, soon after a part appears.
@@ -162,10 +162,10 @@ folder += "/cold"
 def parts():
     path = folder + "/parts"
     return len([n for n in os.listdir(path) if n[0] != "."]) if os.path.isdir(path) else 0
-for slots in map(int, sys.argv[3:]):
+for batch_size in map(int, sys.argv[3:]):
     before, child = parts(), os.fork()
     if not child:
-        victim(folder, slots)
+        victim(folder, batch_size)
         os._exit(0)
     while parts() == before and not os.waitpid(child, os.WNOHANG)[0]:
         time.sleep(0.005)
@@ -177,12 +177,12 @@ for slots in map(int, sys.argv[3:]):
 
 def test_ten_kills_change_no_column(tmp_path):
     """Killed at random moments, each time going on with another batch size."""
-    model, slots = net(1), [1, 7, 2, 4, 1, 3, 6, 2, 5, 1]
+    model, batch_size = net(1), [1, 7, 2, 4, 1, 3, 6, 2, 5, 1]
     split = split_for(model, 60)
     here = Path(__file__).parent
     places = [os.pathsep.join([str(here), str(here.parent)]), str(tmp_path)]
     killed = subprocess.run(
-        [sys.executable, "-c", KILLER, *places, *map(str, slots)],
+        [sys.executable, "-c", KILLER, *places, *map(str, batch_size)],
         capture_output=True,
         text=True,
         check=False,
@@ -192,7 +192,7 @@ def test_ten_kills_change_no_column(tmp_path):
     assert told[::2] == [signal.SIGKILL] * 10
     assert told[1::2] == sorted(set(told[1::2])), "every process came a little further"
     reference = evaluate(model, split)
-    last = evaluate(model, split, slots=256, journal=Journal(tmp_path / "cold", {}, rank=1))
+    last = evaluate(model, split, batch_size=256, journal=Journal(tmp_path / "cold", {}, rank=1))
     assert 10 <= last.resumed < 60
     assert same(last.results, reference.results)
     assert last.pruning == reference.pruning
@@ -258,7 +258,7 @@ def test_masked_gradients_make_it_escalate_to_what_exact_mode_finds(masked):
     samples differed, by up to MEASURED strengths each.
     """
     model = masked(net(1)).eval()
-    split, options = split_for(model, 120), {"steps": 12, "slots": 120}
+    split, options = split_for(model, 120), {"steps": 12, "batch_size": 120}
     fast = evaluate(model, split, "standard", **options)
     exact = evaluate(model, split, "standard", mode="exact", **options)
     assert fast.pruning is not None
@@ -273,10 +273,10 @@ def test_masked_gradients_make_it_escalate_to_what_exact_mode_finds(masked):
 def test_what_pruning_hid_is_found_once_it_escalates(monkeypatch):
     """Limits that give up every run at once: the audit notices, and the full runs make it good."""
     everything = {kind: {1: 0.0} for kind in LIMITS}
-    monkeypatch.setattr("rampart.evaluation.pruning.LIMITS", everything)
+    monkeypatch.setattr("rampart.evaluation.engine.pruning.LIMITS", everything)
     monkeypatch.setattr(whole, "audit_share", lambda n: 0.3)
     model = Ripple(net(3))
-    split, options = split_for(model, 100), {"steps": 12, "slots": 100}
+    split, options = split_for(model, 100), {"steps": 12, "batch_size": 100}
     exact = evaluate(model, split, mode="exact", **options)
     fast = evaluate(model, split, **options)
     assert fast.pruning is not None
@@ -313,7 +313,7 @@ def evaluate_again(model, split, monkeypatch, options) -> Results:
 def test_healthy_models_cost_less_and_give_the_same():
     """Beyond noise: 2 of 100 samples."""
     model = net(3)
-    split, options = split_for(model, 100), {"steps": 40, "slots": 100}
+    split, options = split_for(model, 100), {"steps": 40, "batch_size": 100}
     fast, exact = (evaluate(model, split, mode=mode, **options) for mode in ("fast", "exact"))
     assert fast.pruning is not None
     assert not fast.pruning.escalated
@@ -332,7 +332,7 @@ def test_the_rechecked_fraction_is_what_was_asked_for():
     """Of those that gave a run up; which ones depends on seed and sample."""
     model = net(3)
     split = split_for(model, 400)
-    results = evaluate(model, split, steps=8, slots=400).results
+    results = evaluate(model, split, steps=8, batch_size=400).results
     gave_up = results.audited | (results.pruned > 0)
     share = results.audited.sum() / gave_up.sum()
     assert gave_up.sum() > 100

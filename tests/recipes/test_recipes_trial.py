@@ -151,7 +151,7 @@ def test_a_failed_pilot_leaves_no_model_in_memory(tiny_settings, tmp_path, verdi
     verdict(False)
     models = []
 
-    class Watch(Stop):
+    class Margins(Stop):
         def start(self, name, horizon, done):
             gc.collect()
             alive.append(sum(model() is not None for model in models))
@@ -160,7 +160,7 @@ def test_a_failed_pilot_leaves_no_model_in_memory(tiny_settings, tmp_path, verdi
     train(
         tmp_path / "run",
         [*tiny_settings, *TRIED],
-        reporter=Watch(),
+        reporter=Margins(),
         announce=lambda run, splits: models.append(weakref.ref(run.model)),
     )
     assert alive == [1, 0], "in the trial, in the run"

@@ -1,8 +1,9 @@
 """What the iterative attacks share: the problem, one look at a point, early exit, restarts.
 
 A method is told step by step: a `Algorithm` says where to begin, its `AlgorithmState` remembers one
-row per sample, and whoever runs it (`run_algorithm` for one strength, `rampart.evaluation.engine`
-for many at once) decides at which points the model is asked and which samples go on.
+row per sample, and whoever runs it (`run_algorithm` for one strength,
+`rampart.evaluation.engine.engine` for many at once) decides at which points the model is asked and
+which samples go on.
 """
 
 from abc import ABC, abstractmethod

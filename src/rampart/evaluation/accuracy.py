@@ -11,7 +11,7 @@ from rampart.attacks.base import Attack
 from rampart.attacks.frozen import Model, frozen, local
 from rampart.data.batches import Batch
 from rampart.errors import InvalidArgument
-from rampart.evaluation.inference import Asked, device_of, logits_of
+from rampart.evaluation.inference import QueriedModel, device_of, logits_of
 from rampart.runtime import Noise
 
 
@@ -70,11 +70,11 @@ def evaluate_accuracy(
     if attack is not None:
         # Made in the mode of training it would be made for another network than the one asked.
         attack = replace(attack, mode="eval")
-    asked = Asked(local(model))
+    queried = QueriedModel(local(model))
     with frozen(model):
         for batch in batches:
             n += len(batch)
-            total += _figures(asked, batch.to(device), attack, eps, seed, purpose)
+            total += _figures(queried, batch.to(device), attack, eps, seed, purpose)
     clean, clean_loss, robust, robust_loss = (total / n).tolist() if n else [float("nan")] * 4
     if attack is None:
         return Accuracy(n, clean, None, clean_loss, None)

@@ -64,7 +64,7 @@ def audit(
     results: Results,
     n: int,
     *,
-    slots: int = 128,
+    batch_size: int = 128,
     goal: Goal | None = None,
     journal: Journal | None = None,
     processes: Processes | None = None,
@@ -72,7 +72,7 @@ def audit(
     """Run the attack at each strength alone on `n` samples drawn at random, with other noise.
 
     Args:
-        model, split, attack, grid, slots, goal, journal, processes: those of the evaluation.
+        model, split, attack, grid, batch_size, goal, journal, processes: those of the evaluation.
         seed: its seed; the independent runs draw from another one.
         results: what it found, one row per sample of the split.
         n: how many samples; all, if the split has fewer.
@@ -88,7 +88,7 @@ def audit(
             (0.0, eps),
             derive(seed, "audit", level),
             mode="exact",
-            slots=slots,
+            batch_size=batch_size,
             goal=goal,
             journal=journal,
             phase=FIRST_PHASE + level,

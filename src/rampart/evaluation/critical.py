@@ -14,9 +14,9 @@ from rampart.attacks.frozen import Model, frozen
 from rampart.choices import EvaluationMode
 from rampart.data.batches import Batch
 from rampart.errors import InvalidArgument, UnknownName
-from rampart.evaluation.engine import Engine, Task, table
+from rampart.evaluation.engine.engine import Engine, Task, table
 from rampart.evaluation.goal import Goal
-from rampart.evaluation.inference import Asked, device_of, logits_of
+from rampart.evaluation.inference import QueriedModel, device_of, logits_of
 from rampart.evaluation.results import Results
 from rampart.metrics.curve import check_grid
 from rampart.runtime import Noise, scoped_seed
@@ -95,7 +95,7 @@ def stream(
     seed: int,
     *,
     mode: EvaluationMode = "exact",
-    slots: int = 128,
+    batch_size: int = 128,
     audit: float = 0.0,
     witnesses: bool = False,
     goal: Goal | None = None,
@@ -109,29 +109,29 @@ def stream(
 
     Args:
         model: pixels in [0, 1], (N, C, H, W), to logits; asked in eval mode, left as found.
-        batches: this process's share, read as slots become free.
+        batches: this process's share, read as rows become free.
         attack: what breaks a sample where it finds a misclassified image inside ball and box.
         grid: (n + 1,) strengths from 0 up.
         seed: of the noise.
-        mode: "exact", or "fast" to give hopeless runs up (`rampart.evaluation.pruning`).
-        slots: rows of a batch.
+        mode: "exact", or "fast" to give hopeless runs up (`rampart.evaluation.engine.pruning`).
+        batch_size: rows of a batch.
         audit: in fast mode, share of the samples that repeat in full what they gave up.
         witnesses: whether the adversarial images are kept.
         goal: when a sample is broken; by default, when it is misclassified.
 
     Raises:
-        InvalidArgument: a grid that does not ascend from 0, no slots, an attack that leaves its
+        InvalidArgument: a grid that does not ascend from 0, no rows, an attack that leaves its
             ball or looks at the model in training mode, or a goal that an attack without stages
             cannot have.
         UnknownName: another mode.
     """
     if mode not in get_args(EvaluationMode):
         raise UnknownName("mode", mode, get_args(EvaluationMode))
-    if slots < 1:
-        raise InvalidArgument("slots", slots, "at least 1")
+    if batch_size < 1:
+        raise InvalidArgument("batch_size", batch_size, "at least 1")
     require_as_used(attack)
     strengths = tuple(check_grid(grid).tolist())
-    device, asked, goal = device_of(model), Asked(model), goal or Goal()
+    device, queried, goal = device_of(model), QueriedModel(model), goal or Goal()
     stages = goal.stages(attack.stages())
     if not stages and goal != Goal():
         got = type(attack).__name__
@@ -141,13 +141,13 @@ def stream(
     def parts() -> Iterator[Results]:
         if not stages or len(strengths) == 1:
             for batch in batches:
-                yield _climb(asked, batch.to(device), attack, task, witnesses)
+                yield _attack_each_strength(queried, batch.to(device), attack, task, witnesses)
             return
-        for flights in Engine(asked, task, slots, device).run(batches):
-            yield table(flights, witnesses)
+        for samples in Engine(queried, task, batch_size, device).run(batches):
+            yield table(samples, witnesses)
 
     with frozen(model):
-        yield from _apart(parts(), seed)
+        yield from _isolate_randomness(parts(), seed)
 
 
 def require_as_used(attack: Attack, name: str = "attack.mode") -> None:
@@ -158,7 +158,7 @@ def require_as_used(attack: Attack, name: str = "attack.mode") -> None:
         raise InvalidArgument(name, mode, "eval: a model is measured as it is used")
 
 
-def _apart(parts: Iterator[Results], seed: int) -> Iterator[Results]:
+def _isolate_randomness(parts: Iterator[Results], seed: int) -> Iterator[Results]:
     """Yield the parts; each is found with torch's default generators seeded, then put back.
 
     Only a stochastic model draws from them. It leaves no trace there, and is asked the same again.
@@ -171,7 +171,9 @@ def _apart(parts: Iterator[Results], seed: int) -> Iterator[Results]:
         yield part
 
 
-def _climb(model: Asked, batch: Batch, attack: Attack, task: Task, witnesses: bool) -> Results:
+def _attack_each_strength(
+    model: QueriedModel, batch: Batch, attack: Attack, task: Task, witnesses: bool
+) -> Results:
     """Call the attack at each strength in turn, from the clean image, until it breaks.
 
     The passes of a call are written on its samples in equal shares, rounded down.
@@ -183,17 +185,17 @@ def _climb(model: Asked, batch: Batch, attack: Attack, task: Task, witnesses: bo
     found, passes = images.clone(), torch.zeros(2, len(images), dtype=torch.int64)
     passes[0] = 1
     robust = torch.nonzero(right)[:, 0]
-    for level, eps in enumerate(strengths[1:], start=1):
+    for grid_index, eps in enumerate(strengths[1:], start=1):
         if not len(robust):
             break
-        noise = Noise.of(task.seed, batch.samples[robust], "critical", level)
+        noise = Noise.of(task.seed, batch.samples[robust], "critical", grid_index)
         before = model.passes
         points = attack(model, images[robust], labels[robust], eps, noise)
         require_inside(points, images[robust], eps, attack)
         is_adv = logits_of(model, points).argmax(1) != labels[robust]
         for row, (now, then) in enumerate(zip(model.passes, before, strict=True)):
             passes[row, robust.cpu()] += (now - then) // len(robust)
-        critical[robust[is_adv]], found[robust[is_adv]] = level, points[is_adv]
+        critical[robust[is_adv]], found[robust[is_adv]] = grid_index, points[is_adv]
         robust = robust[~is_adv]
     is_adv = right & (critical < len(strengths))
     reach = torch.where(is_adv, distance(found, images, attack.norm).double(), torch.nan)

@@ -38,12 +38,12 @@ def single_precision(device: torch.device) -> Iterator[None]:
 
 def logits_of(model: Model, images: Tensor) -> Tensor:
     """Return (N, K) float32 logits without gradients; mixed precision is off inside."""
-    asked = model if isinstance(model, Asked) else Asked(model)
+    queried = model if isinstance(model, QueriedModel) else QueriedModel(model)
     with torch.no_grad():
-        return asked(images).float()
+        return queried(images).float()
 
 
-class Asked:
+class QueriedModel:
     """A model as an evaluation asks it: float32 without mixed precision, batches of one shape.
 
     Attributes:
@@ -125,8 +125,8 @@ def rounding_of_batches(device: torch.device) -> float:
         features = torch.conv2d(pixels - 0.5, kernel, stride=2).relu().flatten(1)
         return torch.nn.functional.linear(features, weight)
 
-    asked = Asked(model)
-    whole, order = asked(images), noise.child("order").uniform(1)[:, 0].argsort()
-    changes = [asked(images[order]) - whole[order]]
-    changes += [asked(images[:n]) - whole[:n] for n in (1, 3, 17)]
+    queried = QueriedModel(model)
+    whole, order = queried(images), noise.child("order").uniform(1)[:, 0].argsort()
+    changes = [queried(images[order]) - whole[order]]
+    changes += [queried(images[:n]) - whole[:n] for n in (1, 3, 17)]
     return max(float(change.abs().amax()) for change in changes) / float(whole.abs().amax())

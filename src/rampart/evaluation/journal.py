@@ -7,7 +7,7 @@ A journal's folder holds
     witnesses.npy   the adversarial images of the whole evaluation, while its record is written
 
 A part is written whole or not at all and never changed, so a kill at any moment loses only samples
-in flight, and the evaluation goes on with another batch size or number of processes.
+in progress, and the evaluation goes on with another batch size or number of processes.
 """
 
 import json

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rampart.attacks.frozen import Model, frozen
 from rampart.errors import DataError, InvalidArgument
-from rampart.evaluation.inference import Asked, device_of, logits_of
+from rampart.evaluation.inference import QueriedModel, device_of, logits_of
 from rampart.metrics.curve import Integers
 from rampart.records.record import EvaluationRecord
 from rampart.threat import distance
@@ -129,7 +129,7 @@ def verify_record(
         raise InvalidArgument("record", "one without witnesses", "one with witnesses", do)
     if batch_size < 1:
         raise InvalidArgument("batch_size", batch_size, "at least 1")
-    asked, device, failures = Asked(model), device_of(model), list[Failure]()
+    queried, device, failures = QueriedModel(model), device_of(model), list[Failure]()
     with frozen(model):
         for start in range(0, len(record), batch_size):
             rows = np.arange(start, min(start + batch_size, len(record)))
@@ -137,20 +137,20 @@ def verify_record(
             _require_fitting(record, images, labels, len(rows))
             images, labels = images.to(device).float(), labels.to(device)
             failed = [
-                *_check_clean(record, asked, rows, images, labels),
-                *_check_witnesses(record, asked, rows, images),
+                *_check_clean(record, queried, rows, images, labels),
+                *_check_witnesses(record, queried, rows, images),
             ]
             failures += [Failure(record.ids[row], reason) for row, reason in sorted(failed)]
             if on_progress:
                 on_progress(int(rows[-1]) + 1)
-    return Verification(len(record), int(record.found.sum()), asked.forwards, tuple(failures))
+    return Verification(len(record), int(record.found.sum()), queried.forwards, tuple(failures))
 
 
 def _check_clean(
-    record: EvaluationRecord, asked: Asked, rows: Integers, images: Tensor, labels: Tensor
+    record: EvaluationRecord, queried: QueriedModel, rows: Integers, images: Tensor, labels: Tensor
 ) -> Iterator[tuple[int, str]]:
     """Yield (row, reason) of what is wrong without perturbation."""
-    logits = logits_of(asked, images)
+    logits = logits_of(queried, images)
     recorded = torch.from_numpy(record.labels[rows]).to(labels.device)
     yield from _where(rows, labels != recorded, LABEL)
     predictions = torch.from_numpy(record.predictions[rows]).to(logits.device)
@@ -161,7 +161,7 @@ def _check_clean(
 
 
 def _check_witnesses(
-    record: EvaluationRecord, asked: Asked, rows: Integers, images: Tensor
+    record: EvaluationRecord, queried: QueriedModel, rows: Integers, images: Tensor
 ) -> Iterator[tuple[int, str]]:
     """Yield (row, reason) of what is wrong with the witnesses of these rows."""
     found = record.found[rows]
@@ -181,7 +181,7 @@ def _check_witnesses(
         reach = torch.from_numpy(record.reach[rows])
         yield from _where(rows, ~same(far, reach), REACH)
     labels = torch.from_numpy(record.labels[rows]).to(witnesses.device)
-    yield from _where(rows, _right(logits_of(asked, witnesses), labels, record.top), RIGHT)
+    yield from _where(rows, _right(logits_of(queried, witnesses), labels, record.top), RIGHT)
 
 
 def _right(logits: Tensor, labels: Tensor, top: int) -> Tensor:

@@ -65,7 +65,7 @@ def evaluate_split(
     seed: int = 0,
     *,
     mode: EvaluationMode = "fast",
-    slots: int = 128,
+    batch_size: int = 128,
     witnesses: bool = False,
     goal: Goal | None = None,
     journal: Journal | None = None,
@@ -77,7 +77,7 @@ def evaluate_split(
     """Find the critical strength of every sample of a split.
 
     In fast mode an audit, and if it asks for it an escalation, are part of it
-    (`rampart.evaluation.escalation`). The results depend on neither the slots nor the processes.
+    (`rampart.evaluation.escalation`). The results depend on neither the rows nor the processes.
 
     Args:
         model: pixels in [0, 1], (N, C, H, W), to logits.
@@ -86,7 +86,7 @@ def evaluate_split(
         grid: (n + 1,) strengths from 0 up.
         seed: of all noise.
         mode: "fast" or "exact".
-        slots: rows of a batch.
+        batch_size: rows of a batch.
         witnesses: whether the adversarial images are kept: with a journal in a file of it, for
             the first process only, else in memory.
         goal: when a sample is broken; by default, when it is misclassified.
@@ -105,12 +105,12 @@ def evaluate_split(
     processes, start = processes or Processes(), time.perf_counter()
     numbers = numbers_of(split)
 
-    def found(todo: Integers, share: float, phase: int, done: int) -> Results:
+    def find_missing(todo: Integers, share: float, phase: int, done: int) -> Results:
         mine, parts = np.sort(todo)[processes.rank :: processes.count], [Results.empty()]
         with ExitStack() as stack:
             buffer = stack.enter_context(Buffer(journal)) if journal else None
-            batches = _batches(split, mine, slots, workers)
-            options: dict[str, Any] = {"mode": mode, "slots": slots, "audit": share}
+            batches = _batches(split, mine, batch_size, workers)
+            options: dict[str, Any] = {"mode": mode, "batch_size": batch_size, "audit": share}
             options |= {"witnesses": witnesses, "goal": goal}
             for part in stream(model, batches, attack, grid, seed, **options):
                 # What the journal keeps need not stay in memory.
@@ -127,14 +127,16 @@ def evaluate_split(
     # No process may read what another one has begun to add.
     processes.wait()
     rest = np.setdiff1d(numbers, first.samples)
-    results = Results.concatenate([first, found(rest, audit_share(len(split)), phase, len(first))])
+    results = Results.concatenate(
+        [first, find_missing(rest, audit_share(len(split)), phase, len(first))]
+    )
     stages = (goal or Goal()).stages(attack.stages())
     pruning = judge(results, stages) if mode == "fast" else None
     if pruning and pruning.escalated:
         rest = np.setdiff1d(results.samples[affected(results)], second.samples)
-        again = found(rest, 1.0, phase + 1, len(split) - len(rest))
+        again = find_missing(rest, 1.0, phase + 1, len(split) - len(rest))
         results = Results.concatenate([results, second, again])
-    results = _whole(results)
+    results = _merge_phases(results)
     if journal and witnesses and processes.rank == 0:
         results = replace(results, witnesses=journal.witnesses(results), witness_rows=None)
     return Evaluation(results, pruning, time.perf_counter() - start, len(first))
@@ -151,9 +153,11 @@ def _require_split(split: Split) -> None:
         )
 
 
-def _batches(split: Split, numbers: Integers, slots: int, workers: int) -> Iterable[Batch]:
+def _batches(split: Split, numbers: Integers, batch_size: int, workers: int) -> Iterable[Batch]:
     """The images with these numbers; a split cannot be empty, but a share of it can."""
-    return ordered_batches(having(split, numbers), slots, workers=workers) if len(numbers) else ()
+    return (
+        ordered_batches(having(split, numbers), batch_size, workers=workers) if len(numbers) else ()
+    )
 
 
 def _read(journal: Journal | None, phase: int, numbers: Integers) -> Results:
@@ -164,7 +168,7 @@ def _read(journal: Journal | None, phase: int, numbers: Integers) -> Results:
     return known.select(np.isin(known.samples, numbers))
 
 
-def _whole(results: Results) -> Results:
+def _merge_phases(results: Results) -> Results:
     """The last word on every sample, with the passes of all phases."""
     # A break that was found stays found: of a sample's rows the smallest critical index counts.
     latest = results.select(np.argsort(-results.critical, kind="stable")).latest()

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from rampart.attacks.frozen import Model, frozen, local
-from rampart.evaluation.inference import Asked
+from rampart.evaluation.inference import QueriedModel
 from rampart.evaluation.trust.answers import (
     check_batch,
     check_determinism,
@@ -67,7 +67,7 @@ def probe(
     eps = parse_eps(eps, norm)
     if len(images) < SMALLEST:
         return _rest([], f"fewer than {SMALLEST} images tell nothing.")
-    model = Asked(local(model))
+    model = QueriedModel(local(model))
     with torch.inference_mode(False), torch.no_grad(), scoped_seed(seed, "trust"):
         images, labels = images.float().clone(), labels.clone()
         if wrong := check_range(images):

@@ -8,7 +8,7 @@ from torch import Tensor
 from rampart.attacks.algorithm import Problem
 from rampart.attacks.frozen import Model
 from rampart.errors import ModelError
-from rampart.evaluation.inference import Asked, logits_of
+from rampart.evaluation.inference import QueriedModel, logits_of
 from rampart.losses import LOSSES
 from rampart.runtime import Noise
 from rampart.threat import per_sample
@@ -85,8 +85,8 @@ class Subject:
 
     def ask_at_once(self, images: Tensor) -> Tensor:
         """Return the (M, K) logits of other images, from one batch of just them."""
-        module = self.model.module if isinstance(self.model, Asked) else self.model
-        return logits_of(Asked(module, len(images)), images)
+        module = self.model.module if isinstance(self.model, QueriedModel) else self.model
+        return logits_of(QueriedModel(module, len(images)), images)
 
     def change(self, logits: Tensor, rows: slice = slice(None)) -> float:
         """Return the largest difference to the logits, or to some rows of them.

@@ -2,10 +2,10 @@
 
 A sample starts at the last strength of the grid with every run of every stage before it.
 
-- A run that breaks it makes it slide: to the next smaller strength, in the same run. Breaking is
+- A run that breaks it makes it descend: to the next smaller strength, in the same run. Breaking is
   cheap and failing costs a full budget, so it never climbs, and no strength is skipped on trust.
 - A run that fails is over for good. It failed at a strength at least as large as those that the
-  sample may still slide to, and the balls are nested: each run fails once, not once a strength.
+  sample may still descend to, and the balls are nested: each run fails once, not once a strength.
 - A run that is given up as hopeless is over too, but is remembered. The sample may be told to do
   what it gave up `again`, in full: that is the audit, and the escalation.
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, order=True)
-class Run:
+class AttackRun:
     """One run of a stage: the stage's place in the tier, and the number of the run there."""
 
     stage: int
@@ -26,62 +26,63 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Progress:
+class SampleProgress:
     """Where a sample stands.
 
     Attributes:
-        level: index of the strength at which it is attacked; 0 once every strength has broken it.
+        grid_index: index of the strength at which it is attacked; 0 once every strength has broken
+            it.
         runs: what is left to do, the current run first.
         given_up: runs that were stopped early.
     """
 
-    level: int
-    runs: tuple[Run, ...]
-    given_up: tuple[Run, ...] = ()
+    grid_index: int
+    runs: tuple[AttackRun, ...]
+    given_up: tuple[AttackRun, ...] = ()
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do."""
-        return self.level == 0 or not self.runs
+        return self.grid_index == 0 or not self.runs
 
     @property
     def critical(self) -> int:
         """Index of the smallest strength known to break it; n + 1 where none of the n does."""
-        return self.level + 1
+        return self.grid_index + 1
 
-    def is_adv(self, level: int) -> "Progress":
+    def descend(self, grid_index: int) -> "SampleProgress":
         """Go on at a smaller strength, in the same run."""
-        assert level < self.level, "a broken sample descends"
+        assert grid_index < self.grid_index, "a broken sample descends"
         # Below the smallest strength there is nothing to do again.
-        return replace(self, level=level, given_up=self.given_up if level else ())
+        return replace(self, grid_index=grid_index, given_up=self.given_up if grid_index else ())
 
-    def failed(self) -> "Progress":
+    def failed(self) -> "SampleProgress":
         """Go on with the next run."""
         return replace(self, runs=self.runs[1:])
 
-    def hopeless(self) -> "Progress":
+    def hopeless(self) -> "SampleProgress":
         """Give the run up and go on with the next one."""
         return replace(self, runs=self.runs[1:], given_up=(*self.given_up, self.runs[0]))
 
-    def again(self) -> "Progress":
+    def again(self) -> "SampleProgress":
         """Do what was given up once more."""
-        return Progress(self.level, self.given_up)
+        return SampleProgress(self.grid_index, self.given_up)
 
-    def ordered(self, turns: Mapping[Run, int]) -> "Progress":
+    def ordered(self, turns: Mapping[AttackRun, int]) -> "SampleProgress":
         """Let runs take their turns within their stages; others keep their number as their turn."""
 
-        def key(run: Run) -> tuple[int, int]:
+        def key(run: AttackRun) -> tuple[int, int]:
             return run.stage, turns.get(run, run.number)
 
         return replace(self, runs=tuple(sorted(self.runs, key=key)))
 
 
-def first(levels: int, runs: Sequence[int]) -> Progress:
-    """Return where a sample begins: at the last of `levels` strengths above 0, all runs ahead.
+def first(n_strengths: int, runs: Sequence[int]) -> SampleProgress:
+    """Return where a sample begins: at the last of `n_strengths` strengths above 0, all runs ahead.
 
     Args:
-        levels: n.
+        n_strengths: n.
         runs: number of runs of each stage.
     """
-    plan = [Run(stage, number) for stage, count in enumerate(runs) for number in range(count)]
-    return Progress(levels, tuple(plan))
+    plan = [AttackRun(stage, number) for stage, count in enumerate(runs) for number in range(count)]
+    return SampleProgress(n_strengths, tuple(plan))

@@ -7,18 +7,18 @@ import torch
 from torch import Tensor
 
 from rampart.attacks.algorithm import AlgorithmState, Output, Problem
-from rampart.evaluation.policy import Progress
+from rampart.evaluation.engine.policy import SampleProgress
 from rampart.runtime import Noise
 
-T = TypeVar("T", bound="Watch | AlgorithmState | Output")
+T = TypeVar("T", bound="Margins | AlgorithmState | Output")
 
 
 @dataclass
-class Flight:
+class SampleState:
     """A sample on its way through the stages; what is found is written on it.
 
     Attributes:
-        sample: position in the split.
+        index: position in the split.
         label: true class.
         prediction: predicted class of the clean image.
         right: whether that counts as right.
@@ -36,7 +36,7 @@ class Flight:
         unaudited: critical index before that.
     """
 
-    sample: int
+    index: int
     label: int
     prediction: int
     right: bool
@@ -44,7 +44,7 @@ class Flight:
     clean: Tensor
     classes: Tensor
     noise: Noise
-    progress: Progress
+    progress: SampleProgress
     guide: Tensor | None = None
     witness: Tensor | None = None
     reach: float = float("nan")
@@ -57,8 +57,8 @@ class Flight:
 
 
 @dataclass(frozen=True)
-class Watch:
-    """What the policy needs to know of a run; one row per slot.
+class Margins:
+    """What the policy needs to know of a run; one row per row.
 
     Attributes:
         clean_gap: (N,) margin of the clean image.
@@ -70,10 +70,10 @@ class Watch:
     gap: Tensor
     guide: Tensor
 
-    def observe(self, gap: Tensor, logits: Tensor) -> "Watch":
+    def observe(self, gap: Tensor, logits: Tensor) -> "Margins":
         """Return the memory after a look."""
         closer = gap < self.gap
-        return Watch(
+        return Margins(
             self.clean_gap,
             torch.where(closer, gap, self.gap),
             torch.where(closer[:, None], logits, self.guide),
@@ -88,41 +88,41 @@ class Starting:
         points: (N, C, H, W), where they begin.
     """
 
-    flights: list[Flight]
+    samples: list[SampleState]
     problem: Problem
     points: Tensor
 
 
 @dataclass(frozen=True)
-class Going:
+class Running:
     """Runs under way; row i of every tensor belongs to flights[i]."""
 
-    flights: list[Flight]
+    samples: list[SampleState]
     problem: Problem
     state: AlgorithmState
-    watch: Watch
+    margins: Margins
 
 
-def both(first: Starting, second: Starting) -> Starting:
+def join_starting(first: Starting, second: Starting) -> Starting:
     """Return the rows of both, the first's before the second's."""
     return Starting(
-        first.flights + second.flights,
-        joined(first.problem, second.problem),
+        first.samples + second.samples,
+        join_problems(first.problem, second.problem),
         torch.cat([first.points, second.points]),
     )
 
 
-def together(first: Going, second: Going) -> Going:
+def join_running(first: Running, second: Running) -> Running:
     """Return the rows of both, the first's before the second's."""
-    return Going(
-        first.flights + second.flights,
-        joined(first.problem, second.problem),
-        _stacked(first.state, second.state),
-        _stacked(first.watch, second.watch),
+    return Running(
+        first.samples + second.samples,
+        join_problems(first.problem, second.problem),
+        _stack_states(first.state, second.state),
+        _stack_states(first.margins, second.margins),
     )
 
 
-def joined(first: Problem, second: Problem) -> Problem:
+def join_problems(first: Problem, second: Problem) -> Problem:
     """Return the rows of both, the first's before the second's."""
     return replace(
         first,
@@ -133,7 +133,7 @@ def joined(first: Problem, second: Problem) -> Problem:
     )
 
 
-def _stacked(first: T, second: T) -> T:
+def _stack_states(first: T, second: T) -> T:
     parts: dict[str, Any] = {
         f.name: torch.cat([getattr(first, f.name), getattr(second, f.name)]) for f in fields(second)
     }

@@ -1,0 +1,1 @@
+"""The engine: continuous batching of samples at different strengths, stage by stage."""

@@ -1,0 +1,266 @@
+"""A stage batch: the rows of one stage, each holding the run of another sample at its own strength.
+
+A row whose run is over takes the next sample that waits, so the batch stays full. What happens to
+a sample depends on that sample alone.
+"""
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from rampart.attacks.algorithm import AlgorithmState, Output, Problem
+from rampart.attacks.stages import Stage, run_noise, with_classes
+from rampart.evaluation.engine.pruning import Limits, gaps, projected
+from rampart.evaluation.engine.sample_state import (
+    Margins,
+    Running,
+    SampleState,
+    Starting,
+    join_problems,
+    join_running,
+    join_starting,
+    rows_of,
+)
+from rampart.evaluation.inference import QueriedModel
+from rampart.runtime import Noise
+from rampart.threat import distance
+from rampart.tolerance import least_eps, within
+from rampart.units import Norm
+
+
+@dataclass
+class StageBatch:
+    """The rows of one stage.
+
+    Attributes:
+        number: the stage's place in the tier.
+        model: counts its passes.
+        grid: strengths from 0 up.
+        limits: when a run is hopeless; None where every run is carried through.
+        waiting: samples without a row.
+    """
+
+    number: int
+    stage: Stage
+    model: QueriedModel
+    norm: Norm
+    grid: Sequence[float]
+    limits: Limits | None = None
+    waiting: deque[SampleState] = field(default_factory=deque)
+    _running: Running | None = None
+    _starting: Starting | None = None
+
+    def __len__(self) -> int:
+        return self._active + len(self.waiting)
+
+    @property
+    def _active(self) -> int:
+        return sum(len(part.samples) for part in (self._running, self._starting) if part)
+
+    def step(self, batch_size: int) -> list[SampleState]:
+        """Look once at one point of each row's run; return the samples that leave the stage batch."""
+        self._admit(batch_size - self._active)
+        parts = [part for part in (self._advance_runs(), self._starting) if part]
+        assert parts, "a stage batch without samples makes no step"
+        points = torch.cat([part.points for part in parts])
+        output = self._query_model(parts, points)
+        self._running = self._observe_output(parts, points, output)
+        return self._settle(self._running, points, output)
+
+    def _admit(self, free: int) -> None:
+        """Give free rows to samples that wait."""
+        samples = [self.waiting.popleft() for _ in range(min(free, len(self.waiting)))]
+        if samples:
+            problem = self._problem_of(samples)
+            new = Starting(samples, problem, self.stage.algorithm.start(problem))
+            old = self._starting
+            self._starting = new if old is None else join_starting(old, new)
+
+    def _problem_of(self, samples: Sequence[SampleState]) -> Problem:
+        images = torch.cat([sample.image for sample in samples])
+        device = images.device
+        numbers = [sample.progress.runs[0].number for sample in samples]
+        targets = torch.tensor([sample.label for sample in samples], device=device)
+        if self.stage.targets:
+            ranks = [self.stage.rank(number) for number in numbers]
+            classes = [f.classes[rank] for f, rank in zip(samples, ranks, strict=True)]
+            targets = with_classes(targets, torch.stack(classes))
+        noise = Noise(torch.cat([sample.noise.keys for sample in samples]))
+        return Problem(
+            self.model,
+            images,
+            targets,
+            self._strengths(samples, images),
+            run_noise(noise, self.stage, torch.tensor(numbers, device=device)),
+            self.stage.loss,
+            self.norm,
+        )
+
+    def _strengths(self, samples: Sequence[SampleState], images: Tensor) -> Tensor:
+        eps = [self.grid[sample.progress.grid_index] for sample in samples]
+        return torch.tensor(eps, device=images.device, dtype=images.dtype)
+
+    def _advance_runs(self) -> Starting | None:
+        """The runs under way with the points that they look at next."""
+        running = self._running
+        if running is None:
+            return None
+        return Starting(running.samples, running.problem, running.state.advance(running.problem))
+
+    def _query_model(self, parts: Sequence[Starting], points: Tensor) -> Output:
+        """Ask the model, and write the passes on the samples in equal shares."""
+        problem = (
+            parts[0].problem
+            if len(parts) == 1
+            else join_problems(parts[0].problem, parts[1].problem)
+        )
+        before = self.model.passes
+        # Also at the last look of a run, where nothing needs the gradient: other rows do, and what
+        # a sample costs is not to depend on them.
+        output = self.stage.algorithm.query(problem, points)
+        forwards, backwards = (
+            (now - then) // len(points) for now, then in zip(self.model.passes, before, strict=True)
+        )
+        for part in parts:
+            for sample in part.samples:
+                sample.forwards += forwards
+                sample.backwards += backwards
+        return output
+
+    def _observe_output(self, parts: Sequence[Starting], points: Tensor, output: Output) -> Running:
+        """Runs under way remember what was seen; those that start begin to."""
+        done, row = [], 0
+        for part in parts:
+            rows = slice(row, row + len(part.samples))
+            row = rows.stop
+            done.append(self._remember(part, points[rows], rows_of(output, rows)))
+        self._starting = None
+        return done[0] if len(done) == 1 else join_running(*done)
+
+    def _remember(self, part: Starting, points: Tensor, output: Output) -> Running:
+        gap = gaps(output.logits, part.problem.targets)
+        running = self._running
+        if running is not None and part.samples is running.samples:
+            state: AlgorithmState = running.state.observe(part.problem, points, output)
+            return Running(
+                part.samples, part.problem, state, running.margins.observe(gap, output.logits)
+            )
+        state = self.stage.algorithm.begin(part.problem, points, output)
+        clean = torch.cat([sample.clean for sample in part.samples])
+        margins = Margins(gaps(clean, part.problem.targets), gap, output.logits)
+        return Running(part.samples, part.problem, state, margins)
+
+    def _settle(self, running: Running, points: Tensor, output: Output) -> list[SampleState]:
+        """Let runs that broke their sample descend, and samples leave whose run is over."""
+        reach = distance(points, running.problem.images, self.norm)
+        hit = output.is_adv & within(reach, running.problem.eps)
+        over = running.state.age >= self.stage.algorithm.steps
+        ratio = self._project_strength(running)
+        tired = self._find_hopeless(running, ratio)
+        if not bool((hit | over | tired).any()):
+            return []
+        left: list[SampleState] = []
+        stay: list[int] = []
+        descending: list[int] = []
+        columns = (hit.tolist(), over.tolist(), tired.tolist(), reach.tolist())
+        for row, (is_hit, is_over, is_tired, length) in enumerate(zip(*columns, strict=True)):
+            sample = running.samples[row]
+            descends = is_hit and self._descend(running, row, points[row : row + 1], length)
+            if sample.progress.grid_index == 0:
+                left.append(sample)
+            elif descends and not self.stage.algorithm.minimum_norm:
+                descending.append(row)
+            elif is_over or is_tired:
+                ended = sample.progress
+                sample.progress = ended.failed() if is_over else ended.hopeless()
+                self._keep_guide(sample, running.margins.guide[row : row + 1])
+                self._keep_nearest(sample, running, row)
+                left.append(sample)
+            else:
+                stay.append(row)
+        self._retain(running, stay, descending, points)
+        return left
+
+    def _project_strength(self, running: Running) -> Tensor:
+        """The strength at which each run would break its sample, in units of its strength."""
+        if self.stage.algorithm.minimum_norm:
+            # The best value is minus the distance of the nearest adversarial image. As long as
+            # there is none, nothing says that there will not be.
+            ratio = -running.state.best_value / running.problem.eps
+            return ratio.masked_fill(ratio.isinf(), 0.0)
+        return projected(running.margins.clean_gap, running.margins.gap)
+
+    def _find_hopeless(self, running: Running, ratio: Tensor) -> Tensor:
+        if self.limits is None:
+            return torch.zeros_like(running.state.age, dtype=torch.bool)
+        return self.limits.exceeded(running.state.age, ratio)
+
+    def _descend(self, running: Running, row: int, point: Tensor, length: float) -> bool:
+        """Write a misclassified point down; return whether the sample goes to a smaller strength.
+
+        A point that a minimum-norm method found is moved into its strength's ball.
+        """
+        sample = running.samples[row]
+        critical = max(bisect_left(self.grid, least_eps(length)), 1)
+        if self.stage.algorithm.minimum_norm and critical <= sample.progress.grid_index:
+            inside = self._move_inside(running, row, point, critical)
+            if inside is None:
+                # As it is, it breaks the next strength.
+                critical += 1
+            else:
+                point, length = inside, float(distance(inside, sample.image, self.norm))
+        if critical > sample.progress.grid_index:
+            return False
+        sample.witness, sample.reach = point.clone(), length
+        sample.stage, sample.run = self.number, sample.progress.runs[0].number
+        sample.progress = sample.progress.descend(critical - 1)
+        return True
+
+    def _move_inside(
+        self, running: Running, row: int, point: Tensor, grid_index: int
+    ) -> Tensor | None:
+        """The point moved into the ball of a strength; None where it breaks nothing there.
+
+        The model is asked once more if the move changes it.
+        """
+        ball = running.problem.select(torch.tensor([row], device=point.device))
+        ball = replace(ball, eps=torch.full_like(ball.eps, self.grid[grid_index]))
+        inside = ball.project(point)
+        if torch.equal(inside, point):
+            return point
+        running.samples[row].forwards += 1
+        return inside if bool(ball.query(inside, gradient=False).is_adv) else None
+
+    def _keep_nearest(self, sample: SampleState, running: Running, row: int) -> None:
+        """Keep the nearest adversarial image that a minimum-norm run found, if none is nearer."""
+        nearest = -float(running.state.best_value[row])
+        if self.stage.algorithm.minimum_norm and nearest < sample.reach:
+            sample.witness, sample.reach = running.state.best[row : row + 1].clone(), nearest
+
+    def _keep_guide(self, sample: SampleState, guide: Tensor) -> None:
+        """Keep the logits at the weakest point, from which targets are put in order."""
+        if self.stage.algorithm.gradient and not self.stage.targets:
+            sample.guide = guide.clone()
+
+    def _retain(
+        self, running: Running, stay: list[int], descending: list[int], points: Tensor
+    ) -> None:
+        """Drop the rows that left; rows that descend start anew from the clipped point."""
+        self._running = self._starting = None
+        if stay:
+            index = torch.tensor(stay, device=points.device)
+            samples = [running.samples[row] for row in stay]
+            problem = running.problem.select(index)
+            problem = replace(problem, eps=self._strengths(samples, points))
+            state, margins = rows_of(running.state, index), rows_of(running.margins, index)
+            self._running = Running(samples, problem, state, margins)
+        if descending:
+            samples = [running.samples[row] for row in descending]
+            problem = self._problem_of(samples)
+            n_strengths = torch.tensor([sample.progress.grid_index for sample in samples])
+            problem = replace(problem, noise=problem.noise.at(n_strengths.to(points.device)))
+            self._starting = Starting(samples, problem, problem.project(points[descending]))

@@ -104,7 +104,7 @@ def test_an_attack_is_named_described_or_given(task):
 
 
 def test_keywords_are_those_of_the_configuration(task):
-    wanted = {"strengths": ["2/255", "8/255"], "limit": 7, "seed": 4, "mode": "exact", "top": 2}
+    wanted = {"strengths": ["2/255", "8/255"], "limit": 7, "seed": 4, "mode": "exact", "top_k": 2}
     result = evaluate(task, trust=False, batch_size=3, **wanted)
     assert result.grid.tolist() == [0, 2 / 255, 8 / 255]
     assert len(result) == 7

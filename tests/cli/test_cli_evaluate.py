@@ -94,7 +94,7 @@ def test_verify_fails_where_images_have_changed(rampart, evaluate, tmp_path):
     ("setting", "says"),
     [
         ("evaluation.limit=99", "limit=99"),
-        ("evaluation.top=3", "evaluation.top=3: expected fewer than the 3 classes"),
+        ("evaluation.top_k=3", "evaluation.top_k=3: expected fewer than the 3 classes"),
         ("evaluation.strengths=[1/255]", "as the last strength"),
         ("evaluation.attack=autoattack", "unknown attack 'autoattack'"),
         ("evaluation.attack.step=3", "unknown option of attack 'apgd' 'step'"),

@@ -11,8 +11,8 @@ from rampart.attacks.apgd import Apgd
 from rampart.attacks.pgd import Fgsm, Pgd
 from rampart.data.batches import Batch
 from rampart.errors import InvalidArgument, UnknownName
+from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.critical import critical_strengths, default_grid
-from rampart.evaluation.goal import Goal
 from rampart.evaluation.results import Results
 from rampart.metrics.curve import accuracy_curve
 from rampart.runtime import scoped_seed
@@ -239,7 +239,11 @@ def test_refuses_a_grid_that_does_not_ascend(task):
     [
         ({"mode": "quick"}, UnknownName, "unknown mode 'quick'"),
         ({"batch_size": 0}, InvalidArgument, "batch_size=0: expected at least 1"),
-        ({"goal": Goal(top=2)}, InvalidArgument, "attack=Fgsm: expected an attack with stages"),
+        (
+            {"criterion": Criterion(top_k=2)},
+            InvalidArgument,
+            "attack=Fgsm: expected an attack with stages",
+        ),
         ({"attack": Fgsm(mode="train")}, InvalidArgument, "attack.mode=train: expected eval"),
     ],
 )
@@ -251,7 +255,9 @@ def test_refuses_options_that_do_not_exist(task, options, error, message):
 
 def test_a_grid_of_the_clean_images_alone_keeps_the_criterion():
     task = make_task(3)
-    found = critical_strengths(task.model, task.batches(16), Apgd(), (0.0,), 0, goal=Goal(top=2))
+    found = critical_strengths(
+        task.model, task.batches(16), Apgd(), (0.0,), 0, criterion=Criterion(top_k=2)
+    )
     second = task.model(task.images / 255).argsort(1)[:, -2].numpy()
     in_two = (found.predictions == found.labels) | (second == found.labels)
     np.testing.assert_array_equal(found.critical, in_two)

@@ -149,7 +149,7 @@ def test_another_label_is_found(task):
 
 
 def test_in_top_2_of_2_classes_no_adversarial_example_is_misclassified(task):
-    record = replace(proven(task), metadata={"top": 2})
+    record = replace(proven(task), metadata={"top_k": 2})
     result = verify_record(record, task.model, images_of(task))
     # Those that are wrong without perturbation are right in top 2 as well.
     wrong = int((record.critical == 0).sum())

@@ -21,9 +21,9 @@ from rampart.data.splits import InMemory, Split
 from rampart.data.subset import subset
 from rampart.errors import InvalidArgument
 from rampart.evaluation import whole
+from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.engine.pruning import LIMITS
 from rampart.evaluation.escalation import judge
-from rampart.evaluation.goal import Goal
 from rampart.evaluation.journal import Buffer, Journal
 from rampart.evaluation.results import Results
 from rampart.evaluation.whole import Evaluation, Processes, evaluate_split
@@ -342,9 +342,9 @@ def test_the_rechecked_fraction_is_what_was_asked_for():
 def test_the_sentinel_looks_at_the_stages_that_the_criterion_leaves():
     """With a class to reach, untargeted FAB is left out: the later stages move up."""
     model = net(1)
-    split, options = split_for(model, 30), {"steps": 6, "goal": Goal(reach="likely")}
+    split, options = split_for(model, 30), {"steps": 6, "criterion": Criterion(target="likely")}
     found = evaluate(model, split, "plus", **options)
-    stages = Goal(reach="likely").stages(tier("plus").stages())
+    stages = Criterion(target="likely").stages(tier("plus").stages())
     late = [k for k, stage in enumerate(stages) if stage.name in ("square", "fab-t")]
     assert found.pruning is not None
     assert found.pruning.sentinel == np.isin(found.results.stage, late).sum()

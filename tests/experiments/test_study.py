@@ -114,7 +114,7 @@ def test_an_evaluation_with_other_settings_is_never_taken(finished, out):
     """The first in the alphabet, one of fewer images, and one that is left alone there."""
     study, figures, _ = finished
     folder = out / "runs" / "photos_at_2_255" / "fix" / "seed-1"
-    for settings in (("threat.eps=1/255",), ("evaluation.limit=5",), ("evaluation.top=2",)):
+    for settings in (("threat.eps=1/255",), ("evaluation.limit=5",), ("evaluation.top_k=2",)):
         evaluate_run(folder, settings)
     assert run_study(study, out).figures == figures
     (own,) = folder.glob("evaluations/test-linf-2_255-*-limit_12")

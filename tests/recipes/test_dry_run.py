@@ -47,7 +47,7 @@ def test_what_could_not_be_finished_is_not_begun(name, settings, tmp_path):
         ("evaluation.strengths=[4/255, 2/255, 8/255]", "evaluation.strengths"),
         ("evaluation.ids=nowhere.txt", "nowhere.txt"),
         ("evaluation.limit=1000", "evaluation.limit|1000"),
-        ("evaluation.top=3", "evaluation.top"),
+        ("evaluation.top_k=3", "evaluation.top_k"),
         ("evaluation.attack.mode=train", "evaluation.attack.mode"),
     ],
 )

@@ -28,11 +28,11 @@ def test_refuses_contradictory_arrays(changes, message):
 
 def test_top_k_lets_a_sample_survive_without_being_first(tmp_path):
     labels, critical = np.array([0, 0, 0]), np.array([0, 5, 2])
-    values = {"labels": labels, "predictions": np.array([1, 1, 0]), "metadata": {"top": 2}}
+    values = {"labels": labels, "predictions": np.array([1, 1, 0]), "metadata": {"top_k": 2}}
     record = make(critical, **values)
     save_record(record, tmp_path)
-    assert load_record(tmp_path).top == 2
-    assert summary(record)["top"] == 2
+    assert load_record(tmp_path).top_k == 2
+    assert summary(record)["top_k"] == 2
     assert summary(record)["clean"] == pytest.approx(2 / 3)
     with pytest.raises(InvalidArgument, match="0 exactly where"):
         make(critical, **{**values, "metadata": {}})

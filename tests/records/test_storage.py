@@ -205,7 +205,7 @@ def test_a_forged_table_is_refused(tmp_path, column, values, message):
         ({"n": "5"}, "n is '5'"),
         ({"norm": ["linf"]}, "norm="),
         ({"metadata": []}, "metadata is"),
-        ({"metadata": {"top": "many"}}, "top=many"),
+        ({"metadata": {"top_k": "many"}}, "top_k=many"),
         ({"metadata": {"level": [1]}}, "level="),
         ({"columns": {"id": {}}}, "lacks the columns critical_eps, critical_index"),
         ({"witness_shape": [3, 2, 3]}, "fixed_size_binary"),

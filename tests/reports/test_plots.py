@@ -67,7 +67,7 @@ def test_histories_fraction_a_panel_by_name(tmp_path, three):
     runs = [("fix", history((0.1, 0.2))), ("two-hinge", history((0.1,))), ("fix", history((0.2,)))]
     svg = drawn(tmp_path, save_histories, runs, title="training")
     assert svg.count(">fix<") == 1
-    for text in (">two-hinge<", "clean accuracy", "under attack", "of its goal", ">training<"):
+    for text in (">two-hinge<", "clean accuracy", "under attack", "of its target", ">training<"):
         assert text in svg
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rampart.attacks.base import Attack
 from rampart.attacks.catalogue import ATTACKS
-from rampart.choices import EvaluationMode, Match, Reach
+from rampart.choices import EvaluationMode, Match, Target
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.objectives.base import Objective
 from rampart.plugins import GIVEN
@@ -34,8 +34,8 @@ class EvaluationSettings(TypedDict, total=False):
     ids: str | None
     strengths: Sequence[str | float]
     resolution: int
-    top: int
-    reach: Reach
+    top_k: int
+    target: Target
     match: Match
     audit: int
     witnesses: bool

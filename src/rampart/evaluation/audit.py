@@ -10,7 +10,7 @@ from rampart.attacks.base import Attack
 from rampart.attacks.frozen import Model
 from rampart.data.splits import Split
 from rampart.data.subset import numbers_of, subset
-from rampart.evaluation.goal import Goal
+from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.journal import Journal
 from rampart.evaluation.results import Booleans, Results
 from rampart.evaluation.whole import Processes, evaluate_split
@@ -65,14 +65,15 @@ def audit(
     n: int,
     *,
     batch_size: int = 128,
-    goal: Goal | None = None,
+    criterion: Criterion | None = None,
     journal: Journal | None = None,
     processes: Processes | None = None,
 ) -> Audit:
     """Run the attack at each strength alone on `n` samples drawn at random, with other noise.
 
     Args:
-        model, split, attack, grid, batch_size, goal, journal, processes: those of the evaluation.
+        model, split, attack, grid, batch_size, criterion, journal, processes: those of the
+            evaluation.
         seed: its seed; the independent runs draw from another one.
         results: what it found, one row per sample of the split.
         n: how many samples; all, if the split has fewer.
@@ -89,7 +90,7 @@ def audit(
             derive(seed, "audit", level),
             mode="exact",
             batch_size=batch_size,
-            goal=goal,
+            criterion=criterion,
             journal=journal,
             phase=FIRST_PHASE + level,
             processes=processes,

@@ -14,8 +14,8 @@ from rampart.attacks.frozen import Model, frozen
 from rampart.choices import EvaluationMode
 from rampart.data.batches import Batch
 from rampart.errors import InvalidArgument, UnknownName
+from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.engine.engine import Engine, Task, table
-from rampart.evaluation.goal import Goal
 from rampart.evaluation.inference import QueriedModel, device_of, logits_of
 from rampart.evaluation.results import Results
 from rampart.metrics.curve import check_grid
@@ -98,7 +98,7 @@ def stream(
     batch_size: int = 128,
     audit: float = 0.0,
     witnesses: bool = False,
-    goal: Goal | None = None,
+    criterion: Criterion | None = None,
 ) -> Iterator[Results]:
     """Yield the critical strengths of samples as they are found, in no particular order.
 
@@ -117,12 +117,12 @@ def stream(
         batch_size: rows of a batch.
         audit: in fast mode, share of the samples that repeat in full what they gave up.
         witnesses: whether the adversarial images are kept.
-        goal: when a sample is broken; by default, when it is misclassified.
+        criterion: when a sample is broken; by default, when it is misclassified.
 
     Raises:
         InvalidArgument: a grid that does not ascend from 0, no rows, an attack that leaves its
-            ball or looks at the model in training mode, or a goal that an attack without stages
-            cannot have.
+            ball or looks at the model in training mode, or a criterion that an attack without
+            stages cannot have.
         UnknownName: another mode.
     """
     if mode not in get_args(EvaluationMode):
@@ -131,12 +131,14 @@ def stream(
         raise InvalidArgument("batch_size", batch_size, "at least 1")
     require_as_used(attack)
     strengths = tuple(check_grid(grid).tolist())
-    device, queried, goal = device_of(model), QueriedModel(model), goal or Goal()
-    stages = goal.stages(attack.stages())
-    if not stages and goal != Goal():
+    device, queried, criterion = device_of(model), QueriedModel(model), criterion or Criterion()
+    stages = criterion.stages(attack.stages())
+    if not stages and criterion != Criterion():
         got = type(attack).__name__
-        raise InvalidArgument("attack", got, "an attack with stages for another goal than an error")
-    task = Task(stages, attack.norm, strengths, seed, mode == "fast", audit, goal)
+        raise InvalidArgument(
+            "attack", got, "an attack with stages for another criterion than an error"
+        )
+    task = Task(stages, attack.norm, strengths, seed, mode == "fast", audit, criterion)
 
     def parts() -> Iterator[Results]:
         if not stages or len(strengths) == 1:
@@ -180,7 +182,7 @@ def _attack_each_strength(
     """
     images, labels, strengths = batch.pixels(), batch.labels, task.grid
     logits = logits_of(model, images)
-    predictions, right = logits.argmax(1), task.goal.right(logits, labels)
+    predictions, right = logits.argmax(1), task.criterion.right(logits, labels)
     critical = torch.where(right, len(strengths), 0)
     found, passes = images.clone(), torch.zeros(2, len(images), dtype=torch.int64)
     passes[0] = 1

@@ -156,7 +156,7 @@ def _check_clean(
     predictions = torch.from_numpy(record.predictions[rows]).to(logits.device)
     # In a record of top k the prediction alone does not say whether the sample counts as right.
     right = torch.from_numpy(record.critical[rows] > 0).to(logits.device)
-    differs = (logits.argmax(1) != predictions) | (_right(logits, recorded, record.top) != right)
+    differs = (logits.argmax(1) != predictions) | (_right(logits, recorded, record.top_k) != right)
     yield from _where(rows, differs, PREDICTION)
 
 
@@ -181,14 +181,14 @@ def _check_witnesses(
         reach = torch.from_numpy(record.reach[rows])
         yield from _where(rows, ~same(far, reach), REACH)
     labels = torch.from_numpy(record.labels[rows]).to(witnesses.device)
-    yield from _where(rows, _right(logits_of(queried, witnesses), labels, record.top), RIGHT)
+    yield from _where(rows, _right(logits_of(queried, witnesses), labels, record.top_k), RIGHT)
 
 
-def _right(logits: Tensor, labels: Tensor, top: int) -> Tensor:
-    """(N,) whether the label is among the `top` likeliest classes."""
-    if top == 1:
+def _right(logits: Tensor, labels: Tensor, top_k: int) -> Tensor:
+    """(N,) whether the label is among the `top_k` likeliest classes."""
+    if top_k == 1:
         return logits.argmax(1) == labels
-    likeliest = logits.topk(min(top, logits.shape[1]), dim=1).indices
+    likeliest = logits.topk(min(top_k, logits.shape[1]), dim=1).indices
     return (likeliest == labels[:, None]).any(1)
 
 

@@ -15,9 +15,9 @@ from rampart.data.batches import Batch, ordered_batches
 from rampart.data.splits import Split
 from rampart.data.subset import having, numbers_of
 from rampart.errors import InvalidArgument
+from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.critical import stream
 from rampart.evaluation.escalation import Pruning, affected, audit_share, judge
-from rampart.evaluation.goal import Goal
 from rampart.evaluation.journal import Buffer, Journal
 from rampart.evaluation.results import Results
 from rampart.metrics.curve import Integers
@@ -67,7 +67,7 @@ def evaluate_split(
     mode: EvaluationMode = "fast",
     batch_size: int = 128,
     witnesses: bool = False,
-    goal: Goal | None = None,
+    criterion: Criterion | None = None,
     journal: Journal | None = None,
     phase: int = 0,
     processes: Processes | None = None,
@@ -89,7 +89,7 @@ def evaluate_split(
         batch_size: rows of a batch.
         witnesses: whether the adversarial images are kept: with a journal in a file of it, for
             the first process only, else in memory.
-        goal: when a sample is broken; by default, when it is misclassified.
+        criterion: when a sample is broken; by default, when it is misclassified.
         journal: where results are written as they come, and where those of an interrupted
             evaluation lie.
         phase: of the journal; this evaluation takes this one and, if it escalates, the next.
@@ -111,7 +111,7 @@ def evaluate_split(
             buffer = stack.enter_context(Buffer(journal)) if journal else None
             batches = _batches(split, mine, batch_size, workers)
             options: dict[str, Any] = {"mode": mode, "batch_size": batch_size, "audit": share}
-            options |= {"witnesses": witnesses, "goal": goal}
+            options |= {"witnesses": witnesses, "criterion": criterion}
             for part in stream(model, batches, attack, grid, seed, **options):
                 # What the journal keeps need not stay in memory.
                 parts.append(part.without_witnesses() if buffer else part)
@@ -130,7 +130,7 @@ def evaluate_split(
     results = Results.concatenate(
         [first, find_missing(rest, audit_share(len(split)), phase, len(first))]
     )
-    stages = (goal or Goal()).stages(attack.stages())
+    stages = (criterion or Criterion()).stages(attack.stages())
     pruning = judge(results, stages) if mode == "fast" else None
     if pruning and pruning.escalated:
         rest = np.setdiff1d(results.samples[affected(results)], second.samples)

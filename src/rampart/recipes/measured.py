@@ -5,8 +5,8 @@ from itertools import pairwise
 from rampart.data.splits import OneSplit, Split, Splits
 from rampart.data.subset import read_ids, subset
 from rampart.errors import InvalidArgument
+from rampart.evaluation.criterion import Criterion, require_beatable
 from rampart.evaluation.critical import default_grid, refine, require_as_used
-from rampart.evaluation.goal import Goal, require_beatable
 from rampart.recipes.config.run_config import RunConfig
 from rampart.units import format_eps
 
@@ -57,15 +57,15 @@ def require_measurable(config: RunConfig, splits: Splits | OneSplit | None = Non
     """Refuse an evaluation whose settings contradict each other, or the data where they are given.
 
     Raises:
-        RampartError: strengths, goal or attack that do not go together; no list of images, or one
-            that names others; a top that every class is in.
+        RampartError: strengths, criterion or attack that do not go together; no list of images, or
+            one that names others; a top that every class is in.
     """
     wanted, attack = config.evaluation, config.components.evaluation_attack
     evaluation_grid(config)
     require_as_used(attack, "evaluation.attack.mode")
-    Goal(wanted.top, wanted.reach).stages(attack.stages())
+    Criterion(wanted.top_k, wanted.target).stages(attack.stages())
     if wanted.ids is not None:
         read_ids(wanted.ids)
     if splits is not None:
         evaluated_part(config, splits)
-        require_beatable(wanted.top, len(splits.class_names), "evaluation.top")
+        require_beatable(wanted.top_k, len(splits.class_names), "evaluation.top_k")

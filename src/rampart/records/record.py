@@ -109,9 +109,9 @@ class EvaluationRecord:
         return float(self.metadata.get("level", LEVEL))
 
     @property
-    def top(self) -> int:
+    def top_k(self) -> int:
         """A sample counts as right while its label is among so many of the likeliest classes."""
-        return int(self.metadata.get("top", 1))
+        return int(self.metadata.get("top_k", 1))
 
     @property
     def found(self) -> NDArray[np.bool_]:
@@ -207,9 +207,9 @@ def _check_names(record: EvaluationRecord) -> None:
         "".join(record.ids).encode()
     except UnicodeEncodeError:
         raise InvalidArgument("ids", "a name that is no text", "names in Unicode") from None
-    top, level = record.metadata.get("top", 1), record.metadata.get("level", LEVEL)
-    if type(top) is not int or top < 1:
-        raise InvalidArgument("top", top, "a whole number from 1")
+    top_k, level = record.metadata.get("top_k", 1), record.metadata.get("level", LEVEL)
+    if type(top_k) is not int or top_k < 1:
+        raise InvalidArgument("top_k", top_k, "a whole number from 1")
     if not isinstance(level, float) or not 0 < level < 1:
         raise InvalidArgument("level", level, "a share between 0 and 1")
 
@@ -218,7 +218,7 @@ def _check_rows(record: EvaluationRecord) -> None:
     """Raise `InvalidArgument` for the first sample whose columns contradict each other."""
     wrong, clean = record.predictions != record.labels, record.critical == 0
     # Among the first k classes the label may be without being the first.
-    agree = clean == wrong if record.top == 1 else ~clean | wrong
+    agree = clean == wrong if record.top_k == 1 else ~clean | wrong
     rules = [("critical", agree, "0 exactly where the prediction is not the label")]
     for name in COUNTS:
         if getattr(record, name) is not None:

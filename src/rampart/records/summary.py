@@ -36,7 +36,7 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
         "n": len(record),
         "norm": record.norm,
         "eps": record.eps,
-        "top": record.top,
+        "top_k": record.top_k,
         "split": metadata.get("split"),
         "attack": _name(metadata.get("attack")),
         "attack_options": metadata.get("attack"),

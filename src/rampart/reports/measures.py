@@ -47,8 +47,8 @@ Laws = Mapping[str, Distribution]
 COMPARED = {
     "attack": ("attack",),
     "size of the images": ("settings", "data", "image_size"),
-    "goal": ("reach",),
-    "top": ("top",),
+    "criterion": ("target",),
+    "top_k": ("top_k",),
 }
 
 

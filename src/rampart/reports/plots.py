@@ -259,7 +259,7 @@ def _look(arms: Sequence[Row], index: int) -> tuple[str, dict[str, Any]]:
 
 
 def _draw_histories(axes: "Axes", runs: Sequence[History], name: str, color: str) -> None:
-    """Strength as a gray area, in percent of its goal, behind the accuracies of each run."""
+    """Strength as a gray area, in percent of its target, behind the accuracies of each run."""
     from matplotlib.ticker import MaxNLocator
 
     shade, width = 0.6 / len(runs), 1.8 if len(runs) == 1 else 1.1
@@ -289,7 +289,7 @@ def _history_legend(figure: "Figure") -> None:
     handles = [
         Line2D([], [], color="#333333", label="clean accuracy"),
         Line2D([], [], color="#333333", linestyle="--", label="accuracy under attack"),
-        Patch(color="#d0d0d0", alpha=0.6, label="strength, percent of its goal"),
+        Patch(color="#d0d0d0", alpha=0.6, label="strength, percent of its target"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize="small")
 

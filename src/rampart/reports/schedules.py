@@ -52,7 +52,7 @@ def chart(rows: Rows, eps_g: float, epochs: int, width: int = 80, height: int = 
 
     Args:
         rows: of one preview.
-        eps_g: the goal, at the upper edge.
+        eps_g: the target, at the upper edge.
         epochs: length of the run.
         width: columns of the terminal.
         height: lines of the plot itself; two more carry the axis.
@@ -121,7 +121,7 @@ def picture(
     Args:
         curves: the rows of a preview by title, see `title`.
         path: ends in .png, .svg or .pdf.
-        eps_g: the goal, a fraction of the pixel range.
+        eps_g: the target, a fraction of the pixel range.
         horizon: length of the run.
         note: a line below, such as what was imagined for `auto`.
 

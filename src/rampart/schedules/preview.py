@@ -46,7 +46,7 @@ def preview(
 
     Args:
         schedule: what to preview.
-        eps_g: the goal, a fraction of the pixel range such as 4/255.
+        eps_g: the target, a fraction of the pixel range such as 4/255.
         horizon: the length of the run.
         granularity: "step" gives one row per optimizer step, "epoch" one per epoch.
         accuracy: accuracy after each epoch, for a schedule that follows it (on the batches it is

@@ -31,7 +31,7 @@ class EpsilonScheduler:
 
     Args:
         schedule: gives alpha(t).
-        eps_g: the goal, a fraction of the pixel range such as 4/255.
+        eps_g: the target, a fraction of the pixel range such as 4/255.
         horizon: the length of the run.
         granularity: "step" changes eps at every optimizer step; "epoch" takes t = floor(epoch),
             as the publication does (arXiv 2509.23325).

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from rampart.choices import EvaluationMode, Match, Reach
+from rampart.choices import EvaluationMode, Match, Target
 from rampart.schema.sections import (
     AffectsEvaluation,
     AffectsNothing,
@@ -182,10 +182,10 @@ class EvaluationConfig(Section):
     resolution: AffectsEvaluation[int] = Field(
         1, ge=1, description="parts that each step of the grid is cut into"
     )
-    top: AffectsEvaluation[int] = Field(
+    top_k: AffectsEvaluation[int] = Field(
         1, ge=1, description="right if the label is among so many likeliest classes"
     )
-    reach: AffectsEvaluation[Reach] = "none"
+    target: AffectsEvaluation[Target] = "none"
     match: AffectsEvaluation[Match] = "strict"
     audit: AffectsNothing[int] = Field(
         0, ge=0, description="images attacked at each strength alone as well"

@@ -114,7 +114,7 @@ def test_strengths_are_those_asked_for(network, tmp_path, setting, grid):
 def test_top_and_reach_change_the_criterion(network, tmp_path):
     fine = "evaluation.resolution=16"
     plain = evaluate(network, tmp_path, fine)
-    for setting in ("evaluation.top=2", "evaluation.reach=least-likely"):
+    for setting in ("evaluation.top_k=2", "evaluation.target=least-likely"):
         harder = evaluate(network, tmp_path, fine, setting, overwrite=True)
         assert (harder.critical >= plain.critical).all()
         assert (harder.critical > plain.critical).any()
@@ -139,8 +139,8 @@ def test_the_recheck_is_in_the_record_and_agrees(network, tmp_path):
         ("evaluation.strengths=[1/255]", r"threat.eps, 80/255, as the last strength"),
         ("evaluation.strengths=[60/255, 40/255, 80/255]", "each larger than the one before"),
         ("evaluation.mode=quick", "evaluation.mode=quick"),
-        ("evaluation.top=0", "evaluation.top=0"),
-        ("evaluation.reach=any", "evaluation.reach=any"),
+        ("evaluation.top_k=0", "evaluation.top_k=0"),
+        ("evaluation.target=any", "evaluation.target=any"),
         ("evaluation.attack=autoattack", "unknown attack 'autoattack'"),
         ("evaluation.level=1", "evaluation.level=1"),
         ("training.epochs=3", "cannot change training.epochs"),

@@ -12,7 +12,7 @@ def test_settings_that_change_results_change_the_name(tmp_path):
         *("threat.eps=3/255", "threat.norm=l2", "evaluation.split=validation"),
         *("evaluation.attack=standard", "evaluation.attack=square", "evaluation.attack.steps=9"),
         *("evaluation.attack.loss=dlr", "evaluation.attack.restarts=2", "evaluation.mode=exact"),
-        *("evaluation.limit=3", "evaluation.top=2", "evaluation.reach=likely"),
+        *("evaluation.limit=3", "evaluation.top_k=2", "evaluation.target=likely"),
         *("evaluation.resolution=2", "evaluation.match=by_name"),
         *("evaluation.strengths=[1/255, 4/255]", "evaluation.strengths=[2/255, 4/255]"),
         *(f"evaluation.ids={path}" for path in lists),

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from rampart.attacks.stages import Stage, with_classes
 from rampart.data.batches import Batch
+from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.engine.policy import AttackRun, first
 from rampart.evaluation.engine.pruning import Limits, gaps, projected
 from rampart.evaluation.engine.sample_state import SampleState
 from rampart.evaluation.engine.stage_batch import StageBatch
-from rampart.evaluation.goal import Goal
 from rampart.evaluation.inference import QueriedModel, logits_of
 from rampart.evaluation.results import Results
 from rampart.runtime import Noise
@@ -37,7 +37,7 @@ class Task:
         seed: noise is keyed by (seed, sample, stage, run).
         prune: whether hopeless runs are given up.
         audit: share of the samples that repeat in full what they gave up.
-        goal: when a stage has won; the stages' losses are to be its own.
+        criterion: when a stage has won; the stages' losses are to be its own.
     """
 
     stages: tuple[Stage, ...]
@@ -46,7 +46,7 @@ class Task:
     seed: int
     prune: bool = False
     audit: float = 0.0
-    goal: Goal = field(default_factory=Goal)
+    criterion: Criterion = field(default_factory=Criterion)
 
 
 class Engine:
@@ -134,8 +134,8 @@ class Engine:
     def _sample_states(
         self, images: Tensor, labels: Tensor, indices: Tensor, logits: Tensor
     ) -> Iterator[SampleState]:
-        task, classes = self._task, self._task.goal.classes(logits, labels)
-        right = task.goal.right(logits, labels).tolist()
+        task, classes = self._task, self._task.criterion.classes(logits, labels)
+        right = task.criterion.right(logits, labels).tolist()
         noise = Noise.of(task.seed, indices, "critical")
         start = first(len(task.grid) - 1, [stage.runs(logits.shape[1]) for stage in task.stages])
         audited = (noise.child("audit").uniform(1)[:, 0] < task.audit).tolist()

@@ -52,7 +52,7 @@ def find_verdicts(
         rows=audited.rows if audited else None,
         labels=results.labels,
         # Among the top k, chance is k in K.
-        classes=len(subject.splits.class_names) // subject.config.evaluation.top,
+        classes=len(subject.splits.class_names) // subject.config.evaluation.top_k,
         pruned=results.pruned,
     )
 

@@ -9,7 +9,7 @@ from rampart.attacks.base import Attack
 from rampart.data.subset import numbers_of
 from rampart.errors import InvalidArgument
 from rampart.evaluation.audit import audit
-from rampart.evaluation.goal import Goal
+from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.journal import Journal
 from rampart.evaluation.results import Results
 from rampart.evaluation.whole import Processes, evaluate_split
@@ -31,7 +31,7 @@ def evaluate_subject(
     """Return the record of critical strengths of a model, with its audit and verdicts."""
     config, split = subject.config, subject.split
     wanted, attack, grid = config.evaluation, evaluation_attack(subject), evaluation_grid(config)
-    goal = Goal(wanted.top, wanted.reach)
+    criterion = Criterion(wanted.top_k, wanted.target)
     verdicts = probe_model(subject, split) if wanted.trust else []
     model, shared = subject.model.model, _processes(accelerator)
     done = evaluate_split(
@@ -43,7 +43,7 @@ def evaluate_subject(
         mode=wanted.mode,
         batch_size=wanted.batch_size,
         witnesses=wanted.witnesses,
-        goal=goal,
+        criterion=criterion,
         journal=journal,
         processes=shared,
         workers=config.data.workers,
@@ -60,11 +60,11 @@ def evaluate_subject(
             done.results,
             wanted.audit,
             batch_size=wanted.batch_size,
-            goal=goal,
+            criterion=criterion,
             journal=journal,
             processes=shared,
         )
-    names = [stage.name for stage in goal.stages(attack.stages())] or [wanted.attack.name]
+    names = [stage.name for stage in criterion.stages(attack.stages())] or [wanted.attack.name]
     if wanted.trust:
         verdicts = [*verdicts, *find_verdicts(subject, done.results, names, len(grid) - 1, audited)]
     return EvaluationRecord.from_results(

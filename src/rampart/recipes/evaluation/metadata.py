@@ -28,8 +28,8 @@ def describe_evaluation(
         "mode": config.evaluation.mode,
         "split": config.evaluation.split,
         "seed": config.seed,
-        "top": config.evaluation.top,
-        "reach": config.evaluation.reach,
+        "top_k": config.evaluation.top_k,
+        "target": config.evaluation.target,
         "level": config.evaluation.level,
         "model": {
             "name": model.name,

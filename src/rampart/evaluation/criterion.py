@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rampart.attacks.stages import Stage, likely_classes
-from rampart.choices import Reach
+from rampart.choices import Target
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES, Loss
 
@@ -22,11 +22,11 @@ _AIMED = {
 
 
 @dataclass(frozen=True)
-class OutOfTop(Loss):
-    """Another loss, won only where the true class is not among the `top` likeliest."""
+class OutOfTopK(Loss):
+    """Another loss, won only where the true class is not among the `top_k` likeliest."""
 
     inner: Loss
-    top: int
+    top_k: int
 
     def fits(self, targets: Tensor) -> bool:
         """Whether the inner loss takes these targets."""
@@ -39,11 +39,11 @@ class OutOfTop(Loss):
     def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return whether the true class is out of the top."""
         labels = targets if targets.ndim == 1 else targets[:, 0]
-        return ~in_top(logits, labels, self.top)
+        return ~in_top_k(logits, labels, self.top_k)
 
 
 @dataclass(frozen=True)
-class Reached(Loss):
+class TargetReached(Loss):
     """Another loss with targets (N, 2), won only where the prediction is the class to reach."""
 
     inner: Loss
@@ -63,66 +63,66 @@ class Reached(Loss):
 
 
 @dataclass(frozen=True)
-class Goal:
+class Criterion:
     """What the adversary wants.
 
     Attributes:
-        top: the true class has to leave the `top` likeliest ones; 1 is an ordinary error.
-        reach: "none", or which wrong class the prediction has to become, by the clean logits.
+        top_k: the true class has to leave the `top_k` likeliest ones; 1 is an ordinary error.
+        target: "none", or which wrong class the prediction has to become, by the clean logits.
             Accuracy is then the share of samples that are right and cannot be moved there.
     """
 
-    top: int = 1
-    reach: Reach = "none"
+    top_k: int = 1
+    target: Target = "none"
 
     def __post_init__(self) -> None:
-        if self.top < 1:
-            raise InvalidArgument("top", self.top, "at least 1")
-        if self.reach not in get_args(Reach):
-            raise UnknownName("reach", self.reach, get_args(Reach))
-        if self.top > 1 and self.reach != "none":
-            raise InvalidArgument("top", self.top, "1 where a class is to be reached")
+        if self.top_k < 1:
+            raise InvalidArgument("top_k", self.top_k, "at least 1")
+        if self.target not in get_args(Target):
+            raise UnknownName("target", self.target, get_args(Target))
+        if self.top_k > 1 and self.target != "none":
+            raise InvalidArgument("top_k", self.top_k, "1 where a class is to be reached")
 
     def right(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return (N,) whether clean images count as right."""
-        return in_top(logits, labels, self.top)
+        return in_top_k(logits, labels, self.top_k)
 
     def classes(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return (N, M): the classes that targeted stages try, in order."""
         likely = likely_classes(logits, labels)
-        if self.reach == "none":
+        if self.target == "none":
             return likely
-        return likely[:, :1] if self.reach == "likely" else likely[:, -1:]
+        return likely[:, :1] if self.target == "likely" else likely[:, -1:]
 
     def stages(self, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
-        """Return the stages with losses that are won when this goal is reached.
+        """Return the stages with losses that are won when this criterion is reached.
 
         With a class to reach every stage aims at it; untargeted FAB, which cannot, is left out.
         """
-        if self.reach != "none":
+        if self.target != "none":
             aimed = [s for s in stages if s.targets or not s.algorithm.minimum_norm]
-            return tuple(replace(s, loss=self._aimed(s.loss), targets=1) for s in aimed)
-        if self.top == 1:
+            return tuple(replace(s, loss=self._aim_loss(s.loss), targets=1) for s in aimed)
+        if self.top_k == 1:
             return stages
-        return tuple(replace(stage, loss=OutOfTop(stage.loss, self.top)) for stage in stages)
+        return tuple(replace(stage, loss=OutOfTopK(stage.loss, self.top_k)) for stage in stages)
 
-    def _aimed(self, loss: Loss) -> Loss:
+    def _aim_loss(self, loss: Loss) -> Loss:
         for name, other in _AIMED.items():
             if loss == LOSSES.get(name)():
-                return Reached(LOSSES.get(other)())
+                return TargetReached(LOSSES.get(other)())
         raise InvalidArgument("loss", type(loss).__name__, "one of " + ", ".join(_AIMED))
 
 
-def in_top(logits: Tensor, labels: Tensor, top: int) -> Tensor:
-    """Return (N,) whether the label is among the `top` likeliest of (N, K); ties by argmax."""
-    if top == 1:
+def in_top_k(logits: Tensor, labels: Tensor, top_k: int) -> Tensor:
+    """Return (N,) whether the label is among the `top_k` likeliest of (N, K); ties by argmax."""
+    if top_k == 1:
         return logits.argmax(1) == labels
-    require_beatable(top, logits.shape[1])
-    likeliest = logits.topk(top, dim=1).indices
+    require_beatable(top_k, logits.shape[1])
+    likeliest = logits.topk(top_k, dim=1).indices
     return torch.any(likeliest == labels[:, None], dim=1)
 
 
-def require_beatable(top: int, classes: int, name: str = "top") -> None:
+def require_beatable(top_k: int, num_classes: int, name: str = "top_k") -> None:
     """Raise `InvalidArgument` where every class is among the top ones, so that nothing can fail."""
-    if top > 1 and top >= classes:
-        raise InvalidArgument(name, top, f"fewer than the {classes} classes")
+    if top_k > 1 and top_k >= num_classes:
+        raise InvalidArgument(name, top_k, f"fewer than the {num_classes} classes")

@@ -12,8 +12,8 @@ from oracles import linear_model
 from rampart.attacks.fab import Fab
 from rampart.data.batches import Batch
 from rampart.errors import InvalidArgument, UnknownName
+from rampart.evaluation.criterion import Criterion, OutOfTopK, TargetReached, in_top_k
 from rampart.evaluation.critical import critical_strengths
-from rampart.evaluation.goal import Goal, OutOfTop, Reached, in_top
 from rampart.losses import LOSSES
 
 GRID = tuple(k / 255 for k in range(25))
@@ -41,58 +41,62 @@ def crossings(batch: Batch, weight: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", ["short", "standard"])
-@pytest.mark.parametrize("top", [1, 2, 3])
-def test_top_k_breaks_where_the_closed_form_says(top, name):
+@pytest.mark.parametrize("top_k", [1, 2, 3])
+def test_top_k_breaks_where_the_closed_form_says(top_k, name):
     weight, bias, batch = line()
     t, length = crossings(batch, weight)
     # Class 0 falls behind class i where (slope_0 - slope_i) t = offset_i - offset_0.
     behind = np.sort(((OFFSETS - OFFSETS[0]) / (SLOPES[0] - SLOPES))[1:].numpy())[::-1]
-    expected = np.searchsorted(GRID, (t - behind[top - 1]) / length)
+    expected = np.searchsorted(GRID, (t - behind[top_k - 1]) / length)
     model = linear_model(weight, bias)
-    goal = Goal(top=top)
-    found = critical_strengths(model, [batch], tier(name, steps=20), GRID, 0, goal=goal)
+    criterion = Criterion(top_k=top_k)
+    found = critical_strengths(model, [batch], tier(name, steps=20), GRID, 0, criterion=criterion)
     np.testing.assert_array_equal(found.critical, expected)
     assert len(set(found.critical)) > 5
 
 
 @pytest.mark.parametrize("name", ["apgd", "short", "standard", "plus"])
-@pytest.mark.parametrize("reach", ["likely", "least-likely"])
-def test_a_class_is_reached_where_the_closed_form_says(reach, name):
+@pytest.mark.parametrize("target", ["likely", "least-likely"])
+def test_a_class_is_reached_where_the_closed_form_says(target, name):
     """On the way from class 0 the next class of the upper envelope comes first, class 3 last."""
     weight, bias, batch = line()
     model = linear_model(weight, bias)
     t, length = crossings(batch, weight)
     logits = model(batch.pixels())
-    target = Goal(reach=reach).classes(logits, batch.labels)[:, 0]
+    wanted = Criterion(target=target).classes(logits, batch.labels)[:, 0]
     slopes, offsets = SLOPES.double().numpy(), OFFSETS.double().numpy()
     expected = []
-    for start, chosen in zip(t, target.tolist(), strict=True):
+    for start, chosen in zip(t, wanted.tolist(), strict=True):
         # The largest t at which the chosen class is ahead of all others; inf where it never is.
         path = np.linspace(start, start - length * GRID[-1], 200_001)
         ahead = (slopes[:, None] * path + offsets[:, None]).argmax(0) == chosen
         way = (start - path[ahead.argmax()]) / length if ahead.any() else np.inf
         expected.append(np.searchsorted(GRID, way))
-    goal = Goal(reach=reach)
+    criterion = Criterion(target=target)
     found = critical_strengths(
-        model, [batch], tier(name, steps=20), GRID, 0, goal=goal, witnesses=True
+        model, [batch], tier(name, steps=20), GRID, 0, criterion=criterion, witnesses=True
     )
     # No image is said to break too early. The likely class leads on a short stretch only, which
     # ascent leaps over; FAB does not.
     assert (found.critical >= expected).all()
-    if name in ("standard", "plus") or reach == "least-likely":
+    if name in ("standard", "plus") or target == "least-likely":
         assert (found.critical == expected).mean() > 0.95
     witnesses = torch.from_numpy(found.witnesses)
-    assert (model(witnesses).argmax(1) == target[found.witness_rows]).all()
+    assert (model(witnesses).argmax(1) == wanted[found.witness_rows]).all()
     assert len(set(expected)) > 3
 
 
-@pytest.mark.parametrize("goal", [Goal(top=2), Goal(reach="likely"), Goal(reach="least-likely")])
-def test_other_criteria_are_never_reached_before_an_error(goal):
+@pytest.mark.parametrize(
+    "criterion", [Criterion(top_k=2), Criterion(target="likely"), Criterion(target="least-likely")]
+)
+def test_other_criteria_are_never_reached_before_an_error(criterion):
     """On any model: leaving the top 2 or becoming a chosen class is an error at least."""
     model = net(1)
     batch = photos(model, 30)
     options = {"witnesses": True, "mode": "fast", "batch_size": 8}
-    found = critical_strengths(model, [batch], tier("standard"), GRID, 0, goal=goal, **options)
+    found = critical_strengths(
+        model, [batch], tier("standard"), GRID, 0, criterion=criterion, **options
+    )
     plain = critical_strengths(model, [batch], tier("standard"), GRID, 0, mode="exact")
     right = plain.critical > 0
     assert (found.critical >= plain.critical)[right].all()
@@ -102,28 +106,30 @@ def test_other_criteria_are_never_reached_before_an_error(goal):
 
 def test_a_top_that_every_class_is_in_measures_nothing():
     task = make_task(3)
-    with pytest.raises(InvalidArgument, match="top=3: expected fewer than the 3 classes"):
-        critical_strengths(task.model, task.batches(60), tier("short"), GRID, 0, goal=Goal(top=3))
+    with pytest.raises(InvalidArgument, match="top_k=3: expected fewer than the 3 classes"):
+        critical_strengths(
+            task.model, task.batches(60), tier("short"), GRID, 0, criterion=Criterion(top_k=3)
+        )
 
 
 def test_in_top_counts_the_likeliest():
     logits = torch.tensor([[3.0, 1.0, 2.0, 0.0], [1.0, 2.0, 3.0, 0.0]])
     labels = torch.tensor([2, 0])
-    assert in_top(logits, labels, 1).tolist() == [False, False]
-    assert in_top(logits, labels, 2).tolist() == [True, False]
-    assert in_top(logits, labels, 3).tolist() == [True, True]
+    assert in_top_k(logits, labels, 1).tolist() == [False, False]
+    assert in_top_k(logits, labels, 2).tolist() == [True, False]
+    assert in_top_k(logits, labels, 3).tolist() == [True, True]
 
 
 def test_stages_are_won_by_the_criterion_alone():
     stages = tier("plus").stages()
-    assert Goal().stages(stages) is stages
-    top = Goal(top=2).stages(stages)
-    assert [stage.loss for stage in top] == [OutOfTop(stage.loss, 2) for stage in stages]
-    aimed = Goal(reach="likely").stages(stages)
+    assert Criterion().stages(stages) is stages
+    top_k = Criterion(top_k=2).stages(stages)
+    assert [stage.loss for stage in top_k] == [OutOfTopK(stage.loss, 2) for stage in stages]
+    aimed = Criterion(target="likely").stages(stages)
     names = ["apgd-ce", "apgd-dlr", "square", "apgd-t", "fab-t"]
     losses = ["ce", "dlr", "margin", "dlr", "margin"]
     assert [stage.name for stage in aimed] == names, "untargeted FAB cannot be aimed"
-    expected = [Reached(LOSSES.get(f"targeted-{loss}")()) for loss in losses]
+    expected = [TargetReached(LOSSES.get(f"targeted-{loss}")()) for loss in losses]
     assert [stage.loss for stage in aimed] == expected
     assert {stage.targets for stage in aimed} == {1}
 
@@ -132,36 +138,36 @@ def test_losses_keep_the_targets_of_what_they_wrap():
     labels, pairs = torch.tensor([0, 1]), torch.tensor([[0, 1], [1, 0]])
     logits = torch.tensor([[1.0, 2.0, 0.0], [0.0, 2.0, 1.0]])
     ce, targeted = LOSSES.get("ce")(), LOSSES.get("targeted-ce")()
-    assert OutOfTop(ce, 2).fits(labels)
-    assert not OutOfTop(ce, 2).fits(pairs)
-    assert OutOfTop(targeted, 2).fits(pairs)
-    assert Reached(targeted).fits(pairs)
-    assert torch.equal(Reached(targeted).value(logits, pairs), targeted.value(logits, pairs))
-    assert OutOfTop(targeted, 1).is_adv(logits, pairs).tolist() == [True, False]
-    assert Reached(targeted).is_adv(logits, pairs).tolist() == [True, False]
+    assert OutOfTopK(ce, 2).fits(labels)
+    assert not OutOfTopK(ce, 2).fits(pairs)
+    assert OutOfTopK(targeted, 2).fits(pairs)
+    assert TargetReached(targeted).fits(pairs)
+    assert torch.equal(TargetReached(targeted).value(logits, pairs), targeted.value(logits, pairs))
+    assert OutOfTopK(targeted, 1).is_adv(logits, pairs).tolist() == [True, False]
+    assert TargetReached(targeted).is_adv(logits, pairs).tolist() == [True, False]
 
 
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"top": 0}, InvalidArgument, "top=0: expected at least 1"),
-        ({"reach": "best"}, UnknownName, "unknown reach 'best'"),
-        ({"top": 2, "reach": "likely"}, InvalidArgument, "top=2: expected 1 where"),
+        ({"top_k": 0}, InvalidArgument, "top_k=0: expected at least 1"),
+        ({"target": "best"}, UnknownName, "unknown target 'best'"),
+        ({"top_k": 2, "target": "likely"}, InvalidArgument, "top_k=2: expected 1 where"),
     ],
 )
 def test_impossible_criteria_are_refused(options, error, message):
     with pytest.raises(error, match=message):
-        Goal(**options)
+        Criterion(**options)
 
 
 def test_a_loss_that_cannot_be_aimed_is_refused():
     stage = tier("apgd", loss="kl").stages()
     with pytest.raises(InvalidArgument, match="loss=Kl: expected one of ce, dlr"):
-        Goal(reach="likely").stages(stage)
+        Criterion(target="likely").stages(stage)
 
 
 def test_untargeted_fab_alone_leaves_nothing_to_aim():
-    model, goal = net(0), Goal(reach="likely")
+    model, criterion = net(0), Criterion(target="likely")
     batch = photos(model, 4)
     with pytest.raises(InvalidArgument, match="attack=Fab"):
-        critical_strengths(model, [batch], Fab(targets=0), GRID, 0, goal=goal)
+        critical_strengths(model, [batch], Fab(targets=0), GRID, 0, criterion=criterion)

@@ -54,7 +54,7 @@ class Traced(StageBatch):
 
     def _find_hopeless(self, running: Running, ratio: Tensor) -> Tensor:
         ages = AGES[kind(self.stage)] if self.stage.algorithm.steps >= SHORT else range(1, SHORT)
-        rows = zip(running.samples, running.state.age.tolist(), ratio.tolist(), strict=True)
+        rows = zip(running.indices, running.state.age.tolist(), ratio.tolist(), strict=True)
         for sample, age, value in rows:
             if age in ages:
                 name = f"{kind(self.stage)}, {self.stage.algorithm.steps} steps"
@@ -66,7 +66,7 @@ class Traced(StageBatch):
     def _descend(self, running: Running, row: int, point: Tensor, length: float) -> bool:
         won = super()._descend(running, row, point, length)
         if won:
-            self._close(running.samples[row].sample, won=True)
+            self._close(running.indices[row].sample, won=True)
         return won
 
     def _close(self, sample: int, won: bool) -> None:

@@ -87,7 +87,7 @@ def at_each(
         clean = logits_of(queried, images).argmax(1) == labels
         for grid_index, eps in enumerate(grid[1:], start=1):
             before, start = sum(queried.passes), time.perf_counter()
-            noise = Noise.of(seed, batch.samples, "each", grid_index)
+            noise = Noise.of(seed, batch.indices, "each", grid_index)
             points = attack(queried, images, labels, eps, noise)
             right = (logits_of(model, points).argmax(1) == labels) & clean
             standing.append(right.tolist())

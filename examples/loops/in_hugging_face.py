@@ -28,7 +28,7 @@ class Items(Dataset):
 
     def __getitem__(self, index):
         image, label, number = self.split[index]
-        return {"pixel_values": image / 255, "labels": label, "samples": number}
+        return {"pixel_values": image / 255, "labels": label, "indices": number}
 
 
 def robust_loss(model, horizon):

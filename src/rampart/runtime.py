@@ -60,15 +60,15 @@ class Noise:
     keys: Tensor
 
     @classmethod
-    def of(cls, seed: int, samples: Tensor, *purpose: str | int) -> "Noise":
+    def of(cls, seed: int, indices: Tensor, *purpose: str | int) -> "Noise":
         """Noise for the samples with these numbers.
 
         Args:
             seed: the run's seed.
-            samples: (N,) int64, the sample's position in its dataset.
+            indices: (N,) int64, the sample's position in its dataset.
             purpose: what the noise is for, such as ("attack", epoch).
         """
-        return cls(_mix(_mix(samples.to(torch.int64) * _GOLDEN) ^ derive(seed, *purpose)))
+        return cls(_mix(_mix(indices.to(torch.int64) * _GOLDEN) ^ derive(seed, *purpose)))
 
     @classmethod
     def like(cls, images: Tensor, seed: int = 0) -> "Noise":

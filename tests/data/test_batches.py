@@ -19,7 +19,7 @@ def make_split(count):
 
 
 def order(batches):
-    return [batch.samples.tolist() for batch in batches]
+    return [batch.indices.tolist() for batch in batches]
 
 
 def joined(lists):
@@ -30,8 +30,8 @@ def test_a_batch():
     split = make_split(10)
     batch = next(epoch_batches(split, 4, seed=0, epoch=0))
     assert (batch.images.shape, batch.images.dtype) == ((4, 3, 2, 2), torch.uint8)
-    assert torch.equal(batch.images[:, 0, 0, 0].long(), batch.samples)
-    assert torch.equal(batch.labels, batch.samples % 3)
+    assert torch.equal(batch.images[:, 0, 0, 0].long(), batch.indices)
+    assert torch.equal(batch.labels, batch.indices % 3)
     assert batch.pixels().dtype == torch.float32
     assert torch.equal(batch.pixels(), batch.images / 255)
     assert torch.equal(batch.to("cpu").labels, batch.labels)
@@ -111,7 +111,7 @@ def test_workers_change_nothing_and_leave_the_global_generator_alone(lazy_split)
     assert len(plain) == 3
     for a, b in zip(plain, worked, strict=True):
         assert torch.equal(a.images, b.images)
-        assert torch.equal(a.samples, b.samples)
+        assert torch.equal(a.indices, b.indices)
     assert torch.equal(torch.get_rng_state(), state)
 
 

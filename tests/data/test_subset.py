@@ -32,7 +32,7 @@ def test_an_image_keeps_label_id_and_number(limit, stratified, seed):
         assert (image.item(), number, part.ids[i]) == (numbers[i], numbers[i], f"i{numbers[i]}")
         assert label == SPLIT.labels[number]
     batches = list(ordered_batches(part, 4))
-    assert torch.cat([batch.samples for batch in batches]).tolist() == numbers.tolist()
+    assert torch.cat([batch.indices for batch in batches]).tolist() == numbers.tolist()
 
 
 @given(

@@ -35,11 +35,11 @@ def proven(found, model, images, grid, norm) -> bool:
     rows = torch.from_numpy(found.witness_rows)
     witnesses, images = torch.from_numpy(found.witnesses), images[rows]
     eps = torch.tensor(grid)[found.critical[rows]]
-    reach = distance(witnesses, images, norm)
-    inside = bool((reach <= eps * (1 + 1e-5) + 1e-6).all())
+    distances = distance(witnesses, images, norm)
+    inside = bool((distances <= eps * (1 + 1e-5) + 1e-6).all())
     boxed = 0 <= float(witnesses.min()) <= float(witnesses.max()) <= 1
     wrong = model(witnesses).argmax(1).numpy() != found.labels[rows]
-    np.testing.assert_allclose(reach, found.reach[rows], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(distances, found.distance[rows], rtol=1e-5, atol=1e-6)
     on_the_way = (found.critical > 0) & (found.critical < len(grid))
     np.testing.assert_array_equal(found.witness_rows, np.flatnonzero(on_the_way))
     return inside and boxed and bool(wrong.all())
@@ -66,7 +66,7 @@ def test_equals_the_closed_form_for_a_linear_model_l2(task):
 def test_reports_samples_labels_and_predictions(task, attack):
     found = critical_strengths(task.model, task.batches(16), attack, (0.0,), seed=0)
     logits = task.model(task.images.float() / 255)
-    np.testing.assert_array_equal(found.samples, np.arange(60))
+    np.testing.assert_array_equal(found.indices, np.arange(60))
     np.testing.assert_array_equal(found.labels, task.labels)
     np.testing.assert_array_equal(found.predictions, logits.argmax(1))
     np.testing.assert_array_equal(found.critical, (logits.argmax(1) == task.labels).int())
@@ -137,7 +137,7 @@ def test_what_went_less_far_than_it_might_counts_for_the_smaller_strength(task):
 
     found = critical_strengths(task.model, task.batches(60), Late(0), LINF, 0)
     late = found.critical[found.found]
-    half = np.ceil(found.reach[found.found] * 255 - 1e-3)
+    half = np.ceil(found.distance[found.found] * 255 - 1e-3)
     np.testing.assert_array_equal(late, half)
 
 
@@ -278,4 +278,4 @@ def test_what_the_pixel_box_cuts_off_breaks_the_smaller_ball_as_well():
     is_adv = found.stage >= 0
     assert is_adv.sum() > 20
     below = np.array(grid)[found.critical[is_adv] - 1]
-    assert (found.reach[is_adv] >= below - 1e-6).all()
+    assert (found.distance[is_adv] >= below - 1e-6).all()

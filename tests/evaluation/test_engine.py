@@ -54,7 +54,7 @@ def photos(model: nn.Module, n: int, seed: int = 0) -> Batch:
 
 
 def parts(batch: Batch, rows: Tensor, size: int) -> Iterable[Batch]:
-    return [Batch(batch.images[r], batch.labels[r], batch.samples[r]) for r in rows.split(size)]
+    return [Batch(batch.images[r], batch.labels[r], batch.indices[r]) for r in rows.split(size)]
 
 
 # Exact answers
@@ -99,7 +99,7 @@ def test_fab_reaches_the_smallest_distance_however_coarse_the_grid(norm, mode):
     batches = task.batches(60)
     found = critical_strengths(task.model, batches, attack, grid, 0, mode=mode, witnesses=True)
     coarse = found.critical == 2
-    ratio = found.reach[coarse] / nearest(task, norm)[coarse]
+    ratio = found.distance[coarse] / nearest(task, norm)[coarse]
     assert coarse.sum() > 30
     assert ratio.min() > 0.9999
     assert ratio.max() < 1.02
@@ -133,7 +133,7 @@ def test_never_weaker_than_the_attack_at_each_strength_alone(name, norm):
 
 def robust(model: nn.Module, batch: Batch, attack: Attack, eps: float) -> int:
     images, labels = batch.pixels(), batch.labels
-    points = attack(model, images, labels, eps, Noise.of(7, batch.samples, "alone"))
+    points = attack(model, images, labels, eps, Noise.of(7, batch.indices, "alone"))
     right = (model(images).argmax(1) == labels) & (model(points).argmax(1) == labels)
     return int(right.sum())
 

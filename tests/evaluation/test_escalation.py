@@ -14,8 +14,8 @@ def made_up(n: int, late: int = 0, audited: int = 0, lowered: int = 0, pruned: i
     """Results of n samples at 4 strengths: `late` broken by FAB or Square, the others by APGD."""
     rows = np.arange(n)
     columns = {name: np.zeros(n, kind) for name, kind in COLUMNS.items()}
-    columns |= {"samples": rows, "critical": rows * 0 + 3, "unaudited": rows * 0 + 3}
-    columns["reach"] = rows * 0 + 0.01
+    columns |= {"indices": rows, "critical": rows * 0 + 3, "unaudited": rows * 0 + 3}
+    columns["distance"] = rows * 0 + 0.01
     columns["stage"] = np.where(rows < late, 2 + rows % 2, rows % 2)
     columns["audited"] = rows >= n - audited
     columns["unaudited"] = np.where(rows >= n - lowered, 4, 3)

@@ -25,12 +25,12 @@ def parts(folder: Path) -> list[Path]:
 
 @settings(max_examples=30, deadline=None)
 @given(
-    samples=st.lists(st.integers(0, 2**40), max_size=8),
+    indices=st.lists(st.integers(0, 2**40), max_size=8),
     seed=st.integers(0, 99),
     witnesses=st.booleans(),
 )
-def test_results_come_back_from_a_file(tmp_path_factory, samples, seed, witnesses):
-    results, file = made_up(samples, seed, witnesses), tmp_path_factory.mktemp("part") / "part"
+def test_results_come_back_from_a_file(tmp_path_factory, indices, seed, witnesses):
+    results, file = made_up(indices, seed, witnesses), tmp_path_factory.mktemp("part") / "part"
     write_results(file, results)
     assert same(read_results(file), results)
 
@@ -43,7 +43,7 @@ def test_a_kill_loses_only_samples_in_flight(tmp_path_factory, data):
     for seed in range(data.draw(st.integers(1, 3))):
         processes = data.draw(st.integers(1, 3))
         journals = [Journal(folder, IDENTITY, rank) for rank in range(processes)]
-        assert set(journals[0].read().samples.tolist()) == done
+        assert set(journals[0].read().indices.tolist()) == done
         for journal in journals:
             mine = set(data.draw(st.lists(st.sampled_from(sorted(left)), max_size=4))) & left
             journal.append(made_up(sorted(mine), seed))
@@ -59,7 +59,7 @@ def test_a_kill_loses_only_samples_in_flight(tmp_path_factory, data):
         # Renamed before its content was on the disk: not by this program, but a disk may do it.
         (folder / "parts" / name).write_bytes(written[: len(whole) - 1])
     found = Journal(folder, IDENTITY).read()
-    assert set(found.samples.tolist()) == done
+    assert set(found.indices.tolist()) == done
     assert found.witnesses is None or owned(found)
     Journal(folder, IDENTITY).remove()
     assert not folder.exists()
@@ -122,7 +122,7 @@ def test_external_files_are_neither_read_nor_removed(tmp_path):
     journal.append(made_up([1]))
     foreign = tmp_path / "journal" / "parts" / "notes.parquet"
     write_results(foreign, made_up([9]))
-    assert journal.read().samples.tolist() == [1]
+    assert journal.read().indices.tolist() == [1]
     journal.remove()
     assert parts(tmp_path / "journal") == [foreign]
 
@@ -175,7 +175,7 @@ def test_a_changed_byte_never_changes_a_result(tmp_path, byte):
 def test_the_buffer_leaves_few_parts_of_a_long_evaluation(tmp_path, monkeypatch):
     now, written = [0.0], []
     journal = Journal(tmp_path, IDENTITY)
-    monkeypatch.setattr(journal, "append", lambda results, phase: written.append(results.samples))
+    monkeypatch.setattr(journal, "append", lambda results, phase: written.append(results.indices))
     with Buffer(journal, clock=lambda: now[0]) as buffer:
         for sample in range(4_000):
             now[0] += 9
@@ -191,7 +191,7 @@ def test_the_buffer_writes_what_waits_after_an_error_and_between_phases(tmp_path
         with Buffer(journal, clock=lambda: 0.0) as buffer:
             buffer.add(made_up([1]), phase=0)
             buffer.add(made_up([1, 2], 3), phase=1)
-            assert journal.read().samples.tolist() == [1]
+            assert journal.read().indices.tolist() == [1]
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

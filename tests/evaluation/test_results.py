@@ -10,25 +10,25 @@ from rampart.records.record import EvaluationRecord
 LEVELS = 4
 
 
-def made_up(samples, seed=0, witnesses=True) -> Results:
+def made_up(indices, seed=0, witnesses=True) -> Results:
     """Consistent results of the samples; a witness is filled with its sample's number."""
-    samples = np.asarray(samples, dtype=np.int64)
+    indices = np.asarray(indices, dtype=np.int64)
     rng = np.random.default_rng(seed)
-    critical = rng.integers(0, LEVELS + 2, len(samples))
+    critical = rng.integers(0, LEVELS + 2, len(indices))
     found = (critical > 0) & (critical <= LEVELS)
-    audited = rng.random(len(samples)) < 0.5
-    images = np.broadcast_to(samples[found, None, None, None], (found.sum(), 1, 2, 2))
+    audited = rng.random(len(indices)) < 0.5
+    images = np.broadcast_to(indices[found, None, None, None], (found.sum(), 1, 2, 2))
     return Results(
-        samples=samples,
-        labels=samples % 3,
-        predictions=np.where(critical == 0, samples + 1, samples) % 3,
+        indices=indices,
+        labels=indices % 3,
+        predictions=np.where(critical == 0, indices + 1, indices) % 3,
         critical=critical,
-        reach=np.where(found, critical / 255, np.nan),
-        stage=np.where(found, rng.integers(0, 3, len(samples)), -1),
-        run=np.where(found, rng.integers(0, 9, len(samples)), -1),
-        forwards=rng.integers(0, 100, len(samples)),
-        backwards=rng.integers(0, 100, len(samples)),
-        pruned=rng.integers(0, 3, len(samples)),
+        distance=np.where(found, critical / 255, np.nan),
+        stage=np.where(found, rng.integers(0, 3, len(indices)), -1),
+        run=np.where(found, rng.integers(0, 9, len(indices)), -1),
+        forwards=rng.integers(0, 100, len(indices)),
+        backwards=rng.integers(0, 100, len(indices)),
+        pruned=rng.integers(0, 3, len(indices)),
         audited=audited,
         unaudited=np.where(audited & (critical > 0), LEVELS + 1, critical),
         witnesses=images.astype(np.float32) if witnesses else None,
@@ -37,7 +37,7 @@ def made_up(samples, seed=0, witnesses=True) -> Results:
 
 def same(a: Results, b: Results) -> bool:
     columns = all(
-        np.array_equal(getattr(a, name), getattr(b, name), equal_nan=name == "reach")
+        np.array_equal(getattr(a, name), getattr(b, name), equal_nan=name == "distance")
         for name in COLUMNS
     )
     if a.witnesses is None or b.witnesses is None:
@@ -48,40 +48,40 @@ def same(a: Results, b: Results) -> bool:
 def owned(results: Results) -> bool:
     """Whether every witness is still its sample's own."""
     assert results.witnesses is not None
-    owners = results.samples[results.witness_rows]
+    owners = results.indices[results.witness_rows]
     return np.array_equal(results.witnesses[:, 0, 0, 0], owners)
 
 
-samples = st.lists(st.integers(0, 30), max_size=12)
+indices = st.lists(st.integers(0, 30), max_size=12)
 
 
-@given(samples=samples, seed=st.integers(0, 99), data=st.data())
-def test_selected_rows_keep_their_adversarial_examples(samples, seed, data):
-    results = made_up(samples, seed)
-    rows = st.lists(st.integers(0, max(len(samples) - 1, 0)), max_size=12 if samples else 0)
+@given(indices=indices, seed=st.integers(0, 99), data=st.data())
+def test_selected_rows_keep_their_adversarial_examples(indices, seed, data):
+    results = made_up(indices, seed)
+    rows = st.lists(st.integers(0, max(len(indices) - 1, 0)), max_size=12 if indices else 0)
     rows = np.array(data.draw(rows), dtype=np.int64)
     part = results.select(rows)
-    assert np.array_equal(part.samples, results.samples[rows])
+    assert np.array_equal(part.indices, results.indices[rows])
     assert owned(part)
     mask = results.critical > 1
     assert same(results.select(mask), results.select(np.flatnonzero(mask)))
 
 
-@given(samples=samples, cut=st.integers(0, 12), seed=st.integers(0, 99))
-def test_what_is_cut_and_put_together_is_the_same(samples, cut, seed):
-    whole = made_up(samples, seed)
+@given(indices=indices, cut=st.integers(0, 12), seed=st.integers(0, 99))
+def test_what_is_cut_and_put_together_is_the_same(indices, cut, seed):
+    whole = made_up(indices, seed)
     rows = np.arange(len(whole))
     parts = [whole.select(rows[:cut]), Results.empty(), whole.select(rows[cut:])]
-    if samples:
+    if indices:
         assert same(Results.concatenate(parts), whole)
-    assert len(Results.concatenate(parts)) == len(samples)
+    assert len(Results.concatenate(parts)) == len(indices)
 
 
-@given(first=samples, second=samples)
+@given(first=indices, second=indices)
 def test_the_latest_row_of_every_sample_replaces_the_earlier_ones(first, second):
     old, new = made_up(first, 1), made_up(second, 2)
     latest = Results.concatenate([old, new]).latest()
-    assert latest.samples.tolist() == sorted({*first, *second})
+    assert latest.indices.tolist() == sorted({*first, *second})
     rows = {s: (critical, 0) for s, critical in zip(first, old.critical.tolist(), strict=True)}
     rows |= {s: (critical, 1) for s, critical in zip(second, new.critical.tolist(), strict=True)}
     assert latest.critical.tolist() == [rows[s][0] for s in sorted(rows)]
@@ -90,9 +90,9 @@ def test_the_latest_row_of_every_sample_replaces_the_earlier_ones(first, second)
 
 
 @settings(max_examples=30)
-@given(samples=st.permutations(range(9)), processes=st.integers(1, 4))
-def test_processes_are_merged_in_the_order_of_the_samples(samples, processes):
-    whole = made_up(samples)
+@given(indices=st.permutations(range(9)), processes=st.integers(1, 4))
+def test_processes_are_merged_in_the_order_of_the_samples(indices, processes):
+    whole = made_up(indices)
     parts = [whole.select(np.arange(rank, 9, processes)) for rank in range(processes)]
     assert same(Results.merge(parts), whole.sorted())
     assert Results.merge(parts).forwards_total == whole.forwards.sum()
@@ -123,7 +123,7 @@ def test_adversarial_examples_are_kept_by_all_parts_or_by_none():
         ({"critical": [0, -1, 5, 2]}, "critical=-1 for sample 1"),
         ({"stage": [0, 1, -1, 0], "run": [0, 0, -1, 0]}, "stage=0 for sample 0"),
         ({"run": [-1, 0, 0, 0]}, "run=0 for sample 2"),
-        ({"reach": [np.nan, np.nan, np.nan, 0.1]}, "reach=nan for sample 1"),
+        ({"distance": [np.nan, np.nan, np.nan, 0.1]}, "distance=nan for sample 1"),
         ({"unaudited": [0, 5, 5, 2]}, "unaudited=5 for sample 1"),
         ({"unaudited": [0, 1, 5, 1]}, "unaudited=1 for sample 3"),
         ({"forwards": [-1, 0, 0, 0]}, "forwards=-1"),
@@ -134,11 +134,11 @@ def test_adversarial_examples_are_kept_by_all_parts_or_by_none():
 )
 def test_refuses_columns_that_contradict_each_other(changes, message):
     values = {
-        "samples": np.arange(4),
+        "indices": np.arange(4),
         "labels": np.array([0, 1, 2, 0]),
         "predictions": np.array([1, 1, 2, 0]),
         "critical": np.array([0, 1, 5, 2]),
-        "reach": np.array([np.nan, 0.1, np.nan, 0.1]),
+        "distance": np.array([np.nan, 0.1, np.nan, 0.1]),
         "stage": np.array([-1, 1, -1, 0]),
         "run": np.array([-1, 0, -1, 0]),
         "forwards": np.ones(4, int),
@@ -152,15 +152,15 @@ def test_refuses_columns_that_contradict_each_other(changes, message):
         Results(**{**values, **{k: np.asarray(v) for k, v in changes.items()}})
 
 
-@given(samples=st.lists(st.integers(0, 30), min_size=1, max_size=12, unique=True))
-def test_a_record_is_made_of_results(samples):
-    results = made_up(samples, 4)
+@given(indices=st.lists(st.integers(0, 30), min_size=1, max_size=12, unique=True))
+def test_a_record_is_made_of_results(indices):
+    results = made_up(indices, 4)
     metadata = {"tier": "short"}
-    names = {sample: f"image {sample}" for sample in samples}
+    names = {sample: f"image {sample}" for sample in indices}
     stages = ("apgd-ce", "apgd-t", "square")
     grid = np.arange(LEVELS + 1) / 255
     record = EvaluationRecord.from_results(results, names, grid, "linf", stages, metadata)
-    assert record.ids == tuple(f"image {sample}" for sample in samples)
+    assert record.ids == tuple(f"image {sample}" for sample in indices)
     for row, name in enumerate(record.broken_by):
         stage, run = results.stage[row], results.run[row]
         is_adv = stages[stage] + (f"/{run}" if run else "")

@@ -8,9 +8,9 @@ from rampart.errors import DataError, InvalidArgument
 from rampart.evaluation.verify import (
     BALL,
     BOX,
+    DISTANCE,
     LABEL,
     PREDICTION,
-    REACH,
     RIGHT,
     Verification,
     verify_record,
@@ -40,7 +40,7 @@ def proven(task, norm: str = "linf") -> EvaluationRecord:
         labels=task.labels.numpy(),
         predictions=logits.argmax(1).detach().numpy(),
         critical=critical,
-        reach=np.where(found, eps.flatten(), np.nan),
+        distance=np.where(found, eps.flatten(), np.nan),
         witnesses=(images + eps * step)[found].numpy(),
     )
     assert 10 < found.sum() < 50
@@ -82,7 +82,7 @@ def changed(record: EvaluationRecord, witness: int, image: np.ndarray) -> Evalua
     """The record with another image for one of its witnesses, and no distances."""
     witnesses = record.witnesses.copy()
     witnesses[witness] = image
-    return replace(record, witnesses=witnesses, reach=None)
+    return replace(record, witnesses=witnesses, distance=None)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 128])
@@ -117,7 +117,7 @@ def test_a_claim_of_a_smaller_strength_is_found(task):
     critical = record.critical.copy()
     critical[row] -= 1
     result = verify_record(
-        replace(record, critical=critical, reach=None), task.model, images_of(task)
+        replace(record, critical=critical, distance=None), task.model, images_of(task)
     )
     assert reasons(result) == [(str(row), BALL)]
 
@@ -125,10 +125,10 @@ def test_a_claim_of_a_smaller_strength_is_found(task):
 def test_another_distance_than_recorded_is_found(task):
     record = proven(task)
     row = np.flatnonzero(record.found)[0]
-    reach = record.reach.copy()
-    reach[row] *= 0.99
-    result = verify_record(replace(record, reach=reach), task.model, images_of(task))
-    assert reasons(result) == [(str(row), REACH)]
+    distance = record.distance.copy()
+    distance[row] *= 0.99
+    result = verify_record(replace(record, distance=distance), task.model, images_of(task))
+    assert reasons(result) == [(str(row), DISTANCE)]
 
 
 def test_another_model_is_found(task):

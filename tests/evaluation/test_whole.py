@@ -87,7 +87,7 @@ def test_several_processes_find_what_one_does(count, mode):
     for part in shared(count, model, split, mode=mode, batch_size=8):
         assert same(part.results, alone.results)
         assert part.pruning == alone.pruning
-    assert alone.results.samples.tolist() == list(range(20))
+    assert alone.results.indices.tolist() == list(range(20))
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -116,7 +116,7 @@ def test_a_subset_is_a_part_of_the_whole():
     split = split_for(model, 20)
     whole_split = evaluate(model, split, mode="exact").results
     part = evaluate(model, subset(split, limit=7), mode="exact").results
-    assert same(part, whole_split.select(np.isin(whole_split.samples, part.samples)))
+    assert same(part, whole_split.select(np.isin(whole_split.indices, part.indices)))
     assert len(part) == 7
 
 

@@ -26,8 +26,8 @@ BATCH, EPOCHS, EPS = 8, 5, 8 / 255
 
 
 def dataset():
-    samples = torch.arange(16)
-    return TensorDataset(Noise.of(0, samples, "images").uniform(3, 16, 16), samples % 3, samples)
+    indices = torch.arange(16)
+    return TensorDataset(Noise.of(0, indices, "images").uniform(3, 16, 16), indices % 3, indices)
 
 
 def glyphnet():
@@ -112,8 +112,8 @@ class Items(torch.utils.data.Dataset):
         return len(self.tensors[0])
 
     def __getitem__(self, index):
-        images, labels, samples = self.tensors
-        return {"pixel_values": images[index], "labels": labels[index], "samples": samples[index]}
+        images, labels, indices = self.tensors
+        return {"pixel_values": images[index], "labels": labels[index], "indices": indices[index]}
 
 
 def in_trainer(model, schedule=None):

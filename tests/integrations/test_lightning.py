@@ -89,9 +89,9 @@ def plain_loop(dataset):
     )
     optimizer, seen = torch.optim.SGD(model.parameters(), lr=0.05), []
     for _ in range(EPOCHS):
-        for images, labels, samples in DataLoader(dataset, BATCH):
+        for images, labels, indices in DataLoader(dataset, BATCH):
             optimizer.zero_grad()
-            loss = robust(images, labels, samples)
+            loss = robust(images, labels, indices)
             seen.append((robust.scheduler.eps, float(loss.detach())))
             loss.backward()
             optimizer.step()
@@ -187,8 +187,8 @@ def test_the_accuracy_under_attack_in_validation(dataset, tmp_path):
     class Attacked(Classifier):
         def validation_step(self, batch, batch_idx):
             super().validation_step(batch, batch_idx)
-            images, labels, samples = batch
-            points = self.robust.perturbed(images, labels, samples)
+            images, labels, indices = batch
+            points = self.robust.perturbed(images, labels, indices)
             self.farthest = float((points - images).abs().max())
             self.log("val_robust", (self.model(points).argmax(1) == labels).float().mean())
 

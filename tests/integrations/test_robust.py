@@ -68,7 +68,7 @@ def test_a_loop_of_ones_own_reaches_the_history_of_rampart_train(
         for batch in epoch_batches(splits.train, 8, seed=config.seed, epoch=epoch):
             eps = robust.scheduler.eps
             model.train()
-            loss = robust(batch.pixels(), batch.labels, batch.samples)
+            loss = robust(batch.pixels(), batch.labels, batch.indices)
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
@@ -91,12 +91,12 @@ def test_micro_batches_are_one_batch_to_the_schedule(model, dataset):
 
 
 def test_noise_follows_the_sample_or_the_step(model, dataset):
-    images, labels, samples = dataset.tensors
+    images, labels, indices = dataset.tensors
     attack = Pgd(steps=1, start="uniform")
     robust = RobustLoss(model.eval(), EPS, Horizon(2, 4), schedule=Fix(), attack=attack)
     order = torch.arange(23, -1, -1)
-    forwards = robust(images, labels, samples)
-    assert torch.allclose(robust(images[order], labels[order], samples[order]), forwards)
+    forwards = robust(images, labels, indices)
+    assert torch.allclose(robust(images[order], labels[order], indices[order]), forwards)
     first = robust(images, labels)
     robust.step()
     assert not torch.equal(robust(images, labels), first)
@@ -177,11 +177,11 @@ def test_a_compiled_model_is_not_compiled_at_every_step(model, dataset, objectiv
 
 
 def test_it_is_the_formula(model, dataset):
-    images, labels, samples = dataset.tensors
+    images, labels, indices = dataset.tensors
     robust = RobustLoss(model, EPS, Horizon(1, 1), schedule=Fix(), attack=Apgd(steps=2), seed=3)
-    loss = robust(images, labels, samples)
+    loss = robust(images, labels, indices)
     other = copy.deepcopy(model)
-    points = Apgd(steps=2)(other, images, labels, EPS, Noise.of(3, samples, "attack", 0))
+    points = Apgd(steps=2)(other, images, labels, EPS, Noise.of(3, indices, "attack", 0))
     torch.testing.assert_close(loss, cross_entropy(other(points), labels))
 
 
@@ -232,7 +232,7 @@ def test_what_the_schedule_warns_of_is_shown(model):
 
 
 def test_the_frozen_copy_is_in_the_state(model, dataset):
-    images, labels, samples = dataset.tensors
+    images, labels, indices = dataset.tensors
     schedule, objective = Fix(), Fare(base="standard")
     whole = RobustLoss(model, EPS, Horizon(2, 1), schedule=schedule, objective=objective)
     state = copy.deepcopy(whole.state_dict())
@@ -240,11 +240,11 @@ def test_the_frozen_copy_is_in_the_state(model, dataset):
         for parameter in model.parameters():
             parameter.mul_(1.1)
     again = RobustLoss(model, EPS, Horizon(2, 1), schedule=schedule, objective=objective)
-    expected = whole(images, labels, samples)
-    other = again(images, labels, samples)
+    expected = whole(images, labels, indices)
+    other = again(images, labels, indices)
     assert float(other.detach()) != pytest.approx(float(expected.detach()))
     again.load_state_dict(state)
-    torch.testing.assert_close(again(images, labels, samples), expected)
+    torch.testing.assert_close(again(images, labels, indices), expected)
 
 
 @pytest.mark.parametrize("state", [{}, {"scheduler": {}}])
@@ -258,7 +258,7 @@ def test_another_state_is_refused(model, state):
 
 @pytest.mark.parametrize("schedule", [Fix(), TwoHinge.at_fractions(0.5, 1.0)])
 @pytest.mark.parametrize(
-    ("images", "labels", "samples"),
+    ("images", "labels", "indices"),
     [
         (lambda x: 255 * x, lambda y: y, lambda n: n),
         (lambda x: (255 * x).byte(), lambda y: y, lambda n: n),
@@ -269,12 +269,12 @@ def test_another_state_is_refused(model, state):
     ],
 )
 def test_what_is_no_batch_is_refused_at_every_strength(
-    model, dataset, schedule, images, labels, samples
+    model, dataset, schedule, images, labels, indices
 ):
     x, y, n = dataset.tensors
     robust = RobustLoss(model, EPS, Horizon(2, 5), schedule=schedule)
     with pytest.raises(InvalidArgument, match="expected"):
-        robust(images(x), labels(y), samples(n))
+        robust(images(x), labels(y), indices(n))
 
 
 @pytest.mark.parametrize(
@@ -298,25 +298,25 @@ def test_a_loss_without_gradients_does_not_count(model, dataset):
 
 
 def test_images_under_attack_in_validation(model, dataset):
-    images, labels, samples = dataset.tensors
+    images, labels, indices = dataset.tensors
     robust = RobustLoss(model, EPS, Horizon(2, 5), schedule=TwoHinge.at_fractions(0.5, 1.0))
     with torch.inference_mode():
-        points = robust.perturbed(images, labels, samples)
+        points = robust.perturbed(images, labels, indices)
     assert float((points - images).abs().max()) == pytest.approx(EPS, abs=1e-6)
     order = torch.randperm(24, generator=torch.Generator().manual_seed(0))
-    moved = robust.perturbed(images[order], labels[order], samples[order])
+    moved = robust.perturbed(images[order], labels[order], indices[order])
     torch.testing.assert_close(moved, points[order])
     attacked = cross_entropy(model.eval()(points), labels)
     assert attacked > cross_entropy(model(images), labels)
 
 
 def test_validation_attacks_the_network_as_it_is_used(dataset):
-    images, labels, samples = dataset.tensors
+    images, labels, indices = dataset.tensors
     norm = build_model("resnet18", num_classes=3, pretrained=False, image_size=16).train()
     points = [
         RobustLoss(
             norm, EPS, Horizon(1, 1), schedule=Fix(), attack=Pgd(steps=2, mode=mode)
-        ).perturbed(images, labels, samples)
+        ).perturbed(images, labels, indices)
         for mode in ("eval", "train")
     ]
     assert points[0].equal(points[1])

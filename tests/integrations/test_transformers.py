@@ -39,8 +39,8 @@ class Items(torch.utils.data.Dataset):
         return len(self.tensors[0])
 
     def __getitem__(self, index):
-        images, labels, samples = self.tensors
-        return {"pixel_values": images[index], "labels": labels[index], "samples": samples[index]}
+        images, labels, indices = self.tensors
+        return {"pixel_values": images[index], "labels": labels[index], "indices": indices[index]}
 
 
 class Watched(RobustTrainer):
@@ -288,8 +288,8 @@ def test_what_would_be_ignored_is_refused(dataset, tmp_path, options):
 
 
 def test_normalized_pixels_are_refused_before_any_attack(dataset, tmp_path):
-    images, labels, samples = dataset.tensors
-    normalized = Items((images - 0.5, labels, samples))
+    images, labels, indices = dataset.tensors
+    normalized = Items((images - 0.5, labels, indices))
     trainer = make(tmp_path, dataset, own={"train_dataset": normalized})
     with pytest.raises(InvalidArgument, match="leave the normalization to the model"):
         trainer.train()

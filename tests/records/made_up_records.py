@@ -40,7 +40,9 @@ def full(critical=(0, 1, 3, 5, 5), **changes) -> EvaluationRecord:
     names = {0: "clean", last: None}
     images = np.flatnonzero(found)[:, None, None, None] / 100
     values = {
-        "reach": np.where(found, (np.append(GRID, 0)[np.minimum(critical, 5)]) - 0.5 / 255, np.nan),
+        "distance": np.where(
+            found, (np.append(GRID, 0)[np.minimum(critical, 5)]) - 0.5 / 255, np.nan
+        ),
         "broken_by": tuple(names.get(j, f"apgd-t/{j}") for j in critical.tolist()),
         "forwards": np.arange(len(critical)) + 7,
         "backwards": np.arange(len(critical)),
@@ -51,7 +53,7 @@ def full(critical=(0, 1, 3, 5, 5), **changes) -> EvaluationRecord:
     return make(critical, **{**values, **changes})
 
 
-ARRAYS = ("grid", "labels", "predictions", "critical", "reach", "forwards", "backwards")
+ARRAYS = ("grid", "labels", "predictions", "critical", "distance", "forwards", "backwards")
 
 
 MORE_ARRAYS = ("pruned", "audited", "witnesses")

@@ -50,8 +50,8 @@ def test_round_trip_of_any_record(tmp_path_factory, steps, ids, seed, group, dat
     critical = rng.integers(0, len(grid) + 1, len(ids))
     found = (critical > 0) & (critical < len(grid))
     columns = {
-        "reach": np.where(found, np.append(grid, 0)[critical], np.nan),
-        "broken_by": full(critical, grid=grid, reach=None).broken_by,
+        "distance": np.where(found, np.append(grid, 0)[critical], np.nan),
+        "broken_by": full(critical, grid=grid, distance=None).broken_by,
         "forwards": rng.integers(0, 2**60, len(ids)),
         "backwards": rng.integers(0, 9, len(ids)),
         "pruned": rng.integers(0, 9, len(ids)),
@@ -80,7 +80,7 @@ def test_files_are_readable_without_rampart(tmp_path):
     assert rows["id"] == list(record.ids)
     assert rows["critical_index"] == [0, 1, 3, 5, 5]
     assert rows["critical_eps"] == [0.0, 1 / 255, 3 / 255, None, None]
-    assert rows["reach"] == [None, 0.5 / 255, pytest.approx(2.5 / 255), None, None]
+    assert rows["distance"] == [None, 0.5 / 255, pytest.approx(2.5 / 255), None, None]
     assert rows["broken_by"] == ["clean", "apgd-t/1", "apgd-t/3", None, None]
     assert [image is None for image in rows["witness"]] == [True, False, False, True, True]
     image = np.frombuffer(rows["witness"][2], "<f4").reshape(header["witness_shape"])
@@ -161,7 +161,7 @@ def test_a_changed_bit_is_found(tmp_path_factory, position, bit):
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("critical_index", [0, 1, 2, 5, 5], "reach="),
+        ("critical_index", [0, 1, 2, 5, 5], "distance="),
         ("critical_eps", [0.0, 1 / 255, 2 / 255, None, None], "critical_eps"),
         ("critical_index", [0, 1, 9, 5, 5], r"0\.\.5"),
         ("critical_index", [0, 1, None, 5, 5], "null among whole numbers"),
@@ -169,9 +169,9 @@ def test_a_changed_bit_is_found(tmp_path_factory, position, bit):
         ("prediction", [0, 1, 2, 0, 1], "0 exactly where"),
         ("id", ["a", "a", "b", "c", "d"], "twice"),
         ("id", ["a", None, "b", "c", "d"], "without a name"),
-        ("reach", [None, 0.9, 0.01, None, None], "reach=0.9"),
-        ("reach", [None, 0.001, 0.001, None, None], "reach=0.001 for a,b/2.png"),
-        ("reach", [None, None, 0.01, None, None], "reach=nan"),
+        ("distance", [None, 0.9, 0.01, None, None], "distance=0.9"),
+        ("distance", [None, 0.001, 0.001, None, None], "distance=0.001 for a,b/2.png"),
+        ("distance", [None, None, 0.01, None, None], "distance=nan"),
         ("broken_by", ["clean", "clean", "a", None, None], "broken_by=clean"),
         ("broken_by", ["clean", "a", "b", "c", None], "broken_by=c"),
         ("forwards", [1, 2, -3, 4, 5], "forwards=-3"),
@@ -195,7 +195,7 @@ def test_a_forged_table_is_refused(tmp_path, column, values, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"grid": [0, 0.1, 0.2, 0.3, 0.4]}, "reach="),
+        ({"grid": [0, 0.1, 0.2, 0.3, 0.4]}, "distance="),
         ({"grid": [0, 1 / 255, 2 / 255, 2.9 / 255, 4 / 255]}, "critical_eps"),
         ({"grid": {"a": 1}}, "grid is"),
         ({"grid": [0, "x"]}, "no consistent record"),
@@ -224,7 +224,7 @@ def test_a_forged_header_is_refused(tmp_path, changes, message):
 
 def test_columns_that_are_not_known_are_refused(tmp_path):
     save_record(full(), tmp_path)
-    edit(tmp_path / "record.json", '"reach": {', '"extra": {')
+    edit(tmp_path / "record.json", '"distance": {', '"extra": {')
     with pytest.raises(RunError, match="columns that are not known: extra"):
         load_record(tmp_path)
 

@@ -65,7 +65,7 @@ def test_a_step_follows_the_mean_gradient_at_the_perturbed_images(schedule, piec
     reference = copy.deepcopy(run.bare_model)
     images = batch.images / 255
     if isinstance(schedule, Fix):
-        noise = Noise.of(0, batch.samples, "attack", 0)
+        noise = Noise.of(0, batch.indices, "attack", 0)
         images = Apgd(steps=3)(reference, images, batch.labels, EPS, noise)
     cross_entropy(reference(images), batch.labels).backward()
     expected = [p - 0.5 * p.grad for p in reference.parameters()]
@@ -90,5 +90,5 @@ def test_the_gradient_is_clipped_as_a_whole(batch):
 def test_split_keeps_order_and_content(batch):
     pieces = split(batch, 4)
     assert [len(piece) for piece in pieces] == [2, 2, 2, 2]
-    assert torch.equal(torch.cat([piece.samples for piece in pieces]), batch.samples)
+    assert torch.equal(torch.cat([piece.indices for piece in pieces]), batch.indices)
     assert torch.equal(torch.cat([piece.images for piece in pieces]), batch.images)

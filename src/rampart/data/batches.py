@@ -27,12 +27,12 @@ class Batch:
     Attributes:
         images: (N, C, H, W) uint8.
         labels: (N,) int64.
-        samples: (N,) int64, positions in the split.
+        indices: (N,) int64, positions in the split.
     """
 
     images: Tensor
     labels: Tensor
-    samples: Tensor
+    indices: Tensor
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -51,11 +51,11 @@ class Batch:
         return self.images.to(torch.float32) / 255
 
 
-def steps_per_epoch(samples: int, batch_size: int, drop_last: bool = True) -> int:
+def steps_per_epoch(n_samples: int, batch_size: int, drop_last: bool = True) -> int:
     """Return the number of global batches in an epoch; at least one."""
     if batch_size < 1:
         raise InvalidArgument("batch_size", batch_size, "at least 1")
-    return max(1, samples // batch_size if drop_last else -(-samples // batch_size))
+    return max(1, n_samples // batch_size if drop_last else -(-n_samples // batch_size))
 
 
 def epoch_batches(
@@ -150,5 +150,5 @@ def _plain_errors(loader: Iterable[Batch]) -> Iterator[Batch]:
 
 
 def _collate(items: Sequence[Item]) -> Batch:
-    images, labels, samples = zip(*items, strict=True)
-    return Batch(torch.stack(images), torch.tensor(labels), torch.tensor(samples))
+    images, labels, indices = zip(*items, strict=True)
+    return Batch(torch.stack(images), torch.tensor(labels), torch.tensor(indices))

@@ -115,7 +115,7 @@ def _figures(
     right, loss = _right_and_loss(model, images, labels)
     sums = [right.sum(), loss.sum()]
     if attack is not None and eps > 0:
-        noise = Noise.of(seed, batch.samples, purpose)
+        noise = Noise.of(seed, batch.indices, purpose)
         attacked, loss = _right_and_loss(model, attack(model, images, labels, eps, noise), labels)
         right = right & attacked
     return torch.stack([figure.double() for figure in [*sums, right.sum(), loss.sum()]])

@@ -79,7 +79,7 @@ def audit(
         n: how many samples; all, if the split has fewer.
     """
     part = subset(split, limit=min(n, len(split)), seed=derive(seed, "audited samples"))
-    rows = np.flatnonzero(np.isin(results.samples, numbers_of(part)))
+    rows = np.flatnonzero(np.isin(results.indices, numbers_of(part)))
     robust, passes = [], 0
     for level, eps in enumerate(grid[1:], start=1):
         alone = evaluate_split(

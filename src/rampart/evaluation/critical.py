@@ -190,7 +190,7 @@ def _attack_each_strength(
     for grid_index, eps in enumerate(strengths[1:], start=1):
         if not len(robust):
             break
-        noise = Noise.of(task.seed, batch.samples[robust], "critical", grid_index)
+        noise = Noise.of(task.seed, batch.indices[robust], "critical", grid_index)
         before = model.passes
         points = attack(model, images[robust], labels[robust], eps, noise)
         require_inside(points, images[robust], eps, attack)
@@ -200,18 +200,18 @@ def _attack_each_strength(
         critical[robust[is_adv]], found[robust[is_adv]] = grid_index, points[is_adv]
         robust = robust[~is_adv]
     is_adv = right & (critical < len(strengths))
-    reach = torch.where(is_adv, distance(found, images, attack.norm).double(), torch.nan)
+    distances = torch.where(is_adv, distance(found, images, attack.norm).double(), torch.nan)
     # What is cut off at the pixel box may have ended in a smaller ball, which it breaks as well.
-    grid = torch.tensor(strengths, dtype=torch.float64, device=reach.device)
-    smallest = torch.searchsorted(grid, least_eps(reach))
+    grid = torch.tensor(strengths, dtype=torch.float64, device=distances.device)
+    smallest = torch.searchsorted(grid, least_eps(distances))
     critical = torch.where(is_adv, critical.minimum(smallest.clamp_min(1)), critical)
     none = torch.where(is_adv, 0, -1).cpu().numpy()
     return Results(
-        samples=batch.samples.cpu().numpy(),
+        indices=batch.indices.cpu().numpy(),
         labels=labels.cpu().numpy(),
         predictions=predictions.cpu().numpy(),
         critical=critical.cpu().numpy(),
-        reach=reach.cpu().numpy(),
+        distance=distances.cpu().numpy(),
         stage=none,
         run=none,
         forwards=passes[0].numpy(),
@@ -225,14 +225,14 @@ def _attack_each_strength(
 
 def require_inside(found: Tensor, images: Tensor, eps: float, attack: Attack) -> None:
     """Raise `InvalidArgument` if an image left the eps ball or the pixel box, or is nan."""
-    reach = distance(found, images, attack.norm)
+    distances = distance(found, images, attack.norm)
     boxed = (found >= 0) & (found <= 1)
-    if bool(within(reach, eps).all()) and bool(boxed.all()):
+    if bool(within(distances, eps).all()) and bool(boxed.all()):
         return
     raise InvalidArgument(
         "attack",
         type(attack).__name__,
         f"images within {attack.norm} {format_eps(eps)} and [0, 1]",
-        f"it went {float(reach.max()):.6g} far, to pixels in "
+        f"it went {float(distances.max()):.6g} far, to pixels in "
         f"[{float(found.min()):.6g}, {float(found.max()):.6g}]",
     )

@@ -118,7 +118,7 @@ class Journal:
                     images = self._scratch(images, len(found), part.witnesses.shape[1:])
                     images[at], missing[at] = part.witnesses[rows], False
         if missing.any():
-            sample = found.samples[missing][0]
+            sample = found.indices[missing][0]
             raise RunError(
                 f"{self._parts} lacks the adversarial images of {missing.sum()} samples, such as "
                 f"number {sample}: evaluate again, which does what is missing."
@@ -268,10 +268,10 @@ def read_results(path: Path, witnesses: bool = True) -> Results:
 
 def _same_rows(part: Results, whole: Results) -> tuple[Integers, Integers]:
     """The rows of a part that the whole took over, and where they are in the whole."""
-    at = np.minimum(np.searchsorted(whole.samples, part.samples), len(whole) - 1)
+    at = np.minimum(np.searchsorted(whole.indices, part.indices), len(whole) - 1)
     same = np.ones(len(part), bool)
     # Another phase may have broken the sample as well: its image is another one.
-    for name in ("samples", "critical", "reach", "stage", "run"):
+    for name in ("indices", "critical", "distance", "stage", "run"):
         same &= getattr(part, name) == getattr(whole, name)[at]
     return np.flatnonzero(same), at[same]
 

@@ -272,7 +272,7 @@ def _still_right(head: Headed, batch: Batch, attack: Attack, eps: float, seed: i
         rows = right[:, number].nonzero()[:, 0]
         if not len(rows):
             break
-        noise = Noise.of(seed, batch.samples[rows], "probe", number)
+        noise = Noise.of(seed, batch.indices[rows], "probe", number)
         attacked = attack(head, images[rows], labels[rows], share * eps, noise)
         right[rows, number + 1] = _right(head, attacked, labels[rows])
     return right

@@ -18,11 +18,11 @@ Images = NDArray[np.float32]
 
 #: Columns with one value per sample, and their types.
 COLUMNS: dict[str, type[np.generic]] = {
-    "samples": np.int64,
+    "indices": np.int64,
     "labels": np.int64,
     "predictions": np.int64,
     "critical": np.int64,
-    "reach": np.float64,
+    "distance": np.float64,
     "stage": np.int64,
     "run": np.int64,
     "forwards": np.int64,
@@ -31,7 +31,7 @@ COLUMNS: dict[str, type[np.generic]] = {
     "audited": np.bool_,
     "unaudited": np.int64,
 }
-COUNTS = ("samples", "critical", "forwards", "backwards", "pruned")
+COUNTS = ("indices", "critical", "forwards", "backwards", "pruned")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +39,13 @@ class Results:
     """What attacking samples over a grid g_0 = 0 < ... < g_n found.
 
     Attributes:
-        samples: (N,) positions in the split.
+        indices: (N,) positions in the split.
         labels: (N,) true classes.
         predictions: (N,) predicted classes without perturbation.
         critical: (N,) index of the smallest strength that breaks the sample: 0 where it is wrong
             without perturbation, n + 1 for a survivor.
-        reach: (N,) distance, in the norm, of the smallest adversarial image found; nan where none.
+        distance: (N,) distance, in the norm, of the smallest adversarial image found; nan where
+            none.
         stage: (N,) index of the tier's stage that set `critical`; -1 where none did.
         run: (N,) the run of that stage; -1 where none did.
         forwards: (N,) passes spent on the sample through the model.
@@ -60,11 +61,11 @@ class Results:
         InvalidArgument: columns that contradict each other.
     """
 
-    samples: Integers
+    indices: Integers
     labels: Integers
     predictions: Integers
     critical: Integers
-    reach: Floats
+    distance: Floats
     stage: Integers
     run: Integers
     forwards: Integers
@@ -84,7 +85,7 @@ class Results:
         _check_consistent(self, rows)
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.indices)
 
     @property
     def found(self) -> Booleans:
@@ -138,11 +139,11 @@ class Results:
 
     def sorted(self) -> "Results":
         """Return the rows in the order of the samples; rows of one sample stay in theirs."""
-        return self.select(np.argsort(self.samples, kind="stable"))
+        return self.select(np.argsort(self.indices, kind="stable"))
 
     def latest(self) -> "Results":
         """Return the last row of every sample, in the order of the samples."""
-        _, from_the_end = np.unique(self.samples[::-1], return_index=True)
+        _, from_the_end = np.unique(self.indices[::-1], return_index=True)
         return self.select(len(self) - 1 - from_the_end)
 
     @classmethod
@@ -153,7 +154,7 @@ class Results:
             InvalidArgument: a sample that two processes evaluated.
         """
         whole = cls.concatenate(parts).sorted()
-        twice = whole.samples[1:][np.diff(whole.samples) == 0]
+        twice = whole.indices[1:][np.diff(whole.indices) == 0]
         if len(twice):
             raise InvalidArgument("parts", f"sample {twice[0]} twice", "each sample once")
         return whole
@@ -183,13 +184,17 @@ def _check_consistent(results: Results, rows: Integers) -> None:
         ("predictions", ~(clean & right), "another class where critical is 0"),
         ("stage", ~(clean & found), "-1 where critical is 0"),
         ("run", (results.run >= 0) == found, "a run exactly where there is a stage"),
-        ("reach", np.isfinite(results.reach) == found, "a number exactly where there is a stage"),
+        (
+            "distance",
+            np.isfinite(results.distance) == found,
+            "a number exactly where there is a stage",
+        ),
         ("unaudited", same | (lowered & results.audited), "critical, or more where audited"),
     ]
     for name, holds, expected in rules:
         if not holds.all():
             row = int(holds.argmin())
-            got = f"{getattr(results, name)[row]} for sample {results.samples[row]}"
+            got = f"{getattr(results, name)[row]} for sample {results.indices[row]}"
             raise InvalidArgument(name, got, expected)
     _check_witnesses(results.witnesses, len(rows))
     if not np.array_equal(np.asarray(results.witness_rows), rows):

@@ -29,7 +29,7 @@ LABEL = "another label in the data"
 PREDICTION = "another prediction without perturbation"
 BOX = "witness outside the pixel box"
 BALL = "witness further from its image than the critical strength"
-REACH = "witness at another distance than recorded"
+DISTANCE = "witness at another distance than recorded"
 RIGHT = "witness classified rightly"
 
 
@@ -177,9 +177,9 @@ def _check_witnesses(
     eps = torch.from_numpy(record.grid[record.critical[rows]])
     yield from _where(rows, ~boxed, BOX)
     yield from _where(rows, ~within(far, eps), BALL)
-    if record.reach is not None:
-        reach = torch.from_numpy(record.reach[rows])
-        yield from _where(rows, ~same(far, reach), REACH)
+    if record.distance is not None:
+        distances = torch.from_numpy(record.distance[rows])
+        yield from _where(rows, ~same(far, distances), DISTANCE)
     labels = torch.from_numpy(record.labels[rows]).to(witnesses.device)
     yield from _where(rows, _right(logits_of(queried, witnesses), labels, record.top_k), RIGHT)
 

@@ -126,14 +126,14 @@ def evaluate_split(
     second = _read(journal, phase + 1, numbers)
     # No process may read what another one has begun to add.
     processes.wait()
-    rest = np.setdiff1d(numbers, first.samples)
+    rest = np.setdiff1d(numbers, first.indices)
     results = Results.concatenate(
         [first, find_missing(rest, audit_share(len(split)), phase, len(first))]
     )
     stages = (criterion or Criterion()).stages(attack.stages())
     pruning = judge(results, stages) if mode == "fast" else None
     if pruning and pruning.escalated:
-        rest = np.setdiff1d(results.samples[affected(results)], second.samples)
+        rest = np.setdiff1d(results.indices[affected(results)], second.indices)
         again = find_missing(rest, 1.0, phase + 1, len(split) - len(rest))
         results = Results.concatenate([results, second, again])
     results = _merge_phases(results)
@@ -165,14 +165,14 @@ def _read(journal: Journal | None, phase: int, numbers: Integers) -> Results:
     if journal is None:
         return Results.empty()
     known = journal.read(phase, witnesses=False)
-    return known.select(np.isin(known.samples, numbers))
+    return known.select(np.isin(known.indices, numbers))
 
 
 def _merge_phases(results: Results) -> Results:
     """The last word on every sample, with the passes of all phases."""
     # A break that was found stays found: of a sample's rows the smallest critical index counts.
     latest = results.select(np.argsort(-results.critical, kind="stable")).latest()
-    place = np.searchsorted(latest.samples, results.samples)
+    place = np.searchsorted(latest.indices, results.indices)
 
     def total(passes: Integers) -> Integers:
         return np.bincount(place, passes, len(latest)).astype(np.int64)

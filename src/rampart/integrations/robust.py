@@ -125,7 +125,7 @@ class RobustLoss:
         self,
         images: Tensor,
         labels: Tensor,
-        samples: Tensor | None = None,
+        indices: Tensor | None = None,
         *,
         through: nn.Module | None = None,
     ) -> Tensor:
@@ -134,7 +134,7 @@ class RobustLoss:
         Args:
             images: (N, C, H, W), pixels in [0, 1].
             labels: (N,), whole numbers.
-            samples: (N,) int64, each image's number in the dataset, which keys its noise: results
+            indices: (N,) int64, each image's number in the dataset, which keys its noise: results
                 then do not depend on the order or the number of processes. Without it the position
                 in the batch does.
             through: what the gradient is taken through instead of the model, such as a wrapper of
@@ -144,7 +144,7 @@ class RobustLoss:
             InvalidArgument: images or labels that are none, also where nothing is attacked yet; at
                 the first call also logits that do not go with them or with `classes`.
         """
-        _check(images, labels, samples)
+        _check(images, labels, indices)
         if len(images) and not self._model_fits:
             self._check_model(images, labels)
         frozen = self._objective.frozen_copy()
@@ -152,7 +152,7 @@ class RobustLoss:
             # The model may have been moved since it was copied.
             frozen.to(images.device)
         alpha, eps = self.scheduler.alpha, self.scheduler.eps
-        noise = self._noise(len(images), images.device, samples)
+        noise = self._noise(len(images), images.device, indices)
         perturb = None
         if eps > 0:
             attacked, fewer = _inner(self._model), self._fewer_steps
@@ -163,7 +163,7 @@ class RobustLoss:
             self._batch.images += len(images)
         return terms.loss.mean()
 
-    def perturbed(self, images: Tensor, labels: Tensor, samples: Tensor | None = None) -> Tensor:
+    def perturbed(self, images: Tensor, labels: Tensor, indices: Tensor | None = None) -> Tensor:
         """Return the images attacked at eps_g, for an accuracy in validation.
 
         The attack is the one of training, made in eval mode; `rampart evaluate` has stronger ones.
@@ -172,11 +172,11 @@ class RobustLoss:
         Args:
             images: (N, C, H, W), pixels in [0, 1].
             labels: (N,), whole numbers.
-            samples: as in a call.
+            indices: as in a call.
         """
-        _check(images, labels, samples)
+        _check(images, labels, indices)
         positions = torch.arange(len(images), device=images.device)
-        keys = positions if samples is None else samples.to(images.device)
+        keys = positions if indices is None else indices.to(images.device)
         noise = Noise.of(self._seed, keys, "validation attack")
         attack = replace(self._attack, mode="eval")
         return attack(_inner(self._model), images, labels, self.scheduler.eps_g, noise)
@@ -255,11 +255,11 @@ class RobustLoss:
             )
         self._model_fits = True
 
-    def _noise(self, count: int, device: torch.device, samples: Tensor | None) -> Noise:
+    def _noise(self, count: int, device: torch.device, indices: Tensor | None) -> Noise:
         """Another for each epoch with samples; else for each step and piece of it."""
-        if samples is not None:
+        if indices is not None:
             epoch = self.scheduler.steps_done // self.scheduler.horizon.steps_per_epoch
-            return Noise.of(self._seed, samples.to(device), "attack", epoch)
+            return Noise.of(self._seed, indices.to(device), "attack", epoch)
         rank = distributed.get_rank() if _distributed() else 0
         step, first = self.scheduler.steps_done, self._batch.images
         positions = torch.arange(first, first + count, device=device)
@@ -296,11 +296,11 @@ def _chance(schedule: Schedule, classes: int | None, chance: float | None) -> fl
     return 1 / classes
 
 
-def _check(images: Tensor, labels: Tensor, samples: Tensor | None) -> None:
+def _check(images: Tensor, labels: Tensor, indices: Tensor | None) -> None:
     """Refuse what is no batch at every strength: an attack does it only where there is one."""
     check_images(images)
-    for name, numbers in (("labels", labels), ("samples", samples)):
-        if numbers is None and name == "samples":
+    for name, numbers in (("labels", labels), ("indices", indices)):
+        if numbers is None and name == "indices":
             continue
         if not isinstance(numbers, Tensor):
             raise InvalidArgument(name, type(numbers).__name__, "a tensor of whole numbers")

@@ -57,7 +57,7 @@ class RobustTrainer(Trainer):
 
     The dataset's `pixel_values` are pixels in [0, 1], as an image processor with
     `do_normalize=False` makes them: the normalization is done here, since eps is in pixels. The
-    finished model is used with the ordinary processor. An input named `samples` keys the noise of
+    finished model is used with the ordinary processor. An input named `indices` keys the noise of
     each image (with `remove_unused_columns=False`, without which Trainer drops it).
 
     `eps` is logged beside the loss. An evaluation in which the schedule was below its target says
@@ -124,7 +124,7 @@ class RobustTrainer(Trainer):
         images, labels = _take(inputs, "pixel_values"), _take(inputs, "labels")
         pixels = self._pixels(model)
         if model.training and self.robust is not None:
-            loss = self.robust(images, labels, inputs.get("samples"), through=pixels)
+            loss = self.robust(images, labels, inputs.get("indices"), through=pixels)
             return (loss, {"loss": loss}) if return_outputs else loss
         check_images(images)
         logits = pixels(images)

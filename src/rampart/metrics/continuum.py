@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from rampart.errors import InvalidArgument
 from rampart.metrics.curve import Floats, check_critical, check_grid
-from rampart.metrics.distributions import Distribution, check_reach
+from rampart.metrics.distributions import Distribution, check_extent
 from rampart.metrics.expectation import contributions
 from rampart.tolerance import below
 
@@ -56,11 +56,11 @@ def distance_contributions(
     Raises:
         InvalidArgument: no sample, a negative distance, or a distribution that reaches beyond E.
     """
-    reach = _check_distances(distances)
-    law = check_reach(distribution, eps, "the largest strength that was searched")
+    radii = _check_distances(distances)
+    law = check_extent(distribution, eps, "the largest strength that was searched")
     # Beyond law.upper F is 1 whatever the distance, so it needs no cut at E.
-    values = law.below(np.where(np.isfinite(reach), reach, eps))
-    return np.where((reach > eps) | np.isnan(reach), 1.0, np.where(reach > 0, values, 0.0))
+    values = law.below(np.where(np.isfinite(radii), radii, eps))
+    return np.where((radii > eps) | np.isnan(radii), 1.0, np.where(radii > 0, values, 0.0))
 
 
 def continuum_robustness(
@@ -99,19 +99,19 @@ def bound_contributions(
     """
     strengths = check_grid(grid)
     indices = check_critical(critical, len(strengths) - 1)
-    law = check_reach(distribution, float(strengths[-1]), "the last strength of the grid")
+    law = check_extent(distribution, float(strengths[-1]), "the last strength of the grid")
     # Index 0 and n + 1 have no cell; their ends are put right below.
     floor = strengths[np.clip(indices - 1, 0, len(strengths) - 1)]
     ceiling = strengths[np.clip(indices, 0, len(strengths) - 1)]
     inside = (indices > 0) & (indices < len(strengths))
     if distances is not None:
-        reach = _check_distances(distances, len(indices))
-        wrong = inside & below(reach, floor)
+        radii = _check_distances(distances, len(indices))
+        wrong = inside & below(radii, floor)
         if wrong.any():
             at = int(wrong.argmax())
             expected = f"more than {floor[at]:g}, which did not break sample {at}"
-            raise InvalidArgument("distances", reach[at], expected)
-        ceiling = np.fmin(reach, ceiling)
+            raise InvalidArgument("distances", radii[at], expected)
+        ceiling = np.fmin(radii, ceiling)
     edge = (indices >= len(strengths)).astype(np.float64)
     low = np.where(inside, law.cdf(floor), edge)
     high = np.where(inside, law.below(ceiling), edge)
@@ -136,10 +136,10 @@ def bounds(
 
 
 def _check_distances(distances: ArrayLike, count: int | None = None) -> Floats:
-    reach = np.asarray(distances, dtype=np.float64)
-    if reach.ndim != 1 or not len(reach) or count not in (None, len(reach)):
+    radii = np.asarray(distances, dtype=np.float64)
+    if radii.ndim != 1 or not len(radii) or count not in (None, len(radii)):
         expected = f"({count},)" if count else "(N,) with N >= 1"
-        raise InvalidArgument("distances", f"shape {reach.shape}", expected)
-    if (reach < 0).any():
-        raise InvalidArgument("distances", reach.min(), "distances of at least 0, or nan")
-    return reach
+        raise InvalidArgument("distances", f"shape {radii.shape}", expected)
+    if (radii < 0).any():
+        raise InvalidArgument("distances", radii.min(), "distances of at least 0, or nan")
+    return radii

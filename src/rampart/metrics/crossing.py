@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from rampart.errors import InvalidArgument
 from rampart.metrics.comparison import LEVEL, Interval
 from rampart.metrics.curve import Floats, accuracy_curve, check_critical, check_grid
-from rampart.metrics.distributions import Distribution, check_reach
+from rampart.metrics.distributions import Distribution, check_extent
 from rampart.metrics.expectation import contributions
 from rampart.metrics.pairs import paired_interval
 
@@ -151,7 +151,7 @@ def expected_below(
     accuracy = _check_curve("curve", curve, strengths)
     if not 0 <= eps <= strengths[-1]:
         raise InvalidArgument("eps", eps, f"a strength in [0, {strengths[-1]:g}]")
-    law = check_reach(distribution, float(strengths[-1]), "the last strength of the grid")
+    law = check_extent(distribution, float(strengths[-1]), "the last strength of the grid")
     nodes = np.append(strengths[strengths < eps], eps)
     values = np.interp(nodes, strengths, accuracy)
     return float(values[-1] * law.cdf(nodes)[-1] - np.diff(values) @ law.cell_means(nodes))

@@ -314,7 +314,7 @@ def parse_distribution(text: str, eps: float = 0.0, norm: Norm = "linf") -> Dist
     return build_distribution(name, options, eps, norm)
 
 
-def check_reach(distribution: Distribution | None, eps: float, limit: str) -> Distribution:
+def check_extent(distribution: Distribution | None, eps: float, limit: str) -> Distribution:
     """Return the distribution, uniform on [0, eps] by default.
 
     Raises:

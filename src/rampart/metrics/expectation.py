@@ -23,7 +23,7 @@ from rampart.metrics.distributions import (
     Piecewise,
     PointMass,
     Uniform,
-    check_reach,
+    check_extent,
     default_distribution,
 )
 
@@ -59,7 +59,7 @@ def contributions(
     """
     strengths = check_grid(grid)
     indices = check_critical(critical, len(strengths) - 1)
-    law = check_reach(distribution, float(strengths[-1]), "the last strength of the grid")
+    law = check_extent(distribution, float(strengths[-1]), "the last strength of the grid")
     # A mean of a cdf may exceed 1 by rounding.
     means = np.clip(law.cell_means(strengths), 0.0, 1.0)
     return np.concatenate([[0.0], means, [1.0]])[indices]

@@ -20,7 +20,7 @@ COUNTS = ("forwards", "backwards", "pruned")
 TYPES: dict[str, type[np.generic]] = {
     "labels": np.int64,
     "predictions": np.int64,
-    "reach": np.float64,
+    "distance": np.float64,
     **dict.fromkeys(COUNTS, np.int64),
     "audited": np.bool_,
 }
@@ -41,7 +41,8 @@ class EvaluationRecord:
         metadata: plain JSON values: attack, split, seed, model, data, versions, hardware,
             precision, forwards, backwards, seconds, tier, mode, audit, trust; level, that of the
             intervals; top, where a sample is right while its label is among that many classes.
-        reach: (N,) distance, in the norm, of the smallest adversarial image found; nan where none.
+        distance: (N,) distance, in the norm, of the smallest adversarial image found; nan where
+            none.
         broken_by: (N,) what set the critical strength: a stage's name, with `/run` after it where
             that was not its first run ("apgd-ce", "apgd-t/3"); "clean" where the sample is wrong
             without perturbation; None for a survivor.
@@ -65,7 +66,7 @@ class EvaluationRecord:
     predictions: Integers
     critical: Integers
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    reach: Floats | None = None
+    distance: Floats | None = None
     broken_by: tuple[str | None, ...] | None = None
     forwards: Integers | None = None
     backwards: Integers | None = None
@@ -146,12 +147,12 @@ class EvaluationRecord:
         return cls(
             norm=norm,
             grid=np.asarray(grid, dtype=np.float64),
-            ids=tuple(_named("ids", ids, sample) for sample in results.samples.tolist()),
+            ids=tuple(_named("ids", ids, sample) for sample in results.indices.tolist()),
             labels=results.labels,
             predictions=results.predictions,
             critical=results.critical,
             metadata=metadata,
-            reach=results.reach,
+            distance=results.distance,
             broken_by=tuple(
                 CLEAN if critical == 0 else _attack(stage_names, stage, run)
                 for critical, stage, run in rows
@@ -223,16 +224,18 @@ def _check_rows(record: EvaluationRecord) -> None:
     for name in COUNTS:
         if getattr(record, name) is not None:
             rules.append((name, getattr(record, name) >= 0, "no negative number"))
-    if record.reach is not None:
+    if record.distance is not None:
         limit = np.append(record.grid, np.inf)[record.critical]
         # An image within the strength before would have broken the sample there.
         before = record.grid[np.maximum(record.critical, 1) - 1]
-        inside = within(record.reach, limit) & ~below(record.reach, before)
+        inside = within(record.distance, limit) & ~below(record.distance, before)
         expected = (
             "a distance above the strength before the critical one and up to it where an attack "
             "broke the sample, else nan"
         )
-        rules.append(("reach", np.where(record.found, inside, np.isnan(record.reach)), expected))
+        rules.append(
+            ("distance", np.where(record.found, inside, np.isnan(record.distance)), expected)
+        )
     if record.broken_by is not None:
         expected = "'clean' where critical is 0, None for a survivor, else a stage"
         rules.append(("broken_by", _names_what_broke(record, record.broken_by), expected))

@@ -57,8 +57,8 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
         FLOAT,
         "that strength, as a fraction of the pixel range; null for a survivor",
     ),
-    "reach": (
-        "reach",
+    "distance": (
+        "distance",
         FLOAT,
         "distance, in the norm, of the smallest adversarial image found; null where none was",
     ),

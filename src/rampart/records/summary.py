@@ -74,7 +74,7 @@ def curve_points(record: EvaluationRecord) -> list[dict[str, float]]:
 
 
 def _bounds(record: EvaluationRecord) -> dict[str, float]:
-    found = bounds(record.critical, record.grid, distances=record.reach)
+    found = bounds(record.critical, record.grid, distances=record.distance)
     return {"low": found.low, "high": found.high}
 
 

@@ -121,7 +121,7 @@ def measure(record: EvaluationRecord, laws: Laws, per_class: bool = False) -> Fa
     values = _values(record, record.critical, laws)
     figures = {name: _figure(v, record.level) for name, v in values.items()}
     for name, law in laws.items():
-        found = bounds(record.critical, record.grid, law, record.reach)
+        found = bounds(record.critical, record.grid, law, record.distance)
         figures[name]["bounds"] = {"low": found.low, "high": found.high}
     worst = {name: _worst(record, v) for name, v in values.items() if name != "clean"}
     classes = {"classes": _classes(record, values)} if per_class else {}

@@ -100,7 +100,7 @@ def train_piece(run: Training, piece: Piece) -> None:
     """Add the gradient of one piece; the pieces of all processes make the batch's mean."""
     accelerator, epoch, totals = run.accelerator, run.progress.epoch, run.progress.totals
     seed, eps, batch = run.plan.seed, run.progress.used["eps"], piece.batch
-    images = run.augment(batch.pixels(), Noise.of(seed, batch.samples, "augment", epoch))
+    images = run.augment(batch.pixels(), Noise.of(seed, batch.indices, "augment", epoch))
     model, attacked = CountingModel(run.model), CountingModel(run.bare_model)
     perturb = perturbation(run, attacked, eps, piece) if eps > 0 else None
     with accelerator.autocast():
@@ -124,7 +124,7 @@ def perturbation(run: Training, model: CountingModel, eps: float, piece: Piece) 
 
     Where hooks may take the gradient again, the images are kept, and not perturbed again.
     """
-    noise = Noise.of(run.plan.seed, piece.batch.samples, "attack", run.progress.epoch)
+    noise = Noise.of(run.plan.seed, piece.batch.indices, "attack", run.progress.epoch)
     alpha, fewer = run.progress.used["alpha"], run.plan.fewer_steps
     make = perturbing(run.attack, model, eps, noise, alpha=alpha, fewer_steps=fewer)
     made = iter(piece.perturbed)
@@ -143,7 +143,7 @@ def perturbation(run: Training, model: CountingModel, eps: float, piece: Piece) 
 
 def split(batch: Batch, pieces: int) -> list[Batch]:
     """Cut a batch into equal pieces."""
-    parts = (part.chunk(pieces) for part in (batch.images, batch.labels, batch.samples))
+    parts = (part.chunk(pieces) for part in (batch.images, batch.labels, batch.indices))
     return [Batch(*part) for part in zip(*parts, strict=True)]
 
 

@@ -22,7 +22,7 @@ def test_a_function_of_the_user_meets_its_closed_form(network, tmp_path, photo_f
     assert record.metadata["model"]["source"] == "factory"
     assert record.metadata["model"]["classes"] == ["blue", "green", "red"]
     assert "run" not in record.metadata
-    found = bounds(record.critical, record.grid, distances=record.reach)
+    found = bounds(record.critical, record.grid, distances=record.distance)
     assert found.low <= np.minimum(expected / (80 / 255), 1).mean() <= found.high + 1e-6
 
 

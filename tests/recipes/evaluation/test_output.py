@@ -37,7 +37,7 @@ def test_an_interrupted_evaluation_goes_on(network, tmp_path, size):
     assert 0 < record.metadata["resumed"] < 15
     assert record.ids == whole.ids
     assert record.critical.tolist() == whole.critical.tolist()
-    assert np.array_equal(record.reach, whole.reach, equal_nan=True)
+    assert np.array_equal(record.distance, whole.distance, equal_nan=True)
     assert not (tmp_path / "evaluation" / "unfinished").exists()
 
 

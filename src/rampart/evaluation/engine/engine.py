@@ -206,7 +206,7 @@ def table(samples: Sequence[SampleState], witnesses: bool) -> Results:
         labels=np.array(column("label"), dtype=np.int64),
         predictions=np.array(column("prediction"), dtype=np.int64),
         critical=np.array(critical, dtype=np.int64),
-        reach=np.array([sample.reach for sample in samples], dtype=np.float64),
+        distance=np.array([sample.distance for sample in samples], dtype=np.float64),
         stage=np.array(column("stage"), dtype=np.int64),
         run=np.array(column("run"), dtype=np.int64),
         forwards=np.array(column("forwards"), dtype=np.int64),

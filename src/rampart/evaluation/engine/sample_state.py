@@ -29,7 +29,7 @@ class SampleState:
         progress: where it stands.
         guide: (1, K) logits at the point of smallest margin that untargeted stages found.
         witness: (1, C, H, W), the adversarial image at the smallest strength so far.
-        reach: its distance from the image.
+        distance: its distance from the image.
         stage, run: what found it; -1 where nothing has.
         forwards, backwards: passes so far.
         audited: whether it repeats in full what was given up.
@@ -47,7 +47,7 @@ class SampleState:
     progress: SampleProgress
     guide: Tensor | None = None
     witness: Tensor | None = None
-    reach: float = float("nan")
+    distance: float = float("nan")
     stage: int = -1
     run: int = -1
     forwards: int = 1

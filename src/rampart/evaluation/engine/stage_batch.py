@@ -156,8 +156,8 @@ class StageBatch:
 
     def _settle(self, running: Running, points: Tensor, output: Output) -> list[SampleState]:
         """Let runs that broke their sample descend, and samples leave whose run is over."""
-        reach = distance(points, running.problem.images, self.norm)
-        hit = output.is_adv & within(reach, running.problem.eps)
+        distances = distance(points, running.problem.images, self.norm)
+        hit = output.is_adv & within(distances, running.problem.eps)
         over = running.state.age >= self.stage.algorithm.steps
         ratio = self._project_strength(running)
         tired = self._find_hopeless(running, ratio)
@@ -166,7 +166,7 @@ class StageBatch:
         left: list[SampleState] = []
         stay: list[int] = []
         descending: list[int] = []
-        columns = (hit.tolist(), over.tolist(), tired.tolist(), reach.tolist())
+        columns = (hit.tolist(), over.tolist(), tired.tolist(), distances.tolist())
         for row, (is_hit, is_over, is_tired, length) in enumerate(zip(*columns, strict=True)):
             sample = running.samples[row]
             descends = is_hit and self._descend(running, row, points[row : row + 1], length)
@@ -215,7 +215,7 @@ class StageBatch:
                 point, length = inside, float(distance(inside, sample.image, self.norm))
         if critical > sample.progress.grid_index:
             return False
-        sample.witness, sample.reach = point.clone(), length
+        sample.witness, sample.distance = point.clone(), length
         sample.stage, sample.run = self.number, sample.progress.runs[0].number
         sample.progress = sample.progress.descend(critical - 1)
         return True
@@ -238,8 +238,8 @@ class StageBatch:
     def _keep_nearest(self, sample: SampleState, running: Running, row: int) -> None:
         """Keep the nearest adversarial image that a minimum-norm run found, if none is nearer."""
         nearest = -float(running.state.best_value[row])
-        if self.stage.algorithm.minimum_norm and nearest < sample.reach:
-            sample.witness, sample.reach = running.state.best[row : row + 1].clone(), nearest
+        if self.stage.algorithm.minimum_norm and nearest < sample.distance:
+            sample.witness, sample.distance = running.state.best[row : row + 1].clone(), nearest
 
     def _keep_guide(self, sample: SampleState, guide: Tensor) -> None:
         """Keep the logits at the weakest point, from which targets are put in order."""

@@ -76,7 +76,7 @@ class Missed(Guard):
 
     def _rise_of(self, piece: Batch, model: nn.Module, eps: float, training: bool) -> float:
         batch = piece.to(next(model.parameters()).device)
-        images, noise = batch.pixels(), Noise.of(self.seed, batch.samples, "missed attack")
+        images, noise = batch.pixels(), Noise.of(self.seed, batch.indices, "missed attack")
         _normalize_by_batch(model, training and self.attack.mode != "eval")
         points = replace(self.attack, mode="unchanged")(model, images, batch.labels, eps, noise)
         _normalize_by_batch(model, training)

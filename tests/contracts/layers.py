@@ -61,7 +61,8 @@ ROWS = [
         Group(("training",), "the loop and its checkpoints"),
         Group(
             ("evaluation",),
-            "critical strengths: the engine, its journal and audit; trust in the results",
+            "critical strengths: the engine, its partial results, recheck and rerun; checks of "
+            "the results",
         ),
     ],
     [

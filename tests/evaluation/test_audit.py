@@ -3,7 +3,7 @@ from test_engine import net, tier
 from test_whole import GRID, evaluate, split_for
 
 from rampart.evaluation.audit import FIRST_PHASE, audit
-from rampart.evaluation.journal import Journal
+from rampart.evaluation.partial_results import PartialResults
 from rampart.evaluation.results import Results
 
 ATTACK = tier("short", steps=4)
@@ -58,18 +58,18 @@ def test_all_samples_are_rechecked_where_there_are_no_more():
 def test_an_interrupted_recheck_goes_on(tmp_path):
     model = net(1)
     split = split_for(model, 12)
-    results = evaluate(model, split, journal=Journal(tmp_path, {})).results
-    first = audited(model, split, results, 8, journal=Journal(tmp_path, {}))
-    assert len(Journal(tmp_path, {}).read(FIRST_PHASE + 8)) == 8
+    results = evaluate(model, split, partial_results=PartialResults(tmp_path, {})).results
+    first = audited(model, split, results, 8, partial_results=PartialResults(tmp_path, {}))
+    assert len(PartialResults(tmp_path, {}).read(FIRST_PHASE + 8)) == 8
 
     def silent(images):
         raise AssertionError("asked")
 
-    again = audited(silent, split, results, 8, journal=Journal(tmp_path, {}))
+    again = audited(silent, split, results, 8, partial_results=PartialResults(tmp_path, {}))
     np.testing.assert_array_equal(again.robust, first.robust)
     assert again.passes == first.passes
     # The evaluation itself is not touched by what was found alone.
-    resumed = evaluate(silent, split, journal=Journal(tmp_path, {}))
+    resumed = evaluate(silent, split, partial_results=PartialResults(tmp_path, {}))
     np.testing.assert_array_equal(resumed.results.critical, results.critical)
 
 

@@ -24,7 +24,7 @@ from rampart.evaluation import whole
 from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.engine.pruning import LIMITS
 from rampart.evaluation.escalation import judge
-from rampart.evaluation.journal import Buffer, Journal
+from rampart.evaluation.partial_results import Buffer, PartialResults
 from rampart.evaluation.results import Results
 from rampart.evaluation.whole import Evaluation, Processes, evaluate_split
 
@@ -50,7 +50,7 @@ def evaluate(model: nn.Module, split: Split, name: str = "short", **options) -> 
 
 
 def shared(
-    count: int, model: nn.Module, split: Split, journal: Path | None = None, **options
+    count: int, model: nn.Module, split: Split, partial_results: Path | None = None, **options
 ) -> list[Evaluation]:
     """What `count` processes find; each one is a thread, and they meet where they exchange."""
     meeting, left = threading.Barrier(count), {}
@@ -65,8 +65,8 @@ def shared(
             return everyone
 
         group = Processes(rank, count, lambda: meeting.wait(30) and None, gather)
-        own = Journal(journal, {}, rank) if journal else None
-        found[rank] = evaluate(model, split, processes=group, journal=own, **options)
+        own = PartialResults(partial_results, {}, rank) if partial_results else None
+        found[rank] = evaluate(model, split, processes=group, partial_results=own, **options)
 
     threads = [
         threading.Thread(target=run, args=(rank, deepcopy(model), split)) for rank in range(count)
@@ -97,7 +97,7 @@ def test_with_a_partial_results_the_first_process_has_the_adversarial_examples_i
     model = net(1)
     split = split_for(model, 20)
     alone = evaluate(model, split)
-    first, *others = shared(count, model, split, journal=tmp_path)
+    first, *others = shared(count, model, split, partial_results=tmp_path)
     assert same(first.results, alone.results)
     assert isinstance(first.results.witnesses, np.memmap)
     assert all(one.results.witnesses is None for one in others)
@@ -146,8 +146,10 @@ def victim(folder: str, batch_size: int) -> None:
     """Evaluate until it is done or this process is killed; write often."""
     Buffer.SECONDS = 0.01
     model = net(1)
-    journal = Journal(folder, {})
-    evaluate(Slow(model), split_for(model, 60), batch_size=batch_size, journal=journal)
+    partial_results = PartialResults(folder, {})
+    evaluate(
+        Slow(model), split_for(model, 60), batch_size=batch_size, partial_results=partial_results
+    )
 
 
 #: One process that has loaded everything forks those that are killed, soon after a part appears.
@@ -192,7 +194,9 @@ def test_ten_kills_change_no_column(tmp_path):
     assert told[::2] == [signal.SIGKILL] * 10
     assert told[1::2] == sorted(set(told[1::2])), "every process came a little further"
     reference = evaluate(model, split)
-    last = evaluate(model, split, batch_size=256, journal=Journal(tmp_path / "cold", {}, rank=1))
+    last = evaluate(
+        model, split, batch_size=256, partial_results=PartialResults(tmp_path / "cold", {}, rank=1)
+    )
     assert 10 <= last.resumed < 60
     assert same(last.results, reference.results)
     assert last.pruning == reference.pruning
@@ -202,12 +206,12 @@ def test_ten_kills_change_no_column(tmp_path):
 def test_a_finished_evaluation_asks_the_model_nothing(tmp_path, mode):
     model = net(1)
     split = split_for(model, 12)
-    first = evaluate(model, split, mode=mode, journal=Journal(tmp_path, {}))
+    first = evaluate(model, split, mode=mode, partial_results=PartialResults(tmp_path, {}))
 
     def silent(images: Tensor) -> Tensor:
         raise AssertionError("asked")
 
-    again = evaluate(silent, split, mode=mode, journal=Journal(tmp_path, {}))
+    again = evaluate(silent, split, mode=mode, partial_results=PartialResults(tmp_path, {}))
     assert same(again.results, first.results)
     assert (first.resumed, again.resumed) == (0, 12)
 
@@ -216,9 +220,11 @@ def test_processes_go_on_with_what_other_processes_left(tmp_path):
     model = net(1)
     split = split_for(model, 20)
     alone = evaluate(model, split)
-    evaluate(model, subset(split, limit=9), journal=Journal(tmp_path, {}), mode="exact")
+    evaluate(
+        model, subset(split, limit=9), partial_results=PartialResults(tmp_path, {}), mode="exact"
+    )
     # What the exact mode found counts as found by the fast one: only the columns of passes differ.
-    for part in shared(2, model, split, journal=tmp_path):
+    for part in shared(2, model, split, partial_results=tmp_path):
         assert part.resumed == 9
         np.testing.assert_array_equal(part.results.critical, alone.results.critical)
 

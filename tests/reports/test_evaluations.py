@@ -91,6 +91,6 @@ def test_changes_are_asked_for_by_key(run):
 
 def test_an_unfinished_evaluation_is_none(run):
     evaluated(run, OWN)
-    (run.evaluations / OWN / "unfinished").mkdir()
+    (run.evaluations / OWN / "partial").mkdir()
     assert not run.finished_evaluations()
     assert own_evaluation(run.path) is None

@@ -19,7 +19,7 @@ def test_finished_is_a_record_without_unfinished_results(tmp_path):
     assert not folder.has_begun()
     finished(folder.path)
     assert folder.is_finished()
-    folder.unfinished.mkdir()
+    folder.partial.mkdir()
     assert folder.has_begun()
     assert not folder.is_finished(), "stopped just before its end"
 
@@ -38,7 +38,7 @@ def test_a_run_names_its_finished_evaluations(tmp_path):
     assert run.finished_evaluations() == []
     two, one = (finished(run.evaluations / name) for name in ("b", "a"))
     finished(run.evaluations / "c").record.unlink()
-    finished(run.evaluations / "d").unfinished.mkdir()
+    finished(run.evaluations / "d").partial.mkdir()
     assert run.finished_evaluations() == [one, two]
 
 
@@ -61,7 +61,7 @@ def test_what_a_kill_while_writing_leaves_is_our_own(tmp_path):
 
 def test_clearing_deletes_an_evaluation_and_nothing_else(tmp_path):
     folder = finished(tmp_path / "evaluation")
-    (folder.unfinished / "parts").mkdir(parents=True)
+    (folder.partial / "parts").mkdir(parents=True)
     (folder.path / "notes.txt").touch()
     folder.clear()
     assert [path.name for path in folder.path.iterdir()] == ["notes.txt"]

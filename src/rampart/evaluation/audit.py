@@ -11,13 +11,13 @@ from rampart.attacks.frozen import Model
 from rampart.data.splits import Split
 from rampart.data.subset import numbers_of, subset
 from rampart.evaluation.criterion import Criterion
-from rampart.evaluation.journal import Journal
+from rampart.evaluation.partial_results import PartialResults
 from rampart.evaluation.results import Booleans, Results
 from rampart.evaluation.whole import Processes, evaluate_split
 from rampart.metrics.curve import Integers
 from rampart.runtime import derive
 
-#: Phases of a journal below this number belong to the evaluation itself.
+#: Phases of partial results below this number belong to the evaluation itself.
 FIRST_PHASE = 10
 
 
@@ -66,13 +66,13 @@ def audit(
     *,
     batch_size: int = 128,
     criterion: Criterion | None = None,
-    journal: Journal | None = None,
+    partial_results: PartialResults | None = None,
     processes: Processes | None = None,
 ) -> Audit:
     """Run the attack at each strength alone on `n` samples drawn at random, with other noise.
 
     Args:
-        model, split, attack, grid, batch_size, criterion, journal, processes: those of the
+        model, split, attack, grid, batch_size, criterion, partial_results, processes: those of the
             evaluation.
         seed: its seed; the independent runs draw from another one.
         results: what it found, one row per sample of the split.
@@ -91,7 +91,7 @@ def audit(
             mode="exact",
             batch_size=batch_size,
             criterion=criterion,
-            journal=journal,
+            partial_results=partial_results,
             phase=FIRST_PHASE + level,
             processes=processes,
         ).results

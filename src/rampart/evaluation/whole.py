@@ -18,7 +18,7 @@ from rampart.errors import InvalidArgument
 from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.critical import stream
 from rampart.evaluation.escalation import Pruning, affected, audit_share, judge
-from rampart.evaluation.journal import Buffer, Journal
+from rampart.evaluation.partial_results import Buffer, PartialResults
 from rampart.evaluation.results import Results
 from rampart.metrics.curve import Integers
 
@@ -68,7 +68,7 @@ def evaluate_split(
     batch_size: int = 128,
     witnesses: bool = False,
     criterion: Criterion | None = None,
-    journal: Journal | None = None,
+    partial_results: PartialResults | None = None,
     phase: int = 0,
     processes: Processes | None = None,
     workers: int = 0,
@@ -87,12 +87,13 @@ def evaluate_split(
         seed: of all noise.
         mode: "fast" or "exact".
         batch_size: rows of a batch.
-        witnesses: whether the adversarial images are kept: with a journal in a file of it, for
-            the first process only, else in memory.
+        witnesses: whether the adversarial images are kept: with partial results in a file of it,
+            for the first process only, else in memory.
         criterion: when a sample is broken; by default, when it is misclassified.
-        journal: where results are written as they come, and where those of an interrupted
+        partial_results: where results are written as they come, and where those of an interrupted
             evaluation lie.
-        phase: of the journal; this evaluation takes this one and, if it escalates, the next.
+        phase: of the partial results; this evaluation takes this one and, if it escalates, the
+            next.
         processes: several processes that share the work.
         workers: processes that decode images.
         on_progress: called with the number of samples that all processes have done, as far as
@@ -108,12 +109,12 @@ def evaluate_split(
     def find_missing(todo: Integers, share: float, phase: int, done: int) -> Results:
         mine, parts = np.sort(todo)[processes.rank :: processes.count], [Results.empty()]
         with ExitStack() as stack:
-            buffer = stack.enter_context(Buffer(journal)) if journal else None
+            buffer = stack.enter_context(Buffer(partial_results)) if partial_results else None
             batches = _batches(split, mine, batch_size, workers)
             options: dict[str, Any] = {"mode": mode, "batch_size": batch_size, "audit": share}
             options |= {"witnesses": witnesses, "criterion": criterion}
             for part in stream(model, batches, attack, grid, seed, **options):
-                # What the journal keeps need not stay in memory.
+                # What the partial results keeps need not stay in memory.
                 parts.append(part.without_witnesses() if buffer else part)
                 if buffer:
                     buffer.add(part, phase)
@@ -122,8 +123,8 @@ def evaluate_split(
                     on_progress(min(done, len(split)))
         return Results.concatenate(processes.gather(Results.concatenate(parts)))
 
-    first = _read(journal, phase, numbers)
-    second = _read(journal, phase + 1, numbers)
+    first = _read(partial_results, phase, numbers)
+    second = _read(partial_results, phase + 1, numbers)
     # No process may read what another one has begun to add.
     processes.wait()
     rest = np.setdiff1d(numbers, first.indices)
@@ -137,8 +138,8 @@ def evaluate_split(
         again = find_missing(rest, 1.0, phase + 1, len(split) - len(rest))
         results = Results.concatenate([results, second, again])
     results = _merge_phases(results)
-    if journal and witnesses and processes.rank == 0:
-        results = replace(results, witnesses=journal.witnesses(results), witness_rows=None)
+    if partial_results and witnesses and processes.rank == 0:
+        results = replace(results, witnesses=partial_results.witnesses(results), witness_rows=None)
     return Evaluation(results, pruning, time.perf_counter() - start, len(first))
 
 
@@ -160,11 +161,11 @@ def _batches(split: Split, numbers: Integers, batch_size: int, workers: int) -> 
     )
 
 
-def _read(journal: Journal | None, phase: int, numbers: Integers) -> Results:
+def _read(partial_results: PartialResults | None, phase: int, numbers: Integers) -> Results:
     """What an earlier part of the evaluation has found of these samples in a phase."""
-    if journal is None:
+    if partial_results is None:
         return Results.empty()
-    known = journal.read(phase, witnesses=False)
+    known = partial_results.read(phase, witnesses=False)
     return known.select(np.isin(known.indices, numbers))
 
 

@@ -5,7 +5,7 @@ curve.csv        accuracy at every strength
 summary.json     the usual figures
 record.json      how the samples were evaluated; the last file of a record
 curve.png        the curve drawn
-unfinished/      results of the samples so far, gone at the very end
+partial/      results of the samples so far, gone at the very end
 """
 
 from dataclasses import dataclass
@@ -47,13 +47,13 @@ class EvaluationFolder:
         return self.path / "curve.png"
 
     @property
-    def unfinished(self) -> Path:
+    def partial(self) -> Path:
         """Results of the samples so far."""
-        return self.path / "unfinished"
+        return self.path / "partial"
 
     def has_begun(self) -> bool:
         """Whether an evaluation was started here and has not been finished."""
-        return self.unfinished.exists()
+        return self.partial.exists()
 
     def is_finished(self) -> bool:
         """Whether a whole evaluation lies here.
@@ -86,6 +86,6 @@ class EvaluationFolder:
 
     def _own_entries(self) -> list[Path]:
         """What is ours in the folder, with what a kill while writing has left."""
-        ours = (self.samples, self.curve, self.summary, self.record, self.picture, self.unfinished)
+        ours = (self.samples, self.curve, self.summary, self.record, self.picture, self.partial)
         names = {path.name for path in ours}
         return [entry for entry in self._entries() if intended_name(entry) in names]

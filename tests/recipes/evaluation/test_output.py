@@ -32,13 +32,13 @@ def test_an_interrupted_evaluation_goes_on(network, tmp_path, size):
 
     with pytest.raises(Killed):
         evaluate(network, tmp_path, "evaluation.batch_size=2", on_progress=kill)
-    assert {path.name for path in (tmp_path / "evaluation").iterdir()} == {"unfinished"}
+    assert {path.name for path in (tmp_path / "evaluation").iterdir()} == {"partial"}
     record = evaluate(network, tmp_path, f"evaluation.batch_size={size}")
     assert 0 < record.metadata["resumed"] < 15
     assert record.ids == whole.ids
     assert record.critical.tolist() == whole.critical.tolist()
     assert np.array_equal(record.distance, whole.distance, equal_nan=True)
-    assert not (tmp_path / "evaluation" / "unfinished").exists()
+    assert not (tmp_path / "evaluation" / "partial").exists()
 
 
 def test_what_another_evaluation_left_is_not_gone_on_with(network, tmp_path):

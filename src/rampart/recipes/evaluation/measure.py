@@ -10,7 +10,7 @@ from rampart.data.subset import numbers_of
 from rampart.errors import InvalidArgument
 from rampart.evaluation.audit import audit
 from rampart.evaluation.criterion import Criterion
-from rampart.evaluation.journal import Journal
+from rampart.evaluation.partial_results import PartialResults
 from rampart.evaluation.results import Results
 from rampart.evaluation.whole import Processes, evaluate_split
 from rampart.recipes.evaluation.checks import find_verdicts, probe_model, trust_metadata
@@ -25,7 +25,7 @@ Progress = Callable[[int, int], None]
 def evaluate_subject(
     subject: Subject,
     accelerator: Accelerator,
-    journal: Journal | None = None,
+    partial_results: PartialResults | None = None,
     on_progress: Progress | None = None,
 ) -> EvaluationRecord:
     """Return the record of critical strengths of a model, with its audit and verdicts."""
@@ -44,7 +44,7 @@ def evaluate_subject(
         batch_size=wanted.batch_size,
         witnesses=wanted.witnesses,
         criterion=criterion,
-        journal=journal,
+        partial_results=partial_results,
         processes=shared,
         workers=config.data.workers,
         on_progress=(lambda done: on_progress(done, len(split))) if on_progress else None,
@@ -61,7 +61,7 @@ def evaluate_subject(
             wanted.audit,
             batch_size=wanted.batch_size,
             criterion=criterion,
-            journal=journal,
+            partial_results=partial_results,
             processes=shared,
         )
     names = [stage.name for stage in criterion.stages(attack.stages())] or [wanted.attack.name]

@@ -5,7 +5,7 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from rampart.errors import RampartError, RunError
-from rampart.evaluation.journal import Journal
+from rampart.evaluation.partial_results import PartialResults
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
@@ -41,12 +41,14 @@ def evaluate_into(
     if overwrite and accelerator.is_main_process:
         folder.clear()
     accelerator.wait_for_everyone()
-    journal = Journal(folder.unfinished, identity_of(subject), accelerator.process_index)
-    record = evaluate_subject(subject, accelerator, journal, on_progress)
+    partial_results = PartialResults(
+        folder.partial, identity_of(subject), accelerator.process_index
+    )
+    record = evaluate_subject(subject, accelerator, partial_results, on_progress)
     if accelerator.is_main_process:
         save_record(record, target)
         _draw(record, folder.picture, subject)
-        journal.remove()
+        partial_results.remove()
     accelerator.wait_for_everyone()
     return record
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from test_results import made_up, owned, same
 
 from rampart.errors import RunError
-from rampart.evaluation.journal import Buffer, Journal, read_results, write_results
+from rampart.evaluation.partial_results import Buffer, PartialResults, read_results, write_results
 from rampart.evaluation.results import Results
 
 IDENTITY = {"threat": {"norm": "linf", "eps": 4 / 255}, "seed": 3, "grid": (0.0, 1 / 255)}
@@ -39,14 +39,14 @@ def test_results_come_back_from_a_file(tmp_path_factory, indices, seed, witnesse
 @given(data=st.data())
 def test_a_kill_loses_only_samples_in_flight(tmp_path_factory, data):
     """Processes come and go, each killed while it writes a part; none of the parts before it."""
-    folder, left, done = tmp_path_factory.mktemp("journal"), set(range(30)), set()
+    folder, left, done = tmp_path_factory.mktemp("partial_results"), set(range(30)), set()
     for seed in range(data.draw(st.integers(1, 3))):
         processes = data.draw(st.integers(1, 3))
-        journals = [Journal(folder, IDENTITY, rank) for rank in range(processes)]
-        assert set(journals[0].read().indices.tolist()) == done
-        for journal in journals:
+        several = [PartialResults(folder, IDENTITY, rank) for rank in range(processes)]
+        assert set(several[0].read().indices.tolist()) == done
+        for partial_results in several:
             mine = set(data.draw(st.lists(st.sampled_from(sorted(left)), max_size=4))) & left
-            journal.append(made_up(sorted(mine), seed))
+            partial_results.append(made_up(sorted(mine), seed))
             left, done = left - mine, done | mine
         torn = made_up(sorted(left)[:3], seed)
         write_results(folder / "torn", torn)
@@ -58,10 +58,10 @@ def test_a_kill_loses_only_samples_in_flight(tmp_path_factory, data):
         (folder / "parts" / f".{name}.17.tmp").write_bytes(written)
         # Renamed before its content was on the disk: not by this program, but a disk may do it.
         (folder / "parts" / name).write_bytes(written[: len(whole) - 1])
-    found = Journal(folder, IDENTITY).read()
+    found = PartialResults(folder, IDENTITY).read()
     assert set(found.indices.tolist()) == done
     assert found.witnesses is None or owned(found)
-    Journal(folder, IDENTITY).remove()
+    PartialResults(folder, IDENTITY).remove()
     assert not folder.exists()
 
 
@@ -70,10 +70,10 @@ def test_a_killed_process_leaves_whole_parts_only(tmp_path):
         "import itertools, sys\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from test_results import made_up\n"
-        "from rampart.evaluation.journal import Journal\n"
-        f"journal = Journal({str(tmp_path / 'journal')!r}, {IDENTITY!r})\n"
+        "from rampart.evaluation.partial_results import PartialResults\n"
+        f"partial_results = PartialResults({str(tmp_path / 'partial_results')!r}, {IDENTITY!r})\n"
         "for i in itertools.count():\n"
-        "    journal.append(made_up(range(5 * i, 5 * i + 5), i))\n"
+        "    partial_results.append(made_up(range(5 * i, 5 * i + 5), i))\n"
         "    print(i, flush=True)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
@@ -84,7 +84,7 @@ def test_a_killed_process_leaves_whole_parts_only(tmp_path):
     last = max([last, *map(int, process.stdout.read().split())])
     process.wait()
     process.stdout.close()
-    found = Journal(tmp_path / "journal", IDENTITY, rank=1).read()
+    found = PartialResults(tmp_path / "partial_results", IDENTITY, rank=1).read()
     assert len(found) % 5 == 0
     assert len(found) // 5 in (last + 1, last + 2)
     expected = Results.concatenate(
@@ -95,36 +95,38 @@ def test_a_killed_process_leaves_whole_parts_only(tmp_path):
 
 def test_a_later_phase_replaces_an_earlier_one(tmp_path):
     fast, exact = made_up([1, 2, 3], 0), made_up([2, 3], 5)
-    journal = Journal(tmp_path, IDENTITY)
-    journal.append(exact, phase=1)
-    Journal(tmp_path, IDENTITY, rank=1).append(fast, phase=0)
-    assert same(journal.read(), Results.concatenate([fast, exact]).latest())
-    assert same(journal.read(phase=0), fast)
-    assert same(journal.read(phase=1), exact)
-    assert not len(journal.read(phase=2))
+    partial_results = PartialResults(tmp_path, IDENTITY)
+    partial_results.append(exact, phase=1)
+    PartialResults(tmp_path, IDENTITY, rank=1).append(fast, phase=0)
+    assert same(partial_results.read(), Results.concatenate([fast, exact]).latest())
+    assert same(partial_results.read(phase=0), fast)
+    assert same(partial_results.read(phase=1), exact)
+    assert not len(partial_results.read(phase=2))
 
 
 def test_what_is_finished_can_be_read_without_the_adversarial_examples(tmp_path):
-    journal, results = Journal(tmp_path, IDENTITY), made_up(range(9))
-    journal.append(results)
+    partial_results, results = PartialResults(tmp_path, IDENTITY), made_up(range(9))
+    partial_results.append(results)
     assert results.witnesses is not None
-    assert same(journal.read(witnesses=False), replace(results, witnesses=None, witness_rows=None))
+    assert same(
+        partial_results.read(witnesses=False), replace(results, witnesses=None, witness_rows=None)
+    )
 
 
 def test_within_a_phase_the_last_written_counts_also_after_a_restart(tmp_path):
     for seed in range(12):
-        Journal(tmp_path, IDENTITY, rank=seed % 3).append(made_up([4, 5], seed))
-    assert same(Journal(tmp_path, IDENTITY).read(), made_up([4, 5], 11))
+        PartialResults(tmp_path, IDENTITY, rank=seed % 3).append(made_up([4, 5], seed))
+    assert same(PartialResults(tmp_path, IDENTITY).read(), made_up([4, 5], 11))
 
 
 def test_external_files_are_neither_read_nor_removed(tmp_path):
-    journal = Journal(tmp_path / "journal", IDENTITY)
-    journal.append(made_up([1]))
-    foreign = tmp_path / "journal" / "parts" / "notes.parquet"
+    partial_results = PartialResults(tmp_path / "partial_results", IDENTITY)
+    partial_results.append(made_up([1]))
+    foreign = tmp_path / "partial_results" / "parts" / "notes.parquet"
     write_results(foreign, made_up([9]))
-    assert journal.read().indices.tolist() == [1]
-    journal.remove()
-    assert parts(tmp_path / "journal") == [foreign]
+    assert partial_results.read().indices.tolist() == [1]
+    partial_results.remove()
+    assert parts(tmp_path / "partial_results") == [foreign]
 
 
 @pytest.mark.parametrize(
@@ -137,46 +139,48 @@ def test_external_files_are_neither_read_nor_removed(tmp_path):
     ],
 )
 def test_another_evaluation_is_refused(tmp_path, changes, message):
-    Journal(tmp_path, IDENTITY)
+    PartialResults(tmp_path, IDENTITY)
     with pytest.raises(RunError, match=message):
-        Journal(tmp_path, {**IDENTITY, **changes})
+        PartialResults(tmp_path, {**IDENTITY, **changes})
     with pytest.raises(RunError, match="seed"):
-        Journal(tmp_path, {k: v for k, v in IDENTITY.items() if k != "seed"})
-    Journal(tmp_path, json.loads(json.dumps(IDENTITY)))
+        PartialResults(tmp_path, {k: v for k, v in IDENTITY.items() if k != "seed"})
+    PartialResults(tmp_path, json.loads(json.dumps(IDENTITY)))
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000, "\udcff"])
 def test_a_damaged_identity_is_refused(tmp_path, content):
     (tmp_path / "identity.json").write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(RunError, match="--overwrite"):
-        Journal(tmp_path, IDENTITY)
+        PartialResults(tmp_path, IDENTITY)
 
 
 def test_parts_without_identity_are_refused(tmp_path):
-    Journal(tmp_path, IDENTITY).append(made_up([1]))
+    PartialResults(tmp_path, IDENTITY).append(made_up([1]))
     (tmp_path / "identity.json").unlink()
     with pytest.raises(RunError, match="unknown evaluation"):
-        Journal(tmp_path, IDENTITY)
+        PartialResults(tmp_path, IDENTITY)
 
 
 @pytest.mark.parametrize("byte", range(0, 2000, 37))
 def test_a_changed_byte_never_changes_a_result(tmp_path, byte):
     """The part counts as never written, or the byte is one that means nothing."""
-    journal, results = Journal(tmp_path, IDENTITY), made_up(range(6))
-    journal.append(results)
+    partial_results, results = PartialResults(tmp_path, IDENTITY), made_up(range(6))
+    partial_results.append(results)
     file = parts(tmp_path)[0]
     content = bytearray(file.read_bytes())
     content[byte % len(content)] ^= 0x10
     file.write_bytes(content)
-    found = journal.read()
+    found = partial_results.read()
     assert not len(found) or same(found, results)
 
 
 def test_the_buffer_leaves_few_parts_of_a_long_evaluation(tmp_path, monkeypatch):
     now, written = [0.0], []
-    journal = Journal(tmp_path, IDENTITY)
-    monkeypatch.setattr(journal, "append", lambda results, phase: written.append(results.indices))
-    with Buffer(journal, clock=lambda: now[0]) as buffer:
+    partial_results = PartialResults(tmp_path, IDENTITY)
+    monkeypatch.setattr(
+        partial_results, "append", lambda results, phase: written.append(results.indices)
+    )
+    with Buffer(partial_results, clock=lambda: now[0]) as buffer:
         for sample in range(4_000):
             now[0] += 9
             buffer.add(made_up([sample], witnesses=False).select([0]))
@@ -185,50 +189,54 @@ def test_the_buffer_leaves_few_parts_of_a_long_evaluation(tmp_path, monkeypatch)
 
 
 def test_the_buffer_writes_what_waits_after_an_error_and_between_phases(tmp_path):
-    journal = Journal(tmp_path, IDENTITY)
+    partial_results = PartialResults(tmp_path, IDENTITY)
 
     def evaluate():
-        with Buffer(journal, clock=lambda: 0.0) as buffer:
+        with Buffer(partial_results, clock=lambda: 0.0) as buffer:
             buffer.add(made_up([1]), phase=0)
             buffer.add(made_up([1, 2], 3), phase=1)
-            assert journal.read().indices.tolist() == [1]
+            assert partial_results.read().indices.tolist() == [1]
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         evaluate()
-    assert same(journal.read(), made_up([1, 2], 3))
+    assert same(partial_results.read(), made_up([1, 2], 3))
 
 
 def test_the_buffer_does_not_hold_many_adversarial_examples(tmp_path, monkeypatch):
     monkeypatch.setattr(Buffer, "BYTES", 64)
-    journal = Journal(tmp_path, IDENTITY)
-    buffer = Buffer(journal, clock=time.monotonic)
+    partial_results = PartialResults(tmp_path, IDENTITY)
+    buffer = Buffer(partial_results, clock=time.monotonic)
     buffer.add(made_up(range(20)))
-    assert len(journal.read()) == 20
+    assert len(partial_results.read()) == 20
 
 
 def test_adversarial_examples_are_put_together_in_a_file(tmp_path):
-    journal, first, second = Journal(tmp_path, IDENTITY), made_up(range(9)), made_up([3, 4, 20], 5)
+    partial_results, first, second = (
+        PartialResults(tmp_path, IDENTITY),
+        made_up(range(9)),
+        made_up([3, 4, 20], 5),
+    )
     assert first.witnesses is not None
     for rows in (slice(5, 9), slice(0, 5)):
-        journal.append(first.select(np.arange(9)[rows]))
-    journal.append(second, phase=1)
+        partial_results.append(first.select(np.arange(9)[rows]))
+    partial_results.append(second, phase=1)
     whole = Results.concatenate([first, second]).latest()
-    images = journal.witnesses(whole.without_witnesses())
+    images = partial_results.witnesses(whole.without_witnesses())
     assert isinstance(images, np.memmap)
     assert np.array_equal(images, whole.witnesses)
-    journal.remove()
+    partial_results.remove()
     assert not tmp_path.exists()
 
 
 def test_a_adversarial_example_that_is_lost_is_noticed(tmp_path):
-    journal, results = Journal(tmp_path, IDENTITY), made_up(range(9))
-    journal.append(results.select(np.arange(6)))
+    partial_results, results = PartialResults(tmp_path, IDENTITY), made_up(range(9))
+    partial_results.append(results.select(np.arange(6)))
     assert results.found[6:].any()
     with pytest.raises(RunError, match="lacks the adversarial images of"):
-        journal.witnesses(results)
+        partial_results.witnesses(results)
 
 
 def test_where_nothing_was_found_there_are_no_adversarial_examples(tmp_path):
     results = made_up(range(9))
-    assert Journal(tmp_path, IDENTITY).witnesses(results.select(~results.found)) is None
+    assert PartialResults(tmp_path, IDENTITY).witnesses(results.select(~results.found)) is None

@@ -1,6 +1,6 @@
-"""The journal of an evaluation: what is finished is on the disk, and is not attacked again.
+"""The partial results of an evaluation: what is finished is on the disk, and is not attacked again.
 
-A journal's folder holds
+The folder holds
 
     identity.json   what the results depend on; compared when an evaluation goes on
     parts/          one Parquet file per batch of finished samples, by any process
@@ -39,7 +39,7 @@ from rampart.records.columnar import (
 )
 from rampart.registry import flatten
 
-FORMAT = "rampart-journal-1"
+FORMAT = "rampart-partial-results-1"
 #: phase, number of the part, process, and a mark that no other part has.
 PART = re.compile(r"(\d{4})-(\d{8})-(\d+)-[0-9a-f]{12}\.parquet")
 WITNESSES = "witnesses.npy"
@@ -49,7 +49,7 @@ TYPES = {
 }
 
 
-class Journal:
+class PartialResults:
     """Finished samples on disk, for any number of processes.
 
     Args:
@@ -60,14 +60,14 @@ class Journal:
         rank: this process.
 
     Raises:
-        RunError: the folder holds the journal of another evaluation, or cannot be used.
+        RunError: the folder holds the partial results of another evaluation, or cannot be used.
     """
 
     def __init__(self, folder: str | Path, identity: Mapping[str, Any], rank: int = 0) -> None:
         self.folder, self.rank = Path(folder), rank
         self._parts = self.folder / "parts"
         self._identify(json.loads(json.dumps(identity)))
-        self._count = max((number for _, number, _ in self._found()), default=-1) + 1
+        self._count = max((number for _, number, _ in self._list_parts()), default=-1) + 1
 
     def append(self, results: Results, phase: int = 0) -> None:
         """Write finished samples as one part; returns when they are on the disk.
@@ -94,13 +94,13 @@ class Journal:
             phase: only what this phase found; None: the latest of every sample.
             witnesses: read them too; without them the result is small for any number of samples.
         """
-        return Results.concatenate(self._readable(phase, witnesses)).latest()
+        return Results.concatenate(self._read_parts(phase, witnesses)).latest()
 
     def witnesses(self, results: Results) -> NDArray[np.float32] | None:
         """Return the adversarial images of these results, (M, C, H, W) in the order of the rows.
 
         They lie in a file, put together part by part, so that few of them are in memory at once;
-        the file goes when the journal is removed.
+        the file goes when the partial results is removed.
 
         Args:
             results: each sample once, in the order of the samples, as the parts hold them.
@@ -110,7 +110,7 @@ class Journal:
         """
         found = results.select(results.found)
         images, missing = None, np.ones(len(found), bool)
-        for _, _, file in self._found() if len(found) else ():
+        for _, _, file in self._list_parts() if len(found) else ():
             with suppress(RunError):
                 part = read_results(file)
                 rows, at = _same_rows(part.select(part.found), found)
@@ -126,13 +126,13 @@ class Journal:
         return images
 
     def remove(self) -> None:
-        """Delete the journal, once the record is written; what is not its own stays."""
+        """Delete the partial results, once the record is written; what is not its own stays."""
         for file in self._parts.glob("*"):
             # Also what a kill while writing a part leaves.
             if PART.fullmatch(intended_name(file)):
                 remove(file)
         remove(self.folder / WITNESSES)
-        # Last, so that an interrupted removal leaves a journal that can still be opened.
+        # Last, so that an interrupted removal leaves partial results that can still be opened.
         for file in sorted(self.folder.glob("*"), reverse=True):
             if intended_name(file) == "identity.json":
                 remove(file)
@@ -152,10 +152,10 @@ class Journal:
             raise RunError(f"{self.folder / WITNESSES} cannot be written: {error}") from error
 
     def _identify(self, identity: dict[str, Any]) -> None:
-        """Say what the journal is of, or check that it is of the same evaluation."""
+        """Say what the partial results is of, or check that it is of the same evaluation."""
         file = self.folder / "identity.json"
         if not file.exists():
-            if any(self._found()):
+            if any(self._list_parts()):
                 raise RunError(f"{self.folder} holds results of an unknown evaluation: remove it.")
             write_atomic(file, json.dumps({"format": FORMAT, **identity}, indent=1) + "\n")
         try:
@@ -166,7 +166,7 @@ class Journal:
             raise RunError(f"{file} is not that of an evaluation: --overwrite starts anew.")
         _require_same(file, flatten(found), flatten({"format": FORMAT, **identity}))
 
-    def _found(self) -> list[tuple[int, int, Path]]:
+    def _list_parts(self) -> list[tuple[int, int, Path]]:
         """(phase, number, file) of every part, in the order in which they count."""
         parts = []
         for file in self._parts.glob("*.parquet"):
@@ -174,29 +174,31 @@ class Journal:
                 parts.append((int(match[1]), int(match[2]), file))
         return sorted(parts)
 
-    def _readable(self, phase: int | None, witnesses: bool) -> Iterator[Results]:
-        for of_phase, _, file in self._found():
+    def _read_parts(self, phase: int | None, witnesses: bool) -> Iterator[Results]:
+        for of_phase, _, file in self._list_parts():
             if phase is None or of_phase == phase:
                 with suppress(RunError):
                     yield read_results(file, witnesses)
 
 
 class Buffer:
-    """Collects finished samples, and writes them to a journal now and then.
+    """Collects finished samples, and writes them to partial results now and then.
 
     At most every 2 seconds or hundredth of the time so far, whichever is longer, so that a long
     evaluation leaves some hundred parts; earlier where the witnesses would fill the memory.
     Leaving the `with` block writes the rest, also after an error.
 
     Args:
-        journal: where to.
+        partial_results: where to.
         clock: seconds, monotonic.
     """
 
     SECONDS, SHARE, BYTES = 2.0, 0.01, 2**28
 
-    def __init__(self, journal: Journal, clock: Callable[[], float] = time.monotonic) -> None:
-        self._journal, self._clock = journal, clock
+    def __init__(
+        self, partial_results: PartialResults, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._partial_results, self._clock = partial_results, clock
         self._start = self._flushed = clock()
         self._waiting: list[Results] = []
         self._bytes, self._phase = 0, 0
@@ -216,7 +218,7 @@ class Buffer:
     def flush(self) -> None:
         """Write everything that waits."""
         if self._waiting:
-            self._journal.append(Results.concatenate(self._waiting), self._phase)
+            self._partial_results.append(Results.concatenate(self._waiting), self._phase)
         self._waiting, self._bytes, self._flushed = [], 0, self._clock()
 
     def __enter__(self) -> "Buffer":
@@ -253,7 +255,7 @@ def read_results(path: Path, witnesses: bool = True) -> Results:
     """
     notes = read_notes(path)
     if notes.get("format") != FORMAT:
-        raise RunError(f"{path} is no part of a journal.")
+        raise RunError(f"{path} is no part of partial results.")
     try:
         shape = json.loads(notes.get("witness_shape", "null")) if witnesses else None
         found = read_columns(path, TYPES, {"witness": tuple(shape)} if shape else {})

@@ -9,7 +9,7 @@ again, and the table at the end is made from what lies there.
 
 each   the attack at each strength alone, from the clean image, by another path through the code
 exact  the engine, giving nothing up
-fast   the engine, giving hopeless runs up, with the audited samples and, if they ask for it, the
+fast   the engine, giving hopeless runs up, with the rechecked samples and, if they ask for it, the
        escalation
 one    the attack at the last strength alone; each has it too
 again  the attack at each strength with another seed: the noise of the comparison

@@ -36,12 +36,12 @@ def evaluate(network, photo_folder, tmp_path):
 
 
 def test_evaluate_says_how_far_to_trust_it_and_what_it_cost(rampart, evaluate, tmp_path):
-    result = rampart(*evaluate, "evaluation.audit=5")
+    result = rampart(*evaluate, "evaluation.rerun=5")
     assert result.status == 0, result.err
     lines = result.out.splitlines()
     assert lines[0].startswith("test, 15 images: clean 100.0%, at 80/255 0.0%, expected ")
     assert lines[1].startswith("trust: ")
-    assert "audit: 5 images attacked at each strength alone, no difference" in result.out
+    assert "rerun: 5 images attacked at each strength alone, no difference" in result.out
     assert "passes per image" in result.out
     assert lines[-1] == f"evaluation in {tmp_path / 'evaluation'}"
     figures = json.loads((tmp_path / "evaluation" / "summary.json").read_text())

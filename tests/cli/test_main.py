@@ -23,7 +23,7 @@ def test_the_surface_is_what_is_documented(rampart):
     assert surface == {
         "quickstart": {"--output", "--full", "--resume", "--overwrite"},
         "train": {"--output", "--resume", "--overwrite", "--evaluate", "--no-evaluate"},
-        "evaluate": {"--audit", "--output", "--overwrite"},
+        "evaluate": {"--rerun", "--output", "--overwrite"},
         "verify": set(),
         "report": {"--distribution", "--per-class", "--json"},
         "compare": {"--output", "--evaluation", "--overwrite"},

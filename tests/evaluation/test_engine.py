@@ -161,7 +161,7 @@ def test_every_column_is_the_same_whatever_the_slots_and_the_order(name, options
 
     def evaluate(batch_size: int, order: Sequence[int] | Tensor, size: int = 7) -> Results:
         batches = parts(batch, torch.as_tensor(order), size)
-        options = {"mode": mode, "batch_size": batch_size, "audit": 0.3, "witnesses": True}
+        options = {"mode": mode, "batch_size": batch_size, "recheck": 0.3, "witnesses": True}
         return critical_strengths(model, batches, attack, grid, 0, **options)
 
     whole = evaluate(64, range(n))
@@ -173,7 +173,7 @@ def test_every_column_is_the_same_whatever_the_slots_and_the_order(name, options
     for some in ([is_adv[0]], [n - 2, 4, is_adv[1]], range(1, n, 2)):
         assert same(evaluate(64, some), whole.select(sorted(some)))
     assert len(set(whole.critical)) > 3
-    assert not whole.audited.any() or mode == "fast"
+    assert not whole.rechecked.any() or mode == "fast"
 
 
 def test_no_more_samples_than_the_stage_batches_hold_are_in_memory():
@@ -215,7 +215,7 @@ def test_the_passes_of_all_samples_are_those_of_the_model():
     queried, attack = QueriedModel(model), tier("plus", steps=3, targets=2)
     grid, batch = default_grid(8 / 255, "linf"), photos(model, 20)
     for prune in (False, True):
-        work = Work(attack.stages(), "linf", grid, 0, prune, audit=0.5)
+        work = Work(attack.stages(), "linf", grid, 0, prune, recheck=0.5)
         before = queried.passes
         done = flown(Engine(queried, work, 8, torch.device("cpu")), batch)
         found = table(done, witnesses=False)

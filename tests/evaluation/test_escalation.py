@@ -4,42 +4,50 @@ import numpy as np
 import pytest
 
 from rampart.attacks.catalogue import ATTACKS
-from rampart.evaluation.escalation import AUDIT, LEAST_AUDITED, affected, audit_share, judge
+from rampart.evaluation.escalation import (
+    MIN_RECHECKED,
+    RECHECK_FRACTION,
+    affected,
+    judge,
+    recheck_fraction,
+)
 from rampart.evaluation.results import COLUMNS, Results
 
 STANDARD = ATTACKS.build("standard", {}).stages()
 
 
-def made_up(n: int, late: int = 0, audited: int = 0, lowered: int = 0, pruned: int = 0) -> Results:
+def made_up(
+    n: int, late: int = 0, rechecked: int = 0, lowered: int = 0, pruned: int = 0
+) -> Results:
     """Results of n samples at 4 strengths: `late` broken by FAB or Square, the others by APGD."""
     rows = np.arange(n)
     columns = {name: np.zeros(n, kind) for name, kind in COLUMNS.items()}
-    columns |= {"indices": rows, "critical": rows * 0 + 3, "unaudited": rows * 0 + 3}
+    columns |= {"indices": rows, "critical": rows * 0 + 3, "before_recheck": rows * 0 + 3}
     columns["distance"] = rows * 0 + 0.01
     columns["stage"] = np.where(rows < late, 2 + rows % 2, rows % 2)
-    columns["audited"] = rows >= n - audited
-    columns["unaudited"] = np.where(rows >= n - lowered, 4, 3)
+    columns["rechecked"] = rows >= n - rechecked
+    columns["before_recheck"] = np.where(rows >= n - lowered, 4, 3)
     columns["pruned"] = (rows < pruned).astype(np.int64)
     return Results(**columns)
 
 
 def test_a_healthy_evaluation_is_left_alone():
-    found = judge(made_up(1000, late=10, audited=100, pruned=400), STANDARD)
+    found = judge(made_up(1000, late=10, rechecked=100, pruned=400), STANDARD)
     assert found.escalated == ""
-    assert (found.audited, found.lowered, found.sentinel, found.pruned) == (100, 0, 10, 400)
+    assert (found.rechecked, found.lowered, found.sentinel, found.pruned) == (100, 0, 10, 400)
     assert found.figures()["pruned"] == 400
 
 
 def test_one_lowered_sample_of_a_small_recheck_is_too_many():
-    found = judge(made_up(1000, audited=50, lowered=1), STANDARD)
-    assert found.escalated == "1 of 50 audited samples broke at a smaller strength"
-    assert not judge(made_up(1000, audited=400, lowered=1), STANDARD).escalated
+    found = judge(made_up(1000, rechecked=50, lowered=1), STANDARD)
+    assert found.escalated == "1 of 50 rechecked samples were misclassified at a smaller strength"
+    assert not judge(made_up(1000, rechecked=400, lowered=1), STANDARD).escalated
 
 
 def test_black_boxes_that_lower_too_many_are_an_alarm():
     found = judge(made_up(1000, late=11), STANDARD)
     assert found.escalated == "FAB or Square lowered 11 of 1000 samples"
-    join_starting = judge(made_up(1000, late=11, audited=10, lowered=2), STANDARD)
+    join_starting = judge(made_up(1000, late=11, rechecked=10, lowered=2), STANDARD)
     assert join_starting.escalated.count(";") == 1
 
 
@@ -56,9 +64,9 @@ def test_affected_are_those_that_gave_runs_up():
 
 
 def test_a_fraction_is_rechecked_and_some_samples_at_least():
-    assert audit_share(0) == 0
-    assert audit_share(3) == 1
-    assert audit_share(60) * 60 == pytest.approx(LEAST_AUDITED)
-    assert audit_share(10_000) == AUDIT
-    shares = [audit_share(n) for n in range(1, 500)]
+    assert recheck_fraction(0) == 0
+    assert recheck_fraction(3) == 1
+    assert recheck_fraction(60) * 60 == pytest.approx(MIN_RECHECKED)
+    assert recheck_fraction(10_000) == RECHECK_FRACTION
+    shares = [recheck_fraction(n) for n in range(1, 500)]
     assert shares == sorted(shares, reverse=True)

@@ -16,7 +16,7 @@ def made_up(indices, seed=0, witnesses=True) -> Results:
     rng = np.random.default_rng(seed)
     critical = rng.integers(0, LEVELS + 2, len(indices))
     found = (critical > 0) & (critical <= LEVELS)
-    audited = rng.random(len(indices)) < 0.5
+    rechecked = rng.random(len(indices)) < 0.5
     images = np.broadcast_to(indices[found, None, None, None], (found.sum(), 1, 2, 2))
     return Results(
         indices=indices,
@@ -29,8 +29,8 @@ def made_up(indices, seed=0, witnesses=True) -> Results:
         forwards=rng.integers(0, 100, len(indices)),
         backwards=rng.integers(0, 100, len(indices)),
         pruned=rng.integers(0, 3, len(indices)),
-        audited=audited,
-        unaudited=np.where(audited & (critical > 0), LEVELS + 1, critical),
+        rechecked=rechecked,
+        before_recheck=np.where(rechecked & (critical > 0), LEVELS + 1, critical),
         witnesses=images.astype(np.float32) if witnesses else None,
     )
 
@@ -124,8 +124,8 @@ def test_adversarial_examples_are_kept_by_all_parts_or_by_none():
         ({"stage": [0, 1, -1, 0], "run": [0, 0, -1, 0]}, "stage=0 for sample 0"),
         ({"run": [-1, 0, 0, 0]}, "run=0 for sample 2"),
         ({"distance": [np.nan, np.nan, np.nan, 0.1]}, "distance=nan for sample 1"),
-        ({"unaudited": [0, 5, 5, 2]}, "unaudited=5 for sample 1"),
-        ({"unaudited": [0, 1, 5, 1]}, "unaudited=1 for sample 3"),
+        ({"before_recheck": [0, 5, 5, 2]}, "before_recheck=5 for sample 1"),
+        ({"before_recheck": [0, 1, 5, 1]}, "before_recheck=1 for sample 3"),
         ({"forwards": [-1, 0, 0, 0]}, "forwards=-1"),
         ({"witnesses": np.zeros((1, 1, 2, 2), np.float32)}, "witnesses=1"),
         ({"witnesses": np.zeros((2, 1, 2, 2))}, "witnesses=float64"),
@@ -144,8 +144,8 @@ def test_refuses_columns_that_contradict_each_other(changes, message):
         "forwards": np.ones(4, int),
         "backwards": np.ones(4, int),
         "pruned": np.zeros(4, int),
-        "audited": np.array([False, False, False, True]),
-        "unaudited": np.array([0, 1, 5, 2]),
+        "rechecked": np.array([False, False, False, True]),
+        "before_recheck": np.array([0, 1, 5, 2]),
     }
     Results(**values)
     with pytest.raises(InvalidArgument, match=message):
@@ -168,7 +168,7 @@ def test_a_record_is_made_of_results(indices):
     assert np.array_equal(record.found, results.found)
     assert np.array_equal(record.witnesses, results.witnesses)
     assert record.forwards.sum() == results.forwards_total
-    columns = ("labels", "predictions", "critical", "backwards", "pruned", "audited")
+    columns = ("labels", "predictions", "critical", "backwards", "pruned", "rechecked")
     assert all(np.array_equal(getattr(record, c), getattr(results, c)) for c in columns)
 
 

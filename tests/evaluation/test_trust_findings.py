@@ -18,10 +18,10 @@ def evaluation(n=200, seed=0):
     return critical, np.where(found, rng.integers(0, 2, n), -1)
 
 
-def ask(critical, stage, unaudited=None, audited=None, names=STAGES, runs=None, **options):
-    unaudited = critical if unaudited is None else unaudited
-    audited = np.zeros(len(critical), bool) if audited is None else audited
-    found = findings(critical, stage, unaudited, audited, names, LEVELS, runs, **options)
+def ask(critical, stage, before_recheck=None, rechecked=None, names=STAGES, runs=None, **options):
+    before_recheck = critical if before_recheck is None else before_recheck
+    rechecked = np.zeros(len(critical), bool) if rechecked is None else rechecked
+    found = findings(critical, stage, before_recheck, rechecked, names, LEVELS, runs, **options)
     assert tuple(verdict.check for verdict in found) == FINDINGS
     return {verdict.check: verdict for verdict in found}
 
@@ -35,9 +35,9 @@ def independent(critical, flip=0.02, seed=1):
 @pytest.mark.parametrize("seed", range(10))
 def test_a_sound_evaluation_passes(seed):
     critical, stage = evaluation(seed=seed)
-    audited = np.arange(len(critical)) % 10 == 0
+    rechecked = np.arange(len(critical)) % 10 == 0
     runs = {k: critical > k for k in range(1, LEVELS + 1)}
-    found = ask(critical, stage, None, audited, runs=runs, classes=10)
+    found = ask(critical, stage, None, rechecked, runs=runs, classes=10)
     assert {v.status for v in found.values()} == {"pass"}
 
 
@@ -50,7 +50,7 @@ def test_luck_is_not_reported():
         shaken = critical + rng.integers(-1, 2, len(critical)) * (rng.random(len(critical)) < 0.05)
         runs = {k: np.where(critical == 0, False, shaken > k) for k in (2, 5, 8)}
         found = ask(critical, stage, runs=runs)
-        alarms += found["audit"].status == "fail" or found["monotone"].status == "fail"
+        alarms += found["rerun"].status == "fail" or found["monotone"].status == "fail"
     assert alarms <= 1
 
 
@@ -92,12 +92,12 @@ def test_a_attack_suite_without_the_pair_of_attacks_is_skipped(names):
 )
 def test_catches_pruning_that_gave_up_too_early(lowered, status):
     critical, stage = evaluation()
-    audited = np.arange(200) < 60
+    rechecked = np.arange(200) < 60
     before = critical.copy()
-    before[np.flatnonzero(audited & (critical < LEVELS))[:lowered]] += 1
-    found = ask(critical, stage, before, audited)["pruning"]
+    before[np.flatnonzero(rechecked & (critical < LEVELS))[:lowered]] += 1
+    found = ask(critical, stage, before, rechecked)["pruning"]
     assert (found.status, found.value) == (status, lowered / 60)
-    assert ask(critical, stage, before, audited, pruned=np.zeros(200))["pruning"].status == "pass"
+    assert ask(critical, stage, before, rechecked, pruned=np.zeros(200))["pruning"].status == "pass"
 
 
 def test_the_bound_of_pruning_is_exact():
@@ -114,7 +114,7 @@ def test_catches_accuracy_that_rises_with_strength():
     found = ask(critical, stage, runs=runs)
     assert found["monotone"].status == "fail"
     assert "at strength 7 of the grid than at 6" in found["monotone"].message
-    assert found["audit"].status == "pass"
+    assert found["rerun"].status == "pass"
 
 
 def test_catches_accuracy_above_the_clean_one():
@@ -127,7 +127,7 @@ def test_catches_an_engine_that_is_weaker(weaker, status):
     critical, stage = evaluation()
     runs = {k: critical > k for k in range(1, LEVELS + 1)}
     runs[4][np.flatnonzero(runs[4])[:weaker]] = False
-    found = ask(critical, stage, runs=runs)["audit"]
+    found = ask(critical, stage, runs=runs)["rerun"]
     assert (found.status, found.value) == (status, weaker / 200)
     assert weaker == 0 or "strength 4" in found.message
 
@@ -135,14 +135,14 @@ def test_catches_an_engine_that_is_weaker(weaker, status):
 def test_an_engine_that_is_stronger_is_no_fault():
     critical, stage = evaluation()
     runs = {k: critical > k - 1 for k in range(1, LEVELS + 1)}
-    assert ask(critical, stage, runs=runs)["audit"].status == "pass"
+    assert ask(critical, stage, runs=runs)["rerun"].status == "pass"
 
 
 def test_runs_may_be_of_some_samples():
     critical, stage = evaluation()
     rows = np.arange(0, 200, 4)
     found = ask(critical, stage, runs={4: critical[rows] > 4}, rows=rows)
-    assert (found["audit"].status, found["audit"].value) == ("pass", 0.0)
+    assert (found["rerun"].status, found["rerun"].value) == ("pass", 0.0)
 
 
 @pytest.mark.parametrize(

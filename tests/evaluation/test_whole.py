@@ -280,19 +280,19 @@ def test_what_pruning_hid_is_found_once_it_escalates(monkeypatch):
     """Limits that give up every run at once: the audit notices, and the full runs make it good."""
     everything = {kind: {1: 0.0} for kind in LIMITS}
     monkeypatch.setattr("rampart.evaluation.engine.pruning.LIMITS", everything)
-    monkeypatch.setattr(whole, "audit_share", lambda n: 0.3)
+    monkeypatch.setattr(whole, "recheck_fraction", lambda n: 0.3)
     model = Ripple(net(3))
     split, options = split_for(model, 100), {"steps": 12, "batch_size": 100}
     exact = evaluate(model, split, mode="exact", **options)
     fast = evaluate(model, split, **options)
     assert fast.pruning is not None
-    assert "audited samples broke at a smaller strength" in fast.pruning.escalated
+    assert "rechecked samples were misclassified at a smaller strength" in fast.pruning.escalated
     results = fast.results
     # Beyond noise: on a rippled model the order of the runs decides some samples.
     assert abs(results.critical.mean() - exact.results.critical.mean()) < 0.1
     # The repeated ones tell what they would have been.
-    assert (results.unaudited > results.critical).sum() > 5
-    assert results.audited.sum() > 30
+    assert (results.before_recheck > results.critical).sum() > 5
+    assert results.rechecked.sum() > 30
 
     def alone(judged):
         return replace(judge(*judged), escalated="")
@@ -301,8 +301,8 @@ def test_what_pruning_hid_is_found_once_it_escalates(monkeypatch):
     hidden = evaluate(model, split, **options).results
     assert hidden.critical.mean() > exact.results.critical.mean() + 0.1
     # The passes of both phases are added up: what was spent before is not forgotten.
-    spent = results.forwards[results.audited & (hidden.pruned > 0)]
-    assert (spent > hidden.forwards[results.audited & (hidden.pruned > 0)]).all()
+    spent = results.forwards[results.rechecked & (hidden.pruned > 0)]
+    assert (spent > hidden.forwards[results.rechecked & (hidden.pruned > 0)]).all()
     again = evaluate_again(model, split, monkeypatch, options)
     twice = hidden.pruned > 0
     np.testing.assert_array_equal(
@@ -311,8 +311,8 @@ def test_what_pruning_hid_is_found_once_it_escalates(monkeypatch):
 
 
 def evaluate_again(model, split, monkeypatch, options) -> Results:
-    """The second phase alone: everything is audited."""
-    monkeypatch.setattr(whole, "audit_share", lambda n: 1.0)
+    """The second phase alone: everything is rechecked."""
+    monkeypatch.setattr(whole, "recheck_fraction", lambda n: 1.0)
     return evaluate(model, split, **options).results
 
 
@@ -328,10 +328,10 @@ def test_healthy_models_cost_less_and_give_the_same():
     assert 10 < survivors < 90
     assert fast.results.forwards_total < 0.7 * exact.results.forwards_total
     assert fast.results.backwards_total < 0.7 * exact.results.backwards_total
-    assert 0 < fast.results.audited.sum() <= 20
-    assert not exact.results.audited.any()
-    # Those that are audited, and nobody else, did everything in full.
-    np.testing.assert_array_equal(fast.results.pruned[fast.results.audited], 0)
+    assert 0 < fast.results.rechecked.sum() <= 20
+    assert not exact.results.rechecked.any()
+    # Those that are rechecked, and nobody else, did everything in full.
+    np.testing.assert_array_equal(fast.results.pruned[fast.results.rechecked], 0)
 
 
 def test_the_rechecked_fraction_is_what_was_asked_for():
@@ -339,8 +339,8 @@ def test_the_rechecked_fraction_is_what_was_asked_for():
     model = net(3)
     split = split_for(model, 400)
     results = evaluate(model, split, steps=8, batch_size=400).results
-    gave_up = results.audited | (results.pruned > 0)
-    share = results.audited.sum() / gave_up.sum()
+    gave_up = results.rechecked | (results.pruned > 0)
+    share = results.rechecked.sum() / gave_up.sum()
     assert gave_up.sum() > 100
     assert 0.01 < share < 0.12
 

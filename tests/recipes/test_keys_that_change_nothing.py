@@ -20,7 +20,7 @@ OTHER = {
     "training.checkpoint_every": 5,
     "training.guards": "false",
     "training.trackers": "[tensorboard]",
-    "evaluation.audit": 7,
+    "evaluation.rerun": 7,
     "evaluation.witnesses": "true",
     "evaluation.trust": "false",
     "evaluation.batch_size": 2,

@@ -47,7 +47,7 @@ def full(critical=(0, 1, 3, 5, 5), **changes) -> EvaluationRecord:
         "forwards": np.arange(len(critical)) + 7,
         "backwards": np.arange(len(critical)),
         "pruned": np.full(len(critical), 2),
-        "audited": critical > 2,
+        "rechecked": critical > 2,
         "witnesses": np.broadcast_to(images, (found.sum(), 3, 2, 4)).astype(np.float32),
     }
     return make(critical, **{**values, **changes})
@@ -56,7 +56,7 @@ def full(critical=(0, 1, 3, 5, 5), **changes) -> EvaluationRecord:
 ARRAYS = ("grid", "labels", "predictions", "critical", "distance", "forwards", "backwards")
 
 
-MORE_ARRAYS = ("pruned", "audited", "witnesses")
+MORE_ARRAYS = ("pruned", "rechecked", "witnesses")
 
 
 def same(a: EvaluationRecord, b: EvaluationRecord) -> bool:

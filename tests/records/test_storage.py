@@ -55,7 +55,7 @@ def test_round_trip_of_any_record(tmp_path_factory, steps, ids, seed, group, dat
         "forwards": rng.integers(0, 2**60, len(ids)),
         "backwards": rng.integers(0, 9, len(ids)),
         "pruned": rng.integers(0, 9, len(ids)),
-        "audited": rng.random(len(ids)) < 0.5,
+        "rechecked": rng.random(len(ids)) < 0.5,
         "witnesses": rng.random((found.sum(), 2, 3, 1), dtype=np.float32),
     }
     kept = data.draw(st.sets(st.sampled_from(sorted(columns))))
@@ -175,7 +175,7 @@ def test_a_changed_bit_is_found(tmp_path_factory, position, bit):
         ("broken_by", ["clean", "clean", "a", None, None], "broken_by=clean"),
         ("broken_by", ["clean", "a", "b", "c", None], "broken_by=c"),
         ("forwards", [1, 2, -3, 4, 5], "forwards=-3"),
-        ("audited", [1, 0, 0, 0, 0], "has int64 for audited"),
+        ("rechecked", [1, 0, 0, 0, 0], "has int64 for rechecked"),
         ("witness", [None] * 5, "fixed_size_binary"),
         ("witness", pa.array([IMAGE, None, IMAGE, None, None], pa.binary(96)), "other rows"),
         ("witness", pa.array([None] * 5, pa.binary(96)), "witnesses=0"),

@@ -50,7 +50,7 @@ def test_summary_tells_what_broke_the_samples_and_what_it_cost():
         "tier": "standard",
         "mode": "fast",
         "seconds": 1.5,
-        "audit": {"n": 3, "differ": 0},
+        "rerun": {"n": 3, "differ": 0},
         "trust": [{"check": "mode", "ok": True}],
     }
     record = make(
@@ -64,4 +64,4 @@ def test_summary_tells_what_broke_the_samples_and_what_it_cost():
     assert summary(replace(record, metadata={"forwards": 99}))["forwards"] == 99
     bare = summary(make())
     assert (bare["broken_by"], bare["forwards"], bare["tier"]) == (None, None, None)
-    assert "audit" not in bare
+    assert "rerun" not in bare

@@ -157,12 +157,12 @@ TRUST = {
     "overall": "fail",
     "verdicts": [
         {"check": "range", "status": "pass", "message": "fine"},
-        {"check": "audit", "status": "warn", "message": "look at it"},
+        {"check": "rerun", "status": "warn", "message": "look at it"},
         {"check": "clean", "status": "fail", "message": "is broken"},
         {"check": "fab", "status": "skipped", "message": "no FAB"},
     ],
 }
-AUDIT = {
+RECHECK_FRACTION = {
     "n": 20,
     "strengths": [
         {"eps": 1 / 255, "accuracy": 0.5, "alone": 0.5},
@@ -176,7 +176,7 @@ def test_trust_recheck_escalation_and_cost_are_said_in_full():
     facts = {
         "n": 10,
         "trust": TRUST,
-        "audit": AUDIT,
+        "rerun": RECHECK_FRACTION,
         "pruning": {"escalated": "2 of 9 audited samples broke at a smaller strength"},
         "forwards": 300,
         "backwards": 100,
@@ -185,10 +185,10 @@ def test_trust_recheck_escalation_and_cost_are_said_in_full():
     assert evaluation_lines(facts) == [
         "trust: fail, 1 of 3 checks passed",
         "  fail clean: is broken",
-        "  warn audit: look at it",
+        "  warn rerun: look at it",
         "nothing was pruned in the end, because pruning was seen to err: 2 of 9 audited samples "
         "broke at a smaller strength",
-        "audit: 20 images attacked at each strength alone, -5.0 points at 2/255 at most",
+        "rerun: 20 images attacked at each strength alone, -5.0 points at 2/255 at most",
         "cost: 40 passes per image, 2 s",
     ]
 
@@ -196,7 +196,7 @@ def test_trust_recheck_escalation_and_cost_are_said_in_full():
 def test_what_is_not_known_is_not_said():
     assert evaluation_lines({"n": 10, "pruning": None}) == []
     same = {"n": 3, "strengths": [{"eps": 0.1, "accuracy": 1.0, "alone": 1.0}]}
-    (line,) = evaluation_lines({"n": 10, "audit": same})
+    (line,) = evaluation_lines({"n": 10, "rerun": same})
     assert line.endswith("no difference at any strength")
 
 

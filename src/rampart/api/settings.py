@@ -37,7 +37,7 @@ class EvaluationSettings(TypedDict, total=False):
     top_k: int
     target: Target
     match: Match
-    audit: int
+    rerun: int
     witnesses: bool
     trust: bool
     batch_size: int

@@ -16,7 +16,7 @@ def evaluate(
         None,
         metavar="[KEY=VALUE]...",
         help="Settings such as threat.eps=8/255, evaluation.attack=standard, evaluation.limit=1000 "
-        "or evaluation.audit=50; data=FOLDER for a model that is no run.",
+        "or evaluation.rerun=50; data=FOLDER for a model that is no run.",
         show_default=False,
     ),
     output: Path = typer.Option(
@@ -26,11 +26,11 @@ def evaluate(
         help="Folder for the evaluation; a run's own by default, or one below evaluations/.",
         show_default=False,
     ),
-    audit: int = typer.Option(
+    rerun: int = typer.Option(
         None,
-        "--audit",
+        "--rerun",
         min=1,
-        help="Attack this many images at each strength alone as well; evaluation.audit in short.",
+        help="Attack this many images at each strength alone as well; evaluation.rerun in short.",
         show_default=False,
     ),
     overwrite: bool = typer.Option(
@@ -41,8 +41,8 @@ def evaluate(
 
     An evaluation that was interrupted goes on where it was when the command is given again.
     """
-    audited = () if audit is None else (f"evaluation.audit={audit}",)
-    evaluate_and_print(model, (*(settings or []), *audited), output, overwrite=overwrite)
+    reran = () if rerun is None else (f"evaluation.rerun={rerun}",)
+    evaluate_and_print(model, (*(settings or []), *reran), output, overwrite=overwrite)
 
 
 def evaluate_and_print(

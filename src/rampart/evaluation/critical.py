@@ -96,7 +96,7 @@ def stream(
     *,
     mode: EvaluationMode = "exact",
     batch_size: int = 128,
-    audit: float = 0.0,
+    recheck: float = 0.0,
     witnesses: bool = False,
     criterion: Criterion | None = None,
 ) -> Iterator[Results]:
@@ -115,7 +115,7 @@ def stream(
         seed: of the noise.
         mode: "exact", or "fast" to give hopeless runs up (`rampart.evaluation.engine.pruning`).
         batch_size: rows of a batch.
-        audit: in fast mode, share of the samples that repeat in full what they gave up.
+        recheck: in fast mode, share of the samples that repeat in full what they gave up.
         witnesses: whether the adversarial images are kept.
         criterion: when a sample is broken; by default, when it is misclassified.
 
@@ -138,7 +138,7 @@ def stream(
         raise InvalidArgument(
             "attack", got, "an attack with stages for another criterion than an error"
         )
-    task = Task(stages, attack.norm, strengths, seed, mode == "fast", audit, criterion)
+    task = Task(stages, attack.norm, strengths, seed, mode == "fast", recheck, criterion)
 
     def parts() -> Iterator[Results]:
         if not stages or len(strengths) == 1:
@@ -217,8 +217,8 @@ def _attack_each_strength(
         forwards=passes[0].numpy(),
         backwards=passes[1].numpy(),
         pruned=np.zeros(len(labels), np.int64),
-        audited=np.zeros(len(labels), np.bool_),
-        unaudited=critical.cpu().numpy(),
+        rechecked=np.zeros(len(labels), np.bool_),
+        before_recheck=critical.cpu().numpy(),
         witnesses=found[is_adv].cpu().numpy() if witnesses and bool(is_adv.any()) else None,
     )
 

@@ -1,6 +1,6 @@
 """Whether giving runs up has cost anything, and for which samples it is to be undone.
 
-Two alarms. The audited samples repeat in full what they gave up: if that lowers one, pruning has
+Two alarms. The rechecked samples repeat in full what they gave up: if that lowers one, pruning has
 hidden a break. And on a healthy network the stages after the gradient ones find nothing that those
 had missed: if FAB or Square lower samples while their runs are given up early, gradients mislead.
 Either beyond its tolerance, and every sample that gave a run up repeats it in full.
@@ -15,12 +15,12 @@ import numpy as np
 from rampart.attacks.stages import Stage
 from rampart.evaluation.results import Booleans, Results
 
-#: Share of the samples that are audited.
-AUDIT = 0.05
-#: So many are audited at least, on average, where the evaluation is small.
-LEAST_AUDITED = 6
-#: Largest share of audited samples that the full runs may lower.
-AUDIT_TOLERANCE = 0.003
+#: Share of the samples that are rechecked.
+RECHECK_FRACTION = 0.05
+#: So many are rechecked at least, on average, where the evaluation is small.
+MIN_RECHECKED = 6
+#: Largest share of rechecked samples that the full runs may lower.
+RECHECK_TOLERANCE = 0.003
 #: Largest share of samples that FAB or Square may lower.
 SENTINEL_TOLERANCE = 0.01
 
@@ -30,14 +30,14 @@ class Pruning:
     """What giving up did.
 
     Attributes:
-        audited: samples that repeated in full what they gave up.
+        rechecked: samples that repeated in full what they gave up.
         lowered: how many of them that lowered.
         sentinel: samples lowered by a stage that needs no gradient ascent, FAB or Square.
         pruned: samples with runs that were given up and not repeated.
         escalated: why all of these had to be; "" where there was no need.
     """
 
-    audited: int
+    rechecked: int
     lowered: int
     sentinel: int
     pruned: int
@@ -48,23 +48,25 @@ class Pruning:
         return asdict(self)
 
 
-def audit_share(n: int) -> float:
+def recheck_fraction(n: int) -> float:
     """Return the share of n samples to audit."""
-    return min(1.0, max(AUDIT, LEAST_AUDITED / n)) if n else 0.0
+    return min(1.0, max(RECHECK_FRACTION, MIN_RECHECKED / n)) if n else 0.0
 
 
 def judge(results: Results, stages: Sequence[Stage]) -> Pruning:
     """Return what giving up did, and whether it is to be undone."""
-    lowered = int((results.critical < results.unaudited).sum())
-    audited = int(results.audited.sum())
+    lowered = int((results.critical < results.before_recheck).sum())
+    rechecked = int(results.rechecked.sum())
     late = range(_after_ascent(stages), len(stages))
     sentinel = int(np.isin(results.stage, list(late)).sum())
     reasons = []
-    if lowered > AUDIT_TOLERANCE * audited:
-        reasons.append(f"{lowered} of {audited} audited samples broke at a smaller strength")
+    if lowered > RECHECK_TOLERANCE * rechecked:
+        reasons.append(
+            f"{lowered} of {rechecked} rechecked samples were misclassified at a smaller strength"
+        )
     if sentinel > SENTINEL_TOLERANCE * len(results):
         reasons.append(f"FAB or Square lowered {sentinel} of {len(results)} samples")
-    return Pruning(audited, lowered, sentinel, int(affected(results).sum()), "; ".join(reasons))
+    return Pruning(rechecked, lowered, sentinel, int(affected(results).sum()), "; ".join(reasons))
 
 
 def affected(results: Results) -> Booleans:

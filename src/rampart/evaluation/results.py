@@ -28,8 +28,8 @@ COLUMNS: dict[str, type[np.generic]] = {
     "forwards": np.int64,
     "backwards": np.int64,
     "pruned": np.int64,
-    "audited": np.bool_,
-    "unaudited": np.int64,
+    "rechecked": np.bool_,
+    "before_recheck": np.int64,
 }
 COUNTS = ("indices", "critical", "forwards", "backwards", "pruned")
 
@@ -51,8 +51,8 @@ class Results:
         forwards: (N,) passes spent on the sample through the model.
         backwards: (N,) passes spent on the sample back to the input.
         pruned: (N,) runs that were stopped early as hopeless and not repeated in full.
-        audited: (N,) whether pruned runs were repeated in full at once.
-        unaudited: (N,) `critical` before that; the same as `critical` where not audited.
+        rechecked: (N,) whether pruned runs were repeated in full at once.
+        before_recheck: (N,) `critical` before that; the same as `critical` where not rechecked.
         witnesses: (M, C, H, W) float32, the smallest adversarial images; None where not kept.
         witness_rows: (M,) the rows of this table that they belong to, ascending: those with a
             stage, 1 <= critical <= n.
@@ -71,8 +71,8 @@ class Results:
     forwards: Integers
     backwards: Integers
     pruned: Integers
-    audited: Booleans
-    unaudited: Integers
+    rechecked: Booleans
+    before_recheck: Integers
     witnesses: Images | None = None
     witness_rows: Integers | None = None
 
@@ -177,8 +177,8 @@ def _check_consistent(results: Results, rows: Integers) -> None:
             raise InvalidArgument(name, got, f"{len(results)} as samples")
     clean, found = results.critical == 0, results.found
     right = results.predictions == results.labels
-    lowered = results.critical < results.unaudited
-    same = results.critical == results.unaudited
+    lowered = results.critical < results.before_recheck
+    same = results.critical == results.before_recheck
     rules = [
         *((name, getattr(results, name) >= 0, "no negative number") for name in COUNTS),
         ("predictions", ~(clean & right), "another class where critical is 0"),
@@ -189,7 +189,11 @@ def _check_consistent(results: Results, rows: Integers) -> None:
             np.isfinite(results.distance) == found,
             "a number exactly where there is a stage",
         ),
-        ("unaudited", same | (lowered & results.audited), "critical, or more where audited"),
+        (
+            "before_recheck",
+            same | (lowered & results.rechecked),
+            "critical, or more where rechecked",
+        ),
     ]
     for name, holds, expected in rules:
         if not holds.all():

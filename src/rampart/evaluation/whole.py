@@ -1,4 +1,4 @@
-"""A whole split through the engine: shared out, written as it goes, audited, escalated."""
+"""A whole split through the engine: shared out, written as it goes, rechecked, escalated."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +17,7 @@ from rampart.data.subset import having, numbers_of
 from rampart.errors import InvalidArgument
 from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.critical import stream
-from rampart.evaluation.escalation import Pruning, affected, audit_share, judge
+from rampart.evaluation.escalation import Pruning, affected, judge, recheck_fraction
 from rampart.evaluation.partial_results import Buffer, PartialResults
 from rampart.evaluation.results import Results
 from rampart.metrics.curve import Integers
@@ -76,7 +76,7 @@ def evaluate_split(
 ) -> Evaluation:
     """Find the critical strength of every sample of a split.
 
-    In fast mode an audit, and if it asks for it an escalation, are part of it
+    In fast mode a recheck, and if it asks for it an escalation, are part of it
     (`rampart.evaluation.escalation`). The results depend on neither the rows nor the processes.
 
     Args:
@@ -111,7 +111,7 @@ def evaluate_split(
         with ExitStack() as stack:
             buffer = stack.enter_context(Buffer(partial_results)) if partial_results else None
             batches = _batches(split, mine, batch_size, workers)
-            options: dict[str, Any] = {"mode": mode, "batch_size": batch_size, "audit": share}
+            options: dict[str, Any] = {"mode": mode, "batch_size": batch_size, "recheck": share}
             options |= {"witnesses": witnesses, "criterion": criterion}
             for part in stream(model, batches, attack, grid, seed, **options):
                 # What the partial results keeps need not stay in memory.
@@ -129,7 +129,7 @@ def evaluate_split(
     processes.wait()
     rest = np.setdiff1d(numbers, first.indices)
     results = Results.concatenate(
-        [first, find_missing(rest, audit_share(len(split)), phase, len(first))]
+        [first, find_missing(rest, recheck_fraction(len(split)), phase, len(first))]
     )
     stages = (criterion or Criterion()).stages(attack.stages())
     pruning = judge(results, stages) if mode == "fast" else None

@@ -22,7 +22,7 @@ TYPES: dict[str, type[np.generic]] = {
     "predictions": np.int64,
     "distance": np.float64,
     **dict.fromkeys(COUNTS, np.int64),
-    "audited": np.bool_,
+    "rechecked": np.bool_,
 }
 
 
@@ -49,7 +49,7 @@ class EvaluationRecord:
         forwards: (N,) passes spent on the sample through the model.
         backwards: (N,) passes spent on the sample back to the input.
         pruned: (N,) runs that were stopped early as hopeless and not repeated in full.
-        audited: (N,) whether pruned runs were repeated in full.
+        rechecked: (N,) whether pruned runs were repeated in full.
         witnesses: (M, C, H, W) float32, the smallest adversarial image of each sample with
             1 <= critical <= n, in the order of the rows.
 
@@ -71,7 +71,7 @@ class EvaluationRecord:
     forwards: Integers | None = None
     backwards: Integers | None = None
     pruned: Integers | None = None
-    audited: NDArray[np.bool_] | None = None
+    rechecked: NDArray[np.bool_] | None = None
     witnesses: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
@@ -160,7 +160,7 @@ class EvaluationRecord:
             forwards=results.forwards,
             backwards=results.backwards,
             pruned=results.pruned,
-            audited=results.audited,
+            rechecked=results.rechecked,
             witnesses=results.witnesses,
         )
 

@@ -75,7 +75,7 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
         INTEGER,
         "runs of the attack that were stopped early as hopeless and not repeated in full",
     ),
-    "audited": ("audited", BOOLEAN, "whether such runs were repeated in full"),
+    "rechecked": ("rechecked", BOOLEAN, "whether such runs were repeated in full"),
 }
 REQUIRED = ("id", "label", "prediction", "critical_index", "critical_eps")
 WITNESS = (

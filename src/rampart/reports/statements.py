@@ -38,7 +38,7 @@ def evaluation_lines(facts: Mapping[str, Any]) -> list[str]:
     Args:
         facts: a summary, with the metadata's `pruning` beside it.
     """
-    lines = [*_trust_lines(facts), _escalation_line(facts), _audit_line(facts), _cost_line(facts)]
+    lines = [*_trust_lines(facts), _escalation_line(facts), _rerun_line(facts), _cost_line(facts)]
     return [line for line in lines if line]
 
 
@@ -62,15 +62,15 @@ def _escalation_line(facts: Mapping[str, Any]) -> str:
     return f"nothing was pruned in the end, because pruning was seen to err: {why}" if why else ""
 
 
-def _audit_line(facts: Mapping[str, Any]) -> str:
+def _rerun_line(facts: Mapping[str, Any]) -> str:
     """The strength at which independent runs differ most from the engine."""
-    strengths = facts["audit"]["strengths"] if "audit" in facts else []
+    strengths = facts["rerun"]["strengths"] if "rerun" in facts else []
     if not strengths:
         return ""
     worst = max(strengths, key=lambda at: abs(at["accuracy"] - at["alone"]))
     gap, eps = worst["accuracy"] - worst["alone"], format_eps(worst["eps"])
     found = f"{_signed(gap)} points at {eps} at most" if gap else "no difference at any strength"
-    return f"audit: {facts['audit']['n']} images attacked at each strength alone, {found}"
+    return f"rerun: {facts['rerun']['n']} images attacked at each strength alone, {found}"
 
 
 def _cost_line(facts: Mapping[str, Any]) -> str:

@@ -187,7 +187,7 @@ class EvaluationConfig(Section):
     )
     target: AffectsEvaluation[Target] = "none"
     match: AffectsEvaluation[Match] = "strict"
-    audit: AffectsNothing[int] = Field(
+    rerun: AffectsNothing[int] = Field(
         0, ge=0, description="images attacked at each strength alone as well"
     )
     witnesses: AffectsNothing[bool] = False

@@ -121,13 +121,13 @@ def test_top_and_reach_change_the_criterion(network, tmp_path):
 
 
 def test_the_recheck_is_in_the_record_and_agrees(network, tmp_path):
-    record = evaluate(network, tmp_path, "evaluation.audit=6", "evaluation.trust=true")
-    found = record.metadata["audit"]
+    record = evaluate(network, tmp_path, "evaluation.rerun=6", "evaluation.trust=true")
+    found = record.metadata["rerun"]
     assert found["n"] == 6
     assert [at["eps"] for at in found["strengths"]] == record.grid[1:].tolist()
     assert all(at["accuracy"] == at["alone"] for at in found["strengths"])
     verdicts = {one["check"]: one["status"] for one in record.metadata["trust"]["verdicts"]}
-    assert verdicts["audit"] == "pass"
+    assert verdicts["rerun"] == "pass"
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ class Task:
         grid: (n + 1,) strengths from 0 up, with n >= 1.
         seed: noise is keyed by (seed, sample, stage, run).
         prune: whether hopeless runs are given up.
-        audit: share of the samples that repeat in full what they gave up.
+        recheck: share of the samples that repeat in full what they gave up.
         criterion: when a stage has won; the stages' losses are to be its own.
     """
 
@@ -45,7 +45,7 @@ class Task:
     grid: tuple[float, ...]
     seed: int
     prune: bool = False
-    audit: float = 0.0
+    recheck: float = 0.0
     criterion: Criterion = field(default_factory=Criterion)
 
 
@@ -138,7 +138,7 @@ class Engine:
         right = task.criterion.right(logits, labels).tolist()
         noise = Noise.of(task.seed, indices, "critical")
         start = first(len(task.grid) - 1, [stage.runs(logits.shape[1]) for stage in task.stages])
-        audited = (noise.child("audit").uniform(1)[:, 0] < task.audit).tolist()
+        rechecked = (noise.child("audit").uniform(1)[:, 0] < task.recheck).tolist()
         predictions = logits.argmax(1).tolist()
         for row, (index, label) in enumerate(zip(indices.tolist(), labels.tolist(), strict=True)):
             one = slice(row, row + 1)
@@ -152,14 +152,14 @@ class Engine:
                 classes=classes[row],
                 noise=Noise(noise.keys[one]),
                 progress=start,
-                audited=audited[row] and task.prune,
+                rechecked=rechecked[row] and task.prune,
             )
 
     def _route(self, sample: SampleState) -> bool:
         """Send a sample to its next stage batch; return whether it is finished instead."""
         progress = sample.progress
-        if progress.finished and sample.audited and progress.grid_index and progress.given_up:
-            sample.unaudited = progress.critical
+        if progress.finished and sample.rechecked and progress.grid_index and progress.given_up:
+            sample.before_recheck = progress.critical
             sample.progress = progress = progress.again()
             self._full[progress.runs[0].stage].waiting.append(sample)
             return False
@@ -167,7 +167,7 @@ class Engine:
             return True
         if sample.guide is not None and self._task.stages[progress.runs[0].stage].targets:
             sample.progress = progress.ordered(self._turns(sample))
-        stage_batches = self._full if sample.unaudited else self._stage_batches
+        stage_batches = self._full if sample.before_recheck else self._stage_batches
         stage_batches[sample.progress.runs[0].stage].waiting.append(sample)
         return False
 
@@ -198,7 +198,7 @@ def table(samples: Sequence[SampleState], witnesses: bool) -> Results:
         return [getattr(sample, name) for sample in samples]
 
     critical = [f.progress.critical if f.right else 0 for f in samples]
-    audited = [bool(sample.unaudited) for sample in samples]
+    rechecked = [bool(sample.before_recheck) for sample in samples]
     found = [sample.witness for sample in samples if sample.witness is not None]
     images = torch.cat(found).float().cpu().numpy() if found else np.zeros((0, 1, 1, 1), np.float32)
     return Results(
@@ -212,7 +212,9 @@ def table(samples: Sequence[SampleState], witnesses: bool) -> Results:
         forwards=np.array(column("forwards"), dtype=np.int64),
         backwards=np.array(column("backwards"), dtype=np.int64),
         pruned=np.array([len(sample.progress.given_up) for sample in samples], dtype=np.int64),
-        audited=np.array(audited, dtype=np.bool_),
-        unaudited=np.array([f.unaudited or c for f, c in zip(samples, critical, strict=True)]),
+        rechecked=np.array(rechecked, dtype=np.bool_),
+        before_recheck=np.array(
+            [f.before_recheck or c for f, c in zip(samples, critical, strict=True)]
+        ),
         witnesses=images if witnesses and found else None,
     )

@@ -4,8 +4,8 @@ With m_0 the margin of the clean image, and m the smallest margin that the run h
 eps, the margin would vanish at about eps * m_0 / (m_0 - m). That ratio falls while the run works;
 where it is still above a limit that tightens with the number of steps, the run is given up.
 
-The limits only save passes: an audited share of the samples repeats in full what was given up, and
-if that changes a result beyond a tolerance, all samples do (`rampart.evaluation.critical`).
+The limits only save passes: an rechecked share of the samples repeats in full what was given up,
+and if that changes a result beyond a tolerance, all samples do (`rampart.evaluation.critical`).
 """
 
 from dataclasses import dataclass

@@ -32,8 +32,8 @@ class SampleState:
         distance: its distance from the image.
         stage, run: what found it; -1 where nothing has.
         forwards, backwards: passes so far.
-        audited: whether it repeats in full what was given up.
-        unaudited: critical index before that.
+        rechecked: whether it repeats in full what was given up.
+        before_recheck: critical index before that.
     """
 
     index: int
@@ -52,8 +52,8 @@ class SampleState:
     run: int = -1
     forwards: int = 1
     backwards: int = 0
-    audited: bool = False
-    unaudited: int = 0
+    rechecked: bool = False
+    before_recheck: int = 0
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ from rampart.metrics.curve import Integers, check_critical
 from rampart.skill import chance_of
 
 #: The checks of `findings`, in the order of its verdicts.
-FINDINGS = ("clean", "black-box", "fab", "pruning", "monotone", "audit")
+FINDINGS = ("clean", "black-box", "fab", "pruning", "monotone", "rerun")
 #: Largest shares of the samples right on the clean image that Square may break after gradient
 #: attacks failed, before a warning and before a failure; and FAB, a gradient attack of its own.
 SQUARE_WARN, SQUARE_FAIL, FAB_WARN = 0.01, 0.05, 0.03
 #: One sample is no share: at least so many must be lowered.
 LEAST = 2
-#: Largest share of the audited samples that pruning may have left too high, before a warning and
+#: Largest share of the rechecked samples that pruning may have left too high, before a warning and
 #: before a failure.
 PRUNED_WARN, PRUNED_FAIL = 0.02, 0.1
 #: Standard deviations beyond which a paired difference is a warning, and a failure; and the
@@ -37,8 +37,8 @@ Booleans = NDArray[np.bool_]
 def findings(
     critical: ArrayLike,
     stage: ArrayLike,
-    unaudited: ArrayLike,
-    audited: ArrayLike,
+    before_recheck: ArrayLike,
+    rechecked: ArrayLike,
     stage_names: Sequence[str],
     n_levels: int,
     per_strength: Mapping[int, ArrayLike] | None = None,
@@ -53,8 +53,8 @@ def findings(
     Args:
         critical: (N,) critical indices in 0..n + 1.
         stage: (N,) index of the stage that set them; -1 where none did.
-        unaudited: (N,) critical indices before pruned runs were repeated in full.
-        audited: (N,) whether they were.
+        before_recheck: (N,) critical indices before pruned runs were repeated in full.
+        rechecked: (N,) whether they were.
         stage_names: the tier's stages; "square" is the black box, "fab-t" and "fab" are FAB.
         n_levels: n, the index of the last strength.
         per_strength: for strength indices k, the (M,) bool whether a sample stands after an
@@ -69,8 +69,8 @@ def findings(
     """
     indices = check_critical(critical, n_levels)
     stages = _column("stage", stage, len(indices)).astype(np.int64)
-    before = check_critical(_column("unaudited", unaudited, len(indices)), n_levels)
-    chosen = _column("audited", audited, len(indices)).astype(bool)
+    before = check_critical(_column("before_recheck", before_recheck, len(indices)), n_levels)
+    chosen = _column("rechecked", rechecked, len(indices)).astype(bool)
     names = _names(stages, stage_names)
     own = indices if rows is None else indices[np.asarray(rows)]
     robust = {k: _column(f"per_strength[{k}]", v, len(own)) > 0 for k, v in _sorted(per_strength)}
@@ -80,7 +80,7 @@ def findings(
         _fab(indices, names, stage_names),
         _pruning(indices, before, chosen, None if pruned is None else bool(np.any(pruned))),
         _monotone({0: own > 0, **robust}),
-        _audit({k: (own > k, found) for k, found in robust.items()}),
+        _rerun({k: (own > k, found) for k, found in robust.items()}),
     ]
 
 
@@ -179,13 +179,15 @@ def _follows(stages: Sequence[str], stem: str) -> bool:
     return bool(gradient and last and gradient[0] < last[-1])
 
 
-def _pruning(critical: Integers, before: Integers, audited: Booleans, left: bool | None) -> Verdict:
-    """Judge the share of audited samples that pruning had left too high.
+def _pruning(
+    critical: Integers, before: Integers, rechecked: Booleans, left: bool | None
+) -> Verdict:
+    """Judge the share of rechecked samples that pruning had left too high.
 
     Without harm where no run was left pruned in the end; None where that is not known. The message
     gives its upper bound over all samples (Clopper & Pearson 1934, one-sided).
     """
-    n = int(audited.sum())
+    n = int(rechecked.sum())
     if not n:
         if not left:
             return skipped("pruning", "no run was given up and repeated in full.")
@@ -194,13 +196,13 @@ def _pruning(critical: Integers, before: Integers, audited: Booleans, left: bool
             "no result; take more images, or evaluation.mode=exact."
         )
         return Verdict("pruning", "warn", None, PRUNED_WARN, message)
-    lowered = int((critical < before)[audited].sum())
+    lowered = int((critical < before)[rechecked].sum())
     value = lowered / n
     if left is False:
         message = "every pruned run was repeated in full, so pruning changed nothing."
         return passed("pruning", value, PRUNED_WARN, message)
     bound = float(stats.beta.ppf(LEVEL, lowered + 1, n - lowered)) if lowered < n else 1.0
-    seen = f"pruning left {lowered} of {n} audited samples too high"
+    seen = f"pruning left {lowered} of {n} rechecked samples too high"
     known = f"with 95 % confidence at most {100 * bound:.1f} % of all"
     if value <= PRUNED_WARN:
         return passed("pruning", value, PRUNED_WARN, f"{seen}, {known}.")
@@ -235,18 +237,18 @@ def _monotone(robust: Mapping[int, Booleans]) -> Verdict:
     )
 
 
-def _audit(pairs: Mapping[int, tuple[Booleans, Booleans]]) -> Verdict:
+def _rerun(pairs: Mapping[int, tuple[Booleans, Booleans]]) -> Verdict:
     """Judge whether independent runs break more than the evaluation did, at any strength."""
     if not pairs:
-        return skipped("audit", "no independent runs at single strengths.")
+        return skipped("rerun", "no independent runs at single strengths.")
     found = [(*_difference(ours, alone, LIKELY), k) for k, (ours, alone) in pairs.items()]
     value, limit, level = max(found, key=_excess)
     if value <= max(limit, ALLOWED):
         message = "independent runs at single strengths break no more, beyond noise."
-        return passed("audit", value, max(limit, ALLOWED), message)
+        return passed("rerun", value, max(limit, ALLOWED), message)
     failed = value > SURE / LIKELY * limit
     return Verdict(
-        "audit",
+        "rerun",
         "fail" if failed else "warn",
         value,
         SURE / LIKELY * limit if failed else limit,

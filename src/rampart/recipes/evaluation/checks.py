@@ -6,7 +6,7 @@ from typing import Any
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Split
 from rampart.data.subset import subset
-from rampart.evaluation.audit import Audit
+from rampart.evaluation.rerun import Rerun
 from rampart.evaluation.results import Results
 from rampart.evaluation.trust.findings import findings
 from rampart.evaluation.trust.probes import PROBE_SIZE, probe
@@ -37,19 +37,19 @@ def probe_model(subject: Subject, split: Split) -> list[Verdict]:
 
 
 def find_verdicts(
-    subject: Subject, results: Results, names: Sequence[str], levels: int, audited: Audit | None
+    subject: Subject, results: Results, names: Sequence[str], levels: int, reran: Rerun | None
 ) -> list[Verdict]:
     """Return the verdicts on the results of the attacks and of their audit."""
-    robust = dict(enumerate(audited.robust, start=1)) if audited else None
+    robust = dict(enumerate(reran.robust, start=1)) if reran else None
     return findings(
         results.critical,
         results.stage,
-        results.unaudited,
-        results.audited,
+        results.before_recheck,
+        results.rechecked,
         names,
         levels,
         robust,
-        rows=audited.rows if audited else None,
+        rows=reran.rows if reran else None,
         labels=results.labels,
         # Among the top k, chance is k in K.
         classes=len(subject.splits.class_names) // subject.config.evaluation.top_k,

@@ -8,9 +8,9 @@ from accelerate.utils import gather_object
 from rampart.attacks.base import Attack
 from rampart.data.subset import numbers_of
 from rampart.errors import InvalidArgument
-from rampart.evaluation.audit import audit
 from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.partial_results import PartialResults
+from rampart.evaluation.rerun import rerun
 from rampart.evaluation.results import Results
 from rampart.evaluation.whole import Processes, evaluate_split
 from rampart.recipes.evaluation.checks import find_verdicts, probe_model, trust_metadata
@@ -49,16 +49,16 @@ def evaluate_subject(
         workers=config.data.workers,
         on_progress=(lambda done: on_progress(done, len(split))) if on_progress else None,
     )
-    audited = None
-    if wanted.audit and len(grid) > 1:
-        audited = audit(
+    reran = None
+    if wanted.rerun and len(grid) > 1:
+        reran = rerun(
             model,
             split,
             attack,
             grid,
             config.seed,
             done.results,
-            wanted.audit,
+            wanted.rerun,
             batch_size=wanted.batch_size,
             criterion=criterion,
             partial_results=partial_results,
@@ -66,7 +66,7 @@ def evaluate_subject(
         )
     names = [stage.name for stage in criterion.stages(attack.stages())] or [wanted.attack.name]
     if wanted.trust:
-        verdicts = [*verdicts, *find_verdicts(subject, done.results, names, len(grid) - 1, audited)]
+        verdicts = [*verdicts, *find_verdicts(subject, done.results, names, len(grid) - 1, reran)]
     return EvaluationRecord.from_results(
         done.results,
         dict(zip(numbers_of(split).tolist(), split.ids, strict=True)),
@@ -75,7 +75,7 @@ def evaluate_subject(
         names,
         {
             **describe_evaluation(subject, done, names, accelerator),
-            **({"audit": audited.figures(grid)} if audited else {}),
+            **({"rerun": reran.figures(grid)} if reran else {}),
             **({"trust": trust_metadata(verdicts)} if wanted.trust else {}),
         },
     )

@@ -22,11 +22,11 @@ FIRST_PHASE = 10
 
 
 @dataclass(frozen=True)
-class Audit:
+class Rerun:
     """What independent runs found on some samples.
 
     Attributes:
-        rows: (M,) rows of the results that were audited.
+        rows: (M,) rows of the results that were rechecked.
         robust: (n, M) whether each stands after a run at strength k = 1..n alone.
         claimed: (n, M) whether the results say that it stands there.
         passes: forwards and backwards of the independent runs.
@@ -55,7 +55,7 @@ class Audit:
         }
 
 
-def audit(
+def rerun(
     model: Model,
     split: Split,
     attack: Attack,
@@ -68,7 +68,7 @@ def audit(
     criterion: Criterion | None = None,
     partial_results: PartialResults | None = None,
     processes: Processes | None = None,
-) -> Audit:
+) -> Rerun:
     """Run the attack at each strength alone on `n` samples drawn at random, with other noise.
 
     Args:
@@ -98,4 +98,4 @@ def audit(
         robust.append(alone.critical > 1)
         passes += alone.forwards_total + alone.backwards_total
     claimed = [results.critical[rows] > level for level in range(1, len(grid))]
-    return Audit(rows, np.array(robust), np.array(claimed), passes)
+    return Rerun(rows, np.array(robust), np.array(claimed), passes)

@@ -2,15 +2,15 @@ import numpy as np
 from test_engine import net, tier
 from test_whole import GRID, evaluate, split_for
 
-from rampart.evaluation.audit import FIRST_PHASE, audit
 from rampart.evaluation.partial_results import PartialResults
+from rampart.evaluation.rerun import FIRST_PHASE, rerun
 from rampart.evaluation.results import Results
 
 ATTACK = tier("short", steps=4)
 
 
-def audited(model, split, results: Results, n: int, **options):
-    return audit(model, split, ATTACK, GRID, 3, results, n, **options)
+def rechecked(model, split, results: Results, n: int, **options):
+    return rerun(model, split, ATTACK, GRID, 3, results, n, **options)
 
 
 def test_independent_runs_agree_with_the_engine():
@@ -18,7 +18,7 @@ def test_independent_runs_agree_with_the_engine():
     model = net(1)
     split = split_for(model, 40)
     results = evaluate(model, split, mode="exact").results
-    found = audited(model, split, results, 25)
+    found = rechecked(model, split, results, 25)
     assert found.robust.shape == found.claimed.shape == (8, 25)
     assert len(set(found.rows)) == 25
     assert (found.robust ^ found.claimed).sum() <= 2
@@ -43,7 +43,7 @@ def test_results_that_claim_too_much_are_found_out():
     results = evaluate(model, split, mode="exact").results
     boast = results.select(range(20))
     boast.critical[:] = 9
-    figures = audited(model, split, boast, 20).figures(GRID)
+    figures = rechecked(model, split, boast, 20).figures(GRID)
     assert figures["strengths"][-1]["accuracy"] == 1
     assert figures["strengths"][-1]["only_alone_broke"] == (results.critical < 9).sum()
 
@@ -52,20 +52,20 @@ def test_all_samples_are_rechecked_where_there_are_no_more():
     model = net(1)
     split = split_for(model, 6)
     results = evaluate(model, split, mode="exact").results
-    assert audited(model, split, results, 100).rows.tolist() == list(range(6))
+    assert rechecked(model, split, results, 100).rows.tolist() == list(range(6))
 
 
 def test_an_interrupted_recheck_goes_on(tmp_path):
     model = net(1)
     split = split_for(model, 12)
     results = evaluate(model, split, partial_results=PartialResults(tmp_path, {})).results
-    first = audited(model, split, results, 8, partial_results=PartialResults(tmp_path, {}))
+    first = rechecked(model, split, results, 8, partial_results=PartialResults(tmp_path, {}))
     assert len(PartialResults(tmp_path, {}).read(FIRST_PHASE + 8)) == 8
 
     def silent(images):
         raise AssertionError("asked")
 
-    again = audited(silent, split, results, 8, partial_results=PartialResults(tmp_path, {}))
+    again = rechecked(silent, split, results, 8, partial_results=PartialResults(tmp_path, {}))
     np.testing.assert_array_equal(again.robust, first.robust)
     assert again.passes == first.passes
     # The evaluation itself is not touched by what was found alone.
@@ -77,5 +77,5 @@ def test_it_draws_other_noise_than_the_evaluation():
     model = net(1)
     split = split_for(model, 20)
     one = evaluate(model, split, mode="exact").results
-    found = audited(model, split, one, 20)
+    found = rechecked(model, split, one, 20)
     assert found.passes != one.forwards_total + one.backwards_total

@@ -192,7 +192,7 @@ def test_a_record_is_saved_and_read_and_not_replaced(task, tmp_path):
 def test_the_command_verify_says_who_can_check_it(task, tmp_path):
     from rampart.recipes.evaluation.verify import verify
 
-    evaluate(task, trust=False, witnesses=True).save(tmp_path / "record")
+    evaluate(task, trust=False, adversarial_examples=True).save(tmp_path / "record")
     with pytest.raises(RunError, match="verify_record"):
         verify(tmp_path / "record")
 

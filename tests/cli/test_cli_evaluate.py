@@ -51,7 +51,7 @@ def test_evaluate_says_how_far_to_trust_it_and_what_it_cost(rampart, evaluate, t
 
 def test_evaluate_verify_report(rampart, refused, evaluate, tmp_path):
     where = tmp_path / "evaluation"
-    assert rampart(*evaluate, "evaluation.witnesses=true").status == 0
+    assert rampart(*evaluate, "evaluation.adversarial_examples=true").status == 0
     refused("--overwrite replaces it", *evaluate)
     result = rampart("verify", where)
     assert result.status == 0, result.err
@@ -82,9 +82,12 @@ def test_verify_fails_where_images_have_changed(rampart, evaluate, tmp_path):
 
     from rampart.records.storage import load_record, save_record
 
-    assert rampart(*evaluate, "evaluation.witnesses=true").status == 0
-    record = load_record(tmp_path / "evaluation", witnesses=True)
-    save_record(replace(record, witnesses=np.zeros_like(record.witnesses)), tmp_path / "forged")
+    assert rampart(*evaluate, "evaluation.adversarial_examples=true").status == 0
+    record = load_record(tmp_path / "evaluation", adversarial_examples=True)
+    save_record(
+        replace(record, adversarial_examples=np.zeros_like(record.adversarial_examples)),
+        tmp_path / "forged",
+    )
     result = rampart("verify", tmp_path / "forged")
     assert result.status == 1
     assert result.out.startswith("not verified: 15 of 15 samples")

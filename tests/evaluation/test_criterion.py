@@ -74,15 +74,21 @@ def test_a_class_is_reached_where_the_closed_form_says(target, name):
         expected.append(np.searchsorted(GRID, way))
     criterion = Criterion(target=target)
     found = critical_strengths(
-        model, [batch], tier(name, steps=20), GRID, 0, criterion=criterion, witnesses=True
+        model,
+        [batch],
+        tier(name, steps=20),
+        GRID,
+        0,
+        criterion=criterion,
+        adversarial_examples=True,
     )
     # No image is said to break too early. The likely class leads on a short stretch only, which
     # ascent leaps over; FAB does not.
     assert (found.critical >= expected).all()
     if name in ("standard", "plus") or target == "least-likely":
         assert (found.critical == expected).mean() > 0.95
-    witnesses = torch.from_numpy(found.witnesses)
-    assert (model(witnesses).argmax(1) == wanted[found.witness_rows]).all()
+    adversarial_examples = torch.from_numpy(found.adversarial_examples)
+    assert (model(adversarial_examples).argmax(1) == wanted[found.adversarial_rows]).all()
     assert len(set(expected)) > 3
 
 
@@ -93,7 +99,7 @@ def test_other_criteria_are_never_reached_before_an_error(criterion):
     """On any model: leaving the top 2 or becoming a chosen class is an error at least."""
     model = net(1)
     batch = photos(model, 30)
-    options = {"witnesses": True, "mode": "fast", "batch_size": 8}
+    options = {"adversarial_examples": True, "mode": "fast", "batch_size": 8}
     found = critical_strengths(
         model, [batch], tier("standard"), GRID, 0, criterion=criterion, **options
     )

@@ -31,17 +31,17 @@ def small_net() -> nn.Module:
 
 
 def proven(found, model, images, grid, norm) -> bool:
-    """Whether every sample said to be broken on the way is so by its witness."""
-    rows = torch.from_numpy(found.witness_rows)
-    witnesses, images = torch.from_numpy(found.witnesses), images[rows]
+    """Whether every sample said to be broken on the way is so by its adversarial example."""
+    rows = torch.from_numpy(found.adversarial_rows)
+    adversarial_examples, images = torch.from_numpy(found.adversarial_examples), images[rows]
     eps = torch.tensor(grid)[found.critical[rows]]
-    distances = distance(witnesses, images, norm)
+    distances = distance(adversarial_examples, images, norm)
     inside = bool((distances <= eps * (1 + 1e-5) + 1e-6).all())
-    boxed = 0 <= float(witnesses.min()) <= float(witnesses.max()) <= 1
-    wrong = model(witnesses).argmax(1).numpy() != found.labels[rows]
+    boxed = 0 <= float(adversarial_examples.min()) <= float(adversarial_examples.max()) <= 1
+    wrong = model(adversarial_examples).argmax(1).numpy() != found.labels[rows]
     np.testing.assert_allclose(distances, found.distance[rows], rtol=1e-5, atol=1e-6)
     on_the_way = (found.critical > 0) & (found.critical < len(grid))
-    np.testing.assert_array_equal(found.witness_rows, np.flatnonzero(on_the_way))
+    np.testing.assert_array_equal(found.adversarial_rows, np.flatnonzero(on_the_way))
     return inside and boxed and bool(wrong.all())
 
 
@@ -123,7 +123,7 @@ def test_counts_passes_and_attacks_only_who_stands(task, attack, forwards, backw
 def test_every_adversarial_example_proves_its_critical_strength(task, attack, norm):
     model, grid = small_net(), default_grid({"linf": 16 / 255, "l2": 0.4, "l1": 1.0}[norm], norm)
     attack = replace(attack, norm=norm)
-    found = critical_strengths(model, task.batches(60), attack, grid, 3, witnesses=True)
+    found = critical_strengths(model, task.batches(60), attack, grid, 3, adversarial_examples=True)
     assert proven(found, model, task.images / 255, grid, norm)
 
 

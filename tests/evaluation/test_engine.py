@@ -80,7 +80,9 @@ def test_several_classes_break_where_the_closed_form_says(classes, name, steps, 
         pytest.skip("as above")
     task, grid = make_task(classes), default_grid(EPS[norm], norm)
     attack = tier(name, norm, steps=steps)
-    found = critical_strengths(task.model, task.batches(60), attack, grid, 0, witnesses=True)
+    found = critical_strengths(
+        task.model, task.batches(60), attack, grid, 0, adversarial_examples=True
+    )
     assert (task.critical(grid, norm) <= found.critical).all()
     assert (found.critical <= np.searchsorted(grid, 1.01 * nearest(task, norm))).all()
     assert proven(found, task.model, task.images / 255, grid, norm)
@@ -97,7 +99,9 @@ def test_fab_reaches_the_smallest_distance_however_coarse_the_grid(norm, mode):
     task, grid = make_task(3), (0.0, 0.1 * EPS[norm], 2 * EPS[norm])
     attack = tier("fab", norm, steps=30)
     batches = task.batches(60)
-    found = critical_strengths(task.model, batches, attack, grid, 0, mode=mode, witnesses=True)
+    found = critical_strengths(
+        task.model, batches, attack, grid, 0, mode=mode, adversarial_examples=True
+    )
     coarse = found.critical == 2
     ratio = found.distance[coarse] / nearest(task, norm)[coarse]
     assert coarse.sum() > 30
@@ -120,7 +124,7 @@ def test_never_weaker_than_the_attack_at_each_strength_alone(name, norm):
     for seed in range(3):
         model = net(seed)
         batch = photos(model, 30, seed)
-        found = critical_strengths(model, [batch], attack, grid, seed, witnesses=True)
+        found = critical_strengths(model, [batch], attack, grid, seed, adversarial_examples=True)
         assert proven(found, model, batch.pixels(), grid, norm)
         claimed.append([(found.critical > grid_index).sum() for grid_index in range(1, len(grid))])
         alone.append([robust(model, batch, attack, eps) for eps in grid[1:]])
@@ -161,7 +165,12 @@ def test_every_column_is_the_same_whatever_the_slots_and_the_order(name, options
 
     def evaluate(batch_size: int, order: Sequence[int] | Tensor, size: int = 7) -> Results:
         batches = parts(batch, torch.as_tensor(order), size)
-        options = {"mode": mode, "batch_size": batch_size, "recheck": 0.3, "witnesses": True}
+        options = {
+            "mode": mode,
+            "batch_size": batch_size,
+            "recheck": 0.3,
+            "adversarial_examples": True,
+        }
         return critical_strengths(model, batches, attack, grid, 0, **options)
 
     whole = evaluate(64, range(n))
@@ -218,7 +227,7 @@ def test_the_passes_of_all_samples_are_those_of_the_model():
         work = Work(attack.stages(), "linf", grid, 0, prune, recheck=0.5)
         before = queried.passes
         done = flown(Engine(queried, work, 8, torch.device("cpu")), batch)
-        found = table(done, witnesses=False)
+        found = table(done, adversarial_examples=False)
         spent = [now - then for now, then in zip(queried.passes, before, strict=True)]
         assert [found.forwards_total, found.backwards_total] == spent
 
@@ -276,7 +285,9 @@ def test_few_classes_work_in_every_attack_suite(classes, name):
     model = net(0, classes)
     batch, grid = photos(model, 20), (0.0, 4 / 255, 8 / 255, 24 / 255)
     attack = tier(name, steps=4, **({"draws": 2} if name == "rand" else {}))
-    found = critical_strengths(model, [batch], attack, grid, 0, mode="fast", witnesses=True)
+    found = critical_strengths(
+        model, [batch], attack, grid, 0, mode="fast", adversarial_examples=True
+    )
     assert proven(found, model, batch.pixels(), grid, "linf")
     for number, stage in enumerate(attack.stages()):
         assert found.run[found.stage == number].max(initial=0) < stage.runs(classes)

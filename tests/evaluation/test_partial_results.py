@@ -27,10 +27,13 @@ def parts(folder: Path) -> list[Path]:
 @given(
     indices=st.lists(st.integers(0, 2**40), max_size=8),
     seed=st.integers(0, 99),
-    witnesses=st.booleans(),
+    adversarial_examples=st.booleans(),
 )
-def test_results_come_back_from_a_file(tmp_path_factory, indices, seed, witnesses):
-    results, file = made_up(indices, seed, witnesses), tmp_path_factory.mktemp("part") / "part"
+def test_results_come_back_from_a_file(tmp_path_factory, indices, seed, adversarial_examples):
+    results, file = (
+        made_up(indices, seed, adversarial_examples),
+        tmp_path_factory.mktemp("part") / "part",
+    )
     write_results(file, results)
     assert same(read_results(file), results)
 
@@ -60,7 +63,7 @@ def test_a_kill_loses_only_samples_in_flight(tmp_path_factory, data):
         (folder / "parts" / name).write_bytes(written[: len(whole) - 1])
     found = PartialResults(folder, IDENTITY).read()
     assert set(found.indices.tolist()) == done
-    assert found.witnesses is None or owned(found)
+    assert found.adversarial_examples is None or owned(found)
     PartialResults(folder, IDENTITY).remove()
     assert not folder.exists()
 
@@ -107,9 +110,10 @@ def test_a_later_phase_replaces_an_earlier_one(tmp_path):
 def test_what_is_finished_can_be_read_without_the_adversarial_examples(tmp_path):
     partial_results, results = PartialResults(tmp_path, IDENTITY), made_up(range(9))
     partial_results.append(results)
-    assert results.witnesses is not None
+    assert results.adversarial_examples is not None
     assert same(
-        partial_results.read(witnesses=False), replace(results, witnesses=None, witness_rows=None)
+        partial_results.read(adversarial_examples=False),
+        replace(results, adversarial_examples=None, adversarial_rows=None),
     )
 
 
@@ -183,7 +187,7 @@ def test_the_buffer_leaves_few_parts_of_a_long_evaluation(tmp_path, monkeypatch)
     with Buffer(partial_results, clock=lambda: now[0]) as buffer:
         for sample in range(4_000):
             now[0] += 9
-            buffer.add(made_up([sample], witnesses=False).select([0]))
+            buffer.add(made_up([sample], adversarial_examples=False).select([0]))
     assert 300 < len(written) < 700
     assert np.concatenate(written).tolist() == list(range(4_000))
 
@@ -217,14 +221,14 @@ def test_adversarial_examples_are_put_together_in_a_file(tmp_path):
         made_up(range(9)),
         made_up([3, 4, 20], 5),
     )
-    assert first.witnesses is not None
+    assert first.adversarial_examples is not None
     for rows in (slice(5, 9), slice(0, 5)):
         partial_results.append(first.select(np.arange(9)[rows]))
     partial_results.append(second, phase=1)
     whole = Results.concatenate([first, second]).latest()
-    images = partial_results.witnesses(whole.without_witnesses())
+    images = partial_results.adversarial_examples(whole.without_adversarial_examples())
     assert isinstance(images, np.memmap)
-    assert np.array_equal(images, whole.witnesses)
+    assert np.array_equal(images, whole.adversarial_examples)
     partial_results.remove()
     assert not tmp_path.exists()
 
@@ -234,9 +238,12 @@ def test_a_adversarial_example_that_is_lost_is_noticed(tmp_path):
     partial_results.append(results.select(np.arange(6)))
     assert results.found[6:].any()
     with pytest.raises(RunError, match="lacks the adversarial images of"):
-        partial_results.witnesses(results)
+        partial_results.adversarial_examples(results)
 
 
 def test_where_nothing_was_found_there_are_no_adversarial_examples(tmp_path):
     results = made_up(range(9))
-    assert PartialResults(tmp_path, IDENTITY).witnesses(results.select(~results.found)) is None
+    assert (
+        PartialResults(tmp_path, IDENTITY).adversarial_examples(results.select(~results.found))
+        is None
+    )

@@ -10,8 +10,8 @@ from rampart.records.record import EvaluationRecord
 LEVELS = 4
 
 
-def made_up(indices, seed=0, witnesses=True) -> Results:
-    """Consistent results of the samples; a witness is filled with its sample's number."""
+def made_up(indices, seed=0, adversarial_examples=True) -> Results:
+    """Consistent results of the samples; an adversarial example is filled with its sample's number."""
     indices = np.asarray(indices, dtype=np.int64)
     rng = np.random.default_rng(seed)
     critical = rng.integers(0, LEVELS + 2, len(indices))
@@ -31,7 +31,7 @@ def made_up(indices, seed=0, witnesses=True) -> Results:
         pruned=rng.integers(0, 3, len(indices)),
         rechecked=rechecked,
         before_recheck=np.where(rechecked & (critical > 0), LEVELS + 1, critical),
-        witnesses=images.astype(np.float32) if witnesses else None,
+        adversarial_examples=images.astype(np.float32) if adversarial_examples else None,
     )
 
 
@@ -40,16 +40,16 @@ def same(a: Results, b: Results) -> bool:
         np.array_equal(getattr(a, name), getattr(b, name), equal_nan=name == "distance")
         for name in COLUMNS
     )
-    if a.witnesses is None or b.witnesses is None:
-        return columns and a.witnesses is b.witnesses
-    return columns and np.array_equal(a.witnesses, b.witnesses)
+    if a.adversarial_examples is None or b.adversarial_examples is None:
+        return columns and a.adversarial_examples is b.adversarial_examples
+    return columns and np.array_equal(a.adversarial_examples, b.adversarial_examples)
 
 
 def owned(results: Results) -> bool:
-    """Whether every witness is still its sample's own."""
-    assert results.witnesses is not None
-    owners = results.indices[results.witness_rows]
-    return np.array_equal(results.witnesses[:, 0, 0, 0], owners)
+    """Whether every adversarial example is still its sample's own."""
+    assert results.adversarial_examples is not None
+    owners = results.indices[results.adversarial_rows]
+    return np.array_equal(results.adversarial_examples[:, 0, 0, 0], owners)
 
 
 indices = st.lists(st.integers(0, 30), max_size=12)
@@ -85,7 +85,7 @@ def test_the_latest_row_of_every_sample_replaces_the_earlier_ones(first, second)
     rows = {s: (critical, 0) for s, critical in zip(first, old.critical.tolist(), strict=True)}
     rows |= {s: (critical, 1) for s, critical in zip(second, new.critical.tolist(), strict=True)}
     assert latest.critical.tolist() == [rows[s][0] for s in sorted(rows)]
-    if latest.witnesses is not None:
+    if latest.adversarial_examples is not None:
         assert owned(latest)
 
 
@@ -106,8 +106,8 @@ def test_merging_refuses_a_sample_of_two_processes():
 
 
 def test_adversarial_examples_are_kept_by_all_parts_or_by_none():
-    without = made_up(range(20, 40), witnesses=False)
-    assert Results.concatenate([without, without]).witnesses is None
+    without = made_up(range(20, 40), adversarial_examples=False)
+    assert Results.concatenate([without, without]).adversarial_examples is None
     with pytest.raises(InvalidArgument, match="in all or none"):
         Results.concatenate([made_up(range(20)), without])
     nothing_found = without.select(~without.found)
@@ -127,9 +127,9 @@ def test_adversarial_examples_are_kept_by_all_parts_or_by_none():
         ({"before_recheck": [0, 5, 5, 2]}, "before_recheck=5 for sample 1"),
         ({"before_recheck": [0, 1, 5, 1]}, "before_recheck=1 for sample 3"),
         ({"forwards": [-1, 0, 0, 0]}, "forwards=-1"),
-        ({"witnesses": np.zeros((1, 1, 2, 2), np.float32)}, "witnesses=1"),
-        ({"witnesses": np.zeros((2, 1, 2, 2))}, "witnesses=float64"),
-        ({"witness_rows": [0, 1]}, "witness_rows"),
+        ({"adversarial_examples": np.zeros((1, 1, 2, 2), np.float32)}, "adversarial_examples=1"),
+        ({"adversarial_examples": np.zeros((2, 1, 2, 2))}, "adversarial_examples=float64"),
+        ({"adversarial_rows": [0, 1]}, "adversarial_rows"),
     ],
 )
 def test_refuses_columns_that_contradict_each_other(changes, message):
@@ -166,7 +166,7 @@ def test_a_record_is_made_of_results(indices):
         is_adv = stages[stage] + (f"/{run}" if run else "")
         assert name == {0: "clean", LEVELS + 1: None}.get(results.critical[row], is_adv)
     assert np.array_equal(record.found, results.found)
-    assert np.array_equal(record.witnesses, results.witnesses)
+    assert np.array_equal(record.adversarial_examples, results.adversarial_examples)
     assert record.forwards.sum() == results.forwards_total
     columns = ("labels", "predictions", "critical", "backwards", "pruned", "rechecked")
     assert all(np.array_equal(getattr(record, c), getattr(results, c)) for c in columns)

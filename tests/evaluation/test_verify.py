@@ -41,7 +41,7 @@ def proven(task, norm: str = "linf") -> EvaluationRecord:
         predictions=logits.argmax(1).detach().numpy(),
         critical=critical,
         distance=np.where(found, eps.flatten(), np.nan),
-        witnesses=(images + eps * step)[found].numpy(),
+        adversarial_examples=(images + eps * step)[found].numpy(),
     )
     assert 10 < found.sum() < 50
     return record
@@ -65,8 +65,8 @@ def test_a_sound_record_is_verified_with_one_pass_per_image(task, norm, batch_si
     record, done = proven(task, norm), []
     result = verify_record(record, task.model, images_of(task), batch_size, done.append)
     assert result.ok, result.verdict
-    assert result.forwards == 60 + len(record.witnesses)
-    assert (result.n, result.witnesses) == (60, record.found.sum())
+    assert result.forwards == 60 + len(record.adversarial_examples)
+    assert (result.n, result.adversarial_examples) == (60, record.found.sum())
     assert done[-1] == 60
     assert result.verdict.startswith("verified: 60 predictions")
     assert result.figures()["ok"]
@@ -74,15 +74,17 @@ def test_a_sound_record_is_verified_with_one_pass_per_image(task, norm, batch_si
 
 def test_a_record_from_disk_is_verified(task, tmp_path):
     save_record(proven(task), tmp_path)
-    record = load_record(tmp_path, witnesses=True)
+    record = load_record(tmp_path, adversarial_examples=True)
     assert verify_record(record, task.model, images_of(task)).ok
 
 
-def changed(record: EvaluationRecord, witness: int, image: np.ndarray) -> EvaluationRecord:
-    """The record with another image for one of its witnesses, and no distances."""
-    witnesses = record.witnesses.copy()
-    witnesses[witness] = image
-    return replace(record, witnesses=witnesses, distance=None)
+def changed(
+    record: EvaluationRecord, adversarial_example: int, image: np.ndarray
+) -> EvaluationRecord:
+    """The record with another image for one of its adversarial examples, and no distances."""
+    adversarial_examples = record.adversarial_examples.copy()
+    adversarial_examples[adversarial_example] = image
+    return replace(record, adversarial_examples=adversarial_examples, distance=None)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 128])
@@ -91,12 +93,12 @@ def test_a_adversarial_example_that_proves_nothing_is_found(task, batch_size):
     row, name = np.flatnonzero(record.found)[3], str(np.flatnonzero(record.found)[3])
     clean = (task.images[row] / 255).numpy()
     eps = record.grid[record.critical[row]]
-    step = record.witnesses[3] - clean
+    step = record.adversarial_examples[3] - clean
     cases = [
         # Moved out of the ball, in the direction in which it is misclassified.
         (clean + step * 1.001, {BALL}),
-        # A witness of another sample.
-        (record.witnesses[4], {BALL}),
+        # An adversarial example of another sample.
+        (record.adversarial_examples[4], {BALL}),
         (clean, {RIGHT}),
         (np.full_like(clean, np.nan), {BALL, BOX}),
         (clean + step + np.where(np.arange(16).reshape(1, 4, 4) == 5, 2.0, 0.0), {BALL, BOX}),
@@ -165,8 +167,8 @@ def test_the_model_is_left_as_found(task):
 
 def test_what_cannot_be_verified_is_refused(task):
     record = proven(task)
-    with pytest.raises(InvalidArgument, match="witnesses=True"):
-        verify_record(replace(record, witnesses=None), task.model, images_of(task))
+    with pytest.raises(InvalidArgument, match="adversarial_examples=True"):
+        verify_record(replace(record, adversarial_examples=None), task.model, images_of(task))
     with pytest.raises(InvalidArgument, match="batch_size=0"):
         verify_record(record, task.model, images_of(task), 0)
     with pytest.raises(DataError, match="not the evaluated ones"):
@@ -184,4 +186,4 @@ def test_survivors_need_no_adversarial_example(task):
         critical=np.where(right, 2, 0),
     )
     result = verify_record(record, task.model, images_of(task))
-    assert (result.ok, result.forwards, result.witnesses) == (True, 60, 0)
+    assert (result.ok, result.forwards, result.adversarial_examples) == (True, 60, 0)

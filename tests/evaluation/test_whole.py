@@ -43,7 +43,9 @@ def split_for(model: nn.Module, n: int) -> Split:
 
 def evaluate(model: nn.Module, split: Split, name: str = "short", **options) -> Evaluation:
     attack = tier(name, steps=options.pop("steps", 4))
-    return evaluate_split(model, split, attack, GRID, 3, **{"witnesses": True, **options})
+    return evaluate_split(
+        model, split, attack, GRID, 3, **{"adversarial_examples": True, **options}
+    )
 
 
 # However it is shared out
@@ -99,8 +101,8 @@ def test_with_a_partial_results_the_first_process_has_the_adversarial_examples_i
     alone = evaluate(model, split)
     first, *others = shared(count, model, split, partial_results=tmp_path)
     assert same(first.results, alone.results)
-    assert isinstance(first.results.witnesses, np.memmap)
-    assert all(one.results.witnesses is None for one in others)
+    assert isinstance(first.results.adversarial_examples, np.memmap)
+    assert all(one.results.adversarial_examples is None for one in others)
 
 
 def test_a_process_without_samples_takes_part():

@@ -21,7 +21,7 @@ OTHER = {
     "training.guards": "false",
     "training.trackers": "[tensorboard]",
     "evaluation.rerun": 7,
-    "evaluation.witnesses": "true",
+    "evaluation.adversarial_examples": "true",
     "evaluation.trust": "false",
     "evaluation.batch_size": 2,
     "evaluation.level": 0.9,

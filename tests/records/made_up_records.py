@@ -33,7 +33,7 @@ def make(critical=(0, 1, 3, 5, 5), **changes) -> EvaluationRecord:
 
 
 def full(critical=(0, 1, 3, 5, 5), **changes) -> EvaluationRecord:
-    """A record with every column; sample i's witness is filled with i / 100."""
+    """A record with every column; sample i's adversarial example is filled with i / 100."""
     critical = np.array(critical)
     last = len(changes.get("grid", GRID))
     found = (critical > 0) & (critical < last)
@@ -48,7 +48,7 @@ def full(critical=(0, 1, 3, 5, 5), **changes) -> EvaluationRecord:
         "backwards": np.arange(len(critical)),
         "pruned": np.full(len(critical), 2),
         "rechecked": critical > 2,
-        "witnesses": np.broadcast_to(images, (found.sum(), 3, 2, 4)).astype(np.float32),
+        "adversarial_examples": np.broadcast_to(images, (found.sum(), 3, 2, 4)).astype(np.float32),
     }
     return make(critical, **{**values, **changes})
 
@@ -56,7 +56,7 @@ def full(critical=(0, 1, 3, 5, 5), **changes) -> EvaluationRecord:
 ARRAYS = ("grid", "labels", "predictions", "critical", "distance", "forwards", "backwards")
 
 
-MORE_ARRAYS = ("pruned", "rechecked", "witnesses")
+MORE_ARRAYS = ("pruned", "rechecked", "adversarial_examples")
 
 
 def same(a: EvaluationRecord, b: EvaluationRecord) -> bool:

@@ -22,15 +22,15 @@ def test_round_trip(tmp_path):
     record = make()
     save_record(record, tmp_path / "new" / "folder")
     assert same(load_record(tmp_path / "new" / "folder"), record)
-    with pytest.raises(RunError, match="holds no witnesses"):
-        load_record(tmp_path / "new" / "folder", witnesses=True)
+    with pytest.raises(RunError, match="holds no adversarial examples"):
+        load_record(tmp_path / "new" / "folder", adversarial_examples=True)
 
 
 def test_adversarial_examples_are_read_on_request_only(tmp_path):
     record = full()
     save_record(record, tmp_path)
-    assert same(load_record(tmp_path), replace(record, witnesses=None))
-    assert same(load_record(tmp_path, witnesses=True), record)
+    assert same(load_record(tmp_path), replace(record, adversarial_examples=None))
+    assert same(load_record(tmp_path, adversarial_examples=True), record)
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -56,7 +56,7 @@ def test_round_trip_of_any_record(tmp_path_factory, steps, ids, seed, group, dat
         "backwards": rng.integers(0, 9, len(ids)),
         "pruned": rng.integers(0, 9, len(ids)),
         "rechecked": rng.random(len(ids)) < 0.5,
-        "witnesses": rng.random((found.sum(), 2, 3, 1), dtype=np.float32),
+        "adversarial_examples": rng.random((found.sum(), 2, 3, 1), dtype=np.float32),
     }
     kept = data.draw(st.sets(st.sampled_from(sorted(columns))))
     columns = {name: values for name, values in columns.items() if name in kept}
@@ -65,7 +65,7 @@ def test_round_trip_of_any_record(tmp_path_factory, steps, ids, seed, group, dat
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("rampart.records.columnar.GROUP_BYTES", group)
         save_record(record, folder)
-    assert same(load_record(folder, witnesses="witnesses" in kept), record)
+    assert same(load_record(folder, adversarial_examples="adversarial_examples" in kept), record)
 
 
 def test_files_are_readable_without_rampart(tmp_path):
@@ -82,8 +82,16 @@ def test_files_are_readable_without_rampart(tmp_path):
     assert rows["critical_eps"] == [0.0, 1 / 255, 3 / 255, None, None]
     assert rows["distance"] == [None, 0.5 / 255, pytest.approx(2.5 / 255), None, None]
     assert rows["broken_by"] == ["clean", "apgd-t/1", "apgd-t/3", None, None]
-    assert [image is None for image in rows["witness"]] == [True, False, False, True, True]
-    image = np.frombuffer(rows["witness"][2], "<f4").reshape(header["witness_shape"])
+    assert [image is None for image in rows["adversarial_example"]] == [
+        True,
+        False,
+        False,
+        True,
+        True,
+    ]
+    image = np.frombuffer(rows["adversarial_example"][2], "<f4").reshape(
+        header["adversarial_shape"]
+    )
     assert np.array_equal(image, np.full((3, 2, 4), np.float32(0.02)))
     with (tmp_path / "curve.csv").open(newline="") as file:
         curve = list(csv.DictReader(file))
@@ -148,11 +156,11 @@ def test_a_changed_bit_is_found(tmp_path_factory, position, bit):
     content[position % len(content)] ^= 1 << bit
     (folder / "samples.parquet").write_bytes(content)
     with pytest.raises(RunError, match="not the file that record.json was written for"):
-        load_record(folder, witnesses=True)
+        load_record(folder, adversarial_examples=True)
     resigned(folder)
     # Even under a checksum of its own a damaged file is refused or means the same.
     try:
-        found = load_record(folder, witnesses=True)
+        found = load_record(folder, adversarial_examples=True)
     except RunError:
         return
     assert same(found, full())
@@ -176,9 +184,13 @@ def test_a_changed_bit_is_found(tmp_path_factory, position, bit):
         ("broken_by", ["clean", "a", "b", "c", None], "broken_by=c"),
         ("forwards", [1, 2, -3, 4, 5], "forwards=-3"),
         ("rechecked", [1, 0, 0, 0, 0], "has int64 for rechecked"),
-        ("witness", [None] * 5, "fixed_size_binary"),
-        ("witness", pa.array([IMAGE, None, IMAGE, None, None], pa.binary(96)), "other rows"),
-        ("witness", pa.array([None] * 5, pa.binary(96)), "witnesses=0"),
+        ("adversarial_example", [None] * 5, "fixed_size_binary"),
+        (
+            "adversarial_example",
+            pa.array([IMAGE, None, IMAGE, None, None], pa.binary(96)),
+            "other rows",
+        ),
+        ("adversarial_example", pa.array([None] * 5, pa.binary(96)), "adversarial_examples=0"),
     ],
 )
 def test_a_forged_table_is_refused(tmp_path, column, values, message):
@@ -189,7 +201,7 @@ def test_a_forged_table_is_refused(tmp_path, column, values, message):
     parquet.write_table(forged, tmp_path / "samples.parquet")
     resigned(tmp_path)
     with pytest.raises(RunError, match=message):
-        load_record(tmp_path, witnesses=True)
+        load_record(tmp_path, adversarial_examples=True)
 
 
 @pytest.mark.parametrize(
@@ -208,10 +220,10 @@ def test_a_forged_table_is_refused(tmp_path, column, values, message):
         ({"metadata": {"top_k": "many"}}, "top_k=many"),
         ({"metadata": {"level": [1]}}, "level="),
         ({"columns": {"id": {}}}, "lacks the columns critical_eps, critical_index"),
-        ({"witness_shape": [3, 2, 3]}, "fixed_size_binary"),
-        ({"witness_shape": [3, -2, -4]}, "witness_shape is"),
-        ({"witness_shape": [10**30, 1, 1]}, "fixed_size_binary"),
-        ({"witness_shape": None}, "witness_shape is None"),
+        ({"adversarial_shape": [3, 2, 3]}, "fixed_size_binary"),
+        ({"adversarial_shape": [3, -2, -4]}, "adversarial_shape is"),
+        ({"adversarial_shape": [10**30, 1, 1]}, "fixed_size_binary"),
+        ({"adversarial_shape": None}, "adversarial_shape is None"),
         ({"samples_sha256": 0}, "not the file"),
     ],
 )
@@ -219,7 +231,7 @@ def test_a_forged_header_is_refused(tmp_path, changes, message):
     save_record(full(), tmp_path)
     resigned(tmp_path, **changes)
     with pytest.raises(RunError, match=message):
-        load_record(tmp_path, witnesses=True)
+        load_record(tmp_path, adversarial_examples=True)
 
 
 def test_columns_that_are_not_known_are_refused(tmp_path):

@@ -38,7 +38,7 @@ class EvaluationSettings(TypedDict, total=False):
     target: Target
     match: Match
     rerun: int
-    witnesses: bool
+    adversarial_examples: bool
     trust: bool
     batch_size: int
     level: float

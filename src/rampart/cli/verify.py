@@ -7,7 +7,9 @@ import typer
 
 def verify(
     record: Path = typer.Argument(
-        ..., help="Folder of an evaluation made with evaluation.witnesses=true.", show_default=False
+        ...,
+        help="Folder of an evaluation made with evaluation.adversarial_examples=true.",
+        show_default=False,
     ),
     settings: list[str] = typer.Argument(
         None,

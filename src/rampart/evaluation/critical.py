@@ -97,7 +97,7 @@ def stream(
     mode: EvaluationMode = "exact",
     batch_size: int = 128,
     recheck: float = 0.0,
-    witnesses: bool = False,
+    adversarial_examples: bool = False,
     criterion: Criterion | None = None,
 ) -> Iterator[Results]:
     """Yield the critical strengths of samples as they are found, in no particular order.
@@ -116,7 +116,7 @@ def stream(
         mode: "exact", or "fast" to give hopeless runs up (`rampart.evaluation.engine.pruning`).
         batch_size: rows of a batch.
         recheck: in fast mode, share of the samples that repeat in full what they gave up.
-        witnesses: whether the adversarial images are kept.
+        adversarial_examples: whether the adversarial images are kept.
         criterion: when a sample is broken; by default, when it is misclassified.
 
     Raises:
@@ -143,10 +143,12 @@ def stream(
     def parts() -> Iterator[Results]:
         if not stages or len(strengths) == 1:
             for batch in batches:
-                yield _attack_each_strength(queried, batch.to(device), attack, task, witnesses)
+                yield _attack_each_strength(
+                    queried, batch.to(device), attack, task, adversarial_examples
+                )
             return
         for samples in Engine(queried, task, batch_size, device).run(batches):
-            yield table(samples, witnesses)
+            yield table(samples, adversarial_examples)
 
     with frozen(model):
         yield from _isolate_randomness(parts(), seed)
@@ -174,7 +176,7 @@ def _isolate_randomness(parts: Iterator[Results], seed: int) -> Iterator[Results
 
 
 def _attack_each_strength(
-    model: QueriedModel, batch: Batch, attack: Attack, task: Task, witnesses: bool
+    model: QueriedModel, batch: Batch, attack: Attack, task: Task, adversarial_examples: bool
 ) -> Results:
     """Call the attack at each strength in turn, from the clean image, until it breaks.
 
@@ -219,7 +221,9 @@ def _attack_each_strength(
         pruned=np.zeros(len(labels), np.int64),
         rechecked=np.zeros(len(labels), np.bool_),
         before_recheck=critical.cpu().numpy(),
-        witnesses=found[is_adv].cpu().numpy() if witnesses and bool(is_adv.any()) else None,
+        adversarial_examples=found[is_adv].cpu().numpy()
+        if adversarial_examples and bool(is_adv.any())
+        else None,
     )
 
 

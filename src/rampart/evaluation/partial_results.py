@@ -4,7 +4,8 @@ The folder holds
 
     identity.json   what the results depend on; compared when an evaluation goes on
     parts/          one Parquet file per batch of finished samples, by any process
-    witnesses.npy   the adversarial images of the whole evaluation, while its record is written
+    adversarial_examples.npy   the adversarial images of the whole evaluation, while its record is
+    written
 
 A part is written whole or not at all and never changed, so a kill at any moment loses only samples
 in progress, and the evaluation goes on with another batch size or number of processes.
@@ -42,7 +43,7 @@ from rampart.registry import flatten
 FORMAT = "rampart-partial-results-1"
 #: phase, number of the part, process, and a mark that no other part has.
 PART = re.compile(r"(\d{4})-(\d{8})-(\d+)-[0-9a-f]{12}\.parquet")
-WITNESSES = "witnesses.npy"
+ADVERSARIAL_EXAMPLES = "adversarial_examples.npy"
 TYPES = {
     name: {np.int64: INTEGER, np.float64: FLOAT, np.bool_: BOOLEAN}[kind]
     for name, kind in COLUMNS.items()
@@ -85,18 +86,19 @@ class PartialResults:
         write_results(self._parts / name, results)
         self._count += 1
 
-    def read(self, phase: int | None = None, witnesses: bool = True) -> Results:
+    def read(self, phase: int | None = None, adversarial_examples: bool = True) -> Results:
         """Return the finished samples of all processes, each once, in the order of the samples.
 
         Files that are no parts, and parts that a disk has damaged, count as never written.
 
         Args:
             phase: only what this phase found; None: the latest of every sample.
-            witnesses: read them too; without them the result is small for any number of samples.
+            adversarial_examples: read them too; without them the result is small for any number of
+                samples.
         """
-        return Results.concatenate(self._read_parts(phase, witnesses)).latest()
+        return Results.concatenate(self._read_parts(phase, adversarial_examples)).latest()
 
-    def witnesses(self, results: Results) -> NDArray[np.float32] | None:
+    def adversarial_examples(self, results: Results) -> NDArray[np.float32] | None:
         """Return the adversarial images of these results, (M, C, H, W) in the order of the rows.
 
         They lie in a file, put together part by part, so that few of them are in memory at once;
@@ -114,9 +116,9 @@ class PartialResults:
             with suppress(RunError):
                 part = read_results(file)
                 rows, at = _same_rows(part.select(part.found), found)
-                if part.witnesses is not None and len(rows):
-                    images = self._scratch(images, len(found), part.witnesses.shape[1:])
-                    images[at], missing[at] = part.witnesses[rows], False
+                if part.adversarial_examples is not None and len(rows):
+                    images = self._scratch(images, len(found), part.adversarial_examples.shape[1:])
+                    images[at], missing[at] = part.adversarial_examples[rows], False
         if missing.any():
             sample = found.indices[missing][0]
             raise RunError(
@@ -131,7 +133,7 @@ class PartialResults:
             # Also what a kill while writing a part leaves.
             if PART.fullmatch(intended_name(file)):
                 remove(file)
-        remove(self.folder / WITNESSES)
+        remove(self.folder / ADVERSARIAL_EXAMPLES)
         # Last, so that an interrupted removal leaves partial results that can still be opened.
         for file in sorted(self.folder.glob("*"), reverse=True):
             if intended_name(file) == "identity.json":
@@ -147,9 +149,13 @@ class PartialResults:
         if images is not None:
             return images
         try:
-            return open_memmap(self.folder / WITNESSES, "w+", np.float32, (count, *shape))
+            return open_memmap(
+                self.folder / ADVERSARIAL_EXAMPLES, "w+", np.float32, (count, *shape)
+            )
         except OSError as error:
-            raise RunError(f"{self.folder / WITNESSES} cannot be written: {error}") from error
+            raise RunError(
+                f"{self.folder / ADVERSARIAL_EXAMPLES} cannot be written: {error}"
+            ) from error
 
     def _identify(self, identity: dict[str, Any]) -> None:
         """Say what the partial results is of, or check that it is of the same evaluation."""
@@ -174,19 +180,19 @@ class PartialResults:
                 parts.append((int(match[1]), int(match[2]), file))
         return sorted(parts)
 
-    def _read_parts(self, phase: int | None, witnesses: bool) -> Iterator[Results]:
+    def _read_parts(self, phase: int | None, adversarial_examples: bool) -> Iterator[Results]:
         for of_phase, _, file in self._list_parts():
             if phase is None or of_phase == phase:
                 with suppress(RunError):
-                    yield read_results(file, witnesses)
+                    yield read_results(file, adversarial_examples)
 
 
 class Buffer:
     """Collects finished samples, and writes them to partial results now and then.
 
     At most every 2 seconds or hundredth of the time so far, whichever is longer, so that a long
-    evaluation leaves some hundred parts; earlier where the witnesses would fill the memory.
-    Leaving the `with` block writes the rest, also after an error.
+    evaluation leaves some hundred parts; earlier where the adversarial examples would fill the
+    memory. Leaving the `with` block writes the rest, also after an error.
 
     Args:
         partial_results: where to.
@@ -209,7 +215,9 @@ class Buffer:
             self.flush()
         self._phase = phase
         self._waiting.append(results)
-        self._bytes += 0 if results.witnesses is None else results.witnesses.nbytes
+        self._bytes += (
+            0 if results.adversarial_examples is None else results.adversarial_examples.nbytes
+        )
         now = self._clock()
         pause = max(self.SECONDS, self.SHARE * (now - self._start))
         if now - self._flushed >= pause or self._bytes >= self.BYTES:
@@ -234,21 +242,21 @@ class Buffer:
 
 
 def write_results(path: Path, results: Results) -> None:
-    """Write results as one Parquet file, with their witnesses.
+    """Write results as one Parquet file, with their adversarial examples.
 
     Raises:
         RunError: no space, or no permission.
     """
     columns = {name: getattr(results, name) for name in COLUMNS}
     notes, images = {"format": FORMAT}, {}
-    if results.witnesses is not None:
-        images["witness"] = Images(results.found, results.witnesses)
-        notes["witness_shape"] = json.dumps(images["witness"].shape)
+    if results.adversarial_examples is not None:
+        images["adversarial_example"] = Images(results.found, results.adversarial_examples)
+        notes["adversarial_shape"] = json.dumps(images["adversarial_example"].shape)
     write_columns(path, columns, images, notes)
 
 
-def read_results(path: Path, witnesses: bool = True) -> Results:
-    """Read results back, with the witnesses that were kept or without.
+def read_results(path: Path, adversarial_examples: bool = True) -> Results:
+    """Read results back, with the adversarial examples that were kept or without.
 
     Raises:
         RunError: the file is missing, damaged, or holds something else.
@@ -257,12 +265,21 @@ def read_results(path: Path, witnesses: bool = True) -> Results:
     if notes.get("format") != FORMAT:
         raise RunError(f"{path} is no part of partial results.")
     try:
-        shape = json.loads(notes.get("witness_shape", "null")) if witnesses else None
-        found = read_columns(path, TYPES, {"witness": tuple(shape)} if shape else {})
-        witness = found.pop("witness", None)
-        results = Results(**found, witnesses=None if witness is None else witness.values)
-        if witness is not None and not np.array_equal(witness.present, results.found):
-            raise InvalidArgument("witness", "other rows", "one in each row with a stage")
+        shape = json.loads(notes.get("adversarial_shape", "null")) if adversarial_examples else None
+        found = read_columns(path, TYPES, {"adversarial_example": tuple(shape)} if shape else {})
+        adversarial_example = found.pop("adversarial_example", None)
+        results = Results(
+            **found,
+            adversarial_examples=None
+            if adversarial_example is None
+            else adversarial_example.values,
+        )
+        if adversarial_example is not None and not np.array_equal(
+            adversarial_example.present, results.found
+        ):
+            raise InvalidArgument(
+                "adversarial_example", "other rows", "one in each row with a stage"
+            )
         return results
     except (ValueError, TypeError) as error:
         raise RunError(f"{path} holds no consistent results: {error}") from error

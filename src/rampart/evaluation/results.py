@@ -53,8 +53,9 @@ class Results:
         pruned: (N,) runs that were stopped early as hopeless and not repeated in full.
         rechecked: (N,) whether pruned runs were repeated in full at once.
         before_recheck: (N,) `critical` before that; the same as `critical` where not rechecked.
-        witnesses: (M, C, H, W) float32, the smallest adversarial images; None where not kept.
-        witness_rows: (M,) the rows of this table that they belong to, ascending: those with a
+        adversarial_examples: (M, C, H, W) float32, the smallest adversarial images; None where not
+            kept.
+        adversarial_rows: (M,) the rows of this table that they belong to, ascending: those with a
             stage, 1 <= critical <= n.
 
     Raises:
@@ -73,15 +74,19 @@ class Results:
     pruned: Integers
     rechecked: Booleans
     before_recheck: Integers
-    witnesses: Images | None = None
-    witness_rows: Integers | None = None
+    adversarial_examples: Images | None = None
+    adversarial_rows: Integers | None = None
 
     def __post_init__(self) -> None:
         for name, kind in COLUMNS.items():
             object.__setattr__(self, name, _column(name, getattr(self, name), kind))
-        rows = np.flatnonzero(self.found) if self.witnesses is not None else np.array([], np.int64)
-        if self.witness_rows is None:
-            object.__setattr__(self, "witness_rows", rows)
+        rows = (
+            np.flatnonzero(self.found)
+            if self.adversarial_examples is not None
+            else np.array([], np.int64)
+        )
+        if self.adversarial_rows is None:
+            object.__setattr__(self, "adversarial_rows", rows)
         _check_consistent(self, rows)
 
     def __len__(self) -> int:
@@ -117,25 +122,28 @@ class Results:
         """Return the rows of all parts one after the other; a sample may occur again.
 
         Raises:
-            InvalidArgument: some parts kept their witnesses and others did not, or the witnesses
-                differ in shape.
+            InvalidArgument: some parts kept their adversarial examples and others did not, or the
+                adversarial examples differ in shape.
         """
         parts = [part for part in parts if len(part)] or [cls.empty()]
         columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in COLUMNS}
-        return cls(**columns, witnesses=_all_witnesses(parts))
+        return cls(**columns, adversarial_examples=_join_adversarial_examples(parts))
 
     def select(self, rows: Sequence[int] | Integers | Booleans) -> "Results":
         """Return some rows: (R,) row numbers, in their order, or an (N,) mask."""
         rows = np.arange(len(self))[np.asarray(rows)] if len(rows) else np.zeros(0, np.int64)
-        witnesses = self.witnesses
-        if witnesses is not None:
+        adversarial_examples = self.adversarial_examples
+        if adversarial_examples is not None:
             place = np.cumsum(self.found) - 1
-            witnesses = witnesses[place[rows[self.found[rows]]]]
-        return Results(**{name: getattr(self, name)[rows] for name in COLUMNS}, witnesses=witnesses)
+            adversarial_examples = adversarial_examples[place[rows[self.found[rows]]]]
+        return Results(
+            **{name: getattr(self, name)[rows] for name in COLUMNS},
+            adversarial_examples=adversarial_examples,
+        )
 
-    def without_witnesses(self) -> "Results":
+    def without_adversarial_examples(self) -> "Results":
         """Return the same rows without their adversarial images, which are the large part."""
-        return replace(self, witnesses=None, witness_rows=None)
+        return replace(self, adversarial_examples=None, adversarial_rows=None)
 
     def sorted(self) -> "Results":
         """Return the rows in the order of the samples; rows of one sample stay in theirs."""
@@ -170,7 +178,9 @@ def _column(name: str, values: object, kind: type[np.generic]) -> NDArray[np.gen
 
 
 def _check_consistent(results: Results, rows: Integers) -> None:
-    """Raise `InvalidArgument` where columns contradict each other; `rows` own the witnesses."""
+    """Raise `InvalidArgument` where columns contradict each other; `rows` own the adversarial
+    examples.
+    """
     for name in COLUMNS:
         if len(getattr(results, name)) != len(results):
             got = f"{len(getattr(results, name))} values"
@@ -200,28 +210,34 @@ def _check_consistent(results: Results, rows: Integers) -> None:
             row = int(holds.argmin())
             got = f"{getattr(results, name)[row]} for sample {results.indices[row]}"
             raise InvalidArgument(name, got, expected)
-    _check_witnesses(results.witnesses, len(rows))
-    if not np.array_equal(np.asarray(results.witness_rows), rows):
-        got = f"{results.witness_rows}"
-        raise InvalidArgument("witness_rows", got, "the rows with a stage, ascending")
+    _check_adversarial_examples(results.adversarial_examples, len(rows))
+    if not np.array_equal(np.asarray(results.adversarial_rows), rows):
+        got = f"{results.adversarial_rows}"
+        raise InvalidArgument("adversarial_rows", got, "the rows with a stage, ascending")
 
 
-def _check_witnesses(witnesses: Images | None, count: int) -> None:
-    if witnesses is None:
+def _check_adversarial_examples(adversarial_examples: Images | None, count: int) -> None:
+    if adversarial_examples is None:
         return
-    if witnesses.ndim != 4 or witnesses.dtype != np.float32:
-        got = f"{witnesses.dtype} of shape {witnesses.shape}"
-        raise InvalidArgument("witnesses", got, "(M, C, H, W) float32")
-    if len(witnesses) != count:
-        raise InvalidArgument("witnesses", len(witnesses), f"{count}, one for each stage")
+    if adversarial_examples.ndim != 4 or adversarial_examples.dtype != np.float32:
+        got = f"{adversarial_examples.dtype} of shape {adversarial_examples.shape}"
+        raise InvalidArgument("adversarial_examples", got, "(M, C, H, W) float32")
+    if len(adversarial_examples) != count:
+        raise InvalidArgument(
+            "adversarial_examples", len(adversarial_examples), f"{count}, one for each stage"
+        )
 
 
-def _all_witnesses(parts: Sequence[Results]) -> Images | None:
-    """The witnesses of all parts; a part in which nothing was found may lack them."""
-    kept = [part.witnesses for part in parts if part.witnesses is not None]
-    lacking = [part for part in parts if part.witnesses is None and part.found.any()]
+def _join_adversarial_examples(parts: Sequence[Results]) -> Images | None:
+    """The adversarial examples of all parts; a part in which nothing was found may lack them."""
+    kept = [part.adversarial_examples for part in parts if part.adversarial_examples is not None]
+    lacking = [part for part in parts if part.adversarial_examples is None and part.found.any()]
     if not kept:
         return None
     if lacking or len({images.shape[1:] for images in kept}) > 1:
-        raise InvalidArgument("parts", "witnesses in some", "witnesses of one shape in all or none")
+        raise InvalidArgument(
+            "parts",
+            "adversarial examples in some",
+            "adversarial examples of one shape in all or none",
+        )
     return np.concatenate(kept)

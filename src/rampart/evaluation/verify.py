@@ -1,8 +1,9 @@
-"""An evaluation checked again from its witnesses, at one or two forward passes per sample.
+"""An evaluation checked again from its adversarial examples, at one or two forward passes per
+sample.
 
 Balls are nested: one adversarial image at the critical strength proves that the sample is broken
-at every larger strength too. So the witnesses prove that the accuracies of a record are no lower
-than the truth allows; that survivors cannot be broken is what no image can prove.
+at every larger strength too. So the adversarial examples prove that the accuracies of a record are
+no lower than the truth allows; that survivors cannot be broken is what no image can prove.
 """
 
 from collections import Counter
@@ -27,10 +28,10 @@ ImagesOf = Callable[[Sequence[str]], tuple[Tensor, Tensor]]
 
 LABEL = "another label in the data"
 PREDICTION = "another prediction without perturbation"
-BOX = "witness outside the pixel box"
-BALL = "witness further from its image than the critical strength"
-DISTANCE = "witness at another distance than recorded"
-RIGHT = "witness classified rightly"
+BOX = "adversarial example outside the pixel box"
+BALL = "adversarial example further from its image than the critical strength"
+DISTANCE = "adversarial example at another distance than recorded"
+RIGHT = "adversarial example classified rightly"
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,13 @@ class Verification:
 
     Attributes:
         n: samples.
-        witnesses: adversarial images among what was checked.
+        adversarial_examples: adversarial images among what was checked.
         forwards: passes of one sample through the model.
         failures: in the order of the samples; several for one that fails several checks.
     """
 
     n: int
-    witnesses: int
+    adversarial_examples: int
     forwards: int
     failures: tuple[Failure, ...] = ()
 
@@ -77,7 +78,8 @@ class Verification:
         """The result in one sentence."""
         if self.ok:
             return (
-                f"verified: {self.n} predictions and {self.witnesses} adversarial images are as "
+                f"verified: {self.n} predictions and {self.adversarial_examples} adversarial "
+                "images are as "
                 f"recorded, by {self.forwards} forward passes."
             )
         samples = len({failure.id for failure in self.failures})
@@ -92,7 +94,7 @@ class Verification:
         return {
             "ok": self.ok,
             "n": self.n,
-            "witnesses": self.witnesses,
+            "adversarial_examples": self.adversarial_examples,
             "forwards": self.forwards,
             "counts": self.counts,
             "failures": [vars(failure) for failure in self.failures],
@@ -106,27 +108,29 @@ def verify_record(
     batch_size: int = 128,
     on_progress: Callable[[int], None] | None = None,
 ) -> Verification:
-    """Check again what a record says, from its witnesses.
+    """Check again what a record says, from its adversarial examples.
 
     Of every sample: its label is that of the data, and the prediction without perturbation is the
-    recorded one. Of every witness: it lies in the pixel box and, up to rounding, in the ball of
-    the critical strength around its image, at the recorded distance, and is misclassified (for a
-    record of top k: the label is not among the k likeliest classes).
+    recorded one. Of every adversarial example: it lies in the pixel box and, up to rounding, in the
+    ball of the critical strength around its image, at the recorded distance, and is misclassified
+    (for a record of top k: the label is not among the k likeliest classes).
 
     Args:
-        record: loaded with its witnesses.
+        record: loaded with its adversarial examples.
         model: pixels in [0, 1], (N, C, H, W), to logits; asked in eval mode, left as found.
         images_of: gives images and labels of samples by their names, a batch at a time.
         batch_size: images per forward pass.
         on_progress: called after each batch with the number of samples done so far.
 
     Raises:
-        InvalidArgument: the record has no witnesses, or a batch size below 1.
-        DataError: images of another number or shape than the witnesses.
+        InvalidArgument: the record has no adversarial examples, or a batch size below 1.
+        DataError: images of another number or shape than the adversarial examples.
     """
-    if record.witnesses is None and record.found.any():
-        do = "load it with witnesses=True, or evaluate with witnesses"
-        raise InvalidArgument("record", "one without witnesses", "one with witnesses", do)
+    if record.adversarial_examples is None and record.found.any():
+        do = "load it with adversarial_examples=True, or evaluate with adversarial examples"
+        raise InvalidArgument(
+            "record", "one without adversarial examples", "one with adversarial examples", do
+        )
     if batch_size < 1:
         raise InvalidArgument("batch_size", batch_size, "at least 1")
     queried, device, failures = QueriedModel(model), device_of(model), list[Failure]()
@@ -138,7 +142,7 @@ def verify_record(
             images, labels = images.to(device).float(), labels.to(device)
             failed = [
                 *_check_clean(record, queried, rows, images, labels),
-                *_check_witnesses(record, queried, rows, images),
+                *_check_adversarial_examples(record, queried, rows, images),
             ]
             failures += [Failure(record.ids[row], reason) for row, reason in sorted(failed)]
             if on_progress:
@@ -160,28 +164,30 @@ def _check_clean(
     yield from _where(rows, differs, PREDICTION)
 
 
-def _check_witnesses(
+def _check_adversarial_examples(
     record: EvaluationRecord, queried: QueriedModel, rows: Integers, images: Tensor
 ) -> Iterator[tuple[int, str]]:
-    """Yield (row, reason) of what is wrong with the witnesses of these rows."""
+    """Yield (row, reason) of what is wrong with the adversarial examples of these rows."""
     found = record.found[rows]
-    if record.witnesses is None or not found.any():
+    if record.adversarial_examples is None or not found.any():
         return
     first = int(record.found[: rows[0]].sum())
     rows, images = rows[found], images[torch.from_numpy(found).to(images.device)]
     # Copied: a record's arrays may be read-only, and torch shares their memory.
-    part = np.array(record.witnesses[first : first + len(rows)])
-    witnesses = torch.from_numpy(part).to(images.device)
-    far = distance(witnesses, images, record.norm).double().cpu()
-    boxed = ((witnesses >= 0) & (witnesses <= 1)).flatten(1).all(1)
+    part = np.array(record.adversarial_examples[first : first + len(rows)])
+    adversarial_examples = torch.from_numpy(part).to(images.device)
+    far = distance(adversarial_examples, images, record.norm).double().cpu()
+    boxed = ((adversarial_examples >= 0) & (adversarial_examples <= 1)).flatten(1).all(1)
     eps = torch.from_numpy(record.grid[record.critical[rows]])
     yield from _where(rows, ~boxed, BOX)
     yield from _where(rows, ~within(far, eps), BALL)
     if record.distance is not None:
         distances = torch.from_numpy(record.distance[rows])
         yield from _where(rows, ~same(far, distances), DISTANCE)
-    labels = torch.from_numpy(record.labels[rows]).to(witnesses.device)
-    yield from _where(rows, _right(logits_of(queried, witnesses), labels, record.top_k), RIGHT)
+    labels = torch.from_numpy(record.labels[rows]).to(adversarial_examples.device)
+    yield from _where(
+        rows, _right(logits_of(queried, adversarial_examples), labels, record.top_k), RIGHT
+    )
 
 
 def _right(logits: Tensor, labels: Tensor, top_k: int) -> Tensor:
@@ -198,7 +204,11 @@ def _where(rows: Integers, holds: Tensor, reason: str) -> Iterator[tuple[int, st
 
 
 def _require_fitting(record: EvaluationRecord, images: Tensor, labels: Tensor, n: int) -> None:
-    shape = tuple(images.shape) if record.witnesses is None else (n, *record.witnesses.shape[1:])
+    shape = (
+        tuple(images.shape)
+        if record.adversarial_examples is None
+        else (n, *record.adversarial_examples.shape[1:])
+    )
     if tuple(images.shape) != shape or tuple(labels.shape) != (n,):
         raise DataError(
             f"the record's adversarial images are {shape}, the data's images {tuple(images.shape)} "

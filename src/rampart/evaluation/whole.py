@@ -66,7 +66,7 @@ def evaluate_split(
     *,
     mode: EvaluationMode = "fast",
     batch_size: int = 128,
-    witnesses: bool = False,
+    adversarial_examples: bool = False,
     criterion: Criterion | None = None,
     partial_results: PartialResults | None = None,
     phase: int = 0,
@@ -87,8 +87,8 @@ def evaluate_split(
         seed: of all noise.
         mode: "fast" or "exact".
         batch_size: rows of a batch.
-        witnesses: whether the adversarial images are kept: with partial results in a file of it,
-            for the first process only, else in memory.
+        adversarial_examples: whether the adversarial images are kept: with partial results in a
+            file of it, for the first process only, else in memory.
         criterion: when a sample is broken; by default, when it is misclassified.
         partial_results: where results are written as they come, and where those of an interrupted
             evaluation lie.
@@ -112,10 +112,10 @@ def evaluate_split(
             buffer = stack.enter_context(Buffer(partial_results)) if partial_results else None
             batches = _batches(split, mine, batch_size, workers)
             options: dict[str, Any] = {"mode": mode, "batch_size": batch_size, "recheck": share}
-            options |= {"witnesses": witnesses, "criterion": criterion}
+            options |= {"adversarial_examples": adversarial_examples, "criterion": criterion}
             for part in stream(model, batches, attack, grid, seed, **options):
                 # What the partial results keeps need not stay in memory.
-                parts.append(part.without_witnesses() if buffer else part)
+                parts.append(part.without_adversarial_examples() if buffer else part)
                 if buffer:
                     buffer.add(part, phase)
                 if on_progress:
@@ -138,8 +138,12 @@ def evaluate_split(
         again = find_missing(rest, 1.0, phase + 1, len(split) - len(rest))
         results = Results.concatenate([results, second, again])
     results = _merge_phases(results)
-    if partial_results and witnesses and processes.rank == 0:
-        results = replace(results, witnesses=partial_results.witnesses(results), witness_rows=None)
+    if partial_results and adversarial_examples and processes.rank == 0:
+        results = replace(
+            results,
+            adversarial_examples=partial_results.adversarial_examples(results),
+            adversarial_rows=None,
+        )
     return Evaluation(results, pruning, time.perf_counter() - start, len(first))
 
 
@@ -165,7 +169,7 @@ def _read(partial_results: PartialResults | None, phase: int, numbers: Integers)
     """What an earlier part of the evaluation has found of these samples in a phase."""
     if partial_results is None:
         return Results.empty()
-    known = partial_results.read(phase, witnesses=False)
+    known = partial_results.read(phase, adversarial_examples=False)
     return known.select(np.isin(known.indices, numbers))
 
 

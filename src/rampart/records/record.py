@@ -50,8 +50,8 @@ class EvaluationRecord:
         backwards: (N,) passes spent on the sample back to the input.
         pruned: (N,) runs that were stopped early as hopeless and not repeated in full.
         rechecked: (N,) whether pruned runs were repeated in full.
-        witnesses: (M, C, H, W) float32, the smallest adversarial image of each sample with
-            1 <= critical <= n, in the order of the rows.
+        adversarial_examples: (M, C, H, W) float32, the smallest adversarial image of each sample
+            with 1 <= critical <= n, in the order of the rows.
 
     Columns after `metadata` are None where they are not known.
 
@@ -72,7 +72,7 @@ class EvaluationRecord:
     backwards: Integers | None = None
     pruned: Integers | None = None
     rechecked: NDArray[np.bool_] | None = None
-    witnesses: NDArray[np.float32] | None = None
+    adversarial_examples: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         grid = check_grid(self.grid)
@@ -89,7 +89,7 @@ class EvaluationRecord:
         _check_lengths(self)
         _check_names(self)
         _check_rows(self)
-        _check_witnesses(self)
+        _check_adversarial_examples(self)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -161,7 +161,7 @@ class EvaluationRecord:
             backwards=results.backwards,
             pruned=results.pruned,
             rechecked=results.rechecked,
-            witnesses=results.witnesses,
+            adversarial_examples=results.adversarial_examples,
         )
 
 
@@ -258,13 +258,13 @@ def _names_what_broke(record: EvaluationRecord, names: Sequence[str | None]) -> 
     return np.array(fitting)
 
 
-def _check_witnesses(record: EvaluationRecord) -> None:
-    if record.witnesses is None:
+def _check_adversarial_examples(record: EvaluationRecord) -> None:
+    if record.adversarial_examples is None:
         return
-    images = record.witnesses
+    images = record.adversarial_examples
     if images.ndim != 4 or images.dtype != np.float32 or 0 in images.shape[1:]:
         got = f"{images.dtype} of shape {images.shape}"
-        raise InvalidArgument("witnesses", got, "(M, C, H, W) float32")
+        raise InvalidArgument("adversarial_examples", got, "(M, C, H, W) float32")
     if len(images) != record.found.sum():
         expected = f"{record.found.sum()}, one for each sample that an attack broke"
-        raise InvalidArgument("witnesses", len(images), expected)
+        raise InvalidArgument("adversarial_examples", len(images), expected)

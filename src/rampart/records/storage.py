@@ -39,7 +39,7 @@ from rampart.runs.evaluation_folder import EvaluationFolder
 
 FORMAT = "rampart-evaluation"
 VERSION = 2
-KEYS = {"norm", "grid", "n", "columns", "witness_shape", "samples_sha256", "metadata"}
+KEYS = {"norm", "grid", "n", "columns", "adversarial_shape", "samples_sha256", "metadata"}
 
 #: Column in the file: attribute of the record, type, meaning.
 COLUMNS: dict[str, tuple[str, str, str]] = {
@@ -78,9 +78,9 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "rechecked": ("rechecked", BOOLEAN, "whether such runs were repeated in full"),
 }
 REQUIRED = ("id", "label", "prediction", "critical_index", "critical_eps")
-WITNESS = (
+ADVERSARIAL_EXAMPLE = (
     "the smallest adversarial image found: float32, little-endian, pixels in [0, 1], channel by "
-    "channel and row by row, of the shape witness_shape; null where none was found"
+    "channel and row by row, of the shape adversarial_shape; null where none was found"
 )
 
 
@@ -104,27 +104,27 @@ def save_record(record: EvaluationRecord, folder: str | Path) -> None:
     write_atomic(place.record, _json(header))
 
 
-def load_record(folder: str | Path, *, witnesses: bool = False) -> EvaluationRecord:
+def load_record(folder: str | Path, *, adversarial_examples: bool = False) -> EvaluationRecord:
     """Read a record back.
 
     Args:
         folder: where it lies.
-        witnesses: read the adversarial images too; they may be large.
+        adversarial_examples: read the adversarial images too; they may be large.
 
     Raises:
         RunError: files missing, of another format or version, damaged, or contradictory; no
-            witnesses where they are asked for.
+            adversarial examples where they are asked for.
     """
     try:
-        values, beside = _read(EvaluationFolder(Path(folder)), witnesses)
+        values, beside = _read(EvaluationFolder(Path(folder)), adversarial_examples)
         record = EvaluationRecord(**values)
         _check_beside(record, beside)
     except (InvalidArgument, ValueError, TypeError, OverflowError) as error:
         raise RunError(f"{folder} holds no consistent record: {error}") from error
-    if witnesses and record.witnesses is None and record.found.any():
+    if adversarial_examples and record.adversarial_examples is None and record.found.any():
         raise RunError(
-            f"{folder} holds no witnesses, the adversarial images: evaluate with "
-            "evaluation.witnesses=true to keep them."
+            f"{folder} holds no adversarial examples: evaluate with "
+            "evaluation.adversarial_examples=true to keep them."
         )
     return record
 
@@ -135,22 +135,23 @@ class _Beside:
 
     Attributes:
         strengths: (N,) critical strengths, nan for survivors.
-        witnessed: (N,) the rows with a witness; None where witnesses were not read.
+        with_example: (N,) the rows with an adversarial example; None where adversarial examples
+            were not read.
     """
 
     strengths: Floats
-    witnessed: NDArray[np.bool_] | None
+    with_example: NDArray[np.bool_] | None
 
 
-def _read(folder: EvaluationFolder, witnesses: bool) -> tuple[dict[str, Any], _Beside]:
+def _read(folder: EvaluationFolder, adversarial_examples: bool) -> tuple[dict[str, Any], _Beside]:
     """The values of a record by name, and what is to be compared with them."""
     header, samples = _read_header(folder.record), folder.samples
     _check_untouched(samples, header["samples_sha256"])
-    shape = _witness_shape(folder.record, header)
-    types = {name: COLUMNS[name][1] for name in header["columns"] if name != "witness"}
-    images = {"witness": shape} if witnesses and shape else {}
+    shape = _adversarial_shape(folder.record, header)
+    types = {name: COLUMNS[name][1] for name in header["columns"] if name != "adversarial_example"}
+    images = {"adversarial_example": shape} if adversarial_examples and shape else {}
     found = read_columns(samples, types, images, rows=header["n"])
-    strengths, kept = found.pop("critical_eps"), found.pop("witness", None)
+    strengths, kept = found.pop("critical_eps"), found.pop("adversarial_example", None)
     if None in found["id"]:
         raise RunError(f"{samples} has a sample without a name.")
     values = {
@@ -158,7 +159,7 @@ def _read(folder: EvaluationFolder, witnesses: bool) -> tuple[dict[str, Any], _B
         "norm": header["norm"],
         "grid": np.array(header["grid"], dtype=np.float64),
         "metadata": header["metadata"],
-        "witnesses": kept.values if kept else None,
+        "adversarial_examples": kept.values if kept else None,
     }
     return values, _Beside(strengths, kept.present if kept else None)
 
@@ -171,8 +172,10 @@ def _check_beside(record: EvaluationRecord, beside: _Beside) -> None:
         row = int(differ.argmax())
         where = f"{expected[row]} for sample {record.ids[row]}"
         raise InvalidArgument("critical_eps", written[row], where)
-    if beside.witnessed is not None and not np.array_equal(beside.witnessed, record.found):
-        raise InvalidArgument("witness", "other rows", "one for each sample that an attack broke")
+    if beside.with_example is not None and not np.array_equal(beside.with_example, record.found):
+        raise InvalidArgument(
+            "adversarial_example", "other rows", "one for each sample that an attack broke"
+        )
 
 
 def _columns(record: EvaluationRecord) -> dict[str, Column]:
@@ -185,7 +188,11 @@ def _columns(record: EvaluationRecord) -> dict[str, Column]:
 
 
 def _images(record: EvaluationRecord) -> dict[str, Images]:
-    return {} if record.witnesses is None else {"witness": Images(record.found, record.witnesses)}
+    return (
+        {}
+        if record.adversarial_examples is None
+        else {"adversarial_example": Images(record.found, record.adversarial_examples)}
+    )
 
 
 def _curve_csv(record: EvaluationRecord) -> str:
@@ -201,7 +208,7 @@ def _header(
 ) -> dict[str, Any]:
     described = {name: {"type": COLUMNS[name][1], "meaning": COLUMNS[name][2]} for name in columns}
     for name in images:
-        described[name] = {"type": "fixed_size_binary", "meaning": WITNESS}
+        described[name] = {"type": "fixed_size_binary", "meaning": ADVERSARIAL_EXAMPLE}
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -209,7 +216,7 @@ def _header(
         "grid": record.grid.tolist(),
         "n": len(record),
         "columns": described,
-        "witness_shape": list(images["witness"].shape) if images else None,
+        "adversarial_shape": list(images["adversarial_example"].shape) if images else None,
         "samples_sha256": "",
         "metadata": dict(record.metadata),
     }
@@ -265,17 +272,17 @@ def _read_header(path: Path) -> dict[str, Any]:
             raise RunError(f"{path} is damaged: {key} is {header[key]!r}.")
     if missing := set(REQUIRED) - header["columns"].keys():
         raise RunError(f"{path} lacks the columns {', '.join(sorted(missing))}: evaluate again.")
-    if unknown := header["columns"].keys() - COLUMNS.keys() - {"witness"}:
+    if unknown := header["columns"].keys() - COLUMNS.keys() - {"adversarial_example"}:
         raise RunError(f"{path} has columns that are not known: {', '.join(sorted(unknown))}.")
     return header
 
 
-def _witness_shape(path: Path, header: Mapping[str, Any]) -> tuple[int, int, int] | None:
-    """C, H, W; None where no witnesses were kept."""
-    shape = header["witness_shape"]
-    if shape is None and "witness" not in header["columns"]:
+def _adversarial_shape(path: Path, header: Mapping[str, Any]) -> tuple[int, int, int] | None:
+    """C, H, W; None where no adversarial examples were kept."""
+    shape = header["adversarial_shape"]
+    if shape is None and "adversarial_example" not in header["columns"]:
         return None
     sizes = shape if isinstance(shape, list) else []
     if len(sizes) != 3 or not all(type(size) is int and size > 0 for size in sizes):
-        raise RunError(f"{path} is damaged: witness_shape is {shape!r}.")
+        raise RunError(f"{path} is damaged: adversarial_shape is {shape!r}.")
     return sizes[0], sizes[1], sizes[2]

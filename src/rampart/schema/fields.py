@@ -190,7 +190,7 @@ class EvaluationConfig(Section):
     rerun: AffectsNothing[int] = Field(
         0, ge=0, description="images attacked at each strength alone as well"
     )
-    witnesses: AffectsNothing[bool] = False
+    adversarial_examples: AffectsNothing[bool] = False
     trust: AffectsNothing[bool] = True
     batch_size: AffectsNothing[int] = Field(128, ge=1)
     level: AffectsNothing[Share] = 0.95

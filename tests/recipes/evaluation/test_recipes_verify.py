@@ -17,26 +17,28 @@ from rampart.records.storage import load_record, save_record
 
 def test_adversarial_examples_verify_a_record(network, tmp_path, photo_folder):
     evaluate(network, tmp_path)
-    with pytest.raises(RunError, match="witnesses=true"):
+    with pytest.raises(RunError, match="adversarial_examples=true"):
         verify(tmp_path / "evaluation")
-    record = evaluate(network, tmp_path, "evaluation.witnesses=true", overwrite=True)
+    record = evaluate(network, tmp_path, "evaluation.adversarial_examples=true", overwrite=True)
     seen = []
     found = verify(tmp_path / "evaluation", on_progress=lambda done, total: seen.append(done))
     assert found.ok
-    assert found.witnesses == record.found.sum() > 0
+    assert found.adversarial_examples == record.found.sum() > 0
     assert seen[-1] == len(record)
     moved = shutil.copytree(photo_folder, tmp_path / "moved")
     assert verify(tmp_path / "evaluation", (f"data={moved}",)).ok
-    forged = load_record(tmp_path / "evaluation", witnesses=True)
-    images = forged.witnesses.copy()
+    forged = load_record(tmp_path / "evaluation", adversarial_examples=True)
+    images = forged.adversarial_examples.copy()
     images[2] = 0
-    save_record(replace(forged, witnesses=images), tmp_path / "forged")
+    save_record(replace(forged, adversarial_examples=images), tmp_path / "forged")
     failed = verify(tmp_path / "forged")
     assert {failure.id for failure in failed.failures} == {np.array(record.ids)[record.found][2]}
 
 
 def test_other_weights_are_told(run):
-    folder, _ = evaluate_run(run.path, ("evaluation.witnesses=true", "evaluation.trust=false"))
+    folder, _ = evaluate_run(
+        run.path, ("evaluation.adversarial_examples=true", "evaluation.trust=false")
+    )
     assert verify(folder).ok
     weights = run.model / "model.safetensors"
     changed = {
@@ -48,14 +50,16 @@ def test_other_weights_are_told(run):
 
 
 def test_a_record_moves_with_its_run(run, tmp_path):
-    folder, _ = evaluate_run(run.path, ("evaluation.witnesses=true", "evaluation.trust=false"))
+    folder, _ = evaluate_run(
+        run.path, ("evaluation.adversarial_examples=true", "evaluation.trust=false")
+    )
     shutil.move(run.path, tmp_path / "elsewhere")
     moved = tmp_path / "elsewhere" / "evaluations" / folder.name
     assert verify(moved).ok
 
 
 def test_other_data_are_told(network, tmp_path, photo_folder):
-    evaluate(network, tmp_path, "evaluation.witnesses=true")
+    evaluate(network, tmp_path, "evaluation.adversarial_examples=true")
     other = shutil.copytree(photo_folder, tmp_path / "other")
     (other / "test" / "red" / "0.png").rename(other / "test" / "red" / "new.png")
     with pytest.raises(RunError, match=r"the data lack 1 images of .*0\.png"):

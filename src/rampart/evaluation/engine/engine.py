@@ -191,15 +191,19 @@ class Engine:
         return turns
 
 
-def table(samples: Sequence[SampleState], witnesses: bool) -> Results:
-    """Return what was found on finished samples; witnesses are (M, C, H, W) where asked for."""
+def table(samples: Sequence[SampleState], adversarial_examples: bool) -> Results:
+    """Return what was found on finished samples; adversarial examples are (M, C, H, W) where asked
+    for.
+    """
 
     def column(name: str) -> list[int]:
         return [getattr(sample, name) for sample in samples]
 
     critical = [f.progress.critical if f.right else 0 for f in samples]
     rechecked = [bool(sample.before_recheck) for sample in samples]
-    found = [sample.witness for sample in samples if sample.witness is not None]
+    found = [
+        sample.adversarial_example for sample in samples if sample.adversarial_example is not None
+    ]
     images = torch.cat(found).float().cpu().numpy() if found else np.zeros((0, 1, 1, 1), np.float32)
     return Results(
         indices=np.array(column("index"), dtype=np.int64),
@@ -216,5 +220,5 @@ def table(samples: Sequence[SampleState], witnesses: bool) -> Results:
         before_recheck=np.array(
             [f.before_recheck or c for f, c in zip(samples, critical, strict=True)]
         ),
-        witnesses=images if witnesses and found else None,
+        adversarial_examples=images if adversarial_examples and found else None,
     )

@@ -28,7 +28,7 @@ class SampleState:
         noise: the sample's own.
         progress: where it stands.
         guide: (1, K) logits at the point of smallest margin that untargeted stages found.
-        witness: (1, C, H, W), the adversarial image at the smallest strength so far.
+        adversarial_example: (1, C, H, W), the adversarial image at the smallest strength so far.
         distance: its distance from the image.
         stage, run: what found it; -1 where nothing has.
         forwards, backwards: passes so far.
@@ -46,7 +46,7 @@ class SampleState:
     noise: Noise
     progress: SampleProgress
     guide: Tensor | None = None
-    witness: Tensor | None = None
+    adversarial_example: Tensor | None = None
     distance: float = float("nan")
     stage: int = -1
     run: int = -1

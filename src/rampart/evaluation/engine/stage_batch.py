@@ -215,7 +215,7 @@ class StageBatch:
                 point, length = inside, float(distance(inside, sample.image, self.norm))
         if critical > sample.progress.grid_index:
             return False
-        sample.witness, sample.distance = point.clone(), length
+        sample.adversarial_example, sample.distance = point.clone(), length
         sample.stage, sample.run = self.number, sample.progress.runs[0].number
         sample.progress = sample.progress.descend(critical - 1)
         return True
@@ -239,7 +239,10 @@ class StageBatch:
         """Keep the nearest adversarial image that a minimum-norm run found, if none is nearer."""
         nearest = -float(running.state.best_value[row])
         if self.stage.algorithm.minimum_norm and nearest < sample.distance:
-            sample.witness, sample.distance = running.state.best[row : row + 1].clone(), nearest
+            sample.adversarial_example, sample.distance = (
+                running.state.best[row : row + 1].clone(),
+                nearest,
+            )
 
     def _keep_guide(self, sample: SampleState, guide: Tensor) -> None:
         """Keep the logits at the weakest point, from which targets are put in order."""

@@ -42,7 +42,7 @@ def evaluate_subject(
         config.seed,
         mode=wanted.mode,
         batch_size=wanted.batch_size,
-        witnesses=wanted.witnesses,
+        adversarial_examples=wanted.adversarial_examples,
         criterion=criterion,
         partial_results=partial_results,
         processes=shared,

@@ -39,7 +39,7 @@ def record_keys() -> list[str]:
 
     Adversarial examples change no figure, but a record is kept with them or without.
     """
-    return [*fields_that_affect(EvaluationConfig, "evaluation"), "witnesses"]
+    return [*fields_that_affect(EvaluationConfig, "evaluation"), "adversarial_examples"]
 
 
 def usual_config(config: RunConfig) -> RunConfig:

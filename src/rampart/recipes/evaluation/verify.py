@@ -21,7 +21,8 @@ def verify(
     overrides: tuple[str, ...] = (),
     on_progress: Progress | None = None,
 ) -> Verification:
-    """Check a record again from its witnesses, with the model and the data that it names.
+    """Check a record again from its adversarial examples, with the model and the data that it
+    names.
 
     Args:
         path: the evaluation's folder.
@@ -29,9 +30,10 @@ def verify(
         on_progress: called with (samples done, samples in all).
 
     Raises:
-        RunError: no record, one without witnesses, or another model or other data by now.
+        RunError: no record, one without adversarial examples, or another model or other data by
+        now.
     """
-    record = load_record(path, witnesses=True)
+    record = load_record(path, adversarial_examples=True)
     if record.metadata["model"]["source"] == "callable":
         raise RunError(
             f"the model of {path} was given in Python: check the record there, by "

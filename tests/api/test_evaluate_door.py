@@ -53,7 +53,7 @@ def test_a_linear_model_breaks_where_its_boundary_is(task):
     images = (images * 200 + 20).round() / 255
     weight, bias = (part.detach() for part in model[1].parameters())
     critical = linear_critical_eps(weight, bias, images, labels, "linf")
-    found = evaluate((model, images, labels), attack="short", trust=False)
+    found = evaluate((model, images, labels), attack="short", checks=False)
     at = np.searchsorted(found.grid, critical.numpy())
     assert (found.critical >= at).all()
     assert (found.critical == at).mean() > 0.9
@@ -69,7 +69,7 @@ def test_every_form_of_the_data_gives_the_same_numbers(task):
         "shuffled loader": DataLoader(dataset, batch_size=7, shuffle=True, drop_last=True),
         "batches": [(images[:11], labels[:11]), (images[11:], labels[11:])],
     }
-    results = {name: evaluate(task, data, trust=False) for name, data in forms.items()}
+    results = {name: evaluate(task, data, checks=False) for name, data in forms.items()}
     for name, result in results.items():
         assert result.ids == results["tensors"].ids, name
         assert (result.critical == results["tensors"].critical).all(), name
@@ -83,14 +83,14 @@ def test_the_model_is_left_as_it_was(task):
     noisy[0].eval()
     before = {key: value.clone() for key, value in noisy.state_dict().items()}
     state = torch.get_rng_state()
-    rampart.evaluate(noisy, (images, labels), "1/255", "apgd", trust=False)
+    rampart.evaluate(noisy, (images, labels), "1/255", "apgd", checks=False)
     assert [part.training for part in noisy] == [False, True, True]
     assert all(value.equal(before[key]) for key, value in noisy.state_dict().items())
     assert torch.get_rng_state().equal(state)
 
 
 def test_an_attack_is_named_described_or_given(task):
-    options = {"trust": False}
+    options = {"checks": False}
     one = evaluate(task, attack=rampart.Apgd(steps=3), **options)
     same = evaluate(task, attack={"name": "apgd", "steps": 3}, **options)
     assert one.metadata["attack"] == same.metadata["attack"]
@@ -105,7 +105,7 @@ def test_an_attack_is_named_described_or_given(task):
 
 def test_keywords_are_those_of_the_configuration(task):
     wanted = {"strengths": ["2/255", "8/255"], "limit": 7, "seed": 4, "mode": "exact", "top_k": 2}
-    result = evaluate(task, trust=False, batch_size=3, **wanted)
+    result = evaluate(task, checks=False, batch_size=3, **wanted)
     assert result.grid.tolist() == [0, 2 / 255, 8 / 255]
     assert len(result) == 7
     settings = result.metadata["settings"]
@@ -135,9 +135,9 @@ def test_normalized_images_are_made_where_mean_and_std_are_given(task):
     def pixels(x):
         return model((x - column[0]) / column[1])
 
-    own = rampart.evaluate(pixels, (images, labels), "4/255", "apgd", trust=False)
+    own = rampart.evaluate(pixels, (images, labels), "4/255", "apgd", checks=False)
     given = rampart.evaluate(
-        model, (images, labels), "4/255", "apgd", trust=False, mean=mean, std=std
+        model, (images, labels), "4/255", "apgd", checks=False, mean=mean, std=std
     )
     assert (own.critical == given.critical).all()
 
@@ -154,7 +154,7 @@ def test_a_folder_is_measured_on_its_test_split(photo_folder):
     def model(images):
         return images.mean((2, 3)).flip(1) * 10
 
-    result = rampart.evaluate(model, photo_folder, "2/255", "apgd", image_size=16, trust=False)
+    result = rampart.evaluate(model, photo_folder, "2/255", "apgd", image_size=16, checks=False)
     assert len(result) == 15
     assert all(name.startswith("test/") for name in result.ids)
     with pytest.raises(InvalidArgument, match="image_size"):
@@ -169,17 +169,19 @@ def test_a_failed_check_is_a_warning_and_stands_in_the_record(task):
 
     with pytest.warns(RampartWarning, match="fail") as caught:
         result = rampart.evaluate(hidden, (images, labels), "8/255", "apgd")
-    assert result.trust == "fail"
-    failed = [v for v in result.metadata["trust"]["verdicts"] if v["status"] in ("fail", "warn")]
+    assert result.checks == "fail"
+    failed = [v for v in result.metadata["checks"]["verdicts"] if v["status"] in ("fail", "warn")]
     assert len(failed) == len(caught)
     assert caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert rampart.evaluate(hidden, (images, labels), attack="apgd", trust=False).trust is None
+        assert (
+            rampart.evaluate(hidden, (images, labels), attack="apgd", checks=False).checks is None
+        )
 
 
 def test_a_record_is_saved_and_read_and_not_replaced(task, tmp_path):
-    result = evaluate(task, trust=False)
+    result = evaluate(task, checks=False)
     result.save(tmp_path / "record")
     read = rampart.EvaluationResult.load(tmp_path / "record")
     assert repr(read) == repr(result)
@@ -192,7 +194,7 @@ def test_a_record_is_saved_and_read_and_not_replaced(task, tmp_path):
 def test_the_command_verify_says_who_can_check_it(task, tmp_path):
     from rampart.recipes.evaluation.verify import verify
 
-    evaluate(task, trust=False, adversarial_examples=True).save(tmp_path / "record")
+    evaluate(task, checks=False, adversarial_examples=True).save(tmp_path / "record")
     with pytest.raises(RunError, match="verify_record"):
         verify(tmp_path / "record")
 
@@ -205,13 +207,13 @@ def test_an_output_folder_takes_an_evaluation_up_again(task, tmp_path):
         if done >= 10:
             raise KeyboardInterrupt
 
-    options = {"output": tmp_path / "out", "batch_size": 4, "trust": False}
+    options = {"output": tmp_path / "out", "batch_size": 4, "checks": False}
     with pytest.raises(KeyboardInterrupt):
         evaluate(task, on_progress=stops, **options)
     result = evaluate(task, **options)
     assert seen[-1][1] == 30
     assert result.metadata["resumed"] > 0
-    assert (result.critical == evaluate(task, trust=False).critical).all()
+    assert (result.critical == evaluate(task, checks=False).critical).all()
     with pytest.raises(RunError, match="finished"):
         evaluate(task, **options)
 
@@ -230,7 +232,7 @@ def test_the_callers_accelerate_state_is_left_alone(task):
     try:
         AcceleratorState._reset_state(reset_partial_state=True)
         mine = Accelerator(mixed_precision="bf16", cpu=True)
-        evaluate(task, trust=False)
+        evaluate(task, checks=False)
         assert AcceleratorState().mixed_precision == mine.mixed_precision == "bf16"
     finally:
         AcceleratorState._reset_state(reset_partial_state=True)

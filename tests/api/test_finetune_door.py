@@ -27,7 +27,7 @@ OPTIONS = {
     "batch_size": 8,
     "schedule": "two-hinge",
     "attack": rampart.Apgd(steps=2),
-    "evaluation": {"attack": rampart.Apgd(steps=2), "trust": False},
+    "evaluation": {"attack": rampart.Apgd(steps=2), "checks": False},
     "guards": False,
     "progress": False,
 }
@@ -77,12 +77,12 @@ def test_a_named_model_on_a_folder_is_the_run_of_the_command(photo_folder, tiny_
         batch_size=8,
         image_size=16,
         backbone_lr=1e-3,
-        evaluation={"attack": {"name": "apgd", "steps": 3}, "trust": False},
+        evaluation={"attack": {"name": "apgd", "steps": 3}, "checks": False},
         output=tmp_path / "door",
         progress=False,
         guards=False,
     )
-    config = rampart.load_config(None, [*tiny_settings, "evaluation.trust=false"])
+    config = rampart.load_config(None, [*tiny_settings, "evaluation.checks=false"])
     folder = rampart.train_run(config, tmp_path / "command")
     _, record = rampart.evaluate_run(folder.path)
     same = rampart.load_run(folder.path)
@@ -119,7 +119,7 @@ def test_the_model_returned_is_the_one_that_was_measured(tmp_path):
     run = finetune(Net(), PARTS, tmp_path / "run")
     predictions = run.model(PARTS[2].tensors[0] / 255).argmax(1)
     assert run.evaluation.predictions.tolist() == predictions.tolist()
-    result = rampart.evaluate(run.model, PARTS[2], "2/255", rampart.Apgd(steps=2), trust=False)
+    result = rampart.evaluate(run.model, PARTS[2], "2/255", rampart.Apgd(steps=2), checks=False)
     assert result.ids == run.evaluation.ids
     assert (result.critical == run.evaluation.critical).all()
 

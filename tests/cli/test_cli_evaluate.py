@@ -40,12 +40,12 @@ def test_evaluate_says_how_far_to_trust_it_and_what_it_cost(rampart, evaluate, t
     assert result.status == 0, result.err
     lines = result.out.splitlines()
     assert lines[0].startswith("test, 15 images: clean 100.0%, at 80/255 0.0%, expected ")
-    assert lines[1].startswith("trust: ")
+    assert lines[1].startswith("checks: ")
     assert "rerun: 5 images attacked at each strength alone, no difference" in result.out
     assert "passes per image" in result.out
     assert lines[-1] == f"evaluation in {tmp_path / 'evaluation'}"
     figures = json.loads((tmp_path / "evaluation" / "summary.json").read_text())
-    seen = [v for v in figures["trust"]["verdicts"] if v["status"] in ("warn", "fail")]
+    seen = [v for v in figures["checks"]["verdicts"] if v["status"] in ("warn", "fail")]
     assert all(verdict["message"] in result.out for verdict in seen)
 
 

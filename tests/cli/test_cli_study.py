@@ -15,7 +15,7 @@ def study(tmp_path, tiny_settings):
     tree = {
         "base": {"model": "none", "data": "none"},
         "seeds": [0],
-        "tasks": {"photos": [*tiny_settings, "training.epochs=1", "evaluation.trust=false"]},
+        "tasks": {"photos": [*tiny_settings, "training.epochs=1", "evaluation.checks=false"]},
         "arms": {"bad": ["training.batch_size=64"], "fix": ["schedule=fix"]},
     }
     path = tmp_path / "study.yaml"

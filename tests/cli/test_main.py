@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 VERBS = ("quickstart", "train", "evaluate", "verify", "report", "compare", "preview")
-VERBS += ("study", "probe", "doctor")
+VERBS += ("study", "linear-probe", "doctor")
 
 
 def test_help_names_every_verb(rampart):
@@ -32,7 +32,7 @@ def test_the_surface_is_what_is_documented(rampart):
             *("--accuracy", "--table", "--output"),
         },
         "study": {"--output", "--workers"},
-        "probe": set(),
+        "linear-probe": set(),
         "doctor": set(),
     }
 

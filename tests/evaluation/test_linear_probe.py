@@ -14,7 +14,12 @@ from oracles import linear_critical_eps, linear_model
 from rampart.attacks.pgd import Pgd
 from rampart.data.splits import InMemory, Split
 from rampart.errors import InvalidArgument, ModelError
-from rampart.evaluation.linear_probe import SHARES, Features, Probe, probe
+from rampart.evaluation.linear_probe import (
+    SHARES,
+    HeadInputs,
+    LinearProbeResult,
+    measure_linear_probe,
+)
 from rampart.evaluation.ridge import ridge_head
 from rampart.models.backbones import build_model
 from rampart.runtime import scoped_seed
@@ -87,8 +92,8 @@ def pretrained(eps):
 
 def test_pretraining_decides_where_the_ramp_starts():
     train, held_out = (two_kinds_of_evidence(128, seed, str(seed)) for seed in (1, 2))
-    standard = probe(pretrained(0.0), train, held_out, EPS)
-    robust = probe(pretrained(EPS), train, held_out, EPS)
+    standard = measure_linear_probe(pretrained(0.0), train, held_out, EPS)
+    robust = measure_linear_probe(pretrained(EPS), train, held_out, EPS)
     assert standard.accuracy[0] > 0.95
     assert standard.start == 0
     assert "not robust" in standard.verdict
@@ -106,7 +111,7 @@ def test_accuracy_of_a_linear_model_is_the_closed_forms(norm, eps, reached):
     """
     train, held_out = blobs(60, 1, "a", classes=2), blobs(90, 2, "b", classes=2)
     model = linear_model(torch.zeros(2, 16), torch.zeros(2))
-    found = probe(model, train, held_out, eps, norm)
+    found = measure_linear_probe(model, train, held_out, eps, norm)
     pixels = train.pixels.images.flatten(1) / 255
     weight, bias = ridge_head(pixels, torch.from_numpy(train.labels), 2)
     images, labels = held_out.pixels.images.double() / 255, torch.from_numpy(held_out.labels)
@@ -141,7 +146,7 @@ def test_nothing_of_the_model_changes(small):
     model.backbone.stem.eval()
     model.backbone.head.weight.requires_grad_(False)
     before = copy.deepcopy(model.state_dict())
-    probe(model, *splits, 0.02)
+    measure_linear_probe(model, *splits, 0.02)
     after = model.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert model.training
@@ -155,21 +160,23 @@ def test_nothing_of_the_model_changes(small):
 
 def test_only_seed_and_features_matter(small):
     model, train, held_out = small
-    whole = probe(model, train, held_out, 0.02, seed=3)
-    assert probe(model, train, held_out, 0.02, seed=3, batch_size=7) == whole
+    whole = measure_linear_probe(model, train, held_out, 0.02, seed=3)
+    assert measure_linear_probe(model, train, held_out, 0.02, seed=3, batch_size=7) == whole
     other = copy.deepcopy(model).eval()
     nn.init.normal_(other.backbone.head.weight)
-    assert probe(other, train, held_out, 0.02, seed=3) == whole, "the fresh head says nothing"
+    assert measure_linear_probe(other, train, held_out, 0.02, seed=3) == whole, (
+        "the fresh head says nothing"
+    )
     with torch.no_grad():
         other.backbone.stem.weight.mul_(-1)
-    assert probe(other, train, held_out, 0.02, seed=3).accuracy != whole.accuracy
+    assert measure_linear_probe(other, train, held_out, 0.02, seed=3).accuracy != whole.accuracy
 
 
 def test_passes_are_all_that_the_model_sees(small):
     model, train, held_out = small
     rows = []
     hook = model.backbone.stem.register_forward_pre_hook(lambda _, args: rows.append(len(args[0])))
-    found = probe(model, train, held_out, 0.02)
+    found = measure_linear_probe(model, train, held_out, 0.02)
     hook.remove()
     assert sum(rows) == found.forwards
     assert found.passes == found.forwards + found.backwards
@@ -177,7 +184,9 @@ def test_passes_are_all_that_the_model_sees(small):
 
 def test_what_nothing_breaks_costs_all_steps():
     train, held_out = blobs(60, 1, "a"), blobs(20, 2, "b")
-    found = probe(linear_model(torch.zeros(3, 16), torch.zeros(3)), train, held_out, 1e-6)
+    found = measure_linear_probe(
+        linear_model(torch.zeros(3, 16), torch.zeros(3)), train, held_out, 1e-6
+    )
     right = round(20 * found.accuracy[0])
     assert found.accuracy == (right / 20,) * 5
     # PGD that looks at its last iterate: 11 forwards and 10 backwards, and one look at the result.
@@ -187,10 +196,10 @@ def test_what_nothing_breaks_costs_all_steps():
 def test_large_splits_are_sampled_by_the_seed():
     train, held_out = blobs(1100, 1, "a"), blobs(300, 2, "b")
     model = linear_model(torch.zeros(3, 16), torch.zeros(3))
-    found = probe(model, train, held_out, 0.2)
+    found = measure_linear_probe(model, train, held_out, 0.2)
     assert found.images == 128
-    assert found == probe(model, train, held_out, 0.2)
-    assert found != probe(model, train, held_out, 0.2, seed=1)
+    assert found == measure_linear_probe(model, train, held_out, 0.2)
+    assert found != measure_linear_probe(model, train, held_out, 0.2, seed=1)
 
 
 @pytest.mark.parametrize("name", ["test_vit", "test_resnet", "test_convnext"])
@@ -199,7 +208,7 @@ def test_features_are_what_timm_calls_pre_logits(name):
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     backbone, normalized = model.backbone, (images - model.mean) / model.std
     expected = backbone.forward_head(backbone.forward_features(normalized), pre_logits=True)
-    np.testing.assert_array_equal(Features(model)(images).detach(), expected.detach())
+    np.testing.assert_array_equal(HeadInputs(model)(images).detach(), expected.detach())
 
 
 def test_two_heads_have_the_features_of_both():
@@ -209,7 +218,7 @@ def test_two_heads_have_the_features_of_both():
     images = torch.zeros(2, 3, 32, 32)
     tokens = backbone.forward_features(images)
     expected = torch.cat([tokens[:, 0], tokens[:, 1]], 1).detach()
-    np.testing.assert_array_equal(Features(backbone)(images).detach(), expected)
+    np.testing.assert_array_equal(HeadInputs(backbone)(images).detach(), expected)
 
 
 class Bypassed(Tiny):
@@ -226,13 +235,13 @@ def test_a_model_without_features_is_refused():
         (Bypassed(), "does not call its own head"),
     ):
         with pytest.raises(ModelError, match=words):
-            probe(model, split, split, 0.1)
+            measure_linear_probe(model, split, split, 0.1)
     with pytest.raises(InvalidArgument, match="a strength above 0"):
-        probe(Tiny(), split, split, 0.0)
+        measure_linear_probe(Tiny(), split, split, 0.0)
 
 
 def known(*accuracy, chance=0.1, images=100):
-    return Probe((0.0, *SHARES), accuracy, chance, 4 / 255, images)
+    return LinearProbeResult((0.0, *SHARES), accuracy, chance, 4 / 255, images)
 
 
 @pytest.mark.parametrize(

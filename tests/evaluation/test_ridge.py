@@ -5,10 +5,10 @@ import torch
 from rampart.evaluation.ridge import _MULTIPLES, ridge_head
 
 
-def task(n, f, classes=3):
+def task(n, f, num_classes=3):
     generator = torch.Generator().manual_seed(n)
-    labels = torch.arange(n) % classes
-    centers = torch.randn(classes, f, generator=generator, dtype=torch.float64)
+    labels = torch.arange(n) % num_classes
+    centers = torch.randn(num_classes, f, generator=generator, dtype=torch.float64)
     points = centers[labels] + torch.randn(n, f, generator=generator, dtype=torch.float64)
     return points * torch.logspace(-1, 1, f) + 3, labels
 

@@ -37,7 +37,7 @@ def tree(photo_folder):
             "optimizer": {"backbone_lr": 1e-3},
             "training": {"epochs": 1, "batch_size": 8},
             # More than the 9 validation images, which choices are made on.
-            "evaluation": {"trust": False, "attack": {"steps": 1}, "limit": 12},
+            "evaluation": {"checks": False, "attack": {"steps": 1}, "limit": 12},
         },
         "seeds": [0, 1],
         "tasks": {"photos at 2/255": [f"data.name={photo_folder}", "threat.eps=2/255"]},

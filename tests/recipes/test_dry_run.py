@@ -14,7 +14,7 @@ from rampart.training.reporting import Silent
 def settings(tiny_settings):
     left_out = ("model.options",)
     kept = [text for text in tiny_settings if not text.startswith(left_out)]
-    return [*kept, "training.epochs=1", "evaluation.trust=false", "evaluation.attack.steps=1"]
+    return [*kept, "training.epochs=1", "evaluation.checks=false", "evaluation.attack.steps=1"]
 
 
 class Never(Silent):

@@ -51,7 +51,9 @@ def test_the_best_on_validation_is_kept_and_can_be_evaluated(runs, tmp_path):
     told = folder.facts()["interpolation"]
     assert told["share"] == best.share
     assert [row["expected"] for row in told["validation"]] == [one.expected for one in found]
-    _, record = evaluate_run(folder.path, ("evaluation.split=validation", "evaluation.trust=false"))
+    _, record = evaluate_run(
+        folder.path, ("evaluation.split=validation", "evaluation.checks=false")
+    )
     assert float(record.accuracy[0]) == pytest.approx(best.clean)
     assert float(record.accuracy[-1]) == pytest.approx(best.adversarial)
 

@@ -22,7 +22,7 @@ OTHER = {
     "training.trackers": "[tensorboard]",
     "evaluation.rerun": 7,
     "evaluation.adversarial_examples": "true",
-    "evaluation.trust": "false",
+    "evaluation.checks": "false",
     "evaluation.batch_size": 2,
     "evaluation.level": 0.9,
 }

@@ -116,7 +116,10 @@ def test_one_part_needs_no_brackets(tiny_settings):
         (["callbacks=[{name: ema, decy: 0.9}]"], "did you mean decay"),
         (["objective=trades", "attack={name: pgd, start: none}"], "a start beside the image"),
         (["objective=fare", "attack={name: fgsm, start: none}"], "a start beside the image"),
-        (["training.probe=true", "strategies=[lp-ft]", "schedule=plateau"], "a time at eps = 0"),
+        (
+            ["training.linear_probe=true", "strategies=[lp-ft]", "schedule=plateau"],
+            "a time at eps = 0",
+        ),
         (["objective=fare", "attack=fab"], "any loss, for objective=fare"),
         (["objective=fare", "attack.loss=dlr"], "no loss here with objective=fare"),
         (["objective={name: fare, base: adversarial, beta: 6}"], "none with base=adversarial"),

@@ -247,7 +247,7 @@ def test_a_replaced_run_is_tried_anew(tiny_settings, tmp_path, verdict):
 
 def test_the_probe_comes_after_a_pilot_that_failed(tiny_settings, tmp_path, verdict):
     verdict(False)
-    folder = train(tmp_path / "run", [*tiny_settings, *TRIED, "training.probe=true"])
+    folder = train(tmp_path / "run", [*tiny_settings, *TRIED, "training.linear_probe=true"])
     assert list(folder.facts()) == [
         "status",
         "rampart",
@@ -255,12 +255,12 @@ def test_the_probe_comes_after_a_pilot_that_failed(tiny_settings, tmp_path, verd
         "start",
         "parameters",
         "trial",
-        "probe",
+        "linear_probe",
         "epochs",
     ]
     verdict(True)
-    folder = train(tmp_path / "passed", [*tiny_settings, *TRIED, "training.probe=true"])
-    assert "probe" not in folder.facts()
+    folder = train(tmp_path / "passed", [*tiny_settings, *TRIED, "training.linear_probe=true"])
+    assert "linear_probe" not in folder.facts()
 
 
 def test_the_best_epoch_of_a_failed_pilot_is_forgotten(tiny_settings, tmp_path, verdict):

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from rampart.errors import InvalidArgument, RampartError, RunError
-from rampart.evaluation.linear_probe import Probe
+from rampart.evaluation.linear_probe import LinearProbeResult
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.run import train_run
@@ -201,24 +201,24 @@ def test_the_memory_layout_resumes_exactly(tiny_settings, tmp_path):
 
 
 def test_a_robust_backbone_starts_where_the_probe_says(tiny_settings, tmp_path, monkeypatch):
-    found = Probe((0.0, 0.5, 1.0), (0.9, 0.8, 0.1), 0.1, 8 / 255, 9)
-    monkeypatch.setattr("rampart.recipes.run.probe_model", lambda *_: found)
-    config = load_config(None, [*tiny_settings, "schedule=adaptive", "training.probe=true"])
+    found = LinearProbeResult((0.0, 0.5, 1.0), (0.9, 0.8, 0.1), 0.1, 8 / 255, 9)
+    monkeypatch.setattr("rampart.recipes.run.linear_probe_model", lambda *_: found)
+    config = load_config(None, [*tiny_settings, "schedule=adaptive", "training.linear_probe=true"])
     with pytest.raises(Interrupted):
         train_run(config, tmp_path / "run", reporter=StopAfter(4))
     folder = train_run(config, tmp_path / "run", resume=True)
     alphas = [alpha for row in History(folder.history).rows() for alpha in row["step_alpha"]]
     assert alphas[0] == found.start > 0.5
-    assert folder.facts()["probe"]["verdict"] == found.verdict
+    assert folder.facts()["linear_probe"]["verdict"] == found.verdict
     assert_same(result(folder), result(train_run(config, tmp_path / "whole")))
 
 
 def test_the_probe_is_for_schedules_that_adapt(tiny_settings):
-    with pytest.raises(InvalidArgument, match="training.probe.*schedule=adaptive"):
-        load_config(None, [*tiny_settings, "schedule=fix", "training.probe=true"])
+    with pytest.raises(InvalidArgument, match="training.linear_probe.*schedule=adaptive"):
+        load_config(None, [*tiny_settings, "schedule=fix", "training.linear_probe=true"])
     for nothing in ("threat.eps=0", "objective=standard"):
-        with pytest.raises(InvalidArgument, match="training.probe.*an attack in training"):
-            load_config(None, ["schedule=adaptive", "training.probe=true", nothing, *MODEL])
+        with pytest.raises(InvalidArgument, match="training.linear_probe.*an attack in training"):
+            load_config(None, ["schedule=adaptive", "training.linear_probe=true", nothing, *MODEL])
 
 
 def test_every_decision_of_an_adaptive_schedule_is_in_the_history(tiny_settings, tmp_path):

@@ -51,7 +51,7 @@ def test_summary_tells_what_broke_the_samples_and_what_it_cost():
         "mode": "fast",
         "seconds": 1.5,
         "rerun": {"n": 3, "differ": 0},
-        "trust": [{"check": "mode", "ok": True}],
+        "checks": [{"check": "mode", "ok": True}],
     }
     record = make(
         (0, 1, 2, 3, 4, 5), broken_by=by, forwards=range(6), backwards=[2] * 6, metadata=metadata

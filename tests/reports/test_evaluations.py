@@ -73,7 +73,7 @@ def test_another_evaluation_never_takes_its_place(run, section, key, value, name
     ("section", "key", "value"),
     [
         ("evaluation", "batch_size", 7),
-        ("evaluation", "trust", False),
+        ("evaluation", "checks", False),
         ("data", "name", "/elsewhere/photos"),
         ("data", "workers", 2),
     ],

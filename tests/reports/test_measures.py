@@ -175,7 +175,7 @@ RECHECK_FRACTION = {
 def test_trust_recheck_escalation_and_cost_are_said_in_full():
     facts = {
         "n": 10,
-        "trust": TRUST,
+        "checks": TRUST,
         "rerun": RECHECK_FRACTION,
         "pruning": {"escalated": "2 of 9 audited samples broke at a smaller strength"},
         "forwards": 300,
@@ -183,7 +183,7 @@ def test_trust_recheck_escalation_and_cost_are_said_in_full():
         "seconds": 2.4,
     }
     assert evaluation_lines(facts) == [
-        "trust: fail, 1 of 3 checks passed",
+        "checks: fail, 1 of 3 checks passed",
         "  fail clean: is broken",
         "  warn rerun: look at it",
         "nothing was pruned in the end, because pruning was seen to err: 2 of 9 audited samples "

@@ -117,7 +117,7 @@ def measure(
 
 def warn_of_verdicts(result: EvaluationResult, stacklevel: int = 3) -> None:
     """Warn of every check that failed or needs a look, at the caller of the front door."""
-    for one in result.metadata.get("trust", {}).get("verdicts", ()):
+    for one in result.metadata.get("checks", {}).get("verdicts", ()):
         if one["status"] in ("fail", "warn"):
             message = f"{one['status']} {one['check']}: {one['message']}"
             warnings.warn(message, RampartWarning, stacklevel=stacklevel)

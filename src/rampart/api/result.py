@@ -77,12 +77,12 @@ class EvaluationResult(EvaluationRecord):
         return float(self.accuracy[-1])
 
     @property
-    def trust(self) -> str | None:
+    def checks(self) -> str | None:
         """The worst verdict on the numbers: pass, warn or fail; None where nothing was checked.
 
-        `metadata["trust"]["verdicts"]` says what each check found.
+        `metadata["checks"]["verdicts"]` says what each check found.
         """
-        overall = self.metadata.get("trust", {}).get("overall")
+        overall = self.metadata.get("checks", {}).get("overall")
         return None if overall is None else str(overall)
 
     def curve(self) -> Curve:
@@ -138,9 +138,9 @@ class EvaluationResult(EvaluationRecord):
     def __repr__(self) -> str:
         expected = self.expected()
         attack = self.metadata.get("attack", {}).get("name", "attack unknown")
-        trust = f", trust {self.trust}" if self.trust else ""
+        checks = f", trust {self.checks}" if self.checks else ""
         return (
             f"EvaluationResult({len(self)} images, {self.norm}, {attack}: clean {self.clean:.1%}, "
             f"at {format_eps(self.eps)} {self.adversarial:.1%}, expected {expected.value:.1%} "
-            f"[{expected.low:.1%}, {expected.high:.1%}]{trust})"
+            f"[{expected.low:.1%}, {expected.high:.1%}]{checks})"
         )

@@ -39,7 +39,7 @@ class EvaluationSettings(TypedDict, total=False):
     match: Match
     rerun: int
     adversarial_examples: bool
-    trust: bool
+    checks: bool
     batch_size: int
     level: float
     image_size: int | None
@@ -65,7 +65,7 @@ class FinetuneSettings(TypedDict, total=False):
     precision: Literal["fp32", "bf16", "fp16"]
     device: Literal["auto", "cpu"]
     channels_last: bool
-    probe: bool
+    linear_probe: bool
     attack_steps: Literal["constant", "proportional"]
     keep: Literal["last", "best"]
     validation_levels: int

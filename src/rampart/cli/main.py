@@ -14,8 +14,8 @@ from rampart.cli import (
     doctor,
     evaluate,
     interpolate,
+    linear_probe,
     preview,
-    probe,
     quickstart,
     report,
     study,
@@ -71,7 +71,7 @@ app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("study")(study.study)
 app.command("preview")(preview.preview)
-app.command("probe")(probe.probe)
+app.command("linear-probe")(linear_probe.linear_probe)
 app.command("doctor")(doctor.doctor)
 
 

@@ -31,7 +31,7 @@ ENOUGH = 0.5
 
 
 @dataclass(frozen=True)
-class Probe:
+class LinearProbeResult:
     """What a linear head on a backbone's features gets right, without and under attack.
 
     Attributes:
@@ -55,7 +55,7 @@ class Probe:
 
     @property
     def passes(self) -> int:
-        """What the probe cost: forwards and backwards of one sample."""
+        """What the linear probe cost: forwards and backwards of one sample."""
         return self.forwards + self.backwards
 
     @property
@@ -88,8 +88,8 @@ class Probe:
 
         The rule errs towards a start that is too low. A head fitted to clean images may use what a
         robust backbone has suppressed but not removed; and a backbone that is not robust may be
-        adapted to at full strength all the same if the task is easy, which no probe of its features
-        can see.
+        adapted to at full strength all the same if the task is easy, which no linear probe of its
+        features can see.
         """
         kept = self.retained
         last = max((i for i, part in enumerate(kept) if part >= ENOUGH), default=0)
@@ -110,13 +110,13 @@ class Probe:
                 f"({self.chance:.0%}), so the ramp starts at 0."
             )
         if self.start == 0:
-            return f"the backbone is not robust: {self._kept(1)}, so the ramp starts at 0."
+            return f"the backbone is not robust: {self._describe_retained(1)}, so the ramp starts at 0."
         if self.start == 1:
-            return f"the backbone is robust: {self._kept(-1)}, so no ramp is needed."
+            return f"the backbone is robust: {self._describe_retained(-1)}, so no ramp is needed."
         where = f"{self.start:.0%} of {format_eps(self.eps)}"
-        return f"the backbone is partly robust: {self._kept(-1)}, so the ramp starts at {where}."
+        return f"the backbone is partly robust: {self._describe_retained(-1)}, so the ramp starts at {where}."
 
-    def _kept(self, index: int) -> str:
+    def _describe_retained(self, index: int) -> str:
         return (
             f"at {format_eps(self.shares[index] * self.eps)} its linear probe keeps "
             f"{self.retained[index]:.0%} of what it gets right beyond chance without attack "
@@ -124,7 +124,7 @@ class Probe:
         )
 
 
-def probe(
+def measure_linear_probe(
     model: Model,
     train: Split,
     held_out: Split,
@@ -134,7 +134,7 @@ def probe(
     seed: int = 0,
     batch_size: int = 128,
     workers: int = 0,
-) -> Probe:
+) -> LinearProbeResult:
     """Measure how robust the features of a model are, whatever its head.
 
     A head is fitted to at most 1024 training images by ridge regression; on at most 128 others it
@@ -161,23 +161,23 @@ def probe(
         raise InvalidArgument("eps", eps, "a strength above 0", "without one there is no ramp")
     module = module_of(local(model))
     if module is None:
-        raise ModelError("a probe needs a torch module, whose features it can look at.")
-    features = CountingModel(Features(module))
+        raise ModelError("a linear probe needs a torch module, whose features it can look at.")
+    features = CountingModel(HeadInputs(module))
     device = next(module.parameters()).device
 
     def batches(split: Split, limit: int) -> Iterator[Batch]:
-        part = _some(split, limit, seed)
+        part = _draw_images(split, limit, seed)
         return (batch.to(device) for batch in ordered_batches(part, batch_size, workers=workers))
 
     attack = Pgd(norm=norm, steps=10, iterate="adversarial")
     with frozen(module):
-        head = _fitted(features, batches(train, FITTED), len(train.class_names))
+        head = _fit_head(features, batches(train, FITTED), len(train.class_names))
         right, labels = [], []
         for batch in batches(held_out, HELD_OUT):
             right.append(_still_right(head, batch, attack, eps, seed))
             labels.append(batch.labels)
     images = sum(len(part) for part in labels)
-    return Probe(
+    return LinearProbeResult(
         shares=(0.0, *SHARES),
         accuracy=tuple(count / images for count in torch.cat(right).sum(0).tolist()),
         chance=chance_of(torch.cat(labels)),
@@ -188,7 +188,7 @@ def probe(
     )
 
 
-class Features:
+class HeadInputs:
     """A model up to its head: what enters the last linear layer, flattened to (N, F).
 
     timm names the heads of its models (two where there is a token for distillation: both count);
@@ -204,7 +204,7 @@ class Features:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return the features of images (N, C, H, W)."""
-        with _watched(self._heads) as entered:
+        with _record_inputs(self._heads) as entered:
             self.module(images)
         if not entered:
             raise ModelError("the model does not call its own head, so it has no features to see.")
@@ -230,12 +230,14 @@ def _heads(module: nn.Module) -> Sequence[nn.Module]:
         return [owner.get_submodule(name) for name in head_modules(owner)]
     linear = [part for part in module.modules() if isinstance(part, nn.Linear)]
     if not linear:
-        raise ModelError("a probe needs a model whose last layer is linear; this one has no such.")
+        raise ModelError(
+            "a linear probe needs a model whose last layer is linear; this one has no such."
+        )
     return linear[-1:]
 
 
 @contextmanager
-def _watched(modules: Iterable[nn.Module]) -> Iterator[list[Tensor]]:
+def _record_inputs(modules: Iterable[nn.Module]) -> Iterator[list[Tensor]]:
     """Give a list that collects what enters the modules; no hook is left behind."""
     entered: list[Tensor] = []
     hooks = [m.register_forward_pre_hook(lambda _, args: entered.append(args[0])) for m in modules]
@@ -246,20 +248,20 @@ def _watched(modules: Iterable[nn.Module]) -> Iterator[list[Tensor]]:
             hook.remove()
 
 
-def _some(split: Split, limit: int, seed: int) -> Split:
+def _draw_images(split: Split, limit: int, seed: int) -> Split:
     """At most `limit` images, every class with its share."""
     if len(split) <= limit:
         return split
     return subset(split, limit=limit, stratified=True, seed=derive(seed, "probe"))
 
 
-def _fitted(features: CountingModel, batches: Iterable[Batch], classes: int) -> Headed:
+def _fit_head(features: CountingModel, batches: Iterable[Batch], num_classes: int) -> Headed:
     seen, labels = [], []
     with torch.no_grad():
         for batch in batches:
             seen.append(features(batch.pixels()))
             labels.append(batch.labels)
-    weight, bias = ridge_head(torch.cat(seen), torch.cat(labels), classes)
+    weight, bias = ridge_head(torch.cat(seen), torch.cat(labels), num_classes)
     return Headed(features, weight.to(seen[0]), bias.to(seen[0]))
 
 

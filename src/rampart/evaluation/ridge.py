@@ -8,7 +8,7 @@ from torch.nn.functional import one_hot
 _MULTIPLES = tuple(10 ** (k / 2) for k in range(-8, 9))
 
 
-def ridge_head(features: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+def ridge_head(features: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
     """Return weight (K, F) and bias (K,), float64, of a linear classifier of features.
 
     min over W, b of sum_i ||W x_i + b - onehot(y_i)||² + λ ||W||², the features standardized
@@ -18,7 +18,7 @@ def ridge_head(features: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, 
     Args:
         features: (N, F), N of at least 2.
         labels: (N,), in 0..K-1.
-        classes: K.
+        num_classes: K.
     """
     from sklearn.linear_model import RidgeCV
 
@@ -28,7 +28,7 @@ def ridge_head(features: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, 
     # Where every feature is constant, any strength gives the same: the mean of the labels.
     unit = float((points**2).sum(1).mean()) or 1.0
     ridge = RidgeCV([unit * multiple for multiple in _MULTIPLES])
-    ridge.fit(points.numpy(), one_hot(labels, classes).double().numpy())
+    ridge.fit(points.numpy(), one_hot(labels, num_classes).double().numpy())
     weight = torch.from_numpy(ridge.coef_) * scale
     return weight, torch.from_numpy(ridge.intercept_) - weight @ mean
 

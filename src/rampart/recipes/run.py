@@ -19,8 +19,8 @@ from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import dump_config, load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.dry_run import try_end
+from rampart.recipes.linear_probe import linear_probe_model
 from rampart.recipes.measured import require_measurable
-from rampart.recipes.probe import probe_model
 from rampart.recipes.trial import trial_epochs, try_full_strength
 from rampart.registry import flatten
 from rampart.runs.run_folder import RunFolder
@@ -127,21 +127,21 @@ def _begin(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, resto
     if folder.facts().get("trial", {}).get("passed"):
         run.schedule.start_at(1.0)
     else:
-        _start_at_probe(run, folder, splits, config)
+        _start_at_linear_probe(run, folder, splits, config)
 
 
-def _start_at_probe(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:
+def _start_at_linear_probe(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:
     """Start at the strength that the backbone withstands already, where that is asked for."""
     adapts = run.schedule.schedule.needs_accuracy
-    if not (config.training.probe and adapts and config.threat.eps):
+    if not (config.training.linear_probe and adapts and config.threat.eps):
         return
-    found = probe_model(run.bare_model, splits, config)
+    found = linear_probe_model(run.bare_model, splits, config)
     # Devices differ in the last bit, and every process must train at the same strength.
     (start,) = broadcast_object_list([found.start])
     run.schedule.start_at(start)
     if run.accelerator.is_main_process:
         told = {**asdict(found), "start": found.start, "verdict": found.verdict}
-        folder.set_status("running", probe=told)
+        folder.set_status("running", linear_probe=told)
         run.reporter.note(f"probe: {found.verdict}")
 
 

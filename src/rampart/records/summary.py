@@ -58,7 +58,7 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
         "forwards": _passes(record, "forwards"),
         "backwards": _passes(record, "backwards"),
         "seconds": metadata.get("seconds"),
-        **{key: metadata[key] for key in ("rerun", "trust") if key in metadata},
+        **{key: metadata[key] for key in ("rerun", "checks") if key in metadata},
     }
 
 

@@ -38,17 +38,17 @@ def evaluation_lines(facts: Mapping[str, Any]) -> list[str]:
     Args:
         facts: a summary, with the metadata's `pruning` beside it.
     """
-    lines = [*_trust_lines(facts), _escalation_line(facts), _rerun_line(facts), _cost_line(facts)]
+    lines = [*_check_lines(facts), _escalation_line(facts), _rerun_line(facts), _cost_line(facts)]
     return [line for line in lines if line]
 
 
-def _trust_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+def _check_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     """The overall verdict, and every warning and failure in full."""
-    if "trust" not in facts:
+    if "checks" not in facts:
         return
-    verdicts = [one for one in facts["trust"]["verdicts"] if one["status"] != "skipped"]
+    verdicts = [one for one in facts["checks"]["verdicts"] if one["status"] != "skipped"]
     good = sum(one["status"] == "pass" for one in verdicts)
-    yield f"trust: {facts['trust']['overall']}, {good} of {len(verdicts)} checks passed"
+    yield f"checks: {facts['checks']['overall']}, {good} of {len(verdicts)} checks passed"
     for status in ("fail", "warn"):
         yield from (
             f"  {status} {one['check']}: {one['message']}"

@@ -22,7 +22,7 @@ from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.version import __version__
 
 #: What run.json goes on saying when the status changes.
-KEPT = ("data", "start", "parameters", "probe", "trial")
+KEPT = ("data", "start", "parameters", "linear_probe", "trial")
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ class TrainingConfig(Section):
     channels_last: AffectsTraining[bool] = Field(
         False, description="memory layout in which many convolutions are faster"
     )
-    probe: AffectsTraining[bool] = Field(
+    linear_probe: AffectsTraining[bool] = Field(
         False, description="whether an adaptive schedule starts at what the backbone withstands"
     )
     attack_steps: AffectsTraining[Literal["constant", "proportional"]] = Field(
@@ -191,7 +191,7 @@ class EvaluationConfig(Section):
         0, ge=0, description="images attacked at each strength alone as well"
     )
     adversarial_examples: AffectsNothing[bool] = False
-    trust: AffectsNothing[bool] = True
+    checks: AffectsNothing[bool] = True
     batch_size: AffectsNothing[int] = Field(128, ge=1)
     level: AffectsNothing[Share] = 0.95
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from rampart.errors import ModelError
-from rampart.evaluation.trust.answers import check_mode
+from rampart.evaluation.checks.answers import check_mode
 from rampart.models.external.exported import in_batches
 from rampart.models.external.load import load_model
 

@@ -45,7 +45,7 @@ def test_components_are_built_once(monkeypatch):
         return build(name, *rest)
 
     monkeypatch.setattr(module.ATTACKS, "build", counted)
-    config = load("attack=pgd", "evaluation.attack=standard", "training.probe=true")
+    config = load("attack=pgd", "evaluation.attack=standard", "training.linear_probe=true")
     for _ in range(3):
         assert config.attacks
         assert config.normalizes_by_batch

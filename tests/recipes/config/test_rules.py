@@ -119,8 +119,12 @@ def users_parts(monkeypatch):
         (["objective=fare", "strategies=head-only"], "strategies", "head-only"),
         (["objective=held", "optimizer.backbone_lr=0"], "optimizer.backbone_lr", "held"),
         (["strategies=norms-only", "optimizer.backbone_lr=0"], "optimizer.backbone_lr", "norms"),
-        (["strategies=norms-only", "training.probe=true"], "training.probe", "norms-only"),
-        (["objective=held", "training.probe=true"], "training.probe", "attack"),
+        (
+            ["strategies=norms-only", "training.linear_probe=true"],
+            "training.linear_probe",
+            "norms-only",
+        ),
+        (["objective=held", "training.linear_probe=true"], "training.linear_probe", "attack"),
         (["strategies=[norms-only, head-only]"], "strategies", "contradict"),
         (["strategies=[full, norms-only]"], "strategies", "contradict"),
         (["strategies=[linear-probe, norms-only]"], "strategies", "contradict"),
@@ -143,7 +147,7 @@ def test_parts_of_users_take_part_in_the_rules(overrides, key, names):
         ["objective=own-loss"],
         ["strategies=[norms-only, lora, silent]"],
         ["strategies=[head-only, silent, linear-probe]"],
-        ["strategies=silent", "training.probe=true", "optimizer.backbone_lr=0"],
+        ["strategies=silent", "training.linear_probe=true", "optimizer.backbone_lr=0"],
         ["callbacks=perturbed"],
     ],
 )

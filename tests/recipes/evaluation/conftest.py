@@ -37,5 +37,5 @@ def network(tmp_path, photo_folder):
     (tmp_path / "nets.py").write_text(NETWORK)
     # In an order in which a whole section in place of a name would lose the size.
     settings = ("data.image_size=16", f"data={photo_folder}", "threat.eps=80/255")
-    few = ("evaluation.strengths=[20/255, 40/255, 60/255, 80/255]", "evaluation.trust=false")
+    few = ("evaluation.strengths=[20/255, 40/255, 60/255, 80/255]", "evaluation.checks=false")
     return f"{tmp_path / 'nets.py'}:network", (*settings, *few)

@@ -27,10 +27,10 @@ def test_a_function_of_the_user_meets_its_closed_form(network, tmp_path, photo_f
 
 
 def test_the_model_of_a_run_is_the_same_as_a_folder_of_timms(run, tmp_path, photo_folder):
-    folder, ours = evaluate_run(run.path, ("evaluation.trust=false",))
+    folder, ours = evaluate_run(run.path, ("evaluation.checks=false",))
     assert folder == run.evaluations / "test-linf-8_255-apgd-3"
     settings = (f"data={photo_folder}", "data.image_size=16", "threat.eps=8/255")
-    few = ("evaluation.attack.steps=3", "evaluation.trust=false")
+    few = ("evaluation.attack.steps=3", "evaluation.checks=false")
     _, theirs = evaluate_model(str(run.model), (*settings, *few), tmp_path / "timm")
     assert theirs.metadata["model"]["source"] == "timm"
     assert theirs.critical.tolist() == ours.critical.tolist()
@@ -121,12 +121,12 @@ def test_top_and_reach_change_the_criterion(network, tmp_path):
 
 
 def test_the_recheck_is_in_the_record_and_agrees(network, tmp_path):
-    record = evaluate(network, tmp_path, "evaluation.rerun=6", "evaluation.trust=true")
+    record = evaluate(network, tmp_path, "evaluation.rerun=6", "evaluation.checks=true")
     found = record.metadata["rerun"]
     assert found["n"] == 6
     assert [at["eps"] for at in found["strengths"]] == record.grid[1:].tolist()
     assert all(at["accuracy"] == at["alone"] for at in found["strengths"])
-    verdicts = {one["check"]: one["status"] for one in record.metadata["trust"]["verdicts"]}
+    verdicts = {one["check"]: one["status"] for one in record.metadata["checks"]["verdicts"]}
     assert verdicts["rerun"] == "pass"
 
 
@@ -176,14 +176,14 @@ def test_nothing_slow_is_imported_that_is_not_needed():
 
 def test_the_global_random_state_is_left_alone(network, tmp_path):
     before = torch.get_rng_state()
-    evaluate(network, tmp_path, "evaluation.trust=true")
+    evaluate(network, tmp_path, "evaluation.checks=true")
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_own_evaluation_is_made_once_and_goes_on(run):
     """Beside one with other settings, and whatever stopped it."""
-    evaluate_run(run.path, ("threat.eps=2/255", "evaluation.trust=false"))
-    few = {"split": "validation", "limit": 6, "trust": False, "batch_size": 2}
+    evaluate_run(run.path, ("threat.eps=2/255", "evaluation.checks=false"))
+    few = {"split": "validation", "limit": 6, "checks": False, "batch_size": 2}
 
     def kill(done, total):
         if done > 2:
@@ -201,9 +201,9 @@ def test_the_own_evaluation_is_made_once_and_goes_on(run):
 
 def test_an_evaluation_of_other_images_makes_way(run):
     """Its folder has the same name: the size of the images is not part of it."""
-    folder, record = ensure_evaluated(run.path, trust=False)
+    folder, record = ensure_evaluated(run.path, checks=False)
     header = folder / "record.json"
     header.write_text(header.read_text().replace('"image_size": 16', '"image_size": 17'))
-    again, anew = ensure_evaluated(run.path, trust=False)
+    again, anew = ensure_evaluated(run.path, checks=False)
     assert (again, anew.metadata["settings"]["data"]["image_size"]) == (folder, 16)
     assert anew.critical.tolist() == record.critical.tolist()

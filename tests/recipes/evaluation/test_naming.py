@@ -23,7 +23,7 @@ def test_settings_that_change_results_change_the_name(tmp_path):
     assert len(set(names)) == len(changes) + 1
     assert all("/" not in name for name in names)
     assert names[-1] == "test-linf-4_255-apgd-10"
-    free = ("evaluation.rerun=5", "evaluation.batch_size=3", "evaluation.trust=false")
+    free = ("evaluation.rerun=5", "evaluation.batch_size=3", "evaluation.checks=false")
     assert {evaluation_name(load_config(None, [*needed, one])) for one in free} == {names[-1]}
 
 

@@ -37,7 +37,7 @@ def test_adversarial_examples_verify_a_record(network, tmp_path, photo_folder):
 
 def test_other_weights_are_told(run):
     folder, _ = evaluate_run(
-        run.path, ("evaluation.adversarial_examples=true", "evaluation.trust=false")
+        run.path, ("evaluation.adversarial_examples=true", "evaluation.checks=false")
     )
     assert verify(folder).ok
     weights = run.model / "model.safetensors"
@@ -51,7 +51,7 @@ def test_other_weights_are_told(run):
 
 def test_a_record_moves_with_its_run(run, tmp_path):
     folder, _ = evaluate_run(
-        run.path, ("evaluation.adversarial_examples=true", "evaluation.trust=false")
+        run.path, ("evaluation.adversarial_examples=true", "evaluation.checks=false")
     )
     shutil.move(run.path, tmp_path / "elsewhere")
     moved = tmp_path / "elsewhere" / "evaluations" / folder.name

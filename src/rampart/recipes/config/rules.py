@@ -81,23 +81,23 @@ def _check_loss(config: RunFields, parts: Components) -> None:
 
 def _check_probe(config: RunFields, parts: Components) -> None:
     """A probe says at which strength a run starts."""
-    if not config.training.probe:
+    if not config.training.linear_probe:
         return
     if not parts.schedule.needs_accuracy:
         raise InvalidArgument(
-            "training.probe",
+            "training.linear_probe",
             True,
-            "an adaptive schedule, whose ramp the probe starts",
-            "write schedule=adaptive, or run `rampart probe` to see its verdict only",
+            "an adaptive schedule, whose ramp the linear probe starts",
+            "write schedule=adaptive, or run `rampart linear-linear_probe` to see its verdict only",
         )
     if not is_attacked(config, parts):
         raise InvalidArgument(
-            "training.probe", True, "an attack in training, whose strength it is about"
+            "training.linear_probe", True, "an attack in training, whose strength it is about"
         )
     for name, strategy in parts.strategies.items():
         if strategy.needs_clean_phase:
             raise InvalidArgument(
-                "training.probe",
+                "training.linear_probe",
                 True,
                 f"false with strategies=[{name}], which needs a time at eps = 0",
             )

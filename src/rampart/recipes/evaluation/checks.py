@@ -6,21 +6,21 @@ from typing import Any
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Split
 from rampart.data.subset import subset
+from rampart.evaluation.checks.model_checks import CHECK_IMAGES, check_model
+from rampart.evaluation.checks.result_checks import check_results
+from rampart.evaluation.checks.verdict import Verdict, overall, skipped
 from rampart.evaluation.rerun import Rerun
 from rampart.evaluation.results import Results
-from rampart.evaluation.trust.findings import findings
-from rampart.evaluation.trust.probes import PROBE_SIZE, probe
-from rampart.evaluation.trust.verdict import Verdict, overall, skipped
 from rampart.recipes.evaluation.subject import Subject
 
 
-def probe_model(subject: Subject, split: Split) -> list[Verdict]:
+def run_model_checks(subject: Subject, split: Split) -> list[Verdict]:
     """Return the verdicts on the model itself: its answers and its gradients."""
-    part = subset(split, limit=min(PROBE_SIZE, len(split)), seed=subject.config.seed)
+    part = subset(split, limit=min(CHECK_IMAGES, len(split)), seed=subject.config.seed)
     (batch,) = ordered_batches(part, len(part))
     batch = batch.to(subject.model.device)
     threat = subject.config.threat
-    verdicts = probe(
+    verdicts = check_model(
         subject.model.model,
         batch.pixels(),
         batch.labels,
@@ -36,18 +36,18 @@ def probe_model(subject: Subject, split: Split) -> list[Verdict]:
     return [skipped(one.check, why) if one.check == "determinism" else one for one in verdicts]
 
 
-def find_verdicts(
-    subject: Subject, results: Results, names: Sequence[str], levels: int, reran: Rerun | None
+def run_result_checks(
+    subject: Subject, results: Results, names: Sequence[str], n_strengths: int, reran: Rerun | None
 ) -> list[Verdict]:
     """Return the verdicts on the results of the attacks and of their audit."""
     robust = dict(enumerate(reran.robust, start=1)) if reran else None
-    return findings(
+    return check_results(
         results.critical,
         results.stage,
         results.before_recheck,
         results.rechecked,
         names,
-        levels,
+        n_strengths,
         robust,
         rows=reran.rows if reran else None,
         labels=results.labels,
@@ -57,6 +57,6 @@ def find_verdicts(
     )
 
 
-def trust_metadata(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def checks_metadata(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Return the verdicts as the plain values that a record keeps."""
     return {"overall": overall(verdicts), "verdicts": [one.as_dict() for one in verdicts]}

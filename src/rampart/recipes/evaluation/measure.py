@@ -13,7 +13,7 @@ from rampart.evaluation.partial_results import PartialResults
 from rampart.evaluation.rerun import rerun
 from rampart.evaluation.results import Results
 from rampart.evaluation.whole import Processes, evaluate_split
-from rampart.recipes.evaluation.checks import find_verdicts, probe_model, trust_metadata
+from rampart.recipes.evaluation.checks import checks_metadata, run_model_checks, run_result_checks
 from rampart.recipes.evaluation.metadata import describe_evaluation
 from rampart.recipes.evaluation.subject import Subject
 from rampart.recipes.measured import evaluation_grid, require_measurable
@@ -32,7 +32,7 @@ def evaluate_subject(
     config, split = subject.config, subject.split
     wanted, attack, grid = config.evaluation, evaluation_attack(subject), evaluation_grid(config)
     criterion = Criterion(wanted.top_k, wanted.target)
-    verdicts = probe_model(subject, split) if wanted.trust else []
+    verdicts = run_model_checks(subject, split) if wanted.checks else []
     model, shared = subject.model.model, _processes(accelerator)
     done = evaluate_split(
         model,
@@ -65,8 +65,11 @@ def evaluate_subject(
             processes=shared,
         )
     names = [stage.name for stage in criterion.stages(attack.stages())] or [wanted.attack.name]
-    if wanted.trust:
-        verdicts = [*verdicts, *find_verdicts(subject, done.results, names, len(grid) - 1, reran)]
+    if wanted.checks:
+        verdicts = [
+            *verdicts,
+            *run_result_checks(subject, done.results, names, len(grid) - 1, reran),
+        ]
     return EvaluationRecord.from_results(
         done.results,
         dict(zip(numbers_of(split).tolist(), split.ids, strict=True)),
@@ -76,7 +79,7 @@ def evaluate_subject(
         {
             **describe_evaluation(subject, done, names, accelerator),
             **({"rerun": reran.figures(grid)} if reran else {}),
-            **({"trust": trust_metadata(verdicts)} if wanted.trust else {}),
+            **({"checks": checks_metadata(verdicts)} if wanted.checks else {}),
         },
     )
 

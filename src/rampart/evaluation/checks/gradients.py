@@ -9,8 +9,8 @@ from rampart.attacks.apgd import Apgd
 from rampart.attacks.pgd import Pgd
 from rampart.attacks.square import Square
 from rampart.errors import ModelError
-from rampart.evaluation.trust.subject import Subject
-from rampart.evaluation.trust.verdict import Verdict, passed, skipped
+from rampart.evaluation.checks.checked_model import CheckedModel
+from rampart.evaluation.checks.verdict import Verdict, passed, skipped
 from rampart.losses import margin
 from rampart.threat import random_start
 
@@ -32,7 +32,7 @@ SURVIVING = 0.05
 LEAST = 4
 
 
-def check_gradients(subject: Subject) -> Verdict:
+def check_gradients(subject: CheckedModel) -> Verdict:
     """Judge the share of samples without an input gradient, at the image and in its ball.
 
     After Carlini et al. 2019 (arXiv 1902.06705), section 4: of the DLR, and of the cross-entropy,
@@ -66,7 +66,7 @@ def check_gradients(subject: Subject) -> Verdict:
     return passed("gradients", max(dead.values()), DEAD, "every loss has a gradient.")
 
 
-def _dead(subject: Subject, loss: str) -> float:
+def _dead(subject: CheckedModel, loss: str) -> float:
     problem = subject.problem(loss)
     shares = []
     for points in (
@@ -96,7 +96,7 @@ class Ring:
     beaten: Tensor
 
     @classmethod
-    def around(cls, subject: Subject, factor: float) -> "Ring":
+    def around(cls, subject: CheckedModel, factor: float) -> "Ring":
         """Look at random points and their mirror images, and attack."""
         problem, radius = subject.problem("margin"), subject.eps * factor
         clean = problem.query(subject.images)
@@ -127,7 +127,7 @@ def _cosine(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(still, 1.0, cosine)
 
 
-def check_masking(subject: Subject) -> list[Verdict]:
+def check_masking(subject: CheckedModel) -> list[Verdict]:
     """Judge whether gradients tell how the margin changes, and lead further than a blind search.
 
     Only samples that APGD leaves standing can be overrated, so only these are looked at: a network
@@ -161,7 +161,7 @@ def _slope(rings: list[Ring]) -> Verdict:
     )
 
 
-def _blind(subject: Subject, rings: list[Ring]) -> Verdict:
+def _blind(subject: CheckedModel, rings: list[Ring]) -> Verdict:
     """Judge the share of samples on which random points, or Square, do better than APGD."""
     robust = rings[-1].robust
     if bool(robust.any()):
@@ -187,7 +187,7 @@ def _blind(subject: Subject, rings: list[Ring]) -> Verdict:
     )
 
 
-def check_unbounded(subject: Subject) -> Verdict:
+def check_unbounded(subject: CheckedModel) -> Verdict:
     """Judge whether an attack that may change every pixel at will breaks every sample.
 
     After Athalye et al. 2018 (arXiv 1802.00420), section 3.1. PGD starts at the image itself: a

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from rampart.evaluation.trust.verdict import Verdict, explain, overall
+from rampart.evaluation.checks.verdict import Verdict, explain, overall
 
 GOOD = Verdict("batch", "pass", 0.0, 1e-3, "fine.")
 BAD = Verdict("logits", "fail", 1.0, 0.0, "NaN.")

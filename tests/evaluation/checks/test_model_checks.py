@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from rampart.attacks.base import CountingModel
 from rampart.attacks.pgd import Pgd
 from rampart.errors import InvalidArgument, ModelError
-from rampart.evaluation.trust.probes import PROBES, probe
-from rampart.evaluation.trust.verdict import Verdict, overall
+from rampart.evaluation.checks.model_checks import MODEL_CHECKS, check_model
+from rampart.evaluation.checks.verdict import Verdict, overall
 from rampart.losses import cross_entropy
 from rampart.models.glyphnet import GlyphNet
 from rampart.runtime import scoped_seed
@@ -91,8 +91,8 @@ def ask(model, *, images=None, labels=None, eps=EPS, norm="linf", seed=0, **opti
     """The verdicts on 32 digits, by name; their form is checked on the way."""
     x, y = (part[:32] for part in digits())
     images, labels = x if images is None else images, y if labels is None else labels
-    verdicts = probe(model, images, labels, norm=norm, eps=eps, seed=seed, **options)
-    assert tuple(verdict.check for verdict in verdicts) == PROBES
+    verdicts = check_model(model, images, labels, norm=norm, eps=eps, seed=seed, **options)
+    assert tuple(verdict.check for verdict in verdicts) == MODEL_CHECKS
     for verdict in verdicts:
         json.dumps(verdict.as_dict(), allow_nan=False)
         assert verdict.message.endswith((".", "?"))
@@ -115,7 +115,7 @@ SOUND += [
 @pytest.mark.parametrize(("kind", "adversarial", "norm", "eps"), SOUND)
 def test_sound_networks_pass_every_check(kind, adversarial, norm, eps):
     verdicts = ask(trained(kind, adversarial), norm=norm, eps=eps)
-    assert {k: v.status for k, v in verdicts.items()} == dict.fromkeys(PROBES, "pass")
+    assert {k: v.status for k, v in verdicts.items()} == dict.fromkeys(MODEL_CHECKS, "pass")
 
 
 @pytest.mark.parametrize("kind", list(BUILDERS))
@@ -180,9 +180,9 @@ def test_catches_outputs_that_are_no_logits(after, status):
     assert ask(Wrapper(trained("conv"), after=after))["logits"].status == status
 
 
-@pytest.mark.parametrize("levels", [4, 16])
-def test_catches_rounding_without_a_gradient(levels):
-    rounded = Wrapper(trained("conv"), before=lambda x: (levels * x).round() / levels)
+@pytest.mark.parametrize("grid_indices", [4, 16])
+def test_catches_rounding_without_a_gradient(grid_indices):
+    rounded = Wrapper(trained("conv"), before=lambda x: (grid_indices * x).round() / grid_indices)
     found = ask(rounded)
     assert (found["gradients"].status, found["gradients"].value) == ("fail", 1.0)
 

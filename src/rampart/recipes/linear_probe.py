@@ -4,13 +4,13 @@ from torch import nn
 
 from rampart.data.splits import Splits
 from rampart.errors import InvalidArgument
-from rampart.evaluation.linear_probe import Probe, probe
+from rampart.evaluation.linear_probe import LinearProbeResult, measure_linear_probe
 from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.build import make_model, make_splits
 from rampart.recipes.config.run_config import RunConfig
 
 
-def probe_config(config: RunConfig) -> Probe:
+def linear_probe_config(config: RunConfig) -> LinearProbeResult:
     """Return how robust the configured backbone is on the configured data, before training.
 
     The head is fitted to training images and attacked on validation images; test images are not
@@ -24,12 +24,12 @@ def probe_config(config: RunConfig) -> Probe:
         raise InvalidArgument("threat.eps", 0, "a strength above 0 to probe the backbone at")
     device = make_accelerator(config).device
     splits = make_splits(config)
-    return probe_model(make_model(config, splits).to(device), splits, config)
+    return linear_probe_model(make_model(config, splits).to(device), splits, config)
 
 
-def probe_model(model: nn.Module, splits: Splits, config: RunConfig) -> Probe:
+def linear_probe_model(model: nn.Module, splits: Splits, config: RunConfig) -> LinearProbeResult:
     """Return how robust a model with a fresh head is, on these data and as configured."""
-    return probe(
+    return measure_linear_probe(
         model,
         splits.train,
         splits.validation,

@@ -3,11 +3,11 @@ from dataclasses import replace
 import pytest
 
 from rampart.errors import InvalidArgument
-from rampart.evaluation.linear_probe import probe
-from rampart.recipes import probe as recipe
+from rampart.evaluation.linear_probe import measure_linear_probe
+from rampart.recipes import linear_probe as recipe
 from rampart.recipes.build import make_model, make_splits
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.probe import probe_config
+from rampart.recipes.linear_probe import linear_probe_config
 
 
 @pytest.fixture
@@ -23,9 +23,11 @@ def test_the_configured_model_is_probed_and_no_test_image_seen(config, monkeypat
     splits = make_splits(config)
     hidden = replace(splits, test=replace(splits.test, pixels=unreadable))
     monkeypatch.setattr(recipe, "make_splits", lambda _: hidden)
-    found = probe_config(config)
+    found = linear_probe_config(config)
     model = make_model(config, splits)
-    assert found == probe(model, splits.train, splits.validation, 8 / 255, "linf", seed=0)
+    assert found == measure_linear_probe(
+        model, splits.train, splits.validation, 8 / 255, "linf", seed=0
+    )
     assert found.images == len(splits.validation) == 9
 
 
@@ -33,19 +35,21 @@ def test_the_threat_and_the_seed_are_the_runs(tiny_settings):
     settings = ["threat={norm: l2, eps: 0.1}", "seed=1", "evaluation.batch_size=4"]
     config = load_config(None, [*tiny_settings, *settings])
     splits = make_splits(config)
-    expected = probe(make_model(config, splits), splits.train, splits.validation, 0.1, "l2", seed=1)
-    assert probe_config(config) == expected
+    expected = measure_linear_probe(
+        make_model(config, splits), splits.train, splits.validation, 0.1, "l2", seed=1
+    )
+    assert linear_probe_config(config) == expected
 
 
 def test_without_a_strength_there_is_nothing_to_probe(tiny_settings):
     config = load_config(None, [*tiny_settings, "threat.eps=0", "data=nowhere"])
     with pytest.raises(InvalidArgument, match=r"threat.eps=0: expected a strength above 0"):
-        probe_config(config)
+        linear_probe_config(config)
 
 
 def test_the_backbone_of_the_embedded_task_is_not_robust():
     settings = ["model=rampart_glyphnet.glyphs", "data=digit-pairs", "threat.eps=20/255"]
-    found = probe_config(load_config(None, settings))
+    found = linear_probe_config(load_config(None, settings))
     assert found.accuracy[0] > 0.3
     assert found.start == 0
     assert "not robust" in found.verdict

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from rampart.attacks.frozen import Model, frozen, module_of
+from rampart.evaluation.checks.checked_model import CheckedModel
+from rampart.evaluation.checks.verdict import Verdict, passed, skipped
 from rampart.evaluation.inference import logits_of
-from rampart.evaluation.trust.subject import Subject
-from rampart.evaluation.trust.verdict import Verdict, passed, skipped
 
-#: Largest relative change of the logits (see `Subject.change`) between two equal calls, and between
-#: two batches. An accelerator may round a convolution to 10 bits in one batch and not in another:
-#: done by hand, that changes the logits of MobileNetV2 by up to 0.018.
+#: Largest relative change of the logits (see `CheckedModel.change`) between two equal calls, and
+#: between two batches. An accelerator may round a convolution to 10 bits in one batch and not in
+#: another: done by hand, that changes the logits of MobileNetV2 by up to 0.018.
 REPEATED, BATCHED, BATCHED_FAST = 1e-4, 1e-3, 0.05
 #: How far rows may be from summing to 1 to be taken for probabilities; half precision included.
 NEAR_ONE = 1e-2
@@ -92,7 +92,7 @@ def check_range(images: Tensor) -> Verdict | None:
     )
 
 
-def check_expected_range(subject: Subject) -> Verdict:
+def check_expected_range(subject: CheckedModel) -> Verdict:
     """Judge whether the model does much better on pixels of another range: paired, by accuracy."""
     most_frequent = int(torch.bincount(subject.labels).amax())
     gain, limit, better = -1.0, 0.0, ""
@@ -129,7 +129,7 @@ def _other_ranges(images: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _right(subject: Subject, images: Tensor) -> Tensor:
+def _right(subject: CheckedModel, images: Tensor) -> Tensor:
     """Whether the prediction is the label, (N,) bool; never, where the model refuses the images."""
     try:
         return subject.ask(images).argmax(1) == subject.labels
@@ -137,7 +137,7 @@ def _right(subject: Subject, images: Tensor) -> Tensor:
         return torch.zeros_like(subject.right)
 
 
-def check_logits(subject: Subject) -> Verdict:
+def check_logits(subject: CheckedModel) -> Verdict:
     """Judge whether the outputs are finite logits that depend on the image."""
     logits = subject.logits
     missing = float((~logits.isfinite()).double().mean())
@@ -182,7 +182,7 @@ def check_logits(subject: Subject) -> Verdict:
     return passed("logits", sums, NEAR_ONE, "the outputs are finite logits.")
 
 
-def check_determinism(subject: Subject) -> Verdict:
+def check_determinism(subject: CheckedModel) -> Verdict:
     """Judge whether the same images give the same logits, four times."""
     change = max(subject.change(subject.ask(subject.images)) for _ in range(3))
     if change <= REPEATED:
@@ -197,7 +197,7 @@ def check_determinism(subject: Subject) -> Verdict:
     )
 
 
-def check_batch(subject: Subject) -> Verdict:
+def check_batch(subject: CheckedModel) -> Verdict:
     """Judge whether the logits of a sample depend on what else is in its batch, and where.
 
     Also tells whether they are the same to the last bit in the batches of an evaluation, which

@@ -1,4 +1,4 @@
-"""What the probes look at: a frozen model, a few images, and what the model says of them."""
+"""What the model checks look at: a frozen model, a few images, and what the model says of them."""
 
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ from rampart.units import Norm
 
 
 @dataclass(frozen=True)
-class Subject:
+class CheckedModel:
     """A model in eval mode with the images to probe it on.
 
     Attributes:
@@ -40,7 +40,7 @@ class Subject:
     @classmethod
     def of(
         cls, model: Model, images: Tensor, labels: Tensor, norm: Norm, eps: float, seed: int
-    ) -> "Subject":
+    ) -> "CheckedModel":
         """Ask the model once.
 
         Raises:
@@ -104,7 +104,7 @@ class Subject:
         targets, loss_of = self.predictions, LOSSES.get(loss)()
         return Problem(self.model, self.images, targets, eps, self.noise, loss_of, self.norm)
 
-    def select(self, index: Tensor) -> "Subject":
+    def select(self, index: Tensor) -> "CheckedModel":
         """Return the subject with some of the images; `index` is a mask or a list of positions."""
         return replace(
             self,

@@ -1,4 +1,4 @@
-"""`rampart probe`."""
+"""`rampart linear-linear_probe`."""
 
 from typing import TYPE_CHECKING
 
@@ -7,10 +7,10 @@ import typer
 from rampart.cli.settings import HELP
 
 if TYPE_CHECKING:
-    from rampart.evaluation.linear_probe import Probe
+    from rampart.evaluation.linear_probe import LinearProbeResult
 
 
-def probe(
+def linear_probe(
     settings: list[str] = typer.Argument(
         None, metavar="[MODEL | CONFIG.yaml] [KEY=VALUE]...", help=HELP, show_default=False
     ),
@@ -25,10 +25,10 @@ def probe(
     quiet()
     with console.status("probing"):
         from rampart.recipes.config.loading import load_config
-        from rampart.recipes.probe import probe_config
+        from rampart.recipes.linear_probe import linear_probe_config
 
         config = load_config(*config_and_overrides(_with_model(settings or [])))
-        found = probe_config(config)
+        found = linear_probe_config(config)
     for line in _lines(found):
         console.print(line, soft_wrap=True, markup=False)
 
@@ -40,7 +40,7 @@ def _with_model(settings: list[str]) -> list[str]:
     return settings
 
 
-def _lines(found: "Probe") -> list[str]:
+def _lines(found: "LinearProbeResult") -> list[str]:
     from rampart.units import format_eps
 
     lines = [f"{'eps':>8}  {'right':>6}  kept of what is beyond chance ({found.chance:.1%})"]

@@ -12,13 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from rampart.errors import InvalidArgument
-from rampart.evaluation.trust.verdict import Verdict, passed, skipped
+from rampart.evaluation.checks.verdict import Verdict, passed, skipped
 from rampart.metrics.comparison import LEVEL
 from rampart.metrics.curve import Integers, check_critical
 from rampart.skill import chance_of
 
-#: The checks of `findings`, in the order of its verdicts.
-FINDINGS = ("clean", "black-box", "fab", "pruning", "monotone", "rerun")
+#: The checks of `check_results`, in the order of its verdicts.
+RESULT_CHECKS = ("clean", "black-box", "fab", "pruning", "monotone", "rerun")
 #: Largest shares of the samples right on the clean image that Square may break after gradient
 #: attacks failed, before a warning and before a failure; and FAB, a gradient attack of its own.
 SQUARE_WARN, SQUARE_FAIL, FAB_WARN = 0.01, 0.05, 0.03
@@ -34,13 +34,13 @@ LIKELY, SURE, ALLOWED = 2.0, 3.0, 0.003
 Booleans = NDArray[np.bool_]
 
 
-def findings(
+def check_results(
     critical: ArrayLike,
     stage: ArrayLike,
     before_recheck: ArrayLike,
     rechecked: ArrayLike,
     stage_names: Sequence[str],
-    n_levels: int,
+    n_strengths: int,
     per_strength: Mapping[int, ArrayLike] | None = None,
     *,
     rows: ArrayLike | None = None,
@@ -48,7 +48,7 @@ def findings(
     classes: int | None = None,
     pruned: ArrayLike | None = None,
 ) -> list[Verdict]:
-    """Return one verdict for each check of `FINDINGS`.
+    """Return one verdict for each check of `RESULT_CHECKS`.
 
     Args:
         critical: (N,) critical indices in 0..n + 1.
@@ -56,7 +56,7 @@ def findings(
         before_recheck: (N,) critical indices before pruned runs were repeated in full.
         rechecked: (N,) whether they were.
         stage_names: the tier's stages; "square" is the black box, "fab-t" and "fab" are FAB.
-        n_levels: n, the index of the last strength.
+        n_strengths: n, the index of the last strength.
         per_strength: for strength indices k, the (M,) bool whether a sample stands after an
             independent run at that strength alone.
         rows: (M,) the rows of the samples that those runs had; by default all.
@@ -67,9 +67,9 @@ def findings(
     Raises:
         InvalidArgument: arrays of other lengths, or indices out of range.
     """
-    indices = check_critical(critical, n_levels)
+    indices = check_critical(critical, n_strengths)
     stages = _column("stage", stage, len(indices)).astype(np.int64)
-    before = check_critical(_column("before_recheck", before_recheck, len(indices)), n_levels)
+    before = check_critical(_column("before_recheck", before_recheck, len(indices)), n_strengths)
     chosen = _column("rechecked", rechecked, len(indices)).astype(bool)
     names = _names(stages, stage_names)
     own = indices if rows is None else indices[np.asarray(rows)]
@@ -220,8 +220,8 @@ def _monotone(robust: Mapping[int, Booleans]) -> Verdict:
     """Judge whether accuracy rises with strength in independent runs, between any two of them."""
     if len(robust) < 2:
         return skipped("monotone", "no independent runs at single strengths.")
-    levels = list(robust)
-    pairs = [(j, k) for place, j in enumerate(levels) for k in levels[place + 1 :]]
+    grid_indices = list(robust)
+    pairs = [(j, k) for place, j in enumerate(grid_indices) for k in grid_indices[place + 1 :]]
     found = [(*_difference(robust[k], robust[j], SURE), j, k) for j, k in pairs]
     value, limit, low, high = max(found, key=_excess)
     if value <= limit:
@@ -242,7 +242,7 @@ def _rerun(pairs: Mapping[int, tuple[Booleans, Booleans]]) -> Verdict:
     if not pairs:
         return skipped("rerun", "no independent runs at single strengths.")
     found = [(*_difference(ours, alone, LIKELY), k) for k, (ours, alone) in pairs.items()]
-    value, limit, level = max(found, key=_excess)
+    value, limit, grid_index = max(found, key=_excess)
     if value <= max(limit, ALLOWED):
         message = "independent runs at single strengths break no more, beyond noise."
         return passed("rerun", value, max(limit, ALLOWED), message)
@@ -252,7 +252,8 @@ def _rerun(pairs: Mapping[int, tuple[Booleans, Booleans]]) -> Verdict:
         "fail" if failed else "warn",
         value,
         SURE / LIKELY * limit if failed else limit,
-        f"an independent run at strength {level} of the grid leaves {100 * value:.1f} points fewer "
+        f"an independent run at strength {grid_index} of the grid leaves {100 * value:.1f} points "
+        "fewer "
         "standing, so the curve is too high; evaluate in exact mode.",
     )
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rampart.errors import InvalidArgument
-from rampart.evaluation.trust.findings import FINDINGS, findings
+from rampart.evaluation.checks.result_checks import RESULT_CHECKS, check_results
 
 STAGES = ("apgd-ce", "apgd-t", "fab-t", "square")
 LEVELS = 8
@@ -21,8 +21,10 @@ def evaluation(n=200, seed=0):
 def ask(critical, stage, before_recheck=None, rechecked=None, names=STAGES, runs=None, **options):
     before_recheck = critical if before_recheck is None else before_recheck
     rechecked = np.zeros(len(critical), bool) if rechecked is None else rechecked
-    found = findings(critical, stage, before_recheck, rechecked, names, LEVELS, runs, **options)
-    assert tuple(verdict.check for verdict in found) == FINDINGS
+    found = check_results(
+        critical, stage, before_recheck, rechecked, names, LEVELS, runs, **options
+    )
+    assert tuple(verdict.check for verdict in found) == RESULT_CHECKS
     return {verdict.check: verdict for verdict in found}
 
 

@@ -1,13 +1,13 @@
 import pytest
 
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.probe import probe_config
+from rampart.recipes.linear_probe import linear_probe_config
 
 
 def test_the_table_and_the_verdict_are_printed(rampart, tiny_settings, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = probe_config(load_config(None, tiny_settings))
-    lines = rampart("probe", *tiny_settings).out.splitlines()
+    found = linear_probe_config(load_config(None, tiny_settings))
+    lines = rampart("linear-probe", *tiny_settings).out.splitlines()
     assert lines[-1] == found.verdict
     strengths = [line.split()[0] for line in lines[1:6]]
     assert strengths == ["0", "2/255", "4/255", "6/255", "8/255"]
@@ -25,14 +25,14 @@ def config_file(tmp_path):
 
 def test_the_model_may_stand_first(rampart, refused, tiny_settings, config_file):
     named = [text for text in tiny_settings if not text.startswith("model.name")]
-    usual = rampart("probe", *tiny_settings)
-    assert rampart("probe", "rampart_glyphnet", *named).out == usual.out
-    assert rampart("probe", config_file, *tiny_settings).out == usual.out
-    assert "did you mean" in refused("resnet5O", "probe", "resnet5O", *named).err
-    refused("one configuration file", "probe", config_file, "other.yaml")
+    usual = rampart("linear-probe", *tiny_settings)
+    assert rampart("linear-probe", "rampart_glyphnet", *named).out == usual.out
+    assert rampart("linear-probe", config_file, *tiny_settings).out == usual.out
+    assert "did you mean" in refused("resnet5O", "linear-probe", "resnet5O", *named).err
+    refused("one configuration file", "linear-probe", config_file, "other.yaml")
 
 
 def test_bad_input_is_one_clear_sentence(refused, tiny_settings):
-    refused("model is not set", "probe")
-    refused("threat.eps=0", "probe", *tiny_settings, "threat.eps=0")
-    refused("nowhere", "probe", *tiny_settings, "data.name=nowhere")
+    refused("model is not set", "linear-probe")
+    refused("threat.eps=0", "linear-probe", *tiny_settings, "threat.eps=0")
+    refused("nowhere", "linear-probe", *tiny_settings, "data.name=nowhere")

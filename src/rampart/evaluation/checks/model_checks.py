@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 
 from rampart.attacks.frozen import Model, frozen, local
-from rampart.evaluation.inference import QueriedModel
-from rampart.evaluation.trust.answers import (
+from rampart.evaluation.checks.answers import (
     check_batch,
     check_determinism,
     check_expected_range,
@@ -13,14 +12,15 @@ from rampart.evaluation.trust.answers import (
     check_mode,
     check_range,
 )
-from rampart.evaluation.trust.gradients import check_gradients, check_masking, check_unbounded
-from rampart.evaluation.trust.subject import Subject
-from rampart.evaluation.trust.verdict import Verdict, skipped
+from rampart.evaluation.checks.checked_model import CheckedModel
+from rampart.evaluation.checks.gradients import check_gradients, check_masking, check_unbounded
+from rampart.evaluation.checks.verdict import Verdict, skipped
+from rampart.evaluation.inference import QueriedModel
 from rampart.runtime import scoped_seed
 from rampart.units import Norm, parse_eps
 
-#: The checks of `probe`, in the order of its verdicts.
-PROBES = (
+#: The checks of `check_model`, in the order of its verdicts.
+MODEL_CHECKS = (
     "pixels",
     "mode",
     "logits",
@@ -32,10 +32,10 @@ PROBES = (
     "unbounded",
 )
 #: A good number of images to probe with, and the smallest that tells anything.
-PROBE_SIZE, SMALLEST = 32, 4
+CHECK_IMAGES, SMALLEST = 32, 4
 
 
-def probe(
+def check_model(
     model: Model,
     images: Tensor,
     labels: Tensor,
@@ -45,7 +45,7 @@ def probe(
     seed: int,
     differentiable: bool = True,
 ) -> list[Verdict]:
-    """Return one verdict for each check of `PROBES`.
+    """Return one verdict for each check of `MODEL_CHECKS`.
 
     Costs at most 270 passes forward and 100 back for each image, on sound models up to 210 and
     45; about 100 are queries of Square to what APGD leaves standing. The same seed gives the same
@@ -54,7 +54,7 @@ def probe(
 
     Args:
         model: pixels in [0, 1], (N, C, H, W), to logits; asked in eval mode, left as found.
-        images: (N, C, H, W), pixels in [0, 1]; about `PROBE_SIZE` of them.
+        images: (N, C, H, W), pixels in [0, 1]; about `CHECK_IMAGES` of them.
         labels: (N,).
         norm: norm of the evaluation.
         eps: its largest strength, fraction of the pixel range.
@@ -74,11 +74,11 @@ def probe(
             return _rest([wrong], "the images are no pixels in [0, 1].")
         mode = check_mode(model, images)
         with frozen(model):
-            subject = Subject.of(model, images, labels, norm, eps, seed)
-            return _probe(subject, mode, differentiable)
+            subject = CheckedModel.of(model, images, labels, norm, eps, seed)
+            return _run_checks(subject, mode, differentiable)
 
 
-def _probe(subject: Subject, mode: Verdict, differentiable: bool) -> list[Verdict]:
+def _run_checks(subject: CheckedModel, mode: Verdict, differentiable: bool) -> list[Verdict]:
     verdicts = [check_expected_range(subject), mode, check_logits(subject)]
     if not subject.logits.isfinite().all():
         return _rest(verdicts, "the logits are not finite.")
@@ -106,4 +106,4 @@ def _probe(subject: Subject, mode: Verdict, differentiable: bool) -> list[Verdic
 
 def _rest(verdicts: list[Verdict], why: str) -> list[Verdict]:
     """Return the verdicts so far, and the others as skipped."""
-    return verdicts + [skipped(name, why) for name in PROBES[len(verdicts) :]]
+    return verdicts + [skipped(name, why) for name in MODEL_CHECKS[len(verdicts) :]]

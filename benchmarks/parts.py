@@ -64,7 +64,7 @@ def main() -> None:
         "schedule=fix",
         f"attack.steps={arguments.steps}",
         "training.epochs=1",
-        "training.guards=false",
+        "training.monitors=false",
     ]
     print("| part | passes an image | peak memory, MB | trained weights | seconds |")
     print("|:--|--:|--:|--:|--:|")

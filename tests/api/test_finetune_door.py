@@ -28,7 +28,7 @@ OPTIONS = {
     "schedule": "two-hinge",
     "attack": rampart.Apgd(steps=2),
     "evaluation": {"attack": rampart.Apgd(steps=2), "checks": False},
-    "guards": False,
+    "monitors": False,
     "progress": False,
 }
 GLYPHNET = {
@@ -80,7 +80,7 @@ def test_a_named_model_on_a_folder_is_the_run_of_the_command(photo_folder, tiny_
         evaluation={"attack": {"name": "apgd", "steps": 3}, "checks": False},
         output=tmp_path / "door",
         progress=False,
-        guards=False,
+        monitors=False,
     )
     config = rampart.load_config(None, [*tiny_settings, "evaluation.checks=false"])
     folder = rampart.train_run(config, tmp_path / "command")
@@ -262,7 +262,7 @@ def test_parts_are_named_described_or_given(tmp_path):
 
 def test_what_a_monitor_finds_is_a_warning(tmp_path):
     with pytest.warns(RampartWarning):
-        finetune(Net(), PARTS, tmp_path / "run", guards=True, head_lr=0.0, backbone_lr=0.0)
+        finetune(Net(), PARTS, tmp_path / "run", monitors=True, head_lr=0.0, backbone_lr=0.0)
 
 
 def test_progress_is_printed_where_it_is_wanted(tmp_path, capsys):

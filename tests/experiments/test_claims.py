@@ -34,7 +34,7 @@ def test_catastrophic_overfitting_happens_and_is_seen(tmp_path):
     far = ["threat.eps=60/255", "schedule.end=0.3", "optimizer.backbone_weight_decay=0"]
     run = train_run(change_config(tree, [*one_step, *far]), tmp_path / "run")
     rows = History(run.history).rows()
-    told = {remark["code"] for row in rows for remark in row.get("warnings", ())}
+    told = {alert["code"] for row in rows for alert in row.get("alerts", ())}
     assert "catastrophic-overfitting" in told
-    assert rows[-1]["guard_gap"] > 0.2
-    assert rows[-1]["guard_pgd10"] < 0.1
+    assert rows[-1]["monitor_gap"] > 0.2
+    assert rows[-1]["monitor_pgd10"] < 0.1

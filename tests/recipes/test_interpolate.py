@@ -123,17 +123,17 @@ def test_a_head_for_other_classes_is_not_kept(runs, tmp_path, tiny_settings, pho
 
 
 def test_the_same_weights_in_another_network_are_another_network(runs, tmp_path):
-    twin = tmp_path / "twin"
-    shutil.copytree(runs / "fix", twin)
-    described = twin / "model" / "config.json"
+    baseline = tmp_path / "clean baseline"
+    shutil.copytree(runs / "fix", baseline)
+    described = baseline / "model" / "config.json"
     config = json.loads(described.read_text())
     config["model_args"]["drop_rate"] = 0.5
     described.write_text(json.dumps(config))
-    interpolate_runs(runs / "fix", twin, tmp_path / "alike", shares=[0])
+    interpolate_runs(runs / "fix", baseline, tmp_path / "alike", shares=[0])
     config["model_args"]["global_pool"] = "max"
     described.write_text(json.dumps(config))
     with pytest.raises(RunError, match="another architecture"):
-        interpolate_runs(runs / "fix", twin, tmp_path / "other", shares=[0])
+        interpolate_runs(runs / "fix", baseline, tmp_path / "other", shares=[0])
 
 
 def test_no_weights_have_no_head_to_keep(tiny_settings):

@@ -18,7 +18,7 @@ OTHER = {
     "data.workers": 3,
     "data.cache": "false",
     "training.checkpoint_every": 5,
-    "training.guards": "false",
+    "training.monitors": "false",
     "training.trackers": "[tensorboard]",
     "evaluation.rerun": 7,
     "evaluation.adversarial_examples": "true",

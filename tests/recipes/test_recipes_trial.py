@@ -19,8 +19,8 @@ from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.run import train_run
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
-from rampart.training.guards.transfer import Transfer
 from rampart.training.interrupts import Interrupted
+from rampart.training.monitors.transfer import Transfer
 from rampart.training.reporting import Silent
 from rampart.training.trial import Trial
 
@@ -84,7 +84,8 @@ def test_it_goes_on_as_rft_fix_or_starts_over(tiny_settings, tmp_path, verdict, 
     fixed = train(tmp_path / "fix", [*tiny_settings, "schedule=fix"])
     first = History(fixed.history).rows()[0]
     assert (told["epochs"], told["clean"], told["passed"]) == (1, first["val_clean"], passed)
-    # The twin's 24 images, twice; and, if it was in vain, the first epoch at full strength.
+    # the clean baseline's 24 images, twice; and, if it was in vain, the first epoch at full
+    # strength.
     assert told["passes"] == 48 + (0 if passed else first["forwards"] + first["backwards"])
     assert folder.trial.exists() is not passed
     assert [note.startswith("trial: after 1 epoch") for note in reporter.notes] == [True]
@@ -169,12 +170,12 @@ def test_a_failed_pilot_leaves_no_model_in_memory(tiny_settings, tmp_path, verdi
 def test_without_memory_for_the_clean_baseline_it_says_what_to_do(
     tiny_settings, tmp_path, monkeypatch
 ):
-    class Twin:
+    class BaselineAccuracy:
         def accuracies(self):
             raise torch.OutOfMemoryError("planted")
             yield
 
-    monkeypatch.setattr(recipe, "make_twin", lambda *_: Twin())
+    monkeypatch.setattr(recipe, "make_baseline", lambda *_: BaselineAccuracy())
     with pytest.raises(RunError, match="schedule.trial=0"):
         train(tmp_path / "run", [*tiny_settings, *TRIED])
 
@@ -205,13 +206,13 @@ def test_a_signal_while_standard_fine_tuning_trains(tiny_settings, tmp_path, mon
     settings = [*tiny_settings, *TRIED]
     whole = train(tmp_path / "whole", settings)
 
-    class Twin:
+    class BaselineAccuracy:
         def accuracies(self):
             os.kill(os.getpid(), signal.SIGTERM)
             yield 0.9
 
     with monkeypatch.context() as patch:
-        patch.setattr(recipe, "make_twin", lambda *_: Twin())
+        patch.setattr(recipe, "make_baseline", lambda *_: BaselineAccuracy())
         with pytest.raises(Interrupted, match="SIGTERM after step 3, and a checkpoint is saved"):
             train(tmp_path / "run", settings)
     assert RunFolder(tmp_path / "run").status() == "interrupted"
@@ -219,8 +220,8 @@ def test_a_signal_while_standard_fine_tuning_trains(tiny_settings, tmp_path, mon
 
 
 def test_the_pilot_ends_once_standard_fine_tuning_has_learned(tiny_settings, tmp_path, monkeypatch):
-    twin = type("Twin", (), {"accuracies": lambda self: iter([0.4, 0.9, 0.9])})
-    monkeypatch.setattr(recipe, "make_twin", lambda *_: twin())
+    baseline = type("BaselineAccuracy", (), {"accuracies": lambda self: iter([0.4, 0.9, 0.9])})
+    monkeypatch.setattr(recipe, "make_baseline", lambda *_: baseline())
     settings = [*tiny_settings, *TRIED[:2], "schedule.trial=0.99"]
     folder = train(tmp_path / "run", settings)
     assert folder.facts()["trial"]["epochs"] == 2
@@ -281,11 +282,11 @@ def test_chance_is_that_of_the_training_labels_everywhere(tiny_settings, photo_f
             (tmp_path / "photos" / "train" / name / f"{number}.png").unlink()
     seen = []
 
-    def look(run, _splits):
-        (guard,) = (guard for guard in run.guards if isinstance(guard, Transfer))
-        seen.append((run.schedule.chance, guard.chance))
+    def observation(run, _splits):
+        (monitor,) = (monitor for monitor in run.monitors if isinstance(monitor, Transfer))
+        seen.append((run.schedule.chance, monitor.chance))
 
     settings = [*tiny_settings, *TRIED, f"data.name={tmp_path / 'photos'}"]
-    folder = train(tmp_path / "run", settings, announce=look)
+    folder = train(tmp_path / "run", settings, announce=observation)
     assert seen == [(0.5, 0.5)]
     assert folder.facts()["trial"]["chance"] == 0.5

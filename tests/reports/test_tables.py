@@ -71,7 +71,7 @@ def test_seeds_that_differ_in_what_changes_no_result_are_one_method(key):
 
 
 def test_monitors_tell_no_seeds_apart_and_epochs_do():
-    assert "guards" in FREE["training"]
+    assert "monitors" in FREE["training"]
     runs = [with_setting(run("fix", FIX, seed), "training", "epochs", seed) for seed in (0, 1)]
     assert len({row["arm"] for row in comparison_rows(runs)}) == 2
 

@@ -42,7 +42,7 @@ def test_a_field_without_a_mark_is_noticed():
 @pytest.mark.parametrize(
     ("key", "effect"),
     [
-        ("training.guards", "nothing"),
+        ("training.monitors", "nothing"),
         ("evaluation.batch_size", "nothing"),
         ("evaluation.attack.steps", "evaluation"),
         ("evaluation.strengths", "evaluation"),

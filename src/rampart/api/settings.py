@@ -70,7 +70,7 @@ class FinetuneSettings(TypedDict, total=False):
     keep: Literal["last", "best"]
     validation_levels: int
     checkpoint_every: int
-    guards: bool
+    monitors: bool
     trackers: Sequence[str]
     # Of `model`.
     pretrained: bool

@@ -22,9 +22,9 @@ from rampart.metrics.expectation import expected_robustness
 from rampart.models.backbones import build_model, parameter_groups
 from rampart.models.normalized import NormalizedModel, batch_norms
 from rampart.models.sources import Source, find_source
+from rampart.recipes.clean_baseline import CleanBaseline
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.guards import make_guards
-from rampart.recipes.twin import StandardTwin
+from rampart.recipes.monitors import make_monitors
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 from rampart.schedules.scheduler import EpsilonScheduler
@@ -159,7 +159,7 @@ def make_run(
     bare = accelerator.unwrap_model(prepared)
     # The loop asks for mixed precision where it trains; validation then stays in float32.
     accelerator.unwrap_model(prepared, keep_fp32_wrapper=False)
-    twin = make_twin(config, splits, plan, accelerator, start)
+    baseline = make_baseline(config, splits, plan, accelerator, start)
     return Run(
         plan=plan,
         accelerator=accelerator,
@@ -176,17 +176,17 @@ def make_run(
         checkpoints=CheckpointStore(folder.checkpoints),
         best=CheckpointStore(folder.best),
         reporter=reporter,
-        guards=make_guards(config, splits, twin, piece),
+        monitors=make_monitors(config, splits, baseline, piece),
         strategies=tuple(strategies.values()),
         hooks={name: callback.begin(bare) for name, callback in callbacks.items()},
     )
 
 
-def make_twin(
+def make_baseline(
     config: RunConfig, splits: Splits, plan: Plan, accelerator: Accelerator, start: Start
-) -> StandardTwin:
+) -> CleanBaseline:
     """Return what trains a copy of the initial model without an attack."""
-    return StandardTwin(config, splits, plan, accelerator, start)
+    return CleanBaseline(config, splits, plan, accelerator, start)
 
 
 def make_start(

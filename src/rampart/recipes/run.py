@@ -208,7 +208,7 @@ def require_same_start(folder: RunFolder, run: Run) -> None:
     """Refuse to go on where a run begun today would begin elsewhere.
 
     The checkpoint has the run's own weights, but the frozen copy of `fare` and the copies that
-    trial and guards train are made anew.
+    trial and monitors train are made anew.
 
     Raises:
         RunError: the weights that the run started from are no longer what they were.

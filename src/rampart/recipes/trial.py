@@ -8,15 +8,15 @@ from accelerate.utils import broadcast_object_list
 
 from rampart.data.splits import Splits
 from rampart.errors import RunError
-from rampart.recipes.build import Start, make_twin
+from rampart.recipes.build import Start, make_baseline
 from rampart.recipes.config.run_config import RunConfig
 from rampart.runs.run_folder import RunFolder
 from rampart.schedules.adaptive import longest_trial
 from rampart.schedules.times import spell_time
 from rampart.skill import chance_of
-from rampart.training.guards.transfer import Transfer
 from rampart.training.interrupts import Interrupts
 from rampart.training.loop import fit
+from rampart.training.monitors.transfer import Transfer
 from rampart.training.reporting import shown
 from rampart.training.run import Run
 from rampart.training.trial import Trial
@@ -64,21 +64,21 @@ def try_full_strength(
 def _train(run: Run, splits: Splits, config: RunConfig, most: int, start: Start) -> Trial:
     """Train until standard fine-tuning has learned enough to compare with; return both figures."""
     chance = chance_of(splits.train.labels)
-    twin = make_twin(config, splits, run.plan, run.accelerator, start).accuracies()
+    baseline = make_baseline(config, splits, run.plan, run.accelerator, start).accuracies()
     # That it may sit at chance is what is to be found out, and no reason to warn.
-    guards = tuple(guard for guard in run.guards if not isinstance(guard, Transfer))
-    tried = replace(run, guards=guards)
+    monitors = tuple(monitor for monitor in run.monitors if not isinstance(monitor, Transfer))
+    tried = replace(run, monitors=monitors)
     name = f"trial at full strength, at most {spell_time(most, 'epoch')}"
     with shown(run.reporter, name, run.plan.horizon, run.step):
         for epoch in range(1, most + 1):
             fit(tried, epochs=epoch)
-            trial = _compared(run, epoch, _standard(run, twin), chance)
+            trial = _compared(run, epoch, _standard(run, baseline), chance)
             if trial.decided:
                 break
     return trial
 
 
-def _standard(run: Run, twin: Iterator[float]) -> float:
+def _standard(run: Run, baseline: Iterator[float]) -> float:
     """The next accuracy of standard fine-tuning; `fit` has saved what a signal would stop here.
 
     Raises:
@@ -87,7 +87,7 @@ def _standard(run: Run, twin: Iterator[float]) -> float:
     """
     with Interrupts() as interrupts:
         try:
-            accuracy = next(twin)
+            accuracy = next(baseline)
         except torch.OutOfMemoryError as error:
             raise RunError(
                 "the trial at full strength has no memory for the model that it is compared with: "
@@ -110,7 +110,7 @@ def _compared(run: Run, epoch: int, standard: float, chance: float) -> Trial:
 
 def _settle(trial: Trial, run: Run, folder: RunFolder) -> None:
     """Drop what a failed trial has trained; then write the verdict, which says that it is over."""
-    # Two passes for every image that the twin has trained on.
+    # Two passes for every image that the clean baseline has trained on.
     passes = 2 * trial.epochs * run.plan.batch_size * run.plan.horizon.steps_per_epoch
     run.reporter.note(f"trial: {trial.verdict}")
     if not trial.passed:

@@ -156,7 +156,7 @@ class TrainingConfig(Section):
     checkpoint_every: AffectsNothing[int] = Field(
         0, ge=0, description="steps; 0: at the end of each epoch only"
     )
-    guards: AffectsNothing[bool] = Field(
+    monitors: AffectsNothing[bool] = Field(
         True,
         description="warn of catastrophic overfitting, an exploding loss and suboptimal transfer",
     )

@@ -10,9 +10,9 @@ from typing import Any
 
 from accelerate.utils import broadcast, gather_object
 
-from rampart.training.guards.base import watch
-from rampart.training.guards.divergence import require_finite_weights
 from rampart.training.interrupts import Interrupts
+from rampart.training.monitors.base import run_monitors
+from rampart.training.monitors.divergence import require_finite_weights
 from rampart.training.resume import keep_best, save_checkpoint
 from rampart.training.run import Run, Totals
 from rampart.training.step import train_batch
@@ -71,15 +71,15 @@ def finish_epoch(run: Run) -> None:
     if run.accelerator.is_main_process:
         run.history.append(row)
         run.reporter.epoch(row)
-        for remark in row.get("warnings", ()):
-            run.reporter.warn(remark["message"])
+        for alert in row.get("alerts", ()):
+            run.reporter.warn(alert["message"])
     scalars = {name: value for name, value in row.items() if not isinstance(value, list)}
     run.accelerator.log(scalars, step=row["step"])
     save_checkpoint(run)
 
 
 def measure(run: Run) -> dict[str, Any]:
-    """Return the epoch's history row, with what the guards have to say."""
+    """Return the epoch's history row, with what the monitors have to say."""
     progress = run.progress
     row: dict[str, Any] = {
         "epoch": progress.epoch + 1,
@@ -89,7 +89,7 @@ def measure(run: Run) -> dict[str, Any]:
         **decisions(run),
         **run.validate(run.model),
     }
-    return row | watch(run.guards, run.bare_model, row, progress.memories)
+    return row | run_monitors(run.monitors, run.bare_model, row, progress.memories)
 
 
 def decisions(run: Run) -> dict[str, list[Any]]:

@@ -30,7 +30,7 @@ class Reporter(Protocol):
         """Something was found out that decides how the run goes on."""
 
     def warn(self, text: str) -> None:
-        """A guard has something to say of the epoch that is done."""
+        """A monitor has something to say of the epoch that is done."""
 
     def stop(self) -> None:
         """The run has ended, in whatever way."""

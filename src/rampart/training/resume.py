@@ -7,7 +7,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from rampart.training.checkpoint import Checkpoint
-from rampart.training.guards.divergence import require_finite_weights
+from rampart.training.monitors.divergence import require_finite_weights
 from rampart.training.run import Progress, Run, Totals
 
 

@@ -18,7 +18,7 @@ from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.strategies.base import Strategy
 from rampart.training.callbacks.base import Hook
 from rampart.training.checkpoint import CheckpointStore
-from rampart.training.guards.base import Guard, Memory
+from rampart.training.monitors.base import Memory, Monitor
 from rampart.training.one_process import OneProcess
 from rampart.training.reporting import Reporter
 from rampart.units import Horizon
@@ -69,7 +69,7 @@ class Progress:
 
     `used` holds eps, alpha and the learning rates of the last optimizer step; `decisions` (alpha,
     accuracy on the batch, decision) of every step of the epoch, for a schedule that adapts;
-    `memories` what each guard has noted.
+    `memories` what each monitor has noted.
     """
 
     epoch: int = 0
@@ -127,7 +127,7 @@ class Run(Training):
     checkpoints: CheckpointStore
     best: CheckpointStore
     reporter: Reporter
-    guards: tuple[Guard, ...] = ()
+    monitors: tuple[Monitor, ...] = ()
 
     @contextmanager
     def measured(self) -> Iterator[nn.Module]:

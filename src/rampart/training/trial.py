@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from rampart.schedules.times import spell_time
 from rampart.skill import skill
-from rampart.training.guards.base import percent
+from rampart.training.monitors.base import percent
 
 #: Skill (accuracy beyond chance) of standard fine-tuning at which the trial is decided.
 DECIDED = 0.3

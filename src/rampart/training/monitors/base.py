@@ -1,6 +1,6 @@
-"""The contract of a guard: it looks at a run after every epoch, and may have something to say.
+"""The contract of a monitor: it looks at a run after every epoch, and may have something to say.
 
-A guard changes nothing of the run but its own memory, which the checkpoint keeps.
+A monitor changes nothing of the run but its own memory, which the checkpoint keeps.
 """
 
 from abc import ABC, abstractmethod
@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 from torch import nn
 
 Row = Mapping[str, Any]
-#: What a guard remembers from one epoch to the next, as plain values that JSON can hold.
+#: What a monitor remembers from one epoch to the next, as plain values that JSON can hold.
 Memory = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Remark:
+class Alert:
     """Something that a user should know at once.
 
     Attributes:
@@ -29,19 +29,19 @@ class Remark:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a guard saw at the end of an epoch.
+class Observation:
+    """What a monitor saw at the end of an epoch.
 
     Attributes:
         figures: further entries of the history row.
-        remarks: what is to be said now; a state that lasts is named when it begins.
+        alerts: what is to be said now; a state that lasts is named when it begins.
     """
 
     figures: Mapping[str, float] = field(default_factory=dict)
-    remarks: tuple[Remark, ...] = ()
+    alerts: tuple[Alert, ...] = ()
 
 
-class Guard(ABC):
+class Monitor(ABC):
     """Watches for one thing.
 
     Attributes:
@@ -51,34 +51,34 @@ class Guard(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def query(self, model: nn.Module, row: Row, memory: Memory) -> Look:
+    def query(self, model: nn.Module, row: Row, memory: Memory) -> Observation:
         """Look at a run whose epoch has ended.
 
         Args:
             model: pixels in [0, 1] to logits; left as found.
             row: the epoch's history row.
-            memory: what this guard noted at its last looks; empty at first, changed in place.
+            memory: what this monitor noted at its last looks; empty at first, changed in place.
         """
 
 
-def watch(
-    guards: Iterable[Guard], model: nn.Module, row: Row, memories: dict[str, Memory]
+def run_monitors(
+    monitors: Iterable[Monitor], model: nn.Module, row: Row, memories: dict[str, Memory]
 ) -> dict[str, Any]:
-    """Return what the guards add to a history row: figures, and `warnings` where there are any.
+    """Return what the monitors add to a history row: figures, and `warnings` where there are any.
 
     Args:
-        guards: who looks.
+        monitors: who looks.
         model: pixels in [0, 1] to logits.
         row: the epoch's history row.
-        memories: each guard's memory by its name; changed in place.
+        memories: each monitor's memory by its name; changed in place.
     """
     added: dict[str, Any] = {}
-    remarks: list[Remark] = []
-    for guard in guards:
-        look = guard.query(model, row, memories.setdefault(guard.name, {}))
-        added |= look.figures
-        remarks += look.remarks
-    return {**added, "warnings": [asdict(remark) for remark in remarks]} if remarks else added
+    alerts: list[Alert] = []
+    for monitor in monitors:
+        observation = monitor.query(model, row, memories.setdefault(monitor.name, {}))
+        added |= observation.figures
+        alerts += observation.alerts
+    return {**added, "alerts": [asdict(alert) for alert in alerts]} if alerts else added
 
 
 def begins(memory: Memory, holds: bool) -> bool:

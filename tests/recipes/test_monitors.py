@@ -1,4 +1,4 @@
-"""Guards in whole runs: planted faults are named, sound runs are left alone, nothing changes."""
+"""Monitors in whole runs: planted faults are named, sound runs are left alone, nothing changes."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from rampart.errors import RunError
 from rampart.recipes.build import make_splits
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.guards import make_guards
+from rampart.recipes.monitors import make_monitors
 from rampart.recipes.run import train_run
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
@@ -19,15 +19,15 @@ from rampart.training.interrupts import Interrupted
 from rampart.training.reporting import Silent
 
 TIMES = ("seconds", "images_per_second")
-#: What the guards add to a row.
+#: What the monitors add to a row.
 ADDED = (
-    "warnings",
-    "twin_epochs",
-    "twin_clean",
-    "guard_fgsm",
-    "guard_pgd10",
-    "guard_gap",
-    "guard_carried",
+    "alerts",
+    "baseline_epochs",
+    "baseline_clean",
+    "monitor_fgsm",
+    "monitor_pgd10",
+    "monitor_gap",
+    "monitor_carried",
 )
 #: So strong that three epochs do not get above chance, while standard fine-tuning does in two.
 STALLED = ("schedule=fix", "threat.eps=128/255", "training.epochs=4")
@@ -59,9 +59,9 @@ def rows_of(folder, without=TIMES):
 
 def codes(folder):
     return [
-        (row["epoch"], remark["code"])
+        (row["epoch"], alert["code"])
         for row in History(folder.history).rows()
-        for remark in row.get("warnings", [])
+        for alert in row.get("alerts", [])
     ]
 
 
@@ -69,20 +69,20 @@ def test_a_sound_run_hears_nothing(tiny_settings, tmp_path):
     reporter = Heard()
     settings = [*tiny_settings, "threat.eps=2/255", "schedule=linear"]
     folder = trained(settings, tmp_path / "run", reporter=reporter)
-    assert all("warnings" not in row for row in rows_of(folder))
+    assert all("alerts" not in row for row in rows_of(folder))
     assert reporter.warnings == []
 
 
 def test_a_stalled_run_is_told_and_stays_what_it_is(tiny_settings, tmp_path):
     torch.manual_seed(5)
     before, reporter = torch.get_rng_state(), Heard()
-    with_guards = trained([*tiny_settings, *STALLED], tmp_path / "a", reporter=reporter)
+    with_monitors = trained([*tiny_settings, *STALLED], tmp_path / "a", reporter=reporter)
     assert torch.equal(torch.get_rng_state(), before)
-    without = trained([*tiny_settings, *STALLED, "training.guards=false"], tmp_path / "b")
-    assert "suboptimal-transfer" in [code for _, code in codes(with_guards)]
+    without = trained([*tiny_settings, *STALLED, "training.monitors=false"], tmp_path / "b")
+    assert "suboptimal-transfer" in [code for _, code in codes(with_monitors)]
     assert any("standard fine-tuning from the same start has" in w for w in reporter.warnings)
-    assert rows_of(with_guards, (*TIMES, *ADDED)) == rows_of(without)
-    ours, theirs = (load_file(f.model / "model.safetensors") for f in (with_guards, without))
+    assert rows_of(with_monitors, (*TIMES, *ADDED)) == rows_of(without)
+    ours, theirs = (load_file(f.model / "model.safetensors") for f in (with_monitors, without))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
@@ -102,32 +102,32 @@ def test_a_resumed_run_hears_what_the_uninterrupted_one_hears(tiny_settings, tmp
 def test_a_single_step_is_compared_with_ten(tiny_settings, tmp_path):
     settings = [*tiny_settings, "attack={name: fgsm}"]
     rows = rows_of(trained(settings, tmp_path / "run"))
-    assert "guard_fgsm" not in rows[0], "nothing is attacked in the first epoch"
+    assert "monitor_fgsm" not in rows[0], "nothing is attacked in the first epoch"
     for row in rows[1:]:
-        assert 0 <= row["guard_pgd10"] <= 1
-        assert row["guard_gap"] == row["guard_fgsm"] - row["guard_pgd10"]
+        assert 0 <= row["monitor_pgd10"] <= 1
+        assert row["monitor_gap"] == row["monitor_fgsm"] - row["monitor_pgd10"]
 
 
 @pytest.mark.parametrize(
     ("more", "names"),
     [
-        ([], ["divergence", "missed", "transfer"]),
+        ([], ["divergence", "batch-norm", "transfer"]),
         (["model.batch_norm=frozen"], ["divergence", "transfer"]),
         (["strategies=linear-probe"], ["divergence", "transfer"]),
-        (["attack.steps=1"], ["divergence", "overfitting", "missed", "transfer"]),
+        (["attack.steps=1"], ["divergence", "overfitting", "batch-norm", "transfer"]),
         (
             ["attack={name: fgsm}", "objective=trades"],
-            ["divergence", "overfitting", "missed", "transfer"],
+            ["divergence", "overfitting", "batch-norm", "transfer"],
         ),
         (["attack={name: fgsm}", "objective=standard"], ["divergence"]),
         (["attack={name: fgsm}", "threat.eps=0"], ["divergence"]),
-        (["attack={name: fgsm}", "training.guards=false"], []),
+        (["attack={name: fgsm}", "training.monitors=false"], []),
     ],
 )
 def test_a_run_has_the_monitors_that_it_needs(tiny_settings, more, names):
     config = load_config(None, [*tiny_settings, *more])
-    guards = make_guards(config, make_splits(config), lambda epochs: 0.5, 8)
-    assert [guard.name for guard in guards] == names
+    monitors = make_monitors(config, make_splits(config), lambda epochs: 0.5, 8)
+    assert [monitor.name for monitor in monitors] == names
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_run_has_the_monitors_that_it_needs(tiny_settings, more, names):
 )
 def test_the_advice_offers_what_the_run_does_not_have(tiny_settings, more, advice):
     config = load_config(None, [*tiny_settings, *more])
-    transfer = make_guards(config, make_splits(config), lambda epochs: 0.5, 8)[-1]
+    transfer = make_monitors(config, make_splits(config), lambda epochs: 0.5, 8)[-1]
     assert transfer.advice.startswith(advice)
     assert ("objective=trades" in transfer.advice) == ("objective=trades" not in more)
 
@@ -192,5 +192,5 @@ def test_monitors_may_be_switched_off_when_a_run_goes_on(tiny_settings, tmp_path
     settings = [*tiny_settings, *STALLED]
     with pytest.raises(Interrupted):
         trained(settings, tmp_path / "run", reporter=Heard(2))
-    folder = trained([*settings, "training.guards=false"], tmp_path / "run", resume=True)
+    folder = trained([*settings, "training.monitors=false"], tmp_path / "run", resume=True)
     assert codes(folder) == []

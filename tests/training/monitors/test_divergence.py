@@ -8,19 +8,19 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rampart.errors import RunError
-from rampart.training.guards.divergence import Divergence, require_finite_weights
+from rampart.training.monitors.divergence import Divergence, require_finite_weights
 
 LN = math.log(100)
 
 
 def fired(losses, strengths, clean=None):
-    """The epochs, counted from 1, in which the guard speaks; `clean` are validation losses."""
+    """The epochs, counted from 1, in which the monitor speaks; `clean` are validation losses."""
     memory, epochs = {}, []
     clean = clean or [0.5] * len(losses)
     rows = zip(losses, strengths, clean, strict=True)
     for epoch, (loss, eps, clean_loss) in enumerate(rows, start=1):
         row = {"epoch": epoch, "train_loss": loss, "eps": eps, "val_clean_loss": clean_loss}
-        if Divergence(100).query(nn.Identity(), row, memory).remarks:
+        if Divergence(100).query(nn.Identity(), row, memory).alerts:
             epochs.append(epoch)
         memory = json.loads(json.dumps(memory))
     return epochs
@@ -61,11 +61,11 @@ def test_several_times_the_loss_of_an_earlier_epoch_no_weaker():
 
 def test_the_message_says_what_was_seen_and_what_to_change():
     row = {"epoch": 4, "train_loss": 50.0, "eps": 0.0, "val_clean_loss": 60.0}
-    (remark,) = Divergence(100).query(nn.Identity(), row, {}).remarks
-    assert remark.code == "exploding-loss"
-    assert "50 in epoch 4" in remark.message
-    assert "ln 100 = 4.61" in remark.message
-    assert "optimizer.clip_norm=1.0" in remark.message
+    (alert,) = Divergence(100).query(nn.Identity(), row, {}).alerts
+    assert alert.code == "exploding-loss"
+    assert "50 in epoch 4" in alert.message
+    assert "ln 100 = 4.61" in alert.message
+    assert "optimizer.clip_norm=1.0" in alert.message
 
 
 @pytest.mark.parametrize("value", [math.inf, math.nan])

@@ -1,4 +1,4 @@
-"""The twin is the run under `schedule=standard`, weight for weight."""
+"""the clean baseline is the run under `schedule=standard`, weight for weight."""
 
 from functools import partial
 
@@ -6,24 +6,24 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rampart.recipes import twin as twin_module
+from rampart.recipes import clean_baseline as baseline_module
 from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.build import make_run, make_splits, make_start
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.run import train_run
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
-from rampart.training.guards.transfer import Transfer
+from rampart.training.monitors.transfer import Transfer
 from rampart.training.reporting import Silent
 
 
-def twin_of(settings, folder):
-    """The twin that a run of these settings would be given."""
+def baseline_of(settings, folder):
+    """the clean baseline that a run of these settings would be given."""
     config = load_config(None, settings)
     accelerator, splits = make_accelerator(config), make_splits(config)
     start = partial(make_start, config, splits)
     run = make_run(config, RunFolder(folder), splits, accelerator, Silent(), start)
-    return next(guard.twin for guard in run.guards if isinstance(guard, Transfer))
+    return next(monitor.baseline for monitor in run.monitors if isinstance(monitor, Transfer))
 
 
 @pytest.mark.parametrize(
@@ -38,19 +38,19 @@ def twin_of(settings, folder):
 def test_the_clean_baseline_is_standard_fine_tuning(tiny_settings, tmp_path, monkeypatch, more):
     settings = [*tiny_settings, *more]
     folder = train_run(load_config(None, [*settings, "schedule=standard"]), tmp_path / "standard")
-    seen, whole = {}, twin_module.evaluate_accuracy
+    seen, whole = {}, baseline_module.evaluate_accuracy
 
     def spy(model, batches):
         seen.update(model.state_dict())
         return whole(model, batches)
 
-    monkeypatch.setattr(twin_module, "evaluate_accuracy", spy)
-    twin, rows = (
-        twin_of([*settings, "schedule=fix"], tmp_path / "run"),
+    monkeypatch.setattr(baseline_module, "evaluate_accuracy", spy)
+    baseline, rows = (
+        baseline_of([*settings, "schedule=fix"], tmp_path / "run"),
         History(folder.history).rows(),
     )
     for epochs in (1, 2, 3):
-        assert twin(epochs) == rows[epochs - 1]["val_clean"]
+        assert baseline(epochs) == rows[epochs - 1]["val_clean"]
     expected = load_file(folder.model / "model.safetensors")
     for name, tensor in expected.items():
         assert torch.equal(seen[f"backbone.{name}"], tensor), name

@@ -16,7 +16,7 @@ from torch import nn
 from rampart.attacks.base import Attack
 from rampart.attacks.pgd import Fgsm, Pgd
 from rampart.skill import clearly_above
-from rampart.training.guards.base import Guard, Look, Memory, Remark, Row, begins, percent
+from rampart.training.monitors.base import Alert, Memory, Monitor, Observation, Row, begins, percent
 from rampart.units import format_eps
 
 #: What a sound model keeps at least, under PGD-10, of its accuracy under a single step.
@@ -44,12 +44,12 @@ def collapsed(single: float, several: float, chance: float, images: int) -> bool
 
 
 @dataclass(frozen=True)
-class Overfitting(Guard):
+class Overfitting(Monitor):
     """Compares a single-step attack with PGD-10 after every epoch in which anything was attacked.
 
     Both attack the same images in eval mode at the epoch's last strength, with the same noise each
     time; a look costs 15 forwards and 11 backwards of an image at most. The figures are
-    `guard_fgsm`, `guard_pgd10` and their difference `guard_gap`.
+    `monitor_fgsm`, `monitor_pgd10` and their difference `monitor_gap`.
 
     Attributes:
         attack: the training attack, of a single step.
@@ -65,23 +65,23 @@ class Overfitting(Guard):
     images: int
     chance: float
 
-    def query(self, model: nn.Module, row: Row, memory: Memory) -> Look:
-        """Return both accuracies, and a remark when their gap opens."""
+    def query(self, model: nn.Module, row: Row, memory: Memory) -> Observation:
+        """Return both accuracies, and an alert when their gap opens."""
         if row["eps"] <= 0:
-            return Look()
+            return Observation()
         single = self.measure(model, replace(self.attack, mode="eval"), row["eps"])
         several = self.measure(model, Pgd(norm=self.attack.norm, steps=10), row["eps"])
         figures = {
-            "guard_fgsm": single,
-            "guard_pgd10": several,
-            "guard_gap": single - several,
+            "monitor_fgsm": single,
+            "monitor_pgd10": several,
+            "monitor_gap": single - several,
         }
         if not begins(memory, collapsed(single, several, self.chance, self.images)):
-            return Look(figures)
-        return Look(figures, (self._remark(single, several, row["eps"]),))
+            return Observation(figures)
+        return Observation(figures, (self._make_alert(single, several, row["eps"]),))
 
-    def _remark(self, single: float, several: float, eps: float) -> Remark:
-        return Remark(
+    def _make_alert(self, single: float, several: float, eps: float) -> Alert:
+        return Alert(
             "catastrophic-overfitting",
             f"catastrophic overfitting: at {format_eps(eps)} the model gets {percent(single)} of "
             f"{self.images} validation images right under the training attack of one step, and "

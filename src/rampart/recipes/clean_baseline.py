@@ -1,4 +1,6 @@
-"""The twin of a run: what standard fine-tuning makes of the same model in the same epochs."""
+"""the clean baseline of a run: what standard fine-tuning makes of the same model in the same
+epochs.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -22,13 +24,13 @@ from rampart.training.step import train_batch
 
 
 @dataclass(frozen=True)
-class StandardTwin:
+class CleanBaseline:
     """Trains a copy of a run's initial model without attack; nothing of the run is touched.
 
     Initial weights, batches, augmentation, learning rates and precision are the run's. On one
-    process the twin is, bit for bit, the run under `schedule=standard`. Each process trains its
-    own, in pieces of the run's size and without the run's wrappers, so none waits for another.
-    An epoch costs 2 passes an image.
+    process the clean baseline is, bit for bit, the run under `schedule=standard`. Each process
+    trains its own, in pieces of the run's size and without the run's wrappers, so none waits for
+    another. An epoch costs 2 passes an image.
 
     Attributes:
         config: the run's.

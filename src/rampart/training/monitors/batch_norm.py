@@ -1,4 +1,5 @@
-"""A missed attack: what is trained is not what is attacked, because BatchNorm makes two networks.
+"""BatchNorm mismatch: what is trained is not what is attacked, because BatchNorm makes two
+networks.
 
 In train mode BatchNorm normalizes by the statistics of the batch, in eval mode by running ones. An
 attack made in eval mode follows the gradient of the network as it is used, and the weights follow
@@ -22,10 +23,18 @@ from rampart.data.batches import Batch
 from rampart.models.normalized import batch_norms
 from rampart.restoring import in_mode, restored
 from rampart.runtime import Noise
-from rampart.training.guards.base import Guard, Look, Memory, Remark, Row, begins, in_a_row
+from rampart.training.monitors.base import (
+    Alert,
+    Memory,
+    Monitor,
+    Observation,
+    Row,
+    begins,
+    in_a_row,
+)
 from rampart.units import format_eps
 
-#: Share of the rise of the loss that reaches what is trained, below which the guard speaks.
+#: Share of the rise of the loss that reaches what is trained, below which the monitor speaks.
 CARRIED = 0.4
 #: Rise of the loss below which there is too little to carry over.
 LEAST = 0.1
@@ -34,11 +43,12 @@ EPOCHS = 2
 
 
 @dataclass(frozen=True)
-class Missed(Guard):
+class BatchNormMismatch(Monitor):
     """Compares what the training attack does in train mode with what an attack does in eval mode.
 
     On the same images after every epoch in which anything was attacked. Of the network in train
-    mode only BatchNorm is: dropout would draw. The figure is `guard_carried`, the rise of the mean
+    mode only BatchNorm is: dropout would draw. The figure is `monitor_carried`, the rise of the
+        mean
     loss in train mode divided by that in eval mode; it is left out where the latter is too small.
 
     Attributes:
@@ -47,24 +57,24 @@ class Missed(Guard):
         seed: of the attack's noise.
     """
 
-    name: ClassVar[str] = "missed"
+    name: ClassVar[str] = "batch-norm"
 
     attack: Attack
     pieces: Sequence[Batch]
     seed: int
 
-    def query(self, model: nn.Module, row: Row, memory: Memory) -> Look:
-        """Return the share that is carried over, and a remark when it has become small."""
+    def query(self, model: nn.Module, row: Row, memory: Memory) -> Observation:
+        """Return the share that is carried over, and an alert when it has become small."""
         if row["eps"] <= 0 or not batch_norms(model):
-            return Look()
+            return Observation()
         used, trained = (self._rise(model, row["eps"], training) for training in (False, True))
         if used < LEAST:
-            return Look()
+            return Observation()
         carried = trained / used
-        figures = {"guard_carried": carried}
+        figures = {"monitor_carried": carried}
         if not begins(memory, in_a_row(memory, carried < CARRIED) >= EPOCHS):
-            return Look(figures)
-        return Look(figures, (self._remark(used, trained, row["eps"]),))
+            return Observation(figures)
+        return Observation(figures, (self._make_alert(used, trained, row["eps"]),))
 
     def _rise(self, model: nn.Module, eps: float, training: bool) -> float:
         """By how much the attack raises the mean loss, in eval mode or as in training."""
@@ -87,11 +97,11 @@ class Missed(Guard):
     def _images(self) -> int:
         return sum(len(piece) for piece in self.pieces)
 
-    def _remark(self, used: float, trained: float, eps: float) -> Remark:
+    def _make_alert(self, used: float, trained: float, eps: float) -> Alert:
         other = ", or try attack.mode=train" if self.attack.mode == "eval" else ""
-        return Remark(
-            "missed-attack",
-            f"missed attack: at {format_eps(eps)} an attack raises the loss of {self._images} "
+        return Alert(
+            "batch-norm-mismatch",
+            f"BatchNorm mismatch: at {format_eps(eps)} an attack raises the loss of {self._images} "
             f"training images by {used:.2f} in eval mode, in which the model is used, and the "
             f"training attack by {trained:.2f} in train mode, in which it is trained, since "
             "BatchNorm normalizes by the batch there. Compare model.batch_norm=frozen with "

@@ -12,7 +12,7 @@ from rampart.attacks.apgd import Apgd
 from rampart.attacks.pgd import Fgsm, Pgd
 from rampart.data.batches import Batch
 from rampart.evaluation.accuracy import evaluate_accuracy
-from rampart.training.guards.overfitting import Overfitting, collapsed
+from rampart.training.monitors.overfitting import Overfitting, collapsed
 
 EPS, N = 26 / 255, 32
 LABELS = torch.arange(N) % 2
@@ -48,7 +48,7 @@ class Straight(nn.Module):
         return torch.stack([-margin, margin], 1)
 
 
-def guard(attack):
+def monitor(attack):
     def measure(model, attack, eps):
         return evaluate_accuracy(model, [BATCH], attack, eps).robust
 
@@ -56,34 +56,34 @@ def guard(attack):
 
 
 def test_a_model_that_misleads_one_step_is_found_out_once():
-    watcher, memory = guard(Fgsm(step_size=2)), {}
+    watcher, memory = monitor(Fgsm(step_size=2)), {}
     first = watcher.query(Bent(), {"eps": EPS}, memory)
-    assert first.figures == {"guard_fgsm": 1.0, "guard_pgd10": 0.0, "guard_gap": 1.0}
-    assert [remark.code for remark in first.remarks] == ["catastrophic-overfitting"]
-    message = first.remarks[0].message
+    assert first.figures == {"monitor_fgsm": 1.0, "monitor_pgd10": 0.0, "monitor_gap": 1.0}
+    assert [alert.code for alert in first.alerts] == ["catastrophic-overfitting"]
+    message = first.alerts[0].message
     assert "at 26/255 the model gets 100.0 % of 32" in message
     assert "0.0 % under PGD-10" in message
     assert "attack=pgd attack.steps=7" in message
     assert "attack.step_size below 2" in message
-    assert not watcher.query(Bent(), {"eps": EPS}, memory).remarks, "said once while it lasts"
-    assert not watcher.query(Straight(), {"eps": EPS}, memory).remarks
-    assert watcher.query(Bent(), {"eps": EPS}, memory).remarks, "said again when it comes back"
+    assert not watcher.query(Bent(), {"eps": EPS}, memory).alerts, "said once while it lasts"
+    assert not watcher.query(Straight(), {"eps": EPS}, memory).alerts
+    assert watcher.query(Bent(), {"eps": EPS}, memory).alerts, "said again when it comes back"
 
 
 @pytest.mark.parametrize("attack", [Fgsm(), Fgsm(start="none"), Pgd(steps=1)])
 def test_a_model_that_hides_nothing_is_left_in_peace(attack):
-    look = guard(attack).query(Straight(), {"eps": EPS}, {})
-    assert look.figures["guard_fgsm"] == look.figures["guard_pgd10"] == 1.0
-    assert not look.remarks
+    observation = monitor(attack).query(Straight(), {"eps": EPS}, {})
+    assert observation.figures["monitor_fgsm"] == observation.figures["monitor_pgd10"] == 1.0
+    assert not observation.alerts
 
 
 def test_nothing_is_measured_without_an_attack():
-    look = guard(Fgsm()).query(Bent(), {"eps": 0.0}, {})
-    assert (dict(look.figures), look.remarks) == ({}, ())
+    observation = monitor(Fgsm()).query(Bent(), {"eps": 0.0}, {})
+    assert (dict(observation.figures), observation.alerts) == ({}, ())
 
 
 def test_the_advice_fits_the_attack():
-    said = [guard(a)._softer() for a in (Fgsm(start="none"), Pgd(steps=1), Apgd(steps=1))]
+    said = [monitor(a)._softer() for a in (Fgsm(start="none"), Pgd(steps=1), Apgd(steps=1))]
     assert said[0].endswith("attack.start=uniform")
     assert said[1] == said[2] == ", or with a smaller threat.eps"
 

@@ -1,4 +1,4 @@
-"""The guards of a run: what each one is given to watch."""
+"""The monitors of a run: what each one is given to watch."""
 
 from torch import nn
 
@@ -10,61 +10,63 @@ from rampart.evaluation.accuracy import evaluate_accuracy
 from rampart.recipes.config.run_config import RunConfig
 from rampart.runtime import derive
 from rampart.skill import chance_of
-from rampart.training.guards.base import Guard
-from rampart.training.guards.divergence import Divergence
-from rampart.training.guards.missed import Missed
-from rampart.training.guards.overfitting import Overfitting
-from rampart.training.guards.transfer import Transfer, Twin
+from rampart.training.monitors.base import Monitor
+from rampart.training.monitors.batch_norm import BatchNormMismatch
+from rampart.training.monitors.divergence import Divergence
+from rampart.training.monitors.overfitting import Overfitting
+from rampart.training.monitors.transfer import BaselineAccuracy, Transfer
 
 #: Images that an attack is checked on, at most: of the validation split for a single-step attack,
 #: of the training split where BatchNorm may hide it.
 CHECKED = 128
 
 
-def make_guards(config: RunConfig, splits: Splits, twin: Twin, piece: int) -> tuple[Guard, ...]:
-    """Return the guards that have something to watch for in a run.
+def make_monitors(
+    config: RunConfig, splits: Splits, baseline: BaselineAccuracy, piece: int
+) -> tuple[Monitor, ...]:
+    """Return the monitors that have something to watch for in a run.
 
     Every process looks on its own at the whole of what it looks at, so none waits for another.
 
     Args:
         config: of the run.
         splits: of the run.
-        twin: what a copy of the model reaches without an attack.
+        baseline: what a copy of the model reaches without an attack.
         piece: images that go through the model at once in training.
     """
-    if not config.training.guards:
+    if not config.training.monitors:
         return ()
-    guards: list[Guard] = [Divergence(len(splits.class_names))]
+    monitors: list[Monitor] = [Divergence(len(splits.class_names))]
     if not config.attacks:
-        return tuple(guards)
+        return tuple(monitors)
     if config.components.attack.is_single_step:
-        guards.append(_overfitting(config, splits.validation))
+        monitors.append(_overfitting_monitor(config, splits.validation))
     if config.normalizes_by_batch:
-        guards.append(_missed(config, splits.train, piece))
+        monitors.append(_batch_norm_mismatch(config, splits.train, piece))
     chance = chance_of(splits.train.labels)
-    guards.append(Transfer(chance, config.training.epochs, twin, _advice(config)))
-    return tuple(guards)
+    monitors.append(Transfer(chance, config.training.epochs, baseline, _advice(config)))
+    return tuple(monitors)
 
 
-def _overfitting(config: RunConfig, validation: Split) -> Overfitting:
+def _overfitting_monitor(config: RunConfig, validation: Split) -> Overfitting:
     limit = min(CHECKED, len(validation))
     fixed = subset(validation, limit=limit, stratified=True, seed=derive(config.seed, "guard"))
     batches = list(ordered_batches(fixed, config.evaluation.batch_size))
 
     def measure(model: nn.Module, attack: Attack, eps: float) -> float:
-        found = evaluate_accuracy(model, batches, attack, eps, config.seed, "guard").robust
+        found = evaluate_accuracy(model, batches, attack, eps, config.seed, "monitor").robust
         assert found is not None, "an attack was given"
         return found
 
     return Overfitting(config.components.attack, measure, limit, chance_of(fixed.labels))
 
 
-def _missed(config: RunConfig, train: Split, piece: int) -> Missed:
+def _batch_norm_mismatch(config: RunConfig, train: Split, piece: int) -> BatchNormMismatch:
     seed = derive(config.seed, "guard")
     # Whole pieces: the smaller ones are, the more their statistics scatter.
     whole = max(1, min(CHECKED, len(train)) // piece)
     pieces = ordered_batches(subset(train, limit=whole * piece, seed=seed), piece)
-    return Missed(config.components.attack, tuple(pieces), seed)
+    return BatchNormMismatch(config.components.attack, tuple(pieces), seed)
 
 
 def _advice(config: RunConfig) -> str:

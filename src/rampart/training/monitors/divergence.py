@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from rampart.errors import RunError
-from rampart.training.guards.base import Guard, Look, Memory, Remark, Row, begins
+from rampart.training.monitors.base import Alert, Memory, Monitor, Observation, Row, begins
 
 #: How many times what it should be a loss is when it has exploded.
 FACTOR = 3.0
 
 
 @dataclass(frozen=True)
-class Divergence(Guard):
+class Divergence(Monitor):
     """Watches the training loss, which is there at no cost.
 
     ln K is the loss of a model that knows nothing (TRADES' divergence is 0 for it; MART's margin
@@ -30,29 +30,29 @@ class Divergence(Guard):
       strength is not compared with.
 
     Attributes:
-        classes: K.
+        num_classes: K.
     """
 
     name: ClassVar[str] = "divergence"
 
-    classes: int
+    num_classes: int
 
-    def query(self, model: nn.Module, row: Row, memory: Memory) -> Look:
-        """Return a remark when the loss explodes."""
+    def query(self, model: nn.Module, row: Row, memory: Memory) -> Observation:
+        """Return an alert when the loss explodes."""
         loss, least = row["train_loss"], _least(memory, row["eps"])
-        alone = math.log(self.classes)
+        alone = math.log(self.num_classes)
         lost = loss > FACTOR * alone and row["val_clean_loss"] > alone
         worse = least is not None and loss > max(alone, FACTOR * least)
         _note(memory, row["eps"], loss)
         if not begins(memory, lost or worse):
-            return Look()
+            return Observation()
         before = f", after {least:.3g} in an epoch no weaker than this one" if worse else ""
         message = (
             f"the training loss explodes: {loss:.3g} in epoch {row['epoch']}{before}, where a "
-            f"model that knows nothing has ln {self.classes} = {alone:.2f}. Start again with "
+            f"model that knows nothing has ln {self.num_classes} = {alone:.2f}. Start again with "
             "lower optimizer.backbone_lr and optimizer.head_lr, or with optimizer.clip_norm=1.0."
         )
-        return Look(remarks=(Remark("exploding-loss", message),))
+        return Observation(alerts=(Alert("exploding-loss", message),))
 
 
 def _least(memory: Memory, eps: float) -> float | None:

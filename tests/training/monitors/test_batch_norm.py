@@ -6,7 +6,7 @@ from torch import nn
 
 from rampart.attacks.pgd import Fgsm
 from rampart.data.batches import Batch
-from rampart.training.guards.missed import Missed
+from rampart.training.monitors.batch_norm import BatchNormMismatch
 
 EPS, N = 26 / 255, 32
 LABELS = torch.arange(N) % 2
@@ -47,10 +47,10 @@ def steady():
     return Gray(batch_norm(128 / 255, 0.04, eps=1.0), 8.0)
 
 
-def looked(model, mode="eval", memory=None):
+def observed(model, mode="eval", memory=None):
     attack = Fgsm(start="none", step_size=1, mode=mode)
-    guard = Missed(attack, (BATCH,), 0)
-    return guard.query(model, {"eps": EPS}, {} if memory is None else memory)
+    monitor = BatchNormMismatch(attack, (BATCH,), 0)
+    return monitor.query(model, {"eps": EPS}, {} if memory is None else memory)
 
 
 def test_the_figure_is_the_ratio_of_the_rises():
@@ -67,31 +67,31 @@ def test_the_figure_is_the_ratio_of_the_rises():
     in_train = loss((moved - moved.mean()) / moved.std(correction=0)) - loss(
         (gray - gray.mean()) / gray.std(correction=0)
     )
-    found = looked(shifting())
+    found = observed(shifting())
     assert float(in_eval) > 0.1
-    assert found.figures["guard_carried"] == pytest.approx(float(in_train / in_eval), abs=1e-3)
-    assert found.figures["guard_carried"] == pytest.approx(0, abs=1e-2)
+    assert found.figures["monitor_carried"] == pytest.approx(float(in_train / in_eval), abs=1e-3)
+    assert found.figures["monitor_carried"] == pytest.approx(0, abs=1e-2)
 
 
 def test_where_both_modes_see_the_same_all_of_it_arrives():
-    assert looked(steady()).figures["guard_carried"] == pytest.approx(1, abs=0.05)
+    assert observed(steady()).figures["monitor_carried"] == pytest.approx(1, abs=0.05)
 
 
 def test_a_batch_norm_mismatch_is_named_once_while_it_lasts():
     memory = {}
-    assert not looked(shifting(), memory=memory).remarks, "one epoch may be an accident"
-    (remark,) = looked(shifting(), memory=memory).remarks
-    assert remark.code == "missed-attack"
-    assert "at 26/255 an attack raises the loss of 32 training images by" in remark.message
-    assert "model.batch_norm=frozen with schedule=adaptive" in remark.message
-    assert "attack.mode=train" in remark.message
-    assert not looked(shifting(), memory=memory).remarks
+    assert not observed(shifting(), memory=memory).alerts, "one epoch may be an accident"
+    (alert,) = observed(shifting(), memory=memory).alerts
+    assert alert.code == "batch-norm-mismatch"
+    assert "at 26/255 an attack raises the loss of 32 training images by" in alert.message
+    assert "model.batch_norm=frozen with schedule=adaptive" in alert.message
+    assert "attack.mode=train" in alert.message
+    assert not observed(shifting(), memory=memory).alerts
 
 
 def test_a_state_that_ends_and_comes_back_has_to_last_again():
     memory = {}
     models = [shifting(), shifting(), steady(), shifting(), shifting()]
-    said = [bool(looked(model, memory=memory).remarks) for model in models]
+    said = [bool(observed(model, memory=memory).alerts) for model in models]
     assert said == [False, True, False, False, True]
 
 
@@ -99,8 +99,8 @@ def test_a_state_that_ends_and_comes_back_has_to_last_again():
 def test_an_attack_in_train_mode_is_not_told_to_be_one(mode):
     memory = {"in a row": 1}
     # Train mode finds nothing to climb where every group is at -1 or 1, and carries nothing over.
-    (remark,) = looked(shifting(), mode, memory).remarks
-    assert "attack.mode" not in remark.message
+    (alert,) = observed(shifting(), mode, memory).alerts
+    assert "attack.mode" not in alert.message
 
 
 def test_micro_batches_count_by_their_images():
@@ -108,16 +108,18 @@ def test_micro_batches_count_by_their_images():
     halves = tuple(Batch(IMAGES[at], LABELS[at], torch.arange(N)[at]) for at in PARTS)
     attack = Fgsm(start="none", step_size=1)
     found = [
-        Missed(attack, pieces, 0).query(shifting(), {"eps": EPS}, {}).figures["guard_carried"]
+        BatchNormMismatch(attack, pieces, 0)
+        .query(shifting(), {"eps": EPS}, {})
+        .figures["monitor_carried"]
         for pieces in ((BATCH,), halves)
     ]
     assert found[1] == pytest.approx(found[0], abs=1e-4)
 
 
 def test_without_batch_norm_or_attack_there_is_nothing_to_miss():
-    assert looked(Gray(nn.Identity())).figures == {}
-    guard = Missed(Fgsm(start="none"), (BATCH,), 0)
-    assert guard.query(shifting(), {"eps": 0.0}, {}).figures == {}
+    assert observed(Gray(nn.Identity())).figures == {}
+    monitor = BatchNormMismatch(Fgsm(start="none"), (BATCH,), 0)
+    assert monitor.query(shifting(), {"eps": 0.0}, {}).figures == {}
 
 
 def test_the_model_is_left_as_found():
@@ -125,7 +127,7 @@ def test_the_model_is_left_as_found():
     model[1].norm.eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     drawn = torch.get_rng_state()
-    looked(model, mode="train")
+    observed(model, mode="train")
     assert all(value.equal(before[name]) for name, value in model.state_dict().items())
     assert [model.training, model[0].training, model[1].norm.training] == [True, True, False]
     assert drawn.equal(torch.get_rng_state())

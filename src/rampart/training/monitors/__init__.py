@@ -1,0 +1,1 @@
+"""Monitors: what watches a run at the end of every epoch, and says what goes wrong and what to do."""

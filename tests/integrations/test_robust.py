@@ -39,7 +39,7 @@ def model():
 
 @pytest.mark.parametrize(
     ("schedule", "objective"),
-    [("two-hinge", "trades"), ("{name: adaptive, trial: 0}", "{name: fare, base: adversarial}")],
+    [("two-hinge", "trades"), ("{name: adaptive, pilot: 0}", "{name: fare, base: adversarial}")],
 )
 def test_a_loop_of_ones_own_reaches_the_history_of_rampart_train(
     schedule, objective, tiny_settings, tmp_path

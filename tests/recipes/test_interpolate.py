@@ -48,9 +48,11 @@ def test_the_best_on_validation_is_kept_and_can_be_evaluated(runs, tmp_path):
     )
     assert [one.share for one in found] == [step / 10 for step in range(11)]
     assert best.expected == max(one.expected for one in found)
-    told = folder.facts()["interpolation"]
-    assert told["share"] == best.share
-    assert [row["expected"] for row in told["validation"]] == [one.expected for one in found]
+    record_outcome = folder.facts()["interpolation"]
+    assert record_outcome["share"] == best.share
+    assert [row["expected"] for row in record_outcome["validation"]] == [
+        one.expected for one in found
+    ]
     _, record = evaluate_run(
         folder.path, ("evaluation.split=validation", "evaluation.checks=false")
     )

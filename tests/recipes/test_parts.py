@@ -150,7 +150,7 @@ def test_the_model_of_a_strategy_is_loaded_by_evaluate(part, tiny_settings, tmp_
     [
         (["schedule=linear", "callbacks=[ema]"], "holds eps at last"),
         (["schedule=standard", "callbacks=[awp]"], "a run that attacks"),
-        (["schedule=adaptive", "strategies=[lp-ft]"], "schedule.trial=0"),
+        (["schedule=adaptive", "strategies=[lp-ft]"], "schedule.pilot=0"),
     ],
 )
 def test_what_could_do_nothing_is_refused_before_anything(

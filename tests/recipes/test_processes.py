@@ -75,13 +75,13 @@ def test_two_processes_equal_one(settings, tmp_path):
 
 
 def test_two_processes_start_over_after_the_same_pilot(settings, tmp_path):
-    more = ["schedule.trial=0.4", "objective=adversarial", "threat.eps=200/255"]
+    more = ["schedule.pilot=0.4", "objective=adversarial", "threat.eps=200/255"]
     settings = [*settings, *more]
     one = train_run(load_config(None, settings), tmp_path / "one")
     two = RunFolder(tmp_path / "two")
     in_two_processes("train", *settings, "-o", two.path, "--no-evaluate")
-    assert two.facts()["trial"] == one.facts()["trial"]
-    assert not two.facts()["trial"]["passed"]
+    assert two.facts()["pilot"] == one.facts()["pilot"]
+    assert not two.facts()["pilot"]["passed"]
     for a, b in zip(History(one.history).rows(), History(two.history).rows(), strict=True):
         assert [a[key] for key in EXACT + DECISIONS] == [b[key] for key in EXACT + DECISIONS]
 

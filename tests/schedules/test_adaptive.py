@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rampart.errors import InvalidArgument
-from rampart.schedules.adaptive import Adaptive, longest_trial
+from rampart.schedules.adaptive import Adaptive, longest_pilot
 from rampart.schedules.hinge import ramp
 from rampart.schedules.plateau import Plateau
 from rampart.schedules.scheduler import EpsilonScheduler
@@ -144,9 +144,9 @@ def test_a_run_that_may_end_below_the_target_says_so(schedule, granularity, part
 
 def test_a_pilot_for_which_the_run_is_too_short_is_told():
     assert not Adaptive().warnings(Horizon(5, 10))
-    assert not Adaptive(trial=0).warnings(Horizon(4, 10))
+    assert not Adaptive(pilot=0).warnings(Horizon(4, 10))
     (told,) = Adaptive().warnings(Horizon(4, 10))
-    assert "schedule.trial=0.2 of 4 epochs" in told
+    assert "schedule.pilot=0.2 of 4 epochs" in told
 
 
 def test_says_what_it_decided():
@@ -195,12 +195,12 @@ def test_it_must_know_chance(chance):
 
 @given(share=st.floats(0, 1), epochs=st.integers(1, 200))
 def test_a_pilot_is_a_fraction_of_the_run_in_whole_epochs_and_never_all_of_it(share, epochs):
-    longest = longest_trial(share, epochs)
+    longest = longest_pilot(share, epochs)
     assert 0 <= longest <= epochs - 1
     assert longest <= share * epochs + 1e-6
 
 
 def test_a_fifth_of_fifteen_epochs_is_three():
-    assert longest_trial(0.2, 15) == 3
-    assert longest_trial(0.2, 4) == 0
-    assert longest_trial(1.0, 4) == 3
+    assert longest_pilot(0.2, 15) == 3
+    assert longest_pilot(0.2, 4) == 0
+    assert longest_pilot(1.0, 4) == 3

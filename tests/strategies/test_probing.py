@@ -61,8 +61,8 @@ def test_schedules_with_such_a_phase(schedule):
 
 
 def check(strategy, schedule, granularity="step", **options):
-    # The default of adaptive has a trial.
-    options = {"trial": 0.0, **options} if schedule == "adaptive" else options
+    # The default of adaptive has a pilot.
+    options = {"pilot": 0.0, **options} if schedule == "adaptive" else options
     scheduler = EpsilonScheduler(
         SCHEDULES.build(schedule, options), 8 / 255, Horizon(10, 5), granularity, classes=3
     )
@@ -70,8 +70,8 @@ def check(strategy, schedule, granularity="step", **options):
 
 
 def test_a_pilot_has_no_such_phase():
-    with pytest.raises(InvalidArgument, match=r"schedule\.trial=0\.2"):
-        check(HeadFirst(), "adaptive", trial=0.2)
+    with pytest.raises(InvalidArgument, match=r"schedule\.pilot=0\.2"):
+        check(HeadFirst(), "adaptive", pilot=0.2)
 
 
 def test_an_adaptive_schedule_that_does_not_wait_is_refused():

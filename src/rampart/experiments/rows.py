@@ -18,7 +18,7 @@ class RunFigures(NamedTuple):
             mean over [0, eps_g].
         delay: task-adaptation delay in epochs; None where the run never adapted.
         full_from: share of the run after which eps is eps_g to the end; 1 where it never is.
-        passes: images forward and back in training, a trial at full strength included.
+        passes: images forward and back in training, a pilot at full strength included.
         seconds: of the run's own epochs; depends on what else the machine did.
         trained: number of trained parameters; None where a run of an earlier version has not said.
     """
@@ -41,7 +41,7 @@ def read_figures(task: str, arm: str, seed: int, folder: Path, record: Path) -> 
     found = load_record(record)
     run = RunFolder(folder)
     rows, facts = History(run.history).rows(), run.facts()
-    trial = facts.get("trial", {})
+    pilot = facts.get("pilot", {})
     return RunFigures(
         task=task,
         arm=arm,
@@ -51,7 +51,7 @@ def read_figures(task: str, arm: str, seed: int, folder: Path, record: Path) -> 
         expected=float(expected_robustness(found.critical, found.grid)),
         delay=adaptation_delay([row["val_clean"] for row in rows]),
         full_from=_full_from(rows),
-        passes=sum(row["forwards"] + row["backwards"] for row in rows) + trial.get("passes", 0),
+        passes=sum(row["forwards"] + row["backwards"] for row in rows) + pilot.get("passes", 0),
         seconds=sum(row["seconds"] for row in rows),
         trained=facts.get("parameters", {}).get("trained"),
     )

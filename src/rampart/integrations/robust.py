@@ -44,7 +44,7 @@ class RobustLoss:
     The mode of the model, its buffers and gradients are those of an ordinary forward pass; in what
     mode it is attacked is the attack's choice. Works under autocast, `torch.compile` and
     `DistributedDataParallel`, whose inner module is attacked. Several calls before a `step` are
-    pieces of one batch; calls without gradients, as in validation, do not count. There is no trial
+    pieces of one batch; calls without gradients, as in validation, do not count. There is no pilot
     at full strength, which only a run that can start over has. What the schedule warns of, such as
     a run that it does not fit, is a `UserWarning`.
 
@@ -98,7 +98,7 @@ class RobustLoss:
         norm: Norm = self._attack.norm
         chosen_schedule = Adaptive() if schedule is None else schedule
         if isinstance(chosen_schedule, Adaptive):
-            chosen_schedule = replace(chosen_schedule, trial=0.0)
+            chosen_schedule = replace(chosen_schedule, pilot=0.0)
         self.scheduler = EpsilonScheduler(
             chosen_schedule,
             eps,

@@ -48,7 +48,7 @@ def proportion_interval(successes: int, n: int, level: float = LEVEL) -> Interva
     """Return Wilson's score interval for a proportion (Wilson 1927).
 
     Raises:
-        InvalidArgument: no trials, or successes outside 0..n.
+        InvalidArgument: no pilots, or successes outside 0..n.
     """
     if n < 1 or not 0 <= successes <= n:
         raise InvalidArgument("successes", f"{successes} of {n}", "0 <= successes <= n, n >= 1")

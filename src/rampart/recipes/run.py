@@ -21,7 +21,7 @@ from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.dry_run import try_end
 from rampart.recipes.linear_probe import linear_probe_model
 from rampart.recipes.measured import require_measurable
-from rampart.recipes.trial import trial_epochs, try_full_strength
+from rampart.recipes.pilot import pilot_epochs, try_full_strength
 from rampart.registry import flatten
 from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
@@ -50,7 +50,7 @@ def train_run(
         resume: go on with the run in the folder; a finished one is left as it is.
         overwrite: replace the run in the folder.
         reporter: is told about steps and epochs.
-        announce: called once with the parts of the run, before the first step; a trial at full
+        announce: called once with the parts of the run, before the first step; a pilot at full
             strength has parts of its own, and is given these first.
         splits: the data, in place of those that the configuration names.
         network: what to train a copy of, in place of the backbone that the configuration names.
@@ -73,8 +73,8 @@ def train_run(
     require_measurable(config, splits)
     if resume:
         require_same_data(folder, splits)
-    tried = resume and "trial" in folder.facts()
-    trial = 0 if tried else trial_epochs(config)
+    tried = resume and "pilot" in folder.facts()
+    pilot = 0 if tried else pilot_epochs(config)
     start = partial(make_start, config, splits, network)
     run = make_run(config, folder, splits, accelerator, shown_to, start)
     if resume:
@@ -83,16 +83,16 @@ def train_run(
     _open(run, folder, splits, config, overwrite)
     restored = resume and restore(run)
     announce(run, splits)
-    if trial:
-        with told(run, folder):
-            try_full_strength(run, folder, splits, config, trial, restored, start)
+    if pilot:
+        with record_outcome(run, folder):
+            try_full_strength(run, folder, splits, config, pilot, restored, start)
         # Its model and optimizer go before those of the run are made: there is room for one.
         del run
         accelerator = make_accelerator(config, folder.tracking)
         run = make_run(config, folder, splits, accelerator, shown_to, start)
         restored = restore(run)
     _begin(run, folder, splits, config, restored)
-    with told(run, folder):
+    with record_outcome(run, folder):
         _train(run, folder, splits, config)
     return folder
 
@@ -115,7 +115,7 @@ def _open(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, overwr
 
 
 def _begin(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, restored: bool) -> None:
-    """Open the trackers; let an adaptive schedule start where trial or probe say."""
+    """Open the trackers; let an adaptive schedule start where pilot or probe say."""
     if run.accelerator.is_main_process:
         # What lies behind the checkpoint that the run goes on from.
         run.history.truncate(run.progress.epoch)
@@ -124,7 +124,7 @@ def _begin(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, resto
         run.accelerator.init_trackers("rampart", plain)
     if restored:
         return
-    if folder.facts().get("trial", {}).get("passed"):
+    if folder.facts().get("pilot", {}).get("passed"):
         run.schedule.start_at(1.0)
     else:
         _start_at_linear_probe(run, folder, splits, config)
@@ -140,8 +140,8 @@ def _start_at_linear_probe(run: Run, folder: RunFolder, splits: Splits, config: 
     (start,) = broadcast_object_list([found.start])
     run.schedule.start_at(start)
     if run.accelerator.is_main_process:
-        told = {**asdict(found), "start": found.start, "verdict": found.verdict}
-        folder.set_status("running", linear_probe=told)
+        record_outcome = {**asdict(found), "start": found.start, "verdict": found.verdict}
+        folder.set_status("running", linear_probe=record_outcome)
         run.reporter.note(f"probe: {found.verdict}")
 
 
@@ -161,7 +161,7 @@ def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> No
 
 
 @contextmanager
-def told(run: Run, folder: RunFolder) -> Iterator[None]:
+def record_outcome(run: Run, folder: RunFolder) -> Iterator[None]:
     """Say in run.json what ended the block, if not its end."""
     main = run.accelerator.is_main_process
     try:
@@ -208,7 +208,7 @@ def require_same_start(folder: RunFolder, run: Run) -> None:
     """Refuse to go on where a run begun today would begin elsewhere.
 
     The checkpoint has the run's own weights, but the frozen copy of `fare` and the copies that
-    trial and monitors train are made anew.
+    pilot and monitors train are made anew.
 
     Raises:
         RunError: the weights that the run started from are no longer what they were.

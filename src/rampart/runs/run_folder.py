@@ -3,7 +3,7 @@
 config.yaml      the configuration in full
 run.json         status: running, interrupted, failed or complete
 history.jsonl    one row per epoch
-trial.jsonl      those of a trial at full strength that the run started over from
+pilot.jsonl      those of a pilot at full strength that the run started over from
 checkpoints/     the newest checkpoint;  best/: the best one, where it is kept
 model/           the finished model, as timm loads it
 evaluations/     one folder per evaluation
@@ -22,7 +22,7 @@ from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.version import __version__
 
 #: What run.json goes on saying when the status changes.
-KEPT = ("data", "start", "parameters", "linear_probe", "trial")
+KEPT = ("data", "start", "parameters", "linear_probe", "pilot")
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class RunFolder:
         return self.path / "history.jsonl"
 
     @property
-    def trial(self) -> Path:
-        """The history of a trial that the run started over from."""
-        return self.path / "trial.jsonl"
+    def pilot(self) -> Path:
+        """The history of a pilot that the run started over from."""
+        return self.path / "pilot.jsonl"
 
     @property
     def checkpoints(self) -> Path:
@@ -163,7 +163,7 @@ class RunFolder:
         for folder in (*ours, self._dropped):
             shutil.rmtree(folder, ignore_errors=True)
         # run.json goes last: without it the rest would no longer be known as a run.
-        for file in (self.history, self.trial, self.config, self.status_file):
+        for file in (self.history, self.pilot, self.config, self.status_file):
             file.unlink(missing_ok=True)
 
     def drop_training(self) -> None:
@@ -177,7 +177,7 @@ class RunFolder:
                 folder.replace(self._dropped)
         shutil.rmtree(self._dropped, ignore_errors=True)
         if self.history.is_file():
-            self.history.replace(self.trial)
+            self.history.replace(self.pilot)
 
     @property
     def _dropped(self) -> Path:

@@ -29,10 +29,10 @@ class Adaptive(Schedule):
     at once is at full strength after `ramp` of the run; one that stalls, as RFT-fix does, is waited
     for, at the latest as two-hinge waits (arXiv 2509.23325, section 4).
 
-    *Trial*: where the attack delays nothing, even the shortest ramp costs time at full strength.
-    `rampart train` finds out by training at full strength first, for at most `trial` of the run,
+    *Pilot*: where the attack delays nothing, even the shortest ramp costs time at full strength.
+    `rampart train` finds out by training at full strength first, for at most `pilot` of the run,
     until standard fine-tuning in the same epochs has learned something. If the run kept up with
-    that it goes on; else it starts over with the ramp (`rampart.training.trial`).
+    that it goes on; else it starts over with the ramp (`rampart.training.pilot`).
 
     Attributes:
         keep: the skill that counts as keeping up, in [0, 1].
@@ -40,7 +40,7 @@ class Adaptive(Schedule):
         memory: share of the run that the average reaches back.
         start: share of the run from which eps rises in any case.
         deadline: share of the run by which eps_g is reached in any case.
-        trial: share of the run for which full strength is tried first; 0 for no trial.
+        pilot: share of the run for which full strength is tried first; 0 for no pilot.
     """
 
     keep: float = 0.1
@@ -48,11 +48,11 @@ class Adaptive(Schedule):
     memory: float = 0.01
     start: float = 0.25
     deadline: float = 0.75
-    trial: float = 0.2
+    pilot: float = 0.2
 
     def __post_init__(self) -> None:
         check_level("keep", self.keep)
-        for name in ("ramp", "memory", "start", "deadline", "trial"):
+        for name in ("ramp", "memory", "start", "deadline", "pilot"):
             check_share_of_run(name, getattr(self, name))
         if not 0 < self.memory < self.deadline:
             expected = f"above 0 and below schedule.deadline, {self.deadline:g} of the run"
@@ -80,12 +80,12 @@ class Adaptive(Schedule):
         return self.deadline
 
     def warnings(self, horizon: Horizon) -> list[str]:
-        """Say where a run is too short for the trial that is asked for."""
-        if self.trial == 0 or longest_trial(self.trial, horizon.epochs):
+        """Say where a run is too short for the pilot that is asked for."""
+        if self.pilot == 0 or longest_pilot(self.pilot, horizon.epochs):
             return []
         epochs = spell_time(horizon.epochs, "epoch")
         return [
-            f"there is no trial at full strength: schedule.trial={self.trial:g} of {epochs} has to "
+            f"there is no pilot at full strength: schedule.pilot={self.pilot:g} of {epochs} has to "
             "be one at least, and not all of them."
         ]
 
@@ -126,8 +126,8 @@ class Adaptive(Schedule):
         return max(state["level"], self._latest(t / T))
 
 
-def longest_trial(share: float, epochs: int) -> int:
-    """Return how many epochs a trial takes at most: whole ones, and not the last.
+def longest_pilot(share: float, epochs: int) -> int:
+    """Return how many epochs a pilot takes at most: whole ones, and not the last.
 
     Args:
         share: of the run.

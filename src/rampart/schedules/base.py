@@ -44,10 +44,10 @@ class Schedule(ABC):
         return None
 
     @property
-    def trial(self) -> float:
+    def pilot(self) -> float:
         """Share of the run for which full strength is tried first, by `rampart train`.
 
-        A trial that fails starts the run over, which a schedule cannot do by itself.
+        A pilot that fails starts the run over, which a schedule cannot do by itself.
         """
         return 0.0
 

@@ -44,7 +44,7 @@ class HeadFirst(Strategy):
     Kumar et al. 2022 (arXiv 2202.10054): a backbone that is fine-tuned with a random head is
     distorted before the head has learned anything. The first phase is that of the schedule (T1 of
     two-hinge, the time for which an adaptive schedule waits), and is trained without an attack. A
-    trial at full strength has no such phase, so there must be none.
+    pilot at full strength has no such phase, so there must be none.
     """
 
     backbone = "part"
@@ -56,12 +56,12 @@ class HeadFirst(Strategy):
         Raises:
             InvalidArgument: as said.
         """
-        if scheduler.schedule.trial > 0:
+        if scheduler.schedule.pilot > 0:
             raise InvalidArgument(
-                "schedule.trial",
-                scheduler.schedule.trial,
-                "0 with strategies=[lp-ft], for a trial begins at full strength",
-                "write schedule.trial=0",
+                "schedule.pilot",
+                scheduler.schedule.pilot,
+                "0 with strategies=[lp-ft], for a pilot begins at full strength",
+                "write schedule.pilot=0",
             )
         last = scheduler.horizon.steps - 1
         if scheduler.follows:

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from rampart.errors import RunError
-from rampart.recipes import trial as recipe
+from rampart.recipes import pilot as recipe
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.evaluation.evaluate import evaluate_run
 from rampart.recipes.run import train_run
@@ -21,11 +21,11 @@ from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
 from rampart.training.monitors.transfer import Transfer
+from rampart.training.pilot import Pilot
 from rampart.training.reporting import Silent
-from rampart.training.trial import Trial
 
 #: Of 3 epochs with 3 steps each one is tried.
-TRIED = ["schedule=adaptive", "schedule.keep=0", "schedule.trial=0.4"]
+TRIED = ["schedule=adaptive", "schedule.keep=0", "schedule.pilot=0.4"]
 FIGURES = ("eps", "train_loss", "val_clean", "val_robust", "forwards", "backwards")
 
 
@@ -62,10 +62,10 @@ def assert_same(a, b):
 
 @pytest.fixture
 def verdict(monkeypatch):
-    """Let the trial end as the test wants it to."""
+    """Let the pilot end as the test wants it to."""
 
     def set_verdict(passed):
-        monkeypatch.setattr(Trial, "passed", property(lambda _: passed))
+        monkeypatch.setattr(Pilot, "passed", property(lambda _: passed))
 
     return set_verdict
 
@@ -80,15 +80,21 @@ def test_it_goes_on_as_rft_fix_or_starts_over(tiny_settings, tmp_path, verdict, 
     reporter = Stop()
     folder = train(tmp_path / "run", [*tiny_settings, *TRIED], reporter=reporter)
     assert_same(result(folder), result(train(tmp_path / "alike", [*tiny_settings, *alike])))
-    told = folder.facts()["trial"]
+    record_outcome = folder.facts()["pilot"]
     fixed = train(tmp_path / "fix", [*tiny_settings, "schedule=fix"])
     first = History(fixed.history).rows()[0]
-    assert (told["epochs"], told["clean"], told["passed"]) == (1, first["val_clean"], passed)
+    assert (record_outcome["epochs"], record_outcome["clean"], record_outcome["passed"]) == (
+        1,
+        first["val_clean"],
+        passed,
+    )
     # the clean baseline's 24 images, twice; and, if it was in vain, the first epoch at full
     # strength.
-    assert told["passes"] == 48 + (0 if passed else first["forwards"] + first["backwards"])
-    assert folder.trial.exists() is not passed
-    assert [note.startswith("trial: after 1 epoch") for note in reporter.notes] == [True]
+    assert record_outcome["passes"] == 48 + (
+        0 if passed else first["forwards"] + first["backwards"]
+    )
+    assert folder.pilot.exists() is not passed
+    assert [note.startswith("pilot: after 1 epoch") for note in reporter.notes] == [True]
 
 
 @pytest.mark.parametrize("passed", [True, False])
@@ -96,13 +102,13 @@ def test_resume_is_exact_before_and_after_the_verdict(tiny_settings, tmp_path, v
     verdict(passed)
     settings = [*tiny_settings, *TRIED, "training.checkpoint_every=1"]
     whole = train(tmp_path / "whole", settings)
-    # In the trial, at its end, and in the run.
+    # In the pilot, at its end, and in the run.
     for stop in (2, 3, 4, 8 if passed else 11):
         with pytest.raises(MemoryError):
             train(tmp_path / f"run {stop}", settings, reporter=Stop(stop))
         resumed = train(tmp_path / f"run {stop}", settings, resume=True)
         assert_same(result(resumed), result(whole))
-        assert resumed.facts()["trial"] == whole.facts()["trial"]
+        assert resumed.facts()["pilot"] == whole.facts()["pilot"]
 
 
 @pytest.mark.parametrize("passed", [True, False])
@@ -114,7 +120,7 @@ def test_killed_while_the_verdict_was_being_written(
     whole, write = train(tmp_path / "whole", settings), RunFolder.set_status
 
     def dies(folder, status, **facts):
-        if "trial" in facts:
+        if "pilot" in facts:
             raise MemoryError("planted")
         write(folder, status, **facts)
 
@@ -124,7 +130,7 @@ def test_killed_while_the_verdict_was_being_written(
             train(tmp_path / "run", settings)
     resumed = train(tmp_path / "run", settings, resume=True)
     assert_same(result(resumed), result(whole))
-    assert resumed.facts()["trial"] == whole.facts()["trial"]
+    assert resumed.facts()["pilot"] == whole.facts()["pilot"]
 
 
 def test_killed_while_the_pilot_was_being_dropped(tiny_settings, tmp_path, verdict, monkeypatch):
@@ -164,7 +170,7 @@ def test_a_failed_pilot_leaves_no_model_in_memory(tiny_settings, tmp_path, verdi
         reporter=Margins(),
         announce=lambda run, splits: models.append(weakref.ref(run.model)),
     )
-    assert alive == [1, 0], "in the trial, in the run"
+    assert alive == [1, 0], "in the pilot, in the run"
 
 
 def test_without_memory_for_the_clean_baseline_it_says_what_to_do(
@@ -176,7 +182,7 @@ def test_without_memory_for_the_clean_baseline_it_says_what_to_do(
             yield
 
     monkeypatch.setattr(recipe, "make_baseline", lambda *_: BaselineAccuracy())
-    with pytest.raises(RunError, match="schedule.trial=0"):
+    with pytest.raises(RunError, match="schedule.pilot=0"):
         train(tmp_path / "run", [*tiny_settings, *TRIED])
 
 
@@ -192,14 +198,14 @@ def test_a_passed_pilot_whose_checkpoint_is_gone(tiny_settings, tmp_path, verdic
 
 def test_trackers_are_told_of_every_epoch_once(tiny_settings, tmp_path, verdict, monkeypatch):
     verdict(False)
-    told = []
+    record_outcome = []
     monkeypatch.setattr(
         "accelerate.Accelerator.log",
-        lambda self, values, step: told.append(step) if self.trackers else None,
+        lambda self, values, step: record_outcome.append(step) if self.trackers else None,
     )
     settings = [*tiny_settings, *TRIED, "training.trackers=[tensorboard]"]
     train(tmp_path / "run", settings)
-    assert told == [3, 6, 9]
+    assert record_outcome == [3, 6, 9]
 
 
 def test_a_signal_while_standard_fine_tuning_trains(tiny_settings, tmp_path, monkeypatch):
@@ -222,18 +228,18 @@ def test_a_signal_while_standard_fine_tuning_trains(tiny_settings, tmp_path, mon
 def test_the_pilot_ends_once_standard_fine_tuning_has_learned(tiny_settings, tmp_path, monkeypatch):
     baseline = type("BaselineAccuracy", (), {"accuracies": lambda self: iter([0.4, 0.9, 0.9])})
     monkeypatch.setattr(recipe, "make_baseline", lambda *_: baseline())
-    settings = [*tiny_settings, *TRIED[:2], "schedule.trial=0.99"]
+    settings = [*tiny_settings, *TRIED[:2], "schedule.pilot=0.99"]
     folder = train(tmp_path / "run", settings)
-    assert folder.facts()["trial"]["epochs"] == 2
-    assert folder.facts()["trial"]["standard"] == 0.9
+    assert folder.facts()["pilot"]["epochs"] == 2
+    assert folder.facts()["pilot"]["standard"] == 0.9
 
 
 @pytest.mark.parametrize(
-    "more", [["schedule.trial=0.3"], ["threat.eps=0"], ["objective=standard"], ["schedule=fix"]]
+    "more", [["schedule.pilot=0.3"], ["threat.eps=0"], ["objective=standard"], ["schedule=fix"]]
 )
 def test_there_is_nothing_to_try(tiny_settings, tmp_path, more):
     folder = train(tmp_path / "run", [*tiny_settings, *TRIED, *more])
-    assert "trial" not in folder.facts()
+    assert "pilot" not in folder.facts()
 
 
 def test_a_replaced_run_is_tried_anew(tiny_settings, tmp_path, verdict):
@@ -242,8 +248,8 @@ def test_a_replaced_run_is_tried_anew(tiny_settings, tmp_path, verdict):
     train(tmp_path / "run", settings)
     verdict(True)
     folder = train(tmp_path / "run", settings, overwrite=True)
-    assert folder.facts()["trial"]["passed"]
-    assert not folder.trial.exists()
+    assert folder.facts()["pilot"]["passed"]
+    assert not folder.pilot.exists()
 
 
 def test_the_probe_comes_after_a_pilot_that_failed(tiny_settings, tmp_path, verdict):
@@ -255,7 +261,7 @@ def test_the_probe_comes_after_a_pilot_that_failed(tiny_settings, tmp_path, verd
         "data",
         "start",
         "parameters",
-        "trial",
+        "pilot",
         "linear_probe",
         "epochs",
     ]
@@ -268,7 +274,7 @@ def test_the_best_epoch_of_a_failed_pilot_is_forgotten(tiny_settings, tmp_path, 
     verdict(False)
     settings = [*tiny_settings, "training.keep=best"]
     folder = train(tmp_path / "run", [*settings, *TRIED])
-    alike = train(tmp_path / "alike", [*settings, *TRIED, "schedule.trial=0"])
+    alike = train(tmp_path / "alike", [*settings, *TRIED, "schedule.pilot=0"])
     best = [json.loads(next(f.best.glob("*/state.json")).read_text()) for f in (folder, alike)]
     assert best[0] == best[1]
     evaluate_run(folder.path)
@@ -289,4 +295,4 @@ def test_chance_is_that_of_the_training_labels_everywhere(tiny_settings, photo_f
     settings = [*tiny_settings, *TRIED, f"data.name={tmp_path / 'photos'}"]
     folder = train(tmp_path / "run", settings, announce=observation)
     assert seen == [(0.5, 0.5)]
-    assert folder.facts()["trial"]["chance"] == 0.5
+    assert folder.facts()["pilot"]["chance"] == 0.5

@@ -1,4 +1,4 @@
-"""The trial at full strength: whether a run needs a ramp, found out in its own first epochs."""
+"""The pilot at full strength: whether a run needs a ramp, found out in its own first epochs."""
 
 from dataclasses import dataclass
 
@@ -6,16 +6,16 @@ from rampart.schedules.times import spell_time
 from rampart.skill import skill
 from rampart.training.monitors.base import percent
 
-#: Skill (accuracy beyond chance) of standard fine-tuning at which the trial is decided.
+#: Skill (accuracy beyond chance) of standard fine-tuning at which the pilot is decided.
 DECIDED = 0.3
-#: Less than that at the end of the trial is too little to tell.
+#: Less than that at the end of the pilot is too little to tell.
 TELLING = 0.1
 #: The part of that skill that a run at full strength must have in order to go on.
 ENOUGH = 1 / 3
 
 
 @dataclass(frozen=True)
-class Trial:
+class Pilot:
     """What a run at full strength reached, beside standard fine-tuning in the same epochs.
 
     A ramp exists because the attack may delay the adaptation to the task (arXiv 2509.23325), and
@@ -43,7 +43,7 @@ class Trial:
         return self._skill(self.standard) >= DECIDED
 
     @property
-    def kept(self) -> float:
+    def skill_ratio(self) -> float:
         """The part of standard fine-tuning's skill that the run has, from 0 up; 0 if it has none.
 
         Skill is the accuracy beyond chance.
@@ -54,7 +54,7 @@ class Trial:
     @property
     def passed(self) -> bool:
         """Whether the run goes on at full strength."""
-        return self.telling and self.kept >= ENOUGH
+        return self.telling and self.skill_ratio >= ENOUGH
 
     @property
     def telling(self) -> bool:
@@ -64,14 +64,16 @@ class Trial:
     @property
     def verdict(self) -> str:
         """One sentence: what was reached, and how the run goes on."""
-        told = f"after {spell_time(self.epochs, 'epoch')} at full strength"
+        start = f"after {spell_time(self.epochs, 'epoch')} at full strength"
         reached = f"validation accuracy is {percent(self.clean)}, {percent(self.standard)} after "
         reached += "standard fine-tuning"
         if self.passed:
-            return f"{told} {reached}: the attack delays little, so the run goes on without a ramp."
+            return (
+                f"{start} {reached}: the attack delays little, so the run goes on without a ramp."
+            )
         if not self.telling:
-            return f"{told} {reached}, too little to tell, so the run starts over with a ramp."
-        return f"{told} {reached}: the attack delays, so the run starts over with a ramp."
+            return f"{start} {reached}, too little to tell, so the run starts over with a ramp."
+        return f"{start} {reached}: the attack delays, so the run starts over with a ramp."
 
     def _skill(self, accuracy: float) -> float:
         return skill(accuracy, self.chance)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rampart.skill import chance_of
-from rampart.training.trial import Trial
+from rampart.training.pilot import Pilot
 
 SHARES = st.floats(0, 1)
 
@@ -25,40 +25,40 @@ SHARES = st.floats(0, 1)
     ],
 )
 def test_a_ramp_is_for_runs_that_the_attack_delays(clean, standard, passed):
-    assert Trial(3, clean, standard, 0.01).passed == passed
+    assert Pilot(3, clean, standard, 0.01).passed == passed
 
 
 def test_skill_is_what_is_beyond_chance():
-    assert Trial(1, 0.6, 0.7, 0.5).kept == pytest.approx(0.5)
-    assert Trial(1, 0.4, 0.7, 0.5).kept == 0
-    assert Trial(1, 0.64, 0.65, 0.5).decided
-    assert not Trial(1, 0.5, 0.64, 0.5).decided
+    assert Pilot(1, 0.6, 0.7, 0.5).skill_ratio == pytest.approx(0.5)
+    assert Pilot(1, 0.4, 0.7, 0.5).skill_ratio == 0
+    assert Pilot(1, 0.64, 0.65, 0.5).decided
+    assert not Pilot(1, 0.5, 0.64, 0.5).decided
 
 
 def test_a_collapsed_copy_has_learned_nothing_where_one_of_ten_classes_has_30_percent():
     chance = chance_of([0] * 27 + [1 + i % 9 for i in range(63)])
-    assert not Trial(1, 0.3, 0.3, chance).telling
-    assert Trial(1, 0.3, 0.3, 1 / 10).telling, "that this chance would be wrong"
+    assert not Pilot(1, 0.3, 0.3, chance).telling
+    assert Pilot(1, 0.3, 0.3, 1 / 10).telling, "that this chance would be wrong"
 
 
 @pytest.mark.parametrize("standard", [0.0, 0.2, 0.27])
 def test_without_a_comparison_there_is_a_ramp(standard):
-    assert not Trial(3, 0.9, standard, 0.2).passed
+    assert not Pilot(3, 0.9, standard, 0.2).passed
 
 
 @given(clean=SHARES, standard=SHARES, chance=st.floats(0.01, 1))
 def test_a_better_run_never_fails_where_a_worse_one_passes(clean, standard, chance):
-    passed = [Trial(1, share * clean, standard, chance).passed for share in (0.25, 0.5, 1.0)]
+    passed = [Pilot(1, share * clean, standard, chance).passed for share in (0.25, 0.5, 1.0)]
     assert all(before <= after for before, after in pairwise(passed))
 
 
 @pytest.mark.parametrize(
-    ("trial", "told"),
+    ("pilot", "start"),
     [
-        (Trial(1, 0.2, 0.3, 0.01), "after 1 epoch at full strength .* without a ramp"),
-        (Trial(3, 0.01, 0.3, 0.01), "after 3 epochs .* 1.0 %, 30.0 % .* delays, .* with a ramp"),
-        (Trial(3, 0.01, 0.02, 0.01), "too little to tell, .* with a ramp"),
+        (Pilot(1, 0.2, 0.3, 0.01), "after 1 epoch at full strength .* without a ramp"),
+        (Pilot(3, 0.01, 0.3, 0.01), "after 3 epochs .* 1.0 %, 30.0 % .* delays, .* with a ramp"),
+        (Pilot(3, 0.01, 0.02, 0.01), "too little to tell, .* with a ramp"),
     ],
 )
-def test_the_verdict_says_what_was_found_and_what_follows(trial, told):
-    assert re.search(told, trial.verdict)
+def test_the_verdict_says_what_was_found_and_what_follows(pilot, start):
+    assert re.search(start, pilot.verdict)

@@ -176,10 +176,10 @@ def test_the_length_of_the_run(dataset, tmp_path, options, horizon):
 
 
 def test_micro_batches_of_a_batch_come_to_the_whole(dataset, tmp_path):
-    whole, pieces = Classifier(), Classifier()
+    whole, micro_batches = Classifier(), Classifier()
     trainer(tmp_path).fit(whole, DataLoader(dataset, BATCH))
-    trainer(tmp_path, accumulate_grad_batches=2).fit(pieces, DataLoader(dataset, BATCH // 2))
-    for ours, theirs in zip(pieces.parameters(), whole.parameters(), strict=True):
+    trainer(tmp_path, accumulate_grad_batches=2).fit(micro_batches, DataLoader(dataset, BATCH // 2))
+    for ours, theirs in zip(micro_batches.parameters(), whole.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=0)
 
 

@@ -84,8 +84,8 @@ def test_micro_batches_are_one_batch_to_the_schedule(model, dataset):
     whole, parts = (RobustLoss(model, EPS, Horizon(2, 4), classes=3) for _ in range(2))
     whole(images, labels)
     whole.step()
-    for piece in (slice(0, 10), slice(10, 24)):
-        parts(images[piece], labels[piece])
+    for micro_batch in (slice(0, 10), slice(10, 24)):
+        parts(images[micro_batch], labels[micro_batch])
     parts.step()
     assert whole.state_dict() == parts.state_dict()
 

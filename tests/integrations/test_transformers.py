@@ -242,13 +242,13 @@ def test_images_without_labels_are_normalized_too(dataset, tmp_path):
 
 
 def test_micro_batches_of_a_batch_come_to_the_whole(dataset, tmp_path):
-    # Without BatchNorm, whose statistics are those of a piece.
+    # Without BatchNorm, whose statistics are those of a micro-batch.
     whole = make(tmp_path, dataset, own={"model": attention()})
     whole.train()
     options = {"per_device_train_batch_size": BATCH // 2, "gradient_accumulation_steps": 2}
-    pieces = make(tmp_path, dataset, own={"model": attention()}, **options)
-    pieces.train()
-    weights = zip(pieces.model.parameters(), whole.model.parameters(), strict=True)
+    micro_batches = make(tmp_path, dataset, own={"model": attention()}, **options)
+    micro_batches.train()
+    weights = zip(micro_batches.model.parameters(), whole.model.parameters(), strict=True)
     for ours, theirs in weights:
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
 

@@ -30,7 +30,11 @@ def baseline_of(settings, folder):
     "more",
     [
         [],
-        ["training.accumulation=4", "optimizer.clip_norm=0.5", "objective.label_smoothing=0.1"],
+        [
+            "training.gradient_accumulation_steps=4",
+            "optimizer.clip_norm=0.5",
+            "objective.label_smoothing=0.1",
+        ],
         ["model.options={norm: batch, in_chans: 3, drop_rate: 0.3}", "optimizer.warmup=0.5"],
         ["training.precision=bf16"],
     ],

@@ -1,4 +1,4 @@
-"""Every part around the schedule in a whole run: resume, pieces, cost, refusals."""
+"""Every part around the schedule in a whole run: resume, micro-batches, cost, refusals."""
 
 import pytest
 from tests.recipes.test_run import StopAfter, assert_same, result
@@ -34,8 +34,8 @@ PARTS = {
         "schedule.end=0.4",
         "training.keep=best",
     ],
-    "pieces of a batch": [
-        "training.accumulation=2",
+    "micro-batches of a batch": [
+        "training.gradient_accumulation_steps=2",
         "callbacks=[awp]",
         "objective={name: fare, base: mart}",
     ],
@@ -56,9 +56,11 @@ def test_resume_is_exact(part, stop, tiny_settings, tmp_path):
 def test_micro_batches_of_a_batch_add_up_to_the_batch(part, tiny_settings, tmp_path):
     settings = [*tiny_settings, *PARTS[part], "model.options={norm: group, in_chans: 3}"]
     ends = []
-    for pieces in (1, 4):
-        config = load_config(None, [*settings, f"training.accumulation={pieces}"])
-        ends.append(result(train_run(config, tmp_path / f"run{pieces}"))[0])
+    for micro_batches in (1, 4):
+        config = load_config(
+            None, [*settings, f"training.gradient_accumulation_steps={micro_batches}"]
+        )
+        ends.append(result(train_run(config, tmp_path / f"run{micro_batches}"))[0])
     for name, value in ends[0].items():
         assert value.allclose(ends[1][name], atol=1e-4), name
 

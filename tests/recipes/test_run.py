@@ -251,11 +251,11 @@ def test_an_objective_without_an_attack_can_have_a_strength(tiny_settings, tmp_p
 
 
 def test_micro_batches_of_a_batch_add_up_to_the_batch(tiny_settings, tmp_path):
-    # Group normalization: batch statistics would differ between pieces by their nature.
+    # Group normalization: batch statistics would differ between micro-batches by their nature.
     settings = [*tiny_settings, "model.options={norm: group, in_chans: 3}", "objective=trades"]
     runs = [
         result(train_run(load_config(None, [*settings, *more]), tmp_path / name))
-        for name, more in (("one", []), ("four", ["training.accumulation=4"]))
+        for name, more in (("one", []), ("four", ["training.gradient_accumulation_steps=4"]))
     ]
     for name in runs[0][0]:
         torch.testing.assert_close(runs[0][0][name], runs[1][0][name], rtol=1e-3, atol=1e-5)
@@ -333,7 +333,7 @@ def test_nothing_is_left_behind_by_a_refused_run(tiny_settings, tmp_path):
 
 
 def test_a_batch_that_cannot_be_divided(tiny_settings, tmp_path):
-    config = load_config(None, [*tiny_settings, "training.accumulation=3"])
+    config = load_config(None, [*tiny_settings, "training.gradient_accumulation_steps=3"])
     with pytest.raises(InvalidArgument, match="training.batch_size=8"):
         train_run(config, tmp_path / "run")
 
@@ -351,7 +351,7 @@ def test_half_precision_needs_a_gpu(tiny_settings, tmp_path):
 
 
 def test_batch_norm_needs_two_images(tiny_settings, tmp_path):
-    config = load_config(None, [*tiny_settings, "training.accumulation=8"])
+    config = load_config(None, [*tiny_settings, "training.gradient_accumulation_steps=8"])
     with pytest.raises(InvalidArgument, match="because the model has BatchNorm"):
         train_run(config, tmp_path / "run")
 

@@ -59,9 +59,9 @@ def batch():
 
 
 @pytest.mark.parametrize("schedule", [Standard(), Fix()])
-@pytest.mark.parametrize("pieces", [1, 2, 4])
-def test_a_step_follows_the_mean_gradient_at_the_perturbed_images(schedule, pieces, batch):
-    run = make_run(schedule, accumulation=pieces)
+@pytest.mark.parametrize("micro_batches", [1, 2, 4])
+def test_a_step_follows_the_mean_gradient_at_the_perturbed_images(schedule, micro_batches, batch):
+    run = make_run(schedule, gradient_accumulation_steps=micro_batches)
     reference = copy.deepcopy(run.bare_model)
     images = batch.images / 255
     if isinstance(schedule, Fix):
@@ -79,7 +79,7 @@ def test_a_step_follows_the_mean_gradient_at_the_perturbed_images(schedule, piec
 
 
 def test_the_gradient_is_clipped_as_a_whole(batch):
-    run = make_run(Standard(), clip_norm=1e-3, accumulation=2)
+    run = make_run(Standard(), clip_norm=1e-3, gradient_accumulation_steps=2)
     before = [p.detach().clone() for p in run.bare_model.parameters()]
     train_batch(run, batch)
     moved = [p - b for p, b in zip(run.bare_model.parameters(), before, strict=True)]
@@ -88,7 +88,11 @@ def test_the_gradient_is_clipped_as_a_whole(batch):
 
 
 def test_split_keeps_order_and_content(batch):
-    pieces = split(batch, 4)
-    assert [len(piece) for piece in pieces] == [2, 2, 2, 2]
-    assert torch.equal(torch.cat([piece.indices for piece in pieces]), batch.indices)
-    assert torch.equal(torch.cat([piece.images for piece in pieces]), batch.images)
+    micro_batches = split(batch, 4)
+    assert [len(micro_batch) for micro_batch in micro_batches] == [2, 2, 2, 2]
+    assert torch.equal(
+        torch.cat([micro_batch.indices for micro_batch in micro_batches]), batch.indices
+    )
+    assert torch.equal(
+        torch.cat([micro_batch.images for micro_batch in micro_batches]), batch.images
+    )

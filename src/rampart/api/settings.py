@@ -61,7 +61,7 @@ class FinetuneSettings(TypedDict, total=False):
     callbacks: str | Sequence[str | Options | Callback]
     evaluation: Options
     # Of `training`.
-    accumulation: int
+    gradient_accumulation_steps: int
     precision: Literal["fp32", "bf16", "fp16"]
     device: Literal["auto", "cpu"]
     channels_last: bool

@@ -44,9 +44,9 @@ class RobustLoss:
     The mode of the model, its buffers and gradients are those of an ordinary forward pass; in what
     mode it is attacked is the attack's choice. Works under autocast, `torch.compile` and
     `DistributedDataParallel`, whose inner module is attacked. Several calls before a `step` are
-    pieces of one batch; calls without gradients, as in validation, do not count. There is no pilot
-    at full strength, which only a run that can start over has. What the schedule warns of, such as
-    a run that it does not fit, is a `UserWarning`.
+    micro-batches of one batch; calls without gradients, as in validation, do not count. There is no
+    pilot at full strength, which only a run that can start over has. What the schedule warns of,
+    such as a run that it does not fit, is a `UserWarning`.
 
     Args:
         model: pixels in [0, 1] to logits (N, K); as it is before training, where the objective
@@ -129,7 +129,7 @@ class RobustLoss:
         *,
         through: nn.Module | None = None,
     ) -> Tensor:
-        """Return the mean loss of a batch, or of a piece of one.
+        """Return the mean loss of a batch, or of a micro-batch of one.
 
         Args:
             images: (N, C, H, W), pixels in [0, 1].
@@ -256,7 +256,7 @@ class RobustLoss:
         self._model_fits = True
 
     def _noise(self, count: int, device: torch.device, indices: Tensor | None) -> Noise:
-        """Another for each epoch with samples; else for each step and piece of it."""
+        """Another for each epoch with samples; else for each step and micro-batch of it."""
         if indices is not None:
             epoch = self.scheduler.steps_done // self.scheduler.horizon.steps_per_epoch
             return Noise.of(self._seed, indices.to(device), "attack", epoch)

@@ -152,9 +152,9 @@ def make_run(
     for callback in callbacks.values():
         callback.check(schedule)
     model, optimizer = start()
-    piece = plan.batch_size // (accelerator.num_processes * plan.accumulation)
+    micro_batch = plan.batch_size // (accelerator.num_processes * plan.gradient_accumulation_steps)
     if config.normalizes_by_batch:
-        _require_enough_for_batch_norm(model, piece, plan)
+        _require_enough_for_batch_norm(model, micro_batch, plan)
     prepared, optimizer = accelerator.prepare(model, optimizer)
     bare = accelerator.unwrap_model(prepared)
     # The loop asks for mixed precision where it trains; validation then stays in float32.
@@ -176,7 +176,7 @@ def make_run(
         checkpoints=CheckpointStore(folder.checkpoints),
         best=CheckpointStore(folder.best),
         reporter=reporter,
-        monitors=make_monitors(config, splits, baseline, piece),
+        monitors=make_monitors(config, splits, baseline, micro_batch),
         strategies=tuple(strategies.values()),
         hooks={name: callback.begin(bare) for name, callback in callbacks.items()},
     )
@@ -220,7 +220,7 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
     """Return the numbers that shape the run.
 
     Raises:
-        InvalidArgument: a batch that cannot be cut into equal pieces.
+        InvalidArgument: a batch that cannot be cut into equal micro-batches.
     """
     training, batch_size = config.training, config.training.batch_size
     if batch_size > samples:
@@ -230,17 +230,18 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
             f"at most the {samples} training images",
             f"write training.batch_size={2 ** (samples.bit_length() - 1)} or less",
         )
-    if batch_size % (processes * training.accumulation):
+    if batch_size % (processes * training.gradient_accumulation_steps):
         raise InvalidArgument(
             "training.batch_size",
             batch_size,
-            f"a multiple of processes x accumulation, {processes} x {training.accumulation}",
+            f"a multiple of processes x gradient_accumulation_steps, {processes} x "
+            f"{training.gradient_accumulation_steps}",
         )
     return Plan(
         seed=config.seed,
         horizon=Horizon(training.epochs, steps_per_epoch(samples, batch_size)),
         batch_size=batch_size,
-        accumulation=training.accumulation,
+        gradient_accumulation_steps=training.gradient_accumulation_steps,
         clip_norm=config.optimizer.clip_norm,
         checkpoint_every=training.checkpoint_every,
         fewer_steps=training.attack_steps == "proportional",
@@ -248,13 +249,13 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
     )
 
 
-def _require_enough_for_batch_norm(model: NormalizedModel, piece: int, plan: Plan) -> None:
-    """BatchNorm has no variance to divide by where a piece is one image."""
-    if piece == 1 and batch_norms(model):
+def _require_enough_for_batch_norm(model: NormalizedModel, micro_batch: int, plan: Plan) -> None:
+    """BatchNorm has no variance to divide by where a micro-batch is one image."""
+    if micro_batch == 1 and batch_norms(model):
         raise InvalidArgument(
             "training.batch_size",
             plan.batch_size,
-            "at least 2 images per process and piece, because the model has BatchNorm",
+            "at least 2 images per process and micro-batch, because the model has BatchNorm",
         )
 
 

@@ -29,8 +29,8 @@ class CleanBaseline:
 
     Initial weights, batches, augmentation, learning rates and precision are the run's. On one
     process the clean baseline is, bit for bit, the run under `schedule=standard`. Each process
-    trains its own, in pieces of the run's size and without the run's wrappers, so none waits for
-    another. An epoch costs 2 passes an image.
+    trains its own, in micro-batches of the run's size and without the run's wrappers, so none waits
+    for another. An epoch costs 2 passes an image.
 
     Attributes:
         config: the run's.
@@ -65,10 +65,10 @@ class CleanBaseline:
         model.to(self.accelerator.device)
         one = OneProcess(self.accelerator, optimizer)
         rates = cosine_schedule(one.optimizer, self.plan.horizon, self.config.optimizer.warmup)
-        pieces = self.plan.accumulation * self.accelerator.num_processes
+        micro_batches = self.plan.gradient_accumulation_steps * self.accelerator.num_processes
         components = self.config.components
         return Training(
-            plan=replace(self.plan, accumulation=pieces),
+            plan=replace(self.plan, gradient_accumulation_steps=micro_batches),
             accelerator=one,
             model=model,
             objective=components.objective.bind(model),

@@ -22,7 +22,7 @@ CHECKED = 128
 
 
 def make_monitors(
-    config: RunConfig, splits: Splits, baseline: BaselineAccuracy, piece: int
+    config: RunConfig, splits: Splits, baseline: BaselineAccuracy, micro_batch: int
 ) -> tuple[Monitor, ...]:
     """Return the monitors that have something to watch for in a run.
 
@@ -32,7 +32,7 @@ def make_monitors(
         config: of the run.
         splits: of the run.
         baseline: what a copy of the model reaches without an attack.
-        piece: images that go through the model at once in training.
+        micro_batch: images that go through the model at once in training.
     """
     if not config.training.monitors:
         return ()
@@ -42,7 +42,7 @@ def make_monitors(
     if config.components.attack.is_single_step:
         monitors.append(_overfitting_monitor(config, splits.validation))
     if config.normalizes_by_batch:
-        monitors.append(_batch_norm_mismatch(config, splits.train, piece))
+        monitors.append(_batch_norm_mismatch(config, splits.train, micro_batch))
     chance = chance_of(splits.train.labels)
     monitors.append(Transfer(chance, config.training.epochs, baseline, _advice(config)))
     return tuple(monitors)
@@ -61,12 +61,14 @@ def _overfitting_monitor(config: RunConfig, validation: Split) -> Overfitting:
     return Overfitting(config.components.attack, measure, limit, chance_of(fixed.labels))
 
 
-def _batch_norm_mismatch(config: RunConfig, train: Split, piece: int) -> BatchNormMismatch:
+def _batch_norm_mismatch(config: RunConfig, train: Split, micro_batch: int) -> BatchNormMismatch:
     seed = derive(config.seed, "guard")
-    # Whole pieces: the smaller ones are, the more their statistics scatter.
-    whole = max(1, min(CHECKED, len(train)) // piece)
-    pieces = ordered_batches(subset(train, limit=whole * piece, seed=seed), piece)
-    return BatchNormMismatch(config.components.attack, tuple(pieces), seed)
+    # Whole micro-batches: the smaller ones are, the more their statistics scatter.
+    whole = max(1, min(CHECKED, len(train)) // micro_batch)
+    micro_batches = ordered_batches(
+        subset(train, limit=whole * micro_batch, seed=seed), micro_batch
+    )
+    return BatchNormMismatch(config.components.attack, tuple(micro_batches), seed)
 
 
 def _advice(config: RunConfig) -> str:

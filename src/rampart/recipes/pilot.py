@@ -91,7 +91,8 @@ def _standard(run: Run, baseline: Iterator[float]) -> float:
         except torch.OutOfMemoryError as error:
             raise RunError(
                 "the pilot at full strength has no memory for the model that it is compared with: "
-                "set schedule.pilot=0 for no pilot, or a larger training.accumulation."
+                "set schedule.pilot=0 for no pilot, or a larger "
+                "training.gradient_accumulation_steps."
             ) from error
         if interrupts.requested(run.accelerator):
             interrupts.stop(run.step)

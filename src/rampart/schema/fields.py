@@ -132,10 +132,10 @@ class TrainingConfig(Section):
 
     epochs: AffectsTraining[int] = Field(50, ge=1)
     batch_size: AffectsTraining[int] = Field(
-        32, ge=1, description="over all processes and accumulated pieces"
+        32, ge=1, description="over all processes and micro-batches"
     )
-    accumulation: AffectsTraining[int] = Field(
-        1, ge=1, description="pieces that a batch is computed in"
+    gradient_accumulation_steps: AffectsTraining[int] = Field(
+        1, ge=1, description="micro-batches that a batch is computed in"
     )
     precision: AffectsTraining[Literal["fp32", "bf16", "fp16"]] = "fp32"
     device: AffectsTraining[Literal["auto", "cpu"]] = "auto"

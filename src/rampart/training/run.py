@@ -34,8 +34,9 @@ class Plan:
     """The numbers that shape a run.
 
     Attributes:
-        batch_size: samples per optimizer step, over all processes and pieces.
-        accumulation: pieces that each process computes its share of a batch in.
+        batch_size: samples per optimizer step, over all processes and micro-batches.
+        gradient_accumulation_steps: micro-batches that each process computes its share of a batch
+            in.
         clip_norm: largest norm of the gradient, or None.
         checkpoint_every: steps between checkpoints within an epoch; 0 for none.
         fewer_steps: whether the attack takes fewer steps while eps is small.
@@ -45,7 +46,7 @@ class Plan:
     seed: int
     horizon: Horizon
     batch_size: int
-    accumulation: int = 1
+    gradient_accumulation_steps: int = 1
     clip_norm: float | None = None
     checkpoint_every: int = 0
     fewer_steps: bool = False

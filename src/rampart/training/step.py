@@ -1,4 +1,4 @@
-"""One optimizer step: batch, piece.
+"""One optimizer step: batch, micro-batch.
 
 ask eps -> perturb -> loss -> gradient -> step -> show the schedule what was right
 """
@@ -23,7 +23,7 @@ from rampart.training.run import Training
 
 
 def train_batch(run: Training, batch: Batch) -> None:
-    """One optimizer step on one batch, in `accumulation` pieces."""
+    """One optimizer step on one batch, in `gradient_accumulation_steps` micro-batches."""
     alpha, bare = run.schedule.alpha, run.bare_model
     run.model.train()
     set_modes(run.strategies, bare, alpha)
@@ -32,8 +32,11 @@ def train_batch(run: Training, batch: Batch) -> None:
         "alpha": alpha,
         **learning_rates(run.optimizer),
     }
-    pieces = [Piece(p) for p in split(batch.to(run.accelerator.device), run.plan.accumulation)]
-    take_gradient(run, pieces)
+    micro_batches = [
+        MicroBatch(p)
+        for p in split(batch.to(run.accelerator.device), run.plan.gradient_accumulation_steps)
+    ]
+    take_gradient(run, micro_batches)
     drop_gradients(run.strategies, bare, alpha)
     if run.plan.clip_norm is not None:
         run.accelerator.clip_grad_norm_(run.model.parameters(), run.plan.clip_norm)
@@ -42,12 +45,12 @@ def train_batch(run: Training, batch: Batch) -> None:
     run.lr_schedule.step()
     for hook in run.hooks.values():
         hook.stepped(bare, alpha)
-    follow(run, sum(piece.right for piece in pieces))
+    follow(run, sum(micro_batch.right for micro_batch in micro_batches))
     run.progress.step_in_epoch += 1
 
 
 @dataclass
-class Piece:
+class MicroBatch:
     """A part of a batch in one step; the gradient may be taken more than once.
 
     Attributes:
@@ -63,15 +66,15 @@ class Piece:
     seen: bool = False
 
 
-def take_gradient(run: Training, pieces: list[Piece]) -> None:
+def take_gradient(run: Training, micro_batches: list[MicroBatch]) -> None:
     """Leave the gradient of a batch, as the hooks have it taken."""
 
     def gradients() -> None:
         with scoped_seed(run.plan.seed, "step", run.step, run.accelerator.process_index):
-            for piece in pieces[:-1]:
+            for micro_batch in micro_batches[:-1]:
                 with run.accelerator.no_sync(run.model):
-                    train_piece(run, piece)
-            train_piece(run, pieces[-1])
+                    train_micro_batch(run, micro_batch)
+            train_micro_batch(run, micro_batches[-1])
 
     take: Gradients = gradients
     for hook in reversed(list(run.hooks.values())):
@@ -96,13 +99,15 @@ def follow(run: Training, right: Tensor | int) -> None:
     run.progress.decisions.append(decision)
 
 
-def train_piece(run: Training, piece: Piece) -> None:
-    """Add the gradient of one piece; the pieces of all processes make the batch's mean."""
+def train_micro_batch(run: Training, micro_batch: MicroBatch) -> None:
+    """Add the gradient of one micro-batch; the micro-batches of all processes make the batch's
+    mean.
+    """
     accelerator, epoch, totals = run.accelerator, run.progress.epoch, run.progress.totals
-    seed, eps, batch = run.plan.seed, run.progress.used["eps"], piece.batch
+    seed, eps, batch = run.plan.seed, run.progress.used["eps"], micro_batch.batch
     images = run.augment(batch.pixels(), Noise.of(seed, batch.indices, "augment", epoch))
     model, attacked = CountingModel(run.model), CountingModel(run.bare_model)
-    perturb = perturbation(run, attacked, eps, piece) if eps > 0 else None
+    perturb = perturbation(run, attacked, eps, micro_batch) if eps > 0 else None
     with accelerator.autocast():
         terms = run.objective(model, images, batch.labels, perturb)
     # Processes average their gradients, so each scales its sum by their number.
@@ -112,38 +117,40 @@ def train_piece(run: Training, piece: Piece) -> None:
     accelerator.backward(terms.loss.sum() * share)
     totals.forwards += model.forwards + attacked.forwards + terms.forwards
     totals.backwards += model.backwards + attacked.backwards
-    if piece.seen:
+    if micro_batch.seen:
         return
     totals.samples += len(batch)
     totals.loss += loss
-    piece.right, piece.seen = terms.correct.sum(), True
+    micro_batch.right, micro_batch.seen = terms.correct.sum(), True
 
 
-def perturbation(run: Training, model: CountingModel, eps: float, piece: Piece) -> Perturb:
+def perturbation(
+    run: Training, model: CountingModel, eps: float, micro_batch: MicroBatch
+) -> Perturb:
     """Return what an objective calls to have images perturbed at the current strength.
 
     Where hooks may take the gradient again, the images are kept, and not perturbed again.
     """
-    noise = Noise.of(run.plan.seed, piece.batch.indices, "attack", run.progress.epoch)
+    noise = Noise.of(run.plan.seed, micro_batch.batch.indices, "attack", run.progress.epoch)
     alpha, fewer = run.progress.used["alpha"], run.plan.fewer_steps
     make = perturbing(run.attack, model, eps, noise, alpha=alpha, fewer_steps=fewer)
-    made = iter(piece.perturbed)
+    made = iter(micro_batch.perturbed)
 
     def perturb(images: Tensor, targets: Tensor, loss: Loss | None = None) -> Tensor:
-        if piece.seen:
+        if micro_batch.seen:
             return next(made)
         with run.accelerator.autocast():
             points = make(images, targets, loss)
         if run.hooks:
-            piece.perturbed.append(points)
+            micro_batch.perturbed.append(points)
         return points
 
     return perturb
 
 
-def split(batch: Batch, pieces: int) -> list[Batch]:
-    """Cut a batch into equal pieces."""
-    parts = (part.chunk(pieces) for part in (batch.images, batch.labels, batch.indices))
+def split(batch: Batch, micro_batches: int) -> list[Batch]:
+    """Cut a batch into equal micro-batches."""
+    parts = (part.chunk(micro_batches) for part in (batch.images, batch.labels, batch.indices))
     return [Batch(*part) for part in zip(*parts, strict=True)]
 
 

@@ -104,14 +104,14 @@ def test_an_attack_in_train_mode_is_not_told_to_be_one(mode):
 
 
 def test_micro_batches_count_by_their_images():
-    """Two pieces that see what one sees give its figure, in whatever sizes."""
+    """Two micro-batches that see what one sees give its figure, in whatever sizes."""
     halves = tuple(Batch(IMAGES[at], LABELS[at], torch.arange(N)[at]) for at in PARTS)
     attack = Fgsm(start="none", step_size=1)
     found = [
-        BatchNormMismatch(attack, pieces, 0)
+        BatchNormMismatch(attack, micro_batches, 0)
         .query(shifting(), {"eps": EPS}, {})
         .figures["monitor_carried"]
-        for pieces in ((BATCH,), halves)
+        for micro_batches in ((BATCH,), halves)
     ]
     assert found[1] == pytest.approx(found[0], abs=1e-4)
 

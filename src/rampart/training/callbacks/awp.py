@@ -22,8 +22,8 @@ class Awp(Callback):
     The gradient is taken at w + v, with v_l = gamma ‖w_l‖ g_l / ‖g_l‖ for the gradient g of the
     same batch and the same perturbed images, in every layer l: a parameter named weight that has
     more than one dimension, as in the published code. It costs one more forward and backward pass
-    where eps is above 0; at eps = 0 nothing is perturbed. Batches in pieces and several processes
-    come to the same: v follows the gradient of the whole batch.
+    where eps is above 0; at eps = 0 nothing is perturbed. Batches in micro-batches and several
+    processes come to the same: v follows the gradient of the whole batch.
 
     Attributes:
         gamma: size of v relative to the weights of a layer. The paper, which trains from scratch,

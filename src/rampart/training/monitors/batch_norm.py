@@ -53,14 +53,14 @@ class BatchNormMismatch(Monitor):
 
     Attributes:
         attack: the training attack.
-        pieces: training images, in pieces of as many as BatchNorm sees at once.
+        micro_batches: training images, in micro-batches of as many as BatchNorm sees at once.
         seed: of the attack's noise.
     """
 
     name: ClassVar[str] = "batch-norm"
 
     attack: Attack
-    pieces: Sequence[Batch]
+    micro_batches: Sequence[Batch]
     seed: int
 
     def query(self, model: nn.Module, row: Row, memory: Memory) -> Observation:
@@ -80,12 +80,13 @@ class BatchNormMismatch(Monitor):
         """By how much the attack raises the mean loss, in eval mode or as in training."""
         with in_mode(model, training=False), restored(model.buffers()), torch.no_grad():
             rises = [
-                len(piece) * self._rise_of(piece, model, eps, training) for piece in self.pieces
+                len(micro_batch) * self._rise_of(micro_batch, model, eps, training)
+                for micro_batch in self.micro_batches
             ]
         return sum(rises) / self._images
 
-    def _rise_of(self, piece: Batch, model: nn.Module, eps: float, training: bool) -> float:
-        batch = piece.to(next(model.parameters()).device)
+    def _rise_of(self, micro_batch: Batch, model: nn.Module, eps: float, training: bool) -> float:
+        batch = micro_batch.to(next(model.parameters()).device)
         images, noise = batch.pixels(), Noise.of(self.seed, batch.indices, "missed attack")
         _normalize_by_batch(model, training and self.attack.mode != "eval")
         points = replace(self.attack, mode="unchanged")(model, images, batch.labels, eps, noise)
@@ -95,7 +96,7 @@ class BatchNormMismatch(Monitor):
 
     @property
     def _images(self) -> int:
-        return sum(len(piece) for piece in self.pieces)
+        return sum(len(micro_batch) for micro_batch in self.micro_batches)
 
     def _make_alert(self, used: float, trained: float, eps: float) -> Alert:
         other = ", or try attack.mode=train" if self.attack.mode == "eval" else ""

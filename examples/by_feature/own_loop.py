@@ -17,7 +17,7 @@ model = build_model("rampart_glyphnet", num_classes=100).train()
 optimizer = torch.optim.AdamW(model.parameters(), lr=6e-3)
 
 horizon = Horizon(EPOCHS, steps_per_epoch(len(splits.train), BATCH))  # 2
-robust = RobustLoss(model, "20/255", horizon, classes=100)  # 3
+robust = RobustLoss(model, "20/255", horizon, num_classes=100)  # 3
 
 for epoch in range(EPOCHS):
     for batch in epoch_batches(splits.train, BATCH, seed=0, epoch=epoch):

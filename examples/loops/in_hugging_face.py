@@ -32,7 +32,7 @@ class Items(Dataset):
 
 
 def robust_loss(model, horizon):
-    return RobustLoss(model, "4/255", horizon, classes=100)
+    return RobustLoss(model, "4/255", horizon, num_classes=100)
 
 
 def accuracy(prediction):

@@ -19,7 +19,7 @@ class Classifier(RobustModule):
         self.model = build_model("rampart_glyphnet", num_classes=100)
 
     def robust_loss(self, horizon):
-        return RobustLoss(self.model, "20/255", horizon, classes=100)
+        return RobustLoss(self.model, "20/255", horizon, num_classes=100)
 
     def validation_step(self, batch, batch_idx):
         images, labels, _ = batch

@@ -249,12 +249,12 @@ def test_parts_are_named_described_or_given(tmp_path):
         objective=rampart.Trades(beta=3.0),
         callbacks=[Ema(decay=0.5)],
         strategies=["linear-probe"],
-        schedule={"name": "fix", "granularity": "epoch"},
+        schedule={"name": "fix", "interval": "epoch"},
     )
     config = run.config
     assert (config.objective.name, config.objective.options["beta"]) == ("trades", 3.0)
     assert config.callbacks[0].options == {"decay": 0.5} | config.callbacks[0].options
-    assert config.schedule.granularity == "epoch"
+    assert config.schedule.interval == "epoch"
     start, end = Net().state_dict(), run.model.backbone.module.state_dict()
     assert end["conv.weight"].equal(start["conv.weight"])
     assert not end["fc.weight"].equal(start["fc.weight"])

@@ -28,7 +28,7 @@ def test_the_surface_is_what_is_documented(rampart):
         "report": {"--distribution", "--per-class", "--json"},
         "compare": {"--output", "--evaluation", "--overwrite"},
         "preview": {
-            *("--eps", "--norm", "--epochs", "--steps-per-epoch", "--granularity"),
+            *("--eps", "--norm", "--epochs", "--steps-per-epoch", "--interval"),
             *("--accuracy", "--table", "--output"),
         },
         "study": {"--output", "--workers"},

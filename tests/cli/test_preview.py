@@ -28,14 +28,14 @@ def run(*arguments):
 
 
 def test_a_schedule_with_options_is_drawn():
-    output = run("two-hinge", "start=12", "end=37", "unit=epoch", "--granularity", "epoch")
+    output = run("two-hinge", "start=12", "end=37", "unit=epoch", "--interval", "epoch")
     assert "two-hinge  start=12 end=37 unit=epoch" in output
     assert "4/255 ┤" in output
     assert output.rstrip().endswith("epochs")
 
 
 def test_the_table_holds_the_published_values():
-    options = ["start=12", "end=37", "unit=epoch", "--granularity", "epoch", "--table"]
+    options = ["start=12", "end=37", "unit=epoch", "--interval", "epoch", "--table"]
     lines = run("two-hinge", *options).splitlines()
     table = lines[lines.index("epoch   alpha   eps") + 1 :]
     alphas = [float(line.split()[1]) for line in table if line]

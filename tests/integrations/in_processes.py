@@ -37,9 +37,9 @@ def glyphnet():
 
 
 def robust_loss(model, horizon, schedule=None):
-    waits = Adaptive(keep=0.2, ramp=0.5, start=0.5)
+    waits = Adaptive(min_skill=0.2, ramp=0.5, start=0.5)
     return RobustLoss(
-        model, EPS, horizon, classes=3, schedule=schedule or waits, objective=Trades(beta=2.0)
+        model, EPS, horizon, num_classes=3, schedule=schedule or waits, objective=Trades(beta=2.0)
     )
 
 

@@ -47,7 +47,7 @@ class Classifier(RobustModule):
             self.model,
             8 / 255,
             horizon,
-            classes=3,
+            num_classes=3,
             schedule=self.schedule,
             objective=self.objective,
         )
@@ -84,7 +84,7 @@ def plain_loop(dataset):
         model,
         8 / 255,
         Horizon(EPOCHS, 3),
-        classes=3,
+        num_classes=3,
         schedule=TwoHinge.at_fractions(0.25, 0.75),
     )
     optimizer, seen = torch.optim.SGD(model.parameters(), lr=0.05), []

@@ -56,7 +56,7 @@ def test_a_loop_of_ones_own_reaches_the_history_of_rampart_train(
         model,
         EPS,
         horizon,
-        classes=3,
+        num_classes=3,
         schedule=config.components.schedule,
         objective=config.components.objective,
         attack=config.components.attack,
@@ -81,7 +81,7 @@ def test_a_loop_of_ones_own_reaches_the_history_of_rampart_train(
 
 def test_micro_batches_are_one_batch_to_the_schedule(model, dataset):
     images, labels, _ = dataset.tensors
-    whole, parts = (RobustLoss(model, EPS, Horizon(2, 4), classes=3) for _ in range(2))
+    whole, parts = (RobustLoss(model, EPS, Horizon(2, 4), num_classes=3) for _ in range(2))
     whole(images, labels)
     whole.step()
     for micro_batch in (slice(0, 10), slice(10, 24)):
@@ -111,8 +111,8 @@ def test_the_state_continues_exactly(model, dataset):
             robust.step()
         return robust.scheduler.eps, robust.state_dict()
 
-    one = RobustLoss(model, EPS, Horizon(4, 5), classes=3, schedule=Adaptive(keep=0.0))
-    other = RobustLoss(model, EPS, Horizon(4, 5), classes=3, schedule=Adaptive(keep=0.0))
+    one = RobustLoss(model, EPS, Horizon(4, 5), num_classes=3, schedule=Adaptive(min_skill=0.0))
+    other = RobustLoss(model, EPS, Horizon(4, 5), num_classes=3, schedule=Adaptive(min_skill=0.0))
     _, state = trained(one, 7)
     other.load_state_dict(state)
     assert trained(one, 6) == trained(other, 6)
@@ -200,9 +200,9 @@ def test_an_attack_that_would_stay_where_it_starts_is_refused(model, objective):
 
 
 def test_adaptive_needs_the_number_of_classes(model):
-    for classes in (None, 1):
-        with pytest.raises(InvalidArgument, match="classes="):
-            RobustLoss(model, EPS, Horizon(5, 1), classes=classes)
+    for num_classes in (None, 1):
+        with pytest.raises(InvalidArgument, match="num_classes="):
+            RobustLoss(model, EPS, Horizon(5, 1), num_classes=num_classes)
     with pytest.raises(InvalidArgument, match="chance="):
         RobustLoss(model, EPS, Horizon(5, 1), chance=1.0)
 
@@ -217,7 +217,13 @@ def test_a_constant_answer_is_no_skill_where_chance_is_given(model):
     reached = {}
     for chance in (None, chance_of(labels)):
         robust = RobustLoss(
-            model, EPS, Horizon(5, 4), classes=3, chance=chance, schedule=waits, attack=Pgd(steps=1)
+            model,
+            EPS,
+            Horizon(5, 4),
+            num_classes=3,
+            chance=chance,
+            schedule=waits,
+            attack=Pgd(steps=1),
         )
         for _ in range(15):
             robust(images, labels)
@@ -334,16 +340,16 @@ def test_a_wrapper_that_was_compiled_is_looked_into(model):
 
 
 @pytest.mark.parametrize(
-    ("classes", "labels", "message"),
+    ("num_classes", "labels", "message"),
     [
-        (4, (0, 2), "classes=4: expected 3, as the model has logits"),
+        (4, (0, 2), "num_classes=4: expected 3, as the model has logits"),
         (None, (0, 3), "labels=0 to 3: expected 0 to 2 for a model of 3 classes"),
         (None, (-1, 2), "labels=-1 to 2"),
     ],
 )
-def test_classes_that_the_model_has_not_are_refused(model, dataset, classes, labels, message):
+def test_classes_that_the_model_has_not_are_refused(model, dataset, num_classes, labels, message):
     images, lowest_to_highest = dataset.tensors[0], torch.linspace(*labels, 24).round().long()
-    robust = RobustLoss(model, EPS, Horizon(1, 1), schedule=Fix(), classes=classes)
+    robust = RobustLoss(model, EPS, Horizon(1, 1), schedule=Fix(), num_classes=num_classes)
     with pytest.raises(InvalidArgument, match=message):
         robust(images, lowest_to_highest)
 

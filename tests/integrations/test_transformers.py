@@ -63,7 +63,7 @@ def make(
 
     def robust_loss(model, horizon):
         return RobustLoss(
-            model, 8 / 255, horizon, classes=3, schedule=schedule, objective=objective
+            model, 8 / 255, horizon, num_classes=3, schedule=schedule, objective=objective
         )
 
     settings = {

@@ -79,7 +79,7 @@ def test_it_may_change_everywhere(override, folder):
     ("override", "refused"),
     [
         ("training.epochs=9", ["run", "study", "evaluation"]),
-        ("schedule.keep=0.3", ["run", "study", "evaluation"]),
+        ("schedule.min_skill=0.3", ["run", "study", "evaluation"]),
         ("threat.eps=2/255", ["run", "study"]),
         ("training.device=cpu", ["run", "study"]),
         ("evaluation.limit=9", ["study"]),
@@ -91,6 +91,6 @@ def test_others_are_refused_where_they_matter(override, refused, folder):
 
 
 def test_the_attack_of_the_evaluation_matters_where_it_chooses_the_epoch(folder):
-    best = "training.keep=best"
+    best = "training.checkpoint=best"
     with pytest.raises(RunError, match="evaluation.attack.steps"):
         require_same(load(best), load(best, "evaluation.attack.steps=3"), folder)

@@ -32,7 +32,7 @@ PARTS = {
         "strategies=[{name: lora, rank: 2, dropout: 0.3}]",
         "callbacks=[ema]",
         "schedule.end=0.4",
-        "training.keep=best",
+        "training.checkpoint=best",
     ],
     "micro-batches of a batch": [
         "training.gradient_accumulation_steps=2",

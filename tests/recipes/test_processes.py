@@ -18,7 +18,12 @@ from rampart.runs.run_folder import RunFolder
 
 EXACT = ("epoch", "step", "eps", "alpha", "lr_backbone", "lr_head", "forwards", "backwards")
 #: Waits and rises by turns, as the accuracies on the whole batches tell.
-ADAPTIVE = ["schedule=adaptive", "schedule.keep=0.2", "schedule.ramp=0.3", "schedule.start=0.5"]
+ADAPTIVE = [
+    "schedule=adaptive",
+    "schedule.min_skill=0.2",
+    "schedule.ramp=0.3",
+    "schedule.start=0.5",
+]
 DECISIONS = ("step_alpha", "step_accuracy", "step_decision")
 
 

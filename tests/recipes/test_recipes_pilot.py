@@ -25,7 +25,7 @@ from rampart.training.pilot import Pilot
 from rampart.training.reporting import Silent
 
 #: Of 3 epochs with 3 steps each one is tried.
-TRIED = ["schedule=adaptive", "schedule.keep=0", "schedule.pilot=0.4"]
+TRIED = ["schedule=adaptive", "schedule.min_skill=0", "schedule.pilot=0.4"]
 FIGURES = ("eps", "train_loss", "val_clean", "val_robust", "forwards", "backwards")
 
 
@@ -72,7 +72,7 @@ def verdict(monkeypatch):
 
 @pytest.mark.parametrize(
     ("passed", "alike"),
-    [(True, ["schedule=fix"]), (False, ["schedule=adaptive", "schedule.keep=0"])],
+    [(True, ["schedule=fix"]), (False, ["schedule=adaptive", "schedule.min_skill=0"])],
     ids=["passed", "failed"],
 )
 def test_it_goes_on_as_rft_fix_or_starts_over(tiny_settings, tmp_path, verdict, passed, alike):
@@ -272,7 +272,7 @@ def test_the_probe_comes_after_a_pilot_that_failed(tiny_settings, tmp_path, verd
 
 def test_the_best_epoch_of_a_failed_pilot_is_forgotten(tiny_settings, tmp_path, verdict):
     verdict(False)
-    settings = [*tiny_settings, "training.keep=best"]
+    settings = [*tiny_settings, "training.checkpoint=best"]
     folder = train(tmp_path / "run", [*settings, *TRIED])
     alike = train(tmp_path / "alike", [*settings, *TRIED, "schedule.pilot=0"])
     best = [json.loads(next(f.best.glob("*/state.json")).read_text()) for f in (folder, alike)]

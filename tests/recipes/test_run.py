@@ -151,7 +151,7 @@ def test_resume_is_exact_under_other_schedules(tiny_settings, tmp_path, schedule
 
 
 #: In the middle of its ramp at every step but the first: it takes all accuracies for keeping up.
-RISING = ["schedule=adaptive", "schedule.keep=0", "schedule.ramp=0.75", "schedule.memory=0.05"]
+RISING = ["schedule=adaptive", "schedule.min_skill=0", "schedule.ramp=0.75", "schedule.memory=0.05"]
 
 
 PLATEAU = [
@@ -164,7 +164,7 @@ PLATEAU = [
 
 @pytest.mark.parametrize(
     ("schedule", "stops"),
-    [(RISING, range(1, 9)), (PLATEAU, (4,)), ([*RISING, "schedule.granularity=epoch"], (4,))],
+    [(RISING, range(1, 9)), (PLATEAU, (4,)), ([*RISING, "schedule.interval=epoch"], (4,))],
     ids=["adaptive", "plateau", "per epoch"],
 )
 def test_resume_in_the_middle_of_a_ramp_is_exact(tiny_settings, tmp_path, schedule, stops):
@@ -288,7 +288,7 @@ def test_the_model_is_loaded_by_timm_and_by_evaluate(config, tmp_path):
 
 
 def test_the_best_epoch_can_be_kept(tiny_settings, tmp_path):
-    config = load_config(None, [*tiny_settings, "training.keep=best", "schedule=fix"])
+    config = load_config(None, [*tiny_settings, "training.checkpoint=best", "schedule=fix"])
     folder = train_run(config, tmp_path / "run")
     rows = History(folder.history).rows()
     best = max(rows, key=lambda row: row["val_expected"])
@@ -438,7 +438,7 @@ def test_a_signal_during_the_last_validation_is_heard(config, tmp_path, uninterr
 
 
 def test_the_best_epoch_is_judged_by_one_attack(tiny_settings, tmp_path):
-    settings = [*tiny_settings, "training.keep=best"]
+    settings = [*tiny_settings, "training.checkpoint=best"]
     with pytest.raises(Interrupted):
         train_run(load_config(None, settings), tmp_path / "run", reporter=StopAfter(2))
     other = load_config(None, [*settings, "evaluation.attack.steps=9"])
@@ -466,7 +466,7 @@ def test_weights_that_were_replaced_are_not_gone_on_with(tiny_settings, tmp_path
 
 
 def test_no_threat_and_the_best_epoch(tiny_settings, tmp_path):
-    settings = [*tiny_settings, "training.keep=best", "threat.eps=0", "training.epochs=1"]
+    settings = [*tiny_settings, "training.checkpoint=best", "threat.eps=0", "training.epochs=1"]
     train_run(load_config(None, settings), tmp_path / "run")
 
 

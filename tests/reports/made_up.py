@@ -47,7 +47,7 @@ def run(
 ) -> RunResult:
     config = {
         "seed": seed,
-        "schedule": {"name": schedule, "granularity": "step", **options},
+        "schedule": {"name": schedule, "interval": "step", **options},
         "objective": {"name": objective},
         "threat": {"norm": "linf", "eps": "4/255"},
         "data": {"name": "digit-pairs", "workers": seed},

@@ -17,9 +17,9 @@ from rampart.units import Horizon
 HORIZON = Horizon(20, 10)
 
 
-def alphas(schedule, accuracy, horizon=HORIZON, chance=0.01, start=0.0, granularity="step"):
+def alphas(schedule, accuracy, horizon=HORIZON, chance=0.01, start=0.0, interval="step"):
     """The share of eps_g of every step, for accuracies (steps,) on the batches."""
-    scheduler = EpsilonScheduler(schedule, 8 / 255, horizon, granularity, chance=chance)
+    scheduler = EpsilonScheduler(schedule, 8 / 255, horizon, interval, chance=chance)
     if start:
         scheduler.start_at(start)
     found = []
@@ -33,7 +33,7 @@ def alphas(schedule, accuracy, horizon=HORIZON, chance=0.01, start=0.0, granular
 def schedules(draw):
     deadline = draw(st.floats(0.05, 0.99))
     return Adaptive(
-        keep=draw(st.floats(0, 1)),
+        min_skill=draw(st.floats(0, 1)),
         ramp=draw(st.floats(0.01, 1)) * deadline,
         memory=draw(st.floats(0.01, 0.99)) * deadline,
         start=draw(st.floats(0, 1)) * deadline,
@@ -95,7 +95,7 @@ def test_waits_while_the_model_does_not_keep_up_and_goes_on_from_there():
 
 
 def test_chance_is_not_skill():
-    schedule = Adaptive(keep=0.3, start=0.9, deadline=0.99)
+    schedule = Adaptive(min_skill=0.3, start=0.9, deadline=0.99)
     assert max(alphas(schedule, [0.5] * 150, chance=0.5)) == 0
     assert max(alphas(schedule, [0.5] * 150, chance=0.01)) == 1
 
@@ -114,8 +114,8 @@ def test_a_constant_answer_starts_no_ramp_where_one_of_ten_classes_has_30_percen
 def test_the_number_of_steps_does_not_matter(parts):
     horizon = Horizon(*parts)
     rising = [min(1, 2 * step / horizon.steps) for step in range(horizon.steps)]
-    found = alphas(Adaptive(keep=0.5, memory=0.05), rising, horizon)
-    few = alphas(Adaptive(keep=0.5, memory=0.05), [min(1, step / 100) for step in range(200)])
+    found = alphas(Adaptive(min_skill=0.5, memory=0.05), rising, horizon)
+    few = alphas(Adaptive(min_skill=0.5, memory=0.05), [min(1, step / 100) for step in range(200)])
     every = horizon.steps // 200
     assert found[::every] == pytest.approx(few, abs=0.04)
 
@@ -126,19 +126,19 @@ def test_starts_at_what_the_backbone_withstands():
 
 
 def test_per_epoch_the_strength_stays_within_an_epoch():
-    found = alphas(Adaptive(ramp=0.2), [0.9] * HORIZON.steps, granularity="epoch")
+    found = alphas(Adaptive(ramp=0.2), [0.9] * HORIZON.steps, interval="epoch")
     assert all(len(set(found[k : k + 10])) == 1 for k in range(0, HORIZON.steps, 10))
     assert found[-1] == 1
 
 
 @pytest.mark.parametrize("schedule", [Adaptive(), Plateau()])
-@pytest.mark.parametrize("granularity", ["step", "epoch"])
+@pytest.mark.parametrize("interval", ["step", "epoch"])
 @pytest.mark.parametrize("parts", [(1, 1), (1, 100), (2, 2), (3, 10), (4, 1), (20, 5)])
-def test_a_run_that_may_end_below_the_target_says_so(schedule, granularity, parts):
+def test_a_run_that_may_end_below_the_target_says_so(schedule, interval, parts):
     horizon = Horizon(*parts)
-    scheduler = EpsilonScheduler(schedule, 8 / 255, horizon, granularity, chance=0.01)
+    scheduler = EpsilonScheduler(schedule, 8 / 255, horizon, interval, chance=0.01)
     late = any("eps_g" in warning for warning in scheduler.warnings())
-    found = alphas(schedule, [0.0] * horizon.steps, horizon, granularity=granularity)
+    found = alphas(schedule, [0.0] * horizon.steps, horizon, interval=interval)
     assert late == (found[-1] < 1)
 
 
@@ -164,7 +164,7 @@ def test_says_what_it_decided():
 @pytest.mark.parametrize(
     ("options", "name"),
     [
-        ({"keep": 1.5}, "keep"),
+        ({"min_skill": 1.5}, "min_skill"),
         ({"ramp": 0.9}, "ramp"),
         ({"ramp": 0.0}, "ramp"),
         ({"memory": 0.0}, "memory"),

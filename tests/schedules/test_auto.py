@@ -64,9 +64,9 @@ def test_observe_leaves_the_old_state_alone():
     assert before == Auto().initial_state() == {"metrics": [], "start": None}
 
 
-@pytest.mark.parametrize("granularity", ["step", "epoch"])
-def test_the_stepper_ramps_after_the_epoch_that_converged(granularity):
-    scheduler = EpsilonScheduler(Auto(patience=1), 4 / 255, Horizon(6, 2), granularity)
+@pytest.mark.parametrize("interval", ["step", "epoch"])
+def test_the_stepper_ramps_after_the_epoch_that_converged(interval):
+    scheduler = EpsilonScheduler(Auto(patience=1), 4 / 255, Horizon(6, 2), interval)
     alphas = []
     for _ in range(6):
         alphas.append(scheduler.alpha)

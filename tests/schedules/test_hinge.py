@@ -30,7 +30,7 @@ def test_two_hinge_takes_the_published_value_at_every_epoch(epoch):
 
 TABLE = [
     (Fix(), {0: 1, 20: 1, 50: 1}),
-    (Fix(level=0.5), {0: 0.5, 50: 0.5}),
+    (Fix(value=0.5), {0: 0.5, 50: 0.5}),
     (Standard(), {0: 0, 20: 0, 50: 0}),
     (TwoHinge(), {0: 0, 12.5: 0, 18.75: 0.25, 25: 0.5, 37.5: 1, 50: 1}),
     (TwoHinge.at_epochs(10, 20), {9.9: 0, 10: 0, 15: 0.5, 20: 1, 45: 1}),
@@ -117,9 +117,9 @@ def test_smoothed_has_no_kink(a, b, x):
 def test_piecewise_passes_through_its_points_and_stays_between_them(points):
     points = tuple(sorted(points))
     schedule = PiecewiseLinear(points)
-    for time, level in points:
-        assert schedule.alpha(time, 1) == pytest.approx(level, abs=1e-12)
-    levels = [level for _, level in points]
+    for time, alpha in points:
+        assert schedule.alpha(time, 1) == pytest.approx(alpha, abs=1e-12)
+    levels = [alpha for _, alpha in points]
     for k in range(33):
         assert min(levels) - 1e-15 <= schedule.alpha(k / 32, 1) <= max(levels) + 1e-15
 
@@ -142,7 +142,7 @@ def test_ramp_of_no_length_is_a_jump():
         (lambda: TwoHinge(unit="epochs"), ["unit of time", "epochs", "did you mean epoch"]),
         (lambda: LinearWarmup(2), ["schedule.end=2"]),
         (lambda: Switch(-1, "step"), ["schedule.at=-1"]),
-        (lambda: Fix(1.5), ["schedule.level=1.5", "[0, 1]"]),
+        (lambda: Fix(1.5), ["schedule.value=1.5", "[0, 1]"]),
         (lambda: PiecewiseLinear(()), ["schedule.points=nothing"]),
         (lambda: PiecewiseLinear(((0, 0), (0, 1))), ["schedule.points[1]=0", "after"]),
         (lambda: PiecewiseLinear(((0.5, 0), (0.2, 1))), ["schedule.points[1]=0.2", "0.5"]),

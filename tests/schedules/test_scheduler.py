@@ -34,11 +34,11 @@ def test_per_step_the_stepper_fills_in_between_the_published_values():
     assert alphas[12 * 4 + 1] == 0.25 / 25
 
 
-@pytest.mark.parametrize("granularity", ["step", "epoch"])
-def test_the_unit_of_the_times_does_not_change_the_strengths(granularity):
+@pytest.mark.parametrize("interval", ["step", "epoch"])
+def test_the_unit_of_the_times_does_not_change_the_strengths(interval):
     horizon = Horizon(20, 3)
     curves = [
-        preview(schedule, 1, horizon, granularity)
+        preview(schedule, 1, horizon, interval)
         for schedule in (TwoHinge.at_epochs(5, 15), TwoHinge.at_steps(15, 45), TwoHinge())
     ]
     for row in zip(*curves, strict=True):
@@ -68,7 +68,7 @@ def test_position_counts_epochs():
         ((PUBLISHED, 4 / 255, Horizon(15, 10)), "schedule.end=37 epochs: expected at most"),
         ((Fix(), 4, Horizon(15, 10)), "eps_g=4: .*write 4/255"),
         ((Fix(), -0.1, Horizon(15, 10)), "eps_g=-0.1"),
-        ((Fix(), 0.1, Horizon(15, 10), "steps"), "unknown granularity 'steps'"),
+        ((Fix(), 0.1, Horizon(15, 10), "steps"), "unknown interval 'steps'"),
     ],
 )
 def test_a_stepper_that_makes_no_sense_is_refused(arguments, words):
@@ -108,7 +108,7 @@ def test_a_saved_state_does_not_change_afterwards():
         (EpsilonScheduler(PUBLISHED, 0.2, Horizon(50, 2)), "eps_g"),
         (EpsilonScheduler(PUBLISHED, 0.1, Horizon(51, 2)), "epochs"),
         (EpsilonScheduler(PUBLISHED, 0.1, Horizon(50, 3)), "steps_per_epoch"),
-        (EpsilonScheduler(PUBLISHED, 0.1, Horizon(50, 2), "epoch"), "granularity"),
+        (EpsilonScheduler(PUBLISHED, 0.1, Horizon(50, 2), "epoch"), "interval"),
     ],
 )
 def test_the_state_of_another_run_is_refused(other, key):

@@ -15,11 +15,11 @@ HORIZON = Horizon(12, 5)
 #: Converges early enough for the default `auto` to ramp within the run.
 ACCURACY = imagined_accuracy(6 * HORIZON.epochs)[::6]
 every_schedule = pytest.mark.parametrize("name", SCHEDULES.names())
-every_granularity = pytest.mark.parametrize("granularity", ["step", "epoch"])
+every_interval = pytest.mark.parametrize("interval", ["step", "epoch"])
 
 
-def scheduler_of(name, granularity):
-    return EpsilonScheduler(SCHEDULES.build(name), 8 / 255, HORIZON, granularity, chance=0.0)
+def scheduler_of(name, interval):
+    return EpsilonScheduler(SCHEDULES.build(name), 8 / 255, HORIZON, interval, chance=0.0)
 
 
 def on_batch(step):
@@ -64,19 +64,19 @@ def test_it_survives_a_configuration_file(name):
 
 
 @every_schedule
-@every_granularity
-def test_the_strength_stays_between_0_and_the_criterion(name, granularity):
-    strengths = walk(scheduler_of(name, granularity), HORIZON.steps)
+@every_interval
+def test_the_strength_stays_between_0_and_the_criterion(name, interval):
+    strengths = walk(scheduler_of(name, interval), HORIZON.steps)
     assert all(0 <= eps <= 8 / 255 for eps in strengths)
     assert any(strengths) is (name != "standard")
 
 
 @every_schedule
-@every_granularity
-def test_a_resumed_run_equals_the_uninterrupted_one(name, granularity):
-    whole = walk(scheduler_of(name, granularity), HORIZON.steps)
+@every_interval
+def test_a_resumed_run_equals_the_uninterrupted_one(name, interval):
+    whole = walk(scheduler_of(name, interval), HORIZON.steps)
     for done in range(HORIZON.steps + 1):
-        first, second = (scheduler_of(name, granularity) for _ in range(2))
+        first, second = (scheduler_of(name, interval) for _ in range(2))
         start = walk(first, done)
         second.load_state_dict(json.loads(json.dumps(first.state_dict())))
         assert start + walk(second, HORIZON.steps - done) == whole
@@ -99,8 +99,8 @@ def test_alpha_is_pure(name):
 
 
 @every_schedule
-@every_granularity
-def test_the_preview_is_what_the_run_uses(name, granularity):
+@every_interval
+def test_the_preview_is_what_the_run_uses(name, interval):
     scheduler = scheduler_of(name, "step")
     rows = preview(scheduler.schedule, 8 / 255, HORIZON, accuracy=ACCURACY)
     assert [row.eps for row in rows] == walk(scheduler, HORIZON.steps)

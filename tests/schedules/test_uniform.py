@@ -42,9 +42,9 @@ def test_the_end_of_the_run_keeps_the_last_draw():
     assert RandomUniform().alpha(5, 5) == RandomUniform().alpha(99, 5) == draw(0, 4)
 
 
-@pytest.mark.parametrize("granularity", ["step", "epoch"])
-def test_the_stepper_gives_one_value_an_epoch(granularity):
-    scheduler = EpsilonScheduler(RandomUniform(), 8 / 255, Horizon(4, 3), granularity)
+@pytest.mark.parametrize("interval", ["step", "epoch"])
+def test_the_stepper_gives_one_value_an_epoch(interval):
+    scheduler = EpsilonScheduler(RandomUniform(), 8 / 255, Horizon(4, 3), interval)
     seen = []
     for _ in range(12):
         seen.append(scheduler.eps)

@@ -60,11 +60,11 @@ def test_schedules_with_such_a_phase(schedule):
     check(HeadFirst(), schedule)
 
 
-def check(strategy, schedule, granularity="step", **options):
+def check(strategy, schedule, interval="step", **options):
     # The default of adaptive has a pilot.
     options = {"pilot": 0.0, **options} if schedule == "adaptive" else options
     scheduler = EpsilonScheduler(
-        SCHEDULES.build(schedule, options), 8 / 255, Horizon(10, 5), granularity, classes=3
+        SCHEDULES.build(schedule, options), 8 / 255, Horizon(10, 5), interval, num_classes=3
     )
     strategy.check(scheduler)
 
@@ -82,9 +82,9 @@ def test_an_adaptive_schedule_that_does_not_wait_is_refused():
 
 
 def test_epochs_at_0_are_such_a_phase():
-    check(HeadFirst(), "linear", granularity="epoch")
+    check(HeadFirst(), "linear", interval="epoch")
     with pytest.raises(InvalidArgument, match=r"strategies=\[linear-probe\]"):
-        check(HeadFirst(), "two-hinge", granularity="epoch", start=0.95, end=0.99)
+        check(HeadFirst(), "two-hinge", interval="epoch", start=0.95, end=0.99)
 
 
 @pytest.mark.parametrize("schedule", ["fix", "linear", "linear-warmup", "uniform"])

@@ -67,8 +67,8 @@ class FinetuneSettings(TypedDict, total=False):
     channels_last: bool
     linear_probe: bool
     attack_steps: Literal["constant", "proportional"]
-    keep: Literal["last", "best"]
-    validation_levels: int
+    checkpoint: Literal["last", "best"]
+    validation_strengths: int
     checkpoint_every: int
     monitors: bool
     trackers: Sequence[str]

@@ -30,9 +30,9 @@ class Stage:
     restarts: int = 1
     targets: int = 0
 
-    def runs(self, classes: int) -> int:
+    def runs(self, num_classes: int) -> int:
         """How often it runs for one sample of a task with so many classes."""
-        return self.restarts * (min(self.targets, classes - 1) if self.targets else 1)
+        return self.restarts * (min(self.targets, num_classes - 1) if self.targets else 1)
 
     def rank(self, run: int) -> int:
         """The rank, from 0 for the most likely wrong class, of the class that a run is to reach."""

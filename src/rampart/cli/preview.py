@@ -31,7 +31,7 @@ def preview(
     norm: Annotated[str, typer.Option(help="linf, l2 or l1.")] = "linf",
     epochs: Annotated[int, typer.Option(help="Length of the run.")] = 50,
     steps_per_epoch: Annotated[int, typer.Option(help="Optimizer steps per epoch.")] = 100,
-    granularity: Annotated[
+    interval: Annotated[
         Literal["step", "epoch"], typer.Option(help="How often eps changes.")
     ] = "step",
     accuracy: Annotated[
@@ -54,7 +54,7 @@ def preview(
     curves: dict[str, list[PreviewRow]] = {}
     for schedule in schedules:
         rows = preview_rows(
-            schedule, eps_g, horizon, granularity, accuracy=seen, norm=parse_norm(norm)
+            schedule, eps_g, horizon, interval, accuracy=seen, norm=parse_norm(norm)
         )
         curves[drawing.title(schedule)] = rows
         _show(schedule, rows, eps_g, horizon, table, seen is None)

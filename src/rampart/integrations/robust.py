@@ -17,7 +17,7 @@ from rampart.restoring import in_mode
 from rampart.runtime import Noise
 from rampart.schedules.adaptive import Adaptive
 from rampart.schedules.base import Schedule
-from rampart.schedules.scheduler import EpsilonScheduler, Granularity
+from rampart.schedules.scheduler import EpsilonScheduler, UpdateInterval
 from rampart.training.perturbing import perturbing
 from rampart.units import Horizon, Norm
 
@@ -53,15 +53,15 @@ class RobustLoss:
             holds on to that (`Fare`).
         eps: the target strength eps_g, a fraction of the pixel range such as "4/255".
         horizon: epochs, and optimizer steps in each.
-        classes: K; an adaptive schedule takes chance to be 1/K, as it is for classes of the same
-            size.
+        num_classes: K; an adaptive schedule takes chance to be 1/K, as it is for classes of the
+            same size.
         chance: accuracy of the best constant answer. Give `chance_of(labels)` of the training
             labels where one class is commoner than others: a model that has collapsed onto it
             counts as having learned something otherwise.
         schedule: over eps; `adaptive` by default.
         objective: what is minimized; adversarial training by default.
         attack: how images are perturbed; APGD with 7 steps by default. Its norm is the threat's.
-        granularity: whether eps moves at every "step" or every "epoch".
+        interval: whether eps moves at every "step" or every "epoch".
         fewer_steps: whether the attack takes fewer steps while eps is small.
         seed: of the attack's noise.
 
@@ -79,12 +79,12 @@ class RobustLoss:
         eps: float | str,
         horizon: Horizon,
         *,
-        classes: int | None = None,
+        num_classes: int | None = None,
         chance: float | None = None,
         schedule: Schedule | None = None,
         objective: Objective | None = None,
         attack: Attack | None = None,
-        granularity: Granularity = "step",
+        interval: UpdateInterval = "step",
         fewer_steps: bool = True,
         seed: int = 0,
     ) -> None:
@@ -103,9 +103,9 @@ class RobustLoss:
             chosen_schedule,
             eps,
             horizon,
-            granularity,
+            interval,
             norm=norm,
-            chance=_chance(chosen_schedule, classes, chance),
+            chance=_chance(chosen_schedule, num_classes, chance),
         )
         inner = _inner(model)
         # A copy is made of the network itself, not of what compilation has wrapped around it.
@@ -114,7 +114,7 @@ class RobustLoss:
         self._fewer_steps = fewer_steps
         self._seed = seed
         self._batch = _Batch()
-        self._classes, self._model_fits = classes, False
+        self._num_classes, self._model_fits = num_classes, False
         for warning in self.scheduler.warnings():
             warnings.warn(warning, stacklevel=2)
 
@@ -142,7 +142,7 @@ class RobustLoss:
 
         Raises:
             InvalidArgument: images or labels that are none, also where nothing is attacked yet; at
-                the first call also logits that do not go with them or with `classes`.
+                the first call also logits that do not go with them or with `num_classes`.
         """
         _check(images, labels, indices)
         if len(images) and not self._model_fits:
@@ -246,8 +246,10 @@ class RobustLoss:
         shape = tuple(logits.shape)
         if len(shape) != 2:
             raise InvalidArgument("model", f"logits {shape}", "(N, K)")
-        if self._classes not in (None, shape[1]):
-            raise InvalidArgument("classes", self._classes, f"{shape[1]}, as the model has logits")
+        if self._num_classes not in (None, shape[1]):
+            raise InvalidArgument(
+                "num_classes", self._num_classes, f"{shape[1]}, as the model has logits"
+            )
         if not 0 <= int(labels.min()) <= int(labels.max()) < shape[1]:
             got = f"{int(labels.min())} to {int(labels.max())}"
             raise InvalidArgument(
@@ -286,14 +288,14 @@ def _require(name: str, value: object, kind: type, *others: object) -> None:
         raise InvalidArgument(name, value, f"{article} {kind.__name__} of {kind.__module__}", do)
 
 
-def _chance(schedule: Schedule, classes: int | None, chance: float | None) -> float | None:
+def _chance(schedule: Schedule, num_classes: int | None, chance: float | None) -> float | None:
     """The accuracy of the best constant answer: as given, else that of classes of the same size."""
     if chance is not None or not schedule.needs_accuracy:
         return chance
-    if classes is None or classes < 2:
+    if num_classes is None or num_classes < 2:
         expected = f"their number, 2 or more, for the schedule {type(schedule).__name__}"
-        raise InvalidArgument("classes", classes, expected, "or give chance")
-    return 1 / classes
+        raise InvalidArgument("num_classes", num_classes, expected, "or give chance")
+    return 1 / num_classes
 
 
 def _check(images: Tensor, labels: Tensor, indices: Tensor | None) -> None:

@@ -141,7 +141,7 @@ def make_run(
         config.components.schedule,
         config.threat.eps,
         plan.horizon,
-        config.schedule.granularity,
+        config.schedule.interval,
         norm=config.threat.norm,
         chance=chance_of(splits.train.labels),
     )
@@ -245,7 +245,7 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
         clip_norm=config.optimizer.clip_norm,
         checkpoint_every=training.checkpoint_every,
         fewer_steps=training.attack_steps == "proportional",
-        keep_best_on="val_expected" if training.keep == "best" else None,
+        best_metric="val_expected" if training.checkpoint == "best" else None,
     )
 
 
@@ -296,7 +296,7 @@ def make_validation(config: RunConfig, split: Split, accelerator: Accelerator) -
         bare = accelerator.unwrap_model(model)
         accuracy = evaluate_accuracy(bare, batches(), attack, eps, config.seed)
         figures = merge_accuracy(gather_object([accuracy])).figures()
-        if config.training.keep == "best":
+        if config.training.checkpoint == "best":
             part = critical_strengths(
                 bare, batches(), config.components.evaluation_attack, grid, config.seed
             )
@@ -310,5 +310,5 @@ def make_validation(config: RunConfig, split: Split, accelerator: Accelerator) -
 def _coarse_grid(config: RunConfig) -> list[float]:
     if config.threat.eps == 0:
         return [0.0]
-    levels = config.training.validation_levels
-    return [config.threat.eps * level / levels for level in range(levels + 1)]
+    count = config.training.validation_strengths
+    return [config.threat.eps * k / count for k in range(count + 1)]

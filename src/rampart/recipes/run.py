@@ -179,7 +179,7 @@ def record_outcome(run: Run, folder: RunFolder) -> Iterator[None]:
 def require_same(old: RunConfig, new: RunConfig, folder: RunFolder) -> None:
     """Refuse to resume with a configuration under which the run would come out otherwise."""
     # The attack of the evaluation also decides which epoch is the best, where that is kept.
-    also = ("evaluation.attack",) if new.training.keep == "best" else ()
+    also = ("evaluation.attack",) if new.training.checkpoint == "best" else ()
     changed = [
         one for one in differences(old, new) if one.affects == "training" or one.is_in(*also)
     ]
@@ -223,7 +223,7 @@ def require_same_start(folder: RunFolder, run: Run) -> None:
 def _save_result(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:
     model = run.bare_model
     assert isinstance(model, NormalizedModel)
-    if config.training.keep == "best":
+    if config.training.checkpoint == "best":
         best = run.best.latest()
         assert best is not None, "every finished epoch is compared with the best one"
         model.load_state_dict(best.model)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rampart.errors import InvalidArgument
 from rampart.schedules.base import SCHEDULES, Schedule, State
-from rampart.schedules.hinge import check_level, ramp
+from rampart.schedules.hinge import check_alpha, ramp
 from rampart.schedules.smoothing import Average
 from rampart.schedules.times import check_share_of_run, spell_time
 from rampart.units import Horizon
@@ -20,8 +20,8 @@ class Adaptive(Schedule):
     that it was trained with. It comes with the objective's own forward pass, costs nothing, and is
     no validation or test data. *Smoothed*: an exponential average over `memory` of the run, which
     speaks once it has seen that much. *Decided* after every step: while the average is at least
-    `keep` eps "rise"s, at the speed that crosses [0, eps_g] in `ramp` of the run; else it "wait"s.
-    It never falls.
+    `min_skill` eps "rise"s, at the speed that crosses [0, eps_g] in `ramp` of the run; else it
+    "wait"s. It never falls.
 
     *Bounds*: alpha is at least the two-hinge ramp from `start` to `deadline`, so that at full
     strength there is always 1 - `deadline` of the run, whatever the signal ("force" where the bound
@@ -35,7 +35,7 @@ class Adaptive(Schedule):
     that it goes on; else it starts over with the ramp (`rampart.training.pilot`).
 
     Attributes:
-        keep: the skill that counts as keeping up, in [0, 1].
+        min_skill: the skill that counts as keeping up, in [0, 1].
         ramp: share of the run in which eps rises from 0 to eps_g if nothing holds it up.
         memory: share of the run that the average reaches back.
         start: share of the run from which eps rises in any case.
@@ -43,7 +43,7 @@ class Adaptive(Schedule):
         pilot: share of the run for which full strength is tried first; 0 for no pilot.
     """
 
-    keep: float = 0.1
+    min_skill: float = 0.1
     ramp: float = 0.2
     memory: float = 0.01
     start: float = 0.25
@@ -51,7 +51,7 @@ class Adaptive(Schedule):
     pilot: float = 0.2
 
     def __post_init__(self) -> None:
-        check_level("keep", self.keep)
+        check_alpha("min_skill", self.min_skill)
         for name in ("ramp", "memory", "start", "deadline", "pilot"):
             check_share_of_run(name, getattr(self, name))
         if not 0 < self.memory < self.deadline:
@@ -91,11 +91,11 @@ class Adaptive(Schedule):
 
     def initial_state(self) -> State:
         """Return the state before the first step: eps is 0, nothing is known."""
-        return {"level": 0.0, "time": 0.0, "decision": "wait", **Average().state()}
+        return {"alpha": 0.0, "time": 0.0, "decision": "wait", **Average().state()}
 
-    def start_at(self, state: State | None, level: float) -> State:
+    def start_at(self, state: State | None, alpha: float) -> State:
         """Return the state of a run that starts at the strength that the backbone withstands."""
-        return {**(state or self.initial_state()), "level": float(level)}
+        return {**(state or self.initial_state()), "alpha": float(alpha)}
 
     def watch(self, state: State | None, t: float, T: float, skill: float) -> State:
         """Return the next state: eps rises by what the time since the last step allows, or not."""
@@ -103,15 +103,15 @@ class Adaptive(Schedule):
         time = t / T
         elapsed = time - state["time"]
         average = Average.of(state).add(skill, elapsed / self.memory)
-        level, bound = state["level"], self._latest(time)
-        rises = average.full and average.mean >= self.keep
+        alpha, bound = state["alpha"], self._latest(time)
+        rises = average.full and average.mean >= self.min_skill
         if rises:
-            level = min(1.0, level + elapsed / self.ramp)
-        decision = "force" if level < bound else "rise" if rises and level < 1 else "wait"
-        if level >= 1:
+            alpha = min(1.0, alpha + elapsed / self.ramp)
+        decision = "force" if alpha < bound else "rise" if rises and alpha < 1 else "wait"
+        if alpha >= 1:
             decision = "hold"
         return {
-            "level": max(level, bound),
+            "alpha": max(alpha, bound),
             "time": time,
             "decision": decision,
             **average.state(),
@@ -123,7 +123,7 @@ class Adaptive(Schedule):
 
     def _alpha(self, t: float, T: float, state: State | None, /) -> float:
         assert state is not None, "alpha() never passes None where there is a state"
-        return max(state["level"], self._latest(t / T))
+        return max(state["alpha"], self._latest(t / T))
 
 
 def longest_pilot(share: float, epochs: int) -> int:

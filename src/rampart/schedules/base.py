@@ -99,8 +99,8 @@ class Schedule(ABC):
         """Return the state before the first epoch; None for a schedule without a state."""
         return None
 
-    def start_at(self, state: State | None, level: float) -> State | None:
-        """Return the state of a run whose backbone withstands `level`, a share of eps_g, already.
+    def start_at(self, state: State | None, alpha: float) -> State | None:
+        """Return the state of a run whose backbone withstands `alpha`, a share of eps_g, already.
 
         Only a schedule that adapts makes use of it.
         """

@@ -29,19 +29,19 @@ def _length(unit: TimeUnit, T: float) -> float:
 @SCHEDULES.register("fix")
 @dataclass(frozen=True)
 class Fix(Schedule):
-    """RFT-fix: the same strength from the first step to the last, alpha(t) = `level`.
+    """RFT-fix: the same strength from the first step to the last, alpha(t) = `value`.
 
     Attributes:
-        level: the constant share of eps_g, in [0, 1].
+        value: the constant share of eps_g, in [0, 1].
     """
 
-    level: float = 1.0
+    value: float = 1.0
 
     def __post_init__(self) -> None:
-        check_level("level", self.level)
+        check_alpha("value", self.value)
 
     def _alpha(self, _t: float, _T: float, _state: State | None, /) -> float:
-        return self.level
+        return self.value
 
 
 @SCHEDULES.register("standard")
@@ -205,9 +205,9 @@ class PiecewiseLinear(Schedule):
     def __post_init__(self) -> None:
         if not self.points:
             raise InvalidArgument("schedule.points", "nothing", "at least one pair (time, alpha)")
-        for index, (time, level) in enumerate(self.points):
+        for index, (time, alpha) in enumerate(self.points):
             check_time(f"points[{index}]", time, self.unit)
-            check_level(f"points[{index}]", level)
+            check_alpha(f"points[{index}]", alpha)
             before = self.points[index - 1][0] if index else -math.inf
             if not time > before:
                 got, limit = (spell_time(value, self.unit) for value in (time, before))
@@ -228,7 +228,7 @@ class PiecewiseLinear(Schedule):
         return (1 - x) * low + x * high
 
 
-def check_level(name: str, level: float) -> None:
-    """Raise `InvalidArgument` unless `level` is a share of eps_g in [0, 1]."""
-    if not 0 <= level <= 1:
-        raise InvalidArgument(f"schedule.{name}", f"{level:g}", "alpha, a share of eps_g in [0, 1]")
+def check_alpha(name: str, alpha: float) -> None:
+    """Raise `InvalidArgument` unless `alpha` is a share of eps_g in [0, 1]."""
+    if not 0 <= alpha <= 1:
+        raise InvalidArgument(f"schedule.{name}", f"{alpha:g}", "alpha, a share of eps_g in [0, 1]")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from rampart.errors import InvalidArgument
 from rampart.schedules.base import SCHEDULES, Schedule, State
-from rampart.schedules.hinge import check_level, ramp
+from rampart.schedules.hinge import check_alpha, ramp
 from rampart.schedules.times import check_share_of_run
 
 
@@ -37,7 +37,7 @@ class Plateau(Schedule):
     LEARNING = 0.1
 
     def __post_init__(self) -> None:
-        check_level("tolerance", self.tolerance)
+        check_alpha("tolerance", self.tolerance)
         for name in ("window", "ramp", "deadline"):
             check_share_of_run(name, getattr(self, name))
         if not 0 < self.window <= self.deadline:
@@ -63,11 +63,11 @@ class Plateau(Schedule):
     def initial_state(self) -> State:
         """Return the state before the first step: no window is full, the ramp has no start."""
         window = {"sum": 0.0, "count": 0, "began": 0.0, "before": None}
-        return {**window, "start": None, "level": 0.0, "decision": "wait"}
+        return {**window, "start": None, "alpha": 0.0, "decision": "wait"}
 
-    def start_at(self, state: State | None, level: float) -> State:
+    def start_at(self, state: State | None, alpha: float) -> State:
         """Return the state of a run that starts at the strength that the backbone withstands."""
-        return {**(state or self.initial_state()), "level": float(level)}
+        return {**(state or self.initial_state()), "alpha": float(alpha)}
 
     def watch(self, state: State | None, t: float, T: float, skill: float) -> State:
         """Return the next state; the start of the ramp is set once, and stays."""
@@ -78,7 +78,7 @@ class Plateau(Schedule):
         state = {**state, "sum": state["sum"] + skill, "count": state["count"] + 1}
         if time - state["began"] >= self.window:
             mean = state["sum"] / state["count"]
-            if self._leveled(state["before"], mean):
+            if self._has_leveled_off(state["before"], mean):
                 return {**state, "start": min(time, self.deadline), "decision": "converged"}
             state |= {"sum": 0.0, "count": 0, "began": time, "before": mean}
         if time < self.deadline:
@@ -86,7 +86,7 @@ class Plateau(Schedule):
         # Not the end of this step: the ramp began within it, and alpha must not fall behind.
         return {**state, "start": self.deadline, "decision": "force"}
 
-    def _leveled(self, before: float | None, now: float) -> bool:
+    def _has_leveled_off(self, before: float | None, now: float) -> bool:
         """Whether learning has leveled off between two windows."""
         if before is None or now <= self.LEARNING:
             return False
@@ -96,5 +96,5 @@ class Plateau(Schedule):
         assert state is not None, "alpha() never passes None where there is a state"
         start = self.deadline if state["start"] is None else state["start"]
         risen = ramp(t / T, start, start + self.ramp * (1 - start))
-        level: float = state["level"]
-        return level + (1 - level) * risen
+        alpha: float = state["alpha"]
+        return alpha + (1 - alpha) * risen

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from rampart.errors import InvalidArgument
 from rampart.schedules.base import Schedule
-from rampart.schedules.scheduler import EpsilonScheduler, Granularity
+from rampart.schedules.scheduler import EpsilonScheduler, UpdateInterval
 from rampart.units import Horizon, Norm
 
 
@@ -37,7 +37,7 @@ def preview(
     schedule: Schedule,
     eps_g: str | float,
     horizon: Horizon,
-    granularity: Granularity = "step",
+    interval: UpdateInterval = "step",
     *,
     accuracy: Sequence[float] | None = None,
     norm: Norm = "linf",
@@ -48,7 +48,7 @@ def preview(
         schedule: what to preview.
         eps_g: the target, a fraction of the pixel range such as 4/255.
         horizon: the length of the run.
-        granularity: "step" gives one row per optimizer step, "epoch" one per epoch.
+        interval: "step" gives one row per optimizer step, "epoch" one per epoch.
         accuracy: accuracy after each epoch, for a schedule that follows it (on the batches it is
             taken to rise in straight lines from 0); by default `imagined_accuracy`.
         norm: the norm whose range applies to `eps_g`.
@@ -60,11 +60,11 @@ def preview(
     if len(curve) < horizon.epochs:
         expected = f"one for each of the {horizon.epochs} epochs"
         raise InvalidArgument("accuracy", f"{len(curve)} values", expected)
-    scheduler = EpsilonScheduler(schedule, eps_g, horizon, granularity, norm=norm, chance=0.0)
+    scheduler = EpsilonScheduler(schedule, eps_g, horizon, interval, norm=norm, chance=0.0)
     rows = []
     for epoch in range(horizon.epochs):
         for step in range(horizon.steps_per_epoch):
-            if step == 0 or granularity == "step":
+            if step == 0 or interval == "step":
                 alpha = scheduler.alpha
                 rows.append(PreviewRow(scheduler.position, alpha, alpha * scheduler.eps_g))
             before, done = curve[epoch - 1] if epoch else 0.0, (step + 1) / horizon.steps_per_epoch

@@ -11,7 +11,7 @@ from rampart.schedules.base import Schedule, State
 from rampart.skill import skill
 from rampart.units import Horizon, Norm, parse_eps
 
-Granularity = Literal["step", "epoch"]
+UpdateInterval = Literal["step", "epoch"]
 
 
 class EpsilonScheduler:
@@ -33,7 +33,7 @@ class EpsilonScheduler:
         schedule: gives alpha(t).
         eps_g: the target, a fraction of the pixel range such as 4/255.
         horizon: the length of the run.
-        granularity: "step" changes eps at every optimizer step; "epoch" takes t = floor(epoch),
+        interval: "step" changes eps at every optimizer step; "epoch" takes t = floor(epoch),
             as the publication does (arXiv 2509.23325).
         norm: the norm whose range applies to `eps_g`.
         chance: accuracy of the best constant answer: `rampart.skill.chance_of(labels)` of the
@@ -50,27 +50,27 @@ class EpsilonScheduler:
         schedule: Schedule,
         eps_g: str | float,
         horizon: Horizon,
-        granularity: Granularity = "step",
+        interval: UpdateInterval = "step",
         *,
         norm: Norm = "linf",
         chance: float | None = None,
     ) -> None:
-        if granularity not in get_args(Granularity):
-            raise UnknownName("granularity", str(granularity), get_args(Granularity))
+        if interval not in get_args(UpdateInterval):
+            raise UnknownName("interval", str(interval), get_args(UpdateInterval))
         if schedule.needs_accuracy and (chance is None or not 0 <= chance < 1):
-            expected = f"an accuracy in [0, 1), for {_named(schedule)}"
+            expected = f"an accuracy in [0, 1), for {_name_schedule(schedule)}"
             advice = "write chance_of(labels), or 1/K for K classes of the same size"
             raise InvalidArgument("chance", chance, expected, advice)
         schedule.check(horizon)
         self.schedule = schedule
         self.eps_g = parse_eps(eps_g, norm, "eps_g")
         self.horizon = horizon
-        self.granularity = granularity
+        self.interval = interval
         self.chance = chance
         self.steps_done = 0
         self._epochs_observed = 0
         self._state = schedule.initial_state()
-        # What alpha is read from: with granularity "epoch" as it was when the epoch began.
+        # What alpha is read from: with interval "epoch" as it was when the epoch began.
         self._shown = self._state
 
     @property
@@ -102,12 +102,12 @@ class EpsilonScheduler:
     def warnings(self) -> list[str]:
         """Return sentences on what is allowed but hardly meant in this run."""
         found = self.schedule.warnings(self.horizon)
-        parts = self.horizon.epochs if self.granularity == "epoch" else self.horizon.steps
+        parts = self.horizon.epochs if self.interval == "epoch" else self.horizon.steps
         last, arrival = 1 - 1 / parts, self.schedule.arrival
         if arrival is not None and last < arrival - 1e-9:
             found.append(
-                f"no {self.granularity} is sure to be trained at eps_g, which is reached at "
-                f"{arrival:.0%} of the run at the latest, while the last {self.granularity} begins "
+                f"no {self.interval} is sure to be trained at eps_g, which is reached at "
+                f"{arrival:.0%} of the run at the latest, while the last {self.interval} begins "
                 f"at {last:.0%}: train for longer, or set schedule.deadline earlier."
             )
         return found
@@ -117,15 +117,15 @@ class EpsilonScheduler:
         """What an adaptive schedule made of the last step, in a word; None for other schedules."""
         return (self._state or {}).get("decision")
 
-    def start_at(self, level: float) -> None:
+    def start_at(self, alpha: float) -> None:
         """Tell the schedule, before the first step, what share of eps_g the backbone withstands.
 
         Raises:
             InvalidArgument: no share in [0, 1].
         """
-        if not 0 <= level <= 1:
-            raise InvalidArgument("level", level, "a share of eps_g in [0, 1]")
-        self._state = self._shown = self.schedule.start_at(self._state, level)
+        if not 0 <= alpha <= 1:
+            raise InvalidArgument("alpha", alpha, "a share of eps_g in [0, 1]")
+        self._state = self._shown = self.schedule.start_at(self._state, alpha)
 
     def step(self, accuracy: float | None = None) -> None:
         """Move on by one optimizer step; beyond the end of the run the value stays.
@@ -142,7 +142,7 @@ class EpsilonScheduler:
         self.steps_done += 1
         if shown is not None:
             self._state = self.schedule.watch(self._state, *self._time("step"), shown)
-        if self.granularity == "step" or self.steps_done % self.horizon.steps_per_epoch == 0:
+        if self.interval == "step" or self.steps_done % self.horizon.steps_per_epoch == 0:
             self._shown = self._state
 
     def observe(self, metric: float) -> None:
@@ -186,7 +186,7 @@ class EpsilonScheduler:
             "eps_g": self.eps_g,
             "epochs": self.horizon.epochs,
             "steps_per_epoch": self.horizon.steps_per_epoch,
-            "granularity": self.granularity,
+            "interval": self.interval,
         }
 
     def _skill(self, accuracy: float | None) -> float:
@@ -195,7 +195,7 @@ class EpsilonScheduler:
             raise InvalidArgument(
                 "accuracy",
                 accuracy,
-                f"the share of the batch that was right, for {_named(self.schedule)}",
+                f"the share of the batch that was right, for {_name_schedule(self.schedule)}",
                 "call step(accuracy) after each optimizer step",
             )
         assert self.chance is not None, "refused at construction"
@@ -208,21 +208,21 @@ class EpsilonScheduler:
             raise InvalidArgument(
                 "schedule",
                 f"no validation accuracy after epoch {epochs}",
-                f"one after every epoch, for {_named(self.schedule)}",
+                f"one after every epoch, for {_name_schedule(self.schedule)}",
                 "call observe(accuracy) at the end of each epoch, or take a schedule that needs no "
                 "validation data, such as Adaptive",
             )
 
-    def _time(self, granularity: Granularity | None = None) -> tuple[float, float]:
+    def _time(self, interval: UpdateInterval | None = None) -> tuple[float, float]:
         """Return (t, T) in the schedule's unit; a schedule in shares is given epochs."""
         per_epoch = self.horizon.steps_per_epoch
         whole = self.steps_done // per_epoch * per_epoch
-        epoch = (granularity or self.granularity) == "epoch"
+        epoch = (interval or self.interval) == "epoch"
         steps = whole if epoch else self.steps_done
         if self.schedule.unit == "step":
             return steps, self.horizon.steps
         return steps / per_epoch, self.horizon.epochs
 
 
-def _named(schedule: Schedule) -> str:
+def _name_schedule(schedule: Schedule) -> str:
     return f"the schedule {type(schedule).__name__}"

@@ -93,7 +93,7 @@ class ScheduleConfig(Component):
     """The schedule over eps, and whether it moves at every step or once an epoch."""
 
     name: str = "adaptive"
-    granularity: Literal["step", "epoch"] = "step"
+    interval: Literal["step", "epoch"] = "step"
 
 
 class ObjectiveConfig(Component):
@@ -149,9 +149,9 @@ class TrainingConfig(Section):
         "proportional",
         description="proportional: max(2, ceil(K alpha)) of K while eps is small",
     )
-    keep: AffectsTraining[Literal["last", "best"]] = "last"
-    validation_levels: AffectsTraining[int] = Field(
-        4, ge=1, description="strengths in the validation curve that keep=best is chosen on"
+    checkpoint: AffectsTraining[Literal["last", "best"]] = "last"
+    validation_strengths: AffectsTraining[int] = Field(
+        4, ge=1, description="strengths in the validation curve that checkpoint=best is chosen on"
     )
     checkpoint_every: AffectsNothing[int] = Field(
         0, ge=0, description="steps; 0: at the end of each epoch only"

@@ -13,7 +13,7 @@ from accelerate.utils import broadcast, gather_object
 from rampart.training.interrupts import Interrupts
 from rampart.training.monitors.base import run_monitors
 from rampart.training.monitors.divergence import require_finite_weights
-from rampart.training.resume import keep_best, save_checkpoint
+from rampart.training.resume import save_best, save_checkpoint
 from rampart.training.run import Run, Totals
 from rampart.training.step import train_batch
 
@@ -65,7 +65,7 @@ def finish_epoch(run: Run) -> None:
         # What a hook has put there may have been averaged from each process's own.
         same_buffers(run)
         row = measure(run)
-        keep_best(run, row)
+        save_best(run, row)
     run.schedule.observe(row["val_clean"])
     progress.begin_next_epoch()
     if run.accelerator.is_main_process:

@@ -11,9 +11,9 @@ from rampart.training.monitors.divergence import require_finite_weights
 from rampart.training.run import Progress, Run, Totals
 
 
-def keep_best(run: Run, row: dict[str, Any]) -> None:
+def save_best(run: Run, row: dict[str, Any]) -> None:
     """Keep the weights of the best epoch so far, where the plan asks for it."""
-    figure = run.plan.keep_best_on
+    figure = run.plan.best_metric
     if figure is None or (run.progress.best is not None and row[figure] <= run.progress.best):
         return
     run.progress.best = row[figure]

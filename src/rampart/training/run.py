@@ -40,7 +40,7 @@ class Plan:
         clip_norm: largest norm of the gradient, or None.
         checkpoint_every: steps between checkpoints within an epoch; 0 for none.
         fewer_steps: whether the attack takes fewer steps while eps is small.
-        keep_best_on: name of the validation figure whose best epoch is kept as well, or None.
+        best_metric: name of the validation figure whose best epoch is kept as well, or None.
     """
 
     seed: int
@@ -50,7 +50,7 @@ class Plan:
     clip_norm: float | None = None
     checkpoint_every: int = 0
     fewer_steps: bool = False
-    keep_best_on: str | None = None
+    best_metric: str | None = None
 
 
 @dataclass

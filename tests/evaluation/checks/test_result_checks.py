@@ -39,7 +39,7 @@ def test_a_sound_evaluation_passes(seed):
     critical, stage = evaluation(seed=seed)
     rechecked = np.arange(len(critical)) % 10 == 0
     runs = {k: critical > k for k in range(1, LEVELS + 1)}
-    found = ask(critical, stage, None, rechecked, runs=runs, classes=10)
+    found = ask(critical, stage, None, rechecked, runs=runs, num_classes=10)
     assert {v.status for v in found.values()} == {"pass"}
 
 
@@ -153,14 +153,14 @@ def test_runs_may_be_of_some_samples():
 def test_catches_clean_accuracy_at_chance(right, status):
     critical = np.where(np.arange(200) < right * 200, LEVELS + 1, 0)
     stage = np.full(200, -1)
-    assert ask(critical, stage, classes=10)["clean"].status == status
+    assert ask(critical, stage, num_classes=10)["clean"].status == status
     balanced = np.arange(200) % 10
     assert ask(critical, stage, labels=balanced)["clean"].status == status
 
 
 def test_the_probability_that_guesses_do_as_well_is_named():
     critical = np.where(np.arange(25) < 2, LEVELS + 1, 0)
-    found = ask(critical, np.full(25, -1), classes=25)["clean"].message
+    found = ask(critical, np.full(25, -1), num_classes=25)["clean"].message
     none_or_one = 0.96**25 + 25 * 0.04 * 0.96**24
     assert f"right in 4.0 % reach that with probability {1 - none_or_one:.2g}," in found
 
@@ -168,7 +168,7 @@ def test_the_probability_that_guesses_do_as_well_is_named():
 def test_always_naming_the_largest_class_is_chance():
     labels = np.where(np.arange(200) < 120, 0, 1)
     critical = np.where(labels == 0, LEVELS + 1, 0)
-    assert ask(critical, np.full(200, -1), labels=labels, classes=2)["clean"].status == "warn"
+    assert ask(critical, np.full(200, -1), labels=labels, num_classes=2)["clean"].status == "warn"
 
 
 def test_what_is_not_known_is_skipped():
@@ -185,7 +185,9 @@ def test_values_are_fractions_and_the_status_follows_the_limit(n, seed):
     stage = np.where(found, rng.integers(0, 4, n), -1)
     before = np.minimum(critical + rng.integers(0, 2, n), LEVELS + 1)
     runs = {k: rng.random(n) < 0.5 for k in (1, 8)}
-    for verdict in ask(critical, stage, before, rng.random(n) < 0.5, runs=runs, classes=5).values():
+    for verdict in ask(
+        critical, stage, before, rng.random(n) < 0.5, runs=runs, num_classes=5
+    ).values():
         if verdict.value is None:
             continue
         assert -1 <= verdict.value <= 1

@@ -9,9 +9,9 @@ def load(*overrides):
 
 
 def test_differences_name_the_keys():
-    changed = differences(load(), load("training.epochs=9", "schedule.keep=0.5"))
-    assert changed == [("schedule.keep", 0.1, 0.5), ("training.epochs", 50, 9)]
-    assert spell_differences(changed) == "schedule.keep: 0.1 -> 0.5; training.epochs: 50 -> 9"
+    changed = differences(load(), load("training.epochs=9", "schedule.min_skill=0.5"))
+    assert changed == [("schedule.min_skill", 0.1, 0.5), ("training.epochs", 50, 9)]
+    assert spell_differences(changed) == "schedule.min_skill: 0.1 -> 0.5; training.epochs: 50 -> 9"
     assert differences(load(), load()) == []
 
 

@@ -28,7 +28,7 @@ def test_defaults_are_filled_in_down_to_the_components():
 
 def test_a_name_replaces_the_section_and_a_key_changes_it():
     assert load("schedule=fix").schedule.name == "fix"
-    assert load("schedule.keep=0.5").schedule.options["keep"] == 0.5
+    assert load("schedule.min_skill=0.5").schedule.options["min_skill"] == 0.5
     assert load("schedule=linear-warmup", "schedule.end=0.3").schedule.options["end"] == 0.3
 
 

@@ -88,7 +88,7 @@ def test_a_run_of_one_step_holds_its_strength():
 
 
 def test_a_strength_that_moves_by_epochs_holds_within_the_last_one():
-    Ema().check(scheduler("linear", granularity="epoch"))
+    Ema().check(scheduler("linear", interval="epoch"))
 
 
 @pytest.mark.parametrize("schedule", ["linear", "auto"])

@@ -45,7 +45,7 @@ def check_results(
     *,
     rows: ArrayLike | None = None,
     labels: ArrayLike | None = None,
-    classes: int | None = None,
+    num_classes: int | None = None,
     pruned: ArrayLike | None = None,
 ) -> list[Verdict]:
     """Return one verdict for each check of `RESULT_CHECKS`.
@@ -61,7 +61,7 @@ def check_results(
             independent run at that strength alone.
         rows: (M,) the rows of the samples that those runs had; by default all.
         labels: (N,) true classes.
-        classes: number of classes K; with `labels`, the chance to be beaten.
+        num_classes: number of classes K; with `labels`, the chance to be beaten.
         pruned: (N,) runs that were stopped early and not repeated in full.
 
     Raises:
@@ -75,7 +75,7 @@ def check_results(
     own = indices if rows is None else indices[np.asarray(rows)]
     robust = {k: _column(f"per_strength[{k}]", v, len(own)) > 0 for k, v in _sorted(per_strength)}
     return [
-        _clean(indices, labels, classes),
+        _clean(indices, labels, num_classes),
         _black_box(indices, names, stage_names),
         _fab(indices, names, stage_names),
         _pruning(indices, before, chosen, None if pruned is None else bool(np.any(pruned))),
@@ -103,15 +103,15 @@ def _names(stages: Integers, stage_names: Sequence[str]) -> NDArray[np.str_]:
     return known[stages]
 
 
-def _clean(critical: Integers, labels: ArrayLike | None, classes: int | None) -> Verdict:
+def _clean(critical: Integers, labels: ArrayLike | None, num_classes: int | None) -> Verdict:
     """Judge whether clean accuracy beats chance: that of the most frequent class, or 1 / K.
 
     An exact binomial test at 5 %.
     """
-    if labels is None and classes is None:
+    if labels is None and num_classes is None:
         return skipped("clean", "neither labels nor the number of classes are known.")
     n, right = len(critical), int((critical > 0).sum())
-    chance = 1 / classes if classes else 0.0
+    chance = 1 / num_classes if num_classes else 0.0
     if labels is not None:
         chance = max(chance, chance_of(_column("labels", labels, n)))
     accuracy = right / n

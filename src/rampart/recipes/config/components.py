@@ -62,7 +62,7 @@ def _schedule(section: ScheduleConfig, seed: int) -> Schedule:
     name, options = section.name, section.options
     for option in options:
         if not SCHEDULES.takes(name, option):
-            known = ["granularity", *SCHEDULES.dump(SCHEDULES.build(name))]
+            known = ["interval", *SCHEDULES.dump(SCHEDULES.build(name))]
             raise UnknownName(f"option of schedule '{name}'", option, set(known) - {"name"})
     own = {"seed": seed} if SCHEDULES.takes(name, "seed") else {}
     return SCHEDULES.build(name, {**own, **options})

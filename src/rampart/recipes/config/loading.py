@@ -77,7 +77,7 @@ def _complete(config: RunConfig) -> RunConfig:
     for dumped in (attack, evaluation):
         dumped.pop("norm")
     sections = {
-        "schedule": ScheduleConfig(granularity=config.schedule.granularity, **schedule),
+        "schedule": ScheduleConfig(interval=config.schedule.interval, **schedule),
         "objective": ObjectiveConfig(**OBJECTIVES.dump(parts.objective)),
         "attack": AttackConfig(**attack),
         "strategies": tuple(

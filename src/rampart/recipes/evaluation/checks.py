@@ -52,7 +52,7 @@ def run_result_checks(
         rows=reran.rows if reran else None,
         labels=results.labels,
         # Among the top k, chance is k in K.
-        classes=len(subject.splits.class_names) // subject.config.evaluation.top_k,
+        num_classes=len(subject.splits.class_names) // subject.config.evaluation.top_k,
         pruned=results.pruned,
     )
 

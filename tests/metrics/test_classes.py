@@ -75,7 +75,7 @@ def test_the_worst_class_is_covered_although_it_was_picked(truth):
         lambda: class_means([0.5], [0, 1]),
         lambda: class_means([0.5], [0.0]),
         lambda: class_means([1.5], [0]),
-        lambda: worst_class([0.5], [0], level=1.0),
+        lambda: worst_class([0.5], [0], confidence=1.0),
     ],
 )
 def test_refuses_bad_input(call):

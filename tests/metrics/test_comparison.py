@@ -191,7 +191,7 @@ def test_seeds_interval_value():
     [
         lambda: proportion_interval(3, 2),
         lambda: proportion_interval(0, 0),
-        lambda: proportion_interval(1, 2, level=95),
+        lambda: proportion_interval(1, 2, confidence=95),
         lambda: mean_interval([]),
         lambda: mean_interval([1.5]),
         lambda: mean_interval([np.nan]),

@@ -167,8 +167,8 @@ def test_a_few_samples_leave_doubt():
     few = disagreement(WEAK[::100], STRONG[::100], EPS)
     assert few.doubtful == (True, True)
     assert not few.certain
-    level = disagreement(STRONG, STRONG, EPS)
-    assert level.leaders == (0, 0)
+    confidence = disagreement(STRONG, STRONG, EPS)
+    assert confidence.leaders == (0, 0)
 
 
 def test_a_distribution_of_strong_adversaries_ends_the_disagreement():

@@ -66,7 +66,7 @@ def test_pairing_needs_fewer_samples():
         lambda: samples_needed(np.nan),
         lambda: samples_needed(0.02, mean=90),
         lambda: samples_needed(0.02, mean=0.9, deviation=0.5),
-        lambda: samples_needed(0.02, level=95),
+        lambda: samples_needed(0.02, confidence=95),
         lambda: pairs_needed(0.02, discordance=0.01, difference=0.2),
         lambda: pairs_needed(0.02, discordance=1.2),
     ],

@@ -24,7 +24,7 @@ OTHER = {
     "evaluation.adversarial_examples": "true",
     "evaluation.checks": "false",
     "evaluation.batch_size": 2,
-    "evaluation.level": 0.9,
+    "evaluation.confidence": 0.9,
 }
 NOTHING = [f"{key}={value}" for key, value in OTHER.items()]
 

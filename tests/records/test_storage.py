@@ -218,7 +218,7 @@ def test_a_forged_table_is_refused(tmp_path, column, values, message):
         ({"norm": ["linf"]}, "norm="),
         ({"metadata": []}, "metadata is"),
         ({"metadata": {"top_k": "many"}}, "top_k=many"),
-        ({"metadata": {"level": [1]}}, "level="),
+        ({"metadata": {"confidence": [1]}}, "confidence="),
         ({"columns": {"id": {}}}, "lacks the columns critical_eps, critical_index"),
         ({"adversarial_shape": [3, 2, 3]}, "fixed_size_binary"),
         ({"adversarial_shape": [3, -2, -4]}, "adversarial_shape is"),

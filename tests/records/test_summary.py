@@ -21,7 +21,7 @@ def test_summary_holds_the_contract(tmp_path):
     assert (found["clean"], found["adversarial"], found["expected"]) == (0.8, 0.4, c.mean())
     assert (found["expected_low"], found["expected_high"]) == (interval.low, interval.high)
     assert (found["adversarial_low"], found["adversarial_high"]) == (ends.low, ends.high)
-    assert found["level"] == 0.95
+    assert found["confidence"] == 0.95
     # Sample 1 breaks in the first cell, sample 2 in the third; two survive.
     assert found["expected_bounds"] == {"low": pytest.approx(0.5), "high": pytest.approx(0.6)}
     worst = {"label": 0, "n": 2, "expected": 0.5}
@@ -33,8 +33,11 @@ def test_summary_holds_the_contract(tmp_path):
 
 
 def test_the_level_comes_from_the_metadata():
-    narrow, wide = summary(make(metadata={"level": 0.5})), summary(make(metadata={"level": 0.99}))
-    assert (narrow["level"], wide["level"]) == (0.5, 0.99)
+    narrow, wide = (
+        summary(make(metadata={"confidence": 0.5})),
+        summary(make(metadata={"confidence": 0.99})),
+    )
+    assert (narrow["confidence"], wide["confidence"]) == (0.5, 0.99)
     assert wide["expected_low"] < narrow["expected_low"]
 
 

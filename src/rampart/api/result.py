@@ -104,7 +104,7 @@ class EvaluationResult(EvaluationRecord):
         if isinstance(distribution, str):
             distribution = parse_distribution(distribution, self.eps, self.norm)
         values = contributions(self.critical, self.grid, distribution)
-        interval = mean_interval(values, self.level)
+        interval = mean_interval(values, self.confidence)
         return Expected(float(values.mean()), interval.low, interval.high)
 
     def plot(self, path: str | Path | None = None, title: str = "") -> "Figure":

@@ -41,7 +41,7 @@ class EvaluationSettings(TypedDict, total=False):
     adversarial_examples: bool
     checks: bool
     batch_size: int
-    level: float
+    confidence: float
     image_size: int | None
     validation_share: float
     test_fraction: float

@@ -2,9 +2,9 @@
 
 The class with the lowest accuracy found is partly the unluckiest one: of K equally good classes
 the lowest lies below them all. Its own interval, made as if it had been chosen beforehand, holds
-its true accuracy too rarely. Where all K intervals hold at once with probability `level`, that of
-the class that was picked does so too; samples of different classes are independent, so Šidák's
-(1967) level^(1/K) for each is exact (Bonferroni's 1 - (1 - level) / K is a little wider).
+its true accuracy too rarely. Where all K intervals hold at once with probability `confidence`, that
+of the class that was picked does so too; samples of different classes are independent, so Šidák's
+(1967) confidence^(1/K) for each is exact (Bonferroni's 1 - (1 - confidence) / K is a little wider).
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.comparison import LEVEL, Interval, check_level, check_shares, mean_interval
+from rampart.metrics.comparison import (
+    CONFIDENCE,
+    Interval,
+    check_confidence,
+    check_shares,
+    mean_interval,
+)
 from rampart.metrics.curve import Floats, Integers
 
 
@@ -27,7 +33,7 @@ class ClassMeans:
         means: (K,) mean value of each.
         low: (K,) lower ends.
         high: (K,) upper ends.
-        level: of each interval alone, or of all of them together.
+        confidence: of each interval alone, or of all of them together.
         together: which of both.
     """
 
@@ -36,7 +42,7 @@ class ClassMeans:
     means: Floats
     low: Floats
     high: Floats
-    level: float
+    confidence: float
     together: bool
 
     @property
@@ -65,7 +71,7 @@ class WorstClass:
 
 
 def class_means(
-    values: ArrayLike, labels: ArrayLike, level: float = LEVEL, together: bool = False
+    values: ArrayLike, labels: ArrayLike, confidence: float = CONFIDENCE, together: bool = False
 ) -> ClassMeans:
     """Return the mean of each class, with `mean_interval`'s interval (Wilson's for 0 and 1).
 
@@ -73,8 +79,8 @@ def class_means(
         values: (N,) numbers in [0, 1]: `critical > k` for accuracy at g_k, contributions for
             expected robustness.
         labels: (N,) true classes, integers.
-        level: of confidence.
-        together: all intervals are to hold at once with `level`, not each alone (Šidák).
+        confidence: of the interval, such as 0.95.
+        together: all intervals are to hold at once with `confidence`, not each alone (Šidák).
 
     Raises:
         InvalidArgument: no samples, a value outside [0, 1], or labels that do not fit.
@@ -84,7 +90,7 @@ def class_means(
         got = f"{names.dtype} of shape {names.shape}"
         raise InvalidArgument("labels", got, f"({len(shares)},) integers")
     classes, counts = np.unique(names, return_counts=True)
-    each = check_level(level) ** (1 / len(classes)) if together else level
+    each = check_confidence(confidence) ** (1 / len(classes)) if together else confidence
     groups = [shares[names == label] for label in classes]
     intervals = [mean_interval(group, each) for group in groups]
     return ClassMeans(
@@ -93,12 +99,12 @@ def class_means(
         np.array([group.mean() for group in groups]),
         np.array([interval.low for interval in intervals]),
         np.array([interval.high for interval in intervals]),
-        level,
+        confidence,
         together,
     )
 
 
-def worst_class(values: ArrayLike, labels: ArrayLike, level: float = LEVEL) -> WorstClass:
+def worst_class(values: ArrayLike, labels: ArrayLike, confidence: float = CONFIDENCE) -> WorstClass:
     """Return the worst class; arguments as `class_means`.
 
     While all K intervals hold, the lowest true mean lies between the lowest lower end and the
@@ -108,10 +114,10 @@ def worst_class(values: ArrayLike, labels: ArrayLike, level: float = LEVEL) -> W
         >>> worst_class([1, 1, 1, 0], [0, 0, 1, 1]).label
         1
     """
-    table = class_means(values, labels, level, together=True)
+    table = class_means(values, labels, confidence, together=True)
     k = int(table.means.argmin())
-    own = Interval(float(table.low[k]), float(table.high[k]), level, "sidak")
-    lowest = Interval(float(table.low.min()), float(table.high.min()), level, "sidak")
+    own = Interval(float(table.low[k]), float(table.high[k]), confidence, "sidak")
+    lowest = Interval(float(table.low.min()), float(table.high.min()), confidence, "sidak")
     return WorstClass(
         int(table.labels[k]), int(table.counts[k]), float(table.means[k]), own, lowest
     )

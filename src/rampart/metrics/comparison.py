@@ -9,7 +9,7 @@ from scipy import special, stats
 from rampart.errors import InvalidArgument
 from rampart.metrics.curve import Floats
 
-LEVEL = 0.95
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Interval:
 
     low: float
     high: float
-    level: float = LEVEL
+    confidence: float = CONFIDENCE
     method: str = ""
 
 
@@ -30,7 +30,7 @@ class PairedTest:
         difference: the mean difference.
         low: lower end of its confidence interval.
         high: upper end.
-        level: of the interval.
+        confidence: of the interval.
         t: Student's statistic, infinite where all differences are equal and not 0.
         p: two-sided p-value.
     """
@@ -39,12 +39,12 @@ class PairedTest:
     difference: float
     low: float
     high: float
-    level: float
+    confidence: float
     t: float
     p: float
 
 
-def proportion_interval(successes: int, n: int, level: float = LEVEL) -> Interval:
+def proportion_interval(successes: int, n: int, confidence: float = CONFIDENCE) -> Interval:
     """Return Wilson's score interval for a proportion (Wilson 1927).
 
     Raises:
@@ -52,24 +52,26 @@ def proportion_interval(successes: int, n: int, level: float = LEVEL) -> Interva
     """
     if n < 1 or not 0 <= successes <= n:
         raise InvalidArgument("successes", f"{successes} of {n}", "0 <= successes <= n, n >= 1")
-    return _wilson(successes / n, n, level)
+    return _wilson(successes / n, n, confidence)
 
 
-def mean_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
+def mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
     """Return an interval for the mean of values in [0, 1]: `score_interval` of their moments.
 
     Args:
         values: (N,) numbers in [0, 1], such as the contributions to expected robustness.
-        level: of confidence.
+        confidence: of the interval, such as 0.95.
 
     Raises:
         InvalidArgument: no values, or one outside [0, 1].
     """
     numbers = check_shares(values)
-    return score_interval(float(numbers.mean()), float(numbers.std()), len(numbers), level)
+    return score_interval(float(numbers.mean()), float(numbers.std()), len(numbers), confidence)
 
 
-def score_interval(mean: float, deviation: float, n: int, level: float = LEVEL) -> Interval:
+def score_interval(
+    mean: float, deviation: float, n: int, confidence: float = CONFIDENCE
+) -> Interval:
     """Return the score interval for the mean of n values in [0, 1] with this mean and deviation.
 
     It is Wilson's with an effective number of values, as for proportions in surveys (Korn and
@@ -87,32 +89,32 @@ def score_interval(mean: float, deviation: float, n: int, level: float = LEVEL) 
         mean: m, in [0, 1].
         deviation: s, the standard deviation with the divisor n.
         n: number of values.
-        level: of confidence.
+        confidence: of the interval, such as 0.95.
 
     Raises:
         InvalidArgument: no values, or a mean outside [0, 1].
 
     Example:
         >>> score_interval(0.5, 0.5, 4)  # two of four
-        Interval(low=0.150..., high=0.849..., level=0.95, method='score')
+        Interval(low=0.150..., high=0.849..., confidence=0.95, method='score')
     """
     if n < 1 or not 0 <= mean <= 1:
         raise InvalidArgument("mean", f"{mean} of {n} values", "a share in [0, 1] of n >= 1")
     ratio = (n * deviation**2 + 0.5) / (n * mean * (1 - mean) + 0.5)
-    interval = _wilson(mean, n / min(ratio, 1.0), level)
-    return Interval(interval.low, interval.high, level, "score")
+    interval = _wilson(mean, n / min(ratio, 1.0), confidence)
+    return Interval(interval.low, interval.high, confidence, "score")
 
 
-def seeds_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
+def seeds_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
     """Return mean +- t * s / sqrt(N): Student's interval, for results of N >= 2 seeds."""
     numbers = _numbers(values, least=2)
-    margin = _margin(numbers, level)
+    margin = _margin(numbers, confidence)
     return Interval(
-        float(numbers.mean() - margin), float(numbers.mean() + margin), level, "student"
+        float(numbers.mean() - margin), float(numbers.mean() + margin), confidence, "student"
     )
 
 
-def paired_test(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> PairedTest:
+def paired_test(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE) -> PairedTest:
     """Return the paired t-test of first - second.
 
     The pairs are samples that two models were evaluated on (contributions to expected robustness,
@@ -121,7 +123,7 @@ def paired_test(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> Pa
     Args:
         first: (N,) numbers, N >= 2.
         second: (N,) numbers, in the same order.
-        level: of the difference's interval.
+        confidence: of the difference's interval.
 
     Raises:
         InvalidArgument: fewer than two pairs, or two lengths.
@@ -130,10 +132,10 @@ def paired_test(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> Pa
     if len(a) != len(b):
         raise InvalidArgument("second", f"{len(b)} values", f"{len(a)}, one for each of first")
     differences = a - b
-    mean, margin = float(differences.mean()), _margin(differences, level)
+    mean, margin = float(differences.mean()), _margin(differences, confidence)
     t = _ratio(mean, _standard_error(differences))
     p = float(2 * stats.t.sf(abs(t), len(a) - 1))
-    return PairedTest(len(a), mean, mean - margin, mean + margin, level, t, p)
+    return PairedTest(len(a), mean, mean - margin, mean + margin, confidence, t, p)
 
 
 def check_shares(values: ArrayLike, name: str = "values") -> Floats:
@@ -144,19 +146,19 @@ def check_shares(values: ArrayLike, name: str = "values") -> Floats:
     return numbers
 
 
-def _wilson(share: float, n: float, level: float) -> Interval:
-    z = float(special.ndtri((1 + check_level(level)) / 2))
+def _wilson(share: float, n: float, confidence: float) -> Interval:
+    z = float(special.ndtri((1 + check_confidence(confidence)) / 2))
     center = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     # At a share of 0 or 1 the end is exact; rounding would leave it an ulp away.
     low = 0.0 if share == 0 else max(0.0, float(center - half))
     high = 1.0 if share == 1 else min(1.0, float(center + half))
-    return Interval(low, high, level, "wilson")
+    return Interval(low, high, confidence, "wilson")
 
 
-def _margin(values: Floats, level: float) -> float:
+def _margin(values: Floats, confidence: float) -> float:
     """Half the width of Student's interval for the mean."""
-    quantile = stats.t.ppf((1 + check_level(level)) / 2, len(values) - 1)
+    quantile = stats.t.ppf((1 + check_confidence(confidence)) / 2, len(values) - 1)
     return float(quantile * _standard_error(values))
 
 
@@ -182,8 +184,10 @@ def _numbers(values: ArrayLike, name: str = "values", least: int = 1) -> Floats:
     return numbers
 
 
-def check_level(level: float) -> float:
+def check_confidence(confidence: float) -> float:
     """Return the level; raise `InvalidArgument` unless it lies between 0 and 1."""
-    if not 0 < level < 1:
-        raise InvalidArgument("level", level, "a share between 0 and 1", "write 0.95 for 95 %")
-    return level
+    if not 0 < confidence < 1:
+        raise InvalidArgument(
+            "confidence", confidence, "a share between 0 and 1", "write 0.95 for 95 %"
+        )
+    return confidence

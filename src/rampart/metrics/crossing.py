@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.comparison import LEVEL, Interval
+from rampart.metrics.comparison import CONFIDENCE, Interval
 from rampart.metrics.curve import Floats, accuracy_curve, check_critical, check_grid
 from rampart.metrics.distributions import Distribution, check_extent
 from rampart.metrics.expectation import contributions
@@ -162,7 +162,7 @@ def disagreement(
     second: ArrayLike,
     grid: ArrayLike,
     distribution: Distribution | None = None,
-    level: float = LEVEL,
+    confidence: float = CONFIDENCE,
 ) -> Disagreement:
     """Return how two models compare by expected robustness, at eps_g, and in between.
 
@@ -171,7 +171,7 @@ def disagreement(
         second: (N,) those of the other model, on the same samples in the same order.
         grid: (n + 1,) strengths from 0 up, of both.
         distribution: of the strength; uniform on [0, eps_g] by default.
-        level: of the intervals.
+        confidence: of the intervals.
 
     Raises:
         InvalidArgument: records of different lengths, indices outside the grid, or a distribution
@@ -188,8 +188,8 @@ def disagreement(
         clean=_pair([curve[0] for curve in curves]),
         expected=_pair([values.mean() for values in c]),
         worst=_pair([curve[-1] for curve in curves]),
-        expected_difference=paired_interval(c[0], c[1], level),
-        worst_difference=paired_interval(both[0] > n, both[1] > n, level),
+        expected_difference=paired_interval(c[0], c[1], confidence),
+        worst_difference=paired_interval(both[0] > n, both[1] > n, confidence),
         stretches=parts,
         leads=_leads(parts, curves, strengths, distribution),
         halves=_pair([_half(curve, strengths, distribution) for curve in curves]),

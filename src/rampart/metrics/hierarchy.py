@@ -15,11 +15,11 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.comparison import LEVEL, Interval, check_level
+from rampart.metrics.comparison import CONFIDENCE, Interval, check_confidence
 from rampart.metrics.curve import Floats
 
 
-def hierarchical_interval(table: ArrayLike, level: float = LEVEL) -> Interval:
+def hierarchical_interval(table: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
     """Return an interval for the mean over all seeds and all samples, in closed form.
 
     The estimated variance of the mean is (A + B) / (S N) with A = max(MS_seed - MS_rest, 0), what
@@ -27,14 +27,14 @@ def hierarchical_interval(table: ArrayLike, level: float = LEVEL) -> Interval:
     with S - 1 and with N - 1 degrees of freedom, weighted by A and B: where seeds matter it is
     that of a few seeds, where they do not that of many samples.
 
-    With 4 seeds and more it covered 93 to 97 % at the level of 95 % in simulation; with 3 down to
-    91 %, with 2 down to 87 %.
+    With 4 seeds and more it covered 93 to 97 % at a confidence of 95 % in simulation; with 3 down
+    to 91 %, with 2 down to 87 %.
 
     Args:
         table: (S, N) values, such as contributions to expected robustness, S and N at least 2;
             columns are the same samples in every row. For two methods the difference of their
             tables.
-        level: of confidence.
+        confidence: of the interval, such as 0.95.
 
     Raises:
         InvalidArgument: another shape, NaN or infinity.
@@ -43,13 +43,13 @@ def hierarchical_interval(table: ArrayLike, level: float = LEVEL) -> Interval:
     seeds, samples = values.shape
     between_seeds, between_samples, rest = _mean_squares(values)
     added, base = max(between_seeds - rest, 0.0), max(between_samples, rest)
-    mean, tail = float(values.mean()), (1 + check_level(level)) / 2
+    mean, tail = float(values.mean()), (1 + check_confidence(confidence)) / 2
     if added + base == 0:
-        return Interval(mean, mean, level, "two-way")
+        return Interval(mean, mean, confidence, "two-way")
     few, many = (float(stats.t.ppf(tail, n - 1)) for n in (seeds, samples))
     quantile = (added * few + base * many) / (added + base)
     margin = quantile * float(np.sqrt((added + base) / values.size))
-    return Interval(mean - margin, mean + margin, level, "two-way")
+    return Interval(mean - margin, mean + margin, confidence, "two-way")
 
 
 def _mean_squares(values: Floats) -> tuple[float, float, float]:

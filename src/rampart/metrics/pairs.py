@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.comparison import LEVEL, Interval, check_shares, score_interval
+from rampart.metrics.comparison import CONFIDENCE, Interval, check_shares, score_interval
 from rampart.metrics.curve import Floats
 
 
@@ -30,20 +30,22 @@ class McNemar:
     p: float
 
 
-def paired_interval(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> Interval:
+def paired_interval(
+    first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE
+) -> Interval:
     """Return an interval for mean(first - second) of shares of the same samples.
 
     The differences d lie in [-1, 1], so u = (1 + d) / 2 lies in [0, 1], and 2 `mean_interval`(u)
     - 1 is the interval. Equal records give one that is symmetric about 0 and has a width: that
     two models agree on N samples does not show that they always do.
 
-    At the level of 95 % it covered 93 to 97 % in simulation where 100 samples or more differ, and
-    93 % or more, up to 100 %, where fewer do; the paired t interval covers down to 74 % there.
+    At a confidence of 95 % it covered 93 to 97 % in simulation where 100 samples or more differ,
+    and 93 % or more, up to 100 %, where fewer do; the paired t interval covers down to 74 % there.
 
     Args:
         first: (N,) numbers in [0, 1]: contributions to expected robustness, or right as 0 and 1.
         second: (N,) numbers in [0, 1] of the other model, in the same order.
-        level: of confidence.
+        confidence: of the interval, such as 0.95.
 
     Raises:
         InvalidArgument: no samples, two lengths, or a number outside [0, 1].
@@ -52,8 +54,8 @@ def paired_interval(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -
     shares = (1 + differences) / 2
     # The mean is taken of the differences: it is exactly 0 where all of them are.
     center = (1 + float(differences.mean())) / 2
-    interval = score_interval(center, float(shares.std()), len(shares), level)
-    return Interval(2 * interval.low - 1, 2 * interval.high - 1, level, "paired score")
+    interval = score_interval(center, float(shares.std()), len(shares), confidence)
+    return Interval(2 * interval.low - 1, 2 * interval.high - 1, confidence, "paired score")
 
 
 def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:

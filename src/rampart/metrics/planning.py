@@ -10,11 +10,14 @@ from collections.abc import Callable
 import numpy as np
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.comparison import LEVEL, score_interval
+from rampart.metrics.comparison import CONFIDENCE, score_interval
 
 
 def samples_needed(
-    half_width: float, mean: float = 0.5, deviation: float | None = None, level: float = LEVEL
+    half_width: float,
+    mean: float = 0.5,
+    deviation: float | None = None,
+    confidence: float = CONFIDENCE,
 ) -> int:
     """Return the least number of samples whose interval is at most 2 half_width wide.
 
@@ -28,7 +31,7 @@ def samples_needed(
         mean: the mean expected, in [0, 1].
         deviation: standard deviation of one sample's value; by default that of zeros and ones
             with this mean, the largest there is.
-        level: of confidence.
+        confidence: of the interval, such as 0.95.
 
     Raises:
         InvalidArgument: a width that is not positive, or a mean or deviation that no values in
@@ -47,11 +50,11 @@ def samples_needed(
     if not 0 <= spread <= largest + 1e-9:
         expected = f"at most {largest:.4g}, that of zeros and ones with the mean {mean:g}"
         raise InvalidArgument("deviation", spread, expected)
-    return _least(lambda n: _half(mean, spread, n, level), half_width)
+    return _least(lambda n: _half(mean, spread, n, confidence), half_width)
 
 
 def pairs_needed(
-    half_width: float, discordance: float, difference: float = 0.0, level: float = LEVEL
+    half_width: float, discordance: float, difference: float = 0.0, confidence: float = CONFIDENCE
 ) -> int:
     """Return the least number of shared samples for the interval of two models' difference.
 
@@ -61,7 +64,7 @@ def pairs_needed(
             samples on which one model alone is right, for contributions that of a pilot. Without
             any idea: accuracies a and b allow for at most min(a + b, 2 - a - b).
         difference: the difference expected; 0 is the worst case.
-        level: of confidence.
+        confidence: of the interval, such as 0.95.
 
     Raises:
         InvalidArgument: a width that is not positive, or a difference that the discordance
@@ -76,11 +79,11 @@ def pairs_needed(
         raise InvalidArgument("discordance", discordance, expected)
     spread = float(np.sqrt(discordance - difference**2)) / 2
     mean = (1 + difference) / 2
-    return _least(lambda n: 2 * _half(mean, spread, n, level), half_width)
+    return _least(lambda n: 2 * _half(mean, spread, n, confidence), half_width)
 
 
-def _half(mean: float, deviation: float, n: int, level: float) -> float:
-    interval = score_interval(mean, deviation, n, level)
+def _half(mean: float, deviation: float, n: int, confidence: float) -> float:
+    interval = score_interval(mean, deviation, n, confidence)
     return (interval.high - interval.low) / 2
 
 

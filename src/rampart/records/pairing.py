@@ -3,7 +3,7 @@
 import numpy as np
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.comparison import LEVEL, PairedTest, paired_test
+from rampart.metrics.comparison import CONFIDENCE, PairedTest, paired_test
 from rampart.metrics.curve import Integers
 from rampart.metrics.expectation import Distribution, contributions
 from rampart.records.record import EvaluationRecord
@@ -14,7 +14,7 @@ def paired(
     first: EvaluationRecord,
     second: EvaluationRecord,
     distribution: Distribution | None = None,
-    level: float = LEVEL,
+    confidence: float = CONFIDENCE,
 ) -> PairedTest:
     """Return the paired test of the two expected robustnesses, on the same samples.
 
@@ -24,7 +24,7 @@ def paired(
     return paired_test(
         contributions(first.critical, first.grid, distribution),
         contributions(aligned(first, second), first.grid, distribution),
-        level,
+        confidence,
     )
 
 

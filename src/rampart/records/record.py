@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.comparison import LEVEL
+from rampart.metrics.comparison import CONFIDENCE
 from rampart.metrics.curve import Floats, Integers, accuracy_curve, check_critical, check_grid
 from rampart.tolerance import below, within
 from rampart.units import Norm, parse_norm
@@ -105,9 +105,9 @@ class EvaluationRecord:
         return accuracy_curve(self.critical, len(self.grid) - 1)
 
     @property
-    def level(self) -> float:
+    def confidence(self) -> float:
         """The level of its intervals: the metadata's, 0.95 where that says nothing."""
-        return float(self.metadata.get("level", LEVEL))
+        return float(self.metadata.get("confidence", CONFIDENCE))
 
     @property
     def top_k(self) -> int:
@@ -208,11 +208,14 @@ def _check_names(record: EvaluationRecord) -> None:
         "".join(record.ids).encode()
     except UnicodeEncodeError:
         raise InvalidArgument("ids", "a name that is no text", "names in Unicode") from None
-    top_k, level = record.metadata.get("top_k", 1), record.metadata.get("level", LEVEL)
+    top_k, confidence = (
+        record.metadata.get("top_k", 1),
+        record.metadata.get("confidence", CONFIDENCE),
+    )
     if type(top_k) is not int or top_k < 1:
         raise InvalidArgument("top_k", top_k, "a whole number from 1")
-    if not isinstance(level, float) or not 0 < level < 1:
-        raise InvalidArgument("level", level, "a share between 0 and 1")
+    if not isinstance(confidence, float) or not 0 < confidence < 1:
+        raise InvalidArgument("confidence", confidence, "a share between 0 and 1")
 
 
 def _check_rows(record: EvaluationRecord) -> None:

@@ -29,7 +29,7 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
         them. None stands for what is not known.
     """
     c = contributions(record.critical, record.grid)
-    expected = mean_interval(c, record.level)
+    expected = mean_interval(c, record.confidence)
     curve = curve_points(record)
     metadata = record.metadata
     return {
@@ -49,7 +49,7 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
         "expected": float(c.mean()),
         "expected_low": expected.low,
         "expected_high": expected.high,
-        "level": record.level,
+        "confidence": record.confidence,
         "interval_method": {"accuracy": "wilson", "expected": expected.method},
         "expected_bounds": _bounds(record),
         "worst_class": _worst_class(record, c),
@@ -66,7 +66,7 @@ def curve_points(record: EvaluationRecord) -> list[dict[str, float]]:
     """Return the curve with its intervals, a list of {eps, accuracy, low, high}."""
     points, n = [], len(record)
     for eps, accuracy in zip(record.grid.tolist(), record.accuracy.tolist(), strict=True):
-        interval = proportion_interval(round(accuracy * n), n, record.level)
+        interval = proportion_interval(round(accuracy * n), n, record.confidence)
         points.append(
             {"eps": eps, "accuracy": accuracy, "low": interval.low, "high": interval.high}
         )
@@ -79,7 +79,7 @@ def _bounds(record: EvaluationRecord) -> dict[str, float]:
 
 
 def _worst_class(record: EvaluationRecord, c: Floats) -> dict[str, Any]:
-    worst = worst_class(c, record.labels, record.level)
+    worst = worst_class(c, record.labels, record.confidence)
     return {
         "label": worst.label,
         "n": worst.count,

@@ -17,7 +17,7 @@ _CONDITIONS = {
 }
 
 #: Differences below half a point are called level.
-_LEVEL_BELOW = 0.005
+_EVEN_BELOW = 0.005
 
 
 def findings(rows: Sequence[Row]) -> str:
@@ -55,7 +55,7 @@ def _transfer(arms: Sequence[Row]) -> str:
     fix, standard = _reference(arms, "fix"), _reference(arms, "standard")
     if fix is None or standard is None:
         return ""
-    gap = _apart(fix["clean"] - standard["clean"], "below", "above")
+    gap = _describe_difference(fix["clean"] - standard["clean"], "below", "above")
     figures = f"({_percent(fix['clean'])} against {_percent(standard['clean'])})"
     return f"RFT-fix ends {gap} standard fine-tuning in clean accuracy {figures}{_late(fix)}."
 
@@ -78,7 +78,8 @@ def _clean(arms: Sequence[Row]) -> str:
     if standard is None:
         return ""
     parts = [
-        f"{_apart(arm['clean'] - standard['clean'], 'lower', 'higher', 'level')} under "
+        f"{_describe_difference(arm['clean'] - standard['clean'], 'lower', 'higher', 'level')} "
+        "under "
         f"{_spoken(arm)} ({_percent(arm['clean'])})"
         for arm in _schedules(arms)
     ]
@@ -108,7 +109,7 @@ def _above(arms: Sequence[Row], best: Row) -> str:
     rival = _top(schedules, "expected") if best["schedule"] in _REFERENCES and schedules else fix
     if rival is None or rival is best:
         return ""
-    return f", {_apart(best['expected'] - rival['expected'], 'below', 'above')} {_spoken(rival)}"
+    return f", {_describe_difference(best['expected'] - rival['expected'], 'below', 'above')} {_spoken(rival)}"
 
 
 def _noise(arms: Sequence[Row], rows: Sequence[Row]) -> str:
@@ -163,9 +164,11 @@ def _top(arms: Sequence[Row], figure: str) -> Row:
     return max(arms, key=lambda arm: arm[figure])
 
 
-def _apart(difference: float, below: str, above: str, level: str = "level with") -> str:
-    if abs(difference) < _LEVEL_BELOW:
-        return level
+def _describe_difference(
+    difference: float, below: str, above: str, even: str = "level with"
+) -> str:
+    if abs(difference) < _EVEN_BELOW:
+        return even
     points = round(100 * abs(difference))
     unit = "point" if points == 1 else "points"
     return f"{points} {unit} {below if difference < 0 else above}"

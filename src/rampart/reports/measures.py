@@ -119,7 +119,7 @@ def measure(record: EvaluationRecord, laws: Laws, per_class: bool = False) -> Fa
     between its strengths; each figure tells how many images it needs for +-1 point.
     """
     values = _values(record, record.critical, laws)
-    figures = {name: _figure(v, record.level) for name, v in values.items()}
+    figures = {name: _figure(v, record.confidence) for name, v in values.items()}
     for name, law in laws.items():
         found = bounds(record.critical, record.grid, law, record.distance)
         figures[name]["bounds"] = {"low": found.low, "high": found.high}
@@ -141,7 +141,9 @@ def difference(first: Measured, second: Measured, laws: Laws) -> Facts:
     ours, theirs = first.record, second.record
     critical = aligned(ours, theirs)
     values, others = _values(ours, ours.critical, laws), _values(ours, critical, laws)
-    figures = {name: _difference(name, v, others[name], ours.level) for name, v in values.items()}
+    figures = {
+        name: _difference(name, v, others[name], ours.confidence) for name, v in values.items()
+    }
     for name, law in laws.items():
         figures[name] |= _choice(first, second, critical, law)
     return {
@@ -181,7 +183,9 @@ def over_seeds(name: str, arm: Sequence[Measured], laws: Laws) -> Facts:
         InvalidArgument: records of different samples, norms or grids.
     """
     tables = _tables(arm, arm[0].record, laws)
-    figures = {figure: _interval(table, arm[0].record.level) for figure, table in tables.items()}
+    figures = {
+        figure: _interval(table, arm[0].record.confidence) for figure, table in tables.items()
+    }
     return {"arm": name, "records": [one.name for one in arm], "figures": figures}
 
 
@@ -216,21 +220,21 @@ def _values(record: EvaluationRecord, critical: Integers, laws: Laws) -> dict[st
     return {**{name: v.astype(np.float64) for name, v in right.items()}, **expected}
 
 
-def _figure(values: Floats, level: float) -> Facts:
-    mean, interval = float(values.mean()), mean_interval(values, level)
-    needed = samples_needed(POINT, mean, float(values.std()), level)
+def _figure(values: Floats, confidence: float) -> Facts:
+    mean, interval = float(values.mean()), mean_interval(values, confidence)
+    needed = samples_needed(POINT, mean, float(values.std()), confidence)
     return {"value": mean, "low": interval.low, "high": interval.high, "samples_needed": needed}
 
 
 def _worst(record: EvaluationRecord, values: Floats) -> Facts:
-    worst = worst_class(values, record.labels, record.level)
+    worst = worst_class(values, record.labels, record.confidence)
     ends = {"value": worst.mean, "low": worst.own.low, "high": worst.own.high}
     return {"class": _class(record, worst.label), "n": worst.count, **ends}
 
 
 def _classes(record: EvaluationRecord, values: Mapping[str, Floats]) -> list[Facts]:
     """One entry per class that occurs: its name, its images, and each figure."""
-    tables = {name: class_means(v, record.labels, record.level) for name, v in values.items()}
+    tables = {name: class_means(v, record.labels, record.confidence) for name, v in values.items()}
     first = tables["clean"]
     return [
         {
@@ -251,8 +255,8 @@ def _class(record: EvaluationRecord, label: int) -> str:
     return str(names[label]) if label < len(names) else str(label)
 
 
-def _difference(name: str, first: Floats, second: Floats, level: float) -> Facts:
-    interval = paired_interval(first, second, level)
+def _difference(name: str, first: Floats, second: Floats, confidence: float) -> Facts:
+    interval = paired_interval(first, second, confidence)
     binary = name in ("clean", "adversarial")
     p = mcnemar(first, second).p if binary else sign_flip_test(first, second)
     lead = float((first - second).mean())
@@ -264,14 +268,14 @@ def _difference(name: str, first: Floats, second: Floats, level: float) -> Facts
         "high": interval.high,
         "p": p,
         "test": "McNemar" if binary else "sign flips",
-        "pairs_needed": pairs_needed(POINT, apart, lead, level),
+        "pairs_needed": pairs_needed(POINT, apart, lead, confidence),
     }
 
 
 def _choice(first: Measured, second: Measured, critical: Integers, law: Distribution) -> Facts:
     """Which to choose, and the strengths at which that changes."""
     record = first.record
-    found = disagreement(record.critical, critical, record.grid, law, record.level)
+    found = disagreement(record.critical, critical, record.grid, law, record.confidence)
     return {
         "crossings": list(found.crossings),
         "stretches": [asdict(part) for part in found.stretches],
@@ -311,7 +315,9 @@ def _arm_difference(
         return {}
     reference = seeds[0][shared[0]].record
     first, second = (_tables([own[s] for s in shared], reference, laws) for own in seeds)
-    figures = {n: _interval(first[n] - second[n], reference.level, "difference") for n in first}
+    figures = {
+        n: _interval(first[n] - second[n], reference.confidence, "difference") for n in first
+    }
     names = {"first": pair[0], "second": pair[1], "seeds": shared}
     return {**names, "n": len(reference), "figures": figures}
 
@@ -322,8 +328,8 @@ def _tables(arm: Sequence[Measured], reference: EvaluationRecord, laws: Laws) ->
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
-def _interval(table: Floats, level: float, name: str = "value") -> Facts:
-    interval = hierarchical_interval(table, level)
+def _interval(table: Floats, confidence: float, name: str = "value") -> Facts:
+    interval = hierarchical_interval(table, confidence)
     least = 0.0 if name == "value" else -1.0
     ends = {"low": max(least, interval.low), "high": min(1.0, interval.high)}
     return {name: float(table.mean()), **ends}

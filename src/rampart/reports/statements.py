@@ -21,7 +21,7 @@ def record_lines(facts: Facts) -> list[str]:
     """Return one record: its curve, figures, classes, what broke how many, and its trust."""
     lines = [
         f"{facts['name']}: {facts['n']} images, {facts['attack']} under {facts['norm']}, "
-        f"{100 * facts['level']:g} % intervals"
+        f"{100 * facts['confidence']:g} % intervals"
     ]
     lines += [
         f"  {format_eps(point['eps']):>9}  {_share(point, 'accuracy')}" for point in facts["curve"]

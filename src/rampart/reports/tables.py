@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rampart.metrics.adaptation import adaptation_delay
-from rampart.metrics.comparison import LEVEL, seeds_interval
+from rampart.metrics.comparison import CONFIDENCE, seeds_interval
 from rampart.registry import flatten
 from rampart.schema.effects import effect_of
 from rampart.units import format_eps
@@ -117,7 +117,7 @@ def _name(component: Any) -> str:
     return str(component.get("name") if isinstance(component, Mapping) else component)
 
 
-def aggregate(rows: Sequence[Row], level: float = LEVEL) -> list[Row]:
+def aggregate(rows: Sequence[Row], confidence: float = CONFIDENCE) -> list[Row]:
     """Return one row per arm: means over seeds with Student's interval, cut to [0, 1].
 
     An arm of one run keeps the interval of its evaluation; `interval` says which of the two
@@ -125,29 +125,29 @@ def aggregate(rows: Sequence[Row], level: float = LEVEL) -> list[Row]:
     """
     order = list(dict.fromkeys(row["arm"] for row in rows))
     chosen = sorted(rows, key=lambda row: order.index(row["arm"]))
-    return [_arm_row(list(arm), level) for _, arm in groupby(chosen, lambda row: row["arm"])]
+    return [_arm_row(list(arm), confidence) for _, arm in groupby(chosen, lambda row: row["arm"])]
 
 
-def _arm_row(rows: list[Row], level: float) -> Row:
+def _arm_row(rows: list[Row], confidence: float) -> Row:
     first, several = rows[0], len(rows) > 1
     kept = ("arm", "schedule", "objective", "n", "norm", "eps", "split", "attack")
     figures: Row = {}
     for name in FIGURES:
-        figures.update(_mean_of(name, rows, level) if several else _as_evaluated(name, first))
+        figures.update(_mean_of(name, rows, confidence) if several else _as_evaluated(name, first))
     return {
         **{key: first.get(key) for key in kept},
         "runs": len(rows),
         "seeds": [row["seed"] for row in rows],
         **figures,
-        "level": level if several else first.get("level"),
+        "confidence": confidence if several else first.get("confidence"),
         "interval": "seeds" if several else "samples",
         "delays": [row.get("delay") for row in rows if row.get("adapted") is not None],
     }
 
 
-def _mean_of(name: str, rows: Sequence[Row], level: float) -> Row:
+def _mean_of(name: str, rows: Sequence[Row], confidence: float) -> Row:
     values = [row[name] for row in rows]
-    interval = seeds_interval(values, level)
+    interval = seeds_interval(values, confidence)
     return {
         name: sum(values) / len(values),
         f"{name}_low": max(0.0, interval.low),
@@ -284,8 +284,8 @@ def _best(rows: Sequence[Row]) -> dict[str, set[int]]:
 
 def _title(rows: Sequence[Row]) -> str:
     kinds = {row.get("interval", "samples") for row in rows}
-    levels = {float(row["level"]) for row in rows if row.get("level")}
-    percent = f"{100 * levels.pop():g} % " if len(levels) == 1 else ""
+    confidences = {float(row["confidence"]) for row in rows if row.get("confidence")}
+    percent = f"{100 * confidences.pop():g} % " if len(confidences) == 1 else ""
     return f"accuracy in percent, with {percent}intervals over {' or '.join(sorted(kinds))}"
 
 

@@ -193,7 +193,7 @@ class EvaluationConfig(Section):
     adversarial_examples: AffectsNothing[bool] = False
     checks: AffectsNothing[bool] = True
     batch_size: AffectsNothing[int] = Field(128, ge=1)
-    level: AffectsNothing[Share] = 0.95
+    confidence: AffectsNothing[Share] = 0.95
 
 
 class RunFields(Section):

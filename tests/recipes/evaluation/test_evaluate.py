@@ -142,7 +142,7 @@ def test_the_recheck_is_in_the_record_and_agrees(network, tmp_path):
         ("evaluation.top_k=0", "evaluation.top_k=0"),
         ("evaluation.target=any", "evaluation.target=any"),
         ("evaluation.attack=autoattack", "unknown attack 'autoattack'"),
-        ("evaluation.level=1", "evaluation.level=1"),
+        ("evaluation.confidence=1", "evaluation.confidence=1"),
         ("training.epochs=3", "cannot change training.epochs"),
     ],
 )

@@ -13,7 +13,7 @@ from scipy import stats
 
 from rampart.errors import InvalidArgument
 from rampart.evaluation.checks.verdict import Verdict, passed, skipped
-from rampart.metrics.comparison import LEVEL
+from rampart.metrics.comparison import CONFIDENCE
 from rampart.metrics.curve import Integers, check_critical
 from rampart.skill import chance_of
 
@@ -116,7 +116,7 @@ def _clean(critical: Integers, labels: ArrayLike | None, num_classes: int | None
         chance = max(chance, chance_of(_column("labels", labels, n)))
     accuracy = right / n
     by_chance = float(stats.binom.sf(right - 1, n, chance))
-    if chance < 1 and by_chance < 1 - LEVEL:
+    if chance < 1 and by_chance < 1 - CONFIDENCE:
         return passed("clean", accuracy, chance, "clean accuracy is above chance.")
     return Verdict(
         "clean",
@@ -201,7 +201,7 @@ def _pruning(
     if left is False:
         message = "every pruned run was repeated in full, so pruning changed nothing."
         return passed("pruning", value, PRUNED_WARN, message)
-    bound = float(stats.beta.ppf(LEVEL, lowered + 1, n - lowered)) if lowered < n else 1.0
+    bound = float(stats.beta.ppf(CONFIDENCE, lowered + 1, n - lowered)) if lowered < n else 1.0
     seen = f"pruning left {lowered} of {n} rechecked samples too high"
     known = f"with 95 % confidence at most {100 * bound:.1f} % of all"
     if value <= PRUNED_WARN:

@@ -30,7 +30,7 @@ def describe_evaluation(
         "seed": config.seed,
         "top_k": config.evaluation.top_k,
         "target": config.evaluation.target,
-        "level": config.evaluation.level,
+        "confidence": config.evaluation.confidence,
         "model": {
             "name": model.name,
             "source": model.source,

@@ -16,7 +16,7 @@ def study(tmp_path, tiny_settings):
         "base": {"model": "none", "data": "none"},
         "seeds": [0],
         "tasks": {"photos": [*tiny_settings, "training.epochs=1", "evaluation.checks=false"]},
-        "arms": {"bad": ["training.batch_size=64"], "fix": ["schedule=fix"]},
+        "methods": {"bad": ["training.batch_size=64"], "fix": ["schedule=fix"]},
     }
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump(tree))
@@ -53,7 +53,7 @@ def test_a_signal_leaves_checkpoints_and_says_how_to_go_on(study, tmp_path, work
     """Sent to the study alone, it reaches the runs in processes of their own as well."""
     tree = yaml.safe_load(study.read_text())
     long = ["training.epochs=100000"]
-    tree["arms"] = {"fix": ["schedule=fix", *long], "linear": ["schedule=linear", *long]}
+    tree["methods"] = {"fix": ["schedule=fix", *long], "linear": ["schedule=linear", *long]}
     study.write_text(yaml.safe_dump(tree))
     command = [sys.executable, "-m", "rampart", "study", study, "-o", tmp_path / "out"]
     command += ["--workers", workers]

@@ -24,7 +24,7 @@ from rampart.runs.run_folder import RunFolder
 
 @pytest.fixture(scope="module")
 def tree(photo_folder):
-    """A study of two arms and a choice, whose runs take a second each."""
+    """A study of two methods and a choice, whose runs take a second each."""
     return {
         "base": {
             "model": {
@@ -41,11 +41,11 @@ def tree(photo_folder):
         },
         "seeds": [0, 1],
         "tasks": {"photos at 2/255": [f"data.name={photo_folder}", "threat.eps=2/255"]},
-        "arms": {"fix": ["schedule=fix"], "standard": ["schedule=standard"]},
+        "methods": {"fix": ["schedule=fix"], "standard": ["schedule=standard"]},
         "choices": {
             # A name that no file can have.
             "tuned fix/2": {
-                "arm": "fix",
+                "method": "fix",
                 "seeds": [7],
                 "among": {
                     "idle": ["optimizer.backbone_lr=1e-9", "optimizer.head_lr=1e-9"],
@@ -83,7 +83,7 @@ class Watched(Unwatched):
         self.lines, self.ended = [], []
 
     def says(self, cell, line):
-        self.lines.append((cell.arm, line))
+        self.lines.append((cell.method, line))
 
     def ends(self, cell, result, done, total):
         self.ended.append((cell.folder, done, total))
@@ -91,8 +91,8 @@ class Watched(Unwatched):
 
 def test_every_run_is_made_once(finished, out):
     study, figures, watched = finished
-    assert {(one.arm, one.seed) for one in figures} == {
-        (arm, seed) for arm in ("fix", "standard", "tuned fix/2") for seed in (0, 1)
+    assert {(one.method, one.seed) for one in figures} == {
+        (method, seed) for method in ("fix", "standard", "tuned fix/2") for seed in (0, 1)
     }
     counted = [(done, total) for _, done, total in watched.ended]
     assert counted == [(1, 4), (2, 4), (3, 4), (4, 4), (1, 2), (2, 2), (1, 2), (2, 2)]
@@ -103,7 +103,7 @@ def test_every_run_is_made_once(finished, out):
 
 def test_every_run_tells_how_far_it_is(finished):
     _, _, watched = finished
-    lines = [line for arm, line in watched.lines if arm == "standard"]
+    lines = [line for method, line in watched.lines if method == "standard"]
     kinds = ["standard, seed", "epoch   1/1", "evaluation"]
     assert len(lines) == 6
     for line, kind in zip(lines, kinds * 2, strict=True):
@@ -145,7 +145,7 @@ def _expected(record):
 
 def test_figures_are_those_of_the_runs(finished, out):
     _, figures, _ = finished
-    one = next(f for f in figures if (f.arm, f.seed) == ("fix", 1))
+    one = next(f for f in figures if (f.method, f.seed) == ("fix", 1))
     folder = RunFolder(out / "runs" / "photos_at_2_255" / "fix" / "seed-1")
     (record,) = (load_record(path) for path in folder.evaluations.iterdir())
     assert record.metadata["split"] == "test"
@@ -154,7 +154,7 @@ def test_figures_are_those_of_the_runs(finished, out):
     # 24 images: APGD of one step looks twice and the training once; gradients of all but one.
     assert one.passes in (24 * 5, 24 * 6)
     assert one.full_from == 0
-    assert next(f for f in figures if f.arm == "standard").full_from == 1
+    assert next(f for f in figures if f.method == "standard").full_from == 1
 
 
 def test_an_interrupted_study_goes_on(finished, out):
@@ -169,7 +169,7 @@ def test_an_interrupted_study_goes_on(finished, out):
 
 def test_a_study_that_has_changed_does_not_take_the_old_runs(finished, out):
     study, _, _ = finished
-    changed = study.model_copy(update={"arms": {**study.arms, "fix": ("schedule=linear",)}})
+    changed = study.model_copy(update={"methods": {**study.methods, "fix": ("schedule=linear",)}})
     with pytest.raises(RunError, match=r"fix.seed-0 holds a run of another .*schedule.name: fix -"):
         run_study(changed, out)
 
@@ -190,20 +190,23 @@ def test_the_table_has_a_row_for_each_method_and_the_file_one_for_each_run(finis
         ({"seeds": []}, "seeds"),
         ({"seeds": [0, 1, 0]}, "seeds: Value error, [0, 1, 0] names a seed twice"),
         ({"seeds": [0, -1]}, "seeds.1"),
-        ({"arms": {"fix": [], "lr 1/2": [], "lr 1+2": []}}, "not spelled like 'lr 1"),
-        ({"arms": {"fix": ["schedule.unit=epoch", "schedule.end=3"]}}, "unknown option"),
+        ({"methods": {"fix": [], "lr 1/2": [], "lr 1+2": []}}, "not spelled like 'lr 1"),
+        ({"methods": {"fix": ["schedule.unit=epoch", "schedule.end=3"]}}, "unknown option"),
         (
-            {"arms": {"fix": ["schedule={name: two-hinge, unit: epoch, end: 3, start: 1}"]}},
+            {"methods": {"fix": ["schedule={name: two-hinge, unit: epoch, end: 3, start: 1}"]}},
             "schedule.end=3 epochs: expected at most the run's 1 epoch",
         ),
-        ({"arms": {"fix": ["schedule=fxi"]}, "choices": {}}, "did you mean fix"),
-        ({"arms": {"fix": ["evaluation.strengths=[9/255]"]}}, "as the last strength"),
+        ({"methods": {"fix": ["schedule=fxi"]}, "choices": {}}, "did you mean fix"),
+        ({"methods": {"fix": ["evaluation.strengths=[9/255]"]}}, "as the last strength"),
         ({"references": ["nothing"]}, "references"),
         ({"tasks": {}}, "tasks"),
         ({"color": 1}, "color"),
-        ({"choices": {"t": {"arm": "other", "among": {"a": [], "b": []}}}}, "choices.t.arm"),
-        ({"choices": {"fix": {"arm": "fix", "among": {"a": [], "b": []}}}}, "no arm has"),
-        ({"choices": {"t": {"arm": "fix", "among": {"a": ["x=1"], "b": []}}}}, "unknown key 'x'"),
+        ({"choices": {"t": {"method": "other", "among": {"a": [], "b": []}}}}, "choices.t.method"),
+        ({"choices": {"fix": {"method": "fix", "among": {"a": [], "b": []}}}}, "no method has"),
+        (
+            {"choices": {"t": {"method": "fix", "among": {"a": ["x=1"], "b": []}}}},
+            "unknown key 'x'",
+        ),
     ],
 )
 def test_a_study_that_cannot_be_is_refused_before_it_starts(tree, tmp_path, change, message):
@@ -222,21 +225,21 @@ def test_what_is_no_study_is_refused(tmp_path, text):
 
 @pytest.fixture
 def failing(tree, tmp_path):
-    """A study of which one arm and one option of the choice cannot be trained."""
+    """A study of which one method and one option of the choice cannot be trained."""
     bad = ["training.batch_size=64"]
     among = {**tree["choices"]["tuned fix/2"]["among"], "bad": bad}
     changed = {
         "seeds": [0],
-        "arms": {"bad": bad, **tree["arms"]},
-        "choices": {"tuned": {"arm": "fix", "seeds": [7], "among": among}},
+        "methods": {"bad": bad, **tree["methods"]},
+        "choices": {"tuned": {"method": "fix", "seeds": [7], "among": among}},
     }
     return load_study(written(tree | changed, tmp_path))
 
 
 def test_a_run_that_fails_leaves_the_others_alone(failing, tmp_path):
     result = run_study(failing, tmp_path)
-    assert [one.arm for one in result.figures] == ["fix", "standard"]
-    assert [(one.cell.arm, one.cell.choice) for one in result.failures] == [
+    assert [one.method for one in result.figures] == ["fix", "standard"]
+    assert [(one.cell.method, one.cell.choice) for one in result.failures] == [
         ("bad", ""),
         ("bad", "tuned"),
     ]
@@ -270,7 +273,7 @@ def test_a_signal_stops_the_study_and_it_goes_on(failing, tmp_path):
     class Stops(Watched):
         def says(self, cell, line):
             super().says(cell, line)
-            if cell.arm == "fix" and "epoch" in line:
+            if cell.method == "fix" and "epoch" in line:
                 os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(KeyboardInterrupt) as stop:
@@ -297,13 +300,13 @@ def test_a_process_that_dies_takes_one_run_with_it(failing, tmp_path):
         "        os.kill(os.getpid(), 9)\n"
     )
     import_parts(str(part))
-    arms = {**failing.arms, "bad": ("objective=dies",)}
+    methods = {**failing.methods, "bad": ("objective=dies",)}
     result = run_study(
-        failing.model_copy(update={"arms": arms, "choices": {}}), tmp_path, workers=2
+        failing.model_copy(update={"methods": methods, "choices": {}}), tmp_path, workers=2
     )
-    assert [one.arm for one in result.figures] == ["fix", "standard"]
+    assert [one.method for one in result.figures] == ["fix", "standard"]
     (failure,) = result.failures
-    assert (failure.cell.arm, "SIGKILL" in failure.reason) == ("bad", True)
+    assert (failure.cell.method, "SIGKILL" in failure.reason) == ("bad", True)
 
 
 @pytest.mark.slow

@@ -7,8 +7,8 @@ from rampart.experiments.tables import task_table
 from rampart.metrics.comparison import paired_test
 
 
-def run(arm, seed, expected, delay=2, full_from=0.2):
-    return RunFigures("digits", arm, seed, 0.9, 0.4, expected, delay, full_from, 250_000, 30.0)
+def run(method, seed, expected, delay=2, full_from=0.2):
+    return RunFigures("digits", method, seed, 0.9, 0.4, expected, delay, full_from, 250_000, 30.0)
 
 
 RUNS = [
@@ -18,8 +18,8 @@ RUNS = [
 ]
 
 
-def cells(text, arm):
-    (line,) = (line for line in text.splitlines() if line.startswith(f"| {arm} |"))
+def cells(text, method):
+    (line,) = (line for line in text.splitlines() if line.startswith(f"| {method} |"))
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
@@ -40,15 +40,17 @@ def test_differences_are_paired_by_seed():
 
 def test_several_references_have_a_column_each():
     text = task_table(RUNS, "digits", ["rising", "fix", "nowhere"])
-    assert cells(text, "arm")[-2:] == ["expected, minus 'rising'", "expected, minus 'fix'"]
+    assert cells(text, "method")[-2:] == ["expected, minus 'rising'", "expected, minus 'fix'"]
     assert cells(text, "rising")[-2] == cells(text, "fix")[-1] == ""
     assert cells(text, "rising")[-1].startswith("+30.0 [")
     assert cells(text, "fix")[-2].startswith("-30.0 [")
 
 
-@pytest.mark.parametrize(("arm", "told"), [("fix", "2"), ("rising", "3 to 5"), ("short", "never")])
-def test_delays_are_told_from_the_least_to_the_greatest(arm, told):
-    assert cells(task_table(RUNS, "digits"), arm)[6] == told
+@pytest.mark.parametrize(
+    ("method", "told"), [("fix", "2"), ("rising", "3 to 5"), ("short", "never")]
+)
+def test_delays_are_told_from_the_least_to_the_greatest(method, told):
+    assert cells(task_table(RUNS, "digits"), method)[6] == told
 
 
 def test_passes_and_the_start_of_full_strength():
@@ -57,15 +59,15 @@ def test_passes_and_the_start_of_full_strength():
 
 def test_differences_in_several_measures():
     text = task_table(RUNS, "digits", ["rising"], ["clean", "expected"])
-    assert cells(text, "arm")[-2:] == ["clean, minus 'rising'", "expected, minus 'rising'"]
+    assert cells(text, "method")[-2:] == ["clean, minus 'rising'", "expected, minus 'rising'"]
     assert cells(text, "fix")[-2].startswith("+0.0 [")
     assert cells(text, "fix")[-1].startswith("-30.0 [")
 
 
 def test_the_number_of_trained_weights_is_told_where_it_differs():
     assert "trained weights" not in task_table(RUNS, "digits")
-    runs = [run._replace(trained=1000 if run.arm == "fix" else 12345) for run in RUNS]
+    runs = [run._replace(trained=1000 if run.method == "fix" else 12345) for run in RUNS]
     text = task_table(runs, "digits")
-    assert cells(text, "arm")[-1] == "trained weights"
+    assert cells(text, "method")[-1] == "trained weights"
     assert cells(text, "fix")[-1] == "1,000"
     assert cells(text, "rising")[-1] == "12,345"

@@ -49,7 +49,7 @@ def test_a_record_has_every_figure(two):
     assert "bounds" not in facts["figures"]["clean"]
     # Of right and wrong at accuracy 1/2: the largest need there is.
     assert facts["figures"]["adversarial"]["samples_needed"] == pytest.approx(9604, rel=0.01)
-    assert report(two[:1])["pairs"] == report(two[:1])["arms"] == []
+    assert report(two[:1])["pairs"] == report(two[:1])["methods"] == []
 
 
 def test_classes_have_their_names_and_the_worst_is_found():
@@ -102,10 +102,10 @@ def test_seeds_are_taken_together():
     runs = [of_run("fix", [a - s / 100 for a in FIX], s) for s in range(3)]
     rivals = [of_run("two-hinge", [a - s / 100 for a in TWO_HINGE], s) for s in range(3)]
     facts = report([*runs, *rivals])
-    assert [arm["arm"] for arm in facts["arms"]] == ["fix", "two-hinge"]
+    assert [method["method"] for method in facts["methods"]] == ["fix", "two-hinge"]
     table = np.stack([one.record.critical > 4 for one in runs]).astype(float)
     interval = hierarchical_interval(table)
-    found = facts["arms"][0]["figures"]["adversarial"]
+    found = facts["methods"][0]["figures"]["adversarial"]
     assert found["value"] == pytest.approx(0.09)
     assert found["low"] == max(0, interval.low)
     assert found["high"] == interval.high
@@ -122,7 +122,7 @@ def test_one_record_of_several_is_the_one_that_others_are_compared_with(two):
         ("one", "other"),
         ("one", "third"),
     ]
-    assert facts["arms"] == []
+    assert facts["methods"] == []
 
 
 def test_other_samples_or_threats_are_refused(two):

@@ -48,8 +48,8 @@ def test_plain_tuples_without_history_will_do(three):
 
 def test_methods_are_runs_that_differ_in_their_seed_only(three):
     runs = [*three, run("fix", FIX, seed=1), run("two-hinge", TWO_HINGE, 1, start=0.25, end=0.75)]
-    arms = [row["arm"] for row in comparison_rows(runs)]
-    assert arms == ["standard", "fix", "two-hinge", "fix", "two-hinge"]
+    methods = [row["method"] for row in comparison_rows(runs)]
+    assert methods == ["standard", "fix", "two-hinge", "fix", "two-hinge"]
 
 
 def with_setting(result, section, name, value):
@@ -67,17 +67,17 @@ FREE = {
 @pytest.mark.parametrize("key", [(section, name) for section in FREE for name in FREE[section]])
 def test_seeds_that_differ_in_what_changes_no_result_are_one_method(key):
     runs = [with_setting(run("fix", FIX, seed), *key, seed) for seed in (0, 1)]
-    assert [row["arm"] for row in comparison_rows(runs)] == ["fix", "fix"]
+    assert [row["method"] for row in comparison_rows(runs)] == ["fix", "fix"]
 
 
 def test_monitors_tell_no_seeds_apart_and_epochs_do():
     assert "monitors" in FREE["training"]
     runs = [with_setting(run("fix", FIX, seed), "training", "epochs", seed) for seed in (0, 1)]
-    assert len({row["arm"] for row in comparison_rows(runs)}) == 2
+    assert len({row["method"] for row in comparison_rows(runs)}) == 2
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "arms"),
+    ("first", "second", "methods"),
     [
         ({"end": 0.5}, {"end": 0.75}, ["two-hinge (end=0.5)", "two-hinge (end=0.75)"]),
         (
@@ -89,21 +89,21 @@ def test_monitors_tell_no_seeds_apart_and_epochs_do():
         ({"name": "a"}, {"name": "b"}, ["two-hinge [a]", "two-hinge [b]"]),
     ],
 )
-def test_methods_of_one_schedule_are_told_apart(first, second, arms):
+def test_methods_of_one_schedule_are_told_apart(first, second, methods):
     runs = [run("two-hinge", TWO_HINGE, **options) for options in (first, second)]
-    assert [row["arm"] for row in comparison_rows(runs)] == arms
+    assert [row["method"] for row in comparison_rows(runs)] == methods
 
 
 def test_settings_of_one_short_name_are_written_in_full():
     runs = [run("fix", FIX, attack={"steps": steps}, steps=steps) for steps in (7, 10)]
-    assert comparison_rows(runs)[0]["arm"] == "fix (schedule.attack.steps=7, schedule.steps=7)"
+    assert comparison_rows(runs)[0]["method"] == "fix (schedule.attack.steps=7, schedule.steps=7)"
 
 
 def test_another_threat_is_another_method():
     other = summary(record(TWO_HINGE, norm="l2", unit=0.5))
     first = run("two-hinge", TWO_HINGE)
     rows = comparison_rows([first, RunResult("b", first.config, other)])
-    assert len({row["arm"] for row in rows}) == 2
+    assert len({row["method"] for row in rows}) == 2
     text = shown(comparison_table(rows))
     assert "linf 4/255" in text
     assert "l2 2" in text
@@ -115,7 +115,12 @@ def test_aggregate_takes_means_over_seeds():
     fix, standard = aggregate(rows)
     values = [rows[0]["expected"], rows[2]["expected"]]
     interval = seeds_interval(values)
-    assert (fix["arm"], fix["runs"], fix["seeds"], fix["interval"]) == ("fix", 2, [0, 1], "seeds")
+    assert (fix["method"], fix["runs"], fix["seeds"], fix["interval"]) == (
+        "fix",
+        2,
+        [0, 1],
+        "seeds",
+    )
     assert fix["expected"] == pytest.approx(sum(values) / 2)
     assert fix["expected_margin"] == pytest.approx(interval.high - fix["expected"])
     assert fix["expected_low"] == max(0, interval.low)
@@ -150,7 +155,7 @@ def test_aggregate_table_shows_the_margin_over_seeds(three):
 
 def test_markdown(three):
     lines = markdown(comparison_rows(three)).splitlines()
-    assert lines[0] == "| run | arm | seed | objective | clean | at 4/255 | expected | delay |"
+    assert lines[0] == "| run | method | seed | objective | clean | at 4/255 | expected | delay |"
     assert lines[1] == "| :-- | :-- | --: | :-- | --: | --: | --: | --: |"
     assert len(lines) == 5
     assert "10.0 [6.6, 14.9]" in lines[3]
@@ -166,7 +171,7 @@ def test_csv_holds_all_digits_and_no_curves(three):
     rows = comparison_rows(three)
     read = list(csv.DictReader(io.StringIO(csv_text(rows))))
     assert [float(row["expected"]) for row in read] == [row["expected"] for row in rows]
-    assert list(read[0])[:4] == ["run", "arm", "schedule", "seed"]
+    assert list(read[0])[:4] == ["run", "method", "schedule", "seed"]
     assert "curve" not in read[0]
 
 

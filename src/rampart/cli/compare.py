@@ -51,8 +51,8 @@ def compare_and_print(runs: list[Path], output: Path, evaluation: str = "") -> N
     results = [read_run(path, evaluation) for path in find_runs(runs)]
     rows = write_comparison(results, output)
     console.print(comparison_table(rows))
-    arms = aggregate(rows)
-    if len(arms) < len(rows):
-        console.print(aggregate_table(arms))
+    methods = aggregate(rows)
+    if len(methods) < len(rows):
+        console.print(aggregate_table(methods))
     console.print(findings(rows), soft_wrap=True)
     console.print(f"in {output}: comparison.md and .csv, curves.png, histories.png", soft_wrap=True)

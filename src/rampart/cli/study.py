@@ -17,7 +17,7 @@ def study(
     output: Path = typer.Option(..., "--output", "-o", help="Folder for runs and tables."),
     workers: int = typer.Option(1, "--workers", min=1, help="Runs at the same time."),
 ) -> None:
-    """Train and evaluate every arm on every task with every seed; put them into one table.
+    """Train and evaluate every method on every task with every seed; put them into one table.
 
     Runs that are finished in the folder are not run again, and one that was interrupted goes on.
     A run that fails does not stop the others: its reason is listed at the end, and the status is 2.

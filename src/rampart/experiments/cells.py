@@ -30,15 +30,15 @@ class Cell:
 
     Attributes:
         task: its name.
-        arm: its name; of an option to choose among, the option's.
+        method: its name; of an option to choose among, the option's.
         config: of the run.
         folder: of the run.
         choice: the choice that it is run for, which is judged on the validation split; none for an
-            arm, which is judged on the test split.
+            method, which is judged on the test split.
     """
 
     task: str
-    arm: str
+    method: str
     config: RunConfig
     folder: Path
     choice: str = ""
@@ -52,7 +52,7 @@ class Cell:
     def name(self) -> str:
         """How the run is called in messages."""
         where = f" for '{self.choice}'" if self.choice else ""
-        return f"{self.task}, {self.arm}{where}, seed {self.config.seed}"
+        return f"{self.task}, {self.method}{where}, seed {self.config.seed}"
 
     @property
     def error_file(self) -> Path:
@@ -77,14 +77,14 @@ def make_cell(
     study: Study,
     folder: Path,
     task: str,
-    arm: str,
+    method: str,
     settings: Overrides,
     seed: int,
     choice: str = "",
 ) -> Cell:
     """Return one run of a study; its folder lies in `folder`."""
-    place = folder / file_name(task) / file_name(arm) / f"seed-{seed}"
-    return Cell(task, arm, study.config(task, settings, seed), place, choice)
+    place = folder / file_name(task) / file_name(method) / f"seed-{seed}"
+    return Cell(task, method, study.config(task, settings, seed), place, choice)
 
 
 def require_same(cell: Cell) -> None:
@@ -114,7 +114,7 @@ def figures_of(cell: Cell) -> RunFigures:
     """Return the figures of a finished run."""
     evaluation = evaluation_of(cell)
     assert evaluation is not None, "asked of finished runs only"
-    return read_figures(cell.task, cell.arm, cell.config.seed, cell.folder, evaluation)
+    return read_figures(cell.task, cell.method, cell.config.seed, cell.folder, evaluation)
 
 
 def attempt(cell: Cell, say: Say) -> Failure | None:

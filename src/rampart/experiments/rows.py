@@ -24,7 +24,7 @@ class RunFigures(NamedTuple):
     """
 
     task: str
-    arm: str
+    method: str
     seed: int
     clean: float
     adversarial: float
@@ -36,7 +36,7 @@ class RunFigures(NamedTuple):
     trained: int | None = None
 
 
-def read_figures(task: str, arm: str, seed: int, folder: Path, record: Path) -> RunFigures:
+def read_figures(task: str, method: str, seed: int, folder: Path, record: Path) -> RunFigures:
     """Return the figures of a finished and evaluated run."""
     found = load_record(record)
     run = RunFolder(folder)
@@ -44,7 +44,7 @@ def read_figures(task: str, arm: str, seed: int, folder: Path, record: Path) -> 
     pilot = facts.get("pilot", {})
     return RunFigures(
         task=task,
-        arm=arm,
+        method=method,
         seed=seed,
         clean=float(found.accuracy[0]),
         adversarial=float(found.accuracy[-1]),

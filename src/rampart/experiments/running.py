@@ -102,8 +102,8 @@ def run_study(
         KeyboardInterrupt: a signal; every run has saved a checkpoint.
     """
     watcher, result = watcher or Unwatched(), StudyResult()
-    arms = dict.fromkeys(study.tasks, study.arms)
-    result.add([one for _, one in _carry_out(_cells(study, output, arms), workers, watcher)])
+    methods = dict.fromkeys(study.tasks, study.methods)
+    result.add([one for _, one in _carry_out(_cells(study, output, methods), workers, watcher)])
     chosen = choose(study, output, workers, watcher, result)
     result.add([one for _, one in _carry_out(_cells(study, output, chosen), workers, watcher)])
     return result
@@ -122,7 +122,7 @@ def choose(
             output / "choices" / file_name(name),
             task,
             option,
-            (*study.arms[choice.arm], *settings),
+            (*study.methods[choice.method], *settings),
             seed,
             name,
         )
@@ -143,7 +143,7 @@ def choose(
                 continue
             best = max(values, key=lambda option: values[option])
             told[task][name] = {"chosen": best, "validation expected": values}
-            chosen[task][name] = (*study.arms[choice.arm], *choice.among[best])
+            chosen[task][name] = (*study.methods[choice.method], *choice.among[best])
     if study.choices:
         write_atomic(output / "choices.json", json.dumps(told, indent=1) + "\n")
     return chosen
@@ -157,16 +157,16 @@ def _means(ended: Sequence[tuple[Cell, Result]], name: str, task: str) -> dict[s
             continue
         if isinstance(one, Failure):
             return None
-        values.setdefault(cell.arm, []).append(one.expected)
+        values.setdefault(cell.method, []).append(one.expected)
     return {option: sum(found) / len(found) for option, found in values.items()}
 
 
-def _cells(study: Study, output: Path, arms: Chosen) -> list[Cell]:
+def _cells(study: Study, output: Path, methods: Chosen) -> list[Cell]:
     return [
-        make_cell(study, output / "runs", task, arm, settings, seed)
+        make_cell(study, output / "runs", task, method, settings, seed)
         for seed in study.seeds
         for task in study.tasks
-        for arm, settings in arms[task].items()
+        for method, settings in methods[task].items()
     ]
 
 

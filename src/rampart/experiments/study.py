@@ -1,15 +1,15 @@
-"""The file of a study: every arm on every task with every seed.
+"""The file of a study: every method on every task with every seed.
 
 A study is a YAML file:
 
     base: {model: ..., data: ..., ...}    what all runs share, as for `rampart train`
     seeds: [0, 1, 2]
     tasks: {photos: [data=photos/, threat.eps=4/255], ...}
-    arms: {fix: [schedule=fix], ...}
-    references: [fix]                      arms that the others are compared with, if any
+    methods: {fix: [schedule=fix], ...}
+    references: [fix]                      methods that the others are compared with, if any
     differences: [clean, expected]         what in; expected robustness by default
-    choices:                               arms whose settings are chosen on validation
-      tuned fix: {arm: fix, seeds: [100], among: {high: [optimizer.head_lr=1e-2], ...}}
+    choices:                               methods whose settings are chosen on validation
+      tuned fix: {method: fix, seeds: [100], among: {high: [optimizer.head_lr=1e-2], ...}}
 
 `rampart.experiments.running` says what its folder holds.
 """
@@ -43,17 +43,17 @@ Seeds = Annotated[
 
 
 class Choice(BaseModel):
-    """An arm whose settings are chosen among several on the validation split.
+    """A method whose settings are chosen among several on the validation split.
 
     Attributes:
-        arm: the arm that the settings are added to.
+        method: the method that the settings are added to.
         among: settings by name.
         seeds: trained with each; the highest mean expected robustness on validation wins.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    arm: str
+    method: str
     among: dict[str, Overrides] = Field(min_length=2)
     seeds: Seeds = (100,)
 
@@ -66,14 +66,14 @@ class Study(BaseModel):
     base: dict[str, Any]
     seeds: Seeds
     tasks: dict[str, Overrides] = Field(min_length=1)
-    arms: dict[str, Overrides] = Field(min_length=1)
+    methods: dict[str, Overrides] = Field(min_length=1)
     choices: dict[str, Choice] = {}
     references: tuple[str, ...] = ()
     differences: tuple[Measure, ...] = ("expected",)
 
-    def config(self, task: str, arm: Overrides, seed: int) -> RunConfig:
+    def config(self, task: str, method: Overrides, seed: int) -> RunConfig:
         """Return the configuration of one run."""
-        return parse_config(self.base, (*self.tasks[task], *arm, f"seed={seed}"))
+        return parse_config(self.base, (*self.tasks[task], *method, f"seed={seed}"))
 
 
 def load_study(path: Path) -> Study:
@@ -95,24 +95,26 @@ def load_study(path: Path) -> Study:
         where = ".".join(map(str, first["loc"])) or "the file"
         raise RunError(f"study {path}: {where}: {first['msg']}.") from None
     for reference in study.references:
-        if reference not in (*study.arms, *study.choices):
-            known = ", ".join([*study.arms, *study.choices])
-            raise InvalidArgument("references", reference, f"some of the arms: {known}")
+        if reference not in (*study.methods, *study.choices):
+            known = ", ".join([*study.methods, *study.choices])
+            raise InvalidArgument("references", reference, f"some of the methods: {known}")
     for name, choice in study.choices.items():
-        if choice.arm not in study.arms:
-            known = ", ".join(study.arms)
-            raise InvalidArgument(f"choices.{name}.arm", choice.arm, f"one of the arms: {known}")
-        if name in study.arms:
-            raise InvalidArgument(f"choices.{name}", name, "a name that no arm has")
+        if choice.method not in study.methods:
+            known = ", ".join(study.methods)
+            raise InvalidArgument(
+                f"choices.{name}.method", choice.method, f"one of the methods: {known}"
+            )
+        if name in study.methods:
+            raise InvalidArgument(f"choices.{name}", name, "a name that no method has")
     _require_folders_apart(study.tasks)
-    _require_folders_apart([*study.arms, *study.choices])
+    _require_folders_apart([*study.methods, *study.choices])
     for task in study.tasks:
-        settings = [*study.arms.values()]
+        settings = [*study.methods.values()]
         for choice in study.choices.values():
             _require_folders_apart(choice.among)
-            settings += [(*study.arms[choice.arm], *some) for some in choice.among.values()]
-        for arm in settings:
-            _require_possible(study.config(task, arm, study.seeds[0]))
+            settings += [(*study.methods[choice.method], *some) for some in choice.among.values()]
+        for method in settings:
+            _require_possible(study.config(task, method, study.seeds[0]))
     return study
 
 

@@ -1,4 +1,4 @@
-"""The table of a study: every arm with intervals, and tests against reference arms."""
+"""The table of a study: every method with intervals, and tests against reference methods."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from rampart.experiments.rows import RunFigures
 from rampart.files import write_atomic
 from rampart.metrics.comparison import paired_test, seeds_interval
-from rampart.reports.arms import save_arms
+from rampart.reports.methods import save_methods
 
 Measure = Literal["clean", "adversarial", "expected"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
@@ -29,7 +29,7 @@ def write_study(
         figures: of all runs.
         tasks: in the order in which they are told.
         output: the study's folder.
-        references: arms that every other one is compared with, seed by seed.
+        references: methods that every other one is compared with, seed by seed.
         differences: what they are compared in.
         missing: names of the runs that failed, which the table says below.
     """
@@ -41,12 +41,14 @@ def write_study(
     write_atomic(output / "study.md", text)
     drawn = {
         task: {
-            arm: [run.expected for run in runs]
-            for arm, runs in _arms([one for one in figures if one.task == task]).items()
+            method: [run.expected for run in runs]
+            for method, runs in _group_by_method(
+                [one for one in figures if one.task == task]
+            ).items()
         }
         for task in tasks
     }
-    save_arms(drawn, output / "study.png", "expected robustness", references)
+    save_methods(drawn, output / "study.png", "expected robustness", references)
     return text
 
 
@@ -56,35 +58,37 @@ def task_table(
     references: Sequence[str] = (),
     differences: Sequence[Measure] = ("expected",),
 ) -> str:
-    """Return one task's arms as a Markdown table, percent with 95 % intervals over seeds."""
-    arms = _arms([one for one in figures if one.task == task])
-    head = ["arm", *MEASURES, "full strength from", "passes", "adapted in epoch"]
-    # Said where it tells arms apart.
-    tells_size = len({run.trained for runs in arms.values() for run in runs}) > 1
+    """Return one task's methods as a Markdown table, percent with 95 % intervals over seeds."""
+    methods = _group_by_method([one for one in figures if one.task == task])
+    head = ["method", *MEASURES, "full strength from", "passes", "adapted in epoch"]
+    # Said where it tells methods apart.
+    tells_size = len({run.trained for runs in methods.values() for run in runs}) > 1
     head += ["trained weights"] if tells_size else []
-    compared = [(name, measure) for name in references if name in arms for measure in differences]
+    compared = [
+        (name, measure) for name in references if name in methods for measure in differences
+    ]
     head += [f"{measure}, minus '{name}'" for name, measure in compared]
     lines = [f"## {task}", "", _line(head), _line([":--", *["--:"] * (len(head) - 1)])]
-    for arm, runs in arms.items():
-        cells = [arm, *(_mean([getattr(run, name) for run in runs]) for name in MEASURES)]
+    for method, runs in methods.items():
+        cells = [method, *(_mean([getattr(run, name) for run in runs]) for name in MEASURES)]
         cells.append(_span([f"{run.full_from:.0%}" for run in runs]))
         cells.append(f"{sum(run.passes for run in runs) / len(runs) / 1e3:,.0f} k")
         cells.append(_span(["never" if run.delay is None else str(run.delay) for run in runs]))
         if tells_size:
             cells.append(_span([f"{run.trained:,}" if run.trained else "?" for run in runs]))
         cells += [
-            "" if arm == name else _difference(runs, arms[name], measure)
+            "" if method == name else _difference(runs, methods[name], measure)
             for name, measure in compared
         ]
         lines.append(_line(cells))
     return "\n".join([*lines, ""])
 
 
-def _arms(figures: Sequence[RunFigures]) -> dict[str, list[RunFigures]]:
-    arms: dict[str, list[RunFigures]] = {}
+def _group_by_method(figures: Sequence[RunFigures]) -> dict[str, list[RunFigures]]:
+    methods: dict[str, list[RunFigures]] = {}
     for one in figures:
-        arms.setdefault(one.arm, []).append(one)
-    return arms
+        methods.setdefault(one.method, []).append(one)
+    return methods
 
 
 def _mean(values: list[float]) -> str:

@@ -92,11 +92,11 @@ def write_comparison(results: Sequence[EvaluatedRun], folder: Path) -> list[dict
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "comparison.json", json.dumps(rows, indent=1) + "\n")
     write_atomic(folder / "comparison.csv", csv_text(rows))
-    arms = aggregate(rows)
-    tables = [markdown(rows)] + ([markdown(arms)] if len(arms) < len(rows) else [])
+    methods = aggregate(rows)
+    tables = [markdown(rows)] + ([markdown(methods)] if len(methods) < len(rows) else [])
     write_atomic(folder / "comparison.md", "\n".join([*tables, findings(rows) + "\n"]))
     save_comparison(rows, folder / "curves.png")
-    histories = [(row["arm"], run.history) for row, run in zip(rows, results, strict=True)]
+    histories = [(row["method"], run.history) for row, run in zip(rows, results, strict=True)]
     if any(rows for _, rows in histories):
         save_histories(histories, folder / "histories.png")
     return rows

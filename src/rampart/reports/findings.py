@@ -23,9 +23,9 @@ _EVEN_BELOW = 0.005
 def findings(rows: Sequence[Row]) -> str:
     """Return a few sentences on the rows of `comparison_rows`.
 
-    They say how far below standard fine-tuning the other arms end in clean accuracy, which arm
-    has the highest expected robustness and accuracy at full strength, whether that lead exceeds
-    the noise, and where the schedules did not win.
+    They say how far below standard fine-tuning the other methods end in clean accuracy, which
+    method has the highest expected robustness and accuracy at full strength, whether that lead
+    exceeds the noise, and where the schedules did not win.
     """
     if not rows:
         return "There is nothing to compare."
@@ -36,23 +36,30 @@ def findings(rows: Sequence[Row]) -> str:
     ]
     if different:
         return f"The runs were evaluated under different {_enumerate(different)}: no ranking."
-    arms = aggregate(rows)
-    if len(arms) == 1:
-        return _one(arms[0])
-    sentences = [_transfer(arms), _clean(arms), _ranking(arms), _noise(arms, rows), _caution(arms)]
+    methods = aggregate(rows)
+    if len(methods) == 1:
+        return _one(methods[0])
+    sentences = [
+        _transfer(methods),
+        _clean(methods),
+        _ranking(methods),
+        _noise(methods, rows),
+        _caution(methods),
+    ]
     return " ".join(filter(None, sentences))
 
 
-def _one(arm: Row) -> str:
+def _one(method: Row) -> str:
     return (
-        f"{_capital(_spoken(arm))}: {_percent(arm['clean'])} clean, {_percent(arm['adversarial'])} "
-        f"at {format_eps(arm['eps'])}, {_percent(arm['expected'])} expected robustness."
+        f"{_capital(_spell_name(method))}: {_percent(method['clean'])} clean, "
+        f"{_percent(method['adversarial'])} "
+        f"at {format_eps(method['eps'])}, {_percent(method['expected'])} expected robustness."
     )
 
 
-def _transfer(arms: Sequence[Row]) -> str:
+def _transfer(methods: Sequence[Row]) -> str:
     """RFT-fix against standard fine-tuning: is there suboptimal transfer at all?"""
-    fix, standard = _reference(arms, "fix"), _reference(arms, "standard")
+    fix, standard = _reference(methods, "fix"), _reference(methods, "standard")
     if fix is None or standard is None:
         return ""
     gap = _describe_difference(fix["clean"] - standard["clean"], "below", "above")
@@ -60,9 +67,9 @@ def _transfer(arms: Sequence[Row]) -> str:
     return f"RFT-fix ends {gap} standard fine-tuning in clean accuracy {figures}{_late(fix)}."
 
 
-def _late(arm: Row) -> str:
+def _late(method: Row) -> str:
     """What to add where adaptation was delayed."""
-    delays = arm["delays"]
+    delays = method["delays"]
     if not delays or all(delay == 1 for delay in delays):
         return ""
     if all(delay is None for delay in delays):
@@ -72,64 +79,65 @@ def _late(arm: Row) -> str:
     return f", and exceeds 5 % on the validation split {latest}{prefix}"
 
 
-def _clean(arms: Sequence[Row]) -> str:
+def _clean(methods: Sequence[Row]) -> str:
     """The schedules against standard fine-tuning."""
-    standard = _reference(arms, "standard")
+    standard = _reference(methods, "standard")
     if standard is None:
         return ""
     parts = [
-        f"{_describe_difference(arm['clean'] - standard['clean'], 'lower', 'higher', 'level')} "
+        f"{_describe_difference(method['clean'] - standard['clean'], 'lower', 'higher', 'level')} "
         "under "
-        f"{_spoken(arm)} ({_percent(arm['clean'])})"
-        for arm in _schedules(arms)
+        f"{_spell_name(method)} ({_percent(method['clean'])})"
+        for method in _schedules(methods)
     ]
     # After the sentence on RFT-fix the accuracy of the standard is known.
-    known = _reference(arms, "fix") is not None
+    known = _reference(methods, "fix") is not None
     reference = "" if known else f" ({_percent(standard['clean'])})"
     start = f"Compared with standard fine-tuning{reference}, clean accuracy is "
     return f"{start}{_enumerate(parts)}." if parts else ""
 
 
-def _ranking(arms: Sequence[Row]) -> str:
+def _ranking(methods: Sequence[Row]) -> str:
     """Who is best, said also where it is not a schedule."""
-    eps = format_eps(arms[0]["eps"])
-    best, strongest = _top(arms, "expected"), _top(arms, "adversarial")
-    lost = "no schedule wins in expected robustness here: " if _lost(arms, best) else ""
-    claim = f"{_spoken(best)} has the highest expected robustness over 0 to {eps}"
-    sentence = f"{_capital(lost + claim)} ({_percent(best['expected'])}{_above(arms, best)})"
+    eps = format_eps(methods[0]["eps"])
+    best, strongest = _top(methods, "expected"), _top(methods, "adversarial")
+    lost = "no schedule wins in expected robustness here: " if _lost(methods, best) else ""
+    claim = f"{_spell_name(best)} has the highest expected robustness over 0 to {eps}"
+    sentence = f"{_capital(lost + claim)} ({_percent(best['expected'])}{_above(methods, best)})"
     share = _percent(strongest["adversarial"])
     if strongest is best:
         return f"{sentence}, and the highest accuracy at {eps} ({share})."
-    return f"{sentence}; at {eps} {_spoken(strongest)} is highest ({share})."
+    return f"{sentence}; at {eps} {_spell_name(strongest)} is highest ({share})."
 
 
-def _above(arms: Sequence[Row], best: Row) -> str:
+def _above(methods: Sequence[Row], best: Row) -> str:
     """Distance to RFT-fix, or to the best schedule where RFT-fix itself or standard leads."""
-    fix, schedules = _reference(arms, "fix"), _schedules(arms)
+    fix, schedules = _reference(methods, "fix"), _schedules(methods)
     rival = _top(schedules, "expected") if best["schedule"] in _REFERENCES and schedules else fix
     if rival is None or rival is best:
         return ""
-    return f", {_describe_difference(best['expected'] - rival['expected'], 'below', 'above')} {_spoken(rival)}"
+    return f", {_describe_difference(best['expected'] - rival['expected'], 'below', 'above')} {_spell_name(rival)}"
 
 
-def _noise(arms: Sequence[Row], rows: Sequence[Row]) -> str:
+def _noise(methods: Sequence[Row], rows: Sequence[Row]) -> str:
     """Say so where the lead in expected robustness could be chance."""
-    best = _top(arms, "expected")
-    second = _top([arm for arm in arms if arm is not best], "expected")
+    best = _top(methods, "expected")
+    second = _top([method for method in methods if method is not best], "expected")
     doubt = _doubt(best, second, rows)
     lead = 100 * (best["expected"] - second["expected"])
     if lead < 0.05:
-        return f"It is level with {_spoken(second)}."
+        return f"It is level with {_spell_name(second)}."
     return (
-        doubt and f"Its lead of {lead:.1f} points over {_spoken(second)} may be chance ({doubt})."
+        doubt
+        and f"Its lead of {lead:.1f} points over {_spell_name(second)} may be chance ({doubt})."
     )
 
 
 def _doubt(best: Row, second: Row, rows: Sequence[Row]) -> str:
     """By a paired test over shared seeds; where there are none, by whether intervals meet."""
     values = [
-        {row["seed"]: row["expected"] for row in rows if row["arm"] == arm["arm"]}
-        for arm in (best, second)
+        {row["seed"]: row["expected"] for row in rows if row["method"] == method["method"]}
+        for method in (best, second)
     ]
     shared = [seed for seed in values[0] if seed in values[1]]
     if len(shared) > 1:
@@ -140,28 +148,28 @@ def _doubt(best: Row, second: Row, rows: Sequence[Row]) -> str:
     return "" if apart else "the two intervals overlap"
 
 
-def _caution(arms: Sequence[Row]) -> str:
-    if any(arm["runs"] > 1 for arm in arms):
+def _caution(methods: Sequence[Row]) -> str:
+    if any(method["runs"] > 1 for method in methods):
         return ""
     return "There is one run of each: intervals cover the choice of images, not that of the seed."
 
 
-def _reference(arms: Sequence[Row], schedule: str) -> Row | None:
-    """The arm of a reference schedule, if there is exactly one."""
-    found = [arm for arm in arms if arm["schedule"] == schedule]
+def _reference(methods: Sequence[Row], schedule: str) -> Row | None:
+    """The method of a reference schedule, if there is exactly one."""
+    found = [method for method in methods if method["schedule"] == schedule]
     return found[0] if len(found) == 1 else None
 
 
-def _schedules(arms: Sequence[Row]) -> list[Row]:
-    return [arm for arm in arms if arm["schedule"] not in _REFERENCES]
+def _schedules(methods: Sequence[Row]) -> list[Row]:
+    return [method for method in methods if method["schedule"] not in _REFERENCES]
 
 
-def _lost(arms: Sequence[Row], best: Row) -> bool:
-    return best["schedule"] in _REFERENCES and bool(_schedules(arms))
+def _lost(methods: Sequence[Row], best: Row) -> bool:
+    return best["schedule"] in _REFERENCES and bool(_schedules(methods))
 
 
-def _top(arms: Sequence[Row], figure: str) -> Row:
-    return max(arms, key=lambda arm: arm[figure])
+def _top(methods: Sequence[Row], figure: str) -> Row:
+    return max(methods, key=lambda method: method[figure])
 
 
 def _describe_difference(
@@ -174,8 +182,8 @@ def _describe_difference(
     return f"{points} {unit} {below if difference < 0 else above}"
 
 
-def _spoken(arm: Row) -> str:
-    schedule, label = str(arm["schedule"]), str(arm["arm"])
+def _spell_name(method: Row) -> str:
+    schedule, label = str(method["schedule"]), str(method["method"])
     return _SPOKEN.get(schedule, schedule) + label.removeprefix(schedule)
 
 

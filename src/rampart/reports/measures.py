@@ -30,7 +30,7 @@ from rampart.records.storage import load_record
 from rampart.records.summary import summary
 from rampart.reports.advice import advice
 from rampart.reports.comparison import read_run
-from rampart.reports.tables import RunResult, name_arms
+from rampart.reports.tables import RunResult, name_methods
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.run_folder import RunFolder
 
@@ -90,8 +90,8 @@ def report(
         per_class: list every class, not the worst alone.
 
     Returns:
-        records, one entry each (`measure`); arms, those with several seeds (`over_seeds`);
-        pairs, differences of two arms, or of two records.
+        records, one entry each (`measure`); methods, those with several seeds (`over_seeds`);
+        pairs, differences of two methods, or of two records.
 
     Raises:
         UnknownName: no such distribution.
@@ -103,11 +103,11 @@ def report(
         {"name": one.name, **measure(one.record, own, per_class)}
         for one, own in zip(measured, laws, strict=True)
     ]
-    arms = _arms(measured)
-    several = {name: arm for name, arm in arms.items() if len(arm) > 1}
+    methods = _group_by_method(measured)
+    several = {name: method for name, method in methods.items() if len(method) > 1}
     return {
         "records": facts,
-        "arms": [over_seeds(name, arm, laws[0]) for name, arm in several.items()],
+        "methods": [over_seeds(name, method, laws[0]) for name, method in several.items()],
         "pairs": _pairs(measured, several, laws[0]),
     }
 
@@ -176,17 +176,17 @@ def _spell(value: Any) -> str:
     return " ".join(f"{v}" if k == "name" else f"{k}={v}" for k, v in value.items())
 
 
-def over_seeds(name: str, arm: Sequence[Measured], laws: Laws) -> Facts:
+def over_seeds(name: str, method: Sequence[Measured], laws: Laws) -> Facts:
     """Return each figure over several seeds, with an interval that carries seeds and samples.
 
     Raises:
         InvalidArgument: records of different samples, norms or grids.
     """
-    tables = _tables(arm, arm[0].record, laws)
+    tables = _tables(method, method[0].record, laws)
     figures = {
-        figure: _interval(table, arm[0].record.confidence) for figure, table in tables.items()
+        figure: _interval(table, method[0].record.confidence) for figure, table in tables.items()
     }
-    return {"arm": name, "records": [one.name for one in arm], "figures": figures}
+    return {"method": name, "records": [one.name for one in method], "figures": figures}
 
 
 def _read(path: Path) -> EvaluationRecord:
@@ -285,31 +285,33 @@ def _choice(first: Measured, second: Measured, critical: Integers, law: Distribu
     }
 
 
-def _arms(measured: Sequence[Measured]) -> dict[str, list[Measured]]:
-    """Records of runs that differ in nothing but their seed, by the name of their arm."""
+def _group_by_method(measured: Sequence[Measured]) -> dict[str, list[Measured]]:
+    """Records of runs that differ in nothing but their seed, by the name of their method."""
     runs = [one for one in measured if "run" in one.record.metadata]
     results = [RunResult(o.name, o.record.metadata["run"], summary(o.record)) for o in runs]
-    arms: dict[str, list[Measured]] = {}
-    for arm, one in zip(name_arms(results), runs, strict=True):
-        arms.setdefault(arm, []).append(one)
-    return arms
+    methods: dict[str, list[Measured]] = {}
+    for method, one in zip(name_methods(results), runs, strict=True):
+        methods.setdefault(method, []).append(one)
+    return methods
 
 
 def _pairs(
     measured: Sequence[Measured], several: Mapping[str, Sequence[Measured]], laws: Laws
 ) -> list[Facts]:
-    """Two arms by their shared seeds; where no arm has several, the first record and each other."""
+    """Two methods by their shared seeds; where no method has several, the first record and each
+    other.
+    """
     if len(measured) == 2 or not several:
         return [difference(measured[0], other, laws) for other in measured[1:]]
-    found = [_arm_difference(pair, several, laws) for pair in combinations(several, 2)]
+    found = [_method_difference(pair, several, laws) for pair in combinations(several, 2)]
     return [facts for facts in found if facts]
 
 
-def _arm_difference(
-    pair: tuple[str, str], arms: Mapping[str, Sequence[Measured]], laws: Laws
+def _method_difference(
+    pair: tuple[str, str], methods: Mapping[str, Sequence[Measured]], laws: Laws
 ) -> Facts:
-    """First - second of two arms over the seeds that both have; nothing with fewer than two."""
-    seeds = [{o.record.metadata["run"]["seed"]: o for o in arms[name]} for name in pair]
+    """First - second of two methods over the seeds that both have; nothing with fewer than two."""
+    seeds = [{o.record.metadata["run"]["seed"]: o for o in methods[name]} for name in pair]
     shared = sorted(seeds[0].keys() & seeds[1].keys())
     if len(shared) < 2:
         return {}
@@ -322,9 +324,11 @@ def _arm_difference(
     return {**names, "n": len(reference), "figures": figures}
 
 
-def _tables(arm: Sequence[Measured], reference: EvaluationRecord, laws: Laws) -> dict[str, Floats]:
+def _tables(
+    method: Sequence[Measured], reference: EvaluationRecord, laws: Laws
+) -> dict[str, Floats]:
     """For each figure its (S, N) values, samples in the order of a reference's."""
-    rows = [_values(reference, aligned(reference, one.record), laws) for one in arm]
+    rows = [_values(reference, aligned(reference, one.record), laws) for one in method]
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 

@@ -77,7 +77,7 @@ def draw_curve(record: EvaluationRecord, title: str = "") -> "Figure":
 
 
 def save_comparison(rows: Sequence[Row], path: str | Path, title: str = "") -> None:
-    """Write the curves of several runs; arms of several seeds as mean with Student's interval.
+    """Write the curves of several runs; methods of several seeds as mean with Student's interval.
 
     Args:
         rows: of `rampart.reports.tables.comparison_rows`, with their curves.
@@ -91,13 +91,13 @@ def save_comparison(rows: Sequence[Row], path: str | Path, title: str = "") -> N
     norm = _only_norm(rows)
     with styled(LOOK):
         figure, axes = _canvas(7.2, 4.4)
-        arms = aggregate(rows)
-        for index, arm in enumerate(arms):
-            curve = _mean_curve([row["curve"] for row in rows if row["arm"] == arm["arm"]])
-            color, style = _look(arms, index)
+        methods = aggregate(rows)
+        for index, method in enumerate(methods):
+            curve = _mean_curve([row["curve"] for row in rows if row["method"] == method["method"]])
+            color, style = _look(methods, index)
             _draw_curve(axes, curve, norm, color, **style)
         _strength_axis(axes, max(row["eps"] for row in rows), norm)
-        _expectation_legend(figure, axes, arms)
+        _expectation_legend(figure, axes, methods)
         axes.set_title(title, loc="left")
         save_picture(figure, path)
 
@@ -108,7 +108,7 @@ def save_histories(
     """Write training histories as small multiples: validation accuracy, clean and robust, and eps.
 
     Args:
-        histories: name of an arm and rows of history.jsonl, one pair per run; runs of one name
+        histories: name of a method and rows of history.jsonl, one pair per run; runs of one name
             share a panel.
         path: ends in .png, .svg or .pdf.
         title: of the picture.
@@ -117,16 +117,16 @@ def save_histories(
         InvalidArgument: no finished epoch at all, or another file ending.
         RunError: the file cannot be written.
     """
-    arms: dict[str, list[History]] = {}
+    methods: dict[str, list[History]] = {}
     for name, rows in histories:
         if rows:
-            arms.setdefault(name, []).append(rows)
-    if not arms:
+            methods.setdefault(name, []).append(rows)
+    if not methods:
         raise InvalidArgument("histories", "no rows", "at least one finished epoch")
     with styled(LOOK):
-        figure, panels = _panels(len(arms))
-        for panel, (name, runs) in zip(panels, arms.items(), strict=True):
-            _draw_histories(panel, runs, name, _color_of(name, list(arms)))
+        figure, panels = _panels(len(methods))
+        for panel, (name, runs) in zip(panels, methods.items(), strict=True):
+            _draw_histories(panel, runs, name, _color_of(name, list(methods)))
         _history_legend(figure)
         figure.suptitle(title, x=0.01, ha="left")
         figure.supylabel("percent (validation split)", fontsize="medium")
@@ -219,15 +219,15 @@ def _mean_curve(curves: Sequence[Curve]) -> Curve:
     return points
 
 
-def _expectation_legend(figure: "Figure", axes: "Axes", arms: Sequence[Row]) -> None:
+def _expectation_legend(figure: "Figure", axes: "Axes", methods: Sequence[Row]) -> None:
     """To the right of the axes, the highest expected robustness first."""
     lines = axes.get_lines()
-    order = sorted(range(len(arms)), key=lambda index: -arms[index]["expected"])
-    runs = {arm["runs"] for arm in arms}
+    order = sorted(range(len(methods)), key=lambda index: -methods[index]["expected"])
+    runs = {method["runs"] for method in methods}
     several = f",\nmean of {runs.pop()} seeds" if len(runs) == 1 and runs != {1} else ""
     figure.legend(
         [lines[index] for index in order],
-        [f"{arms[index]['arm']}: {_percent(arms[index]['expected'])}" for index in order],
+        [f"{methods[index]['method']}: {_percent(methods[index]['expected'])}" for index in order],
         loc="outside right center",
         title=f"expected robustness{several}",
         alignment="left",
@@ -250,9 +250,9 @@ def _schedule_in(name: str) -> str:
     return max(found, key=len, default=name)
 
 
-def _look(arms: Sequence[Row], index: int) -> tuple[str, dict[str, Any]]:
-    """The schedule's color and a marker of its own; arms of one schedule differ by dashes too."""
-    schedules = [str(arm["schedule"]) for arm in arms]
+def _look(methods: Sequence[Row], index: int) -> tuple[str, dict[str, Any]]:
+    """The schedule's color and a marker of its own; methods of one schedule differ by dashes too."""
+    schedules = [str(method["schedule"]) for method in methods]
     same = schedules[:index].count(schedules[index])
     style = {"linestyle": _DASHES[same % len(_DASHES)], "marker": _MARKERS[index % len(_MARKERS)]}
     return _color_of(schedules[index], schedules), style

@@ -11,7 +11,7 @@ def report_lines(facts: Facts) -> list[str]:
     """Return what `measures.report` found, part by part with an empty line between them."""
     parts = [record_lines(one) for one in facts["records"]]
     eps = facts["records"][0]["eps"]
-    parts += [_arm_lines(one, eps) for one in facts["arms"]]
+    parts += [_method_lines(one, eps) for one in facts["methods"]]
     parts += [_pair_lines(one, eps) for one in facts["pairs"]]
     lines = [line for part in parts for line in (*part, "")]
     return lines[:-1]
@@ -82,7 +82,7 @@ def _cost_line(facts: Mapping[str, Any]) -> str:
 
 def _figure_lines(facts: Facts) -> Iterator[str]:
     for name, figure in facts["figures"].items():
-        text = f"  {_spoken(name, facts['eps'])}: {_share(figure, 'value')}"
+        text = f"  {_spell_name(name, facts['eps'])}: {_share(figure, 'value')}"
         if "bounds" in figure:
             low, high = _percent(figure["bounds"]["low"]), _percent(figure["bounds"]["high"])
             text += f", {low} to {high} whatever lies between the strengths"
@@ -92,12 +92,12 @@ def _figure_lines(facts: Facts) -> Iterator[str]:
 def _class_lines(facts: Facts) -> Iterator[str]:
     for name, worst in facts["worst"].items():
         yield (
-            f"  worst class {_spoken(name, facts['eps'])}: {worst['class']}, "
+            f"  worst class {_spell_name(name, facts['eps'])}: {worst['class']}, "
             f"{_share(worst, 'value')} of {worst['n']} images"
         )
     for one in facts.get("classes", []):
         figures = ", ".join(
-            f"{_spoken(name, facts['eps'])} {_share(one[name], 'value')}"
+            f"{_spell_name(name, facts['eps'])} {_share(one[name], 'value')}"
             for name in facts["figures"]
         )
         yield f"  class {one['class']} ({one['n']} images): {figures}"
@@ -116,16 +116,16 @@ def _stage_line(facts: Facts) -> str:
 
 def _needed_line(facts: Facts) -> str:
     needed = [
-        f"{figure['samples_needed']:,} {_spoken(name, facts['eps'])}"
+        f"{figure['samples_needed']:,} {_spell_name(name, facts['eps'])}"
         for name, figure in facts["figures"].items()
     ]
     return f"  images needed for +-1 point: {', '.join(needed)}"
 
 
-def _arm_lines(facts: Facts, eps: float) -> list[str]:
-    lines = [f"{facts['arm']}, over {len(facts['records'])} seeds and the images:"]
+def _method_lines(facts: Facts, eps: float) -> list[str]:
+    lines = [f"{facts['method']}, over {len(facts['records'])} seeds and the images:"]
     lines += [
-        f"  {_spoken(name, eps)}: {_share(f, 'value')}" for name, f in facts["figures"].items()
+        f"  {_spell_name(name, eps)}: {_share(f, 'value')}" for name, f in facts["figures"].items()
     ]
     return lines
 
@@ -137,7 +137,7 @@ def _pair_lines(facts: Facts, eps: float) -> list[str]:
         otherwise = ", ".join(facts["unlike"])
         lines.append(f"  warning: not the models alone differ, but {otherwise} as well")
     for name, figure in facts["figures"].items():
-        lines.append(f"  {_spoken(name, eps)}: {_difference(figure)}")
+        lines.append(f"  {_spell_name(name, eps)}: {_difference(figure)}")
     chosen = {name: f["advice"] for name, f in facts["figures"].items() if "advice" in f}
     return [*lines, *(_advice(name, text, len(chosen) > 1) for name, text in chosen.items())]
 
@@ -155,7 +155,7 @@ def _difference(figure: Facts) -> str:
     return text
 
 
-def _spoken(name: str, eps: float) -> str:
+def _spell_name(name: str, eps: float) -> str:
     if name == "adversarial":
         return f"at {format_eps(eps)}"
     return name if name in ("clean", EXPECTED) else f"expected under {name}"

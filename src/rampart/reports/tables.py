@@ -1,7 +1,7 @@
 """Runs side by side: rows, means over seeds, tables, and what they say in plain words.
 
 A row is a plain dictionary, one per run, as `comparison.json` holds it. Runs that differ only in
-their seed, or in keys that change no result (`rampart.schema.effects`), form an arm. An arm is
+their seed, or in keys that change no result (`rampart.schema.effects`), form a method. A method is
 named after its schedule, and after whatever else sets it apart from others of the same schedule.
 """
 
@@ -43,21 +43,21 @@ class RunResult(NamedTuple):
 def comparison_rows(runs: Iterable[RunResult | tuple[Any, ...]]) -> list[Row]:
     """Return one row per run, as comparison.json holds them.
 
-    Each row has run, arm, schedule, seed, objective, delay (first epoch that exceeds 5 %
+    Each row has run, method, schedule, seed, objective, delay (first epoch that exceeds 5 %
     validation accuracy), adapted (None where the history is not known) and all of the summary,
     whose own seed is called evaluation_seed.
     """
     results = [RunResult(*run) for run in runs]
-    arms = name_arms(results)
-    return [_row(result, arm) for result, arm in zip(results, arms, strict=True)]
+    methods = name_methods(results)
+    return [_row(result, method) for result, method in zip(results, methods, strict=True)]
 
 
-def _row(result: RunResult, arm: str) -> Row:
+def _row(result: RunResult, method: str) -> Row:
     delay = adaptation_delay([row["val_clean"] for row in result.history])
     return {
         **result.summary,
         "run": result.name,
-        "arm": arm,
+        "method": method,
         "schedule": _name(result.config.get("schedule")),
         "seed": result.config.get("seed"),
         "evaluation_seed": result.summary.get("seed"),
@@ -67,8 +67,8 @@ def _row(result: RunResult, arm: str) -> Row:
     }
 
 
-def name_arms(results: Sequence[RunResult]) -> list[str]:
-    """Name each run's arm: its schedule, and the settings in which others of that name differ.
+def name_methods(results: Sequence[RunResult]) -> list[str]:
+    """Name each run's method: its schedule, and the settings in which others of that name differ.
 
     Runs that differ in nothing but their seed share a name.
     """
@@ -83,7 +83,7 @@ def name_arms(results: Sequence[RunResult]) -> list[str]:
 
 
 def _tell_repeats_apart(results: Sequence[RunResult], labels: Sequence[str]) -> list[str]:
-    """Two runs with the same seed are no two draws: they get arms of their own."""
+    """Two runs with the same seed are no two draws: they get methods of their own."""
     keys = [(label, r.config.get("seed")) for label, r in zip(labels, results, strict=True)]
     return [
         f"{label} [{result.name}]" if keys.count(key) > 1 else label
@@ -118,19 +118,22 @@ def _name(component: Any) -> str:
 
 
 def aggregate(rows: Sequence[Row], confidence: float = CONFIDENCE) -> list[Row]:
-    """Return one row per arm: means over seeds with Student's interval, cut to [0, 1].
+    """Return one row per method: means over seeds with Student's interval, cut to [0, 1].
 
-    An arm of one run keeps the interval of its evaluation; `interval` says which of the two
+    A method of one run keeps the interval of its evaluation; `interval` says which of the two
     ("seeds" or "samples") a row has. The order is that of first appearance.
     """
-    order = list(dict.fromkeys(row["arm"] for row in rows))
-    chosen = sorted(rows, key=lambda row: order.index(row["arm"]))
-    return [_arm_row(list(arm), confidence) for _, arm in groupby(chosen, lambda row: row["arm"])]
+    order = list(dict.fromkeys(row["method"] for row in rows))
+    chosen = sorted(rows, key=lambda row: order.index(row["method"]))
+    return [
+        _method_row(list(method), confidence)
+        for _, method in groupby(chosen, lambda row: row["method"])
+    ]
 
 
-def _arm_row(rows: list[Row], confidence: float) -> Row:
+def _method_row(rows: list[Row], confidence: float) -> Row:
     first, several = rows[0], len(rows) > 1
-    kept = ("arm", "schedule", "objective", "n", "norm", "eps", "split", "attack")
+    kept = ("method", "schedule", "objective", "n", "norm", "eps", "split", "attack")
     figures: Row = {}
     for name in FIGURES:
         figures.update(_mean_of(name, rows, confidence) if several else _as_evaluated(name, first))
@@ -164,26 +167,26 @@ def _as_evaluated(name: str, row: Row) -> Row:
 def comparison_table(rows: Sequence[Row]) -> "Table":
     """Return the rows as a table for the terminal; the best value of each figure is bold.
 
-    So that it fits into 80 columns, what all runs share is left out, and the arm, which the name
+    So that it fits into 80 columns, what all runs share is left out, and the method, which the name
     of a run usually tells.
     """
     cells = _run_cells(rows, digits=0)
     shared = {name for name in ("seed", "objective") if len({row[name] for row in cells}) == 1}
-    hidden = {"arm", *(shared if len(cells) > 1 else ())}
+    hidden = {"method", *(shared if len(cells) > 1 else ())}
     shown = [{k: v for k, v in row.items() if k not in hidden} for row in cells]
     return _table(shown, title=_title(rows), bold=_best(rows))
 
 
-def aggregate_table(arms: Sequence[Row]) -> "Table":
+def aggregate_table(methods: Sequence[Row]) -> "Table":
     """Return the rows of `aggregate` as a table for the terminal."""
-    return _table(_arm_cells(arms), title=_title(arms), bold=_best(arms))
+    return _table(_method_cells(methods), title=_title(methods), bold=_best(methods))
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Return rows as a Markdown table: runs, or arms where they come from `aggregate`."""
+    """Return rows as a Markdown table: runs, or methods where they come from `aggregate`."""
     cells = _cells(rows)
     header = list(cells[0]) if cells else []
-    left = ("run", "arm", "objective", "eps")
+    left = ("run", "method", "objective", "eps")
     rule = [":--" if name in left else "--:" for name in header]
     lines = [header, rule, *(list(row.values()) for row in cells)]
     return "".join(f"| {' | '.join(_escape(cell) for cell in line)} |\n" for line in lines)
@@ -204,19 +207,19 @@ def csv_text(rows: Sequence[Row]) -> str:
 
 
 def _leading_first(row: Row) -> list[str]:
-    lead = ("run", "arm", "schedule", "seed", "objective", "n", "norm", "eps")
+    lead = ("run", "method", "schedule", "seed", "objective", "n", "norm", "eps")
     return [*(key for key in lead if key in row), *(key for key in row if key not in lead)]
 
 
 def _cells(rows: Sequence[Row]) -> list[dict[str, str]]:
-    return _arm_cells(rows) if rows and "runs" in rows[0] else _run_cells(rows)
+    return _method_cells(rows) if rows and "runs" in rows[0] else _run_cells(rows)
 
 
 def _run_cells(rows: Sequence[Row], digits: int = 1) -> list[dict[str, str]]:
     return [
         {
             "run": str(row["run"]),
-            "arm": row["arm"],
+            "method": row["method"],
             "seed": str(row["seed"]),
             "objective": row["objective"],
             **_figure_cells(row, rows, digits),
@@ -226,10 +229,10 @@ def _run_cells(rows: Sequence[Row], digits: int = 1) -> list[dict[str, str]]:
     ]
 
 
-def _arm_cells(rows: Sequence[Row]) -> list[dict[str, str]]:
+def _method_cells(rows: Sequence[Row]) -> list[dict[str, str]]:
     return [
         {
-            "arm": row["arm"],
+            "method": row["method"],
             "runs": str(row["runs"]),
             "objective": row["objective"],
             **_figure_cells(row, rows),
@@ -298,7 +301,7 @@ def _table(cells: list[dict[str, str]], title: str, bold: Mapping[str, set[int]]
     table = Table(title=title, title_style="dim", title_justify="left", **look)
     filled = [name for name in (cells[0] if cells else {}) if any(row[name] for row in cells)]
     for name in filled:
-        numeric = name not in ("run", "arm", "objective", "eps")
+        numeric = name not in ("run", "method", "objective", "eps")
         table.add_column(name, justify="right" if numeric else "left")
     for index, row in enumerate(cells):
         # Text, not str: rich would read [70.1, 74.2] as markup.

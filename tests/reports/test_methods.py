@@ -1,7 +1,7 @@
 import pytest
 
 from rampart.errors import InvalidArgument
-from rampart.reports.arms import save_arms
+from rampart.reports.methods import save_methods
 
 TASKS = {
     "digits": {"fix": [0.2, 0.3], "adaptive": [0.7, 0.8]},
@@ -12,7 +12,7 @@ TASKS = {
 def test_every_method_and_task_is_named_and_equal_studies_are_equal_files(tmp_path):
     first, second = tmp_path / "a.svg", tmp_path / "b.svg"
     for path in (first, second):
-        save_arms(TASKS, path, "expected robustness", ["adaptive"])
+        save_methods(TASKS, path, "expected robustness", ["adaptive"])
     text = first.read_text()
     for word in ("digits", "photos", "fix", "adaptive", "linear", "expected robustness, percent"):
         assert f">{word}" in text
@@ -20,11 +20,11 @@ def test_every_method_and_task_is_named_and_equal_studies_are_equal_files(tmp_pa
 
 
 def test_the_picture_changes_with_the_runs(tmp_path):
-    save_arms(TASKS, tmp_path / "a.svg", "clean")
-    save_arms({**TASKS, "photos": {"adaptive": [0.9]}}, tmp_path / "b.svg", "clean")
+    save_methods(TASKS, tmp_path / "a.svg", "clean")
+    save_methods({**TASKS, "photos": {"adaptive": [0.9]}}, tmp_path / "b.svg", "clean")
     assert (tmp_path / "a.svg").read_bytes() != (tmp_path / "b.svg").read_bytes()
 
 
 def test_another_ending_is_refused(tmp_path):
     with pytest.raises(InvalidArgument, match="png"):
-        save_arms(TASKS, tmp_path / "a.txt", "clean")
+        save_methods(TASKS, tmp_path / "a.txt", "clean")

@@ -1,4 +1,4 @@
-"""The picture of a study: every run a dot, every arm its mean and interval, every task a panel."""
+"""The picture of a study: every run a dot, every method its mean and interval, every task a panel."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,22 +11,22 @@ from rampart.reports.plots import LOOK
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Values of an arm, one per seed.
-Arms = Mapping[str, Sequence[float]]
+#: Values of a method, one per seed.
+Methods = Mapping[str, Sequence[float]]
 
 _REFERENCE, _OTHER = "#D55E00", "#0072B2"
 
 
-def save_arms(
-    tasks: Mapping[str, Arms], path: str | Path, measure: str, references: Sequence[str] = ()
+def save_methods(
+    tasks: Mapping[str, Methods], path: str | Path, measure: str, references: Sequence[str] = ()
 ) -> None:
-    """Write one panel per task: a line per arm, in the order of the first task that has it.
+    """Write one panel per task: a line per method, in the order of the first task that has it.
 
     Args:
-        tasks: shares in [0, 1] of every arm, by task.
+        tasks: shares in [0, 1] of every method, by task.
         path: ends in .png, .svg or .pdf.
         measure: what the shares are, for the axis.
-        references: arms whose mean is drawn through all lines.
+        references: methods whose mean is drawn through all lines.
 
     Raises:
         InvalidArgument: another file ending.
@@ -34,13 +34,13 @@ def save_arms(
     """
     from matplotlib.figure import Figure
 
-    names = list(dict.fromkeys(name for arms in tasks.values() for name in arms))
+    names = list(dict.fromkeys(name for methods in tasks.values() for name in methods))
     with styled(LOOK):
         size = (2.6 + 3.2 * len(tasks), 1.1 + 0.21 * len(names))
         figure = Figure(figsize=size, layout="constrained")
         panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
-        for panel, (task, arms) in zip(panels, tasks.items(), strict=True):
-            _draw(panel, arms, names, references)
+        for panel, (task, methods) in zip(panels, tasks.items(), strict=True):
+            _draw(panel, methods, names, references)
             panel.set_title(task, loc="left", fontsize="medium")
         panels[0].set_yticks(range(len(names)), names)
         panels[0].set_ylim(len(names) - 0.5, -0.5)
@@ -48,8 +48,8 @@ def save_arms(
         save_picture(figure, path)
 
 
-def _draw(panel: "Axes", arms: Arms, names: Sequence[str], references: Sequence[str]) -> None:
-    for name, values in arms.items():
+def _draw(panel: "Axes", methods: Methods, names: Sequence[str], references: Sequence[str]) -> None:
+    for name, values in methods.items():
         color = _REFERENCE if name in references else _OTHER
         shares, line = [100 * value for value in values], names.index(name)
         panel.plot(shares, [line] * len(shares), "o", color=color, alpha=0.3, markersize=3)

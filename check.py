@@ -1,9 +1,9 @@
 """Every check of the project, in the order in which they fail fastest: `python check.py`.
 
-Arguments are handed to pytest: `python check.py -m slow` runs the slow tier instead.
+Arguments are handed to pytest: `python check.py -m slow` runs the slow tests instead.
 
 `python check.py --processors` runs the tests whose results depend on rounding, under the kernels
-that other processors choose. Paths after it replace `ROUNDED`. It belongs to the slow tier.
+that other processors choose. Paths after it replace `ROUNDED`. It belongs to the slow tests.
 """
 
 import os

@@ -97,7 +97,7 @@ def at_each(
 
 
 def torchattacks_at_each(
-    model: Model, split: Split, tier: str, grid: list[float], seed: int
+    model: Model, split: Split, attack_suite: str, grid: list[float], seed: int
 ) -> dict[str, Any]:
     """Attack every image at every strength with torchattacks' parts of AutoAttack."""
     import torchattacks
@@ -114,7 +114,7 @@ def torchattacks_at_each(
             torchattacks.APGD(queried, steps=100, loss="ce", **settings),
             torchattacks.APGDT(queried, steps=100, **classes, **settings),
         ]
-        if tier == "standard":
+        if attack_suite == "standard":
             attacks += [
                 torchattacks.FAB(queried, steps=100, multi_targeted=True, **classes, **settings),
                 torchattacks.Square(queried, n_queries=5000, resc_schedule=False, **settings),

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tasks import make_task
 from test_critical import proven
-from test_engine import net, photos, tier
+from test_engine import attack_suite, net, photos
 from torch import Tensor
 
 from oracles import linear_model
@@ -50,7 +50,9 @@ def test_top_k_breaks_where_the_closed_form_says(top_k, name):
     expected = np.searchsorted(GRID, (t - behind[top_k - 1]) / length)
     model = linear_model(weight, bias)
     criterion = Criterion(top_k=top_k)
-    found = critical_strengths(model, [batch], tier(name, steps=20), GRID, 0, criterion=criterion)
+    found = critical_strengths(
+        model, [batch], attack_suite(name, steps=20), GRID, 0, criterion=criterion
+    )
     np.testing.assert_array_equal(found.critical, expected)
     assert len(set(found.critical)) > 5
 
@@ -76,7 +78,7 @@ def test_a_class_is_reached_where_the_closed_form_says(target, name):
     found = critical_strengths(
         model,
         [batch],
-        tier(name, steps=20),
+        attack_suite(name, steps=20),
         GRID,
         0,
         criterion=criterion,
@@ -101,9 +103,9 @@ def test_other_criteria_are_never_reached_before_an_error(criterion):
     batch = photos(model, 30)
     options = {"adversarial_examples": True, "mode": "fast", "batch_size": 8}
     found = critical_strengths(
-        model, [batch], tier("standard"), GRID, 0, criterion=criterion, **options
+        model, [batch], attack_suite("standard"), GRID, 0, criterion=criterion, **options
     )
-    plain = critical_strengths(model, [batch], tier("standard"), GRID, 0, mode="exact")
+    plain = critical_strengths(model, [batch], attack_suite("standard"), GRID, 0, mode="exact")
     right = plain.critical > 0
     assert (found.critical >= plain.critical)[right].all()
     assert (found.critical > plain.critical)[right].any()
@@ -114,7 +116,12 @@ def test_a_top_that_every_class_is_in_measures_nothing():
     task = make_task(3)
     with pytest.raises(InvalidArgument, match="top_k=3: expected fewer than the 3 classes"):
         critical_strengths(
-            task.model, task.batches(60), tier("short"), GRID, 0, criterion=Criterion(top_k=3)
+            task.model,
+            task.batches(60),
+            attack_suite("short"),
+            GRID,
+            0,
+            criterion=Criterion(top_k=3),
         )
 
 
@@ -127,7 +134,7 @@ def test_in_top_counts_the_likeliest():
 
 
 def test_stages_are_won_by_the_criterion_alone():
-    stages = tier("plus").stages()
+    stages = attack_suite("plus").stages()
     assert Criterion().stages(stages) is stages
     top_k = Criterion(top_k=2).stages(stages)
     assert [stage.loss for stage in top_k] == [OutOfTopK(stage.loss, 2) for stage in stages]
@@ -167,7 +174,7 @@ def test_impossible_criteria_are_refused(options, error, message):
 
 
 def test_a_loss_that_cannot_be_aimed_is_refused():
-    stage = tier("apgd", loss="kl").stages()
+    stage = attack_suite("apgd", loss="kl").stages()
     with pytest.raises(InvalidArgument, match="loss=Kl: expected one of ce, dlr"):
         Criterion(target="likely").stages(stage)
 

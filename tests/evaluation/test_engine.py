@@ -28,7 +28,7 @@ EPS: dict[Norm, float] = {"linf": 20 / 255, "l2": 0.3, "l1": 0.9}
 SMALL = {"standard": {"steps": 8, "queries": 10}, "plus": {"steps": 6, "queries": 10}}
 
 
-def tier(name: str, norm: Norm = "linf", **options) -> Attack:
+def attack_suite(name: str, norm: Norm = "linf", **options) -> Attack:
     return ATTACKS.build(name, {**SMALL.get(name, {}), "norm": norm, **options})
 
 
@@ -66,7 +66,7 @@ def test_two_classes_break_exactly_where_the_closed_form_says(name, norm):
     if (name, norm) == ("apgd", "l1"):
         pytest.skip("APGD changes few pixels at a time: on so small a budget it stops short")
     task, grid = make_task(), default_grid(EPS[norm], norm)
-    found = critical_strengths(task.model, task.batches(60), tier(name, norm), grid, 0)
+    found = critical_strengths(task.model, task.batches(60), attack_suite(name, norm), grid, 0)
     np.testing.assert_array_equal(found.critical, task.critical(grid, norm))
     assert len(set(found.critical)) > 5
 
@@ -79,7 +79,7 @@ def test_several_classes_break_where_the_closed_form_says(classes, name, steps, 
     if (name, norm) == ("short", "l1"):
         pytest.skip("as above")
     task, grid = make_task(classes), default_grid(EPS[norm], norm)
-    attack = tier(name, norm, steps=steps)
+    attack = attack_suite(name, norm, steps=steps)
     found = critical_strengths(
         task.model, task.batches(60), attack, grid, 0, adversarial_examples=True
     )
@@ -97,7 +97,7 @@ def nearest(task: Task, norm: Norm) -> np.ndarray:
 @pytest.mark.parametrize("mode", ["exact", "fast"])
 def test_fab_reaches_the_smallest_distance_however_coarse_the_grid(norm, mode):
     task, grid = make_task(3), (0.0, 0.1 * EPS[norm], 2 * EPS[norm])
-    attack = tier("fab", norm, steps=30)
+    attack = attack_suite("fab", norm, steps=30)
     batches = task.batches(60)
     found = critical_strengths(
         task.model, batches, attack, grid, 0, mode=mode, adversarial_examples=True
@@ -120,7 +120,7 @@ def test_never_weaker_than_the_attack_at_each_strength_alone(name, norm):
     """Beyond noise: 1 of 90 samples, as random starts differ."""
     grid = default_grid({"linf": 8 / 255, "l2": 0.3}[norm], norm)
     options = {"iterate": "adversarial"} if name == "apgd" else {}
-    attack, claimed, alone = tier(name, norm, steps=6, **options), [], []
+    attack, claimed, alone = attack_suite(name, norm, steps=6, **options), [], []
     for seed in range(3):
         model = net(seed)
         batch = photos(model, 30, seed)
@@ -159,7 +159,7 @@ SHORT = {"steps": 3, "targets": 2, "queries": 5}
     ],
 )
 def test_every_column_is_the_same_whatever_the_slots_and_the_order(name, options, norm, mode):
-    model, attack, n = net(1), tier(name, norm, **options), 10
+    model, attack, n = net(1), attack_suite(name, norm, **options), 10
     grid = default_grid({"linf": 8 / 255, "l2": 0.3, "l1": 2.0}[norm], norm)
     batch = photos(model, n)
 
@@ -207,7 +207,7 @@ def engine(
     stage_batch: type[StageBatch] = StageBatch,
     norm: Norm = "linf",
 ) -> Engine:
-    attack, grid = tier(name, norm, steps=4), default_grid(EPS[norm], norm)
+    attack, grid = attack_suite(name, norm, steps=4), default_grid(EPS[norm], norm)
     work = Work(attack.stages(), norm, grid, seed=0)
     return Engine(QueriedModel(model), work, batch_size, torch.device("cpu"), stage_batch)
 
@@ -221,7 +221,7 @@ def flown(engine: Engine, batch: Batch) -> list[SampleState]:
 
 def test_the_passes_of_all_samples_are_those_of_the_model():
     model = net(2)
-    queried, attack = QueriedModel(model), tier("plus", steps=3, targets=2)
+    queried, attack = QueriedModel(model), attack_suite("plus", steps=3, targets=2)
     grid, batch = default_grid(8 / 255, "linf"), photos(model, 20)
     for prune in (False, True):
         work = Work(attack.stages(), "linf", grid, 0, prune, recheck=0.5)
@@ -247,7 +247,7 @@ def test_rounding_on_the_rim_of_a_large_ball_loses_no_image(norm):
         model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 2))
     images = torch.randint(100, 150, (40, 3, 32, 32), dtype=torch.uint8)
     batch = Batch(images, model(images / 255).argmax(1), torch.arange(40))
-    work = Work(tier("apgd", norm).stages(), norm, (0.0, eps), 0)
+    work = Work(attack_suite("apgd", norm).stages(), norm, (0.0, eps), 0)
     samples = flown(Engine(QueriedModel(model), work, 16, torch.device("cpu"), Rim), batch)
     assert len(hits) > 20
     assert all(hits)
@@ -272,7 +272,7 @@ def test_the_class_that_is_nearest_at_the_weakest_point_is_tried_first():
     model = task.model
     assert model(task.images / 255)[0].argsort(descending=True).tolist() == [0, 1, 2]
     batch = Batch(task.images.byte(), torch.zeros(5, dtype=torch.int64), torch.arange(5))
-    attack = tier("short", steps=3)
+    attack = attack_suite("short", steps=3)
     work = Work(attack.stages(), "linf", (0.0, 3 / 255), 0)
     samples = flown(Engine(QueriedModel(model), work, 8, torch.device("cpu"), Watching), batch)
     assert seen == [2] * 5 + [1] * 5
@@ -284,7 +284,7 @@ def test_the_class_that_is_nearest_at_the_weakest_point_is_tried_first():
 def test_few_classes_work_in_every_attack_suite(classes, name):
     model = net(0, classes)
     batch, grid = photos(model, 20), (0.0, 4 / 255, 8 / 255, 24 / 255)
-    attack = tier(name, steps=4, **({"draws": 2} if name == "rand" else {}))
+    attack = attack_suite(name, steps=4, **({"draws": 2} if name == "rand" else {}))
     found = critical_strengths(
         model, [batch], attack, grid, 0, mode="fast", adversarial_examples=True
     )

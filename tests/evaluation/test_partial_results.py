@@ -138,7 +138,7 @@ def test_external_files_are_neither_read_nor_removed(tmp_path):
     [
         ({"seed": 4}, r"differs in seed \(3 there, 4 now\): --overwrite"),
         ({"threat": {"norm": "l2", "eps": 4 / 255}}, r'threat.norm \("linf" there, "l2" now\)'),
-        ({"tier": "short"}, r'tier \(absent there, "short" now\)'),
+        ({"attack_suite": "short"}, r'attack_suite \(absent there, "short" now\)'),
         ({"seed": None}, r"seed \(3 there, null now\)"),
     ],
 )

@@ -1,12 +1,12 @@
 import numpy as np
-from test_engine import net, tier
+from test_engine import attack_suite, net
 from test_whole import GRID, evaluate, split_for
 
 from rampart.evaluation.partial_results import PartialResults
 from rampart.evaluation.rerun import FIRST_PHASE, rerun
 from rampart.evaluation.results import Results
 
-ATTACK = tier("short", steps=4)
+ATTACK = attack_suite("short", steps=4)
 
 
 def rechecked(model, split, results: Results, n: int, **options):
@@ -33,7 +33,7 @@ def test_independent_runs_agree_with_the_engine():
     for row, claimed, alone in zip(figures["strengths"], found.claimed, found.robust, strict=True):
         assert row["accuracy"] == claimed.mean()
         assert row["alone"] == alone.mean()
-        difference = row["only_alone_broke"] - row["only_engine_broke"]
+        difference = row["only_alone_found"] - row["only_engine_found"]
         assert difference == claimed.sum() - alone.sum()
 
 
@@ -45,7 +45,7 @@ def test_results_that_claim_too_much_are_found_out():
     boast.critical[:] = 9
     figures = rechecked(model, split, boast, 20).figures(GRID)
     assert figures["strengths"][-1]["accuracy"] == 1
-    assert figures["strengths"][-1]["only_alone_broke"] == (results.critical < 9).sum()
+    assert figures["strengths"][-1]["only_alone_found"] == (results.critical < 9).sum()
 
 
 def test_all_samples_are_rechecked_where_there_are_no_more():

@@ -155,13 +155,13 @@ def test_refuses_columns_that_contradict_each_other(changes, message):
 @given(indices=st.lists(st.integers(0, 30), min_size=1, max_size=12, unique=True))
 def test_a_record_is_made_of_results(indices):
     results = made_up(indices, 4)
-    metadata = {"tier": "short"}
+    metadata = {"attack_suite": "short"}
     names = {sample: f"image {sample}" for sample in indices}
     stages = ("apgd-ce", "apgd-t", "square")
     grid = np.arange(LEVELS + 1) / 255
     record = EvaluationRecord.from_results(results, names, grid, "linf", stages, metadata)
     assert record.ids == tuple(f"image {sample}" for sample in indices)
-    for row, name in enumerate(record.broken_by):
+    for row, name in enumerate(record.found_by):
         stage, run = results.stage[row], results.run[row]
         is_adv = stages[stage] + (f"/{run}" if run else "")
         assert name == {0: "clean", LEVELS + 1: None}.get(results.critical[row], is_adv)
@@ -179,7 +179,7 @@ def test_a_record_is_made_of_results(indices):
         ({"stage_names": ["apgd-ce"]}, "stage_names=1 names: expected one for number"),
         ({"grid": np.arange(LEVELS) / 255}, "critical=5"),
         ({"grid": np.arange(LEVELS + 2) / 255}, "expected a distance above"),
-        ({"stage_names": ["clean"] * 3}, "broken_by=clean"),
+        ({"stage_names": ["clean"] * 3}, "found_by=clean"),
     ],
 )
 def test_a_record_refuses_results_of_another_task(changes, message):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_engine import net, tier
+from test_engine import attack_suite, net
 from test_results import same
 from torch import Tensor, nn
 
@@ -42,7 +42,7 @@ def split_for(model: nn.Module, n: int) -> Split:
 
 
 def evaluate(model: nn.Module, split: Split, name: str = "short", **options) -> Evaluation:
-    attack = tier(name, steps=options.pop("steps", 4))
+    attack = attack_suite(name, steps=options.pop("steps", 4))
     return evaluate_split(
         model, split, attack, GRID, 3, **{"adversarial_examples": True, **options}
     )
@@ -352,7 +352,7 @@ def test_the_sentinel_looks_at_the_stages_that_the_criterion_leaves():
     model = net(1)
     split, options = split_for(model, 30), {"steps": 6, "criterion": Criterion(target="likely")}
     found = evaluate(model, split, "plus", **options)
-    stages = Criterion(target="likely").stages(tier("plus").stages())
+    stages = Criterion(target="likely").stages(attack_suite("plus").stages())
     late = [k for k, stage in enumerate(stages) if stage.name in ("square", "fab-t")]
     assert found.pruning is not None
     assert found.pruning.sentinel == np.isin(found.results.stage, late).sum()

@@ -43,7 +43,7 @@ def full(critical=(0, 1, 3, 5, 5), **changes) -> EvaluationRecord:
         "distance": np.where(
             found, (np.append(GRID, 0)[np.minimum(critical, 5)]) - 0.5 / 255, np.nan
         ),
-        "broken_by": tuple(names.get(j, f"apgd-t/{j}") for j in critical.tolist()),
+        "found_by": tuple(names.get(j, f"apgd-t/{j}") for j in critical.tolist()),
         "forwards": np.arange(len(critical)) + 7,
         "backwards": np.arange(len(critical)),
         "pruned": np.full(len(critical), 2),
@@ -68,5 +68,5 @@ def same(a: EvaluationRecord, b: EvaluationRecord) -> bool:
             return False
         if one is not None and not np.array_equal(one, other, equal_nan=one.dtype.kind == "f"):
             return False
-    plain = [(r.norm, r.ids, r.metadata, r.broken_by) for r in (a, b)]
+    plain = [(r.norm, r.ids, r.metadata, r.found_by) for r in (a, b)]
     return plain[0] == plain[1]

@@ -51,7 +51,7 @@ def test_round_trip_of_any_record(tmp_path_factory, steps, ids, seed, group, dat
     found = (critical > 0) & (critical < len(grid))
     columns = {
         "distance": np.where(found, np.append(grid, 0)[critical], np.nan),
-        "broken_by": full(critical, grid=grid, distance=None).broken_by,
+        "found_by": full(critical, grid=grid, distance=None).found_by,
         "forwards": rng.integers(0, 2**60, len(ids)),
         "backwards": rng.integers(0, 9, len(ids)),
         "pruned": rng.integers(0, 9, len(ids)),
@@ -81,7 +81,7 @@ def test_files_are_readable_without_rampart(tmp_path):
     assert rows["critical_index"] == [0, 1, 3, 5, 5]
     assert rows["critical_eps"] == [0.0, 1 / 255, 3 / 255, None, None]
     assert rows["distance"] == [None, 0.5 / 255, pytest.approx(2.5 / 255), None, None]
-    assert rows["broken_by"] == ["clean", "apgd-t/1", "apgd-t/3", None, None]
+    assert rows["found_by"] == ["clean", "apgd-t/1", "apgd-t/3", None, None]
     assert [image is None for image in rows["adversarial_example"]] == [
         True,
         False,
@@ -180,8 +180,8 @@ def test_a_changed_bit_is_found(tmp_path_factory, position, bit):
         ("distance", [None, 0.9, 0.01, None, None], "distance=0.9"),
         ("distance", [None, 0.001, 0.001, None, None], "distance=0.001 for a,b/2.png"),
         ("distance", [None, None, 0.01, None, None], "distance=nan"),
-        ("broken_by", ["clean", "clean", "a", None, None], "broken_by=clean"),
-        ("broken_by", ["clean", "a", "b", "c", None], "broken_by=c"),
+        ("found_by", ["clean", "clean", "a", None, None], "found_by=clean"),
+        ("found_by", ["clean", "a", "b", "c", None], "found_by=c"),
         ("forwards", [1, 2, -3, 4, 5], "forwards=-3"),
         ("rechecked", [1, 0, 0, 0, 0], "has int64 for rechecked"),
         ("adversarial_example", [None] * 5, "fixed_size_binary"),

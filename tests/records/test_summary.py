@@ -50,21 +50,21 @@ def test_one_sample_and_one_strength_still_give_a_summary():
 def test_summary_tells_what_broke_the_samples_and_what_it_cost():
     by = ("clean", "apgd-ce", "apgd-t/2", "apgd-t", "apgd-t/10", None)
     metadata = {
-        "tier": "standard",
+        "attack_suite": "standard",
         "mode": "fast",
         "seconds": 1.5,
         "rerun": {"n": 3, "differ": 0},
         "checks": [{"check": "mode", "ok": True}],
     }
     record = make(
-        (0, 1, 2, 3, 4, 5), broken_by=by, forwards=range(6), backwards=[2] * 6, metadata=metadata
+        (0, 1, 2, 3, 4, 5), found_by=by, forwards=range(6), backwards=[2] * 6, metadata=metadata
     )
     found = summary(record)
-    assert found["broken_by"] == {"apgd-t": 3, "apgd-ce": 1, "clean": 1}
+    assert found["found_by"] == {"apgd-t": 3, "apgd-ce": 1, "clean": 1}
     assert (found["forwards"], found["backwards"]) == (15, 12)
     assert {key: found[key] for key in metadata} == metadata
     # Passes of the whole evaluation, the checks' included, where they are known.
     assert summary(replace(record, metadata={"forwards": 99}))["forwards"] == 99
     bare = summary(make())
-    assert (bare["broken_by"], bare["forwards"], bare["tier"]) == (None, None, None)
+    assert (bare["found_by"], bare["forwards"], bare["attack_suite"]) == (None, None, None)
     assert "rerun" not in bare

@@ -1,4 +1,6 @@
-"""A stage: one method with its loss, run once or once per class; a tier is a list of stages."""
+"""A stage: one method with its loss, run once or once per class; an attack suite is a list of
+stages.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +18,7 @@ class Stage:
     """A method as one part of an evaluation.
 
     Attributes:
-        name: "apgd-ce", "apgd-t", "fab-t", "square" and so on; unique in its tier.
+        name: "apgd-ce", "apgd-t", "fab-t", "square" and so on; unique in its attack suite.
         algorithm: the method.
         loss: what it maximizes; for a stage with targets one whose targets are (N, 2).
         restarts: independent runs, of each target where there are targets.

@@ -55,9 +55,9 @@ class PartialResults:
 
     Args:
         folder: where it lies; on a disk that all processes share.
-        identity: plain JSON values that the results depend on, such as threat, tier, grid, seed,
-            fingerprints of model and data; not the batch size or the number of processes, which
-            may change when the evaluation goes on.
+        identity: plain JSON values that the results depend on, such as threat, attack suite, grid,
+            seed, fingerprints of model and data; not the batch size or the number of processes,
+            which may change when the evaluation goes on.
         rank: this process.
 
     Raises:

@@ -47,8 +47,8 @@ class Rerun:
                     "eps": eps,
                     "accuracy": float(claimed.mean()),
                     "alone": float(alone.mean()),
-                    "only_engine_broke": int((alone & ~claimed).sum()),
-                    "only_alone_broke": int((claimed & ~alone).sum()),
+                    "only_engine_found": int((alone & ~claimed).sum()),
+                    "only_alone_found": int((claimed & ~alone).sum()),
                 }
                 for eps, alone, claimed in zip(grid[1:], self.robust, self.claimed, strict=True)
             ],

@@ -46,7 +46,7 @@ class Results:
             without perturbation, n + 1 for a survivor.
         distance: (N,) distance, in the norm, of the smallest adversarial image found; nan where
             none.
-        stage: (N,) index of the tier's stage that set `critical`; -1 where none did.
+        stage: (N,) index of the attack suite's stage that set `critical`; -1 where none did.
         run: (N,) the run of that stage; -1 where none did.
         forwards: (N,) passes spent on the sample through the model.
         backwards: (N,) passes spent on the sample back to the input.

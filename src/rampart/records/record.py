@@ -13,7 +13,7 @@ from rampart.metrics.curve import Floats, Integers, accuracy_curve, check_critic
 from rampart.tolerance import below, within
 from rampart.units import Norm, parse_norm
 
-#: What stands in `broken_by` where a sample is wrong without perturbation.
+#: What stands in `found_by` where a sample is wrong without perturbation.
 CLEAN = "clean"
 COUNTS = ("forwards", "backwards", "pruned")
 #: Types of the columns that hold one number per sample.
@@ -39,11 +39,12 @@ class EvaluationRecord:
         critical: (N,) index of the smallest strength that breaks the sample: 0 where it is wrong
             without perturbation, n + 1 for a survivor.
         metadata: plain JSON values: attack, split, seed, model, data, versions, hardware,
-            precision, forwards, backwards, seconds, tier, mode, audit, trust; level, that of the
-            intervals; top, where a sample is right while its label is among that many classes.
+            precision, forwards, backwards, seconds, attack suite, mode, audit, trust; level, that
+            of the intervals; top, where a sample is right while its label is among that many
+            classes.
         distance: (N,) distance, in the norm, of the smallest adversarial image found; nan where
             none.
-        broken_by: (N,) what set the critical strength: a stage's name, with `/run` after it where
+        found_by: (N,) what set the critical strength: a stage's name, with `/run` after it where
             that was not its first run ("apgd-ce", "apgd-t/3"); "clean" where the sample is wrong
             without perturbation; None for a survivor.
         forwards: (N,) passes spent on the sample through the model.
@@ -67,7 +68,7 @@ class EvaluationRecord:
     critical: Integers
     metadata: Mapping[str, Any] = field(default_factory=dict)
     distance: Floats | None = None
-    broken_by: tuple[str | None, ...] | None = None
+    found_by: tuple[str | None, ...] | None = None
     forwards: Integers | None = None
     backwards: Integers | None = None
     pruned: Integers | None = None
@@ -84,8 +85,8 @@ class EvaluationRecord:
         for name, kind in TYPES.items():
             if getattr(self, name) is not None:
                 put(self, name, _column(name, getattr(self, name), kind))
-        if self.broken_by is not None:
-            put(self, "broken_by", tuple(self.broken_by))
+        if self.found_by is not None:
+            put(self, "found_by", tuple(self.found_by))
         _check_lengths(self)
         _check_names(self)
         _check_rows(self)
@@ -136,7 +137,7 @@ class EvaluationRecord:
             ids: names of the samples by their position in the split.
             grid: (n + 1,) strengths.
             norm: the threat's.
-            stage_names: of the tier's stages, in their order.
+            stage_names: of the attack suite's stages, in their order.
             metadata: plain JSON values, see the class.
 
         Raises:
@@ -147,13 +148,13 @@ class EvaluationRecord:
         return cls(
             norm=norm,
             grid=np.asarray(grid, dtype=np.float64),
-            ids=tuple(_named("ids", ids, sample) for sample in results.indices.tolist()),
+            ids=tuple(_find_name("ids", ids, sample) for sample in results.indices.tolist()),
             labels=results.labels,
             predictions=results.predictions,
             critical=results.critical,
             metadata=metadata,
             distance=results.distance,
-            broken_by=tuple(
+            found_by=tuple(
                 CLEAN if critical == 0 else _attack(stage_names, stage, run)
                 for critical, stage, run in rows
             ),
@@ -168,11 +169,11 @@ class EvaluationRecord:
 def _attack(stage_names: Sequence[str], stage: int, run: int) -> str | None:
     if stage < 0:
         return None
-    name = _named("stage_names", stage_names, stage)
+    name = _find_name("stage_names", stage_names, stage)
     return f"{name}/{run}" if run else name
 
 
-def _named(argument: str, names: Sequence[str] | Mapping[int, str], number: int) -> str:
+def _find_name(argument: str, names: Sequence[str] | Mapping[int, str], number: int) -> str:
     try:
         return names[number]
     except LookupError:
@@ -195,7 +196,7 @@ def _column(name: str, values: object, kind: type[np.generic]) -> NDArray[Any]:
 
 def _check_lengths(record: EvaluationRecord) -> None:
     n = len(record.critical)
-    for name in ("ids", "broken_by", *TYPES):
+    for name in ("ids", "found_by", *TYPES):
         values = getattr(record, name)
         if values is not None and len(values) != n:
             raise InvalidArgument(name, f"{len(values)} values", f"{n} as critical")
@@ -239,9 +240,9 @@ def _check_rows(record: EvaluationRecord) -> None:
         rules.append(
             ("distance", np.where(record.found, inside, np.isnan(record.distance)), expected)
         )
-    if record.broken_by is not None:
+    if record.found_by is not None:
         expected = "'clean' where critical is 0, None for a survivor, else a stage"
-        rules.append(("broken_by", _names_what_broke(record, record.broken_by), expected))
+        rules.append(("found_by", _names_a_stage(record, record.found_by), expected))
     for name, holds, expected in rules:
         if not holds.all():
             row = int(holds.argmin())
@@ -249,7 +250,7 @@ def _check_rows(record: EvaluationRecord) -> None:
             raise InvalidArgument(name, got, expected)
 
 
-def _names_what_broke(record: EvaluationRecord, names: Sequence[str | None]) -> NDArray[np.bool_]:
+def _names_a_stage(record: EvaluationRecord, names: Sequence[str | None]) -> NDArray[np.bool_]:
     """(N,) whether a name fits the critical index that it stands beside."""
     fitting = []
     for name, critical in zip(names, record.critical.tolist(), strict=True):

@@ -62,8 +62,8 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
         FLOAT,
         "distance, in the norm, of the smallest adversarial image found; null where none was",
     ),
-    "broken_by": (
-        "broken_by",
+    "found_by": (
+        "found_by",
         TEXT,
         "stage of the attack that found it, and /run after it where that was not its first run, "
         "counted from 0; 'clean': wrong without perturbation; null for a survivor",

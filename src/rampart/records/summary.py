@@ -19,14 +19,14 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
     """Return the usual figures of a record, as shares and not percent.
 
     Returns:
-        n, norm, eps, top, split, attack (its name), attack_options, tier, mode, data, seed; clean,
-        adversarial (at eps) and expected (uniform on [0, eps]), each with `_low` and `_high`; the
-        intervals' level and method; expected_bounds, between which expected robustness lies
-        whatever the curve does between its strengths (`metrics.continuum`); worst_class, that of
-        the lowest expected robustness, with an interval that allows for its having been picked;
-        curve, a list of {eps, accuracy, low, high}; broken_by, how many samples each stage of the
-        attack broke; forwards, backwards and seconds; audit and trust where the metadata have
-        them. None stands for what is not known.
+        n, norm, eps, top, split, attack (its name), attack_options, attack suite, mode, data, seed;
+        clean, adversarial (at eps) and expected (uniform on [0, eps]), each with `_low` and
+        `_high`; the intervals' level and method; expected_bounds, between which expected robustness
+        lies whatever the curve does between its strengths (`metrics.continuum`); worst_class, that
+        of the lowest expected robustness, with an interval that allows for its having been picked;
+        curve, a list of {eps, accuracy, low, high}; found_by, how many samples each stage of the
+        attack broke; forwards, backwards and seconds; audit and trust where the metadata have them.
+        None stands for what is not known.
     """
     c = contributions(record.critical, record.grid)
     expected = mean_interval(c, record.confidence)
@@ -40,7 +40,7 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
         "split": metadata.get("split"),
         "attack": _name(metadata.get("attack")),
         "attack_options": metadata.get("attack"),
-        "tier": metadata.get("tier"),
+        "attack_suite": metadata.get("attack_suite"),
         "mode": metadata.get("mode"),
         "data": metadata.get("data"),
         "seed": metadata.get("seed"),
@@ -54,7 +54,7 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
         "expected_bounds": _bounds(record),
         "worst_class": _worst_class(record, c),
         "curve": curve,
-        "broken_by": _broken_by(record),
+        "found_by": _count_found_by(record),
         "forwards": _passes(record, "forwards"),
         "backwards": _passes(record, "backwards"),
         "seconds": metadata.get("seconds"),
@@ -99,11 +99,11 @@ def _name(component: Any) -> Any:
     return component.get("name") if isinstance(component, Mapping) else component
 
 
-def _broken_by(record: EvaluationRecord) -> dict[str, int] | None:
+def _count_found_by(record: EvaluationRecord) -> dict[str, int] | None:
     """How many samples each stage broke, the most successful first; "clean" among them."""
-    if record.broken_by is None:
+    if record.found_by is None:
         return None
-    stages = Counter(name.partition("/")[0] for name in record.broken_by if name is not None)
+    stages = Counter(name.partition("/")[0] for name in record.found_by if name is not None)
     return dict(sorted(stages.items(), key=lambda item: (-item[1], item[0])))
 
 

@@ -104,13 +104,13 @@ def _class_lines(facts: Facts) -> Iterator[str]:
 
 
 def _stage_line(facts: Facts) -> str:
-    if facts["broken_by"] is None:
+    if facts["found_by"] is None:
         return ""
     stages = [
         f"{count} by {stage}" if stage != "clean" else f"{count} wrong without perturbation"
-        for stage, count in facts["broken_by"].items()
+        for stage, count in facts["found_by"].items()
     ]
-    left = facts["n"] - sum(facts["broken_by"].values())
+    left = facts["n"] - sum(facts["found_by"].values())
     return f"  broken: {', '.join([*stages, f'{left} survive'])}"
 
 

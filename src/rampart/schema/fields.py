@@ -164,7 +164,9 @@ class TrainingConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """How a model is measured: accuracy at every strength of a grid, by an attack or a tier."""
+    """How a model is measured: accuracy at every strength of a grid, by an attack or an attack
+    suite.
+    """
 
     attack: AffectsEvaluation[AttackConfig] = AttackConfig(name="apgd", steps=10)
     mode: AffectsEvaluation[EvaluationMode] = "fast"

@@ -49,7 +49,7 @@ def test_black_boxes_are_attacked_without_gradients_only(onnx_file, tmp_path, ph
     assert record.metadata["model"]["source"] == "onnx"
     assert record.metadata["backwards"] == 0
     assert record.accuracy[0] == 1
-    assert set(record.broken_by) - {None} == {"square"}
+    assert set(record.found_by) - {None} == {"square"}
 
 
 @pytest.fixture

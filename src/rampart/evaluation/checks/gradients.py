@@ -60,7 +60,8 @@ def check_gradients(subject: CheckedModel) -> Verdict:
             dead["ce"],
             DEAD,
             f"the cross-entropy of {100 * dead['ce']:.0f} % of the samples is rounded to 0 and has "
-            "no gradient, so attacks on it find nothing; use a tier with the DLR, or scale the "
+            "no gradient, so attacks on it find nothing; use an attack suite with the DLR, or "
+            "scale the "
             "logits down.",
         )
     return passed("gradients", max(dead.values()), DEAD, "every loss has a gradient.")
@@ -156,7 +157,8 @@ def _slope(rings: list[Ring]) -> Verdict:
         worst,
         AGREEING if worst >= DISAGREEING else DISAGREEING,
         "gradients do not predict how the margin changes within the ball, so gradient attacks may "
-        "overrate the model; use a tier with black-box attacks, and attack without the part of "
+        "overrate the model; use an attack suite with black-box attacks, and attack without the "
+        "part of "
         "the model that hides the slope.",
     )
 
@@ -182,7 +184,8 @@ def _blind(subject: CheckedModel, rings: list[Ring]) -> Verdict:
         value,
         BEATEN,
         f"on {100 * value:.0f} % of the samples random points or Square get further than APGD, so "
-        "gradients are masked and gradient attacks overrate the model; use a tier with black-box "
+        "gradients are masked and gradient attacks overrate the model; use an attack suite with "
+        "black-box "
         "attacks, and attack without the part of the model that hides the slope.",
     )
 

@@ -55,7 +55,8 @@ def check_results(
         stage: (N,) index of the stage that set them; -1 where none did.
         before_recheck: (N,) critical indices before pruned runs were repeated in full.
         rechecked: (N,) whether they were.
-        stage_names: the tier's stages; "square" is the black box, "fab-t" and "fab" are FAB.
+        stage_names: the attack suite's stages; "square" is the black box, "fab-t" and "fab" are
+            FAB.
         n_strengths: n, the index of the last strength.
         per_strength: for strength indices k, the (M,) bool whether a sample stands after an
             independent run at that strength alone.

@@ -31,7 +31,7 @@ class Task:
     """What an evaluation is to do.
 
     Attributes:
-        stages: the tier, in order.
+        stages: the attack suite, in order.
         norm: norm of the balls.
         grid: (n + 1,) strengths from 0 up, with n >= 1.
         seed: noise is keyed by (seed, sample, stage, run).
@@ -106,7 +106,8 @@ class Engine:
         return self._kind(number, stage, self._model, task.norm, task.grid, limits)
 
     def _next_stage_batch(self) -> StageBatch | None:
-        """The last stage batch of the tier whose batch is full; if none is, the first that holds
+        """The last stage batch of the attack suite whose batch is full; if none is, the first that
+        holds
         any.
 
         Samples then gather in front of the later stages, which take most of the steps.

@@ -37,7 +37,7 @@ class StageBatch:
     """The rows of one stage.
 
     Attributes:
-        number: the stage's place in the tier.
+        number: the stage's place in the attack suite.
         model: counts its passes.
         grid: strengths from 0 up.
         limits: when a run is hopeless; None where every run is carried through.

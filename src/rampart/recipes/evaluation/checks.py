@@ -32,7 +32,7 @@ def run_model_checks(subject: Subject, split: Split) -> list[Verdict]:
     if not subject.config.components.evaluation_attack.averages_answers:
         return verdicts
     name = subject.config.evaluation.attack.name
-    why = f"the tier '{name}' averages over the answers of a stochastic model."
+    why = f"the attack suite '{name}' averages over the answers of a stochastic model."
     return [skipped(one.check, why) if one.check == "determinism" else one for one in verdicts]
 
 

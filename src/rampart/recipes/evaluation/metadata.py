@@ -24,7 +24,7 @@ def describe_evaluation(
     config, model, results = subject.config, subject.model, done.results
     return {
         "attack": config.evaluation.attack.model_dump(),
-        "tier": list(names),
+        "attack_suite": list(names),
         "mode": config.evaluation.mode,
         "split": config.evaluation.split,
         "seed": config.seed,

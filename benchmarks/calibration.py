@@ -7,7 +7,7 @@ The first form evaluates a network without giving anything up, and writes for ev
 projected at its checkpoints and whether it broke its sample afterwards. RUN is the folder of a
 run; RIPPLE adds a sine of that amplitude to the pixels, which masks the gradients. The second form
 prints, for each kind of stage and each checkpoint, the largest projection from which a run still
-succeeded, and the share of the failing runs that a limit just above it would have ended; what it
+succeeded, and the fraction of the failing runs that a limit just above it would have ended; what it
 printed for the present limits is in calibration.md.
 """
 
@@ -131,8 +131,8 @@ def table(path: str) -> None:
         lost = [row for row in rows if not row[1]]
         top = max(won, default=(0.0, True, "-"))
         above = np.mean([row[0] > top[0] for row in lost]) if lost else 0.0
-        share = f"{len(lost)}, {above:.0%} above"
-        print(f"| {stage} | {age} | {len(won)} | {top[0]:.2f} | {top[2]} | {share} |")
+        fraction = f"{len(lost)}, {above:.0%} above"
+        print(f"| {stage} | {age} | {len(won)} | {top[0]:.2f} | {top[2]} | {fraction} |")
 
 
 if __name__ == "__main__":

@@ -207,8 +207,8 @@ def table(results: dict[str, Any], grid: list[float]) -> str:
         ]
         for mode in ("exact", "fast"):
             known = results.get(mode)
-            share = np.mean(np.array(known["critical"]) > grid_index) if known else None
-            cells.append("-" if share is None else f"{share:.1%}")
+            fraction = np.mean(np.array(known["critical"]) > grid_index) if known else None
+            cells.append("-" if fraction is None else f"{fraction:.1%}")
         lines.append(f"| {format_eps(eps)} | {' | '.join(cells)} |")
     if drawn := results.get("draws"):
         lines += ["", "| strength | each alone, mean | fast minus that | standard error |"]

@@ -15,9 +15,9 @@ from rampart.errors import (
 
 
 def test_an_invalid_argument_says_what_was_got_expected_and_to_do():
-    error = InvalidArgument("eps", 4, "a share", "write 4/255")
-    assert str(error) == "eps=4: expected a share; write 4/255."
-    assert str(InvalidArgument("eps", 4, "a share")) == "eps=4: expected a share."
+    error = InvalidArgument("eps", 4, "a fraction", "write 4/255")
+    assert str(error) == "eps=4: expected a fraction; write 4/255."
+    assert str(InvalidArgument("eps", 4, "a fraction")) == "eps=4: expected a fraction."
 
 
 def test_an_unknown_name_offers_the_nearest_ones():

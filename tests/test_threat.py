@@ -32,8 +32,8 @@ def test_linf_start_is_uniform_in_the_ball() -> None:
     images = torch.full((50, 3, 8, 8), 0.5)
     eps = torch.linspace(0.01, 0.4, 50)
     start = random_start(images, eps, "linf", Noise.like(images, 1))
-    shares = (start - images) / eps.view(-1, 1, 1, 1)
-    assert stats.kstest(shares.flatten().numpy(), stats.uniform(-1, 2).cdf).pvalue > 1e-3
+    fractions = (start - images) / eps.view(-1, 1, 1, 1)
+    assert stats.kstest(fractions.flatten().numpy(), stats.uniform(-1, 2).cdf).pvalue > 1e-3
 
 
 def test_l2_start_is_uniform_in_the_ball() -> None:
@@ -41,7 +41,7 @@ def test_l2_start_is_uniform_in_the_ball() -> None:
     eps = 0.3
     start = random_start(images, eps, "l2", Noise.like(images, 1))
     radius = distance(start, images, "l2") / eps
-    # In D dimensions the share of a ball's volume within radius r is r^D.
+    # In D dimensions the fraction of a ball's volume within radius r is r^D.
     assert stats.kstest((radius**6).numpy(), "uniform").pvalue > 1e-3
     directions = (start - images).flatten(1) / (eps * radius[:, None])
     assert directions.mean(0).abs().max() < 0.03
@@ -56,11 +56,11 @@ def test_l1_start_is_uniform_in_the_ball() -> None:
     start = random_start(images, 0.3, "l1", Noise.like(images, 1))
     radius = distance(start, images, "l1") / 0.3
     assert stats.kstest((radius**6).numpy(), "uniform").pvalue > 1e-3
-    shares = ((start - images).flatten(1) / (0.3 * radius[:, None])).numpy()
+    fractions = ((start - images).flatten(1) / (0.3 * radius[:, None])).numpy()
     # On the sphere a coordinate's size is Beta(1, D - 1), and its sign a fair coin.
-    for share in shares.T:
-        assert stats.kstest(abs(share), stats.beta(1, 5).cdf).pvalue > 1e-3
-        assert stats.binomtest(int((share > 0).sum()), 20_000).pvalue > 1e-3
+    for fraction in fractions.T:
+        assert stats.kstest(abs(fraction), stats.beta(1, 5).cdf).pvalue > 1e-3
+        assert stats.binomtest(int((fraction > 0).sum()), 20_000).pvalue > 1e-3
 
 
 @settings(deadline=None)

@@ -8,7 +8,7 @@ from rampart.errors import InvalidArgument
 
 
 def chance_of(labels: Iterable[Any]) -> float:
-    """Return the accuracy of the best constant answer: the share of the commonest class.
+    """Return the accuracy of the best constant answer: the fraction of the commonest class.
 
     It is 1/K for K classes of the same size, and the accuracy of a collapsed model, which gives one
     answer to all.

@@ -134,12 +134,12 @@ def random_start(images: Tensor, eps: float | Tensor, norm: Norm, noise: Noise) 
         # 24-bit grid keeps the logarithm finite, in fp64 since fp32 would round it away.
         sizes = -(noise.uniform(*shape).double() + 2**-25).log()
         laplace = torch.where(noise.child("sign").uniform(*shape) < 0.5, -sizes, sizes)
-        share = noise.child("radius").uniform(1)[:, 0] ** (1 / shape.numel())
-        delta = radius * column(share / row_sum(laplace.flatten(1).abs()), images) * laplace
+        fraction = noise.child("radius").uniform(1)[:, 0] ** (1 / shape.numel())
+        delta = radius * column(fraction / row_sum(laplace.flatten(1).abs()), images) * laplace
     else:
         # A uniform point of a D-ball: a uniform direction at radius u^(1/D).
-        share = noise.child("radius").uniform(1)[:, 0] ** (1 / shape.numel())
-        delta = radius * column(share, images) * steepest(noise.normal(*shape), "l2")
+        fraction = noise.child("radius").uniform(1)[:, 0] ** (1 / shape.numel())
+        delta = radius * column(fraction, images) * steepest(noise.normal(*shape), "l2")
     return project(images + delta.to(images.dtype), images, eps, norm)
 
 

@@ -80,7 +80,7 @@ def test_success_rates_agree_with_the_reference(
 def test_the_fraction_halves_at_the_published_queries(age: int) -> None:
     limits = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000]
     expected = 0.8 / 2 ** sum(age > limit for limit in limits)
-    assert walk(torch.zeros(2, 1, 1, 1), age)._share().tolist() == [expected] * 2
+    assert walk(torch.zeros(2, 1, 1, 1), age)._fraction().tolist() == [expected] * 2
 
 
 @pytest.mark.parametrize("size", [(3, 32, 32), (1, 28, 28), (3, 7, 12)])
@@ -89,8 +89,8 @@ def test_a_linf_patch_is_a_square_of_one_sign_per_channel(size: tuple[int, ...])
     ages = torch.tensor([0, 30, 300, 5000]).repeat(10)
     points = walk(images, ages).advance(problem(images, "linf", 0.1))
     for moved, age in zip(points - images, ages.tolist(), strict=True):
-        share = {0: 0.8, 30: 0.4, 300: 0.1, 5000: 0.8 / 2**7}[age]
-        side = min(max(round(math.sqrt(share * size[1] * size[2])), 1), *size[1:])
+        fraction = {0: 0.8, 30: 0.4, 300: 0.1, 5000: 0.8 / 2**7}[age]
+        side = min(max(round(math.sqrt(fraction * size[1] * size[2])), 1), *size[1:])
         inside = moved[0] != 0
         assert inside.any(1).sum() == inside.any(0).sum() == side
         assert inside.sum() == side**2
@@ -143,8 +143,8 @@ def test_l2_starts_with_a_grid_of_bumps_of_full_length(size: tuple[int, ...]) ->
     first = max(min(size[1:]) - 5 * side, 0) // 2
     tile = delta[:, :, first : first + side, first : first + side]
     shape = published_bump(side)
-    share = tile / tile.flatten(2).norm(dim=2)[:, :, None, None]
-    fits = [(share * s).sum((2, 3)).abs() for s in (shape, shape.T)]
+    fraction = tile / tile.flatten(2).norm(dim=2)[:, :, None, None]
+    fits = [(fraction * s).sum((2, 3)).abs() for s in (shape, shape.T)]
     torch.testing.assert_close(torch.maximum(*fits), torch.ones(20, size[0]))
 
 

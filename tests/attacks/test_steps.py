@@ -21,9 +21,9 @@ def problem(norm: str, level: float = 0.5) -> Problem:
 def test_the_start_of_apgd_touches_the_sphere(norm: str) -> None:
     start = sphere_start(case := problem(norm))
     torch.testing.assert_close(distance(start, case.images, norm), case.eps)  # type: ignore[arg-type]
-    shares = (start - case.images) / case.scaled(1.0)
-    assert abs(shares.mean()) < 0.05
-    assert len(shares.flatten().unique()) > 1000
+    fractions = (start - case.images) / case.scaled(1.0)
+    assert abs(fractions.mean()) < 0.05
+    assert len(fractions.flatten().unique()) > 1000
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

@@ -89,8 +89,8 @@ def test_classes_that_differ_between_splits(refused, train, photos):
 
 def test_a_validation_split_larger_than_the_data(refused, train, photos):
     shutil.rmtree(photos / "validation")
-    refused("validation_share", *train, f"data.name={photos}", "data.validation_share=1.5")
-    refused("validation_share", *train, f"data.name={photos}", "data.validation_share=0.01")
+    refused("validation_fraction", *train, f"data.name={photos}", "data.validation_fraction=1.5")
+    refused("validation_fraction", *train, f"data.name={photos}", "data.validation_fraction=0.01")
 
 
 def test_an_unknown_model(refused, train):

@@ -22,7 +22,7 @@ def test_three_splits_are_taken_as_they_are(make_folder, layout):
 
 def test_a_validation_split_is_set_apart_from_training(make_folder, layout):
     folder = make_folder(*layout("train", "test", count=10))
-    splits = load_splits(str(folder), image_size=8, validation_share=0.3)
+    splits = load_splits(str(folder), image_size=8, validation_fraction=0.3)
     assert sizes(splits) == [14, 6, 20]
     assert all(name.startswith("test/") for name in splits.test.ids)
     assert all(name.startswith("train/") for name in splits.validation.ids)
@@ -40,7 +40,7 @@ def test_validation_never_serves_as_test(make_folder, layout):
 
 def test_the_test_does_not_depend_on_the_validation_fraction(make_folder, layout):
     folder = str(make_folder(*layout(count=20)))
-    small, large = (load_splits(folder, image_size=4, validation_share=s) for s in (0.1, 0.4))
+    small, large = (load_splits(folder, image_size=4, validation_fraction=s) for s in (0.1, 0.4))
     assert (sizes(small), sizes(large)) == ([28, 4, 8], [20, 12, 8])
     assert small.test.fingerprint() == large.test.fingerprint()
     assert small.fingerprint() != large.fingerprint()
@@ -73,20 +73,20 @@ def test_an_unreadable_image_is_found_at_the_start(make_folder, layout, cache):
         load_splits(str(folder), image_size=8, cache=cache)
 
 
-@pytest.mark.parametrize("share", [1.0, 3, 0])
-def test_a_validation_split_larger_than_the_data(make_folder, layout, share):
-    with pytest.raises(InvalidArgument, match="validation_share"):
-        load_splits(str(make_folder(*layout("train", "test"))), validation_share=share)
+@pytest.mark.parametrize("fraction", [1.0, 3, 0])
+def test_a_validation_split_larger_than_the_data(make_folder, layout, fraction):
+    with pytest.raises(InvalidArgument, match="validation_fraction"):
+        load_splits(str(make_folder(*layout("train", "test"))), validation_fraction=fraction)
 
 
 def test_too_few_images_for_a_validation_split(make_folder, layout):
-    with pytest.raises(InvalidArgument, match=r"validation_share=0.1: .*at least 0.334"):
+    with pytest.raises(InvalidArgument, match=r"validation_fraction=0.1: .*at least 0.334"):
         load_splits(str(make_folder(*layout("train", "test"))), image_size=4)
     with pytest.raises(DataError, match=r"class 'cat' has 1 training image"):
         load_splits(
             str(make_folder(*layout("train", "test", count=1), root="single")),
             image_size=4,
-            validation_share=0.9,
+            validation_fraction=0.9,
         )
 
 

@@ -36,8 +36,8 @@ def test_the_digits_are_divided_in_proportion():
     }
     assert sorted(np.concatenate(list(parts.values()))) == list(range(1797))
     for part in parts.values():
-        share = np.bincount(labels[part]) / len(part)
-        assert np.abs(share - np.bincount(labels) / len(labels)).max() < 0.01
+        fraction = np.bincount(labels[part]) / len(part)
+        assert np.abs(fraction - np.bincount(labels) / len(labels)).max() < 0.01
 
 
 def test_a_pair_shows_its_two_digits():

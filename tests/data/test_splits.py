@@ -40,16 +40,16 @@ def test_the_fingerprint_depends_on_ids_order_and_classes():
 
 @given(
     counts=st.lists(st.integers(10, 60), min_size=2, max_size=6),
-    share=st.floats(0.11, 0.6),
+    fraction=st.floats(0.11, 0.6),
     seed=st.integers(0, 5),
 )
-def test_set_apart_is_disjoint_complete_and_stratified(counts, share, seed):
+def test_set_apart_is_disjoint_complete_and_stratified(counts, fraction, seed):
     split = make_split(counts)
-    rest, apart = set_apart(split, share, seed, "validation")
+    rest, apart = set_apart(split, fraction, seed, "validation")
     assert sorted(rest.ids + apart.ids, key=int) == split.ids
     for label, count in enumerate(counts):
-        assert (apart.labels == label).sum() == round(share * count)
-    again = set_apart(split, share, seed, "validation")[1]
+        assert (apart.labels == label).sum() == round(fraction * count)
+    again = set_apart(split, fraction, seed, "validation")[1]
     assert again.fingerprint() == apart.fingerprint()
 
 
@@ -63,10 +63,10 @@ def test_what_is_set_apart_depends_on_seed_and_purpose():
     assert len(drawn) == 6
 
 
-@pytest.mark.parametrize("share", [0, 1, 1.5, -0.1, float("nan")])
-def test_fractions_outside_the_unit_interval(share):
-    with pytest.raises(InvalidArgument, match=r"validation_share=.*\(0, 1\)"):
-        set_apart(make_split([10, 10]), share, 0, "validation")
+@pytest.mark.parametrize("fraction", [0, 1, 1.5, -0.1, float("nan")])
+def test_fractions_outside_the_unit_interval(fraction):
+    with pytest.raises(InvalidArgument, match=r"validation_fraction=.*\(0, 1\)"):
+        set_apart(make_split([10, 10]), fraction, 0, "validation")
 
 
 def test_a_fraction_below_one_image_per_class_says_which_would_do():
@@ -76,10 +76,10 @@ def test_a_fraction_below_one_image_per_class_says_which_would_do():
     assert len(set_apart(split, 0.25, 0, "validation")[1]) == 10
 
 
-@pytest.mark.parametrize(("counts", "share"), [([40, 1], 0.1), ([40, 3], 0.9)])
-def test_a_class_that_cannot_be_divided_is_named(counts, share):
+@pytest.mark.parametrize(("counts", "fraction"), [([40, 1], 0.1), ([40, 3], 0.9)])
+def test_a_class_that_cannot_be_divided_is_named(counts, fraction):
     with pytest.raises(DataError, match=r"class 'c1' has . training image"):
-        set_apart(make_split(counts), share, 0, "validation")
+        set_apart(make_split(counts), fraction, 0, "validation")
 
 
 def test_splits_refuse_shared_images_and_other_classes():

@@ -53,10 +53,10 @@ def test_stratified_is_every_class_s_fraction_rounded(counts, data):
     split = make_split(counts)
     limit = data.draw(st.integers(1, len(split)))
     part = subset(split, limit=limit, stratified=True)
-    share = limit * np.array(counts) / len(split)
+    fraction = limit * np.array(counts) / len(split)
     found = np.bincount(part.labels, minlength=len(counts))
-    assert (found >= np.floor(share)).all()
-    assert (found <= np.ceil(share)).all()
+    assert (found >= np.floor(fraction)).all()
+    assert (found <= np.ceil(fraction)).all()
 
 
 def test_draws_are_random_and_keyed_by_the_seed():

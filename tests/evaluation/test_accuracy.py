@@ -63,11 +63,11 @@ def test_neither_batch_size_nor_processes_matter(task):
     whole = evaluate_accuracy(task.model, task.batches(60), Pgd(), EPS, seed=1)
     small = evaluate_accuracy(task.model, task.batches(7), Pgd(), EPS, seed=1)
     rows = torch.arange(60)
-    shares = [
+    fractions = [
         evaluate_accuracy(task.model, task.batches(8, part), Pgd(), EPS, seed=1)
         for part in (rows[:13], rows[13:], rows[:0])
     ]
-    for other in (small, merge_accuracy(shares)):
+    for other in (small, merge_accuracy(fractions)):
         assert other.n == whole.n
         assert other.figures() == pytest.approx(whole.figures(), rel=1e-6)
 

@@ -87,12 +87,12 @@ def test_does_not_depend_on_the_batch_size(task, attack, size):
 def test_fractions_of_two_processes_merge_into_the_whole(task, attack):
     model, grid = small_net(), LINF[:8]
     whole = critical_strengths(model, task.batches(16), attack, grid, seed=3)
-    shares = [
+    fractions = [
         critical_strengths(model, task.batches(16, torch.arange(start, 60, 2)), attack, grid, 3)
         for start in (1, 0)
     ]
     empty = critical_strengths(model, [], attack, grid, seed=3)
-    assert same(Results.merge([*shares, empty]), whole)
+    assert same(Results.merge([*fractions, empty]), whole)
 
 
 @pytest.mark.parametrize(

@@ -68,5 +68,5 @@ def test_a_fraction_is_rechecked_and_some_samples_at_least():
     assert recheck_fraction(3) == 1
     assert recheck_fraction(60) * 60 == pytest.approx(MIN_RECHECKED)
     assert recheck_fraction(10_000) == RECHECK_FRACTION
-    shares = [recheck_fraction(n) for n in range(1, 500)]
-    assert shares == sorted(shares, reverse=True)
+    fractions = [recheck_fraction(n) for n in range(1, 500)]
+    assert fractions == sorted(fractions, reverse=True)

@@ -15,7 +15,7 @@ from rampart.attacks.pgd import Pgd
 from rampart.data.splits import InMemory, Split
 from rampart.errors import InvalidArgument, ModelError
 from rampart.evaluation.linear_probe import (
-    SHARES,
+    FRACTIONS,
     HeadInputs,
     LinearProbeResult,
     measure_linear_probe,
@@ -116,8 +116,8 @@ def test_accuracy_of_a_linear_model_is_the_closed_forms(norm, eps, reached):
     weight, bias = ridge_head(pixels, torch.from_numpy(train.labels), 2)
     images, labels = held_out.pixels.images.double() / 255, torch.from_numpy(held_out.labels)
     critical = linear_critical_eps(weight, bias, images, labels, norm)
-    shares = torch.tensor(found.shares, dtype=torch.float64)[:, None] * eps
-    least, most = ((critical > part * shares).double().mean(1) for part in (1.0, reached))
+    fractions = torch.tensor(found.fractions, dtype=torch.float64)[:, None] * eps
+    least, most = ((critical > part * fractions).double().mean(1) for part in (1.0, reached))
     accuracy = torch.tensor(found.accuracy, dtype=torch.float64)
     assert (least - 1e-9 <= accuracy).all()
     assert (accuracy <= most + 1e-9).all()
@@ -241,7 +241,7 @@ def test_a_model_without_features_is_refused():
 
 
 def known(*accuracy, chance=0.1, images=100):
-    return LinearProbeResult((0.0, *SHARES), accuracy, chance, 4 / 255, images)
+    return LinearProbeResult((0.0, *FRACTIONS), accuracy, chance, 4 / 255, images)
 
 
 @pytest.mark.parametrize(

@@ -342,9 +342,9 @@ def test_the_rechecked_fraction_is_what_was_asked_for():
     split = split_for(model, 400)
     results = evaluate(model, split, steps=8, batch_size=400).results
     gave_up = results.rechecked | (results.pruned > 0)
-    share = results.rechecked.sum() / gave_up.sum()
+    fraction = results.rechecked.sum() / gave_up.sum()
     assert gave_up.sum() > 100
-    assert 0.01 < share < 0.12
+    assert 0.01 < fraction < 0.12
 
 
 def test_the_sentinel_looks_at_the_stages_that_the_criterion_leaves():

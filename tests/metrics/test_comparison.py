@@ -143,12 +143,12 @@ def test_interval_of_expected_robustness_covers_everywhere(n, clean, survive, sh
 
 
 @pytest.mark.parametrize("n", [100, 300, 1000])
-@pytest.mark.parametrize("share", [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95])
-def test_interval_of_accuracy_covers(n, share):
-    # Exact: the sum of the binomial probabilities of all counts whose interval holds the share.
+@pytest.mark.parametrize("fraction", [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95])
+def test_interval_of_accuracy_covers(n, fraction):
+    # Exact: the sum of the binomial probabilities of all counts whose interval holds the fraction.
     intervals = [proportion_interval(k, n) for k in range(n + 1)]
-    held = [i.low <= share <= i.high for i in intervals]
-    assert 0.93 <= stats.binom.pmf(np.arange(n + 1), n, share)[held].sum() <= 0.97
+    held = [i.low <= fraction <= i.high for i in intervals]
+    assert 0.93 <= stats.binom.pmf(np.arange(n + 1), n, fraction)[held].sum() <= 0.97
 
 
 def test_paired_interval_covers_and_is_narrower_than_unpaired_ones():

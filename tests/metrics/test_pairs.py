@@ -12,11 +12,11 @@ from rampart.metrics import pairs
 from rampart.metrics.comparison import mean_interval
 from rampart.metrics.pairs import mcnemar, paired_interval, sign_flip_test
 
-shares = st.floats(0, 1)
-tables = st.lists(st.tuples(shares, shares), min_size=1, max_size=40)
+fractions = st.floats(0, 1)
+tables = st.lists(st.tuples(fractions, fractions), min_size=1, max_size=40)
 
 
-@given(st.lists(shares, min_size=1, max_size=200))
+@given(st.lists(fractions, min_size=1, max_size=200))
 def test_identical_records_differ_by_exactly_zero(values):
     interval = paired_interval(values, values)
     assert interval.low == pytest.approx(-interval.high, abs=1e-12)
@@ -30,7 +30,7 @@ def test_identical_records_differ_by_exactly_zero(values):
 def test_agreement_of_few_says_less_than_of_many():
     high = [paired_interval(np.ones(n), np.ones(n)).high for n in (20, 100, 1000)]
     assert high[0] > 3 * high[1] > 9 * high[2] > 0
-    # The rule of three: no disagreement among 100 allows for a share of 3 %.
+    # The rule of three: no disagreement among 100 allows for a fraction of 3 %.
     assert high[1] == pytest.approx(0.03, abs=0.005)
 
 

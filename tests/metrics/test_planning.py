@@ -17,8 +17,8 @@ def width(interval):
 
 
 @given(st.floats(0.005, 0.5), st.floats(0, 1), st.floats(0, 1))
-def test_is_the_least_number_that_is_enough(half_width, mean, share):
-    deviation = share * np.sqrt(mean * (1 - mean))
+def test_is_the_least_number_that_is_enough(half_width, mean, fraction):
+    deviation = fraction * np.sqrt(mean * (1 - mean))
     n = samples_needed(half_width, mean, deviation)
     assert width(score_interval(mean, deviation, n)) / 2 <= half_width
     assert n == 1 or width(score_interval(mean, deviation, n - 1)) / 2 > half_width

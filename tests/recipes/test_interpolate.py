@@ -30,12 +30,12 @@ def weights(folder):
     return load_file(folder / "model" / "model.safetensors")
 
 
-@pytest.mark.parametrize(("share", "end"), [(0.0, "fix"), (1.0, "standard")])
-def test_the_ends_are_the_runs(runs, tmp_path, share, end):
+@pytest.mark.parametrize(("fraction", "end"), [(0.0, "fix"), (1.0, "standard")])
+def test_the_ends_are_the_runs(runs, tmp_path, fraction, end):
     folder, best = interpolate_runs(
-        runs / "fix", runs / "standard", tmp_path / "out", shares=[share]
+        runs / "fix", runs / "standard", tmp_path / "out", fractions=[fraction]
     )
-    assert best.share == share
+    assert best.fraction == fraction
     ours, theirs = weights(folder.path), weights(runs / end)
     assert ours.keys() == theirs.keys()
     assert all(ours[name].equal(theirs[name]) for name in ours)
@@ -46,10 +46,10 @@ def test_the_best_on_validation_is_kept_and_can_be_evaluated(runs, tmp_path):
     folder, best = interpolate_runs(
         runs / "fix", runs / "standard", tmp_path / "out", on_found=found.append
     )
-    assert [one.share for one in found] == [step / 10 for step in range(11)]
+    assert [one.fraction for one in found] == [step / 10 for step in range(11)]
     assert best.expected == max(one.expected for one in found)
     record_outcome = folder.facts()["interpolation"]
-    assert record_outcome["share"] == best.share
+    assert record_outcome["fraction"] == best.fraction
     assert [row["expected"] for row in record_outcome["validation"]] == [
         one.expected for one in found
     ]
@@ -80,8 +80,8 @@ def test_other_architectures_are_refused(runs, tmp_path):
 
 
 def test_fractions_beyond_the_ends_are_refused(runs, tmp_path):
-    with pytest.raises(InvalidArgument, match="shares"):
-        interpolate_runs(runs / "fix", runs / "standard", tmp_path / "out", shares=[0.5, 1.5])
+    with pytest.raises(InvalidArgument, match="fractions"):
+        interpolate_runs(runs / "fix", runs / "standard", tmp_path / "out", fractions=[0.5, 1.5])
 
 
 def test_an_unfinished_run_is_refused(runs, tmp_path):
@@ -107,8 +107,10 @@ def test_towards_a_run_that_went_on_from_it(runs, tmp_path, tiny_settings):
     before, after = weights(runs / "fix"), weights(tmp_path / "on")
     (head,) = [name for name in before if name.endswith("head.weight")]
     torch.testing.assert_close(after[head], before[head], msg="the head is the one that was kept")
-    folder, best = interpolate_runs(runs / "fix", tmp_path / "on", tmp_path / "out", shares=[0.5])
-    assert best.share == 0.5
+    folder, best = interpolate_runs(
+        runs / "fix", tmp_path / "on", tmp_path / "out", fractions=[0.5]
+    )
+    assert best.fraction == 0.5
     assert weights(folder.path)[head].shape == before[head].shape
 
 
@@ -131,11 +133,11 @@ def test_the_same_weights_in_another_network_are_another_network(runs, tmp_path)
     config = json.loads(described.read_text())
     config["model_args"]["drop_rate"] = 0.5
     described.write_text(json.dumps(config))
-    interpolate_runs(runs / "fix", baseline, tmp_path / "alike", shares=[0])
+    interpolate_runs(runs / "fix", baseline, tmp_path / "alike", fractions=[0])
     config["model_args"]["global_pool"] = "max"
     described.write_text(json.dumps(config))
     with pytest.raises(RunError, match="another architecture"):
-        interpolate_runs(runs / "fix", baseline, tmp_path / "other", shares=[0])
+        interpolate_runs(runs / "fix", baseline, tmp_path / "other", fractions=[0])
 
 
 def test_no_weights_have_no_head_to_keep(tiny_settings):

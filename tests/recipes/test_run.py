@@ -80,7 +80,7 @@ def test_a_run_leaves_what_the_contract_names(config, tmp_path):
         *("lr_backbone", "lr_head", "forwards", "backwards", "seconds", "images_per_second"),
     }
     assert wanted <= rows[0].keys()
-    # Two-hinge in shares of 9 steps: 0 before 2.25, 1 from 6.75 on; the row has the last step's.
+    # Two-hinge in fractions of 9 steps: 0 before 2.25, 1 from 6.75 on; the row has the last step's.
     assert [row["eps"] * 255 for row in rows] == pytest.approx([0, 8 * 2.75 / 4.5, 8], abs=1e-9)
 
 
@@ -229,8 +229,8 @@ def test_every_decision_of_an_adaptive_schedule_is_in_the_history(tiny_settings,
     assert alphas == pytest.approx([min(1, step / 9 / 0.75) for step in range(9)])
     assert decisions == ["rise"] * 6 + ["hold"] * 3
     # 8 images are a batch.
-    shares = [8 * share for row in rows for share in row["step_accuracy"]]
-    assert all(share == int(share) and 0 <= share <= 8 for share in shares)
+    fractions = [8 * fraction for row in rows for fraction in row["step_accuracy"]]
+    assert all(fraction == int(fraction) and 0 <= fraction <= 8 for fraction in fractions)
     assert [row["alpha"] for row in rows] == [row["step_alpha"][-1] for row in rows]
 
 
@@ -398,7 +398,9 @@ def test_training_is_in_mixed_precision(tiny_settings, tmp_path, monkeypatch):
 def test_test_images_never_were_training_images(config, photo_folder, tiny_settings, tmp_path):
     photos = tmp_path / "photos"
     shutil.copytree(photo_folder / "train", photos)
-    config = load_config(None, [*tiny_settings, f"data.name={photos}", "data.validation_share=0.2"])
+    config = load_config(
+        None, [*tiny_settings, f"data.name={photos}", "data.validation_fraction=0.2"]
+    )
     folder = train_run(config, tmp_path / "run")
     with pytest.raises(RunError, match=r"cannot change model.name, only threat"):
         evaluate_run(folder.path, ("model.name=resnet18",))

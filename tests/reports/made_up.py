@@ -14,7 +14,7 @@ N, LEVELS = 200, 4
 
 def record(alive: Sequence[float], norm: str = "linf", unit: float = 1 / 255) -> EvaluationRecord:
     """A record with the given accuracy at 0, unit, 2 unit, ..."""
-    counts = [round(share * N) for share in alive]
+    counts = [round(fraction * N) for fraction in alive]
     drops = [N - counts[0], *-np.diff(counts), counts[-1]]
     critical = np.repeat(np.arange(len(drops)), drops)
     return EvaluationRecord(

@@ -21,7 +21,7 @@ def test_a_title_names_every_option():
     assert title(Standard()) == "standard"
     assert (
         title(PiecewiseLinear(((0, 0), (0.5, 1))))
-        == "piecewise  points=[[0, 0], [0.5, 1]] unit=share"
+        == "piecewise  points=[[0, 0], [0.5, 1]] unit=fraction"
     )
 
 

@@ -18,14 +18,14 @@ HORIZON = Horizon(20, 10)
 
 
 def alphas(schedule, accuracy, horizon=HORIZON, chance=0.01, start=0.0, interval="step"):
-    """The share of eps_g of every step, for accuracies (steps,) on the batches."""
+    """The fraction of eps_g of every step, for accuracies (steps,) on the batches."""
     scheduler = EpsilonScheduler(schedule, 8 / 255, horizon, interval, chance=chance)
     if start:
         scheduler.start_at(start)
     found = []
-    for share in accuracy:
+    for fraction in accuracy:
         found.append(scheduler.alpha)
-        scheduler.step(share)
+        scheduler.step(fraction)
     return found
 
 
@@ -51,10 +51,10 @@ def test_reaches_the_target_by_the_deadline_whatever_the_signal(schedule, accura
     found = alphas(schedule, accuracy, start=start)
     assert all(before <= after for before, after in pairwise(found))
     for step, alpha in enumerate(found):
-        share = step / HORIZON.steps
-        assert alpha >= ramp(share - 1e-9, schedule.start, schedule.deadline) - 1e-9
-        assert alpha <= start + share / schedule.ramp + 1e-9
-        if share >= schedule.deadline + 1e-9:
+        fraction = step / HORIZON.steps
+        assert alpha >= ramp(fraction - 1e-9, schedule.start, schedule.deadline) - 1e-9
+        assert alpha <= start + fraction / schedule.ramp + 1e-9
+        if fraction >= schedule.deadline + 1e-9:
             assert alpha == 1
 
 
@@ -193,11 +193,11 @@ def test_it_must_know_chance(chance):
         EpsilonScheduler(Adaptive(), 8 / 255, HORIZON, chance=chance)
 
 
-@given(share=st.floats(0, 1), epochs=st.integers(1, 200))
-def test_a_pilot_is_a_fraction_of_the_run_in_whole_epochs_and_never_all_of_it(share, epochs):
-    longest = longest_pilot(share, epochs)
+@given(fraction=st.floats(0, 1), epochs=st.integers(1, 200))
+def test_a_pilot_is_a_fraction_of_the_run_in_whole_epochs_and_never_all_of_it(fraction, epochs):
+    longest = longest_pilot(fraction, epochs)
     assert 0 <= longest <= epochs - 1
-    assert longest <= share * epochs + 1e-6
+    assert longest <= fraction * epochs + 1e-6
 
 
 def test_a_fifth_of_fifteen_epochs_is_three():

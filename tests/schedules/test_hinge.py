@@ -18,7 +18,7 @@ from rampart.schedules.hinge import (
 )
 from rampart.units import Horizon
 
-shares = st.floats(0, 1)
+fractions = st.floats(0, 1)
 
 
 @pytest.mark.parametrize("epoch", range(51))
@@ -82,14 +82,14 @@ def family(start, end):
     ]
 
 
-@given(shares, shares, st.floats(1e-3, 1e6), shares, shares)
+@given(fractions, fractions, st.floats(1e-3, 1e6), fractions, fractions)
 def test_the_hinge_family_rises_within_0_and_1(a, b, T, x, y):
     for schedule in family(min(a, b), max(a, b)):
-        low, high = (schedule.alpha(share * T, T) for share in sorted((x, y)))
+        low, high = (schedule.alpha(fraction * T, T) for fraction in sorted((x, y)))
         assert 0 <= low <= high + 1e-15 <= 1 + 1e-15
 
 
-@given(shares, shares, st.floats(1e-3, 1e6), shares, shares)
+@given(fractions, fractions, st.floats(1e-3, 1e6), fractions, fractions)
 def test_the_ramps_are_continuous(a, b, T, x, y):
     start, end = min(a, b), max(a, b)
     assume(end - start > 1e-6)
@@ -99,7 +99,7 @@ def test_the_ramps_are_continuous(a, b, T, x, y):
         assert change <= steepest * abs(x - y) + 1e-6
 
 
-@given(shares, shares, shares)
+@given(fractions, fractions, fractions)
 def test_smoothed_has_no_kink(a, b, x):
     start, end = min(a, b), max(a, b)
     assume(end - start > 0.01)
@@ -113,7 +113,7 @@ def test_smoothed_has_no_kink(a, b, x):
     assert abs(slope(inside + h) - slope(inside - h)) <= 2 * curvature * 2 * h + 1e-6
 
 
-@given(st.lists(st.tuples(shares, shares), min_size=1, max_size=6, unique_by=lambda p: p[0]))
+@given(st.lists(st.tuples(fractions, fractions), min_size=1, max_size=6, unique_by=lambda p: p[0]))
 def test_piecewise_passes_through_its_points_and_stays_between_them(points):
     points = tuple(sorted(points))
     schedule = PiecewiseLinear(points)

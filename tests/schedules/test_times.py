@@ -6,7 +6,7 @@ from rampart.schedules.times import spell_time
 
 
 def test_times_are_spelled_with_their_unit():
-    assert spell_time(0.75, "share") == "0.75 of the run"
+    assert spell_time(0.75, "fraction") == "0.75 of the run"
     assert spell_time(1, "epoch") == "1 epoch"
     assert spell_time(1234567, "step") == "1234567 steps"
 

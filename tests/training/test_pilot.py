@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rampart.skill import chance_of
 from rampart.training.pilot import Pilot
 
-SHARES = st.floats(0, 1)
+FRACTIONS = st.floats(0, 1)
 
 
 @pytest.mark.parametrize(
@@ -46,9 +46,9 @@ def test_without_a_comparison_there_is_a_ramp(standard):
     assert not Pilot(3, 0.9, standard, 0.2).passed
 
 
-@given(clean=SHARES, standard=SHARES, chance=st.floats(0.01, 1))
+@given(clean=FRACTIONS, standard=FRACTIONS, chance=st.floats(0.01, 1))
 def test_a_better_run_never_fails_where_a_worse_one_passes(clean, standard, chance):
-    passed = [Pilot(1, share * clean, standard, chance).passed for share in (0.25, 0.5, 1.0)]
+    passed = [Pilot(1, fraction * clean, standard, chance).passed for fraction in (0.25, 0.5, 1.0)]
     assert all(before <= after for before, after in pairwise(passed))
 
 

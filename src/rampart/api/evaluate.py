@@ -65,7 +65,7 @@ def evaluate(
         on_progress: called with (images done, images in all).
         settings: keys of the configuration's `evaluation`, such as limit=500, mode="exact",
             batch_size=64 or strengths=["2/255", "8/255"]; `seed`; of `data` image_size (for
-            pictures and folders), test_share, root, workers and cache; of `model` mean and std.
+            pictures and folders), test_fraction, root, workers and cache; of `model` mean and std.
 
     Returns:
         The record: one critical strength for each image, with `curve()`, `expected()`, `plot()` and

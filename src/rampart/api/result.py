@@ -26,7 +26,7 @@ class Curve(NamedTuple):
 
     Attributes:
         eps: strengths from 0 up, fractions of the pixel range.
-        accuracy: share of the images that are right at that strength, in [0, 1].
+        accuracy: fraction of the images that are right at that strength, in [0, 1].
         low: lower end of its interval (Wilson's).
         high: upper end.
     """

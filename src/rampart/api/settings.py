@@ -43,7 +43,7 @@ class EvaluationSettings(TypedDict, total=False):
     batch_size: int
     confidence: float
     image_size: int | None
-    validation_share: float
+    validation_fraction: float
     test_fraction: float
     root: str
     workers: int
@@ -82,7 +82,7 @@ class FinetuneSettings(TypedDict, total=False):
     # Of `data`.
     root: str
     image_size: int | None
-    validation_share: float
+    validation_fraction: float
     test_fraction: float
     workers: int
     cache: bool | Literal["auto"]

@@ -68,8 +68,8 @@ def _given(data: Any, config: RunConfig, decode: Decode | None) -> Splits:
     }
     found = _with_one_naming(found)
     _require_one_size(found, config.data.image_size)
-    shares = {"test": config.data.test_fraction, "validation": config.data.validation_share}
-    return complete_splits(found, [], shares, config.data.seed)
+    fractions = {"test": config.data.test_fraction, "validation": config.data.validation_fraction}
+    return complete_splits(found, [], fractions, config.data.seed)
 
 
 def _with_one_naming(found: dict[str, Split]) -> dict[str, Split]:

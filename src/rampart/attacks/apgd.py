@@ -30,9 +30,9 @@ from rampart.units import Norm
 
 #: First length of a step, as a multiple of eps.
 FIRST_STEP = 2.0
-#: Share of the new step in the next displacement; the rest is the last displacement.
+#: Fraction of the new step in the next displacement; the rest is the last displacement.
 MOMENTUM = 0.75
-#: A window with at most this share of improving steps halves the length of the step.
+#: A window with at most this fraction of improving steps halves the length of the step.
 RHO = 0.75
 
 
@@ -90,7 +90,7 @@ class Pace:
     @classmethod
     def of(cls, steps: int) -> "Pace":
         """Return the pace of a run of `steps` steps, each part rounded down, but not to 0."""
-        return cls(*(max(int(share * steps), 1) for share in (0.22, 0.03, 0.06)))
+        return cls(*(max(int(fraction * steps), 1) for fraction in (0.22, 0.03, 0.06)))
 
 
 @dataclass(frozen=True)
@@ -188,10 +188,10 @@ class Ascent(AlgorithmState):
 
     def advance(self, problem: Problem) -> Tensor:
         """Return the next points: a projected step, joined with the last displacement."""
-        share = column(torch.where(self.moved, MOMENTUM, 1.0).to(self.point.dtype), self.point)
+        fraction = column(torch.where(self.moved, MOMENTUM, 1.0).to(self.point.dtype), self.point)
         step = ascend(problem, self.point, self.gradient, self.length) - self.point
         drift = self.point - self.previous
-        return problem.project(self.point + share * step + (1 - share) * drift)
+        return problem.project(self.point + fraction * step + (1 - fraction) * drift)
 
     def observe(self, problem: Problem, points: Tensor, output: Output) -> "Ascent":
         """Return the memory after a look at `points`; at a checkpoint, adapt the length."""

@@ -135,14 +135,14 @@ class Attack(ABC):
 
 
 def with_fewer_steps(attack: Attack, alpha: float) -> Attack:
-    """Return the attack with as many of its K steps as a share of eps_g asks for.
+    """Return the attack with as many of its K steps as a fraction of eps_g asks for.
 
     max(2, ceil(K alpha)): in a small ball few steps go as far as many. An attack without steps, or
     with one or two, comes back as it is.
 
     Args:
         attack: for the full strength.
-        alpha: the current share of eps_g, in [0, 1].
+        alpha: the current fraction of eps_g, in [0, 1].
     """
     most = getattr(attack, "steps", 0)
     # Rounding may put K alpha an ulp above a whole number.

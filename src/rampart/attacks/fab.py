@@ -42,7 +42,7 @@ class Fab(Attack):
     Attributes:
         steps: steps onto the boundary.
         eta: how far a step goes, as a multiple of the way to the boundary.
-        alpha_max: largest share of the projection of the image itself in a step.
+        alpha_max: largest fraction of the projection of the image itself in a step.
         beta: what is left of the distance after a success, from where the algorithm goes on.
         targets: how many classes are tried, K - 1 at most; 0 for the class whose linearized
             boundary is nearest at each step, at K - 1 backwards.
@@ -75,7 +75,7 @@ class Fab(Attack):
             raise InvalidArgument("eta", self.eta, "at least 1, the way to the boundary")
         for name in ("alpha_max", "beta"):
             if not 0 <= getattr(self, name) <= 1:
-                raise InvalidArgument(name, getattr(self, name), "a share in [0, 1]")
+                raise InvalidArgument(name, getattr(self, name), "a fraction in [0, 1]")
 
     def stages(self) -> tuple[Stage, ...]:
         """Return the one stage, with targets or without."""

@@ -15,7 +15,7 @@ from rampart.threat import column, project
 
 #: Radius of the ball in each of three phases, as a multiple of eps.
 RADII = (3.0, 2.0, 1.0)
-#: A checkpoint at which the best point differs from the image in more than this share of the
+#: A checkpoint at which the best point differs from the image in more than this fraction of the
 #: values that differed at the last one shortens the step by a factor, down to a smallest length.
 STALE, SHORTER, SHORTEST = 0.95, 1 / 1.5, 0.1
 

@@ -29,7 +29,7 @@ from rampart.runtime import Noise
 from rampart.threat import column, steepest
 from rampart.units import Norm
 
-#: The share of the image that a patch covers halves after each of these queries, whatever the
+#: The fraction of the image that a patch covers halves after each of these queries, whatever the
 #: budget.
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 #: The power in which the length of a perturbation adds up over pixels, and that of a bump's fall.
@@ -44,7 +44,7 @@ class Square(Attack):
 
     Attributes:
         queries: number of patches tried after the first stripes.
-        p_init: share of the image that the first patches cover, in (0, 1].
+        p_init: fraction of the image that the first patches cover, in (0, 1].
         restarts: number of independent runs; with "adversarial" only standing samples run again.
         iterate: "best" for the point of highest loss, "adversarial" for the first misclassified
             one.
@@ -61,7 +61,7 @@ class Square(Attack):
         if self.queries < 1:
             raise InvalidArgument("queries", self.queries, "at least 1")
         if not 0 < self.p_init <= 1:
-            raise InvalidArgument("p_init", self.p_init, "a share of the image in (0, 1]")
+            raise InvalidArgument("p_init", self.p_init, "a fraction of the image in (0, 1]")
         check_algorithm(self.queries, self.restarts, self.iterate)
         if self.iterate not in ("best", "adversarial"):
             raise UnknownName("iterate", self.iterate, ["best", "adversarial"])
@@ -92,8 +92,8 @@ class SquareAlgorithm(Algorithm):
     def begin(self, problem: Problem, points: Tensor, output: Output) -> "SquareWalk":
         """Return the memory after a look at `points`, any points of ball and box."""
         age = torch.zeros_like(output.value, dtype=torch.int64)
-        share = torch.full_like(output.value, self.p_init, dtype=torch.float64)
-        return SquareWalk(points, output.value, age, share)
+        fraction = torch.full_like(output.value, self.p_init, dtype=torch.float64)
+        return SquareWalk(points, output.value, age, fraction)
 
 
 @dataclass(frozen=True)
@@ -101,20 +101,20 @@ class SquareWalk(AlgorithmState):
     """Square's memory: the best point, which the next patch is laid on.
 
     Attributes:
-        share: (N,), share of the image that the first patches cover.
+        fraction: (N,), fraction of the image that the first patches cover.
     """
 
-    share: Tensor
+    fraction: Tensor
 
     def advance(self, problem: Problem) -> Tensor:
         """Return the best points with one patch changed, in ball and box."""
         noise = problem.noise.child("square").at(self.age)
         patch = _linf_patch if problem.norm == "linf" else _bump_patch
-        return patch(problem, self.best, self._share(), noise)
+        return patch(problem, self.best, self._fraction(), noise)
 
-    def _share(self) -> Tensor:
+    def _fraction(self) -> Tensor:
         limits = torch.tensor(HALVINGS, device=self.age.device)
-        return self.share * 0.5 ** (self.age[:, None] > limits).sum(1)
+        return self.fraction * 0.5 ** (self.age[:, None] > limits).sum(1)
 
     def observe(self, problem: Problem, points: Tensor, output: Output) -> "SquareWalk":
         """Return the memory after a look at `points`: kept where they are better."""
@@ -123,7 +123,7 @@ class SquareWalk(AlgorithmState):
             best=torch.where(column(better, points), points, self.best),
             best_value=torch.where(better, output.value, self.best_value),
             age=self.age + 1,
-            share=self.share,
+            fraction=self.fraction,
         )
 
 
@@ -162,10 +162,10 @@ class Windows:
         return (rows[:, :, None] & columns[:, None, :])[:, None]
 
 
-def _sides(share: Tensor, images: Tensor) -> Tensor:
-    """Return the (N,) sides of squares that cover a share of the image, not rounded to 0."""
+def _sides(fraction: Tensor, images: Tensor) -> Tensor:
+    """Return the (N,) sides of squares that cover a fraction of the image, not rounded to 0."""
     height, width = images.shape[2:]
-    sides = (share * (height * width)).sqrt().round().long()
+    sides = (fraction * (height * width)).sqrt().round().long()
     return sides.clamp(1, min(height, width))
 
 
@@ -181,16 +181,16 @@ def _stripes(problem: Problem, noise: Noise) -> Tensor:
     return (images + problem.scaled(1.0) * signs).clamp(0.0, 1.0)
 
 
-def _linf_patch(problem: Problem, points: Tensor, share: Tensor, noise: Noise) -> Tensor:
+def _linf_patch(problem: Problem, points: Tensor, fraction: Tensor, noise: Noise) -> Tensor:
     """Set every channel inside a window to one end of the ball, clipped to the box."""
     images = problem.images
     draws = noise.uniform(2 + images.shape[1])
-    window = Windows.draw(_sides(share, images), draws[:, :2], images)
+    window = Windows.draw(_sides(fraction, images), draws[:, :2], images)
     offset = problem.scaled(1.0) * _signs(draws[:, 2:], images)[:, :, None, None]
     return torch.where(window.mask(), (images + offset).clamp(0.0, 1.0), points)
 
 
-def _bump_patch(problem: Problem, points: Tensor, share: Tensor, noise: Noise) -> Tensor:
+def _bump_patch(problem: Problem, points: Tensor, fraction: Tensor, noise: Noise) -> Tensor:
     """Move the budget of a second window, and what is left of it, to a bump in a first one.
 
     Lengths are counted in the p-th power, p = 2 for L2 and 1 for L1.
@@ -199,7 +199,7 @@ def _bump_patch(problem: Problem, points: Tensor, share: Tensor, noise: Noise) -
     channels = images.shape[1]
     p = POWER[problem.norm]
     draws = noise.uniform(5 + channels)
-    side = _odd_sides(share, images)
+    side = _odd_sides(fraction, images)
     first = Windows.draw(side, draws[:, :2], images)
     inside = first.mask()
     elsewhere = Windows.draw(side, draws[:, 2:4], images).mask()
@@ -222,9 +222,9 @@ def _ended(problem: Problem, delta: Tensor) -> Tensor:
     return (problem.images + problem.scaled(1.0) * steepest(delta, "l2")).clamp(0.0, 1.0)
 
 
-def _odd_sides(share: Tensor, images: Tensor) -> Tensor:
+def _odd_sides(fraction: Tensor, images: Tensor) -> Tensor:
     """As `_sides`, but odd and at least 3 where the image is large enough."""
-    sides = _sides(share, images).clamp_min(3)
+    sides = _sides(fraction, images).clamp_min(3)
     return (sides + (sides % 2 == 0)).clamp_max(min(images.shape[2:]))
 
 

@@ -21,19 +21,19 @@ def interpolate(
 
     with console.status("loading"):
         from rampart.recipes.config.loading import load_config
-        from rampart.recipes.interpolate import SHARES, Between, interpolate_runs
+        from rampart.recipes.interpolate import FRACTIONS, Between, interpolate_runs
 
     quiet()
 
     def show(found: Between) -> None:
-        if found.share == SHARES[0]:
+        if found.fraction == FRACTIONS[0]:
             console.print("of second   clean   at eps_g   expected   (validation split)")
         figures = f"{found.clean:7.1%} {found.adversarial:10.1%} {found.expected:10.1%}"
-        console.print(f"{found.share:9.0%} {figures}", highlight=False)
+        console.print(f"{found.fraction:9.0%} {figures}", highlight=False)
 
     folder, best = interpolate_runs(first, second, output, overwrite=overwrite, on_found=show)
     threat = load_config(folder.config).threat_model
-    text = f"{best.share:.0%} of the second, best at {threat}: model in {folder.model}"
+    text = f"{best.fraction:.0%} of the second, best at {threat}: model in {folder.model}"
     console.print(text, highlight=False, soft_wrap=True)
     if evaluate:
         evaluate_trained(output)

@@ -44,7 +44,7 @@ def _lines(found: "LinearProbeResult") -> list[str]:
     from rampart.units import format_eps
 
     lines = [f"{'eps':>8}  {'right':>6}  kept of what is beyond chance ({found.chance:.1%})"]
-    for share, right, kept in zip(found.shares, found.accuracy, found.retained, strict=True):
-        lines.append(f"{format_eps(share * found.eps):>8}  {right:6.1%}  {kept:6.1%}")
+    for fraction, right, kept in zip(found.fractions, found.accuracy, found.retained, strict=True):
+        lines.append(f"{format_eps(fraction * found.eps):>8}  {right:6.1%}  {kept:6.1%}")
     cost = f"{found.forwards:,} forwards and {found.backwards:,} backwards"
     return [*lines, f"{found.images} validation images, {cost}", found.verdict]

@@ -97,7 +97,7 @@ def _parse_yaml(name: str, text: str) -> Any:
 def _parse_accuracy(text: str) -> list[float]:
     values = _parse_yaml("accuracy", f"[{text}]")
     if not all(isinstance(value, int | float) for value in values):
-        raise InvalidArgument("accuracy", text, "shares separated by commas, such as 0.2,0.5")
+        raise InvalidArgument("accuracy", text, "fractions separated by commas, such as 0.2,0.5")
     return [float(value) for value in values]
 
 

@@ -16,7 +16,7 @@ from rampart.data.splits import (
     InMemory,
     Split,
     Splits,
-    check_share,
+    check_fraction,
     repeated_images,
     set_apart,
 )
@@ -38,7 +38,7 @@ def load_splits(
     image_size: int | None = None,
     in_chans: int | None = None,
     seed: int = 0,
-    validation_share: float = 0.1,
+    validation_fraction: float = 0.1,
     test_fraction: float = 0.2,
     root: str = "",
     cache: Cache = "auto",
@@ -55,20 +55,20 @@ def load_splits(
         image_size: side of the square images, in pixels; by default 224, embedded tasks always 16.
         in_chans: 3 (color) or 1 (gray); by default 3, embedded tasks 1.
         seed: the data's seed (not the run's): runs that are compared share it.
-        validation_share: share of the training images to set apart for validation, in (0, 1).
-        test_share: share of all images to set apart for the test, in (0, 1).
+        validation_fraction: fraction of the training images to set apart for validation, in (0, 1).
+        test_fraction: fraction of all images to set apart for the test, in (0, 1).
         root: folder for the files of a public library; relative folder names start there too.
         cache: keep decoded images in memory; "auto" does so below 1 GiB.
         options: further arguments for a public library.
 
     Raises:
         DataError: images or classes that are missing, unreadable or inconsistent.
-        InvalidArgument: a size or a share that is out of range or does not suit the data, or
+        InvalidArgument: a size or a fraction that is out of range or does not suit the data, or
             options for data that take none.
         UnknownName: an option that the library does not take.
     """
-    check_share("validation_share", validation_share)
-    check_share("test_share", test_fraction)
+    check_fraction("validation_fraction", validation_fraction)
+    check_fraction("test_fraction", test_fraction)
     reader = name not in EMBEDDED and is_reader_name(name) and not Path(name).exists()
     if options and not reader:
         names = ", ".join(map(str, options))
@@ -81,8 +81,8 @@ def load_splits(
         found = load_reader(name, root, decode, options or {})
     else:
         found, notes = load_folder(require_data(name, root), decode)
-    shares = {"test": test_fraction, "validation": validation_share}
-    return complete_splits(_read_once(found, cache), notes, shares, seed)
+    fractions = {"test": test_fraction, "validation": validation_fraction}
+    return complete_splits(_read_once(found, cache), notes, fractions, seed)
 
 
 def require_data(name: str, root: str = "") -> Path:
@@ -123,27 +123,27 @@ def _in_color(split: Split) -> Split:
 
 
 def complete_splits(
-    found: Mapping[str, Split], notes: Sequence[str], shares: Mapping[str, float], seed: int
+    found: Mapping[str, Split], notes: Sequence[str], fractions: Mapping[str, float], seed: int
 ) -> Splits:
     """Return the three splits; what is missing is set apart from the training split, and noted.
 
     Args:
         found: splits by name, "train" among them.
         notes: of the splits so far.
-        shares: of the images to set apart, by name; the test comes first, so that it does not
-            depend on the share for validation.
+        fractions: of the images to set apart, by name; the test comes first, so that it does not
+            depend on the fraction for validation.
         seed: of the draw.
 
     Raises:
         DataError: different classes, or an image in two splits.
-        InvalidArgument: a share too small for one image of each class.
+        InvalidArgument: a fraction too small for one image of each class.
     """
     parts, notes = dict(found), list(notes)
-    for name, share in shares.items():
+    for name, fraction in fractions.items():
         if name in found:
             continue
         before = len(parts["train"])
-        parts["train"], parts[name] = set_apart(parts["train"], share, seed, name)
+        parts["train"], parts[name] = set_apart(parts["train"], fraction, seed, name)
         notes.append(
             f"no {name} split: {len(parts[name])} of {before} training images are set apart for it "
             f"(stratified, seed {seed})."

@@ -83,10 +83,10 @@ def _split(stencils: list[Tensor], name: str, seed: int) -> Split:
     count = PER_CLASS[name]
     labels = np.repeat(np.arange(len(stencils), dtype=np.int64), count)
     noise = Noise.of(seed, torch.arange(len(labels)), "glyphs", name)
-    shares = noise.child("face").uniform(1)[:, 0].tolist()
+    fractions = noise.child("face").uniform(1)[:, 0].tolist()
     chosen = [
-        stencils[label][int(share * len(stencils[label]))]
-        for label, share in zip(labels, shares, strict=True)
+        stencils[label][int(fraction * len(stencils[label]))]
+        for label, fraction in zip(labels, fractions, strict=True)
     ]
     images = blur_half(distort(torch.stack(chosen)[:, None], noise), noise)
     ids = [f"{name}/U+{ord(GLYPHS[label]):04X}/{i}" for i, label in enumerate(labels)]

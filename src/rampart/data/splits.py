@@ -249,59 +249,59 @@ def repeated_images(parts: Mapping[str, Split]) -> list[tuple[str, str]]:
     return pairs
 
 
-def check_share(name: str, share: float) -> None:
-    """Raise `InvalidArgument` unless `share` lies strictly between 0 and 1."""
-    if not 0 < share < 1:
+def check_fraction(name: str, fraction: float) -> None:
+    """Raise `InvalidArgument` unless `fraction` lies strictly between 0 and 1."""
+    if not 0 < fraction < 1:
         raise InvalidArgument(
             name,
-            share,
-            "a share of the images in (0, 1), for every run is validated and tested",
+            fraction,
+            "a fraction of the images in (0, 1), for every run is validated and tested",
             "write 0.1 for one image in ten",
         )
 
 
-def set_apart(split: Split, share: float, seed: int, name: str) -> tuple[Split, Split]:
+def set_apart(split: Split, fraction: float, seed: int, name: str) -> tuple[Split, Split]:
     """Divide a split in two, class by class, in an order drawn from `seed`.
 
     Args:
         split: the images to divide.
-        share: share of the images that is set apart, in (0, 1).
+        fraction: fraction of the images that is set apart, in (0, 1).
         seed: the data's seed.
         name: "validation" or "test": what the second part is for; keys the draw.
 
     Returns:
-        (the rest, what was set apart): of each class the rounded share, and at least one image.
+        (the rest, what was set apart): of each class the rounded fraction, and at least one image.
 
     Raises:
-        InvalidArgument: a share outside (0, 1), or too small for one image of each class.
+        InvalidArgument: a fraction outside (0, 1), or too small for one image of each class.
         DataError: a class too small to leave an image in both parts.
     """
-    check_share(f"{name}_share", share)
-    _check_enough(split, share, name)
+    check_fraction(f"{name}_fraction", fraction)
+    _check_enough(split, fraction, name)
     rng = np.random.default_rng(derive(seed, "set apart", name))
     apart: list[int] = []
     for label in range(len(split.class_names)):
         members = np.flatnonzero(split.labels == label)
-        count = max(1, round(share * len(members)))
+        count = max(1, round(fraction * len(members)))
         apart += rng.permutation(members)[:count].tolist()
     rest = np.setdiff1d(np.arange(len(split)), apart)
     return split.subset(rest), split.subset(np.sort(np.array(apart)))
 
 
-def _check_enough(split: Split, share: float, name: str) -> None:
+def _check_enough(split: Split, fraction: float, name: str) -> None:
     counts = np.bincount(split.labels, minlength=len(split.class_names))
-    if round(share * len(split)) < len(counts):
+    if round(fraction * len(split)) < len(counts):
         least = -(-1000 * len(counts) // len(split)) / 1000
         fix = "add images" if least >= 0.5 else f"use at least {least}"
         raise InvalidArgument(
-            f"{name}_share",
-            share,
+            f"{name}_fraction",
+            fraction,
             f"one image for each of the {len(counts)} classes out of {len(split)} images",
             fix,
         )
     for label, count in enumerate(counts):
-        if count - max(1, round(share * count)) < 1:
+        if count - max(1, round(fraction * count)) < 1:
             raise DataError(
                 f"class '{split.class_names[label]}' has {count} training image(s), too few to set "
-                f"{share:g} apart for {name}; add images or remove the class."
+                f"{fraction:g} apart for {name}; add images or remove the class."
             )

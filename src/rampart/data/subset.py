@@ -54,7 +54,7 @@ def subset(
         split: the images to choose from.
         limit: how many images to draw at random; of those in `ids`, if both are given.
         ids: the images to take, or a text file with one id on each line.
-        stratified: draw of every class its share of `limit`, rounded up or down.
+        stratified: draw of every class its fraction of `limit`, rounded up or down.
         seed: of the draw.
 
     Raises:
@@ -72,7 +72,7 @@ def subset(
         _check_limit(limit, len(chosen))
         order = _drawn(numbers[chosen], seed, "subset")
         if stratified:
-            order = order[_by_share(split.labels[chosen][order], limit, seed)]
+            order = order[_by_fraction(split.labels[chosen][order], limit, seed)]
         chosen = chosen[order[:limit]]
     chosen = np.sort(chosen)
     return numbered(Split.subset(split, chosen), numbers[chosen])
@@ -137,12 +137,12 @@ def _drawn(numbers: Positions, seed: int, purpose: str) -> Positions:
     return np.lexsort((numbers, noise))
 
 
-def _by_share(labels: Positions, limit: int, seed: int) -> Positions:
-    """Return positions such that the first n, for any n, hold every class's share of n.
+def _by_fraction(labels: Positions, limit: int, seed: int) -> Positions:
+    """Return positions such that the first n, for any n, hold every class's fraction of n.
 
     The quota method (Balinski and Young 1975, "The quota method of apportionment", section 4): the
     next image goes to the class with the most images for each that it has and one more, among
-    those that stay within their exact share rounded up. No class is then ever below its exact
+    those that stay within their exact fraction rounded up. No class is then ever below its exact
     share rounded down, and a longer draw takes nothing away.
 
     Args:

@@ -53,7 +53,7 @@ def evaluate_accuracy(
 
     Args:
         model: pixels in [0, 1], (N, C, H, W), to logits; asked in eval mode, left as found.
-        batches: this process's share; see `merge_accuracy` for several processes.
+        batches: this process's part; see `merge_accuracy` for several processes.
         attack: how to attack, in eval mode whatever its own is; at eps = 0 its figures are the
             clean ones.
         eps: fraction of the pixel range.
@@ -82,7 +82,7 @@ def evaluate_accuracy(
 
 
 def merge_accuracy(parts: Sequence[Accuracy]) -> Accuracy:
-    """Return the accuracy over all processes from that over each one's share.
+    """Return the accuracy over all processes from that over each one's part.
 
     Raises:
         InvalidArgument: no samples at all.

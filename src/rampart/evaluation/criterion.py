@@ -69,7 +69,7 @@ class Criterion:
     Attributes:
         top_k: the true class has to leave the `top_k` likeliest ones; 1 is an ordinary error.
         target: "none", or which wrong class the prediction has to become, by the clean logits.
-            Accuracy is then the share of samples that are right and cannot be moved there.
+            Accuracy is then the fraction of samples that are right and cannot be moved there.
     """
 
     top_k: int = 1

@@ -109,13 +109,13 @@ def stream(
 
     Args:
         model: pixels in [0, 1], (N, C, H, W), to logits; asked in eval mode, left as found.
-        batches: this process's share, read as rows become free.
+        batches: this process's part, read as rows become free.
         attack: what breaks a sample where it finds a misclassified image inside ball and box.
         grid: (n + 1,) strengths from 0 up.
         seed: of the noise.
         mode: "exact", or "fast" to give hopeless runs up (`rampart.evaluation.engine.pruning`).
         batch_size: rows of a batch.
-        recheck: in fast mode, share of the samples that repeat in full what they gave up.
+        recheck: in fast mode, fraction of the samples that repeat in full what they gave up.
         adversarial_examples: whether the adversarial images are kept.
         criterion: when a sample is broken; by default, when it is misclassified.
 
@@ -180,7 +180,7 @@ def _attack_each_strength(
 ) -> Results:
     """Call the attack at each strength in turn, from the clean image, until it breaks.
 
-    The passes of a call are written on its samples in equal shares, rounded down.
+    The passes of a call are written on its samples in equal parts, rounded down.
     """
     images, labels, strengths = batch.pixels(), batch.labels, task.grid
     logits = logits_of(model, images)

@@ -15,13 +15,13 @@ import numpy as np
 from rampart.attacks.stages import Stage
 from rampart.evaluation.results import Booleans, Results
 
-#: Share of the samples that are rechecked.
+#: Fraction of the samples that are rechecked.
 RECHECK_FRACTION = 0.05
 #: So many are rechecked at least, on average, where the evaluation is small.
 MIN_RECHECKED = 6
-#: Largest share of rechecked samples that the full runs may lower.
+#: Largest fraction of rechecked samples that the full runs may lower.
 RECHECK_TOLERANCE = 0.003
-#: Largest share of samples that FAB or Square may lower.
+#: Largest fraction of samples that FAB or Square may lower.
 SENTINEL_TOLERANCE = 0.01
 
 
@@ -49,7 +49,7 @@ class Pruning:
 
 
 def recheck_fraction(n: int) -> float:
-    """Return the share of n samples to audit."""
+    """Return the fraction of n samples to audit."""
     return min(1.0, max(RECHECK_FRACTION, MIN_RECHECKED / n)) if n else 0.0
 
 

@@ -22,8 +22,8 @@ from rampart.runtime import Noise, derive
 from rampart.skill import chance_of, clearly_above
 from rampart.units import Norm, format_eps
 
-#: Shares of eps_g that are attacked.
-SHARES = (0.25, 0.5, 0.75, 1.0)
+#: Fractions of eps_g that are attacked.
+FRACTIONS = (0.25, 0.5, 0.75, 1.0)
 #: Training images that the head is fitted to, and held-out images that it is measured on.
 FITTED, HELD_OUT = 1024, 128
 #: What must be kept of the accuracy beyond chance where the ramp starts.
@@ -35,8 +35,8 @@ class LinearProbeResult:
     """What a linear head on a backbone's features gets right, without and under attack.
 
     Attributes:
-        shares: of eps_g, ascending from 0 to 1.
-        accuracy: share of the held-out images that is right at each of them and at all smaller
+        fractions: of eps_g, ascending from 0 to 1.
+        accuracy: fraction of the held-out images that is right at each of them and at all smaller
             ones; the first is the clean accuracy.
         chance: accuracy of the best constant answer.
         eps: eps_g, fraction of the pixel range.
@@ -45,7 +45,7 @@ class LinearProbeResult:
         backwards: samples that went backward.
     """
 
-    shares: tuple[float, ...]
+    fractions: tuple[float, ...]
     accuracy: tuple[float, ...]
     chance: float
     eps: float
@@ -76,13 +76,14 @@ class LinearProbeResult:
 
     @property
     def start(self) -> float:
-        """The largest share of eps_g at which half of the accuracy beyond chance is kept.
+        """The largest fraction of eps_g at which half of the accuracy beyond chance is kept.
 
         The ramp exists because an attack on features that are not robust hides the classes: there
         is then nothing to fit a head to. Where a linear head that has only seen clean images still
         keeps half of what it got right, the untouched features show the classes under attack too,
         and the reason for smaller strengths is gone. Half is a convention, not a measured optimum.
-        Between two measured shares the kept part is interpolated linearly. Between 0 and the first
+        Between two measured fractions the kept part is interpolated linearly. Between 0 and the
+        first
         share nothing is: every network keeps all at 0, so a line from there would credit one that
         keeps nothing at eps_g/4 with eps_g/8.
 
@@ -96,9 +97,9 @@ class LinearProbeResult:
         if last == 0 or not self.informative:
             return 0.0
         if last == len(kept) - 1:
-            return self.shares[last]
+            return self.fractions[last]
         gone = (kept[last] - ENOUGH) / (kept[last] - kept[last + 1])
-        return self.shares[last] + gone * (self.shares[last + 1] - self.shares[last])
+        return self.fractions[last] + gone * (self.fractions[last + 1] - self.fractions[last])
 
     @property
     def verdict(self) -> str:
@@ -118,7 +119,7 @@ class LinearProbeResult:
 
     def _describe_retained(self, index: int) -> str:
         return (
-            f"at {format_eps(self.shares[index] * self.eps)} its linear probe keeps "
+            f"at {format_eps(self.fractions[index] * self.eps)} its linear probe keeps "
             f"{self.retained[index]:.0%} of what it gets right beyond chance without attack "
             f"({self.accuracy[0]:.0%})"
         )
@@ -178,7 +179,7 @@ def measure_linear_probe(
             labels.append(batch.labels)
     images = sum(len(part) for part in labels)
     return LinearProbeResult(
-        shares=(0.0, *SHARES),
+        fractions=(0.0, *FRACTIONS),
         accuracy=tuple(count / images for count in torch.cat(right).sum(0).tolist()),
         chance=chance_of(torch.cat(labels)),
         eps=eps,
@@ -249,7 +250,7 @@ def _record_inputs(modules: Iterable[nn.Module]) -> Iterator[list[Tensor]]:
 
 
 def _draw_images(split: Split, limit: int, seed: int) -> Split:
-    """At most `limit` images, every class with its share."""
+    """At most `limit` images, every class with its fraction."""
     if len(split) <= limit:
         return split
     return subset(split, limit=limit, stratified=True, seed=derive(seed, "probe"))
@@ -268,14 +269,14 @@ def _fit_head(features: CountingModel, batches: Iterable[Batch], num_classes: in
 def _still_right(head: Headed, batch: Batch, attack: Attack, eps: float, seed: int) -> Tensor:
     """Whether each image is right without attack and up to each share, (N, 1 + shares) bool."""
     images, labels = batch.pixels(), batch.labels
-    right = torch.zeros(len(batch), 1 + len(SHARES), dtype=torch.bool, device=labels.device)
+    right = torch.zeros(len(batch), 1 + len(FRACTIONS), dtype=torch.bool, device=labels.device)
     right[:, 0] = _right(head, images, labels)
-    for number, share in enumerate(SHARES):
+    for number, fraction in enumerate(FRACTIONS):
         rows = right[:, number].nonzero()[:, 0]
         if not len(rows):
             break
         noise = Noise.of(seed, batch.indices[rows], "probe", number)
-        attacked = attack(head, images[rows], labels[rows], share * eps, noise)
+        attacked = attack(head, images[rows], labels[rows], fraction * eps, noise)
         right[rows, number + 1] = _right(head, attacked, labels[rows])
     return right
 

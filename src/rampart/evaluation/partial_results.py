@@ -199,7 +199,7 @@ class Buffer:
         clock: seconds, monotonic.
     """
 
-    SECONDS, SHARE, BYTES = 2.0, 0.01, 2**28
+    SECONDS, FRACTION, BYTES = 2.0, 0.01, 2**28
 
     def __init__(
         self, partial_results: PartialResults, clock: Callable[[], float] = time.monotonic
@@ -219,7 +219,7 @@ class Buffer:
             0 if results.adversarial_examples is None else results.adversarial_examples.nbytes
         )
         now = self._clock()
-        pause = max(self.SECONDS, self.SHARE * (now - self._start))
+        pause = max(self.SECONDS, self.FRACTION * (now - self._start))
         if now - self._flushed >= pause or self._bytes >= self.BYTES:
             self.flush()
 

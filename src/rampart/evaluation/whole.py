@@ -25,7 +25,7 @@ from rampart.metrics.curve import Integers
 
 @dataclass(frozen=True)
 class Processes:
-    """Several processes that share one evaluation; by default there is one.
+    """Several processes that fraction one evaluation; by default there is one.
 
     Attributes:
         rank: this process.
@@ -106,12 +106,12 @@ def evaluate_split(
     processes, start = processes or Processes(), time.perf_counter()
     numbers = numbers_of(split)
 
-    def find_missing(todo: Integers, share: float, phase: int, done: int) -> Results:
+    def find_missing(todo: Integers, fraction: float, phase: int, done: int) -> Results:
         mine, parts = np.sort(todo)[processes.rank :: processes.count], [Results.empty()]
         with ExitStack() as stack:
             buffer = stack.enter_context(Buffer(partial_results)) if partial_results else None
             batches = _batches(split, mine, batch_size, workers)
-            options: dict[str, Any] = {"mode": mode, "batch_size": batch_size, "recheck": share}
+            options: dict[str, Any] = {"mode": mode, "batch_size": batch_size, "recheck": fraction}
             options |= {"adversarial_examples": adversarial_examples, "criterion": criterion}
             for part in stream(model, batches, attack, grid, seed, **options):
                 # What the partial results keeps need not stay in memory.
@@ -159,7 +159,7 @@ def _require_split(split: Split) -> None:
 
 
 def _batches(split: Split, numbers: Integers, batch_size: int, workers: int) -> Iterable[Batch]:
-    """The images with these numbers; a split cannot be empty, but a share of it can."""
+    """The images with these numbers; a split cannot be empty, but a fraction of it can."""
     return (
         ordered_batches(having(split, numbers), batch_size, workers=workers) if len(numbers) else ()
     )

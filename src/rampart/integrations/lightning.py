@@ -69,7 +69,7 @@ class RobustTraining(pl.Callback):
     end of every epoch, and keeps the schedule's state in Lightning's checkpoints.
 
     Args:
-        monitor: name of the clean validation accuracy, a share, for a schedule that is shown it.
+        monitor: name of the clean validation accuracy, a fraction, for a schedule that is shown it.
             On several processes their mean is taken.
     """
 
@@ -135,7 +135,7 @@ class RobustTraining(pl.Callback):
         if self._monitor not in trainer.callback_metrics:
             known = ", ".join(trainer.callback_metrics) or "none"
             raise InvalidArgument("monitor", self._monitor, f"a metric that is logged ({known})")
-        # What a process has logged may be its own share of the images.
+        # What a process has logged may be its own fraction of the images.
         value = torch.as_tensor(trainer.callback_metrics[self._monitor], dtype=torch.float32)
         mean = trainer.strategy.reduce(value.to(pl_module.device), reduce_op="mean")
         self._robust.observe(float(mean))

@@ -200,7 +200,7 @@ class RobustLoss:
         return self.scheduler.schedule.needs_validation and ended and self.scheduler.steps_done > 0
 
     def observe(self, accuracy: float) -> None:
-        """Show the schedule the clean validation accuracy, a share, at the end of an epoch."""
+        """Show the schedule the clean validation accuracy, a fraction, at the end of an epoch."""
         self.scheduler.observe(accuracy)
 
     def state_dict(self) -> dict[str, Any]:

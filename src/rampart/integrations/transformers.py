@@ -67,7 +67,7 @@ class RobustTrainer(Trainer):
         robust_loss: makes the loss once the length of the run is known.
         mean: of each channel, as in the image processor.
         std: of each channel, likewise.
-        monitor: the evaluation's name for the clean accuracy, a share, at the end of each epoch;
+        monitor: the evaluation's name for the clean accuracy, a fraction, at the end of each epoch;
             for a schedule that is shown it.
         options: whatever Trainer takes, by name.
 

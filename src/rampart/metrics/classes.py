@@ -17,7 +17,7 @@ from rampart.metrics.comparison import (
     CONFIDENCE,
     Interval,
     check_confidence,
-    check_shares,
+    check_fractions,
     mean_interval,
 )
 from rampart.metrics.curve import Floats, Integers
@@ -85,13 +85,13 @@ def class_means(
     Raises:
         InvalidArgument: no samples, a value outside [0, 1], or labels that do not fit.
     """
-    shares, names = check_shares(values), np.asarray(labels)
-    if names.shape != shares.shape or not np.issubdtype(names.dtype, np.integer):
+    fractions, names = check_fractions(values), np.asarray(labels)
+    if names.shape != fractions.shape or not np.issubdtype(names.dtype, np.integer):
         got = f"{names.dtype} of shape {names.shape}"
-        raise InvalidArgument("labels", got, f"({len(shares)},) integers")
+        raise InvalidArgument("labels", got, f"({len(fractions)},) integers")
     classes, counts = np.unique(names, return_counts=True)
     each = check_confidence(confidence) ** (1 / len(classes)) if together else confidence
-    groups = [shares[names == label] for label in classes]
+    groups = [fractions[names == label] for label in classes]
     intervals = [mean_interval(group, each) for group in groups]
     return ClassMeans(
         classes.astype(np.int64),

@@ -65,7 +65,7 @@ def mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval
     Raises:
         InvalidArgument: no values, or one outside [0, 1].
     """
-    numbers = check_shares(values)
+    numbers = check_fractions(values)
     return score_interval(float(numbers.mean()), float(numbers.std()), len(numbers), confidence)
 
 
@@ -99,7 +99,7 @@ def score_interval(
         Interval(low=0.150..., high=0.849..., confidence=0.95, method='score')
     """
     if n < 1 or not 0 <= mean <= 1:
-        raise InvalidArgument("mean", f"{mean} of {n} values", "a share in [0, 1] of n >= 1")
+        raise InvalidArgument("mean", f"{mean} of {n} values", "a fraction in [0, 1] of n >= 1")
     ratio = (n * deviation**2 + 0.5) / (n * mean * (1 - mean) + 0.5)
     interval = _wilson(mean, n / min(ratio, 1.0), confidence)
     return Interval(interval.low, interval.high, confidence, "score")
@@ -138,21 +138,21 @@ def paired_test(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDE
     return PairedTest(len(a), mean, mean - margin, mean + margin, confidence, t, p)
 
 
-def check_shares(values: ArrayLike, name: str = "values") -> Floats:
+def check_fractions(values: ArrayLike, name: str = "values") -> Floats:
     """Return (N,) floats, N >= 1; raise `InvalidArgument` unless all lie in [0, 1]."""
     numbers = _numbers(values, name)
     if numbers.min() < 0 or numbers.max() > 1:
-        raise InvalidArgument(name, f"{numbers.min():g}..{numbers.max():g}", "shares in [0, 1]")
+        raise InvalidArgument(name, f"{numbers.min():g}..{numbers.max():g}", "fractions in [0, 1]")
     return numbers
 
 
-def _wilson(share: float, n: float, confidence: float) -> Interval:
+def _wilson(fraction: float, n: float, confidence: float) -> Interval:
     z = float(special.ndtri((1 + check_confidence(confidence)) / 2))
-    center = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    # At a share of 0 or 1 the end is exact; rounding would leave it an ulp away.
-    low = 0.0 if share == 0 else max(0.0, float(center - half))
-    high = 1.0 if share == 1 else min(1.0, float(center + half))
+    center = (fraction + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * np.sqrt(fraction * (1 - fraction) / n + z * z / (4 * n * n))
+    # At a fraction of 0 or 1 the end is exact; rounding would leave it an ulp away.
+    low = 0.0 if fraction == 0 else max(0.0, float(center - half))
+    high = 1.0 if fraction == 1 else min(1.0, float(center + half))
     return Interval(low, high, confidence, "wilson")
 
 
@@ -188,6 +188,6 @@ def check_confidence(confidence: float) -> float:
     """Return the level; raise `InvalidArgument` unless it lies between 0 and 1."""
     if not 0 < confidence < 1:
         raise InvalidArgument(
-            "confidence", confidence, "a share between 0 and 1", "write 0.95 for 95 %"
+            "confidence", confidence, "a fraction between 0 and 1", "write 0.95 for 95 %"
         )
     return confidence

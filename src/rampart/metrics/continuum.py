@@ -51,7 +51,7 @@ def distance_contributions(
         distribution: of the strength; uniform on [0, E] by default.
 
     Returns:
-        (N,) shares in [0, 1]: 0 at distance 0, 1 for survivors.
+        (N,) fractions in [0, 1]: 0 at distance 0, 1 for survivors.
 
     Raises:
         InvalidArgument: no sample, a negative distance, or a distribution that reaches beyond E.

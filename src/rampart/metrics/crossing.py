@@ -224,8 +224,8 @@ def _half(curve: Floats, grid: Floats, distribution: Distribution | None) -> flo
 def _with_zeros(grid: Floats, lead: Floats) -> tuple[Floats, Floats]:
     """Grid and values with the zeros between the strengths put in."""
     cells = np.flatnonzero(lead[:-1] * lead[1:] < 0)
-    share = lead[cells] / (lead[cells] - lead[cells + 1])
-    zeros = grid[cells] + share * (grid[cells + 1] - grid[cells])
+    fraction = lead[cells] / (lead[cells] - lead[cells + 1])
+    zeros = grid[cells] + fraction * (grid[cells + 1] - grid[cells])
     return np.insert(grid, cells + 1, zeros), np.insert(lead, cells + 1, 0.0)
 
 

@@ -25,7 +25,7 @@ def accuracy_curve(critical: ArrayLike, n: int) -> Floats:
         n: index of the last strength.
 
     Returns:
-        (n + 1,) shares, never rising.
+        (n + 1,) fractions, never rising.
 
     Raises:
         InvalidArgument: no sample, or an index out of range.

@@ -73,7 +73,7 @@ class Uniform(Distribution):
         return self.high
 
     def cdf(self, eps: Floats) -> Floats:
-        """Return the share of [low, high] below eps."""
+        """Return the fraction of [low, high] below eps."""
         return np.clip((eps - self.low) / (self.high - self.low), 0.0, 1.0)
 
     def cell_means(self, grid: Floats) -> Floats:

@@ -52,7 +52,7 @@ def contributions(
         distribution: of the strength; uniform on [0, eps_g] by default.
 
     Returns:
-        (N,) shares c_i in [0, 1] whose mean is the expected robustness.
+        (N,) fractions c_i in [0, 1] whose mean is the expected robustness.
 
     Raises:
         InvalidArgument: an index outside the grid, or a distribution that reaches beyond it.

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.comparison import CONFIDENCE, Interval, check_shares, score_interval
+from rampart.metrics.comparison import CONFIDENCE, Interval, check_fractions, score_interval
 from rampart.metrics.curve import Floats
 
 
@@ -33,7 +33,7 @@ class McNemar:
 def paired_interval(
     first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE
 ) -> Interval:
-    """Return an interval for mean(first - second) of shares of the same samples.
+    """Return an interval for mean(first - second) of fractions of the same samples.
 
     The differences d lie in [-1, 1], so u = (1 + d) / 2 lies in [0, 1], and 2 `mean_interval`(u)
     - 1 is the interval. Equal records give one that is symmetric about 0 and has a width: that
@@ -51,10 +51,10 @@ def paired_interval(
         InvalidArgument: no samples, two lengths, or a number outside [0, 1].
     """
     differences = _differences(first, second)
-    shares = (1 + differences) / 2
+    fractions = (1 + differences) / 2
     # The mean is taken of the differences: it is exactly 0 where all of them are.
     center = (1 + float(differences.mean())) / 2
-    interval = score_interval(center, float(shares.std()), len(shares), confidence)
+    interval = score_interval(center, float(fractions.std()), len(fractions), confidence)
     return Interval(2 * interval.low - 1, 2 * interval.high - 1, confidence, "paired score")
 
 
@@ -88,7 +88,7 @@ def sign_flip_test(
 ) -> float:
     """Return the two-sided p-value of the paired permutation test of first - second.
 
-    Were the models equal, each sample's two values could be swapped: p is the share of random
+    Were the models equal, each sample's two values could be swapped: p is the fraction of random
     swaps whose mean difference is as far from 0 as the one found, which counts as one of them
     (Fisher 1935; Phipson and Smyth 2010). Its size holds for any number of samples.
 
@@ -114,7 +114,7 @@ def sign_flip_test(
 
 
 def _differences(first: ArrayLike, second: ArrayLike) -> Floats:
-    a, b = check_shares(first, "first"), check_shares(second, "second")
+    a, b = check_fractions(first, "first"), check_fractions(second, "second")
     if len(a) != len(b):
         raise InvalidArgument("second", f"{len(b)} values", f"{len(a)}, one for each of first")
     return a - b

@@ -27,7 +27,7 @@ def samples_needed(
     by about 7 %, the answer then by about 14 %.
 
     Args:
-        half_width: half the width wanted, as a share: 0.02 for 2 points up and down.
+        half_width: half the width wanted, as a fraction: 0.02 for 2 points up and down.
         mean: the mean expected, in [0, 1].
         deviation: standard deviation of one sample's value; by default that of zeros and ones
             with this mean, the largest there is.
@@ -44,7 +44,7 @@ def samples_needed(
         868
     """
     if not 0 <= mean <= 1:
-        raise InvalidArgument("mean", mean, "a share in [0, 1]")
+        raise InvalidArgument("mean", mean, "a fraction in [0, 1]")
     largest = float(np.sqrt(mean * (1 - mean)))
     spread = largest if deviation is None else deviation
     if not 0 <= spread <= largest + 1e-9:
@@ -59,8 +59,8 @@ def pairs_needed(
     """Return the least number of shared samples for the interval of two models' difference.
 
     Args:
-        half_width: half the width wanted, as a share.
-        discordance: mean of (first - second)^2 over the samples: for accuracy the share of the
+        half_width: half the width wanted, as a fraction.
+        discordance: mean of (first - second)^2 over the samples: for accuracy the fraction of the
             samples on which one model alone is right, for contributions that of a pilot. Without
             any idea: accuracies a and b allow for at most min(a + b, 2 - a - b).
         difference: the difference expected; 0 is the worst case.
@@ -75,7 +75,7 @@ def pairs_needed(
         978
     """
     if not 0 <= discordance <= 1 or difference**2 > discordance:
-        expected = f"a share of at least {difference**2:g}, the squared difference"
+        expected = f"a fraction of at least {difference**2:g}, the squared difference"
         raise InvalidArgument("discordance", discordance, expected)
     spread = float(np.sqrt(discordance - difference**2)) / 2
     mean = (1 + difference) / 2

@@ -9,7 +9,7 @@ from rampart.errors import ModelError
 
 
 def interpolate(
-    first: Mapping[str, Tensor], second: Mapping[str, Tensor], share: float
+    first: Mapping[str, Tensor], second: Mapping[str, Tensor], fraction: float
 ) -> dict[str, Tensor]:
     """Return (1 - share) first + share second of two state dicts; exact at 0 and at 1.
 
@@ -21,12 +21,12 @@ def interpolate(
         ModelError: not the same names and shapes.
     """
     _require_alike(first, second)
-    if share in (0, 1):
-        return {name: value.clone() for name, value in (second if share else first).items()}
+    if fraction in (0, 1):
+        return {name: value.clone() for name, value in (second if fraction else first).items()}
     return {
-        name: torch.lerp(value, second[name].to(value.dtype), share)
+        name: torch.lerp(value, second[name].to(value.dtype), fraction)
         if value.is_floating_point()
-        else (second[name] if share > 0.5 else value).clone()
+        else (second[name] if fraction > 0.5 else value).clone()
         for name, value in first.items()
     }
 

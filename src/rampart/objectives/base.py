@@ -40,7 +40,7 @@ class Objective(ABC):
     """What training minimizes.
 
     Attributes:
-        label_smoothing: share s of the label spread over all classes, in [0, 1).
+        label_smoothing: fraction s of the label spread over all classes, in [0, 1).
     """
 
     label_smoothing: float = 0.0

@@ -60,7 +60,7 @@ def splits_of_size(config: RunConfig, channels: int, size: int | None) -> Splits
             image_size=size,
             in_chans=channels,
             seed=data.seed,
-            validation_share=data.validation_share,
+            validation_fraction=data.validation_fraction,
             test_fraction=data.test_fraction,
             root=data.root,
             cache=data.cache,
@@ -262,7 +262,7 @@ def _require_enough_for_batch_norm(model: NormalizedModel, micro_batch: int, pla
 def make_batches(
     config: RunConfig, split: Split, batch_size: int, accelerator: Accelerator
 ) -> EpochBatches:
-    """Return this process's share of the training batches, by epoch and first step."""
+    """Return this process's fraction of the training batches, by epoch and first step."""
     return lambda epoch, start: epoch_batches(
         split,
         batch_size,

@@ -27,7 +27,7 @@ from rampart.recipes.run import require_same_data
 from rampart.runs.run_folder import RunFolder
 
 #: Where on the way from the first to the second model is looked by default.
-SHARES = tuple(step / 10 for step in range(11))
+FRACTIONS = tuple(step / 10 for step in range(11))
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Between:
     """What a model on the way from the first run to the second reaches on the validation split.
 
     Attributes:
-        share: of the second model's weights, in [0, 1].
-        clean, adversarial, expected: accuracies as shares, as everywhere.
+        fraction: of the second model's weights, in [0, 1].
+        clean, adversarial, expected: accuracies as fractions, as everywhere.
     """
 
-    share: float
+    fraction: float
     clean: float
     adversarial: float
     expected: float
@@ -50,14 +50,14 @@ def interpolate_runs(
     second: Path,
     output: Path,
     *,
-    shares: Sequence[float] = SHARES,
+    fractions: Sequence[float] = FRACTIONS,
     overwrite: bool = False,
     on_found: Callable[[Between], None] = lambda found: None,
 ) -> tuple[RunFolder, Between]:
     """Leave the best model between two runs in a folder that `rampart evaluate` takes.
 
     The idea of RiFT (Zhu et al. 2023, arXiv 2308.02533), which interpolates between a robust model
-    and one fine-tuned from it, without choosing on test images: the share is the one with the
+    and one fine-tuned from it, without choosing on test images: the fraction is the one with the
     highest expected robustness on the validation split, under the attack that the first run is
     evaluated with. With both ends among the shares, as by default, the chosen model is no worse
     than they are there.
@@ -66,17 +66,17 @@ def interpolate_runs(
         first: a finished run; the new folder has its configuration.
         second: a finished run of the same architecture on the same data.
         output: folder of the result.
-        shares: of the second model's weights, in [0, 1].
+        fractions: of the second model's weights, in [0, 1].
         overwrite: replace the run in the folder.
-        on_found: told of every share.
+        on_found: told of every fraction.
 
     Raises:
         RunError: no finished runs, other data, or the folder cannot be used.
         ModelError: other architectures.
-        InvalidArgument: a share outside [0, 1], or none.
+        InvalidArgument: a fraction outside [0, 1], or none.
     """
-    if not shares or not all(0 <= share <= 1 for share in shares):
-        raise InvalidArgument("shares", list(shares), "numbers in [0, 1], at least one")
+    if not fractions or not all(0 <= fraction <= 1 for fraction in fractions):
+        raise InvalidArgument("fractions", list(fractions), "numbers in [0, 1], at least one")
     runs, folder = (RunFolder(first), RunFolder(second)), RunFolder(output)
     for run in runs:
         run.require_finished()
@@ -87,20 +87,20 @@ def interpolate_runs(
     model, splits, accelerator = _prepare(runs, config)
     start, end = (load_file(run.model / "model.safetensors") for run in runs)
     found = []
-    for share in shares:
-        model.backbone.load_state_dict(interpolate(start, end, share))
-        figures = _measured(model, share, splits, config, accelerator)
+    for fraction in fractions:
+        model.backbone.load_state_dict(interpolate(start, end, fraction))
+        figures = _measured(model, fraction, splits, config, accelerator)
         on_found(figures)
         found.append(figures)
     best = max(found, key=lambda one: one.expected)
-    model.backbone.load_state_dict(interpolate(start, end, best.share))
+    model.backbone.load_state_dict(interpolate(start, end, best.fraction))
     if overwrite:
         folder.clear()
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.set_status("running")
     save_config(config, folder.config)
     save_model(model, folder.model, splits.class_names, splits.image_shape[-1])
-    told = {"first": str(first), "second": str(second), "share": best.share}
+    told = {"first": str(first), "second": str(second), "fraction": best.fraction}
     told["validation"] = [asdict(one) for one in found]
     folder.set_status("complete", data=splits.fingerprint(), interpolation=told)
     return folder, best
@@ -140,7 +140,7 @@ def _architecture(kind: Source) -> tuple[object, ...]:
 
 def _measured(
     model: NormalizedModel,
-    share: float,
+    fraction: float,
     splits: Splits,
     config: RunConfig,
     accelerator: Accelerator,
@@ -153,4 +153,4 @@ def _measured(
     critical = critical_strengths(model, batches, attack, grid, config.seed).critical
     curve = accuracy_curve(critical, len(grid) - 1)
     expected = expected_robustness(critical, grid)
-    return Between(share, float(curve[0]), float(curve[-1]), expected)
+    return Between(fraction, float(curve[0]), float(curve[-1]), expected)

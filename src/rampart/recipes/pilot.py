@@ -24,8 +24,8 @@ from rampart.training.run import Run
 
 def pilot_epochs(config: RunConfig) -> int:
     """Return how many epochs full strength is tried for at most; 0 where nothing is to be tried."""
-    share = config.components.schedule.pilot if config.attacks else 0.0
-    return longest_pilot(share, config.training.epochs)
+    fraction = config.components.schedule.pilot if config.attacks else 0.0
+    return longest_pilot(fraction, config.training.epochs)
 
 
 def try_full_strength(

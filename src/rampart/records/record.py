@@ -216,7 +216,7 @@ def _check_names(record: EvaluationRecord) -> None:
     if type(top_k) is not int or top_k < 1:
         raise InvalidArgument("top_k", top_k, "a whole number from 1")
     if not isinstance(confidence, float) or not 0 < confidence < 1:
-        raise InvalidArgument("confidence", confidence, "a share between 0 and 1")
+        raise InvalidArgument("confidence", confidence, "a fraction between 0 and 1")
 
 
 def _check_rows(record: EvaluationRecord) -> None:

@@ -2,7 +2,7 @@
 
     samples.parquet  one row per sample; its columns are described in record.json
     curve.csv        eps, accuracy, low, high
-    summary.json     the usual figures, as shares (see `rampart.records.summary.summary`)
+    summary.json     the usual figures, as fractions (see `rampart.records.summary.summary`)
     record.json      format, version, norm, grid, columns, metadata, checksum of samples.parquet;
                      written last
 

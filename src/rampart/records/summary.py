@@ -16,7 +16,7 @@ from rampart.records.record import EvaluationRecord
 
 
 def summary(record: EvaluationRecord) -> dict[str, Any]:
-    """Return the usual figures of a record, as shares and not percent.
+    """Return the usual figures of a record, as fractions and not percent.
 
     Returns:
         n, norm, eps, top, split, attack (its name), attack_options, attack suite, mode, data, seed;

@@ -104,10 +104,10 @@ def _ranking(methods: Sequence[Row]) -> str:
     lost = "no schedule wins in expected robustness here: " if _lost(methods, best) else ""
     claim = f"{_spell_name(best)} has the highest expected robustness over 0 to {eps}"
     sentence = f"{_capital(lost + claim)} ({_percent(best['expected'])}{_above(methods, best)})"
-    share = _percent(strongest["adversarial"])
+    fraction = _percent(strongest["adversarial"])
     if strongest is best:
-        return f"{sentence}, and the highest accuracy at {eps} ({share})."
-    return f"{sentence}; at {eps} {_spell_name(strongest)} is highest ({share})."
+        return f"{sentence}, and the highest accuracy at {eps} ({fraction})."
+    return f"{sentence}; at {eps} {_spell_name(strongest)} is highest ({fraction})."
 
 
 def _above(methods: Sequence[Row], best: Row) -> str:
@@ -187,8 +187,8 @@ def _spell_name(method: Row) -> str:
     return _SPOKEN.get(schedule, schedule) + label.removeprefix(schedule)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.0f} %"
 
 
 def _capital(text: str) -> str:

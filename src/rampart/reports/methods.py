@@ -23,9 +23,9 @@ def save_methods(
     """Write one panel per task: a line per method, in the order of the first task that has it.
 
     Args:
-        tasks: shares in [0, 1] of every method, by task.
+        tasks: fractions in [0, 1] of every method, by task.
         path: ends in .png, .svg or .pdf.
-        measure: what the shares are, for the axis.
+        measure: what the fractions are, for the axis.
         references: methods whose mean is drawn through all lines.
 
     Raises:
@@ -51,12 +51,12 @@ def save_methods(
 def _draw(panel: "Axes", methods: Methods, names: Sequence[str], references: Sequence[str]) -> None:
     for name, values in methods.items():
         color = _REFERENCE if name in references else _OTHER
-        shares, line = [100 * value for value in values], names.index(name)
-        panel.plot(shares, [line] * len(shares), "o", color=color, alpha=0.3, markersize=3)
-        mean = sum(shares) / len(shares)
+        fractions, line = [100 * value for value in values], names.index(name)
+        panel.plot(fractions, [line] * len(fractions), "o", color=color, alpha=0.3, markersize=3)
+        mean = sum(fractions) / len(fractions)
         panel.plot(mean, line, "|", color=color, markersize=9, markeredgewidth=2)
-        if len(shares) > 1:
-            interval = seeds_interval(shares)
+        if len(fractions) > 1:
+            interval = seeds_interval(fractions)
             panel.plot([interval.low, interval.high], [line, line], color=color, linewidth=1.2)
         if name in references:
             panel.axvline(mean, color=color, linewidth=0.8, linestyle="--")

@@ -303,5 +303,5 @@ def _only_norm(rows: Iterable[Row]) -> Norm:
     return norm
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f} %"

@@ -22,7 +22,7 @@ _PLAIN = str.maketrans("▁▂▃▄▅▆▇█│┤└─┴", "..::+###||+-+
 
 
 def title(schedule: Schedule) -> str:
-    """Return name and options: "two-hinge  start=0.25 end=0.75 unit=share"."""
+    """Return name and options: "two-hinge  start=0.25 end=0.75 unit=fraction"."""
     options = SCHEDULES.dump(schedule)
     name = options.pop("name")
     spelled = " ".join(f"{key}={_plain(value)}" for key, value in options.items())
@@ -81,8 +81,8 @@ def _levels(rows: Rows, epochs: int, columns: int, height: int) -> list[int]:
         while row + 1 < len(rows) and rows[row + 1].epoch <= middle:
             row += 1
         # What is attacked at all is never drawn as nothing.
-        share = rows[row].alpha if rows[row].eps > 0 else 0.0
-        levels.append(max(math.ceil(share), round(share * height * 8)))
+        fraction = rows[row].alpha if rows[row].eps > 0 else 0.0
+        levels.append(max(math.ceil(fraction), round(fraction * height * 8)))
     return levels
 
 

@@ -24,7 +24,8 @@ def record_lines(facts: Facts) -> list[str]:
         f"{100 * facts['confidence']:g} % intervals"
     ]
     lines += [
-        f"  {format_eps(point['eps']):>9}  {_share(point, 'accuracy')}" for point in facts["curve"]
+        f"  {format_eps(point['eps']):>9}  {_fraction(point, 'accuracy')}"
+        for point in facts["curve"]
     ]
     lines += _figure_lines(facts)
     lines += _class_lines(facts)
@@ -82,7 +83,7 @@ def _cost_line(facts: Mapping[str, Any]) -> str:
 
 def _figure_lines(facts: Facts) -> Iterator[str]:
     for name, figure in facts["figures"].items():
-        text = f"  {_spell_name(name, facts['eps'])}: {_share(figure, 'value')}"
+        text = f"  {_spell_name(name, facts['eps'])}: {_fraction(figure, 'value')}"
         if "bounds" in figure:
             low, high = _percent(figure["bounds"]["low"]), _percent(figure["bounds"]["high"])
             text += f", {low} to {high} whatever lies between the strengths"
@@ -93,11 +94,11 @@ def _class_lines(facts: Facts) -> Iterator[str]:
     for name, worst in facts["worst"].items():
         yield (
             f"  worst class {_spell_name(name, facts['eps'])}: {worst['class']}, "
-            f"{_share(worst, 'value')} of {worst['n']} images"
+            f"{_fraction(worst, 'value')} of {worst['n']} images"
         )
     for one in facts.get("classes", []):
         figures = ", ".join(
-            f"{_spell_name(name, facts['eps'])} {_share(one[name], 'value')}"
+            f"{_spell_name(name, facts['eps'])} {_fraction(one[name], 'value')}"
             for name in facts["figures"]
         )
         yield f"  class {one['class']} ({one['n']} images): {figures}"
@@ -125,7 +126,8 @@ def _needed_line(facts: Facts) -> str:
 def _method_lines(facts: Facts, eps: float) -> list[str]:
     lines = [f"{facts['method']}, over {len(facts['records'])} seeds and the images:"]
     lines += [
-        f"  {_spell_name(name, eps)}: {_share(f, 'value')}" for name, f in facts["figures"].items()
+        f"  {_spell_name(name, eps)}: {_fraction(f, 'value')}"
+        for name, f in facts["figures"].items()
     ]
     return lines
 
@@ -161,14 +163,14 @@ def _spell_name(name: str, eps: float) -> str:
     return name if name in ("clean", EXPECTED) else f"expected under {name}"
 
 
-def _share(figure: Mapping[str, float], key: str) -> str:
+def _fraction(figure: Mapping[str, float], key: str) -> str:
     return f"{_percent(figure[key])} [{100 * figure['low']:.1f}, {100 * figure['high']:.1f}]"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f} %"
 
 
-def _signed(share: float) -> str:
+def _signed(fraction: float) -> str:
     # A rounded -0.0 is 0.
-    return f"{round(100 * share, 1) + 0.0:+.1f}"
+    return f"{round(100 * fraction, 1) + 0.0:+.1f}"

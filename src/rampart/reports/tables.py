@@ -264,8 +264,8 @@ def _with_interval(row: Row, name: str, digits: int = 1) -> str:
     return f"{_percent(value)} [{100 * low:.{digits}f}, {100 * high:.{digits}f}]"
 
 
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f}"
+def _percent(fraction: float | None) -> str:
+    return "" if fraction is None else f"{100 * fraction:.1f}"
 
 
 def _delay(delays: Sequence[int | None]) -> str:

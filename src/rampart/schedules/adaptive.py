@@ -7,7 +7,7 @@ from rampart.errors import InvalidArgument
 from rampart.schedules.base import SCHEDULES, Schedule, State
 from rampart.schedules.hinge import check_alpha, ramp
 from rampart.schedules.smoothing import Average
-from rampart.schedules.times import check_share_of_run, spell_time
+from rampart.schedules.times import check_fraction_of_run, spell_time
 from rampart.units import Horizon
 
 
@@ -36,11 +36,11 @@ class Adaptive(Schedule):
 
     Attributes:
         min_skill: the skill that counts as keeping up, in [0, 1].
-        ramp: share of the run in which eps rises from 0 to eps_g if nothing holds it up.
-        memory: share of the run that the average reaches back.
-        start: share of the run from which eps rises in any case.
-        deadline: share of the run by which eps_g is reached in any case.
-        pilot: share of the run for which full strength is tried first; 0 for no pilot.
+        ramp: fraction of the run in which eps rises from 0 to eps_g if nothing holds it up.
+        memory: fraction of the run that the average reaches back.
+        start: fraction of the run from which eps rises in any case.
+        deadline: fraction of the run by which eps_g is reached in any case.
+        pilot: fraction of the run for which full strength is tried first; 0 for no pilot.
     """
 
     min_skill: float = 0.1
@@ -53,7 +53,7 @@ class Adaptive(Schedule):
     def __post_init__(self) -> None:
         check_alpha("min_skill", self.min_skill)
         for name in ("ramp", "memory", "start", "deadline", "pilot"):
-            check_share_of_run(name, getattr(self, name))
+            check_fraction_of_run(name, getattr(self, name))
         if not 0 < self.memory < self.deadline:
             expected = f"above 0 and below schedule.deadline, {self.deadline:g} of the run"
             advice = "the average would not have spoken before eps_g is reached in any case"
@@ -118,7 +118,7 @@ class Adaptive(Schedule):
         }
 
     def _latest(self, time: float) -> float:
-        """The least alpha at this share of the run."""
+        """The least alpha at this fraction of the run."""
         return ramp(time, self.start, self.deadline)
 
     def _alpha(self, t: float, T: float, state: State | None, /) -> float:
@@ -126,12 +126,12 @@ class Adaptive(Schedule):
         return max(state["alpha"], self._latest(t / T))
 
 
-def longest_pilot(share: float, epochs: int) -> int:
+def longest_pilot(fraction: float, epochs: int) -> int:
     """Return how many epochs a pilot takes at most: whole ones, and not the last.
 
     Args:
-        share: of the run.
+        fraction: of the run.
         epochs: of the run.
     """
     # A product such as 0.2 * 15 may lie an ulp off a whole number.
-    return min(math.floor(share * epochs + 1e-9), epochs - 1)
+    return min(math.floor(fraction * epochs + 1e-9), epochs - 1)

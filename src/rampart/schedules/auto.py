@@ -22,14 +22,14 @@ class Auto(Schedule):
 
     alpha(t) = 0 for t < T1; (t - T1) / (T - T1) afterwards, with T1 the end of the first epoch at
     which the best accuracy of the last `patience` epochs exceeds the best of all epochs before
-    them by less than `tolerance` (an absolute difference of shares). That needs `patience` + 1
+    them by less than `tolerance` (an absolute difference of fractions). That needs `patience` + 1
     epochs at least. If it never happens, alpha stays 0 to the end and the run is standard
     fine-tuning: so it is published, and so it goes in runs that are short beside the patience.
     Source: arXiv 2509.23325, the schedule without T1 and T2.
 
     Attributes:
         patience: epochs without an improvement of `tolerance` that count as convergence.
-        tolerance: the improvement, a share of accuracy: 0.02 is two points.
+        tolerance: the improvement, a fraction of accuracy: 0.02 is two points.
     """
 
     patience: int = 5
@@ -72,10 +72,10 @@ class Auto(Schedule):
         """Return the next state; the ramp's start is set once, before the end, and stays.
 
         Raises:
-            InvalidArgument: the metric is no share in [0, 1].
+            InvalidArgument: the metric is no fraction in [0, 1].
         """
         if not 0 <= metric <= 1:
-            raise InvalidArgument("metric", metric, "a validation accuracy, a share in [0, 1]")
+            raise InvalidArgument("metric", metric, "a validation accuracy, a fraction in [0, 1]")
         state = self.initial_state() if state is None else state
         if state["start"] is not None or t >= T:
             return state

@@ -25,8 +25,8 @@ class Schedule(ABC):
 
     @property
     def unit(self) -> TimeUnit:
-        """The unit of its times, and of t and T; "share" accepts any, the same for both."""
-        return "share"
+        """The unit of its times, and of t and T; "fraction" accepts any, the same for both."""
+        return "fraction"
 
     @property
     def needs_validation(self) -> bool:
@@ -40,12 +40,12 @@ class Schedule(ABC):
 
     @property
     def arrival(self) -> float | None:
-        """Share of the run from which the target is reached whatever happens, if that is known."""
+        """Fraction of the run from which the target is reached whatever happens, if that is known."""
         return None
 
     @property
     def pilot(self) -> float:
-        """Share of the run for which full strength is tried first, by `rampart train`.
+        """Fraction of the run for which full strength is tried first, by `rampart train`.
 
         A pilot that fails starts the run over, which a schedule cannot do by itself.
         """
@@ -53,7 +53,7 @@ class Schedule(ABC):
 
     @final
     def alpha(self, t: float, T: float, state: State | None = None) -> float:
-        """Return the share of eps_g at time t, in [0, 1]; beyond T the value at T.
+        """Return the fraction of eps_g at time t, in [0, 1]; beyond T the value at T.
 
         Args:
             t: time since the start of the run, in `unit`, 0 or more.
@@ -79,7 +79,7 @@ class Schedule(ABC):
 
     def check(self, horizon: Horizon) -> None:
         """Raise `InvalidArgument` if a time lies beyond the run."""
-        lengths = {"share": 1, "epoch": horizon.epochs, "step": horizon.steps}
+        lengths = {"fraction": 1, "epoch": horizon.epochs, "step": horizon.steps}
         length = lengths[self.unit]
         for name, time in self._times().items():
             if time > length:
@@ -87,7 +87,7 @@ class Schedule(ABC):
                     f"schedule.{name}",
                     spell_time(time, self.unit),
                     f"at most the run's {spell_time(length, self.unit)}",
-                    "lower it, lengthen the run, or state times as shares of the run",
+                    "lower it, lengthen the run, or state times as fractions of the run",
                 )
 
     # Most schedules have nothing to warn of and nothing to learn: arguments of the contract only.
@@ -100,7 +100,8 @@ class Schedule(ABC):
         return None
 
     def start_at(self, state: State | None, alpha: float) -> State | None:
-        """Return the state of a run whose backbone withstands `alpha`, a share of eps_g, already.
+        """Return the state of a run whose backbone withstands `alpha`, a fraction of eps_g,
+        already.
 
         Only a schedule that adapts makes use of it.
         """
@@ -131,7 +132,7 @@ class Schedule(ABC):
             state: the state before; it is not changed.
             t: time at the end of the epoch, in `unit`.
             T: length of the run, in `unit`.
-            metric: clean accuracy on the validation split, a share in [0, 1].
+            metric: clean accuracy on the validation split, a fraction in [0, 1].
         """
         return state
 

@@ -1,6 +1,6 @@
 """Constant strength, and ramps from 0 to eps_g: two-hinge and its relatives.
 
-Times are shares of the run, epochs or steps, as `unit` says. Source of constant, two-hinge,
+Times are fractions of the run, epochs or steps, as `unit` says. Source of constant, two-hinge,
 linear warm-up, end-to-end linear and switch: arXiv 2509.23325, section 4 and its ablations.
 """
 
@@ -23,7 +23,7 @@ def ramp(t: float, start: float, end: float) -> float:
 
 def _length(unit: TimeUnit, T: float) -> float:
     """What a time is multiplied by so that it can be compared with t."""
-    return T if unit == "share" else 1.0
+    return T if unit == "fraction" else 1.0
 
 
 @SCHEDULES.register("fix")
@@ -32,7 +32,7 @@ class Fix(Schedule):
     """RFT-fix: the same strength from the first step to the last, alpha(t) = `value`.
 
     Attributes:
-        value: the constant share of eps_g, in [0, 1].
+        value: the constant fraction of eps_g, in [0, 1].
     """
 
     value: float = 1.0
@@ -59,7 +59,7 @@ class _TwoTimes(Schedule):
 
     start: float = 0.25
     end: float = 0.75
-    unit: TimeUnit = "share"
+    unit: TimeUnit = "fraction"
 
     def __post_init__(self) -> None:
         for name, time in self._times().items():
@@ -70,8 +70,8 @@ class _TwoTimes(Schedule):
 
     @classmethod
     def at_fractions(cls, start: float, end: float) -> Self:
-        """Times as shares of the run, in [0, 1]."""
-        return cls(start, end, "share")
+        """Times as fractions of the run, in [0, 1]."""
+        return cls(start, end, "fraction")
 
     @classmethod
     def at_epochs(cls, start: float, end: float) -> Self:
@@ -103,7 +103,7 @@ class TwoHinge(_TwoTimes):
     Attributes:
         start: T1.
         end: T2, not before T1.
-        unit: what T1 and T2 are stated in: "share" of the run, "epoch" or "step".
+        unit: what T1 and T2 are stated in: "fraction" of the run, "epoch" or "step".
     """
 
     def _alpha(self, t: float, T: float, _state: State | None, /) -> float:
@@ -117,11 +117,11 @@ class LinearWarmup(Schedule):
 
     Attributes:
         end: T2, where the full strength is reached.
-        unit: what T2 is stated in: "share" of the run, "epoch" or "step".
+        unit: what T2 is stated in: "fraction" of the run, "epoch" or "step".
     """
 
     end: float = 0.75
-    unit: TimeUnit = "share"
+    unit: TimeUnit = "fraction"
 
     def __post_init__(self) -> None:
         check_time("end", self.end, self.unit)
@@ -152,11 +152,11 @@ class Switch(Schedule):
 
     Attributes:
         at: the time of the jump.
-        unit: what it is stated in: "share" of the run, "epoch" or "step".
+        unit: what it is stated in: "fraction" of the run, "epoch" or "step".
     """
 
     at: float = 0.25
-    unit: TimeUnit = "share"
+    unit: TimeUnit = "fraction"
 
     def __post_init__(self) -> None:
         check_time("at", self.at, self.unit)
@@ -179,7 +179,7 @@ class Smoothed(_TwoTimes):
     Attributes:
         start: T1.
         end: T2, not before T1.
-        unit: what T1 and T2 are stated in: "share" of the run, "epoch" or "step".
+        unit: what T1 and T2 are stated in: "fraction" of the run, "epoch" or "step".
     """
 
     def _alpha(self, t: float, T: float, _state: State | None, /) -> float:
@@ -196,11 +196,11 @@ class PiecewiseLinear(Schedule):
 
     Attributes:
         points: pairs (time, alpha), times increasing, alpha in [0, 1].
-        unit: what the times are stated in: "share" of the run, "epoch" or "step".
+        unit: what the times are stated in: "fraction" of the run, "epoch" or "step".
     """
 
     points: tuple[tuple[float, float], ...] = ((0.25, 0.0), (0.75, 1.0))
-    unit: TimeUnit = "share"
+    unit: TimeUnit = "fraction"
 
     def __post_init__(self) -> None:
         if not self.points:
@@ -229,6 +229,8 @@ class PiecewiseLinear(Schedule):
 
 
 def check_alpha(name: str, alpha: float) -> None:
-    """Raise `InvalidArgument` unless `alpha` is a share of eps_g in [0, 1]."""
+    """Raise `InvalidArgument` unless `alpha` is a fraction of eps_g in [0, 1]."""
     if not 0 <= alpha <= 1:
-        raise InvalidArgument(f"schedule.{name}", f"{alpha:g}", "alpha, a share of eps_g in [0, 1]")
+        raise InvalidArgument(
+            f"schedule.{name}", f"{alpha:g}", "alpha, a fraction of eps_g in [0, 1]"
+        )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rampart.errors import InvalidArgument
 from rampart.schedules.base import SCHEDULES, Schedule, State
 from rampart.schedules.hinge import check_alpha, ramp
-from rampart.schedules.times import check_share_of_run
+from rampart.schedules.times import check_fraction_of_run
 
 
 @SCHEDULES.register("plateau")
@@ -22,10 +22,10 @@ class Plateau(Schedule):
     starts in a short run (arXiv 2509.23325).
 
     Attributes:
-        tolerance: share of the gap to perfect accuracy whose closing still counts as learning.
-        window: share of the run that one mean is taken over.
-        ramp: length of the ramp, a share of what is left when it starts.
-        deadline: share of the run at which the ramp starts at the latest.
+        tolerance: fraction of the gap to perfect accuracy whose closing still counts as learning.
+        window: fraction of the run that one mean is taken over.
+        ramp: length of the ramp, a fraction of what is left when it starts.
+        deadline: fraction of the run at which the ramp starts at the latest.
     """
 
     tolerance: float = 0.1
@@ -39,7 +39,7 @@ class Plateau(Schedule):
     def __post_init__(self) -> None:
         check_alpha("tolerance", self.tolerance)
         for name in ("window", "ramp", "deadline"):
-            check_share_of_run(name, getattr(self, name))
+            check_fraction_of_run(name, getattr(self, name))
         if not 0 < self.window <= self.deadline:
             expected = f"above 0 and at most schedule.deadline, {self.deadline:g} of the run"
             raise InvalidArgument("schedule.window", f"{self.window:g}", expected)

@@ -18,9 +18,9 @@ class EpsilonScheduler:
     """Follows a schedule through a run; handled like a `torch.optim.lr_scheduler`.
 
     `eps` and `alpha` are those of the optimizer step about to be made. Call `step(accuracy)` after
-    each optimizer step, with the share of the batch that was right at the strength it was trained
-    with (most schedules do without: `step()`), and, once an epoch has ended, `observe(accuracy)`
-    with that on the validation split (only `auto` needs it).
+    each optimizer step, with the fraction of the batch that was right at the strength it was
+    trained with (most schedules do without: `step()`), and, once an epoch has ended,
+    `observe(accuracy)` with that on the validation split (only `auto` needs it).
 
         >>> from rampart.schedules.hinge import TwoHinge
         >>> scheduler = EpsilonScheduler(TwoHinge.at_epochs(1, 3), 4 / 255, Horizon(4, 2))
@@ -80,7 +80,7 @@ class EpsilonScheduler:
 
     @property
     def alpha(self) -> float:
-        """Share of eps_g at the current position, in [0, 1]."""
+        """Fraction of eps_g at the current position, in [0, 1]."""
         return self.schedule.alpha(*self._time(), self._shown)
 
     @property
@@ -89,7 +89,7 @@ class EpsilonScheduler:
         return self.alpha * self.eps_g
 
     def alpha_at(self, step: int) -> float:
-        """Return the share of eps_g at a step, counted from 0, as far as it is known by now."""
+        """Return the fraction of eps_g at a step, counted from 0, as far as it is known by now."""
         there = copy.copy(self)
         there.steps_done = step
         return there.alpha
@@ -118,23 +118,23 @@ class EpsilonScheduler:
         return (self._state or {}).get("decision")
 
     def start_at(self, alpha: float) -> None:
-        """Tell the schedule, before the first step, what share of eps_g the backbone withstands.
+        """Tell the schedule, before the first step, what fraction of eps_g the backbone withstands.
 
         Raises:
-            InvalidArgument: no share in [0, 1].
+            InvalidArgument: no fraction in [0, 1].
         """
         if not 0 <= alpha <= 1:
-            raise InvalidArgument("alpha", alpha, "a share of eps_g in [0, 1]")
+            raise InvalidArgument("alpha", alpha, "a fraction of eps_g in [0, 1]")
         self._state = self._shown = self.schedule.start_at(self._state, alpha)
 
     def step(self, accuracy: float | None = None) -> None:
         """Move on by one optimizer step; beyond the end of the run the value stays.
 
         Args:
-            accuracy: share of the batch that was right at the strength that it was trained with.
+            accuracy: fraction of the batch that was right at the strength that it was trained with.
 
         Raises:
-            InvalidArgument: no share in [0, 1], or None where the schedule needs it; or the last
+            InvalidArgument: no fraction in [0, 1], or None where the schedule needs it; or the last
                 epoch's validation accuracy was not shown to a schedule that needs that.
         """
         self._require_observed()
@@ -146,7 +146,7 @@ class EpsilonScheduler:
             self._shown = self._state
 
     def observe(self, metric: float) -> None:
-        """Show the schedule the validation clean accuracy (a share) at the end of an epoch."""
+        """Show the schedule the validation clean accuracy (a fraction) at the end of an epoch."""
         self._epochs_observed = self.steps_done // self.horizon.steps_per_epoch
         self._state = self._shown = self.schedule.observe(self._state, *self._time(), metric)
 
@@ -195,7 +195,7 @@ class EpsilonScheduler:
             raise InvalidArgument(
                 "accuracy",
                 accuracy,
-                f"the share of the batch that was right, for {_name_schedule(self.schedule)}",
+                f"the fraction of the batch that was right, for {_name_schedule(self.schedule)}",
                 "call step(accuracy) after each optimizer step",
             )
         assert self.chance is not None, "refused at construction"
@@ -214,7 +214,7 @@ class EpsilonScheduler:
             )
 
     def _time(self, interval: UpdateInterval | None = None) -> tuple[float, float]:
-        """Return (t, T) in the schedule's unit; a schedule in shares is given epochs."""
+        """Return (t, T) in the schedule's unit; a schedule in fractions is given epochs."""
         per_epoch = self.horizon.steps_per_epoch
         whole = self.steps_done // per_epoch * per_epoch
         epoch = (interval or self.interval) == "epoch"

@@ -14,7 +14,7 @@ class Average:
 
     Attributes:
         mean: of what was added, what lies a time constant back counting 1/e as much; 0 at first.
-        weight: share of an endless past that it has seen, from 0 towards 1.
+        weight: fraction of an endless past that it has seen, from 0 towards 1.
     """
 
     mean: float = 0.0

@@ -1,16 +1,16 @@
-"""The times that schedules are stated in: shares of the run, epochs or steps."""
+"""The times that schedules are stated in: fractions of the run, epochs or steps."""
 
 import math
 from typing import Literal, get_args
 
 from rampart.errors import InvalidArgument, UnknownName
 
-TimeUnit = Literal["share", "epoch", "step"]
+TimeUnit = Literal["fraction", "epoch", "step"]
 
 
 def spell_time(time: float, unit: TimeUnit) -> str:
     """Return a time with its unit: "37 epochs", "1 step", "0.75 of the run"."""
-    if unit == "share":
+    if unit == "fraction":
         return f"{time:g} of the run"
     return f"{time:.10g} {unit}{'' if time == 1 else 's'}"
 
@@ -19,20 +19,20 @@ def check_time(name: str, time: float, unit: TimeUnit) -> None:
     """Raise unless `unit` is known and `time` is possible in it, whatever the run's length.
 
     Raises:
-        UnknownName: the unit is not "share", "epoch" or "step".
+        UnknownName: the unit is not "fraction", "epoch" or "step".
         InvalidArgument: a time that is negative, not finite, or a share above 1.
     """
     if unit not in get_args(TimeUnit):
         raise UnknownName("unit of time", str(unit), get_args(TimeUnit))
-    if unit == "share":
+    if unit == "fraction":
         advice = "write unit=epoch or unit=step if that is meant" if time > 1 else ""
-        check_share_of_run(name, time, advice)
+        check_fraction_of_run(name, time, advice)
     elif not (time >= 0 and math.isfinite(time)):
         raise InvalidArgument(f"schedule.{name}", spell_time(time, unit), "a time from 0 on")
 
 
-def check_share_of_run(name: str, share: float, advice: str = "") -> None:
+def check_fraction_of_run(name: str, fraction: float, advice: str = "") -> None:
     """Raise `InvalidArgument` unless the schedule's option `name` is in [0, 1]."""
-    if not 0 <= share <= 1:
-        expected = "a share of the run in [0, 1]"
-        raise InvalidArgument(f"schedule.{name}", f"{share:g}", expected, advice)
+    if not 0 <= fraction <= 1:
+        expected = "a fraction of the run in [0, 1]"
+        raise InvalidArgument(f"schedule.{name}", f"{fraction:g}", expected, advice)

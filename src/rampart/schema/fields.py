@@ -17,9 +17,9 @@ from rampart.schema.sections import (
     AffectsTraining,
     Component,
     Eps,
+    Fraction,
     Named,
     Section,
-    Share,
     as_list,
 )
 from rampart.units import Norm, parse_eps, parse_norm
@@ -67,7 +67,7 @@ class DataConfig(Named):
     image_size: AffectsTraining[int | None] = Field(
         None, ge=8, description="by default the model's own"
     )
-    validation_share: AffectsTraining[float] = 0.1
+    validation_fraction: AffectsTraining[float] = 0.1
     test_fraction: AffectsTraining[float] = 0.2
     workers: AffectsNothing[int] = Field(0, ge=0)
     cache: AffectsNothing[bool | Literal["auto"]] = "auto"
@@ -123,7 +123,7 @@ class OptimizerConfig(Section):
     head_lr: AffectsTraining[float] = Field(4e-3, ge=0)
     backbone_weight_decay: AffectsTraining[float] = Field(0.01, ge=0)
     head_weight_decay: AffectsTraining[float] = Field(0.01, ge=0)
-    warmup: AffectsTraining[float] = Field(0.1, ge=0, lt=1, description="share of the run")
+    warmup: AffectsTraining[float] = Field(0.1, ge=0, lt=1, description="fraction of the run")
     clip_norm: AffectsTraining[float | None] = Field(None, gt=0)
 
 
@@ -195,7 +195,7 @@ class EvaluationConfig(Section):
     adversarial_examples: AffectsNothing[bool] = False
     checks: AffectsNothing[bool] = True
     batch_size: AffectsNothing[int] = Field(128, ge=1)
-    confidence: AffectsNothing[Share] = 0.95
+    confidence: AffectsNothing[Fraction] = 0.95
 
 
 class RunFields(Section):

@@ -22,7 +22,7 @@ from rampart.errors import InvalidArgument
 from rampart.units import format_eps, parse_eps
 
 T = TypeVar("T")
-Share = Annotated[float, Field(gt=0, lt=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
 #: What changes first where a key does: the model that is trained, the figures that an evaluation
 #: comes to, or no result.
 Effect = Literal["training", "evaluation", "nothing"]

@@ -49,7 +49,7 @@ class Strategy:
 
         Args:
             model: about to take a step.
-            alpha: share of eps_g of that step, in [0, 1].
+            alpha: fraction of eps_g of that step, in [0, 1].
         """
 
     def drop_gradients(self, model: NormalizedModel, alpha: float) -> None:

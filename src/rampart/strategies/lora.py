@@ -34,7 +34,7 @@ class Lora(Strategy):
     Attributes:
         rank: of B A, 1 or more.
         alpha: scale of the adapters, above 0.
-        dropout: share of an adapter's inputs that is left out in training, in [0, 1).
+        dropout: fraction of an adapter's inputs that is left out in training, in [0, 1).
     """
 
     rank: int = 8

@@ -98,7 +98,7 @@ class CheckpointStore:
 
 
 def _write(checkpoint: Checkpoint, folder: Path, target: Path) -> None:
-    # safetensors refuses tensors that share memory or are not contiguous.
+    # safetensors refuses tensors that fraction memory or are not contiguous.
     tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.model.items()}
     state = {"step": checkpoint.step, **checkpoint.state}
     try:

@@ -80,7 +80,7 @@ def warmup_cosine(step: int, *, steps: int, warmup_steps: int) -> float:
 
 
 def cosine_schedule(optimizer: Optimizer, horizon: Horizon, warmup: float) -> LambdaLR:
-    """Return the learning-rate schedule of a run; `warmup` is a share of its steps."""
+    """Return the learning-rate schedule of a run; `warmup` is a fraction of its steps."""
     warmup_steps = round(warmup * horizon.steps)
     return LambdaLR(
         optimizer, partial(warmup_cosine, steps=horizon.steps, warmup_steps=warmup_steps)

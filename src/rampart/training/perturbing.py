@@ -25,7 +25,7 @@ def perturbing(
         model: pixels in [0, 1] to logits.
         eps: the current strength, a fraction of the pixel range.
         noise: one key for each image.
-        alpha: the current share of eps_g.
+        alpha: the current fraction of eps_g.
         fewer_steps: whether the attack takes fewer steps while alpha is small.
     """
     chosen = with_fewer_steps(attack, alpha) if fewer_steps else attack

@@ -23,7 +23,7 @@ from rampart.training.one_process import OneProcess
 from rampart.training.reporting import Reporter
 from rampart.units import Horizon
 
-#: (epoch, first step) to the batches of that epoch from that step on, this process's share.
+#: (epoch, first step) to the batches of that epoch from that step on, this process's part.
 EpochBatches = Callable[[int, int], Iterable[Batch]]
 #: The model to the validation part of a history row; "val_clean" must be in it.
 Validate = Callable[[nn.Module], dict[str, float]]
@@ -35,8 +35,8 @@ class Plan:
 
     Attributes:
         batch_size: samples per optimizer step, over all processes and micro-batches.
-        gradient_accumulation_steps: micro-batches that each process computes its share of a batch
-            in.
+        gradient_accumulation_steps: micro-batches that each process computes its fraction of a
+            batch in.
         clip_norm: largest norm of the gradient, or None.
         checkpoint_every: steps between checkpoints within an epoch; 0 for none.
         fewer_steps: whether the attack takes fewer steps while eps is small.

@@ -111,10 +111,10 @@ def train_micro_batch(run: Training, micro_batch: MicroBatch) -> None:
     with accelerator.autocast():
         terms = run.objective(model, images, batch.labels, perturb)
     # Processes average their gradients, so each scales its sum by their number.
-    share = accelerator.num_processes / run.plan.batch_size
+    fraction = accelerator.num_processes / run.plan.batch_size
     loss = float(terms.loss.detach().sum())
     require_finite(loss, run)
-    accelerator.backward(terms.loss.sum() * share)
+    accelerator.backward(terms.loss.sum() * fraction)
     totals.forwards += model.forwards + attacked.forwards + terms.forwards
     totals.backwards += model.backwards + attacked.backwards
     if micro_batch.seen:

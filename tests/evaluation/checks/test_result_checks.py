@@ -56,13 +56,13 @@ def test_luck_is_not_reported():
     assert alarms <= 1
 
 
-@pytest.mark.parametrize(("share", "status"), [(0.02, "warn"), (0.2, "fail")])
-def test_catches_a_black_box_that_beats_gradients(share, status):
+@pytest.mark.parametrize(("fraction", "status"), [(0.02, "warn"), (0.2, "fail")])
+def test_catches_a_black_box_that_beats_gradients(fraction, status):
     critical, stage = evaluation()
-    stage[np.flatnonzero(stage >= 0)[: int(share * 200) + 1]] = STAGES.index("square")
+    stage[np.flatnonzero(stage >= 0)[: int(fraction * 200) + 1]] = STAGES.index("square")
     found = ask(critical, stage)
     assert found["black-box"].status == status
-    assert found["black-box"].value > share
+    assert found["black-box"].value > fraction
     assert found["fab"].status == "pass"
 
 

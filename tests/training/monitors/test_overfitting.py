@@ -98,7 +98,7 @@ def test_less_than_a_quarter_is_a_collapse_and_only_above_chance(several, more, 
 
 
 def test_few_images_prove_little():
-    # 3 of 9 against none with 10 classes; the same shares of 90 images.
+    # 3 of 9 against none with 10 classes; the same fractions of 90 images.
     assert not collapsed(3 / 9, 0.0, 0.1, 9)
     assert collapsed(3 / 9, 0.0, 0.1, 90)
 

@@ -14,26 +14,26 @@ from rampart.evaluation.checks.verdict import Verdict, passed, skipped
 from rampart.losses import margin
 from rampart.threat import random_start
 
-#: Largest share of samples that may have no gradient.
+#: Largest fraction of samples that may have no gradient.
 DEAD = 0.1
 #: Smallest agreement of the gradient with finite differences before a warning, and a failure.
 AGREEING, DISAGREEING = 0.75, 0.5
 #: Radii of the ball at which they are compared, as multiples of eps, and directions at each.
 RADII, DIRECTIONS = (1 / 8, 1 / 2, 1.0), 8
-#: Largest share of samples on which a blind search may do better than the gradient.
+#: Largest fraction of samples on which a blind search may do better than the gradient.
 BEATEN = 0.05
-#: By how much, as a share of the clean margin: less is rounding where the model hardly moves.
+#: By how much, as a fraction of the clean margin: less is rounding where the model hardly moves.
 AHEAD = 0.01
 #: Steps of the gradient attack inside the ball and in the whole box, and queries of Square.
 STEPS, FAR_STEPS, QUERIES = 10, 30, 100
-#: Largest share of samples that may survive an attack that may change every pixel at will.
+#: Largest fraction of samples that may survive an attack that may change every pixel at will.
 SURVIVING = 0.05
-#: At least this many samples must be left for a share of them to mean something.
+#: At least this many samples must be left for a fraction of them to mean something.
 LEAST = 4
 
 
 def check_gradients(subject: CheckedModel) -> Verdict:
-    """Judge the share of samples without an input gradient, at the image and in its ball.
+    """Judge the fraction of samples without an input gradient, at the image and in its ball.
 
     After Carlini et al. 2019 (arXiv 1902.06705), section 4: of the DLR, and of the cross-entropy,
     whose gradient is zero where the softmax has rounded to 1. Samples that a random point of the
@@ -69,7 +69,7 @@ def check_gradients(subject: CheckedModel) -> Verdict:
 
 def _dead(subject: CheckedModel, loss: str) -> float:
     problem = subject.problem(loss)
-    shares = []
+    fractions = []
     for points in (
         subject.images,
         random_start(problem.images, problem.eps, problem.norm, problem.noise),
@@ -77,8 +77,8 @@ def _dead(subject: CheckedModel, loss: str) -> float:
         output = problem.query(points)
         steepness = output.gradient.flatten(1).abs().amax(1)[~output.is_adv]
         gone = ~(steepness >= torch.finfo(torch.float32).tiny)
-        shares.append(float(gone.double().mean()) if len(gone) else 0.0)
-    return max(shares)
+        fractions.append(float(gone.double().mean()) if len(gone) else 0.0)
+    return max(fractions)
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _slope(rings: list[Ring]) -> Verdict:
 
 
 def _blind(subject: CheckedModel, rings: list[Ring]) -> Verdict:
-    """Judge the share of samples on which random points, or Square, do better than APGD."""
+    """Judge the fraction of samples on which random points, or Square, do better than APGD."""
     robust = rings[-1].robust
     if bool(robust.any()):
         part = subject.select(robust)

@@ -19,13 +19,13 @@ from rampart.skill import chance_of
 
 #: The checks of `check_results`, in the order of its verdicts.
 RESULT_CHECKS = ("clean", "black-box", "fab", "pruning", "monotone", "rerun")
-#: Largest shares of the samples right on the clean image that Square may break after gradient
+#: Largest fractions of the samples right on the clean image that Square may break after gradient
 #: attacks failed, before a warning and before a failure; and FAB, a gradient attack of its own.
 SQUARE_WARN, SQUARE_FAIL, FAB_WARN = 0.01, 0.05, 0.03
-#: One sample is no share: at least so many must be lowered.
+#: One sample is no fraction: at least so many must be lowered.
 LEAST = 2
-#: Largest share of the rechecked samples that pruning may have left too high, before a warning and
-#: before a failure.
+#: Largest fraction of the rechecked samples that pruning may have left too high, before a warning
+#: and before a failure.
 PRUNED_WARN, PRUNED_FAIL = 0.02, 0.1
 #: Standard deviations beyond which a paired difference is a warning, and a failure; and the
 #: difference that is allowed whatever its deviation.
@@ -131,13 +131,13 @@ def _clean(critical: Integers, labels: ArrayLike | None, num_classes: int | None
 
 
 def _lowered(critical: Integers, names: NDArray[np.str_], stem: str) -> tuple[int, float]:
-    """How many samples the stages named so broke, and which share of the clean-correct ones."""
+    """How many samples the stages named so broke, and which fraction of the clean-correct ones."""
     count = int(np.char.startswith(names, stem).sum())
     return count, count / max(int((critical > 0).sum()), 1)
 
 
 def _black_box(critical: Integers, names: NDArray[np.str_], stages: Sequence[str]) -> Verdict:
-    """Judge the share of samples that Square broke although the gradient attacks had failed."""
+    """Judge the fraction of samples that Square broke although the gradient attacks had failed."""
     if not _follows(stages, "square"):
         return skipped("black-box", "no black-box attack followed gradient attacks.")
     count, value = _lowered(critical, names, "square")
@@ -157,7 +157,7 @@ def _black_box(critical: Integers, names: NDArray[np.str_], stages: Sequence[str
 
 
 def _fab(critical: Integers, names: NDArray[np.str_], stages: Sequence[str]) -> Verdict:
-    """Judge the share of samples that FAB broke after APGD; a few are no sign of a fault."""
+    """Judge the fraction of samples that FAB broke after APGD; a few are no sign of a fault."""
     if not _follows(stages, "fab"):
         return skipped("fab", "FAB did not follow another gradient attack.")
     count, value = _lowered(critical, names, "fab")
@@ -183,7 +183,7 @@ def _follows(stages: Sequence[str], stem: str) -> bool:
 def _pruning(
     critical: Integers, before: Integers, rechecked: Booleans, left: bool | None
 ) -> Verdict:
-    """Judge the share of rechecked samples that pruning had left too high.
+    """Judge the fraction of rechecked samples that pruning had left too high.
 
     Without harm where no run was left pruned in the end; None where that is not known. The message
     gives its upper bound over all samples (Clopper & Pearson 1934, one-sided).

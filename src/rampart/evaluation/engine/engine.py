@@ -36,7 +36,7 @@ class Task:
         grid: (n + 1,) strengths from 0 up, with n >= 1.
         seed: noise is keyed by (seed, sample, stage, run).
         prune: whether hopeless runs are given up.
-        recheck: share of the samples that repeat in full what they gave up.
+        recheck: fraction of the samples that repeat in full what they gave up.
         criterion: when a stage has won; the stages' losses are to be its own.
     """
 

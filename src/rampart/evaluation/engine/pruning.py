@@ -4,7 +4,7 @@ With m_0 the margin of the clean image, and m the smallest margin that the run h
 eps, the margin would vanish at about eps * m_0 / (m_0 - m). That ratio falls while the run works;
 where it is still above a limit that tightens with the number of steps, the run is given up.
 
-The limits only save passes: an rechecked share of the samples repeats in full what was given up,
+The limits only save passes: an rechecked fraction of the samples repeats in full what was given up,
 and if that changes a result beyond a tolerance, all samples do (`rampart.evaluation.critical`).
 """
 
@@ -32,7 +32,8 @@ LIMITS: dict[Kind, dict[int, float]] = {
     "minimum-norm": {3: 2.0, 5: 1.6, 10: 1.35, 20: 1.2, 30: 1.12, 50: 1.05},
     "black-box": {50: 4.0, 100: 3.0, 250: 2.0, 500: 1.6, 1000: 1.35, 2000: 1.25},
 }
-#: Gradient ascent with fewer steps than this anneals faster; its limits go by the share of the run.
+#: Gradient ascent with fewer steps than this anneals faster; its limits go by the fraction of the
+#: run.
 SHORT = 50
 #: Still shorter runs have no limits.
 LEAST = 8
@@ -86,7 +87,7 @@ def _limits(stage: Stage, norm: Norm) -> dict[int, float]:
     if not isinstance(stage.algorithm, CALIBRATED) or (ascends and (norm == "l1" or steps < LEAST)):
         return {}
     if ascends and steps < SHORT:
-        return {round(share * steps): limit for share, limit in SHORT_LIMITS.items()}
+        return {round(fraction * steps): limit for fraction, limit in SHORT_LIMITS.items()}
     return LIMITS[kind(stage)]
 
 

@@ -112,7 +112,7 @@ class StageBatch:
         return Starting(running.samples, running.problem, running.state.advance(running.problem))
 
     def _query_model(self, parts: Sequence[Starting], points: Tensor) -> Output:
-        """Ask the model, and write the passes on the samples in equal shares."""
+        """Ask the model, and write the passes on the samples in equal parts."""
         problem = (
             parts[0].problem
             if len(parts) == 1

@@ -6,7 +6,7 @@ not for their names, so that it holds for the parts of users too.
 
 from dataclasses import fields
 
-from rampart.data.splits import check_share
+from rampart.data.splits import check_fraction
 from rampart.errors import InvalidArgument
 from rampart.recipes.config.components import Components
 from rampart.schema.fields import ModelConfig, RunFields
@@ -20,8 +20,8 @@ def check_rules(config: RunFields, parts: Components) -> None:
         InvalidArgument: which key, and what to write instead.
     """
     _check_model(config.model)
-    check_share("data.validation_share", config.data.validation_share)
-    check_share("data.test_share", config.data.test_fraction)
+    check_fraction("data.validation_fraction", config.data.validation_fraction)
+    check_fraction("data.test_fraction", config.data.test_fraction)
     for section, named in (("strategies", config.strategies), ("callbacks", config.callbacks)):
         _check_names_differ(section, [one.name for one in named])
     _check_loss(config, parts)

@@ -35,7 +35,7 @@ class Hook:
 
         Args:
             model: after the step.
-            alpha: share of eps_g that the step was made with, in [0, 1].
+            alpha: fraction of eps_g that the step was made with, in [0, 1].
         """
 
     @contextmanager

@@ -93,6 +93,6 @@ def in_a_row(memory: Memory, holds: bool) -> int:
     return int(memory["in a row"])
 
 
-def percent(share: float) -> str:
+def percent(fraction: float) -> str:
     """Return a share as it is read: 0.043 as "4.3 %"."""
-    return f"{100 * share:.1f} %"
+    return f"{100 * fraction:.1f} %"

@@ -34,7 +34,7 @@ from rampart.training.monitors.base import (
 )
 from rampart.units import format_eps
 
-#: Share of the rise of the loss that reaches what is trained, below which the monitor speaks.
+#: Fraction of the rise of the loss that reaches what is trained, below which the monitor speaks.
 CARRIED = 0.4
 #: Rise of the loss below which there is too little to carry over.
 LEAST = 0.1
@@ -64,7 +64,7 @@ class BatchNormMismatch(Monitor):
     seed: int
 
     def query(self, model: nn.Module, row: Row, memory: Memory) -> Observation:
-        """Return the share that is carried over, and an alert when it has become small."""
+        """Return the fraction that is carried over, and an alert when it has become small."""
         if row["eps"] <= 0 or not batch_norms(model):
             return Observation()
         used, trained = (self._rise(model, row["eps"], training) for training in (False, True))

@@ -21,7 +21,7 @@ from rampart.units import format_eps
 
 #: What a sound model keeps at least, under PGD-10, of its accuracy under a single step.
 KEPT = 0.25
-#: (model, attack, eps) to the share of some fixed images that is right without and under attack.
+#: (model, attack, eps) to the fraction of some fixed images that is right without and under attack.
 Measure = Callable[[nn.Module, Attack, float], float]
 
 

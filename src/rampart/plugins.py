@@ -58,7 +58,7 @@ def import_parts(place: str) -> None:
         IMPORTED.append(place)
 
 
-def raised(what: str, error: BaseException) -> CodeError:
+def explain_raised(what: str, error: BaseException) -> CodeError:
     """Return the error for code of the user that raised: what, and where."""
     frames = traceback.extract_tb(error.__traceback__)
     # Python's own frames of an import say nothing.
@@ -71,13 +71,13 @@ def _module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise raised(f"module '{name}'", error) from error
+            raise explain_raised(f"module '{name}'", error) from error
         raise CodeError(
             f"there is no module '{error.name}' on the path or in the current folder; a file is "
             "written path/to/file.py."
         ) from error
     except Exception as error:
-        raise raised(f"module '{name}'", error) from error
+        raise explain_raised(f"module '{name}'", error) from error
 
 
 def _module_of_file(file: Path) -> ModuleType:
@@ -94,5 +94,5 @@ def _module_of_file(file: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise raised(f"file '{file}'", error) from error
+        raise explain_raised(f"file '{file}'", error) from error
     return module

@@ -285,12 +285,12 @@ accuracies = st.lists(st.floats(0, 1), min_size=5, max_size=5).map(lambda a: sor
 
 
 @given(accuracies, st.floats(0.01, 0.9), st.integers(0, 4), st.floats(0, 1))
-def test_more_robust_never_starts_lower(accuracy, chance, index, raised):
+def test_more_robust_never_starts_lower(accuracy, chance, index, explain_raised):
     found = known(*accuracy, chance=chance)
     assert all(0 <= part <= 1 for part in found.retained)
     assert list(found.retained) == sorted(found.retained, reverse=True)
     assert found.start == 0 or 0.25 <= found.start <= 1
     if index:
         better = list(accuracy)
-        better[index] = accuracy[index] + raised * (accuracy[index - 1] - accuracy[index])
+        better[index] = accuracy[index] + explain_raised * (accuracy[index - 1] - accuracy[index])
         assert known(*better, chance=chance).start >= found.start - 1e-12

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from rampart.attacks.catalogue import ATTACKS
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import CrossEntropy, Kl, Loss
-from rampart.objectives.adversarial import Adversarial, Standard, Trades
+from rampart.objectives.adversarial import Adversarial, StandardObjective, Trades
 from rampart.objectives.catalogue import OBJECTIVES
 from rampart.runtime import scoped_seed
 
@@ -63,7 +63,7 @@ def test_without_an_attack_every_objective_is_standard_training(
 
 def test_standard_training_ignores_the_attack() -> None:
     recorder = Recorder()
-    terms = Standard()(net(), IMAGES, LABELS, recorder)
+    terms = StandardObjective()(net(), IMAGES, LABELS, recorder)
     assert not recorder.calls
     torch.testing.assert_close(terms.loss, expected_ce(net()(IMAGES)))
 
@@ -175,6 +175,6 @@ def test_impossible_options_are_refused() -> None:
     with pytest.raises(InvalidArgument, match="beta=-1"):
         Trades(beta=-1)
     with pytest.raises(InvalidArgument, match="label_smoothing=1"):
-        Standard(label_smoothing=1)
+        StandardObjective(label_smoothing=1)
     with pytest.raises(UnknownName, match="inner"):
         Trades(inner="mse")  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from rampart.attacks.pgd import Pgd
 from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.losses import FeatureDistance
 from rampart.models.backbones import build_model
-from rampart.objectives.adversarial import Adversarial, Standard, Trades
+from rampart.objectives.adversarial import Adversarial, StandardObjective, Trades
 from rampart.objectives.fare import Fare
 from rampart.objectives.mart import Mart
 from rampart.runtime import Noise
@@ -21,7 +21,7 @@ EPS = 8 / 255
 IMAGES = Noise.of(0, torch.arange(6), "test").uniform(1, 16, 16)
 LABELS = torch.arange(6) % 4
 BASES = {
-    "standard": Standard(),
+    "standard": StandardObjective(),
     "adversarial": Adversarial(),
     "trades": Trades(beta=2.0),
     "mart": Mart(beta=2.0),
@@ -103,7 +103,9 @@ def test_with_a_base_it_is_the_sum(base, pretrained, moved):
 def test_before_the_first_step_and_without_attack_the_anchor_weighs_nothing(base, pretrained):
     objective = Fare(base=base, weight=100.0).bind(pretrained)
     terms = objective(pretrained, IMAGES, LABELS, None)
-    torch.testing.assert_close(terms.loss, Standard()(pretrained, IMAGES, LABELS, None).loss)
+    torch.testing.assert_close(
+        terms.loss, StandardObjective()(pretrained, IMAGES, LABELS, None).loss
+    )
 
 
 def test_the_frozen_copy_stays_what_it_was(pretrained, moved):

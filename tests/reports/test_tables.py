@@ -21,7 +21,7 @@ from rampart.schema.effects import fields_that_affect
 from rampart.schema.fields import DataConfig, EvaluationConfig, TrainingConfig
 
 
-def shown(table) -> str:
+def show_progress(table) -> str:
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(table)
     return console.export_text()
@@ -104,7 +104,7 @@ def test_another_threat_is_another_method():
     first = run("two-hinge", TWO_HINGE)
     rows = comparison_rows([first, RunResult("b", first.config, other)])
     assert len({row["method"] for row in rows}) == 2
-    text = shown(comparison_table(rows))
+    text = show_progress(comparison_table(rows))
     assert "linf 4/255" in text
     assert "l2 2" in text
 
@@ -129,7 +129,7 @@ def test_aggregate_takes_means_over_seeds():
 
 
 def test_table_shows_percent_intervals_and_delay(three):
-    text = shown(comparison_table(comparison_rows(three)))
+    text = show_progress(comparison_table(comparison_rows(three)))
     for part in ("at 4/255", "95.0 [91, 97]", "two-hinge", "delay", "95 % intervals"):
         assert part in text
 
@@ -142,12 +142,12 @@ def test_best_values_are_bold(three):
 
 def test_columns_without_content_are_left_out(three):
     rows = comparison_rows([tuple(result)[:3] for result in three])
-    assert "delay" not in shown(comparison_table(rows))
+    assert "delay" not in show_progress(comparison_table(rows))
 
 
 def test_aggregate_table_shows_the_margin_over_seeds(three):
     rows = comparison_rows([*three, run("fix", FIX, 1, clean=(0.01,))])
-    text = shown(aggregate_table(aggregate(rows)))
+    text = show_progress(aggregate_table(aggregate(rows)))
     assert "30.0 ± 0.0" in text
     assert "3, never" in text
     assert "samples or seeds" in text

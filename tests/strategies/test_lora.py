@@ -8,7 +8,7 @@ import torch
 from rampart.errors import InvalidArgument, RampartError
 from rampart.models.backbones import build_model
 from rampart.runtime import scoped_seed
-from rampart.strategies.lora import Lora, adapted
+from rampart.strategies.lora import Lora, list_adapted_layers
 
 pytest.importorskip("peft")
 
@@ -88,7 +88,7 @@ def test_the_merged_weight_is_the_formula():
 
 def test_grouped_convolutions_and_the_head_have_none():
     model = build(*MODELS["grouped convolutions"])
-    names = adapted(model)
+    names = list_adapted_layers(model)
     modules = dict(model.backbone.named_modules())
     assert names
     assert "classifier" not in names
@@ -141,6 +141,6 @@ def test_every_adapter_trains(name):
 
 def test_a_weight_that_is_used_without_its_layer_has_no_adapter():
     model = build_model("eva02_tiny_patch14_224", num_classes=3, pretrained=False, image_size=28)
-    names = adapted(model)
+    names = list_adapted_layers(model)
     assert any(name.endswith("attn.proj") for name in names)
     assert not any(name.endswith("attn.qkv") for name in names)

@@ -8,7 +8,7 @@ from rampart.training.reporting import (
     LineReporter,
     Silent,
     epoch_line,
-    shown,
+    show_progress,
     sparse_progress,
 )
 from rampart.units import Horizon
@@ -44,7 +44,7 @@ def test_silence(capsys):
 def test_without_a_bar_a_line_begins_the_run_and_one_ends_every_epoch():
     lines = []
     reporter = LineReporter(lines.append)
-    with shown(reporter, "fix, seed 0", Horizon(2, 5), 5):
+    with show_progress(reporter, "fix, seed 0", Horizon(2, 5), 5):
         reporter.step(1, 4 / 255)
         reporter.epoch(ROW)
         reporter.warn("something")
@@ -67,7 +67,7 @@ def test_without_a_terminal_long_epochs_have_lines_too(monkeypatch):
     now, out, lines = [0.0], StringIO(), []
     monkeypatch.setattr(reporting.time, "monotonic", lambda: now[0])
     for reporter in (ConsoleReporter(Console(file=out)), LineReporter(lines.append)):
-        with shown(reporter, "fix", Horizon(1, 9), 0):
+        with show_progress(reporter, "fix", Horizon(1, 9), 0):
             now[0] += 100
             reporter.step(0, 0.1)
             reporter.step(0, 0.1)

@@ -36,7 +36,7 @@ def to_hyperplane(points: Tensor, normal: Tensor, gap: Tensor, norm: Norm) -> Te
         moves = _greedy(weight, room, gap)
     else:
         pace = torch.ones_like(weight) if norm == "linf" else weight
-        moves = _capped(weight, pace, room, gap)
+        moves = _cap_step(weight, pace, room, gap)
     return torch.where(corner[:, None], room, moves) * normal.sign()
 
 
@@ -51,7 +51,7 @@ def _greedy(weight: Tensor, room: Tensor, gap: Tensor) -> Tensor:
     return torch.empty_like(room).scatter(1, order, gains / sorted_weight.clamp_min(tiny))
 
 
-def _capped(weight: Tensor, pace: Tensor, room: Tensor, gap: Tensor) -> Tensor:
+def _cap_step(weight: Tensor, pace: Tensor, room: Tensor, gap: Tensor) -> Tensor:
     """Return min(λ · pace, room) for the λ >= 0 at which weight · min(λ · pace, room) = gap.
 
     The sum is concave in λ: each step of Newton's method solves for the pixels that are still free

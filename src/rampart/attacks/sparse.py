@@ -102,7 +102,7 @@ class SparseAscent(AlgorithmState):
             opening=torch.zeros_like(output.is_adv),
             length=torch.ones_like(output.value),
             clock=zero,
-            changed=_changed(points, problem.images),
+            changed=_count_changed(points, problem.images),
             ends=torch.tensor(phases.ends, device=device).expand(n, -1),
             windows=torch.tensor(phases.windows, device=device).expand(n, -1),
         )
@@ -138,7 +138,7 @@ class SparseAscent(AlgorithmState):
         clock = (self.clock + 1).masked_fill(opening, 0)
         window = self.windows.gather(1, self._phase()[:, None])[:, 0]
         due = ~opening & (clock == window)
-        changed = _changed(best, problem.images)
+        changed = _count_changed(best, problem.images)
         sparser = changed < STALE * self.changed
         shorter = (self.length * SHORTER).clamp_min(SHORTEST)
         length = torch.where(due, torch.where(sparser, 1.0, shorter), self.length)
@@ -159,7 +159,7 @@ class SparseAscent(AlgorithmState):
         )
 
 
-def _changed(points: Tensor, images: Tensor) -> Tensor:
+def _count_changed(points: Tensor, images: Tensor) -> Tensor:
     return (points != images).flatten(1).sum(1)
 
 

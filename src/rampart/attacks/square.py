@@ -212,10 +212,10 @@ def _bump_patch(problem: Problem, points: Tensor, fraction: Tensor, noise: Noise
     bump = bump[:, None] * _signs(draws[:, 5:], images)[:, :, None, None]
     # Under L1 the published code spends the budget of all channels in each; the ball cuts it.
     patch = _unit(bump + _unit(delta * inside, p), p) * (budget if p == 2 else channels * budget)
-    return _ended(problem, torch.where(inside, patch, delta.masked_fill(elsewhere, 0.0)))
+    return _finish_patch(problem, torch.where(inside, patch, delta.masked_fill(elsewhere, 0.0)))
 
 
-def _ended(problem: Problem, delta: Tensor) -> Tensor:
+def _finish_patch(problem: Problem, delta: Tensor) -> Tensor:
     """Return the images moved by `delta`: stretched to the sphere (L2), or the nearest point."""
     if problem.norm == "l1":
         return problem.project(problem.images + delta)
@@ -284,4 +284,4 @@ def _bumps(problem: Problem, noise: Noise) -> Tensor:
     both = tiles[:, (rows % side)[:, None], columns % side]
     pattern = torch.where(draws[:, :1] > 0.5, both[1], both[0]) * covered
     delta = pattern * _signs(draws[:, 1:], images)
-    return _ended(problem, delta)
+    return _finish_patch(problem, delta)

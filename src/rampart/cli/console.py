@@ -88,11 +88,11 @@ def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:
     )
     if run.step:
         console.print(f"going on after step {run.step}")
-    for note in (*splits.notes, *run.schedule.warnings(), *_unattacked(config)):
+    for note in (*splits.notes, *run.schedule.warnings(), *_explain_no_attack(config)):
         console.print(f"note: {note}", soft_wrap=True)
 
 
-def _unattacked(config: "RunConfig") -> list[str]:
+def _explain_no_attack(config: "RunConfig") -> list[str]:
     """What a schedule over eps does in a run that attacks nothing."""
     if config.attacks or config.schedule.name == "standard":
         return []

@@ -23,7 +23,7 @@ def doctor() -> None:
 
     console.print(f"rampart {__version__}, Python {platform.python_version()}")
     for package, purpose in _PACKAGES.items():
-        console.print(f"{package:<13}{_installed(package, purpose)}")
+        console.print(f"{package:<13}{_find_version(package, purpose)}")
     for device in _devices():
         console.print(f"{'device':<13}{device}")
     console.print(f"{'rounding':<13}{_rounding()}")
@@ -33,7 +33,7 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-def _installed(package: str, purpose: str) -> str:
+def _find_version(package: str, purpose: str) -> str:
     from importlib.metadata import PackageNotFoundError, version
 
     try:

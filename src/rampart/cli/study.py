@@ -58,9 +58,9 @@ class Lines:
 
     def ends(self, cell: "Cell", result: "Result", done: int, total: int) -> None:
         """Print the figures of a run, or why it has none."""
-        from rampart.experiments.cells import Failure
+        from rampart.experiments.cells import FailedRun
 
-        if isinstance(result, Failure):
+        if isinstance(result, FailedRun):
             said = f"failed: {result.reason}"
         else:
             said = (

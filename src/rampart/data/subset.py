@@ -70,7 +70,7 @@ def subset(
     chosen = np.arange(len(split)) if ids is None else _positions(split, ids)
     if limit is not None:
         _check_limit(limit, len(chosen))
-        order = _drawn(numbers[chosen], seed, "subset")
+        order = _order_by_noise(numbers[chosen], seed, "subset")
         if stratified:
             order = order[_by_fraction(split.labels[chosen][order], limit, seed)]
         chosen = chosen[order[:limit]]
@@ -131,7 +131,7 @@ def read_ids(path: str | Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def _drawn(numbers: Positions, seed: int, purpose: str) -> Positions:
+def _order_by_noise(numbers: Positions, seed: int, purpose: str) -> Positions:
     """Return an order of things with these numbers that depends on the numbers and the seed."""
     noise = Noise.of(seed, torch.from_numpy(numbers), purpose).uniform(1)[:, 0].numpy()
     return np.lexsort((numbers, noise))
@@ -151,7 +151,7 @@ def _by_fraction(labels: Positions, limit: int, seed: int) -> Positions:
         seed: settles ties between classes.
     """
     classes, sizes = np.unique(labels, return_counts=True)
-    tie_break = _drawn(classes, seed, "subset classes")
+    tie_break = _order_by_noise(classes, seed, "subset classes")
     classes, sizes = classes[tie_break], sizes[tie_break]
     members = [np.flatnonzero(labels == label) for label in classes]
     taken = np.zeros(len(classes), dtype=np.int64)

@@ -61,7 +61,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedRun:
     """A run of a study that failed.
 
     Attributes:
@@ -117,7 +117,7 @@ def figures_of(cell: Cell) -> RunFigures:
     return read_figures(cell.task, cell.method, cell.config.seed, cell.folder, evaluation)
 
 
-def attempt(cell: Cell, say: Say) -> Failure | None:
+def attempt(cell: Cell, say: Say) -> FailedRun | None:
     """Carry out one run; return why it failed, if it did.
 
     The error is kept in `cell.error_file` until the run succeeds.
@@ -135,12 +135,12 @@ def attempt(cell: Cell, say: Say) -> Failure | None:
     return None
 
 
-def failed(cell: Cell, why: str, detail: str = "") -> Failure:
+def failed(cell: Cell, why: str, detail: str = "") -> FailedRun:
     """Return a failure, and keep it on disk beside the run."""
     # Where nothing can be written either, the line that is printed has to do.
     with suppress(RunError):
         write_atomic(cell.error_file, "\n".join([cell.name, why, "", detail]))
-    return Failure(cell, why)
+    return FailedRun(cell, why)
 
 
 def run_cell(cell: Cell, say: Say = lambda line: None) -> None:

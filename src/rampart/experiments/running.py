@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from rampart.errors import RampartError
 from rampart.experiments.cells import (
     Cell,
-    Failure,
+    FailedRun,
     attempt,
     evaluation_of,
     failed,
@@ -33,7 +33,7 @@ from rampart.experiments.study import Overrides, Study, file_name
 from rampart.experiments.workers import attempt_all
 from rampart.files import write_atomic
 
-Result = RunFigures | Failure
+Result = RunFigures | FailedRun
 Chosen = dict[str, dict[str, Overrides]]
 
 
@@ -68,13 +68,13 @@ class StudyResult:
     """
 
     figures: list[RunFigures] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[FailedRun] = field(default_factory=list)
     open_choices: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, results: Sequence[Result]) -> None:
         """Add runs that have ended."""
         self.figures.extend(one for one in results if isinstance(one, RunFigures))
-        self.failures.extend(one for one in results if isinstance(one, Failure))
+        self.failures.extend(one for one in results if isinstance(one, FailedRun))
 
     @property
     def missing(self) -> list[str]:
@@ -132,7 +132,7 @@ def choose(
         for seed in choice.seeds
     ]
     ended = _carry_out(cells, workers, watcher)
-    result.add([one for _, one in ended if isinstance(one, Failure)])
+    result.add([one for _, one in ended if isinstance(one, FailedRun)])
     told: dict[str, Any] = {task: {} for task in study.tasks}
     chosen: Chosen = {task: {} for task in study.tasks}
     for name, choice in study.choices.items():
@@ -155,7 +155,7 @@ def _means(ended: Sequence[tuple[Cell, Result]], name: str, task: str) -> dict[s
     for cell, one in ended:
         if (cell.choice, cell.task) != (name, task):
             continue
-        if isinstance(one, Failure):
+        if isinstance(one, FailedRun):
             return None
         values.setdefault(cell.method, []).append(one.expected)
     return {option: sum(found) / len(found) for option, found in values.items()}
@@ -176,7 +176,7 @@ def _carry_out(cells: Sequence[Cell], workers: int, watcher: Watcher) -> list[tu
         require_same(cell)
     finished = [_is_finished(cell) for cell in cells]
     missing = [cell for cell, has in zip(cells, finished, strict=True) if not has]
-    failures: dict[Path, Failure] = {}
+    failures: dict[Path, FailedRun] = {}
     for done, (cell, failure) in enumerate(_ended(missing, workers, watcher), sum(finished) + 1):
         if failure:
             failures[cell.folder] = failure
@@ -186,7 +186,7 @@ def _carry_out(cells: Sequence[Cell], workers: int, watcher: Watcher) -> list[tu
 
 def _ended(
     cells: Sequence[Cell], workers: int, watcher: Watcher
-) -> Iterator[tuple[Cell, Failure | None]]:
+) -> Iterator[tuple[Cell, FailedRun | None]]:
     """Carry out runs; yield each as it ends."""
     if workers > 1:
         yield from attempt_all(cells, workers, watcher.says)

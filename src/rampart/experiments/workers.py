@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 
-from rampart.experiments.cells import Cell, Failure, attempt, failed
+from rampart.experiments.cells import Cell, FailedRun, attempt, failed
 from rampart.plugins import IMPORTED, import_parts
 
 #: Called with a run and a line of its progress.
@@ -33,7 +33,7 @@ class Worker:
         with suppress(BrokenPipeError):
             self.connection.send(cell)
 
-    def died(self) -> Failure:
+    def died(self) -> FailedRun:
         """Return the failure of the run with which the process ended."""
         self._process.join()
         code = self._process.exitcode or 0
@@ -62,7 +62,7 @@ class Worker:
 
 def attempt_all(
     cells: Iterable[Cell], workers: int, tell: Tell
-) -> Iterator[tuple[Cell, Failure | None]]:
+) -> Iterator[tuple[Cell, FailedRun | None]]:
     """Carry out runs, so many at a time; yield each as it ends, with why it failed if it did.
 
     Raises:
@@ -104,10 +104,10 @@ def _ready(busy: Sequence[Worker]) -> list[Worker]:
     return [worker for worker in busy if worker.connection in ready]
 
 
-def _answer(worker: Worker) -> str | Failure | None:
+def _answer(worker: Worker) -> str | FailedRun | None:
     """A line of progress; or, at the end of a run, its failure or None."""
     try:
-        answer: str | Failure | int | None = worker.connection.recv()
+        answer: str | FailedRun | int | None = worker.connection.recv()
     except (EOFError, ConnectionResetError):
         return worker.died()
     if isinstance(answer, int):

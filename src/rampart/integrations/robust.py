@@ -18,7 +18,7 @@ from rampart.runtime import Noise
 from rampart.schedules.adaptive import Adaptive
 from rampart.schedules.base import Schedule
 from rampart.schedules.scheduler import EpsilonScheduler, UpdateInterval
-from rampart.training.perturbing import perturbing
+from rampart.training.perturbing import make_perturb
 from rampart.units import Horizon, Norm
 
 
@@ -156,7 +156,9 @@ class RobustLoss:
         perturb = None
         if eps > 0:
             attacked, fewer = _inner(self._model), self._fewer_steps
-            perturb = perturbing(self._attack, attacked, eps, noise, alpha=alpha, fewer_steps=fewer)
+            perturb = make_perturb(
+                self._attack, attacked, eps, noise, alpha=alpha, fewer_steps=fewer
+            )
         terms = self._objective(through or self._model, images, labels, perturb)
         if torch.is_grad_enabled():
             self._batch.right = self._batch.right + terms.correct.sum()
@@ -262,7 +264,7 @@ class RobustLoss:
         if indices is not None:
             epoch = self.scheduler.steps_done // self.scheduler.horizon.steps_per_epoch
             return Noise.of(self._seed, indices.to(device), "attack", epoch)
-        rank = distributed.get_rank() if _distributed() else 0
+        rank = distributed.get_rank() if _is_distributed() else 0
         step, first = self.scheduler.steps_done, self._batch.images
         positions = torch.arange(first, first + count, device=device)
         return Noise.of(self._seed, positions, "attack in a loop", step, rank)
@@ -272,7 +274,7 @@ class RobustLoss:
         if not self.scheduler.schedule.needs_accuracy:
             return 0, 1
         right, images = int(self._batch.right), self._batch.images
-        if not _distributed():
+        if not _is_distributed():
             return right, images
         device = next(self._model.parameters()).device
         counts = torch.tensor([right, images], device=device)
@@ -318,5 +320,5 @@ def _inner(model: nn.Module) -> nn.Module:
     return inner
 
 
-def _distributed() -> bool:
+def _is_distributed() -> bool:
     return distributed.is_available() and distributed.is_initialized()

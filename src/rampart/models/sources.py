@@ -100,17 +100,17 @@ def find_source(name: str, weights: str | Path | None = None) -> Source:
             "rampart.finetune or rampart.evaluate."
         )
     if weights is not None:
-        return _source_of_weights(_existing(Path(weights)), _known(name))
+        return _source_of_weights(_require_file(Path(weights)), _require_known(name))
     if name.startswith("local-dir:") or Path(name, "config.json").is_file():
         return _source_of_folder(Path(name.removeprefix("local-dir:")))
     if name.endswith(WEIGHT_SUFFIXES):
-        return _source_of_weights(_existing(Path(name)), None)
+        return _source_of_weights(_require_file(Path(name)), None)
     if name.startswith("hf-hub:"):
         return _source_of_hub(name)
-    return Source(_known(name), pretrained_cfg=_registered(name))
+    return Source(_require_known(name), pretrained_cfg=_read_registry(name))
 
 
-def _existing(path: Path) -> Path:
+def _require_file(path: Path) -> Path:
     if not path.is_file():
         raise ModelError(f"weights file '{path}' does not exist.")
     if path.suffix not in WEIGHT_SUFFIXES:
@@ -135,12 +135,12 @@ def _source_of_weights(weights: Path, name: str | None, config: Path | None = No
                 "unknown; put timm's configuration there, or train from a timm name with "
                 "model.weights=FILE."
             )
-        return Source(name, weights, {}, _registered(name))
+        return Source(name, weights, {}, _read_registry(name))
     described = _read_config(config)
-    architecture = _known(str(described["architecture"]).partition(".")[0])
+    architecture = _require_known(str(described["architecture"]).partition(".")[0])
     if name and name.partition(".")[0] != architecture:
         raise ModelError(f"'{config}' describes {architecture}, not {name}; name that one.")
-    cfg = {**_registered(architecture), **described.get("pretrained_cfg", {})}
+    cfg = {**_read_registry(architecture), **described.get("pretrained_cfg", {})}
     # Of these two timm writes what is true of the weights beside its description of their origin.
     cfg |= {key: described[key] for key in ("num_classes", "label_names") if key in described}
     classes = described.get("num_classes")
@@ -168,7 +168,7 @@ def _source_of_hub(name: str) -> Source:
     # The hub's client raises a different family of errors in each of its versions.
     except Exception as error:
         raise unreachable(name, error) from error
-    return Source(name, None, model_args or {}, {**_registered(architecture), **cfg})
+    return Source(name, None, model_args or {}, {**_read_registry(architecture), **cfg})
 
 
 def unreachable(name: str, error: BaseException) -> ModelError:
@@ -180,13 +180,13 @@ def unreachable(name: str, error: BaseException) -> ModelError:
     )
 
 
-def _registered(name: str) -> dict[str, Any]:
+def _read_registry(name: str) -> dict[str, Any]:
     """Return timm's description of an architecture's weights."""
     cfg = get_pretrained_cfg(name) or get_pretrained_cfg(name.partition(".")[0])
     return dict((cfg or PretrainedCfg()).to_dict())  # type: ignore[no-untyped-call]  # timm
 
 
-def _known(name: str) -> str:
+def _require_known(name: str) -> str:
     """Return `name` if timm has the architecture and, where one is given, the tag."""
     architecture, _, tag = name.partition(".")
     tagged = timm.list_models(f"{architecture}.*", pretrained=True, include_tags=True)

@@ -15,7 +15,7 @@ Inner = Literal["kl", "ce"]
 
 @OBJECTIVES.register("standard")
 @dataclass(frozen=True)
-class Standard(Objective):
+class StandardObjective(Objective):
     """Cross-entropy at the clean images, whatever the strength: ℓ(f(x), y)."""
 
     attacks: ClassVar[bool] = False

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.losses import FeatureDistance, Loss, squared_distance
 from rampart.models.normalized import NormalizedModel
-from rampart.objectives.adversarial import Adversarial, Standard, Trades
+from rampart.objectives.adversarial import Adversarial, StandardObjective, Trades
 from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms, is_correct
 from rampart.objectives.mart import Mart
 
@@ -86,7 +86,7 @@ class Fare(Objective):
             case "none":
                 return None
             case "standard":
-                return Standard(self.label_smoothing)
+                return StandardObjective(self.label_smoothing)
             case "adversarial":
                 return Adversarial(self.label_smoothing)
             case "trades":
@@ -137,11 +137,11 @@ class _Anchored(Objective):
         assert self.reference is not None
         with torch.no_grad():
             _, anchor = self.reference(images, features="joint")
-        terms, features = self._fitted(model, images, labels, perturb, anchor)
+        terms, features = self._fit_labels(model, images, labels, perturb, anchor)
         distance = squared_distance(features, anchor)
         return Terms(terms.loss + self.settings.weight * distance, terms.correct, len(images))
 
-    def _fitted(
+    def _fit_labels(
         self, model: Any, images: Tensor, labels: Tensor, perturb: Perturb | None, anchor: Tensor
     ) -> tuple[Terms, Tensor]:
         """What the labels ask for, and the features that are to be held."""

@@ -89,7 +89,7 @@ def interpolate_runs(
     found = []
     for fraction in fractions:
         model.backbone.load_state_dict(interpolate(start, end, fraction))
-        figures = _measured(model, fraction, splits, config, accelerator)
+        figures = _measure_model(model, fraction, splits, config, accelerator)
         on_found(figures)
         found.append(figures)
     best = max(found, key=lambda one: one.expected)
@@ -138,7 +138,7 @@ def _architecture(kind: Source) -> tuple[object, ...]:
     return kind.name, kind.pretrained_cfg, arguments
 
 
-def _measured(
+def _measure_model(
     model: NormalizedModel,
     fraction: float,
     splits: Splits,

@@ -18,7 +18,7 @@ from rampart.training.interrupts import Interrupts
 from rampart.training.loop import fit
 from rampart.training.monitors.transfer import Transfer
 from rampart.training.pilot import Pilot
-from rampart.training.reporting import shown
+from rampart.training.reporting import show_progress
 from rampart.training.run import Run
 
 
@@ -69,7 +69,7 @@ def _train(run: Run, splits: Splits, config: RunConfig, most: int, start: Start)
     monitors = tuple(monitor for monitor in run.monitors if not isinstance(monitor, Transfer))
     tried = replace(run, monitors=monitors)
     name = f"pilot at full strength, at most {spell_time(most, 'epoch')}"
-    with shown(run.reporter, name, run.plan.horizon, run.step):
+    with show_progress(run.reporter, name, run.plan.horizon, run.step):
         for epoch in range(1, most + 1):
             fit(tried, epochs=epoch)
             pilot = _share_result(run, epoch, _standard(run, baseline), chance)

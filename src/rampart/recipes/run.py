@@ -26,7 +26,7 @@ from rampart.registry import flatten
 from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
 from rampart.training.loop import fit
-from rampart.training.reporting import Reporter, Silent, shown
+from rampart.training.reporting import Reporter, Silent, show_progress
 from rampart.training.resume import restore
 from rampart.training.run import Run
 
@@ -69,18 +69,18 @@ def train_run(
             return folder
     # What cannot be measured in the end is not trained.
     require_measurable(config)
-    splits, shown_to = splits or make_splits(config), reporter or Silent()
+    splits, reporter_or_silent = splits or make_splits(config), reporter or Silent()
     require_measurable(config, splits)
     if resume:
         require_same_data(folder, splits)
     tried = resume and "pilot" in folder.facts()
     pilot = 0 if tried else pilot_epochs(config)
     start = partial(make_start, config, splits, network)
-    run = make_run(config, folder, splits, accelerator, shown_to, start)
+    run = make_run(config, folder, splits, accelerator, reporter_or_silent, start)
     if resume:
         require_same_start(folder, run)
     try_end(run, splits)
-    _open(run, folder, splits, config, overwrite)
+    _open_folder(run, folder, splits, config, overwrite)
     restored = resume and restore(run)
     announce(run, splits)
     if pilot:
@@ -89,7 +89,7 @@ def train_run(
         # Its model and optimizer go before those of the run are made: there is room for one.
         del run
         accelerator = make_accelerator(config, folder.tracking)
-        run = make_run(config, folder, splits, accelerator, shown_to, start)
+        run = make_run(config, folder, splits, accelerator, reporter_or_silent, start)
         restored = restore(run)
     _begin(run, folder, splits, config, restored)
     with record_outcome(run, folder):
@@ -97,7 +97,9 @@ def train_run(
     return folder
 
 
-def _open(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, overwrite: bool) -> None:
+def _open_folder(
+    run: Run, folder: RunFolder, splits: Splits, config: RunConfig, overwrite: bool
+) -> None:
     """Write what tells that a run is here."""
     # No process may find a folder in which another one has begun to write.
     run.accelerator.wait_for_everyone()
@@ -148,7 +150,7 @@ def _start_at_linear_probe(run: Run, folder: RunFolder, splits: Splits, config: 
 def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:
     """Train to the end and save the model."""
     name = f"{config.schedule.name}, seed {config.seed}"
-    with shown(run.reporter, name, run.plan.horizon, run.step):
+    with show_progress(run.reporter, name, run.plan.horizon, run.step):
         fit(run)
     if run.accelerator.is_main_process:
         with run.measured():

@@ -87,7 +87,7 @@ def write_columns(
             rows = slice(start, start + group)
             part = [array[rows] for array in arrays.values()]
             part += [
-                pa.array(_packed(column, ends[name], rows), pa.binary(widths[name]))
+                pa.array(_pack_images(column, ends[name], rows), pa.binary(widths[name]))
                 for name, column in images.items()
             ]
             writer.write_table(pa.table(part, schema=schema))
@@ -167,7 +167,7 @@ def _bytes_per_image(shape: tuple[int, ...]) -> int:
     return int(np.prod(shape)) * PIXEL.itemsize
 
 
-def _packed(column: Images, ends: NDArray[np.int64], rows: slice) -> list[bytes | None]:
+def _pack_images(column: Images, ends: NDArray[np.int64], rows: slice) -> list[bytes | None]:
     """The images of a slice of rows, as bytes."""
     return [
         column.values[end - 1].astype(PIXEL, copy=False).tobytes() if present else None

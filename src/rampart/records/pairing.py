@@ -10,7 +10,7 @@ from rampart.records.record import EvaluationRecord
 from rampart.units import format_eps
 
 
-def paired(
+def compare_pairs(
     first: EvaluationRecord,
     second: EvaluationRecord,
     distribution: Distribution | None = None,
@@ -23,12 +23,12 @@ def paired(
     """
     return paired_test(
         contributions(first.critical, first.grid, distribution),
-        contributions(aligned(first, second), first.grid, distribution),
+        contributions(align_critical(first, second), first.grid, distribution),
         confidence,
     )
 
 
-def aligned(first: EvaluationRecord, second: EvaluationRecord) -> Integers:
+def align_critical(first: EvaluationRecord, second: EvaluationRecord) -> Integers:
     """Return the (N,) critical indices of the second record in the order of the first's samples.
 
     Raises:

@@ -24,7 +24,7 @@ from rampart.metrics.expectation import contributions
 from rampart.metrics.hierarchy import hierarchical_interval
 from rampart.metrics.pairs import mcnemar, paired_interval, sign_flip_test
 from rampart.metrics.planning import pairs_needed, samples_needed
-from rampart.records.pairing import aligned
+from rampart.records.pairing import align_critical
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record
 from rampart.records.summary import summary
@@ -139,7 +139,7 @@ def difference(first: Measured, second: Measured, laws: Laws) -> Facts:
         InvalidArgument: records of different samples, norms or grids.
     """
     ours, theirs = first.record, second.record
-    critical = aligned(ours, theirs)
+    critical = align_critical(ours, theirs)
     values, others = _values(ours, ours.critical, laws), _values(ours, critical, laws)
     figures = {
         name: _difference(name, v, others[name], ours.confidence) for name, v in values.items()
@@ -328,7 +328,7 @@ def _tables(
     method: Sequence[Measured], reference: EvaluationRecord, laws: Laws
 ) -> dict[str, Floats]:
     """For each figure its (S, N) values, samples in the order of a reference's."""
-    rows = [_values(reference, aligned(reference, one.record), laws) for one in method]
+    rows = [_values(reference, align_critical(reference, one.record), laws) for one in method]
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 

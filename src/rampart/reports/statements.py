@@ -70,7 +70,9 @@ def _rerun_line(facts: Mapping[str, Any]) -> str:
         return ""
     worst = max(strengths, key=lambda at: abs(at["accuracy"] - at["alone"]))
     gap, eps = worst["accuracy"] - worst["alone"], format_eps(worst["eps"])
-    found = f"{_signed(gap)} points at {eps} at most" if gap else "no difference at any strength"
+    found = (
+        f"{_format_signed(gap)} points at {eps} at most" if gap else "no difference at any strength"
+    )
     return f"rerun: {facts['rerun']['n']} images attacked at each strength alone, {found}"
 
 
@@ -149,8 +151,8 @@ def _advice(name: str, text: str, several: bool) -> str:
 
 
 def _difference(figure: Facts) -> str:
-    ends = f"[{_signed(figure['low'])}, {_signed(figure['high'])}]"
-    text = f"{_signed(figure['difference'])} points {ends}"
+    ends = f"[{_format_signed(figure['low'])}, {_format_signed(figure['high'])}]"
+    text = f"{_format_signed(figure['difference'])} points {ends}"
     if "p" in figure:
         text += f", p = {figure['p']:.2g} ({figure['test']})"
         text += f"; +-1 point needs {figure['pairs_needed']:,} images"
@@ -171,6 +173,6 @@ def _percent(fraction: float) -> str:
     return f"{100 * fraction:.1f} %"
 
 
-def _signed(fraction: float) -> str:
+def _format_signed(fraction: float) -> str:
     # A rounded -0.0 is 0.
     return f"{round(100 * fraction, 1) + 0.0:+.1f}"

@@ -173,8 +173,8 @@ def comparison_table(rows: Sequence[Row]) -> "Table":
     cells = _run_cells(rows, digits=0)
     shared = {name for name in ("seed", "objective") if len({row[name] for row in cells}) == 1}
     hidden = {"method", *(shared if len(cells) > 1 else ())}
-    shown = [{k: v for k, v in row.items() if k not in hidden} for row in cells]
-    return _table(shown, title=_title(rows), bold=_best(rows))
+    show_progress = [{k: v for k, v in row.items() if k not in hidden} for row in cells]
+    return _table(show_progress, title=_title(rows), bold=_best(rows))
 
 
 def aggregate_table(methods: Sequence[Row]) -> "Table":

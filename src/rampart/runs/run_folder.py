@@ -160,7 +160,7 @@ class RunFolder:
         if not self.exists():
             return
         ours = (self.checkpoints, self.best, self.model, self.evaluations, self.tracking)
-        for folder in (*ours, self._dropped):
+        for folder in (*ours, self._dropped_folder):
             shutil.rmtree(folder, ignore_errors=True)
         # run.json goes last: without it the rest would no longer be known as a run.
         for file in (self.history, self.pilot, self.config, self.status_file):
@@ -173,14 +173,14 @@ class RunFolder:
         """
         for folder in (self.checkpoints, self.best):
             if folder.is_dir():
-                shutil.rmtree(self._dropped, ignore_errors=True)
-                folder.replace(self._dropped)
-        shutil.rmtree(self._dropped, ignore_errors=True)
+                shutil.rmtree(self._dropped_folder, ignore_errors=True)
+                folder.replace(self._dropped_folder)
+        shutil.rmtree(self._dropped_folder, ignore_errors=True)
         if self.history.is_file():
             self.history.replace(self.pilot)
 
     @property
-    def _dropped(self) -> Path:
+    def _dropped_folder(self) -> Path:
         return self.path / "dropped"
 
     def _require_writable(self) -> None:

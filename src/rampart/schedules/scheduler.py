@@ -138,10 +138,10 @@ class EpsilonScheduler:
                 epoch's validation accuracy was not shown to a schedule that needs that.
         """
         self._require_observed()
-        shown = self._skill(accuracy) if self.schedule.needs_accuracy else None
+        show_progress = self._skill(accuracy) if self.schedule.needs_accuracy else None
         self.steps_done += 1
-        if shown is not None:
-            self._state = self.schedule.watch(self._state, *self._time("step"), shown)
+        if show_progress is not None:
+            self._state = self.schedule.watch(self._state, *self._time("step"), show_progress)
         if self.interval == "step" or self.steps_done % self.horizon.steps_per_epoch == 0:
             self._shown = self._state
 

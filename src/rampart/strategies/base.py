@@ -81,15 +81,15 @@ def set_modes(strategies: Iterable[Strategy], model: nn.Module, alpha: float) ->
     """Put a model into train mode, less what the strategies leave untrained in this step."""
     model.train()
     for strategy in strategies:
-        strategy.set_mode(_normalized(model), alpha)
+        strategy.set_mode(_require_normalized(model), alpha)
 
 
 def drop_gradients(strategies: Iterable[Strategy], model: nn.Module, alpha: float) -> None:
     """Remove the gradients that a step must not follow."""
     for strategy in strategies:
-        strategy.drop_gradients(_normalized(model), alpha)
+        strategy.drop_gradients(_require_normalized(model), alpha)
 
 
-def _normalized(model: nn.Module) -> NormalizedModel:
+def _require_normalized(model: nn.Module) -> NormalizedModel:
     assert isinstance(model, NormalizedModel), "a strategy tells the head from the backbone"
     return model

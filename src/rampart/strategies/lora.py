@@ -27,9 +27,9 @@ class Lora(Strategy):
     """Hu et al. 2021 (arXiv 2106.09685): W + (alpha / rank) B A, of which A, B and the head train.
 
     Every linear layer and every convolution has an adapter, but those whose adapter could not train
-    or be merged (see `adapted`); the other weights of the backbone stand still. Running statistics
-    of BatchNorm do not, unless model.batch_norm=frozen. The finished model has the adapters merged
-    in, and is an ordinary timm model. Needs `pip install 'rampart-rft[lora]'`.
+    or be merged (see `list_adapted_layers`); the other weights of the backbone stand still. Running
+    statistics of BatchNorm do not, unless model.batch_norm=frozen. The finished model has the
+    adapters merged in, and is an ordinary timm model. Needs `pip install 'rampart-rft[lora]'`.
 
     Attributes:
         rank: of B A, 1 or more.
@@ -59,7 +59,7 @@ class Lora(Strategy):
             ModelError: there is no layer that could have an adapter.
         """
         peft = _peft()
-        targets = adapted(model)
+        targets = list_adapted_layers(model)
         if not targets:
             raise ModelError("no linear layer or convolution of the backbone can have an adapter.")
         settings = peft.LoraConfig(
@@ -88,7 +88,7 @@ class Lora(Strategy):
         return merged.requires_grad_(True)
 
 
-def adapted(model: NormalizedModel) -> list[str]:
+def list_adapted_layers(model: NormalizedModel) -> list[str]:
     """Return the names of the layers of the backbone that get an adapter.
 
     Left out are the head, convolutions that are grouped or dilated or pad with other than zeros,

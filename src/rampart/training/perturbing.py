@@ -9,7 +9,7 @@ from rampart.objectives.base import Perturb
 from rampart.runtime import Noise
 
 
-def perturbing(
+def make_perturb(
     attack: Attack,
     model: Model,
     eps: float,

@@ -37,7 +37,7 @@ class Reporter(Protocol):
 
 
 @contextmanager
-def shown(reporter: Reporter, name: str, horizon: Horizon, done: int) -> Iterator[None]:
+def show_progress(reporter: Reporter, name: str, horizon: Horizon, done: int) -> Iterator[None]:
     """Let a reporter show what happens meanwhile, from `done` steps of the run on."""
     reporter.start(name, horizon, done)
     try:

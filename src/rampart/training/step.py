@@ -18,7 +18,7 @@ from rampart.runtime import Noise, scoped_seed
 from rampart.strategies.base import drop_gradients, set_modes
 from rampart.training.callbacks.base import Gradients
 from rampart.training.optimizers import learning_rates
-from rampart.training.perturbing import perturbing
+from rampart.training.perturbing import make_perturb
 from rampart.training.run import Training
 
 
@@ -133,7 +133,7 @@ def perturbation(
     """
     noise = Noise.of(run.plan.seed, micro_batch.batch.indices, "attack", run.progress.epoch)
     alpha, fewer = run.progress.used["alpha"], run.plan.fewer_steps
-    make = perturbing(run.attack, model, eps, noise, alpha=alpha, fewer_steps=fewer)
+    make = make_perturb(run.attack, model, eps, noise, alpha=alpha, fewer_steps=fewer)
     made = iter(micro_batch.perturbed)
 
     def perturb(images: Tensor, targets: Tensor, loss: Loss | None = None) -> Tensor:

@@ -8,7 +8,7 @@ import pytest
 from rampart.attacks.catalogue import ATTACKS
 from rampart.attacks.pgd import Pgd
 from rampart.errors import InvalidArgument
-from rampart.objectives.adversarial import Standard, Trades
+from rampart.objectives.adversarial import StandardObjective, Trades
 from rampart.objectives.catalogue import OBJECTIVES
 from rampart.recipes.config.loading import load_config
 from rampart.registry import Registry
@@ -63,7 +63,7 @@ class OwnLoss(Trades):
 
 
 @dataclass(frozen=True)
-class Held(Standard):
+class Held(StandardObjective):
     """An objective that holds features and perturbs nothing."""
 
     anchors: ClassVar[bool] = True

@@ -74,7 +74,9 @@ def check_results(
     chosen = _column("rechecked", rechecked, len(indices)).astype(bool)
     names = _names(stages, stage_names)
     own = indices if rows is None else indices[np.asarray(rows)]
-    robust = {k: _column(f"per_strength[{k}]", v, len(own)) > 0 for k, v in _sorted(per_strength)}
+    robust = {
+        k: _column(f"per_strength[{k}]", v, len(own)) > 0 for k, v in _sort_strengths(per_strength)
+    }
     return [
         _clean(indices, labels, num_classes),
         _black_box(indices, names, stage_names),
@@ -85,7 +87,7 @@ def check_results(
     ]
 
 
-def _sorted(per_strength: Mapping[int, ArrayLike] | None) -> list[tuple[int, ArrayLike]]:
+def _sort_strengths(per_strength: Mapping[int, ArrayLike] | None) -> list[tuple[int, ArrayLike]]:
     return sorted((per_strength or {}).items())
 
 
@@ -130,7 +132,7 @@ def _clean(critical: Integers, labels: ArrayLike | None, num_classes: int | None
     )
 
 
-def _lowered(critical: Integers, names: NDArray[np.str_], stem: str) -> tuple[int, float]:
+def _count_lowered(critical: Integers, names: NDArray[np.str_], stem: str) -> tuple[int, float]:
     """How many samples the stages named so broke, and which fraction of the clean-correct ones."""
     count = int(np.char.startswith(names, stem).sum())
     return count, count / max(int((critical > 0).sum()), 1)
@@ -140,7 +142,7 @@ def _black_box(critical: Integers, names: NDArray[np.str_], stages: Sequence[str
     """Judge the fraction of samples that Square broke although the gradient attacks had failed."""
     if not _follows(stages, "square"):
         return skipped("black-box", "no black-box attack followed gradient attacks.")
-    count, value = _lowered(critical, names, "square")
+    count, value = _count_lowered(critical, names, "square")
     if count < LEAST or value <= SQUARE_WARN:
         message = "the black-box attack breaks next to nothing that gradients do not."
         return passed("black-box", value, SQUARE_WARN, message)
@@ -160,7 +162,7 @@ def _fab(critical: Integers, names: NDArray[np.str_], stages: Sequence[str]) -> 
     """Judge the fraction of samples that FAB broke after APGD; a few are no sign of a fault."""
     if not _follows(stages, "fab"):
         return skipped("fab", "FAB did not follow another gradient attack.")
-    count, value = _lowered(critical, names, "fab")
+    count, value = _count_lowered(critical, names, "fab")
     if count < LEAST or value <= FAB_WARN:
         return passed("fab", value, FAB_WARN, "FAB breaks next to nothing that APGD does not.")
     return Verdict(

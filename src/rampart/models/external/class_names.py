@@ -59,7 +59,7 @@ def check_classes(
         raise InvalidArgument("match", match, ", ".join(get_args(Match)))
     outputs = _outputs(model.namings, class_names)
     if match == "by_name":
-        return _selected(model, class_names, outputs)
+        return _select_outputs(model, class_names, outputs)
     _check_number(model, class_names, found=outputs is not None)
     if match == "strict" and model.class_names is not None:
         _check_order(model.name, model.class_names, class_names, outputs)
@@ -84,7 +84,8 @@ def with_synonyms(names: Sequence[str]) -> list[Names]:
     words = tuple(_first_word(info.index_to_description(i)) for i in range(1000))
     # Two words stand for two classes each; libraries tell them apart, each in its own way.
     alike = sum(
-        _fold(_first_word(name)) == _fold(word) for name, word in zip(own, words, strict=True)
+        _fold_name(_first_word(name)) == _fold_name(word)
+        for name, word in zip(own, words, strict=True)
     )
     return [own, synsets, words] if own == synsets or alike >= 990 else [own]
 
@@ -93,15 +94,15 @@ def _first_word(description: str) -> str:
     return description.split(",")[0]
 
 
-def _fold(name: str) -> str:
+def _fold_name(name: str) -> str:
     return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
 
 
 def _outputs(namings: Sequence[Names], class_names: Sequence[str]) -> list[int] | None:
     """Return the output of each of the data's classes, by the first naming that knows them all."""
-    wanted = [_fold(name) for name in class_names]
+    wanted = [_fold_name(name) for name in class_names]
     for naming in namings:
-        folded = [_fold(name) for name in naming]
+        folded = [_fold_name(name) for name in naming]
         count = Counter(folded)
         # A name that two outputs share says nothing.
         known = {name: i for i, name in enumerate(folded) if count[name] == 1}
@@ -110,7 +111,7 @@ def _outputs(namings: Sequence[Names], class_names: Sequence[str]) -> list[int] 
     return None
 
 
-def _selected(
+def _select_outputs(
     model: LoadedModel, class_names: Sequence[str], outputs: list[int] | None
 ) -> LoadedModel:
     if model.class_names is None:
@@ -119,7 +120,9 @@ def _selected(
             "if they are in the data's order, write evaluation.match=by_position."
         )
     if outputs is None:
-        raise ModelError(f"model '{model.name}' {_unknown(model.class_names, class_names)}.")
+        raise ModelError(
+            f"model '{model.name}' {_describe_unknown(model.class_names, class_names)}."
+        )
     if outputs == list(range(model.num_classes or 0)):
         return replace(model, namings=(tuple(class_names),))
     return replace(
@@ -151,7 +154,8 @@ def _check_order(
         return
     if outputs is None:
         raise ModelError(
-            f"model '{name}' {_unknown(own, class_names)}; if its outputs are in the data's order "
+            f"model '{name}' {_describe_unknown(own, class_names)}; if its outputs are in the "
+            "data's order "
             "under other names, write evaluation.match=by_position."
         )
     first = next(i for i, output in enumerate(outputs) if i != output)
@@ -162,10 +166,10 @@ def _check_order(
     )
 
 
-def _unknown(own: Names, class_names: Sequence[str]) -> str:
+def _describe_unknown(own: Names, class_names: Sequence[str]) -> str:
     """Tell which of the data's classes a model does not know."""
-    known = {_fold(name) for name in own}
-    unknown = [name for name in class_names if _fold(name) not in known]
+    known = {_fold_name(name) for name in own}
+    unknown = [name for name in class_names if _fold_name(name) not in known]
     if not unknown:
         return "or the data has two classes that share a name"
     near = nearest(unknown[0], own, n=1)

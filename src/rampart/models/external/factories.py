@@ -16,7 +16,7 @@ from rampart.models.external.loaded import (
     file_fingerprint,
     weights_fingerprint,
 )
-from rampart.plugins import CodeError, raised, user_code
+from rampart.plugins import CodeError, explain_raised, user_code
 
 
 def load_factory(reference: str, wanted: Wanted) -> LoadedModel:
@@ -39,7 +39,7 @@ def load_factory(reference: str, wanted: Wanted) -> LoadedModel:
     place, _, attribute = reference.rpartition(":")
     try:
         with user_code(place) as module:
-            model = _made(_attribute(module, attribute), reference)
+            model = _make_model(_attribute(module, attribute), reference)
     except CodeError as error:
         raise ModelError(f"model '{reference}': {error}") from error
     files = [Path(module.__file__)] if module.__file__ else []
@@ -63,7 +63,7 @@ def _attribute(module: ModuleType, name: str) -> Any:
     return found
 
 
-def _made(factory: Any, reference: str) -> Callable[..., Any]:
+def _make_model(factory: Any, reference: str) -> Callable[..., Any]:
     if isinstance(factory, nn.Module):
         return factory
     if not callable(factory):
@@ -72,7 +72,7 @@ def _made(factory: Any, reference: str) -> Callable[..., Any]:
     try:
         model = factory()
     except Exception as error:
-        raise raised("function, called without arguments,", error) from error
+        raise explain_raised("function, called without arguments,", error) from error
     if not callable(model):
         raise ModelError(
             f"model '{reference}': the function returned a {type(model).__name__}; expected a "

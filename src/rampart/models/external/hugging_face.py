@@ -100,7 +100,7 @@ def _load(name: str) -> tuple[Any, Any]:
         ) from error
 
 
-def _processed(processor: Any, images: list[NDArray[np.uint8]], **options: Any) -> Any:
+def _process_images(processor: Any, images: list[NDArray[np.uint8]], **options: Any) -> Any:
     made = processor(
         images=images, return_tensors="np", input_data_format="channels_last", **options
     )
@@ -110,7 +110,7 @@ def _processed(processor: Any, images: list[NDArray[np.uint8]], **options: Any) 
 def _own_size(name: str, processor: Any, channels: int) -> tuple[int, int]:
     """Return height and width of what the processor makes of a large square picture."""
     try:
-        made = _processed(processor, [np.zeros((_LARGE, _LARGE, channels), np.uint8)])
+        made = _process_images(processor, [np.zeros((_LARGE, _LARGE, channels), np.uint8)])
     except Exception as error:
         raise _unfit(name, reason(error)) from error
     return made.shape[-2], made.shape[-1]
@@ -127,7 +127,7 @@ def _normalization(
     pictures = [np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8), ramp]
     kept = {k: False for k in ("do_resize", "do_center_crop", "do_pad") if hasattr(processor, k)}
     try:
-        made = np.asarray(_processed(processor, pictures, **kept), dtype=np.float64)
+        made = np.asarray(_process_images(processor, pictures, **kept), dtype=np.float64)
     except Exception as error:
         raise _unfit(name, reason(error)) from error
     black, white = made[0].mean(axis=(1, 2)), made[1].mean(axis=(1, 2))

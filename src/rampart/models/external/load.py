@@ -15,7 +15,7 @@ from rampart.models.external.factories import load_factory
 from rampart.models.external.hugging_face import load_hugging_face
 from rampart.models.external.loaded import LoadedModel, Wanted
 from rampart.models.external.onnx import load_onnx
-from rampart.models.external.pretrained import load_timm, load_torchvision, pickled
+from rampart.models.external.pretrained import load_timm, load_torchvision, refuse_pickle
 
 _LOAD: dict[str, Callable[[str, Wanted], LoadedModel]] = {
     "timm": load_timm,
@@ -117,7 +117,7 @@ def _importable(module: str) -> bool:
 
 def _kind_of_file(path: Path) -> tuple[str, str]:
     if path.suffix in _PICKLES:
-        raise ModelError(pickled(str(path)))
+        raise ModelError(refuse_pickle(str(path)))
     if not path.is_file():
         raise ModelError(f"model '{path}': there is no such file.")
     return _FILES[path.suffix], str(path)

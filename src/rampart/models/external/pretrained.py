@@ -25,7 +25,7 @@ def load_timm(name: str, wanted: Wanted) -> LoadedModel:
     """
     source = find_source(name)
     if source.weights is not None and source.weights.suffix != _SAFE:
-        raise ModelError(pickled(str(source.weights)))
+        raise ModelError(refuse_pickle(str(source.weights)))
     model = build_model(
         name,
         pretrained_head=True,
@@ -106,7 +106,7 @@ def _with_weights(architecture: str, weights: Any) -> nn.Module:
         ) from error
 
 
-def pickled(reference: str) -> str:
+def refuse_pickle(reference: str) -> str:
     """Return the sentence that refuses a pickle."""
     return (
         f"'{reference}' is a pickle, which can run any code when it is opened, so it is not: save "

@@ -28,7 +28,7 @@ def evaluation_name(config: RunConfig) -> str:
     for key in sorted(set(record_keys()) - {"attack", "split"}):
         value = getattr(evaluation, key)
         if value != getattr(usual_evaluation, key):
-            others[key] = _spelled(value)
+            others[key] = _spell_value(value)
     parts += [f"{key}_{value}" for key, value in others.items()]
     return "-".join(filter(None, parts)).replace("/", "_").replace(" ", "")
 
@@ -45,7 +45,7 @@ def own_data(config: RunConfig) -> list[str]:
     ]
 
 
-def _spelled(value: object) -> str:
+def _spell_value(value: object) -> str:
     """A value in a folder's name; a list of strengths or ids by its end or file, and a digest."""
     if isinstance(value, tuple):
         return f"{len(value)}_to_{format_eps(value[-1])}_{_digest(repr(value).encode())}"

@@ -51,10 +51,10 @@ class Ema(Callback):
 
     def begin(self, model: nn.Module) -> Hook:
         """Return the hook, whose average is the model as it is."""
-        return Average(model, self.decay)
+        return ExponentialAverage(model, self.decay)
 
 
-class Average(Hook):
+class ExponentialAverage(Hook):
     """The average of one run.
 
     Args:
@@ -66,7 +66,7 @@ class Average(Hook):
         self._decay = decay
         self._alpha: float | None = None
         self._count = 0
-        self._average = {name: t.detach().clone() for name, t in _averaged(model).items()}
+        self._average = {name: t.detach().clone() for name, t in _list_tensors(model).items()}
 
     @torch.no_grad()
     def stepped(self, model: nn.Module, alpha: float) -> None:
@@ -74,7 +74,7 @@ class Average(Hook):
         self._count = self._count + 1 if alpha == self._alpha else 0
         self._alpha = alpha
         decay = min(self._decay, self._count / (self._count + 9))
-        for name, value in _averaged(model).items():
+        for name, value in _list_tensors(model).items():
             if value.is_floating_point():
                 self._average[name].lerp_(value, 1 - decay)
             else:
@@ -83,7 +83,7 @@ class Average(Hook):
     @contextmanager
     def measured(self, model: nn.Module) -> Iterator[None]:
         """Have the average in the model; its own weights again after the block."""
-        own = {name: value.detach().clone() for name, value in _averaged(model).items()}
+        own = {name: value.detach().clone() for name, value in _list_tensors(model).items()}
         _fill(model, self._average)
         try:
             yield
@@ -105,7 +105,7 @@ class Average(Hook):
             value.copy_(state[f"average.{name}"])
 
 
-def _averaged(model: nn.Module) -> dict[str, Tensor]:
+def _list_tensors(model: nn.Module) -> dict[str, Tensor]:
     """What a step changes: trained parameters, and buffers."""
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     return {**trained, **dict(model.named_buffers())}
@@ -113,7 +113,7 @@ def _averaged(model: nn.Module) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def _fill(model: nn.Module, values: dict[str, Tensor]) -> None:
-    for name, tensor in _averaged(model).items():
+    for name, tensor in _list_tensors(model).items():
         tensor.copy_(values[name])
 
 

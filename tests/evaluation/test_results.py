@@ -11,7 +11,7 @@ LEVELS = 4
 
 
 def made_up(indices, seed=0, adversarial_examples=True) -> Results:
-    """Consistent results of the samples; an adversarial example is filled with its sample's number."""
+    """Consistent results of the samples; an adversarial example holds its sample's number."""
     indices = np.asarray(indices, dtype=np.int64)
     rng = np.random.default_rng(seed)
     critical = rng.integers(0, LEVELS + 2, len(indices))

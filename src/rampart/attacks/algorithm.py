@@ -258,7 +258,7 @@ def run_algorithm(problem: Problem, algorithm: Algorithm, iterate: Iterate) -> F
 
 
 def _run_minimum_norm(problem: Problem, algorithm: Algorithm, iterate: Iterate) -> Found:
-    """Run a algorithm for the nearest adversarial point; its best value is the distance, negated."""
+    """Search for the nearest adversarial point; the best value is the distance, negated."""
     tally = Tally(problem)
     points = algorithm.start(problem)
     state = algorithm.begin(problem, points, algorithm.query(problem, points))
@@ -314,7 +314,7 @@ class Tally:
 def with_restarts(
     algorithm: Algorithm, problem: Problem, restarts: int, iterate: Iterate
 ) -> Tensor:
-    """Return the best points of several runs; with "adversarial", only standing samples run again."""
+    """Return the best points of several runs; with "adversarial", only robust samples run again."""
     found = run_algorithm(problem, algorithm, iterate)
     for number in range(1, restarts):
         robust = ~found.is_adv if iterate == "adversarial" else torch.ones_like(found.is_adv)

@@ -111,11 +111,13 @@ class LinearProbeResult:
                 f"({self.chance:.0%}), so the ramp starts at 0."
             )
         if self.start == 0:
-            return f"the backbone is not robust: {self._describe_retained(1)}, so the ramp starts at 0."
+            kept = self._describe_retained(1)
+            return f"the backbone is not robust: {kept}, so the ramp starts at 0."
         if self.start == 1:
             return f"the backbone is robust: {self._describe_retained(-1)}, so no ramp is needed."
         where = f"{self.start:.0%} of {format_eps(self.eps)}"
-        return f"the backbone is partly robust: {self._describe_retained(-1)}, so the ramp starts at {where}."
+        kept = self._describe_retained(-1)
+        return f"the backbone is partly robust: {kept}, so the ramp starts at {where}."
 
     def _describe_retained(self, index: int) -> str:
         return (

@@ -116,7 +116,8 @@ def _above(methods: Sequence[Row], best: Row) -> str:
     rival = _top(schedules, "expected") if best["schedule"] in _REFERENCES and schedules else fix
     if rival is None or rival is best:
         return ""
-    return f", {_describe_difference(best['expected'] - rival['expected'], 'below', 'above')} {_spell_name(rival)}"
+    difference = _describe_difference(best["expected"] - rival["expected"], "below", "above")
+    return f", {difference} {_spell_name(rival)}"
 
 
 def _noise(methods: Sequence[Row], rows: Sequence[Row]) -> str:

@@ -1,4 +1,4 @@
-"""The picture of a study: every run a dot, every method its mean and interval, every task a panel."""
+"""The picture of a study: a dot for a run, mean and interval for a method, a panel for a task."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -251,7 +251,7 @@ def _schedule_in(name: str) -> str:
 
 
 def _look(methods: Sequence[Row], index: int) -> tuple[str, dict[str, Any]]:
-    """The schedule's color and a marker of its own; methods of one schedule differ by dashes too."""
+    """The schedule's color and its own marker; methods of one schedule also differ by dashes."""
     schedules = [str(method["schedule"]) for method in methods]
     same = schedules[:index].count(schedules[index])
     style = {"linestyle": _DASHES[same % len(_DASHES)], "marker": _MARKERS[index % len(_MARKERS)]}

@@ -40,7 +40,7 @@ class Schedule(ABC):
 
     @property
     def arrival(self) -> float | None:
-        """Fraction of the run from which the target is reached whatever happens, if that is known."""
+        """Fraction of the run by which the target is certainly reached; None where that is unknown."""
         return None
 
     @property

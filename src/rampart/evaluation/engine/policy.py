@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, order=True)
 class AttackRun:
-    """One run of a stage: the stage's place in the attack suite, and the number of the run there."""
+    """One run of a stage: the index of the stage in the suite, and the number of the run in it."""
 
     stage: int
     number: int

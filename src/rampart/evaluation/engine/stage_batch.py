@@ -62,7 +62,7 @@ class StageBatch:
         return sum(len(part.samples) for part in (self._running, self._starting) if part)
 
     def step(self, batch_size: int) -> list[SampleState]:
-        """Look once at one point of each row's run; return the samples that leave the stage batch."""
+        """Query one point of each row's run; return the samples that leave the stage batch."""
         self._admit(batch_size - self._active)
         parts = [part for part in (self._advance_runs(), self._starting) if part]
         assert parts, "a stage batch without samples makes no step"

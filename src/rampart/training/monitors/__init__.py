@@ -1,1 +1,1 @@
-"""Monitors: what watches a run at the end of every epoch, and says what goes wrong and what to do."""
+"""Monitors: each looks at a run after every epoch and says what goes wrong and what to do."""

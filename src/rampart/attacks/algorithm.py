@@ -228,7 +228,7 @@ class Algorithm(ABC):
 
 
 def run_algorithm(problem: Problem, algorithm: Algorithm, iterate: Iterate) -> Found:
-    """Run a algorithm to its end: for gradient ascent steps + 1 forwards and `steps` backwards.
+    """Run an algorithm to its end: for gradient ascent steps + 1 forwards and `steps` backwards.
 
     With "adversarial", a sample leaves the batch at its first misclassified iterate, the start
     included; this changes no other sample. A algorithm that is free of the strength is judged by

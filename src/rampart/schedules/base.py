@@ -40,7 +40,7 @@ class Schedule(ABC):
 
     @property
     def arrival(self) -> float | None:
-        """Fraction of the run by which the target is certainly reached; None where that is unknown."""
+        """Fraction of the run by which the target is reached for certain; None where unknown."""
         return None
 
     @property

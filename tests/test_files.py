@@ -122,8 +122,9 @@ def test_a_checksum_is_of_the_content(tmp_path):
 
 def test_no_other_file_has_a_way_of_its_own_to_write_whole_files():
     source = Path(files.__file__).parent
-    own = re.compile(r"tempfile|os\.(replace|rename)|\.rename\(|[\"'{]\.tmp\b")
+    own = re.compile(r"mkstemp|NamedTemporaryFile|os\.(replace|rename)|\.rename\(|[\"'{]\.tmp\b")
     assert own.search("os.replace(a, b)")
+    assert own.search("tempfile.NamedTemporaryFile()")
     assert own.search('path.with_suffix(".tmp")')
     for file in source.rglob("*.py"):
         if file.name != "files.py":

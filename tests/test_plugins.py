@@ -1,12 +1,8 @@
-import multiprocessing
 import sys
-from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from rampart.experiments.study import _begin
 from rampart.plugins import IMPORTED, CodeError, import_parts, user_code
-from rampart.recipes.config.loading import parse_config
 from rampart.schedules.base import SCHEDULES
 
 PART = """
@@ -48,15 +44,6 @@ def test_parts_of_a_file_are_known_afterwards(write):
     assert sys.path == before
     import_parts(str(file.parent / "." / file.name))
     assert IMPORTED.count(str(file)) == 1
-
-
-def test_a_worker_knows_them_too(write):
-    name = "imported-by-worker"
-    file, spawned = write(name), multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, spawned, _begin, (1, [str(file)])) as pool:
-        read = pool.submit(parse_config, {"model": "x", "data": "y", "schedule": name}).result()
-    assert read.schedule.name == name
-    assert name not in SCHEDULES.names()
 
 
 def test_a_name_that_is_taken(write):

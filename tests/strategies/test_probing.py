@@ -64,7 +64,7 @@ def check(strategy, schedule, interval="step", **options):
     # The default of adaptive has a pilot.
     options = {"pilot": 0.0, **options} if schedule == "adaptive" else options
     scheduler = EpsilonScheduler(
-        SCHEDULES.build(schedule, options), 8 / 255, Horizon(10, 5), interval, num_classes=3
+        SCHEDULES.build(schedule, options), 8 / 255, Horizon(10, 5), interval, chance=1 / 3
     )
     strategy.check(scheduler)
 

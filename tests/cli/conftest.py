@@ -12,7 +12,7 @@ class Result:
 
 @pytest.fixture
 def rampart(monkeypatch, capsys):
-    """Call the command in this process: `rampart("train", ...)` gives status and output."""
+    """Call the command in this process: `rampart("train", ...)` returns status and output."""
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["rampart", *map(str, arguments)])
@@ -29,7 +29,7 @@ def rampart(monkeypatch, capsys):
 
 @pytest.fixture
 def refused(rampart):
-    """Call the command, expect status 2 and one clear sentence that holds `says`."""
+    """Call the command; expect status 2 and a one-line error that contains `says`."""
 
     def call(says, *arguments):
         result = rampart(*arguments)

@@ -1,4 +1,4 @@
-"""`evaluate`, `verify` and `report`: what is printed, and one sentence for each mistake."""
+"""`evaluate`, `verify` and `report`: their output, and a one-line error for each mistake."""
 
 import json
 import signal
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from rampart.cli.console import stopped_by_hand
+from rampart.cli.console import explain_interruption
 
 NETWORK = """
 from torch import nn
@@ -35,7 +35,7 @@ def evaluate(network, photo_folder, tmp_path):
     return ["evaluate", network, *own, "-o", tmp_path / "evaluation"]
 
 
-def test_evaluate_says_how_far_to_trust_it_and_what_it_cost(rampart, evaluate, tmp_path):
+def test_evaluate_prints_figures_checks_and_cost(rampart, evaluate, tmp_path):
     result = rampart(*evaluate, "evaluation.rerun=5")
     assert result.status == 0, result.err
     lines = result.out.splitlines()
@@ -140,7 +140,7 @@ def test_weights_of_another_shape(refused, evaluate, tmp_path):
 
 
 @pytest.mark.parametrize("verb", ["verify", "report"])
-def test_what_is_no_record(refused, verb, tmp_path):
+def test_a_missing_or_damaged_record(refused, verb, tmp_path):
     refused(str(tmp_path / "nothing"), verb, tmp_path / "nothing")
     (tmp_path / "record.json").write_text("{")
     refused("damaged", verb, tmp_path)
@@ -156,13 +156,13 @@ def test_records_that_do_not_fit_each_other(refused, rampart, evaluate, tmp_path
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_says_that_the_same_command_goes_on(number, capsys):
+def test_a_signal_prints_how_to_resume(number, capsys):
     # A shell that starts a job in the background has it ignore SIGINT.
     interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as stopped, stopped_by_hand():
+    with pytest.raises(SystemExit) as stopped, explain_interruption():
         signal.raise_signal(number)
     assert stopped.value.code == 128 + number
-    assert capsys.readouterr().err == "rampart: stopped; the same command goes on from there.\n"
+    assert capsys.readouterr().err.startswith("rampart: stopped; run the same command")
     assert signal.getsignal(signal.SIGTERM) == before
     signal.signal(signal.SIGINT, interrupt)

@@ -23,7 +23,7 @@ def config_file(tmp_path):
     return file
 
 
-def test_the_model_may_stand_first(rampart, refused, tiny_settings, config_file):
+def test_the_model_may_come_first(rampart, refused, tiny_settings, config_file):
     named = [text for text in tiny_settings if not text.startswith("model.name")]
     usual = rampart("linear-probe", *tiny_settings)
     assert rampart("linear-probe", "rampart_glyphnet", *named).out == usual.out
@@ -32,7 +32,7 @@ def test_the_model_may_stand_first(rampart, refused, tiny_settings, config_file)
     refused("one configuration file", "linear-probe", config_file, "other.yaml")
 
 
-def test_bad_input_is_one_clear_sentence(refused, tiny_settings):
+def test_bad_input_gives_a_one_line_error(refused, tiny_settings):
     refused("model is not set", "linear-probe")
     refused("threat.eps=0", "linear-probe", *tiny_settings, "threat.eps=0")
     refused("nowhere", "linear-probe", *tiny_settings, "data.name=nowhere")

@@ -1,4 +1,4 @@
-"""`rampart study`: lines of progress, failed runs at the end, and what to do after a signal."""
+"""`rampart study`: lines of progress, failed runs at the end, and resuming after a signal."""
 
 import os
 import signal
@@ -35,22 +35,22 @@ def test_failed_runs_are_listed_and_the_status_says_so(rampart, study, tmp_path)
         assert failed.startswith("  photos, bad, seed 0: training.batch_size=64")
         assert str(out / "runs" / "photos" / "bad" / "seed-0-error.txt") in failed
         assert "- photos, bad, seed 0" in (out / "study.md").read_text()
-    # The second time the run that is finished has nothing to tell.
+    # The second time the finished run is skipped.
     assert "photos, fix, seed 0: epoch" not in result.out
 
 
 def test_progress_is_plain_lines(rampart, study, tmp_path):
     lines = rampart("study", study, "-o", tmp_path / "out").out.splitlines()
-    told = [line for line in lines if line.startswith("photos, fix, seed 0: ")]
-    assert [line.split(": ")[1].split()[0] for line in told] == ["fix,", "epoch", "evaluation"]
+    shown = [line for line in lines if line.startswith("photos, fix, seed 0: ")]
+    assert [line.split(": ")[1].split()[0] for line in shown] == ["fix,", "epoch", "evaluation"]
     assert any(line.startswith("   2/2  photos, fix, seed 0 (test): clean ") for line in lines)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_checkpoints_and_says_how_to_go_on(study, tmp_path, workers, number):
-    """Sent to the study alone, it reaches the runs in processes of their own as well."""
+def test_a_signal_leaves_checkpoints_and_prints_how_to_resume(study, tmp_path, workers, number):
+    """A signal to the study also reaches the runs in their own processes."""
     tree = yaml.safe_load(study.read_text())
     long = ["training.epochs=100000"]
     tree["methods"] = {"fix": ["schedule=fix", *long], "linear": ["schedule=linear", *long]}
@@ -74,7 +74,7 @@ def test_a_signal_leaves_checkpoints_and_says_how_to_go_on(study, tmp_path, work
         os.kill(process.pid, number)
         _, error = process.communicate(timeout=120)
     assert process.returncode == 128 + number
-    assert error.splitlines()[-1] == "rampart: stopped; the same command goes on from there."
+    assert error.splitlines()[-1].startswith("rampart: stopped; run the same command")
     assert "Traceback" not in error
     assert "--resume" not in error
     states = (tmp_path / "out").glob("runs/*/*/*/run.json")

@@ -37,7 +37,7 @@ def test_the_surface_is_what_is_documented(rampart):
     }
 
 
-def test_parts_of_ones_own(rampart, refused, tmp_path, tiny_settings):
+def test_own_parts_can_be_imported(rampart, refused, tmp_path, tiny_settings):
     file = tmp_path / "mine.py"
     file.write_text((Path(__file__).parents[2] / "examples/by_feature/own_schedule.py").read_text())
     train = ("train", *tiny_settings, "schedule=power", "training.epochs=1", "-o", tmp_path / "run")

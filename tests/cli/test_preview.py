@@ -55,7 +55,7 @@ def test_lists_are_read_as_yaml():
 
 
 @pytest.mark.parametrize("name", ["auto", "all"])
-def test_auto_says_what_was_imagined(name):
+def test_auto_shows_the_imagined_accuracy(name):
     assert "imagined accuracy: 0.9 (1 - exp(-e / 4.8))" in run(name)
 
 
@@ -66,21 +66,21 @@ def test_auto_follows_the_accuracy_it_is_given():
     assert "    3  0.5000   2/255" in output
 
 
-def test_a_schedule_without_state_imagines_nothing():
+def test_a_schedule_without_state_needs_no_imagined_accuracy():
     assert "imagined" not in run("two-hinge")
 
 
-def test_a_run_too_short_for_auto_is_warned_of():
+def test_auto_warns_of_a_run_that_is_too_short():
     assert "warning: schedule auto with patience=5" in run("auto", "--epochs", 5)
 
 
-def test_a_picture_is_written(tmp_path):
+def test_a_plot_is_written(tmp_path):
     path = tmp_path / "schedule.svg"
-    assert f"picture: {path}" in run("smoothed", "--output", path)
+    assert f"plot: {path}" in run("smoothed", "--output", path)
     assert path.read_bytes().startswith(b"<?xml")
 
 
-def test_an_l2_criterion_is_spelled_as_a_decimal():
+def test_an_l2_strength_is_spelled_as_a_decimal():
     assert "  3 ┤" in run("fix", "--eps", "3", "--norm", "l2")
 
 
@@ -98,7 +98,7 @@ def test_an_l2_criterion_is_spelled_as_a_decimal():
             InvalidArgument,
             "run's",
         ),
-        (["all", "start=1"], InvalidArgument, "name one"),
+        (["all", "start=1"], InvalidArgument, "options=start=1"),
         (["fix", "--eps", "4"], InvalidArgument, "write 4/255"),
         (["fix", "--eps=-1/255"], InvalidArgument, "eps=-1/255"),
         (["fix", "--norm", "l3"], InvalidArgument, "norm=l3"),
@@ -108,7 +108,7 @@ def test_an_l2_criterion_is_spelled_as_a_decimal():
         (["auto", "--accuracy", "0.1,0.2"], InvalidArgument, "accuracy=2 values"),
     ],
 )
-def test_bad_input_is_one_clear_sentence(arguments, error, words):
+def test_bad_input_raises_a_one_line_error(arguments, error, words):
     with pytest.raises(error, match=words) as caught:
         run(*arguments)
     assert "\n" not in str(caught.value)
@@ -123,7 +123,7 @@ def fresh(code, **environment):
     ).stdout
 
 
-def test_preview_does_without_torch():
+def test_preview_does_not_import_torch():
     fresh("import sys; preview('all', table=True); assert 'torch' not in sys.modules")
 
 

@@ -1,4 +1,4 @@
-"""Bad input, each with one clear sentence and status 2; and the whole way on good input."""
+"""Bad input gives a one-line error and status 2; good input trains, evaluates and compares."""
 
 import errno
 import json
@@ -54,7 +54,8 @@ def test_train_evaluate_compare(rampart, train, tmp_path):
 @pytest.mark.parametrize("idle", ["objective=standard", "threat.eps=0"])
 def test_a_schedule_without_an_attack_is_noted(rampart, train, idle):
     done = rampart(*train, idle, "training.epochs=1", "schedule=fix", "--no-evaluate")
-    assert "note: nothing is attacked in training" in " ".join(done.out.split())
+    why = idle if idle.startswith("objective") else "threat.eps is 0"
+    assert f"note: training uses no attack ({why})" in " ".join(done.out.split())
 
 
 def test_no_data(refused, train, tmp_path):
@@ -161,6 +162,6 @@ def test_configurations_that_do_not_exist(refused, train, tmp_path):
     refused("model is not set", "train", "-o", tmp_path / "run")
 
 
-def test_what_is_no_run(refused, tmp_path):
+def test_a_folder_that_is_not_a_run(refused, tmp_path):
     refused("holds no run", "evaluate", tmp_path / "nothing")
     refused("holds no run", "compare", tmp_path / "nothing")

@@ -7,17 +7,17 @@ import typer
 
 def compare(
     runs: list[Path] = typer.Argument(
-        ..., help="Folders of evaluated runs, or folders that hold such.", show_default=False
+        ..., help="Folders of evaluated runs, or folders that contain them.", show_default=False
     ),
     output: Path = typer.Option(
-        Path("comparison"), "--output", "-o", help="Folder for the table and the pictures."
+        Path("comparison"), "--output", "-o", help="Folder for the tables and plots."
     ),
     evaluation: str = typer.Option(
-        "", help="Name of the evaluation to compare, where the runs have several."
+        "", help="Name of the evaluation to compare, if the runs have several."
     ),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace an earlier comparison."),
 ) -> None:
-    """Put runs side by side: a table, the curves, the histories."""
+    """Compare evaluated runs in a table and in plots of their curves and training histories."""
     from rampart.errors import RunError
 
     if (output / "comparison.json").exists() and not overwrite:
@@ -25,12 +25,12 @@ def compare(
             f"{output / 'comparison.json'} exists: --overwrite replaces it, --output chooses "
             "another folder."
         )
-    _require_own(output)
+    _require_own_folder(output)
     compare_and_print(runs, output, evaluation)
 
 
-def _require_own(output: Path) -> None:
-    """Pictures among somebody's training images would become training images."""
+def _require_own_folder(output: Path) -> None:
+    """Refuse a folder of other files: plots in a folder of training images would be trained on."""
     from rampart.errors import RunError
 
     ours = (output / "comparison.json").exists() or any(output.glob("*/config.yaml"))
@@ -42,7 +42,7 @@ def _require_own(output: Path) -> None:
 
 
 def compare_and_print(runs: list[Path], output: Path, evaluation: str = "") -> None:
-    """Write the comparison of runs, and print its table and its findings."""
+    """Write the comparison of runs; print its table and findings."""
     from rampart.cli.console import console
     from rampart.reports.comparison import find_runs, read_run, write_comparison
     from rampart.reports.findings import findings

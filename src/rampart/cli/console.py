@@ -1,4 +1,4 @@
-"""What the verbs print."""
+"""Console output of the verbs."""
 
 import os
 import signal
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from rampart.records.record import EvaluationRecord
     from rampart.training.run import Run
 
-# Under `accelerate launch` every process runs the verb, and one of them speaks.
+# Under `accelerate launch` every process runs the verb; only the first one prints.
 console = Console(quiet=os.environ.get("RANK", "0") != "0", highlight=False)
 
 
-def quiet() -> None:
-    """Keep timm's and accelerate's remarks to themselves; warnings still show."""
+def quiet_libraries() -> None:
+    """Log only the errors of timm and accelerate; Python warnings still show."""
     import logging
 
     for name in ("timm", "accelerate"):
@@ -33,10 +33,10 @@ def quiet() -> None:
 
 
 @contextmanager
-def counting(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar while the block works; it is told (done, total).
+def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function of (done, total) that shows progress while the block runs.
 
-    Where there is no terminal it is a line now and then.
+    It draws a bar on a terminal, and otherwise prints a line now and then.
     """
     if not console.is_terminal:
         yield sparse_progress(lambda text: console.print(f"{label}: {text}", soft_wrap=True))
@@ -48,8 +48,8 @@ def counting(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def stopped_by_hand(advice: str = "the same command goes on from there") -> Iterator[None]:
-    """Say what to do next where a signal stops the work; exit as the shell expects."""
+def explain_interruption(advice: str = "run the same command again to resume") -> Iterator[None]:
+    """On SIGINT or SIGTERM, print how to resume and exit with 128 + the signal's number."""
 
     def stop(number: int, _frame: object) -> None:
         raise KeyboardInterrupt(number)
@@ -69,7 +69,7 @@ def stopped_by_hand(advice: str = "the same command goes on from there") -> Iter
 
 
 def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:
-    """Say what is about to be trained, on what, and what to know about it."""
+    """Print the model, the data and the settings of a run, and notes about them."""
     horizon, parameters = run.plan.horizon, sum(p.numel() for p in run.bare_model.parameters())
     sizes = ", ".join(f"{len(splits[name])} {name}" for name in ("train", "validation", "test"))
     console.print(f"{config.model.name}: {parameters / 1e6:.3g} M parameters", soft_wrap=True)
@@ -87,21 +87,21 @@ def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:
         soft_wrap=True,
     )
     if run.step:
-        console.print(f"going on after step {run.step}")
+        console.print(f"resuming after step {run.step}")
     for note in (*splits.notes, *run.schedule.warnings(), *_explain_no_attack(config)):
         console.print(f"note: {note}", soft_wrap=True)
 
 
 def _explain_no_attack(config: "RunConfig") -> list[str]:
-    """What a schedule over eps does in a run that attacks nothing."""
+    """Note that the schedule has no effect in a run without an attack."""
     if config.attacks or config.schedule.name == "standard":
         return []
     why = "threat.eps is 0" if config.threat.eps == 0 else f"objective={config.objective.name}"
-    return [f"nothing is attacked in training ({why}), so the schedule changes nothing"]
+    return [f"training uses no attack ({why}), so the schedule has no effect"]
 
 
 def print_evaluation(folder: Path, record: "EvaluationRecord") -> None:
-    """Print the figures of an evaluation, how far to trust them, and where they are."""
+    """Print the figures of an evaluation, the verdicts of its checks, and its folder."""
     from rampart.records.summary import summary
     from rampart.reports.statements import evaluation_lines
     from rampart.units import format_eps

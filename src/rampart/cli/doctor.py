@@ -15,7 +15,7 @@ _PACKAGES = {
 
 
 def doctor() -> None:
-    """Say what is installed and which devices there are, and attack a model in a self-test."""
+    """Show installed versions and devices, and test an attack on a model with a known answer."""
     import platform
 
     from rampart.cli.console import console
@@ -57,7 +57,7 @@ def _devices() -> list[str]:
 
 
 def _rounding() -> str:
-    """Say whether an image's figures depend on the batch that it is in."""
+    """Report whether the logits of an image depend on the rest of its batch."""
     from accelerate import Accelerator
 
     from rampart.evaluation.inference import rounding_of_batches
@@ -65,19 +65,19 @@ def _rounding() -> str:
     device = Accelerator().device
     change = rounding_of_batches(device)
     if not change:
-        return f"the same in every batch, to the last bit ({device})"
+        return f"logits are the same in every batch, to the last bit ({device})"
     return (
-        f"logits change by up to {change:.1e} of the largest one with the batch ({device}): "
-        "evaluations with other batch sizes may differ in a few samples"
+        f"logits are not the same in every batch: they differ by up to {change:.1e} of the largest "
+        f"logit ({device}), so evaluations with other batch sizes may differ in a few samples"
     )
 
 
 def _self_test() -> tuple[bool, str]:
     """Attack a linear model whose critical strength has a closed form, on the best device.
 
-    For logits W x, sample x and classes 0, 1 the least breaking Linf strength is the logit gap
-    over the L1 norm of the difference of the rows. The attack must fail just below, and succeed
-    just above.
+    For logits W x, a sample x and classes 0 and 1, the critical Linf strength is the logit gap
+    divided by the L1 norm of the difference of the rows of W. The attack must fail just below it
+    and succeed just above it.
     """
     import time
 
@@ -99,10 +99,10 @@ def _self_test() -> tuple[bool, str]:
     labels = logits.argmax(1)
     critical = (logits[:, 0] - logits[:, 1]).abs() / (weight[0] - weight[1]).abs().sum()
     attack = Apgd(steps=10, iterate="adversarial")
-    stands, falls = (
+    below, above = (
         model(attack(model, images, labels, factor * critical, noise)).argmax(1) == labels
         for factor in (0.98, 1.02)
     )
-    ok = bool(stands.all()) and not bool(falls.any())
-    verdict = "passed" if ok else "FAILED: an attack misses the closed form of a linear model"
+    ok = bool(below.all()) and not bool(above.any())
+    verdict = "passed" if ok else "FAILED: the attack misses the exact result of a linear model"
     return ok, f"{verdict} on {device} in {time.perf_counter() - started:.1f} s"

@@ -8,29 +8,31 @@ import typer
 def evaluate(
     model: str = typer.Argument(
         ...,
-        help="Folder of a finished run; or any classifier: timm:NAME, torchvision:NAME:WEIGHTS, "
+        help="Folder of a finished run, or any classifier: timm:NAME, torchvision:NAME:WEIGHTS, "
         "hf:REPOSITORY, a model folder, module:function, file.py:function, FILE.pt2, FILE.onnx.",
         show_default=False,
     ),
     settings: list[str] = typer.Argument(
         None,
         metavar="[KEY=VALUE]...",
-        help="Settings such as threat.eps=8/255, evaluation.attack=standard, evaluation.limit=1000 "
-        "or evaluation.rerun=50; data=FOLDER for a model that is no run.",
+        help="Settings such as threat.eps=8/255, evaluation.attack=standard or "
+        "evaluation.limit=1000. A classifier that is not a run also needs data=FOLDER.",
         show_default=False,
     ),
     output: Path = typer.Option(
         None,
         "--output",
         "-o",
-        help="Folder for the evaluation; a run's own by default, or one below evaluations/.",
+        help="Folder for the evaluation; by default in the run's folder, or in evaluations/ for "
+        "other classifiers.",
         show_default=False,
     ),
     rerun: int = typer.Option(
         None,
         "--rerun",
         min=1,
-        help="Attack this many images at each strength alone as well; evaluation.rerun in short.",
+        help="Attack this many images again at each strength alone, as a check (sets "
+        "evaluation.rerun).",
         show_default=False,
     ),
     overwrite: bool = typer.Option(
@@ -39,10 +41,10 @@ def evaluate(
 ) -> None:
     """Measure accuracy at every strength up to eps, and expected robustness.
 
-    An evaluation that was interrupted goes on where it was when the command is given again.
+    Run the same command again to resume an interrupted evaluation.
     """
-    reran = () if rerun is None else (f"evaluation.rerun={rerun}",)
-    evaluate_and_print(model, (*(settings or []), *reran), output, overwrite=overwrite)
+    short = () if rerun is None else (f"evaluation.rerun={rerun}",)
+    evaluate_and_print(model, (*(settings or []), *short), output, overwrite=overwrite)
 
 
 def evaluate_and_print(
@@ -52,14 +54,19 @@ def evaluate_and_print(
     *,
     overwrite: bool = False,
 ) -> None:
-    """Evaluate a run or another model, show progress meanwhile and the figures at the end."""
-    from rampart.cli.console import counting, print_evaluation, quiet, stopped_by_hand
+    """Evaluate a run or another model; show progress, then the figures."""
+    from rampart.cli.console import (
+        explain_interruption,
+        print_evaluation,
+        progress_bar,
+        quiet_libraries,
+    )
     from rampart.runs.run_folder import RunFolder
 
-    with stopped_by_hand(), counting("evaluating") as on_progress:
+    with explain_interruption(), progress_bar("evaluating") as on_progress:
         from rampart.recipes.evaluation.evaluate import evaluate_model, evaluate_run
 
-        quiet()
+        quiet_libraries()
         if RunFolder(Path(model)).exists() or _is_meant_as_run(str(model), overrides):
             folder, record = evaluate_run(
                 Path(model), overrides, output, overwrite=overwrite, on_progress=on_progress
@@ -72,22 +79,27 @@ def evaluate_and_print(
 
 
 def evaluate_trained(run: Path) -> None:
-    """Evaluate a run as its own configuration says, and print the figures at the end."""
-    from rampart.cli.console import counting, print_evaluation, quiet, stopped_by_hand
+    """Evaluate a run with its own configuration; show progress, then the figures."""
+    from rampart.cli.console import (
+        explain_interruption,
+        print_evaluation,
+        progress_bar,
+        quiet_libraries,
+    )
 
-    advice = f"`rampart evaluate {run}` goes on from there"
-    with stopped_by_hand(advice), counting("evaluating") as on_progress:
+    advice = f"run `rampart evaluate {run}` to resume"
+    with explain_interruption(advice), progress_bar("evaluating") as on_progress:
         from rampart.recipes.evaluation.evaluate import ensure_evaluated
 
-        quiet()
+        quiet_libraries()
         folder, record = ensure_evaluated(run, on_progress=on_progress)
     print_evaluation(folder, record)
 
 
 def _is_meant_as_run(model: str, overrides: tuple[str, ...]) -> bool:
-    """A folder without a model, or a path to nothing where no data are named for another model.
+    """Return whether the path was probably meant as a run, so that the error is about runs.
 
-    A run's own error then says what is wrong.
+    True for a folder without a model, and for a missing path if the overrides name no data.
     """
     path = Path(model)
     if path.is_dir():

@@ -7,23 +7,24 @@ import typer
 
 def interpolate(
     first: Path = typer.Argument(..., help="Folder of a finished run, such as the robust one."),
-    second: Path = typer.Argument(..., help="Folder of another, on the same data."),
-    output: Path = typer.Option(..., "--output", "-o", help="Folder of the result."),
+    second: Path = typer.Argument(..., help="Folder of a second run on the same data."),
+    output: Path = typer.Option(..., "--output", "-o", help="Folder for the new run."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the run in the folder."),
     evaluate: bool = typer.Option(True, help="Evaluate the chosen model on the test split."),
 ) -> None:
-    """Find the best model between two, by expected robustness on the validation split.
+    """Interpolate between the weights of two runs, and save the best model.
 
-    The weights are those of the first model, moved towards those of the second by 0, 10, ... 100 %.
+    The second run gets a weight of 0, 10, ..., 100 %. The best model has the highest expected
+    robustness on the validation split.
     """
-    from rampart.cli.console import console, quiet
+    from rampart.cli.console import console, quiet_libraries
     from rampart.cli.evaluate import evaluate_trained
 
     with console.status("loading"):
         from rampart.recipes.config.loading import load_config
         from rampart.recipes.interpolate import FRACTIONS, Between, interpolate_runs
 
-    quiet()
+    quiet_libraries()
 
     def show(found: Between) -> None:
         if found.fraction == FRACTIONS[0]:
@@ -33,7 +34,7 @@ def interpolate(
 
     folder, best = interpolate_runs(first, second, output, overwrite=overwrite, on_found=show)
     threat = load_config(folder.config).threat_model
-    text = f"{best.fraction:.0%} of the second, best at {threat}: model in {folder.model}"
+    text = f"best at {threat}: {best.fraction:.0%} of the second run; model in {folder.model}"
     console.print(text, highlight=False, soft_wrap=True)
     if evaluate:
         evaluate_trained(output)

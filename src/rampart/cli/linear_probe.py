@@ -1,4 +1,4 @@
-"""`rampart linear-linear_probe`."""
+"""`rampart linear-probe`."""
 
 from typing import TYPE_CHECKING
 
@@ -15,15 +15,15 @@ def linear_probe(
         None, metavar="[MODEL | CONFIG.yaml] [KEY=VALUE]...", help=HELP, show_default=False
     ),
 ) -> None:
-    """Say how robust a backbone is before training, and so where the ramp of eps may start.
+    """Measure how robust a backbone is before training, and where the ramp of eps may start.
 
-    Takes what `rampart train` takes, trains nothing and writes nothing.
+    Takes the settings of `rampart train`. Fits a linear head to frozen features; writes no files.
     """
-    from rampart.cli.console import console, quiet
+    from rampart.cli.console import console, quiet_libraries
     from rampart.cli.settings import config_and_overrides
 
-    quiet()
-    with console.status("probing"):
+    quiet_libraries()
+    with console.status("fitting the linear probe"):
         from rampart.recipes.config.loading import load_config
         from rampart.recipes.linear_probe import linear_probe_config
 
@@ -34,7 +34,7 @@ def linear_probe(
 
 
 def _with_model(settings: list[str]) -> list[str]:
-    """Read a first argument that is neither a file of settings nor one of them as the model."""
+    """Read a first argument that is neither a YAML file nor KEY=VALUE as the model's name."""
     if settings and "=" not in settings[0] and not settings[0].endswith((".yaml", ".yml")):
         return [f"model.name={settings[0]}", *settings[1:]]
     return settings
@@ -43,8 +43,10 @@ def _with_model(settings: list[str]) -> list[str]:
 def _lines(found: "LinearProbeResult") -> list[str]:
     from rampart.units import format_eps
 
-    lines = [f"{'eps':>8}  {'right':>6}  kept of what is beyond chance ({found.chance:.1%})"]
-    for fraction, right, kept in zip(found.fractions, found.accuracy, found.retained, strict=True):
-        lines.append(f"{format_eps(fraction * found.eps):>8}  {right:6.1%}  {kept:6.1%}")
+    lines = [f"{'eps':>8}  accuracy  retained accuracy beyond chance ({found.chance:.1%})"]
+    for fraction, accuracy, retained in zip(
+        found.fractions, found.accuracy, found.retained, strict=True
+    ):
+        lines.append(f"{format_eps(fraction * found.eps):>8}  {accuracy:8.1%}  {retained:8.1%}")
     cost = f"{found.forwards:,} forwards and {found.backwards:,} backwards"
     return [*lines, f"{found.images} validation images, {cost}", found.verdict]

@@ -51,10 +51,11 @@ def options(
         [],
         "--import",
         metavar="FILE.py|MODULE",
-        help="Code of yours that registers schedules, attacks, objectives or other parts.",
+        help="Your own code that registers schedules, attacks, objectives or other parts; may be "
+        "repeated.",
     ),
 ) -> None:
-    """Options that stand before the verb."""
+    """Options before the verb."""
     for place in imports:
         try:
             import_parts(place)
@@ -76,13 +77,13 @@ app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one sentence on stderr and status 2."""
+    """Run the command line; a user's error prints one line on stderr and exits with status 2."""
     try:
         app()
     except RampartError as error:
         signal_number = getattr(error, "signal_number", None)
         print(f"rampart: {error}", file=sys.stderr)
-        # A run that a signal stopped says so in the shell's way: 128 + the signal's number.
+        # After a signal the status is 128 + the signal's number, as in a shell.
         sys.exit(2 if signal_number is None else 128 + signal_number)
     except OSError as error:
         if error.errno not in _USERS_ERRORS:
@@ -94,7 +95,7 @@ def main() -> None:
 
 
 def _leave_group() -> None:
-    """End this process's part in distributed work; a process that only exits may hang or abort."""
+    """Leave the process group: a process that only exits may hang or abort."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""`rampart preview`: draw a schedule, in the terminal and as a picture, without training."""
+"""`rampart preview`: draw a schedule, in the terminal and as an image file, without training."""
 
 import shutil
 import sys
@@ -21,25 +21,29 @@ ALL = "all"
 
 def preview(
     name: Annotated[
-        str, typer.Argument(help=f"{ALL}, or one of: {', '.join(SCHEDULES.names())}.")
+        str, typer.Argument(help=f"The schedule: {ALL}, or one of {', '.join(SCHEDULES.names())}.")
     ] = ALL,
     options: Annotated[
         list[str] | None,
-        typer.Argument(help="Its options, such as start=12 end=37 unit=epoch."),
+        typer.Argument(help="Options of the schedule, such as start=12 end=37 unit=epoch."),
     ] = None,
-    eps: Annotated[str, typer.Option(help="Strength at the end, such as 4/255.")] = "4/255",
-    norm: Annotated[str, typer.Option(help="linf, l2 or l1.")] = "linf",
-    epochs: Annotated[int, typer.Option(help="Length of the run.")] = 50,
+    eps: Annotated[str, typer.Option(help="Target strength eps_g, such as 4/255.")] = "4/255",
+    norm: Annotated[str, typer.Option(help="Norm of the strength: linf, l2 or l1.")] = "linf",
+    epochs: Annotated[int, typer.Option(help="Number of epochs.")] = 50,
     steps_per_epoch: Annotated[int, typer.Option(help="Optimizer steps per epoch.")] = 100,
     interval: Annotated[
         Literal["step", "epoch"], typer.Option(help="How often eps changes.")
     ] = "step",
     accuracy: Annotated[
         str | None,
-        typer.Option(help="Accuracy after each epoch, for schedules that follow it: 0.2,0.5,0.8."),
+        typer.Option(
+            help="Accuracy after each epoch, for schedules that depend on it, such as 0.2,0.5,0.8."
+        ),
     ] = None,
-    table: Annotated[bool, typer.Option("--table", help="Print the value at each epoch.")] = False,
-    output: Annotated[Path | None, typer.Option(help="Picture: .png, .svg or .pdf.")] = None,
+    table: Annotated[bool, typer.Option("--table", help="Also print eps at each epoch.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Also write the plot to this .png, .svg or .pdf file.")
+    ] = None,
 ) -> None:
     """Draw a schedule, or all of them, without training.
 
@@ -49,24 +53,24 @@ def preview(
         check_picture(output, "output")
     eps_g = parse_eps(eps, parse_norm(norm))
     horizon = Horizon(epochs, steps_per_epoch)
-    seen = None if accuracy is None else _parse_accuracy(accuracy)
+    given = None if accuracy is None else _parse_accuracy(accuracy)
     schedules = _schedules(name, options or [])
     curves: dict[str, list[PreviewRow]] = {}
     for schedule in schedules:
         rows = preview_rows(
-            schedule, eps_g, horizon, interval, accuracy=seen, norm=parse_norm(norm)
+            schedule, eps_g, horizon, interval, accuracy=given, norm=parse_norm(norm)
         )
         curves[drawing.title(schedule)] = rows
-        _show(schedule, rows, eps_g, horizon, table, seen is None)
+        _print_schedule(schedule, rows, eps_g, horizon, table, given is None)
     if output is not None:
-        imagined = seen is None and any(map(_follows, schedules))
-        note = f"those that follow the run: {IMAGINED}" if imagined else ""
+        imagined = given is None and any(map(_depends_on_accuracy, schedules))
+        note = f"schedules that depend on accuracy: {IMAGINED}" if imagined else ""
         drawing.picture(curves, output, eps_g, horizon, note)
-        typer.echo(f"picture: {output}")
+        typer.echo(f"plot: {output}")
 
 
-def _follows(schedule: Schedule) -> bool:
-    """Whether what it does depends on how the run goes."""
+def _depends_on_accuracy(schedule: Schedule) -> bool:
+    """Return whether the schedule depends on accuracy that is measured during the run."""
     return schedule.needs_validation or schedule.needs_accuracy
 
 
@@ -74,7 +78,8 @@ def _schedules(name: str, options: list[str]) -> list[Schedule]:
     if name != ALL:
         return [SCHEDULES.build(name, dict(_parse_option(option) for option in options))]
     if options:
-        raise InvalidArgument("options", " ".join(options), "none for all schedules", "name one")
+        do = "name one schedule to set its options"
+        raise InvalidArgument("options", " ".join(options), f"no options with '{ALL}'", do)
     return [SCHEDULES.build(each) for each in SCHEDULES.names()]
 
 
@@ -101,7 +106,7 @@ def _parse_accuracy(text: str) -> list[float]:
     return [float(value) for value in values]
 
 
-def _show(
+def _print_schedule(
     schedule: Schedule,
     rows: list[PreviewRow],
     eps_g: float,
@@ -109,11 +114,11 @@ def _show(
     table: bool,
     imagined: bool,
 ) -> None:
-    """Print title, chart and remarks of one schedule."""
+    """Print title, chart and warnings of one schedule."""
     width = min(100, shutil.get_terminal_size().columns)
     _echo(drawing.title(schedule))
     _echo(drawing.chart(rows, eps_g, horizon.epochs, width))
-    if _follows(schedule) and imagined:
+    if _depends_on_accuracy(schedule) and imagined:
         _echo(IMAGINED)
     for warning in schedule.warnings(horizon):
         _echo(f"warning: {warning}")
@@ -123,7 +128,7 @@ def _show(
 
 
 def _echo(text: str) -> None:
-    """Print, in ASCII where the terminal's encoding has no block characters."""
+    """Print; in ASCII if the terminal's encoding has no block characters."""
     try:
         text.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:

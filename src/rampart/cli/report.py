@@ -13,17 +13,20 @@ def report(
         [],
         "--distribution",
         "-d",
-        help="Of the strengths, besides the uniform one: beta:a=2,b=5 or point:eps=2/255 or "
-        "piecewise:edges=[0,2/255,4/255],weights=[1,3] or uniform:high=2/255. May be repeated.",
+        help="Distribution of the strengths, besides the uniform one: beta:a=2,b=5 or "
+        "point:eps=2/255 or piecewise:edges=[0,2/255,4/255],weights=[1,3] or uniform:high=2/255. "
+        "May be repeated.",
         show_default=False,
     ),
-    per_class: bool = typer.Option(False, "--per-class", help="Every class, not the worst alone."),
+    per_class: bool = typer.Option(
+        False, "--per-class", help="Show every class, not only the worst one."
+    ),
     machine: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Say what records show: intervals, bounds, classes, costs, and how two models differ.
+    """Summarize evaluations: intervals, bounds, classes, costs, and how two models differ.
 
-    Nothing is attacked again. Two records on the same images are compared in pairs; runs that
-    differ in their seed alone are taken together.
+    No attack runs again. Two records on the same images are compared image by image; runs that
+    differ only in their seed are grouped.
     """
     import json
 

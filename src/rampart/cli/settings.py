@@ -1,20 +1,20 @@
-"""How the verbs read `[CONFIG.yaml] [KEY=VALUE]...`."""
+"""The arguments `[CONFIG.yaml] [KEY=VALUE]...` of the verbs."""
 
 from pathlib import Path
 
 from rampart.errors import InvalidArgument
 
 HELP = (
-    "A configuration file, then single keys: model=NAME data=FOLDER threat.eps=4/255 "
-    "schedule=fix training.epochs=30."
+    "A configuration file, then single settings: model=NAME data=FOLDER threat.eps=4/255 "
+    "schedule=fix training.epochs=30. docs/configuration.md lists all keys."
 )
 
 
 def config_and_overrides(settings: list[str]) -> tuple[Path | None, list[str]]:
-    """Divide the arguments into the configuration file, if there is one, and the overrides.
+    """Split the arguments into the configuration file, if any, and the overrides.
 
     Raises:
-        InvalidArgument: an argument that is neither.
+        InvalidArgument: an argument is neither.
     """
     files = [text for text in settings if "=" not in text]
     overrides = [text for text in settings if "=" in text]

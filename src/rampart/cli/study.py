@@ -13,25 +13,25 @@ if TYPE_CHECKING:
 
 
 def study(
-    file: Path = typer.Argument(..., help="The study, a YAML file.", show_default=False),
-    output: Path = typer.Option(..., "--output", "-o", help="Folder for runs and tables."),
-    workers: int = typer.Option(1, "--workers", min=1, help="Runs at the same time."),
+    file: Path = typer.Argument(..., help="YAML file of the study.", show_default=False),
+    output: Path = typer.Option(..., "--output", "-o", help="Folder for the runs and tables."),
+    workers: int = typer.Option(1, "--workers", min=1, help="How many runs train at once."),
 ) -> None:
-    """Train and evaluate every method on every task with every seed; put them into one table.
+    """Train and evaluate every method on every task with every seed; write one table.
 
-    Runs that are finished in the folder are not run again, and one that was interrupted goes on.
-    A run that fails does not stop the others: its reason is listed at the end, and the status is 2.
+    The same command again skips finished runs and resumes interrupted ones. A failed run does not
+    stop the others: the reasons are listed at the end, and the exit status is 2.
     """
-    from rampart.cli.console import console, quiet, stopped_by_hand
+    from rampart.cli.console import console, explain_interruption, quiet_libraries
 
     with console.status("loading"):
         from rampart.experiments.running import run_study
         from rampart.experiments.study import load_study
         from rampart.experiments.tables import write_study
 
-    quiet()
+    quiet_libraries()
     read = load_study(file)
-    with stopped_by_hand():
+    with explain_interruption():
         result = run_study(read, output, workers=workers, watcher=Lines())
     if result.figures:
         text = write_study(
@@ -46,14 +46,14 @@ def study(
         console.print(
             f"in {output}: study.md, study.png, results.csv and every run", soft_wrap=True
         )
-    _require_all(result)
+    _require_no_failures(result)
 
 
 class Lines:
-    """One line for every piece of news, on a terminal and in a file alike."""
+    """Prints one line for every event, on a terminal and in a file alike."""
 
     def says(self, cell: "Cell", line: str) -> None:
-        """Print how far a run is."""
+        """Print the progress of a run."""
         _print(f"{cell.name}: {line}")
 
     def ends(self, cell: "Cell", result: "Result", done: int, total: int) -> None:
@@ -61,17 +61,17 @@ class Lines:
         from rampart.experiments.cells import FailedRun
 
         if isinstance(result, FailedRun):
-            said = f"failed: {result.reason}"
+            outcome = f"failed: {result.reason}"
         else:
-            said = (
+            outcome = (
                 f"clean {result.clean:.1%}, at eps_g {result.adversarial:.1%}, "
                 f"expected {result.expected:.1%}"
             )
-        _print(f"{done:>4}/{total}  {cell.name} ({cell.split}): {said}")
+        _print(f"{done:>4}/{total}  {cell.name} ({cell.split}): {outcome}")
 
 
-def _require_all(result: "StudyResult") -> None:
-    """List what failed, and say how to go on.
+def _require_no_failures(result: "StudyResult") -> None:
+    """List the failed runs and how to continue.
 
     Raises:
         RunError: a run failed.
@@ -80,14 +80,14 @@ def _require_all(result: "StudyResult") -> None:
         return
     _print("\nfailed:")
     for failure in result.failures:
-        _print(f"  {failure.cell.name}: {failure.reason}\n    in full: {failure.cell.error_file}")
+        _print(f"  {failure.cell.name}: {failure.reason}\n    traceback: {failure.cell.error_file}")
     for task, choice in result.open_choices:
-        _print(f"  {task}, {choice}: nothing is chosen, because runs to choose by failed")
+        _print(f"  {task}, {choice}: no value chosen, because runs that decide it failed")
     count = len(result.failures)
     raise RunError(
-        f"{count} run{'' if count == 1 else 's'} failed, listed above with the reasons: remove the "
-        "cause and give the same command again; it leaves out the runs that are finished. If the "
-        "study file has to change for a run, delete the folder of that run first."
+        f"{count} run{'' if count == 1 else 's'} failed for the reasons listed above: fix the "
+        "causes and run the same command again; it skips finished runs. If you change the "
+        "settings of a run in the study file, first delete the folder of that run."
     )
 
 

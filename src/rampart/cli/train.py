@@ -12,15 +12,15 @@ def train(
         None, metavar="[CONFIG.yaml] [KEY=VALUE]...", help=HELP, show_default=False
     ),
     output: Path = typer.Option(..., "--output", "-o", help="Folder of the run."),
-    resume: bool = typer.Option(False, "--resume", help="Go on with the run in the folder."),
+    resume: bool = typer.Option(False, "--resume", help="Resume the run in the folder."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the run in the folder."),
     evaluate: bool = typer.Option(True, help="Evaluate the finished model on the test split."),
 ) -> None:
     """Fine-tune a pretrained classifier under a schedule over eps, and measure its robustness.
 
-    In several processes: accelerate launch -m rampart train ...
+    With several processes: accelerate launch -m rampart train ...
     """
-    from rampart.cli.console import console, print_plan, quiet
+    from rampart.cli.console import console, print_plan, quiet_libraries
     from rampart.cli.evaluate import evaluate_trained
     from rampart.cli.settings import config_and_overrides
     from rampart.runs.run_folder import RunFolder
@@ -30,7 +30,7 @@ def train(
         from rampart.recipes.run import train_run
         from rampart.training.reporting import ConsoleReporter
 
-    quiet()
+    quiet_libraries()
     path, overrides = config_and_overrides(settings or [])
     folder = RunFolder(output)
     if resume and path is None and folder.exists():

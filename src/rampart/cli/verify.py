@@ -14,17 +14,20 @@ def verify(
     settings: list[str] = typer.Argument(
         None,
         metavar="[KEY=VALUE]...",
-        help="Changes to its settings, such as data=FOLDER where the images have moved.",
+        help="Changes to its settings, such as data=FOLDER if the images have moved.",
         show_default=False,
     ),
 ) -> None:
-    """Check a record again from its adversarial images, at one or two forward passes an image."""
-    from rampart.cli.console import console, counting, quiet
+    """Check an evaluation again from the adversarial examples that it saved.
 
-    with counting("verifying") as on_progress:
+    This takes one or two forward passes per image.
+    """
+    from rampart.cli.console import console, progress_bar, quiet_libraries
+
+    with progress_bar("verifying") as on_progress:
         from rampart.recipes.evaluation.verify import verify as check
 
-        quiet()
+        quiet_libraries()
         found = check(record, tuple(settings or []), on_progress)
     console.print(found.verdict, soft_wrap=True, markup=False)
     for failure in found.failures[:10]:

@@ -54,7 +54,7 @@ def _overfitting_monitor(config: RunConfig, validation: Split) -> Overfitting:
     batches = list(ordered_batches(fixed, config.evaluation.batch_size))
 
     def measure(model: nn.Module, attack: Attack, eps: float) -> float:
-        found = evaluate_accuracy(model, batches, attack, eps, config.seed, "monitor").robust
+        found = evaluate_accuracy(model, batches, attack, eps, config.seed, "guard").robust
         assert found is not None, "an attack was given"
         return found
 

@@ -150,8 +150,8 @@ def test_the_model_of_a_strategy_is_loaded_by_evaluate(part, tiny_settings, tmp_
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["schedule=linear", "callbacks=[ema]"], "holds eps at last"),
-        (["schedule=standard", "callbacks=[awp]"], "a run that attacks"),
+        (["schedule=linear", "callbacks=[ema]"], "callbacks=ema"),
+        (["schedule=standard", "callbacks=[awp]"], "callbacks=awp"),
         (["schedule=adaptive", "strategies=[lp-ft]"], "schedule.pilot=0"),
     ],
 )

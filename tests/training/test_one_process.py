@@ -1,4 +1,4 @@
-"""A scaled gradient must lead to the step that an unscaled one leads to, or to none."""
+"""A scaled gradient must give the step of an unscaled one, or no step if it overflows."""
 
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -30,7 +30,7 @@ def one_process(optimizer, scaled):
 
 @pytest.mark.parametrize("scaled", [False, True])
 @pytest.mark.parametrize("clip", [None, 1e-2])
-def test_a_step_is_the_optimizers_own(scaled, clip):
+def test_a_step_equals_that_of_the_bare_optimizer(scaled, clip):
     expected, plain = model_and_optimizer()
     expected(torch.ones(2, 4)).logsumexp(1).sum().backward()
     if clip is not None:
@@ -58,7 +58,7 @@ def test_a_scaled_gradient_that_overflows_makes_no_step():
         assert torch.equal(parameter, value)
 
 
-def test_a_sum_over_all_processes_is_its_own():
+def test_a_sum_over_one_process_is_its_value():
     _, optimizer = model_and_optimizer()
     one = one_process(optimizer, scaled=False)
     assert one.reduce(torch.tensor(3), "sum") == 3

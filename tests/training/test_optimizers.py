@@ -23,7 +23,7 @@ def make_adamw():
     )
 
 
-def test_groups_carry_their_own_rates_and_spare_vectors_from_decay():
+def test_groups_have_their_own_rates_and_vectors_do_not_decay():
     groups = {g["name"]: g for g in make_adamw().param_groups}
     assert {n: (g["lr"], g["weight_decay"], len(g["params"])) for n, g in groups.items()} == {
         "backbone": (1e-4, 0.1, 1),
@@ -43,7 +43,7 @@ def test_warmup_cosine_values(step, factor):
     )
 
 
-def test_without_warmup_it_starts_at_the_top():
+def test_without_warmup_the_first_factor_is_1():
     assert warmup_cosine(0, steps=10, warmup_steps=0) == 1.0
 
 
@@ -75,7 +75,7 @@ SMALL = {
     },
     "test_resnet": {},
 }
-#: Parameters of more than one dimension that timm spares from decay.
+#: Parameters of more than one dimension that timm does not decay.
 SPARED = {
     "test_vit": {"pos_embed", "cls_token"},
     "swin_tiny_patch4_window7_224": {"relative_position_bias_table"},
@@ -90,7 +90,7 @@ def small(name):
 
 
 def decaying(model):
-    """The optimizer of a model, and the names of what it decays."""
+    """Return the optimizer of a model and the names of the parameters that it decays."""
     rates = {"backbone_lr": 0.1, "head_lr": 0.1}
     decay = {"backbone_weight_decay": 0.5, "head_weight_decay": 0.5}
     groups, spared = parameter_groups(model), model.no_weight_decay()
@@ -100,7 +100,7 @@ def decaying(model):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_what_is_decayed_is_what_timm_decays(name):
+def test_the_decayed_parameters_are_those_of_timm(name):
     model = small(name)
     _, found = decaying(model)
     listed = getattr(model.backbone, "no_weight_decay", set)()
@@ -114,7 +114,7 @@ def test_what_is_decayed_is_what_timm_decays(name):
 
 
 @pytest.mark.parametrize("name", ["test_vit", "swin_tiny_patch4_window7_224"])
-def test_a_step_without_gradient_shrinks_what_is_decayed_alone(name):
+def test_a_step_without_gradient_shrinks_only_decayed_parameters(name):
     model = small(name)
     with torch.no_grad():
         for parameter in model.parameters():

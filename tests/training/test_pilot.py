@@ -24,25 +24,25 @@ FRACTIONS = st.floats(0, 1)
         (0.21, 0.30, True),
     ],
 )
-def test_a_ramp_is_for_runs_that_the_attack_delays(clean, standard, passed):
+def test_a_run_that_the_attack_delays_fails_the_pilot(clean, standard, passed):
     assert Pilot(3, clean, standard, 0.01).passed == passed
 
 
-def test_skill_is_what_is_beyond_chance():
+def test_skill_is_accuracy_beyond_chance():
     assert Pilot(1, 0.6, 0.7, 0.5).skill_ratio == pytest.approx(0.5)
     assert Pilot(1, 0.4, 0.7, 0.5).skill_ratio == 0
     assert Pilot(1, 0.64, 0.65, 0.5).decided
     assert not Pilot(1, 0.5, 0.64, 0.5).decided
 
 
-def test_a_collapsed_copy_has_learned_nothing_where_one_of_ten_classes_has_30_percent():
+def test_a_copy_that_always_predicts_the_commonest_class_has_learned_nothing():
     chance = chance_of([0] * 27 + [1 + i % 9 for i in range(63)])
     assert not Pilot(1, 0.3, 0.3, chance).telling
     assert Pilot(1, 0.3, 0.3, 1 / 10).telling, "that this chance would be wrong"
 
 
 @pytest.mark.parametrize("standard", [0.0, 0.2, 0.27])
-def test_without_a_comparison_there_is_a_ramp(standard):
+def test_a_pilot_without_a_comparison_fails(standard):
     assert not Pilot(3, 0.9, standard, 0.2).passed
 
 
@@ -53,12 +53,12 @@ def test_a_better_run_never_fails_where_a_worse_one_passes(clean, standard, chan
 
 
 @pytest.mark.parametrize(
-    ("pilot", "start"),
+    ("pilot", "verdict"),
     [
-        (Pilot(1, 0.2, 0.3, 0.01), "after 1 epoch at full strength .* without a ramp"),
-        (Pilot(3, 0.01, 0.3, 0.01), "after 3 epochs .* 1.0 %, 30.0 % .* delays, .* with a ramp"),
-        (Pilot(3, 0.01, 0.02, 0.01), "too little to tell, .* with a ramp"),
+        (Pilot(1, 0.2, 0.3, 0.01), "after 1 epoch .* without a ramp"),
+        (Pilot(3, 0.01, 0.3, 0.01), "after 3 epochs .* 1.0 % .* 30.0 %.* with a ramp"),
+        (Pilot(3, 0.01, 0.02, 0.01), "too little .* with a ramp"),
     ],
 )
-def test_the_verdict_says_what_was_found_and_what_follows(pilot, start):
-    assert re.search(start, pilot.verdict)
+def test_the_verdict_has_the_figures_and_the_decision(pilot, verdict):
+    assert re.search(verdict, pilot.verdict)

@@ -23,7 +23,7 @@ ROW = {
 }
 
 
-def test_a_warning_is_one_line_whatever_it_holds():
+def test_a_long_warning_with_markup_stays_on_one_line():
     out = StringIO()
     text = "odd [red]markup[/red] " + "and many words " * 20
     ConsoleReporter(Console(file=out, width=40)).warn(text.strip())
@@ -41,7 +41,7 @@ def test_silence(capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_without_a_bar_a_line_begins_the_run_and_one_ends_every_epoch():
+def test_a_line_begins_the_run_and_one_ends_every_epoch():
     lines = []
     reporter = LineReporter(lines.append)
     with show_progress(reporter, "fix, seed 0", Horizon(2, 5), 5):
@@ -53,17 +53,17 @@ def test_without_a_bar_a_line_begins_the_run_and_one_ends_every_epoch():
     assert lines[2:] == ["warning: something"]
 
 
-def test_long_work_says_now_and_then_how_far_it_is(monkeypatch):
+def test_long_work_reports_its_progress_once_a_minute(monkeypatch):
     now, lines = [0.0], []
     monkeypatch.setattr(reporting.time, "monotonic", lambda: now[0])
-    tell = sparse_progress(lines.append, every=60)
+    report = sparse_progress(lines.append, every=60)
     for done in range(1, 11):
         now[0] += 25
-        tell(done, 10)
+        report(done, 10)
     assert lines == ["3 of 10", "6 of 10", "9 of 10"]
 
 
-def test_without_a_terminal_long_epochs_have_lines_too(monkeypatch):
+def test_long_epochs_have_lines_without_a_terminal(monkeypatch):
     now, out, lines = [0.0], StringIO(), []
     monkeypatch.setattr(reporting.time, "monotonic", lambda: now[0])
     for reporter in (ConsoleReporter(Console(file=out)), LineReporter(lines.append)):

@@ -1,1 +1,1 @@
-"""Training: optimizer, loop, checkpoints. Knows nothing of configurations or evaluation."""
+"""Training: optimizer, loop, checkpoints. No configurations, no evaluation."""

@@ -1,7 +1,7 @@
-"""Checkpoints: a folder per checkpoint, put in place in one move, the newest kept.
+"""Checkpoints: one folder each, moved into place when it is complete; only the newest stays.
 
-`checkpoints/step-00000046/` holds `model.safetensors`, `optimizer.pt` (tensors only, read without
-running code) and `state.json` (plain values: progress, schedules).
+`checkpoints/step-00000046/` holds `model.safetensors`, `optimizer.pt` (tensors only, so reading it
+runs no code) and `state.json` (plain values: progress, schedules).
 """
 
 import json
@@ -20,12 +20,12 @@ from rampart.files import intended_name, remove, writing_folder
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a run needs to go on exactly where it was.
+    """What a run needs to resume exactly.
 
     Attributes:
-        step: optimizer steps done.
+        step: number of finished optimizer steps.
         model: the model's state dict.
-        optimizer: state dicts of what holds tensors (optimizer, gradient scaler).
+        optimizer: the state dicts that hold tensors (optimizer, gradient scaler, hooks).
         state: everything else, as plain JSON values.
     """
 
@@ -42,13 +42,13 @@ class CheckpointStore:
         self.folder = folder
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, put it in place in one move, then drop the older ones.
+        """Write a checkpoint, move it into place, then delete the older ones.
 
         Raises:
-            RunError: it cannot be written; the older one is still there.
+            RunError: it cannot be written; the older one stays.
         """
         target = self.folder / f"step-{checkpoint.step:08d}"
-        self._drop_torn()
+        self._delete_unfinished()
         with writing_folder(target) as scratch:
             _write(checkpoint, scratch, target)
             older = self._complete()
@@ -61,7 +61,7 @@ class CheckpointStore:
             remove(folder)
 
     def latest(self) -> Checkpoint | None:
-        """Read the newest complete checkpoint, or None where there is none.
+        """Read the newest complete checkpoint; None without one.
 
         Raises:
             RunError: the newest checkpoint cannot be read.
@@ -82,32 +82,32 @@ class CheckpointStore:
             )
         except Exception as error:
             raise RunError(
-                f"checkpoint {folder} cannot be read ({error}); start again with --overwrite."
+                f"checkpoint {folder} cannot be read ({error}): restart the run with --overwrite."
             ) from error
 
-    def _drop_torn(self) -> None:
-        """Delete what a run that was killed while it wrote has left: it may be large."""
+    def _delete_unfinished(self) -> None:
+        """Delete what a run that was killed during a write has left; it may be large."""
         for folder in self.folder.glob(".*"):
             if intended_name(folder).startswith("step-"):
                 remove(folder)
 
     def _complete(self) -> list[Path]:
-        """All whole checkpoints, the newest last; one set aside is older than its successor."""
+        """Return all complete checkpoints, the newest last; "-old" comes before its successor."""
         found = self.folder.glob("step-*") if self.folder.exists() else ()
         return sorted(found, key=lambda f: (f.name.removesuffix("-old"), "-old" not in f.name))
 
 
 def _write(checkpoint: Checkpoint, folder: Path, target: Path) -> None:
-    # safetensors refuses tensors that fraction memory or are not contiguous.
+    # safetensors refuses tensors that share memory or are not contiguous.
     tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.model.items()}
     state = {"step": checkpoint.step, **checkpoint.state}
     try:
         save_file(tensors, folder / "model.safetensors")
         torch.save(checkpoint.optimizer, folder / "optimizer.pt")
         (folder / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
-    # Both libraries have errors of their own for a disk that is full.
+    # Both libraries raise their own errors when the disk is full.
     except (OSError, RuntimeError, SafetensorError) as error:
         raise RunError(
-            f"checkpoint {target} cannot be written ({error}): free some space or mend the "
-            "permissions, then go on with --resume."
+            f"checkpoint {target} cannot be written ({error}): free some space or fix the "
+            "permissions, then continue with --resume."
         ) from error

@@ -1,4 +1,4 @@
-"""Stopping on request: a signal is noted, the loop finishes its step, saves and stops."""
+"""Stopping by a signal: the loop finishes its step, saves a checkpoint and stops."""
 
 import signal
 import threading
@@ -11,31 +11,31 @@ from accelerate import Accelerator
 from rampart.errors import RampartError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-#: Seconds.
+#: Within so many seconds a second signal counts as the same request.
 ECHO = 1.0
 
 
 class Interrupted(RampartError):
-    """A run was stopped by a signal after it had saved a checkpoint."""
+    """A signal stopped the run, and a checkpoint is saved."""
 
     def __init__(self, signal_number: int, step: int) -> None:
         self.signal_number = signal_number
         name = signal.Signals(signal_number).name
         super().__init__(
-            f"stopped by {name} after step {step}, and a checkpoint is saved: go on with --resume."
+            f"stopped by {name} after step {step}; a checkpoint is saved: continue with --resume."
         )
 
 
 class Interrupts:
-    """Notes SIGINT and SIGTERM inside the block; a later one acts as it always does.
+    """Records SIGINT and SIGTERM inside the block; a later signal acts as usual.
 
-    Within `ECHO` seconds another one is the same request: a process that others have started
-    often gets a signal twice, as one of their group and passed on by them.
+    A signal within `ECHO` seconds of the first is the same request: a child process often gets a
+    signal twice, from its process group and from its parent.
     """
 
     def __init__(self) -> None:
         self._received = 0
-        self._heard: float | None = None
+        self._received_at: float | None = None
 
     def __enter__(self) -> "Interrupts":
         # Python lets only the main thread install handlers.
@@ -43,7 +43,7 @@ class Interrupts:
         if self._installed:
             self._previous = {number: signal.getsignal(number) for number in _SIGNALS}
             for number in _SIGNALS:
-                signal.signal(number, self._note)
+                signal.signal(number, self._record)
         return self
 
     def __exit__(
@@ -52,10 +52,10 @@ class Interrupts:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._put_back()
+        self._restore_handlers()
 
     def requested(self, accelerator: Accelerator) -> bool:
-        """Whether any process has received a signal; all processes get the same answer."""
+        """Whether any process has received a signal; the same answer on all processes."""
         if accelerator.num_processes > 1:
             mine = torch.tensor([self._received], device=accelerator.device)
             self._received = int(accelerator.gather(mine).max())
@@ -65,15 +65,15 @@ class Interrupts:
         """Raise `Interrupted` for the signal that was received."""
         raise Interrupted(self._received, step)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if self._heard is None:
-            self._received, self._heard = number, now
-        elif now > self._heard + ECHO:
-            self._put_back()
+        if self._received_at is None:
+            self._received, self._received_at = number, now
+        elif now > self._received_at + ECHO:
+            self._restore_handlers()
             signal.raise_signal(number)
 
-    def _put_back(self) -> None:
+    def _restore_handlers(self) -> None:
         if self._installed:
             for number, handler in self._previous.items():
                 signal.signal(number, handler)

@@ -1,8 +1,25 @@
-"""The training loop: fit, epoch.
+"""The training loop: fit, epoch, batch, micro-batch.
 
-for each epoch:
-    for each batch: take an optimizer step (`rampart.training.step`)
-    validate -> show the schedule -> history row -> checkpoint
+    fit          while an epoch is left:
+    epoch            for each batch of the epoch:           # the order follows (seed, epoch)
+    batch                eps = alpha(t) * eps_g             # the schedule
+                         train mode, except for what a strategy freezes
+                         for each micro-batch:              # a hook such as AWP may repeat this
+    micro-batch              x = augment(images)            # pixels in [0, 1]
+                             x' = attack(x, eps)            # for the objective; none at eps = 0
+                             add the gradient of objective(x, x') / batch size
+                         drop the gradients of frozen weights; clip
+                         step the optimizer and the learning rate
+                         show the hooks the new weights
+                         step the schedule                  # with the accuracy on x'
+                         checkpoint, if one is due or a signal arrived
+                     validate; run the monitors             # on the weights that hooks put in
+                     save the weights of the best epoch
+                     show the schedule the clean validation accuracy
+                     append the history row; checkpoint     # a resumed run continues here
+
+`fit`, `train_epoch` and `finish_epoch` are below; batch and micro-batch are `train_batch` and
+`train_micro_batch` in `rampart.training.step`.
 """
 
 import time
@@ -19,15 +36,15 @@ from rampart.training.step import train_batch
 
 
 def fit(run: Run, epochs: int | None = None) -> None:
-    """Train from wherever `run.progress` stands.
+    """Train from where `run.progress` is.
 
     Args:
         run: what to train.
-        epochs: how many of the run are done in the end; all by default.
+        epochs: stop after this epoch of the run, counted from 1; by default after the last.
 
     Raises:
-        Interrupted: a signal asked to stop; a checkpoint was written first.
-        RunError: the loss is no longer a finite number, or the weights are not.
+        Interrupted: a signal stopped the run; a checkpoint is saved.
+        RunError: the loss or the weights are not finite.
     """
     last = run.plan.horizon.epochs if epochs is None else epochs
     with Interrupts() as interrupts:
@@ -39,15 +56,15 @@ def fit(run: Run, epochs: int | None = None) -> None:
 
 
 def train_epoch(run: Run, interrupts: Interrupts) -> None:
-    """Take the optimizer steps that are left of the current epoch."""
+    """Take the remaining optimizer steps of the current epoch."""
     progress, started = run.progress, time.perf_counter()
     for batch in run.batches(progress.epoch, progress.step_in_epoch):
         train_batch(run, batch)
-        # Waiting for the next batch counts too.
+        # The wait for the next batch counts too.
         now = time.perf_counter()
         progress.totals.seconds, started = progress.totals.seconds + now - started, now
         run.reporter.step(progress.epoch, progress.used["eps"])
-        # Every process must agree, or one would wait for the others for ever.
+        # All processes must agree; otherwise one would wait for the others forever.
         if interrupts.requested(run.accelerator):
             save_checkpoint(run)
             interrupts.stop(run.step)
@@ -57,13 +74,13 @@ def train_epoch(run: Run, interrupts: Interrupts) -> None:
 
 
 def finish_epoch(run: Run) -> None:
-    """Validate, tell the schedule, append the history row and save a checkpoint."""
+    """Validate, inform the schedule, append the history row and save a checkpoint."""
     progress = run.progress
-    same_buffers(run)
+    broadcast_buffers(run)
     require_finite_weights(run.bare_model, run.step)
     with run.measured():
-        # What a hook has put there may have been averaged from each process's own.
-        same_buffers(run)
+        # A hook may have averaged the buffers of its own process.
+        broadcast_buffers(run)
         row = measure(run)
         save_best(run, row)
     run.schedule.observe(row["val_clean"])
@@ -79,7 +96,7 @@ def finish_epoch(run: Run) -> None:
 
 
 def measure(run: Run) -> dict[str, Any]:
-    """Return the epoch's history row, with what the monitors have to say."""
+    """Return the history row of the epoch, with what the monitors add."""
     progress = run.progress
     row: dict[str, Any] = {
         "epoch": progress.epoch + 1,
@@ -93,7 +110,7 @@ def measure(run: Run) -> dict[str, Any]:
 
 
 def decisions(run: Run) -> dict[str, list[Any]]:
-    """Return what an adaptive schedule saw and decided at every step of the epoch."""
+    """Return the input and the decision of an adaptive schedule at every step of the epoch."""
     if not run.progress.decisions:
         return {}
     columns = zip(*run.progress.decisions, strict=True)
@@ -102,7 +119,7 @@ def decisions(run: Run) -> dict[str, list[Any]]:
 
 
 def epoch_figures(run: Run) -> dict[str, float]:
-    """Return loss, passes, time and throughput of the epoch, over all processes."""
+    """Return loss, passes, time and throughput of the epoch over all processes."""
     everyone: list[Totals] = gather_object([run.progress.totals])
     samples = sum(part.samples for part in everyone)
     seconds = max(part.seconds for part in everyone)
@@ -115,8 +132,8 @@ def epoch_figures(run: Run) -> dict[str, float]:
     }
 
 
-def same_buffers(run: Run) -> None:
-    """Give every process the first one's BatchNorm statistics: one model is validated and saved."""
+def broadcast_buffers(run: Run) -> None:
+    """Give every process the BatchNorm statistics of the first: all validate the same model."""
     if run.accelerator.num_processes > 1:
         for buffer in run.bare_model.buffers():
             broadcast(buffer, from_process=0)

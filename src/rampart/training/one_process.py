@@ -1,4 +1,4 @@
-"""One process that trains on its own, whatever the other processes of a run do."""
+"""One process that trains alone, without the other processes of its run."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -13,14 +13,14 @@ from torch.optim import Optimizer
 
 
 class OneProcess:
-    """What an optimizer step asks of an `Accelerator`, without its wrappers and other processes.
+    """The part of an `Accelerator` that an optimizer step uses, for one process without wrappers.
 
     Args:
-        accelerator: whose device and precision are taken over.
-        optimizer: of the one model that is trained.
+        accelerator: gives the device and the precision.
+        optimizer: of the model that is trained.
 
     Attributes:
-        optimizer: the same; it unscales the gradient where the precision has scaled it.
+        optimizer: the same; it unscales a gradient that mixed precision has scaled.
     """
 
     num_processes = 1
@@ -42,11 +42,11 @@ class OneProcess:
         return context
 
     def no_sync(self, model: nn.Module) -> AbstractContextManager[None]:
-        """Return a context that does nothing: there are no gradients of others."""
+        """Return a context that does nothing; no other process has gradients to add."""
         return nullcontext()
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradient, scaled where the precision asks for it."""
+        """Add the gradient, scaled if the precision needs it."""
         torch.autograd.backward(loss if self._scaler is None else self._scaler.scale(loss))
 
     def clip_grad_norm_(self, parameters: Iterable[nn.Parameter], max_norm: float) -> None:
@@ -56,7 +56,7 @@ class OneProcess:
         clip_grad_norm_(parameters, max_norm)
 
     def reduce(self, tensor: Tensor | int, reduction: str) -> Tensor | int:
-        """Return what is to be summed: there are no other processes."""
+        """Return the tensor itself; no other process adds to it."""
         return tensor
 
     def unwrap_model(self, model: nn.Module) -> nn.Module:

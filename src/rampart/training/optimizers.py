@@ -26,9 +26,9 @@ def adamw(
 ) -> AdamW:
     """Return AdamW over four groups named backbone, backbone-no-decay, head, head-no-decay.
 
-    Biases and the scales of normalization layers (parameters of one dimension) are not decayed,
-    nor is what `no_weight_decay` names: position embeddings and class tokens, where the model
-    follows timm's convention. Frozen parameters are left out.
+    Parameters of one dimension (biases, the scales of normalization layers) get no weight decay.
+    The same holds for what `no_weight_decay` names, such as timm's position embeddings and class
+    tokens. Frozen parameters are left out.
 
     Args:
         backbone: (name, parameter) pairs.

@@ -1,4 +1,4 @@
-"""From an attack at the current strength to what an objective calls."""
+"""An attack at the current strength, as the function that an objective calls."""
 
 from torch import Tensor
 
@@ -18,7 +18,7 @@ def make_perturb(
     alpha: float = 1.0,
     fewer_steps: bool = False,
 ) -> Perturb:
-    """Return what an objective calls to have images perturbed.
+    """Return the function that an objective calls to perturb images.
 
     Args:
         attack: at full strength.

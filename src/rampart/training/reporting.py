@@ -1,4 +1,4 @@
-"""What a run shows while it works: nothing, or a progress bar and one line per epoch."""
+"""The progress of a run: nothing, lines, or a progress bar with one line per epoch."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,35 +10,35 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from rampart.units import Horizon, format_eps
 
-#: A ramp passes through strengths that are no whole gray level: all are spelled in gray levels.
+#: A ramp passes through fractions of a gray level; eps is printed in gray levels.
 _LEVEL = 1 / 255
 
 
 class Reporter(Protocol):
-    """Told by the loop what happens; it never changes what happens."""
+    """Receives the events of the loop and never changes the run."""
 
     def start(self, name: str, horizon: Horizon, done: int) -> None:
-        """A run begins, or goes on after `done` steps."""
+        """A run begins, or resumes after `done` steps."""
 
     def step(self, epoch: int, eps: float) -> None:
-        """An optimizer step is done."""
+        """An optimizer step has ended."""
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """An epoch is done; `row` is its history row."""
+        """An epoch has ended; `row` is its history row."""
 
     def note(self, text: str) -> None:
-        """Something was found out that decides how the run goes on."""
+        """A result decides how the run continues, such as that of the pilot."""
 
     def warn(self, text: str) -> None:
-        """A monitor has something to say of the epoch that is done."""
+        """A monitor raised an alert for the epoch that has ended."""
 
     def stop(self) -> None:
-        """The run has ended, in whatever way."""
+        """The run has ended or failed."""
 
 
 @contextmanager
 def show_progress(reporter: Reporter, name: str, horizon: Horizon, done: int) -> Iterator[None]:
-    """Let a reporter show what happens meanwhile, from `done` steps of the run on."""
+    """Start a reporter after `done` steps of the run, and stop it after the block."""
     reporter.start(name, horizon, done)
     try:
         yield
@@ -69,7 +69,7 @@ class Silent:
 
 
 class LineReporter(Silent):
-    """One line when a run begins and after every epoch; in long epochs some in between."""
+    """One line when a run begins and after every epoch; more lines in long epochs."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -77,21 +77,21 @@ class LineReporter(Silent):
         self._progress = sparse_progress(lambda text: say(f"step {text}"))
 
     def start(self, name: str, horizon: Horizon, done: int) -> None:
-        """Say which run it is, and from where it goes on."""
+        """Say which run begins, and from which step."""
         self._epochs, self._steps, self._done = horizon.epochs, horizon.steps, done
         self._say(f"{name}, from step {done} of {horizon.steps}" if done else name)
 
     def step(self, epoch: int, eps: float) -> None:
-        """Say now and then how far an epoch is that takes long."""
+        """Say the step once a minute."""
         self._done += 1
         self._progress(self._done, self._steps)
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """Say how the epoch went."""
+        """Say the line of the epoch."""
         self._say(epoch_line(row, self._epochs))
 
     def note(self, text: str) -> None:
-        """Say the sentence."""
+        """Say the text."""
         self._say(text)
 
     def warn(self, text: str) -> None:
@@ -106,10 +106,10 @@ class ConsoleReporter:
         self.console = console
         self._progress: Progress | None = None
         self._epochs = 0
-        self._tell = sparse_progress(lambda text: console.print(f"  step {text}"))
+        self._print_progress = sparse_progress(lambda text: console.print(f"  step {text}"))
 
     def start(self, name: str, horizon: Horizon, done: int) -> None:
-        """Say which run it is, and open the bar."""
+        """Print the name of the run and open the bar."""
         self.console.print(name, style="bold")
         self._epochs = horizon.epochs
         self._progress = Progress(
@@ -131,15 +131,15 @@ class ConsoleReporter:
             self._progress.update(self._task, advance=1, eps=format_eps(eps, _LEVEL))
             if not self.console.is_terminal:
                 task = self._progress.tasks[self._task]
-                self._tell(int(task.completed), int(task.total or 0))
+                self._print_progress(int(task.completed), int(task.total or 0))
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """Print the epoch's line."""
+        """Print the line of the epoch."""
         line = epoch_line(row, self._epochs)
         self.console.print(f"  {line}", highlight=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """Print the sentence."""
+        """Print the text."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
@@ -155,21 +155,21 @@ class ConsoleReporter:
 
 
 def sparse_progress(say: Callable[[str], None], every: float = 60.0) -> Callable[[int, int], None]:
-    """Return what takes (done, total) and says "DONE of TOTAL" once in `every` seconds."""
+    """Return a function of (done, total) that says "DONE of TOTAL" once in `every` seconds."""
     last = time.monotonic()
 
-    def tell(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= every:
             last = now
             say(f"{done} of {total}")
 
-    return tell
+    return report
 
 
 def epoch_line(row: dict[str, Any], epochs: int) -> str:
-    """Return the history row of an epoch as one line; `epochs` are those of the run."""
+    """Return the history row of an epoch as one line; `epochs` is the length of the run."""
     return (
         f"epoch {row['epoch']:>3}/{epochs}  eps {format_eps(row['eps'], _LEVEL):>8}"
         f"  loss {row['train_loss']:5.2f}  validation {row['val_clean']:6.1%}"

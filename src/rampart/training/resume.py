@@ -1,4 +1,4 @@
-"""A run to a checkpoint and back, such that it goes on as if it had never stopped."""
+"""Saving a run and restoring it; a resumed run equals one that never stopped."""
 
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +12,7 @@ from rampart.training.run import Progress, Run, Totals
 
 
 def save_best(run: Run, row: dict[str, Any]) -> None:
-    """Keep the weights of the best epoch so far, where the plan asks for it."""
+    """Save the weights of the best epoch so far, if the plan asks for it."""
     figure = run.plan.best_metric
     if figure is None or (run.progress.best is not None and row[figure] <= run.progress.best):
         return
@@ -23,10 +23,10 @@ def save_best(run: Run, row: dict[str, Any]) -> None:
 
 
 def save_checkpoint(run: Run) -> None:
-    """Write everything that an exact continuation needs. Called by every process.
+    """Save everything that an exact resume needs; every process must call this.
 
     Raises:
-        RunError: the weights are not finite; the older checkpoint is still there.
+        RunError: the weights are not finite; the older checkpoint stays.
     """
     require_finite_weights(run.bare_model, run.step)
     totals = gather_object([asdict(run.progress.totals)])
@@ -48,7 +48,7 @@ def save_checkpoint(run: Run) -> None:
 
 
 def restore(run: Run) -> bool:
-    """Put the newest checkpoint back into the run; False where there is none."""
+    """Restore the newest checkpoint into the run; False without one."""
     checkpoint = run.checkpoints.latest()
     if checkpoint is None:
         return False
@@ -60,12 +60,12 @@ def restore(run: Run) -> bool:
         hook.load_state_dict(checkpoint.optimizer[f"hook.{name}"])
     run.lr_schedule.load_state_dict(checkpoint.state["lr_schedule"])
     run.schedule.load_state_dict(checkpoint.state["schedule"])
-    run.progress = _restored_progress(checkpoint.state["progress"], run.accelerator)
+    run.progress = _restore_progress(checkpoint.state["progress"], run.accelerator)
     return True
 
 
-def _restored_progress(state: dict[str, Any], accelerator: Accelerator) -> Progress:
-    """Sums were kept per process; on another number of processes the first takes them all."""
+def _restore_progress(state: dict[str, Any], accelerator: Accelerator) -> Progress:
+    """Each process gets its totals back; if their number has changed, the first gets all."""
     parts = [Totals(**part) for part in state["totals"]]
     if len(parts) == accelerator.num_processes:
         totals = parts[accelerator.process_index]

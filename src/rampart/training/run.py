@@ -1,4 +1,4 @@
-"""The parts of a run and where it stands: what the loop works on and a checkpoint keeps."""
+"""The parts and the progress of a run: what the loop uses and a checkpoint stores."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -23,9 +23,9 @@ from rampart.training.one_process import OneProcess
 from rampart.training.reporting import Reporter
 from rampart.units import Horizon
 
-#: (epoch, first step) to the batches of that epoch from that step on, this process's part.
+#: (epoch, first step) to the batches of the epoch from that step on, for this process.
 EpochBatches = Callable[[int, int], Iterable[Batch]]
-#: The model to the validation part of a history row; "val_clean" must be in it.
+#: The model to the validation figures of a history row; "val_clean" is required.
 Validate = Callable[[nn.Module], dict[str, float]]
 
 
@@ -35,12 +35,11 @@ class Plan:
 
     Attributes:
         batch_size: samples per optimizer step, over all processes and micro-batches.
-        gradient_accumulation_steps: micro-batches that each process computes its fraction of a
-            batch in.
-        clip_norm: largest norm of the gradient, or None.
+        gradient_accumulation_steps: number of micro-batches in each process's part of a batch.
+        clip_norm: largest norm of the gradient; None for no clipping.
         checkpoint_every: steps between checkpoints within an epoch; 0 for none.
         fewer_steps: whether the attack takes fewer steps while eps is small.
-        best_metric: name of the validation figure whose best epoch is kept as well, or None.
+        best_metric: validation figure by which the best epoch is saved too; None for no saving.
     """
 
     seed: int
@@ -55,7 +54,7 @@ class Plan:
 
 @dataclass
 class Totals:
-    """What an epoch adds up. Sums of this process; part of the checkpoint."""
+    """The sums of an epoch in this process; part of the checkpoint."""
 
     samples: int = 0
     loss: float = 0.0
@@ -66,11 +65,17 @@ class Totals:
 
 @dataclass
 class Progress:
-    """Where a run is: whole epochs done, steps done in the current one, and its totals.
+    """How far a run is.
 
-    `used` holds eps, alpha and the learning rates of the last optimizer step; `decisions` (alpha,
-    accuracy on the batch, decision) of every step of the epoch, for a schedule that adapts;
-    `memories` what each monitor has noted.
+    Attributes:
+        epoch: number of finished epochs.
+        step_in_epoch: number of finished steps of the current epoch.
+        totals: sums of the current epoch.
+        used: eps, alpha and learning rates of the last optimizer step.
+        decisions: (alpha, accuracy on the batch, decision) of every step of the epoch, for an
+            adaptive schedule.
+        best: highest value of `Plan.best_metric` so far.
+        memories: memory of each monitor by its name.
     """
 
     epoch: int = 0
@@ -82,14 +87,14 @@ class Progress:
     memories: dict[str, Memory] = field(default_factory=dict)
 
     def begin_next_epoch(self) -> None:
-        """Count the epoch as done; what is summed up over an epoch starts anew."""
+        """Count the epoch as finished, and reset its sums."""
         self.epoch, self.step_in_epoch, self.totals = self.epoch + 1, 0, Totals()
         self.decisions = []
 
 
 @dataclass(kw_only=True)
 class Training:
-    """What takes optimizer steps, ready made. The optimizer went through `accelerator`."""
+    """All that an optimizer step needs; `accelerator` has prepared the optimizer."""
 
     plan: Plan
     accelerator: Accelerator | OneProcess
@@ -102,24 +107,24 @@ class Training:
     augment: Augment
     progress: Progress = field(default_factory=Progress)
     strategies: tuple[Strategy, ...] = ()
-    #: By the names of their callbacks; the first is outermost.
+    #: By the name of the callback; the first is outermost.
     hooks: Mapping[str, Hook] = field(default_factory=dict)
 
     @property
     def bare_model(self) -> nn.Module:
-        """The model without the wrapper of distributed training, whose hooks an attack avoids."""
+        """The model without the wrapper of distributed training, as attacks use it."""
         model: nn.Module = self.accelerator.unwrap_model(self.model)
         return model
 
     @property
     def step(self) -> int:
-        """Optimizer steps done."""
+        """Number of finished optimizer steps."""
         return self.progress.epoch * self.plan.horizon.steps_per_epoch + self.progress.step_in_epoch
 
 
 @dataclass(kw_only=True)
 class Run(Training):
-    """A training with its data, what watches it, and what it leaves on disk."""
+    """A training with its data, its monitors and its files."""
 
     accelerator: Accelerator
     batches: EpochBatches
@@ -132,7 +137,7 @@ class Run(Training):
 
     @contextmanager
     def measured(self) -> Iterator[nn.Module]:
-        """Have in the bare model what is validated and kept: its weights, or what hooks make."""
+        """Put the weights to validate and save into the bare model; hooks may replace them."""
         with ExitStack() as stack:
             for hook in self.hooks.values():
                 stack.enter_context(hook.measured(self.bare_model))

@@ -1,7 +1,4 @@
-"""One optimizer step: batch, micro-batch.
-
-ask eps -> perturb -> loss -> gradient -> step -> show the schedule what was right
-"""
+"""One optimizer step: batch and micro-batch. `rampart.training.loop` shows the whole loop."""
 
 import math
 from dataclasses import dataclass, field
@@ -23,7 +20,7 @@ from rampart.training.run import Training
 
 
 def train_batch(run: Training, batch: Batch) -> None:
-    """One optimizer step on one batch, in `gradient_accumulation_steps` micro-batches."""
+    """Take one optimizer step on a batch, in `gradient_accumulation_steps` micro-batches."""
     alpha, bare = run.schedule.alpha, run.bare_model
     run.model.train()
     set_modes(run.strategies, bare, alpha)
@@ -45,29 +42,29 @@ def train_batch(run: Training, batch: Batch) -> None:
     run.lr_schedule.step()
     for hook in run.hooks.values():
         hook.stepped(bare, alpha)
-    follow(run, sum(micro_batch.right for micro_batch in micro_batches))
+    step_schedule(run, sum(micro_batch.correct for micro_batch in micro_batches))
     run.progress.step_in_epoch += 1
 
 
 @dataclass
 class MicroBatch:
-    """A part of a batch in one step; the gradient may be taken more than once.
+    """A part of a batch that is computed at once; a hook may compute its gradient twice.
 
     Attributes:
         batch: its samples.
-        right: (), how many of them were right at the strength that they were trained with.
-        perturbed: its perturbed images in the order in which they were asked for, once made.
-        seen: whether it has a gradient already, so that the epoch's sums have it.
+        correct: (), number of samples classified correctly at the strength of the step.
+        perturbed: its perturbed images, in the order of the objective's calls.
+        computed: whether its gradient was computed once, so that the totals include it.
     """
 
     batch: Batch
-    right: Tensor | int = 0
+    correct: Tensor | int = 0
     perturbed: list[Tensor] = field(default_factory=list)
-    seen: bool = False
+    computed: bool = False
 
 
 def take_gradient(run: Training, micro_batches: list[MicroBatch]) -> None:
-    """Leave the gradient of a batch, as the hooks have it taken."""
+    """Compute the gradient of a batch, inside the hooks."""
 
     def gradients() -> None:
         with scoped_seed(run.plan.seed, "step", run.step, run.accelerator.process_index):
@@ -82,54 +79,56 @@ def take_gradient(run: Training, micro_batches: list[MicroBatch]) -> None:
     take()
 
 
-def follow(run: Training, right: Tensor | int) -> None:
-    """Move the schedule on by the step just made.
+def step_schedule(run: Training, correct: Tensor | int) -> None:
+    """Step the schedule after an optimizer step.
 
     Args:
-        run: whose schedule it is.
-        right: (), this process's images of the batch that were right at the strength trained with.
+        run: the training.
+        correct: (), number of this process's samples classified correctly at the strength of the
+            step.
     """
     if not run.schedule.schedule.needs_accuracy:
         run.schedule.step()
         return
-    # Whole numbers: the same sum on any number of processes.
-    accuracy = int(run.accelerator.reduce(right, "sum")) / run.plan.batch_size
+    # Integers have the same sum on any number of processes.
+    accuracy = int(run.accelerator.reduce(correct, "sum")) / run.plan.batch_size
     run.schedule.step(accuracy)
     decision = (run.progress.used["alpha"], accuracy, run.schedule.decision)
     run.progress.decisions.append(decision)
 
 
 def train_micro_batch(run: Training, micro_batch: MicroBatch) -> None:
-    """Add the gradient of one micro-batch; the micro-batches of all processes make the batch's
-    mean.
+    """Add the gradient of one micro-batch.
+
+    The micro-batches of all processes together give the mean over the batch.
     """
     accelerator, epoch, totals = run.accelerator, run.progress.epoch, run.progress.totals
     seed, eps, batch = run.plan.seed, run.progress.used["eps"], micro_batch.batch
     images = run.augment(batch.pixels(), Noise.of(seed, batch.indices, "augment", epoch))
     model, attacked = CountingModel(run.model), CountingModel(run.bare_model)
-    perturb = perturbation(run, attacked, eps, micro_batch) if eps > 0 else None
+    perturb = perturb_once(run, attacked, eps, micro_batch) if eps > 0 else None
     with accelerator.autocast():
         terms = run.objective(model, images, batch.labels, perturb)
-    # Processes average their gradients, so each scales its sum by their number.
+    # Processes average their gradients, so each multiplies its sum by their number.
     fraction = accelerator.num_processes / run.plan.batch_size
     loss = float(terms.loss.detach().sum())
     require_finite(loss, run)
     accelerator.backward(terms.loss.sum() * fraction)
     totals.forwards += model.forwards + attacked.forwards + terms.forwards
     totals.backwards += model.backwards + attacked.backwards
-    if micro_batch.seen:
+    if micro_batch.computed:
         return
     totals.samples += len(batch)
     totals.loss += loss
-    micro_batch.right, micro_batch.seen = terms.correct.sum(), True
+    micro_batch.correct, micro_batch.computed = terms.correct.sum(), True
 
 
-def perturbation(
+def perturb_once(
     run: Training, model: CountingModel, eps: float, micro_batch: MicroBatch
 ) -> Perturb:
-    """Return what an objective calls to have images perturbed at the current strength.
+    """Return the function that an objective calls to perturb images at the current strength.
 
-    Where hooks may take the gradient again, the images are kept, and not perturbed again.
+    A hook that computes the gradient again gets the images of the first time.
     """
     noise = Noise.of(run.plan.seed, micro_batch.batch.indices, "attack", run.progress.epoch)
     alpha, fewer = run.progress.used["alpha"], run.plan.fewer_steps
@@ -137,7 +136,7 @@ def perturbation(
     made = iter(micro_batch.perturbed)
 
     def perturb(images: Tensor, targets: Tensor, loss: Loss | None = None) -> Tensor:
-        if micro_batch.seen:
+        if micro_batch.computed:
             return next(made)
         with run.accelerator.autocast():
             points = make(images, targets, loss)
@@ -155,10 +154,10 @@ def split(batch: Batch, micro_batches: int) -> list[Batch]:
 
 
 def require_finite(loss: float, run: Training) -> None:
-    """Stop before a step would destroy the weights.
+    """Stop before a step destroys the weights.
 
     Raises:
-        RunError: the loss is not a finite number.
+        RunError: the loss is not finite.
     """
     if not math.isfinite(loss):
         raise RunError(

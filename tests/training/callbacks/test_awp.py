@@ -1,4 +1,4 @@
-"""The perturbation's norm and direction, and the gradient that is left."""
+"""Norm and direction of the perturbation, and the resulting gradient."""
 
 import copy
 
@@ -49,7 +49,7 @@ def test_every_layer_moves_by_gamma_of_its_norm_along_the_gradient(model, images
         assert torch.equal(moved, own)
 
 
-def test_the_weights_come_back_after_an_error(model, images):
+def test_the_weights_are_restored_after_an_error(model, images):
     before = copy.deepcopy(model.state_dict())
     loss(model, images).backward()
     after = {k: v for k, v in model.state_dict().items() if "running" not in k}
@@ -61,11 +61,11 @@ def test_the_weights_come_back_after_an_error(model, images):
 
 
 @pytest.mark.parametrize("gradient", [torch.zeros(2, 2), torch.full((2, 2), torch.inf)])
-def test_a_gradient_without_direction_moves_nothing(gradient):
+def test_a_zero_or_infinite_gradient_moves_nothing(gradient):
     assert not worst(torch.ones(2, 2), gradient, GAMMA).any()
 
 
-def test_the_hook_leaves_the_gradient_at_the_perturbed_weights(model, images):
+def test_the_hook_computes_the_gradient_at_the_perturbed_weights(model, images):
     model.train()
     other = copy.deepcopy(model)
     Awp(GAMMA).begin(model).around(model, lambda: loss(model, images).backward(), 0.1)
@@ -79,7 +79,7 @@ def test_the_hook_leaves_the_gradient_at_the_perturbed_weights(model, images):
     loss(moved, images).backward()
     for ours, theirs in zip(model.parameters(), moved.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad)
-    assert int(model[1].num_batches_tracked) == 1, "the first pass leaves no statistics"
+    assert int(model[1].num_batches_tracked) == 1, "the first pass does not change statistics"
 
 
 def test_without_an_attack_it_costs_nothing(model):
@@ -94,7 +94,7 @@ def test_impossible_sizes(gamma):
         Awp(gamma=gamma)
 
 
-def test_the_weights_are_back_if_moving_them_fails(model, images, monkeypatch):
+def test_the_weights_are_restored_if_moving_them_fails(model, images, monkeypatch):
     loss(model, images).backward()
     before, calls = copy.deepcopy(model.state_dict()), []
 
@@ -111,7 +111,7 @@ def test_the_weights_are_back_if_moving_them_fails(model, images, monkeypatch):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_what_is_no_weight_of_a_layer_stays(images):
+def test_a_parameter_that_is_not_a_layer_weight_stays(images):
     class Shifted(nn.Module):
         def __init__(self):
             super().__init__()

@@ -1,4 +1,4 @@
-"""The average against its recursion, and what it does around a ramp."""
+"""The average against its recursion, and around a ramp."""
 
 import pytest
 from torch import nn
@@ -19,7 +19,7 @@ def weights(value):
 
 
 def follow(hook, alphas):
-    """Steps to the weights 1, 2, ...; the average that would be measured after each."""
+    """Step to the weights 1, 2, ...; return the average measured after each step."""
     model, seen = weights(0), []
     for value, alpha in enumerate(alphas, start=1):
         model.load_state_dict(weights(value).state_dict())
@@ -43,7 +43,7 @@ def test_the_recursion():
     assert follow(Ema(decay=0.3).begin(weights(0)), [1.0] * 7) == pytest.approx(expected, abs=1e-4)
 
 
-def test_while_eps_moves_the_average_is_the_weights():
+def test_the_average_equals_the_weights_while_eps_changes():
     found = follow(Ema(decay=0.9).begin(weights(0)), [0.0, 0.0, 0.0, 0.3, 0.6, 1.0, 1.0, 1.0])
     assert found[3:6] == [4, 5, 6]
     assert found[2] < 3
@@ -51,21 +51,21 @@ def test_while_eps_moves_the_average_is_the_weights():
     assert found[7] == pytest.approx(2 / 11 * found[6] + 9 / 11 * 8, abs=1e-4)
 
 
-def test_its_largest_decay_is_reached_and_kept():
+def test_the_largest_decay_is_reached_and_stays():
     hook = Ema(decay=0.5).begin(weights(0))
     found = follow(hook, [1.0] * 40)
     # A constant decay d of a straight line lags by d / (1 - d).
     assert found[-1] == pytest.approx(40 - 1, abs=1e-3)
 
 
-def test_the_state_is_all_of_it():
+def test_the_state_is_complete():
     one, other = Ema(0.9).begin(weights(0)), Ema(0.9).begin(weights(7))
     follow(one, [0.0, 0.5, 0.5])
     other.load_state_dict(one.state_dict())
     assert follow(one, [0.5, 1.0, 1.0]) == follow(other, [0.5, 1.0, 1.0])
 
 
-def test_frozen_parameters_are_no_part_of_it():
+def test_frozen_parameters_are_not_averaged():
     model = weights(1)
     model[0].requires_grad_(False)
     assert not any(name.startswith("average.0.") for name in Ema().begin(model).state_dict())
@@ -75,7 +75,7 @@ def test_frozen_parameters_are_no_part_of_it():
     "schedule",
     ["fix", "standard", "two-hinge", "linear-warmup", "switch", "adaptive", "plateau", "uniform"],
 )
-def test_schedules_that_hold_are_accepted(schedule):
+def test_schedules_with_a_constant_end_are_accepted(schedule):
     Ema().check(scheduler(schedule))
 
 
@@ -83,17 +83,17 @@ def scheduler(name, horizon=Horizon(10, 5), **options):  # noqa: B008  # frozen
     return EpsilonScheduler(SCHEDULES.build(name), 8 / 255, horizon, chance=1 / 3, **options)
 
 
-def test_a_run_of_one_step_holds_its_strength():
+def test_a_run_of_one_step_has_a_constant_strength():
     Ema().check(scheduler("fix", Horizon(1, 1)))
 
 
-def test_a_strength_that_moves_by_epochs_holds_within_the_last_one():
+def test_a_strength_that_changes_by_epochs_is_constant_in_the_last_one():
     Ema().check(scheduler("linear", interval="epoch"))
 
 
 @pytest.mark.parametrize("schedule", ["linear", "auto"])
-def test_a_schedule_that_moves_until_the_end_is_refused(schedule):
-    with pytest.raises(InvalidArgument, match=r"callbacks.*holds eps at last.*two-hinge"):
+def test_a_schedule_that_changes_until_the_end_is_refused(schedule):
+    with pytest.raises(InvalidArgument, match=r"callbacks=ema.*two-hinge"):
         Ema().check(scheduler(schedule))
 
 

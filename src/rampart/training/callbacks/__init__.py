@@ -1,5 +1,5 @@
-"""What acts around the optimizer steps of a run: averages of the weights, perturbed weights.
+"""Callbacks act around the optimizer steps of a run: averaged weights, perturbed weights.
 
-A callback changes how a step is made or what is measured of it, never what is minimized (that is an
-objective) and never the images (that is an attack).
+A callback changes how a step is made or which weights are measured. An objective decides what is
+minimized, and an attack changes the images.
 """

@@ -1,4 +1,4 @@
-"""AWP: the gradient of a step is taken where the weights are worst."""
+"""AWP: the gradient of a step is computed at adversarially perturbed weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,16 +19,15 @@ from rampart.training.callbacks.base import CALLBACKS, Callback, Gradients, Hook
 class Awp(Callback):
     """Adversarial weight perturbation, Wu, Xia and Wang 2020 (arXiv 2004.05884, eq. 8 to 10).
 
-    The gradient is taken at w + v, with v_l = gamma ‖w_l‖ g_l / ‖g_l‖ for the gradient g of the
-    same batch and the same perturbed images, in every layer l: a parameter named weight that has
-    more than one dimension, as in the published code. It costs one more forward and backward pass
-    where eps is above 0; at eps = 0 nothing is perturbed. Batches in micro-batches and several
-    processes come to the same: v follows the gradient of the whole batch.
+    The gradient is computed at w + v, with v_l = gamma ‖w_l‖ g_l / ‖g_l‖ in every layer l. Here g
+    is the gradient of the same batch at the same perturbed images, and a layer is a parameter named
+    weight with more than one dimension, as in the published code. AWP costs one more forward and
+    backward pass while eps is above 0; at eps = 0 nothing is perturbed. v follows the gradient of
+    the whole batch, so micro-batches and processes change nothing.
 
     Attributes:
-        gamma: size of v relative to the weights of a layer. The paper, which trains from scratch,
-            has 5e-3, with which short fine-tuning of a deep network ends at chance
-            (docs/studies/parts.md).
+        gamma: size of v relative to the weights of a layer. The paper trains from scratch with
+            5e-3; short fine-tuning of a deep network then ends at chance (docs/studies/parts.md).
     """
 
     gamma: float = 5e-4
@@ -40,10 +39,10 @@ class Awp(Callback):
             raise InvalidArgument("gamma", self.gamma, "a number in (0, 1)")
 
     def check(self, scheduler: EpsilonScheduler) -> None:
-        """Refuse a run without an attack, in which it would do nothing.
+        """Refuse a run without an attack, which AWP would not change.
 
         Raises:
-            InvalidArgument: as said.
+            InvalidArgument: eps is 0 at every step.
         """
         steps = range(scheduler.horizon.steps)
         moves = scheduler.follows or any(scheduler.alpha_at(step) > 0 for step in steps)
@@ -51,12 +50,12 @@ class Awp(Callback):
             raise InvalidArgument(
                 "callbacks",
                 "awp",
-                "a run that attacks, for the weights are perturbed only where images are",
+                "a run with an attack, because the weights are perturbed only if images are",
                 "leave out awp, or set threat.eps and a schedule that reaches it",
             )
 
     def begin(self, model: nn.Module) -> Hook:
-        """Return the hook; it remembers nothing."""
+        """Return the hook, which has no state."""
         return _Around(self.gamma)
 
 
@@ -69,7 +68,7 @@ class _Around(Hook):
         if eps == 0:
             gradients()
             return
-        # The first pass only asks for a direction, and leaves no trace in running statistics.
+        # The first pass only gives the direction; running statistics must not change.
         with restored(model.buffers()):
             gradients()
         with perturbed_weights(model, self._gamma):
@@ -78,10 +77,10 @@ class _Around(Hook):
 
 @contextmanager
 def perturbed_weights(model: nn.Module, gamma: float) -> Iterator[None]:
-    """Move the weights against themselves inside the block, along the gradient that they have.
+    """Move the weights along their gradient inside the block, where the loss is higher.
 
-    The gradient is cleared; the weights are, bit for bit, as they were after the block. For a
-    loop of your own:
+    The gradient is cleared. After the block the weights are restored bit for bit. In your own
+    loop:
 
         loss(model, images).backward()
         with perturbed_weights(model, 0.005):
@@ -89,7 +88,7 @@ def perturbed_weights(model: nn.Module, gamma: float) -> Iterator[None]:
         optimizer.step()
 
     Args:
-        model: whose parameters have a gradient.
+        model: its parameters have a gradient.
         gamma: see `Awp`.
     """
     named = [(name.split(".")[-1], parameter) for name, parameter in model.named_parameters()]
@@ -104,7 +103,7 @@ def perturbed_weights(model: nn.Module, gamma: float) -> Iterator[None]:
 
 
 def worst(weight: Tensor, gradient: Tensor, gamma: float) -> Tensor:
-    """Return gamma ‖w‖ g / ‖g‖; 0 where the gradient is 0 or, under fp16, has overflowed."""
+    """Return gamma ‖w‖ g / ‖g‖; 0 if the gradient is 0 or has overflowed in fp16."""
     norm = gradient.norm()
     usable = norm.isfinite() & (norm > 0)
     scale = torch.where(usable, gamma * weight.norm() / norm, 0)

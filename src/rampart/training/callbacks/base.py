@@ -12,60 +12,60 @@ from rampart.registry import Registry
 from rampart.schedules.scheduler import EpsilonScheduler
 
 CALLBACKS: "Registry[Callback]" = Registry("callback", {"swa": "Weights are averaged by ema"})
-#: Adds the gradient of one batch to the parameters; the second call takes the images that the first
-#: one perturbed.
+#: Adds the gradient of one batch to the parameters; a second call uses the perturbed images of the
+#: first.
 Gradients = Callable[[], None]
 
 
 class Hook:
-    """Acts around the steps of one run; what is not overridden does nothing."""
+    """Acts around the steps of one run; by default a method changes nothing."""
 
     def around(self, model: nn.Module, gradients: Gradients, eps: float) -> None:
-        """Leave the gradient that the optimizer steps with; by default that of the batch.
+        """Compute the gradient for the optimizer step; by default that of the batch.
 
         Args:
-            model: whose parameters have no gradient yet.
+            model: its parameters have no gradient yet.
             gradients: adds it, averaged over all processes; may be called more than once.
             eps: the strength of the step, a fraction of the pixel range.
         """
         gradients()
 
     def stepped(self, model: nn.Module, alpha: float) -> None:
-        """Look at the weights that an optimizer step has made.
+        """Receive the weights after an optimizer step.
 
         Args:
             model: after the step.
-            alpha: fraction of eps_g that the step was made with, in [0, 1].
+            alpha: fraction of eps_g in that step, in [0, 1].
         """
 
     @contextmanager
     def measured(self, model: nn.Module) -> Iterator[None]:
-        """Put into the model what is to be validated and kept; as it was, after the block."""
+        """Inside the block the model has the weights to validate and save; then its own again."""
         yield
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return what an exact continuation needs."""
+        """Return what an exact resume needs."""
         return {}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Put back what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
 
 
 @dataclass(frozen=True)
 class Callback(ABC):
     """The settings of a hook."""
 
-    #: Whether it does nothing where nothing is attacked.
+    #: Whether it has no effect without an attack.
     needs_attack: ClassVar[bool] = False
 
     def check(self, scheduler: EpsilonScheduler) -> None:  # noqa: B027  # most allow any
-        """Refuse a run in which the hook could do nothing, or the wrong thing.
+        """Refuse a run in which the hook would have no effect or a wrong one.
 
         Args:
-            scheduler: of the run, before its first step; left as found.
+            scheduler: of the run, before its first step; it is not changed.
 
         Raises:
-            InvalidArgument: what contradicts what, and what to change.
+            InvalidArgument: the callback contradicts the run; the error says what to change.
         """
 
     @abstractmethod

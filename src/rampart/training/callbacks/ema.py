@@ -15,14 +15,14 @@ from rampart.training.callbacks.base import CALLBACKS, Callback, Hook
 @CALLBACKS.register("ema")
 @dataclass(frozen=True)
 class Ema(Callback):
-    """Validate and keep θ̄ instead of θ: θ̄ ← d θ̄ + (1 − d) θ after every step.
+    """Validate and save θ̄ instead of θ: θ̄ ← d θ̄ + (1 − d) θ after every step.
 
-    d = min(decay, n / (n + 9)), where n counts the steps since eps last moved. So while eps moves
-    the average is the weights themselves, and what was trained at smaller strengths never enters;
-    afterwards d = (1 + m) / (10 + m) for m = n − 1 is the usual warm-up (Polyak and Juditsky 1992
-    for the idea; the warm-up as in TensorFlow's ExponentialMovingAverage). Running statistics are
-    averaged as well. Where eps moves between epochs only, the average begins anew in each of them.
-    Takes the memory of one more copy of the model.
+    d = min(decay, n / (n + 9)), where n counts the steps since eps last changed. While eps changes,
+    the average equals the weights, so weights of smaller strengths never enter it. Afterwards
+    d = (1 + m) / (10 + m) for m = n − 1, which is the usual warm-up (idea: Polyak and Juditsky
+    1992; warm-up: TensorFlow's ExponentialMovingAverage). Running statistics are averaged too. If
+    eps changes only between epochs, the average restarts in each epoch. It needs memory for one
+    more copy of the model.
 
     Attributes:
         decay: its largest value, in (0, 1).
@@ -35,22 +35,22 @@ class Ema(Callback):
             raise InvalidArgument("decay", self.decay, "a number in (0, 1)")
 
     def check(self, scheduler: EpsilonScheduler) -> None:
-        """Refuse a schedule whose eps moves until the end: there is nothing to average.
+        """Refuse a schedule whose eps changes until the end, which leaves nothing to average.
 
         Raises:
-            InvalidArgument: as said.
+            InvalidArgument: the last two steps may have different strengths.
         """
         if _settles(scheduler):
             return
         raise InvalidArgument(
             "callbacks",
             "ema",
-            "a schedule that holds eps at last, for the average begins when eps stands still",
-            "take two-hinge, linear-warmup or adaptive, which hold it, or leave out ema",
+            "a schedule whose eps is constant at the end, because the average starts there",
+            "use schedule=two-hinge, linear-warmup or adaptive, or leave out ema",
         )
 
     def begin(self, model: nn.Module) -> Hook:
-        """Return the hook, whose average is the model as it is."""
+        """Return the hook; its average starts at the weights of the model."""
         return ExponentialAverage(model, self.decay)
 
 
@@ -58,7 +58,7 @@ class ExponentialAverage(Hook):
     """The average of one run.
 
     Args:
-        model: where it starts.
+        model: its weights are the first average.
         decay: its largest value, in (0, 1).
     """
 
@@ -70,7 +70,7 @@ class ExponentialAverage(Hook):
 
     @torch.no_grad()
     def stepped(self, model: nn.Module, alpha: float) -> None:
-        """Take the new weights into the average."""
+        """Add the new weights to the average."""
         self._count = self._count + 1 if alpha == self._alpha else 0
         self._alpha = alpha
         decay = min(self._decay, self._count / (self._count + 9))
@@ -82,7 +82,7 @@ class ExponentialAverage(Hook):
 
     @contextmanager
     def measured(self, model: nn.Module) -> Iterator[None]:
-        """Have the average in the model; its own weights again after the block."""
+        """Put the average into the model; restore its own weights after the block."""
         own = {name: value.detach().clone() for name, value in _list_tensors(model).items()}
         _fill(model, self._average)
         try:
@@ -91,14 +91,14 @@ class ExponentialAverage(Hook):
             _fill(model, own)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the average and how long eps has stood still."""
+        """Return the average and the number of steps since eps last changed."""
         alpha = torch.tensor(-1.0 if self._alpha is None else self._alpha, dtype=torch.float64)
         return {"alpha": alpha, "count": torch.tensor(self._count)} | {
             f"average.{name}": value for name, value in self._average.items()
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Put back what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
         alpha = float(state["alpha"])
         self._alpha, self._count = None if alpha < 0 else alpha, int(state["count"])
         for name, value in self._average.items():
@@ -106,7 +106,7 @@ class ExponentialAverage(Hook):
 
 
 def _list_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """What a step changes: trained parameters, and buffers."""
+    """Return what a step changes: trained parameters and buffers."""
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     return {**trained, **dict(model.named_buffers())}
 
@@ -118,7 +118,7 @@ def _fill(model: nn.Module, values: dict[str, Tensor]) -> None:
 
 
 def _settles(scheduler: EpsilonScheduler) -> bool:
-    """Whether the last two steps are sure to have the same strength."""
+    """Whether the last two steps certainly have the same strength."""
     schedule, steps = scheduler.schedule, scheduler.horizon.steps
     if schedule.needs_accuracy:
         return schedule.arrival is not None and schedule.arrival < 1 - 2 / steps

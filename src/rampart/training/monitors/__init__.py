@@ -1,1 +1,1 @@
-"""Monitors: each looks at a run after every epoch and says what goes wrong and what to do."""
+"""Monitors: each observes a run after every epoch; an alert says what is wrong and what to do."""

@@ -1,6 +1,6 @@
-"""The contract of a monitor: it looks at a run after every epoch, and may have something to say.
+"""The contract of a monitor: it observes a run after every epoch and may raise an alert.
 
-A monitor changes nothing of the run but its own memory, which the checkpoint keeps.
+A monitor changes only its own memory, which is part of the checkpoint.
 """
 
 from abc import ABC, abstractmethod
@@ -11,17 +11,17 @@ from typing import Any, ClassVar
 from torch import nn
 
 Row = Mapping[str, Any]
-#: What a monitor remembers from one epoch to the next, as plain values that JSON can hold.
+#: The memory of a monitor between epochs, in plain values that JSON can hold.
 Memory = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Alert:
-    """Something that a user should know at once.
+    """A message that the user should see at once.
 
     Attributes:
-        code: what it is, the same in every run: "catastrophic-overfitting".
-        message: what was seen and what to change.
+        code: the kind of alert, such as "catastrophic-overfitting"; the same in every run.
+        message: what was measured and what to change.
     """
 
     code: str
@@ -34,7 +34,7 @@ class Observation:
 
     Attributes:
         figures: further entries of the history row.
-        alerts: what is to be said now; a state that lasts is named when it begins.
+        alerts: new alerts; a lasting state raises one when it begins.
     """
 
     figures: Mapping[str, float] = field(default_factory=dict)
@@ -42,57 +42,57 @@ class Observation:
 
 
 class Monitor(ABC):
-    """Watches for one thing.
+    """Watches for one kind of failure.
 
     Attributes:
-        name: under which its memory is kept.
+        name: key of its memory.
     """
 
     name: ClassVar[str]
 
     @abstractmethod
-    def query(self, model: nn.Module, row: Row, memory: Memory) -> Observation:
-        """Look at a run whose epoch has ended.
+    def observe(self, model: nn.Module, row: Row, memory: Memory) -> Observation:
+        """Observe a run at the end of an epoch.
 
         Args:
-            model: pixels in [0, 1] to logits; left as found.
-            row: the epoch's history row.
-            memory: what this monitor noted at its last looks; empty at first, changed in place.
+            model: pixels in [0, 1] to logits; must be unchanged afterwards.
+            row: the history row of the epoch.
+            memory: notes of this monitor, changed in place; empty at first.
         """
 
 
 def run_monitors(
     monitors: Iterable[Monitor], model: nn.Module, row: Row, memories: dict[str, Memory]
 ) -> dict[str, Any]:
-    """Return what the monitors add to a history row: figures, and `warnings` where there are any.
+    """Return what the monitors add to a history row: their figures, and `alerts` if there are any.
 
     Args:
-        monitors: who looks.
+        monitors: those of the run.
         model: pixels in [0, 1] to logits.
-        row: the epoch's history row.
-        memories: each monitor's memory by its name; changed in place.
+        row: the history row of the epoch.
+        memories: memory of each monitor by its name; changed in place.
     """
     added: dict[str, Any] = {}
     alerts: list[Alert] = []
     for monitor in monitors:
-        observation = monitor.query(model, row, memories.setdefault(monitor.name, {}))
+        observation = monitor.observe(model, row, memories.setdefault(monitor.name, {}))
         added |= observation.figures
         alerts += observation.alerts
     return {**added, "alerts": [asdict(alert) for alert in alerts]} if alerts else added
 
 
 def begins(memory: Memory, holds: bool) -> bool:
-    """Whether something holds now that did not hold at the last look; notes whether it holds."""
+    """Whether a condition holds now and did not after the last epoch; updates the memory."""
     before, memory["holds"] = memory.get("holds", False), holds
     return holds and not before
 
 
 def in_a_row(memory: Memory, holds: bool) -> int:
-    """For how many looks in a row something has held now; notes the count."""
+    """Return for how many epochs in a row a condition has held; updates the memory."""
     memory["in a row"] = memory.get("in a row", 0) + 1 if holds else 0
     return int(memory["in a row"])
 
 
 def percent(fraction: float) -> str:
-    """Return a share as it is read: 0.043 as "4.3 %"."""
+    """Return a fraction in percent: "4.3 %" for 0.043."""
     return f"{100 * fraction:.1f} %"

@@ -1,13 +1,12 @@
-"""BatchNorm mismatch: what is trained is not what is attacked, because BatchNorm makes two
-networks.
+"""BatchNorm mismatch: the attack and the optimizer step see two different networks.
 
-In train mode BatchNorm normalizes by the statistics of the batch, in eval mode by running ones. An
-attack made in eval mode follows the gradient of the network as it is used, and the weights follow
-that of the network in train mode. Where the two differ much, the perturbed images are almost
-ordinary ones to the network in train mode, and training on them buys little robustness. Measured in
-docs/studies/schedules.md: on the embedded task, where BatchNorm does no harm, more than half of the
-rise of the loss carries over to train mode in every epoch; on photos at 48 pixels and 1/255, where
-frozen statistics gain 16 points, a tenth to a fifth.
+BatchNorm normalizes by the statistics of the batch in train mode, and by running statistics in eval
+mode. The attack follows the gradient of the network in eval mode, the weights that of the network
+in train mode. If the two differ much, the perturbed images hardly raise the loss in train mode, and
+training on them adds little robustness. docs/studies/schedules.md has measurements. On the embedded
+task BatchNorm does no harm: more than half of the rise of the loss carries over to train mode in
+every epoch. On photos at 48 pixels and 1/255 a tenth to a fifth carries over, and frozen statistics
+gain 16 points.
 """
 
 from collections.abc import Sequence
@@ -34,26 +33,25 @@ from rampart.training.monitors.base import (
 )
 from rampart.units import format_eps
 
-#: Fraction of the rise of the loss that reaches what is trained, below which the monitor speaks.
+#: The alert comes if a smaller fraction of the rise of the loss carries over to train mode.
 CARRIED = 0.4
-#: Rise of the loss below which there is too little to carry over.
+#: A smaller rise of the loss in eval mode is not judged.
 LEAST = 0.1
-#: Epochs in a row after which it speaks: running statistics follow what is trained at a distance.
+#: Epochs in a row before the alert, because running statistics lag behind the weights.
 EPOCHS = 2
 
 
 @dataclass(frozen=True)
 class BatchNormMismatch(Monitor):
-    """Compares what the training attack does in train mode with what an attack does in eval mode.
+    """Compares the training attack in train mode with an attack in eval mode, on the same images.
 
-    On the same images after every epoch in which anything was attacked. Of the network in train
-    mode only BatchNorm is: dropout would draw. The figure is `monitor_carried`, the rise of the
-        mean
-    loss in train mode divided by that in eval mode; it is left out where the latter is too small.
+    It runs after every epoch with an attack. Only BatchNorm is put into train mode; dropout would
+    draw noise. The figure `monitor_carried` is the rise of the mean loss in train mode divided by
+    the rise in eval mode. It is left out if the rise in eval mode is too small.
 
     Attributes:
         attack: the training attack.
-        micro_batches: training images, in micro-batches of as many as BatchNorm sees at once.
+        micro_batches: training images, in micro-batches of the size used in training.
         seed: of the attack's noise.
     """
 
@@ -63,21 +61,21 @@ class BatchNormMismatch(Monitor):
     micro_batches: Sequence[Batch]
     seed: int
 
-    def query(self, model: nn.Module, row: Row, memory: Memory) -> Observation:
-        """Return the fraction that is carried over, and an alert when it has become small."""
+    def observe(self, model: nn.Module, row: Row, memory: Memory) -> Observation:
+        """Return the fraction that carries over, and an alert when it becomes too small."""
         if row["eps"] <= 0 or not batch_norms(model):
             return Observation()
-        used, trained = (self._rise(model, row["eps"], training) for training in (False, True))
-        if used < LEAST:
+        in_eval, in_train = (self._rise(model, row["eps"], train) for train in (False, True))
+        if in_eval < LEAST:
             return Observation()
-        carried = trained / used
+        carried = in_train / in_eval
         figures = {"monitor_carried": carried}
         if not begins(memory, in_a_row(memory, carried < CARRIED) >= EPOCHS):
             return Observation(figures)
-        return Observation(figures, (self._make_alert(used, trained, row["eps"]),))
+        return Observation(figures, (self._make_alert(in_eval, in_train, row["eps"]),))
 
     def _rise(self, model: nn.Module, eps: float, training: bool) -> float:
-        """By how much the attack raises the mean loss, in eval mode or as in training."""
+        """Return by how much the attack raises the mean loss, in train or in eval mode."""
         with in_mode(model, training=False), restored(model.buffers()), torch.no_grad():
             rises = [
                 len(micro_batch) * self._rise_of(micro_batch, model, eps, training)
@@ -98,15 +96,15 @@ class BatchNormMismatch(Monitor):
     def _images(self) -> int:
         return sum(len(micro_batch) for micro_batch in self.micro_batches)
 
-    def _make_alert(self, used: float, trained: float, eps: float) -> Alert:
-        other = ", or try attack.mode=train" if self.attack.mode == "eval" else ""
+    def _make_alert(self, in_eval: float, in_train: float, eps: float) -> Alert:
+        other = ", or attack.mode=train" if self.attack.mode == "eval" else ""
         return Alert(
             "batch-norm-mismatch",
             f"BatchNorm mismatch: at {format_eps(eps)} an attack raises the loss of {self._images} "
-            f"training images by {used:.2f} in eval mode, in which the model is used, and the "
-            f"training attack by {trained:.2f} in train mode, in which it is trained, since "
-            "BatchNorm normalizes by the batch there. Compare model.batch_norm=frozen with "
-            f"schedule=adaptive and a third of the learning rates{other}.",
+            f"training images by {in_eval:.2f} in eval mode. In train mode the training attack "
+            f"raises it by only {in_train:.2f}, because BatchNorm normalizes by the batch. Try "
+            "model.batch_norm=frozen together with schedule=adaptive and a third of the learning "
+            f"rates{other}.",
         )
 
 

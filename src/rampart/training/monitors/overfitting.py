@@ -1,10 +1,10 @@
-"""Catastrophic overfitting: a model that one step cannot fool any more, and several steps can.
+"""Catastrophic overfitting: the model withstands an attack of one step, but not one of several.
 
-Training on single-step attacks may end, within a few hundred steps, in a model whose loss surface
-is bent such that the gradient at the start misleads: accuracy under the step rises while that under
-PGD falls to almost nothing. Wong, Rice & Kolter 2020 (arXiv 2001.03994) name it, and stop a run on
-a sudden fall of PGD accuracy on a batch; Andriushchenko & Flammarion 2020 (arXiv 2007.02617) find
-it at larger strengths with a random start as well.
+Training on single-step attacks may bend the loss surface within a few hundred steps, so that the
+gradient at the start misleads. Accuracy under the single step then rises, while accuracy under PGD
+falls to almost 0. Wong, Rice & Kolter 2020 (arXiv 2001.03994) name it and stop a run when PGD
+accuracy on a batch falls suddenly. Andriushchenko & Flammarion 2020 (arXiv 2007.02617) find it with
+a random start as well, at larger strengths.
 """
 
 from collections.abc import Callable
@@ -19,20 +19,19 @@ from rampart.skill import clearly_above
 from rampart.training.monitors.base import Alert, Memory, Monitor, Observation, Row, begins, percent
 from rampart.units import format_eps
 
-#: What a sound model keeps at least, under PGD-10, of its accuracy under a single step.
-KEPT = 0.25
-#: (model, attack, eps) to the fraction of some fixed images that is right without and under attack.
+#: Smallest sound ratio of accuracy under PGD-10 to accuracy under a single step.
+RATIO = 0.25
+#: (model, attack, eps) to the adversarial accuracy on fixed images.
 Measure = Callable[[nn.Module, Attack, float], float]
 
 
 def collapsed(single: float, several: float, chance: float, images: int) -> bool:
-    """Whether accuracy under several steps shows that accuracy under one step is an illusion.
+    """Whether accuracy under a single step is an illusion.
 
     The rule: accuracy under PGD-10 is below a quarter of that under the single step, and the latter
     is clearly above chance, by three standard errors of chance on so many images. PGD-10 is always
-    stronger than one step, the more so the larger eps is: on the embedded task sound models kept
-    from 1 down to 0.5 of it at 20/255; a collapsed one keeps next to nothing. Where nothing is
-    right under the single step, there is nothing to be an illusion.
+    stronger than one step, and more so at a larger eps: on the embedded task the ratio of sound
+    models falls from 1 to 0.5 at 20/255, while that of a collapsed model is almost 0.
 
     Args:
         single: accuracy under the single step.
@@ -40,21 +39,21 @@ def collapsed(single: float, several: float, chance: float, images: int) -> bool
         chance: accuracy of the best constant answer.
         images: their number.
     """
-    return clearly_above(single, chance, images) and several < KEPT * single
+    return clearly_above(single, chance, images) and several < RATIO * single
 
 
 @dataclass(frozen=True)
 class Overfitting(Monitor):
-    """Compares a single-step attack with PGD-10 after every epoch in which anything was attacked.
+    """Compares a single-step attack with PGD-10 after every epoch with an attack.
 
-    Both attack the same images in eval mode at the epoch's last strength, with the same noise each
-    time; a look costs 15 forwards and 11 backwards of an image at most. The figures are
+    Both attack the same images in eval mode at the last strength of the epoch, with the same noise
+    in every epoch. That costs at most 15 forwards and 11 backwards per image. The figures are
     `monitor_fgsm`, `monitor_pgd10` and their difference `monitor_gap`.
 
     Attributes:
         attack: the training attack, of a single step.
         measure: accuracy on the fixed images.
-        images: their number.
+        images: number of the fixed images.
         chance: accuracy of the best constant answer on them.
     """
 
@@ -65,8 +64,8 @@ class Overfitting(Monitor):
     images: int
     chance: float
 
-    def query(self, model: nn.Module, row: Row, memory: Memory) -> Observation:
-        """Return both accuracies, and an alert when their gap opens."""
+    def observe(self, model: nn.Module, row: Row, memory: Memory) -> Observation:
+        """Return both accuracies, and an alert when they begin to differ too much."""
         if row["eps"] <= 0:
             return Observation()
         single = self.measure(model, replace(self.attack, mode="eval"), row["eps"])
@@ -83,19 +82,19 @@ class Overfitting(Monitor):
     def _make_alert(self, single: float, several: float, eps: float) -> Alert:
         return Alert(
             "catastrophic-overfitting",
-            f"catastrophic overfitting: at {format_eps(eps)} the model gets {percent(single)} of "
-            f"{self.images} validation images right under the training attack of one step, and "
-            f"{percent(several)} under PGD-10, so val_robust means nothing either. Start again "
-            f"with attack=pgd attack.steps=7{self._softer()}.",
+            f"catastrophic overfitting: at {format_eps(eps)} accuracy on {self.images} validation "
+            f"images is {percent(single)} under the training attack of one step, but "
+            f"{percent(several)} under PGD-10. Do not rely on val_robust. Restart with attack=pgd "
+            f"attack.steps=7{self._advise_single_step()}.",
         )
 
-    def _softer(self) -> str:
-        """What to change while one step is kept."""
+    def _advise_single_step(self) -> str:
+        """Return what to change for a user who needs a single step."""
         if getattr(self.attack, "start", None) == "none":
-            return ", or, to keep one step, with attack.start=uniform"
+            return ", or keep one step with attack.start=uniform"
         if isinstance(self.attack, Fgsm):
             return (
-                f", or, to keep one step, with attack.step_size below {self.attack.step_size:g} "
+                f", or keep one step with attack.step_size below {self.attack.step_size:g} "
                 "or a smaller threat.eps"
             )
         return ", or with a smaller threat.eps"

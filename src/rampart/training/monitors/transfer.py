@@ -1,10 +1,9 @@
-"""Suboptimal transfer, seen while it happens: the attack keeps a model from adapting to its task.
+"""Suboptimal transfer: the attack keeps a model from adapting to its task.
 
-Ngnawé et al. 2026 (arXiv 2509.23325): under a robust objective the clean accuracy of a model that
-was pretrained without one may stay at chance for most of a run, the longer the stronger the attack,
-and the later it rises, the lower it ends. Standard fine-tuning adapts at once, so a clean baseline
-of the run without any attack tells this from a task or learning rates that no training gets along
-with.
+Ngnawé et al. 2026 (arXiv 2509.23325): a model was pretrained without an attack. Under a robust
+objective its clean accuracy may stay at chance for most of a run. A stronger attack makes this
+delay longer, and a longer delay ends at a lower accuracy. Standard fine-tuning adapts at once. A
+clean baseline therefore shows whether the attack is the cause, or the task or the learning rates.
 """
 
 from collections.abc import Callable
@@ -19,18 +18,18 @@ from rampart.metrics.adaptation import ADAPTED
 from rampart.schedules.times import spell_time
 from rampart.training.monitors.base import Alert, Memory, Monitor, Observation, Row, percent
 
-#: Number of epochs to the validation clean accuracy of standard fine-tuning after so many.
+#: Number of epochs to the clean validation accuracy of standard fine-tuning after them.
 BaselineAccuracy = Callable[[int], float]
-#: the clean baseline trains for so many epochs at most.
+#: Largest number of epochs of the clean baseline.
 BASELINE_EPOCHS = 3
 
 
 def chance_threshold(chance: float) -> float:
-    """Return the validation accuracy up to which a model sits at chance.
+    """Return the largest validation accuracy that counts as chance.
 
-    max(5 %, 2 · chance); the publication's delay is the first epoch above 5 %, which presumes many
-    classes. With few, twice chance would be near 1 or beyond it, and a tenth of the way from
-    chance to 1 counts where that is less (from 11 classes down).
+    max(0.05, min(2 · chance, chance + 0.1 (1 - chance))). The publication's delay is the first
+    epoch above 5 %, which assumes many classes. For few classes twice chance would be near 1 or
+    above; a tenth of the way from chance to 1 is less from 11 classes down.
 
     Args:
         chance: accuracy of the best constant answer: 1/K for K balanced classes.
@@ -40,19 +39,19 @@ def chance_threshold(chance: float) -> float:
 
 @dataclass(frozen=True)
 class Transfer(Monitor):
-    """Says when a run sits at chance under attack, while standard fine-tuning does not.
+    """Raises an alert when a run stays at chance under attack and standard fine-tuning does not.
 
-    The first alert comes after at least a tenth of the epochs, one of which was attacked. The
-    clean baseline is asked for as many epochs as the run has done, three at most. While it sits at
-    chance as well, it is too early to tell, and it is asked again after the next epoch, up to the
-    third. So it costs 2 passes an image for each of 6 epochs at most. Its figures are
+    The first alert comes after at least a tenth of the epochs, and after an epoch with an attack.
+    The clean baseline trains for as many epochs as the run has done, at most three. If it is at
+    chance too, it is too early to tell, and it is measured again after the next epoch, up to the
+    third. That costs 2 passes an image for each of at most 6 epochs. The figures are
     `baseline_epochs` and `baseline_clean`.
 
     Attributes:
         chance: accuracy of the best constant answer, from the training labels.
         epochs: length of the run.
-        baseline: trains a copy of the initial model without attack.
-        advice: what to change if it is the attack that delays.
+        baseline: trains a copy of the initial model without an attack.
+        advice: what to change if the attack is the cause.
     """
 
     name: ClassVar[str] = "transfer"
@@ -62,8 +61,8 @@ class Transfer(Monitor):
     baseline: BaselineAccuracy
     advice: str
 
-    def query(self, model: nn.Module, row: Row, memory: Memory) -> Observation:
-        """Return an alert when the run first sits at chance, and when that ends."""
+    def observe(self, model: nn.Module, row: Row, memory: Memory) -> Observation:
+        """Return an alert when the run is first found at chance, and when that ends."""
         memory["attacked"] = memory.get("attacked", False) or row["eps"] > 0
         if row["val_clean"] > chance_threshold(self.chance):
             return self._end_delay(row, memory)
@@ -78,7 +77,7 @@ class Transfer(Monitor):
         return observation
 
     def _end_delay(self, row: Row, memory: Memory) -> Observation:
-        """The first epoch above chance ends a delay that was spoken of."""
+        """Report the first epoch above chance if the delay was reported."""
         if "adapted" in memory:
             return Observation()
         memory["adapted"] = row["epoch"]
@@ -90,7 +89,7 @@ class Transfer(Monitor):
             f"{percent(row['val_clean'])}, above chance for the first time."
         )
         if said != "no-adaptation":
-            message += f" The longer the delay, the lower a run ends; to shorten it, {self.advice}."
+            message += f" A longer delay ends at a lower accuracy; to shorten it, {self.advice}."
         return Observation(alerts=(Alert("adapted", message),))
 
     def _diagnose(self, row: Row) -> Observation:
@@ -101,7 +100,7 @@ class Transfer(Monitor):
         )
         try:
             accuracy = self.baseline(trained)
-        # A diagnosis that fails must not end the run.
+        # A failed diagnosis must not end the run.
         except (RampartError, torch.OutOfMemoryError) as error:
             return Observation(alerts=(self._explain_failed_baseline(stuck, error),))
         figures = {"baseline_epochs": trained, "baseline_clean": accuracy}
@@ -115,30 +114,30 @@ class Transfer(Monitor):
     def _explain_delay(self, stuck: str, reached: str) -> Alert:
         return Alert(
             "suboptimal-transfer",
-            f"suboptimal transfer: {stuck}, while standard fine-tuning from the same start has "
-            f"{reached}. The attack delays the adaptation: {self.advice}.",
+            f"suboptimal transfer: {stuck}. Standard fine-tuning from the same start has "
+            f"{reached}, so the attack slows adaptation: {self.advice}.",
         )
 
     def _explain_no_adaptation(self, stuck: str, reached: str) -> Alert:
         return Alert(
             "no-adaptation",
-            f"{stuck}, and neither is standard fine-tuning from the same start ({reached}). So far "
-            "it is not the attack: look at optimizer.backbone_lr, optimizer.head_lr and the labels "
-            "of the data.",
+            f"{stuck}. Standard fine-tuning from the same start does no better ({reached}), so the "
+            "attack is not the cause: check optimizer.backbone_lr, optimizer.head_lr and the "
+            "labels of the data.",
         )
 
     def _explain_failed_baseline(self, stuck: str, error: Exception) -> Alert:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         return Alert(
             "unexplained-delay",
-            f"{stuck}; standard fine-tuning from the same start could not be tried ({reason}). If "
-            f"that adapts, the attack delays the adaptation: {self.advice}.",
+            f"{stuck}. Standard fine-tuning from the same start could not be measured ({reason}). "
+            f"If it adapts, the attack is the cause: {self.advice}.",
         )
 
     def _explain_forgetting(self, row: Row, adapted: int) -> Alert:
         return Alert(
             "forgotten-task",
             f"validation accuracy has fallen back to {percent(row['val_clean'])}, no better than "
-            f"chance, in epoch {row['epoch']}, although it was above from epoch {adapted} on. "
-            f"Under this attack it does not keep what it has learned: {self.advice}.",
+            f"chance, in epoch {row['epoch']}. It was above chance from epoch {adapted} on. The "
+            f"model forgets the task under this attack: {self.advice}.",
         )

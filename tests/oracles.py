@@ -1,4 +1,4 @@
-"""Answers known in closed form, against which searches are checked."""
+"""Results in closed form, against which attacks are checked."""
 
 from collections.abc import Callable
 
@@ -18,11 +18,10 @@ def linear_model(weight: Tensor, bias: Tensor) -> nn.Module:
 def linear_critical_eps(
     weight: Tensor, bias: Tensor, images: Tensor, labels: Tensor, norm: str
 ) -> Tensor:
-    """Return the (N,) smallest strengths that break a linear model, away from the pixel box.
+    """Return the (N,) critical strengths of a linear model, away from the pixel box.
 
-    min over i != y of (z_y - z_i) / ||w_y - w_i||_*, the dual norm of Linf being L1, of L2 L2,
-    of L1 Linf;
-    0 where the model is wrong already.
+    min over i != y of (z_y - z_i) / ||w_y - w_i||_*, where * is the dual norm: L1 for Linf, L2 for
+    L2 and Linf for L1. It is 0 where the clean image is misclassified.
     """
     logits = images.flatten(1) @ weight.T + bias
     gaps = logits.gather(1, labels[:, None]) - logits
@@ -38,7 +37,7 @@ def searched_critical_eps(
 ) -> Tensor:
     """Return, by bisection in [low, high], the (N,) smallest strengths where `breaks(eps)` holds.
 
-    An end of the interval comes back where the strength lies outside.
+    A strength outside the interval is replaced by the nearest end.
     """
     for _ in range(halvings):
         middle = (low + high) / 2

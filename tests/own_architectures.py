@@ -1,4 +1,4 @@
-"""Small architectures as users register them with timm, each in its own way."""
+"""Small architectures that users might register with timm, each unusual in one way."""
 
 import torch
 from timm.models import PretrainedCfg, register_model
@@ -33,19 +33,19 @@ class Tiny(nn.Module):
 
 
 class Fixed(Tiny):
-    """Its head is made with it: the number of classes is an argument, and nothing else."""
+    """The number of classes is fixed at construction."""
 
     reset_classifier = property()
 
 
 class NoGetter(Tiny):
-    """Nobody can ask for its head."""
+    """It has no way to get its head."""
 
     get_classifier = property()
 
 
 class Stubborn(Tiny):
-    """Three classes more than it is asked for."""
+    """It has three more classes than requested."""
 
     def reset_classifier(self, num_classes, global_pool=None):
         super().reset_classifier(num_classes + 3)
@@ -53,14 +53,14 @@ class Stubborn(Tiny):
 
 
 class Detached(Tiny):
-    """Without a gradient."""
+    """Its output has no gradient."""
 
     def forward(self, x):
         return super().forward(x.detach())
 
 
 class Picky(Tiny):
-    """For one size of images."""
+    """It accepts one image size."""
 
     def forward(self, x):
         if x.shape[-1] != 15:
@@ -69,7 +69,7 @@ class Picky(Tiny):
 
 
 def _taken(kwargs):
-    """timm hands over more than the architecture's own arguments."""
+    """timm also passes arguments that are not the architecture's own."""
     others = ("pretrained_cfg", "pretrained_cfg_overlay", "cache_dir")
     return {key: value for key, value in kwargs.items() if key not in others}
 
@@ -104,7 +104,7 @@ _register("own_stubborn", Stubborn)
 _register("own_detached", Detached)
 _register("own_picky", Picky)
 
-#: Those that can be trained to the end, and those that cannot with what the message names.
+#: Architectures that can be trained to the end, and the others with a word of the error message.
 GOOD = ("own_bare", "own_object", "own_nameless_object", "own_nameless", "own_none", "own_fixed")
 BAD = {
     "own_no_getter": "get_classifier",

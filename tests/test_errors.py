@@ -14,7 +14,7 @@ from rampart.errors import (
 )
 
 
-def test_an_invalid_argument_says_what_was_got_expected_and_to_do():
+def test_an_invalid_argument_reports_value_expectation_and_advice():
     error = InvalidArgument("eps", 4, "a fraction", "write 4/255")
     assert str(error) == "eps=4: expected a fraction; write 4/255."
     assert str(InvalidArgument("eps", 4, "a fraction")) == "eps=4: expected a fraction."
@@ -27,19 +27,19 @@ def test_an_unknown_name_offers_the_nearest_ones():
     )
 
 
-def test_what_looks_alike_may_not_be_what_was_meant():
+def test_a_short_list_of_known_names_is_shown_beside_the_nearest():
     error = UnknownName("option", "steps", ["step_size", "start", "Norm"])
     assert str(error) == (
         "unknown option 'steps': did you mean step_size? Known: Norm, start, step_size."
     )
 
 
-def test_an_unknown_name_like_no_other_lists_all():
+def test_an_unknown_name_without_near_ones_lists_all():
     error = UnknownName("schedule", "zzz", iter(["two-hinge", "fix"]))
     assert str(error) == "unknown schedule 'zzz': known: fix, two-hinge."
 
 
-def test_a_missing_extra_says_how_to_install_it():
+def test_a_missing_extra_names_the_command_that_installs_it():
     error = MissingExtra("datasets", "hub", "data from the Hugging Face hub")
     assert "pip install 'rampart-rft[hub]'" in str(error)
     assert isinstance(error, ImportError)
@@ -48,7 +48,7 @@ def test_a_missing_extra_says_how_to_install_it():
 @pytest.mark.parametrize(
     "error", [InvalidArgument, UnknownName, DataError, ModelError, RunError, MissingExtra]
 )
-def test_all_are_one_family(error):
+def test_every_error_is_a_rampart_error(error):
     assert issubclass(error, RampartError)
 
 
@@ -57,7 +57,7 @@ def test_wrong_values_are_value_errors():
     assert issubclass(UnknownName, ValueError)
 
 
-def test_nearest_is_best_first_and_short():
+def test_nearest_lists_a_few_best_first():
     known = ["resnet18", "resnet50", "resnet101", "resnet152", "vit"]
     assert nearest("resnet5", known)[0] == "resnet50"
     assert len(nearest("resnet", known)) == 3
@@ -76,7 +76,7 @@ def test_nearest_is_best_first_and_short():
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_comes_back_from_another_process_as_it_was(error):
+def test_an_error_survives_pickling(error):
     back = pickle.loads(pickle.dumps(error))
     assert type(back) is type(error)
     assert str(back) == str(error)

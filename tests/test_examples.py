@@ -26,7 +26,7 @@ LOOPS = {"in_lightning": "lightning", "in_hugging_face": "transformers"}
 def test_a_loop_of_another_library(name, tmp_path):
     pytest.importorskip(LOOPS[name])
     file = EXAMPLES[0].parents[1] / "loops" / f"{name}.py"
-    # Those libraries warn of much that is none of Rampart's business.
+    # Those libraries raise warnings that do not concern Rampart.
     done = subprocess.run(
         [sys.executable, file], capture_output=True, text=True, check=False, cwd=tmp_path
     )

@@ -35,7 +35,7 @@ def umask(request):
 
 
 def write_private(path):
-    """As safetensors does: a file that only its owner may read."""
+    """Write a file that only its owner may read, as safetensors does."""
     path.unlink(missing_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
 
@@ -83,7 +83,7 @@ def test_a_folder_is_never_put_over_another(tmp_path):
     assert names(tmp_path) == ["there"]
 
 
-def test_what_cannot_be_written_is_named(tmp_path):
+def test_an_error_names_the_path(tmp_path):
     (tmp_path / "file").touch()
     for write in (replacing, writing_folder):
         path = tmp_path / "file" / "below"
@@ -91,7 +91,7 @@ def test_what_cannot_be_written_is_named(tmp_path):
             pass
 
 
-def test_what_a_kill_leaves_tells_what_it_was_to_be(tmp_path):
+def test_a_scratch_name_shows_the_final_name(tmp_path):
     program = (
         "import os, pathlib\n"
         "from rampart.files import replacing\n"
@@ -120,7 +120,7 @@ def test_a_checksum_is_of_the_content(tmp_path):
     assert checksum(tmp_path / "file") == known
 
 
-def test_no_other_file_has_a_way_of_its_own_to_write_whole_files():
+def test_no_other_file_implements_atomic_writes():
     source = Path(files.__file__).parent
     own = re.compile(r"mkstemp|NamedTemporaryFile|os\.(replace|rename)|\.rename\(|[\"'{]\.tmp\b")
     assert own.search("os.replace(a, b)")

@@ -133,7 +133,7 @@ def test_values_are_per_sample_and_in_full_precision(name: str) -> None:
     torch.testing.assert_close(value.double(), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_any_wrong_class_breaks_a_targeted_loss() -> None:
+def test_any_wrong_class_is_adversarial_for_a_targeted_loss() -> None:
     logits = torch.eye(3)
     targets = torch.tensor([[0, 1], [0, 2], [2, 0]])
     for name in ("targeted-ce", "targeted-dlr", "targeted-margin"):
@@ -152,7 +152,7 @@ def test_the_largest_targeted_margin_is_the_margin(classes: int) -> None:
     torch.testing.assert_close(torch.stack(values).amax(0), margin(logits, labels))
 
 
-def test_kl_is_broken_where_the_prediction_moves() -> None:
+def test_kl_is_adversarial_where_the_prediction_changes() -> None:
     clean = torch.tensor([[2.0, 1.0], [2.0, 1.0]])
     moved = torch.tensor([[1.0, 2.0], [5.0, 1.0]])
     assert LOSSES.get("kl")().is_adv(moved, clean).tolist() == [True, False]

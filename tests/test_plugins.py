@@ -37,7 +37,7 @@ def write(tmp_path):
     sys.modules.pop("beside", None)
 
 
-def test_parts_of_a_file_are_known_afterwards(write):
+def test_parts_of_a_file_are_registered(write):
     file, before = write("imported-once"), list(sys.path)
     import_parts(str(file))
     assert SCHEDULES.build("imported-once").alpha(0, 1) == 0.5
@@ -58,10 +58,10 @@ def test_a_name_that_is_taken(write):
 @pytest.mark.parametrize(
     ("place", "says"),
     [
-        ("nowhere/mine.py", "there is no file 'nowhere/mine.py'"),
-        ("no_such_module", "no module 'no_such_module' on the path or in the current folder"),
+        ("nowhere/mine.py", "file 'nowhere/mine.py'"),
+        ("no_such_module", "module 'no_such_module'"),
     ],
 )
-def test_what_is_not_there(place, says):
+def test_missing_code(place, says):
     with pytest.raises(CodeError, match=says), user_code(place):
         pass

@@ -49,7 +49,7 @@ def test_names_are_in_the_order_of_registration():
     assert TOOLS.names() == ["hammer", "saw", "cross", "flat"]
 
 
-def test_one_class_has_several_names_told_apart_by_a_field():
+def test_one_class_has_several_names_that_fix_a_field():
     assert TOOLS.build("cross", {"length": 3}) == Driver("cross", 3)
     assert TOOLS.dump(Driver("cross", 3)) == {"name": "cross", "length": 3}
     assert TOOLS.name_of(Driver()) == "flat"
@@ -64,13 +64,13 @@ def test_a_component_is_built_from_plain_options():
     assert TOOLS.build("hammer") == TOOLS.build("hammer", None) == Hammer()
 
 
-def test_dump_is_what_build_takes():
+def test_build_accepts_a_dump():
     options = TOOLS.dump(Saw(7))
     assert options == {"name": "saw", "teeth": 7}
     assert TOOLS.build(options.pop("name"), options) == Saw(7)
 
 
-def test_names_and_classes_lead_to_each_other():
+def test_a_name_leads_to_its_class_and_back():
     assert TOOLS.get("saw") is Saw
     assert TOOLS.name_of(Saw(1)) == "saw"
     with pytest.raises(UnknownName, match="unknown tool 'Tool'"):
@@ -99,7 +99,7 @@ def test_a_name_can_be_taken_only_once():
         ("saw", {"teeth": 2.5}, "tool.teeth=2.5: expected a valid integer"),
     ],
 )
-def test_a_bad_option_is_one_clear_sentence(name, options, message):
+def test_a_bad_option_raises_a_one_line_error(name, options, message):
     with pytest.raises((InvalidArgument, UnknownName)) as caught:
         TOOLS.build(name, options)
     assert str(caught.value).startswith(message)
@@ -122,7 +122,7 @@ def test_an_unknown_option_of_a_component_without_any_says_so():
         registry.build("bare", {"x": 1})
 
 
-def test_what_others_call_otherwise_is_told():
+def test_a_name_of_another_library_gets_advice():
     tools: Registry[Tool] = Registry("tool", {"driver": "Screws are for the hammer"})
     tools.register("hammer")(Hammer)
     with pytest.raises(UnknownName, match=r"known: hammer\. Screws are for the hammer\.$"):

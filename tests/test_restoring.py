@@ -1,4 +1,4 @@
-"""After the block everything is as before it, also if the block fails."""
+"""A network is restored after the block, also if the block fails."""
 
 from contextlib import suppress
 
@@ -10,7 +10,7 @@ from rampart.restoring import in_mode, restored
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_every_part_has_its_own_mode_again(training):
+def test_every_submodule_gets_its_own_mode_back(training):
     network = nn.Sequential(nn.Dropout(), nn.Sequential(nn.BatchNorm1d(2)))
     network[1].eval()
     before = [part.training for part in network.modules()]
@@ -21,7 +21,7 @@ def test_every_part_has_its_own_mode_again(training):
     assert [part.training for part in network.modules()] == before
 
 
-def test_the_values_are_back_in_the_same_tensors():
+def test_values_are_restored_in_the_same_tensors():
     network = nn.BatchNorm1d(2)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     with suppress(ZeroDivisionError), restored([*network.parameters(), *network.buffers()]):

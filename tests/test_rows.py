@@ -12,13 +12,13 @@ def two_threads():
     torch.set_num_threads(before)
 
 
-#: Long enough for torch to share a single row out among threads.
+#: Long enough for torch to split a single row among threads.
 LONG = torch.randn(3, 3, 224, 224, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("reduce", [row_sum, row_norm, lambda x, **o: row_norm(x, 1, **o)])
 @pytest.mark.parametrize("dim", [(1, 2, 3), (2, 3)])
-def test_a_lone_row_is_rounded_like_one_of_several(two_threads, reduce, dim):
+def test_a_single_row_is_rounded_like_one_of_several(two_threads, reduce, dim):
     whole = reduce(LONG, dim=dim)
     for row in range(3):
         alone = reduce(LONG[row : row + 1].clone(), dim=dim)

@@ -22,7 +22,7 @@ def test_chance_of_classes_of_the_same_size_is_the_same_number_as_one_in_k(class
     assert chance_of(np.arange(70 * classes) % classes) == 1 / classes
 
 
-def test_without_labels_there_is_no_chance():
+def test_chance_needs_labels():
     with pytest.raises(InvalidArgument, match="labels"):
         chance_of([])
 
@@ -36,7 +36,7 @@ def test_values_of_skill(accuracy, chance, expected):
 
 
 @given(st.lists(st.integers(0, 9), min_size=1))
-def test_the_best_constant_answer_has_no_skill(labels):
+def test_the_best_constant_prediction_has_no_skill(labels):
     best = max(np.mean(np.array(labels) == answer) for answer in range(10))
     assert skill(best, chance_of(labels)) == pytest.approx(0, abs=1e-12)
 

@@ -23,13 +23,13 @@ def test_a_projected_point_is_within_its_ball(eps, seed):
 
 
 @given(DISTANCES)
-def test_a_point_further_away_is_not(eps):
+def test_a_point_outside_is_not_within(eps):
     assert not within(eps * 1.001 + 1e-5, eps)
     assert below(eps * 0.999 - 1e-5, eps)
 
 
 @given(DISTANCES, DISTANCES)
-def test_the_rules_hold_together(a, b):
+def test_the_comparisons_are_consistent(a, b):
     assert not (within(b, a) and below(a, b) and below(b, a))
     assert within(a, b) or below(b, a) or a > b
     assert same(a, a)
@@ -37,14 +37,14 @@ def test_the_rules_hold_together(a, b):
 
 
 @given(DISTANCES)
-def test_the_least_strength_is_the_edge(far):
+def test_the_least_strength_is_just_within(far):
     eps = least_eps(far)
     assert within(far, eps + 1e-9 + 1e-9 * far)
     assert not within(far, eps - 1e-9 - 1e-9 * far)
 
 
 @pytest.mark.parametrize("rule", [within, below, same])
-def test_nan_fits_nothing(rule):
+def test_nan_is_false(rule):
     assert not rule(math.nan, 1.0)
     assert not rule(np.array([math.nan]), np.array([1.0])).any()
     assert not rule(torch.tensor([math.nan]), torch.tensor([1.0])).any()

@@ -1,7 +1,7 @@
-"""Rampart: robust fine-tuning of pretrained image classifiers, and an honest measure of it.
+"""Rampart: robust fine-tuning of pretrained image classifiers, and evaluation of their robustness.
 
-The names are listed in `__init__.pyi`, for type checkers too, and imported at first use, so that
-`import rampart` costs nothing:
+`__init__.pyi` lists the names, also for type checkers. They are imported at first use, so that
+`import rampart` is fast:
 
     import rampart
 
@@ -16,8 +16,8 @@ import os
 
 import lazy_loader
 
-# MKL, which multiplies matrices for torch on many CPUs, rounds a row by where it lies in memory
-# unless it is told to be reproducible. It reads this once, at its first product.
+# On many CPUs torch multiplies matrices with MKL. Without this variable, MKL's rounding of a row
+# depends on its memory address. MKL reads the variable once, at its first product.
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

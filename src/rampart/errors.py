@@ -1,14 +1,14 @@
-"""The exception family, and the wording of "what was got, what was expected, what to do".
+"""Exceptions, whose messages say what was given, what was expected and what to do.
 
-Everything that a user can cause is a `RampartError`; the command line prints its message on one
-line and ends with status 2. Anything else that escapes is a defect of Rampart.
+Every error that a user can cause is a `RampartError`; the command line prints its message on one
+line and exits with status 2. Any other exception is a bug in Rampart.
 """
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
-#: Names that a message lists beside the nearest ones, at most.
+#: A message lists all known names beside the nearest ones if there are at most so many.
 FEW = 6
 
 
@@ -16,22 +16,22 @@ class RampartError(Exception):
     """Base of every error that Rampart raises on purpose."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Cross from a worker process to its parent, whatever the constructor takes."""
-        return _remade, (type(self), self.args, self.__dict__)
+        """Pickle, as from a worker process to its parent, whatever the constructor takes."""
+        return _rebuild, (type(self), self.args, self.__dict__)
 
 
-def _remade(cls: type[RampartError], args: tuple[Any, ...], state: dict[str, Any]) -> RampartError:
+def _rebuild(cls: type[RampartError], args: tuple[Any, ...], state: dict[str, Any]) -> RampartError:
     error = cls.__new__(cls, *args)
     error.__dict__.update(state)
     return error
 
 
 class RampartWarning(UserWarning):
-    """Numbers that need a look before they are used, or a run that does not go as it should."""
+    """Results to check before use, or a run that does not train as it should."""
 
 
 class InvalidArgument(RampartError, ValueError):
-    """A value that is out of range, of the wrong kind, or contradicts another one."""
+    """A value that is out of range, has the wrong type, or contradicts another one."""
 
     def __init__(self, name: str, got: object, expected: str, do: str = "") -> None:
         advice = f"; {do}" if do else ""
@@ -40,7 +40,7 @@ class InvalidArgument(RampartError, ValueError):
         super().__init__(name + self._rest)
 
     def renamed(self, name: str) -> "InvalidArgument":
-        """Return the same complaint about an argument that the user knows by another name."""
+        """Return the same error for an argument that the user knows by another name."""
         error = InvalidArgument(name, "", "")
         error._rest = self._rest
         error.args = (name + self._rest,)
@@ -48,14 +48,14 @@ class InvalidArgument(RampartError, ValueError):
 
 
 class UnknownName(RampartError, ValueError):
-    """A name that is not in a list of known names; the nearest ones are offered, or another way."""
+    """A name that is not known; the message offers the nearest names, or another way."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], otherwise: str = "") -> None:
         known = sorted(known)
         near = nearest(name, known)
         listed = ", ".join(known)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {listed}."
-        # What looks alike may not be what was meant, and a few are soon read.
+        # The user may mean another name than the nearest ones, and a short list is quickly read.
         few = f" Known: {listed}." if near and len(near) < len(known) <= FEW else ""
         more = f" {otherwise}." if otherwise and not near else ""
         super().__init__(f"unknown {kind} '{name}': {hint}{few}{more}")
@@ -88,7 +88,7 @@ def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
 
 
 def reason(error: BaseException) -> str:
-    """Return an error as one line: its kind and the first line of what it says."""
+    """Return an error as one line: its type and the first line of its message."""
     lines = str(error).strip().splitlines()
     kind = type(error).__name__
     return f"{kind}: {lines[0].strip()}" if lines else kind

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, also after a kill or a power cut."""
+"""Atomic writes: a file is complete or absent, also after a kill or a power cut."""
 
 import hashlib
 import os
@@ -12,17 +12,17 @@ from pathlib import Path
 
 from rampart.errors import RunError
 
-#: Name of a scratch file or folder; the group is the name that it is to take.
+#: Name of a scratch file or folder; the group is its final name.
 _SCRATCH = re.compile(r"\.(.+)\.\d+\.tmp")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a scratch file beside `path`; it takes the place of `path` if the block succeeds.
+    """Yield a scratch file beside `path`; it replaces `path` if the block succeeds.
 
-    Readers see the old file or the whole new one. No other writer has the same scratch name, so
-    several threads, processes and machines may write the same file. The permissions are those
-    that the umask gives to a new file, whoever writes it.
+    Readers see the old file or the whole new one. Scratch names are unique, so several threads,
+    processes and machines may write the same file. The file gets the permissions that the umask
+    gives to new files, whatever its writer chose.
 
     Raises:
         RunError: no space, or no permission.
@@ -37,16 +37,16 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def writing_folder(path: Path) -> Iterator[Path]:
-    """Give a scratch folder beside `path`; it becomes `path` if the block succeeds.
+    """Yield a scratch folder beside `path`; it becomes `path` if the block succeeds.
 
-    Nothing may lie at `path` at the end of the block. The files in the folder have the permissions
-    that the umask gives to new files.
+    `path` must not exist at the end of the block. The files in the folder get the permissions that
+    the umask gives to new files.
 
     Raises:
-        RunError: no space, no permission, or something lies at `path`.
+        RunError: no space, no permission, or `path` exists.
     """
     with _scratch(path) as scratch:
-        # A file shows the permissions that files are to have.
+        # A new file shows the permissions that the umask gives.
         scratch.touch()
         mode = stat.S_IMODE(scratch.stat().st_mode)
         scratch.unlink()
@@ -69,13 +69,13 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def intended_name(path: Path) -> str:
-    """Return the name that a scratch file or folder was to take; of others, their own name."""
+    """Return the final name of a scratch file or folder; for any other path, its own name."""
     match = _SCRATCH.fullmatch(path.name)
     return match[1] if match else path.name
 
 
 def remove(path: Path) -> None:
-    """Delete a file, or a folder with all that is in it; nothing is there in the end."""
+    """Delete a file, or a folder with its contents, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -83,14 +83,14 @@ def remove(path: Path) -> None:
 
 
 def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file, read piece by piece."""
+    """Return the SHA-256 of a file, read in blocks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def _scratch(path: Path) -> Iterator[Path]:
-    """A path beside `path` that nobody else has; it is removed if it is still there."""
+    """Yield a unique path beside `path`; delete it afterwards if it still exists."""
     scratch = path.with_name(f".{path.name}.{uuid.uuid4().int}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,13 +103,13 @@ def _scratch(path: Path) -> Iterator[Path]:
 
 
 def _finish(file: Path, mode: int) -> None:
-    """Give a file its permissions, since some writers keep theirs to the owner; sync it."""
+    """Set a file's permissions, because some writers allow only the owner, and sync it."""
     file.chmod(mode)
     _sync(file)
 
 
 def _put(scratch: Path, path: Path) -> None:
-    """Rename in one move, and wait until the name is on the disk as well."""
+    """Rename atomically, and wait until the new name is on the disk."""
     scratch.replace(path)
     _sync(path.parent)
 

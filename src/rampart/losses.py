@@ -36,7 +36,7 @@ def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) 
 def boosted_cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Return the (N,) losses -log p_y - log(1 - max_{k != y} p_k).
 
-    Wang et al. 2020 (MART, ICLR), equation 8; the second term punishes a confident wrong class.
+    Wang et al. 2020 (MART, ICLR), equation 8; the second term penalizes a confident wrong class.
     """
     logits = _several_classes(full_precision(logits))
     rival = logits.scatter(1, labels[:, None], -torch.inf).argmax(1, keepdim=True)
@@ -71,7 +71,7 @@ def targeted_dlr(logits: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
     Args:
         logits: (N, K).
         labels: (N,), the true class y.
-        classes: (N,), the class t to reach.
+        classes: (N,), the target class t.
     """
     logits = _several_classes(full_precision(logits))
     gap = logits.gather(1, classes[:, None]) - logits.gather(1, labels[:, None])
@@ -106,12 +106,12 @@ def _several_classes(logits: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Loss(ABC):
-    """What an attack maximizes, and when it has won. Its targets are indexed by sample.
+    """What an attack maximizes, and which points are adversarial. Targets are indexed by sample.
 
     Attributes:
-        shape: what `targets` must look like, for messages.
-        relative: whether the targets are clean logits; an attack that is given labels instead
-            takes the clean logits from the model.
+        shape: the form of `targets`, for messages.
+        relative: whether the targets are clean logits; given labels instead, an attack computes
+            the clean logits with the model.
     """
 
     shape: ClassVar[str] = "labels (N,)"
@@ -123,7 +123,7 @@ class Loss(ABC):
 
     @abstractmethod
     def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the (N,) bool: whether the prediction has changed to the attacker's benefit."""
+        """Return (N,) bool: whether the point is adversarial."""
 
     @final
     def check(self, targets: Tensor, n: int) -> None:
@@ -133,13 +133,13 @@ class Loss(ABC):
             raise InvalidArgument("targets", got, f"{self.shape} with N = {n}")
 
     def fits(self, targets: Tensor) -> bool:
-        """Whether rank and type suit this loss; by default, whole numbers (N,)."""
+        """Return whether rank and type suit this loss; by default, whole numbers (N,)."""
         return targets.ndim == 1 and not targets.is_floating_point()
 
 
 @dataclass(frozen=True)
 class _ToLabels(Loss):
-    """Losses whose targets are labels: broken where the prediction differs from the label."""
+    """Losses whose targets are labels: adversarial where the prediction differs from the label."""
 
     def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return whether the predicted class differs from the label."""
@@ -178,15 +178,15 @@ class Margin(_ToLabels):
 
 @dataclass(frozen=True)
 class _Targeted(Loss):
-    """Losses with targets (N, 2): true class, class to reach.
+    """Losses with targets (N, 2): true class, target class.
 
-    Any wrong class counts as broken, as in AutoAttack: the target only guides the search.
+    Any wrong class counts as adversarial, as in AutoAttack; the target only guides the attack.
     """
 
-    shape: ClassVar[str] = "whole numbers (N, 2): true class, class to reach"
+    shape: ClassVar[str] = "whole numbers (N, 2): true class, target class"
 
     def fits(self, targets: Tensor) -> bool:
-        """Whether the targets are whole numbers of shape (N, 2)."""
+        """Return whether the targets are whole numbers of shape (N, 2)."""
         return targets.shape[1:] == (2,) and not targets.is_floating_point()
 
     def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -197,7 +197,7 @@ class _Targeted(Loss):
 @LOSSES.register("targeted-ce")
 @dataclass(frozen=True)
 class TargetedCrossEntropy(_Targeted):
-    """Cross-entropy of the class to reach, negated; targets (N, 2): true class, class to reach."""
+    """Negated cross-entropy of the target class; targets (N, 2): true class, target class."""
 
     def value(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return log p_t."""
@@ -207,7 +207,7 @@ class TargetedCrossEntropy(_Targeted):
 @LOSSES.register("targeted-dlr")
 @dataclass(frozen=True)
 class TargetedDlr(_Targeted):
-    """Targeted difference of logits ratio; targets (N, 2): true class, class to reach."""
+    """Targeted difference of logits ratio; targets (N, 2): true class, target class."""
 
     def value(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return -(z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2)."""
@@ -217,7 +217,7 @@ class TargetedDlr(_Targeted):
 @LOSSES.register("targeted-margin")
 @dataclass(frozen=True)
 class TargetedMargin(_Targeted):
-    """Difference of two logits; targets (N, 2): true class, class to reach.
+    """Difference of two logits; targets (N, 2): true class, target class.
 
     Linear in the logits: its value and gradient are the hyperplane that FAB steps to.
     """
@@ -233,16 +233,16 @@ class TargetedMargin(_Targeted):
 class Kl(Loss):
     """Divergence from the clean prediction, as TRADES maximizes it (arXiv 1901.08573, eq. 5).
 
-    Targets: clean logits (N, K). An attack that is given labels (N,) instead takes the clean
-    logits from the model itself, in the mode in which it attacks. The gradient is zero at the
-    clean image: start elsewhere.
+    Targets: clean logits (N, K). Given labels (N,) instead, an attack computes the clean logits
+    with the model, in the mode in which it attacks. The gradient is zero at the clean image, so an
+    attack must start elsewhere.
     """
 
     shape: ClassVar[str] = "clean logits (N, K), or labels (N,) to have them computed,"
     relative: ClassVar[bool] = True
 
     def fits(self, targets: Tensor) -> bool:
-        """Whether the targets are clean logits (N, K), or labels to be replaced."""
+        """Return whether the targets are clean logits (N, K), or labels to be replaced."""
         return targets.ndim == (2 if targets.is_floating_point() else 1)
 
     def value(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -256,16 +256,16 @@ class Kl(Loss):
 
 @dataclass(frozen=True)
 class FeatureDistance(Loss):
-    """Squared distance of features from where they were, ‖φ(x') − φ(x)‖² (arXiv 2402.12336, eq. 3).
+    """Squared distance from the clean features, ‖φ(x') − φ(x)‖² (arXiv 2402.12336, eq. 3).
 
-    What the attacked model returns are features (N, D), and the targets are features too. Nothing
-    is ever broken, so an attack that stops at what is broken goes on to the furthest point.
+    The attacked model returns features (N, D), and the targets are features too. No point is
+    adversarial, so an attack that stops at adversarial points continues to the furthest point.
     """
 
     shape: ClassVar[str] = "features (N, D)"
 
     def fits(self, targets: Tensor) -> bool:
-        """Whether the targets are features (N, D)."""
+        """Return whether the targets are features (N, D)."""
         return targets.ndim == 2 and targets.is_floating_point()
 
     def value(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -273,5 +273,5 @@ class FeatureDistance(Loss):
         return squared_distance(logits, targets)
 
     def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return False: there is no prediction that could change."""
+        """Return False: features contain no prediction that could change."""
         return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)

@@ -1,4 +1,4 @@
-"""Code of the user: a module on the path, or a file."""
+"""Import the user's own code: a module on the path, or a file."""
 
 import hashlib
 import importlib
@@ -12,24 +12,24 @@ from types import ModuleType
 
 from rampart.errors import RampartError, reason
 
-#: Before the name of a model or of data that Python code has given as an object.
+#: Prefix of the name of a model or dataset that Python code passes as an object.
 GIVEN = "python:"
-#: Places of parts that this process has imported; those that it starts import them too.
+#: Modules and files that `import_parts` imported; processes that this one starts import them too.
 IMPORTED: list[str] = []
 
 
 class CodeError(RampartError):
-    """Code of the user that is not there, or that raises."""
+    """The user's own code is missing or raises."""
 
 
 @contextmanager
 def user_code(place: str) -> Iterator[ModuleType]:
-    """Import "module" or "path/to/file.py"; while it is in use, its folder is on the path.
+    """Import "module" or "path/to/file.py", with its folder on the path inside the block.
 
-    For a module that is the current folder. Everything in it is run: it is the user's own code.
+    For a module the folder is the current one. The import runs all code of the module.
 
     Raises:
-        CodeError: no such module or file; it raises.
+        CodeError: the module or file is missing or raises.
     """
     file = Path(place).expanduser() if place.endswith(".py") else None
     entry = str((file.parent if file else Path()).resolve())
@@ -37,18 +37,18 @@ def user_code(place: str) -> Iterator[ModuleType]:
     try:
         yield _module(place) if file is None else _module_of_file(file)
     finally:
-        # The user's code may have changed the path as well.
+        # The user's code may have removed it already.
         if entry in sys.path:
             sys.path.remove(entry)
 
 
 def import_parts(place: str) -> None:
-    """Import code of the user that registers parts of its own; once in a process.
+    """Import the user's code that registers parts, once per process.
 
-    What it imports in turn has to be imported as it is loaded, when its folder is on the path.
+    Its folder is on the path only while it loads, so its own imports belong at the top of the file.
 
     Raises:
-        CodeError: no such module or file; it raises; a part has the name of another one.
+        CodeError: the module or file is missing or raises, or the name of a part is taken.
     """
     if place.endswith(".py"):
         place = str(Path(place).expanduser().resolve())
@@ -59,9 +59,9 @@ def import_parts(place: str) -> None:
 
 
 def explain_raised(what: str, error: BaseException) -> CodeError:
-    """Return the error for code of the user that raised: what, and where."""
+    """Return the error for the user's code that raised: which code, and in which line."""
     frames = traceback.extract_tb(error.__traceback__)
-    # Python's own frames of an import say nothing.
+    # The frames of Python's import system do not help the user.
     places = [f"{f.filename}:{f.lineno}" for f in frames if not f.filename.startswith("<frozen")]
     return CodeError(f"the {what} raised {reason(error)} at {places[-1]}.")
 
@@ -73,8 +73,8 @@ def _module(name: str) -> ModuleType:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise explain_raised(f"module '{name}'", error) from error
         raise CodeError(
-            f"there is no module '{error.name}' on the path or in the current folder; a file is "
-            "written path/to/file.py."
+            f"module '{error.name}' was not found on the path or in the current folder; write a "
+            "file as path/to/file.py."
         ) from error
     except Exception as error:
         raise explain_raised(f"module '{name}'", error) from error
@@ -82,8 +82,8 @@ def _module(name: str) -> ModuleType:
 
 def _module_of_file(file: Path) -> ModuleType:
     if not file.is_file():
-        raise CodeError(f"there is no file '{file}'.")
-    # One name for each file, so that two of the same name do not meet.
+        raise CodeError(f"file '{file}' was not found.")
+    # One module name per path, so that two files of the same name do not clash.
     name = f"{file.stem}_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None

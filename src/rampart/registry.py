@@ -1,7 +1,7 @@
-"""Name to component: the schedules, attacks and objectives that a configuration can name.
+"""Registries: the schedules, attacks, objectives and other components by name.
 
-A component is a frozen dataclass; its fields are its options. Registering it is all that it takes
-to make it available in configurations, and on the command line where it is imported (`--import`).
+A component is a frozen dataclass; its fields are its options. Once registered, it is available in
+configurations, and on the command line if its file is imported (`--import`).
 """
 
 from collections.abc import Callable, Mapping
@@ -17,14 +17,14 @@ C = TypeVar("C", bound=type)
 class Registry(Generic[T]):
     """Components of one kind, by name."""
 
-    _OWN = "One of your own is known after `rampart --import FILE.py ...`"
+    _OWN = "To use one of your own, import it: `rampart --import FILE.py ...`"
 
     def __init__(self, kind: str, elsewhere: Mapping[str, str] | None = None) -> None:
-        """Begin an empty one.
+        """Create an empty registry.
 
         Args:
-            kind: what its components are called in messages.
-            elsewhere: names that others have for something, in small letters, and what it is here.
+            kind: the word for a component in messages.
+            elsewhere: names in other libraries, in lower case, with advice on what to use here.
         """
         self.kind = kind
         self._elsewhere = dict(elsewhere or {})
@@ -36,7 +36,7 @@ class Registry(Generic[T]):
 
         Args:
             name: of the component in configurations.
-            fixed: fields that the name stands for, where one class has several names.
+            fixed: values of fields that the name implies, if one class has several names.
         """
 
         def add(cls: C) -> C:
@@ -78,12 +78,12 @@ class Registry(Generic[T]):
         """Build the component `name` from plain options, as read from a configuration.
 
         Args:
-            name: under which it is registered.
-            options: its fields; the others keep their defaults.
-            key: where the options were given, for errors; by default the kind of component.
+            name: the registered name.
+            options: values of its fields; the others keep their defaults.
+            key: the configuration key for errors; by default the kind of component.
 
         Raises:
-            UnknownName: no such component, or it has no such option.
+            UnknownName: the component or one of the options is unknown.
             InvalidArgument: an option of the wrong type or out of range.
         """
         from pydantic import TypeAdapter, ValidationError
@@ -99,15 +99,15 @@ class Registry(Generic[T]):
             first = error.errors()[0]
             cause = first.get("ctx", {}).get("error")
             if isinstance(cause, InvalidArgument):
-                raise self._located(cause, known, key or self.kind) from None
+                raise self._add_key(cause, known, key or self.kind) from None
             if isinstance(cause, UnknownName):
                 raise cause from None
             where = ".".join([key or self.kind, *map(str, first["loc"])])
             got = "nothing" if first["type"].startswith("missing") else first["input"]
             raise InvalidArgument(where, got, _expectation(first["msg"])) from None
 
-    def _located(self, error: InvalidArgument, known: list[str], key: str) -> InvalidArgument:
-        """Return an error about a field of a component, named by the key that it came from."""
+    def _add_key(self, error: InvalidArgument, known: list[str], key: str) -> InvalidArgument:
+        """Return an error about a field of a component under its full configuration key."""
         own = error.name.removeprefix(f"{self.kind}.")
         return error.renamed(f"{key}.{own}") if own.partition(".")[0] in known else error
 

@@ -1,4 +1,4 @@
-"""Blocks after which a network is as it was before them."""
+"""Context managers that restore a network after the block."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 @contextmanager
 def in_mode(module: nn.Module, training: bool) -> Iterator[None]:
-    """Have a network in train or eval mode; every submodule is in its own again afterwards."""
+    """Put a network in train or eval mode inside the block; then restore every submodule's mode."""
     found = [(part, part.training) for part in module.modules()]
     try:
         module.train(training)
@@ -21,7 +21,7 @@ def in_mode(module: nn.Module, training: bool) -> Iterator[None]:
 
 @contextmanager
 def restored(tensors: Iterable[Tensor]) -> Iterator[None]:
-    """Have parameters or buffers, after the block, bit for bit as they were before it."""
+    """Restore parameters or buffers bit for bit after the block."""
     saved = [(tensor, tensor.detach().clone()) for tensor in tensors]
     try:
         yield

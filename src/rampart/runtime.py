@@ -39,11 +39,11 @@ def derive(seed: int, *purpose: str | int) -> int:
 
 @contextmanager
 def scoped_seed(seed: int, *purpose: str | int) -> Iterator[None]:
-    """Seed torch's default generators inside the block only, and put them back afterwards.
+    """Seed torch's global generators inside the block, and restore them afterwards.
 
-    For code that can draw from nowhere else: weight initialization, dropout, stochastic depth.
+    For code that draws from them only: weight initialization, dropout, stochastic depth.
     """
-    # Named devices: without them torch warns on a machine with several.
+    # Without a list of devices torch warns on a machine with several.
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(derive(seed, *purpose))
         yield
@@ -61,7 +61,7 @@ class Noise:
 
     @classmethod
     def of(cls, seed: int, indices: Tensor, *purpose: str | int) -> "Noise":
-        """Noise for the samples with these numbers.
+        """Return noise for the samples with these indices.
 
         Args:
             seed: the run's seed.
@@ -79,15 +79,15 @@ class Noise:
         return len(self.keys)
 
     def child(self, *purpose: str | int) -> "Noise":
-        """Independent noise for the same samples and another purpose."""
+        """Return independent noise for the same samples and another purpose."""
         return Noise(_mix(self.keys ^ derive(0, *purpose)))
 
     def at(self, numbers: Tensor) -> "Noise":
-        """Independent noise for each sample's own number, such as the step it is at; (N,) int64."""
+        """Return independent noise keyed by a number per sample, such as its step; (N,) int64."""
         return Noise(_mix(self.keys ^ _mix((numbers + 1) * _GOLDEN)))
 
     def select(self, index: Tensor) -> "Noise":
-        """Noise of a subset: `index` is a (N,) mask or an (M,) list of positions."""
+        """Return the noise of a subset: `index` is an (N,) mask or an (M,) list of positions."""
         return Noise(self.keys[index])
 
     def uniform(self, *shape: int) -> Tensor:

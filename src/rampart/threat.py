@@ -15,7 +15,7 @@ from rampart.units import Norm, format_eps, parse_eps, parse_norm
 
 @dataclass(frozen=True)
 class ThreatModel:
-    """What the adversary may do: move an image by at most `eps` in `norm`, inside [0, 1].
+    """The adversary may move an image by at most `eps` in `norm`, inside [0, 1].
 
     Attributes:
         norm: "linf", "l2" or "l1".
@@ -53,15 +53,15 @@ def distance(perturbed: Tensor, images: Tensor, norm: Norm) -> Tensor:
 
 
 def dual(gradient: Tensor, norm: Norm) -> Tensor:
-    """Return the (N,) rises of a linear loss with this gradient per unit of distance in `norm`."""
+    """Return the (N,) dual norms: the rise of a linear loss per unit of distance in `norm`."""
     return row_norm(gradient.flatten(1), _DUAL[norm])
 
 
 def project(perturbed: Tensor, images: Tensor, eps: float | Tensor, norm: Norm) -> Tensor:
-    """Return the point of ball and pixel box that belongs to `perturbed`.
+    """Return `perturbed` projected onto the intersection of ball and pixel box.
 
     Linf and L1: the nearest point. L2: scaled back onto the ball, then clipped to the box; clipping
-    towards a box that holds the center never leaves the ball.
+    to a box that contains the center never leaves the ball.
     """
     if norm == "l1":
         return _project_l1(perturbed, images, per_sample(eps, images))
@@ -88,7 +88,7 @@ def _project_l1(perturbed: Tensor, images: Tensor, eps: Tensor) -> Tensor:
     room = torch.where(delta > 0, 1 - origin, origin)
     moved = torch.minimum(size, room)
     shrunk = torch.minimum((size - _shrinkage(size, room, eps)[:, None]).clamp_min(0.0), room)
-    # Rounding of the pixels' sizes must not add up beyond the ball.
+    # Rounding errors must not add up to a point outside the ball.
     total = row_sum(shrunk).clamp_min(torch.finfo(shrunk.dtype).tiny)
     shrunk = shrunk * (eps / total).clamp_max(1.0)[:, None]
     outside = row_sum(moved) > eps
@@ -100,8 +100,8 @@ def _project_l1(perturbed: Tensor, images: Tensor, eps: Tensor) -> Tensor:
 def _shrinkage(size: Tensor, room: Tensor, eps: Tensor) -> Tensor:
     """Return the (N,) λ at which sum(min(max(size - λ, 0), room)) = eps; 0 if it is less at 0.
 
-    The sum falls with λ along a polygon: at size - room a pixel begins to shrink, at size it has
-    gone. The knots are sorted, and the edge found on which the sum passes eps.
+    The sum is piecewise linear and falls with λ: at size - room a pixel begins to shrink, at size
+    it reaches 0. These knots are sorted to find the edge on which the sum passes eps.
 
     Args:
         size: (N, D), at least 0.
@@ -113,10 +113,10 @@ def _shrinkage(size: Tensor, room: Tensor, eps: Tensor) -> Tensor:
     pixels = torch.where(order < size.shape[1], 1, -1).cumsum(1)
     falls = (knots.diff(dim=1) * pixels[:, :-1]).cumsum(1)
     total = row_sum(torch.minimum(size, room))
-    # The last edge at whose beginning the sum is still above eps.
+    # The last edge that starts with a sum above eps.
     edge = (total[:, None] - falls > eps[:, None]).sum(1, keepdim=True)
     start = knots.gather(1, edge)[:, 0]
-    # On that edge the sum is straight in λ; solved from the pixels that shrink on it.
+    # On that edge the sum is linear in λ; the pixels that shrink there determine λ.
     shrinking = (size > start[:, None]) & (size - room <= start[:, None])
     cut = row_sum(torch.where(size - room > start[:, None], room, 0.0))
     over = row_sum(torch.where(shrinking, size, 0.0)) + cut - eps

@@ -1,13 +1,13 @@
-"""Distances compared with strengths, but for rounding.
+"""Compare distances with strengths, up to rounding.
 
-x + eps - x may differ from eps by an ulp per pixel, and distances are summed in single precision:
-a point of a ball may seem to lie a little outside it. Each function takes numbers, NumPy arrays or
-tensors.
+x + eps - x may differ from eps by an ulp per pixel, and distances are summed in single precision,
+so a point of a ball may seem to lie slightly outside it. Each function takes numbers, NumPy arrays
+or tensors.
 """
 
 from typing import Any
 
-#: How far rounding may take a distance, relative to the strength and beside it.
+#: Allowed rounding error of a distance: relative to the strength, and absolute.
 RELATIVE, ABSOLUTE = 1e-5, 1e-6
 
 
@@ -22,7 +22,7 @@ def below(distance: Any, eps: Any) -> Any:
 
 
 def same(distance: Any, expected: Any) -> Any:
-    """Return whether two distances are equal; False for nan."""
+    """Return whether two distances are equal up to rounding; False for nan."""
     return abs(distance - expected) <= expected * RELATIVE + ABSOLUTE
 
 

@@ -1,4 +1,4 @@
-"""Units: strengths as fractions of the pixel range, positions in a run; never guessed."""
+"""Units: strengths as fractions of the pixel range, and the length of a run; never guessed."""
 
 import math
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ def parse_eps(eps: str | float, norm: Norm = "linf", name: str = "eps") -> float
         eps: fraction of the pixel range, such as "4/255", "0.5" or 0.0157.
         norm: the norm whose range applies: [0, 1] for Linf, [0, 32] for L2, [0, 1024]
             for L1.
-        name: what to call the value in an error.
+        name: the name of the value in an error.
 
     Raises:
         InvalidArgument: not a number, negative, or on another scale than pixels in [0, 1].
@@ -68,7 +68,7 @@ def format_eps(eps: float, like: float | None = None, *, exact: bool = False) ->
 
 
 def _gray_levels(eps: float) -> int:
-    """The whole gray levels, from 1 to 254, that a strength is up to rounding; else 0."""
+    """Return the whole gray levels, 1 to 254, that a strength equals up to rounding; else 0."""
     levels = round(eps * 255)
     return levels if 0 < levels < 255 and abs(eps * 255 - levels) < 1e-6 else 0
 

@@ -116,7 +116,7 @@ def test_models_that_are_not_there(refused, evaluate, photo_folder, tmp_path):
     rest = evaluate[2:]
     for model, says in (
         ("torchvison:resnet18", "did you mean torchvision"),
-        ("nothing:network", "there is no module 'nothing'"),
+        ("nothing:network", "module 'nothing'"),
         ("nothing.onnx", "there is no such file"),
         ("nothing.pth", "is a pickle"),
         ("resnet5O", "did you mean"),

@@ -41,10 +41,10 @@ def test_own_parts_can_be_imported(rampart, refused, tmp_path, tiny_settings):
     file = tmp_path / "mine.py"
     file.write_text((Path(__file__).parents[2] / "examples/by_feature/own_schedule.py").read_text())
     train = ("train", *tiny_settings, "schedule=power", "training.epochs=1", "-o", tmp_path / "run")
-    refused("known after `rampart --import FILE.py ...`", *train)
+    refused("`rampart --import FILE.py ...`", *train)
     assert rampart("--import", file, *train).status == 0
     assert yaml.safe_load((tmp_path / "run/config.yaml").read_text())["schedule"]["power"] == 2.0
-    refused("--import gone.py: there is no file '", "--import", "gone.py", *train)
+    refused("--import gone.py: file '", "--import", "gone.py", *train)
 
 
 def options_in(text):

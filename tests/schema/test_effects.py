@@ -1,4 +1,4 @@
-"""Every field says whether it changes results."""
+"""Every field is marked with the first result that it changes."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from rampart.schema.sections import AffectsNothing, Component, Section
 
 
 def unmarked(section: Any, prefix: str = "") -> list[str]:
-    """Fields that say nothing, and sections that say something although their fields do."""
+    """Return fields without a mark, and sections that are marked although their fields are."""
     found = []
     for name, field in section.model_fields.items():
         inner, key = field.annotation, f"{prefix}{name}"
@@ -27,7 +27,7 @@ def test_every_field_is_marked():
     assert len(TrainingConfig.model_fields) > 10
 
 
-def test_a_field_without_a_mark_is_noticed():
+def test_a_field_without_a_mark_is_found():
     class Inner(Section):
         marked: AffectsNothing[int] = 0
         bare: int = 0
@@ -51,12 +51,12 @@ def test_a_field_without_a_mark_is_noticed():
         ("strategies", "training"),
         ("model.options.drop_rate", "training"),
         ("data.augment.flip", "training"),
-        # Of another version.
+        # A key of another version.
         ("training.forgotten", "training"),
         ("evaluated", "training"),
     ],
 )
-def test_a_key_changes_what_its_field_says(key, effect):
+def test_a_key_has_the_effect_of_its_field(key, effect):
     assert effect_of(key) == effect
 
 

@@ -1,5 +1,5 @@
-"""The keys of a run's configuration, without anything that acts on them.
+"""The keys of a run's configuration; nothing here acts on them or needs torch.
 
-`fields` lists them, `sections` holds the kinds of values and sections they are made of, `effects`
-says whether a key changes results. Nothing here needs torch.
+`fields` lists the keys, `sections` defines their types, and `effects` looks up which results a key
+changes.
 """

@@ -1,4 +1,4 @@
-"""Whether a key of the configuration changes results: the mark on its field, by the key's name."""
+"""Look up by name which results a key of the configuration changes."""
 
 from functools import cache
 from typing import Any
@@ -11,10 +11,10 @@ from rampart.schema.sections import Affects, Effect, Section
 
 @cache
 def effect_of(key: str) -> Effect:
-    """Return what a key such as "training.epochs" changes first.
+    """Return the first result that a key such as "training.epochs" changes.
 
-    A component's options change what the component changes. A key that this version does not know,
-    as in the file of another one, may change anything.
+    The options of a component change what the component changes. An unknown key, such as one from
+    a file of another version, may change anything, so it counts as "training".
     """
     section: Any = RunFields
     for part in key.split("."):
@@ -29,7 +29,7 @@ def effect_of(key: str) -> Effect:
 
 
 def mark_of(field: FieldInfo) -> Effect | None:
-    """Return the effect that a field is marked with; a section of marked fields has none itself."""
+    """Return the effect that a field is marked with; None for a section of marked fields."""
     marks = [mark.what for mark in field.metadata if isinstance(mark, Affects)]
     return marks[0] if marks else None
 

@@ -29,7 +29,7 @@ class ModelConfig(Named):
     """The pretrained backbone.
 
     `name` is a timm name, `hf-hub:...`, `local-dir:...`, or a weights file with its `.json` beside
-    it; `weights` puts a local file onto a named architecture.
+    it. `weights` loads a local file into a named architecture.
     """
 
     name: AffectsTraining[str]
@@ -39,10 +39,10 @@ class ModelConfig(Named):
     mean: AffectsTraining[tuple[float, ...] | None] = None
     std: AffectsTraining[tuple[float, ...] | None] = None
     head: AffectsTraining[Literal["fresh", "pretrained"]] = Field(
-        "fresh", description="pretrained: train on with the head that the weights have"
+        "fresh", description="pretrained: continue with the head that the weights contain"
     )
     batch_norm: AffectsTraining[Literal["train", "frozen"]] = Field(
-        "train", description="frozen: BatchNorm keeps the statistics that it was pretrained with"
+        "train", description="frozen: BatchNorm uses its pretrained statistics in training too"
     )
 
 
@@ -57,7 +57,7 @@ class AugmentConfig(Section):
 class DataConfig(Named):
     """The images: a folder, a .tar, `digit-pairs`, or a public dataset such as `torch/cifar10`.
 
-    `seed` draws the splits that the data do not come with; runs that are compared share it.
+    `seed` draws the splits that the data do not define. Use the same one in runs to be compared.
     """
 
     name: AffectsTraining[str]
@@ -65,7 +65,7 @@ class DataConfig(Named):
     options: AffectsTraining[dict[str, Any]] = Field(default_factory=dict)
     seed: AffectsTraining[int] = Field(0, ge=0)
     image_size: AffectsTraining[int | None] = Field(
-        None, ge=8, description="by default the model's own"
+        None, ge=8, description="side in pixels; by default that of the model"
     )
     validation_fraction: AffectsTraining[float] = 0.1
     test_fraction: AffectsTraining[float] = 0.2
@@ -90,20 +90,20 @@ class ThreatConfig(Section):
 
 
 class ScheduleConfig(Component):
-    """The schedule over eps, and whether it moves at every step or once an epoch."""
+    """The schedule over eps, and whether eps changes at every step or every epoch."""
 
     name: str = "adaptive"
     interval: Literal["step", "epoch"] = "step"
 
 
 class ObjectiveConfig(Component):
-    """What is minimized."""
+    """The objective that training minimizes."""
 
     name: str = "adversarial"
 
 
 class AttackConfig(Component):
-    """How training examples are perturbed; norm and eps come from `threat` and `schedule`."""
+    """The attack that perturbs images; its norm and eps come from `threat` and `schedule`."""
 
     name: str = "apgd"
 
@@ -113,11 +113,11 @@ class StrategyConfig(Component):
 
 
 class CallbackConfig(Component):
-    """What acts around the steps."""
+    """A callback, which acts before and after each training step."""
 
 
 class OptimizerConfig(Section):
-    """AdamW with separate rates for backbone and head, cosine with a linear warm-up."""
+    """AdamW with separate learning rates for backbone and head; linear warm-up, then cosine."""
 
     backbone_lr: AffectsTraining[float] = Field(1e-4, ge=0)
     head_lr: AffectsTraining[float] = Field(4e-3, ge=0)
@@ -128,14 +128,14 @@ class OptimizerConfig(Section):
 
 
 class TrainingConfig(Section):
-    """Length of the run and how it is carried out."""
+    """The length of the run, and how it is computed, saved and monitored."""
 
     epochs: AffectsTraining[int] = Field(50, ge=1)
     batch_size: AffectsTraining[int] = Field(
-        32, ge=1, description="over all processes and micro-batches"
+        32, ge=1, description="images per optimizer step, over all processes and micro-batches"
     )
     gradient_accumulation_steps: AffectsTraining[int] = Field(
-        1, ge=1, description="micro-batches that a batch is computed in"
+        1, ge=1, description="number of micro-batches per batch"
     )
     precision: AffectsTraining[Literal["fp32", "bf16", "fp16"]] = "fp32"
     device: AffectsTraining[Literal["auto", "cpu"]] = "auto"
@@ -143,18 +143,18 @@ class TrainingConfig(Section):
         False, description="memory layout in which many convolutions are faster"
     )
     linear_probe: AffectsTraining[bool] = Field(
-        False, description="whether an adaptive schedule starts at what the backbone withstands"
+        False, description="start an adaptive schedule at the strength that the backbone withstands"
     )
     attack_steps: AffectsTraining[Literal["constant", "proportional"]] = Field(
         "proportional",
-        description="proportional: max(2, ceil(K alpha)) of K while eps is small",
+        description="of the attack's K steps, proportional: max(2, ceil(K alpha)); constant: all",
     )
     checkpoint: AffectsTraining[Literal["last", "best"]] = "last"
     validation_strengths: AffectsTraining[int] = Field(
-        4, ge=1, description="strengths in the validation curve that checkpoint=best is chosen on"
+        4, ge=1, description="strengths of the validation curve that checkpoint=best is chosen by"
     )
     checkpoint_every: AffectsNothing[int] = Field(
-        0, ge=0, description="steps; 0: at the end of each epoch only"
+        0, ge=0, description="steps between checkpoints; 0: only at the end of each epoch"
     )
     monitors: AffectsNothing[bool] = Field(
         True,
@@ -164,33 +164,31 @@ class TrainingConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """How a model is measured: accuracy at every strength of a grid, by an attack or an attack
-    suite.
-    """
+    """How a model is evaluated: by which attack, on which images, at which strengths."""
 
     attack: AffectsEvaluation[AttackConfig] = AttackConfig(name="apgd", steps=10)
     mode: AffectsEvaluation[EvaluationMode] = "fast"
     split: AffectsEvaluation[Literal["test", "validation"]] = "test"
     limit: AffectsEvaluation[int | None] = Field(
-        None, ge=1, description="images drawn at random; all by default"
+        None, ge=1, description="number of images, drawn at random; by default all"
     )
     stratified: AffectsEvaluation[bool] = False
     ids: AffectsEvaluation[str | None] = Field(
-        None, description="file with the names of the images to take"
+        None, description="file with the names of the images to use"
     )
     strengths: AffectsEvaluation[tuple[Eps, ...]] = Field(
-        (), description="above 0; by default whole gray levels"
+        (), description="strengths above 0; by default whole gray levels"
     )
     resolution: AffectsEvaluation[int] = Field(
-        1, ge=1, description="parts that each step of the grid is cut into"
+        1, ge=1, description="number of parts that each step of the grid is divided into"
     )
     top_k: AffectsEvaluation[int] = Field(
-        1, ge=1, description="right if the label is among so many likeliest classes"
+        1, ge=1, description="a prediction is correct if the label is among the k likeliest classes"
     )
     target: AffectsEvaluation[Target] = "none"
     match: AffectsEvaluation[Match] = "strict"
     rerun: AffectsNothing[int] = Field(
-        0, ge=0, description="images attacked at each strength alone as well"
+        0, ge=0, description="number of images to attack again at each strength alone, as a check"
     )
     adversarial_examples: AffectsNothing[bool] = False
     checks: AffectsNothing[bool] = True

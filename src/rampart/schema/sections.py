@@ -1,7 +1,7 @@
-"""Kinds of sections and values that the schema is made of.
+"""The types of sections and values in the schema.
 
-A validator names a value relative to where it stands ("" for itself), because the same kind stands
-under several keys; what reads the configuration completes the key.
+One type may appear under several keys. So a validator names a value relative to its own place (""
+for itself), and the code that reads the configuration completes the key.
 """
 
 from collections.abc import Mapping
@@ -23,14 +23,13 @@ from rampart.units import format_eps, parse_eps
 
 T = TypeVar("T")
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-#: What changes first where a key does: the model that is trained, the figures that an evaluation
-#: comes to, or no result.
+#: The first result that a key changes: the trained model, the figures of an evaluation, or nothing.
 Effect = Literal["training", "evaluation", "nothing"]
 
 
 @dataclass(frozen=True)
 class Affects:
-    """The mark on a field that says what it changes; every field has one."""
+    """Marks a field with the first result that it changes; every field has one mark."""
 
     what: Effect
 
@@ -44,7 +43,7 @@ AffectsNothing = Annotated[T, Affects("nothing")]
 Eps = Annotated[
     float,
     BeforeValidator(lambda eps: parse_eps(eps, "l1", "")),
-    # Reading it again gives the same number to the last bit.
+    # Exact, so that reading it again gives the same float.
     PlainSerializer(lambda eps: format_eps(eps, exact=True), return_type=str),
 ]
 
@@ -64,7 +63,7 @@ class Named(Section):
     @classmethod
     def _from_name(cls, value: Any) -> Any:
         if isinstance(value, bool | int | float):
-            # YAML has made a number or a truth value of a name.
+            # YAML reads some names as a number or a boolean.
             raise InvalidArgument(
                 "",
                 value,
@@ -75,7 +74,7 @@ class Named(Section):
 
 
 class Component(Named):
-    """The name of a registered component, with the component's own options beside it."""
+    """A registered component: its name, and its own options as further keys."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -86,7 +85,7 @@ class Component(Named):
 
 
 def as_list(value: Any) -> Any:
-    """One part may be written without the brackets of a list."""
+    """Wrap a single part in a list, so that its brackets may be left out."""
     if isinstance(value, str | Mapping):
         return [value]
     if not isinstance(value, list | tuple):

@@ -102,9 +102,9 @@ def test_what_goes_wrong_names_the_function(file, name, kind, told):
 
 def test_code_that_cannot_be_imported(file, monkeypatch):
     monkeypatch.chdir(file.parent)
-    with pytest.raises(ModelError, match="there is no module 'absent'"):
+    with pytest.raises(ModelError, match="module 'absent'"):
         load_model("absent.part:f")
-    with pytest.raises(ModelError, match=r"there is no file 'absent.py'"):
+    with pytest.raises(ModelError, match=r"file 'absent.py'"):
         load_model("absent.py:f")
     file.write_text("import absent")
     for reference in ("mine:f", "mine.py:f"):

@@ -137,7 +137,7 @@ def test_settings_out_of_range(refused, train, tmp_path, setting, says):
 
 def test_an_output_folder_that_exists(refused, rampart, train, tmp_path):
     assert rampart(*train, "--no-evaluate").status == 0
-    refused("--resume goes on with its run, --overwrite", *train)
+    refused("--resume continues its run, --overwrite", *train)
     refused("training.epochs: 3 -> 4", *train, "training.epochs=4", "--resume")
     assert rampart(*train, "--resume", "--no-evaluate").status == 0
     assert rampart("train", "-o", tmp_path / "run", "--resume", "--no-evaluate").status == 0

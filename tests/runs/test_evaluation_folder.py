@@ -51,7 +51,7 @@ def test_a_folder_of_other_things_is_refused(tmp_path):
         folder.require_own()
 
 
-def test_what_a_kill_while_writing_leaves_is_our_own(tmp_path):
+def test_temporary_files_of_a_killed_evaluation_are_accepted(tmp_path):
     folder = EvaluationFolder(tmp_path)
     (tmp_path / ".samples.parquet.17.tmp").touch()
     folder.require_own()

@@ -19,15 +19,15 @@ def test_a_new_or_empty_folder_is_free(tmp_path):
     RunFolder(tmp_path).require_free(resume=False, overwrite=False)
 
 
-def test_an_existing_run_needs_a_word(tmp_path):
+def test_an_existing_run_needs_resume_or_overwrite(tmp_path):
     folder = started(tmp_path / "run")
-    with pytest.raises(RunError, match="--resume goes on .* --overwrite"):
+    with pytest.raises(RunError, match="--resume .* --overwrite"):
         folder.require_free(resume=False, overwrite=False)
     folder.require_free(resume=True, overwrite=False)
     folder.require_free(resume=False, overwrite=True)
     with pytest.raises(RunError, match="contradict"):
         folder.require_free(resume=True, overwrite=True)
-    with pytest.raises(RunError, match="exists: --overwrite replaces it"):
+    with pytest.raises(RunError, match="exists: --overwrite"):
         folder.require_free(resume=None, overwrite=False)
 
 
@@ -53,7 +53,7 @@ def test_a_file_in_the_way(tmp_path):
         RunFolder(tmp_path / "file" / "run").require_free(resume=False, overwrite=False)
 
 
-def test_no_permission_is_said_before_the_work(tmp_path, monkeypatch):
+def test_a_folder_without_permission_fails_before_the_training(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(RunError, match="cannot be written"):
         RunFolder(tmp_path / "run").require_free(resume=False, overwrite=False)
@@ -65,7 +65,7 @@ def test_status_round_trip(tmp_path):
     assert RunFolder(tmp_path / "other").status() == "missing"
 
 
-def test_a_config_yaml_of_somebody_else_is_no_run(tmp_path):
+def test_a_config_yaml_alone_is_not_a_run(tmp_path):
     (tmp_path / "config.yaml").write_text("site: mine")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "thesis.tex").write_text("precious")
@@ -85,14 +85,14 @@ def test_overwriting_deletes_what_a_run_writes_and_nothing_else(tmp_path):
     assert [p.name for p in folder.path.iterdir()] == ["notes.txt"]
 
 
-def test_a_damaged_status_is_said(tmp_path):
+def test_a_damaged_status_is_an_error(tmp_path):
     folder = started(tmp_path / "run")
     folder.status_file.write_text("{")
     with pytest.raises(RunError, match="run.json is damaged"):
         folder.status()
 
 
-def test_what_was_said_of_the_data_stays(tmp_path):
+def test_a_new_status_retains_the_data(tmp_path):
     folder = started(tmp_path / "run")
     folder.set_status("running", data="abc")
     folder.set_status("complete")

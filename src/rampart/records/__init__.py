@@ -1,1 +1,1 @@
-"""What an evaluation leaves on disk: one row per sample, from which every figure is computed."""
+"""The record of an evaluation: one row per sample, from which every figure is computed."""

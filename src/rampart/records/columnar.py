@@ -1,7 +1,7 @@
 """Columns of numbers, text and images in one Parquet file, readable with any Parquet reader.
 
-A number that is missing (nan) and a text that is missing (None) are null in the file. Images are
-one fixed-size binary column: float32, little-endian, C x H x W; null in rows without one.
+A missing number (nan) and a missing text (None) are null in the file. Images are one fixed-size
+binary column: float32, little-endian, C x H x W; null in rows without an image.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,22 +15,22 @@ from numpy.typing import NDArray
 from rampart.errors import RunError
 from rampart.files import replacing
 
-#: (N,) integers, floats, booleans, or a list of texts and Nones.
+#: (N,) integers, floats or booleans, or a list of texts and Nones.
 Column = NDArray[Any] | Sequence[str | None]
-#: Types of columns by their names in a Parquet schema, as pyarrow spells them.
+#: Types of columns, as pyarrow spells them in a Parquet schema.
 INTEGER, FLOAT, BOOLEAN, TEXT = "int64", "double", "bool", "string"
-#: Images are written in groups of rows of about so many bytes, so that few are in memory at once.
+#: Images are written in row groups of about this size, so that few are in memory at once.
 GROUP_BYTES = 64 * 2**20
 PIXEL = np.dtype("<f4")
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """The images that some rows of a table have.
+    """A column of images; rows may lack one.
 
     Attributes:
         present: (N,) bool, the rows with an image.
-        values: (M, C, H, W) float32, in the order of these rows.
+        values: (M, C, H, W) float32, the images in the order of these rows.
     """
 
     present: NDArray[np.bool_]
@@ -48,18 +48,18 @@ def write_columns(
     images: Mapping[str, Images] | None = None,
     notes: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a table; the file is there as a whole or not at all.
+    """Write a table atomically.
 
     Args:
         path: the file.
-        columns: at least one, all of one length N.
-        images: columns of images, of one length with the others.
+        columns: at least one, all of the same length N.
+        images: columns of images, of length N too.
         notes: key-value metadata of the file.
 
     Raises:
         RunError: no space, or no permission.
     """
-    # pyarrow is slow to import, and previews and reports start at once.
+    # pyarrow is slow to import; previews and reports must start at once.
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -100,20 +100,21 @@ def read_columns(
     images: Mapping[str, tuple[int, ...]] | None = None,
     rows: int | None = None,
 ) -> dict[str, Any]:
-    """Read columns of a table and check that they are of these types.
+    """Read columns of a table and check their types.
 
     Args:
         path: the file.
-        types: name and type of each column of numbers or text; INTEGER and BOOLEAN ones must
+        types: name and type of each column of numbers or text; INTEGER and BOOLEAN columns must
             not hold nulls.
         images: name and (C, H, W) of each column of images.
-        rows: how many the table must have; None: any number.
+        rows: required number of rows; None allows any.
 
     Returns:
-        Arrays by name: nan for a missing number; a list of texts and Nones; `Images`.
+        Values by name: an array with nan for missing numbers, a list of texts and Nones, or
+        `Images`.
 
     Raises:
-        RunError: the file is missing, damaged, or holds other columns than these.
+        RunError: the file is missing or damaged, or its columns are not those expected.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -127,14 +128,14 @@ def read_columns(
             found = {name: _values(file.read([name])[name], types[name]) for name in types}
             for name, shape in (images or {}).items():
                 found[name] = _images(file, name, shape)
-            # The footer counts the rows twice, of the file and of its groups.
+            # The footer has two counts of rows, one of the file and one of its row groups.
             if any(_length(column) != found_rows for column in found.values()):
-                raise ValueError(f"columns of other lengths than {found_rows} rows")
+                raise ValueError(f"some columns do not have {found_rows} rows")
     except FileNotFoundError:
         raise RunError(f"{path} is missing.") from None
     except (pa.ArrowException, OSError, ValueError) as error:
         message = " ".join(str(error).split())
-        raise RunError(f"{path} is damaged or no Parquet file ({message}).") from error
+        raise RunError(f"{path} is damaged or not a Parquet file ({message}).") from error
     return found
 
 
@@ -151,11 +152,11 @@ def read_notes(path: Path) -> dict[str, str]:
         notes = parquet.read_metadata(path).metadata or {}
         return {key.decode(): value.decode() for key, value in notes.items()}
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise RunError(f"{path} is damaged or no Parquet file ({error}).") from error
+        raise RunError(f"{path} is damaged or not a Parquet file ({error}).") from error
 
 
 def _array(values: Column) -> Any:
-    """The values as an Arrow array, nan and None as null."""
+    """The values as an Arrow array; nan and None become null."""
     import pyarrow as pa
 
     if isinstance(values, np.ndarray):
@@ -184,16 +185,17 @@ def _check_types(
     found = {field.name: str(field.type) for field in schema}
     for name, kind in expected.items():
         if found.get(name) != kind:
-            raise RunError(f"{path} has {found.get(name, 'no column')} for {name}, not {kind}.")
+            got = found.get(name, "no such column")
+            raise RunError(f"{path}: column {name} should be {kind}, but is {got}.")
 
 
 def _values(column: Any, kind: str) -> Any:
     if kind == TEXT:
         return column.to_pylist()
     if column.null_count and kind != FLOAT:
-        raise ValueError("a null among whole numbers")
+        raise ValueError("a null in a column of integers or booleans")
     values = column.to_numpy()
-    # Without any row the type is lost.
+    # A column without rows loses its type.
     return values.astype({INTEGER: np.int64, FLOAT: np.float64, BOOLEAN: np.bool_}[kind])
 
 
@@ -202,7 +204,7 @@ def _length(column: Any) -> int:
 
 
 def _images(file: Any, name: str, shape: tuple[int, ...]) -> Images:
-    """The images of a column, group by group."""
+    """The images of a column, read one row group after another."""
     present, values = [np.zeros(0, bool)], [np.zeros((0, *shape), np.float32)]
     for group in range(file.num_row_groups):
         column = file.read_row_group(group, columns=[name])[name]

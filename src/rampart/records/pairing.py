@@ -1,4 +1,4 @@
-"""Two records of the same samples, compared pair by pair."""
+"""Two records of the same samples, compared sample by sample."""
 
 import numpy as np
 
@@ -16,10 +16,10 @@ def compare_pairs(
     distribution: Distribution | None = None,
     confidence: float = CONFIDENCE,
 ) -> PairedTest:
-    """Return the paired test of the two expected robustnesses, on the same samples.
+    """Return the paired test of the difference in expected robustness.
 
     Raises:
-        InvalidArgument: the records are of different samples, norms or grids.
+        InvalidArgument: the records differ in samples, norm or grid.
     """
     return paired_test(
         contributions(first.critical, first.grid, distribution),
@@ -29,10 +29,10 @@ def compare_pairs(
 
 
 def align_critical(first: EvaluationRecord, second: EvaluationRecord) -> Integers:
-    """Return the (N,) critical indices of the second record in the order of the first's samples.
+    """Return the (N,) critical indices of the second record in the sample order of the first.
 
     Raises:
-        InvalidArgument: the records are of different samples, norms or grids.
+        InvalidArgument: the records differ in samples, norm or grid.
     """
     if first.norm != second.norm or not np.array_equal(first.grid, second.grid):
         first_threat, got = (
@@ -40,7 +40,7 @@ def align_critical(first: EvaluationRecord, second: EvaluationRecord) -> Integer
             for record in (first, second)
         )
         do = "evaluate both with the same threat and evaluation.strengths"
-        raise InvalidArgument("second record", got, f"{first_threat}, as the first", do)
+        raise InvalidArgument("second record", got, f"{first_threat}, like the first", do)
     place = {name: row for row, name in enumerate(second.ids)}
     if place.keys() != set(first.ids):
         shared = len(place.keys() & set(first.ids))

@@ -13,7 +13,7 @@ from rampart.metrics.curve import Floats, Integers, accuracy_curve, check_critic
 from rampart.tolerance import below, within
 from rampart.units import Norm, parse_norm
 
-#: What stands in `found_by` where a sample is wrong without perturbation.
+#: The value of `found_by` for a sample that is misclassified without perturbation.
 CLEAN = "clean"
 COUNTS = ("forwards", "backwards", "pruned")
 #: Types of the columns that hold one number per sample.
@@ -31,30 +31,30 @@ class EvaluationRecord:
     """The critical strength of every sample, and how it was found.
 
     Attributes:
-        norm: the threat's norm, such as "linf".
+        norm: norm of the threat model, such as "linf".
         grid: (n + 1,) strengths g_0 = 0 < ... < g_n = eps_g, fractions of the pixel range.
         ids: (N,) names of the samples, unique.
         labels: (N,) true classes.
         predictions: (N,) predicted classes without perturbation.
-        critical: (N,) index of the smallest strength that breaks the sample: 0 where it is wrong
-            without perturbation, n + 1 for a survivor.
+        critical: (N,) grid index of the smallest strength at which the sample is misclassified: 0
+            without perturbation, n + 1 if the sample is robust at every strength.
         metadata: plain JSON values: attack, split, seed, model, data, versions, hardware,
-            precision, forwards, backwards, seconds, attack suite, mode, audit, trust; level, that
-            of the intervals; top, where a sample is right while its label is among that many
-            classes.
-        distance: (N,) distance, in the norm, of the smallest adversarial image found; nan where
+            precision, forwards, backwards, seconds, attack_suite, mode, rerun, checks;
+            `confidence` of the intervals; `top_k`, the number of likeliest classes among which
+            the label has to be.
+        distance: (N,) distance, in the norm, of the nearest adversarial example; nan if there is
             none.
-        found_by: (N,) what set the critical strength: a stage's name, with `/run` after it where
-            that was not its first run ("apgd-ce", "apgd-t/3"); "clean" where the sample is wrong
-            without perturbation; None for a survivor.
-        forwards: (N,) passes spent on the sample through the model.
-        backwards: (N,) passes spent on the sample back to the input.
-        pruned: (N,) runs that were stopped early as hopeless and not repeated in full.
+        found_by: (N,) the stage that found the critical strength, with `/run` appended after its
+            first run ("apgd-ce", "apgd-t/3"); "clean" if the sample is misclassified without
+            perturbation; None if it is robust at every strength.
+        forwards: (N,) forward passes spent on the sample.
+        backwards: (N,) backward passes spent on the sample.
+        pruned: (N,) runs that were stopped early and not repeated in full.
         rechecked: (N,) whether pruned runs were repeated in full.
-        adversarial_examples: (M, C, H, W) float32, the smallest adversarial image of each sample
+        adversarial_examples: (M, C, H, W) float32, the nearest adversarial example of each sample
             with 1 <= critical <= n, in the order of the rows.
 
-    Columns after `metadata` are None where they are not known.
+    Columns after `metadata` are None if they are not known.
 
     Raises:
         InvalidArgument: arrays that contradict each other.
@@ -107,17 +107,17 @@ class EvaluationRecord:
 
     @property
     def confidence(self) -> float:
-        """The level of its intervals: the metadata's, 0.95 where that says nothing."""
+        """Confidence of the intervals, from the metadata; 0.95 by default."""
         return float(self.metadata.get("confidence", CONFIDENCE))
 
     @property
     def top_k(self) -> int:
-        """A sample counts as right while its label is among so many of the likeliest classes."""
+        """A prediction is correct if the label is among this many of the likeliest classes."""
         return int(self.metadata.get("top_k", 1))
 
     @property
     def found(self) -> NDArray[np.bool_]:
-        """(N,) the samples that an attack has broken, 1 <= critical <= n."""
+        """(N,) whether an attack found an adversarial example, 1 <= critical <= n."""
         return (self.critical > 0) & (self.critical < len(self.grid))
 
     @classmethod
@@ -130,14 +130,14 @@ class EvaluationRecord:
         stage_names: Sequence[str],
         metadata: Mapping[str, Any],
     ) -> "EvaluationRecord":
-        """Return the record of what an evaluation found.
+        """Return the record of the results of an evaluation.
 
         Args:
-            results: a `rampart.evaluation.results.Results`; its order of rows is kept.
-            ids: names of the samples by their position in the split.
+            results: a `rampart.evaluation.results.Results`; the record has the same order of rows.
+            ids: names of the samples by their index in the split.
             grid: (n + 1,) strengths.
-            norm: the threat's.
-            stage_names: of the attack suite's stages, in their order.
+            norm: norm of the threat model.
+            stage_names: names of the stages of the attack suite, in their order.
             metadata: plain JSON values, see the class.
 
         Raises:
@@ -155,7 +155,7 @@ class EvaluationRecord:
             metadata=metadata,
             distance=results.distance,
             found_by=tuple(
-                CLEAN if critical == 0 else _attack(stage_names, stage, run)
+                CLEAN if critical == 0 else _name_stage(stage_names, stage, run)
                 for critical, stage, run in rows
             ),
             forwards=results.forwards,
@@ -166,7 +166,7 @@ class EvaluationRecord:
         )
 
 
-def _attack(stage_names: Sequence[str], stage: int, run: int) -> str | None:
+def _name_stage(stage_names: Sequence[str], stage: int, run: int) -> str | None:
     if stage < 0:
         return None
     name = _find_name("stage_names", stage_names, stage)
@@ -182,7 +182,7 @@ def _find_name(argument: str, names: Sequence[str] | Mapping[int, str], number: 
 
 
 def _column(name: str, values: object, kind: type[np.generic]) -> NDArray[Any]:
-    """The values as (N,) of a type; only what loses nothing is converted."""
+    """The values as (N,) of a type; only lossless conversions are allowed."""
     array = np.asarray(values)
     kinds, words = {
         np.int64: ("iu", "integers"),
@@ -199,7 +199,7 @@ def _check_lengths(record: EvaluationRecord) -> None:
     for name in ("ids", "found_by", *TYPES):
         values = getattr(record, name)
         if values is not None and len(values) != n:
-            raise InvalidArgument(name, f"{len(values)} values", f"{n} as critical")
+            raise InvalidArgument(name, f"{len(values)} values", f"{n}, one for each of critical")
 
 
 def _check_names(record: EvaluationRecord) -> None:
@@ -208,13 +208,13 @@ def _check_names(record: EvaluationRecord) -> None:
     try:
         "".join(record.ids).encode()
     except UnicodeEncodeError:
-        raise InvalidArgument("ids", "a name that is no text", "names in Unicode") from None
+        raise InvalidArgument("ids", "a name that is not valid text", "Unicode names") from None
     top_k, confidence = (
         record.metadata.get("top_k", 1),
         record.metadata.get("confidence", CONFIDENCE),
     )
     if type(top_k) is not int or top_k < 1:
-        raise InvalidArgument("top_k", top_k, "a whole number from 1")
+        raise InvalidArgument("top_k", top_k, "an integer of at least 1")
     if not isinstance(confidence, float) or not 0 < confidence < 1:
         raise InvalidArgument("confidence", confidence, "a fraction between 0 and 1")
 
@@ -222,26 +222,26 @@ def _check_names(record: EvaluationRecord) -> None:
 def _check_rows(record: EvaluationRecord) -> None:
     """Raise `InvalidArgument` for the first sample whose columns contradict each other."""
     wrong, clean = record.predictions != record.labels, record.critical == 0
-    # Among the first k classes the label may be without being the first.
+    # The label may be among the k likeliest classes without being the prediction.
     agree = clean == wrong if record.top_k == 1 else ~clean | wrong
-    rules = [("critical", agree, "0 exactly where the prediction is not the label")]
+    rules = [("critical", agree, "0 if and only if the prediction is not the label")]
     for name in COUNTS:
         if getattr(record, name) is not None:
-            rules.append((name, getattr(record, name) >= 0, "no negative number"))
+            rules.append((name, getattr(record, name) >= 0, "a number of at least 0"))
     if record.distance is not None:
         limit = np.append(record.grid, np.inf)[record.critical]
-        # An image within the strength before would have broken the sample there.
+        # An adversarial example within the strength before would make that one critical.
         before = record.grid[np.maximum(record.critical, 1) - 1]
         inside = within(record.distance, limit) & ~below(record.distance, before)
         expected = (
-            "a distance above the strength before the critical one and up to it where an attack "
-            "broke the sample, else nan"
+            "a distance above the strength before the critical one and up to the critical one, or "
+            "nan for a sample without an adversarial example"
         )
         rules.append(
             ("distance", np.where(record.found, inside, np.isnan(record.distance)), expected)
         )
     if record.found_by is not None:
-        expected = "'clean' where critical is 0, None for a survivor, else a stage"
+        expected = "'clean' if critical is 0, None if the sample is robust, else a stage"
         rules.append(("found_by", _names_a_stage(record, record.found_by), expected))
     for name, holds, expected in rules:
         if not holds.all():
@@ -251,7 +251,7 @@ def _check_rows(record: EvaluationRecord) -> None:
 
 
 def _names_a_stage(record: EvaluationRecord, names: Sequence[str | None]) -> NDArray[np.bool_]:
-    """(N,) whether a name fits the critical index that it stands beside."""
+    """(N,) whether each name fits the critical index of its row."""
     fitting = []
     for name, critical in zip(names, record.critical.tolist(), strict=True):
         if critical in (0, len(record.grid)):
@@ -270,5 +270,5 @@ def _check_adversarial_examples(record: EvaluationRecord) -> None:
         got = f"{images.dtype} of shape {images.shape}"
         raise InvalidArgument("adversarial_examples", got, "(M, C, H, W) float32")
     if len(images) != record.found.sum():
-        expected = f"{record.found.sum()}, one for each sample that an attack broke"
+        expected = f"{record.found.sum()}, one for each sample with 1 <= critical <= n"
         raise InvalidArgument("adversarial_examples", len(images), expected)

@@ -1,12 +1,12 @@
 """A record on disk. Its folder holds
 
-    samples.parquet  one row per sample; its columns are described in record.json
+    samples.parquet  one row per sample; record.json describes the columns
     curve.csv        eps, accuracy, low, high
     summary.json     the usual figures, as fractions (see `rampart.records.summary.summary`)
     record.json      format, version, norm, grid, columns, metadata, checksum of samples.parquet;
                      written last
 
-so that it can be read with any Parquet, CSV and JSON reader, without Rampart or torch.
+Any Parquet, CSV and JSON reader can read these files, without Rampart or torch.
 """
 
 import csv
@@ -49,53 +49,53 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "critical_index": (
         "critical",
         INTEGER,
-        "index into the grid of the smallest strength that breaks the sample; 0: wrong without "
-        "perturbation; length of the grid: survives every strength",
+        "grid index of the smallest strength at which the sample is misclassified; 0: without "
+        "perturbation; length of the grid: robust at every strength",
     ),
     "critical_eps": (
         "",
         FLOAT,
-        "that strength, as a fraction of the pixel range; null for a survivor",
+        "that strength, as a fraction of the pixel range; null: robust at every strength",
     ),
     "distance": (
         "distance",
         FLOAT,
-        "distance, in the norm, of the smallest adversarial image found; null where none was",
+        "distance, in the norm, of the nearest adversarial example; null if there is none",
     ),
     "found_by": (
         "found_by",
         TEXT,
-        "stage of the attack that found it, and /run after it where that was not its first run, "
-        "counted from 0; 'clean': wrong without perturbation; null for a survivor",
+        "stage of the attack that found it, with /RUN appended after its first run, counted from "
+        "0; 'clean': misclassified without perturbation; null: robust at every strength",
     ),
-    "forwards": ("forwards", INTEGER, "passes spent on the sample through the model"),
-    "backwards": ("backwards", INTEGER, "passes spent on the sample back to the input"),
+    "forwards": ("forwards", INTEGER, "forward passes spent on the sample"),
+    "backwards": ("backwards", INTEGER, "backward passes spent on the sample"),
     "pruned": (
         "pruned",
         INTEGER,
-        "runs of the attack that were stopped early as hopeless and not repeated in full",
+        "runs of the attack that were stopped early and not repeated in full",
     ),
-    "rechecked": ("rechecked", BOOLEAN, "whether such runs were repeated in full"),
+    "rechecked": ("rechecked", BOOLEAN, "whether pruned runs were repeated in full"),
 }
 REQUIRED = ("id", "label", "prediction", "critical_index", "critical_eps")
 ADVERSARIAL_EXAMPLE = (
-    "the smallest adversarial image found: float32, little-endian, pixels in [0, 1], channel by "
-    "channel and row by row, of the shape adversarial_shape; null where none was found"
+    "the nearest adversarial example: float32, little-endian, pixels in [0, 1], channel by channel "
+    "and row by row, of the shape adversarial_shape; null if there is none"
 )
 
 
 def save_record(record: EvaluationRecord, folder: str | Path) -> None:
-    """Write a record into a folder, each file whole or not at all, record.json last.
+    """Write a record into a folder, each file atomically, record.json last.
 
     Raises:
         RunError: the folder cannot be written.
-        InvalidArgument: metadata that JSON cannot hold.
+        InvalidArgument: metadata that JSON cannot represent.
     """
     place = EvaluationFolder(Path(folder))
     columns, images = _columns(record), _images(record)
     header = _header(record, columns, images)
     texts = {place.curve: _curve_csv(record), place.summary: _json(summary(record))}
-    # Before anything is written: metadata that JSON cannot hold are the caller's mistake.
+    # Metadata that JSON cannot represent must fail before anything is written.
     _json(header)
     write_columns(place.samples, columns, images)
     for path, text in texts.items():
@@ -105,46 +105,45 @@ def save_record(record: EvaluationRecord, folder: str | Path) -> None:
 
 
 def load_record(folder: str | Path, *, adversarial_examples: bool = False) -> EvaluationRecord:
-    """Read a record back.
+    """Read a record.
 
     Args:
-        folder: where it lies.
-        adversarial_examples: read the adversarial images too; they may be large.
+        folder: the folder that `save_record` wrote.
+        adversarial_examples: read the adversarial examples too; they may be large.
 
     Raises:
-        RunError: files missing, of another format or version, damaged, or contradictory; no
-            adversarial examples where they are asked for.
+        RunError: a file is missing, damaged, inconsistent, or of another format or version; or
+            the adversarial examples were not saved.
     """
     try:
-        values, beside = _read(EvaluationFolder(Path(folder)), adversarial_examples)
+        values, derived = _read(EvaluationFolder(Path(folder)), adversarial_examples)
         record = EvaluationRecord(**values)
-        _check_beside(record, beside)
+        _check_derived(record, derived)
     except (InvalidArgument, ValueError, TypeError, OverflowError) as error:
-        raise RunError(f"{folder} holds no consistent record: {error}") from error
+        raise RunError(f"the record in {folder} is inconsistent: {error}") from error
     if adversarial_examples and record.adversarial_examples is None and record.found.any():
         raise RunError(
             f"{folder} holds no adversarial examples: evaluate with "
-            "evaluation.adversarial_examples=true to keep them."
+            "evaluation.adversarial_examples=true to save them."
         )
     return record
 
 
 @dataclass(frozen=True, eq=False)
-class _Beside:
-    """What is written beside the values of a record, and must agree with them.
+class _Derived:
+    """Redundant columns, which must agree with the values of the record.
 
     Attributes:
-        strengths: (N,) critical strengths, nan for survivors.
-        with_example: (N,) the rows with an adversarial example; None where adversarial examples
-            were not read.
+        strengths: (N,) critical strengths; nan for samples that are robust at every strength.
+        with_example: (N,) whether a row has an adversarial example; None if these were not read.
     """
 
     strengths: Floats
     with_example: NDArray[np.bool_] | None
 
 
-def _read(folder: EvaluationFolder, adversarial_examples: bool) -> tuple[dict[str, Any], _Beside]:
-    """The values of a record by name, and what is to be compared with them."""
+def _read(folder: EvaluationFolder, adversarial_examples: bool) -> tuple[dict[str, Any], _Derived]:
+    """The values of a record by name, and the columns to compare with them."""
     header, samples = _read_header(folder.record), folder.samples
     _check_untouched(samples, header["samples_sha256"])
     shape = _adversarial_shape(folder.record, header)
@@ -153,7 +152,7 @@ def _read(folder: EvaluationFolder, adversarial_examples: bool) -> tuple[dict[st
     found = read_columns(samples, types, images, rows=header["n"])
     strengths, kept = found.pop("critical_eps"), found.pop("adversarial_example", None)
     if None in found["id"]:
-        raise RunError(f"{samples} has a sample without a name.")
+        raise RunError(f"{samples} is damaged: a sample has no id.")
     values = {
         **{COLUMNS[name][0]: column for name, column in found.items()},
         "norm": header["norm"],
@@ -161,21 +160,20 @@ def _read(folder: EvaluationFolder, adversarial_examples: bool) -> tuple[dict[st
         "metadata": header["metadata"],
         "adversarial_examples": kept.values if kept else None,
     }
-    return values, _Beside(strengths, kept.present if kept else None)
+    return values, _Derived(strengths, kept.present if kept else None)
 
 
-def _check_beside(record: EvaluationRecord, beside: _Beside) -> None:
-    """The strength stands beside its index for readers without Rampart: both must agree."""
-    expected, written = np.append(record.grid, np.nan)[record.critical], beside.strengths
+def _check_derived(record: EvaluationRecord, derived: _Derived) -> None:
+    """Refuse a critical strength, or a set of adversarial examples, that contradicts the index."""
+    expected, written = np.append(record.grid, np.nan)[record.critical], derived.strengths
     differ = ~((expected == written) | (np.isnan(expected) & np.isnan(written)))
     if differ.any():
         row = int(differ.argmax())
         where = f"{expected[row]} for sample {record.ids[row]}"
         raise InvalidArgument("critical_eps", written[row], where)
-    if beside.with_example is not None and not np.array_equal(beside.with_example, record.found):
-        raise InvalidArgument(
-            "adversarial_example", "other rows", "one for each sample that an attack broke"
-        )
+    if derived.with_example is not None and not np.array_equal(derived.with_example, record.found):
+        expected_rows = "one for each sample with 1 <= critical <= n"
+        raise InvalidArgument("adversarial_example", "other rows", expected_rows)
 
 
 def _columns(record: EvaluationRecord) -> dict[str, Column]:
@@ -233,12 +231,12 @@ def _check_untouched(samples: Path, expected: str) -> None:
     try:
         found = checksum(samples)
     except FileNotFoundError:
-        raise RunError(f"{samples} is missing: no finished evaluation lies there.") from None
+        raise RunError(f"{samples} is missing: the folder holds no finished evaluation.") from None
     except OSError as error:
         raise RunError(f"cannot read {samples}: {error}.") from error
     if found != expected:
         raise RunError(
-            f"{samples} is not the file that record.json was written for; restore it, or evaluate "
+            f"{samples} does not match its checksum in record.json: restore the file, or evaluate "
             "again."
         )
 
@@ -247,10 +245,10 @@ def _read_header(path: Path) -> dict[str, Any]:
     try:
         header = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RunError(f"{path} is missing: no finished evaluation lies there.") from None
+        raise RunError(f"{path} is missing: the folder holds no finished evaluation.") from None
     except json.JSONDecodeError as error:
         raise RunError(
-            f"{path} is damaged: no JSON from line {error.lineno} on; restore it, or evaluate "
+            f"{path} is damaged: invalid JSON in line {error.lineno}; restore it, or evaluate "
             "again."
         ) from None
     except (ValueError, RecursionError) as error:
@@ -261,7 +259,7 @@ def _read_header(path: Path) -> dict[str, Any]:
         raise RunError(f"{path} is not the record of an evaluation (format '{FORMAT}').")
     if header.get("version") != VERSION:
         raise RunError(
-            f"{path} has version {header.get('version')} of the format, this Rampart reads "
+            f"{path} has version {header.get('version')} of the format, but this Rampart reads "
             f"version {VERSION}: use the Rampart that wrote it, or evaluate again."
         )
     if missing := KEYS - header.keys():
@@ -273,12 +271,12 @@ def _read_header(path: Path) -> dict[str, Any]:
     if missing := set(REQUIRED) - header["columns"].keys():
         raise RunError(f"{path} lacks the columns {', '.join(sorted(missing))}: evaluate again.")
     if unknown := header["columns"].keys() - COLUMNS.keys() - {"adversarial_example"}:
-        raise RunError(f"{path} has columns that are not known: {', '.join(sorted(unknown))}.")
+        raise RunError(f"{path} has unknown columns: {', '.join(sorted(unknown))}.")
     return header
 
 
 def _adversarial_shape(path: Path, header: Mapping[str, Any]) -> tuple[int, int, int] | None:
-    """C, H, W; None where no adversarial examples were kept."""
+    """C, H, W; None if no adversarial examples were saved."""
     shape = header["adversarial_shape"]
     if shape is None and "adversarial_example" not in header["columns"]:
         return None

@@ -19,14 +19,19 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
     """Return the usual figures of a record, as fractions and not percent.
 
     Returns:
-        n, norm, eps, top, split, attack (its name), attack_options, attack suite, mode, data, seed;
-        clean, adversarial (at eps) and expected (uniform on [0, eps]), each with `_low` and
-        `_high`; the intervals' level and method; expected_bounds, between which expected robustness
-        lies whatever the curve does between its strengths (`metrics.continuum`); worst_class, that
-        of the lowest expected robustness, with an interval that allows for its having been picked;
-        curve, a list of {eps, accuracy, low, high}; found_by, how many samples each stage of the
-        attack broke; forwards, backwards and seconds; audit and trust where the metadata have them.
-        None stands for what is not known.
+        - n, norm, eps, top_k, split, attack (its name), attack_options, attack_suite, mode, data,
+          seed;
+        - clean, adversarial (at eps) and expected (uniform on [0, eps]), each with `_low` and
+          `_high`; confidence and interval_method of these intervals;
+        - expected_bounds: expected robustness lies between them, whatever the curve does between
+          its strengths (`metrics.continuum`);
+        - worst_class: the class of the lowest expected robustness, with an interval that allows
+          for the selection of this class;
+        - curve: a list of {eps, accuracy, low, high};
+        - found_by: for each stage the number of samples whose adversarial example it found;
+        - forwards, backwards, seconds; rerun and checks if the metadata have them.
+
+        A value that is not known is None.
     """
     c = contributions(record.critical, record.grid)
     expected = mean_interval(c, record.confidence)
@@ -100,7 +105,7 @@ def _name(component: Any) -> Any:
 
 
 def _count_found_by(record: EvaluationRecord) -> dict[str, int] | None:
-    """How many samples each stage broke, the most successful first; "clean" among them."""
+    """Samples by the stage that found their adversarial example, or "clean"; largest first."""
     if record.found_by is None:
         return None
     stages = Counter(name.partition("/")[0] for name in record.found_by if name is not None)
@@ -108,7 +113,7 @@ def _count_found_by(record: EvaluationRecord) -> dict[str, int] | None:
 
 
 def _passes(record: EvaluationRecord, name: str) -> int | None:
-    """Those of the whole evaluation where the metadata know them, else the sum over samples."""
+    """The passes of the whole evaluation from the metadata, else the sum over the samples."""
     column = getattr(record, name)
     total = None if column is None else int(column.sum())
     return record.metadata.get(name, total)

@@ -1,11 +1,11 @@
-"""The folder of an evaluation: what lies where, and when the evaluation is finished.
+"""The folder of an evaluation: its files, and when the evaluation is finished.
 
 samples.parquet  one row per sample
 curve.csv        accuracy at every strength
 summary.json     the usual figures
-record.json      how the samples were evaluated; the last file of a record
-curve.png        the curve drawn
-partial/      results of the samples so far, gone at the very end
+record.json      how the samples were evaluated; written last
+curve.png        a plot of the curve
+partial/         partial results; deleted when the evaluation ends
 """
 
 from dataclasses import dataclass
@@ -38,17 +38,17 @@ class EvaluationFolder:
 
     @property
     def record(self) -> Path:
-        """How the samples were evaluated; the last file of a record."""
+        """How the samples were evaluated; the file of the record that is written last."""
         return self.path / "record.json"
 
     @property
     def picture(self) -> Path:
-        """The curve drawn."""
+        """A plot of the curve."""
         return self.path / "curve.png"
 
     @property
     def partial(self) -> Path:
-        """Results of the samples so far."""
+        """The partial results."""
         return self.path / "partial"
 
     def has_begun(self) -> bool:
@@ -56,17 +56,17 @@ class EvaluationFolder:
         return self.partial.exists()
 
     def is_finished(self) -> bool:
-        """Whether a whole evaluation lies here.
+        """Whether the folder holds a complete evaluation.
 
-        An evaluation that was stopped after its record and before its end is not finished.
+        An evaluation that was stopped between its record and its end is not finished.
         """
         return self.record.is_file() and not self.has_begun()
 
     def require_own(self) -> None:
-        """Refuse a folder with files of somebody else: none is replaced or mixed with ours.
+        """Refuse a folder that holds other files, so that none is replaced or mixed with ours.
 
         Raises:
-            RunError: it holds another file than those of an evaluation.
+            RunError: the folder holds a file that no evaluation writes.
         """
         others = sorted(set(self._entries()) - set(self._own_entries()))
         if others:
@@ -76,8 +76,8 @@ class EvaluationFolder:
             )
 
     def clear(self) -> None:
-        """Delete what an evaluation has left, and nothing else."""
-        # Without a record nothing is taken for a finished evaluation if this is interrupted.
+        """Delete the files of an evaluation, and nothing else."""
+        # The record goes first: if this is interrupted, the rest must not look finished.
         for entry in (self.record, *self._own_entries()):
             remove(entry)
 
@@ -85,7 +85,7 @@ class EvaluationFolder:
         return list(self.path.iterdir()) if self.path.is_dir() else []
 
     def _own_entries(self) -> list[Path]:
-        """What is ours in the folder, with what a kill while writing has left."""
+        """The entries that an evaluation writes, temporary files of a killed one included."""
         ours = (self.samples, self.curve, self.summary, self.record, self.picture, self.partial)
         names = {path.name for path in ours}
         return [entry for entry in self._entries() if intended_name(entry) in names]

@@ -1,4 +1,4 @@
-"""The history of a run: one JSON row per epoch, on disk as soon as the epoch ends."""
+"""The history of a run: one JSON row per epoch, written as soon as the epoch ends."""
 
 import json
 from pathlib import Path
@@ -11,13 +11,13 @@ Row = dict[str, Any]
 
 
 class History:
-    """Rows in `history.jsonl`; appending never rewrites what is there."""
+    """The rows in `history.jsonl`; appending never rewrites earlier ones."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def append(self, row: Row) -> None:
-        """Add one epoch's row."""
+        """Add the row of one epoch."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
@@ -30,12 +30,12 @@ class History:
             raise RunError(f"{self.path} is damaged (line {line}): {error.msg}.") from None
 
     def truncate(self, epochs: int) -> None:
-        """Keep the first `epochs` rows: what lies behind the checkpoint that a run resumes from."""
+        """Keep the first `epochs` rows, those before the checkpoint from which a run resumes."""
         rows = self._readable_rows()[:epochs]
         write_atomic(self.path, "".join(json.dumps(row) + "\n" for row in rows))
 
     def _readable_rows(self) -> list[Row]:
-        """All whole rows: a run that was killed may have left half a line at the end."""
+        """All complete rows: a run that was killed may have left half a line at the end."""
         rows: list[Row] = []
         for line in self._lines():
             try:

@@ -1,11 +1,12 @@
-"""The folder of a run: what lies where, when it may be written, and what its status is.
+"""The folder of a run: its files, when it may be written, and its status.
 
-config.yaml      the configuration in full
+config.yaml      the full configuration
 run.json         status: running, interrupted, failed or complete
 history.jsonl    one row per epoch
-pilot.jsonl      those of a pilot at full strength that the run started over from
-checkpoints/     the newest checkpoint;  best/: the best one, where it is kept
-model/           the finished model, as timm loads it
+pilot.jsonl      the rows of a failed pilot, after which the run restarted
+checkpoints/     the newest checkpoint
+best/            the best checkpoint, if the run saves it
+model/           the finished model, in the format that timm loads
 evaluations/     one folder per evaluation
 """
 
@@ -21,7 +22,7 @@ from rampart.files import write_atomic
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.version import __version__
 
-#: What run.json goes on saying when the status changes.
+#: Keys that run.json retains when the status changes.
 KEPT = ("data", "start", "parameters", "linear_probe", "pilot")
 
 
@@ -33,7 +34,7 @@ class RunFolder:
 
     @property
     def config(self) -> Path:
-        """The configuration in full."""
+        """The full configuration."""
         return self.path / "config.yaml"
 
     @property
@@ -48,7 +49,7 @@ class RunFolder:
 
     @property
     def pilot(self) -> Path:
-        """The history of a pilot that the run started over from."""
+        """The history of a failed pilot, after which the run restarted."""
         return self.path / "pilot.jsonl"
 
     @property
@@ -58,7 +59,7 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """The best checkpoint, where it is kept."""
+        """The best checkpoint, if the run saves it."""
         return self.path / "best"
 
     @property
@@ -72,24 +73,24 @@ class RunFolder:
         return self.path / "evaluations"
 
     def finished_evaluations(self) -> list[EvaluationFolder]:
-        """The evaluations that are finished, by name."""
+        """The finished evaluations, sorted by name."""
         found = map(EvaluationFolder, sorted(self.evaluations.glob("*")))
         return [folder for folder in found if folder.is_finished()]
 
     @property
     def tracking(self) -> Path:
-        """What trackers write."""
+        """The files of trackers."""
         return self.path / "tracking"
 
     def exists(self) -> bool:
-        """Whether Rampart started a run here; a `config.yaml` alone may be anybody's."""
+        """Whether Rampart started a run here; a `config.yaml` alone does not show that."""
         return self.config.is_file() and "rampart" in self.facts()
 
     def facts(self) -> dict[str, Any]:
-        """What run.json says; empty where it is missing or no run's.
+        """The content of run.json; empty if the file is missing or belongs to something else.
 
         Raises:
-            RunError: it is damaged.
+            RunError: the file is damaged.
         """
         if not self.status_file.is_file():
             return {}
@@ -100,11 +101,11 @@ class RunFolder:
         return facts if isinstance(facts, dict) else {}
 
     def status(self) -> str:
-        """The run's status, or "missing" where no run was started."""
+        """The status of the run, or "missing" if no run was started here."""
         return str(self.facts().get("status", "missing"))
 
     def set_status(self, status: str, **facts: Any) -> None:
-        """Write the status in one move; what was found out before stays (`KEPT`)."""
+        """Write the status atomically; the keys in `KEPT` retain their values."""
         kept = {key: value for key, value in self.facts().items() if key in KEPT}
         content = {"status": status, "rampart": __version__, **kept, **facts}
         write_atomic(self.status_file, json.dumps(content, indent=1) + "\n")
@@ -113,12 +114,10 @@ class RunFolder:
         """Refuse a folder without a finished model.
 
         Raises:
-            RunError: no run, or one that is not complete.
+            RunError: the folder holds no run, or one that is not complete.
         """
         if not self.exists():
-            raise RunError(
-                f"{self.path} holds no run: give a folder that `rampart train` has made."
-            )
+            raise RunError(f"{self.path} holds no run: give a folder that `rampart train` wrote.")
         if self.status() != "complete":
             raise RunError(
                 f"{self.path} holds no finished model (its run is {self.status()}): finish it with "
@@ -126,14 +125,14 @@ class RunFolder:
             )
 
     def require_free(self, resume: bool | None, overwrite: bool) -> None:
-        """Refuse a folder that holds something, unless the user said what to do with it.
+        """Refuse a folder that is not empty, unless the user chose to resume or overwrite it.
 
         Args:
-            resume: go on with what it holds; None where that cannot be.
-            overwrite: replace what it holds.
+            resume: resume the run in the folder; None if that is not possible.
+            overwrite: replace the run in the folder.
 
         Raises:
-            RunError: the folder exists and neither `resume` nor `overwrite` fits what it holds.
+            RunError: the folder exists and neither `resume` nor `overwrite` fits its content.
         """
         if resume and overwrite:
             raise RunError("--resume and --overwrite contradict each other: give one of them.")
@@ -144,32 +143,32 @@ class RunFolder:
         occupied = self.path.is_dir() and any(self.path.iterdir())
         if occupied and not self.exists():
             raise RunError(
-                f"output folder {self.path} exists and holds no run of Rampart, so it is left "
-                "alone: choose another with --output."
+                f"output folder {self.path} exists and holds no run of Rampart, so it is not "
+                "changed: choose another with --output."
             )
         if occupied and not (resume or overwrite):
-            going_on = "" if resume is None else "--resume goes on with its run, "
+            resuming = "" if resume is None else "--resume continues its run, "
             raise RunError(
-                f"output folder {self.path} exists: {going_on}--overwrite replaces it, --output "
+                f"output folder {self.path} exists: {resuming}--overwrite replaces it, --output "
                 "chooses another."
             )
         self._require_writable()
 
     def clear(self) -> None:
-        """Delete what an earlier run left, and nothing else."""
+        """Delete the files of an earlier run, and nothing else."""
         if not self.exists():
             return
         ours = (self.checkpoints, self.best, self.model, self.evaluations, self.tracking)
         for folder in (*ours, self._dropped_folder):
             shutil.rmtree(folder, ignore_errors=True)
-        # run.json goes last: without it the rest would no longer be known as a run.
+        # run.json goes last: without it the folder would no longer be recognized as a run.
         for file in (self.history, self.pilot, self.config, self.status_file):
             file.unlink(missing_ok=True)
 
     def drop_training(self) -> None:
-        """Delete what has been trained, so that the run starts over; its history is put aside.
+        """Delete the checkpoints, so that the run restarts; the history moves to pilot.jsonl.
 
-        Each goes in one move: half a checkpoint would be taken for a damaged one.
+        Each folder is moved before it is deleted: half a checkpoint would look damaged.
         """
         for folder in (self.checkpoints, self.best):
             if folder.is_dir():
@@ -184,7 +183,7 @@ class RunFolder:
         return self.path / "dropped"
 
     def _require_writable(self) -> None:
-        """Fail before the work, not after it."""
+        """Fail before the training, not after it."""
         parent = self.path.absolute()
         while not parent.exists():
             parent = parent.parent

@@ -23,7 +23,7 @@ def cells(text, method):
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_means_stand_with_students_interval():
+def test_means_have_students_interval():
     # Student's t with 2 degrees of freedom is 4.303; the deviation 0.05.
     assert cells(task_table(RUNS, "digits"), "fix")[3] == "25.0 ± 12.4"
     assert cells(task_table(RUNS, "digits"), "short")[1:4] == ["90.0", "40.0", "40.0"]
@@ -47,10 +47,10 @@ def test_several_references_have_a_column_each():
 
 
 @pytest.mark.parametrize(
-    ("method", "told"), [("fix", "2"), ("rising", "3 to 5"), ("short", "never")]
+    ("method", "delay"), [("fix", "2"), ("rising", "3 to 5"), ("short", "never")]
 )
-def test_delays_are_told_from_the_least_to_the_greatest(method, told):
-    assert cells(task_table(RUNS, "digits"), method)[6] == told
+def test_delays_are_a_range_over_the_seeds(method, delay):
+    assert cells(task_table(RUNS, "digits"), method)[6] == delay
 
 
 def test_passes_and_the_start_of_full_strength():
@@ -64,7 +64,7 @@ def test_differences_in_several_measures():
     assert cells(text, "fix")[-1].startswith("-30.0 [")
 
 
-def test_the_number_of_trained_weights_is_told_where_it_differs():
+def test_the_number_of_trained_weights_has_a_column_if_it_differs():
     assert "trained weights" not in task_table(RUNS, "digits")
     runs = [run._replace(trained=1000 if run.method == "fix" else 12345) for run in RUNS]
     text = task_table(runs, "digits")

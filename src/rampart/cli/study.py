@@ -52,11 +52,11 @@ def study(
 class Lines:
     """Prints one line for every event, on a terminal and in a file alike."""
 
-    def says(self, cell: "Cell", line: str) -> None:
+    def on_progress(self, cell: "Cell", line: str) -> None:
         """Print the progress of a run."""
         _print(f"{cell.name}: {line}")
 
-    def ends(self, cell: "Cell", result: "Result", done: int, total: int) -> None:
+    def on_end(self, cell: "Cell", result: "Result", done: int, total: int) -> None:
         """Print the figures of a run, or why it has none."""
         from rampart.experiments.cells import FailedRun
 

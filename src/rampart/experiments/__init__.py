@@ -1,1 +1,1 @@
-"""Experiments: many runs, their identities, and what is done and missing."""
+"""Studies: many runs, which of them are finished, and their table."""

@@ -1,4 +1,4 @@
-"""One run of a study: train it, evaluate it, read its figures; or say why it failed."""
+"""One run of a study: train it, evaluate it and read its figures, or report why it failed."""
 
 import traceback
 from collections.abc import Callable
@@ -29,12 +29,11 @@ class Cell:
     """One run of a study.
 
     Attributes:
-        task: its name.
-        method: its name; of an option to choose among, the option's.
-        config: of the run.
-        folder: of the run.
-        choice: the choice that it is run for, which is judged on the validation split; none for an
-            method, which is judged on the test split.
+        task: name of the task.
+        method: name of the method; for a choice, name of the option.
+        config: configuration of the run.
+        folder: folder of the run.
+        choice: name of the choice that the run belongs to; empty for a run of a method.
     """
 
     task: str
@@ -45,28 +44,28 @@ class Cell:
 
     @property
     def split(self) -> str:
-        """The split that it is judged on."""
+        """The split that the run is evaluated on: validation for a choice, else test."""
         return "validation" if self.choice else "test"
 
     @property
     def name(self) -> str:
-        """How the run is called in messages."""
+        """Name of the run in messages."""
         where = f" for '{self.choice}'" if self.choice else ""
         return f"{self.task}, {self.method}{where}, seed {self.config.seed}"
 
     @property
     def error_file(self) -> Path:
-        """Where the last error of the run is kept, beside its folder."""
+        """The file with the last error of the run, beside its folder."""
         return self.folder.with_name(f"{self.folder.name}-error.txt")
 
 
 @dataclass(frozen=True)
 class FailedRun:
-    """A run of a study that failed.
+    """A failed run of a study.
 
     Attributes:
         cell: the run.
-        reason: the error, on one line.
+        reason: the error, in one line.
     """
 
     cell: Cell
@@ -88,10 +87,10 @@ def make_cell(
 
 
 def require_same(cell: Cell) -> None:
-    """Refuse what an earlier version of the study has left: it would stand in the wrong row.
+    """Refuse a run of an earlier version of the study, which would end up in the wrong row.
 
     Raises:
-        RunError: the folder of the run holds one of another configuration.
+        RunError: the folder holds a run with another configuration.
     """
     folder = RunFolder(cell.folder)
     if not folder.exists():
@@ -100,64 +99,64 @@ def require_same(cell: Cell) -> None:
     changed = [one for one in found if one.affects != "nothing"]
     if changed:
         raise RunError(
-            f"{cell.folder} holds a run of another configuration ({spell_differences(changed)}), "
-            "so the study has changed since: delete that folder, or choose another --output."
+            f"{cell.folder} holds a run with another configuration ({spell_differences(changed)}): "
+            "the study has changed since. Delete that folder, or choose another --output."
         )
 
 
 def evaluation_of(cell: Cell) -> Path | None:
-    """Return the folder of the run's own evaluation on its split, once it is finished."""
-    return own_evaluation(cell.folder, **_evaluated(cell))
+    """Return the folder of the run's own evaluation on its split; None if it is not finished."""
+    return own_evaluation(cell.folder, **_evaluation_changes(cell))
 
 
 def figures_of(cell: Cell) -> RunFigures:
     """Return the figures of a finished run."""
     evaluation = evaluation_of(cell)
-    assert evaluation is not None, "asked of finished runs only"
+    assert evaluation is not None, "the run is not finished"
     return read_figures(cell.task, cell.method, cell.config.seed, cell.folder, evaluation)
 
 
 def attempt(cell: Cell, say: Say) -> FailedRun | None:
-    """Carry out one run; return why it failed, if it did.
+    """Carry out one run; return its failure, or None.
 
-    The error is kept in `cell.error_file` until the run succeeds.
+    `cell.error_file` holds the error until the run succeeds.
 
     Raises:
-        KeyboardInterrupt: a signal stopped it, with the number of the signal.
+        KeyboardInterrupt: a signal stopped the run; the argument is its number.
     """
     try:
         run_cell(cell, say)
     except Interrupted as stop:
         raise KeyboardInterrupt(stop.signal_number) from stop
     except Exception as error:
-        return failed(cell, _told(error), traceback.format_exc())
+        return save_failure(cell, _describe_error(error), traceback.format_exc())
     cell.error_file.unlink(missing_ok=True)
     return None
 
 
-def failed(cell: Cell, why: str, detail: str = "") -> FailedRun:
-    """Return a failure, and keep it on disk beside the run."""
-    # Where nothing can be written either, the line that is printed has to do.
+def save_failure(cell: Cell, why: str, detail: str = "") -> FailedRun:
+    """Return a failure, and write it to the error file of the run."""
+    # If the file cannot be written either, the printed line has to suffice.
     with suppress(RunError):
         write_atomic(cell.error_file, "\n".join([cell.name, why, "", detail]))
     return FailedRun(cell, why)
 
 
 def run_cell(cell: Cell, say: Say = lambda line: None) -> None:
-    """Train one run, or go on with it, and evaluate it."""
+    """Train one run, or resume it, and evaluate it."""
     folder = RunFolder(cell.folder)
     train_run(cell.config, cell.folder, resume=folder.exists(), reporter=LineReporter(say))
     say(f"evaluation on the {cell.split} split")
     progress = sparse_progress(lambda text: say(f"evaluation: {text} images"))
-    ensure_evaluated(cell.folder, on_progress=progress, **_evaluated(cell))
+    ensure_evaluated(cell.folder, on_progress=progress, **_evaluation_changes(cell))
 
 
-def _evaluated(cell: Cell) -> dict[str, str | None]:
-    """What the evaluation has other than the run's configuration says."""
-    # A limit is meant for the test images; choices are made on the whole validation split.
+def _evaluation_changes(cell: Cell) -> dict[str, str | None]:
+    """The keys in which the evaluation differs from the configuration of the run."""
+    # The limit applies to test images; choices use the whole validation split.
     return {"split": cell.split, **({"limit": None} if cell.choice else {})}
 
 
-def _told(error: Exception) -> str:
-    """An error of ours says what to do; of another one the kind is told as well."""
+def _describe_error(error: Exception) -> str:
+    """The message of the error, with its type if it is not one of Rampart's."""
     return str(error) if isinstance(error, RampartError) else reason(error)

@@ -34,7 +34,7 @@ def run_quickstart(
     """Train and evaluate every schedule with every seed; return the folders of the runs.
 
     Raises:
-        RunError: the output folder holds something, and neither `resume` nor `overwrite` is set.
+        RunError: the output folder is not empty, and neither `resume` nor `overwrite` is set.
     """
     _prepare(output, resume, overwrite)
     folders = []
@@ -61,7 +61,7 @@ def _prepare(output: Path, resume: bool, overwrite: bool) -> None:
         raise RunError(f"output folder {output} is a file: choose another path.")
     if not overwrite and any(output.iterdir()):
         raise RunError(
-            f"output folder {output} exists: --resume goes on with its runs, --overwrite replaces "
+            f"output folder {output} exists: --resume continues its runs, --overwrite replaces "
             "them, --output chooses another."
         )
     for folder in output.iterdir():

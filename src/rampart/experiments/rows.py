@@ -14,13 +14,14 @@ class RunFigures(NamedTuple):
     """One row of `results.csv`.
 
     Attributes:
+        task, method, seed: names of task and method, and the seed of the run.
         clean, adversarial, expected: accuracies as fractions: without an attack, at eps_g, and the
             mean over [0, eps_g].
-        delay: task-adaptation delay in epochs; None where the run never adapted.
-        full_from: fraction of the run after which eps is eps_g to the end; 1 where it never is.
-        passes: images forward and back in training, a pilot at full strength included.
-        seconds: of the run's own epochs; depends on what else the machine did.
-        trained: number of trained parameters; None where a run of an earlier version has not said.
+        delay: adaptation delay in epochs; None if the run never adapted.
+        full_from: fraction of the run after which eps stays at eps_g; 1 if eps never reaches it.
+        passes: forward and backward passes of the training, including a failed pilot.
+        seconds: duration of the epochs; it depends on the other load of the machine.
+        trained: number of trained parameters; None for a run of an earlier version.
     """
 
     task: str
@@ -58,6 +59,6 @@ def read_figures(task: str, method: str, seed: int, folder: Path, record: Path) 
 
 
 def _full_from(rows: list[dict[str, Any]]) -> float:
-    """Epochs whose last step was not yet at full strength, as a fraction of all."""
+    """Number of the last epoch that ended below full strength, as a fraction of all epochs."""
     below = [row["epoch"] for row in rows if row["alpha"] < 1]
     return max(below, default=0) / len(rows)

@@ -1,13 +1,13 @@
-"""Carry out a study: what is missing of it is run, whatever fails is listed, and the rest goes on.
+"""Carry out a study: start every missing run, list the failures, and continue with the rest.
 
 Its folder holds
 
-    runs/TASK/ARM/seed-S            the folder of a run
-    runs/TASK/ARM/seed-S-error.txt  the last error of a run that failed
-    choices/CHOICE/TASK/OPTION/...  runs that settings are chosen by
-    choices.json                    what was chosen, and why
-    results.csv                     one row per run
-    study.md, study.png             the table and the picture
+    runs/TASK/METHOD/seed-S            the folder of a run
+    runs/TASK/METHOD/seed-S-error.txt  the last error of a failed run
+    choices/CHOICE/TASK/OPTION/...     the runs of the options of a choice
+    choices.json                       the chosen options, and the figures that decided
+    results.csv                        one row per run
+    study.md, study.png                the table and the picture
 """
 
 import json
@@ -23,10 +23,10 @@ from rampart.experiments.cells import (
     FailedRun,
     attempt,
     evaluation_of,
-    failed,
     figures_of,
     make_cell,
     require_same,
+    save_failure,
 )
 from rampart.experiments.rows import RunFigures
 from rampart.experiments.study import Overrides, Study, file_name
@@ -38,33 +38,33 @@ Chosen = dict[str, dict[str, Overrides]]
 
 
 class Watcher(Protocol):
-    """Learns what a study does; it never changes what happens."""
+    """An observer of a study; it never changes the results."""
 
-    def says(self, cell: Cell, line: str) -> None:
-        """A run tells its progress."""
+    def on_progress(self, cell: Cell, line: str) -> None:
+        """Receive a line of progress of a run."""
 
-    def ends(self, cell: Cell, result: Result, done: int, total: int) -> None:
-        """A run is finished, or has failed; `done` of `total` have ended."""
+    def on_end(self, cell: Cell, result: Result, done: int, total: int) -> None:
+        """Receive the result of a run that finished or failed; `done` of `total` have ended."""
 
 
-class Unwatched:
+class SilentWatcher:
     """Shows nothing."""
 
-    def says(self, cell: Cell, line: str) -> None:
+    def on_progress(self, cell: Cell, line: str) -> None:
         """Show nothing."""
 
-    def ends(self, cell: Cell, result: Result, done: int, total: int) -> None:
+    def on_end(self, cell: Cell, result: Result, done: int, total: int) -> None:
         """Show nothing."""
 
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a study has come to.
+    """The result of a study.
 
     Attributes:
-        figures: of the runs that are finished.
-        failures: the runs that failed.
-        open_choices: (task, choice) that wait for runs that failed; nothing was run with them.
+        figures: figures of the finished runs.
+        failures: the failed runs.
+        open_choices: (task, choice) that could not be made because a run failed; no run used them.
     """
 
     figures: list[RunFigures] = field(default_factory=list)
@@ -72,13 +72,13 @@ class StudyResult:
     open_choices: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, results: Sequence[Result]) -> None:
-        """Add runs that have ended."""
+        """Add the results of runs that have ended."""
         self.figures.extend(one for one in results if isinstance(one, RunFigures))
         self.failures.extend(one for one in results if isinstance(one, FailedRun))
 
     @property
     def missing(self) -> list[str]:
-        """What the table lacks."""
+        """Names of the runs that the table lacks."""
         runs = [failure.cell.name for failure in self.failures if not failure.cell.choice]
         return [*runs, *(f"{task}, {choice}, every seed" for task, choice in self.open_choices)]
 
@@ -86,22 +86,22 @@ class StudyResult:
 def run_study(
     study: Study, output: Path, *, workers: int = 1, watcher: Watcher | None = None
 ) -> StudyResult:
-    """Carry out what is missing of a study; return the figures of all its runs.
+    """Carry out the missing runs of a study; return the figures of all its runs.
 
-    A run that fails does not stop the others; its last error is kept beside its folder. Called
-    again, the runs that are finished are not run again, and the others go on.
+    A failed run does not stop the others; its last error is saved beside its folder. A second
+    call skips the finished runs and resumes the others.
 
     Args:
-        study: what to run.
-        output: its folder.
-        workers: runs at the same time; more than one are each in a process of its own.
-        watcher: learns about every run.
+        study: the study to carry out.
+        output: folder of the study.
+        workers: number of runs at the same time; above 1, each runs in a process of its own.
+        watcher: observer that is told of every run.
 
     Raises:
-        RunError: the folder has runs of another study; nothing is run.
+        RunError: the folder has runs of another study; no run was started.
         KeyboardInterrupt: a signal; every run has saved a checkpoint.
     """
-    watcher, result = watcher or Unwatched(), StudyResult()
+    watcher, result = watcher or SilentWatcher(), StudyResult()
     methods = dict.fromkeys(study.tasks, study.methods)
     result.add([one for _, one in _carry_out(_cells(study, output, methods), workers, watcher)])
     chosen = choose(study, output, workers, watcher, result)
@@ -112,9 +112,9 @@ def run_study(
 def choose(
     study: Study, output: Path, workers: int, watcher: Watcher, result: StudyResult
 ) -> Chosen:
-    """Return, task by task, the settings that won on validation; written to `choices.json`.
+    """Choose for each task the settings that are best on validation; write `choices.json`.
 
-    Where a run failed nothing is chosen, and `result` says so.
+    If a run failed, nothing is chosen for its task, and `result.open_choices` lists the choice.
     """
     cells = [
         make_cell(
@@ -133,7 +133,7 @@ def choose(
     ]
     ended = _carry_out(cells, workers, watcher)
     result.add([one for _, one in ended if isinstance(one, FailedRun)])
-    told: dict[str, Any] = {task: {} for task in study.tasks}
+    written: dict[str, Any] = {task: {} for task in study.tasks}
     chosen: Chosen = {task: {} for task in study.tasks}
     for name, choice in study.choices.items():
         for task in study.tasks:
@@ -142,15 +142,15 @@ def choose(
                 result.open_choices.append((task, name))
                 continue
             best = max(values, key=lambda option: values[option])
-            told[task][name] = {"chosen": best, "validation expected": values}
+            written[task][name] = {"chosen": best, "validation expected": values}
             chosen[task][name] = (*study.methods[choice.method], *choice.among[best])
     if study.choices:
-        write_atomic(output / "choices.json", json.dumps(told, indent=1) + "\n")
+        write_atomic(output / "choices.json", json.dumps(written, indent=1) + "\n")
     return chosen
 
 
 def _means(ended: Sequence[tuple[Cell, Result]], name: str, task: str) -> dict[str, float] | None:
-    """Mean expected robustness of every option over its seeds; None where a run failed."""
+    """Mean expected robustness of every option over its seeds; None if a run failed."""
     values: dict[str, list[float]] = {}
     for cell, one in ended:
         if (cell.choice, cell.task) != (name, task):
@@ -171,32 +171,33 @@ def _cells(study: Study, output: Path, methods: Chosen) -> list[Cell]:
 
 
 def _carry_out(cells: Sequence[Cell], workers: int, watcher: Watcher) -> list[tuple[Cell, Result]]:
-    """Run every cell that is not finished; every result in the order of the cells."""
+    """Carry out every run that is not finished; return all results in the order of the cells."""
     for cell in cells:
         require_same(cell)
     finished = [_is_finished(cell) for cell in cells]
     missing = [cell for cell, has in zip(cells, finished, strict=True) if not has]
     failures: dict[Path, FailedRun] = {}
-    for done, (cell, failure) in enumerate(_ended(missing, workers, watcher), sum(finished) + 1):
+    ended = _attempt_each(missing, workers, watcher)
+    for done, (cell, failure) in enumerate(ended, sum(finished) + 1):
         if failure:
             failures[cell.folder] = failure
-        watcher.ends(cell, failure or _read(cell), done, len(cells))
+        watcher.on_end(cell, failure or _read(cell), done, len(cells))
     return [(cell, failures.get(cell.folder) or _read(cell)) for cell in cells]
 
 
-def _ended(
+def _attempt_each(
     cells: Sequence[Cell], workers: int, watcher: Watcher
 ) -> Iterator[tuple[Cell, FailedRun | None]]:
     """Carry out runs; yield each as it ends."""
     if workers > 1:
-        yield from attempt_all(cells, workers, watcher.says)
+        yield from attempt_all(cells, workers, watcher.on_progress)
         return
     for cell in cells:
-        yield cell, attempt(cell, partial(watcher.says, cell))
+        yield cell, attempt(cell, partial(watcher.on_progress, cell))
 
 
 def _is_finished(cell: Cell) -> bool:
-    """Whether a run has its evaluation; where that is damaged, its own attempt says so."""
+    """Whether a run is evaluated; a damaged evaluation is reported when the run is attempted."""
     try:
         return evaluation_of(cell) is not None
     except RampartError:
@@ -207,4 +208,4 @@ def _read(cell: Cell) -> Result:
     try:
         return figures_of(cell)
     except RampartError as error:
-        return failed(cell, str(error))
+        return save_failure(cell, str(error))

@@ -2,16 +2,16 @@
 
 A study is a YAML file:
 
-    base: {model: ..., data: ..., ...}    what all runs share, as for `rampart train`
+    base: {model: ..., data: ..., ...}    settings of all runs, as for `rampart train`
     seeds: [0, 1, 2]
     tasks: {photos: [data=photos/, threat.eps=4/255], ...}
     methods: {fix: [schedule=fix], ...}
-    references: [fix]                      methods that the others are compared with, if any
-    differences: [clean, expected]         what in; expected robustness by default
+    references: [fix]                      methods that the others are compared with
+    differences: [clean, expected]         figures that are compared; by default expected
     choices:                               methods whose settings are chosen on validation
       tuned fix: {method: fix, seeds: [100], among: {high: [optimizer.head_lr=1e-2], ...}}
 
-`rampart.experiments.running` says what its folder holds.
+`rampart.experiments.running` lists the content of its folder.
 """
 
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ Overrides = tuple[str, ...]
 
 def _all_different(seeds: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(seeds)) < len(seeds):
-        raise ValueError(f"{list(seeds)} names a seed twice, which would count as two runs")
+        raise ValueError(f"{list(seeds)} has a seed twice: name each seed once")
     return seeds
 
 
@@ -46,9 +46,10 @@ class Choice(BaseModel):
     """A method whose settings are chosen among several on the validation split.
 
     Attributes:
-        method: the method that the settings are added to.
-        among: settings by name.
-        seeds: trained with each; the highest mean expected robustness on validation wins.
+        method: the method to which the settings are added.
+        among: the options: settings by name.
+        seeds: seeds of the runs of each option; the option with the highest mean expected
+            robustness on validation is chosen.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,7 +60,7 @@ class Choice(BaseModel):
 
 
 class Study(BaseModel):
-    """What is compared with what; see the module for the file."""
+    """The content of a study file; the module describes its keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -77,11 +78,11 @@ class Study(BaseModel):
 
 
 def load_study(path: Path) -> Study:
-    """Read a study and check every run of it, before any is started.
+    """Read a study and check the configuration of every run.
 
     Raises:
-        RunError: no such file, no YAML, or not what a study consists of.
-        RampartError: the first run that its configuration does not allow.
+        RunError: the file is missing, is not YAML, or does not describe a study.
+        RampartError: the configuration of a run is invalid.
     """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -97,40 +98,39 @@ def load_study(path: Path) -> Study:
     for reference in study.references:
         if reference not in (*study.methods, *study.choices):
             known = ", ".join([*study.methods, *study.choices])
-            raise InvalidArgument("references", reference, f"some of the methods: {known}")
+            raise InvalidArgument("references", reference, f"names among {known}")
     for name, choice in study.choices.items():
         if choice.method not in study.methods:
             known = ", ".join(study.methods)
-            raise InvalidArgument(
-                f"choices.{name}.method", choice.method, f"one of the methods: {known}"
-            )
+            raise InvalidArgument(f"choices.{name}.method", choice.method, f"one of {known}")
         if name in study.methods:
-            raise InvalidArgument(f"choices.{name}", name, "a name that no method has")
-    _require_folders_apart(study.tasks)
-    _require_folders_apart([*study.methods, *study.choices])
+            raise InvalidArgument(f"choices.{name}", name, "a name that differs from all methods")
+    _require_distinct_folders(study.tasks)
+    _require_distinct_folders([*study.methods, *study.choices])
     for task in study.tasks:
         settings = [*study.methods.values()]
         for choice in study.choices.values():
-            _require_folders_apart(choice.among)
+            _require_distinct_folders(choice.among)
             settings += [(*study.methods[choice.method], *some) for some in choice.among.values()]
         for method in settings:
             _require_possible(study.config(task, method, study.seeds[0]))
     return study
 
 
-def _require_folders_apart(names: Iterable[str]) -> None:
-    """Refuse names that differ in signs only which no file name can hold."""
+def _require_distinct_folders(names: Iterable[str]) -> None:
+    """Refuse two names that become the same file name."""
     known: dict[str, str] = {}
     for name in names:
         other = known.setdefault(file_name(name), name)
         if other != name:
-            raise InvalidArgument("name", name, f"one that is not spelled like '{other}' in files")
+            expected = f"a name whose folder differs from that of '{other}'"
+            raise InvalidArgument("name", name, expected)
 
 
 def _require_possible(config: RunConfig) -> None:
-    """Refuse what cannot be measured, and times beyond the run.
+    """Refuse a run that cannot be evaluated, and schedule times beyond the end of the run.
 
-    Times in steps depend on the data, and are checked with them.
+    Times in steps depend on the data and are checked with them.
     """
     require_measurable(config)
     schedule = config.components.schedule
@@ -139,5 +139,5 @@ def _require_possible(config: RunConfig) -> None:
 
 
 def file_name(name: str) -> str:
-    """Return a name as files are called; signs that not every file system takes become `_`."""
+    """Return a name for a file; `_` replaces characters that some file systems refuse."""
     return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)

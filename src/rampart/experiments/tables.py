@@ -26,12 +26,12 @@ def write_study(
     """Write `results.csv`, `study.md` and `study.png`; return the text of the table.
 
     Args:
-        figures: of all runs.
-        tasks: in the order in which they are told.
-        output: the study's folder.
+        figures: figures of all runs.
+        tasks: names of the tasks, in the order of the table.
+        output: folder of the study.
         references: methods that every other one is compared with, seed by seed.
-        differences: what they are compared in.
-        missing: names of the runs that failed, which the table says below.
+        differences: the figures that are compared.
+        missing: names of failed runs, which are listed below the table.
     """
     write_atomic(output / "results.csv", _csv(figures))
     text = "\n".join(task_table(figures, task, references, differences) for task in tasks)
@@ -61,9 +61,8 @@ def task_table(
     """Return one task's methods as a Markdown table, percent with 95 % intervals over seeds."""
     methods = _group_by_method([one for one in figures if one.task == task])
     head = ["method", *MEASURES, "full strength from", "passes", "adapted in epoch"]
-    # Said where it tells methods apart.
-    tells_size = len({run.trained for runs in methods.values() for run in runs}) > 1
-    head += ["trained weights"] if tells_size else []
+    sizes_differ = len({run.trained for runs in methods.values() for run in runs}) > 1
+    head += ["trained weights"] if sizes_differ else []
     compared = [
         (name, measure) for name in references if name in methods for measure in differences
     ]
@@ -74,7 +73,7 @@ def task_table(
         cells.append(_span([f"{run.full_from:.0%}" for run in runs]))
         cells.append(f"{sum(run.passes for run in runs) / len(runs) / 1e3:,.0f} k")
         cells.append(_span(["never" if run.delay is None else str(run.delay) for run in runs]))
-        if tells_size:
+        if sizes_differ:
             cells.append(_span([f"{run.trained:,}" if run.trained else "?" for run in runs]))
         cells += [
             "" if method == name else _difference(runs, methods[name], measure)
@@ -92,7 +91,7 @@ def _group_by_method(figures: Sequence[RunFigures]) -> dict[str, list[RunFigures
 
 
 def _mean(values: list[float]) -> str:
-    """Mean and half width of Student's interval over the seeds."""
+    """Mean and half width of Student's interval over the seeds, in percent."""
     mean = sum(values) / len(values)
     if len(values) < 2:
         return f"{100 * mean:.1f}"
@@ -115,7 +114,7 @@ def _difference(
 
 
 def _span(values: Sequence[str]) -> str:
-    """One value where all are equal, else the least and the greatest, 'never' last."""
+    """The value if all are equal, else the least and the greatest; 'never' is the greatest."""
 
     def size(value: str) -> float:
         return float(value.rstrip("%").replace(",", "")) if value[0].isdigit() else float("inf")

@@ -1,4 +1,4 @@
-"""Runs in processes of their own, several at a time; a process that dies takes one run with it."""
+"""Runs in processes of their own, several at a time; if a process dies, only its run fails."""
 
 import multiprocessing
 import os
@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 
-from rampart.experiments.cells import Cell, FailedRun, attempt, failed
+from rampart.experiments.cells import Cell, FailedRun, attempt, save_failure
 from rampart.plugins import IMPORTED, import_parts
 
-#: Called with a run and a line of its progress.
-Tell = Callable[[Cell, str], None]
+#: Takes a run and a line of its progress.
+OnProgress = Callable[[Cell, str], None]
 
 
 class Worker:
@@ -23,47 +23,47 @@ class Worker:
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, threads, tuple(IMPORTED)))
         self._process.start()
-        # The connection then ends with the process.
+        # With this copy closed, the connection ends with the process.
         theirs.close()
 
-    def give(self, cell: Cell) -> None:
-        """Let it carry out a run."""
+    def start(self, cell: Cell) -> None:
+        """Start a run in the process."""
         self.cell = cell
-        # A process that has died already is noticed where its answer is read.
+        # If the process has already died, reading its answer reports that.
         with suppress(BrokenPipeError):
             self.connection.send(cell)
 
-    def died(self) -> FailedRun:
-        """Return the failure of the run with which the process ended."""
+    def report_death(self) -> FailedRun:
+        """Return the failure of the run during which the process died."""
         self._process.join()
         code = self._process.exitcode or 0
         ended = f"status {code}" if code >= 0 else signal.Signals(-code).name
-        memory = ", perhaps for want of memory: try fewer --workers" if code == -9 else ""
-        return failed(self.cell, f"its process ended with {ended}{memory}")
+        memory = ", perhaps because memory ran out: try fewer --workers" if code == -9 else ""
+        return save_failure(self.cell, f"its process ended with {ended}{memory}")
 
     def interrupt(self, number: int) -> None:
-        """Let its run save a checkpoint and stop."""
+        """Send a signal, upon which the run saves a checkpoint and stops."""
         if self._process.pid is not None and self._process.is_alive():
             os.kill(self._process.pid, number)
 
     def join(self) -> None:
-        """Wait for its end."""
+        """Wait until the process ends."""
         self._process.join()
 
     def close(self) -> None:
-        """End it; where it is in a run, its next line of progress ends that."""
+        """End the process; a run in progress fails at its next line of progress."""
         self.connection.close()
         self._process.join()
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process."""
         self._process.kill()
 
 
 def attempt_all(
-    cells: Iterable[Cell], workers: int, tell: Tell
+    cells: Iterable[Cell], workers: int, on_progress: OnProgress
 ) -> Iterator[tuple[Cell, FailedRun | None]]:
-    """Carry out runs, so many at a time; yield each as it ends, with why it failed if it did.
+    """Carry out runs, `workers` at a time; yield each as it ends, with its failure or None.
 
     Raises:
         KeyboardInterrupt: a signal; every run has saved a checkpoint.
@@ -77,17 +77,17 @@ def attempt_all(
             while waiting and len(busy) < workers:
                 worker = idle.pop() if idle else Worker(threads)
                 busy.append(worker)
-                worker.give(waiting.popleft())
+                worker.start(waiting.popleft())
             for worker in _ready(busy):
                 answer = _answer(worker)
                 if isinstance(answer, str):
-                    tell(worker.cell, answer)
+                    on_progress(worker.cell, answer)
                     continue
                 busy.remove(worker)
                 if answer is None:
                     idle.append(worker)
                 else:
-                    # What went wrong may have left the process, or its GPU, in a bad state.
+                    # The failure may have left the process, or its GPU, in a bad state.
                     worker.close()
                 yield worker.cell, answer
     except BaseException as error:
@@ -99,28 +99,28 @@ def attempt_all(
 
 
 def _ready(busy: Sequence[Worker]) -> list[Worker]:
-    """Wait until some of the workers have something to say."""
+    """Wait until some of the workers have sent a message or died."""
     ready = wait([worker.connection for worker in busy])
     return [worker for worker in busy if worker.connection in ready]
 
 
 def _answer(worker: Worker) -> str | FailedRun | None:
-    """A line of progress; or, at the end of a run, its failure or None."""
+    """Return a line of progress; or, at the end of a run, its failure or None."""
     try:
         answer: str | FailedRun | int | None = worker.connection.recv()
     except (EOFError, ConnectionResetError):
-        return worker.died()
+        return worker.report_death()
     if isinstance(answer, int):
         raise KeyboardInterrupt(answer)
     return answer
 
 
 def _stop(busy: Sequence[Worker], number: int) -> None:
-    """Stop all runs and wait for their checkpoints; a second interrupt waits no longer."""
+    """Stop all runs and wait for their checkpoints; a second interrupt kills them."""
     try:
         for worker in busy:
             worker.interrupt(number)
-        # Read from or not, the connections stay open: a run that cannot tell its progress fails.
+        # The connections stay open until then: a run that cannot send its progress fails.
         for worker in busy:
             worker.join()
     except KeyboardInterrupt:
@@ -130,12 +130,12 @@ def _stop(busy: Sequence[Worker], number: int) -> None:
 
 
 def _serve(connection: Connection, threads: int, imports: Iterable[str]) -> None:
-    """What a worker's process does: know the user's parts, and carry out runs until the end."""
+    """Import the user's parts, and carry out runs until the connection ends."""
     import torch
 
     # Processes that all use every core slow one another down.
     torch.set_num_threads(threads)
-    # A terminal sends its Ctrl-C to the group of the study, which passes it on once.
+    # A terminal sends Ctrl-C to the process group of the study, which forwards it once.
     os.setpgrp()
     for place in imports:
         import_parts(place)
@@ -149,6 +149,6 @@ def _serve(connection: Connection, threads: int, imports: Iterable[str]) -> None
 
 
 def number_of(error: BaseException) -> int:
-    """Return the number of the signal that an interrupt stands for; SIGINT by default."""
+    """Return the number of the signal behind an interrupt; SIGINT by default."""
     known = isinstance(error, KeyboardInterrupt) and error.args
     return int(error.args[0] if known else signal.SIGINT)

@@ -10,7 +10,7 @@ STRONG = np.repeat([0, 1, 2, 3, 4, 5], [340, 60, 80, 100, 120, 300])
 EPS = np.array([0, 1, 2, 3, 4]) / 255
 
 
-def test_opposite_rankings_are_told_with_the_strength_to_choose_by():
+def test_for_opposite_rankings_the_choice_depends_on_the_strength():
     text = advice(disagreement(WEAK, STRONG, EPS), ("A", "B"))
     for part in ("59.8 against 50.5 %", "8.0 against 30.0 %", "at 4/255", "below 2.93/255"):
         assert part in text
@@ -21,14 +21,14 @@ def test_opposite_rankings_are_told_with_the_strength_to_choose_by():
     assert "choose A if" in swapped
 
 
-def test_where_one_leads_everywhere_there_is_nothing_to_choose():
+def test_without_a_crossing_there_is_no_choice_by_strength():
     text = advice(disagreement(np.minimum(STRONG + 1, 5), STRONG, EPS))
     assert text.startswith("The first leads")
     assert "choose" not in text
-    assert "level at every strength" in advice(disagreement(STRONG, STRONG, EPS))
+    assert "equal at every strength" in advice(disagreement(STRONG, STRONG, EPS))
 
 
-def test_a_difference_that_may_be_chance_is_said():
+def test_a_difference_that_may_be_chance_is_reported():
     assert "chance" in advice(disagreement(WEAK[::100], STRONG[::100], EPS))
     assert "chance" not in advice(disagreement(WEAK, STRONG, EPS))
 

@@ -56,7 +56,7 @@ def evaluated(run, name, section="", key="", value=None):
     ],
 )
 @pytest.mark.parametrize("name", ["a", "z"])
-def test_another_evaluation_never_takes_its_place(run, section, key, value, name):
+def test_an_evaluation_with_other_settings_is_not_returned(run, section, key, value, name):
     evaluated(run, name, section, key, value)
     assert own_evaluation(run.path) is None
     for read in (read_run, lambda path: find_records([path])):
@@ -78,18 +78,18 @@ def test_another_evaluation_never_takes_its_place(run, section, key, value, name
         ("data", "workers", 2),
     ],
 )
-def test_settings_that_change_no_figure_make_no_other(run, section, key, value):
+def test_settings_that_change_no_figure_are_ignored(run, section, key, value):
     evaluated(run, OWN, section, key, value)
     assert own_evaluation(run.path).name == OWN
 
 
-def test_changes_are_asked_for_by_key(run):
+def test_changes_replace_keys_of_the_configuration(run):
     evaluated(run, "validation", "evaluation", "split", "validation")
     assert own_evaluation(run.path, split="validation").name == "validation"
     assert own_evaluation(run.path, split="validation", limit=5) is None
 
 
-def test_an_unfinished_evaluation_is_none(run):
+def test_an_unfinished_evaluation_is_not_returned(run):
     evaluated(run, OWN)
     (run.evaluations / OWN / "partial").mkdir()
     assert not run.finished_evaluations()

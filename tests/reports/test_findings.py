@@ -6,35 +6,35 @@ from rampart.reports.findings import findings
 from rampart.reports.tables import comparison_rows
 
 
-def said(*runs) -> str:
+def findings_of(*runs) -> str:
     return findings(comparison_rows(runs))
 
 
-def test_says_what_the_method_gains(three):
-    text = said(*three)
+def test_names_the_gains_of_the_method(three):
+    text = findings_of(*three)
     assert "RFT-fix ends 65 points below standard fine-tuning in clean accuracy" in text
     assert "(30 % against 95 %), and exceeds 5 % on the validation split only in epoch 3." in text
     assert "clean accuracy is 1 point higher under two-hinge (96 %)" in text
     assert "Two-hinge has the highest expected robustness over 0 to 4/255 (77 %, 57 points" in text
     assert "above RFT-fix), and the highest accuracy at 4/255 (50 %)." in text
-    assert "one run of each" in text
+    assert "has one run" in text
     assert "chance" not in text
 
 
-def test_says_so_when_the_method_loses():
+def test_names_a_loss_of_the_method():
     easy = (0.74, 0.6, 0.45, 0.3, 0.2)
-    text = said(run("fix", easy), run("two-hinge", (0.82, 0.5, 0.3, 0.15, 0.08)))
+    text = findings_of(run("fix", easy), run("two-hinge", (0.82, 0.5, 0.3, 0.15, 0.08)))
     assert text.startswith("No schedule wins in expected robustness here: RFT-fix has the highest")
     assert "points above two-hinge" in text
 
 
-def test_says_so_when_another_is_stronger_at_full_strength():
-    text = said(run("two-hinge", TWO_HINGE), run("linear", (0.9, 0.8, 0.7, 0.6, 0.55)))
+def test_names_another_method_that_is_best_at_full_strength():
+    text = findings_of(run("two-hinge", TWO_HINGE), run("linear", (0.9, 0.8, 0.7, 0.6, 0.55)))
     assert "at 4/255 linear is highest (55 %)" in text
 
 
-def test_a_lead_within_the_intervals_is_called_so():
-    text = said(run("two-hinge", TWO_HINGE), run("linear", (0.96, 0.9, 0.8, 0.64, 0.49)))
+def test_a_lead_within_the_intervals_may_be_chance():
+    text = findings_of(run("two-hinge", TWO_HINGE), run("linear", (0.96, 0.9, 0.8, 0.64, 0.49)))
     assert "may be chance (the two intervals overlap)" in text
 
 
@@ -44,28 +44,28 @@ def test_seeds_are_compared_in_pairs():
 
     shifts = (0.0, 0.1, 0.2)
     rival = [run("linear", curve(s + 0.01 + 0.001 * k), k) for k, s in enumerate(shifts)]
-    clear = said(*(run("two-hinge", curve(s), k) for k, s in enumerate(shifts)), *rival)
+    clear = findings_of(*(run("two-hinge", curve(s), k) for k, s in enumerate(shifts)), *rival)
     assert "chance" not in clear
-    assert "one run" not in clear
+    assert "has one run" not in clear
     mixed = [0.05, 0.1, 0.14]
-    unclear = said(*(run("two-hinge", curve(s), k) for k, s in enumerate(mixed)), *rival)
+    unclear = findings_of(*(run("two-hinge", curve(s), k) for k, s in enumerate(mixed)), *rival)
     assert "may be chance (p = " in unclear
     assert "3 paired seeds" in unclear
 
 
 def test_a_run_that_never_adapts():
-    text = said(run("standard", STANDARD), run("fix", FIX, clean=(0.01, 0.02)))
+    text = findings_of(run("standard", STANDARD), run("fix", FIX, clean=(0.01, 0.02)))
     assert "and never exceeds 5 % on the validation split" in text
 
 
-def test_level_with_standard():
-    text = said(run("standard", STANDARD), run("fix", STANDARD), run("two-hinge", STANDARD))
-    assert "RFT-fix ends level with standard fine-tuning" in text
-    assert "clean accuracy is level under two-hinge" in text
+def test_equal_to_standard():
+    text = findings_of(run("standard", STANDARD), run("fix", STANDARD), run("two-hinge", STANDARD))
+    assert "RFT-fix ends within half a point of standard fine-tuning" in text
+    assert "clean accuracy is equal under two-hinge" in text
 
 
 def test_one_run_is_described_alone():
-    assert said(run("fix", FIX)) == (
+    assert findings_of(run("fix", FIX)) == (
         "RFT-fix: 30 % clean, 10 % at 4/255, 20 % expected robustness."
     )
 
@@ -73,7 +73,7 @@ def test_one_run_is_described_alone():
 def test_other_threats_are_not_ranked():
     first = run("fix", FIX)
     other = first._replace(name="b", summary=summary(record(FIX, "l2", 0.5)))
-    assert said(first, other).endswith("different threats: no ranking.")
+    assert findings_of(first, other).endswith("different threats: no ranking.")
 
 
 def test_other_data_or_attacks_are_not_ranked():
@@ -84,14 +84,14 @@ def test_other_data_or_attacks_are_not_ranked():
         ("attack_options", {"name": "apgd", "steps": 1}, "attacks"),
     ):
         other = first._replace(name="b", summary={**first.summary, key: value})
-        assert said(first, other).endswith(f"different {word}: no ranking.")
-        assert "no ranking" not in said(first, first._replace(name="b"))
+        assert findings_of(first, other).endswith(f"different {word}: no ranking.")
+        assert "no ranking" not in findings_of(first, first._replace(name="b"))
 
 
-def test_nothing_to_say():
+def test_no_rows():
     assert findings([]) == "There is nothing to compare."
 
 
 @pytest.mark.parametrize("alive", [(1.0,) * 5, (0.0,) * 5])
 def test_extremes_are_described_too(alive):
-    assert "expected robustness" in said(run("two-hinge", alive), run("fix", FIX))
+    assert "expected robustness" in findings_of(run("two-hinge", alive), run("fix", FIX))

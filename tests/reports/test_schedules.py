@@ -50,7 +50,7 @@ def test_the_chart_of_a_switch():
     ]
 
 
-def test_the_chart_has_the_width_it_is_given():
+def test_the_chart_has_the_given_width():
     for width in (40, 60, 80, 100):
         for horizon in (Horizon(1, 3), HORIZON, Horizon(1000, 1)):
             lines = plot_lines(Linear(), width=width, horizon=horizon)
@@ -65,11 +65,11 @@ def test_the_height_of_a_column_is_the_strength():
     assert ["█" in line for line in half] == [False, False, True, True]
 
 
-def test_a_strength_above_0_is_never_drawn_as_nothing():
+def test_a_strength_above_0_is_always_visible():
     assert "▁" in plot_lines(Fix(0.001))[3]
 
 
-def test_the_chart_of_a_run_without_a_criterion_is_empty():
+def test_the_chart_of_a_run_without_strength_is_empty():
     assert not any(set("▁▂▃▄▅▆▇█") & set(line) for line in plot_lines(Fix(), eps=0)[:-2])
 
 
@@ -100,7 +100,7 @@ def test_a_picture_is_written_and_repeats_itself(tmp_path, ending):
     assert first == second
 
 
-def test_a_picture_says_what_it_shows(tmp_path):
+def test_a_picture_has_labels(tmp_path):
     import matplotlib as mpl
 
     path = tmp_path / "schedule.svg"

@@ -27,7 +27,7 @@ def show_progress(table) -> str:
     return console.export_text()
 
 
-def test_rows_hold_the_contract(three):
+def test_rows_have_the_documented_keys(three):
     rows = comparison_rows(three)
     row = rows[2]
     assert (row["run"], row["schedule"], row["seed"]) == ("two-hinge-0", "two-hinge", 0)
@@ -39,7 +39,7 @@ def test_rows_hold_the_contract(three):
     assert json.loads(json.dumps(rows)) == rows
 
 
-def test_plain_tuples_without_history_will_do(three):
+def test_plain_tuples_without_history_are_accepted(three):
     row = comparison_rows([tuple(three[0])[:3]])[0]
     assert (row["delay"], row["adapted"]) == (None, None)
     never = comparison_rows([("a", three[0].config, three[0].summary, history([0.01]))])[0]
@@ -70,7 +70,7 @@ def test_seeds_that_differ_in_what_changes_no_result_are_one_method(key):
     assert [row["method"] for row in comparison_rows(runs)] == ["fix", "fix"]
 
 
-def test_monitors_tell_no_seeds_apart_and_epochs_do():
+def test_epochs_distinguish_methods_and_monitors_do_not():
     assert "monitors" in FREE["training"]
     runs = [with_setting(run("fix", FIX, seed), "training", "epochs", seed) for seed in (0, 1)]
     assert len({row["method"] for row in comparison_rows(runs)}) == 2
@@ -89,7 +89,7 @@ def test_monitors_tell_no_seeds_apart_and_epochs_do():
         ({"name": "a"}, {"name": "b"}, ["two-hinge [a]", "two-hinge [b]"]),
     ],
 )
-def test_methods_of_one_schedule_are_told_apart(first, second, methods):
+def test_methods_of_one_schedule_have_different_names(first, second, methods):
     runs = [run("two-hinge", TWO_HINGE, **options) for options in (first, second)]
     assert [row["method"] for row in comparison_rows(runs)] == methods
 

@@ -1,5 +1,5 @@
-"""What runs and evaluations leave, turned into tables, pictures and sentences.
+"""Tables, pictures and sentences about runs and evaluations.
 
-Reads records, metrics and schedules, never a model: nothing here loads torch, and matplotlib is
-imported where a picture is drawn.
+Reports read records, metrics and schedules, never a model. They do not import torch, and they
+import matplotlib only to draw a picture.
 """

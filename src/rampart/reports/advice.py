@@ -1,25 +1,25 @@
-"""Which of two models to choose, in one or two sentences."""
+"""Advice on which of two models to choose, in one or two sentences."""
 
 from rampart.metrics.crossing import Disagreement
 from rampart.units import format_eps
 
 
 def advice(found: Disagreement, names: tuple[str, str] = ("the first", "the second")) -> str:
-    """Return which of the two to choose; everything is said by its numbers alone.
+    """Return which of the two models to choose; the text follows from the numbers alone.
 
     Example:
         >>> advice(disagreement([1, 2], [1, 2], [0.0, 0.25, 0.5]))
-        'The first and the second are level at every strength.'
+        'The first and the second are equal at every strength.'
     """
     if all(part.ahead == 0 for part in found.stretches):
-        return f"{_capital(names[0])} and {names[1]} are level at every strength."
+        return f"{_capital(names[0])} and {names[1]} are equal at every strength."
     eps = format_eps(found.eps)
     figures = f"{_points(found.expected)} expected, {_points(found.worst)} at {eps}"
     return f"{_claim(found, names)} ({figures}){_choice(found, names)}.{_doubt(found)}"
 
 
 def _claim(found: Disagreement, names: tuple[str, str]) -> str:
-    """Who leads in which of the two figures."""
+    """Which model leads in each of the two figures."""
     leaders = [
         f"{names[0] if sign > 0 else names[1]} leads" if sign else "neither leads"
         for sign in found.leaders
@@ -32,7 +32,7 @@ def _claim(found: Disagreement, names: tuple[str, str]) -> str:
 
 
 def _choice(found: Disagreement, names: tuple[str, str]) -> str:
-    """At which strengths to choose which, where the curves cross."""
+    """Which model to choose below and above the strength at which the curves cross."""
     strengths = [format_eps(eps, found.eps) for eps in found.crossings]
     if not strengths:
         return ""
@@ -44,8 +44,8 @@ def _choice(found: Disagreement, names: tuple[str, str]) -> str:
 
 
 def _doubt(found: Disagreement) -> str:
-    spoken = ("expected robustness", f"accuracy at {format_eps(found.eps)}")
-    cases = zip(spoken, found.leaders, found.doubtful, strict=True)
+    figures = ("expected robustness", f"accuracy at {format_eps(found.eps)}")
+    cases = zip(figures, found.leaders, found.doubtful, strict=True)
     names = [name for name, leader, doubtful in cases if leader and doubtful]
     return f" The difference in {' and in '.join(names)} may be chance." if names else ""
 
@@ -55,5 +55,5 @@ def _points(pair: tuple[float, float]) -> str:
 
 
 def _capital(text: str) -> str:
-    """Begin a sentence; the name of a model stays as it is written."""
+    """Capitalize the start of a sentence, but not the name of a model."""
     return text[:1].upper() + text[1:] if text.startswith(("the ", "neither ")) else text

@@ -1,4 +1,4 @@
-"""Runs side by side: from their folders to a table, pictures and a sentence."""
+"""A comparison of runs: from their folders to a table, pictures and findings."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from rampart.runs.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class EvaluatedRun:
-    """What a run has left that a comparison reads."""
+    """The parts of a run that a comparison reads."""
 
     name: str
     config: dict[str, Any]
@@ -30,12 +30,12 @@ class EvaluatedRun:
 
 
 def find_runs(paths: Sequence[Path]) -> list[Path]:
-    """Return the runs among `paths` and in the folders among them, in a stable order.
+    """Return the folders of the runs in `paths`: folders of runs, or folders that hold several.
 
-    Of a folder of runs those that are not evaluated yet are left out.
+    Runs without an evaluation are skipped in a folder of several. The order is stable.
 
     Raises:
-        RunError: a path that holds no run.
+        RunError: a path holds no run.
     """
     found: list[Path] = []
     for path in paths:
@@ -44,13 +44,17 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
         runs = [path] if RunFolder(path).exists() else evaluated
         if not runs:
             kind = "evaluated run" if inside else "run"
-            raise RunError(f"{path} holds no {kind}: give folders that `rampart train` has made.")
+            raise RunError(f"{path} holds no {kind}: give folders that `rampart train` wrote.")
         found += [run for run in runs if run not in found]
     return found
 
 
 def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
-    """Read a run and one of its evaluations: the named one, or that of its own configuration.
+    """Read a run and one of its evaluations, by default that of its own configuration.
+
+    Args:
+        path: folder of the run.
+        evaluation: name of the evaluation; empty for that of the run's own configuration.
 
     Raises:
         RunError: no such evaluation.
@@ -59,7 +63,7 @@ def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
     names = [found.path.name for found in folder.finished_evaluations()]
     if not names and folder.status() != "complete":
         raise RunError(
-            f"{path} is {folder.status()}: finish it with `rampart train {folder.config} "
+            f"the run {path} is {folder.status()}: finish it with `rampart train {folder.config} "
             f"--output {path} --resume`."
         )
     if not names:
@@ -70,9 +74,9 @@ def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
     if own is None:
         raise RunError(
             f"{path} has no evaluation with the settings of its own configuration: run `rampart "
-            f"evaluate {path}`. Of its others, `rampart compare` takes --evaluation "
-            f"{' or '.join(names)}, and `rampart report` the folder, such as "
-            f"{folder.evaluations / names[0]}."
+            f"evaluate {path}`, or choose another evaluation, with --evaluation "
+            f"{' or '.join(names)} in `rampart compare`, or by its folder in `rampart report`, "
+            f"such as {folder.evaluations / names[0]}."
         )
     history = History(folder.history).rows()
     return EvaluatedRun(path.name, read_config(folder.config), history, load_record(own))
@@ -82,12 +86,14 @@ def write_comparison(results: Sequence[EvaluatedRun], folder: Path) -> list[dict
     """Write `comparison.json`, `.csv`, `.md` and the pictures; return the rows.
 
     Raises:
-        RunError: runs under different norms, whose strengths cannot share a picture.
+        RunError: runs under different norms, whose strengths do not fit into one picture.
     """
     norms = {run.record.norm: run.name for run in results}
     if len(norms) > 1:
         named = ", ".join(f"{name} under {norm}" for norm, name in norms.items())
-        raise RunError(f"the runs were evaluated under different norms ({named}): compare apart.")
+        raise RunError(
+            f"the runs were evaluated under different norms ({named}): compare those of one norm."
+        )
     rows = comparison_rows([(r.name, r.config, summary(r.record), r.history) for r in results])
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "comparison.json", json.dumps(rows, indent=1) + "\n")

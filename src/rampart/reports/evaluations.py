@@ -1,4 +1,4 @@
-"""The evaluations in a run's folder, and the one that the run's own configuration asks for."""
+"""The evaluations of a run, and the one with the settings of its own configuration."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,21 +12,21 @@ from rampart.registry import flatten
 from rampart.runs.run_folder import RunFolder
 from rampart.schema.effects import effect_of
 
-#: What an evaluation may change of a run's configuration.
+#: Sections of the configuration that an evaluation may change.
 _SECTIONS = ("seed", "data", "threat", "evaluation")
 
 
 def own_evaluation(run: Path, **changes: Any) -> Path | None:
-    """Return the folder of the finished evaluation that a run's own configuration asks for.
+    """Return the folder of the finished evaluation with the settings of the run's configuration.
 
-    An evaluation with other settings never takes its place.
+    An evaluation with other settings is never returned.
 
     Args:
-        run: the run's folder.
-        changes: keys of the section `evaluation` that are to be other than in the configuration.
+        run: folder of the run.
+        changes: keys of the section `evaluation` with values that replace the configured ones.
 
     Returns:
-        None where the run has no such evaluation yet.
+        The folder, or None if the run has no such evaluation yet.
 
     Raises:
         RunError: the configuration or a record is damaged.
@@ -44,24 +44,24 @@ def own_evaluation(run: Path, **changes: Any) -> Path | None:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Read the configuration that a run has left.
+    """Read the configuration of a run.
 
     Raises:
-        RunError: it is damaged.
+        RunError: the file is damaged.
     """
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RunError(f"{path} is damaged ({' '.join(str(error).split())}).") from error
     if not isinstance(config, dict):
-        raise RunError(f"{path} is no configuration of a run.")
+        raise RunError(f"{path} is not the configuration of a run.")
     return config
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a configuration that the figures of an evaluation depend on."""
+    """The settings on which the figures of an evaluation depend."""
     part = flatten({key: config[key] for key in _SECTIONS if key in config})
-    # Other data than those of the run are refused when it is evaluated, so their place is free.
+    # The path of the data may change: an evaluation refuses other data than those of the run.
     return {
         key: value
         for key, value in part.items()

@@ -1,4 +1,4 @@
-"""What a comparison shows, in plain words derived from its numbers, wins and losses alike."""
+"""The findings of a comparison in sentences, losses as well as wins."""
 
 from collections.abc import Sequence
 
@@ -6,32 +6,32 @@ from rampart.metrics.comparison import paired_test
 from rampart.reports.tables import Row, aggregate
 from rampart.units import format_eps
 
-_SPOKEN = {"fix": "RFT-fix", "standard": "standard fine-tuning"}
-_REFERENCES = tuple(_SPOKEN)
+_NAMES = {"fix": "RFT-fix", "standard": "standard fine-tuning"}
+_REFERENCES = tuple(_NAMES)
 
-#: What evaluations must share for their figures to be compared.
+#: Keys that must be equal before figures of evaluations are ranked.
 _CONDITIONS = {
     "threats": ("norm", "eps"),
     "attacks": ("attack", "attack_options"),
     "data": ("data", "split", "n"),
 }
 
-#: Differences below half a point are called level.
-_EVEN_BELOW = 0.005
+#: Smaller differences, below half a point, are called equal.
+_EQUAL_BELOW = 0.005
 
 
 def findings(rows: Sequence[Row]) -> str:
     """Return a few sentences on the rows of `comparison_rows`.
 
-    They say how far below standard fine-tuning the other methods end in clean accuracy, which
-    method has the highest expected robustness and accuracy at full strength, whether that lead
-    exceeds the noise, and where the schedules did not win.
+    They compare the clean accuracy of the methods with standard fine-tuning, name the method with
+    the highest expected robustness and accuracy at full strength, and state whether its lead may
+    be chance and whether no schedule wins.
     """
     if not rows:
         return "There is nothing to compare."
     different = [
-        spoken
-        for spoken, keys in _CONDITIONS.items()
+        condition
+        for condition, keys in _CONDITIONS.items()
         if len({str([row.get(key) for key in keys]) for row in rows}) > 1
     ]
     if different:
@@ -58,7 +58,7 @@ def _one(method: Row) -> str:
 
 
 def _transfer(methods: Sequence[Row]) -> str:
-    """RFT-fix against standard fine-tuning: is there suboptimal transfer at all?"""
+    """RFT-fix against standard fine-tuning, which shows whether transfer is suboptimal."""
     fix, standard = _reference(methods, "fix"), _reference(methods, "standard")
     if fix is None or standard is None:
         return ""
@@ -68,7 +68,7 @@ def _transfer(methods: Sequence[Row]) -> str:
 
 
 def _late(method: Row) -> str:
-    """What to add where adaptation was delayed."""
+    """The delay of adaptation; empty if there is none."""
     delays = method["delays"]
     if not delays or all(delay == 1 for delay in delays):
         return ""
@@ -85,12 +85,12 @@ def _clean(methods: Sequence[Row]) -> str:
     if standard is None:
         return ""
     parts = [
-        f"{_describe_difference(method['clean'] - standard['clean'], 'lower', 'higher', 'level')} "
+        f"{_describe_difference(method['clean'] - standard['clean'], 'lower', 'higher', 'equal')} "
         "under "
         f"{_spell_name(method)} ({_percent(method['clean'])})"
         for method in _schedules(methods)
     ]
-    # After the sentence on RFT-fix the accuracy of the standard is known.
+    # The sentence on RFT-fix has named the accuracy of standard fine-tuning already.
     known = _reference(methods, "fix") is not None
     reference = "" if known else f" ({_percent(standard['clean'])})"
     start = f"Compared with standard fine-tuning{reference}, clean accuracy is "
@@ -98,7 +98,7 @@ def _clean(methods: Sequence[Row]) -> str:
 
 
 def _ranking(methods: Sequence[Row]) -> str:
-    """Who is best, said also where it is not a schedule."""
+    """The best methods, whether or not they use a schedule."""
     eps = format_eps(methods[0]["eps"])
     best, strongest = _top(methods, "expected"), _top(methods, "adversarial")
     lost = "no schedule wins in expected robustness here: " if _lost(methods, best) else ""
@@ -111,7 +111,7 @@ def _ranking(methods: Sequence[Row]) -> str:
 
 
 def _above(methods: Sequence[Row], best: Row) -> str:
-    """Distance to RFT-fix, or to the best schedule where RFT-fix itself or standard leads."""
+    """The lead over RFT-fix, or over the best schedule if RFT-fix itself or standard leads."""
     fix, schedules = _reference(methods, "fix"), _schedules(methods)
     rival = _top(schedules, "expected") if best["schedule"] in _REFERENCES and schedules else fix
     if rival is None or rival is best:
@@ -121,13 +121,13 @@ def _above(methods: Sequence[Row], best: Row) -> str:
 
 
 def _noise(methods: Sequence[Row], rows: Sequence[Row]) -> str:
-    """Say so where the lead in expected robustness could be chance."""
+    """A warning if the lead in expected robustness may be chance."""
     best = _top(methods, "expected")
     second = _top([method for method in methods if method is not best], "expected")
     doubt = _doubt(best, second, rows)
     lead = 100 * (best["expected"] - second["expected"])
     if lead < 0.05:
-        return f"It is level with {_spell_name(second)}."
+        return f"Its expected robustness is equal to that of {_spell_name(second)}."
     return (
         doubt
         and f"Its lead of {lead:.1f} points over {_spell_name(second)} may be chance ({doubt})."
@@ -135,7 +135,7 @@ def _noise(methods: Sequence[Row], rows: Sequence[Row]) -> str:
 
 
 def _doubt(best: Row, second: Row, rows: Sequence[Row]) -> str:
-    """By a paired test over shared seeds; where there are none, by whether intervals meet."""
+    """Why the lead may be chance: a paired test over shared seeds, or overlapping intervals."""
     values = [
         {row["seed"]: row["expected"] for row in rows if row["method"] == method["method"]}
         for method in (best, second)
@@ -152,11 +152,11 @@ def _doubt(best: Row, second: Row, rows: Sequence[Row]) -> str:
 def _caution(methods: Sequence[Row]) -> str:
     if any(method["runs"] > 1 for method in methods):
         return ""
-    return "There is one run of each: intervals cover the choice of images, not that of the seed."
+    return "Each method has one run: the intervals cover the choice of images, not of the seed."
 
 
 def _reference(methods: Sequence[Row], schedule: str) -> Row | None:
-    """The method of a reference schedule, if there is exactly one."""
+    """The method with this schedule, if there is exactly one."""
     found = [method for method in methods if method["schedule"] == schedule]
     return found[0] if len(found) == 1 else None
 
@@ -174,10 +174,10 @@ def _top(methods: Sequence[Row], figure: str) -> Row:
 
 
 def _describe_difference(
-    difference: float, below: str, above: str, even: str = "level with"
+    difference: float, below: str, above: str, equal: str = "within half a point of"
 ) -> str:
-    if abs(difference) < _EVEN_BELOW:
-        return even
+    if abs(difference) < _EQUAL_BELOW:
+        return equal
     points = round(100 * abs(difference))
     unit = "point" if points == 1 else "points"
     return f"{points} {unit} {below if difference < 0 else above}"
@@ -185,7 +185,7 @@ def _describe_difference(
 
 def _spell_name(method: Row) -> str:
     schedule, label = str(method["schedule"]), str(method["method"])
-    return _SPOKEN.get(schedule, schedule) + label.removeprefix(schedule)
+    return _NAMES.get(schedule, schedule) + label.removeprefix(schedule)
 
 
 def _percent(fraction: float) -> str:

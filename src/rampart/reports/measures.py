@@ -1,8 +1,8 @@
-"""What records say beyond their summaries, as plain values and without attacking again.
+"""Figures beyond the summary of a record, as plain values and without another attack.
 
 Every figure (clean, adversarial at eps_g, expected robustness under some distribution) is the mean
-of one number per sample, so that one record, two of the same samples, and several seeds of one
-method are all asked for the same figures.
+of one number per sample. The same figures therefore apply to one record, to a pair of records of
+the same samples, and to several seeds of one method.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ from rampart.reports.tables import RunResult, name_methods
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.run_folder import RunFolder
 
-#: Half the width of an interval, for which the number of images needed is told: one point.
+#: Half width of the interval for which a report gives the number of images needed: one point.
 POINT = 0.01
 #: Expected robustness under the uniform distribution on [0, eps_g].
 EXPECTED = "expected"
@@ -42,8 +42,8 @@ EXPECTED = "expected"
 Facts = dict[str, Any]
 Laws = Mapping[str, Distribution]
 
-
-#: What two evaluations should share if their difference is to be that of the models.
+#: Settings that two evaluations should share, so that only their models differ; with the path of
+#: each in the metadata.
 COMPARED = {
     "attack": ("attack",),
     "size of the images": ("settings", "data", "image_size"),
@@ -53,24 +53,24 @@ COMPARED = {
 
 
 class Measured(NamedTuple):
-    """A record, and what to call it."""
+    """A record with its name in the report."""
 
     name: str
     record: EvaluationRecord
 
 
 def find_records(paths: Sequence[Path]) -> list[Measured]:
-    """Read records from folders of evaluations, or of runs with one evaluation of their own.
+    """Read records from folders of evaluations, or of runs with their own evaluation.
 
-    Each is called after its run or its model; where two share a name, after its folder.
+    A record is named after its run or its model, or after its folder if two have the same name.
 
     Raises:
-        RunError: a path that holds neither, or one that occurs twice.
+        RunError: a path holds neither, or occurs twice.
     """
     resolved = [path.resolve() for path in paths]
     twice = next((p for n, p in enumerate(paths) if resolved[n] in resolved[:n]), None)
     if twice is not None:
-        raise RunError(f"{twice} is named twice: name each record once.")
+        raise RunError(f"{twice} occurs twice: give each record once.")
     records = [_read(path) for path in paths]
     names = [_name(record) for record in records]
     return [
@@ -82,20 +82,22 @@ def find_records(paths: Sequence[Path]) -> list[Measured]:
 def report(
     measured: Sequence[Measured], distributions: Sequence[str] = (), per_class: bool = False
 ) -> Facts:
-    """Return everything that the records say, as plain values for JSON.
+    """Return all figures of the records, as plain values for JSON.
 
     Args:
         measured: records, one or more.
-        distributions: besides the uniform one, such as "beta:a=2,b=5" (`parse_distribution`).
-        per_class: list every class, not the worst alone.
+        distributions: distributions of the strength besides the uniform one, such as
+            "beta:a=2,b=5" (`parse_distribution`).
+        per_class: list every class, not only the worst.
 
     Returns:
-        records, one entry each (`measure`); methods, those with several seeds (`over_seeds`);
-        pairs, differences of two methods, or of two records.
+        - records: one entry per record (`measure`);
+        - methods: one entry per method with several seeds (`over_seeds`);
+        - pairs: differences between two methods or two records.
 
     Raises:
-        UnknownName: no such distribution.
-        InvalidArgument: one that does not fit, or records of different samples or threats.
+        UnknownName: a distribution is unknown.
+        InvalidArgument: a distribution does not fit, or samples or threat models differ.
     """
     records = [one.record for one in measured]
     laws = [_laws(record, distributions) for record in records]
@@ -113,10 +115,10 @@ def report(
 
 
 def measure(record: EvaluationRecord, laws: Laws, per_class: bool = False) -> Facts:
-    """Return the summary of one record with, for each figure, its interval and the worst class.
+    """Return the summary of one record, and for each figure its interval and the worst class.
 
-    Figures of expected robustness have `bounds`, between which they lie whatever the curve does
-    between its strengths; each figure tells how many images it needs for +-1 point.
+    Each figure has the number of images needed for +-1 point. Expected robustness also has
+    `bounds`: it lies between them, whatever the curve does between its strengths.
     """
     values = _values(record, record.critical, laws)
     figures = {name: _figure(v, record.confidence) for name, v in values.items()}
@@ -130,13 +132,14 @@ def measure(record: EvaluationRecord, laws: Laws, per_class: bool = False) -> Fa
 
 
 def difference(first: Measured, second: Measured, laws: Laws) -> Facts:
-    """Return first - second on the same samples: each figure's interval and exact test.
+    """Return first - second on the same samples, for each figure with interval and exact test.
 
-    McNemar's test for clean and adversarial, sign flips for expected robustness, which also has
-    `advice`, `crossings`, and the images needed for +-1 point of the difference.
+    Clean and adversarial accuracy use McNemar's test, expected robustness the sign-flip test. Each
+    figure has the number of images needed for +-1 point of the difference. Expected robustness
+    also has `advice` and `crossings`.
 
     Raises:
-        InvalidArgument: records of different samples, norms or grids.
+        InvalidArgument: the records differ in samples, norm or grid.
     """
     ours, theirs = first.record, second.record
     critical = align_critical(ours, theirs)
@@ -156,8 +159,8 @@ def difference(first: Measured, second: Measured, laws: Laws) -> Facts:
 
 
 def unlike(first: EvaluationRecord, second: EvaluationRecord) -> list[str]:
-    """Return in what, beside the model, two evaluations differ: attack, mode, size of images."""
-    told = []
+    """Return the settings other than the model in which two evaluations differ (`COMPARED`)."""
+    found = []
     for name, keys in COMPARED.items():
         values = []
         for record in (first, second):
@@ -166,8 +169,8 @@ def unlike(first: EvaluationRecord, second: EvaluationRecord) -> list[str]:
                 value = value.get(key) if isinstance(value, Mapping) else None
             values.append(value)
         if values[0] != values[1]:
-            told.append(f"{name} ({_spell(values[0])} against {_spell(values[1])})")
-    return told
+            found.append(f"{name} ({_spell(values[0])} against {_spell(values[1])})")
+    return found
 
 
 def _spell(value: Any) -> str:
@@ -177,10 +180,10 @@ def _spell(value: Any) -> str:
 
 
 def over_seeds(name: str, method: Sequence[Measured], laws: Laws) -> Facts:
-    """Return each figure over several seeds, with an interval that carries seeds and samples.
+    """Return each figure over several seeds, with an interval over both seeds and samples.
 
     Raises:
-        InvalidArgument: records of different samples, norms or grids.
+        InvalidArgument: the records differ in samples, norm or grid.
     """
     tables = _tables(method, method[0].record, laws)
     figures = {
@@ -196,8 +199,11 @@ def _read(path: Path) -> EvaluationRecord:
     if RunFolder(path).exists():
         return read_run(path).record
     if evaluation.has_begun():
-        raise RunError(f"{path} is not finished: the same `rampart evaluate` command goes on.")
-    raise RunError(f"{path} holds no record: give a folder that `rampart evaluate` has made.")
+        raise RunError(
+            f"the evaluation {path} is not finished: run the same `rampart evaluate` command again "
+            "to resume it."
+        )
+    raise RunError(f"{path} holds no record: give a folder that `rampart evaluate` wrote.")
 
 
 def _name(record: EvaluationRecord) -> str:
@@ -213,7 +219,7 @@ def _laws(record: EvaluationRecord, distributions: Sequence[str]) -> dict[str, D
 
 
 def _values(record: EvaluationRecord, critical: Integers, laws: Laws) -> dict[str, Floats]:
-    """One number per sample, in [0, 1], for each figure."""
+    """For each figure one number in [0, 1] per sample."""
     last = len(record.grid) - 1
     right = {"clean": critical > 0, "adversarial": critical > last}
     expected = {name: contributions(critical, record.grid, law) for name, law in laws.items()}
@@ -233,7 +239,7 @@ def _worst(record: EvaluationRecord, values: Floats) -> Facts:
 
 
 def _classes(record: EvaluationRecord, values: Mapping[str, Floats]) -> list[Facts]:
-    """One entry per class that occurs: its name, its images, and each figure."""
+    """One entry per class that occurs: its name, its number of images, and each figure."""
     tables = {name: class_means(v, record.labels, record.confidence) for name, v in values.items()}
     first = tables["clean"]
     return [
@@ -260,7 +266,7 @@ def _difference(name: str, first: Floats, second: Floats, confidence: float) -> 
     binary = name in ("clean", "adversarial")
     p = mcnemar(first, second).p if binary else sign_flip_test(first, second)
     lead = float((first - second).mean())
-    # Where all differ alike, rounding could put the mean square below the squared mean.
+    # If all differences are equal, rounding could put the mean square below the squared mean.
     apart = max(float(((first - second) ** 2).mean()), lead**2)
     return {
         "difference": lead,
@@ -273,7 +279,7 @@ def _difference(name: str, first: Floats, second: Floats, confidence: float) -> 
 
 
 def _choice(first: Measured, second: Measured, critical: Integers, law: Distribution) -> Facts:
-    """Which to choose, and the strengths at which that changes."""
+    """Which model to choose, and the strengths at which that changes."""
     record = first.record
     found = disagreement(record.critical, critical, record.grid, law, record.confidence)
     return {
@@ -286,7 +292,7 @@ def _choice(first: Measured, second: Measured, critical: Integers, law: Distribu
 
 
 def _group_by_method(measured: Sequence[Measured]) -> dict[str, list[Measured]]:
-    """Records of runs that differ in nothing but their seed, by the name of their method."""
+    """Records by method: their runs differ only in the seed."""
     runs = [one for one in measured if "run" in one.record.metadata]
     results = [RunResult(o.name, o.record.metadata["run"], summary(o.record)) for o in runs]
     methods: dict[str, list[Measured]] = {}
@@ -298,9 +304,7 @@ def _group_by_method(measured: Sequence[Measured]) -> dict[str, list[Measured]]:
 def _pairs(
     measured: Sequence[Measured], several: Mapping[str, Sequence[Measured]], laws: Laws
 ) -> list[Facts]:
-    """Two methods by their shared seeds; where no method has several, the first record and each
-    other.
-    """
+    """Differences between methods with several seeds, else between the first record and others."""
     if len(measured) == 2 or not several:
         return [difference(measured[0], other, laws) for other in measured[1:]]
     found = [_method_difference(pair, several, laws) for pair in combinations(several, 2)]
@@ -310,7 +314,7 @@ def _pairs(
 def _method_difference(
     pair: tuple[str, str], methods: Mapping[str, Sequence[Measured]], laws: Laws
 ) -> Facts:
-    """First - second of two methods over the seeds that both have; nothing with fewer than two."""
+    """First - second of two methods over their shared seeds; empty with fewer than two of these."""
     seeds = [{o.record.metadata["run"]["seed"]: o for o in methods[name]} for name in pair]
     shared = sorted(seeds[0].keys() & seeds[1].keys())
     if len(shared) < 2:
@@ -327,7 +331,7 @@ def _method_difference(
 def _tables(
     method: Sequence[Measured], reference: EvaluationRecord, laws: Laws
 ) -> dict[str, Floats]:
-    """For each figure its (S, N) values, samples in the order of a reference's."""
+    """For each figure its (S, N) values, with the samples in the order of the reference."""
     rows = [_values(reference, align_critical(reference, one.record), laws) for one in method]
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 

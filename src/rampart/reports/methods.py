@@ -1,4 +1,4 @@
-"""The picture of a study: a dot for a run, mean and interval for a method, a panel for a task."""
+"""The picture of a study: a panel per task, a line per method with its mean and interval."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,13 +20,13 @@ _REFERENCE, _OTHER = "#D55E00", "#0072B2"
 def save_methods(
     tasks: Mapping[str, Methods], path: str | Path, measure: str, references: Sequence[str] = ()
 ) -> None:
-    """Write one panel per task: a line per method, in the order of the first task that has it.
+    """Write one panel per task, with a line per method and a dot per run.
 
     Args:
-        tasks: fractions in [0, 1] of every method, by task.
-        path: ends in .png, .svg or .pdf.
-        measure: what the fractions are, for the axis.
-        references: methods whose mean is drawn through all lines.
+        tasks: fractions in [0, 1] of every method, by task; the methods appear in this order.
+        path: a file that ends in .png, .svg or .pdf.
+        measure: name of the fractions, for the axis.
+        references: methods whose mean is also drawn as a vertical line.
 
     Raises:
         InvalidArgument: another file ending.

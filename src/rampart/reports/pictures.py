@@ -1,4 +1,4 @@
-"""A figure as a file: the same bytes for the same figure, whole or not at all."""
+"""Figures as files: equal figures give equal bytes, and files are written atomically."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ENDINGS = (".png", ".svg", ".pdf")
-#: Text stays text, so that it can be searched; fixed ids make equal pictures equal files.
+#: Text remains searchable text; fixed ids make equal pictures equal files.
 _STYLE = {"svg.fonttype": "none", "svg.hashsalt": "rampart"}
 
 
 def styled(style: Mapping[str, object]) -> AbstractContextManager[None]:
-    """Return a context in which everything is drawn in a style, matplotlib's rc parameters."""
+    """Return a context in which matplotlib draws with these rc parameters."""
     import matplotlib as mpl
 
-    # The stubs list every key literally.
+    # The type stubs list every key literally.
     parameters: Any = {**_STYLE, **style}
     return mpl.rc_context(parameters)
 
 
 def check_picture(path: Path, name: str = "path") -> None:
-    """Raise `InvalidArgument` unless the file ending is one that can be drawn."""
+    """Raise `InvalidArgument` for an unsupported file ending."""
     if path.suffix.lower() not in ENDINGS:
         raise InvalidArgument(name, path, f"a file ending in {', '.join(ENDINGS)}")
 
@@ -41,7 +41,7 @@ def save_picture(figure: "Figure", path: str | Path, dpi: int = 160) -> None:
     path = Path(path)
     check_picture(path)
     kind = path.suffix.lower().removeprefix(".")
-    # The date of drawing would make equal pictures different files.
+    # A creation date would make equal pictures different files.
     date = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     with replacing(path) as scratch:
         figure.savefig(scratch, format=kind, dpi=dpi, metadata=date.get(kind))

@@ -1,6 +1,6 @@
 """Pictures: accuracy over strength for one evaluation and for several, and training histories.
 
-Figures are made without pyplot, so nothing global is touched and no window opens.
+Figures are created without pyplot: no global state changes, and no window opens.
 """
 
 import math
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 Curve = Sequence[Mapping[str, float]]
 History = Sequence[Mapping[str, Any]]
 
-#: Okabe and Ito's palette and two colors of Paul Tol's, safe for color-blind readers; a schedule
-#: has its color in every picture. Yellow is left out: it cannot be read on white.
+#: Okabe and Ito's palette and two colors of Paul Tol's, safe for color-blind readers. A schedule
+#: has the same color in every picture. Yellow is left out: it is unreadable on white.
 COLORS = {
     "standard": "#6b6b6b",
     "fix": "#D55E00",
@@ -54,7 +54,7 @@ LOOK = {
 
 
 def save_curve(record: EvaluationRecord, path: str | Path, title: str = "") -> None:
-    """Write accuracy over strength of one evaluation, with its band and its three figures.
+    """Write a picture of one evaluation: accuracy over strength, its band and its three figures.
 
     Raises:
         InvalidArgument: another file ending than .png, .svg or .pdf.
@@ -65,7 +65,7 @@ def save_curve(record: EvaluationRecord, path: str | Path, title: str = "") -> N
 
 
 def draw_curve(record: EvaluationRecord, title: str = "") -> "Figure":
-    """Return accuracy over strength of one evaluation, with its band and its three figures."""
+    """Draw accuracy over strength of one evaluation, with its band and its three figures."""
     facts = summary(record)
     with styled(LOOK):
         figure, axes = _canvas(6.4, 4.2)
@@ -77,12 +77,12 @@ def draw_curve(record: EvaluationRecord, title: str = "") -> "Figure":
 
 
 def save_comparison(rows: Sequence[Row], path: str | Path, title: str = "") -> None:
-    """Write the curves of several runs; methods of several seeds as mean with Student's interval.
+    """Write the curves of several runs; of several seeds the mean with Student's interval.
 
     Args:
-        rows: of `rampart.reports.tables.comparison_rows`, with their curves.
-        path: ends in .png, .svg or .pdf.
-        title: of the picture.
+        rows: rows of `rampart.reports.tables.comparison_rows`, with their curves.
+        path: a file that ends in .png, .svg or .pdf.
+        title: title of the picture.
 
     Raises:
         InvalidArgument: rows of different norms, or another file ending.
@@ -94,7 +94,7 @@ def save_comparison(rows: Sequence[Row], path: str | Path, title: str = "") -> N
         methods = aggregate(rows)
         for index, method in enumerate(methods):
             curve = _mean_curve([row["curve"] for row in rows if row["method"] == method["method"]])
-            color, style = _look(methods, index)
+            color, style = _style_of(methods, index)
             _draw_curve(axes, curve, norm, color, **style)
         _strength_axis(axes, max(row["eps"] for row in rows), norm)
         _expectation_legend(figure, axes, methods)
@@ -105,16 +105,16 @@ def save_comparison(rows: Sequence[Row], path: str | Path, title: str = "") -> N
 def save_histories(
     histories: Iterable[tuple[str, History]], path: str | Path, title: str = ""
 ) -> None:
-    """Write training histories as small multiples: validation accuracy, clean and robust, and eps.
+    """Write training histories as small multiples: clean and robust validation accuracy, and eps.
 
     Args:
-        histories: name of a method and rows of history.jsonl, one pair per run; runs of one name
-            share a panel.
-        path: ends in .png, .svg or .pdf.
-        title: of the picture.
+        histories: name of the method and rows of history.jsonl, one pair per run; runs with the
+            same name are drawn in one panel.
+        path: a file that ends in .png, .svg or .pdf.
+        title: title of the picture.
 
     Raises:
-        InvalidArgument: no finished epoch at all, or another file ending.
+        InvalidArgument: no run has a finished epoch, or another file ending.
         RunError: the file cannot be written.
     """
     methods: dict[str, list[History]] = {}
@@ -141,7 +141,7 @@ def _canvas(width: float, height: float) -> tuple["Figure", "Axes"]:
 
 
 def _panels(count: int) -> tuple["Figure", list["Axes"]]:
-    """A figure with `count` panels, at most three in a row; each column says below what runs."""
+    """A figure with `count` panels, at most three in a row; the last of each column has a label."""
     from matplotlib.figure import Figure
 
     columns = 2 if count == 4 else min(count, 3)
@@ -180,7 +180,7 @@ def _draw_curve(
 
 
 def _place(eps: float, norm: Norm) -> float:
-    """Where a strength stands on the axis: in gray levels for Linf."""
+    """The position of a strength on the axis: in units of 1/255 for Linf."""
     return eps * 255 if norm == "linf" else eps
 
 
@@ -190,18 +190,18 @@ def _strength_axis(axes: "Axes", eps: float, norm: Norm) -> None:
     axes.set_ylabel("accuracy (%)")
     axes.set_ylim(0, 102)
     axes.set_xlim(0, 1.02 * _place(eps, norm) or 1)
-    levels = round(_place(eps, norm))
-    if levels >= 2 and abs(_place(eps, norm) - levels) < 1e-6:
-        axes.set_xticks(range(0, levels + 1, _tick_step(levels)))
+    last = round(_place(eps, norm))
+    if last >= 2 and abs(_place(eps, norm) - last) < 1e-6:
+        axes.set_xticks(range(0, last + 1, _tick_step(last)))
 
 
-def _tick_step(levels: int) -> int:
-    """The smallest divisor of the last level that gives at most 12 ticks, so that it is one."""
-    return next(step for step in range(1, levels + 1) if levels % step == 0 and levels / step <= 12)
+def _tick_step(last: int) -> int:
+    """The smallest divisor of `last` that gives at most 12 steps, so that `last` has a tick."""
+    return next(step for step in range(1, last + 1) if last % step == 0 and last / step <= 12)
 
 
 def _mean_curve(curves: Sequence[Curve]) -> Curve:
-    """The curve of one run as it is; the mean of several with Student's interval over them."""
+    """The curve of one run, or the mean of several with Student's interval over the runs."""
     if len(curves) == 1:
         return curves[0]
     points = []
@@ -220,7 +220,7 @@ def _mean_curve(curves: Sequence[Curve]) -> Curve:
 
 
 def _expectation_legend(figure: "Figure", axes: "Axes", methods: Sequence[Row]) -> None:
-    """To the right of the axes, the highest expected robustness first."""
+    """A legend to the right of the axes, with the highest expected robustness first."""
     lines = axes.get_lines()
     order = sorted(range(len(methods)), key=lambda index: -methods[index]["expected"])
     runs = {method["runs"] for method in methods}
@@ -235,7 +235,7 @@ def _expectation_legend(figure: "Figure", axes: "Axes", methods: Sequence[Row]) 
 
 
 def _color_of(name: str, names: Sequence[str]) -> str:
-    """The color of the schedule that a name begins with; spare colors for other names."""
+    """The color of the schedule with which a name starts, or a spare color."""
     schedules = [_schedule_in(other) for other in names]
     schedule = _schedule_in(name)
     if schedule in COLORS:
@@ -245,13 +245,13 @@ def _color_of(name: str, names: Sequence[str]) -> str:
 
 
 def _schedule_in(name: str) -> str:
-    """The longest known schedule that the name starts with: of "two-hinge-seed1", "two-hinge"."""
+    """The longest schedule with which the name starts, such as "two-hinge" in "two-hinge-seed1"."""
     found = [schedule for schedule in COLORS if name.startswith(schedule)]
     return max(found, key=len, default=name)
 
 
-def _look(methods: Sequence[Row], index: int) -> tuple[str, dict[str, Any]]:
-    """The schedule's color and its own marker; methods of one schedule also differ by dashes."""
+def _style_of(methods: Sequence[Row], index: int) -> tuple[str, dict[str, Any]]:
+    """The color of the schedule and a marker of its own; methods of one schedule differ in dashes."""
     schedules = [str(method["schedule"]) for method in methods]
     same = schedules[:index].count(schedules[index])
     style = {"linestyle": _DASHES[same % len(_DASHES)], "marker": _MARKERS[index % len(_MARKERS)]}
@@ -259,7 +259,7 @@ def _look(methods: Sequence[Row], index: int) -> tuple[str, dict[str, Any]]:
 
 
 def _draw_histories(axes: "Axes", runs: Sequence[History], name: str, color: str) -> None:
-    """Strength as a gray area, in percent of its target, behind the accuracies of each run."""
+    """Draw the accuracies of each run before a gray area, the strength in percent of its target."""
     from matplotlib.ticker import MaxNLocator
 
     shade, width = 0.6 / len(runs), 1.8 if len(runs) == 1 else 1.1
@@ -275,7 +275,7 @@ def _draw_histories(axes: "Axes", runs: Sequence[History], name: str, color: str
 
 
 def _draw_column(axes: "Axes", rows: History, key: str, **line: Any) -> None:
-    """One column of a history in percent; epochs that lack it are left out."""
+    """Draw one column of a history in percent, without the epochs that lack it."""
     known = [row for row in rows if row.get(key) is not None]
     marker = "o" if len(known) < 3 else ""
     values = [100 * row[key] for row in known]
@@ -298,7 +298,7 @@ def _only_norm(rows: Iterable[Row]) -> Norm:
     norms = {row["norm"] for row in rows}
     if len(norms) != 1:
         got = ", ".join(sorted(norms)) or "no rows"
-        raise InvalidArgument("rows", got, "runs evaluated in one norm")
+        raise InvalidArgument("rows", got, "runs evaluated under one norm")
     norm: Norm = norms.pop()
     return norm
 

@@ -1,4 +1,4 @@
-"""Schedules drawn: a chart for the terminal, a table, and a picture."""
+"""Drawings of schedules: a chart for the terminal, a table, and a picture."""
 
 import math
 import textwrap
@@ -22,7 +22,7 @@ _PLAIN = str.maketrans("▁▂▃▄▅▆▇█│┤└─┴", "..::+###||+-+
 
 
 def title(schedule: Schedule) -> str:
-    """Return name and options: "two-hinge  start=0.25 end=0.75 unit=fraction"."""
+    """Return name and options, as in "two-hinge  start=0.25 end=0.75 unit=fraction"."""
     options = SCHEDULES.dump(schedule)
     name = options.pop("name")
     spelled = " ".join(f"{key}={_plain(value)}" for key, value in options.items())
@@ -51,39 +51,39 @@ def chart(rows: Rows, eps_g: float, epochs: int, width: int = 80, height: int = 
     """Draw eps over the epochs in block characters, at most `width` columns wide.
 
     Args:
-        rows: of one preview.
-        eps_g: the target, at the upper edge.
+        rows: rows of one preview.
+        eps_g: target strength, at the upper edge.
         epochs: length of the run.
         width: columns of the terminal.
-        height: lines of the plot itself; two more carry the axis.
+        height: lines of the plot; the axis needs two more.
     """
     margin = max(len(format_eps(part * eps_g, eps_g)) for part in (0.5, 1)) + 1
-    # The last label stands below the end of the plot and juts out to its right.
+    # The last label extends beyond the right end of the plot.
     overhang = len(str(epochs)) // 2 + 1 + len(" epochs")
     columns = max(10, width - margin - overhang)
-    filled = _levels(rows, epochs, columns, height)
-    # A label stands on the line whose upper edge is its value.
+    heights = _column_heights(rows, epochs, columns, height)
+    # A label belongs to the line whose upper edge has its value.
     labels = {0: format_eps(eps_g, eps_g), height // 2: format_eps(eps_g / 2, eps_g)}
     lines = []
     for line in range(height):
         floor = 8 * (height - 1 - line)
-        blocks = "".join(_EIGHTHS[min(8, max(0, level - floor))] for level in filled)
+        blocks = "".join(_EIGHTHS[min(8, max(0, top - floor))] for top in heights)
         mark = "┤" if line in labels else "│"
         lines.append(f"{labels.get(line, ''):>{margin - 1}} {mark}{blocks}".rstrip())
     return "\n".join([*lines, *_time_axis(epochs, columns, margin)])
 
 
-def _levels(rows: Rows, epochs: int, columns: int, height: int) -> list[int]:
-    """Return for each column the filled eighths of a line, at the middle of its stretch of time."""
-    levels, row = [], 0
+def _column_heights(rows: Rows, epochs: int, columns: int, height: int) -> list[int]:
+    """Return the height of each column in eighths of a line, at the middle of its time span."""
+    heights, row = [], 0
     for column in range(columns):
         middle = (column + 0.5) / columns * epochs
         while row + 1 < len(rows) and rows[row + 1].epoch <= middle:
             row += 1
-        # What is attacked at all is never drawn as nothing.
+        # A strength above 0 is always visible.
         fraction = rows[row].alpha if rows[row].eps > 0 else 0.0
-        levels.append(max(math.ceil(fraction), round(fraction * height * 8)))
-    return levels
+        heights.append(max(math.ceil(fraction), round(fraction * height * 8)))
+    return heights
 
 
 def _time_axis(epochs: int, columns: int, margin: int) -> list[str]:
@@ -120,10 +120,10 @@ def picture(
 
     Args:
         curves: the rows of a preview by title, see `title`.
-        path: ends in .png, .svg or .pdf.
-        eps_g: the target, a fraction of the pixel range.
+        path: a file that ends in .png, .svg or .pdf.
+        eps_g: target strength, a fraction of the pixel range.
         horizon: length of the run.
-        note: a line below, such as what was imagined for `auto`.
+        note: a line below the picture, such as the delay assumed for `auto`.
 
     Raises:
         InvalidArgument: another file ending.
@@ -147,7 +147,7 @@ def _figure(curves: Mapping[str, Rows], eps_g: float, horizon: Horizon, note: st
         _panel(axes, rows, eps_g, horizon.epochs)
         several = len(curves) > 1
         heading = heading.replace("  ", "\n" if several else ":  ", 1)
-        # Side by side, long lines of options would run into one another.
+        # Long lines of options would overlap in neighboring panels.
         lines_of = [textwrap.fill(line, 34) if several else line for line in heading.split("\n")]
         axes.set_title("\n".join(lines_of), fontsize=9)
     for axes in panels[len(curves) :]:

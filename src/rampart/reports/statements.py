@@ -1,4 +1,4 @@
-"""The values of `measures` and of summaries as lines of plain text."""
+"""The values of `measures` and of summaries as lines of text."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from rampart.units import format_eps
 
 
 def report_lines(facts: Facts) -> list[str]:
-    """Return what `measures.report` found, part by part with an empty line between them."""
+    """Return the lines of `measures.report`, with an empty line between its parts."""
     parts = [record_lines(one) for one in facts["records"]]
     eps = facts["records"][0]["eps"]
     parts += [_method_lines(one, eps) for one in facts["methods"]]
@@ -18,7 +18,7 @@ def report_lines(facts: Facts) -> list[str]:
 
 
 def record_lines(facts: Facts) -> list[str]:
-    """Return one record: its curve, figures, classes, what broke how many, and its trust."""
+    """Return the lines of one record: curve, figures, classes, stages, checks and cost."""
     lines = [
         f"{facts['name']}: {facts['n']} images, {facts['attack']} under {facts['norm']}, "
         f"{100 * facts['confidence']:g} % intervals"
@@ -34,22 +34,22 @@ def record_lines(facts: Facts) -> list[str]:
 
 
 def evaluation_lines(facts: Mapping[str, Any]) -> list[str]:
-    """Return how far an evaluation can be trusted and what it cost.
+    """Return the lines on checks, escalation, rerun and cost of an evaluation.
 
     Args:
-        facts: a summary, with the metadata's `pruning` beside it.
+        facts: a summary, with `pruning` from the metadata added.
     """
     lines = [*_check_lines(facts), _escalation_line(facts), _rerun_line(facts), _cost_line(facts)]
     return [line for line in lines if line]
 
 
 def _check_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """The overall verdict, and every warning and failure in full."""
+    """The overall verdict, and every failure and warning in full."""
     if "checks" not in facts:
         return
     verdicts = [one for one in facts["checks"]["verdicts"] if one["status"] != "skipped"]
-    good = sum(one["status"] == "pass" for one in verdicts)
-    yield f"checks: {facts['checks']['overall']}, {good} of {len(verdicts)} checks passed"
+    passed = sum(one["status"] == "pass" for one in verdicts)
+    yield f"checks: {facts['checks']['overall']}, {passed} of {len(verdicts)} checks passed"
     for status in ("fail", "warn"):
         yield from (
             f"  {status} {one['check']}: {one['message']}"
@@ -60,19 +60,18 @@ def _check_lines(facts: Mapping[str, Any]) -> Iterator[str]:
 
 def _escalation_line(facts: Mapping[str, Any]) -> str:
     why = (facts.get("pruning") or {}).get("escalated")
-    return f"nothing was pruned in the end, because pruning was seen to err: {why}" if why else ""
+    return f"escalation: all pruned runs were repeated in full ({why})" if why else ""
 
 
 def _rerun_line(facts: Mapping[str, Any]) -> str:
-    """The strength at which independent runs differ most from the engine."""
+    """The strength at which the rerun differs most from the engine."""
     strengths = facts["rerun"]["strengths"] if "rerun" in facts else []
     if not strengths:
         return ""
     worst = max(strengths, key=lambda at: abs(at["accuracy"] - at["alone"]))
     gap, eps = worst["accuracy"] - worst["alone"], format_eps(worst["eps"])
-    found = (
-        f"{_format_signed(gap)} points at {eps} at most" if gap else "no difference at any strength"
-    )
+    largest = f"largest difference {_format_signed(gap)} points at {eps}"
+    found = largest if gap else "no difference at any strength"
     return f"rerun: {facts['rerun']['n']} images attacked at each strength alone, {found}"
 
 
@@ -88,7 +87,7 @@ def _figure_lines(facts: Facts) -> Iterator[str]:
         text = f"  {_spell_name(name, facts['eps'])}: {_fraction(figure, 'value')}"
         if "bounds" in figure:
             low, high = _percent(figure["bounds"]["low"]), _percent(figure["bounds"]["high"])
-            text += f", {low} to {high} whatever lies between the strengths"
+            text += f", bounds {low} to {high}"
         yield text
 
 
@@ -110,11 +109,11 @@ def _stage_line(facts: Facts) -> str:
     if facts["found_by"] is None:
         return ""
     stages = [
-        f"{count} by {stage}" if stage != "clean" else f"{count} wrong without perturbation"
+        f"{count} by {stage}" if stage != "clean" else f"{count} without perturbation"
         for stage, count in facts["found_by"].items()
     ]
     left = facts["n"] - sum(facts["found_by"].values())
-    return f"  broken: {', '.join([*stages, f'{left} survive'])}"
+    return f"  misclassified: {', '.join(stages)}; robust: {left}"
 
 
 def _needed_line(facts: Facts) -> str:
@@ -138,8 +137,8 @@ def _pair_lines(facts: Facts, eps: float) -> list[str]:
     seeds = f" and {len(facts['seeds'])} shared seeds" if "seeds" in facts else ""
     lines = [f"{facts['first']} - {facts['second']}, on {facts['n']} shared images{seeds}:"]
     if facts.get("unlike"):
-        otherwise = ", ".join(facts["unlike"])
-        lines.append(f"  warning: not the models alone differ, but {otherwise} as well")
+        others = ", ".join(facts["unlike"])
+        lines.append(f"  warning: the evaluations also differ in {others}")
     for name, figure in facts["figures"].items():
         lines.append(f"  {_spell_name(name, eps)}: {_difference(figure)}")
     chosen = {name: f["advice"] for name, f in facts["figures"].items() if "advice" in f}
@@ -174,5 +173,5 @@ def _percent(fraction: float) -> str:
 
 
 def _format_signed(fraction: float) -> str:
-    # A rounded -0.0 is 0.
+    # Adding 0.0 turns -0.0 into 0.0.
     return f"{round(100 * fraction, 1) + 0.0:+.1f}"

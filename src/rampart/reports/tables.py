@@ -1,8 +1,8 @@
-"""Runs side by side: rows, means over seeds, tables, and what they say in plain words.
+"""Rows, means over seeds, and tables of several runs.
 
-A row is a plain dictionary, one per run, as `comparison.json` holds it. Runs that differ only in
-their seed, or in keys that change no result (`rampart.schema.effects`), form a method. A method is
-named after its schedule, and after whatever else sets it apart from others of the same schedule.
+A row is a plain dictionary, one per run, as in `comparison.json`. Runs that differ only in their
+seed, or in keys that change no result (`rampart.schema.effects`), form a method. A method is named
+after its schedule and the settings in which it differs from other methods with that schedule.
 """
 
 import csv
@@ -25,12 +25,12 @@ FIGURES = ("clean", "adversarial", "expected")
 
 
 class RunResult(NamedTuple):
-    """What a comparison needs to know of a run; a plain tuple of the same will do.
+    """The values of a run that a comparison needs; a plain tuple of them is accepted too.
 
     Attributes:
-        name: what to call it, such as the name of its folder.
-        config: the configuration in full, as config.yaml holds it.
-        summary: of its evaluation, as summary.json holds it.
+        name: name of the run, such as that of its folder.
+        config: the full configuration, as in config.yaml.
+        summary: the summary of its evaluation, as in summary.json.
         history: rows of history.jsonl, for the adaptation delay; may be left out.
     """
 
@@ -41,11 +41,11 @@ class RunResult(NamedTuple):
 
 
 def comparison_rows(runs: Iterable[RunResult | tuple[Any, ...]]) -> list[Row]:
-    """Return one row per run, as comparison.json holds them.
+    """Return one row per run, as in comparison.json.
 
     Each row has run, method, schedule, seed, objective, delay (first epoch that exceeds 5 %
-    validation accuracy), adapted (None where the history is not known) and all of the summary,
-    whose own seed is called evaluation_seed.
+    validation accuracy), adapted (None if the history is not known) and all keys of the summary,
+    whose seed becomes evaluation_seed.
     """
     results = [RunResult(*run) for run in runs]
     methods = name_methods(results)
@@ -68,9 +68,9 @@ def _row(result: RunResult, method: str) -> Row:
 
 
 def name_methods(results: Sequence[RunResult]) -> list[str]:
-    """Name each run's method: its schedule, and the settings in which others of that name differ.
+    """Return the name of each run's method: the schedule, and the settings that are not common.
 
-    Runs that differ in nothing but their seed share a name.
+    Runs that differ only in their seed have the same name.
     """
     schedules = [_name(result.config.get("schedule")) for result in results]
     settings = [_settings(result) for result in results]
@@ -83,7 +83,7 @@ def name_methods(results: Sequence[RunResult]) -> list[str]:
 
 
 def _tell_repeats_apart(results: Sequence[RunResult], labels: Sequence[str]) -> list[str]:
-    """Two runs with the same seed are no two draws: they get methods of their own."""
+    """Give runs that repeat a seed methods of their own: they are not independent draws."""
     keys = [(label, r.config.get("seed")) for label, r in zip(labels, results, strict=True)]
     return [
         f"{label} [{result.name}]" if keys.count(key) > 1 else label
@@ -95,12 +95,12 @@ def _settings(result: RunResult) -> dict[str, str]:
     summary = result.summary
     evaluation = [str(summary.get(key)) for key in ("norm", "eps", "attack", "split")]
     flat = {**flatten(result.config), "evaluated": " ".join(evaluation)}
-    telling = {key for key in flat if key != "seed" and effect_of(key) != "nothing"}
-    return {key: str(value) for key, value in flat.items() if key in telling}
+    relevant = {key for key in flat if key != "seed" and effect_of(key) != "nothing"}
+    return {key: str(value) for key, value in flat.items() if key in relevant}
 
 
 def _short(key: str, keys: Sequence[str]) -> str:
-    """The last part of a key, of a component's name its section; in full where that is unclear."""
+    """The last part of a key, without ".name"; the full key if another has the same last part."""
 
     def last(key: str) -> str:
         return key.removesuffix(".name").rpartition(".")[2]
@@ -120,8 +120,8 @@ def _name(component: Any) -> str:
 def aggregate(rows: Sequence[Row], confidence: float = CONFIDENCE) -> list[Row]:
     """Return one row per method: means over seeds with Student's interval, cut to [0, 1].
 
-    A method of one run keeps the interval of its evaluation; `interval` says which of the two
-    ("seeds" or "samples") a row has. The order is that of first appearance.
+    A method of one run has the interval of its evaluation; the key `interval` is "seeds" or
+    "samples" accordingly. Methods are in the order of their first run.
     """
     order = list(dict.fromkeys(row["method"] for row in rows))
     chosen = sorted(rows, key=lambda row: order.index(row["method"]))
@@ -155,7 +155,7 @@ def _mean_of(name: str, rows: Sequence[Row], confidence: float) -> Row:
         name: sum(values) / len(values),
         f"{name}_low": max(0.0, interval.low),
         f"{name}_high": min(1.0, interval.high),
-        # Before the cut, which would make it look smaller than it is.
+        # The margin before the cut, which would make it smaller.
         f"{name}_margin": (interval.high - interval.low) / 2,
     }
 
@@ -167,14 +167,14 @@ def _as_evaluated(name: str, row: Row) -> Row:
 def comparison_table(rows: Sequence[Row]) -> "Table":
     """Return the rows as a table for the terminal; the best value of each figure is bold.
 
-    So that it fits into 80 columns, what all runs share is left out, and the method, which the name
-    of a run usually tells.
+    To fit into 80 columns, the table omits the method, and seed and objective if they are equal
+    in all runs.
     """
     cells = _run_cells(rows, digits=0)
     shared = {name for name in ("seed", "objective") if len({row[name] for row in cells}) == 1}
     hidden = {"method", *(shared if len(cells) > 1 else ())}
-    show_progress = [{k: v for k, v in row.items() if k not in hidden} for row in cells]
-    return _table(show_progress, title=_title(rows), bold=_best(rows))
+    shown = [{k: v for k, v in row.items() if k not in hidden} for row in cells]
+    return _table(shown, title=_title(rows), bold=_best(rows))
 
 
 def aggregate_table(methods: Sequence[Row]) -> "Table":
@@ -183,7 +183,7 @@ def aggregate_table(methods: Sequence[Row]) -> "Table":
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Return rows as a Markdown table: runs, or methods where they come from `aggregate`."""
+    """Return rows as a Markdown table: of runs, or of methods if they come from `aggregate`."""
     cells = _cells(rows)
     header = list(cells[0]) if cells else []
     left = ("run", "method", "objective", "eps")
@@ -193,7 +193,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def csv_text(rows: Sequence[Row]) -> str:
-    """Return the rows' numbers as CSV, shares with all digits; curves are left out."""
+    """Return the rows as CSV, fractions with all digits, without curves and other nested values."""
     plain = [
         {key: value for key, value in row.items() if not isinstance(value, list | dict)}
         for row in rows
@@ -252,9 +252,9 @@ def _figure_cells(row: Row, rows: Sequence[Row], digits: int = 1) -> dict[str, s
 
 
 def _with_interval(row: Row, name: str, digits: int = 1) -> str:
-    """Percent: mean ± margin over seeds, value [low, high] of one evaluation.
+    """Percent, as mean ± margin over seeds, or as value [low, high] of one evaluation.
 
-    `digits` are those of the ends of an interval.
+    `digits` are the decimals of low and high.
     """
     value, low, high, margin = (row.get(f"{name}{end}") for end in ("", "_low", "_high", "_margin"))
     if margin is not None:
@@ -274,7 +274,7 @@ def _delay(delays: Sequence[int | None]) -> str:
 
 
 def _best(rows: Sequence[Row]) -> dict[str, set[int]]:
-    """Which rows hold the highest value of each figure; none where threats differ."""
+    """The rows with the highest value of each figure; empty if threat models differ."""
     if len(rows) < 2 or len({(row["norm"], row["eps"]) for row in rows}) > 1:
         return {}
     titles = ("clean", f"at {format_eps(rows[0]['eps'])}", "expected")
@@ -297,14 +297,14 @@ def _table(cells: list[dict[str, str]], title: str, bold: Mapping[str, set[int]]
     from rich.table import Table
     from rich.text import Text
 
-    look: dict[str, Any] = {"box": SIMPLE_HEAD, "show_edge": False, "pad_edge": False}
-    table = Table(title=title, title_style="dim", title_justify="left", **look)
+    style: dict[str, Any] = {"box": SIMPLE_HEAD, "show_edge": False, "pad_edge": False}
+    table = Table(title=title, title_style="dim", title_justify="left", **style)
     filled = [name for name in (cells[0] if cells else {}) if any(row[name] for row in cells)]
     for name in filled:
         numeric = name not in ("run", "method", "objective", "eps")
         table.add_column(name, justify="right" if numeric else "left")
     for index, row in enumerate(cells):
-        # Text, not str: rich would read [70.1, 74.2] as markup.
+        # rich would read [70.1, 74.2] in a str as markup.
         styles = ["bold" if index in bold.get(name, ()) else "" for name in filled]
         parts = [Text(row[name], style) for name, style in zip(filled, styles, strict=True)]
         table.add_row(*parts)

@@ -251,7 +251,7 @@ def _schedule_in(name: str) -> str:
 
 
 def _style_of(methods: Sequence[Row], index: int) -> tuple[str, dict[str, Any]]:
-    """The color of the schedule and a marker of its own; methods of one schedule differ in dashes."""
+    """Color of the schedule, own marker; methods of one schedule also differ in their dashes."""
     schedules = [str(method["schedule"]) for method in methods]
     same = schedules[:index].count(schedules[index])
     style = {"linestyle": _DASHES[same % len(_DASHES)], "marker": _MARKERS[index % len(_MARKERS)]}

@@ -233,7 +233,7 @@ def test_a_constant_answer_is_no_skill_where_chance_is_given(model):
 
 
 def test_what_the_schedule_warns_of_is_shown(model):
-    with pytest.warns(UserWarning, match="nothing would be attacked"):
+    with pytest.warns(UserWarning, match="schedule.patience"):
         RobustLoss(model, EPS, Horizon(4, 1), schedule=Auto())
 
 

@@ -1,4 +1,4 @@
-"""The schedule that waits while the model does not keep up, and arrives in any case."""
+"""The schedule that waits for the model, and reaches eps_g by its deadline."""
 
 from itertools import pairwise
 
@@ -18,7 +18,7 @@ HORIZON = Horizon(20, 10)
 
 
 def alphas(schedule, accuracy, horizon=HORIZON, chance=0.01, start=0.0, interval="step"):
-    """The fraction of eps_g of every step, for accuracies (steps,) on the batches."""
+    """Return alpha at every step, for accuracies (steps,) on the batches."""
     scheduler = EpsilonScheduler(schedule, 8 / 255, horizon, interval, chance=chance)
     if start:
         scheduler.start_at(start)
@@ -59,11 +59,11 @@ def test_reaches_the_target_by_the_deadline_whatever_the_signal(schedule, accura
 
 
 def adverse(scheduler_alpha: float) -> float:
-    """Perfect without an attack, nothing under the weakest one."""
+    """Return 1 without an attack and 0 under any attack."""
     return float(scheduler_alpha == 0)
 
 
-def test_reaches_the_target_against_a_model_that_gives_up_at_once():
+def test_reaches_the_target_for_a_model_that_fails_under_any_attack():
     scheduler = EpsilonScheduler(Adaptive(), 8 / 255, HORIZON, chance=0.01)
     for _ in range(HORIZON.steps):
         scheduler.step(adverse(scheduler.alpha))
@@ -84,24 +84,24 @@ def test_is_the_shortest_ramp_for_a_model_that_keeps_up():
     assert found == pytest.approx(expected)
 
 
-def test_waits_while_the_model_does_not_keep_up_and_goes_on_from_there():
+def test_waits_while_the_skill_is_small_and_continues_from_there():
     schedule = Adaptive(ramp=0.2, memory=0.005, start=0.9, deadline=0.99)
     found = alphas(schedule, [0.9] * 20 + [0.05] * 60 + [0.9] * 120)
     assert found[20] == pytest.approx(0.5)
-    # The average holds two batches: it takes some to fall, and some to rise again.
+    # The average covers two batches, so it falls and rises with a delay.
     assert len(set(found[25:80])) == 1
     assert found[80] < 0.65
     assert found[-1] == 1
 
 
-def test_chance_is_not_skill():
+def test_accuracy_at_chance_starts_no_ramp():
     schedule = Adaptive(min_skill=0.3, start=0.9, deadline=0.99)
     assert max(alphas(schedule, [0.5] * 150, chance=0.5)) == 0
     assert max(alphas(schedule, [0.5] * 150, chance=0.01)) == 1
 
 
 @pytest.mark.parametrize("schedule", [Adaptive(start=0.6), Plateau(deadline=0.6)])
-def test_a_constant_answer_starts_no_ramp_where_one_of_ten_classes_has_30_percent(schedule):
+def test_a_constant_answer_starts_no_ramp_with_unequal_classes(schedule):
     labels = [0] * 27 + [1 + i % 9 for i in range(63)]
     collapsed, until = [0.3] * HORIZON.steps, int(0.6 * HORIZON.steps)
     found = alphas(schedule, collapsed, chance=chance_of(labels))[:until]
@@ -120,7 +120,7 @@ def test_the_number_of_steps_does_not_matter(parts):
     assert found[::every] == pytest.approx(few, abs=0.04)
 
 
-def test_starts_at_what_the_backbone_withstands():
+def test_starts_at_the_strength_that_the_backbone_withstands():
     assert alphas(Adaptive(), [0.0] * 10, start=0.6)[:3] == [0.6, 0.6, 0.6]
     assert set(alphas(Adaptive(), [0.0] * 10, start=1.0)) == {1.0}
 
@@ -134,7 +134,7 @@ def test_per_epoch_the_strength_stays_within_an_epoch():
 @pytest.mark.parametrize("schedule", [Adaptive(), Plateau()])
 @pytest.mark.parametrize("interval", ["step", "epoch"])
 @pytest.mark.parametrize("parts", [(1, 1), (1, 100), (2, 2), (3, 10), (4, 1), (20, 5)])
-def test_a_run_that_may_end_below_the_target_says_so(schedule, interval, parts):
+def test_a_run_that_may_end_below_the_target_warns(schedule, interval, parts):
     horizon = Horizon(*parts)
     scheduler = EpsilonScheduler(schedule, 8 / 255, horizon, interval, chance=0.01)
     late = any("eps_g" in warning for warning in scheduler.warnings())
@@ -142,23 +142,25 @@ def test_a_run_that_may_end_below_the_target_says_so(schedule, interval, parts):
     assert late == (found[-1] < 1)
 
 
-def test_a_pilot_for_which_the_run_is_too_short_is_told():
+def test_a_run_too_short_for_its_pilot_warns():
     assert not Adaptive().warnings(Horizon(5, 10))
     assert not Adaptive(pilot=0).warnings(Horizon(4, 10))
-    (told,) = Adaptive().warnings(Horizon(4, 10))
-    assert "schedule.pilot=0.2 of 4 epochs" in told
+    (warning,) = Adaptive().warnings(Horizon(4, 10))
+    assert "schedule.pilot=0.2 x 4 epochs" in warning
+    (warning,) = Adaptive(pilot=1.0).warnings(Horizon(1, 10))
+    assert "schedule.pilot" in warning
 
 
-def test_says_what_it_decided():
+def test_reports_its_decisions():
     scheduler = EpsilonScheduler(Adaptive(memory=0.005), 8 / 255, HORIZON, chance=0.01)
-    told = []
+    decisions = []
     for step in range(HORIZON.steps):
         scheduler.step(0.9 if step < 10 else 0.0)
-        told.append(scheduler.decision)
-    assert told[0] == "rise"
-    assert told[30] == "wait"
-    assert told[int(0.7 * HORIZON.steps)] == "force"
-    assert told[-1] == "hold"
+        decisions.append(scheduler.decision)
+    assert decisions[0] == "rise"
+    assert decisions[30] == "wait"
+    assert decisions[int(0.7 * HORIZON.steps)] == "force"
+    assert decisions[-1] == "hold"
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ def test_contradictory_options_are_refused(options, name):
 
 
 @pytest.mark.parametrize("accuracy", [None, -0.1, 1.1, float("nan")])
-def test_it_must_be_shown_the_accuracy_of_the_batch(accuracy):
+def test_the_accuracy_on_the_batch_is_required(accuracy):
     scheduler = EpsilonScheduler(Adaptive(), 8 / 255, HORIZON, chance=0.01)
     with pytest.raises(InvalidArgument, match="accuracy"):
         scheduler.step(accuracy)
@@ -188,13 +190,13 @@ def test_it_must_be_shown_the_accuracy_of_the_batch(accuracy):
 
 
 @pytest.mark.parametrize("chance", [None, 1.0, -0.1, float("nan")])
-def test_it_must_know_chance(chance):
+def test_chance_is_required(chance):
     with pytest.raises(InvalidArgument, match="chance="):
         EpsilonScheduler(Adaptive(), 8 / 255, HORIZON, chance=chance)
 
 
 @given(fraction=st.floats(0, 1), epochs=st.integers(1, 200))
-def test_a_pilot_is_a_fraction_of_the_run_in_whole_epochs_and_never_all_of_it(fraction, epochs):
+def test_a_pilot_has_whole_epochs_and_is_shorter_than_the_run(fraction, epochs):
     longest = longest_pilot(fraction, epochs)
     assert 0 <= longest <= epochs - 1
     assert longest <= fraction * epochs + 1e-6

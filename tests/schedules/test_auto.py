@@ -18,7 +18,7 @@ def start_of_ramp(schedule, metrics, T=50):
 @pytest.mark.parametrize(
     ("metrics", "expected"),
     [
-        ([0.5] * 5, None),  # as many as the patience: nothing to compare with
+        ([0.5] * 5, None),  # as many as the patience, so no earlier epochs
         ([0.5] * 6, 6),
         ([0.5] * 20, 6),  # set once
         ([0.1, 0.5, 0.5, 0.5, 0.5, 0.5], None),  # the first of the five is an improvement
@@ -30,11 +30,11 @@ def start_of_ramp(schedule, metrics, T=50):
         ([], None),
     ],
 )
-def test_convergence_is_read_as_published(metrics, expected):
+def test_convergence_is_detected_as_published(metrics, expected):
     assert start_of_ramp(Auto(), metrics) == expected
 
 
-def test_an_improvement_of_exactly_the_tolerance_is_one():
+def test_an_improvement_of_exactly_the_tolerance_counts():
     assert not has_converged([0.5, 0.75], patience=1, tolerance=0.25)
     assert has_converged([0.5, 0.749], patience=1, tolerance=0.25)
 
@@ -45,12 +45,12 @@ def test_patience_and_tolerance_are_options():
 
 
 @pytest.mark.parametrize(("t", "expected"), [(0, 0), (6, 0), (7, 0.25), (8, 0.5), (10, 1)])
-def test_from_there_it_is_linear_to_the_end(t, expected):
+def test_the_ramp_is_linear_to_the_end(t, expected):
     state = {"metrics": [], "start": 6}
     assert Auto().alpha(t, 10, state) == expected
 
 
-def test_without_convergence_nothing_is_attacked():
+def test_without_convergence_there_is_no_attack():
     assert [Auto().alpha(t, 10) for t in range(11)] == [0] * 11
 
 
@@ -58,7 +58,7 @@ def test_convergence_at_the_very_end_starts_no_ramp():
     assert start_of_ramp(Auto(), [0.5] * 6, T=6) is None
 
 
-def test_observe_leaves_the_old_state_alone():
+def test_observe_does_not_change_the_old_state():
     before = Auto().initial_state()
     Auto().observe(before, 1, 10, 0.5)
     assert before == Auto().initial_state() == {"metrics": [], "start": None}
@@ -87,7 +87,7 @@ def test_alpha_is_a_fraction_and_never_falls(metrics, patience, tolerance):
 
 
 @pytest.mark.parametrize(("epochs", "warns"), [(5, True), (6, True), (7, False), (50, False)])
-def test_it_warns_of_a_run_that_is_too_short(epochs, warns):
+def test_a_run_that_is_too_short_warns(epochs, warns):
     warnings = Auto().warnings(Horizon(epochs, 10))
     assert bool(warnings) is warns
     assert all(f"{epochs} epochs" in warning for warning in warnings)
@@ -109,6 +109,6 @@ def test_impossible_options_are_refused(options, words):
 
 
 @pytest.mark.parametrize("metric", [97.0, -0.1, float("nan")])
-def test_a_metric_that_is_no_fraction_is_refused(metric):
+def test_a_metric_outside_0_and_1_is_refused(metric):
     with pytest.raises(InvalidArgument, match="metric="):
         Auto().observe(None, 1, 10, metric)

@@ -59,13 +59,13 @@ def test_values_in_a_run_of_50_epochs(schedule, values):
         assert schedule.alpha(time, 50) == pytest.approx(expected, abs=1e-12)
 
 
-def test_steps_and_epochs_say_the_same_time():
+def test_times_in_steps_and_in_epochs_agree():
     in_epochs, in_steps = TwoHinge.at_epochs(12, 37), TwoHinge.at_steps(1200, 3700)
     for step in range(0, 5001, 13):
         assert in_steps.alpha(step, 5000) == pytest.approx(in_epochs.alpha(step / 100, 50))
 
 
-def test_the_constructors_state_the_unit():
+def test_the_constructors_set_the_unit():
     assert TwoHinge.at_fractions(0.25, 0.75) == TwoHinge()
     assert TwoHinge.at_epochs(12, 37) == TwoHinge(12, 37, "epoch")
     assert TwoHinge.at_steps(12, 37) == TwoHinge(12, 37, "step")
@@ -119,12 +119,12 @@ def test_piecewise_passes_through_its_points_and_stays_between_them(points):
     schedule = PiecewiseLinear(points)
     for time, alpha in points:
         assert schedule.alpha(time, 1) == pytest.approx(alpha, abs=1e-12)
-    levels = [alpha for _, alpha in points]
+    alphas = [alpha for _, alpha in points]
     for k in range(33):
-        assert min(levels) - 1e-15 <= schedule.alpha(k / 32, 1) <= max(levels) + 1e-15
+        assert min(alphas) - 1e-15 <= schedule.alpha(k / 32, 1) <= max(alphas) + 1e-15
 
 
-def test_ramp_of_no_length_is_a_jump():
+def test_a_ramp_of_length_0_is_a_jump():
     assert [ramp(t, 2, 2) for t in (1, 2, 3)] == [0, 1, 1]
 
 
@@ -136,7 +136,7 @@ def test_ramp_of_no_length_is_a_jump():
         (lambda: Smoothed.at_steps(9, 3), ["schedule.start=9 steps", "3 steps"]),
         (lambda: TwoHinge(12, 37), ["schedule.start=12", "[0, 1]", "unit=epoch"]),
         (lambda: TwoHinge(-0.1, 0.2), ["schedule.start=-0.1"]),
-        (lambda: TwoHinge.at_epochs(-1, 2), ["schedule.start=-1 epochs", "from 0 on"]),
+        (lambda: TwoHinge.at_epochs(-1, 2), ["schedule.start=-1 epochs"]),
         (lambda: TwoHinge(0.1, math.nan), ["schedule.end=nan"]),
         (lambda: TwoHinge.at_steps(0, math.inf), ["schedule.end=inf"]),
         (lambda: TwoHinge(unit="epochs"), ["unit of time", "epochs", "did you mean epoch"]),
@@ -144,7 +144,7 @@ def test_ramp_of_no_length_is_a_jump():
         (lambda: Switch(-1, "step"), ["schedule.at=-1"]),
         (lambda: Fix(1.5), ["schedule.value=1.5", "[0, 1]"]),
         (lambda: PiecewiseLinear(()), ["schedule.points=nothing"]),
-        (lambda: PiecewiseLinear(((0, 0), (0, 1))), ["schedule.points[1]=0", "after"]),
+        (lambda: PiecewiseLinear(((0, 0), (0, 1))), ["schedule.points[1]=0"]),
         (lambda: PiecewiseLinear(((0.5, 0), (0.2, 1))), ["schedule.points[1]=0.2", "0.5"]),
         (lambda: PiecewiseLinear(((0, 1.5),)), ["schedule.points[0]=1.5", "alpha"]),
         (lambda: PiecewiseLinear(((0, math.nan),)), ["schedule.points[0]=nan"]),
@@ -169,13 +169,13 @@ def test_impossible_options_are_refused_at_construction(make, words):
         ),
     ],
 )
-def test_a_time_beyond_the_run_is_refused(schedule, words):
+def test_a_time_after_the_end_of_the_run_is_refused(schedule, words):
     with pytest.raises(InvalidArgument) as caught:
         schedule.check(Horizon(15, 10))
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
-def test_a_time_at_the_very_end_is_accepted():
+def test_a_time_at_the_end_of_the_run_is_accepted():
     TwoHinge.at_epochs(0, 15).check(Horizon(15, 10))
     TwoHinge.at_steps(0, 150).check(Horizon(15, 10))
     TwoHinge.at_fractions(0, 1).check(Horizon(15, 10))

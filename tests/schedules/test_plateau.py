@@ -1,4 +1,4 @@
-"""The ramp that starts when learning has leveled off."""
+"""A ramp that starts when learning has leveled off."""
 
 from itertools import pairwise
 
@@ -16,12 +16,12 @@ HORIZON = Horizon(20, 10)
 
 
 def rising(speed, top=0.9):
-    """Accuracies that approach `top`, (steps,)."""
+    """Return accuracies that approach `top`, (steps,)."""
     return [top * (1 - (1 - speed) ** step) for step in range(HORIZON.steps)]
 
 
 def first(found):
-    """The first step above 0."""
+    """Return the first step with an attack."""
     return next(step for step, alpha in enumerate(found) if alpha > 0)
 
 
@@ -52,7 +52,7 @@ def test_starts_sooner_for_a_model_that_learns_sooner():
     assert starts[0] < starts[-1] < 0.8 * HORIZON.steps
 
 
-def test_the_ramp_takes_its_fraction_of_what_is_left():
+def test_the_ramp_takes_its_fraction_of_the_rest_of_the_run():
     found = alphas(Plateau(ramp=0.5), rising(0.3))
     start = first(found) - 1
     full = found.index(1.0)
@@ -67,13 +67,13 @@ def test_a_model_at_chance_has_not_leveled_off():
     assert first(found) == pytest.approx(0.5 * HORIZON.steps, abs=2)
 
 
-def test_a_dip_is_not_undone():
+def test_a_started_ramp_ignores_later_accuracies():
     found = alphas(Plateau(), [*rising(0.3)[:80], *[0.0] * 120])
     assert found == alphas(Plateau(), [*rising(0.3)[:80], *rising(0.3)[80:]])
     assert first(found) < 80
 
 
-def test_starts_at_what_the_backbone_withstands():
+def test_starts_at_the_strength_that_the_backbone_withstands():
     found = alphas(Plateau(deadline=0.5), [0.0] * HORIZON.steps, start=0.6)
     assert set(found[:100]) == {0.6}
     assert found[101:150] == pytest.approx([0.6 + 0.4 * k / 50 for k in range(1, 50)], abs=0.01)

@@ -16,7 +16,7 @@ def published(epoch):
     return 0 if epoch < 12 else 1 if epoch >= 37 else (epoch - 12) / 25
 
 
-def test_per_epoch_the_stepper_takes_exactly_the_published_values():
+def test_per_epoch_the_stepper_has_exactly_the_published_values():
     scheduler = EpsilonScheduler(PUBLISHED, 4 / 255, Horizon(50, 7), "epoch")
     for step in range(350):
         assert scheduler.alpha == published(step // 7)
@@ -24,7 +24,7 @@ def test_per_epoch_the_stepper_takes_exactly_the_published_values():
         scheduler.step()
 
 
-def test_per_step_the_stepper_fills_in_between_the_published_values():
+def test_per_step_the_stepper_interpolates_the_published_values():
     scheduler = EpsilonScheduler(PUBLISHED, 4 / 255, Horizon(50, 4))
     alphas = []
     for _ in range(200):
@@ -45,7 +45,7 @@ def test_the_unit_of_the_times_does_not_change_the_strengths(interval):
         assert row[0].alpha == pytest.approx(row[1].alpha) == pytest.approx(row[2].alpha)
 
 
-def test_a_step_beyond_the_end_keeps_the_last_value():
+def test_the_last_value_stays_after_the_end():
     scheduler = EpsilonScheduler(Linear(), "8/255", Horizon(2, 2))
     for _ in range(4):
         scheduler.step()
@@ -65,13 +65,13 @@ def test_position_counts_epochs():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((PUBLISHED, 4 / 255, Horizon(15, 10)), "schedule.end=37 epochs: expected at most"),
+        ((PUBLISHED, 4 / 255, Horizon(15, 10)), "schedule.end=37 epochs"),
         ((Fix(), 4, Horizon(15, 10)), "eps_g=4: .*write 4/255"),
         ((Fix(), -0.1, Horizon(15, 10)), "eps_g=-0.1"),
         ((Fix(), 0.1, Horizon(15, 10), "steps"), "unknown interval 'steps'"),
     ],
 )
-def test_a_stepper_that_makes_no_sense_is_refused(arguments, words):
+def test_contradictory_arguments_are_refused(arguments, words):
     with pytest.raises(RampartError, match=words):
         EpsilonScheduler(*arguments)
 
@@ -113,7 +113,7 @@ def test_a_saved_state_does_not_change_afterwards():
 )
 def test_the_state_of_another_run_is_refused(other, key):
     scheduler = EpsilonScheduler(PUBLISHED, 0.1, Horizon(50, 2))
-    with pytest.raises(InvalidArgument, match=rf"state\.{key}=.*resume with the configuration"):
+    with pytest.raises(InvalidArgument, match=rf"state\.{key}="):
         scheduler.load_state_dict(other.state_dict())
 
 

@@ -1,7 +1,9 @@
-"""What holds for every schedule that the registry lists."""
+"""Tests of every schedule that the registry lists."""
 
 import dataclasses
+import doctest
 import json
+import sys
 
 import pytest
 import yaml
@@ -23,14 +25,14 @@ def scheduler_of(name, interval):
 
 
 def on_batch(step):
-    """The accuracy of a batch: between those at the ends of the epochs."""
+    """Return the accuracy on a batch, interpolated between the ends of the epochs."""
     epoch, done = divmod(step - 1, HORIZON.steps_per_epoch)
     before = ACCURACY[epoch - 1] if epoch else 0.0
     return before + (ACCURACY[epoch] - before) * ((done + 1) / HORIZON.steps_per_epoch)
 
 
 def walk(scheduler, steps):
-    """Advance by `steps`, showing accuracies on the way; return the strengths."""
+    """Advance by `steps` with accuracies; return the strengths."""
     strengths = []
     for _ in range(steps):
         strengths.append(scheduler.eps)
@@ -57,7 +59,18 @@ def test_it_is_a_frozen_dataclass_with_a_docstring(name):
 
 
 @every_schedule
-def test_it_survives_a_configuration_file(name):
+def test_its_docstring_has_the_formula_and_an_example_that_holds(name):
+    cls = SCHEDULES.get(name)
+    assert "alpha" in cls.__doc__
+    (example,) = doctest.DocTestFinder(recurse=False).find(
+        cls, cls.__name__, globs=vars(sys.modules[cls.__module__]).copy()
+    )
+    assert example.examples
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
+@every_schedule
+def test_a_configuration_file_restores_it(name):
     schedule = SCHEDULES.build(name)
     options = yaml.safe_load(yaml.safe_dump(json.loads(json.dumps(SCHEDULES.dump(schedule)))))
     assert SCHEDULES.build(options.pop("name"), options) == schedule
@@ -65,7 +78,7 @@ def test_it_survives_a_configuration_file(name):
 
 @every_schedule
 @every_interval
-def test_the_strength_stays_between_0_and_the_criterion(name, interval):
+def test_the_strength_stays_between_0_and_eps_g(name, interval):
     strengths = walk(scheduler_of(name, interval), HORIZON.steps)
     assert all(0 <= eps <= 8 / 255 for eps in strengths)
     assert any(strengths) is (name != "standard")
@@ -100,7 +113,7 @@ def test_alpha_is_pure(name):
 
 @every_schedule
 @every_interval
-def test_the_preview_is_what_the_run_uses(name, interval):
+def test_the_preview_equals_the_strengths_of_the_run(name, interval):
     scheduler = scheduler_of(name, "step")
     rows = preview(scheduler.schedule, 8 / 255, HORIZON, accuracy=ACCURACY)
     assert [row.eps for row in rows] == walk(scheduler, HORIZON.steps)
@@ -113,7 +126,7 @@ def test_its_warnings_are_sentences(name):
 
 
 @every_schedule
-def test_every_schedule_is_a_name_of_the_package(name):
+def test_the_package_exports_every_schedule(name):
     import rampart
 
     cls = SCHEDULES.get(name)

@@ -25,19 +25,19 @@ def test_preview_per_epoch_gives_the_published_table():
     assert rows[-1].eps == 4 / 255
 
 
-def test_preview_shows_auto_the_accuracies_it_is_given():
+def test_preview_gives_auto_the_accuracies():
     rows = preview(Auto(patience=1), 1, Horizon(4, 1), accuracy=[0.5, 0.5, 0.5, 0.5])
     assert [row.alpha for row in rows] == [0, 0, 0, 0.5]
     assert {row.alpha for row in preview(Auto(), 1, Horizon(15, 1))} == {0}
     assert preview(Auto(), 1, Horizon(50, 1))[-1].alpha > 0.9
 
 
-def test_preview_wants_an_accuracy_for_every_epoch():
-    with pytest.raises(InvalidArgument, match="accuracy=2 values: expected one for each of the 3"):
+def test_preview_needs_an_accuracy_for_every_epoch():
+    with pytest.raises(InvalidArgument, match="accuracy=2 values"):
         preview(Auto(), 1, Horizon(3, 1), accuracy=[0.1, 0.2])
 
 
-def test_the_imagined_accuracy_is_at_90_percent_at_epoch_11():
+def test_the_imagined_accuracy_reaches_90_percent_at_epoch_11():
     curve = imagined_accuracy(50)
     assert curve[10] == pytest.approx(0.9 * curve[-1], abs=0.005)
     assert curve == sorted(curve)

@@ -1,4 +1,4 @@
-"""The running mean that forgets."""
+"""The exponential average."""
 
 import math
 
@@ -12,7 +12,7 @@ values = st.lists(st.tuples(st.floats(-1, 1), st.floats(0.001, 3)), min_size=1, 
 
 
 @given(values=values)
-def test_is_the_weighted_mean_of_what_it_saw(values):
+def test_is_the_weighted_mean_of_its_values(values):
     average = Average()
     for value, elapsed in values:
         average = average.add(value, elapsed)
@@ -44,10 +44,10 @@ def test_is_full_after_one_time_constant(parts):
     assert average.add(0.5, 1 / parts).full
 
 
-def test_comes_back_from_plain_values():
+def test_is_restored_from_plain_values():
     average = Average().add(0.25, 0.5)
     assert Average.of({**average.state(), "other": 1}) == average
 
 
-def test_nothing_is_learned_in_no_time():
+def test_a_value_of_no_duration_changes_nothing():
     assert Average().add(1.0, 0.0) == Average()

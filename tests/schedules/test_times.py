@@ -11,6 +11,6 @@ def test_times_are_spelled_with_their_unit():
     assert spell_time(1234567, "step") == "1234567 steps"
 
 
-def test_an_unknown_unit_is_answered_with_the_known_ones():
+def test_an_unknown_unit_is_refused_with_a_suggestion():
     with pytest.raises(UnknownName, match="did you mean step"):
         TwoHinge(unit="steps")

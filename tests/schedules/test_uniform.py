@@ -32,22 +32,22 @@ def test_the_draws_are_uniform():
     assert statistics.variance(draws) == pytest.approx(1 / 12, abs=0.005)
 
 
-def test_one_draw_holds_for_an_epoch():
+def test_alpha_is_constant_within_an_epoch():
     schedule = RandomUniform(seed=3)
     for epoch in range(5):
         assert {schedule.alpha(epoch + part, 5) for part in (0, 0.3, 0.999)} == {draw(3, epoch)}
 
 
-def test_the_end_of_the_run_keeps_the_last_draw():
+def test_the_last_draw_lasts_to_the_end():
     assert RandomUniform().alpha(5, 5) == RandomUniform().alpha(99, 5) == draw(0, 4)
 
 
 @pytest.mark.parametrize("interval", ["step", "epoch"])
 def test_the_stepper_gives_one_value_an_epoch(interval):
     scheduler = EpsilonScheduler(RandomUniform(), 8 / 255, Horizon(4, 3), interval)
-    seen = []
+    strengths = []
     for _ in range(12):
-        seen.append(scheduler.eps)
+        strengths.append(scheduler.eps)
         scheduler.step()
     expected = [8 / 255 * draw(0, math.floor(step / 3)) for step in range(12)]
-    assert seen == pytest.approx(expected)
+    assert strengths == pytest.approx(expected)

@@ -1,4 +1,4 @@
-"""When the strength is what: alpha(t) in [0, 1], with eps(t) = alpha(t) · eps_g.
+"""Schedules: the strength over time, eps(t) = alpha(t) · eps_g with alpha(t) in [0, 1].
 
-Schedules and the stepper that follows them; no torch, no training, no drawing.
+Holds the schedules, the stepper and the preview. No torch, no training, no plots.
 """

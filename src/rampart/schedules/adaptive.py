@@ -1,4 +1,4 @@
-"""The ramp that rises while the model keeps up, and arrives at a deadline in any case."""
+"""A ramp that rises while the model keeps up, and ends at a deadline at the latest."""
 
 import math
 from dataclasses import dataclass
@@ -14,33 +14,50 @@ from rampart.units import Horizon
 @SCHEDULES.register("adaptive")
 @dataclass(frozen=True)
 class Adaptive(Schedule):
-    """eps rises while the model is better than chance at the strength it is trained with.
+    """eps rises while the model has some skill at the strength it is trained with.
 
-    *Sensed*: the skill, that is the accuracy beyond chance, on each training batch at the strength
-    that it was trained with. It comes with the objective's own forward pass, costs nothing, and is
-    no validation or test data. *Smoothed*: an exponential average over `memory` of the run, which
-    speaks once it has seen that much. *Decided* after every step: while the average is at least
-    `min_skill` eps "rise"s, at the speed that crosses [0, eps_g] in `ramp` of the run; else it
-    "wait"s. It never falls.
+    After each step, at the fraction x = t / T of the run and d after the last step:
 
-    *Bounds*: alpha is at least the two-hinge ramp from `start` to `deadline`, so that at full
-    strength there is always 1 - `deadline` of the run, whatever the signal ("force" where the bound
-    decides). It is at most the ramp of length `ramp` from where the run starts. A model that adapts
-    at once is at full strength after `ramp` of the run; one that stalls, as RFT-fix does, is waited
-    for, at the latest as two-hinge waits (arXiv 2509.23325, section 4).
+        risen(x) = alpha + d / ramp  if skill >= min_skill    "rise"
+                   alpha             otherwise                "wait"
+        bound(x) = 0                                for x < start
+                   (x - start) / (deadline - start) for start <= x < deadline
+                   1                                for x >= deadline
+        alpha    = min(1, max(risen(x), bound(x)))            "force" if the bound is larger
 
-    *Pilot*: where the attack delays nothing, even the shortest ramp costs time at full strength.
-    `rampart train` finds out by training at full strength first, for at most `pilot` of the run,
-    until standard fine-tuning in the same epochs has learned something. If the run kept up with
-    that it goes on; else it starts over with the ramp (`rampart.training.pilot`).
+    The skill is the accuracy beyond chance on the training batches at their strength, averaged
+    exponentially over `memory` of the run. It costs nothing, because the objective computes these
+    predictions anyway, and it uses no validation or test data. The average counts once it covers
+    `memory`. alpha never falls.
+
+    A model that adapts at once is at full strength after `ramp` of the run. For a model that stalls
+    alpha follows two-hinge from `start` to `deadline` (arXiv 2509.23325, section 4), so 1 -
+    `deadline` of the run is always at full strength.
+
+    Without any skill alpha follows the bound; with skill it rises by d / ramp:
+
+        >>> schedule, state = Adaptive(), None
+        >>> [schedule.alpha(t, 100) for t in (20, 50, 80)]
+        [0.0, 0.5, 1.0]
+        >>> for t in (5, 10, 20):
+        ...     state = schedule.watch(state, t, 100, skill=0.5)
+        ...     print(schedule.alpha(t, 100, state))
+        0.25
+        0.5
+        1.0
+
+    Pilot: if the attack does not delay adaptation, even the shortest ramp costs time at full
+    strength. `rampart train` therefore begins at full strength, for at most `pilot` of the run, and
+    compares the run with standard fine-tuning. If the run has kept up, it continues; otherwise it
+    restarts with the ramp (`rampart.training.pilot`).
 
     Attributes:
-        min_skill: the skill that counts as keeping up, in [0, 1].
-        ramp: fraction of the run in which eps rises from 0 to eps_g if nothing holds it up.
-        memory: fraction of the run that the average reaches back.
-        start: fraction of the run from which eps rises in any case.
-        deadline: fraction of the run by which eps_g is reached in any case.
-        pilot: fraction of the run for which full strength is tried first; 0 for no pilot.
+        min_skill: smallest skill at which eps rises, in [0, 1].
+        ramp: fraction of the run in which eps rises from 0 to eps_g without a wait.
+        memory: fraction of the run that the average covers.
+        start: fraction of the run at which the bound begins to rise.
+        deadline: fraction of the run at which the bound reaches eps_g.
+        pilot: largest fraction of the run for the pilot; 0 for no pilot.
     """
 
     min_skill: float = 0.1
@@ -56,13 +73,13 @@ class Adaptive(Schedule):
             check_fraction_of_run(name, getattr(self, name))
         if not 0 < self.memory < self.deadline:
             expected = f"above 0 and below schedule.deadline, {self.deadline:g} of the run"
-            advice = "the average would not have spoken before eps_g is reached in any case"
+            advice = "otherwise the deadline comes before the average counts"
             raise InvalidArgument("schedule.memory", f"{self.memory:g}", expected, advice)
         if not self.start <= self.deadline:
             expected = f"at least schedule.start, {self.start:g} of the run"
             raise InvalidArgument("schedule.deadline", f"{self.deadline:g}", expected)
         if not self.deadline < 1:
-            expected = "below 1, so that something of the run is left for full strength"
+            expected = "below 1, so that a part of the run is at full strength"
             raise InvalidArgument("schedule.deadline", f"{self.deadline:g}", expected)
         if not 0 < self.ramp <= self.deadline:
             expected = f"above 0 and at most schedule.deadline, {self.deadline:g} of the run"
@@ -71,7 +88,7 @@ class Adaptive(Schedule):
 
     @property
     def needs_accuracy(self) -> bool:
-        """Yes: whether the model keeps up is read from every batch."""
+        """True: the skill is measured on every batch."""
         return True
 
     @property
@@ -80,30 +97,29 @@ class Adaptive(Schedule):
         return self.deadline
 
     def warnings(self, horizon: Horizon) -> list[str]:
-        """Say where a run is too short for the pilot that is asked for."""
+        """Warn if the run is too short for its pilot."""
         if self.pilot == 0 or longest_pilot(self.pilot, horizon.epochs):
             return []
+        if horizon.epochs == 1:
+            return ["pilot skipped: schedule.pilot needs a run of at least 2 epochs."]
         epochs = spell_time(horizon.epochs, "epoch")
-        return [
-            f"there is no pilot at full strength: schedule.pilot={self.pilot:g} of {epochs} has to "
-            "be one at least, and not all of them."
-        ]
+        return [f"pilot skipped: schedule.pilot={self.pilot:g} x {epochs} is less than one epoch."]
 
     def initial_state(self) -> State:
-        """Return the state before the first step: eps is 0, nothing is known."""
+        """Return the state before the first step: alpha = 0 and an empty average."""
         return {"alpha": 0.0, "time": 0.0, "decision": "wait", **Average().state()}
 
     def start_at(self, state: State | None, alpha: float) -> State:
-        """Return the state of a run that starts at the strength that the backbone withstands."""
+        """Return the state of a run that starts at `alpha`, which the backbone withstands."""
         return {**(state or self.initial_state()), "alpha": float(alpha)}
 
     def watch(self, state: State | None, t: float, T: float, skill: float) -> State:
-        """Return the next state: eps rises by what the time since the last step allows, or not."""
+        """Return the state after a step, by the formula of the class."""
         state = state or self.initial_state()
         time = t / T
         elapsed = time - state["time"]
         average = Average.of(state).add(skill, elapsed / self.memory)
-        alpha, bound = state["alpha"], self._latest(time)
+        alpha, bound = state["alpha"], self._bound(time)
         rises = average.full and average.mean >= self.min_skill
         if rises:
             alpha = min(1.0, alpha + elapsed / self.ramp)
@@ -117,21 +133,21 @@ class Adaptive(Schedule):
             **average.state(),
         }
 
-    def _latest(self, time: float) -> float:
-        """The least alpha at this fraction of the run."""
+    def _bound(self, time: float) -> float:
+        """Return the smallest alpha at this fraction of the run."""
         return ramp(time, self.start, self.deadline)
 
     def _alpha(self, t: float, T: float, state: State | None, /) -> float:
-        assert state is not None, "alpha() never passes None where there is a state"
-        return max(state["alpha"], self._latest(t / T))
+        assert state is not None, "alpha() passes the initial state in place of None"
+        return max(state["alpha"], self._bound(t / T))
 
 
 def longest_pilot(fraction: float, epochs: int) -> int:
-    """Return how many epochs a pilot takes at most: whole ones, and not the last.
+    """Return the largest number of epochs of a pilot: floor(fraction · epochs) < epochs.
 
     Args:
-        fraction: of the run.
-        epochs: of the run.
+        fraction: of the run, in [0, 1].
+        epochs: length of the run.
     """
-    # A product such as 0.2 * 15 may lie an ulp off a whole number.
+    # A product such as 0.2 * 15 may miss a whole number by rounding.
     return min(math.floor(fraction * epochs + 1e-9), epochs - 1)

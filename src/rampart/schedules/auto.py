@@ -1,4 +1,4 @@
-"""The ramp that starts when the validation accuracy has converged."""
+"""A ramp that starts when the validation accuracy has converged."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from rampart.units import Horizon
 
 
 def has_converged(metrics: list[float], patience: int, tolerance: float) -> bool:
-    """Whether the best of the last `patience` values exceeds the best before by < `tolerance`."""
+    """Whether max(last `patience` values) - max(earlier values) < `tolerance`."""
     before, last = metrics[:-patience], metrics[-patience:]
     return bool(before) and max(last) - max(before) < tolerance
 
@@ -20,16 +20,26 @@ def has_converged(metrics: list[float], patience: int, tolerance: float) -> bool
 class Auto(Schedule):
     """No attack until the validation clean accuracy has converged, then linear to the end.
 
-    alpha(t) = 0 for t < T1; (t - T1) / (T - T1) afterwards, with T1 the end of the first epoch at
-    which the best accuracy of the last `patience` epochs exceeds the best of all epochs before
-    them by less than `tolerance` (an absolute difference of fractions). That needs `patience` + 1
-    epochs at least. If it never happens, alpha stays 0 to the end and the run is standard
-    fine-tuning: so it is published, and so it goes in runs that are short beside the patience.
+        alpha(t) = 0                    for t < T1
+                   (t - T1) / (T - T1)  for T1 <= t <= T
+
+    T1 is the end of the first epoch at which the accuracy has converged: the best of the last
+    `patience` epochs exceeds the best of all earlier epochs by less than `tolerance`. That takes at
+    least `patience` + 1 epochs. Without convergence, as in runs that are short for the patience,
+    alpha stays 0 and the run is standard fine-tuning, as published.
     Source: arXiv 2509.23325, the schedule without T1 and T2.
 
+    With patience 2 this run converges at T1 = 4:
+
+        >>> schedule, state = Auto(patience=2), None
+        >>> for epoch, accuracy in enumerate([0.5, 0.6, 0.61, 0.61], start=1):
+        ...     state = schedule.observe(state, epoch, 10, accuracy)
+        >>> [schedule.alpha(t, 10, state) for t in (4, 7, 10)]
+        [0.0, 0.5, 1.0]
+
     Attributes:
-        patience: epochs without an improvement of `tolerance` that count as convergence.
-        tolerance: the improvement, a fraction of accuracy: 0.02 is two points.
+        patience: number of epochs without an improvement of `tolerance`.
+        tolerance: smallest improvement of the accuracy, a fraction: 0.02 is two points.
     """
 
     patience: int = 5
@@ -50,29 +60,29 @@ class Auto(Schedule):
 
     @property
     def needs_validation(self) -> bool:
-        """Yes: it waits until that accuracy has converged."""
+        """True: T1 depends on the validation accuracy."""
         return True
 
     def warnings(self, horizon: Horizon) -> list[str]:
-        """Say so if the run is over before the ramp can start."""
+        """Warn if the run ends before the ramp can start."""
         needed = self.patience + 2
         if horizon.epochs >= needed:
             return []
         return [
-            f"schedule auto with patience={self.patience} cannot start its ramp in a run of "
-            f"{horizon.epochs} epochs, so that nothing would be attacked: train for "
-            f"{needed} epochs or more, or lower schedule.patience."
+            f"schedule=auto with patience={self.patience} never attacks in a run of "
+            f"{horizon.epochs} epochs: train for at least {needed} epochs, or lower "
+            "schedule.patience."
         ]
 
     def initial_state(self) -> State:
-        """Return the state before the first epoch: no accuracy seen, no start of the ramp."""
+        """Return the state before the first epoch: no accuracies, no start of the ramp."""
         return {"metrics": [], "start": None}
 
     def observe(self, state: State | None, t: float, T: float, metric: float) -> State:
-        """Return the next state; the ramp's start is set once, before the end, and stays.
+        """Return the next state; the start of the ramp is set once, before the end of the run.
 
         Raises:
-            InvalidArgument: the metric is no fraction in [0, 1].
+            InvalidArgument: the metric lies outside [0, 1].
         """
         if not 0 <= metric <= 1:
             raise InvalidArgument("metric", metric, "a validation accuracy, a fraction in [0, 1]")

@@ -10,7 +10,7 @@ from rampart.registry import Registry
 from rampart.schedules.times import TimeUnit, spell_time
 from rampart.units import Horizon
 
-#: What a schedule has learned from the run so far: plain values that JSON can hold.
+#: What a schedule remembers of the run, in plain values that JSON can hold.
 State = dict[str, Any]
 
 
@@ -18,55 +18,56 @@ State = dict[str, Any]
 class Schedule(ABC):
     """A function alpha(t, T) with values in [0, 1]; eps(t) = alpha(t) · eps_g.
 
-    A subclass defines `_alpha`; one with times also `_times`; one that follows the run also
-    `initial_state` and `observe` (validation, between epochs) or `watch` (training, every step).
-    An option that is out of range raises `InvalidArgument` at construction.
+    A subclass defines `_alpha`. If it has times, it defines `_times` too. If it depends on the run,
+    it also defines `initial_state` and either `observe` (validation, after every epoch) or `watch`
+    (training, after every step). The constructor raises `InvalidArgument` for an option that is out
+    of range.
     """
 
     @property
     def unit(self) -> TimeUnit:
-        """The unit of its times, and of t and T; "fraction" accepts any, the same for both."""
+        """The unit of its times, t and T; with "fraction" t and T may have any common unit."""
         return "fraction"
 
     @property
     def needs_validation(self) -> bool:
-        """Whether it must be shown the validation accuracy after every epoch."""
+        """Whether it needs the validation accuracy after every epoch (`observe`)."""
         return False
 
     @property
     def needs_accuracy(self) -> bool:
-        """Whether it must be shown the accuracy on the batch after every step."""
+        """Whether it needs the accuracy on the batch after every step (`watch`)."""
         return False
 
     @property
     def arrival(self) -> float | None:
-        """Fraction of the run by which the target is reached for certain; None where unknown."""
+        """Fraction of the run at which eps_g is reached at the latest; None if unknown."""
         return None
 
     @property
     def pilot(self) -> float:
-        """Fraction of the run for which full strength is tried first, by `rampart train`.
+        """Largest fraction of the run for a pilot at full strength; 0 for no pilot.
 
-        A pilot that fails starts the run over, which a schedule cannot do by itself.
+        `rampart train` runs the pilot, because a failed one restarts the run.
         """
         return 0.0
 
     @final
     def alpha(self, t: float, T: float, state: State | None = None) -> float:
-        """Return the fraction of eps_g at time t, in [0, 1]; beyond T the value at T.
+        """Return alpha at time t, the fraction of eps_g in [0, 1]; after T the value at T.
 
         Args:
             t: time since the start of the run, in `unit`, 0 or more.
             T: length of the run in the same unit, more than 0.
-            state: for a schedule with a state; None stands for its initial state.
+            state: of a schedule that has one; None for its initial state.
 
         Raises:
             InvalidArgument: t is negative, or T is not positive.
         """
         if not (T > 0 and math.isfinite(T)):
-            raise InvalidArgument("T", T, "a positive length of the run")
+            raise InvalidArgument("T", T, "a run length above 0")
         if not t >= 0:
-            raise InvalidArgument("t", t, "a time from 0 on")
+            raise InvalidArgument("t", t, "a time of at least 0")
         return self._alpha(min(t, T), T, self.initial_state() if state is None else state)
 
     @abstractmethod
@@ -74,11 +75,11 @@ class Schedule(ABC):
         """Return alpha for 0 <= t <= T."""
 
     def _times(self) -> dict[str, float]:
-        """Return the options that are times, by name, in `unit`."""
+        """Return the options that are times by their names, in `unit`."""
         return {}
 
     def check(self, horizon: Horizon) -> None:
-        """Raise `InvalidArgument` if a time lies beyond the run."""
+        """Raise `InvalidArgument` if a time lies after the end of the run."""
         lengths = {"fraction": 1, "epoch": horizon.epochs, "step": horizon.steps}
         length = lengths[self.unit]
         for name, time in self._times().items():
@@ -87,12 +88,12 @@ class Schedule(ABC):
                     f"schedule.{name}",
                     spell_time(time, self.unit),
                     f"at most the run's {spell_time(length, self.unit)}",
-                    "lower it, lengthen the run, or state times as fractions of the run",
+                    "lower it, train for longer, or write schedule.unit=fraction",
                 )
 
-    # Most schedules have nothing to warn of and nothing to learn: arguments of the contract only.
+    # By default a schedule has no warnings and no state.
     def warnings(self, horizon: Horizon) -> list[str]:
-        """Return sentences on what is allowed but hardly meant in a run of this length."""
+        """Return warnings of options that are valid but unlikely to be meant in this run."""
         return []
 
     def initial_state(self) -> State | None:
@@ -100,22 +101,21 @@ class Schedule(ABC):
         return None
 
     def start_at(self, state: State | None, alpha: float) -> State | None:
-        """Return the state of a run whose backbone withstands `alpha`, a fraction of eps_g,
-        already.
+        """Return the state of a run whose backbone withstands `alpha`, a fraction of eps_g.
 
-        Only a schedule that adapts makes use of it.
+        Only an adaptive schedule uses it.
         """
         return state
 
     def watch(self, state: State | None, t: float, T: float, skill: float) -> State | None:
-        """Return the next state, given how the model did on the batch of a step.
+        """Return the next state after a step, from the skill on its batch.
 
         Args:
-            state: the state before; it is not changed.
+            state: the previous state; it is not changed.
             t: time at the end of the step, in `unit`.
             T: length of the run, in `unit`.
-            skill: accuracy on the batch at the strength that it was trained with, beyond chance:
-                0 for the best constant answer and 1 for perfect (`rampart.skill`).
+            skill: accuracy beyond chance on the batch, at the strength of the step: 0 for the best
+                constant answer, 1 for perfect (`rampart.skill`).
         """
         return state
 
@@ -126,10 +126,10 @@ class Schedule(ABC):
         T: float,
         metric: float,
     ) -> State | None:
-        """Return the next state, given the validation clean accuracy at the end of an epoch.
+        """Return the next state after an epoch, from the clean validation accuracy.
 
         Args:
-            state: the state before; it is not changed.
+            state: the previous state; it is not changed.
             t: time at the end of the epoch, in `unit`.
             T: length of the run, in `unit`.
             metric: clean accuracy on the validation split, a fraction in [0, 1].

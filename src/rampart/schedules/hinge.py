@@ -1,6 +1,6 @@
 """Constant strength, and ramps from 0 to eps_g: two-hinge and its relatives.
 
-Times are fractions of the run, epochs or steps, as `unit` says. Source of constant, two-hinge,
+`unit` says whether times are fractions of the run, epochs or steps. Source of constant, two-hinge,
 linear warm-up, end-to-end linear and switch: arXiv 2509.23325, section 4 and its ablations.
 """
 
@@ -22,14 +22,17 @@ def ramp(t: float, start: float, end: float) -> float:
 
 
 def _length(unit: TimeUnit, T: float) -> float:
-    """What a time is multiplied by so that it can be compared with t."""
+    """Return the factor that brings a time into the unit of t."""
     return T if unit == "fraction" else 1.0
 
 
 @SCHEDULES.register("fix")
 @dataclass(frozen=True)
 class Fix(Schedule):
-    """RFT-fix: the same strength from the first step to the last, alpha(t) = `value`.
+    """RFT-fix: constant strength, alpha(t) = `value`.
+
+        >>> [Fix(0.5).alpha(t, 50) for t in (0, 25, 50)]
+        [0.5, 0.5, 0.5]
 
     Attributes:
         value: the constant fraction of eps_g, in [0, 1].
@@ -47,7 +50,11 @@ class Fix(Schedule):
 @SCHEDULES.register("standard")
 @dataclass(frozen=True)
 class Standard(Schedule):
-    """Standard fine-tuning: alpha(t) = 0, nothing is ever attacked."""
+    """Standard fine-tuning without an attack: alpha(t) = 0.
+
+    >>> [Standard().alpha(t, 50) for t in (0, 25, 50)]
+    [0.0, 0.0, 0.0]
+    """
 
     def _alpha(self, _t: float, _T: float, _state: State | None, /) -> float:
         return 0.0
@@ -55,7 +62,7 @@ class Standard(Schedule):
 
 @dataclass(frozen=True)
 class _TwoTimes(Schedule):
-    """Options that two-hinge and smoothed share."""
+    """The common options of two-hinge and smoothed."""
 
     start: float = 0.25
     end: float = 0.75
@@ -96,14 +103,20 @@ class _TwoTimes(Schedule):
 class TwoHinge(_TwoTimes):
     """Epsilon-Scheduling: no attack until T1, a linear ramp, full strength from T2 on.
 
-    alpha(t) = 0 for t < T1; (t - T1) / (T2 - T1) for T1 <= t < T2; 1 for t >= T2.
-    The publication runs T = 50 epochs with `TwoHinge.at_epochs(12, 37)`; the default is its
-    rounding to shares. Source: arXiv 2509.23325, section 4.
+        alpha(t) = 0                      for t < T1
+                   (t - T1) / (T2 - T1)   for T1 <= t < T2
+                   1                      for t >= T2
+
+    The publication has T = 50 epochs, T1 = 12 and T2 = 37; the default rounds them to fractions.
+    Source: arXiv 2509.23325, section 4.
+
+        >>> [TwoHinge.at_epochs(12, 37).alpha(t, 50) for t in (6, 24.5, 40)]
+        [0.0, 0.5, 1.0]
 
     Attributes:
         start: T1.
         end: T2, not before T1.
-        unit: what T1 and T2 are stated in: "fraction" of the run, "epoch" or "step".
+        unit: the unit of T1 and T2: "fraction" of the run, "epoch" or "step".
     """
 
     def _alpha(self, t: float, T: float, _state: State | None, /) -> float:
@@ -115,9 +128,15 @@ class TwoHinge(_TwoTimes):
 class LinearWarmup(Schedule):
     """A linear ramp from the first step: two-hinge with T1 = 0.
 
+        alpha(t) = t / T2   for t < T2
+                   1        for t >= T2
+
+        >>> [LinearWarmup(36, "epoch").alpha(t, 50) for t in (0, 18, 36)]
+        [0.0, 0.5, 1.0]
+
     Attributes:
-        end: T2, where the full strength is reached.
-        unit: what T2 is stated in: "fraction" of the run, "epoch" or "step".
+        end: T2.
+        unit: the unit of T2: "fraction" of the run, "epoch" or "step".
     """
 
     end: float = 0.75
@@ -136,7 +155,11 @@ class LinearWarmup(Schedule):
 @SCHEDULES.register("linear")
 @dataclass(frozen=True)
 class Linear(Schedule):
-    """End-to-end linear: alpha(t) = t / T, two-hinge with T1 = 0 and T2 = T."""
+    """End-to-end linear: alpha(t) = t / T, two-hinge with T1 = 0 and T2 = T.
+
+    >>> [Linear().alpha(t, 50) for t in (0, 25, 50)]
+    [0.0, 0.5, 1.0]
+    """
 
     def _alpha(self, t: float, T: float, _state: State | None, /) -> float:
         return ramp(t, 0.0, T)
@@ -145,14 +168,20 @@ class Linear(Schedule):
 @SCHEDULES.register("switch")
 @dataclass(frozen=True)
 class Switch(Schedule):
-    """A jump from 0 to eps_g: alpha(t) = 0 for t < `at`, 1 from then on.
+    """A jump from 0 to eps_g: two-hinge with T1 = T2.
 
-    Published as unstable: accuracy collapses at the jump and, unless it comes early, does not
-    recover. Source: arXiv 2509.23325, ablation T1 = T2.
+        alpha(t) = 0   for t < at
+                   1   for t >= at
+
+    The publication finds it unstable: accuracy collapses at the jump, and does not recover unless
+    the jump comes early. Source: arXiv 2509.23325, ablation T1 = T2.
+
+        >>> [Switch(12, "epoch").alpha(t, 50) for t in (11.9, 12, 50)]
+        [0.0, 1.0, 1.0]
 
     Attributes:
         at: the time of the jump.
-        unit: what it is stated in: "fraction" of the run, "epoch" or "step".
+        unit: the unit of `at`: "fraction" of the run, "epoch" or "step".
     """
 
     at: float = 0.25
@@ -173,30 +202,42 @@ class Switch(Schedule):
 class Smoothed(_TwoTimes):
     """Two-hinge whose ramp starts and ends without a kink: half a cosine wave.
 
-    alpha = (1 - cos(pi x)) / 2 with x the two-hinge value at the same time. The steepest slope is
-    pi / 2 times that of two-hinge.
+        alpha(t) = 0                                           for t < T1
+                   (1 - cos(pi (t - T1) / (T2 - T1))) / 2      for T1 <= t < T2
+                   1                                           for t >= T2
+
+    The steepest slope is pi / 2 times that of two-hinge.
+
+        >>> [round(Smoothed.at_epochs(10, 40).alpha(t, 50), 6) for t in (10, 20, 25)]
+        [0.0, 0.25, 0.5]
 
     Attributes:
         start: T1.
         end: T2, not before T1.
-        unit: what T1 and T2 are stated in: "fraction" of the run, "epoch" or "step".
+        unit: the unit of T1 and T2: "fraction" of the run, "epoch" or "step".
     """
 
     def _alpha(self, t: float, T: float, _state: State | None, /) -> float:
-        # The same as (1 - cos(pi x)) / 2, and exact near 0, where the cosine cancels.
+        # Equal to (1 - cos(pi x)) / 2, and exact near 0.
         return math.sin(math.pi / 2 * self._progress(t, T)) ** 2
 
 
 @SCHEDULES.register("piecewise")
 @dataclass(frozen=True)
 class PiecewiseLinear(Schedule):
-    """Straight lines between points: any shape, and schedules joined one after the other.
+    """Straight lines between points (t_i, a_i), i = 1 ... n.
 
-    Before the first point alpha is the first one's, after the last point the last one's.
+        alpha(t) = a_1                                                        for t < t_1
+                   a_i + (a_{i+1} - a_i) (t - t_i) / (t_{i+1} - t_i)          for t_i <= t < t_{i+1}
+                   a_n                                                        for t >= t_n
+
+        >>> points = ((10, 0.0), (20, 0.5), (40, 1.0))
+        >>> [PiecewiseLinear(points, "epoch").alpha(t, 50) for t in (15, 30, 50)]
+        [0.25, 0.75, 1.0]
 
     Attributes:
-        points: pairs (time, alpha), times increasing, alpha in [0, 1].
-        unit: what the times are stated in: "fraction" of the run, "epoch" or "step".
+        points: pairs (time, alpha) with increasing times and alpha in [0, 1].
+        unit: the unit of the times: "fraction" of the run, "epoch" or "step".
     """
 
     points: tuple[tuple[float, float], ...] = ((0.25, 0.0), (0.75, 1.0))
@@ -211,7 +252,7 @@ class PiecewiseLinear(Schedule):
             before = self.points[index - 1][0] if index else -math.inf
             if not time > before:
                 got, limit = (spell_time(value, self.unit) for value in (time, before))
-                expected = f"a time after the point before it, {limit}"
+                expected = f"a time after that of the previous point, {limit}"
                 raise InvalidArgument(f"schedule.points[{index}]", got, expected)
 
     def _times(self) -> dict[str, float]:

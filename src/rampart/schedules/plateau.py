@@ -1,4 +1,4 @@
-"""The ramp that starts when learning without an attack has leveled off."""
+"""A ramp that starts when learning without an attack has leveled off."""
 
 from dataclasses import dataclass
 
@@ -13,19 +13,31 @@ from rampart.schedules.times import check_fraction_of_run
 class Plateau(Schedule):
     """No attack until the model has learned most of the task, then a ramp, then full strength.
 
-    *Sensed*: the skill, that is the accuracy beyond chance, on each training batch. *Smoothed*: its
-    mean over windows of `window` of the run each, whole epochs or not. *Decided* at the end of a
-    window: learning has leveled off once the skill is above 0.1 and has closed less than
-    `tolerance` of its gap to 1 since the window before. Then eps rises in a straight line over
-    `ramp` of what is left of the run, and stays at eps_g. From `deadline` on the ramp starts
-    whatever the signal. The published `auto` counts epochs instead (patience 5), and so never
-    starts in a short run (arXiv 2509.23325).
+    At the fraction x = t / T of the run, with T1 the start of the ramp and
+    T2 = T1 + ramp (1 - T1):
+
+        alpha(x) = 0                      for x < T1
+                   (x - T1) / (T2 - T1)   for T1 <= x < T2
+                   1                      for x >= T2
+
+    A run that starts at a strength alpha_0 has alpha_0 + (1 - alpha_0) alpha(x).
+
+    T1 is the end of the first window of training batches at which learning has leveled off, and
+    `deadline` at the latest. The skill of a window is its mean accuracy beyond chance. Learning has
+    leveled off if the skill s is above 0.1 and s - s' < tolerance (1 - s'), with the skill s' of
+    the previous window. The published `auto` counts epochs instead (patience 5), so it never starts
+    in a short run (arXiv 2509.23325).
+
+    With T1 at the deadline, 0.5, the ramp ends at T2 = 0.75:
+
+        >>> [Plateau(deadline=0.5).alpha(t, 16) for t in (8, 10, 12)]
+        [0.0, 0.5, 1.0]
 
     Attributes:
-        tolerance: fraction of the gap to perfect accuracy whose closing still counts as learning.
-        window: fraction of the run that one mean is taken over.
-        ramp: length of the ramp, a fraction of what is left when it starts.
-        deadline: fraction of the run at which the ramp starts at the latest.
+        tolerance: fraction of the gap 1 - s' below which learning has leveled off.
+        window: length of a window, a fraction of the run.
+        ramp: length of the ramp, a fraction of the rest of the run after T1.
+        deadline: largest T1, a fraction of the run.
     """
 
     tolerance: float = 0.1
@@ -33,7 +45,7 @@ class Plateau(Schedule):
     ramp: float = 0.5
     deadline: float = 0.3
 
-    #: A model that is no better than this has not begun to learn, however steady it is.
+    #: A model with less skill has not begun to learn, however steady it is.
     LEARNING = 0.1
 
     def __post_init__(self) -> None:
@@ -47,12 +59,12 @@ class Plateau(Schedule):
             expected = "before the end of the run, so that there is a ramp"
             raise InvalidArgument("schedule.deadline", f"{self.deadline:g}", expected)
         if not self.ramp < 1:
-            expected = "below 1, so that something of the run is left for full strength"
+            expected = "below 1, so that a part of the run is at full strength"
             raise InvalidArgument("schedule.ramp", f"{self.ramp:g}", expected)
 
     @property
     def needs_accuracy(self) -> bool:
-        """Yes: learning is followed batch by batch."""
+        """True: the skill is measured on every batch."""
         return True
 
     @property
@@ -61,16 +73,16 @@ class Plateau(Schedule):
         return self.deadline + self.ramp * (1 - self.deadline)
 
     def initial_state(self) -> State:
-        """Return the state before the first step: no window is full, the ramp has no start."""
+        """Return the state before the first step: an empty window and no start of the ramp."""
         window = {"sum": 0.0, "count": 0, "began": 0.0, "before": None}
         return {**window, "start": None, "alpha": 0.0, "decision": "wait"}
 
     def start_at(self, state: State | None, alpha: float) -> State:
-        """Return the state of a run that starts at the strength that the backbone withstands."""
+        """Return the state of a run that starts at `alpha`, which the backbone withstands."""
         return {**(state or self.initial_state()), "alpha": float(alpha)}
 
     def watch(self, state: State | None, t: float, T: float, skill: float) -> State:
-        """Return the next state; the start of the ramp is set once, and stays."""
+        """Return the next state; the start of the ramp is set once."""
         state = state or self.initial_state()
         if state["start"] is not None:
             return {**state, "decision": "hold" if self._alpha(t, T, state) == 1 else "rise"}
@@ -83,7 +95,7 @@ class Plateau(Schedule):
             state |= {"sum": 0.0, "count": 0, "began": time, "before": mean}
         if time < self.deadline:
             return {**state, "decision": "wait"}
-        # Not the end of this step: the ramp began within it, and alpha must not fall behind.
+        # The ramp starts within this step, at the deadline; its end would be too late.
         return {**state, "start": self.deadline, "decision": "force"}
 
     def _has_leveled_off(self, before: float | None, now: float) -> bool:
@@ -93,7 +105,7 @@ class Plateau(Schedule):
         return now - before < self.tolerance * (1 - before)
 
     def _alpha(self, t: float, T: float, state: State | None, /) -> float:
-        assert state is not None, "alpha() never passes None where there is a state"
+        assert state is not None, "alpha() passes the initial state in place of None"
         start = self.deadline if state["start"] is None else state["start"]
         risen = ramp(t / T, start, start + self.ramp * (1 - start))
         alpha: float = state["alpha"]

@@ -1,4 +1,4 @@
-"""The strengths that a run would use, without training."""
+"""Preview: the strengths of a run without training."""
 
 import math
 from collections.abc import Sequence
@@ -11,21 +11,21 @@ from rampart.units import Horizon, Norm
 
 
 class PreviewRow(NamedTuple):
-    """The strength from a position on: `epoch` counts from 0, `eps` is `alpha` · eps_g."""
+    """The strength from a position on: `epoch` counts from 0, eps = alpha · eps_g."""
 
     epoch: float
     alpha: float
     eps: float
 
 
-#: In words, what `imagined_accuracy` assumes.
+#: The assumption of `imagined_accuracy` in words.
 IMAGINED = (
     "imagined accuracy: 0.9 (1 - exp(-e / 4.8)) after e epochs, 90 % of its final value at epoch 11"
 )
 
 
 def imagined_accuracy(epochs: int) -> list[float]:
-    """Return a validation accuracy for a preview, after each epoch: 0.9 (1 - exp(-e / 4.8)).
+    """Return a validation accuracy for a preview after each epoch e: 0.9 (1 - exp(-e / 4.8)).
 
     It reaches 90 % of its final value at epoch 11, as standard fine-tuning does in the hardest
     case of the publication (arXiv 2509.23325, Swin on Aircraft).
@@ -42,19 +42,19 @@ def preview(
     accuracy: Sequence[float] | None = None,
     norm: Norm = "linf",
 ) -> list[PreviewRow]:
-    """Return the strengths that a run would use, without training: one row per change.
+    """Return the strengths of a run without training, one row per change.
 
     Args:
-        schedule: what to preview.
-        eps_g: the target, a fraction of the pixel range such as 4/255.
+        schedule: the schedule to preview.
+        eps_g: the target strength, a fraction of the pixel range such as 4/255.
         horizon: the length of the run.
         interval: "step" gives one row per optimizer step, "epoch" one per epoch.
         accuracy: accuracy after each epoch, for a schedule that follows it (on the batches it is
-            taken to rise in straight lines from 0); by default `imagined_accuracy`.
+            assumed to rise in straight lines from 0); by default `imagined_accuracy`.
         norm: the norm whose range applies to `eps_g`.
 
     Raises:
-        InvalidArgument: as `EpsilonScheduler`; or fewer accuracies than epochs.
+        InvalidArgument: as `EpsilonScheduler`, and for fewer accuracies than epochs.
     """
     curve = imagined_accuracy(horizon.epochs) if accuracy is None else accuracy
     if len(curve) < horizon.epochs:

@@ -1,4 +1,4 @@
-"""The stepper that follows a schedule through a run: all that remembers is here."""
+"""The stepper: it follows a schedule through a run and holds all of its state."""
 
 import copy
 import json
@@ -15,12 +15,11 @@ UpdateInterval = Literal["step", "epoch"]
 
 
 class EpsilonScheduler:
-    """Follows a schedule through a run; handled like a `torch.optim.lr_scheduler`.
+    """Follows a schedule through a run; used like a `torch.optim.lr_scheduler`.
 
-    `eps` and `alpha` are those of the optimizer step about to be made. Call `step(accuracy)` after
-    each optimizer step, with the fraction of the batch that was right at the strength it was
-    trained with (most schedules do without: `step()`), and, once an epoch has ended,
-    `observe(accuracy)` with that on the validation split (only `auto` needs it).
+    `eps` and `alpha` belong to the next optimizer step. Call `step()` after each optimizer step. An
+    adaptive schedule needs `step(accuracy)`, the accuracy on the batch at the strength of the step.
+    `auto` needs `observe(accuracy)` at the end of each epoch, the accuracy on the validation split.
 
         >>> from rampart.schedules.hinge import TwoHinge
         >>> scheduler = EpsilonScheduler(TwoHinge.at_epochs(1, 3), 4 / 255, Horizon(4, 2))
@@ -31,18 +30,17 @@ class EpsilonScheduler:
 
     Args:
         schedule: gives alpha(t).
-        eps_g: the target, a fraction of the pixel range such as 4/255.
+        eps_g: the target strength, a fraction of the pixel range such as 4/255.
         horizon: the length of the run.
         interval: "step" changes eps at every optimizer step; "epoch" takes t = floor(epoch),
             as the publication does (arXiv 2509.23325).
         norm: the norm whose range applies to `eps_g`.
         chance: accuracy of the best constant answer: `rampart.skill.chance_of(labels)` of the
-            training labels, or 1/K for K classes of the same size. A schedule that follows the
-            accuracy of the batches needs it.
+            training labels, or 1/K for K classes of the same size. Adaptive schedules need it.
 
     Raises:
-        InvalidArgument: a time beyond the run, a strength on another scale, or no `chance` where
-            the schedule needs it.
+        InvalidArgument: a time after the end of the run, an `eps_g` out of range, or no `chance`
+            for a schedule that needs it.
     """
 
     def __init__(
@@ -70,95 +68,99 @@ class EpsilonScheduler:
         self.steps_done = 0
         self._epochs_observed = 0
         self._state = schedule.initial_state()
-        # What alpha is read from: with interval "epoch" as it was when the epoch began.
-        self._shown = self._state
+        # The state that gives alpha; with interval "epoch" that of the beginning of the epoch.
+        self._alpha_state = self._state
 
     @property
     def position(self) -> float:
-        """Epochs done, with the fraction of the current one."""
+        """Number of finished epochs, with the fraction of the current one."""
         return self.steps_done / self.horizon.steps_per_epoch
 
     @property
     def alpha(self) -> float:
         """Fraction of eps_g at the current position, in [0, 1]."""
-        return self.schedule.alpha(*self._time(), self._shown)
+        return self.schedule.alpha(*self._time(), self._alpha_state)
 
     @property
     def eps(self) -> float:
-        """Strength at the current position: a fraction of the pixel range."""
+        """Strength at the current position, a fraction of the pixel range."""
         return self.alpha * self.eps_g
 
     def alpha_at(self, step: int) -> float:
-        """Return the fraction of eps_g at a step, counted from 0, as far as it is known by now."""
+        """Return alpha at a step, counted from 0, with the present state of the schedule."""
         there = copy.copy(self)
         there.steps_done = step
         return there.alpha
 
     @property
     def follows(self) -> bool:
-        """Whether the schedule is adaptive, so that nobody knows its strengths beforehand."""
+        """Whether the strengths depend on the run, so that they are unknown beforehand."""
         return self.schedule.needs_accuracy or self.schedule.needs_validation
 
     def warnings(self) -> list[str]:
-        """Return sentences on what is allowed but hardly meant in this run."""
+        """Return warnings of options that are valid but unlikely to be meant in this run."""
         found = self.schedule.warnings(self.horizon)
         parts = self.horizon.epochs if self.interval == "epoch" else self.horizon.steps
         last, arrival = 1 - 1 / parts, self.schedule.arrival
         if arrival is not None and last < arrival - 1e-9:
             found.append(
-                f"no {self.interval} is sure to be trained at eps_g, which is reached at "
-                f"{arrival:.0%} of the run at the latest, while the last {self.interval} begins "
-                f"at {last:.0%}: train for longer, or set schedule.deadline earlier."
+                f"the run may end before eps_g: the schedule may reach it only at {arrival:.0%} of "
+                f"the run, and the last {self.interval} begins at {last:.0%}. Train for longer, or "
+                "set schedule.deadline earlier."
             )
         return found
 
     @property
     def decision(self) -> str | None:
-        """What an adaptive schedule made of the last step, in a word; None for other schedules."""
+        """The decision of an adaptive schedule after the last step; None for other schedules."""
         return (self._state or {}).get("decision")
 
     def start_at(self, alpha: float) -> None:
-        """Tell the schedule, before the first step, what fraction of eps_g the backbone withstands.
+        """Start at a fraction of eps_g that the backbone withstands; call it before the first step.
 
         Raises:
-            InvalidArgument: no fraction in [0, 1].
+            InvalidArgument: `alpha` lies outside [0, 1].
         """
         if not 0 <= alpha <= 1:
             raise InvalidArgument("alpha", alpha, "a fraction of eps_g in [0, 1]")
-        self._state = self._shown = self.schedule.start_at(self._state, alpha)
+        self._state = self._alpha_state = self.schedule.start_at(self._state, alpha)
 
     def step(self, accuracy: float | None = None) -> None:
-        """Move on by one optimizer step; beyond the end of the run the value stays.
+        """Advance by one optimizer step; after the end of the run the value stays.
 
         Args:
-            accuracy: fraction of the batch that was right at the strength that it was trained with.
+            accuracy: accuracy on the batch at the strength of the step.
 
         Raises:
-            InvalidArgument: no fraction in [0, 1], or None where the schedule needs it; or the last
-                epoch's validation accuracy was not shown to a schedule that needs that.
+            InvalidArgument: an accuracy outside [0, 1], None for a schedule that needs it, or a
+                missing `observe` after the last epoch for a schedule that needs validation.
         """
         self._require_observed()
-        show_progress = self._skill(accuracy) if self.schedule.needs_accuracy else None
+        skill = self._skill(accuracy) if self.schedule.needs_accuracy else None
         self.steps_done += 1
-        if show_progress is not None:
-            self._state = self.schedule.watch(self._state, *self._time("step"), show_progress)
+        if skill is not None:
+            self._state = self.schedule.watch(self._state, *self._time("step"), skill)
         if self.interval == "step" or self.steps_done % self.horizon.steps_per_epoch == 0:
-            self._shown = self._state
+            self._alpha_state = self._state
 
     def observe(self, metric: float) -> None:
-        """Show the schedule the validation clean accuracy (a fraction) at the end of an epoch."""
+        """Give the schedule the clean validation accuracy, in [0, 1], at the end of an epoch."""
         self._epochs_observed = self.steps_done // self.horizon.steps_per_epoch
-        self._state = self._shown = self.schedule.observe(self._state, *self._time(), metric)
+        self._state = self._alpha_state = self.schedule.observe(self._state, *self._time(), metric)
 
     def state_dict(self) -> State:
         """Return position, state and identity as plain values that JSON can hold."""
-        learned = {"state": self._state, "shown": self._shown, "observed": self._epochs_observed}
+        learned = {
+            "state": self._state,
+            "shown": self._alpha_state,
+            "observed": self._epochs_observed,
+        }
         state = {**self._identity(), "steps_done": self.steps_done, **learned}
-        # A copy in the form in which a file gives it back: tuples are lists.
+        # A copy as a file would return it: tuples become lists.
         return dict(json.loads(json.dumps(state)))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where `state_dict` was taken.
+        """Continue from the state that `state_dict` returned.
 
         Raises:
             InvalidArgument: the state belongs to another schedule, strength or run length.
@@ -173,12 +175,12 @@ class EpsilonScheduler:
                     f"state.{key}",
                     state[key],
                     f"{own[key]}, as in this run",
-                    "resume with the configuration that the state was saved under",
+                    "resume with the configuration of the saved state",
                 )
         self.steps_done = int(state["steps_done"])
         self._epochs_observed = int(state["observed"])
         self._state = json.loads(json.dumps(state["state"]))
-        self._shown = json.loads(json.dumps(state["shown"]))
+        self._alpha_state = json.loads(json.dumps(state["shown"]))
 
     def _identity(self) -> State:
         return {
@@ -190,31 +192,31 @@ class EpsilonScheduler:
         }
 
     def _skill(self, accuracy: float | None) -> float:
-        """Return the skill on a batch, or refuse an accuracy that is none."""
+        """Return the skill on a batch; refuse an accuracy outside [0, 1]."""
         if accuracy is None or not 0 <= accuracy <= 1:
             raise InvalidArgument(
                 "accuracy",
                 accuracy,
-                f"the fraction of the batch that was right, for {_name_schedule(self.schedule)}",
+                f"the accuracy on the batch, in [0, 1], for {_name_schedule(self.schedule)}",
                 "call step(accuracy) after each optimizer step",
             )
         assert self.chance is not None, "refused at construction"
         return skill(accuracy, self.chance)
 
     def _require_observed(self) -> None:
-        """A schedule that waits for validation figures would wait for ever without them."""
+        """Refuse to continue without the validation accuracy that the schedule needs."""
         epochs = self.steps_done // self.horizon.steps_per_epoch
         if self.schedule.needs_validation and epochs > self._epochs_observed:
             raise InvalidArgument(
                 "schedule",
                 f"no validation accuracy after epoch {epochs}",
                 f"one after every epoch, for {_name_schedule(self.schedule)}",
-                "call observe(accuracy) at the end of each epoch, or take a schedule that needs no "
+                "call observe(accuracy) at the end of each epoch, or use a schedule that needs no "
                 "validation data, such as Adaptive",
             )
 
     def _time(self, interval: UpdateInterval | None = None) -> tuple[float, float]:
-        """Return (t, T) in the schedule's unit; a schedule in fractions is given epochs."""
+        """Return (t, T) in the unit of the schedule; epochs for a schedule in fractions."""
         per_epoch = self.horizon.steps_per_epoch
         whole = self.steps_done // per_epoch * per_epoch
         epoch = (interval or self.interval) == "epoch"

@@ -1,4 +1,4 @@
-"""The times that schedules are stated in: fractions of the run, epochs or steps."""
+"""The units of the times of schedules: fractions of the run, epochs or steps."""
 
 import math
 from typing import Literal, get_args
@@ -16,19 +16,19 @@ def spell_time(time: float, unit: TimeUnit) -> str:
 
 
 def check_time(name: str, time: float, unit: TimeUnit) -> None:
-    """Raise unless `unit` is known and `time` is possible in it, whatever the run's length.
+    """Check a time and its unit, without the length of the run.
 
     Raises:
         UnknownName: the unit is not "fraction", "epoch" or "step".
-        InvalidArgument: a time that is negative, not finite, or a share above 1.
+        InvalidArgument: a time that is negative or not finite, or a fraction above 1.
     """
     if unit not in get_args(TimeUnit):
         raise UnknownName("unit of time", str(unit), get_args(TimeUnit))
     if unit == "fraction":
-        advice = "write unit=epoch or unit=step if that is meant" if time > 1 else ""
+        advice = "for epochs or steps write unit=epoch or unit=step" if time > 1 else ""
         check_fraction_of_run(name, time, advice)
     elif not (time >= 0 and math.isfinite(time)):
-        raise InvalidArgument(f"schedule.{name}", spell_time(time, unit), "a time from 0 on")
+        raise InvalidArgument(f"schedule.{name}", spell_time(time, unit), "a time of at least 0")
 
 
 def check_fraction_of_run(name: str, fraction: float, advice: str = "") -> None:

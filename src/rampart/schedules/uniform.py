@@ -1,4 +1,4 @@
-"""A strength drawn anew for every epoch."""
+"""A random strength for every epoch."""
 
 import hashlib
 import math
@@ -9,22 +9,27 @@ from rampart.schedules.times import TimeUnit
 
 
 def draw(seed: int, epoch: int) -> float:
-    """Return a number, uniform in [0, 1), that depends on (seed, epoch) alone.
+    """Return a uniform number in [0, 1) that depends on (seed, epoch) alone.
 
-    A hash rather than a generator: the same on every platform and in every library version.
+    It is a hash, so it is the same on every platform and in every library version.
     """
     digest = hashlib.blake2b(f"uniform schedule/{seed}/{epoch}".encode(), digest_size=8).digest()
-    # 53 bits are what a float holds, so that 1.0 cannot come out by rounding.
+    # A float holds 53 bits; with more the result could round to 1.0.
     return (int.from_bytes(digest, "big") >> 11) * 2.0**-53
 
 
 @SCHEDULES.register("uniform")
 @dataclass(frozen=True)
 class RandomUniform(Schedule):
-    """One draw alpha ~ U[0, 1) per epoch, a single-sample estimate of the expected robustness.
+    """One random strength per epoch, which estimates the expected robustness by one sample.
 
-    Published as still suffering suboptimal transfer (arXiv 2509.23325, ablations). A draw depends
-    on (seed, epoch) alone, so a resumed run repeats it; it stays the same within an epoch.
+        alpha(t) = u_e   for e <= t < e + 1, with u_e ~ U[0, 1) from (seed, e)
+
+    The publication still finds suboptimal transfer with it (arXiv 2509.23325, ablations). A resumed
+    run repeats the draws.
+
+        >>> [round(RandomUniform(seed=0).alpha(t, 50), 3) for t in (0, 1, 2)]
+        [0.713, 0.943, 0.077]
 
     Attributes:
         seed: of the draws.

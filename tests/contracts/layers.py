@@ -11,13 +11,13 @@ START, END = "<!-- layers -->\n", "<!-- end of layers -->"
 
 
 class Group(NamedTuple):
-    """Packages that may know each other, and what lives there."""
+    """Packages that may import each other, and what they hold."""
 
     names: tuple[str, ...]
     text: str
 
 
-#: Row by row from the bottom. Groups of one row do not know each other.
+#: Row by row from the bottom. Groups of one row do not import each other.
 ROWS = [
     [
         Group(
@@ -25,7 +25,7 @@ ROWS = [
                 *("errors", "units", "skill", "choices", "tolerance"),
                 *("registry", "files", "plugins", "version"),
             ),
-            "errors, strengths, skill, rounding, parts by name, whole files, user's code",
+            "errors, strengths, skill, tolerances, registries, atomic writes, plugins",
         )
     ],
     [
@@ -38,10 +38,9 @@ ROWS = [
     [
         Group(
             ("threat", "losses", "rows", "runtime", "restoring"),
-            "the ball and its projection; losses; sums per sample; keyed noise; a network as it "
-            "was",
+            "the ball and its projection; losses; sums per sample; keyed noise; restoring a model",
         ),
-        Group(("reports",), "tables, sentences and pictures of what runs left on disk; no torch"),
+        Group(("reports",), "tables, sentences and pictures from the files of runs; no torch"),
     ],
     [
         Group(("models",), "timm backbones and other classifiers behind pixels in [0, 1]"),
@@ -50,11 +49,11 @@ ROWS = [
     [
         Group(
             ("attacks",),
-            "any callable from pixels to logits; ball and box are guaranteed by the base class",
+            "attacks on callables from pixels to logits; the base class enforces ball and [0, 1]",
         )
     ],
     [
-        Group(("objectives",), "model, batch and a way to perturb it, to per-sample losses"),
+        Group(("objectives",), "per-sample losses from a model, a batch and its perturbed images"),
         Group(("strategies",), "which parameters are trained, and when"),
     ],
     [
@@ -66,18 +65,18 @@ ROWS = [
         ),
     ],
     [
-        Group(("recipes",), "the configuration; the only place where every part meets every other"),
-        Group(("integrations",), "the parts in other people's loops"),
+        Group(("recipes",), "the configuration; the only place that combines all parts"),
+        Group(("integrations",), "the parts in other training loops"),
     ],
     [
         Group(("experiments",), "many runs"),
-        Group(("api",), "the front doors in Python: `finetune` and `evaluate`"),
+        Group(("api",), "the Python entry points `finetune` and `evaluate`"),
     ],
-    [Group(("cli", "__main__"), "one verb per file; slow imports stand inside the verbs")],
+    [Group(("cli", "__main__"), "one command per file; slow imports stand inside the commands")],
 ]
 #: Parts without torch: previews, comparisons and `--help` start at once.
 LIGHT = [name for row in ROWS[:3] for group in row for name in group.names] + ["reports"]
-#: Files that belong to no layer: the package's front door, and data files.
+#: Files that belong to no layer: the package root, and data files.
 OUTSIDE = {"__init__", "assets"}
 
 
@@ -128,7 +127,7 @@ def imports(tree: ast.AST, modules: set[str]) -> set[str]:
 
 def table() -> str:
     """Return the rows as a table in Markdown, the top row first."""
-    lines = ["| row | packages | what lives there |", "|---|---|---|"]
+    lines = ["| row | packages | contents |", "|---|---|---|"]
     for number, row in reversed(list(enumerate(ROWS))):
         for group in row:
             names = ", ".join(f"`{name}`" for name in group.names if name != "__main__")

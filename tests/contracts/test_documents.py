@@ -1,4 +1,4 @@
-"""The documents name what there is."""
+"""The documents agree with the code: keys, links and Python blocks."""
 
 import re
 import subprocess
@@ -35,7 +35,7 @@ def test_every_key_is_documented():
     assert wanted - documented == set()
 
 
-def test_links_between_documents_lead_somewhere():
+def test_links_between_documents_have_targets():
     documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
     links = [
         (document, link)
@@ -49,7 +49,7 @@ def test_links_between_documents_lead_somewhere():
 
 
 def blocks(document: Path, name: str) -> list[str]:
-    """The Python of a document that stands after the comment `<!-- name -->`."""
+    """The Python blocks of a document that follow the comment `<!-- name -->`."""
     return re.findall(rf"<!-- {name} -->\n```python\n(.*?)```", document.read_text(), re.DOTALL)
 
 
@@ -65,7 +65,7 @@ def given() -> dict[str, Any]:
     return {"model": model, "loader": DataLoader(TensorDataset(images, labels), batch_size=8)}
 
 
-def test_the_front_doors_of_the_readme_run(photo_folder, tmp_path, monkeypatch):
+def test_the_python_of_the_readme_runs(photo_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").symlink_to(photo_folder)
     (finetune,) = blocks(ROOT / "README.md", "finetune")
@@ -80,7 +80,7 @@ def test_the_front_doors_of_the_readme_run(photo_folder, tmp_path, monkeypatch):
         finetune = finetune.replace(old, new)
     names: dict[str, Any] = {}
     with warnings.catch_warnings():
-        # After one epoch on 24 images there is much to warn of.
+        # One epoch on 24 images causes warnings.
         warnings.simplefilter("ignore", RampartWarning)
         exec(finetune, names)
     assert names["run"].path == Path("runs/rampart_glyphnet-photos")
@@ -94,21 +94,21 @@ def test_the_front_doors_of_the_readme_run(photo_folder, tmp_path, monkeypatch):
 
 def test_the_python_of_the_guide_to_evaluation_runs():
     guide = ROOT / "docs" / "evaluation.md"
-    (door,), (on_a_grid,) = blocks(guide, "evaluate"), blocks(guide, "parts")
-    (without_one,) = blocks(guide, "continuum")
+    (evaluate,), (on_a_grid,) = blocks(guide, "evaluate"), blocks(guide, "parts")
+    (without_grid,) = blocks(guide, "continuum")
     with scoped_seed(0):
         names = given()
-        exec(door.replace("limit=500", "limit=20"), names)
-        assert names["result"].trust == "pass"
+        exec(evaluate.replace("limit=500", "limit=20"), names)
+        assert names["result"].checks == "pass"
         exec(on_a_grid, names)
-    assert len(names["found"]) == 20
-    assert 0 <= names["expected_robustness"](names["found"].critical, names["grid"]) <= 1
-    exec(without_one, names)
+    assert len(names["results"]) == 20
+    assert 0 <= names["expected_robustness"](names["results"].critical, names["grid"]) <= 1
+    exec(without_grid, names)
     average = names["continuum_robustness"](names["distances"], 8 / 255)
     assert average == pytest.approx((0 + 1 / 4 + 1) / 3)
 
 
-def test_the_losses_of_the_guide_to_own_loops_are_made_and_used():
+def test_the_losses_in_the_guide_to_own_loops_run():
     text = (ROOT / "docs" / "parts.md").read_text()
     text = text.partition("## In your own loop")[2].partition("## Add your own")[0]
     first, second = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
@@ -128,10 +128,10 @@ def test_the_losses_of_the_guide_to_own_loops_are_made_and_used():
     assert names["robust"](*batches[0]).item() > 0
 
 
-def test_the_walk_through_of_own_parts_trains(tiny_settings, tmp_path):
+def test_a_run_trains_with_the_parts_of_the_guide(tiny_settings, tmp_path):
     text = (ROOT / "docs" / "parts.md").read_text().partition("## Add your own")[2]
     code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
-    # In a process of its own: what it registers would stay.
+    # In its own process, because the registrations would stay.
     more = ["objective=both", "attack=corner", "strategies=[vectors]"]
     more += ["callbacks=[{name: norms, every: 4}]", "schedule=fix"]
     settings = [one for one in [*tiny_settings, *more] if not one.startswith("attack.steps")]
@@ -152,7 +152,7 @@ if __name__ == "__main__":
     assert 0 < sizes["trained"] < sizes["all"] / 10
 
 
-def test_every_public_name_is_there():
+def test_every_public_name_exists():
     import rampart
 
     for name in rampart.__all__:

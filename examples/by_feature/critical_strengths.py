@@ -1,4 +1,4 @@
-"""How robust is any model? One record of critical strengths answers every question about it.
+"""Measure the critical strengths of any model, and compute every figure from them.
 
 python examples/by_feature/critical_strengths.py
 """
@@ -28,14 +28,14 @@ labels = torch.from_numpy(train.labels)
 means = torch.stack([pixels[labels == label].mean(0) for label in range(100)])
 
 grid = default_grid(20 / 255, "linf")
-found = critical_strengths(
+results = critical_strengths(
     model, ordered_batches(test, 50), Apgd(steps=10, iterate="adversarial"), grid, seed=0
 )
 
-curve = accuracy_curve(found.critical, len(grid) - 1)
-interval = mean_interval(contributions(found.critical, grid))
+curve = accuracy_curve(results.critical, len(grid) - 1)
+interval = mean_interval(contributions(results.critical, grid))
 print(f"clean {curve[0]:.2f}, at 20/255 {curve[-1]:.2f}")
-print(f"expected over [0, 20/255] {expected_robustness(found.critical, grid):.2f}", end=" ")
+print(f"expected over [0, 20/255] {expected_robustness(results.critical, grid):.2f}", end=" ")
 print(f"[{interval.low:.2f}, {interval.high:.2f}]")
-print(f"over [0, 10/255] {expected_robustness(found.critical, grid, Uniform(0, 10 / 255)):.2f}")
-print(f"at 5/255 {expected_robustness(found.critical, grid, PointMass(5 / 255)):.2f}")
+print(f"over [0, 10/255] {expected_robustness(results.critical, grid, Uniform(0, 10 / 255)):.2f}")
+print(f"at 5/255 {expected_robustness(results.critical, grid, PointMass(5 / 255)):.2f}")

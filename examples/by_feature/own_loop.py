@@ -1,4 +1,4 @@
-"""Robust fine-tuning inside a training loop of your own: what is added is marked.
+"""Robust fine-tuning in your own training loop: numbers mark the five added lines.
 
 python examples/by_feature/own_loop.py
 """

@@ -1,4 +1,4 @@
-"""A schedule of your own: a frozen dataclass with one function.
+"""Your own schedule: a frozen dataclass with one function.
 
 python examples/by_feature/own_schedule.py
 rampart --import examples/by_feature/own_schedule.py preview power

@@ -1,4 +1,4 @@
-"""What `rampart train` and `rampart evaluate` do, from Python.
+"""Train and evaluate from Python, as `rampart train` and `rampart evaluate` do.
 
 python examples/by_feature/train_from_python.py FOLDER
 """
@@ -8,7 +8,7 @@ import warnings
 
 import rampart
 
-# Two epochs are enough to see it work, and too few for good numbers.
+# Two epochs show that it works; they are too few for good numbers, so ignore the warnings.
 warnings.simplefilter("ignore", rampart.RampartWarning)
 
 run = rampart.finetune(

@@ -1,6 +1,6 @@
-"""Robust fine-tuning by Hugging Face's Trainer: pip install 'rampart-rft[transformers]'.
+"""Robust fine-tuning with Hugging Face's Trainer: pip install 'rampart-rft[transformers]'.
 
-A small network without pretrained weights, so that the example needs no download; with
+The example uses a small network without pretrained weights, so it needs no download. With
 `AutoModelForImageClassification.from_pretrained(...)` nothing else changes.
 
 python examples/loops/in_hugging_face.py
@@ -18,7 +18,7 @@ from rampart.integrations.transformers import RobustTrainer
 
 
 class Items(Dataset):
-    """What an image processor with do_normalize=False returns: pixels in [0, 1]."""
+    """Items as an image processor with do_normalize=False returns them: pixels in [0, 1]."""
 
     def __init__(self, split):
         self.split = split
@@ -27,8 +27,8 @@ class Items(Dataset):
         return len(self.split)
 
     def __getitem__(self, index):
-        image, label, number = self.split[index]
-        return {"pixel_values": image / 255, "labels": label, "indices": number}
+        image, label, index = self.split[index]
+        return {"pixel_values": image / 255, "labels": label, "indices": index}
 
 
 def robust_loss(model, horizon):

@@ -23,16 +23,16 @@ class Classifier(RobustModule):
 
     def validation_step(self, batch, batch_idx):
         images, labels, _ = batch
-        right = (self.model(images).argmax(1) == labels).float().mean()
-        self.log("val_clean", right, sync_dist=True)
+        correct = (self.model(images).argmax(1) == labels).float().mean()
+        self.log("val_clean", correct, sync_dist=True)
 
     def configure_optimizers(self):
         return torch.optim.AdamW(self.model.parameters(), lr=6e-3)
 
 
 def loader(split, shuffle):
-    # Bytes to pixels in [0, 1]; the number of each image keys its noise.
-    items = [(image / 255, label, number) for image, label, number in split]
+    # Bytes to pixels in [0, 1]; the index of each image keys its noise.
+    items = [(image / 255, label, index) for image, label, index in split]
     return DataLoader(items, batch_size=32, shuffle=shuffle, drop_last=shuffle)
 
 

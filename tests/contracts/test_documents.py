@@ -48,6 +48,26 @@ def test_links_between_documents_have_targets():
         assert (document.parent / " ".join(link.split())).exists(), f"{document}: {link}"
 
 
+def anchors(document: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a document."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+def test_links_to_headings_have_targets():
+    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    links = [
+        (document, file, anchor)
+        for document in documents
+        for file, anchor in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", document.read_text())
+        if "://" not in file
+    ]
+    assert len(links) > 5
+    for document, file, anchor in links:
+        target = document.parent / file if file else document
+        assert anchor in anchors(target), f"{document}: {file}#{anchor}"
+
+
 def blocks(document: Path, name: str) -> list[str]:
     """The Python blocks of a document that follow the comment `<!-- name -->`."""
     return re.findall(rf"<!-- {name} -->\n```python\n(.*?)```", document.read_text(), re.DOTALL)

@@ -24,7 +24,7 @@ def net(batch_norm: bool = True) -> nn.Sequential:
 
 
 class Recorder:
-    """Perturbs by a fixed shift, and remembers what it was asked."""
+    """Perturbs by a fixed shift, and records its arguments."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Tensor, Loss | None]] = []
@@ -42,7 +42,7 @@ def expected_ce(logits: Tensor, smoothing: float = 0.0) -> Tensor:
     return F.cross_entropy(logits, LABELS, reduction="none", label_smoothing=smoothing)
 
 
-#: FARE needs a frozen copy and holds on to it at eps = 0 as well; see test_fare.py.
+#: FARE needs a frozen copy, and uses it at eps = 0 too; see test_fare.py.
 ANCHORLESS = [name for name in OBJECTIVES.names() if name != "fare"]
 
 
@@ -52,7 +52,7 @@ def test_the_registry_lists_every_objective() -> None:
 
 @pytest.mark.parametrize("name", ANCHORLESS)
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_without_an_attack_every_objective_is_standard_training(
+def test_without_an_attack_every_objective_equals_standard_training(
     name: str, smoothing: float
 ) -> None:
     objective = OBJECTIVES.build(name, {"label_smoothing": smoothing})
@@ -99,7 +99,7 @@ def test_trades_against_a_direct_evaluation(beta: float) -> None:
 
 
 @pytest.mark.parametrize(("inner", "kind"), [("kl", Kl), ("ce", CrossEntropy)])
-def test_trades_names_the_loss_of_its_attack(inner: Any, kind: type) -> None:
+def test_trades_chooses_the_loss_of_its_attack(inner: Any, kind: type) -> None:
     recorder = Recorder()
     Trades(inner=inner)(net(), IMAGES, LABELS, recorder)
     ((targets, loss),) = recorder.calls
@@ -107,14 +107,14 @@ def test_trades_names_the_loss_of_its_attack(inner: Any, kind: type) -> None:
     assert isinstance(loss, kind)
 
 
-#: Attacks that take no other loss than their own.
+#: Attacks with a fixed loss.
 OWN_LOSS = ("fab", "short", "standard", "plus", "rand")
 
 
 @pytest.mark.parametrize("attack", ATTACKS.names())
 @pytest.mark.parametrize("name", ["adversarial", "trades", "mart"])
 def test_objectives_train_with_every_attack(name: str, attack: str) -> None:
-    """Also: attacking leaves the statistics and the gradients of training to the objective."""
+    """The attack itself changes no statistics and no gradients."""
     if name == "trades" and attack in OWN_LOSS:
         with pytest.raises(InvalidArgument, match="loss="):
             ATTACKS.build(attack)(net(), IMAGES, LABELS, 0.1, 0, loss=Kl())
@@ -137,7 +137,7 @@ def test_objectives_train_with_every_attack(name: str, attack: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in ANCHORLESS if name != "standard"])
-def test_correct_is_judged_at_the_images_that_are_trained_on(name: str) -> None:
+def test_correct_refers_to_the_images_of_the_training_loss(name: str) -> None:
     model = nn.Flatten()
     images, labels = torch.eye(3).view(3, 1, 1, 3), torch.tensor([0, 1, 2])
 
@@ -159,8 +159,8 @@ def test_terms_are_per_sample_and_the_loss_is_fp32_under_autocast() -> None:
             assert terms.loss.shape == terms.correct.shape == (8,)
 
 
-def test_an_attack_before_the_forward_leaves_autocasts_gradients_whole() -> None:
-    """Weights cast while the parameters were frozen must not be reused for training."""
+def test_an_attack_before_the_forward_does_not_change_gradients_under_autocast() -> None:
+    """Training must not reuse weights that autocast has cached while they were frozen."""
     model = net(batch_norm=False)
     method = ATTACKS.build("apgd", {"steps": 2})
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -1,4 +1,4 @@
-"""FARE against a direct evaluation of its formula, and what reaches which parameter."""
+"""FARE against a direct evaluation of its formula, and the gradients of each parameter."""
 
 import copy
 
@@ -45,7 +45,7 @@ def moved(pretrained):
 
 
 def attack_on(model):
-    """What the loop hands to an objective."""
+    """The function that the loop gives to an objective."""
 
     def perturb(images, targets, loss):
         seen = Features(model) if isinstance(loss, FeatureDistance) else model
@@ -66,7 +66,7 @@ def gradients(model, loss):
     return dict(zip(parameters, found, strict=True))
 
 
-def test_alone_it_is_the_formula_and_the_head_learns_beside_it(pretrained, moved):
+def test_without_a_base_it_is_the_formula_and_the_head_learns_too(pretrained, moved):
     objective = Fare(weight=3.0).bind(pretrained)
     terms = objective(moved, IMAGES, LABELS, attack_on(moved))
     points = attack_on(moved)(IMAGES, features_of(pretrained, IMAGES).detach(), FeatureDistance())
@@ -100,7 +100,7 @@ def test_with_a_base_it_is_the_sum(base, pretrained, moved):
 
 
 @pytest.mark.parametrize("base", ["none", *BASES])
-def test_before_the_first_step_and_without_attack_the_anchor_weighs_nothing(base, pretrained):
+def test_before_the_first_step_and_without_attack_the_distance_is_0(base, pretrained):
     objective = Fare(base=base, weight=100.0).bind(pretrained)
     terms = objective(pretrained, IMAGES, LABELS, None)
     torch.testing.assert_close(
@@ -108,7 +108,7 @@ def test_before_the_first_step_and_without_attack_the_anchor_weighs_nothing(base
     )
 
 
-def test_the_frozen_copy_stays_what_it_was(pretrained, moved):
+def test_the_frozen_copy_does_not_change(pretrained, moved):
     model = copy.deepcopy(pretrained).train()
     objective = Fare(base="standard").bind(model)
     model.load_state_dict(moved.state_dict())
@@ -140,13 +140,13 @@ def test_terms_are_per_sample_and_fp32_under_autocast(base, pretrained):
     assert all(p.grad is not None for p in pretrained.parameters())
 
 
-def test_unbound_it_refuses(pretrained):
+def test_it_must_be_bound(pretrained):
     with pytest.raises(ModelError, match=r"objective\.bind\(model\)"):
         Fare()(pretrained, IMAGES, LABELS, None)
 
 
 def test_a_model_without_features_is_refused(pretrained):
-    with pytest.raises(ModelError, match="expected NormalizedModel, got Linear"):
+    with pytest.raises(ModelError, match="NormalizedModel, got Linear"):
         Fare().bind(nn.Linear(2, 2))
     pretrained.backbone.forward_head = lambda x, pre_logits=False: x.sum((2, 3))[:, :3]
     with pytest.raises(ModelError, match="features"):

@@ -15,7 +15,7 @@ ATTACKED = 3 * torch.randn(5, 3, generator=torch.Generator().manual_seed(1), dty
 
 
 class Logits:
-    """A model whose images are its logits; perturbing turns the clean ones into the attacked."""
+    """A model whose images are its logits; perturbing returns the logits under attack."""
 
     def __init__(self) -> None:
         self.clean = CLEAN.clone().requires_grad_()
@@ -67,6 +67,6 @@ def test_a_sure_model_has_a_finite_loss_and_gradient() -> None:
 
 
 @pytest.mark.parametrize("beta", [-1.0, float("inf"), float("nan")])
-def test_a_weight_that_is_none(beta: float) -> None:
+def test_impossible_weights_are_refused(beta: float) -> None:
     with pytest.raises(InvalidArgument, match="beta"):
         Mart(beta=beta)

@@ -1,4 +1,4 @@
-"""Adapters: what has one, what trains, and that merging changes nothing."""
+"""Adapters: which layers have one, which weights are trained, and merging."""
 
 import builtins
 
@@ -37,14 +37,14 @@ def images(model):
         return torch.rand(2, 3, model.image_size, model.image_size)
 
 
-def test_at_first_it_computes_what_it_did(model):
+def test_new_adapters_do_not_change_the_outputs(model):
     model.eval()
     before = model(images(model))
     Lora(rank=2).prepare(model, 0)
     assert torch.equal(model.eval()(images(model)), before)
 
 
-def test_only_adapters_and_head_train(model):
+def test_only_adapters_and_the_head_are_trained(model):
     head = model.backbone.get_classifier()
     Lora(rank=2).prepare(model, 0)
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
@@ -57,7 +57,7 @@ def test_only_adapters_and_head_train(model):
     assert sizes == {2}
 
 
-def test_the_finished_model_is_an_ordinary_one_and_answers_alike(model):
+def test_the_finished_model_is_an_ordinary_one_with_the_same_outputs(model):
     plain = set(model.state_dict())
     Lora(rank=2, alpha=4.0).prepare(model, 0)
     with torch.no_grad(), scoped_seed(1):
@@ -73,7 +73,7 @@ def test_the_finished_model_is_an_ordinary_one_and_answers_alike(model):
     assert set(model.state_dict()) == keys, "the model in training is left as it is"
 
 
-def test_the_merged_weight_is_the_formula():
+def test_the_merged_weight_follows_the_formula():
     model = build(*MODELS["convolutions"])
     weight = model.backbone.blocks[0].conv1.weight.detach().clone()
     strategy = Lora(rank=2, alpha=6.0)
@@ -86,7 +86,7 @@ def test_the_merged_weight_is_the_formula():
     torch.testing.assert_close(merged, weight + 6.0 / 2 * product)
 
 
-def test_grouped_convolutions_and_the_head_have_none():
+def test_grouped_convolutions_and_the_head_have_no_adapter():
     model = build(*MODELS["grouped convolutions"])
     names = list_adapted_layers(model)
     modules = dict(model.backbone.named_modules())
@@ -107,7 +107,7 @@ def test_adapters_depend_on_the_seed_alone():
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_without_peft_it_says_what_to_install(monkeypatch):
+def test_a_missing_peft_names_the_extra(monkeypatch):
     real = builtins.__import__
 
     def without(name, *arguments, **options):
@@ -127,7 +127,7 @@ def test_impossible_options(options):
 
 
 @pytest.mark.parametrize("name", ["skresnet18", "swinv2_cr_tiny_ns_224", "test_byobnet"])
-def test_every_adapter_trains(name):
+def test_every_adapter_is_trained(name):
     model = build_model(name, num_classes=3, pretrained=False, image_size=64)
     Lora(rank=2).prepare(model, 0)
     adapters = {n: p for n, p in model.named_parameters() if "lora_" in n}
@@ -139,7 +139,7 @@ def test_every_adapter_trains(name):
     assert not [n for n, p in adapters.items() if p.grad is None]
 
 
-def test_a_weight_that_is_used_without_its_layer_has_no_adapter():
+def test_a_weight_used_without_a_call_of_its_layer_has_no_adapter():
     model = build_model("eva02_tiny_patch14_224", num_classes=3, pretrained=False, image_size=28)
     names = list_adapted_layers(model)
     assert any(name.endswith("attn.proj") for name in names)

@@ -1,4 +1,4 @@
-"""Which weights move at which strength."""
+"""Which weights change at which strength."""
 
 import copy
 
@@ -23,7 +23,7 @@ def model():
 
 
 def moved_by_a_step(model, strategy, alpha):
-    """Names of the parameters and buffers that one step changes."""
+    """Return the names of the parameters and buffers that one step changes."""
     rates = {"backbone_lr": 0.1, "head_lr": 0.1}
     optimizer = adamw(
         *parameter_groups(model), **rates, backbone_weight_decay=0.1, head_weight_decay=0.1
@@ -37,7 +37,7 @@ def moved_by_a_step(model, strategy, alpha):
     return {name for name, value in model.state_dict().items() if not value.equal(before[name])}
 
 
-def test_linear_probing_moves_the_head_alone_at_any_strength(model):
+def test_linear_probing_changes_only_the_head_at_any_strength(model):
     strategy = LinearProbe()
     strategy.prepare(model, 0)
     for alpha in (0.0, 1.0):
@@ -47,7 +47,7 @@ def test_linear_probing_moves_the_head_alone_at_any_strength(model):
         }
 
 
-def test_the_head_comes_first_while_eps_is_0(model):
+def test_only_the_head_changes_while_eps_is_0(model):
     moved = moved_by_a_step(model, HeadFirst(), 0.0)
     assert moved == {"backbone.head.weight", "backbone.head.bias"}
     later = moved_by_a_step(model, HeadFirst(), 0.01)
@@ -56,7 +56,7 @@ def test_the_head_comes_first_while_eps_is_0(model):
 
 
 @pytest.mark.parametrize("schedule", ["two-hinge", "switch", "adaptive", "plateau", "auto"])
-def test_schedules_with_such_a_phase(schedule):
+def test_schedules_with_a_phase_at_0_are_accepted(schedule):
     check(HeadFirst(), schedule)
 
 
@@ -69,30 +69,30 @@ def check(strategy, schedule, interval="step", **options):
     strategy.check(scheduler)
 
 
-def test_a_pilot_has_no_such_phase():
+def test_a_pilot_is_refused():
     with pytest.raises(InvalidArgument, match=r"schedule\.pilot=0\.2"):
         check(HeadFirst(), "adaptive", pilot=0.2)
 
 
 def test_an_adaptive_schedule_that_does_not_wait_is_refused():
-    with pytest.raises(InvalidArgument, match=r"time at eps = 0.*schedule\.start"):
+    with pytest.raises(InvalidArgument, match=r"strategies=lp-ft.*schedule\.start"):
         check(HeadFirst(), "adaptive", start=0.0)
-    with pytest.raises(InvalidArgument, match=r"time at eps = 0.*schedule\.start"):
+    with pytest.raises(InvalidArgument, match=r"strategies=lp-ft.*schedule\.start"):
         check(HeadFirst(), "adaptive", start=1e-6)
 
 
-def test_epochs_at_0_are_such_a_phase():
+def test_a_whole_epoch_at_0_is_a_phase_at_0():
     check(HeadFirst(), "linear", interval="epoch")
     with pytest.raises(InvalidArgument, match=r"strategies=\[linear-probe\]"):
         check(HeadFirst(), "two-hinge", interval="epoch", start=0.95, end=0.99)
 
 
 @pytest.mark.parametrize("schedule", ["fix", "linear", "linear-warmup", "uniform"])
-def test_schedules_without(schedule):
-    with pytest.raises(InvalidArgument, match=r"time at eps = 0.*schedule\.start"):
+def test_schedules_without_a_phase_at_0_are_refused(schedule):
+    with pytest.raises(InvalidArgument, match=r"strategies=lp-ft.*schedule\.start"):
         check(HeadFirst(), schedule)
 
 
-def test_a_schedule_that_never_leaves_it():
+def test_a_schedule_that_stays_at_0_is_refused():
     with pytest.raises(InvalidArgument, match=r"strategies=\[linear-probe\]"):
         check(HeadFirst(), "standard")

@@ -1,4 +1,4 @@
-"""What training minimizes: per-sample losses at clean and at perturbed images.
+"""Objectives: the per-sample losses that training minimizes, at clean and perturbed images.
 
-An objective asks for perturbed images and does not know how they are made.
+An objective calls a function that perturbs images, and does not know the attack behind it.
 """

@@ -16,7 +16,7 @@ Inner = Literal["kl", "ce"]
 @OBJECTIVES.register("standard")
 @dataclass(frozen=True)
 class StandardObjective(Objective):
-    """Cross-entropy at the clean images, whatever the strength: ℓ(f(x), y)."""
+    """Cross-entropy at the clean images at every strength: ℓ(f(x), y)."""
 
     attacks: ClassVar[bool] = False
 
@@ -27,7 +27,7 @@ class StandardObjective(Objective):
         labels: Tensor,
         perturb: Perturb | None,
     ) -> Terms:
-        """Return the loss of each sample; nothing is perturbed."""
+        """Return the loss of each sample at the clean images."""
         return self._fit(model(images), labels)
 
 
@@ -36,13 +36,13 @@ class StandardObjective(Objective):
 class Adversarial(Objective):
     """Adversarial training, Madry et al. 2018 (arXiv 1706.06083): max over x' of ℓ(f(x'), y).
 
-    The attack maximizes its own loss. Without an attack it is `standard`.
+    The attack maximizes its own loss. Without an attack the objective equals `standard`.
     """
 
     def __call__(
         self, model: Model, images: Tensor, labels: Tensor, perturb: Perturb | None
     ) -> Terms:
-        """Return the loss of each sample, at perturbed images where there is an attack."""
+        """Return the loss of each sample, at perturbed images if there is an attack."""
         if perturb is None:
             return self._fit(model(images), labels)
         return self._fit(model(perturb(images, labels, None)), labels)
@@ -54,18 +54,18 @@ class Trades(Objective):
     """TRADES, Zhang et al. 2019 (arXiv 1901.08573, eq. 5): ℓ(f(x), y) + β max KL(f(x) ‖ f(x')).
 
     The gradient flows through both arguments of the divergence, as in the published code. Clean
-    and perturbed images go through the model in two forwards, as published, so that BatchNorm
-    normalizes each with its own statistics and both enter the running ones. Both go through the
-    `model` given, so that distributed training sees them. Without an attack the divergence is 0:
-    `standard`.
+    and perturbed images go through the model in two forwards, as published. BatchNorm therefore
+    normalizes each with its own statistics, and both enter the running statistics. Both forwards
+    use the given `model`, so distributed training sees them. Without an attack the divergence is 0,
+    and the objective equals `standard`.
 
     Attributes:
         beta: weight of the divergence; 6 in the paper's table on CIFAR-10, 1 in the benchmark of
             robust fine-tuning (arXiv 2508.14079).
-        inner: what the attack maximizes: "kl", the divergence as in the paper (start anywhere but
-            at the image, where its gradient is 0), or "ce", the cross-entropy. How it is maximized
-            is the attack's choice; the published one is `Pgd(steps=10, start="gaussian",
-            step_rule="absolute", step_size=0.007)`, at eps = 0.031.
+        inner: the loss that the attack maximizes: "kl", the divergence as in the paper, or "ce",
+            the cross-entropy. With "kl" the attack must not start at the image, where the gradient
+            is 0. The published attack is `Pgd(steps=10, start="gaussian", step_rule="absolute",
+            step_size=0.007)` at eps = 0.031.
     """
 
     beta: float = 1.0
@@ -82,12 +82,12 @@ class Trades(Objective):
 
     @property
     def chooses_loss(self) -> bool:
-        """Yes: `inner`."""
+        """True: `inner` is the loss."""
         return True
 
     @property
     def flat_at_image(self) -> bool:
-        """With "kl": the divergence is least there."""
+        """True for "kl", because the divergence has its minimum at the image."""
         return self.inner == "kl"
 
     def __call__(

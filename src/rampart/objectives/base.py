@@ -1,4 +1,4 @@
-"""The contract of an objective: model, batch and a way to perturb it, to per-sample losses."""
+"""The contract of an objective: per-sample losses from a model, a batch and an attack."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from rampart.losses import Loss, cross_entropy
 from rampart.registry import Registry
 
 Model = Callable[[Tensor], Tensor]
-#: (images, targets, loss or None for the attack's own) to perturbed images, at the current eps.
+#: (images, targets, loss) to perturbed images at the current eps; loss None: the attack's own.
 Perturb = Callable[[Tensor, Tensor, Loss | None], Tensor]
 
 OBJECTIVES: "Registry[Objective]" = Registry("objective")
@@ -21,13 +21,13 @@ OBJECTIVES: "Registry[Objective]" = Registry("objective")
 
 @dataclass(frozen=True)
 class Terms:
-    """What an objective comes to on one batch.
+    """The result of an objective on one batch.
 
     Attributes:
-        loss: (N,), to be averaged and minimized.
-        correct: (N,) bool, which samples are classified correctly at the strength that they are
-            trained with; an adaptive schedule follows their share.
-        forwards: samples that went forward through a model other than the one in training.
+        loss: (N,); training minimizes its mean.
+        correct: (N,) bool, which samples are classified correctly at the strength of the step; an
+            adaptive schedule follows their fraction.
+        forwards: number of samples that went forward through another model than the trained one.
     """
 
     loss: Tensor
@@ -37,19 +37,19 @@ class Terms:
 
 @dataclass(frozen=True)
 class Objective(ABC):
-    """What training minimizes.
+    """A loss that training minimizes.
 
     Attributes:
-        label_smoothing: fraction s of the label spread over all classes, in [0, 1).
+        label_smoothing: fraction of the label that is spread over all classes, in [0, 1).
     """
 
     label_smoothing: float = 0.0
 
-    #: Whether it looks at perturbed images.
+    #: Whether it uses perturbed images.
     attacks: ClassVar[bool] = True
-    #: Whether it holds features of the backbone, so that the backbone must be in training.
+    #: Whether it anchors features of the backbone, so that the backbone must be trained.
     anchors: ClassVar[bool] = False
-    #: Its option that says what the attack maximizes, where it has one.
+    #: Name of its option for the loss that the attack maximizes; "" without one.
     loss_option: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
@@ -58,25 +58,25 @@ class Objective(ABC):
 
     @property
     def chooses_loss(self) -> bool:
-        """Whether it tells the attack what to maximize, in place of the attack's own loss."""
+        """Whether the attack maximizes a loss of the objective instead of its own."""
         return False
 
     @property
     def flat_at_image(self) -> bool:
-        """Whether what it has the attack maximize has no gradient at the image itself."""
+        """Whether the loss that the attack maximizes has gradient 0 at the image itself."""
         return False
 
     def check_attack(self, attack: Attack) -> None:
-        """Refuse an attack that would stay where it starts.
+        """Refuse an attack that would never leave the image.
 
         Raises:
-            InvalidArgument: as said.
+            InvalidArgument: the attack starts at the image, where the gradient is 0.
         """
         if self.flat_at_image and attack.starts_at_image:
             raise InvalidArgument(
                 "attack.start",
                 "none",
-                "a start beside the image, where what the objective attacks has no gradient",
+                "a random start, because the loss of the objective has gradient 0 at the image",
                 "write attack.start=uniform",
             )
 
@@ -84,15 +84,15 @@ class Objective(ABC):
         """Return the objective for a training that starts from this model.
 
         Args:
-            model: as it is before the first step, in its place on the device; left as found.
+            model: before the first step, on its device; it is not changed.
 
         Raises:
-            ModelError: the model is not of the kind that the objective needs.
+            ModelError: the objective needs another kind of model.
         """
         return self
 
     def frozen_copy(self) -> nn.Module | None:
-        """Return the model that `bind` has put aside, which no step changes; most have none."""
+        """Return the frozen copy of the model that `bind` has made; None by default."""
         return None
 
     @abstractmethod
@@ -104,12 +104,12 @@ class Objective(ABC):
         Args:
             model: pixels in [0, 1] to logits (N, K); its parameters receive the gradient.
             images: (N, C, H, W), pixels in [0, 1].
-            labels: (N,), whole numbers.
-            perturb: makes perturbed images; None where eps = 0 and nothing is attacked.
+            labels: (N,), integers.
+            perturb: makes perturbed images; None at eps = 0.
         """
 
     def _fit(self, logits: Tensor, labels: Tensor) -> Terms:
-        """Cross-entropy of the logits."""
+        """Return the cross-entropy of the logits."""
         loss = cross_entropy(logits, labels, self.label_smoothing)
         return Terms(loss, is_correct(logits, labels))
 

@@ -1,4 +1,4 @@
-"""FARE: features under attack are held to those of the pretrained backbone."""
+"""FARE: features under attack stay near those of the pretrained backbone."""
 
 import copy
 import math
@@ -23,21 +23,21 @@ Base = Literal["none", "standard", "adversarial", "trades", "mart"]
 class Fare(Objective):
     """FARE, Schlarmann et al. 2024 (arXiv 2402.12336, eq. 3): max over x' of ‖φ(x') − φ_0(x)‖².
 
-    φ are the features that the head sees, φ_0 those of the backbone before training, in eval mode.
-    Alone (`base="none"`) the distance trains the backbone, without a label, and cross-entropy at
-    the same images x' trains the head, whose gradient does not reach the features. With a base the
-    loss is that of the base plus `weight` times the distance, at the images that the base has
-    perturbed, at no further pass of the model in training; `standard` perturbs none, so that there
-    the attack maximizes the distance. Each batch costs one forward pass of the frozen backbone.
-    Without an attack x' is x: the anchor holds in an epoch at eps = 0 too.
+    φ are the features that enter the head, φ_0 those of the backbone before training in eval mode.
+    With `base="none"` the distance trains the backbone without labels. Cross-entropy at the same
+    images x' trains the head, and its gradient does not reach the features. With a base the loss is
+    that of the base plus `weight` times the distance, at the images that the base has perturbed;
+    the trained model needs no further pass. The base `standard` perturbs no images, so the attack
+    then maximizes the distance. Each batch costs one forward pass of the frozen backbone. Without
+    an attack x' is x, and the distance still counts.
 
-    Where the model in training normalizes by the statistics of the batch (BatchNorm in train mode),
-    part of the distance is the difference of the modes: set model.batch_norm=frozen.
+    With BatchNorm in train mode a part of the distance comes from the two modes: set
+    model.batch_norm=frozen.
 
     Attributes:
-        weight: of the distance, above 0.
-        base: what is minimized beside it.
-        beta: of the base "trades" or "mart" (MART's paper has 5); no other has one.
+        weight: weight of the distance, above 0.
+        base: objective that is added to the distance.
+        beta: option of the bases "trades" and "mart" (5 in MART's paper).
     """
 
     anchors: ClassVar[bool] = True
@@ -54,29 +54,29 @@ class Fare(Objective):
             raise UnknownName("base", self.base, get_args(Base))
         if self.beta != 1 and self.base not in ("trades", "mart"):
             raise InvalidArgument(
-                "beta", self.beta, f"none with base={self.base}", "set weight, or another base"
+                "beta", self.beta, f"no value with base={self.base}", "set weight, or another base"
             )
         self._base()
 
     @property
     def chooses_loss(self) -> bool:
-        """Whether the attack maximizes the distance, or what the base chooses."""
+        """Whether the attack maximizes the distance or a loss of the base."""
         return self.base in ("none", "standard", "trades")
 
     @property
     def flat_at_image(self) -> bool:
-        """Where the features are still those of the frozen copy, and with TRADES."""
+        """True for the distance, which is 0 before the first step, and for TRADES."""
         return self.chooses_loss
 
     def bind(self, model: nn.Module) -> Objective:
-        """Return the objective with a frozen copy of this model, which takes its memory once more.
+        """Return the objective with a frozen copy of this model, which needs as much memory again.
 
         Raises:
-            ModelError: not a `NormalizedModel`, or one whose features cannot be read.
+            ModelError: not a `NormalizedModel`, or its features cannot be read.
         """
         if not isinstance(model, NormalizedModel):
             got = type(model).__name__
-            raise ModelError(f"objective=fare reads features: expected NormalizedModel, got {got}.")
+            raise ModelError(f"objective=fare needs features: expected NormalizedModel, got {got}.")
         model.require_features()
         reference = copy.deepcopy(model).eval().requires_grad_(False)
         return _Anchored(self.label_smoothing, self, self._base(), reference)
@@ -97,14 +97,14 @@ class Fare(Objective):
     def __call__(
         self, model: Model, images: Tensor, labels: Tensor, perturb: Perturb | None
     ) -> Terms:
-        """Refuse: there is no frozen copy yet.
+        """Refuse to compute a loss before `bind`.
 
         Raises:
             ModelError: always.
         """
         raise ModelError(
-            "objective=fare has no frozen copy of the backbone to hold features to: call "
-            "objective.bind(model) before the first step, and use what it returns."
+            "objective=fare has no frozen copy of the backbone: call "
+            "objective = objective.bind(model) before the first step."
         )
 
 
@@ -118,16 +118,16 @@ class _Anchored(Objective):
 
     @property
     def chooses_loss(self) -> bool:
-        """As said of the settings."""
+        """That of the settings."""
         return self.settings.chooses_loss
 
     @property
     def flat_at_image(self) -> bool:
-        """As said of the settings."""
+        """That of the settings."""
         return self.settings.flat_at_image
 
     def frozen_copy(self) -> nn.Module | None:
-        """Return the backbone before training."""
+        """Return the model before training."""
         return self.reference
 
     def __call__(
@@ -144,22 +144,22 @@ class _Anchored(Objective):
     def _fit_labels(
         self, model: Any, images: Tensor, labels: Tensor, perturb: Perturb | None, anchor: Tensor
     ) -> tuple[Terms, Tensor]:
-        """What the labels ask for, and the features that are to be held."""
+        """Return the terms of the labels, and the features for the distance."""
         if self.base is None:
             points = perturb(images, anchor, FeatureDistance()) if perturb else images
             logits, features = model(points, features="apart")
             return self._fit(logits, labels), features
-        seen = _Watched(model, perturb)
-        terms = self.base(seen, images, labels, seen.perturb if perturb else None)
-        if perturb is None or seen.points is not None:
-            return terms, seen.features
+        recorder = _FeatureRecorder(model, perturb)
+        terms = self.base(recorder, images, labels, recorder.perturb if perturb else None)
+        if perturb is None or recorder.points is not None:
+            return terms, recorder.features
         points = perturb(images, anchor, FeatureDistance())
         logits, features = model(points, features="joint")
         return replace(terms, correct=is_correct(logits, labels)), features
 
 
-class _Watched:
-    """A model that keeps the features of the perturbed images; of the clean ones if none are."""
+class _FeatureRecorder:
+    """Records the features of the perturbed images, or of the clean ones if there are none."""
 
     features: Tensor
 
@@ -169,14 +169,14 @@ class _Watched:
         self._perturb = perturb
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return the logits."""
+        """Return the logits, and record the features."""
         logits, features = self._model(images, features="joint")
         if self.points is None or images is self.points:
             self.features = features
         return logits
 
     def perturb(self, images: Tensor, targets: Tensor, loss: Loss | None) -> Tensor:
-        """Return the perturbed images, and remember them."""
+        """Return the perturbed images, and record them."""
         assert self._perturb is not None
         self.points = self._perturb(images, targets, loss)
         return self.points

@@ -1,4 +1,4 @@
-"""MART: adversarial training that minds which samples the model gets wrong."""
+"""MART: adversarial training with more weight on misclassified samples."""
 
 import math
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ class Mart(Objective):
     """MART, Wang et al. 2020 (ICLR, equation 11): BCE(f(x'), y) + beta KL(f(x) ‖ f(x')) (1 - p_y).
 
     BCE is cross-entropy boosted by the margin to the likeliest wrong class
-    (`rampart.losses.boosted_cross_entropy`), p_y the clean probability of the true class, so the
-    divergence weighs most where the clean image is misclassified. The attack maximizes its own
-    loss, cross-entropy by default. As in the published code the gradient flows through every
-    factor, and label smoothing applies to the cross-entropy within BCE. Without an attack it is
-    `standard`, as every objective is, so that a schedule starts from ordinary fine-tuning.
+    (`rampart.losses.boosted_cross_entropy`). p_y is the clean probability of the true class, so the
+    divergence has most weight on images that are misclassified without an attack. The attack
+    maximizes its own loss, cross-entropy by default. As in the published code, the gradient flows
+    through every factor, and label smoothing applies to the cross-entropy in BCE. Without an attack
+    the objective equals `standard`, so a schedule starts from standard fine-tuning.
 
     Attributes:
-        beta: weight of the divergence, λ in the paper; 5 there.
+        beta: weight of the divergence, called λ in the paper, where it is 5.
     """
 
     beta: float = 5.0

@@ -1,4 +1,4 @@
-"""Which weights are trained, and when: the head alone, the head first, low-rank adapters.
+"""Strategies: which weights are trained and when, such as the head first or low-rank adapters.
 
-A strategy knows the model, never the images, the attack or the objective.
+A strategy knows the model, but not the images, the attack or the objective.
 """

@@ -1,4 +1,4 @@
-"""Low-rank adapters, by peft."""
+"""Low-rank adapters of peft."""
 
 import copy
 import math
@@ -17,24 +17,24 @@ from rampart.restoring import in_mode
 from rampart.runtime import scoped_seed
 from rampart.strategies.base import STRATEGIES, Strategy
 
-#: What computes from its weight as it is: others standardize it, so nothing can be merged into it.
+#: Layers that use their weight unchanged; others standardize it, so an adapter cannot be merged.
 PLAIN = (nn.Linear, nn.Conv2d, Conv2dSame)
 
 
 @STRATEGIES.register("lora")
 @dataclass(frozen=True)
 class Lora(Strategy):
-    """Hu et al. 2021 (arXiv 2106.09685): W + (alpha / rank) B A, of which A, B and the head train.
+    """Hu et al. 2021 (arXiv 2106.09685): W + (alpha / rank) B A; only A, B and head are trained.
 
-    Every linear layer and every convolution has an adapter, but those whose adapter could not train
-    or be merged (see `list_adapted_layers`); the other weights of the backbone stand still. Running
-    statistics of BatchNorm do not, unless model.batch_norm=frozen. The finished model has the
-    adapters merged in, and is an ordinary timm model. Needs `pip install 'rampart-rft[lora]'`.
+    Every linear layer and every convolution gets an adapter, unless the adapter could not be
+    trained or merged (see `list_adapted_layers`). The other weights of the backbone do not change.
+    Running statistics of BatchNorm change unless model.batch_norm=frozen. In the finished model the
+    adapters are merged, so it is an ordinary timm model. Needs `pip install 'rampart-rft[lora]'`.
 
     Attributes:
         rank: of B A, 1 or more.
         alpha: scale of the adapters, above 0.
-        dropout: fraction of an adapter's inputs that is left out in training, in [0, 1).
+        dropout: fraction of an adapter's inputs that is dropped in training, in [0, 1).
     """
 
     rank: int = 8
@@ -52,21 +52,23 @@ class Lora(Strategy):
             raise InvalidArgument("dropout", self.dropout, "a number in [0, 1)")
 
     def prepare(self, model: NormalizedModel, seed: int) -> None:
-        """Freeze the backbone and add the adapters; B is 0, so the model computes what it did.
+        """Freeze the backbone and add the adapters; B is 0, so the outputs do not change.
 
         Raises:
             RampartError: peft is not installed.
-            ModelError: there is no layer that could have an adapter.
+            ModelError: no layer can have an adapter.
         """
         peft = _peft()
         targets = list_adapted_layers(model)
         if not targets:
-            raise ModelError("no linear layer or convolution of the backbone can have an adapter.")
+            raise ModelError(
+                "strategy lora: no layer of the backbone can have an adapter; leave out lora."
+            )
         settings = peft.LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha,
             lora_dropout=self.dropout,
-            # peft takes names in a list for ends of names.
+            # In a list peft would match the ends of names; a pattern matches whole names.
             target_modules="|".join(re.escape(name) for name in targets),
         )
         with scoped_seed(seed, "lora"):
@@ -91,9 +93,9 @@ class Lora(Strategy):
 def list_adapted_layers(model: NormalizedModel) -> list[str]:
     """Return the names of the layers of the backbone that get an adapter.
 
-    Left out are the head, convolutions that are grouped or dilated or pad with other than zeros,
-    layers that standardize their weight, and layers whose weight the network takes out and uses
-    without calling them (as timm's BEiT, EVA and Swin V2 do with the weight of their attention).
+    These get none: the head; convolutions that are grouped, dilated or padded with other values
+    than zeros; layers that standardize their weight; and layers whose weight the network uses
+    without calling them, as timm's BEiT, EVA and Swin V2 do in their attention.
     """
     heads = head_modules(model.backbone)
     fit = {

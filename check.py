@@ -1,8 +1,8 @@
-"""Every check of the project, in the order in which they fail fastest: `python check.py`.
+"""Run every check of the project, the fastest first: `python check.py`.
 
-Arguments are handed to pytest: `python check.py -m slow` runs the slow tests instead.
+Arguments are passed to pytest: `python check.py -m slow` runs the slow tests instead.
 
-`python check.py --processors` runs the tests whose results depend on rounding, under the kernels
+`python check.py --processors` runs the tests whose results depend on rounding, with the kernels
 that other processors choose. Paths after it replace `ROUNDED`. It belongs to the slow tests.
 """
 
@@ -21,8 +21,8 @@ CHECKS = (
 
 #: Tests whose results depend on how sums and products are rounded.
 ROUNDED = ("tests/evaluation", "tests/attacks", "tests/recipes")
-#: Kernels by what chooses them: torch's own, oneDNN's (convolutions), MKL's (products). A processor
-#: that lacks an instruction set takes the next smaller one, so some of these may be the same there.
+#: Settings that choose the kernels of torch, oneDNN (convolutions) and MKL (products). A processor
+#: that lacks an instruction set uses the next smaller one, so there some settings are equal.
 PROCESSORS = {
     "as it is": {},
     "avx2": {

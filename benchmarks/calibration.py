@@ -1,14 +1,15 @@
-"""Find the limits at which fast mode gives runs up (`rampart.evaluation.engine.pruning.LIMITS`).
+"""Find the limits for pruning in fast mode (`rampart.evaluation.engine.pruning.LIMITS`).
 
     python -m benchmarks.calibration NAME RUN SAMPLES EPS ATTACK [RIPPLE] >> traces.jsonl
     python -m benchmarks.calibration table traces.jsonl
 
-The first form evaluates a network without giving anything up, and writes for every run what it
-projected at its checkpoints and whether it broke its sample afterwards. RUN is the folder of a
-run; RIPPLE adds a sine of that amplitude to the pixels, which masks the gradients. The second form
-prints, for each kind of stage and each checkpoint, the largest projection from which a run still
-succeeded, and the fraction of the failing runs that a limit just above it would have ended; what it
-printed for the present limits is in calibration.md.
+The first form evaluates a network without pruning. For every run it writes the projections at its
+checkpoints, and whether the run found an adversarial example afterwards. RUN is the folder of a
+run. RIPPLE adds a sine of that amplitude to the pixels, which masks the gradients.
+
+The second form prints a row for each kind of stage and each checkpoint: the largest projection from
+which a run still succeeded, and the fraction of the failing runs that a limit just above it would
+have stopped. calibration.md holds the output for the present limits.
 """
 
 import json
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import benchmarks.resnet20  # noqa: F401  # known to timm from here on
+import benchmarks.resnet20  # noqa: F401  # registers it with timm
 from rampart.attacks.catalogue import ATTACKS
 from rampart.attacks.frozen import Model, frozen
 from rampart.data.batches import ordered_batches
@@ -48,7 +49,7 @@ TRACES: list[list[object]] = []
 
 @dataclass
 class Traced(StageBatch):
-    """A stage batch that writes down what its runs projected."""
+    """A stage batch that stores the projections of its runs."""
 
     open: dict[int, list[list[object]]] = field(default_factory=lambda: defaultdict(list))
 
@@ -89,14 +90,14 @@ def load(folder: Path) -> tuple[Model, Splits]:
 
 
 class Rippled(torch.nn.Module):
-    """A model behind a sine that hides where its gradient leads."""
+    """A model behind a sine that masks its gradient."""
 
     def __init__(self, model: Model, amplitude: float) -> None:
         super().__init__()
         self.model, self.amplitude = model, amplitude
 
     def forward(self, images: Tensor) -> Tensor:
-        """Pixels to logits."""
+        """Return the logits of pixels."""
         return self.model(images + self.amplitude * torch.sin(images * 800))
 
 
@@ -119,7 +120,7 @@ def trace(name: str, run: str, samples: str, eps: str, attack: str, ripple: str 
 
 
 def table(path: str) -> None:
-    """Print what the traces say about each checkpoint, as Markdown."""
+    """Print the successes and failures at each checkpoint as Markdown."""
     groups: dict[tuple[str, int], list[tuple[float, bool, str]]] = defaultdict(list)
     for line in Path(path).read_text().splitlines():
         network, stage, age, ratio, won = json.loads(line)

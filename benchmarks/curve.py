@@ -1,21 +1,20 @@
-"""The whole curve at once against one attack per strength: equal strength, and what it costs.
+"""Compare the engine with an attack at each strength alone: accuracy and cost.
 
-    python -m benchmarks.curve RUN [--images 80] [--eps 8/255] [--levels 8] [--attack standard]
+    python -m benchmarks.curve RUN [--images 80] [--eps 8/255] [--strengths 8] [--attack standard]
         [--parts each,exact,fast,one,again] [--output benchmarks/results]
 
-RUN is the folder of a run of `rampart train`. The parts are measured one after the other on the
-same images, each written to OUTPUT as it is finished; a part that lies there is not measured
-again, and the table at the end is made from what lies there.
+RUN is the folder of a run of `rampart train`. Every part is measured on the same images and written
+to OUTPUT when it is finished. A part that OUTPUT already holds is not measured again. The table at
+the end is made from the files in OUTPUT.
 
-each   the attack at each strength alone, from the clean image, by another path through the code
-exact  the engine, giving nothing up
-fast   the engine, giving hopeless runs up, with the rechecked samples and, if they ask for it, the
-       escalation
-one    the attack at the last strength alone; each has it too
-again  the attack at each strength with another seed: the noise of the comparison
-draws  each and fast with ten seeds each: is the mean difference at a strength more than noise?
-torchattacks  the four attacks of another library with AutoAttack's settings, each on the images
-       that the ones before left standing, at each strength; for `short` and `standard` under Linf
+each   the attack at each strength alone, from the clean image, with separate code
+exact  the engine without pruning
+fast   the engine with pruning, rechecks and, if needed, the escalation
+one    the attack at the last strength alone; `each` includes it
+again  `each` with another seed: the noise of the comparison
+draws  `each` and `fast` with ten seeds: does the mean difference exceed the noise?
+torchattacks  the four attacks of another library with AutoAttack's settings at each strength, each
+       on the images that the earlier ones left robust; for `short` and `standard` under Linf
 """
 
 import argparse
@@ -43,14 +42,14 @@ from rampart.units import format_eps, parse_eps
 
 
 class Clocked:
-    """A model that measures the time inside it, forwards and backwards; the rest is bookkeeping."""
+    """A model that measures the time of its forward and backward passes."""
 
     def __init__(self, module: Model) -> None:
         self.module = module
         self.seconds = 0.0
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the model's logits; their backward is clocked as well."""
+        """Return the model's logits; the time of their backward pass is measured too."""
         start = time.perf_counter()
         logits = _Clock.apply(self, images) if images.requires_grad else self.module(images)
         self.seconds += time.perf_counter() - start
@@ -58,7 +57,7 @@ class Clocked:
 
 
 class _Clock(torch.autograd.Function):
-    """The model as one node of the graph, whose backward is clocked."""
+    """The model as one node of the graph, to measure its backward pass."""
 
     @staticmethod
     def forward(ctx: Any, clocked: Clocked, images: torch.Tensor) -> torch.Tensor:
@@ -79,8 +78,8 @@ class _Clock(torch.autograd.Function):
 def at_each(
     model: Model, split: Split, attack: Attack, grid: list[float], seed: int
 ) -> dict[str, Any]:
-    """Attack every image at every strength above 0 on its own."""
-    queried, standing, passes, seconds = QueriedModel(model), [], [], []
+    """Attack every image at every strength above 0 alone."""
+    queried, robust, passes, seconds = QueriedModel(model), [], [], []
     (batch,) = ordered_batches(split, len(split))
     images, labels = batch.pixels(), batch.labels
     with frozen(model):
@@ -89,23 +88,23 @@ def at_each(
             before, start = sum(queried.passes), time.perf_counter()
             noise = Noise.of(seed, batch.indices, "each", grid_index)
             points = attack(queried, images, labels, eps, noise)
-            right = (logits_of(model, points).argmax(1) == labels) & clean
-            standing.append(right.tolist())
+            correct = (logits_of(model, points).argmax(1) == labels) & clean
+            robust.append(correct.tolist())
             passes.append(sum(queried.passes) - before)
             seconds.append(time.perf_counter() - start)
-    return {"standing": standing, "passes": passes, "seconds": seconds, "clean": clean.tolist()}
+    return {"robust": robust, "passes": passes, "seconds": seconds, "clean": clean.tolist()}
 
 
 def torchattacks_at_each(
     model: Model, split: Split, attack_suite: str, grid: list[float], seed: int
 ) -> dict[str, Any]:
-    """Attack every image at every strength with torchattacks' parts of AutoAttack."""
+    """Attack every image at every strength with the attacks of AutoAttack in torchattacks."""
     import torchattacks
 
     assert isinstance(model, torch.nn.Module)
     (batch,) = ordered_batches(split, len(split))
     images, labels = batch.pixels(), batch.labels
-    standing, passes, seconds = [], [], []
+    robust, passes, seconds = [], [], []
     queried = CountingModel(model).eval()
     classes = {"n_classes": len(split.class_names)}
     for eps in grid[1:]:
@@ -122,18 +121,18 @@ def torchattacks_at_each(
         start = time.perf_counter()
         with frozen(model), torch.random.fork_rng():
             queried.passes = 0
-            stands = model(images).argmax(1) == labels
-            clean = stands.clone()
+            correct = model(images).argmax(1) == labels
+            clean = correct.clone()
             for attack in attacks:
-                rows = stands.nonzero()[:, 0]
+                rows = correct.nonzero()[:, 0]
                 if len(rows):
                     points = attack(images[rows], labels[rows])
                     inside = (points - images[rows]).abs().flatten(1).amax(1) <= eps * (1 + 1e-5)
-                    stands[rows] = (model(points).argmax(1) == labels[rows]) | ~inside
-        standing.append(stands.tolist())
+                    correct[rows] = (model(points).argmax(1) == labels[rows]) | ~inside
+        robust.append(correct.tolist())
         passes.append(queried.passes)
         seconds.append(time.perf_counter() - start)
-    return {"standing": standing, "passes": passes, "seconds": seconds, "clean": clean.tolist()}
+    return {"robust": robust, "passes": passes, "seconds": seconds, "clean": clean.tolist()}
 
 
 def draws(
@@ -144,7 +143,7 @@ def draws(
     for seed in range(count):
         each = at_each(model, split, attack, grid, 100 + seed)
         fast = engine(model, split, attack, grid, 200 + seed, fast=True)
-        alone.append(np.mean(each["standing"], axis=1))
+        alone.append(np.mean(each["robust"], axis=1))
         ours.append([np.mean(np.array(fast["critical"]) > k) for k in range(1, len(grid))])
         passes += [sum(each["passes"]), fast["passes"]]
         seconds += [sum(each["seconds"]), fast["seconds"]]
@@ -159,7 +158,7 @@ def draws(
 
 
 class CountingModel(torch.nn.Module):
-    """A model that counts images forward and back, for a library that does not."""
+    """A model that counts the images of its forward and backward passes."""
 
     def __init__(self, module: torch.nn.Module) -> None:
         super().__init__()
@@ -180,29 +179,29 @@ class CountingModel(torch.nn.Module):
 def engine(
     model: Model, split: Split, attack: Attack, grid: list[float], seed: int, fast: bool
 ) -> dict[str, Any]:
-    """Find the critical strength of every image, and how much of the time is bookkeeping."""
+    """Find the critical strengths, and the fraction of the time spent outside the model."""
     clocked = Clocked(model)
     mode: Mode = "fast" if fast else "exact"
     done = evaluate_split(clocked, split, attack, grid, seed, mode=mode)
-    found, total = done.results, done.seconds
+    results, total = done.results, done.seconds
     return {
-        "critical": found.critical.tolist(),
-        "passes": found.forwards_total + found.backwards_total,
+        "critical": results.critical.tolist(),
+        "passes": results.forwards_total + results.backwards_total,
         "seconds": total,
-        "bookkeeping": 1 - clocked.seconds / total,
-        "stages": {str(k): int((found.stage == k).sum()) for k in np.unique(found.stage)},
+        "outside_model": 1 - clocked.seconds / total,
+        "stages": {str(k): int((results.stage == k).sum()) for k in np.unique(results.stage)},
         "pruning": done.pruning and done.pruning.figures(),
     }
 
 
 def table(results: dict[str, Any], grid: list[float]) -> str:
-    """Return what was measured as Markdown."""
+    """Return the measurements as Markdown."""
     each = results.get("each")
     other = results.get("torchattacks")
     lines = ["| strength | each alone | torchattacks | exact | fast |", "|---|---|---|---|---|"]
     for grid_index, eps in enumerate(grid[1:], start=1):
         cells = [
-            f"{np.mean(alone['standing'][grid_index - 1]):.1%}" if alone else "-"
+            f"{np.mean(alone['robust'][grid_index - 1]):.1%}" if alone else "-"
             for alone in (each, other)
         ]
         for mode in ("exact", "fast"):
@@ -228,19 +227,19 @@ def table(results: dict[str, Any], grid: list[float]) -> str:
             text += f", {passes / one:.2f} of one run at {format_eps(grid[-1])}"
         if each:
             text += f", {np.sum(each['passes']) / passes:.1f} times cheaper than each alone"
-        if "bookkeeping" in results[mode]:
-            text += f", {results[mode]['bookkeeping']:.1%} of the time outside the model"
+        if "outside_model" in results[mode]:
+            text += f", {results[mode]['outside_model']:.1%} of the time outside the model"
         lines.append(text)
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Measure what is missing, then print the table."""
+    """Measure the missing parts, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--images", type=int, default=80)
     parser.add_argument("--eps", default="8/255")
-    parser.add_argument("--levels", type=int, default=8)
+    parser.add_argument("--strengths", type=int, default=8)
     parser.add_argument("--attack", default="standard")
     parser.add_argument("--options", default="{}", type=json.loads)
     parser.add_argument("--parts", default="each,exact,fast")
@@ -253,7 +252,7 @@ def main() -> None:
     strict = {"iterate": "adversarial"} if ATTACKS.takes(args.attack, "iterate") else {}
     attack = ATTACKS.build(args.attack, {**strict, **args.options})
     eps = parse_eps(args.eps)
-    grid = [eps * grid_index / args.levels for grid_index in range(args.levels + 1)]
+    grid = [eps * grid_index / args.strengths for grid_index in range(args.strengths + 1)]
     name = args.name or f"{args.run.name}-{args.attack}-{format_eps(eps).replace('/', '_')}"
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "each": lambda: at_each(model, split, attack, grid, 10),

@@ -1,10 +1,10 @@
-"""What each part around the schedule costs: passes, memory, trained weights, time.
+"""Measure the cost of each part around the schedule: passes, memory, trained weights, time.
 
     python -m benchmarks.parts [--model resnet18] [--steps 3] [--parts default,awp,...]
 
-Each part trains the same model for one epoch on the embedded task at full strength, in a process
-of its own. Memory is the peak of that process on a processor, or what torch allocated at most on a
-GPU; the former holds what Python and PyTorch take as well, so differences are what counts.
+Each part trains the same model for one epoch on the embedded task at full strength, in its own
+process. On a CPU, memory is the peak of that process; it includes Python and PyTorch, so compare
+differences. On a GPU, memory is the largest amount that torch allocated.
 """
 
 import argparse
@@ -29,7 +29,7 @@ PARTS = {
 
 
 def measure(settings: list[str]) -> dict[str, float]:
-    """Train one epoch; return what it cost."""
+    """Train one epoch; return its cost."""
     import torch
 
     from rampart.recipes.config.loading import load_config
@@ -49,7 +49,7 @@ def measure(settings: list[str]) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="resnet18")
-    parser.add_argument("--steps", type=int, default=3, help="of the attack")
+    parser.add_argument("--steps", type=int, default=3, help="steps of the attack")
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--settings", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -66,7 +66,7 @@ def main() -> None:
         "training.epochs=1",
         "training.monitors=false",
     ]
-    print("| part | passes an image | peak memory, MB | trained weights | seconds |")
+    print("| part | passes per image | peak memory, MB | trained weights | seconds |")
     print("|:--|--:|--:|--:|--:|")
     for part in arguments.parts.split(","):
         settings = json.dumps([*base, *PARTS[part]])

@@ -1,7 +1,7 @@
-"""`resnet20_cifar`: the ResNet-20 for small images of He et al. 2016 (section 4.2), known to timm.
+"""`resnet20_cifar`: the ResNet-20 of He et al. 2016 (section 4.2), registered with timm.
 
 Three stages of three residual blocks with 16, 32 and 64 channels, strides 1, 2 and 2; 0.27 M
-parameters at 32 x 32 pixels. It stands for the networks on which robustness is usually measured.
+parameters at 32 x 32 pixels. Robustness is usually measured on such networks.
 """
 
 from typing import Any

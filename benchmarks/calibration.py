@@ -55,23 +55,23 @@ class Traced(StageBatch):
 
     def _find_hopeless(self, running: Running, ratio: Tensor) -> Tensor:
         ages = AGES[kind(self.stage)] if self.stage.algorithm.steps >= SHORT else range(1, SHORT)
-        rows = zip(running.indices, running.state.age.tolist(), ratio.tolist(), strict=True)
+        rows = zip(running.samples, running.state.age.tolist(), ratio.tolist(), strict=True)
         for sample, age, value in rows:
             if age in ages:
                 name = f"{kind(self.stage)}, {self.stage.algorithm.steps} steps"
-                self.open[sample.sample].append([name, age, value, False])
+                self.open[sample.index].append([name, age, value, False])
             if age >= self.stage.algorithm.steps:
-                self._close(sample.sample, won=False)
+                self._close(sample.index, won=False)
         return torch.zeros_like(ratio, dtype=torch.bool)
 
     def _descend(self, running: Running, row: int, point: Tensor, length: float) -> bool:
         won = super()._descend(running, row, point, length)
         if won:
-            self._close(running.indices[row].sample, won=True)
+            self._close(running.samples[row].index, won=True)
         return won
 
-    def _close(self, sample: int, won: bool) -> None:
-        for row in self.open.pop(sample, []):
+    def _close(self, index: int, won: bool) -> None:
+        for row in self.open.pop(index, []):
             row[-1] = won
             TRACES.append(row)
 

@@ -31,10 +31,10 @@ from benchmarks.calibration import load
 from rampart.attacks.base import Attack
 from rampart.attacks.catalogue import ATTACKS
 from rampart.attacks.frozen import Model, frozen
+from rampart.choices import EvaluationMode
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Split
 from rampart.data.subset import subset
-from rampart.evaluation.critical import Mode
 from rampart.evaluation.inference import QueriedModel, logits_of
 from rampart.evaluation.whole import evaluate_split
 from rampart.runtime import Noise
@@ -181,7 +181,7 @@ def engine(
 ) -> dict[str, Any]:
     """Find the critical strengths, and the fraction of the time spent outside the model."""
     clocked = Clocked(model)
-    mode: Mode = "fast" if fast else "exact"
+    mode: EvaluationMode = "fast" if fast else "exact"
     done = evaluate_split(clocked, split, attack, grid, seed, mode=mode)
     results, total = done.results, done.seconds
     return {

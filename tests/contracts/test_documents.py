@@ -172,6 +172,22 @@ if __name__ == "__main__":
     assert 0 < sizes["trained"] < sizes["all"] / 10
 
 
+def test_every_name_in_the_glossary_is_in_the_code():
+    text = (ROOT / "docs" / "glossary.md").read_text()
+    rows = [line.strip("| ").split("|") for line in text.splitlines() if line.startswith("| ")]
+    names = {
+        name
+        for row in rows[1:]
+        for code in re.findall(r"`([^`]+)`", row[3])
+        for name in re.findall(r"[A-Za-z_][\w-]*", code)
+    }
+    assert len(names) > 100
+    files = (ROOT / "src" / "rampart").rglob("*.py")
+    source = "\n".join(f"{file.relative_to(ROOT)}\n{file.read_text()}" for file in files)
+    words = set(re.findall(r"[A-Za-z_]\w*(?:-\w+)*", source)) | set(re.findall(r"\w+", source))
+    assert names - words == set()
+
+
 def test_every_public_name_exists():
     import rampart
 

@@ -152,7 +152,7 @@ def test_records_that_do_not_fit_each_other(refused, rampart, evaluate, tmp_path
     both = ("report", tmp_path / "evaluation", tmp_path / "part")
     refused("of which 5 are among the first record's 15", *both)
     refused("unknown distribution 'bet'", *both[:2], "-d", "bet:a=1")
-    refused("named twice", *both[:2], tmp_path / "part" / ".." / "evaluation")
+    refused("occurs twice", *both[:2], tmp_path / "part" / ".." / "evaluation")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -26,7 +26,7 @@ def test_each_class_is_evaluated_on_its_own(rows):
 
 
 @given(samples)
-def test_intervals_that_hold_together_are_wider(rows):
+def test_intervals_that_cover_together_are_wider(rows):
     values, labels = map(np.array, zip(*rows, strict=True))
     alone, together = class_means(values, labels), class_means(values, labels, together=True)
     assert (together.low <= alone.low + 1e-12).all()
@@ -37,7 +37,7 @@ def test_intervals_that_hold_together_are_wider(rows):
     assert worst.lowest.low - 1e-12 <= worst.mean <= worst.lowest.high + 1e-12
 
 
-def test_sidaks_level_for_two_classes():
+def test_sidaks_confidence_for_two_classes():
     labels = np.repeat([0, 1], 50)
     table = class_means(labels, labels, together=True)
     assert table.low[1] == pytest.approx(proportion_interval(50, 50, np.sqrt(0.95)).low)
@@ -50,7 +50,7 @@ def test_the_worst_class_is_the_first_of_equals():
 
 
 @pytest.mark.parametrize("truth", [np.full(10, 0.7), np.linspace(0.65, 0.9, 10)])
-def test_the_worst_class_is_covered_although_it_was_picked(truth):
+def test_the_interval_of_the_worst_class_covers_despite_the_selection(truth):
     rng, runs, n = np.random.default_rng(0), 1000, 50
     labels = np.repeat(np.arange(10), n)
     picked, own, lowest = [], [], []

@@ -65,7 +65,7 @@ def test_mean_interval_holds_the_mean_inside_the_unit_interval(values):
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_equal_values_do_not_pretend_to_certainty(value):
+def test_the_interval_of_equal_values_has_a_width(value):
     interval = mean_interval([value] * 20)
     assert 0.08 < interval.high - interval.low < 0.2
     assert interval.low <= value <= interval.high
@@ -78,7 +78,7 @@ def test_zeros_and_ones_give_wilsons_interval(values):
     assert (interval.low, interval.high) == pytest.approx((wilson.low, wilson.high), abs=1e-12)
 
 
-def test_of_many_values_it_is_students():
+def test_for_many_values_it_equals_students_interval():
     values = np.random.default_rng(4).random(20_000)
     interval, student = mean_interval(values), seeds_interval(values)
     assert (interval.low, interval.high) == pytest.approx((student.low, student.high), abs=2e-6)
@@ -94,12 +94,12 @@ CONTRIBUTIONS = contributions(np.arange(10), GRID)
 
 
 def law_of(clean, survive, shape):
-    """Probabilities of the critical indices: of the clean-correct, `survive` are never broken."""
+    """Probabilities of the critical indices; `survive` of the clean-correct are always robust."""
     return np.array([1 - clean, *(clean * (1 - survive) * SHAPES[shape]), clean * survive])
 
 
 def coverage(make, n, law, runs=2000, seed=20250923):
-    """How often intervals for expected robustness hold it, in `runs` evaluations of n samples."""
+    """How often intervals cover the expected robustness, in `runs` evaluations of n samples."""
     counts = np.random.default_rng((seed, n)).multinomial(n, law, size=runs)
     held = 0
     for row in counts:
@@ -132,7 +132,7 @@ def test_interval_of_expected_robustness_covers(n, clean, survive, shape):
     assert 0.93 <= coverage(mean_interval, n, law_of(clean, survive, shape)) <= 0.97
 
 
-def test_coverage_shows_an_interval_that_does_not_cover():
+def test_students_interval_covers_too_rarely():
     assert coverage(seeds_interval, 100, law_of(0.95, 0.99, "even")) < 0.93
 
 
@@ -145,7 +145,7 @@ def test_interval_of_expected_robustness_covers_everywhere(n, clean, survive, sh
 @pytest.mark.parametrize("n", [100, 300, 1000])
 @pytest.mark.parametrize("fraction", [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95])
 def test_interval_of_accuracy_covers(n, fraction):
-    # Exact: the sum of the binomial probabilities of all counts whose interval holds the fraction.
+    # Exact: the sum of the binomial probabilities of all counts whose interval covers the fraction.
     intervals = [proportion_interval(k, n) for k in range(n + 1)]
     held = [i.low <= fraction <= i.high for i in intervals]
     assert 0.93 <= stats.binom.pmf(np.arange(n + 1), n, fraction)[held].sum() <= 0.97

@@ -46,7 +46,7 @@ def curves_of(first, second, grid):
 
 
 def test_values():
-    # They meet at a third of the way, run together, and the first leads at the end.
+    # The curves meet after a third, coincide, and the first leads at the end.
     first, second = [0.6, 0.5, 0.5, 0.2], [0.8, 0.5, 0.5, 0.1]
     assert stretches(first, second, GRID) == (
         Stretch(0.0, 0.1, -1),
@@ -63,7 +63,7 @@ def test_touching_is_not_crossing():
 
 @given(pairs())
 @example((np.array([1, 3]), np.array([0, 2]), np.array([0.0, 1.0, 2.0])))
-def test_stretches_tell_who_is_ahead_everywhere(case):
+def test_stretches_name_the_leader_at_every_strength(case):
     *critical, grid = case
     curves = curves_of(*critical, grid)
     parts = stretches(*curves, grid)
@@ -74,14 +74,14 @@ def test_stretches_tell_who_is_ahead_everywhere(case):
         assert before.ahead != after.ahead
     for part in parts:
         eps = part.low + (part.high - part.low) * np.linspace(0.05, 0.95, 7)
-        # Where curves touch without crossing, which they can on the grid only, nobody is ahead.
+        # Neither is ahead where curves touch without crossing, which happens on the grid only.
         eps = eps[~np.isclose(eps[:, None], grid).any(1)]
         first, second = (np.interp(eps, grid, curve) for curve in curves)
         np.testing.assert_array_equal(np.sign(np.round(first - second, 12)), part.ahead)
 
 
 @given(pairs())
-def test_swapping_the_models_swaps_who_is_ahead(case):
+def test_swapping_the_models_swaps_the_leader(case):
     first, second, grid = case
     curves = curves_of(first, second, grid)
     parts, swapped = stretches(*curves, grid), stretches(*curves[::-1], grid)
@@ -111,7 +111,7 @@ def test_a_part_is_the_integral_up_to_the_strength(eps):
     assert expected_below(curve, GRID, eps, law) == pytest.approx(area, abs=1e-9)
 
 
-def test_a_point_mass_is_earned_where_it_lies():
+def test_a_point_mass_contributes_at_its_strength():
     curve = [0.9, 0.8, 0.5, 0.1]
     found = [expected_below(curve, GRID, eps, PointMass(0.1)) for eps in (0, 0.09, 0.1, 0.4)]
     assert found == pytest.approx([0, 0, 0.8, 0.8])
@@ -119,7 +119,7 @@ def test_a_point_mass_is_earned_where_it_lies():
 
 
 @given(pairs())
-def test_what_a_disagreement_says_holds_together(case):
+def test_the_attributes_of_a_disagreement_are_consistent(case):
     first, second, grid = case
     found = disagreement(first, second, grid)
     curves = curves_of(first, second, grid)
@@ -139,10 +139,10 @@ def test_what_a_disagreement_says_holds_together(case):
         assert found.crossings
 
 
-def test_half_of_a_flat_curve_is_earned_up_to_the_middle():
+def test_half_of_a_flat_curve_arises_below_the_middle():
     found = disagreement([3, 3], [1, 1], [0.0, 0.5, 1.0])
     assert found.halves[0] == pytest.approx(0.5)
-    # 1 - 2 eps up to 1/2: a quarter in all, half of it up to (1 - sqrt(1/2)) / 2.
+    # 1 - 2 eps up to 1/2: the integral is 1/4, and half of it lies below (1 - sqrt(1/2)) / 2.
     assert found.halves[1] == pytest.approx((1 - np.sqrt(0.5)) / 2)
 
 
@@ -158,12 +158,12 @@ def test_opposite_rankings():
     assert found.doubtful == (False, False)
     assert found.opposite
     assert found.certain
-    # Leads by 14 points at 2/255, behind by 1 at 3/255.
+    # It leads by 14 points at 2/255 and is 1 point behind at 3/255.
     assert found.crossings == pytest.approx(((2 + 14 / 15) / 255,))
     assert disagreement(STRONG, WEAK, EPS).leaders == (-1, 1)
 
 
-def test_a_few_samples_leave_doubt():
+def test_with_few_samples_the_disagreement_is_doubtful():
     few = disagreement(WEAK[::100], STRONG[::100], EPS)
     assert few.doubtful == (True, True)
     assert not few.certain

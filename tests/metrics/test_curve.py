@@ -7,8 +7,8 @@ from rampart.errors import InvalidArgument
 from rampart.metrics.curve import accuracy_curve, check_grid
 
 
-def test_counts_who_still_stands():
-    # Wrong when clean, broken by g_1, broken by g_2, survivor.
+def test_counts_the_robust_samples():
+    # Critical at 0, at g_1, at g_2, and robust at every strength.
     assert accuracy_curve([0, 1, 2, 3], n=2).tolist() == [0.75, 0.5, 0.25]
 
 
@@ -28,12 +28,12 @@ def test_equals_the_definition(case):
 
 
 @pytest.mark.parametrize("critical", [[], [[0]], [-1], [4], [0.5]])
-def test_refuses_what_is_no_critical_index(critical):
+def test_refuses_an_invalid_critical_index(critical):
     with pytest.raises(InvalidArgument, match="critical="):
         accuracy_curve(critical, n=2)
 
 
 @pytest.mark.parametrize("grid", [[], [0.1, 0.2], [0, 0.2, 0.2], [0, 0.2, 0.1], [0, np.nan]])
-def test_refuses_what_is_no_grid(grid):
+def test_refuses_an_invalid_grid(grid):
     with pytest.raises(InvalidArgument, match="grid="):
         check_grid(grid)

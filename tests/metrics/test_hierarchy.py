@@ -37,7 +37,7 @@ COMPONENTS = [
 
 
 @given(arrays(float, (3, 4), elements=st.floats(0, 1)))
-def test_it_holds_the_mean(values):
+def test_it_contains_the_mean(values):
     interval = hierarchical_interval(values)
     assert interval.low <= values.mean() <= interval.high
 
@@ -50,7 +50,7 @@ def test_covers(case):
 @pytest.mark.parametrize(
     ("axis", "case"), [(0, (5, 300, 0.01, 0.1, 0.05)), (1, (5, 100, 1e-4, 0.1, 0.02))]
 )
-def test_an_interval_over_one_of_both_covers_too_rarely(axis, case):
+def test_an_interval_over_seeds_or_samples_alone_covers_too_rarely(axis, case):
     assert coverage(lambda t: seeds_interval(t.mean(axis=axis)), 500, *case) < 0.8
 
 
@@ -69,7 +69,7 @@ def test_covers_the_difference_of_two_methods_on_shared_samples():
 
 
 def test_covers_fractions():
-    """Right and wrong, with chances that depend on seed and sample through a logistic."""
+    """Zeros and ones, with probabilities that are logistic in the effects of seed and sample."""
     rng, held, seeds, samples = np.random.default_rng(6), [], 5, 200
     nodes = rng.normal(size=(1_000_000, 2)) @ [0.2, 1.5]
     truth = (1 / (1 + np.exp(-0.5 - nodes))).mean()
@@ -110,6 +110,6 @@ def test_the_pigeonhole_bootstrap_agrees_where_there_are_many_seeds():
 @pytest.mark.parametrize(
     "values", [[0.1, 0.2], [[0.1, 0.2]], [[0.1], [0.2]], [[0.1, np.nan], [0.1, 0.2]]]
 )
-def test_refuses_what_is_no_table(values):
+def test_refuses_an_invalid_table(values):
     with pytest.raises(InvalidArgument, match="table="):
         hierarchical_interval(values)

@@ -27,7 +27,7 @@ def test_identical_records_differ_by_exactly_zero(values):
     assert (test.difference, test.first_only, test.second_only, test.p) == (0, 0, 0, 1)
 
 
-def test_agreement_of_few_says_less_than_of_many():
+def test_agreement_on_more_samples_narrows_the_interval():
     high = [paired_interval(np.ones(n), np.ones(n)).high for n in (20, 100, 1000)]
     assert high[0] > 3 * high[1] > 9 * high[2] > 0
     # The rule of three: no disagreement among 100 allows for a fraction of 3 %.
@@ -35,7 +35,7 @@ def test_agreement_of_few_says_less_than_of_many():
 
 
 @given(tables)
-def test_holds_the_difference_and_swaps(table):
+def test_contains_the_difference_and_is_antisymmetric(table):
     first, second = np.array(table).T
     interval, swapped = paired_interval(first, second), paired_interval(second, first)
     assert -1 <= interval.low <= np.mean(first - second) + 1e-12
@@ -52,7 +52,7 @@ def test_pairing_narrows():
 
 
 def coverage(n, values, law, runs=2000):
-    """How often the interval holds the true difference, in `runs` pairs of evaluations."""
+    """How often the interval covers the true difference, in `runs` pairs of evaluations."""
     counts = np.random.default_rng((7, n)).multinomial(n, law, size=runs)
     held = 0
     for row in counts:
@@ -68,7 +68,7 @@ def coverage(n, values, law, runs=2000):
 )
 @pytest.mark.parametrize("steps", [1, 8])
 def test_covers(n, discordance, won, steps):
-    """One step: right or wrong. Eight: contributions, most of whose differences are small."""
+    """One step gives zeros and ones; eight give contributions with mostly small differences."""
     sizes = np.arange(1, steps + 1) / steps
     weights = 0.8 ** np.arange(steps) / sum(0.8 ** np.arange(steps))
     values = np.concatenate([-sizes, [0.0], sizes])
@@ -78,14 +78,14 @@ def test_covers(n, discordance, won, steps):
 
 @pytest.mark.parametrize("n", [100, 300])
 @pytest.mark.parametrize("won", [0.5, 0.9, 1.0])
-def test_is_careful_where_few_samples_differ(n, won):
+def test_is_conservative_if_few_samples_differ(n, won):
     """The paired t interval covers 85 % of the time with n = 100 and won = 0.9."""
     law = np.array([0.02 * (1 - won), 0.98, 0.02 * won])
     assert coverage(n, np.array([-1.0, 0.0, 1.0]), law) >= 0.93
 
 
 def test_mcnemar_value():
-    # Agresti (2013), table 11.1, read as 8 against 1: 2 P(X <= 1), X ~ Bin(9, 1/2), = 20 / 512.
+    # Agresti (2013), table 11.1, as 8 against 1: p = 2 P(X <= 1) = 20 / 512 with X ~ Bin(9, 1/2).
     first, second = [1] * 8 + [0] + [1] * 11, [0] * 8 + [1] + [1] * 11
     test = mcnemar(first, second)
     assert (test.n, test.first_only, test.second_only) == (20, 8, 1)
@@ -99,7 +99,7 @@ def test_sign_flips_approach_mcnemar_on_right_and_wrong():
     assert p == pytest.approx(mcnemar(first, second).p, abs=0.008)
 
 
-def test_sign_flips_agree_with_all_of_them():
+def test_sign_flips_agree_with_full_enumeration():
     rng = np.random.default_rng(2)
     first, second = rng.random((2, 10))
     d = first - second
@@ -108,14 +108,14 @@ def test_sign_flips_agree_with_all_of_them():
     assert sign_flip_test(first, second, resamples=40_000) == pytest.approx(exact, abs=0.01)
 
 
-def test_sign_flips_reject_equal_models_at_their_level():
+def test_sign_flips_reject_equal_models_at_the_nominal_rate():
     rng = np.random.default_rng(3)
     tables = rng.random((500, 2, 25)) ** 3
     ps = np.array([sign_flip_test(a, b, resamples=199) for a, b in tables])
     assert stats.binomtest(int((ps <= 0.1).sum()), len(ps), 0.1).pvalue > 0.001
 
 
-def test_sign_flips_repeat():
+def test_sign_flips_are_reproducible():
     first, second = np.random.default_rng(4).random((2, 30))
     assert sign_flip_test(first, second) == sign_flip_test(first, second)
     assert sign_flip_test(first, second) != sign_flip_test(first, second, seed=1)

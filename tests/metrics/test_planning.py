@@ -17,7 +17,7 @@ def width(interval):
 
 
 @given(st.floats(0.005, 0.5), st.floats(0, 1), st.floats(0, 1))
-def test_is_the_least_number_that_is_enough(half_width, mean, fraction):
+def test_is_the_least_sufficient_number(half_width, mean, fraction):
     deviation = fraction * np.sqrt(mean * (1 - mean))
     n = samples_needed(half_width, mean, deviation)
     assert width(score_interval(mean, deviation, n)) / 2 <= half_width
@@ -35,7 +35,7 @@ def test_approaches_the_rule_of_thumb():
     assert pairs_needed(0.001, 0.1, 0.1) == pytest.approx(1.959964**2 * 0.09 / 0.001**2, rel=0.01)
 
 
-def test_a_pilot_tells_the_width_that_comes_out():
+def test_a_small_evaluation_predicts_the_width():
     rng = np.random.default_rng(0)
 
     def evaluate(n):
@@ -47,7 +47,7 @@ def test_a_pilot_tells_the_width_that_comes_out():
     assert width(mean_interval(evaluate(n))) == pytest.approx(0.04, rel=0.15)
 
 
-def test_pairs_come_out_as_planned():
+def test_pairs_give_the_planned_width():
     rng = np.random.default_rng(1)
     n = pairs_needed(0.02, discordance=0.1, difference=0.04)
     kinds = rng.choice([-1, 0, 1], p=[0.03, 0.9, 0.07], size=n)

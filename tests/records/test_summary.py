@@ -11,7 +11,7 @@ from rampart.records.storage import save_record
 from rampart.records.summary import summary
 
 
-def test_summary_holds_the_contract(tmp_path):
+def test_summary_has_the_documented_keys(tmp_path):
     record = make()
     found = summary(record)
     c = contributions(record.critical, GRID)
@@ -22,7 +22,7 @@ def test_summary_holds_the_contract(tmp_path):
     assert (found["expected_low"], found["expected_high"]) == (interval.low, interval.high)
     assert (found["adversarial_low"], found["adversarial_high"]) == (ends.low, ends.high)
     assert found["confidence"] == 0.95
-    # Sample 1 breaks in the first cell, sample 2 in the third; two survive.
+    # Sample 1 is critical in the first cell, sample 2 in the third; two are robust.
     assert found["expected_bounds"] == {"low": pytest.approx(0.5), "high": pytest.approx(0.6)}
     worst = {"label": 0, "n": 2, "expected": 0.5}
     assert {key: found["worst_class"][key] for key in worst} == worst
@@ -32,7 +32,7 @@ def test_summary_holds_the_contract(tmp_path):
     assert json.loads((tmp_path / "summary.json").read_text()) == found
 
 
-def test_the_level_comes_from_the_metadata():
+def test_the_confidence_comes_from_the_metadata():
     narrow, wide = (
         summary(make(metadata={"confidence": 0.5})),
         summary(make(metadata={"confidence": 0.99})),
@@ -47,7 +47,7 @@ def test_one_sample_and_one_strength_still_give_a_summary():
     assert found["expected_low"] < 0.3
 
 
-def test_summary_tells_what_broke_the_samples_and_what_it_cost():
+def test_summary_has_the_stages_and_the_cost():
     by = ("clean", "apgd-ce", "apgd-t/2", "apgd-t", "apgd-t/10", None)
     metadata = {
         "attack_suite": "standard",

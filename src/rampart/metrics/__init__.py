@@ -1,4 +1,4 @@
-"""What is computed from critical strengths: curve, expected robustness, intervals and tests.
+"""Figures from critical strengths: curve, expected robustness, intervals and tests.
 
-Plain functions of numpy arrays; no torch, no files, no models.
+All are functions of numpy arrays, without torch, files or models.
 """

@@ -1,9 +1,9 @@
-"""How late a run adapts to its task."""
+"""The adaptation delay of a run."""
 
 from collections.abc import Sequence
 
-#: Validation clean accuracy that counts as adapted (arXiv 2509.23325). It presumes many classes:
-#: with 20 or fewer, chance alone reaches it.
+#: Clean validation accuracy above which a run has adapted (arXiv 2509.23325). The value presumes
+#: many classes: with 20 or fewer, chance alone reaches it.
 ADAPTED = 0.05
 
 
@@ -12,9 +12,9 @@ def adaptation_delay(accuracy: Sequence[float], threshold: float = ADAPTED) -> i
 
     Args:
         accuracy: clean accuracy on the validation split after each epoch.
-        threshold: share to exceed.
+        threshold: a fraction in [0, 1].
 
     Returns:
-        The epoch, or None where no epoch does.
+        The epoch, or None if no epoch exceeds the threshold.
     """
     return next((epoch for epoch, value in enumerate(accuracy, 1) if value > threshold), None)

@@ -1,10 +1,11 @@
-"""Class by class: means with intervals, and the worst class without the winner's curse.
+"""Means with intervals for each class, and the worst class without the winner's curse.
 
-The class with the lowest accuracy found is partly the unluckiest one: of K equally good classes
-the lowest lies below them all. Its own interval, made as if it had been chosen beforehand, holds
-its true accuracy too rarely. Where all K intervals hold at once with probability `confidence`, that
-of the class that was picked does so too; samples of different classes are independent, so Šidák's
-(1967) confidence^(1/K) for each is exact (Bonferroni's 1 - (1 - confidence) / K is a little wider).
+The class with the lowest measured accuracy is partly the unluckiest one: among K equally good
+classes, the lowest measured accuracy lies below the true one. An interval that ignores this
+selection covers the true accuracy too rarely. If all K intervals cover at once with probability
+`confidence`, the interval of the selected class does too. Samples of different classes are
+independent, so Šidák's (1967) confidence^(1/K) for each class is exact (Bonferroni's
+1 - (1 - confidence) / K is a little wider).
 """
 
 from dataclasses import dataclass
@@ -29,12 +30,12 @@ class ClassMeans:
 
     Attributes:
         labels: (K,) classes.
-        counts: (K,) samples of each.
-        means: (K,) mean value of each.
-        low: (K,) lower ends.
-        high: (K,) upper ends.
-        confidence: of each interval alone, or of all of them together.
-        together: which of both.
+        counts: (K,) number of samples of each class.
+        means: (K,) mean value of each class.
+        low: (K,) lower ends of the intervals.
+        high: (K,) upper ends of the intervals.
+        confidence: confidence of the intervals.
+        together: whether all intervals cover at once with this confidence, or each alone.
     """
 
     labels: Integers
@@ -47,20 +48,20 @@ class ClassMeans:
 
     @property
     def mean(self) -> float:
-        """The mean over classes, each counting the same (balanced accuracy)."""
+        """The unweighted mean over the classes (balanced accuracy)."""
         return float(self.means.mean())
 
 
 @dataclass(frozen=True)
 class WorstClass:
-    """The class with the lowest mean found, and what can be said of it.
+    """The class with the lowest measured mean.
 
     Attributes:
-        label: the class; the lowest label where several share the lowest mean.
-        count: its samples.
-        mean: its mean. On average it lies below that of the truly worst class.
-        own: interval for the true mean of this class that allows for its having been picked.
-        lowest: interval for the lowest true mean, of whichever class it is.
+        label: the class; the lowest label if several classes have the lowest mean.
+        count: number of samples of the class.
+        mean: mean of the class. On average it lies below the mean of the truly worst class.
+        own: interval for the true mean of this class that allows for its selection.
+        lowest: interval for the lowest true mean of all classes.
     """
 
     label: int
@@ -73,14 +74,14 @@ class WorstClass:
 def class_means(
     values: ArrayLike, labels: ArrayLike, confidence: float = CONFIDENCE, together: bool = False
 ) -> ClassMeans:
-    """Return the mean of each class, with `mean_interval`'s interval (Wilson's for 0 and 1).
+    """Return the mean of each class with its `mean_interval` (Wilson's for zeros and ones).
 
     Args:
         values: (N,) numbers in [0, 1]: `critical > k` for accuracy at g_k, contributions for
             expected robustness.
         labels: (N,) true classes, integers.
-        confidence: of the interval, such as 0.95.
-        together: all intervals are to hold at once with `confidence`, not each alone (Šidák).
+        confidence: confidence of the intervals, such as 0.95.
+        together: all intervals cover at once with `confidence`, instead of each alone (Šidák).
 
     Raises:
         InvalidArgument: no samples, a value outside [0, 1], or labels that do not fit.
@@ -107,8 +108,8 @@ def class_means(
 def worst_class(values: ArrayLike, labels: ArrayLike, confidence: float = CONFIDENCE) -> WorstClass:
     """Return the worst class; arguments as `class_means`.
 
-    While all K intervals hold, the lowest true mean lies between the lowest lower end and the
-    lowest upper end.
+    If all K intervals cover, the lowest true mean lies between the lowest lower end and the lowest
+    upper end.
 
     Example:
         >>> worst_class([1, 1, 1, 0], [0, 0, 1, 1]).label

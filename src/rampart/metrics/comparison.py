@@ -1,4 +1,4 @@
-"""Intervals for one evaluation, intervals and tests for pairs of them, and over seeds."""
+"""Intervals for one evaluation and over seeds, and the paired t-test."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval: its ends, its level, and how it was made."""
+    """A confidence interval: its ends, its confidence, and the method that computed it."""
 
     low: float
     high: float
@@ -27,11 +27,12 @@ class PairedTest:
     """A paired t-test of first - second over `n` pairs.
 
     Attributes:
+        n: number of pairs.
         difference: the mean difference.
         low: lower end of its confidence interval.
-        high: upper end.
-        confidence: of the interval.
-        t: Student's statistic, infinite where all differences are equal and not 0.
+        high: upper end of its confidence interval.
+        confidence: confidence of the interval.
+        t: Student's statistic, infinite if all differences are equal and not 0.
         p: two-sided p-value.
     """
 
@@ -48,7 +49,7 @@ def proportion_interval(successes: int, n: int, confidence: float = CONFIDENCE) 
     """Return Wilson's score interval for a proportion (Wilson 1927).
 
     Raises:
-        InvalidArgument: no pilots, or successes outside 0..n.
+        InvalidArgument: n below 1, or successes outside 0..n.
     """
     if n < 1 or not 0 <= successes <= n:
         raise InvalidArgument("successes", f"{successes} of {n}", "0 <= successes <= n, n >= 1")
@@ -56,11 +57,11 @@ def proportion_interval(successes: int, n: int, confidence: float = CONFIDENCE) 
 
 
 def mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
-    """Return an interval for the mean of values in [0, 1]: `score_interval` of their moments.
+    """Return the `score_interval` for the mean of values in [0, 1].
 
     Args:
         values: (N,) numbers in [0, 1], such as the contributions to expected robustness.
-        confidence: of the interval, such as 0.95.
+        confidence: confidence of the interval, such as 0.95.
 
     Raises:
         InvalidArgument: no values, or one outside [0, 1].
@@ -74,22 +75,22 @@ def score_interval(
 ) -> Interval:
     """Return the score interval for the mean of n values in [0, 1] with this mean and deviation.
 
-    It is Wilson's with an effective number of values, as for proportions in surveys (Korn and
-    Graubard 1998; Franco et al. 2019, Journal of Survey Statistics and Methodology 7): values in
-    [0, 1] vary at most as much as zeros and ones with the same mean m do, and by the ratio of the
-    two variances they count for more,
+    It is Wilson's interval with an effective number of values, as for proportions in surveys (Korn
+    and Graubard 1998; Franco et al. 2019, Journal of Survey Statistics and Methodology 7). Values
+    in [0, 1] vary at most as much as zeros and ones with the same mean m. The ratio of the two
+    variances increases their effective number,
 
         n_eff = n / ratio,  ratio = (n s^2 + 1/2) / (n m (1 - m) + 1/2).
 
-    The halves stand for one 0 and one 1 more: the ratio is then 1, and the interval Wilson's own,
-    for zeros and ones and for values that are all 0 or all 1, however few; Student's would have
-    no width there, and covers too rarely wherever few samples are wrong.
+    The terms 1/2 stand for one additional 0 and one additional 1. With them the ratio is 1, and
+    the interval equals Wilson's, for zeros and ones, even if all values are 0 or all are 1.
+    Student's interval would have no width then, and it covers too rarely if few samples are wrong.
 
     Args:
         mean: m, in [0, 1].
         deviation: s, the standard deviation with the divisor n.
         n: number of values.
-        confidence: of the interval, such as 0.95.
+        confidence: confidence of the interval, such as 0.95.
 
     Raises:
         InvalidArgument: no values, or a mean outside [0, 1].
@@ -106,7 +107,7 @@ def score_interval(
 
 
 def seeds_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
-    """Return mean +- t * s / sqrt(N): Student's interval, for results of N >= 2 seeds."""
+    """Return Student's interval mean +- t * s / sqrt(N) for the results of N >= 2 seeds."""
     numbers = _numbers(values, least=2)
     margin = _margin(numbers, confidence)
     return Interval(
@@ -117,20 +118,20 @@ def seeds_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interva
 def paired_test(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE) -> PairedTest:
     """Return the paired t-test of first - second.
 
-    The pairs are samples that two models were evaluated on (contributions to expected robustness,
-    or correct as 0 and 1), seeds, or tasks that two methods were tried on.
+    A pair belongs to one sample of two models (contributions to expected robustness, or 1 for a
+    correct prediction and 0 for a wrong one), or to one seed or one task of two methods.
 
     Args:
         first: (N,) numbers, N >= 2.
         second: (N,) numbers, in the same order.
-        confidence: of the difference's interval.
+        confidence: confidence of the interval of the difference.
 
     Raises:
-        InvalidArgument: fewer than two pairs, or two lengths.
+        InvalidArgument: fewer than two pairs, or different lengths.
     """
     a, b = _numbers(first, "first", least=2), _numbers(second, "second", least=2)
     if len(a) != len(b):
-        raise InvalidArgument("second", f"{len(b)} values", f"{len(a)}, one for each of first")
+        raise InvalidArgument("second", f"{len(b)} values", f"{len(a)}, as many as first")
     differences = a - b
     mean, margin = float(differences.mean()), _margin(differences, confidence)
     t = _ratio(mean, _standard_error(differences))
@@ -150,7 +151,7 @@ def _wilson(fraction: float, n: float, confidence: float) -> Interval:
     z = float(special.ndtri((1 + check_confidence(confidence)) / 2))
     center = (fraction + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(fraction * (1 - fraction) / n + z * z / (4 * n * n))
-    # At a fraction of 0 or 1 the end is exact; rounding would leave it an ulp away.
+    # At a fraction of 0 or 1 the end is exact; rounding would miss it by one ulp.
     low = 0.0 if fraction == 0 else max(0.0, float(center - half))
     high = 1.0 if fraction == 1 else min(1.0, float(center + half))
     return Interval(low, high, confidence, "wilson")
@@ -163,7 +164,7 @@ def _margin(values: Floats, confidence: float) -> float:
 
 
 def _standard_error(values: Floats) -> float:
-    """s / sqrt(N); exactly 0 where all values are equal, whatever the rounding of their mean."""
+    """s / sqrt(N); exactly 0 if all values are equal, despite the rounding of their mean."""
     if values.min() == values.max():
         return 0.0
     return float(values.std(ddof=1) / np.sqrt(len(values)))
@@ -185,7 +186,7 @@ def _numbers(values: ArrayLike, name: str = "values", least: int = 1) -> Floats:
 
 
 def check_confidence(confidence: float) -> float:
-    """Return the level; raise `InvalidArgument` unless it lies between 0 and 1."""
+    """Return the confidence; raise `InvalidArgument` unless it lies between 0 and 1."""
     if not 0 < confidence < 1:
         raise InvalidArgument(
             "confidence", confidence, "a fraction between 0 and 1", "write 0.95 for 95 %"

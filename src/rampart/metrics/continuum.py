@@ -1,13 +1,12 @@
 """Expected robustness without a grid, and bounds on it from a grid.
 
-A sample is right at a strength eps exactly where eps lies below its critical strength r, so under
-a distribution with the cdf F it contributes P(strength < r) = F(r-), the limit from below. The
-side matters at jumps: a point mass at eps_0 asks for r > eps_0, and a sample that is broken at
-eps_0 itself counts as broken. For the uniform distribution on [0, E] the mean of F(r-) is
-mean(min(r, E)) / E.
+A sample is robust at a strength eps if and only if eps lies below its critical strength r. Under a
+distribution with the cdf F it therefore contributes P(strength < r) = F(r-), the limit from below.
+The side matters at jumps: under a point mass at eps_0, a sample with r = eps_0 is misclassified.
+For the uniform distribution on [0, E] the mean of F(r-) is mean(min(r, E)) / E.
 
-An attack finds adversarial images, hence distances d >= r: what is computed from d is an upper
-bound of the true value, as every accuracy under attack is.
+An attack finds adversarial examples at distances d >= r. A value computed from d is therefore an
+upper bound of the true value, like every accuracy under attack.
 """
 
 from dataclasses import dataclass
@@ -24,13 +23,15 @@ from rampart.tolerance import below
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a record on a grid says of expected robustness on the continuum.
+    """Expected robustness on the continuum, as far as a record on a grid determines it.
 
     Attributes:
-        low: every sample breaks just above the last strength that failed to break it.
-        value: accuracy is linear between strengths (the published trapezoid), except where an
-            adversarial image that was found shows less.
-        high: no sample breaks before the strength, or the distance, that was seen to break it.
+        low: every critical strength lies just above the last strength at which the sample is
+            robust.
+        value: accuracy is linear between strengths (the published trapezoid), except where the
+            distance of an adversarial example shows less.
+        high: every critical strength equals the grid strength, or the distance, at which an
+            adversarial example was found.
     """
 
     low: float
@@ -41,24 +42,24 @@ class Bounds:
 def distance_contributions(
     distances: ArrayLike, eps: float, distribution: Distribution | None = None
 ) -> Floats:
-    """Return what each sample contributes to expected robustness on the continuum, F(d-).
+    """Return the contribution F(d-) of each sample to expected robustness on the continuum.
 
     Args:
-        distances: (N,) distances of the smallest adversarial images found, in the norm of the
-            strengths; 0 for a sample that is wrong without perturbation, nan or infinity for one
-            for which none was found.
-        eps: the largest strength E that was searched; a distance beyond it is a survivor's.
-        distribution: of the strength; uniform on [0, E] by default.
+        distances: (N,) distances of the nearest adversarial examples, in the norm of the
+            strengths; 0 for a sample that is misclassified without perturbation, nan or infinity
+            for one without an adversarial example.
+        eps: the largest strength E that was attacked; a sample with a larger distance is robust.
+        distribution: distribution of the strength; uniform on [0, E] by default.
 
     Returns:
-        (N,) fractions in [0, 1]: 0 at distance 0, 1 for survivors.
+        (N,) fractions in [0, 1]: 0 at distance 0, 1 for robust samples.
 
     Raises:
-        InvalidArgument: no sample, a negative distance, or a distribution that reaches beyond E.
+        InvalidArgument: no sample, a negative distance, or a distribution that extends beyond E.
     """
     radii = _check_distances(distances)
-    law = check_extent(distribution, eps, "the largest strength that was searched")
-    # Beyond law.upper F is 1 whatever the distance, so it needs no cut at E.
+    law = check_extent(distribution, eps, "the largest strength that was attacked")
+    # F is 1 beyond law.upper, so distances need no cut at E.
     values = law.below(np.where(np.isfinite(radii), radii, eps))
     return np.where((radii > eps) | np.isnan(radii), 1.0, np.where(radii > 0, values, 0.0))
 
@@ -83,24 +84,24 @@ def bound_contributions(
 ) -> tuple[Floats, Floats]:
     """Return the (N,) least and the (N,) largest contributions that a record allows.
 
-    A sample with the critical index j has g_{j-1} < r <= g_j, and r <= d where the distance d of
-    an adversarial image is known, so that F(g_{j-1}) <= F(r-) <= F(min(d, g_j)-). A sample that
-    is wrong without perturbation contributes 0, a survivor 1. The lower end trusts the attack
-    that failed at g_{j-1}; the upper end holds whatever the attack.
+    A sample with the critical index j has g_{j-1} < r <= g_j, and r <= d if the distance d of an
+    adversarial example is known, so that F(g_{j-1}) <= F(r-) <= F(min(d, g_j)-). A sample that is
+    misclassified without perturbation contributes 0, a sample that is robust at every strength 1.
+    The lower end assumes that the attack at g_{j-1} missed nothing; the upper end is always valid.
 
     Args:
         critical: (N,) critical indices in 0..n + 1.
         grid: (n + 1,) strengths from 0 up.
-        distribution: of the strength; uniform on [0, eps_g] by default.
-        distances: (N,) distances as in `distance_contributions`; nan where none is known.
+        distribution: distribution of the strength; uniform on [0, eps_g] by default.
+        distances: (N,) distances as in `distance_contributions`; nan if not known.
 
     Raises:
-        InvalidArgument: as `contributions`; or a distance below the cell that its index names.
+        InvalidArgument: as `contributions`; or a distance below the grid cell of its index.
     """
     strengths = check_grid(grid)
     indices = check_critical(critical, len(strengths) - 1)
     law = check_extent(distribution, float(strengths[-1]), "the last strength of the grid")
-    # Index 0 and n + 1 have no cell; their ends are put right below.
+    # Indices 0 and n + 1 have no cell; `edge` replaces their ends below.
     floor = strengths[np.clip(indices - 1, 0, len(strengths) - 1)]
     ceiling = strengths[np.clip(indices, 0, len(strengths) - 1)]
     inside = (indices > 0) & (indices < len(strengths))
@@ -109,7 +110,7 @@ def bound_contributions(
         wrong = inside & below(radii, floor)
         if wrong.any():
             at = int(wrong.argmax())
-            expected = f"more than {floor[at]:g}, which did not break sample {at}"
+            expected = f"more than {floor[at]:g}, at which sample {at} is robust"
             raise InvalidArgument("distances", radii[at], expected)
         ceiling = np.fmin(radii, ceiling)
     edge = (indices >= len(strengths)).astype(np.float64)

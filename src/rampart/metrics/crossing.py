@@ -1,9 +1,9 @@
-"""Where two accuracy curves cross, and whether one figure hides it.
+"""Crossings of two accuracy curves, and disagreement between the figures computed from them.
 
-Expected robustness counts weak perturbations as much as strong ones, so a lead in clean accuracy
-can outweigh a loss at the target strength; accuracy at the target strength says nothing of weaker
-ones. Where the two rank models in opposite order the curves cross, and the choice between them is
-one of the strengths to be expected, which no single figure makes.
+Expected robustness weights weak perturbations as much as strong ones, so a lead in clean accuracy
+can outweigh a loss at the target strength. Accuracy at the target strength ignores weaker
+perturbations. If the two figures rank models in opposite order, the curves cross, and the better
+model depends on the strengths that are to be expected.
 
 Curves are linear between the strengths of the grid, as in `expectation`.
 """
@@ -24,12 +24,12 @@ from rampart.metrics.pairs import paired_interval
 
 @dataclass(frozen=True)
 class Stretch:
-    """Strengths from `low` to `high` over which the same of two models is ahead.
+    """A range of strengths over which the same of two models is ahead.
 
     Attributes:
-        low: where it begins.
-        high: where it ends.
-        ahead: 1 the first, -1 the second, 0 neither.
+        low: the smallest strength.
+        high: the largest strength.
+        ahead: the model that is ahead: 1 the first, -1 the second, 0 neither.
     """
 
     low: float
@@ -43,15 +43,15 @@ class Disagreement:
 
     Attributes:
         eps: the last strength of the grid, eps_g.
-        clean: accuracy of both without perturbation.
-        expected: expected robustness of both.
-        worst: accuracy of both at eps_g.
+        clean: accuracy of both models without perturbation.
+        expected: expected robustness of both models.
+        worst: accuracy of both models at eps_g.
         expected_difference: interval of first - second in expected robustness.
         worst_difference: interval of first - second in accuracy at eps_g.
-        stretches: who is ahead where, from 0 to eps_g.
-        leads: the part of the difference in expected robustness that comes from each stretch;
-            they add up to it.
-        halves: for both the strength up to which half of expected robustness is earned.
+        stretches: the model that is ahead on each range of strengths, from 0 to eps_g.
+        leads: the contribution of each stretch to the difference in expected robustness; the sum
+            is the difference.
+        halves: for both models the strength below which half of their expected robustness arises.
     """
 
     eps: float
@@ -66,12 +66,12 @@ class Disagreement:
 
     @property
     def leaders(self) -> tuple[int, int]:
-        """Who leads in expected robustness and at eps_g: 1 the first, -1 the second, 0 neither."""
+        """The leader in expected robustness and at eps_g: 1 first, -1 second, 0 neither model."""
         return _sign(*self.expected), _sign(*self.worst)
 
     @property
     def doubtful(self) -> tuple[bool, bool]:
-        """For the same two figures, whether the interval of the difference holds 0."""
+        """Whether the interval of the difference contains 0, for the same two figures."""
         first, second = self.expected_difference, self.worst_difference
         return first.low <= 0 <= first.high, second.low <= 0 <= second.high
 
@@ -82,21 +82,21 @@ class Disagreement:
 
     @property
     def certain(self) -> bool:
-        """Whether neither interval of a difference holds 0."""
+        """Whether neither interval of a difference contains 0."""
         return not any(self.doubtful)
 
     @property
     def crossings(self) -> tuple[float, ...]:
-        """The strengths at which the lead changes hands."""
+        """The strengths at which the lead changes to the other model."""
         return _changes(self.stretches)
 
 
 def stretches(first: ArrayLike, second: ArrayLike, grid: ArrayLike) -> tuple[Stretch, ...]:
-    """Return who is ahead where, from 0 to eps_g; exact for curves linear between strengths.
+    """Return the leading model on each range of strengths; exact for piecewise linear curves.
 
     Args:
-        first: (n + 1,) accuracies on the grid.
-        second: (n + 1,) accuracies of the other.
+        first: (n + 1,) accuracies of the first model on the grid.
+        second: (n + 1,) accuracies of the second model.
         grid: (n + 1,) strengths from 0 up.
 
     Raises:
@@ -122,10 +122,10 @@ def stretches(first: ArrayLike, second: ArrayLike, grid: ArrayLike) -> tuple[Str
 
 
 def crossings(first: ArrayLike, second: ArrayLike, grid: ArrayLike) -> tuple[float, ...]:
-    """Return the strengths at which the lead changes hands; arguments as `stretches`.
+    """Return the strengths at which the lead changes to the other model; arguments as `stretches`.
 
-    Where the curves touch without crossing there is none; where they run together before they
-    cross, it is the strength at which the first lead ends.
+    Curves that touch without crossing have none. If the curves coincide before they cross, the
+    crossing is the strength at which the first lead ends.
     """
     return _changes(stretches(first, second, grid))
 
@@ -133,19 +133,19 @@ def crossings(first: ArrayLike, second: ArrayLike, grid: ArrayLike) -> tuple[flo
 def expected_below(
     curve: ArrayLike, grid: ArrayLike, eps: float, distribution: Distribution | None = None
 ) -> float:
-    """Return the part of expected robustness that is earned at strengths up to `eps`.
+    """Return the part of expected robustness that arises at strengths up to `eps`.
 
-    The integral of accuracy dF over [0, eps], by parts: Acc(eps) F(eps) plus, for each cell below
-    eps, the fall of accuracy over it times the mean of F over it.
+    This is the integral of accuracy dF over [0, eps]. By parts it is Acc(eps) F(eps) plus, for each
+    cell below eps, the fall of accuracy in the cell times the mean of F over the cell.
 
     Args:
         curve: (n + 1,) accuracies on the grid.
         grid: (n + 1,) strengths from 0 up.
-        eps: a strength in [0, eps_g]; at eps_g the whole is returned.
-        distribution: of the strength; uniform on [0, eps_g] by default.
+        eps: a strength in [0, eps_g]; at eps_g the result is expected robustness.
+        distribution: distribution of the strength; uniform on [0, eps_g] by default.
 
     Raises:
-        InvalidArgument: a curve that does not fit, or a strength outside the grid.
+        InvalidArgument: a curve that does not fit the grid, or a strength outside it.
     """
     strengths = check_grid(grid)
     accuracy = _check_curve("curve", curve, strengths)
@@ -168,14 +168,14 @@ def disagreement(
 
     Args:
         first: (N,) critical indices in 0..n + 1.
-        second: (N,) those of the other model, on the same samples in the same order.
-        grid: (n + 1,) strengths from 0 up, of both.
-        distribution: of the strength; uniform on [0, eps_g] by default.
-        confidence: of the intervals.
+        second: (N,) critical indices of the other model, for the same samples in the same order.
+        grid: (n + 1,) strengths from 0 up.
+        distribution: distribution of the strength; uniform on [0, eps_g] by default.
+        confidence: confidence of the intervals.
 
     Raises:
-        InvalidArgument: records of different lengths, indices outside the grid, or a distribution
-            that reaches beyond it.
+        InvalidArgument: different lengths, indices outside the grid, or a distribution that extends
+            beyond it.
     """
     strengths = check_grid(grid)
     n = len(strengths) - 1
@@ -202,14 +202,14 @@ def _leads(
     grid: Floats,
     distribution: Distribution | None,
 ) -> tuple[float, ...]:
-    """What each stretch adds to first - second in expected robustness."""
+    """The contribution of each stretch to first - second in expected robustness."""
     lead = curves[0] - curves[1]
     sums = [expected_below(lead, grid, part.high, distribution) for part in parts]
     return tuple(np.diff(sums, prepend=0.0).tolist())
 
 
 def _half(curve: Floats, grid: Floats, distribution: Distribution | None) -> float:
-    """The least strength up to which half of expected robustness is earned, by bisection."""
+    """The least strength below which half of expected robustness arises, by bisection."""
     low, high = 0.0, float(grid[-1])
     half = expected_below(curve, grid, high, distribution) / 2
     if expected_below(curve, grid, low, distribution) >= half:
@@ -222,7 +222,7 @@ def _half(curve: Floats, grid: Floats, distribution: Distribution | None) -> flo
 
 
 def _with_zeros(grid: Floats, lead: Floats) -> tuple[Floats, Floats]:
-    """Grid and values with the zeros between the strengths put in."""
+    """Grid and values, with the zeros between the strengths inserted."""
     cells = np.flatnonzero(lead[:-1] * lead[1:] < 0)
     fraction = lead[cells] / (lead[cells] - lead[cells + 1])
     zeros = grid[cells] + fraction * (grid[cells + 1] - grid[cells])
@@ -246,5 +246,5 @@ def _pair(values: list[float]) -> tuple[float, float]:
 
 
 def _sign(first: float, second: float) -> int:
-    """Who is ahead; a difference of rounding is none."""
+    """The sign of first - second; 0 for a difference that rounding may cause."""
     return 0 if abs(first - second) < 1e-12 else 1 if first > second else -1

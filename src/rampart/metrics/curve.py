@@ -1,7 +1,8 @@
-"""Critical strengths to accuracy at every strength of the grid.
+"""Accuracy at every strength of the grid, from critical strengths.
 
-A grid is g_0 = 0 < g_1 < ... < g_n = eps_g. The critical index j of a sample is the index of the
-smallest strength that breaks it: 0 where it is wrong without perturbation, n + 1 for a survivor.
+A grid is g_0 = 0 < g_1 < ... < g_n = eps_g. The critical index j of a sample is the grid index of
+the smallest strength at which it is misclassified: 0 without perturbation, n + 1 if it is robust
+at every strength.
 """
 
 from typing import Any
@@ -18,14 +19,14 @@ Integers = NDArray[np.int64]
 def accuracy_curve(critical: ArrayLike, n: int) -> Floats:
     """Return the accuracy at each strength of the grid, Acc_k = mean(j > k).
 
-    A sample broken at one strength counts as broken at every larger one.
+    A sample that is misclassified at one strength counts as misclassified at every larger one.
 
     Args:
         critical: (N,) critical indices in 0..n + 1.
         n: index of the last strength.
 
     Returns:
-        (n + 1,) fractions, never rising.
+        (n + 1,) fractions that never rise.
 
     Raises:
         InvalidArgument: no sample, or an index out of range.

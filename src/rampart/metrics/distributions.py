@@ -1,7 +1,7 @@
-"""Distributions of the strength that an adversary uses, each with the means of its cdf over cells.
+"""Distributions of the strength of an adversary, each with the means of its cdf over grid cells.
 
-Strengths are fractions of the pixel range. A distribution is a frozen value; the registered ones
-can be named on the command line, `FromCdf` and `Mixture` are for Python.
+Strengths are fractions of the pixel range. The command line accepts the registered distributions;
+`FromCdf` and `Mixture` are available in Python only.
 """
 
 import re
@@ -23,27 +23,27 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 
 
 class Distribution(ABC):
-    """A distribution of the strength that an adversary uses: its cdf and its largest strength.
+    """A distribution of the strength of an adversary: its cdf and its largest strength.
 
-    A new one defines both; one whose cdf has jumps also `below` and `cell_means`, one whose cdf
-    has a closed integral `cell_means`.
+    A subclass defines `cdf` and `upper`. If its cdf has jumps, it also defines `below` and
+    `cell_means`; if its cdf has a closed integral, it should define `cell_means`.
     """
 
     @property
     @abstractmethod
     def upper(self) -> float:
-        """The largest strength with any weight: F(upper) = 1."""
+        """The largest possible strength: F(upper) = 1."""
 
     @abstractmethod
     def cdf(self, eps: Floats) -> Floats:
         """Return F(eps) = P(strength <= eps), elementwise."""
 
     def below(self, eps: Floats) -> Floats:
-        """Return F(eps-) = P(strength < eps), elementwise; less than F(eps) at a jump only."""
+        """Return F(eps-) = P(strength < eps), elementwise; it differs from F(eps) at jumps only."""
         return self.cdf(eps)
 
     def cell_means(self, grid: Floats) -> Floats:
-        """Return the (n,) means of F between neighbors of the (n + 1,) grid (quadrature)."""
+        """Return the (n,) means of F over the cells of the (n + 1,) grid, by quadrature."""
         middle, half = (grid[1:] + grid[:-1]) / 2, np.diff(grid) / 2
         return self.cdf(middle[:, None] + half[:, None] * _NODES) @ _WEIGHTS / 2
 
@@ -55,7 +55,7 @@ DISTRIBUTIONS: Registry[Distribution] = Registry("distribution")
 @DISTRIBUTIONS.register("uniform")
 @dataclass(frozen=True)
 class Uniform(Distribution):
-    """Every strength in [low, high] is equally likely; the publication's choice is [0, eps_g]."""
+    """The uniform distribution on [low, high]; the publication uses [0, eps_g]."""
 
     low: float
     high: float
@@ -77,7 +77,7 @@ class Uniform(Distribution):
         return np.clip((eps - self.low) / (self.high - self.low), 0.0, 1.0)
 
     def cell_means(self, grid: Floats) -> Floats:
-        """Return the means of F between neighbors of the grid, exactly."""
+        """Return the means of F over the cells of the grid, exactly."""
         inside = np.clip(grid, self.low, self.high)
         integral = (inside - self.low) ** 2 / (2 * (self.high - self.low))
         return np.diff(integral + np.maximum(grid - self.high, 0.0)) / np.diff(grid)
@@ -108,7 +108,7 @@ class PointMass(Distribution):
         return (eps > self.eps).astype(np.float64)
 
     def cell_means(self, grid: Floats) -> Floats:
-        """Return the means of F between neighbors of the grid, exactly."""
+        """Return the means of F over the cells of the grid, exactly."""
         return np.diff(np.maximum(grid - self.eps, 0.0)) / np.diff(grid)
 
 
@@ -143,7 +143,7 @@ class Beta(Distribution):
         return special.betainc(self.a, self.b, np.clip(eps / self.high, 0.0, 1.0))
 
     def cell_means(self, grid: Floats) -> Floats:
-        """Return the means of F between neighbors of the grid, exactly."""
+        """Return the means of F over the cells of the grid, exactly."""
         mean = self.high * self.a / (self.a + self.b)
         moment = special.betainc(self.a + 1, self.b, np.clip(grid / self.high, 0.0, 1.0))
         return np.diff(grid * self.cdf(grid) - mean * moment) / np.diff(grid)
@@ -155,7 +155,7 @@ class Mixture(Distribution):
 
     Attributes:
         parts: the distributions, one or more.
-        weights: one for each part, not negative; only their ratios count.
+        weights: one per part, not negative; only their ratios matter.
     """
 
     parts: tuple[Distribution, ...]
@@ -167,7 +167,7 @@ class Mixture(Distribution):
 
     @property
     def upper(self) -> float:
-        """The largest strength of any part that has a weight."""
+        """The largest strength of the parts with a positive weight."""
         return max(part.upper for part, w in zip(self.parts, self.weights, strict=True) if w)
 
     def cdf(self, eps: Floats) -> Floats:
@@ -175,7 +175,7 @@ class Mixture(Distribution):
         return self._mean([part.cdf(eps) for part in self.parts])
 
     def below(self, eps: Floats) -> Floats:
-        """Return the weighted mean of what the parts have below eps."""
+        """Return the weighted mean of the parts' probabilities below eps."""
         return self._mean([part.below(eps) for part in self.parts])
 
     def cell_means(self, grid: Floats) -> Floats:
@@ -189,11 +189,11 @@ class Mixture(Distribution):
 @DISTRIBUTIONS.register("piecewise")
 @dataclass(frozen=True)
 class Piecewise(Distribution):
-    """Constant density between neighboring edges: a histogram of strengths.
+    """A histogram of strengths: constant density between neighboring edges.
 
     Attributes:
-        edges: (m + 1,) ascending strengths from 0 or more.
-        weights: (m,) probabilities of the cells, not negative; only their ratios count.
+        edges: (m + 1,) ascending strengths, the first at least 0.
+        weights: (m,) probabilities of the cells, not negative; only their ratios matter.
     """
 
     edges: tuple[float, ...]
@@ -202,21 +202,21 @@ class Piecewise(Distribution):
     def __post_init__(self) -> None:
         edges = tuple(map(float, self.edges))
         if len(edges) < 2 or edges[0] < 0 or not all(a < b for a, b in pairwise(edges)):
-            raise InvalidArgument("edges", edges, "two or more ascending strengths from 0 up")
+            raise InvalidArgument("edges", edges, "two or more ascending strengths of at least 0")
         object.__setattr__(self, "edges", edges)
         object.__setattr__(self, "weights", _check_weights(self.weights, len(edges) - 1))
 
     @property
     def upper(self) -> float:
-        """The upper end of the last cell that has a weight."""
+        """The upper end of the last cell with a positive weight."""
         return self._mixture.upper
 
     def cdf(self, eps: Floats) -> Floats:
-        """Return the weight of what lies below eps."""
+        """Return the probability of the strengths up to eps."""
         return self._mixture.cdf(eps)
 
     def cell_means(self, grid: Floats) -> Floats:
-        """Return the means of F between neighbors of the grid, exactly."""
+        """Return the means of F over the cells of the grid, exactly."""
         return self._mixture.cell_means(grid)
 
     @property
@@ -230,7 +230,7 @@ class FromCdf(Distribution):
 
     Attributes:
         function: the cdf, elementwise.
-        largest: the largest strength with any weight.
+        largest: the largest possible strength.
     """
 
     function: Callable[[Floats], Floats]
@@ -253,7 +253,7 @@ class FromCdf(Distribution):
 
 
 def default_distribution(eps: float) -> Distribution:
-    """Return the uniform distribution on [0, eps], which for eps = 0 is a point mass."""
+    """Return the uniform distribution on [0, eps]; for eps = 0 a point mass."""
     return Uniform(0.0, eps) if eps > 0 else PointMass(0.0)
 
 
@@ -264,13 +264,13 @@ def build_distribution(
 
     Args:
         name: "uniform", "point", "beta" or "piecewise".
-        options: its fields; strengths may be text such as "4/255".
-        eps: the last strength of the grid, which stands for `high` and `eps` where not given.
-        norm: the norm whose range the strengths must keep to.
+        options: fields of the distribution; strengths may be text such as "4/255".
+        eps: the last strength of the grid, the default of the options `high` and `eps`.
+        norm: the norm that limits the range of the strengths.
 
     Raises:
-        UnknownName: no such distribution, or it has no such option.
-        InvalidArgument: an option of the wrong type or out of range.
+        UnknownName: the distribution or an option is unknown.
+        InvalidArgument: an option has the wrong type or is out of range.
 
     Example:
         >>> build_distribution("beta", {"a": 2, "b": 5}, eps=0.5)
@@ -287,16 +287,16 @@ def build_distribution(
 
 
 def parse_distribution(text: str, eps: float = 0.0, norm: Norm = "linf") -> Distribution:
-    """Build a distribution from its name and its options in one word.
+    """Build a distribution from text with its name and options.
 
     Args:
         text: "NAME" or "NAME:OPTION=VALUE,OPTION=VALUE", lists in brackets.
-        eps: as `build_distribution`.
-        norm: as `build_distribution`.
+        eps: as in `build_distribution`.
+        norm: as in `build_distribution`.
 
     Raises:
-        UnknownName: no such distribution, or it has no such option.
-        InvalidArgument: an option without a value, or one that does not fit.
+        UnknownName: the distribution or an option is unknown.
+        InvalidArgument: an option has no value, or a value that does not fit.
 
     Example:
         >>> parse_distribution("piecewise:edges=[0,0.25,0.5],weights=[1,3]")
@@ -307,7 +307,7 @@ def parse_distribution(text: str, eps: float = 0.0, norm: Norm = "linf") -> Dist
     for option in filter(None, re.split(r",(?![^\[]*\])", rest)):
         key, equals, value = option.partition("=")
         if not (key and equals and value):
-            do = "for example beta:a=2,b=5"
+            do = "write for example beta:a=2,b=5"
             raise InvalidArgument("distribution", text, "NAME:OPTION=VALUE,...", do)
         listed = value.startswith("[") and value.endswith("]")
         options[key.strip()] = value[1:-1].split(",") if listed else value
@@ -317,8 +317,13 @@ def parse_distribution(text: str, eps: float = 0.0, norm: Norm = "linf") -> Dist
 def check_extent(distribution: Distribution | None, eps: float, limit: str) -> Distribution:
     """Return the distribution, uniform on [0, eps] by default.
 
+    Args:
+        distribution: the distribution, or None.
+        eps: the largest allowed strength.
+        limit: description of eps, for the error.
+
     Raises:
-        InvalidArgument: it reaches beyond eps; `limit` says what eps is.
+        InvalidArgument: the distribution extends beyond eps.
     """
     distribution = distribution or default_distribution(eps)
     if distribution.upper > eps:
@@ -329,8 +334,8 @@ def check_extent(distribution: Distribution | None, eps: float, limit: str) -> D
 
 def _check_weights(weights: Sequence[float], count: int) -> tuple[float, ...]:
     values = tuple(map(float, weights))
-    sound = all(0 <= w < np.inf for w in values)
-    if not (len(values) == count and sound and sum(values) > 0):
+    valid = all(0 <= w < np.inf for w in values)
+    if not (len(values) == count and valid and sum(values) > 0):
         raise InvalidArgument(
             "weights", values, f"{count} finite numbers of at least 0, not all of them 0"
         )

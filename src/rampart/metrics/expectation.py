@@ -1,14 +1,14 @@
 """Expected robustness: the mean accuracy over a distribution of strengths.
 
-Accuracy is known on the grid and linear in between, so under a distribution with the cdf F each
-sample contributes on its own: a sample with critical index j contributes the mean of F over the
-cell that ends at g_j,
+Accuracy is known on the grid and linear in between. Under a distribution with the cdf F, a sample
+with the critical index j therefore contributes
 
-    c = 0 for j = 0;  1 / (g_j - g_{j-1}) * integral of F from g_{j-1} to g_j;  1 for a survivor,
+    c = 0 for j = 0;  1 / (g_j - g_{j-1}) * integral of F from g_{j-1} to g_j;  1 for j = n + 1,
 
-and expected robustness is mean(c). Integration by parts shows it; for the uniform distribution on
-a uniform grid this is c = (j - 1/2) / n, the trapezoidal rule (Ngnawé et al., ICLR 2026, arXiv
-2509.23325, eq. for E_{eps ~ U[0, eps_g]} Acc_eps).
+for 0 < j <= n the mean of F over the cell that ends at g_j, and expected robustness is mean(c), by
+integration by parts. For the uniform distribution on a uniform grid this is c = (j - 1/2) / n, the
+trapezoidal rule (Ngnawé et al., ICLR 2026, arXiv 2509.23325, eq. for E_{eps ~ U[0, eps_g]}
+Acc_eps).
 """
 
 import numpy as np
@@ -44,23 +44,23 @@ __all__ = [
 def contributions(
     critical: ArrayLike, grid: ArrayLike, distribution: Distribution | None = None
 ) -> Floats:
-    """Return what each sample contributes to expected robustness.
+    """Return the contribution of each sample to expected robustness.
 
     Args:
         critical: (N,) critical indices in 0..n + 1.
         grid: (n + 1,) strengths from 0 up.
-        distribution: of the strength; uniform on [0, eps_g] by default.
+        distribution: distribution of the strength; uniform on [0, eps_g] by default.
 
     Returns:
         (N,) fractions c_i in [0, 1] whose mean is the expected robustness.
 
     Raises:
-        InvalidArgument: an index outside the grid, or a distribution that reaches beyond it.
+        InvalidArgument: an index outside the grid, or a distribution that extends beyond it.
     """
     strengths = check_grid(grid)
     indices = check_critical(critical, len(strengths) - 1)
     law = check_extent(distribution, float(strengths[-1]), "the last strength of the grid")
-    # A mean of a cdf may exceed 1 by rounding.
+    # By rounding, the mean of a cdf may exceed 1.
     means = np.clip(law.cell_means(strengths), 0.0, 1.0)
     return np.concatenate([[0.0], means, [1.0]])[indices]
 

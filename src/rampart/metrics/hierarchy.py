@@ -1,13 +1,13 @@
-"""Several seeds of one method on the same samples: intervals that carry both.
+"""Intervals over both seeds and samples, for several seeds of one method on the same samples.
 
-With the value Y_si of sample i under seed s, two-way random effects without interaction beyond
-the residual (Searle, Casella and McCulloch 1992, chapter 4):
+The value Y_si of sample i under seed s follows a model of two-way random effects without
+interaction beyond the residual (Searle, Casella and McCulloch 1992, chapter 4):
 
     Y_si = mu + a_s + b_i + e_si,  Var(mean) = var_a / S + var_b / N + var_e / (S N).
 
-An interval over seeds alone leaves out the choice of test samples; one over samples alone the
-seed. For two methods pass the differences of their tables: shared samples, and seeds where they
-are shared, then cancel.
+An interval over seeds alone ignores the choice of test samples; one over samples alone ignores
+the seed. For two methods pass the difference of their tables: the effects of common samples and
+common seeds then cancel.
 """
 
 import numpy as np
@@ -22,19 +22,19 @@ from rampart.metrics.curve import Floats
 def hierarchical_interval(table: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
     """Return an interval for the mean over all seeds and all samples, in closed form.
 
-    The estimated variance of the mean is (A + B) / (S N) with A = max(MS_seed - MS_rest, 0), what
-    seeds add, and B = max(MS_sample, MS_rest). Its quantile is Cochran's (1964) mean of Student's
-    with S - 1 and with N - 1 degrees of freedom, weighted by A and B: where seeds matter it is
-    that of a few seeds, where they do not that of many samples.
+    The estimated variance of the mean is (A + B) / (S N), with A = max(MS_seed - MS_rest, 0), the
+    part of the seeds, and B = max(MS_sample, MS_rest). The quantile is Cochran's (1964) mean of
+    Student's quantiles with S - 1 and with N - 1 degrees of freedom, weighted by A and B: if seeds
+    matter it is close to that of S seeds, otherwise to that of N samples.
 
-    With 4 seeds and more it covered 93 to 97 % at a confidence of 95 % in simulation; with 3 down
-    to 91 %, with 2 down to 87 %.
+    In simulations at a confidence of 95 % it covered 93 to 97 % with 4 seeds or more, down to 91 %
+    with 3 seeds, and down to 87 % with 2.
 
     Args:
         table: (S, N) values, such as contributions to expected robustness, S and N at least 2;
-            columns are the same samples in every row. For two methods the difference of their
+            columns are the same samples in every row. For two methods, the difference of their
             tables.
-        confidence: of the interval, such as 0.95.
+        confidence: confidence of the interval, such as 0.95.
 
     Raises:
         InvalidArgument: another shape, NaN or infinity.

@@ -1,4 +1,4 @@
-"""Two models on the same samples: the interval of their difference, and exact tests."""
+"""Intervals and exact tests for the difference of two models on the same samples."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,10 @@ class McNemar:
 
     Attributes:
         n: number of samples.
-        first_only: samples that only the first has right.
-        second_only: samples that only the second has right.
-        difference: accuracy of the first minus that of the second.
-        p: two-sided, exact.
+        first_only: number of samples that only the first classifies correctly.
+        second_only: number of samples that only the second classifies correctly.
+        difference: accuracy of the first minus accuracy of the second.
+        p: two-sided exact p-value.
     """
 
     n: int
@@ -33,43 +33,44 @@ class McNemar:
 def paired_interval(
     first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE
 ) -> Interval:
-    """Return an interval for mean(first - second) of fractions of the same samples.
+    """Return an interval for mean(first - second), for fractions of the same samples.
 
-    The differences d lie in [-1, 1], so u = (1 + d) / 2 lies in [0, 1], and 2 `mean_interval`(u)
-    - 1 is the interval. Equal records give one that is symmetric about 0 and has a width: that
-    two models agree on N samples does not show that they always do.
+    The differences d lie in [-1, 1], so u = (1 + d) / 2 lies in [0, 1], and the interval is
+    2 `mean_interval`(u) - 1. For equal records it is symmetric about 0 and has a width: two models
+    that agree on N samples may differ on others.
 
-    At a confidence of 95 % it covered 93 to 97 % in simulation where 100 samples or more differ,
-    and 93 % or more, up to 100 %, where fewer do; the paired t interval covers down to 74 % there.
+    In simulations at a confidence of 95 % it covered 93 to 97 % if 100 samples or more differ, and
+    93 to 100 % if fewer do, where the paired t interval covers down to 74 %.
 
     Args:
-        first: (N,) numbers in [0, 1]: contributions to expected robustness, or right as 0 and 1.
+        first: (N,) numbers in [0, 1]: contributions to expected robustness, or 1 for a correct
+            prediction and 0 for a wrong one.
         second: (N,) numbers in [0, 1] of the other model, in the same order.
-        confidence: of the interval, such as 0.95.
+        confidence: confidence of the interval, such as 0.95.
 
     Raises:
-        InvalidArgument: no samples, two lengths, or a number outside [0, 1].
+        InvalidArgument: no samples, different lengths, or a number outside [0, 1].
     """
     differences = _differences(first, second)
     fractions = (1 + differences) / 2
-    # The mean is taken of the differences: it is exactly 0 where all of them are.
+    # The mean of the differences, not of the fractions, is exactly 0 if all differences are 0.
     center = (1 + float(differences.mean())) / 2
     interval = score_interval(center, float(fractions.std()), len(fractions), confidence)
     return Interval(2 * interval.low - 1, 2 * interval.high - 1, confidence, "paired score")
 
 
 def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:
-    """Return McNemar's exact test: of the samples on which one model alone is right, half each?
+    """Return McNemar's exact test of whether two models are equally accurate.
 
-    p is that of a binomial test of first_only among first_only + second_only with chance 1/2
-    (McNemar 1947; exact form: Agresti 2013, section 11.1).
+    p is the p-value of a binomial test of first_only among first_only + second_only with the
+    probability 1/2 (McNemar 1947; exact form: Agresti 2013, section 11.1).
 
     Args:
-        first: (N,) booleans, or 0 and 1: right at the strength.
-        second: (N,) those of the other model, in the same order.
+        first: (N,) booleans, or 0 and 1: whether the first model is correct at the strength.
+        second: (N,) the same of the second model, in the same order.
 
     Raises:
-        InvalidArgument: no samples, two lengths, or other values.
+        InvalidArgument: no samples, different lengths, or other values.
 
     Example:
         >>> mcnemar([1, 1, 1, 0], [0, 0, 1, 0])
@@ -77,7 +78,7 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:
     """
     differences = _differences(first, second)
     if not np.isin(np.concatenate([first, second]), [0, 1]).all():
-        raise InvalidArgument("first", "other values", "right or wrong, as 1 or 0")
+        raise InvalidArgument("first", "other values", "1 for correct or 0 for wrong")
     n, won, lost = len(differences), int((differences > 0).sum()), int((differences < 0).sum())
     p = float(stats.binomtest(won, won + lost).pvalue) if won + lost else 1.0
     return McNemar(n, won, lost, (won - lost) / n, p)
@@ -88,24 +89,25 @@ def sign_flip_test(
 ) -> float:
     """Return the two-sided p-value of the paired permutation test of first - second.
 
-    Were the models equal, each sample's two values could be swapped: p is the fraction of random
-    swaps whose mean difference is as far from 0 as the one found, which counts as one of them
-    (Fisher 1935; Phipson and Smyth 2010). Its size holds for any number of samples.
+    If the models are equal, the two values of each sample are exchangeable. p is the fraction of
+    random swaps whose mean difference is at least as far from 0 as the observed one, which counts
+    as one of the swaps (Fisher 1935; Phipson and Smyth 2010). The size of the test is exact for any
+    number of samples.
 
     Args:
         first: (N,) numbers in [0, 1].
         second: (N,) numbers in [0, 1], in the same order.
-        resamples: how many swaps to draw.
-        seed: the draws depend on it and on nothing else.
+        resamples: number of random swaps.
+        seed: seed of the random swaps.
 
     Raises:
-        InvalidArgument: no samples, two lengths, or a number outside [0, 1].
+        InvalidArgument: no samples, different lengths, or a number outside [0, 1].
     """
     differences = _differences(first, second)
     moved = differences[differences != 0]
     rng = np.random.default_rng((seed, len(moved), resamples))
     rows = max(1, 1_000_000 // max(1, len(moved)))
-    # Rounding must not count a swap that is exactly as far as less far.
+    # Despite rounding, a swap that is exactly as far as the observed difference must count.
     bar, extreme = abs(moved.sum()) * (1 - 1e-12), 1
     for start in range(0, resamples, rows):
         signs = rng.integers(2, size=(min(rows, resamples - start), len(moved)), dtype=np.int8)
@@ -116,5 +118,5 @@ def sign_flip_test(
 def _differences(first: ArrayLike, second: ArrayLike) -> Floats:
     a, b = check_fractions(first, "first"), check_fractions(second, "second")
     if len(a) != len(b):
-        raise InvalidArgument("second", f"{len(b)} values", f"{len(a)}, one for each of first")
+        raise InvalidArgument("second", f"{len(b)} values", f"{len(a)}, as many as first")
     return a - b

@@ -1,7 +1,7 @@
-"""How many samples an evaluation needs for an interval of a wanted width.
+"""The number of samples that an evaluation needs for an interval of a given width.
 
-The answers invert the intervals that evaluations report, `comparison.score_interval` and
-`pairs.paired_interval`, so they hold for those and not only for large numbers; roughly they are
+The functions invert the intervals that evaluations report, `comparison.score_interval` and
+`pairs.paired_interval`, so the answers are exact for small numbers too. They are roughly
 (z s / half_width)^2 with the standard deviation s of one sample's value.
 """
 
@@ -21,21 +21,21 @@ def samples_needed(
 ) -> int:
     """Return the least number of samples whose interval is at most 2 half_width wide.
 
-    For accuracy give at most its expected value: one half is the worst case. For expected
-    robustness give mean and deviation of the contributions of a pilot, `c.mean()` and `c.std()`;
-    accuracy's need is an upper bound. A pilot's deviation is itself uncertain: with 100 samples
-    by about 7 %, the answer then by about 14 %.
+    For accuracy, give the expected accuracy as `mean`; one half is the worst case. For expected
+    robustness, give mean and deviation of the contributions in a small evaluation, `c.mean()` and
+    `c.std()`; the number for accuracy is an upper bound. With 100 samples the deviation is
+    uncertain by about 7 %, and the answer by about 14 %.
 
     Args:
-        half_width: half the width wanted, as a fraction: 0.02 for 2 points up and down.
-        mean: the mean expected, in [0, 1].
+        half_width: half of the intended width, a fraction: 0.02 for 2 points up and down.
+        mean: expected mean, in [0, 1].
         deviation: standard deviation of one sample's value; by default that of zeros and ones
-            with this mean, the largest there is.
-        confidence: of the interval, such as 0.95.
+            with this mean, which is the largest possible.
+        confidence: confidence of the interval, such as 0.95.
 
     Raises:
-        InvalidArgument: a width that is not positive, or a mean or deviation that no values in
-            [0, 1] have.
+        InvalidArgument: a width that is not positive, or a mean or deviation that is impossible
+            for values in [0, 1].
 
     Example:
         >>> samples_needed(0.02)  # accuracy, nothing known
@@ -48,7 +48,7 @@ def samples_needed(
     largest = float(np.sqrt(mean * (1 - mean)))
     spread = largest if deviation is None else deviation
     if not 0 <= spread <= largest + 1e-9:
-        expected = f"at most {largest:.4g}, that of zeros and ones with the mean {mean:g}"
+        expected = f"0 to {largest:.4g}, the deviation of zeros and ones with the mean {mean:g}"
         raise InvalidArgument("deviation", spread, expected)
     return _least(lambda n: _half(mean, spread, n, confidence), half_width)
 
@@ -56,22 +56,22 @@ def samples_needed(
 def pairs_needed(
     half_width: float, discordance: float, difference: float = 0.0, confidence: float = CONFIDENCE
 ) -> int:
-    """Return the least number of shared samples for the interval of two models' difference.
+    """Return the least number of common samples for the interval of two models' difference.
 
     Args:
-        half_width: half the width wanted, as a fraction.
+        half_width: half of the intended width, a fraction.
         discordance: mean of (first - second)^2 over the samples: for accuracy the fraction of the
-            samples on which one model alone is right, for contributions that of a pilot. Without
-            any idea: accuracies a and b allow for at most min(a + b, 2 - a - b).
-        difference: the difference expected; 0 is the worst case.
-        confidence: of the interval, such as 0.95.
+            samples that only one model classifies correctly; for contributions the value in a
+            small evaluation. With accuracies a and b it is at most min(a + b, 2 - a - b).
+        difference: expected difference; 0 is the worst case.
+        confidence: confidence of the interval, such as 0.95.
 
     Raises:
-        InvalidArgument: a width that is not positive, or a difference that the discordance
-            excludes.
+        InvalidArgument: a width that is not positive, or a difference that is impossible with the
+            discordance.
 
     Example:
-        >>> pairs_needed(0.02, discordance=0.1)  # a tenth of the samples tells the two apart
+        >>> pairs_needed(0.02, discordance=0.1)  # the models differ on a tenth of the samples
         978
     """
     if not 0 <= discordance <= 1 or difference**2 > discordance:
@@ -88,9 +88,9 @@ def _half(mean: float, deviation: float, n: int, confidence: float) -> float:
 
 
 def _least(half: Callable[[int], float], wanted: float) -> int:
-    """The least n with half(n) <= wanted, for a half width that falls with n; by bisection."""
+    """The least n with half(n) <= wanted, by bisection; half must fall with n."""
     if not wanted > 0:
-        raise InvalidArgument("half_width", wanted, "a share above 0", "write 0.02 for 2 points")
+        raise InvalidArgument("half_width", wanted, "a fraction above 0", "write 0.02 for 2 points")
     low, high = 0, 1
     while half(high) > wanted:
         low, high = high, 2 * high

@@ -117,7 +117,7 @@ def test_models_that_are_not_there(refused, evaluate, photo_folder, tmp_path):
     for model, says in (
         ("torchvison:resnet18", "did you mean torchvision"),
         ("nothing:network", "module 'nothing'"),
-        ("nothing.onnx", "there is no such file"),
+        ("nothing.onnx", "'nothing.onnx'"),
         ("nothing.pth", "is a pickle"),
         ("resnet5O", "did you mean"),
         (str(tmp_path), "holds no run"),

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 @pytest.fixture
 def weights_file(tmp_path):
-    """Weights of a small ResNet with 10 classes, trained with options, and what describes them."""
+    """Weights of a small ResNet with 10 classes, trained with options, and their configuration."""
     torch.manual_seed(0)
     network = timm.create_model("test_resnet", num_classes=10, act_layer="silu")
     for module in network.modules():

@@ -46,7 +46,7 @@ def test_weights_onto_a_named_architecture(weights_file):
     assert default.mean.flatten().tolist() == [0.5, 0.5, 0.5]
 
 
-def test_what_is_given_overrides_the_configuration(weights_file):
+def test_arguments_override_the_configuration(weights_file):
     model = build_model(
         str(weights_file), num_classes=4, mean=[0, 0, 0], options={"act_layer": "gelu"}
     )
@@ -71,7 +71,7 @@ def test_a_file_that_runs_code_is_refused(tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_the_head_is_fresh_even_where_it_would_fit(weights_file):
+def test_the_head_is_fresh_even_if_the_old_one_would_fit(weights_file):
     weights = load_file(weights_file)
     fresh, again, other = (
         build_model(str(weights_file), num_classes=10, seed=s) for s in (0, 0, 1)
@@ -83,7 +83,7 @@ def test_the_head_is_fresh_even_where_it_would_fit(weights_file):
     assert not torch.equal(fresh.backbone.fc.weight, other.backbone.fc.weight)
 
 
-def test_the_global_generator_is_left_alone(weights_file):
+def test_the_global_generator_does_not_change(weights_file):
     torch.manual_seed(3)
     state = torch.get_rng_state()
     build_model(str(weights_file), num_classes=4)
@@ -95,7 +95,7 @@ def test_the_global_generator_is_left_alone(weights_file):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda w: w.pop("layer1.0.conv1.weight"), r"1 missing \(layer1.0.conv1.weight\)"),
         (lambda w: w.update(x=torch.zeros(1)), r"1 unexpected \(x\)"),
@@ -109,17 +109,17 @@ def test_the_global_generator_is_left_alone(weights_file):
         ),
     ],
 )
-def test_weights_that_do_not_fit(weights_file, change, told):
+def test_weights_that_do_not_fit(weights_file, change, message):
     weights = load_file(weights_file)
     change(weights)
     save_file(weights, weights_file)
-    with pytest.raises(ModelError, match=told) as error:
+    with pytest.raises(ModelError, match=message) as error:
         build_model(str(weights_file), num_classes=4)
     assert "\n" not in str(error.value)
     assert str(weights_file) in str(error.value)
 
 
-def test_a_kept_head_has_its_own_number_of_classes(weights_file):
+def test_a_pretrained_head_has_its_own_number_of_classes(weights_file):
     assert build_model(str(weights_file), pretrained_head=True, num_classes=10).num_classes == 10
     with pytest.raises(ModelError, match="10 classes, expected 4"):
         build_model(str(weights_file), pretrained_head=True, num_classes=4)
@@ -155,7 +155,7 @@ def test_weights_of_another_image_size_are_resampled(tmp_path):
     assert torch.equal(full.backbone.pos_embed, network.pos_embed)
 
 
-def test_groups_are_complete_and_apart():
+def test_groups_are_complete_and_disjoint():
     for name, heads in (
         ("test_resnet", {"fc"}),
         ("test_vit", {"head"}),
@@ -210,7 +210,7 @@ def test_no_weights_to_load():
 def test_files_that_are_missing_or_wrong(weights_file, tmp_path):
     with pytest.raises(ModelError, match="does not exist"):
         build_model(str(tmp_path / "nothing.safetensors"), num_classes=3)
-    with pytest.raises(ModelError, match="is it a saved model"):
+    with pytest.raises(ModelError, match="model.safetensors"):
         build_model(f"local-dir:{tmp_path / 'nothing'}", num_classes=3)
     with pytest.raises(ModelError, match="describes test_resnet, not resnet18"):
         build_model("resnet18", weights=weights_file, num_classes=3)

@@ -14,28 +14,28 @@ class Means(nn.Module):
         return x.mean((2, 3))
 
 
-def test_normalization_belongs_to_the_model():
+def test_normalization_is_part_of_the_model():
     model = NormalizedModel(Means(), [0.25, 0.5], [0.5, 0.25], image_size=4)
     images = torch.tensor([0.75, 0.25]).view(1, 2, 1, 1).expand(1, 2, 4, 4)
     torch.testing.assert_close(model(images), torch.tensor([[1.0, -1.0]]))
     assert (model.in_chans, model.num_classes, model.image_size) == (2, 2, 4)
 
 
-def test_a_gradient_is_one_of_pixels():
+def test_the_gradient_refers_to_pixels():
     model = NormalizedModel(Means(), [0.0, 0.0], [0.5, 0.25], image_size=4)
     images = torch.rand(1, 2, 4, 4, requires_grad=True)
     (gradient,) = torch.autograd.grad(model(images).sum(), images)
     torch.testing.assert_close(gradient[0, :, 0, 0], torch.tensor([2.0, 4.0]) / 16)
 
 
-def test_constants_travel_with_the_model():
+def test_mean_and_std_move_with_the_model():
     model = NormalizedModel(Means(), [0.1], [0.2], image_size=4)
     assert {"mean", "std"} <= set(model.state_dict())
     assert not list(model.parameters())
 
 
-def test_impossible_constants():
-    with pytest.raises(InvalidArgument, match="2 values, as many as mean"):
+def test_impossible_mean_and_std():
+    with pytest.raises(InvalidArgument, match="std="):
         NormalizedModel(Means(), [0.1, 0.2], [0.2], image_size=4)
     with pytest.raises(InvalidArgument, match="above 0"):
         NormalizedModel(Means(), [0.1], [0.0], image_size=4)
@@ -47,7 +47,7 @@ def with_batch_norm():
         return NormalizedModel(nn.Sequential(*layers, nn.Linear(144, 2)), [0.5] * 3, [0.2] * 3, 8)
 
 
-def test_frozen_statistics_stay_through_training_mode():
+def test_frozen_statistics_do_not_change_in_train_mode():
     model = with_batch_norm()
     model.freeze_statistics()
     before = {name: value.clone() for name, value in model.named_buffers()}
@@ -60,7 +60,7 @@ def test_frozen_statistics_stay_through_training_mode():
     assert norm.weight.requires_grad
 
 
-def test_a_model_without_batch_norm_has_nothing_to_freeze():
+def test_a_model_without_batch_norm_is_refused():
     model = NormalizedModel(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), [0.5] * 3, [0.2] * 3, 2)
     with pytest.raises(ModelError, match="batch_norm"):
         model.freeze_statistics()

@@ -21,7 +21,7 @@ def net(classes: int = 5) -> nn.Module:
 
 
 class Wrapped(nn.Module):
-    """Returns its logits as transformers does."""
+    """Returns its logits in an object, as transformers does."""
 
     def __init__(self):
         super().__init__()
@@ -32,7 +32,7 @@ class Wrapped(nn.Module):
 
 
 @pytest.mark.parametrize("module", [net(), Wrapped()])
-def test_it_comes_back_from_its_folder(module, tmp_path):
+def test_it_is_loaded_from_its_folder(module, tmp_path):
     mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
     model = own_model(module, num_classes=5, input_size=SIZE, mean=mean, std=std)
     save_model(model, tmp_path, list("abcde"))
@@ -48,7 +48,7 @@ def test_it_comes_back_from_its_folder(module, tmp_path):
     assert described["label_names"] == list("abcde")
 
 
-def test_without_a_mean_it_sees_the_pixels():
+def test_without_a_mean_its_input_is_pixels():
     module, images = net(), torch.rand(2, *SIZE)
     assert own_model(module, num_classes=5, input_size=SIZE)(images).equal(module(images))
 

@@ -21,7 +21,7 @@ def built(name, **given):
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_an_architecture_of_the_users_comes_back(name, tmp_path):
+def test_an_architecture_of_the_user_is_restored(name, tmp_path):
     model = built(name, options={"width": 6})
     require_reloadable(model, NAMES, 32, IMAGES)
     save_model(model, tmp_path, NAMES, 32)
@@ -44,7 +44,7 @@ def test_an_architecture_of_the_users_comes_back(name, tmp_path):
         ("rampart_glyphnet", {"options": {"norm": "batch"}}),
     ],
 )
-def test_what_can_be_saved_passes(name, given, small, monkeypatch):
+def test_models_that_can_be_saved_pass(name, given, small, monkeypatch):
     monkeypatch.setattr(reloading, "SMALL", small)
     model = built(name, **given)
     before = torch.get_rng_state()
@@ -54,7 +54,7 @@ def test_what_can_be_saved_passes(name, given, small, monkeypatch):
     assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())
 
 
-def test_what_the_description_cannot_hold_is_refused():
+def test_options_that_json_cannot_hold_are_refused():
     model = built("own_bare")
     model.model_args["act_layer"] = torch.nn.SiLU
     with pytest.raises(ModelError, match=r"model\.options"):
@@ -76,7 +76,7 @@ def test_weights_that_differ_are_named(small, monkeypatch):
         require_reloadable(model, NAMES, 32, IMAGES)
 
 
-def test_an_option_that_was_lost_shows_in_the_logits():
+def test_a_lost_option_changes_the_logits():
     model = built("own_bare", options={"scale": 3.0})
     del model.model_args["scale"]
     with pytest.raises(ModelError, match="other logits"):

@@ -39,7 +39,7 @@ def test_timm_and_rampart_load_the_same_model(tmp_path, name, given):
         assert (again.image_size, again.in_chans) == (size, model.in_chans)
 
 
-def test_a_loaded_model_is_saved_as_it_was(weights_file, tmp_path):
+def test_a_loaded_model_is_saved_unchanged(weights_file, tmp_path):
     model = build_model(str(weights_file), num_classes=3)
     first, second = tmp_path / "first", tmp_path / "second"
     save_model(model, first, NAMES, image_size=48)
@@ -52,7 +52,7 @@ def test_a_loaded_model_is_saved_as_it_was(weights_file, tmp_path):
     assert config["pretrained_cfg"]["crop_pct"] == 1.0
 
 
-def test_a_resized_transformer_survives(tmp_path):
+def test_a_resized_transformer_is_restored(tmp_path):
     wide = build_model("test_vit", pretrained=False, num_classes=3)
     save_model(wide, tmp_path / "wide", NAMES)
     small = build_model(str(tmp_path / "wide"), num_classes=3, image_size=32).eval()
@@ -64,7 +64,7 @@ def test_a_resized_transformer_survives(tmp_path):
     assert torch.equal(by_timm((images - small.mean) / small.std), small(images))
 
 
-def test_a_name_for_every_class(tmp_path):
+def test_every_class_needs_a_name(tmp_path):
     model = build_model("rampart_glyphnet", pretrained=False, num_classes=3)
     with pytest.raises(InvalidArgument, match="class_names=2 names: expected 3"):
         save_model(model, tmp_path, ["a", "b"])

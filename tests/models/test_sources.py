@@ -23,7 +23,7 @@ def test_a_file_is_described_by_its_configuration(weights_file):
     assert find_source("test_resnet.r160_in1k", weights_file) == source
 
 
-def test_a_folder_is_one_that_was_saved(tmp_path):
+def test_a_folder_is_described_by_its_configuration(tmp_path):
     save_model(build_model("rampart_glyphnet", pretrained=False, num_classes=2), tmp_path, "ab")
     source = find_source(f"local-dir:{tmp_path}")
     assert source == find_source(str(tmp_path))

@@ -1,5 +1,5 @@
-"""Classifiers: from a name or a weights file to a model of pixels in [0, 1], and back to a folder.
+"""Classifiers of pixels in [0, 1], built from a name or a weights file and saved to a folder.
 
-Every model is a timm backbone inside `NormalizedModel`. Holds finding, building, loading and
-saving; knows nothing of data, attacks or training.
+Every model is a timm backbone inside `NormalizedModel`. Here models are found, built, loaded and
+saved. No data, no attacks, no training.
 """

@@ -1,4 +1,4 @@
-"""From a name to a classifier with a fresh head: find the source, build, load, replace the head."""
+"""Building a classifier from a name: find the source, build, load, replace the head."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -32,34 +32,34 @@ def build_model(
     pretrained_head: bool = False,
     seed: int = 0,
 ) -> NormalizedModel:
-    """Return a classifier of pixels in [0, 1], its weights loaded and its head fresh.
+    """Return a classifier of pixels in [0, 1] with loaded weights and a fresh head.
 
     Args:
         name: timm's name, "hf-hub:OWNER/NAME", "local-dir:FOLDER", or a weights file with a
             configuration beside it (x.safetensors and x.json).
-        num_classes: classes of the new head; needed unless `pretrained_head`.
-        pretrained: load timm's weights; without them the start is random.
+        num_classes: number of classes of the fresh head; required unless `pretrained_head`.
+        pretrained: load timm's weights; otherwise the weights are random.
         weights: a safetensors or torch file for the named architecture.
         options: arguments of the architecture, such as {"drop_path_rate": 0.1}.
-        mean: of each channel; by default what the weights were trained with.
+        mean: of each channel; by default that of the training of the weights.
         std: of each channel; likewise.
-        in_chans: channels of the images; likewise.
-        image_size: side of the images; only models of a fixed size need it.
-        pretrained_head: keep the head of the weights, to evaluate a finished model or to train it
-            on.
+        in_chans: number of channels of the images; likewise.
+        image_size: side of the images in pixels; only models of a fixed size need it.
+        pretrained_head: use the head of the weights, to evaluate a finished model or to continue
+            its training.
         seed: of the fresh head, and of a backbone without weights.
 
     Raises:
         UnknownName: no such architecture or tag.
-        ModelError: weights that cannot be found, downloaded or read, or do not fit.
-        InvalidArgument: no number of classes, or one below 2.
+        ModelError: the weights cannot be found, downloaded or read, or do not fit.
+        InvalidArgument: `num_classes` is missing or below 2.
     """
     if not pretrained_head and (num_classes is None or num_classes < 2):
         raise InvalidArgument("num_classes", num_classes, "at least 2")
     source = find_source(name, weights)
     if pretrained and not source.has_weights:
         raise ModelError(
-            f"there are no weights for '{name}'; give weights=FILE or pretrained=false."
+            f"there are no weights for '{name}': give weights=FILE or pretrained=false."
         )
     arguments = {**source.model_args, **(options or {})}
     if in_chans is not None:
@@ -73,7 +73,7 @@ def build_model(
 
     backbone = build()
     if not pretrained_head and not hasattr(backbone, "reset_classifier"):
-        # Its head is made with it, and cannot be replaced.
+        # The head of this architecture cannot be replaced later.
         arguments["num_classes"] = num_classes
         backbone = build()
     _require_interface(backbone, source.architecture)
@@ -102,7 +102,7 @@ def parameter_groups(model: NormalizedModel) -> tuple[NamedParameters, NamedPara
 def _from_timm(
     source: Source, arguments: dict[str, Any], image_size: int | None, pretrained: bool
 ) -> nn.Module:
-    """Build as timm does, with as many classes as the weights have: timm is strict then."""
+    """Build as timm does, with the classes of the weights, so that timm loads them strictly."""
     if image_size and source.has_fixed_size:
         arguments["img_size"] = image_size
     return _create(source.name, pretrained, arguments)
@@ -115,7 +115,7 @@ def _from_file(
     pretrained: bool,
     pretrained_head: bool,
 ) -> nn.Module:
-    """Build with the weights' own input size, load them, and only then change the size."""
+    """Build with the input size of the weights, load them, and then change the size."""
     assert source.weights is not None
     known = {f.name for f in fields(PretrainedCfg)}
     cfg = {key: value for key, value in source.pretrained_cfg.items() if key in known}
@@ -123,7 +123,7 @@ def _from_file(
     backbone = _create(source.name, False, arguments_with_cfg)
     right = source.num_classes in (None, getattr(backbone, "num_classes", None))
     if not right and "num_classes" not in arguments:
-        # timm's own architectures take the number from `pretrained_cfg`, others as an argument.
+        # timm's own architectures read the number from `pretrained_cfg`, others need an argument.
         classes = {"num_classes": source.num_classes}
         backbone = _create(source.name, False, {**arguments_with_cfg, **classes})
     if pretrained:
@@ -139,7 +139,7 @@ def _create(name: str, pretrained: bool, arguments: Mapping[str, Any]) -> nn.Mod
         return timm.create_model(name, pretrained=pretrained, **arguments)
     except RampartError:
         raise
-    # Options reach the architecture's own code, weights the hub's: each raises what it likes.
+    # The code of the architecture and of the hub may raise any error.
     except Exception as error:
         if pretrained and not isinstance(error, TypeError | AssertionError):
             raise unreachable(name, error) from error
@@ -148,13 +148,13 @@ def _create(name: str, pretrained: bool, arguments: Mapping[str, Any]) -> nn.Mod
 
 
 def _require_interface(backbone: nn.Module, architecture: str) -> None:
-    """Refuse an architecture without what is needed of timm's interface."""
+    """Refuse an architecture without the required parts of timm's interface."""
     lacks = [name for name in ("num_classes", "get_classifier") if not hasattr(backbone, name)]
     if lacks:
         raise ModelError(
-            f"the architecture '{architecture}' lacks {' and '.join(lacks)}: give its class the "
-            "attribute num_classes and the method get_classifier(), which returns its head, as "
-            "timm's architectures have."
+            f"the architecture '{architecture}' lacks {' and '.join(lacks)}: like timm's "
+            "architectures, its class needs the attribute num_classes and the method "
+            "get_classifier(), which returns its head."
         )
 
 
@@ -165,9 +165,8 @@ def _set_head(
         backbone.reset_classifier(num_classes)  # type: ignore[operator]  # timm's interface
     elif num_classes not in (None, backbone.num_classes):
         raise ModelError(
-            f"the head of '{name}' has {backbone.num_classes} classes, expected {num_classes}; "
-            "it fits only the data that it was trained for, or its architecture does not use its "
-            "argument num_classes."
+            f"the head of '{name}' has {backbone.num_classes} classes, expected {num_classes}. Use "
+            "the data that it was trained on, or check that its architecture uses num_classes."
         )
 
 

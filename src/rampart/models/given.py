@@ -1,4 +1,4 @@
-"""A module that the user gives, in the place of a backbone that the configuration names."""
+"""A module given by the user instead of a backbone named in the configuration."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -22,70 +22,69 @@ def own_model(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
 ) -> NormalizedModel:
-    """Return a copy of a module on the CPU as a classifier of pixels in [0, 1], tried once.
+    """Return a copy of a module on the CPU as a classifier of pixels in [0, 1], and test it.
 
-    Its backbone is the copy itself where timm can build the same network, and else an
-    `OwnBackbone`.
+    The backbone is the copy itself if timm can build the same network, otherwise an `OwnBackbone`.
 
     Args:
-        module: from pixels in [0, 1], or with mean and std from normalized images, to logits.
-        num_classes: K, the number of logits that it must return.
+        module: pixels in [0, 1] to logits; with mean and std, normalized images to logits.
+        num_classes: K, the required number of logits.
         input_size: (C, H, W) of the images.
         mean: of each channel.
         std: of each channel, likewise.
 
     Raises:
-        ModelError: it cannot be copied or saved, or does not return K logits for such images.
-        InvalidArgument: a bare network of timm without mean and std, or one of the two alone.
+        ModelError: the module cannot be copied or saved, or does not return K logits.
+        InvalidArgument: a bare network of timm without mean and std, or only one of the two.
     """
     require_pixels(module, mean)
     channels, side, _ = input_size
-    # Both or none, as everywhere.
+    # Checks that mean and std come together.
     Wanted(num_classes, side, channels, mean, std)
-    copied = _copied(module)
+    copied = _copy_module(module)
     if isinstance(copied, NormalizedModel):
         if mean is not None:
-            raise InvalidArgument("mean", list(mean), "no mean, for the module has its own")
+            raise InvalidArgument("mean", list(mean), "no mean, because the module has its own")
         model = copied
     else:
         means, stds = mean or [0.0] * channels, std or [1.0] * channels
         if len(means) != channels:
             raise InvalidArgument("mean", list(means), f"{channels} values, one for each channel")
         model = NormalizedModel(copied, means, stds, side, _arguments(copied, input_size))
-    if not _is_timms(model, num_classes, side):
+    if not _timm_builds_same(model, num_classes, side):
         model.backbone = OwnBackbone(model.backbone, num_classes)
     name = type(module).__qualname__
-    # With the normalization inside, there is none left to put before it.
+    # The normalization is part of the model now.
     plain = Wanted(num_classes, side, channels)
     plain.examine(model, name=name, source="module", fingerprint=None, own_size=input_size)
     return model.train()
 
 
-def _copied(module: nn.Module) -> nn.Module:
+def _copy_module(module: nn.Module) -> nn.Module:
     name = type(module).__qualname__
     try:
         copied = copy.deepcopy(module).cpu()
-    # A module holds what it likes.
+    # A module may hold anything.
     except Exception as error:
         raise ModelError(f"module {name} cannot be copied ({reason(error)}).") from error
     state = copied.state_dict()
     other = [key for key, value in state.items() if not isinstance(value, Tensor)]
     if other:
         raise ModelError(
-            f"module {name} cannot be saved: '{other[0]}' in its state_dict is no tensor."
+            f"module {name} cannot be saved: '{other[0]}' in its state_dict is not a tensor."
         )
     return copied
 
 
 def _arguments(module: nn.Module, size: Size) -> dict[str, int]:
-    """The arguments with which timm may build the same network, if it is one of timm's."""
+    """Return the arguments with which timm would build the same network."""
     cfg = getattr(module, "pretrained_cfg", None)
     fixed = isinstance(cfg, Mapping) and cfg.get("fixed_input_size")
     return {"in_chans": size[0], **({"img_size": size[1]} if fixed else {})}
 
 
-def _is_timms(model: NormalizedModel, classes: int, side: int) -> bool:
-    """Whether timm builds the same network: the same weights fit and give the same logits."""
+def _timm_builds_same(model: NormalizedModel, classes: int, side: int) -> bool:
+    """Whether timm builds the same network, with fitting weights and equal logits."""
     cfg = getattr(model.backbone, "pretrained_cfg", None)
     known = cfg.get("architecture") if isinstance(cfg, Mapping) else model.architecture
     if not (known and timm.is_model(known)):

@@ -1,4 +1,4 @@
-"""`rampart_glyphnet`: the small ResNet of the embedded task, known to timm once this is imported.
+"""`rampart_glyphnet`: the small ResNet of the embedded task; the import registers it with timm.
 
 A 4 x 4 stem with stride 2 to 32 channels, residual blocks of 32 and of 64 channels (stride 2; He et
 al. 2016, fig. 2), the mean over positions, a linear head; 76.9 k parameters and the head.
@@ -44,7 +44,7 @@ def _norm(channels: int, norm: NormLayer) -> nn.Module:
 
 
 class Block(nn.Module):
-    """relu(norm(conv(relu(norm(conv(x))))) + x), with a 1 x 1 convolution where shapes differ."""
+    """relu(norm(conv(relu(norm(conv(x))))) + x), with a 1 x 1 convolution if shapes differ."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, norm: NormLayer) -> None:
         super().__init__()
@@ -67,8 +67,8 @@ class GlyphNet(nn.Module):
     """The network, with the interface of a timm classifier.
 
     Args:
-        num_classes: outputs; 0 leaves the head out.
-        in_chans: channels of the images.
+        num_classes: number of outputs; 0 for no head.
+        in_chans: number of channels of the images.
         norm: "group" (GroupNorm, 8 groups) or "batch" (BatchNorm).
         drop_rate: dropout before the head.
         global_pool: "avg" only.
@@ -97,7 +97,7 @@ class GlyphNet(nn.Module):
         return self.head
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Put a fresh head of `num_classes` outputs in place."""
+        """Replace the head by a fresh one with `num_classes` outputs."""
         if global_pool not in (None, "avg"):
             raise InvalidArgument("global_pool", global_pool, "avg")
         self.num_classes = num_classes
@@ -120,5 +120,5 @@ class GlyphNet(nn.Module):
 
 @register_model
 def rampart_glyphnet(pretrained: bool = False, **kwargs: Any) -> GlyphNet:
-    """Build the network as timm does; its weights, trained on printed glyphs, ship with Rampart."""
+    """Build the network as timm does; weights trained on printed glyphs ship with Rampart."""
     return build_model_with_cfg(GlyphNet, "rampart_glyphnet", pretrained, **kwargs)

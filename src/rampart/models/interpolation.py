@@ -1,4 +1,4 @@
-"""Weights between those of two models of one architecture."""
+"""Interpolation between the weights of two models of one architecture."""
 
 from collections.abc import Mapping
 
@@ -11,14 +11,14 @@ from rampart.errors import ModelError
 def interpolate(
     first: Mapping[str, Tensor], second: Mapping[str, Tensor], fraction: float
 ) -> dict[str, Tensor]:
-    """Return (1 - share) first + share second of two state dicts; exact at 0 and at 1.
+    """Return (1 - fraction) first + fraction second of two state dicts; exact at 0 and at 1.
 
-    Running statistics are interpolated as well; whole numbers, such as their count, are those of
-    the nearer model. Between two models that were fine-tuned from the same weights accuracy is
-    mostly high on the whole way (Wortsman et al. 2022, arXiv 2109.01903).
+    Running statistics are interpolated too. Integers, such as a count of batches, come from the
+    nearer model. Between two models fine-tuned from the same weights accuracy mostly stays high
+    (Wortsman et al. 2022, arXiv 2109.01903).
 
     Raises:
-        ModelError: not the same names and shapes.
+        ModelError: the names or shapes differ.
     """
     _require_alike(first, second)
     if fraction in (0, 1):
@@ -37,6 +37,6 @@ def _require_alike(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) ->
         found = [one.get(name) for one in shapes]
         if found[0] != found[1]:
             raise ModelError(
-                f"the two models differ in '{name}' ({found[0]} and {found[1]}): nothing lies "
-                "between different architectures; take two runs of the same one."
+                f"the two models differ in '{name}' ({found[0]} and {found[1]}): use two runs of "
+                "the same architecture."
             )

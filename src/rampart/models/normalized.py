@@ -1,4 +1,4 @@
-"""A classifier of pixels in [0, 1]: the normalization belongs to the model."""
+"""A classifier of pixels in [0, 1]; the normalization is part of the model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
@@ -19,10 +19,10 @@ def batch_norms(model: nn.Module) -> list[nn.Module]:
 
 
 def require_pixels(model: object, mean: Sequence[float] | None) -> None:
-    """Refuse a bare network of timm, which expects normalized images, where no mean is given.
+    """Refuse a bare network of timm without a mean, because it expects normalized images.
 
     Raises:
-        InvalidArgument: and what to write.
+        InvalidArgument: the error names the mean and std of the network.
     """
     cfg = getattr(model, "pretrained_cfg", None)
     if mean is not None or not isinstance(cfg, Mapping) or "mean" not in cfg:
@@ -32,21 +32,21 @@ def require_pixels(model: object, mean: Sequence[float] | None) -> None:
         "mean",
         None,
         "mean and std, because a model of timm takes normalized images",
-        f"write {own} as it was pretrained, or mean=(0, 0, 0), std=(1, 1, 1) for one that was "
-        "trained on pixels in [0, 1]",
+        f"write {own} as in its pretraining, or mean=(0, 0, 0), std=(1, 1, 1) if it was trained "
+        "on pixels in [0, 1]",
     )
 
 
 class NormalizedModel(nn.Module):
-    """logits = backbone((images - mean) / std), so that attacks work on pixels in [0, 1].
+    """logits = backbone((images - mean) / std), so attacks work on pixels in [0, 1].
 
     Args:
         backbone: a timm classifier.
         mean: of each channel, in [0, 1]; length C.
         std: of each channel, above 0; length C.
-        image_size: side of the images that it is made for, in pixels.
-        model_args: the arguments, beside the number of classes, that rebuild the backbone in timm.
-        architecture: timm's name of it, for a backbone that does not say it itself.
+        image_size: side of the expected images, in pixels.
+        model_args: arguments by which timm rebuilds the backbone, without the number of classes.
+        architecture: timm's name of the architecture, for a backbone that does not have it.
 
     Attributes:
         backbone: the timm classifier.
@@ -79,16 +79,13 @@ class NormalizedModel(nn.Module):
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
 
     def freeze_statistics(self) -> None:
-        """Let BatchNorm normalize with the statistics it has, in training too, and keep them.
+        """Let BatchNorm use its running statistics in train mode too, and no longer update them.
 
         Raises:
-            ModelError: there is no BatchNorm.
+            ModelError: the model has no BatchNorm.
         """
         if not batch_norms(self):
-            raise ModelError(
-                "the model has no BatchNorm whose statistics could be frozen: leave out "
-                "model.batch_norm=frozen."
-            )
+            raise ModelError("the model has no BatchNorm: leave out model.batch_norm=frozen.")
         self._frozen_statistics = True
         self.train(self.training)
 
@@ -105,8 +102,8 @@ class NormalizedModel(nn.Module):
 
         Args:
             images: (N, C, H, W), pixels in [0, 1].
-            features: "joint" returns (logits, features (N, D)), where features are what the head
-                sees; "apart" the same, and no gradient of the logits reaches the features.
+            features: "joint" returns (logits, features (N, D)), where the features are the inputs
+                of the head; "apart" does too, but no gradient of the logits reaches them.
         """
         normalized = (images - self.mean) / self.std
         if features is None:
@@ -117,10 +114,10 @@ class NormalizedModel(nn.Module):
         return head(seen.detach() if features == "apart" else seen), seen
 
     def require_features(self) -> None:
-        """Refuse a backbone whose logits are not its head, one module, applied to its features.
+        """Refuse a backbone whose logits are not one head applied to its features.
 
         Raises:
-            ModelError: such as one with two heads.
+            ModelError: for example, the backbone has two heads.
         """
         size = self.image_size
         images = torch.zeros(1, self.in_chans, size, size, device=self.mean.device)
@@ -128,27 +125,26 @@ class NormalizedModel(nn.Module):
             with in_mode(self, training=False), torch.no_grad():
                 logits, seen = self(images, features="joint")
                 same = seen.ndim == 2 and torch.allclose(logits, self(images), atol=1e-4)
-        # Whatever an architecture of another make raises.
+        # The code of an architecture may raise any error.
         except Exception as error:
             raise ModelError(f"the features of this backbone cannot be read ({error}).") from error
         if not same:
             raise ModelError(
-                "the logits of this backbone are not one head applied to its features (N, D), so "
-                "nothing can be anchored there: choose another model, or another objective."
+                "the logits of this backbone are not one head applied to its features (N, D): use "
+                "another model or another objective."
             )
 
     def no_weight_decay(self) -> set[str]:
-        """Return the names of the parameters that the backbone wants no weight decay for.
+        """Return the names of parameters without weight decay, such as position embeddings.
 
-        They are position embeddings, class tokens and the like. The method is timm's convention,
-        which its own optimizers follow.
+        The method is timm's convention; timm's optimizers call it.
         """
         names: set[str] = getattr(self.backbone, "no_weight_decay", set)()
         return {f"backbone.{name}" for name in names}
 
     @property
     def in_chans(self) -> int:
-        """Channels of the images."""
+        """Number of channels of the images."""
         return self.mean.shape[1]
 
     @property

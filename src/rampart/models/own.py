@@ -1,9 +1,9 @@
-"""A network that the user gives as a module: to train, to save, and to fill with its weights again.
+"""A network that the user gives as a module: training, saving and loading.
 
-A network of timm is saved as timm does it. Of any other one the folder holds the weights, and says
-that Python code has to build the module:
+A network of timm is saved as timm does it. For any other module Python code has to build it again,
+and the folder holds its weights:
 
-    model.safetensors  the module's state_dict
+    model.safetensors  the state_dict of the module
     config.json        name of its class, classes, size of the images, mean and std
 """
 
@@ -20,17 +20,17 @@ from rampart.models.external.loaded import logits_in
 from rampart.models.normalized import NormalizedModel
 from rampart.models.weights import fit_weights, read_weights
 
-#: Key of config.json that only the folder of such a module has.
+#: Key of config.json that only such a folder has.
 MODULE = "module"
 
 
 class OwnBackbone(nn.Module):
-    """A module of the user's in the place of a network of timm.
+    """A module of the user instead of a network of timm.
 
-    The head is the module's last linear layer, if it returns as many numbers as there are classes.
+    The head is the last linear layer of the module, if it has K outputs.
 
     Attributes:
-        module: images (N, C, H, W) to logits (N, K), or to what wraps them.
+        module: images (N, C, H, W) to logits (N, K), or to an object that holds them.
         num_classes: K.
     """
 
@@ -44,7 +44,7 @@ class OwnBackbone(nn.Module):
         return logits_in(self.module(images))
 
     def get_classifier(self) -> nn.Module | tuple[()]:
-        """Return the head; nothing where none is known."""
+        """Return the head, or () if it is unknown."""
         linear = [part for part in self.module.modules() if isinstance(part, nn.Linear)]
         known = bool(linear) and linear[-1].out_features == self.num_classes
         return linear[-1] if known else ()
@@ -53,7 +53,7 @@ class OwnBackbone(nn.Module):
 def own_config(
     model: NormalizedModel, class_names: Sequence[str], image_size: int
 ) -> dict[str, Any]:
-    """Return the content of config.json for the folder of such a module."""
+    """Return the content of config.json for a module of the user."""
     assert isinstance(model.backbone, OwnBackbone)
     kind = type(model.backbone.module)
     return {
@@ -70,11 +70,11 @@ def load_own(folder: str | Path, module: nn.Module) -> NormalizedModel:
     """Return a classifier of pixels in [0, 1] from a module and the weights in a folder.
 
     Args:
-        folder: as `save_model` has left it for such a module.
+        folder: written by `save_model` for such a module.
         module: a module of the same architecture; it is copied.
 
     Raises:
-        ModelError: weights that do not fit the module, or a folder of another kind.
+        ModelError: the weights do not fit the module, or the folder holds no such module.
     """
     path = Path(folder, "config.json")
     try:

@@ -1,4 +1,4 @@
-"""Whether a model can be saved and loaded again, found out without writing its weights."""
+"""A check that a model can be saved and loaded again, without writing its weights."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from rampart.models.weights import misfits
 from rampart.restoring import in_mode
 from rampart.runtime import scoped_seed
 
-#: Parameters up to which the logits are compared as well, which takes about a second.
+#: Largest number of parameters for which the logits are compared too, in about a second.
 SMALL = 30_000_000
 
 
@@ -29,42 +29,42 @@ def require_reloadable(
     *,
     every_size: bool = False,
 ) -> None:
-    """Refuse a model that `save_model` cannot save, or `build_model` not load as it was.
+    """Refuse a model that `save_model` cannot save or `build_model` cannot restore.
 
     Args:
-        model: it stays as it is.
+        model: the model, which is not changed.
         class_names: one for each logit.
-        image_size: side of the images.
-        images: (N, C, H, W), pixels in [0, 1], to compare the logits on; a few are enough.
-        every_size: compare the logits of large models as well.
+        image_size: side of the images, in pixels.
+        images: (N, C, H, W), pixels in [0, 1], to compare the logits; a few are enough.
+        every_size: compare the logits of large models too.
 
     Raises:
-        InvalidArgument: not as many names as classes.
-        ModelError: what goes wrong, and what to change.
+        InvalidArgument: not one name for each class.
+        ModelError: the model cannot be saved, or its copy would differ.
     """
     text = config_text(model, class_names, image_size)
     if isinstance(model.backbone, OwnBackbone):
-        # Its weights go back into a module that the user gives again.
+        # The user gives the module again; only its weights are loaded.
         return
     small = every_size or sum(p.numel() for p in model.parameters()) <= SMALL
     with TemporaryDirectory() as folder:
         Path(folder, "config.json").write_text(text, encoding="utf-8")
-        # Nothing is read from it.
+        # Only its name is needed.
         Path(folder, "model.safetensors").touch()
         try:
-            again = _built(folder, model, image_size, small)
+            again = _rebuild(folder, model, image_size, small)
         except ModelError as error:
-            raise _unlike(model, str(error).replace(folder, "model")) from error
+            raise _explain_difference(model, str(error).replace(folder, "model")) from error
     own, given = model.backbone.state_dict(), again.backbone.state_dict()
     if faults := misfits(given, own):
-        raise _unlike(model, f"weights that do not fit: {'; '.join(faults)}")
+        raise _explain_difference(model, f"weights that do not fit: {'; '.join(faults)}")
     if small:
         again.backbone.load_state_dict(own)
         _require_same_logits(model, again.to(images.device), images)
 
 
-def _built(folder: str, model: NormalizedModel, size: int, small: bool) -> NormalizedModel:
-    """The model that its description gives; a large one without memory for its weights."""
+def _rebuild(folder: str, model: NormalizedModel, size: int, small: bool) -> NormalizedModel:
+    """Build the described model; a large one gets no memory for its weights."""
 
     def build() -> NormalizedModel:
         return build_model(
@@ -90,19 +90,19 @@ def _require_same_logits(first: NormalizedModel, second: NormalizedModel, images
     ours, theirs = (_logits(model, images) for model in (first, second))
     scale = float(ours.abs().amax().clamp(min=1))
     if not torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3 * scale, equal_nan=True):
-        raise _unlike(first, "other logits with the same weights")
+        raise _explain_difference(first, "other logits with the same weights")
 
 
 def _logits(model: NormalizedModel, images: Tensor) -> Tensor:
-    # The same noise for every model, if it draws any.
+    # The same noise for both models.
     with in_mode(model, training=False), torch.no_grad(), scoped_seed(0, "reloading"):
         logits: Tensor = model(images)
     return logits
 
 
-def _unlike(model: NormalizedModel, how: str) -> ModelError:
+def _explain_difference(model: NormalizedModel, how: str) -> ModelError:
     return ModelError(
-        f"the model could be saved, but not loaded again as it was ({how}): the architecture "
+        f"the saved model would differ when it is loaded again ({how}): the architecture "
         f"'{model.architecture}' has to build the same network from its name, num_classes and the "
         f"arguments {model.model_args}."
     )

@@ -1,4 +1,4 @@
-"""A finished model as a folder that `timm.create_model('local-dir:FOLDER')` loads."""
+"""Saving a model as a folder that `timm.create_model('local-dir:FOLDER')` loads."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from rampart.files import replacing, write_atomic
 from rampart.models.normalized import NormalizedModel
 from rampart.models.own import OwnBackbone, own_config
 
-#: Of timm's description of the weights: what was true of those that training started from.
+#: Keys of timm's description that hold only for the weights before training.
 _OUTDATED = (
     "tag",
     "license",
@@ -37,21 +37,21 @@ def save_model(
 ) -> None:
     """Write `config.json` and `model.safetensors`.
 
+    `build_model("local-dir:FOLDER", pretrained_head=True)` returns the whole model.
     `timm.create_model("local-dir:FOLDER", pretrained=True)` returns the backbone, which expects
-    images normalized by the mean and std in `config.json`, as timm's transforms do (for
-    `rampart_glyphnet`, import `rampart.models.glyphnet` first). `build_model("local-dir:FOLDER",
-    keep_head=True)` returns the whole model. A module that is none of timm's is saved so that
-    `rampart.models.own.load_own` reads it.
+    images normalized by the mean and std in `config.json`, as by timm's transforms (for
+    `rampart_glyphnet`, import `rampart.models.glyphnet` first). Another module than timm's is
+    loaded by `rampart.models.own.load_own`.
 
     Args:
-        model: what to save.
-        folder: made if it is not there; files in it are replaced.
+        model: the model to save.
+        folder: created if missing; its files are replaced.
         class_names: one for each logit.
-        image_size: side of the images; by default the model's.
+        image_size: side of the images, in pixels; by default that of the model.
 
     Raises:
-        InvalidArgument: not as many names as classes.
-        ModelError: the name of the architecture is not known, or its arguments are no plain values.
+        InvalidArgument: not one name for each class.
+        ModelError: the architecture is unknown, or its arguments are not plain values.
         RunError: the folder cannot be written.
     """
     config = config_text(model, class_names, image_size or model.image_size)
@@ -80,7 +80,7 @@ def config_text(model: NormalizedModel, class_names: Sequence[str], image_size: 
     except (TypeError, ValueError) as error:
         raise ModelError(
             f"the model cannot be described in config.json ({error}): use plain values (numbers, "
-            "texts, lists) in model.options and in the pretrained_cfg of its architecture."
+            "strings, lists) in model.options and in the pretrained_cfg of its architecture."
         ) from error
 
 
@@ -98,8 +98,8 @@ def model_config(
     architecture = cfg.pop("architecture", None) or model.architecture
     if not architecture:
         raise ModelError(
-            "the model does not say its architecture, so it could not be loaded again: build it "
-            "with rampart.models.backbones.build_model from a name that timm knows."
+            "the architecture of the model is unknown, so it could not be loaded again: build it "
+            "with rampart.models.backbones.build_model from a name of timm."
         )
     cfg = {key: value for key, value in cfg.items() if key not in _OUTDATED}
     cfg |= {
@@ -107,7 +107,7 @@ def model_config(
         "input_size": [model.in_chans, image_size, image_size],
         "mean": model.mean.flatten().tolist(),
         "std": model.std.flatten().tolist(),
-        # As images are prepared here: shorter side resized by PIL's bicubic, center cropped.
+        # How Rampart prepares images: shorter side resized by PIL's bicubic, then center crop.
         "crop_pct": 1.0,
         "crop_mode": "center",
         "interpolation": "bicubic",

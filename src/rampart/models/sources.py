@@ -1,4 +1,4 @@
-"""Where a model comes from: a name, folder or file to architecture, arguments and weights."""
+"""The source of a model: architecture, arguments and weights from a name, folder or file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,14 +20,14 @@ _FOLDER_WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.pth")
 
 @dataclass(frozen=True)
 class Source:
-    """What is known of a model before it is built.
+    """The description of a model before it is built.
 
     Attributes:
-        name: timm's name of the architecture (with a tag where there is one), or "hf-hub:...".
-        weights: file with the weights; None where timm knows where they are.
+        name: timm's name of the architecture, with its tag if it has one, or "hf-hub:...".
+        weights: file with the weights; None if timm knows their place.
         model_args: arguments of the architecture that the weights were trained with.
         pretrained_cfg: timm's description of the weights: input size, mean, std, classes.
-        num_classes: of the weights, where a configuration beside them says it.
+        num_classes: of the weights, if their configuration has it.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Source:
 
     @property
     def in_chans(self) -> int:
-        """Channels of the images."""
+        """Number of channels of the images."""
         return int(self.model_args.get("in_chans", self.input_size[0]))
 
     @property
@@ -69,7 +69,7 @@ class Source:
         return self.input_size[-1]
 
     def normalization(self, in_chans: int) -> tuple[list[float], list[float]]:
-        """Return mean and std for `in_chans` channels; their mean where the weights had others."""
+        """Return mean and std of each channel; averages if the weights have other channels."""
         return (
             _per_channel(self.pretrained_cfg["mean"], in_chans),
             _per_channel(self.pretrained_cfg["std"], in_chans),
@@ -83,20 +83,20 @@ def _per_channel(values: Sequence[float], in_chans: int) -> list[float]:
 
 
 def find_source(name: str, weights: str | Path | None = None) -> Source:
-    """Return where a model comes from; nothing is built, and only `hf-hub:` asks the network.
+    """Return the source of a model; this builds nothing, and only `hf-hub:` uses the network.
 
     Args:
         name: timm's name, "hf-hub:OWNER/NAME", "local-dir:FOLDER" (or the folder itself), or a
             weights file with a configuration beside it: x.safetensors and x.json.
-        weights: weights for an architecture that is named; a configuration beside them is read.
+        weights: file for the architecture `name`; a configuration beside it is read.
 
     Raises:
-        UnknownName: timm has no such architecture or tag; the nearest are named.
-        ModelError: a file that is missing or is no configuration; the hub cannot be reached.
+        UnknownName: timm has no such architecture or tag; the error suggests the nearest.
+        ModelError: a file is missing or not a configuration, or the hub cannot be reached.
     """
     if name.startswith(GIVEN):
         raise ModelError(
-            f"model '{name}' was given in Python as a module: give it there again, to "
+            f"model '{name}' was given in Python as a module: pass the module again to "
             "rampart.finetune or rampart.evaluate."
         )
     if weights is not None:
@@ -119,11 +119,11 @@ def _require_file(path: Path) -> Path:
 
 
 def _source_of_folder(folder: Path) -> Source:
-    """Return the source of a folder as timm saves and loads it as `local-dir:`."""
+    """Return the source of a folder in the format of timm's `local-dir:`."""
     for file in _FOLDER_WEIGHTS:
         if Path(folder, file).is_file():
             return _source_of_weights(folder / file, None, folder / "config.json")
-    raise ModelError(f"model folder '{folder}' has no {_FOLDER_WEIGHTS[0]}; is it a saved model?")
+    raise ModelError(f"model folder '{folder}' has no {_FOLDER_WEIGHTS[0]}: name a saved model.")
 
 
 def _source_of_weights(weights: Path, name: str | None, config: Path | None = None) -> Source:
@@ -132,16 +132,16 @@ def _source_of_weights(weights: Path, name: str | None, config: Path | None = No
         if name is None:
             raise ModelError(
                 f"'{weights}' has no configuration {config.name} beside it, so its architecture is "
-                "unknown; put timm's configuration there, or train from a timm name with "
+                "unknown: add timm's configuration, or train from a name of timm with "
                 "model.weights=FILE."
             )
         return Source(name, weights, {}, _read_registry(name))
     described = _read_config(config)
     architecture = _require_known(str(described["architecture"]).partition(".")[0])
     if name and name.partition(".")[0] != architecture:
-        raise ModelError(f"'{config}' describes {architecture}, not {name}; name that one.")
+        raise ModelError(f"'{config}' describes {architecture}, not {name}: write {architecture}.")
     cfg = {**_read_registry(architecture), **described.get("pretrained_cfg", {})}
-    # Of these two timm writes what is true of the weights beside its description of their origin.
+    # timm writes the values of the weights here, and those of their origin in pretrained_cfg.
     cfg |= {key: described[key] for key in ("num_classes", "label_names") if key in described}
     classes = described.get("num_classes")
     return Source(architecture, weights, described.get("model_args", {}), cfg, classes)
@@ -154,25 +154,25 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise ModelError(f"model configuration '{path}' cannot be read ({error}).") from error
     if isinstance(described, dict) and "module" in described:
         raise ModelError(
-            f"'{path}' is of the module {described['module']}, which Python code has to build: "
-            "read the run by rampart.load_run(FOLDER, module)."
+            f"'{path}' describes the module {described['module']}, which Python code has to "
+            "build: load the run by rampart.load_run(FOLDER, module)."
         )
     if not isinstance(described, dict) or "architecture" not in described:
-        raise ModelError(f"model configuration '{path}' names no architecture; see timm's format.")
+        raise ModelError(f"model configuration '{path}' names no architecture: use timm's format.")
     return described
 
 
 def _source_of_hub(name: str) -> Source:
     try:
         cfg, architecture, model_args = load_model_config_from_hf(name.removeprefix("hf-hub:"))
-    # The hub's client raises a different family of errors in each of its versions.
+    # Each version of the hub's client raises other errors.
     except Exception as error:
         raise unreachable(name, error) from error
     return Source(name, None, model_args or {}, {**_read_registry(architecture), **cfg})
 
 
 def unreachable(name: str, error: BaseException) -> ModelError:
-    """Return the error for weights or a configuration that the hub did not give."""
+    """Return the error for weights or a configuration that cannot be downloaded."""
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return ModelError(
         f"the weights of '{name}' cannot be loaded ({reason}); without a network give them as a "
@@ -187,7 +187,7 @@ def _read_registry(name: str) -> dict[str, Any]:
 
 
 def _require_known(name: str) -> str:
-    """Return `name` if timm has the architecture and, where one is given, the tag."""
+    """Return `name` if timm has the architecture and its tag, if one is given."""
     architecture, _, tag = name.partition(".")
     tagged = timm.list_models(f"{architecture}.*", pretrained=True, include_tags=True)
     if timm.is_model(architecture) and (not tag or name in tagged):
@@ -196,7 +196,7 @@ def _require_known(name: str) -> str:
         begun = [known for known in tagged if known.startswith(name)]
         raise UnknownName("pretrained weights", name, begun or tagged or ["none for this one"])
     if name.endswith(WEIGHT_SUFFIXES) or Path(name).suffix == ".safetensor":
-        raise ModelError(f"unknown model '{name}': there is no such file.")
+        raise ModelError(f"unknown model '{name}': the file does not exist.")
     if "/" in name:
         raise ModelError(
             f"unknown model '{name}': write hf-hub:{name} or local-dir:{name}, or a timm name."

@@ -1,4 +1,4 @@
-"""Weights from a file into a model: every key fits, or an error says which does not."""
+"""Loading weights from a file into a model; every key must fit."""
 
 import pickle
 from pathlib import Path
@@ -14,7 +14,7 @@ Weights = dict[str, Tensor]
 
 
 def read_weights(path: Path) -> Weights:
-    """Return the tensors in a safetensors or torch file; no code in the file is run.
+    """Return the tensors in a safetensors or torch file without running code from the file.
 
     Raises:
         ModelError: the file cannot be read, or holds more than tensors.
@@ -28,7 +28,7 @@ def read_weights(path: Path) -> Weights:
         raise ModelError(f"weights file '{path}' cannot be read ({reason}).") from error
     weights = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else {}
     if not weights or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise ModelError(f"weights file '{path}' holds no state_dict of tensors.")
+        raise ModelError(f"weights file '{path}' holds no state_dict of tensors: save one.")
     return weights
 
 
@@ -45,11 +45,10 @@ def is_head(key: str, heads: list[str]) -> bool:
 
 
 def fit_weights(backbone: nn.Module, weights: Weights, pretrained_head: bool, origin: str) -> None:
-    """Load weights into a backbone, strictly; without `pretrained_head` those of the head are left
-    out.
+    """Load weights into a backbone strictly; those of the head only with `pretrained_head`.
 
     Raises:
-        ModelError: keys that are missing, unexpected or of another shape, and what to do.
+        ModelError: keys are missing, unexpected or of another shape.
     """
     heads = [] if pretrained_head else head_modules(backbone)
     own = {k: v for k, v in backbone.state_dict().items() if not is_head(k, heads)}
@@ -57,14 +56,14 @@ def fit_weights(backbone: nn.Module, weights: Weights, pretrained_head: bool, or
     faults = misfits(own, given)
     if faults:
         raise ModelError(
-            f"the weights in '{origin}' do not fit the model: {'; '.join(faults)}; name the "
-            "architecture and the options that they were trained with."
+            f"the weights in '{origin}' do not fit the model: {'; '.join(faults)}. Name the "
+            "architecture and the options of their training."
         )
     backbone.load_state_dict(given, strict=False)
 
 
 def misfits(own: Weights, given: Weights) -> list[str]:
-    """Return in what weights differ from a model's own: keys that are missing, and so on."""
+    """Return the differences of weights from those of a model: missing keys and so on."""
     faults = {
         "missing": sorted(own.keys() - given.keys()),
         "unexpected": sorted(given.keys() - own.keys()),

@@ -29,7 +29,7 @@ def test_the_same_classes_in_the_same_order():
         assert check_classes(model, ["Ape", "bear", "cat", "dog"], match).model is model.model
 
 
-def test_another_order_is_told_and_can_be_mapped():
+def test_another_order_is_refused_and_can_be_mapped():
     wanted = ["ape", "cat", "bear", "dog"]
     with pytest.raises(ModelError, match=r"output 1 is 'bear', .* is 'cat'; write match=by_name"):
         check_classes(named(), wanted)
@@ -55,19 +55,21 @@ def test_output_i_is_class_i(order, count):
     assert outputs(check_classes(named(names), wanted, "by_name"), 6) == order[:count]
 
 
-def test_other_names_are_told():
-    with pytest.raises(ModelError, match=r"no class 'bea' \(the nearest is 'bear'; 1 of.*position"):
+def test_other_names_are_refused():
+    with pytest.raises(
+        ModelError, match=r"no class 'bea' \(the nearest is 'bear'; .* 1 .*by_position"
+    ):
         check_classes(named(), ["ape", "bea", "cat", "dog"])
-    with pytest.raises(ModelError, match=r"no class 'x' \(it begins with ape, bear, cat; 4 of"):
+    with pytest.raises(ModelError, match=r"no class 'x' \(it begins with ape, bear, cat; .* 4 "):
         check_classes(named(), ["x", "y", "z", "w"], "by_name")
     assert check_classes(named(), ["x", "y", "z", "w"], "by_position").num_classes == 4
 
 
-def test_names_that_two_classes_fraction_say_nothing():
+def test_a_name_of_two_classes_is_ambiguous():
     crane = named(["crane", "bear", "crane", "dog"])
-    with pytest.raises(ModelError, match="share a name"):
+    with pytest.raises(ModelError, match="two classes"):
         check_classes(crane, ["crane", "dog"], "by_name")
-    with pytest.raises(ModelError, match="share a name"):
+    with pytest.raises(ModelError, match="two classes"):
         check_classes(named(), ["dog", "Dog"], "by_name")
     assert outputs(check_classes(crane, ["dog", "bear"], "by_name")) == [3, 1]
 
@@ -75,9 +77,9 @@ def test_names_that_two_classes_fraction_say_nothing():
 def test_only_the_number_can_be_checked_without_names():
     model = named((), number=4)
     assert check_classes(model, NAMES).model is model.model
-    with pytest.raises(ModelError, match="4 outputs, but the data has 3 classes; evaluate it"):
+    with pytest.raises(ModelError, match="4 outputs, but the data has 3 classes"):
         check_classes(model, NAMES[:3])
-    with pytest.raises(ModelError, match="does not name its outputs"):
+    with pytest.raises(ModelError, match="match=by_position"):
         check_classes(model, NAMES, "by_name")
 
 
@@ -86,12 +88,12 @@ def test_spelling_does_not_matter():
     assert check_classes(model, ["Great_White_Shark", "tiger_cat"]).model is model.model
 
 
-def test_the_way_of_matching_is_checked():
-    with pytest.raises(InvalidArgument, match="match=name: expected strict, by_name"):
+def test_an_unknown_way_of_matching_is_refused():
+    with pytest.raises(InvalidArgument, match="match=name"):
         check_classes(named(), NAMES, "name")
 
 
-def test_imagenet_goes_by_synsets_and_by_words():
+def test_imagenet_has_synsets_and_words():
     info = ImageNetInfo("imagenet-1k")
     synsets = imagenet_synsets()
     full = [info.index_to_description(i) for i in range(1000)]

@@ -29,7 +29,7 @@ def test_a_program_for_any_batch(network, pixels, tmp_path, dynamic):
     assert len(list(found.model.parameters())) == 4
 
 
-def test_gradients_are_those_of_the_model(network, pixels, tmp_path):
+def test_gradients_equal_those_of_the_model(network, pixels, tmp_path):
     found = load_model(export(network, tmp_path / "a.pt2"))
     gradients = []
     for model in (network, found.model):
@@ -59,7 +59,7 @@ def test_normalization_and_fingerprint(network, pixels, tmp_path):
     assert load_model(export(network, tmp_path / "b.pt2")).fingerprint != found.fingerprint
 
 
-def test_files_that_do_not_do(network, tmp_path):
+def test_unsuitable_files_are_refused(network, tmp_path):
     (tmp_path / "rubbish.pt2").write_bytes(b"no archive")
     with pytest.raises(ModelError, match="cannot be opened.*torch.export.save") as error:
         load_model(str(tmp_path / "rubbish.pt2"))
@@ -87,7 +87,7 @@ def test_batches_are_cut_and_filled(least, most, n):
     assert all(least <= size and size <= (most or n + least) for size in seen)
 
 
-def test_a_program_is_not_taken_for_one_in_training(network, pixels, tmp_path):
+def test_a_program_never_counts_as_in_train_mode(network, pixels, tmp_path):
     model = load_model(export(network, tmp_path / "a.pt2")).model
     assert check_mode(model, pixels).status == "pass"
     assert not any(module.training for module in model.eval().modules())

@@ -49,7 +49,7 @@ def file(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["Network", "Zoo.network", "ready"])
-def test_a_file_s_own_model(file, name):
+def test_a_model_in_a_file(file, name):
     before = list(sys.path)
     found = load_model(f"{file}:{name}", in_chans=3, image_size=8)
     assert sys.path == before
@@ -73,7 +73,7 @@ def test_normalization_on_request(file):
     torch.testing.assert_close(found.model(images), 2 * images.mean((2, 3)) - 1)
 
 
-def test_the_fingerprint_is_of_the_code_and_the_weights(file):
+def test_the_fingerprint_depends_on_the_code_and_the_weights(file):
     first = load_model(f"{file}:function").fingerprint
     assert load_model(f"{file}:function").fingerprint == first
     file.write_text(CODE + "\n# another")
@@ -83,7 +83,7 @@ def test_the_fingerprint_is_of_the_code_and_the_weights(file):
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "told"),
+    ("name", "kind", "message"),
     [
         ("broken", ModelError, r"raised ValueError: no such checkpoint.*mine.py:\d+"),
         ("logits", ModelError, r"without arguments, raised TypeError: logits\(\) missing"),
@@ -93,8 +93,8 @@ def test_the_fingerprint_is_of_the_code_and_the_weights(file):
         ("Zoo.nothing", UnknownName, "known: network"),
     ],
 )
-def test_what_goes_wrong_names_the_function(file, name, kind, told):
-    with pytest.raises(kind, match=told) as error:
+def test_an_error_names_the_function(file, name, kind, message):
+    with pytest.raises(kind, match=message) as error:
         load_model(f"{file}:{name}", in_chans=3, image_size=8)
     assert name.rpartition(".")[2] in str(error.value)
     assert "\n" not in str(error.value)

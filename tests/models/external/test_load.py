@@ -25,10 +25,10 @@ def test_the_kind_of_a_reference(reference, kind, rest):
     assert kind_of(reference) == (kind, rest)
 
 
-def test_files_and_folders_are_what_they_hold(tmp_path):
+def test_the_kind_of_files_and_folders(tmp_path):
     for ending, kind in ((".onnx", "onnx"), (".pt2", "exported"), (".safetensors", "timm")):
         path = tmp_path / f"a{ending}"
-        with pytest.raises(ModelError, match="no such file"):
+        with pytest.raises(ModelError, match=f"a{ending}"):
             kind_of(str(path))
         path.touch()
         assert kind_of(str(path)) == (kind, str(path))
@@ -37,18 +37,18 @@ def test_files_and_folders_are_what_they_hold(tmp_path):
         assert kind_of(str(tmp_path)) == (kind, str(tmp_path))
     for content in ("{}", "[]", "no json"):
         (tmp_path / "config.json").write_text(content)
-        with pytest.raises(ModelError, match=r"no config\.json as timm, transformers or"):
+        with pytest.raises(ModelError, match=r"no config\.json"):
             kind_of(str(tmp_path))
 
 
 @pytest.mark.parametrize("ending", [".pt", ".pth", ".bin", ".pkl", ".ckpt"])
-def test_pickles_are_refused_unopened(tmp_path, ending):
-    with pytest.raises(ModelError, match=r"is a pickle.*safetensors, or write a function"):
+def test_pickles_are_refused_before_they_are_opened(tmp_path, ending):
+    with pytest.raises(ModelError, match=r"is a pickle.*safetensors"):
         load_model(str(tmp_path / f"model{ending}"))
 
 
 @pytest.mark.parametrize(
-    ("reference", "told"),
+    ("reference", "message"),
     [
         ("torchvison:resnet18", "did you mean torchvision:resnet18"),
         ("torchvison:resnet18:DEFAULT", "unknown kind of model 'torchvison': .*torchvision"),
@@ -57,17 +57,17 @@ def test_pickles_are_refused_unopened(tmp_path, ending):
         ("resnet5", "resnet50"),
     ],
 )
-def test_typing_errors_are_met_with_what_is_near(reference, told):
-    with pytest.raises(UnknownName, match=told):
+def test_typing_errors_get_a_suggestion(reference, message):
+    with pytest.raises(UnknownName, match=message):
         load_model(reference)
 
 
-def test_a_file_of_code_needs_the_function():
+def test_a_file_of_code_needs_a_function():
     with pytest.raises(ModelError, match=r"name the function .*mine\.py:NAME"):
         load_model("mine.py")
 
 
-def test_the_global_generator_is_left_alone(weights_file):
+def test_the_global_generator_does_not_change(weights_file):
     state = torch.get_rng_state()
     load_model(str(weights_file))
     assert torch.equal(torch.get_rng_state(), state)

@@ -30,7 +30,7 @@ def test_a_function_is_a_model():
     assert model.source == "callable"
 
 
-def test_a_function_without_a_size_is_not_tried():
+def test_a_function_without_a_size_is_not_tested():
     def never(images):
         raise AssertionError
 
@@ -38,7 +38,7 @@ def test_a_function_without_a_size_is_not_tried():
     assert (model.num_classes, model.input_size, model.class_names) == (3, None, None)
 
 
-def test_a_module_is_put_into_eval_mode_wherever_it_hides(network):
+def test_a_module_inside_a_function_is_put_into_eval_mode(network):
     class Defense:
         def __init__(self):
             self.module = network.train()
@@ -62,7 +62,7 @@ def test_a_module_is_put_into_eval_mode_wherever_it_hides(network):
         (lambda images: torch.from_numpy(images.detach().numpy().mean((2, 3))), False),
     ],
 )
-def test_whether_gradients_reach_the_pixels_is_tried(function, differentiable):
+def test_it_is_tested_whether_gradients_reach_the_pixels(function, differentiable):
     assert callable_model(function, input_size=SIZE).differentiable == differentiable
 
 
@@ -71,12 +71,12 @@ def test_weights_behind_a_detach_do_not_count_as_gradients(network):
     assert callable_model(network, input_size=SIZE).differentiable
 
 
-def test_trying_leaves_no_gradients(network):
+def test_the_test_of_a_model_leaves_no_gradients(network):
     callable_model(network, input_size=SIZE)
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
-def test_what_wraps_logits_is_taken_off():
+def test_logits_are_taken_out_of_a_wrapper():
     logits = torch.rand(2, 3)
     for output in (logits, (logits,), [logits], {"logits": logits}, SimpleNamespace(logits=logits)):
         assert logits_in(output) is logits
@@ -84,7 +84,7 @@ def test_what_wraps_logits_is_taken_off():
 
 
 @pytest.mark.parametrize(
-    ("function", "told"),
+    ("function", "message"),
     [
         (lambda x: x, r"shape \(2, 3, 8, 8\)"),
         (lambda x: channels(x)[0], r"shape \(3,\)"),
@@ -97,28 +97,28 @@ def test_what_wraps_logits_is_taken_off():
         (nn.Linear(3, 2), r"fails on images of 3 x 8 x 8 \(channels, .* shapes"),
     ],
 )
-def test_what_is_no_classifier_is_told(function, told):
-    with pytest.raises(ModelError, match=told) as error:
+def test_a_function_that_is_not_a_classifier_is_refused(function, message):
+    with pytest.raises(ModelError, match=message) as error:
         callable_model(function, input_size=SIZE, name="mine")
     assert "'mine'" in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_arguments_that_contradict():
+def test_contradictory_arguments_are_refused():
     with pytest.raises(ModelError, match="'channels' has 3 outputs, expected 4"):
         callable_model(channels, input_size=SIZE, num_classes=4)
-    with pytest.raises(InvalidArgument, match="class_names=2 names: expected 3"):
+    with pytest.raises(InvalidArgument, match="class_names=2 names"):
         callable_model(channels, input_size=SIZE, class_names="ab")
-    with pytest.raises(InvalidArgument, match="num_classes=1: expected at least 2"):
+    with pytest.raises(InvalidArgument, match="num_classes=1"):
         callable_model(channels, num_classes=1)
     for wrong in (3, nn.Linear):
         with pytest.raises(InvalidArgument, match="function="):
             callable_model(wrong)
-    with pytest.raises(InvalidArgument, match="std=None: expected both"):
+    with pytest.raises(InvalidArgument, match="std=None"):
         Wanted(mean=[0.5])
 
 
-def test_the_size_asked_for_goes_before_the_model_s_own():
+def test_the_required_size_comes_before_that_of_the_model():
     assert Wanted().size((3, 8, 9)) == (3, 8, 9)
     assert Wanted(image_size=5, in_chans=1).size((3, 8, 9)) == (1, 5, 5)
     assert Wanted(image_size=5).size((3, None, None)) == (3, 5, 5)
@@ -127,7 +127,7 @@ def test_the_size_asked_for_goes_before_the_model_s_own():
     assert Wanted(in_chans=1).size((None, None, None)) is None
 
 
-def test_the_fingerprint_is_of_the_weights(network):
+def test_the_fingerprint_depends_on_the_weights(network):
     first = callable_model(network).fingerprint
     assert callable_model(network, input_size=SIZE).fingerprint == first
     with torch.no_grad():

@@ -13,7 +13,7 @@ from rampart.models.saving import save_model
 IMAGES = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
-def test_a_folder_that_was_saved(weights_file, tmp_path):
+def test_a_saved_folder(weights_file, tmp_path):
     model = build_model(str(weights_file), pretrained_head=True).eval()
     names = [f"class {i}" for i in range(10)]
     save_model(model, tmp_path / "model", names)
@@ -28,7 +28,7 @@ def test_a_folder_that_was_saved(weights_file, tmp_path):
     assert load_model(str(weights_file)).class_names is None
 
 
-def test_names_of_the_classes_do_not_outlive_a_new_head(weights_file, tmp_path):
+def test_a_new_head_drops_the_names_of_the_classes(weights_file, tmp_path):
     save_model(build_model(str(weights_file), pretrained_head=True), tmp_path / "a", "abcdefghij")
     again = build_model(str(tmp_path / "a"), num_classes=3)
     save_model(again, tmp_path / "b", "xyz")
@@ -37,13 +37,13 @@ def test_names_of_the_classes_do_not_outlive_a_new_head(weights_file, tmp_path):
     assert load_model(str(tmp_path / "b")).class_names == ("x", "y", "z")
 
 
-def test_what_is_asked_of_a_saved_model(weights_file):
+def test_requirements_on_a_saved_model(weights_file):
     found = load_model(str(weights_file), image_size=40, mean=[0, 0, 0], std=[1, 1, 1])
     assert found.input_size == (3, 40, 40)
     assert found.model.mean.abs().max() == 0
     with pytest.raises(ModelError, match="10 outputs, expected 3"):
         load_model(str(weights_file), num_classes=3)
-    with pytest.raises(ModelError, match=r"images of 3 channel\(s\), expected 1; prepare"):
+    with pytest.raises(ModelError, match=r"3 channel\(s\), expected 1"):
         load_model(str(weights_file), in_chans=1)
 
 
@@ -51,11 +51,11 @@ def test_a_folder_with_a_pickle(weights_file, tmp_path):
     save_model(build_model(str(weights_file), pretrained_head=True), tmp_path, "abcdefghij")
     (tmp_path / "model.safetensors").unlink()
     torch.save({}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(ModelError, match="is a pickle"):
+    with pytest.raises(ModelError, match="safetensors"):
         load_model(str(tmp_path))
 
 
-def test_a_name_of_timm_goes_by_imagenet_s_classes(monkeypatch):
+def test_a_name_of_timm_has_the_classes_of_imagenet(monkeypatch):
     network = build_model("resnet18", pretrained=False, pretrained_head=True)
     monkeypatch.setattr("rampart.models.external.pretrained.build_model", lambda *a, **k: network)
     for name in ("timm:resnet18.a1_in1k", "resnet18"):
@@ -66,7 +66,7 @@ def test_a_name_of_timm_goes_by_imagenet_s_classes(monkeypatch):
 
 @pytest.fixture
 def cached(tmp_path, monkeypatch):
-    """A trained network where torchvision looks before it downloads."""
+    """A trained network in the cache of torchvision."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     torch.manual_seed(0)
     network = torchvision.models.squeezenet1_1().eval()
@@ -91,7 +91,7 @@ def test_a_classifier_of_torchvision(cached):
 
 
 class Trap:
-    """What runs code when it is unpickled."""
+    """An object that runs code when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -114,9 +114,7 @@ def test_names_of_torchvision_that_are_wrong():
         load_model("torchvision:resnet8:DEFAULT")
     with pytest.raises(UnknownName, match="did you mean IMAGENET1K_V1"):
         load_model("torchvision:resnet18:IMAGENET1K_V3")
-    with pytest.raises(
-        ModelError, match=r"untrained.*write torchvision:resnet50:IMAGENET1K_V1 \(or"
-    ):
+    with pytest.raises(ModelError, match=r"write torchvision:resnet50:IMAGENET1K_V1 \(or"):
         load_model("torchvision:resnet50")
     with pytest.raises(UnknownName, match="did you mean torchvision:squeezenet1_1"):
         load_model("squeezenet1_1")

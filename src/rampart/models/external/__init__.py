@@ -1,5 +1,5 @@
-"""Classifiers that were not made here: from a reference to a model of pixels in [0, 1].
+"""External models: from a reference to a classifier of pixels in [0, 1].
 
-One file for each kind of origin; `find` says which reference means which. Knows nothing of data,
-attacks or evaluation.
+One file for each kind of source; `load` decides the kind of a reference. No data, no attacks, no
+evaluation.
 """

@@ -1,4 +1,4 @@
-"""Whether the outputs of a model are the classes of the data, in that order."""
+"""A check that the outputs of a model are the classes of the data, in the same order."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from rampart.models.external.loaded import LoadedModel, Names
 
 
 class Selected(nn.Module):
-    """Some of the logits of another model, in another order: output i is its output `outputs[i]`.
+    """Some logits of another model in another order: output i is its output `outputs[i]`.
 
     Attributes:
         model: the other model.
@@ -27,7 +27,7 @@ class Selected(nn.Module):
     def __init__(self, model: nn.Module, outputs: Sequence[int]) -> None:
         super().__init__()
         self.model = model
-        # Not among the weights: they and their fingerprint stay those of the model.
+        # Not persistent, so the weights and their fingerprint stay those of the model.
         self.register_buffer("outputs", torch.tensor(outputs), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -38,22 +38,22 @@ class Selected(nn.Module):
 def check_classes(
     model: LoadedModel, class_names: Sequence[str], match: Match = "strict"
 ) -> LoadedModel:
-    """Return a model whose output i is class i of the data, or say why there is none.
+    """Return a model whose output i is class i of the data.
 
-    Names are compared without regard to case, and "_" and "-" count as spaces. A model without
-    names of its outputs can only be checked for their number.
+    Names are compared without case, and "_" and "-" count as spaces. Without names of the outputs
+    only their number is checked.
 
     Args:
-        model: what is to be evaluated.
-        class_names: the data's classes, in the order of its labels.
-        match: "strict": the same classes in the same order. "by_name": the outputs are put in the
-            data's order, and those of classes that the data lacks are left out; so a model of
-            ImageNet is evaluated on a folder with some of its classes. "by_position": names are
-            ignored, output i is class i.
+        model: the model to evaluate.
+        class_names: classes of the data, in the order of its labels.
+        match: "strict": the same classes in the same order. "by_name": the outputs are put into the
+            order of the data, and outputs of other classes are dropped, for example to evaluate
+            a model of ImageNet on some of its classes. "by_position": output i is class i, and
+            names are ignored.
 
     Raises:
-        InvalidArgument: `match` is none of the three.
-        ModelError: another number of classes, another order, or other names.
+        InvalidArgument: an unknown `match`.
+        ModelError: the number, the order or the names of the classes differ.
     """
     if match not in get_args(Match):
         raise InvalidArgument("match", match, ", ".join(get_args(Match)))
@@ -73,16 +73,16 @@ def imagenet_synsets() -> Names:
 
 
 def with_synonyms(names: Sequence[str]) -> list[Names]:
-    """Return a model's names of its outputs, and where they are ImageNet's its other names.
+    """Return the names of the outputs; for ImageNet also its other names.
 
-    ImageNet's 1000 classes go by synsets ("n01440764") and by words ("tench").
+    ImageNet's 1000 classes have synsets ("n01440764") and words ("tench").
     """
     own = tuple(names)
     if len(own) != 1000:
         return [own]
     info, synsets = ImageNetInfo("imagenet-1k"), imagenet_synsets()
     words = tuple(_first_word(info.index_to_description(i)) for i in range(1000))
-    # Two words stand for two classes each; libraries tell them apart, each in its own way.
+    # Two words name two classes each, and every library distinguishes these in its own way.
     alike = sum(
         _fold_name(_first_word(name)) == _fold_name(word)
         for name, word in zip(own, words, strict=True)
@@ -99,12 +99,12 @@ def _fold_name(name: str) -> str:
 
 
 def _outputs(namings: Sequence[Names], class_names: Sequence[str]) -> list[int] | None:
-    """Return the output of each of the data's classes, by the first naming that knows them all."""
+    """Return the output of each class of the data, by the first naming with all classes."""
     wanted = [_fold_name(name) for name in class_names]
     for naming in namings:
         folded = [_fold_name(name) for name in naming]
         count = Counter(folded)
-        # A name that two outputs share says nothing.
+        # A name of two outputs is ambiguous.
         known = {name: i for i, name in enumerate(folded) if count[name] == 1}
         if len(set(wanted)) == len(wanted) and all(name in known for name in wanted):
             return [known[name] for name in wanted]
@@ -116,8 +116,8 @@ def _select_outputs(
 ) -> LoadedModel:
     if model.class_names is None:
         raise ModelError(
-            f"model '{model.name}' does not name its outputs, so they cannot be matched by name; "
-            "if they are in the data's order, write evaluation.match=by_position."
+            f"model '{model.name}' has no names of its outputs to match: if they are in the order "
+            "of the data, write evaluation.match=by_position."
         )
     if outputs is None:
         raise ModelError(
@@ -137,9 +137,9 @@ def _check_number(model: LoadedModel, class_names: Sequence[str], found: bool) -
     if model.num_classes in (None, len(class_names)):
         return
     do = (
-        "it knows them all by name: write match=by_name to select their outputs"
+        "it has an output for each of them: write match=by_name to select these"
         if found
-        else "evaluate it on the data that it was trained for"
+        else "evaluate it on the data that it was trained on"
     )
     raise ModelError(
         f"model '{model.name}' has {model.num_classes} outputs, but the data has "
@@ -155,23 +155,22 @@ def _check_order(
     if outputs is None:
         raise ModelError(
             f"model '{name}' {_describe_unknown(own, class_names)}; if its outputs are in the "
-            "data's order "
-            "under other names, write evaluation.match=by_position."
+            "order of the data under other names, write evaluation.match=by_position."
         )
     first = next(i for i, output in enumerate(outputs) if i != output)
     raise ModelError(
         f"model '{name}' has the classes in another order: its output {first} is '{own[first]}', "
-        f"but class {first} of the data is '{class_names[first]}'; write match=by_name to put the "
-        "outputs in the data's order."
+        f"but class {first} of the data is '{class_names[first]}'; write match=by_name to reorder "
+        "its outputs."
     )
 
 
 def _describe_unknown(own: Names, class_names: Sequence[str]) -> str:
-    """Tell which of the data's classes a model does not know."""
+    """Say which classes of the data a model lacks."""
     known = {_fold_name(name) for name in own}
     unknown = [name for name in class_names if _fold_name(name) not in known]
     if not unknown:
-        return "or the data has two classes that share a name"
+        return "or the data has two classes of the same name"
     near = nearest(unknown[0], own, n=1)
     hint = f"the nearest is '{near[0]}'" if near else f"it begins with {', '.join(own[:3])}"
-    return f"has no class '{unknown[0]}' ({hint}; {len(unknown)} of the data's are unknown to it)"
+    return f"has no class '{unknown[0]}' ({hint}; it lacks {len(unknown)} classes of the data)"

@@ -1,4 +1,4 @@
-"""Programs that `torch.export` saved."""
+"""Programs saved by `torch.export`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,12 +19,12 @@ from rampart.models.external.loaded import (
 def load_exported(reference: str, wanted: Wanted) -> LoadedModel:
     """Return the program in a .pt2 file, which takes pixels in [0, 1] unless `wanted` has a mean.
 
-    Opening such a file can run code, as a Python file does: expressions in it are evaluated, its
-    operators are looked up by name, and torch unpickles the constants that are no plain tensors.
-    Open those of people whom you trust; ONNX holds no code.
+    Opening such a file can run code, like a Python file: torch evaluates its expressions, looks up
+    its operators by name and unpickles constants that are not plain tensors. Open only files of
+    people whom you trust; ONNX holds no code.
 
     Raises:
-        ModelError: it cannot be opened, or takes anything but one batch of images.
+        ModelError: the file cannot be opened, or its input is not one batch of images.
     """
     path = Path(reference)
     try:
@@ -33,11 +33,11 @@ def load_exported(reference: str, wanted: Wanted) -> LoadedModel:
             from torch.export.passes import move_to_device_pass
 
             program = move_to_device_pass(program, wanted.device)
-    # The reader of the archive, of its graph and of its weights raise errors of their own.
+    # Reading the archive, its graph and its weights raises errors of many kinds.
     except Exception as error:
         raise ModelError(
-            f"exported program '{path}' cannot be opened ({reason(error)}); was it saved by "
-            "torch.export.save, in this version of torch or an older one?"
+            f"exported program '{path}' cannot be opened ({reason(error)}): save it by "
+            "torch.export.save in this version of torch or an older one."
         ) from error
     images = _input(program, path)
     own = [size if isinstance(size, int) else None for size in images.shape[1:]]
@@ -52,13 +52,13 @@ def load_exported(reference: str, wanted: Wanted) -> LoadedModel:
 
 
 class Exported(nn.Module):
-    """An exported program, asked in batches of the sizes that it was exported for.
+    """An exported program, called with batches of the sizes that it was exported for.
 
     Args:
         program: images to logits.
-        dtype: of the images that it takes.
+        dtype: of its images.
         least: smallest batch; smaller ones are filled up.
-        most: largest batch; larger ones are cut. None: any.
+        most: largest batch; larger ones are cut. None for no limit.
     """
 
     def __init__(
@@ -69,29 +69,29 @@ class Exported(nn.Module):
         self.dtype = dtype
         self.least = least
         self.most = most
-        # Of a graph the flags say nothing, and it refuses to be told: its mode is in its operators.
+        # The mode of a graph is fixed in its operators; its flags mean nothing.
         for module in program.modules():
             module.training = False
 
     def train(self, mode: bool = True) -> "Exported":
-        """Remember the mode; the program has the one that it was exported in, and only that."""
+        """Set the flag only; the program stays in the mode of its export."""
         self.training = mode
         return self
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, K) of images (N, C, H, W), pixels in [0, 1]."""
-        return in_batches(self._ask, images.to(self.dtype), self.least, self.most)
+        return in_batches(self._call_program, images.to(self.dtype), self.least, self.most)
 
-    def _ask(self, images: Tensor) -> Tensor:
+    def _call_program(self, images: Tensor) -> Tensor:
         return logits_in(self.program(images)).float()
 
 
 def in_batches(
     function: Callable[[Tensor], Tensor], images: Tensor, least: int, most: int | None
 ) -> Tensor:
-    """Ask a function that takes `least` to `most` images at once; return all its rows.
+    """Call a function that takes `least` to `most` images at once; return all rows.
 
-    Batches that are too small are filled with images from their beginning.
+    Small batches are filled up with their own images.
     """
     rows = []
     for part in torch.split(images, most or max(1, len(images))):
@@ -102,20 +102,20 @@ def in_batches(
 
 
 def _input(program: Any, path: Path) -> Any:
-    """Return the one input of a program as torch describes it: its shape and type."""
+    """Return the shape and type of the one input of a program, as torch describes it."""
     names = program.graph_signature.user_inputs
     inputs = [node.meta["val"] for node in program.graph.nodes if node.name in names]
     if len(inputs) != 1 or inputs[0].ndim != 4 or not inputs[0].dtype.is_floating_point:
         got = [f"{tuple(i.shape)} {i.dtype}" if isinstance(i, Tensor) else i for i in inputs]
         raise ModelError(
             f"exported program '{path}' takes {', '.join(map(str, got)) or 'nothing'}: expected "
-            "one batch of floating point images (N, C, H, W); export the model alone."
+            "one batch of floating point images (N, C, H, W); export only the model."
         )
     return inputs[0]
 
 
 def _batch_sizes(program: Any, size: Any) -> tuple[int, int | None]:
-    """Return the smallest and the largest batch; None: there is no largest."""
+    """Return the smallest and the largest batch; None for no limit."""
     if isinstance(size, int):
         return size, size
     limits = program.range_constraints.get(size.node.expr)

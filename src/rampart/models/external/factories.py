@@ -1,4 +1,4 @@
-"""The user's own models: a function that returns one, in a module or a file."""
+"""Models of the user: a function in a module or a file returns one."""
 
 import hashlib
 from collections.abc import Callable
@@ -22,19 +22,18 @@ from rampart.plugins import CodeError, explain_raised, user_code
 def load_factory(reference: str, wanted: Wanted) -> LoadedModel:
     """Run a function of the user and return the model that it returns.
 
-    The function takes no arguments; it returns a module or any callable from images (N, C, H, W)
-    float32 in [0, 1] to logits (N, K). A module in place of a function is taken as it is. Folders
-    on the path, the current one, and the file's own are searched for what is imported. Everything
-    in the file is run: it is the user's own code.
+    The function takes no arguments. It returns a module or any callable from images (N, C, H, W)
+    float32 in [0, 1] to logits (N, K). The reference may also name a module itself. Imports search
+    the Python path, the current folder and the folder of the file. All code in the file is run.
 
     Args:
         reference: "module:function" or "path/to/file.py:function".
-        wanted: what is asked of the model.
+        wanted: requirements on the model.
 
     Raises:
-        ModelError: no such module or file; it or the function raises; what it returns cannot be
-            called.
-        UnknownName: the module has nothing of that name.
+        ModelError: the module or file does not exist, it or the function raises, or the result
+            cannot be called.
+        UnknownName: the module has no such function.
     """
     place, _, attribute = reference.rpartition(":")
     try:

@@ -18,19 +18,19 @@ from rampart.models.external.loaded import (
     weights_fingerprint,
 )
 
-#: Side of a picture that every processor has to make smaller, which shows the size it makes.
+#: Side of a picture that every processor shrinks, which shows its output size.
 _LARGE = 1024
 
 
 def load_hugging_face(name: str, wanted: Wanted) -> LoadedModel:
-    """Return a classifier by repository or folder, its processor's normalization put before it.
+    """Return a classifier by repository or folder, with the normalization of its processor.
 
     Only safetensors are read, and no code of the repository is run.
 
     Raises:
         MissingExtra: transformers is not installed.
-        ModelError: it cannot be loaded; its head is untrained; it has no image processor, or one
-            that does more to pixels than to shift and scale each channel.
+        ModelError: the model cannot be loaded, its head is untrained, or it has no image processor
+            that only shifts and scales each channel.
     """
     if find_spec("transformers") is None:
         raise MissingExtra("transformers", "transformers", f"model 'hf:{name}'")
@@ -54,7 +54,7 @@ def load_hugging_face(name: str, wanted: Wanted) -> LoadedModel:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers from drawing bars and from warning of what is an error here."""
+    """Silence the bars and warnings of transformers."""
     from transformers import utils
 
     logging: Any = utils.logging
@@ -74,7 +74,7 @@ def _load(name: str) -> tuple[Any, Any]:
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
     folder = Path(name).expanduser()
-    # A folder that is not there would be asked for on the hub.
+    # transformers would search the hub for a folder that does not exist.
     local = folder.exists() or name.startswith(("/", ".", "~"))
     place = str(folder) if local else name
     kept: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local}
@@ -85,14 +85,14 @@ def _load(name: str) -> tuple[Any, Any]:
         untrained = sorted(info["missing_keys"]) + sorted(map(str, info["mismatched_keys"]))
         if untrained:
             raise ModelError(
-                f"model 'hf:{name}' has no weights for {', '.join(untrained[:3])}; it is no "
-                "finished classifier: name one with a trained head."
+                f"model 'hf:{name}' has no weights for {', '.join(untrained[:3])}: name one with a "
+                "trained head."
             )
         make_processor: Any = AutoImageProcessor.from_pretrained
         return model.float(), make_processor(place, **kept)
     except ModelError:
         raise
-    # The hub, the configuration and the processor each raise errors of their own.
+    # The hub, the configuration and the processor raise errors of many kinds.
     except Exception as error:
         raise ModelError(
             f"model 'hf:{name}' cannot be loaded ({reason(error)}); it needs config.json, "
@@ -108,7 +108,7 @@ def _process_images(processor: Any, images: list[NDArray[np.uint8]], **options: 
 
 
 def _own_size(name: str, processor: Any, channels: int) -> tuple[int, int]:
-    """Return height and width of what the processor makes of a large square picture."""
+    """Return height and width of the processor's output for a large square picture."""
     try:
         made = _process_images(processor, [np.zeros((_LARGE, _LARGE, channels), np.uint8)])
     except Exception as error:
@@ -119,9 +119,9 @@ def _own_size(name: str, processor: Any, channels: int) -> tuple[int, int]:
 def _normalization(
     name: str, processor: Any, shape: tuple[int, int, int]
 ) -> tuple[list[float], list[float]]:
-    """Return mean and std of each channel, measured: each processor has options of its own.
+    """Measure mean and std of each channel, because each processor has its own options.
 
-    Black and white give them; a third picture shows whether there is more to it.
+    A black and a white picture give them; a third one checks that nothing else changes.
     """
     ramp = (np.arange(np.prod(shape)) * 37 % 256).astype(np.uint8).reshape(shape)
     pictures = [np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8), ramp]
@@ -134,12 +134,12 @@ def _normalization(
     scale = white - black
     expected = ramp.transpose(2, 0, 1) / 255 * scale[:, None, None] + black[:, None, None]
     if not (scale > 0).all() or not np.allclose(made[2], expected, atol=1e-4 * scale.max()):
-        raise _unfit(name, "it does more to pixels than to shift and scale each channel")
+        raise _unfit(name, "it does not only shift and scale each channel")
     return (-black / scale).tolist(), (1 / scale).tolist()
 
 
 def _unfit(name: str, why: str) -> ModelError:
     return ModelError(
-        f"the image processor of 'hf:{name}' cannot be put before the model ({why}); write a "
-        "function from pixels in [0, 1] to logits and name it, FILE.py:FUNCTION."
+        f"the image processor of 'hf:{name}' cannot be used ({why}): write a function that returns "
+        "a model from pixels in [0, 1] to logits, and name it as FILE.py:FUNCTION."
     )

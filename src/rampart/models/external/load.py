@@ -1,4 +1,4 @@
-"""Which model a reference means: one word that a user writes to a model that is evaluated."""
+"""Loading the model that a reference names."""
 
 import json
 import re
@@ -41,34 +41,34 @@ def load_model(
     std: Sequence[float] | None = None,
     device: str | torch.device = "cpu",
 ) -> LoadedModel:
-    """Return the model that a reference means, tried on two images.
+    """Return the model that a reference names, after a test on two images.
 
-    The first rule that fits decides:
+    The first rule that applies decides:
 
     1. A prefix: "timm:NAME", "torchvision:NAME:WEIGHTS", "hf:REPOSITORY_OR_FOLDER", and timm's own
        "hf-hub:NAME" and "local-dir:FOLDER".
-    2. A file's ending: ".onnx", ".pt2" (see `load_exported` on trust), ".safetensors" with its
-       configuration beside it. Pickles (".pt", ".pth", ".bin") are refused.
-    3. A folder with `config.json`: by what is in it, as timm or transformers save it.
-    4. "module:function" or "path/to/file.py:function": the user's own code, which is run.
-    5. Anything else is a name of timm's.
+    2. The ending of a file: ".onnx", ".pt2" (which can run code, see `load_exported`), or
+       ".safetensors" with its configuration beside it. Pickles (".pt", ".pth", ".bin") are refused.
+    3. A folder with `config.json` in the format of timm or transformers.
+    4. "module:function" or "path/to/file.py:function": code of the user, which is run.
+    5. Anything else is a name of timm.
 
     Args:
-        reference: what the user wrote.
-        num_classes: number of logits that it must have; None: whatever it has; `check_classes`
-            compares them with the data.
-        image_size: side of the images; by default the model's own.
-        in_chans: channels of the images; likewise.
-        mean: of each channel, in place of the model's own; for exported programs, ONNX and
+        reference: see above.
+        num_classes: required number of logits; None for any. `check_classes` compares them with
+            the data.
+        image_size: side of the images, in pixels; by default that of the model.
+        in_chans: number of channels of the images; likewise.
+        mean: of each channel, instead of the model's own; for exported programs, ONNX and
             functions that expect normalized images.
         std: of each channel, likewise.
-        device: where to compute.
+        device: device of the model.
 
     Raises:
-        UnknownName: nothing of that name; the nearest names are offered.
-        ModelError: it cannot be loaded, or is no classifier of such images.
-        MissingExtra: it needs a package that is not installed.
-        InvalidArgument: `num_classes` below 2; a mean without a std, or of other channels.
+        UnknownName: an unknown name; the error suggests the nearest.
+        ModelError: the model cannot be loaded, or is not a classifier of such images.
+        MissingExtra: the model needs a package that is not installed.
+        InvalidArgument: `num_classes` below 2, or mean and std that do not fit.
     """
     wanted = Wanted(num_classes, image_size, in_chans, mean, std, torch.device(device))
     kind, rest = kind_of(reference)
@@ -81,13 +81,13 @@ def load_model(
 
 
 def kind_of(reference: str) -> tuple[str, str]:
-    """Return the kind of model that a reference means, and what is left of it for that kind.
+    """Return the kind of model that a reference names, and the reference without its prefix.
 
     Nothing is loaded.
 
     Raises:
-        UnknownName: what stands before the colon is no known prefix.
-        ModelError: a pickle; a file or folder that is not there or not known.
+        UnknownName: an unknown prefix before the colon.
+        ModelError: a pickle, or a file or folder that does not exist or is not a model.
     """
     prefix, colon, rest = reference.partition(":")
     if colon and prefix in _PREFIXES:
@@ -119,7 +119,7 @@ def _kind_of_file(path: Path) -> tuple[str, str]:
     if path.suffix in _PICKLES:
         raise ModelError(refuse_pickle(str(path)))
     if not path.is_file():
-        raise ModelError(f"model '{path}': there is no such file.")
+        raise ModelError(f"model '{path}': the file does not exist.")
     return _FILES[path.suffix], str(path)
 
 
@@ -133,6 +133,6 @@ def _kind_of_folder(path: Path) -> tuple[str, str]:
     if isinstance(config, dict) and "model_type" in config:
         return "hf", str(path.resolve())
     raise ModelError(
-        f"model folder '{path}' has no config.json as timm, transformers or `rampart train` write "
-        "it; name the folder that holds the model."
+        f"model folder '{path}' has no config.json of timm, transformers or `rampart train`: name "
+        "the folder that holds the model."
     )

@@ -1,4 +1,4 @@
-"""What an evaluation must know of a model, whoever made it, and how that is found out."""
+"""A loaded model: a classifier with the facts that an evaluation needs, and how they are found."""
 
 import hashlib
 import inspect
@@ -16,7 +16,7 @@ from rampart.models.normalized import NormalizedModel
 
 Size = tuple[int, int, int]
 Names = tuple[str, ...]
-#: What a model says of its images; None for a part that it leaves open.
+#: Channels, height and width that a model states; None for a part that it leaves open.
 OwnSize = Sequence[int | None]
 
 _OPEN: OwnSize = (None, None, None)
@@ -25,20 +25,20 @@ _CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A classifier of pixels in [0, 1], ready to be evaluated.
+    """A classifier of pixels in [0, 1] that can be evaluated.
 
     Attributes:
         model: in eval mode; images (N, C, H, W) float32 in [0, 1] to logits (N, K).
-        name: what the user called it, with what was left to a default filled in.
-        source: its kind: timm, torchvision, hf, factory, exported, onnx or callable.
-        fingerprint: SHA-256 of its weights or files; None where there is nothing to read.
-        input_size: channels, height and width of the images; None where nobody knows.
-        num_classes: K; None where the model could not be tried.
-        namings: complete lists of names for the K outputs, the model's own first; a model of
-            ImageNet goes by synsets as well as by words.
-        differentiable: whether gradients of the logits reach the pixels. Without them only
-            attacks that ask for nothing but logits apply.
-        device: where images are expected.
+        name: the user's reference, with its defaults filled in.
+        source: kind of the model: timm, torchvision, hf, factory, exported, onnx or callable.
+        fingerprint: SHA-256 of its weights or files; None if there are none to read.
+        input_size: channels, height and width of the images; None if unknown.
+        num_classes: K; None if the model could not be tested.
+        namings: lists of names for the K outputs, the model's own first; a model of ImageNet has
+            synsets and words.
+        differentiable: whether gradients of the logits reach the pixels. If not, only attacks that
+            use logits alone apply.
+        device: device of the images.
     """
 
     model: nn.Module
@@ -53,21 +53,21 @@ class LoadedModel:
 
     @property
     def class_names(self) -> Names | None:
-        """The model's own names of its outputs, if it has any."""
+        """The model's own names of its outputs; None without any."""
         return self.namings[0] if self.namings else None
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user asks of a model.
+    """Requirements of the user on a model.
 
     Attributes:
-        num_classes: number of logits that it must have; None: whatever it has.
-        image_size: side of the images, in pixels; None: its own.
-        in_chans: channels of the images; None: its own.
-        mean: of each channel, in place of its own; exported programs and ONNX have none.
+        num_classes: required number of logits; None for any.
+        image_size: side of the images, in pixels; None for the model's own.
+        in_chans: number of channels of the images; None for the model's own.
+        mean: of each channel, instead of the model's own; exported programs and ONNX have none.
         std: of each channel, likewise.
-        device: where to compute.
+        device: device of the model.
     """
 
     num_classes: int | None = None
@@ -85,9 +85,9 @@ class Wanted:
             raise InvalidArgument("num_classes", self.num_classes, "at least 2")
 
     def size(self, own: OwnSize) -> Size | None:
-        """Return (C, H, W) of the images, where `own` is the model's; None if a side is unknown.
+        """Return (C, H, W) of the images, with `own` as default; None if a side is unknown.
 
-        Where nobody tells the channels, there are as many as the mean has, and else 3.
+        Unknown channels are as many as the mean has, or 3 without a mean.
         """
         channels, height, width = own
         channels = self.in_chans or channels or len(self.mean or (0, 0, 0))
@@ -101,7 +101,7 @@ class Wanted:
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> nn.Module:
-        """Put the normalization before a model: what is wanted, else its own, else none.
+        """Add a normalization to a model: the required one, else its own, else none.
 
         Raises:
             InvalidArgument: not one value for each channel.
@@ -110,7 +110,7 @@ class Wanted:
         if mean is None or std is None:
             return model
         channels = own_size[0] or self.in_chans or len(mean)
-        # One value would be spread over all channels, and one channel over all values.
+        # Otherwise torch would broadcast one value or one channel without an error.
         if len(mean) != channels:
             raise InvalidArgument("mean", list(mean), f"{channels} values, one for each channel")
         return NormalizedModel(model, mean, std, self.image_size or own_size[1] or 0)
@@ -125,16 +125,16 @@ class Wanted:
         own_size: OwnSize = _OPEN,
         namings: Iterable[Sequence[str]] = (),
     ) -> LoadedModel:
-        """Try a model on two gray images and return what an evaluation must know of it.
+        """Test a model on two gray images and return it with its facts.
 
-        Without a size of the images, from neither the model nor the user, it cannot be tried.
+        If neither the model nor the user gives the size of the images, it is not tested.
 
         Raises:
-            ModelError: it takes other channels or fails on such images, what it returns are no
-                logits, or there are not as many as wanted.
+            ModelError: the model has other channels, fails on the images, or does not return the
+                required number of logits.
         """
         if self.in_chans and own_size[0] not in (None, self.in_chans):
-            # The normalization would spread one channel over three without a word.
+            # The normalization would broadcast one channel to three without an error.
             raise ModelError(
                 f"model '{name}' takes images of {own_size[0]} channel(s), expected "
                 f"{self.in_chans}; prepare the data with {own_size[0]}."
@@ -143,11 +143,11 @@ class Wanted:
         size = self.size(own_size)
         num_classes, differentiable = self.num_classes, True
         if size is not None:
-            num_classes, differentiable = _try(model, name, size, self.device)
+            num_classes, differentiable = _test_model(model, name, size, self.device)
         if self.num_classes not in (None, num_classes):
             raise ModelError(
                 f"model '{name}' has {num_classes} outputs, expected {self.num_classes}; evaluate "
-                "it on the data that it was trained for."
+                "it on the data that it was trained on."
             )
         return LoadedModel(
             model,
@@ -163,15 +163,15 @@ class Wanted:
 
 
 class Function(nn.Module):
-    """A function from pixels to logits as a module; what wraps the logits is taken off.
+    """A function from pixels to logits as a module; logits are taken out of a wrapper.
 
-    A module that the function belongs to is made visible, so that attacks can freeze it.
+    A module that the function belongs to becomes a submodule, so that attacks can freeze it.
     """
 
     def __init__(self, function: Callable[[Tensor], Any]) -> None:
         super().__init__()
         self.function = function
-        # Tells where images are expected, where the function itself has no parameters to tell it.
+        # Gives the device of the images if the function has no parameters.
         self.register_buffer("place", torch.empty(0), persistent=False)
         for owner in (getattr(function, name, None) for name in ("module", "__self__")):
             if isinstance(owner, nn.Module) and not isinstance(function, nn.Module):
@@ -183,7 +183,7 @@ class Function(nn.Module):
 
 
 def logits_in(output: Any) -> Any:
-    """Return the logits in what a model returned: a tensor, one in a sequence, or `.logits`."""
+    """Return the logits from a model's output: a tensor, one in a sequence, or `.logits`."""
     if isinstance(output, Mapping) and "logits" in output:
         return output["logits"]
     if isinstance(output, tuple | list) and len(output) == 1:
@@ -202,21 +202,21 @@ def callable_model(
     name: str | None = None,
     device: str | torch.device = "cpu",
 ) -> LoadedModel:
-    """Return any Python callable, a module or not, as a model to evaluate.
+    """Return any Python callable, such as a module, as a model to evaluate.
 
     Args:
         function: images (N, C, H, W) float32 in [0, 1] to logits (N, K), or to an object with
             `.logits`. Gradients reach the pixels if it computes with torch.
-        num_classes: K; by default what it returns.
-        input_size: (C, H, W) of the images; without it the function is not tried.
+        num_classes: K; by default the number of logits that it returns.
+        input_size: (C, H, W) of the images; without it the function is not tested.
         class_names: of the K outputs.
         mean: of each channel, for a function that expects normalized images.
         std: of each channel, likewise.
-        name: by default the function's or class's own.
-        device: where images come from; a module is moved there.
+        name: by default that of the function or class.
+        device: device of the images; a module is moved there.
 
     Raises:
-        InvalidArgument: not a callable, or a class in place of an object of it.
+        InvalidArgument: not a callable, or a class instead of an instance.
         ModelError: see `Wanted.examine`.
     """
     if not callable(function) or isinstance(function, type):
@@ -243,13 +243,12 @@ def weights_fingerprint(model: nn.Module) -> str:
     """Return the SHA-256 over the names, types, shapes and values of a model's weights.
 
     Raises:
-        ModelError: lazy layers, whose weights have no shape yet.
+        ModelError: the model has lazy layers, whose weights have no shape yet.
     """
     digest = hashlib.sha256()
     if any(is_lazy(value) for value in model.state_dict().values()):
         raise ModelError(
-            "the model has lazy layers without weights yet: ask it once, on one image, where it is "
-            "made."
+            "the model has lazy layers without weights: call it on one image before you pass it."
         )
     for key, value in sorted(model.state_dict().items()):
         if isinstance(value, Tensor):
@@ -271,8 +270,8 @@ def file_fingerprint(*files: Path) -> str:
 def code_fingerprint(function: object, model: nn.Module) -> str | None:
     """Return the SHA-256 over the weights in `model` and the source text of `function`.
 
-    Of a module with weights only these count, so that another version of its library does not
-    make it another model. What a function closes over, beside a module, is not seen. None where
+    For a module with weights only these count, so another version of its library does not change
+    the fingerprint. Values that a function closes over do not count, except for a module. None if
     there is nothing to read.
     """
     weights = weights_fingerprint(model) if model.state_dict() else ""
@@ -280,23 +279,23 @@ def code_fingerprint(function: object, model: nn.Module) -> str | None:
         return weights
     try:
         text = inspect.getsource(function if inspect.isroutine(function) else type(function))
-    # Built-in functions, and those that were typed in.
+    # Built-in and interactive functions have no source.
     except (OSError, TypeError):
         text = ""
     return hashlib.sha256(f"{weights}\n{text}".encode()).hexdigest() if weights or text else None
 
 
-def _try(model: nn.Module, name: str, size: Size, device: torch.device) -> tuple[int, bool]:
+def _test_model(model: nn.Module, name: str, size: Size, device: torch.device) -> tuple[int, bool]:
     """Return the number of logits, and whether their gradients reach the pixels."""
     images = torch.full((2, *size), 0.5, device=device, requires_grad=True)
     try:
         with torch.enable_grad():
             logits = model(images)
-    # A model's code raises what it likes.
+    # The code of a model may raise any error.
     except Exception as error:
         raise ModelError(
             f"model '{name}' fails on images of {size[0]} x {size[1]} x {size[2]} (channels, "
-            f"height, width): {reason(error)}; set the channels and the size that it is made for."
+            f"height, width): {reason(error)}; set the channels and the size that it expects."
         ) from error
     _check_logits(logits, name)
     return logits.shape[1], _reaches(images, logits)
@@ -325,7 +324,7 @@ def _reaches(images: Tensor, logits: Tensor) -> bool:
         return False
     try:
         (gradient,) = torch.autograd.grad(logits.sum(), images, allow_unused=True)
-    # Operators without a derivative, such as those that an exporter fused.
+    # An operator without a derivative, such as one that an exporter has fused.
     except RuntimeError:
         return False
     return gradient is not None

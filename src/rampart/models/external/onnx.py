@@ -12,7 +12,7 @@ from rampart.errors import MissingExtra, ModelError, reason
 from rampart.models.external.exported import in_batches
 from rampart.models.external.loaded import LoadedModel, Wanted, file_fingerprint
 
-#: What onnxruntime calls the numbers that images may be given in.
+#: onnxruntime's names of the types of images.
 _TYPES = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -23,12 +23,12 @@ _TYPES = {
 def load_onnx(reference: str, wanted: Wanted) -> LoadedModel:
     """Return the model in an .onnx file, which takes pixels in [0, 1] unless `wanted` has a mean.
 
-    Its operators are run, and nothing else in the file.
+    Only its operators are run.
 
     Raises:
         MissingExtra: onnxruntime is not installed.
-        ModelError: it cannot be opened, takes anything but one batch of images, or has several
-            outputs none of which is called "logits".
+        ModelError: the file cannot be opened, its input is not one batch of images, or none of
+            its several outputs is called "logits".
     """
     if find_spec("onnxruntime") is None:
         raise MissingExtra("onnxruntime", "onnx", f"model '{reference}'")
@@ -51,7 +51,7 @@ class Onnx(nn.Module):
         path: the file, for messages.
 
     Attributes:
-        size: channels, height and width of the images; None for what is left open.
+        size: channels, height and width of the images; None for any.
     """
 
     def __init__(self, session: Any, path: Path) -> None:
@@ -66,18 +66,18 @@ class Onnx(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, K) without gradients of images (N, C, H, W), pixels in [0, 1]."""
         pixels = images.detach().cpu()
-        return in_batches(self._ask, pixels, self.batch or 1, self.batch).to(images.device)
+        return in_batches(self._run_session, pixels, self.batch or 1, self.batch).to(images.device)
 
-    def _ask(self, images: Tensor) -> Tensor:
-        fed = {self.input: images.numpy().astype(self.dtype)}
-        return torch.from_numpy(np.asarray(self.session.run([self.output], fed)[0])).float()
+    def _run_session(self, images: Tensor) -> Tensor:
+        inputs = {self.input: images.numpy().astype(self.dtype)}
+        return torch.from_numpy(np.asarray(self.session.run([self.output], inputs)[0])).float()
 
 
 def _session(path: Path, device: torch.device) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # As many as torch takes: several processes share a machine.
+    # As many as torch uses, because several processes run on one machine.
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
     providers = ["CPUExecutionProvider"]
@@ -85,7 +85,7 @@ def _session(path: Path, device: torch.device) -> Any:
         providers.insert(0, "CUDAExecutionProvider")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
-    # onnxruntime's errors have no base of their own.
+    # onnxruntime's errors have no common base class.
     except Exception as error:
         raise ModelError(f"ONNX file '{path}' cannot be opened ({reason(error)}).") from error
 
@@ -96,7 +96,7 @@ def _input(session: Any, path: Path) -> tuple[list[Any], Any]:
         got = ", ".join(f"{i.name} {i.shape} {i.type}" for i in inputs)
         raise ModelError(
             f"ONNX file '{path}' takes {got or 'nothing'}: expected one batch of floating point "
-            "images (N, C, H, W); export the model alone."
+            "images (N, C, H, W); export only the model."
         )
     return inputs[0].shape, _TYPES[inputs[0].type]
 
@@ -114,7 +114,7 @@ def _output(session: Any, path: Path) -> str:
 
 
 def _external(path: Path) -> list[Path]:
-    """Return the files beside an ONNX file that hold its weights: those that it names."""
+    """Return the files with weights that an ONNX file names, in the same folder."""
     content = path.read_bytes()
     beside = sorted(f for f in path.parent.iterdir() if f.is_file() and f != path)
     return [file for file in beside if file.name.encode() in content]

@@ -1,4 +1,4 @@
-"""Models that timm and torchvision name or have saved."""
+"""Models by names of timm and torchvision, and folders and files in timm's format."""
 
 import os
 import pickle
@@ -17,11 +17,11 @@ _SAFE = ".safetensors"
 
 
 def load_timm(name: str, wanted: Wanted) -> LoadedModel:
-    """Return a model by timm's name, or from a folder or safetensors file as timm saves them.
+    """Return a model by timm's name, or from a folder or safetensors file in timm's format.
 
     Raises:
         UnknownName: no such architecture or tag.
-        ModelError: weights that are missing, a pickle, or do not fit.
+        ModelError: the weights are missing, a pickle, or do not fit.
     """
     source = find_source(name)
     if source.weights is not None and source.weights.suffix != _SAFE:
@@ -31,7 +31,7 @@ def load_timm(name: str, wanted: Wanted) -> LoadedModel:
         pretrained_head=True,
         mean=wanted.mean,
         std=wanted.std,
-        # Only models of a fixed size are built for it; the others take any.
+        # Used only for models of a fixed size.
         image_size=wanted.image_size,
     )
     own = (model.in_chans, source.input_size[1], source.input_size[2])
@@ -59,11 +59,11 @@ def _tag(source: Source) -> str:
 
 
 def load_torchvision(name: str, wanted: Wanted) -> LoadedModel:
-    """Return a classifier of torchvision: "resnet18:IMAGENET1K_V1", with the weights' own pixels.
+    """Return a classifier of torchvision, such as "resnet18:IMAGENET1K_V1", with its normalization.
 
     Raises:
         UnknownName: no such classifier or weights.
-        ModelError: no weights are named; they cannot be downloaded.
+        ModelError: the name has no weights, or they cannot be downloaded.
     """
     architecture, _, tag = name.partition(":")
     known = torchvision.models.list_models(module=torchvision.models)
@@ -72,8 +72,8 @@ def load_torchvision(name: str, wanted: Wanted) -> LoadedModel:
     tags = list(torchvision.models.get_model_weights(architecture).__members__)
     if not tag:
         raise ModelError(
-            f"'torchvision:{architecture}' names no weights, and an untrained model has no "
-            f"robustness to measure; write torchvision:{architecture}:{tags[0]}"
+            f"'torchvision:{architecture}' names no weights and would be untrained: write "
+            f"torchvision:{architecture}:{tags[0]}"
             + (f" (or {', '.join(tags[1:])})." if tags[1:] else ".")
         )
     if tag not in tags:
@@ -95,7 +95,7 @@ def load_torchvision(name: str, wanted: Wanted) -> LoadedModel:
 
 def _with_weights(architecture: str, weights: Any) -> nn.Module:
     try:
-        # torchvision unpickles what it downloads; this looks at the file first and runs nothing.
+        # torchvision unpickles its download; this call checks the file first and runs no code.
         weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
         return torchvision.models.get_model(architecture, weights=weights, progress=False)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
@@ -107,9 +107,8 @@ def _with_weights(architecture: str, weights: Any) -> nn.Module:
 
 
 def refuse_pickle(reference: str) -> str:
-    """Return the sentence that refuses a pickle."""
+    """Return the message that refuses a pickle."""
     return (
-        f"'{reference}' is a pickle, which can run any code when it is opened, so it is not: save "
-        "the weights as safetensors, or write a function that loads it and name that, "
-        "FILE.py:FUNCTION."
+        f"'{reference}' is a pickle, which can run any code when it is opened: save the weights as "
+        "safetensors, or write a function that loads it and name it as FILE.py:FUNCTION."
     )

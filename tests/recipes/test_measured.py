@@ -26,7 +26,7 @@ def test_whole_gray_levels_unless_strengths_are_given():
         ("evaluation.strengths=[3/255,2/255,4/255]", "each larger than the one before"),
         ("evaluation.strengths=[0,4/255]", "strengths above 0"),
         ("evaluation.ids=nowhere.txt", "'nowhere.txt' cannot be read"),
-        ("evaluation={top_k: 2, target: least-likely}", "target"),
+        ("evaluation={top_k: 2, target: least-likely}", "top_k"),
         ("evaluation.attack.mode=train", "evaluation.attack.mode=train: expected eval"),
     ],
 )

@@ -73,9 +73,9 @@ def test_two_processes_equal_one(settings, tmp_path):
     shared = load_record(again)
     assert shared.metadata["processes"] == 2
     assert shared.ids == records[0].ids
-    for column in ("critical", "predictions", "forwards", "backwards", "pruned", "target"):
+    for column in ("critical", "predictions", "forwards", "backwards", "pruned", "distance"):
         assert np.array_equal(
-            getattr(shared, column), getattr(records[0], column), equal_nan=column == "target"
+            getattr(shared, column), getattr(records[0], column), equal_nan=column == "distance"
         )
 
 

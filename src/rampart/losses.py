@@ -1,7 +1,7 @@
 """Per-sample losses: functions that return (N,), and the objects that attacks maximize.
 
-All of them compute in fp32 (fp64 for fp64 logits), also under mixed precision. Logits are
-`(N, K)` with K >= 2 classes, labels `(N,)` whole numbers in 0..K-1.
+They compute in fp32 (fp64 for fp64 logits), also under mixed precision. Logits are `(N, K)` with
+K >= 2 classes, labels `(N,)` integers in 0..K-1.
 """
 
 from abc import ABC, abstractmethod
@@ -24,7 +24,7 @@ def full_precision(logits: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Return the (N,) cross-entropies: -log p_y, or against the smoothed label.
+    """Return the (N,) cross-entropies -log p_y, with label smoothing if given.
 
     `label_smoothing` s replaces the label by (1 - s) y + s / K (Szegedy et al. 2016, section 7).
     """
@@ -40,13 +40,13 @@ def boosted_cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float
     """
     logits = _several_classes(full_precision(logits))
     rival = logits.scatter(1, labels[:, None], -torch.inf).argmax(1, keepdim=True)
-    # log(1 - p_k) from the logits, because 1 - p_k itself rounds to 0.
+    # Compute log(1 - p_k) from the logits, because 1 - p_k may round to 0.
     others = logits.scatter(1, rival, -torch.inf).logsumexp(1)
     return cross_entropy(logits, labels, label_smoothing) - (others - logits.logsumexp(1))
 
 
 def margin(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the (N,) margins max_{i != y} z_i - z_y: positive where the model is wrong."""
+    """Return the (N,) margins max_{i != y} z_i - z_y; positive means misclassified."""
     logits = _several_classes(full_precision(logits))
     own = logits.gather(1, labels[:, None])
     rivals = logits.scatter(1, labels[:, None], -torch.inf)
@@ -56,8 +56,8 @@ def margin(logits: Tensor, labels: Tensor) -> Tensor:
 def dlr(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the (N,) differences of logits ratio, -(z_y - max_{i != y} z_i) / (z_(1) - z_(3)).
 
-    Croce & Hein 2020 (arXiv 2003.01690), equation 6; z_(k) is the k-th largest logit. With two
-    classes there is no z_(3), and any ratio free of scale is a constant: the margin is returned.
+    Croce & Hein 2020 (arXiv 2003.01690), equation 6; z_(k) is the k-th largest logit. Two classes
+    have no z_(3), and any scale-free ratio of two logits is constant; the result is the margin.
     """
     return margin(logits, labels) / _spread(full_precision(logits), tail=1)
 
@@ -65,8 +65,8 @@ def dlr(logits: Tensor, labels: Tensor) -> Tensor:
 def targeted_dlr(logits: Tensor, labels: Tensor, classes: Tensor) -> Tensor:
     """Return the (N,) ratios -(z_y - z_t) / (z_(1) - (z_(3) + z_(4)) / 2) for targets t.
 
-    Croce & Hein 2020, equation 7. With fewer than four classes the numerator alone is returned, for
-    the reason given at `dlr`: with three, z_(3) in place of both would often be z_t itself.
+    Croce & Hein 2020, equation 7. With fewer than four classes the result is the numerator, as in
+    `dlr`. With three, z_(3) in place of the mean would often be z_t itself.
 
     Args:
         logits: (N, K).
@@ -86,12 +86,12 @@ def kl(clean_logits: Tensor, logits: Tensor) -> Tensor:
 
 
 def squared_distance(features: Tensor, targets: Tensor) -> Tensor:
-    """Return ‖features − targets‖² for each sample, (N,), of features (N, D)."""
+    """Return ‖features − targets‖² (N,) of features (N, D)."""
     return (full_precision(features) - full_precision(targets)).square().sum(1)
 
 
 def _spread(logits: Tensor, tail: int) -> Tensor:
-    """z_(1) minus the mean of `tail` logits from the third on; 1 where there are too few."""
+    """Return z_(1) minus the mean of `tail` logits from the third on; 1 if there are too few."""
     if logits.shape[1] < 2 + tail:
         return torch.ones_like(logits[:, 0])
     top = logits.topk(2 + tail, dim=1).values
@@ -106,12 +106,12 @@ def _several_classes(logits: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Loss(ABC):
-    """What an attack maximizes, and which points are adversarial. Targets are indexed by sample.
+    """What an attack maximizes, and when it succeeds; targets have one row per sample.
 
     Attributes:
-        shape: the form of `targets`, for messages.
-        relative: whether the targets are clean logits; given labels instead, an attack computes
-            the clean logits with the model.
+        shape: form of `targets`, for messages.
+        relative: whether the targets are clean logits. If an attack gets labels instead, it
+            computes the clean logits from the model.
     """
 
     shape: ClassVar[str] = "labels (N,)"
@@ -127,19 +127,19 @@ class Loss(ABC):
 
     @final
     def check(self, targets: Tensor, n: int) -> None:
-        """Raise `InvalidArgument` unless `targets` has this loss's form for n samples."""
+        """Raise `InvalidArgument` unless `targets` are valid for n samples."""
         if targets.ndim == 0 or len(targets) != n or not self.fits(targets):
             got = f"{str(targets.dtype).removeprefix('torch.')} {tuple(targets.shape)}"
             raise InvalidArgument("targets", got, f"{self.shape} with N = {n}")
 
     def fits(self, targets: Tensor) -> bool:
-        """Return whether rank and type suit this loss; by default, whole numbers (N,)."""
+        """Return whether rank and dtype are valid; by default, integers (N,)."""
         return targets.ndim == 1 and not targets.is_floating_point()
 
 
 @dataclass(frozen=True)
 class _ToLabels(Loss):
-    """Losses whose targets are labels: adversarial where the prediction differs from the label."""
+    """Losses whose targets are labels; the attack succeeds if the prediction differs."""
 
     def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return whether the predicted class differs from the label."""
@@ -180,17 +180,17 @@ class Margin(_ToLabels):
 class _Targeted(Loss):
     """Losses with targets (N, 2): true class, target class.
 
-    Any wrong class counts as adversarial, as in AutoAttack; the target only guides the attack.
+    Any wrong class counts as success, as in AutoAttack: the target only guides the attack.
     """
 
-    shape: ClassVar[str] = "whole numbers (N, 2): true class, target class"
+    shape: ClassVar[str] = "integers (N, 2): true class, target class"
 
     def fits(self, targets: Tensor) -> bool:
-        """Return whether the targets are whole numbers of shape (N, 2)."""
+        """Return whether the targets are integers of shape (N, 2)."""
         return targets.shape[1:] == (2,) and not targets.is_floating_point()
 
     def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return whether the predicted class is any but the true one."""
+        """Return whether the predicted class differs from the true class."""
         return logits.argmax(1) != targets[:, 0]
 
 
@@ -219,7 +219,7 @@ class TargetedDlr(_Targeted):
 class TargetedMargin(_Targeted):
     """Difference of two logits; targets (N, 2): true class, target class.
 
-    Linear in the logits: its value and gradient are the hyperplane that FAB steps to.
+    It is linear in the logits: its value and gradient give the hyperplane that FAB steps to.
     """
 
     def value(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -233,16 +233,16 @@ class TargetedMargin(_Targeted):
 class Kl(Loss):
     """Divergence from the clean prediction, as TRADES maximizes it (arXiv 1901.08573, eq. 5).
 
-    Targets: clean logits (N, K). Given labels (N,) instead, an attack computes the clean logits
-    with the model, in the mode in which it attacks. The gradient is zero at the clean image, so an
-    attack must start elsewhere.
+    Targets: clean logits (N, K). If an attack gets labels (N,) instead, it computes the clean
+    logits in the mode of the attack. The gradient is zero at the clean image, so an attack has to
+    start elsewhere.
     """
 
-    shape: ClassVar[str] = "clean logits (N, K), or labels (N,) to have them computed,"
+    shape: ClassVar[str] = "clean logits (N, K), or labels (N,) to compute them,"
     relative: ClassVar[bool] = True
 
     def fits(self, targets: Tensor) -> bool:
-        """Return whether the targets are clean logits (N, K), or labels to be replaced."""
+        """Return whether the targets are clean logits (N, K) or labels (N,)."""
         return targets.ndim == (2 if targets.is_floating_point() else 1)
 
     def value(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -258,8 +258,8 @@ class Kl(Loss):
 class FeatureDistance(Loss):
     """Squared distance from the clean features, ‖φ(x') − φ(x)‖² (arXiv 2402.12336, eq. 3).
 
-    The attacked model returns features (N, D), and the targets are features too. No point is
-    adversarial, so an attack that stops at adversarial points continues to the furthest point.
+    The model returns features (N, D), and the targets are features too. No point counts as
+    adversarial, so no attack stops early.
     """
 
     shape: ClassVar[str] = "features (N, D)"
@@ -273,5 +273,5 @@ class FeatureDistance(Loss):
         return squared_distance(logits, targets)
 
     def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return False: features contain no prediction that could change."""
+        """Return False for every sample, since features predict no class."""
         return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)

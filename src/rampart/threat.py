@@ -15,7 +15,7 @@ from rampart.units import Norm, format_eps, parse_eps, parse_norm
 
 @dataclass(frozen=True)
 class ThreatModel:
-    """The adversary may move an image by at most `eps` in `norm`, inside [0, 1].
+    """The norm and strength that a model has to withstand; pixels stay in [0, 1].
 
     Attributes:
         norm: "linf", "l2" or "l1".
@@ -38,12 +38,12 @@ _DUAL: dict[Norm, float] = {"linf": 1, "l2": 2, "l1": torch.inf}
 
 
 def per_sample(eps: float | Tensor, images: Tensor) -> Tensor:
-    """Return the strengths as (N,) on the device and in the precision of `images`."""
+    """Return the strengths as (N,), with device and dtype of `images`."""
     return torch.as_tensor(eps, device=images.device, dtype=images.dtype).expand(len(images))
 
 
 def column(values: Tensor, images: Tensor) -> Tensor:
-    """Reshape (N,) so that it broadcasts over `images`."""
+    """Return `values` (N,) in a shape that broadcasts over `images`."""
     return values.view(-1, *[1] * (images.ndim - 1))
 
 
@@ -53,15 +53,15 @@ def distance(perturbed: Tensor, images: Tensor, norm: Norm) -> Tensor:
 
 
 def dual(gradient: Tensor, norm: Norm) -> Tensor:
-    """Return the (N,) dual norms: the rise of a linear loss per unit of distance in `norm`."""
+    """Return the dual norms (N,): the largest rise of a linear loss per unit distance in `norm`."""
     return row_norm(gradient.flatten(1), _DUAL[norm])
 
 
 def project(perturbed: Tensor, images: Tensor, eps: float | Tensor, norm: Norm) -> Tensor:
-    """Return `perturbed` projected onto the intersection of ball and pixel box.
+    """Return `perturbed` moved into the ball and the pixel box.
 
-    Linf and L1: the nearest point. L2: scaled back onto the ball, then clipped to the box; clipping
-    to a box that contains the center never leaves the ball.
+    Linf and L1: the nearest point. L2: scaled back onto the ball, then clipped to the box. Clipping
+    does not leave the ball, because the center lies in the box.
     """
     if norm == "l1":
         return _project_l1(perturbed, images, per_sample(eps, images))
@@ -83,12 +83,12 @@ def _project_l1(perturbed: Tensor, images: Tensor, eps: Tensor) -> Tensor:
     """
     delta = (perturbed - images).flatten(1)
     size = delta.abs()
-    # How far each pixel can go in its direction.
+    # How far each pixel can move in its direction.
     origin = images.flatten(1)
     room = torch.where(delta > 0, 1 - origin, origin)
     moved = torch.minimum(size, room)
     shrunk = torch.minimum((size - _shrinkage(size, room, eps)[:, None]).clamp_min(0.0), room)
-    # Rounding errors must not add up to a point outside the ball.
+    # Rounding errors of many pixels must not add up beyond the ball.
     total = row_sum(shrunk).clamp_min(torch.finfo(shrunk.dtype).tiny)
     shrunk = shrunk * (eps / total).clamp_max(1.0)[:, None]
     outside = row_sum(moved) > eps
@@ -100,8 +100,8 @@ def _project_l1(perturbed: Tensor, images: Tensor, eps: Tensor) -> Tensor:
 def _shrinkage(size: Tensor, room: Tensor, eps: Tensor) -> Tensor:
     """Return the (N,) λ at which sum(min(max(size - λ, 0), room)) = eps; 0 if it is less at 0.
 
-    The sum is piecewise linear and falls with λ: at size - room a pixel begins to shrink, at size
-    it reaches 0. These knots are sorted to find the edge on which the sum passes eps.
+    The sum is piecewise linear and falls with λ: a pixel begins to shrink at size - room and is 0
+    from size on. The knots are sorted to find the segment on which the sum passes eps.
 
     Args:
         size: (N, D), at least 0.
@@ -113,10 +113,10 @@ def _shrinkage(size: Tensor, room: Tensor, eps: Tensor) -> Tensor:
     pixels = torch.where(order < size.shape[1], 1, -1).cumsum(1)
     falls = (knots.diff(dim=1) * pixels[:, :-1]).cumsum(1)
     total = row_sum(torch.minimum(size, room))
-    # The last edge that starts with a sum above eps.
-    edge = (total[:, None] - falls > eps[:, None]).sum(1, keepdim=True)
-    start = knots.gather(1, edge)[:, 0]
-    # On that edge the sum is linear in λ; the pixels that shrink there determine λ.
+    # The last segment at whose start the sum is still above eps.
+    segment = (total[:, None] - falls > eps[:, None]).sum(1, keepdim=True)
+    start = knots.gather(1, segment)[:, 0]
+    # On that segment the sum is linear in λ: solve for the pixels that shrink there.
     shrinking = (size > start[:, None]) & (size - room <= start[:, None])
     cut = row_sum(torch.where(size - room > start[:, None], room, 0.0))
     over = row_sum(torch.where(shrinking, size, 0.0)) + cut - eps
@@ -131,7 +131,7 @@ def random_start(images: Tensor, eps: float | Tensor, norm: Norm, noise: Noise) 
         delta = radius * (2 * noise.uniform(*shape) - 1)
     elif norm == "l1":
         # Laplace numbers, scaled to a sum of 1, are uniform on the sphere. Half a unit of the
-        # 24-bit grid keeps the logarithm finite, in fp64 since fp32 would round it away.
+        # 24-bit grid keeps the logarithm finite; fp32 would round it away.
         sizes = -(noise.uniform(*shape).double() + 2**-25).log()
         laplace = torch.where(noise.child("sign").uniform(*shape) < 0.5, -sizes, sizes)
         fraction = noise.child("radius").uniform(1)[:, 0] ** (1 / shape.numel())
@@ -144,16 +144,16 @@ def random_start(images: Tensor, eps: float | Tensor, norm: Norm, noise: Noise) 
 
 
 def steepest(gradient: Tensor, norm: Norm) -> Tensor:
-    """Return the direction of unit length in `norm` along which a linear loss rises fastest.
+    """Return the unit direction in `norm` along which a linear loss rises fastest.
 
-    Zero where the gradient is zero.
+    It is zero where the gradient is zero.
     """
     if norm == "linf":
         return gradient.sign()
     if norm == "l1":
         peaks = gradient.abs() == column(dual(gradient, "l1"), gradient)
         return gradient.sign() * peaks / column(peaks.flatten(1).sum(1), gradient)
-    # Divided by its largest entry first: the squares of a tiny gradient would underflow.
+    # Scale by the largest entry first: the squares of a tiny gradient would underflow.
     largest = row_norm(gradient.flatten(1), torch.inf)
     scaled = gradient / column(largest.clamp_min(torch.finfo(gradient.dtype).tiny), gradient)
     length = row_norm(scaled.flatten(1)).clamp_min(1.0)

@@ -1,4 +1,4 @@
-"""A small network that is worth attacking, trained in a second on real digits."""
+"""A small network trained in a second on real digits."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from rampart.runtime import scoped_seed
 
 
 def digits() -> tuple[Tensor, Tensor]:
-    """Return scikit-learn's digits: images (1797, 1, 8, 8) in [0, 1], labels (1797,)."""
+    """Return the digits of scikit-learn: images (1797, 1, 8, 8) in [0, 1], labels (1797,)."""
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
@@ -19,14 +19,14 @@ def digits() -> tuple[Tensor, Tensor]:
 
 @pytest.fixture(scope="session")
 def digit_images() -> tuple[Tensor, Tensor]:
-    """The first 200 digits, kept out of training."""
+    """The first 200 digits, which are not used for training."""
     images, labels = digits()
     return images[:200], labels[:200]
 
 
 @pytest.fixture(scope="session")
 def digit_net() -> nn.Module:
-    """Convolutions with ReLU, above 90 % correct on the digits kept out, in eval mode."""
+    """A convolutional network above 90 % accuracy on the held-out digits, in eval mode."""
     images, labels = (part[200:] for part in digits())
     with scoped_seed(0, "digit net"):
         model = nn.Sequential(

@@ -20,7 +20,7 @@ STRENGTHS = [("linf", 0.08), ("linf", 0.12), ("l2", 0.4), ("l2", 0.7)]
 
 
 def reference(model: nn.Module, norm: str, **options: Any) -> Any:
-    """The independent implementation; importing it warns on some platforms."""
+    """torchattacks; importing it warns on some platforms."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torchattacks = importlib.import_module("torchattacks")
@@ -28,7 +28,7 @@ def reference(model: nn.Module, norm: str, **options: Any) -> Any:
 
 
 def drawn_noise(images: Tensor, norm: str) -> Tensor:
-    """The reference's random start before scaling, in the order in which it draws."""
+    """The unscaled random start of the reference, drawn in its order."""
     if norm == "linf":
         noise = 2 * torch.rand(images.shape) - 1
         return noise / column(noise.flatten(1).abs().amax(1), noise)
@@ -43,7 +43,7 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
 @pytest.mark.parametrize("loss", ["ce", "dlr"])
 @pytest.mark.parametrize("steps", [7, 10, 30])
 @pytest.mark.parametrize(("norm", "eps"), STRENGTHS)
-def test_from_the_same_start_it_ends_where_the_reference_ends(
+def test_the_same_start_gives_the_result_of_the_reference(
     digit_net: nn.Module,
     digit_images: Digits,
     monkeypatch: pytest.MonkeyPatch,
@@ -52,7 +52,7 @@ def test_from_the_same_start_it_ends_where_the_reference_ends(
     steps: int,
     loss: str,
 ) -> None:
-    """Point for point; a few may part where fp32 rounds a comparison of losses differently."""
+    """Point for point, up to a few samples where fp32 rounds a comparison of losses differently."""
     images, labels = (part[:80] for part in digit_images)
     other = reference(digit_net, norm, eps=eps, steps=steps, loss=loss)
     with scoped_seed(0, "start"):
@@ -71,7 +71,7 @@ def test_from_the_same_start_it_ends_where_the_reference_ends(
 def test_robust_accuracy_agrees_with_the_reference(
     digit_net: nn.Module, digit_images: Digits, norm: str, eps: float
 ) -> None:
-    """With other random starts; tolerance: 3 standard deviations of about 1 % of 200 images."""
+    """Tolerance for other random starts: 3 standard deviations of about 1 % of 200 images."""
     images, labels = digit_images
     with scoped_seed(0, "reference"):
         expected = accuracy(
@@ -91,7 +91,7 @@ def test_robust_accuracy_agrees_with_the_reference(
 
 @pytest.mark.parametrize("loss", ["ce", "dlr"])
 @pytest.mark.parametrize(("norm", "eps"), STRENGTHS)
-def test_never_weaker_than_pgd_at_the_same_cost(
+def test_apgd_is_no_weaker_than_pgd_at_the_same_cost(
     digit_net: nn.Module, digit_images: Digits, norm: str, eps: float, loss: str
 ) -> None:
     """Mean over 3 seeds; 0.5 % allowed for the starts."""
@@ -109,7 +109,7 @@ def test_never_weaker_than_pgd_at_the_same_cost(
 def test_stopping_early_is_exact_and_saves_passes(
     digit_net: nn.Module, digit_images: Digits, norm: str, kind: Any
 ) -> None:
-    """One run per sample finds the same breaks as the whole batch, and the sum of their passes."""
+    """One run per sample gives the same results as the whole batch, at the same total passes."""
     images, labels = (part[:24] for part in digit_images)
     eps = 0.1 if norm == "linf" else 0.6
     attack = kind(norm=norm, iterate="adversarial", restarts=2)
@@ -121,7 +121,7 @@ def test_stopping_early_is_exact_and_saves_passes(
         assert 0 < is_adv.sum() < 24
         assert 11 < model.forwards < full
         robust = int((~is_adv).sum())
-        # Those that stand pay both runs in full; the others at least their first look.
+        # Robust samples cost both runs in full; the others cost at least their first query.
         assert model.forwards >= 22 * robust + int(is_adv.sum())
         assert model.backwards <= model.forwards - 2 * robust
     finally:
@@ -159,7 +159,7 @@ def test_checkpoints_lie_at_the_published_fractions(steps: int, pace: Pace) -> N
 
 
 def scripted(values: list[float], pace: Pace) -> list[Ascent]:
-    """The memory of one sample, after looks with these losses at points 0, 1, 2, ..."""
+    """The state of one sample after queries with these losses at points 0, 1, 2, ..."""
     states: list[Ascent] = []
     for i, value in enumerate(values):
         point = torch.full((1, 1, 1, 1), float(i))
@@ -177,13 +177,13 @@ def test_the_step_is_twice_eps_and_halves_where_the_loss_oscillates() -> None:
     states = scripted([1.0, 3.0, 2.0, 2.5, 2.4], Pace(4, 1, 2))
     assert [s.length.item() for s in states] == pytest.approx([0.2] * 4 + [0.1])
     last = states[-1]
-    # Back to the best point (number 1) and its gradient; displacement from the last iterate.
+    # It returns to the best point (number 1) and its gradient.
     assert (last.point.item(), last.gradient.item(), last.previous.item()) == (1, 101, 3)
     assert (last.clock.item(), last.rises.item(), last.window.item()) == (0, 0, 3)
     assert last.halved.item()
 
 
-def test_the_step_stays_while_the_loss_rises() -> None:
+def test_the_step_keeps_its_length_while_the_loss_rises() -> None:
     states = scripted([1.0, 2.0, 3.0, 4.0, 5.0], Pace(4, 1, 2))
     assert states[-1].length.item() == pytest.approx(0.2)
     assert states[-1].point.item() == 4
@@ -191,13 +191,13 @@ def test_the_step_stays_while_the_loss_rises() -> None:
 
 
 def test_the_first_step_is_compared_with_zero() -> None:
-    """As in AutoAttack: a first loss of 2 counts as a rise although the start had 5."""
+    """As in AutoAttack: a first loss of 2 counts as a rise, although the start had 5."""
     assert scripted([5.0, 2.0], Pace(4, 1, 2))[-1].rises.item() == 1
     assert scripted([-5.0, -2.0], Pace(4, 1, 2))[-1].rises.item() == 0
 
 
-def test_no_new_best_halves_only_if_the_last_check_did_not() -> None:
-    # Window 1: every rise passes the first test, and the best point is never beaten.
+def test_an_unchanged_best_halves_only_if_the_last_checkpoint_did_not() -> None:
+    # Window 1: every step raises the loss, and the best point never changes.
     values = [9.0, 1.0, 2.0, 3.0]
     lengths = [s.length.item() for s in scripted(values, Pace(1, 1, 1))]
     assert lengths == pytest.approx([0.2, 0.2, 0.1, 0.1])

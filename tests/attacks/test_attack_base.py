@@ -1,4 +1,4 @@
-"""The contract, on every attack that the registry lists."""
+"""The interface of attacks, tested on every attack in the registry."""
 
 import math
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def small_model(seed: int = 0, classes: int = 5) -> nn.Sequential:
             nn.Flatten(),
             nn.Linear(6 * 9, classes),
         )
-        model(torch.rand(32, 2, 5, 5))  # running statistics of its own
+        model(torch.rand(32, 2, 5, 5))  # to set the running statistics
     return model.eval()
 
 
@@ -87,7 +87,7 @@ def test_the_variants_cover_the_registry() -> None:
 @every_attack
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.lists(st.floats(0, 1), min_size=4, max_size=4))
-def test_ball_and_box_are_never_left(attack: Attack, seed: int, strengths: list[float]) -> None:
+def test_results_lie_in_ball_and_box(attack: Attack, seed: int, strengths: list[float]) -> None:
     images, labels = batch(4, seed)
     eps = torch.tensor(strengths)
     result = attack(small_model(seed), images, labels, eps, seed)
@@ -101,7 +101,7 @@ def test_ball_and_box_are_never_left(attack: Attack, seed: int, strengths: list[
 
 @every_attack
 def test_every_attack_raises_the_loss(attack: Attack) -> None:
-    """So that the properties above are not those of an attack that does nothing."""
+    """An attack that does nothing would pass the tests above."""
     images, _ = batch(32)
     model = small_model()
     labels = model(images).argmax(1)
@@ -112,7 +112,7 @@ def test_every_attack_raises_the_loss(attack: Attack) -> None:
 
 
 @every_attack
-def test_nothing_happens_without_strength(attack: Attack) -> None:
+def test_eps_0_changes_nothing(attack: Attack) -> None:
     images, labels = batch()
     for eps in (0.0, torch.zeros(8), torch.tensor(0.0)):
         result = attack(refuse, images, labels, eps, 0)
@@ -121,7 +121,7 @@ def test_nothing_happens_without_strength(attack: Attack) -> None:
 
 
 @every_attack
-def test_samples_without_strength_cost_no_pass(attack: Attack) -> None:
+def test_samples_with_eps_0_cost_no_pass(attack: Attack) -> None:
     images, labels = batch()
     eps = torch.tensor([0.0, 0.1] * 4)
     model, alone = CountingModel(small_model()), CountingModel(small_model())
@@ -137,7 +137,7 @@ def test_samples_without_strength_cost_no_pass(attack: Attack) -> None:
 @every_attack
 @pytest.mark.parametrize("mode", ["eval", "train", "unchanged"])
 @pytest.mark.parametrize("found", ["eval", "train", "mixed"])
-def test_the_model_is_left_as_found(attack: Attack, mode: str, found: str) -> None:
+def test_the_model_is_restored(attack: Attack, mode: str, found: str) -> None:
     attack = ATTACKS.build(
         ATTACKS.name_of(attack),
         {k: v for k, v in ATTACKS.dump(attack).items() if k != "name"} | {"mode": mode},
@@ -167,7 +167,7 @@ def test_the_model_is_left_as_found(attack: Attack, mode: str, found: str) -> No
     assert all(p.grad is None for p in list(model.parameters())[1:])
 
 
-def test_the_model_is_left_as_found_when_it_fails() -> None:
+def test_the_model_is_restored_after_an_error() -> None:
     class Fails(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -211,7 +211,7 @@ def test_the_same_noise_gives_the_same_result(attack: Attack) -> None:
     assert torch.equal(first, attack(small_model(), images, labels, 0.2, Noise.like(images, 5)))
     assert torch.equal(first, attack(small_model(), images, labels, torch.full((8,), 0.2), 5))
     assert torch.equal(before, torch.random.get_rng_state())
-    # FAB, with which "plus" ends, begins at the image and draws nothing.
+    # FAB starts at the image and draws nothing; it is the last stage of "plus".
     fixed = getattr(attack, "start", "") == "none" or ATTACKS.name_of(attack) in ("fab", "plus")
     if not fixed:
         assert not torch.equal(first, attack(small_model(), images, labels, 0.2, 6))
@@ -254,7 +254,7 @@ def test_losses_stay_in_fp32_under_autocast(
     assert (distance(result, images, attack.norm) <= 0.1 + 1e-6).all()
 
 
-def test_a_count_is_of_samples_in_each_direction() -> None:
+def test_passes_count_samples_in_each_direction() -> None:
     images, labels = batch()
     model = CountingModel(small_model())
     ATTACKS.build("pgd", {"steps": 7})(model, images, labels, 0.1, 0)
@@ -266,7 +266,7 @@ def test_a_count_is_of_samples_in_each_direction() -> None:
     assert (model.forwards, model.backwards) == (62, 59)
 
 
-def test_a_counted_model_is_frozen_too() -> None:
+def test_a_counting_model_is_frozen_too() -> None:
     inner = small_model().train()
     images, labels = batch()
     state = {name: value.clone() for name, value in inner.state_dict().items()}
@@ -331,14 +331,14 @@ def test_every_loss_can_be_attacked(name: str) -> None:
     ],
     ids=lambda value: str(value)[:40] if isinstance(value, str) else "",
 )
-def test_a_wrong_argument_is_named(change: dict[str, Any], message: str) -> None:
+def test_an_error_names_the_wrong_argument(change: dict[str, Any], message: str) -> None:
     images, labels = batch()
     call = {"images": images, "targets": labels, "eps": 0.1, "noise": 0} | change
     with pytest.raises(InvalidArgument, match=message):
         ATTACKS.build("pgd")(refuse, **call)
 
 
-def test_a_model_without_gradient_is_named() -> None:
+def test_a_model_without_gradient_is_refused() -> None:
     images, labels = batch()
     with pytest.raises(ModelError, match="differentiable"):
         ATTACKS.build("pgd")(lambda x: x.detach().flatten(1), images, labels, 0.1, 0)
@@ -367,19 +367,19 @@ def test_a_dumped_attack_can_be_built_again(name: str) -> None:
 
 @dataclass(frozen=True)
 class Careless(Attack):
-    """A member that forgets ball and box."""
+    """An attack that ignores ball and box."""
 
     def _run(self, problem: Problem) -> Tensor:
         return problem.images + 3.0
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_a_careless_member_is_brought_back(norm: Any) -> None:
+def test_points_outside_ball_and_box_are_projected(norm: Any) -> None:
     images, labels = batch()
     eps = torch.linspace(0, 0.4, 8)
     result = Careless(norm=norm)(small_model(), images, labels, eps, 0)
     assert result.max() <= 1
-    # Under L1 the roundings of all pixels add up.
+    # Under L1 the rounding errors of all pixels add up.
     assert (distance(result, images, norm) <= eps * (1 + 1e-5) + 1e-6).all()
     assert not torch.equal(result, images)
 

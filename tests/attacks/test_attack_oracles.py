@@ -11,10 +11,10 @@ from rampart.attacks.base import Attack
 from rampart.attacks.catalogue import ATTACKS
 
 NORMS = ["linf", "l2"]
-# The random start of FGSM is not undone by its one step: without it the step is the whole attack.
+# One step of FGSM cannot undo a random start, so it starts at the image.
 OPTIONS: dict[str, dict[str, Any]] = {
     "fgsm": {"start": "none"},
-    # Shorter steps would not reach the pole of the L2 ball from a random point of it.
+    # Shorter steps would not reach the pole of the L2 ball from a random point.
     "pgd": {"steps": 30, "step_size": 0.3, "iterate": "adversarial"},
     "apgd": {"steps": 20, "iterate": "adversarial"},
 }
@@ -34,7 +34,7 @@ def problem(classes: int) -> tuple[nn.Module, Tensor, Tensor, Tensor, Tensor]:
 def critical(
     attack: Attack, model: nn.Module, images: Tensor, targets: Tensor, expected: Tensor
 ) -> Tensor:
-    """The smallest strength at which the attack succeeds, searched within 20 % of `expected`."""
+    """The smallest strength at which the attack succeeds, within 20 % of `expected`."""
 
     def breaks(eps: Tensor) -> Tensor:
         labels = targets if targets.ndim == 1 else targets[:, 0]
@@ -46,13 +46,13 @@ def critical(
 def with_loss(name: str, norm: str, loss: str) -> Attack:
     options = {**OPTIONS[name], "norm": norm, "loss": loss}
     if loss == "kl":
-        # The divergence also rises away from the boundary; about every second start goes there.
+        # The divergence also rises away from the boundary, where about half of the starts go.
         options["restarts"] = 12
     return ATTACKS.build(name, options)
 
 
 def test_the_closed_form_is_the_smallest_strength() -> None:
-    """The oracle itself, by moving along the worst direction of the nearest rival."""
+    """Checks the closed form by moving along the worst direction to the nearest class."""
     model, weight, bias, images, labels = problem(2)
     for norm in NORMS:
         eps = linear_critical_eps(weight, bias, images, labels, norm).view(-1, 1)

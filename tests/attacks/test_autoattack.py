@@ -1,4 +1,4 @@
-"""AutoAttack's versions: their settings, and an independent composition of another library."""
+"""AutoAttack's versions: settings, and a comparison with another library."""
 
 from typing import get_args
 
@@ -15,7 +15,7 @@ def described(attack: AutoAttack) -> list[tuple[str, int, int, int]]:
     return [(s.name, s.algorithm.steps, s.restarts, s.targets) for s in attack.stages()]
 
 
-def test_the_versions_are_those_of_the_published_code():
+def test_the_versions_have_the_published_settings():
     ce, t, fab = ("apgd-ce", 100, 1, 0), ("apgd-t", 100, 1, 9), ("fab-t", 100, 1, 9)
     square = ("square", 5000, 1, 0)
     assert described(AutoAttack(version="short")) == [ce, t]
@@ -42,7 +42,7 @@ def test_a_version_is_a_name_in_configurations(version):
     assert "version" not in dumped
 
 
-def test_stages_have_names_of_their_own():
+def test_stage_names_are_unique():
     for name in ("short", "standard", "plus", "rand"):
         names = [stage.name for stage in ATTACKS.build(name, {}).stages()]
         assert len(set(names)) == len(names)
@@ -65,7 +65,7 @@ def test_impossible_settings_are_refused(options):
 
 
 def composed(model: nn.Module, images: Tensor, labels: Tensor, eps: float) -> Tensor:
-    """Whether samples stand after torchattacks' four attacks, each on those that stand."""
+    """Whether samples are robust to torchattacks' four attacks, run one after another."""
     import torchattacks
 
     attacks = [
@@ -83,8 +83,8 @@ def composed(model: nn.Module, images: Tensor, labels: Tensor, eps: float) -> Te
 
 
 @pytest.mark.parametrize("eps", [0.06, 0.1])
-def test_as_strong_as_an_independent_composition(eps, digit_net, digit_images):
-    """Beyond noise: 2 of 80 samples, as the noise differs and budgets are small."""
+def test_as_strong_as_the_attacks_of_another_library(eps, digit_net, digit_images):
+    """Up to noise: 2 of 80 samples, because the noise differs and the budgets are small."""
     images, labels = (part[:80] for part in digit_images)
     theirs = composed(digit_net, images, labels, eps)
     points = AutoAttack(version="standard", steps=20, queries=100)(

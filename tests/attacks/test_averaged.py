@@ -1,4 +1,4 @@
-"""Means over a model that answers differently each time."""
+"""Means over the draws of a stochastic model."""
 
 import torch
 from torch import nn
@@ -13,7 +13,7 @@ from rampart.runtime import Noise, scoped_seed
 
 
 class Wavering(nn.Module):
-    """Logits that are wrong in every fourth answer, by a little or by a lot."""
+    """A model that is wrong in every fourth pass, by a little or by a lot."""
 
     def __init__(self, model: nn.Module, much: float) -> None:
         super().__init__()
@@ -36,8 +36,8 @@ def base() -> nn.Module:
     return linear_model(torch.eye(2, 4), torch.tensor([1.0, 0.0]))
 
 
-def test_a_lucky_draw_breaks_nothing():
-    """One answer in four is wrong by little: the mean probabilities still name the true class."""
+def test_one_unlikely_draw_does_not_count_as_misclassified():
+    """One pass in four is slightly wrong: the mean probabilities still give the true class."""
     sound = problem(Wavering(base(), much=1.5))
     output = Averaged(ApgdAlgorithm(4), 4).query(sound, sound.images)
     assert not output.is_adv.any()
@@ -45,7 +45,7 @@ def test_a_lucky_draw_breaks_nothing():
     torch.testing.assert_close(output.logits.exp().sum(1), torch.ones(5))
 
 
-def test_what_is_wrong_on_the_mean_is_broken():
+def test_a_sample_wrong_on_the_mean_is_misclassified():
     class Mostly(Wavering):
         def forward(self, images):
             self.asked += 1
@@ -68,7 +68,7 @@ def test_value_and_gradient_are_means_of_the_draws():
     torch.testing.assert_close(output.logits.exp(), probabilities)
 
 
-def test_of_a_model_that_does_not_waver_it_is_the_search_itself():
+def test_a_deterministic_model_gives_the_result_of_the_inner_algorithm():
     with scoped_seed(0):
         model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
     images = torch.rand(6, 1, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -93,7 +93,7 @@ def test_of_a_model_that_does_not_waver_it_is_the_search_itself():
         assert torch.equal(a.is_adv, b.is_adv)
 
 
-def test_a_look_costs_a_pass_per_draw():
+def test_a_query_costs_one_pass_per_draw():
     counted = CountingModel(base())
     asked = problem(counted)
     Averaged(ApgdAlgorithm(4), 6).query(asked, asked.images)

@@ -23,7 +23,7 @@ NORMS = ["linf", "l2", "l1"]
 
 
 def reference(model: nn.Module, norm: str, steps: int) -> Any:
-    """The independent implementation; importing it warns on some platforms."""
+    """torchattacks; importing it warns on some platforms."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torchattacks = importlib.import_module("torchattacks")
@@ -59,12 +59,12 @@ def problem(model: Any, images: Tensor, targets: Tensor, eps: float, norm: str) 
 @pytest.mark.parametrize("steps", [3, 20])
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("targeted", [True, False])
-def test_it_comes_as_near_as_the_reference(
+def test_distances_agree_with_the_reference(
     digit_net: nn.Module, digit_images: Digits, targeted: bool, norm: str, steps: int
 ) -> None:
-    """The first run draws nothing; a few samples may part where fp32 rounds differently.
+    """The first run is deterministic; a few samples may differ where fp32 rounds differently.
 
-    The reference does not look at the points that it pulls back: here some of them are nearer.
+    The reference does not query the points that it pulls back; here some of them are nearer.
     """
     images, labels = correct(digit_net, digit_images, 60)
     far = 1.0 if norm == "linf" else 3.0
@@ -93,7 +93,7 @@ def test_it_comes_as_near_as_the_reference(
 
 @pytest.mark.parametrize("classes", [2, 3, 6])
 @pytest.mark.parametrize("norm", NORMS)
-def test_a_linear_boundary_is_found_at_the_exact_distance(norm: str, classes: int) -> None:
+def test_the_distance_to_a_linear_boundary_is_exact(norm: str, classes: int) -> None:
     """The first step lands 5 % beyond the boundary to each class; the next ones approach it."""
     model, weight, bias, images, labels = linear(classes)
     exact = linear_critical_eps(weight, bias, images, labels, norm)
@@ -121,7 +121,7 @@ def test_without_overshoot_one_step_is_exact(norm: str) -> None:
 @pytest.mark.parametrize("classes", [2, 3, 4])
 @pytest.mark.parametrize("targets", [0, 1, 9])
 @pytest.mark.parametrize("norm", NORMS)
-def test_broken_is_what_lies_within_eps(norm: str, targets: int, classes: int) -> None:
+def test_points_within_eps_are_adversarial(norm: str, targets: int, classes: int) -> None:
     model, weight, bias, images, labels = linear(classes)
     exact = linear_critical_eps(weight, bias, images, labels, norm)
     attack = Fab(norm=norm, steps=20, targets=targets)
@@ -129,7 +129,7 @@ def test_broken_is_what_lies_within_eps(norm: str, targets: int, classes: int) -
     assert torch.equal(below, labels)
     above = model(attack(model, images, labels, 1.06 * exact, 0)).argmax(1)
     if targets == 1 and classes > 2:
-        # The most likely class is not always the nearest one.
+        # The likeliest class is not always the nearest one.
         assert (above != labels).float().mean() >= 0.5
     else:
         assert (above != labels).all()
@@ -140,8 +140,8 @@ def test_fewer_classes_than_targets_are_tried_once_each() -> None:
         model, *_, images, labels = linear(classes)
         counted = CountingModel(model)
         Fab(steps=4)(counted, images, labels, 1e-6, 0)
-        # Nothing is within eps: one look at the clean image, then 5 looks for each class, and one
-        # more after each success of its steps but the last.
+        # No point is within eps: one query of the clean image, then 5 for each class, and one
+        # more after each successful step but the last.
         count_queries = (counted.forwards / len(images) - 1) / (classes - 1)
         assert 5 <= count_queries <= 8
         assert counted.backwards == counted.forwards - len(images)
@@ -163,8 +163,8 @@ def test_untargeted_steps_take_one_backward_per_wrong_class() -> None:
 
 
 @pytest.mark.parametrize("targeted", [True, False])
-def test_every_look_has_a_gradient(targeted: bool) -> None:
-    """Whoever runs it cannot know which look is the last: a success adds one."""
+def test_every_query_has_a_gradient(targeted: bool) -> None:
+    """The caller cannot know which query is the last: a success adds one."""
     model, *_, images, labels = linear(3)
     targets = with_classes(labels, (labels + 1) % 3) if targeted else labels
     task = problem(model, images, targets, 1.0, "linf")
@@ -190,7 +190,7 @@ def walk(point: float, won: bool, is_adv: bool) -> FabWalk:
     )
 
 
-def test_after_a_success_it_goes_back_without_counting_a_step() -> None:
+def test_the_pull_back_after_a_success_is_not_a_step() -> None:
     images = torch.full((1, 1, 1, 2), 0.5)
     task = problem(None, images, torch.zeros(1, dtype=torch.int64), 0.1, "linf")
     state = walk(0.7, won=False, is_adv=False)
@@ -202,7 +202,7 @@ def test_after_a_success_it_goes_back_without_counting_a_step() -> None:
     torch.testing.assert_close(after.best_value, torch.tensor([-0.3]))
     pulled = after.advance(task)
     torch.testing.assert_close(pulled, torch.full_like(images, 0.77))
-    # The point pulled back is still misclassified: nearer, and kept.
+    # The pulled-back point is still misclassified and nearer, so it becomes the best.
     still = after.observe(task, pulled, output)
     assert (still.age.item(), still.won.item()) == (4, False)
     torch.testing.assert_close(still.best_value, torch.tensor([-0.27]))
@@ -222,7 +222,9 @@ def test_a_step_is_the_published_mean_of_two_projections() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(NORMS), st.booleans())
-def test_steps_stay_in_the_box_and_rows_apart(seed: int, norm: str, targeted: bool) -> None:
+def test_steps_stay_in_the_box_and_rows_are_independent(
+    seed: int, norm: str, targeted: bool
+) -> None:
     model, *_, images, labels = linear(4, seed)
     images = (6 * (images - 0.5) + 0.5).clamp(0, 1)
     labels = model(images).argmax(1)
@@ -246,7 +248,9 @@ def test_steps_stay_in_the_box_and_rows_apart(seed: int, norm: str, targeted: bo
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_the_strength_plays_no_part(digit_net: nn.Module, digit_images: Digits, norm: str) -> None:
+def test_the_steps_are_independent_of_the_strength(
+    digit_net: nn.Module, digit_images: Digits, norm: str
+) -> None:
     images, labels = correct(digit_net, digit_images, 30)
     targets = with_classes(labels, (labels + 1) % 10)
     far, near = (
@@ -259,7 +263,7 @@ def test_the_strength_plays_no_part(digit_net: nn.Module, digit_images: Digits, 
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_stopping_within_eps_breaks_the_same_samples(
+def test_stopping_within_eps_finds_the_same_samples(
     digit_net: nn.Module, digit_images: Digits, norm: str
 ) -> None:
     images, labels = (part[:60] for part in digit_images)
@@ -276,7 +280,7 @@ def test_stopping_within_eps_breaks_the_same_samples(
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_later_runs_begin_at_random_half_way_to_eps(norm: str) -> None:
+def test_later_runs_start_at_random_points_at_half_of_eps(norm: str) -> None:
     with scoped_seed(0, "images"):
         images = 0.4 + 0.2 * torch.rand(5, 1, 4, 4)
     task = problem(None, images, torch.zeros(5, dtype=torch.int64), 0.2, norm)

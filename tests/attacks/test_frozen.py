@@ -28,6 +28,6 @@ def test_blocks_nest() -> None:
     assert model[1].weight.requires_grad
 
 
-def test_a_plain_function_needs_nothing() -> None:
+def test_a_plain_function_is_accepted() -> None:
     with frozen(lambda images: images, "train"):
         pass

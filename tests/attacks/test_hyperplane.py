@@ -23,14 +23,14 @@ def instances(seed: int, n: int = 6, d: int = 5) -> tuple[Tensor, Tensor, Tensor
 
 
 def reach(points: Tensor, normal: Tensor, gap: Tensor) -> Tensor:
-    """How far normal · d can go in the direction of `gap` inside the box, (N,), signed."""
+    """The signed limit (N,) of normal · d in the direction of `gap` inside the box."""
     rise = torch.where(normal > 0, 1 - points, points) * normal.abs()
     fall = torch.where(normal > 0, points, 1 - points) * normal.abs()
     return torch.where(gap >= 0, rise.sum(1), -fall.sum(1))
 
 
 def solved(x: Tensor, w: Tensor, gap: float, norm: str) -> float:
-    """The least norm by a general solver."""
+    """The minimal norm, by a general solver."""
     bounds = [(-v, 1 - v) for v in x.tolist()]
     d = len(x)
     if norm == "linf":
@@ -49,7 +49,7 @@ def solved(x: Tensor, w: Tensor, gap: float, norm: str) -> float:
         assert found.success
         return float(found.fun)
     if norm == "l1":
-        # A variable for each way: minimize their sum.
+        # Two variables per pixel, up and down: minimize their sum.
         ways = [side for v in x.tolist() for side in ((0, 1 - v), (0, v))]
         equal = [[sign * v for v in w.tolist() for sign in (1, -1)]]
         found = linprog([1.0] * (2 * d), A_eq=equal, b_eq=[gap], bounds=ways)
@@ -71,7 +71,7 @@ def solved(x: Tensor, w: Tensor, gap: float, norm: str) -> float:
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("seed", range(8))
-def test_no_shorter_way_is_found_by_a_general_solver(norm: str, seed: int) -> None:
+def test_a_general_solver_finds_no_shorter_displacement(norm: str, seed: int) -> None:
     points, normal, gap = instances(seed)
     bound = reach(points, normal, gap)
     gap = torch.where(gap.abs() < bound.abs(), gap, 0.7 * bound)
@@ -86,10 +86,10 @@ def test_no_shorter_way_is_found_by_a_general_solver(norm: str, seed: int) -> No
 @pytest.mark.parametrize("norm", NORMS)
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 100_000), st.integers(1, 40), st.sampled_from([1e-30, 1e-6, 1.0, 1e8]))
-def test_it_ends_on_the_hyperplane_inside_the_box(
+def test_the_result_lies_on_the_hyperplane_and_in_the_box(
     norm: str, seed: int, d: int, scale: float
 ) -> None:
-    """Whatever the scale of the gradient; at the corner where the hyperplane lies outside."""
+    """For any scale of the gradient; at the corner if the hyperplane lies outside the box."""
     points, normal, gap = instances(seed, d=d)
     moves = to_hyperplane(points, scale * normal, scale * gap, norm)  # type: ignore[arg-type]
     ends = points + moves
@@ -119,7 +119,7 @@ def test_without_gradient_nothing_moves(norm: str) -> None:
         assert not to_hyperplane(points, torch.zeros(2, 4), gap, norm).any()  # type: ignore[arg-type]
 
 
-def test_far_from_the_box_it_is_the_textbook_formula() -> None:
+def test_far_from_the_box_the_result_is_the_textbook_formula() -> None:
     points, normal = torch.full((1, 3), 0.5), torch.tensor([[3.0, 0.0, -4.0]])
     linf = to_hyperplane(points, normal, torch.tensor([0.7]), "linf")
     torch.testing.assert_close(linf, torch.tensor([[0.1, 0.0, -0.1]]))

@@ -37,13 +37,13 @@ def problem(model: Any, images: Tensor, labels: Tensor, eps: float | Tensor) -> 
         (1, Phases((0, 0), (1, 1, 1))),
     ],
 )
-def test_three_balls_fraction_the_steps(steps: int, phases: Phases) -> None:
+def test_the_steps_are_divided_among_three_balls(steps: int, phases: Phases) -> None:
     assert Phases.of(steps) == phases
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 10])
-def test_a_run_walks_through_three_balls(steps: int) -> None:
-    """Radii 3, 2 and 1 times eps; the first look of a ball counts as no step."""
+def test_a_run_goes_through_three_balls(steps: int) -> None:
+    """Radii 3, 2 and 1 times eps; the first query in a ball is not a step."""
     generator = torch.Generator().manual_seed(0)
     images = 0.3 + 0.4 * torch.rand(4, 1, 4, 4, generator=generator)
     model = linear_model(torch.randn(3, 16, generator=generator), torch.zeros(3))
@@ -66,7 +66,7 @@ def test_a_run_walks_through_three_balls(steps: int) -> None:
     assert (distance(state.best, images, "l1") <= 0.5 + 1e-5).all()
 
 
-def test_a_larger_ball_breaks_nothing() -> None:
+def test_a_point_outside_the_ball_of_eps_is_not_adversarial() -> None:
     images = torch.full((2, 1, 1, 2), 0.5)
     model = linear_model(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0.3, 0.0]))
     task, algorithm = (
@@ -80,7 +80,7 @@ def test_a_larger_ball_breaks_nothing() -> None:
     assert algorithm.query(wide, points).is_adv.tolist() == [True, False]
 
 
-def test_means_over_draws_keep_to_the_ball_too(digit_net: nn.Module, digit_images: Digits) -> None:
+def test_averaged_queries_respect_the_ball_too(digit_net: nn.Module, digit_images: Digits) -> None:
     images, labels = (part[:30] for part in digit_images)
     model = CountingModel(digit_net)
     task, algorithm = problem(model, images, labels, 0.8), Averaged(ApgdAlgorithm(10), 2)
@@ -88,7 +88,7 @@ def test_means_over_draws_keep_to_the_ball_too(digit_net: nn.Module, digit_image
     assert task.select(found.is_adv).holds(found.points[found.is_adv]).all()
     assert 0 < found.is_adv.sum() < 30
     model.forwards = 0
-    run_algorithm(task, algorithm, "loss")
+    run_algorithm(task, algorithm, "best")
     assert model.forwards == 30 * 2 * 13
 
 
@@ -118,7 +118,7 @@ def test_a_step_moves_two_thirds_of_the_changed_values(changed: int, moved: int)
     torch.testing.assert_close(delta[-moved:], torch.full((moved,), 0.15 / moved))
 
 
-def test_a_checkpoint_goes_back_to_a_sparser_best_point() -> None:
+def test_a_checkpoint_returns_to_a_sparser_best_point() -> None:
     task, state = state_of(6, 0.5)
     sparse = task.images.clone()
     sparse[..., -1, :2] += 0.1
@@ -127,7 +127,7 @@ def test_a_checkpoint_goes_back_to_a_sparser_best_point() -> None:
     after = state.observe(task, sparse, better)
     assert (after.length.item(), after.changed.item(), after.age.item()) == (1.0, 2, 8)
     assert torch.equal(after.point, sparse)
-    # As many values as before: the step shortens, and the walk goes on where it is.
+    # As many values as before: the step shrinks, and the run continues from its point.
     worse = Output(torch.zeros(1), torch.tensor([False]), slope, torch.zeros(1, 2))
     last = after.observe(task, task.images, worse)
     assert last.length.item() == pytest.approx(1 / 1.5)
@@ -138,7 +138,7 @@ def test_a_checkpoint_goes_back_to_a_sparser_best_point() -> None:
     assert last.length.item() == pytest.approx(0.1)
 
 
-def test_rows_of_other_phases_do_not_matter() -> None:
+def test_rows_in_other_phases_do_not_change_a_result() -> None:
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(5, 1, 4, 4, generator=generator, dtype=torch.float64)
     weight = torch.randn(3, 16, generator=generator, dtype=torch.float64)
@@ -160,7 +160,7 @@ def test_rows_of_other_phases_do_not_matter() -> None:
 
 
 def test_the_closed_form_is_reached() -> None:
-    """Four values weigh the same: a step never moves fewer than two, as in the published code."""
+    """Four equal weights: as in the published code, a step moves at least two values."""
     generator = torch.Generator().manual_seed(3)
     weight = 0.3 * torch.randn(2, 12, generator=generator, dtype=torch.float64)
     weight[0, :4] = weight[1, :4] + torch.tensor([2.0, -2.0, 2.0, -2.0])

@@ -24,7 +24,7 @@ NORMS = ["linf", "l2", "l1"]
 
 
 def reference(model: nn.Module, norm: str, **options: Any) -> Any:
-    """The independent implementation; importing it warns on some platforms."""
+    """torchattacks; importing it warns on some platforms."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torchattacks = importlib.import_module("torchattacks")
@@ -77,7 +77,7 @@ def test_success_rates_agree_with_the_reference(
 
 
 @pytest.mark.parametrize("age", [0, 10, 11, 50, 51, 200, 201, 1001, 4999, 8001])
-def test_the_fraction_halves_at_the_published_queries(age: int) -> None:
+def test_the_patch_fraction_halves_at_the_published_queries(age: int) -> None:
     limits = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000]
     expected = 0.8 / 2 ** sum(age > limit for limit in limits)
     assert walk(torch.zeros(2, 1, 1, 1), age)._fraction().tolist() == [expected] * 2
@@ -110,7 +110,7 @@ def test_linf_starts_with_vertical_stripes() -> None:
 
 
 def published_bump(side: int, p: int = 2) -> Tensor:
-    """The pattern by its definition: squares of falling height laid on each other, per half."""
+    """The pattern by its definition: each half is a stack of squares of falling height."""
     fall = {2: 2, 1: 4}[p]
 
     def half(height: int, width: int) -> Tensor:
@@ -154,10 +154,10 @@ def test_l2_starts_with_a_grid_of_bumps_of_full_length(size: tuple[int, ...]) ->
     st.sampled_from([(3, 9, 9), (1, 4, 7), (2, 1, 1), (1, 2, 3)]),
     st.sampled_from(NORMS),
 )
-def test_a_walk_from_anywhere_stays_in_ball_and_box(
+def test_a_run_from_any_point_stays_in_ball_and_box(
     seed: int, size: tuple[int, ...], norm: str
 ) -> None:
-    """Also where it begins at a point that is not one of its starts, as after a slide."""
+    """Also from a point that is not one of its starts, as after descending to a smaller eps."""
     generator = torch.Generator().manual_seed(seed)
     images = (1.2 * torch.rand(6, *size, generator=generator) - 0.1).clamp(0, 1)
     eps = torch.tensor([0.01, 0.05, 0.1, 0.3, 0.7, 1.0])
@@ -174,7 +174,7 @@ def test_a_walk_from_anywhere_stays_in_ball_and_box(
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_rows_of_other_ages_and_strengths_do_not_matter(norm: str) -> None:
+def test_rows_of_other_ages_and_strengths_do_not_change_a_result(norm: str) -> None:
     images = torch.rand(6, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     task = problem(images, norm, torch.linspace(0.05, 0.5, 6))
     state = walk(task.project(images + 0.01), torch.tensor([0, 5, 11, 60, 800, 4000]))
@@ -198,10 +198,12 @@ def test_only_better_points_are_kept() -> None:
 
 
 @pytest.mark.parametrize(("norm", "factor"), [("linf", 1.1), ("l2", 2.0), ("l1", 3.0)])
-def test_it_comes_near_the_closed_form_and_never_below(norm: str, factor: float) -> None:
-    """Under L2 and L1 not very near: patches are bumps of one sign, the best direction is not."""
+def test_the_critical_strength_is_near_the_closed_form_and_never_below(
+    norm: str, factor: float
+) -> None:
+    """Less near under L2 and L1: bumps have one sign, the best direction has both."""
     generator = torch.Generator().manual_seed(1)
-    # One row and column more than patches reach, without influence.
+    # The last row and column, which patches never cover, have no influence.
     weight = torch.randn(3, 1, 5, 5, generator=generator)
     weight[:, :, -1], weight[..., -1] = 0, 0
     weight, bias = weight.flatten(1), 0.1 * torch.randn(3, generator=generator)

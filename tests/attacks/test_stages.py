@@ -19,7 +19,7 @@ def stage(restarts: int = 1, targets: int = 0, name: str = "t") -> Stage:
 
 
 @given(st.integers(1, 5), st.integers(0, 12), st.integers(2, 12))
-def test_every_wrong_class_that_is_asked_for_has_its_restarts(restarts, targets, classes):
+def test_every_target_class_has_all_restarts(restarts, targets, classes):
     one = stage(restarts, targets)
     ranks = [one.rank(run) for run in range(one.runs(classes))]
     wanted = min(targets, classes - 1) if targets else 1
@@ -27,7 +27,7 @@ def test_every_wrong_class_that_is_asked_for_has_its_restarts(restarts, targets,
 
 
 @given(st.integers(2, 12), st.integers(0, 99))
-def test_likely_classes_are_the_wrong_ones_in_order(classes, seed):
+def test_likely_classes_are_the_wrong_classes_in_order(classes, seed):
     logits = torch.randn(7, classes, generator=torch.Generator().manual_seed(seed))
     labels = torch.arange(7) % classes
     found = likely_classes(logits, labels)
@@ -38,7 +38,7 @@ def test_likely_classes_are_the_wrong_ones_in_order(classes, seed):
     assert torch.equal(pairs, torch.stack([labels, found[:, 0]], 1))
 
 
-def test_equal_logits_come_in_the_order_of_the_classes():
+def test_equal_logits_keep_the_order_of_the_classes():
     found = likely_classes(torch.zeros(1, 5), torch.tensor([2]))
     assert found.tolist() == [[0, 1, 3, 4]]
 
@@ -56,7 +56,7 @@ def test_each_run_of_each_stage_has_its_own_noise():
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
-def test_a_cascade_stops_asking_about_what_is_broken(classes, digit_net, digit_images):
+def test_a_cascade_does_not_query_misclassified_samples_again(classes, digit_net, digit_images):
     images, labels = (part[:30] for part in digit_images)
     model = CountingModel(lambda points: digit_net(points)[:, :classes])
     labels = labels % classes
@@ -66,10 +66,10 @@ def test_a_cascade_stops_asking_about_what_is_broken(classes, digit_net, digit_i
     points = cascade(one, stages)
     right = model(images).argmax(1) == labels
     is_adv = right & (model(points).argmax(1) != labels)
-    # What is wrong without perturbation stays as it is.
+    # Images that are misclassified when clean are unchanged.
     assert torch.equal(points[~right], images[~right])
     assert 0 < is_adv.sum() <= right.sum()
-    # Alone, each sample finds the same.
+    # A sample has the same result on its own.
     for row in range(0, 30, 7):
         part = cascade(one.select(torch.tensor([row])), stages)
         torch.testing.assert_close(part[0], points[row], atol=1e-5, rtol=0)

@@ -18,7 +18,7 @@ def problem(norm: str, level: float = 0.5) -> Problem:
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_the_start_of_apgd_touches_the_sphere(norm: str) -> None:
+def test_apgd_starts_on_the_sphere(norm: str) -> None:
     start = sphere_start(case := problem(norm))
     torch.testing.assert_close(distance(start, case.images, norm), case.eps)  # type: ignore[arg-type]
     fractions = (start - case.images) / case.scaled(1.0)
@@ -27,14 +27,14 @@ def test_the_start_of_apgd_touches_the_sphere(norm: str) -> None:
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_the_start_of_apgd_stays_in_the_box(norm: str) -> None:
+def test_apgd_starts_in_the_box(norm: str) -> None:
     start = sphere_start(problem(norm, level=0.0))
     assert start.min() == 0
     assert start.max() > 0
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_a_step_has_the_length_asked_for(norm: str) -> None:
+def test_a_step_has_the_given_length(norm: str) -> None:
     case = problem(norm)
     gradient = torch.randn(case.images.shape, generator=torch.Generator().manual_seed(0))
     moved = ascend(case, case.images, 1e-9 * gradient, 0.5 * case.eps)

@@ -1,8 +1,15 @@
 """Attacks: from images, targets and strengths to perturbed images in the ball and in [0, 1].
 
-An attack knows a threat and a loss, not models or data: any callable from pixels to logits will
-do. `base` holds the contract and its guard, `frozen` and `counted` what surrounds a model during
-an attack, `algorithm` what the methods share, `steps` and `hyperplane` their arithmetic; `pgd`,
-`apgd` (with `sparse` for L1), `fab` and `square` are the methods, and `autoattack` puts them
-together. Import `rampart.attacks.catalogue` to have all of them registered.
+An attack depends on a threat model and a loss. The model may be any callable from pixels to
+logits. The modules:
+
+- `base`: the interface `Attack`, which checks arguments and clips results.
+- `frozen`: holds parameters, buffers and mode of a model fixed during an attack.
+- `algorithm`: the interface of the iterative methods, and the loop that runs them.
+- `steps`, `hyperplane`: starting points, steps and projections.
+- `pgd`, `apgd` (with `sparse` for L1), `fab`, `square`: the methods.
+- `averaged`: means over a stochastic model.
+- `stages`, `autoattack`: several methods one after another.
+
+Importing `rampart.attacks.catalogue` registers all attacks.
 """

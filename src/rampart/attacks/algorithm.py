@@ -1,9 +1,8 @@
-"""What the iterative attacks share: the problem, one look at a point, early exit, restarts.
+"""The base of iterative attacks: problem, query, early exit and restarts.
 
-A method is told step by step: a `Algorithm` says where to begin, its `AlgorithmState` remembers one
-row per sample, and whoever runs it (`run_algorithm` for one strength,
-`rampart.evaluation.engine.engine` for many at once) decides at which points the model is asked and
-which samples go on.
+An `Algorithm` gives the starting points. Its `AlgorithmState` holds one row per sample and
+proposes the next points. The caller queries the model and chooses the samples that continue:
+`run_algorithm` at one strength, `rampart.evaluation.engine.engine` at many strengths at once.
 """
 
 from abc import ABC, abstractmethod
@@ -21,16 +20,16 @@ from rampart.threat import column, distance, project
 from rampart.tolerance import within
 from rampart.units import Norm
 
-#: Which iterate comes back: "last" the last one; "best" the one of highest loss; "adversarial" the
-#: first one that is misclassified, else the one of highest loss. A broken sample leaves the batch
-#: at once, which changes no sample's result and saves its remaining passes.
+#: Which iterate is returned. "last": the last one. "best": the one with the highest loss.
+#: "adversarial": the first adversarial one, else the one with the highest loss. A sample leaves the
+#: batch at its first adversarial iterate, which saves passes and changes no other sample.
 Iterate = Literal["last", "best", "adversarial"]
 
 R = TypeVar("R", bound="Found | AlgorithmState")
 
 
 def check_algorithm(steps: int, restarts: int, iterate: str) -> None:
-    """Raise unless the numbers of steps and restarts and the choice of iterate are possible."""
+    """Raise unless steps, restarts and iterate are valid."""
     if steps < 1:
         raise InvalidArgument("steps", steps, "at least 1")
     if restarts < 1:
@@ -47,12 +46,13 @@ def rows(record: R, index: Tensor) -> R:
 
 @dataclass(frozen=True)
 class Output:
-    """What the model says at a point.
+    """The output of the model at the points of one query.
 
     Attributes:
         value: (N,) loss, to be maximized.
-        is_adv: (N,) bool.
-        gradient: (N, C, H, W) of the value to the pixels; zero where it was not asked for.
+        is_adv: (N,) bool, whether the point is adversarial.
+        gradient: (N, C, H, W), gradient of the value with respect to the pixels; zero if not
+            computed.
         logits: (N, K), in fp32 or better.
     """
 
@@ -64,12 +64,12 @@ class Output:
 
 @dataclass(frozen=True)
 class Problem:
-    """What an attack has to solve: samples with eps > 0, checked, on a frozen model.
+    """The input of an attack: valid samples with eps > 0 and a frozen model.
 
     Attributes:
         model: pixels to logits.
         images: (N, C, H, W), pixels in [0, 1].
-        targets: what `loss` compares the logits with, indexed by sample.
+        targets: the targets of `loss`, one row per sample.
         eps: (N,), fraction of the pixel range.
         noise: one key per sample.
         loss: what to maximize.
@@ -88,7 +88,7 @@ class Problem:
         return len(self.images)
 
     def select(self, index: Tensor) -> "Problem":
-        """Return the problem of a subset; `index` is a mask or a list of positions."""
+        """Return the problem for some samples; `index` is a mask or a list of positions."""
         return replace(
             self,
             images=self.images[index],
@@ -106,22 +106,23 @@ class Problem:
         return replace(self, targets=targets)
 
     def project(self, points: Tensor) -> Tensor:
-        """Return the points of ball and box that belong to `points`."""
+        """Return `points` projected onto ball and box."""
         return project(points, self.images, self.eps, self.norm)
 
     def holds(self, points: Tensor) -> Tensor:
-        """Return (N,), whether points lie in their ball, but for rounding."""
+        """Return (N,) bool, whether each point lies in its ball, up to rounding."""
         return within(distance(points, self.images, self.norm), self.eps)
 
     def scaled(self, factor: float | Tensor) -> Tensor:
-        """Return `factor` · eps so that it broadcasts over the images."""
+        """Return `factor` · eps in a shape that broadcasts over the images."""
         return column(self.eps * factor, self.images)
 
     def query(self, points: Tensor, gradient: bool = True) -> Output:
-        """Return value and outcome at `points`: one forward, and one backward if asked.
+        """Return the output at `points`; costs one forward, and one backward with `gradient`.
 
         Raises:
-            ModelError: the logits are not (N, K), or not differentiable in the pixels.
+            ModelError: the logits are not (N, K), or not differentiable with respect to the
+                pixels.
         """
         points = points.detach().requires_grad_(gradient)
         with torch.set_grad_enabled(gradient):
@@ -136,27 +137,27 @@ class Problem:
 
 
 def check_logits(logits: object, n: int, gradient: bool) -> None:
-    """Raise `ModelError` unless these are logits (n, K), with a gradient if one is needed."""
+    """Raise `ModelError` unless the logits are (n, K), and differentiable if needed."""
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != n:
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ModelError(f"the model returned {got}; an attack needs logits of shape ({n}, K).")
     if gradient and not logits.requires_grad:
         raise ModelError(
-            "the model's logits do not depend on the pixels by differentiable steps; a gradient "
-            "attack cannot be used (is there a no_grad or a detach inside the model?)."
+            "the logits are not differentiable with respect to the pixels, so gradient attacks "
+            "cannot run; remove no_grad and detach from the model, or use the attack square."
         )
 
 
 @dataclass(frozen=True)
 class Found:
-    """What one run of an attack came back with: points (N, C, H, W), value (N,), broken (N,)."""
+    """The result of one run of an attack: points (N, C, H, W), value (N,), is_adv (N,)."""
 
     points: Tensor
     value: Tensor
     is_adv: Tensor
 
     def improve(self, index: Tensor, other: "Found") -> "Found":
-        """Return the better of this and of another run on the samples `index`."""
+        """Return the better result of this run and another run on the samples `index`."""
         better = other.is_adv & ~self.is_adv[index]
         better |= (other.is_adv == self.is_adv[index]) & (other.value > self.value[index])
         index, other = index[better], rows(other, better)
@@ -169,12 +170,12 @@ class Found:
 
 @dataclass(frozen=True)
 class AlgorithmState(ABC):
-    """What an iterative method remembers, one row per sample; every field is a tensor.
+    """What an algorithm remembers of each sample; every field is a tensor with one row per sample.
 
     Attributes:
-        best: (N, C, H, W), the point of highest loss so far.
+        best: (N, C, H, W), the point with the highest loss so far.
         best_value: (N,), the loss there.
-        age: (N,) int64, steps made; a run is over where it equals the steps of its `Algorithm`.
+        age: (N,) int64, steps made; a run ends when it equals the steps of its `Algorithm`.
     """
 
     best: Tensor
@@ -183,21 +184,21 @@ class AlgorithmState(ABC):
 
     @abstractmethod
     def advance(self, problem: Problem) -> Tensor:
-        """Return the next points to look at."""
+        """Return the next points to query."""
 
     @abstractmethod
     def observe(self, problem: Problem, points: Tensor, output: Output) -> Self:
-        """Return the memory after a look at `points`, which `advance` gave."""
+        """Return the state after a query at `points`, which `advance` returned."""
 
 
 class Algorithm(ABC):
-    """One run of a method: where it begins, and what it remembers of that.
+    """One iterative attack method: where it starts and how it steps.
 
     Attributes:
-        steps: the age at which a run is over.
-        gradient: whether its looks need gradients.
-        minimum_norm: whether the steps do not depend on eps, so that one run serves every
-            strength and goes on after a success.
+        steps: the age at which a run ends.
+        gradient: whether its queries need gradients.
+        minimum_norm: whether the steps are independent of eps; one run then serves every strength
+            and continues after a success.
     """
 
     steps: int
@@ -206,38 +207,42 @@ class Algorithm(ABC):
 
     @abstractmethod
     def start(self, problem: Problem) -> Tensor:
-        """Return the points to look at first."""
+        """Return the points of the first query."""
 
     def query(self, problem: Problem, points: Tensor, gradient: bool = True) -> Output:
-        """Return what the model says at `points`; a method that needs more than a gradient asks
-        for it here."""
+        """Return the model's output at `points`.
+
+        A method that needs more than one pass or gradient overrides this.
+        """
         return problem.query(points, gradient and self.gradient)
 
     @abstractmethod
     def begin(self, problem: Problem, points: Tensor, output: Output) -> AlgorithmState:
-        """Return the memory after a look at `points`: those of `start`, or other ones to go on
-        from."""
+        """Return the first state, after a query at `points`.
+
+        `points` may be those of `start`, or other points of ball and box to continue from.
+        """
 
     def count_queries(self, norm: Norm) -> int:
-        """Return how often a run looks, from the start to its last step."""
+        """Return the number of queries in a run, the first one included."""
         return self.steps + 1
 
     def restart(self, number: int) -> "Algorithm":
-        """Return the algorithm as it is run for the `number`-th time, the first being 0."""
+        """Return the algorithm of restart `number`; the first run is 0."""
         return self
 
 
 def run_algorithm(problem: Problem, algorithm: Algorithm, iterate: Iterate) -> Found:
-    """Run an algorithm to its end: for gradient ascent steps + 1 forwards and `steps` backwards.
+    """Run an algorithm to its end; gradient ascent costs steps + 1 forwards and `steps` backwards.
 
-    With "adversarial", a sample leaves the batch at its first misclassified iterate, the start
-    included; this changes no other sample. A algorithm that is free of the strength is judged by
-    its best point: broken where that is misclassified and within eps.
+    With "adversarial", a sample leaves the batch at its first adversarial iterate, the start
+    included; this changes no other sample. A minimum-norm algorithm succeeds where its best point
+    is misclassified and within eps.
 
     Args:
-        problem: what to solve.
+        problem: the samples.
         algorithm: the method.
-        iterate: "best" or "broken".
+        iterate: "best" or "adversarial".
     """
     if algorithm.minimum_norm:
         return _run_minimum_norm(problem, algorithm, iterate)
@@ -251,14 +256,14 @@ def run_algorithm(problem: Problem, algorithm: Algorithm, iterate: Iterate) -> F
         if not left or not len(problem):
             break
         points = state.advance(problem)
-        # Nothing follows the last look that would need its gradient.
+        # The last query needs no gradient: no step follows.
         output = algorithm.query(problem, points, gradient=left > 1)
         state = state.observe(problem, points, output)
     return tally.close(state.best, state.best_value)
 
 
 def _run_minimum_norm(problem: Problem, algorithm: Algorithm, iterate: Iterate) -> Found:
-    """Search for the nearest adversarial point; the best value is the distance, negated."""
+    """Find the nearest adversarial point; the best value is the negated distance."""
     tally = Tally(problem)
     points = algorithm.start(problem)
     state = algorithm.begin(problem, points, algorithm.query(problem, points))
@@ -276,7 +281,7 @@ def _run_minimum_norm(problem: Problem, algorithm: Algorithm, iterate: Iterate) 
 
 
 class Tally:
-    """Results of a batch from which samples leave one by one."""
+    """The results of a batch whose samples finish at different times."""
 
     def __init__(self, problem: Problem) -> None:
         images = problem.images
@@ -288,21 +293,21 @@ class Tally:
         )
 
     def retire(self, points: Tensor, output: Output) -> Tensor:
-        """Write down the samples that are broken at `points`; return positions of the others."""
+        """Record the samples that are adversarial at `points`; return the other positions."""
         out, stay = output.is_adv.nonzero()[:, 0], (~output.is_adv).nonzero()[:, 0]
         if len(out):
             self.leave(out, stay, Found(points, output.value, output.is_adv))
         return stay
 
     def leave(self, out: Tensor, stay: Tensor, found: Found) -> None:
-        """Write down the samples at the positions `out` of the batch; those at `stay` go on."""
+        """Record the samples at the positions `out` of the batch; those at `stay` continue."""
         index = self._rows[out]
         self._write(index, found.points[out], found.value[out])
         self._found.is_adv[index] = found.is_adv[out]
         self._rows = self._rows[stay]
 
     def close(self, points: Tensor, value: Tensor) -> Found:
-        """Write down the samples that still stand; return the results of all."""
+        """Record the remaining samples; return the results of all."""
         self._write(self._rows, points, value)
         return self._found
 
@@ -314,7 +319,7 @@ class Tally:
 def with_restarts(
     algorithm: Algorithm, problem: Problem, restarts: int, iterate: Iterate
 ) -> Tensor:
-    """Return the best points of several runs; with "adversarial", only robust samples run again."""
+    """Return the best points of several runs; with "adversarial" only robust samples restart."""
     found = run_algorithm(problem, algorithm, iterate)
     for number in range(1, restarts):
         robust = ~found.is_adv if iterate == "adversarial" else torch.ones_like(found.is_adv)

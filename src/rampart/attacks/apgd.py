@@ -1,8 +1,26 @@
-"""APGD: gradient ascent with momentum whose step halves where progress stalls.
+"""APGD: gradient ascent with momentum that halves its step when progress stalls.
 
 Croce & Hein 2020 (arXiv 2003.01690), algorithm 1, with the settings of AutoAttack's published
-code where the two differ. Everything is kept per sample, the strength, the length of the step and
-the position between two checkpoints included, so that one batch may hold different problems.
+code where the two differ. One run of n steps for one sample:
+
+    x = previous = best = random point on the sphere, projected;  length = 2 eps
+    query the model at x: loss and gradient
+    for step in 1..n:
+        z = project(x + length * steepest(gradient))
+        y = project(x + 0.75 (z - x) + 0.25 (x - previous))    # the first step is y = z
+        query the model at y: loss and gradient
+        previous, x = x, y
+        if loss(y) > loss(best): best = y
+        if the window of steps ends here:                      # a checkpoint
+            few = at most 75 % of the window's steps raised the loss
+            stuck = best is as before the window, and the last checkpoint did not halve
+            if few or stuck: length = length / 2, x = best
+            begin the next, shorter window
+    return best
+
+`Ascent.advance` computes y, `Ascent.observe` does the rest, and `run_algorithm` is the loop. The
+state has one row per sample: strength, length and position in the window may differ within a
+batch.
 """
 
 from dataclasses import dataclass, replace
@@ -28,27 +46,27 @@ from rampart.losses import LOSSES
 from rampart.threat import column
 from rampart.units import Norm
 
-#: First length of a step, as a multiple of eps.
+#: Initial step length, as a multiple of eps.
 FIRST_STEP = 2.0
-#: Fraction of the new step in the next displacement; the rest is the last displacement.
+#: Weight of the new step in the next displacement; the last displacement has the rest.
 MOMENTUM = 0.75
-#: A window with at most this fraction of improving steps halves the length of the step.
+#: A window in which at most this fraction of steps raised the loss halves the step.
 RHO = 0.75
 
 
 @ATTACKS.register("apgd")
 @dataclass(frozen=True)
 class Apgd(Attack):
-    """Auto-PGD: no step size to choose.
+    """Auto-PGD, which chooses its step size itself.
 
-    n steps cost n + 1 forwards and n backwards (AutoAttack: n + 1 of both). The loss is chosen by
-    name; "dlr" and "targeted-dlr" give the attacks of AutoAttack.
+    n steps cost n + 1 forwards and n backwards (AutoAttack: n + 1 of both). With the losses "dlr"
+    and "targeted-dlr" it is an attack of AutoAttack.
 
     Attributes:
         steps: number of gradient steps.
-        restarts: number of independent starts; with "adversarial" only standing samples restart.
-        iterate: "best" for the iterate of highest loss, "adversarial" for the first misclassified
-            one.
+        restarts: number of independent starts; with "adversarial" only robust samples restart.
+        iterate: "best" for the iterate with the highest loss, "adversarial" for the first
+            adversarial one.
     """
 
     steps: int = 10
@@ -65,7 +83,7 @@ class Apgd(Attack):
             raise UnknownName("iterate", self.iterate, ["best", "adversarial"])
 
     def stages(self) -> tuple[Stage, ...]:
-        """Return the one stage, which has no targets of its own."""
+        """Return its only stage, which is untargeted."""
         algorithm, loss = ApgdAlgorithm(self.steps), LOSSES.get(self.loss)()
         return (Stage(f"apgd-{self.loss}", algorithm, loss, self.restarts),)
 
@@ -75,12 +93,12 @@ class Apgd(Attack):
 
 @dataclass(frozen=True)
 class Pace:
-    """How many steps lie between two checkpoints: 22 %, then 3 % fewer each, at least 6 %.
+    """Steps between two checkpoints: 22 % of the run, then 3 % less each time, at least 6 %.
 
     Attributes:
         window: steps before the first checkpoint.
-        shrink: by how much each following window is shorter.
-        floor: length of the shortest window.
+        shrink: difference between a window and the next.
+        floor: steps of the shortest window.
     """
 
     window: int
@@ -89,39 +107,39 @@ class Pace:
 
     @classmethod
     def of(cls, steps: int) -> "Pace":
-        """Return the pace of a run of `steps` steps, each part rounded down, but not to 0."""
+        """Return the pace of a run; each fraction of `steps` is rounded down, but not to 0."""
         return cls(*(max(int(fraction * steps), 1) for fraction in (0.22, 0.03, 0.06)))
 
 
 @dataclass(frozen=True)
 class ApgdAlgorithm(Algorithm):
-    """One run of APGD, `steps` steps from a random point of the sphere.
+    """APGD with `steps` steps from a random point on the sphere.
 
-    Under L1 it comes from larger balls (see `rampart.attacks.sparse`), where a misclassified point
-    does not count, and each new ball takes one more look.
+    Under L1 it starts in larger balls (see `rampart.attacks.sparse`). A misclassified point outside
+    the ball of eps does not count, and each new ball costs one more query.
     """
 
     steps: int
 
     def start(self, problem: Problem) -> Tensor:
-        """Return random points of the sphere, of the first one under L1."""
+        """Return random points on the sphere; under L1, of the first ball."""
         if problem.norm == "l1":
             return wide_start(problem, Phases.of(self.steps))
         return sphere_start(problem)
 
     def count_queries(self, norm: Norm) -> int:
-        """Return the number of looks in a run."""
+        """Return the number of queries in a run."""
         return self.steps + 1 + (Phases.of(self.steps).openings if norm == "l1" else 0)
 
     def query(self, problem: Problem, points: Tensor, gradient: bool = True) -> Output:
-        """Return what the model says; under L1, broken in the ball that was asked for only."""
+        """Return the model's output; under L1 only points in the ball of eps are adversarial."""
         output = problem.query(points, gradient)
         if problem.norm != "l1":
             return output
         return replace(output, is_adv=output.is_adv & problem.holds(points))
 
     def begin(self, problem: Problem, points: Tensor, output: Output) -> "Ascent | SparseAscent":
-        """Return the memory after a look at the start."""
+        """Return the first state, after a query at `points`."""
         if problem.norm == "l1":
             return SparseAscent.begin(problem, points, output, Phases.of(self.steps))
         return Ascent.begin(points, output, problem.eps, Pace.of(self.steps))
@@ -129,20 +147,20 @@ class ApgdAlgorithm(Algorithm):
 
 @dataclass(frozen=True)
 class Ascent(AlgorithmState):
-    """APGD's memory of each sample; images are (N, C, H, W), the rest (N,).
+    """State of APGD; images are (N, C, H, W), the rest (N,).
 
     Attributes:
         best_gradient: gradient at the best point.
-        point, previous: where it is, and where it was one step before.
+        point, previous: the current point and the one before.
         gradient: gradient at `point`.
         value: loss at the last iterate.
-        length: current length of a step, fraction of the pixel range.
+        length: current step length, fraction of the pixel range.
         moved: whether a step has been made; the first one has no momentum.
         clock: steps since the last checkpoint.
-        rises: how many of them raised the loss.
-        window, shrink, floor: the pace, `window` the current one.
-        checked: highest loss at the last checkpoint.
-        halved: whether the length was halved there.
+        rises: how many of those steps raised the loss.
+        window, shrink, floor: see `Pace`; `window` is the current one.
+        checked: highest loss up to the last checkpoint.
+        halved: whether the last checkpoint halved the length.
     """
 
     best_gradient: Tensor
@@ -162,7 +180,7 @@ class Ascent(AlgorithmState):
 
     @classmethod
     def begin(cls, points: Tensor, output: Output, eps: Tensor, pace: Pace) -> "Ascent":
-        """Return the memory after a look at the start."""
+        """Return the state after a query at the starting points."""
         zero = torch.zeros_like(output.value, dtype=torch.int64)
         return cls(
             best=points,
@@ -182,19 +200,19 @@ class Ascent(AlgorithmState):
             shrink=zero + pace.shrink,
             floor=zero + pace.floor,
             checked=output.value,
-            # So that the first checkpoint never halves for want of a new best point.
+            # The first checkpoint must not halve because the best point is unchanged.
             halved=torch.ones_like(output.is_adv),
         )
 
     def advance(self, problem: Problem) -> Tensor:
-        """Return the next points: a projected step, joined with the last displacement."""
+        """Return the next points: a projected step with momentum."""
         fraction = column(torch.where(self.moved, MOMENTUM, 1.0).to(self.point.dtype), self.point)
         step = ascend(problem, self.point, self.gradient, self.length) - self.point
         drift = self.point - self.previous
         return problem.project(self.point + fraction * step + (1 - fraction) * drift)
 
     def observe(self, problem: Problem, points: Tensor, output: Output) -> "Ascent":
-        """Return the memory after a look at `points`; at a checkpoint, adapt the length."""
+        """Return the state after a query at `points`; a checkpoint adapts the step length."""
         better = output.value > self.best_value
         best = _choose(better, points, self.best)
         best_gradient = _choose(better, output.gradient, self.best_gradient)
@@ -208,7 +226,7 @@ class Ascent(AlgorithmState):
             best_value=best_value,
             age=self.age + 1,
             best_gradient=best_gradient,
-            # Halving goes back to the best point; the displacement is measured from there.
+            # Halving returns to the best point; the next displacement starts there.
             point=_choose(halve, best, points),
             previous=self.point,
             gradient=_choose(halve, best_gradient, output.gradient),
@@ -228,5 +246,5 @@ class Ascent(AlgorithmState):
 
 
 def _choose(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    """Per sample, `yes` where the (N,) mask holds, else `no`."""
+    """Return, for each sample, `yes` where the (N,) mask holds and else `no`."""
     return torch.where(column(mask, yes), yes, no)

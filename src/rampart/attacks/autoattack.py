@@ -1,9 +1,8 @@
-"""AutoAttack: an ensemble of four attacks without parameters to choose, and its versions.
+"""AutoAttack: an ensemble of four parameter-free attacks, and its versions.
 
-Croce & Hein 2020 (arXiv 2003.01690), with the settings of its published code. Our own code rather
-than an adapter: there is no maintained package, the attacks that others ship under the name run
-with other settings, and an engine that moves samples between strengths has to hold each of them
-at its own step.
+Croce & Hein 2020 (arXiv 2003.01690), with the settings of its published code. This is an
+implementation and not an adapter, for three reasons: no maintained package exists, other libraries
+use other settings, and the evaluation engine needs attacks that it can run step by step.
 """
 
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from rampart.losses import LOSSES
 
 Version = Literal["short", "standard", "plus", "rand"]
 
-#: Under L1 the published standard version runs APGD-CE and APGD-T so often.
+#: Restarts of APGD-CE and targets of APGD-T in the published standard version under L1.
 L1_RESTARTS, L1_TARGETS = 5, 5
 
 
@@ -33,27 +32,27 @@ L1_RESTARTS, L1_TARGETS = 5, 5
 @ATTACKS.register("short", version="short")
 @dataclass(frozen=True)
 class AutoAttack(Attack):
-    """Stages one after the other, each on the samples that still stand, from the clean image.
+    """Several stages one after another, each on the samples that are still robust.
 
-    An image is broken as soon as one iterate of one stage is misclassified. With fewer classes
-    than `targets` + 1, every wrong class is tried. The versions:
+    An image counts as misclassified as soon as one iterate of one stage is adversarial. With at
+    most `targets` + 1 classes, the targeted stages try every wrong class. The versions:
 
-    - "short": APGD on the cross-entropy, then targeted APGD. FAB and Square, which take about three
-      quarters of the standard version's passes on a robust sample, are for models whose gradients
-      mislead.
-    - "standard": APGD-CE, APGD-T, FAB-T, Square; that of the published leaderboards.
+    - "short": APGD-CE, then APGD-T. It leaves out FAB and Square, which help against models with
+      misleading gradients and take about three quarters of the standard version's passes on a
+      robust sample.
+    - "standard": APGD-CE, APGD-T, FAB-T, Square, as on the published leaderboards.
     - "plus": five restarts of APGD-CE, APGD-DLR and FAB, then Square, APGD-T and FAB-T. Untargeted
-      FAB takes one backward per class and step.
-    - "rand": APGD-CE and APGD-DLR for stochastic models; gradients are means over `draws` answers.
+      FAB takes one backward per wrong class and step.
+    - "rand": APGD-CE and APGD-DLR for stochastic models; gradients are means over `draws` passes.
 
-    A configuration names a version alone: `evaluation.attack=standard`.
+    A configuration gives the version as the name: `evaluation.attack=standard`.
 
     Attributes:
         version: "short", "standard", "plus" or "rand".
         steps: steps of APGD and of FAB.
-        targets: how many of the most likely wrong classes the targeted stages try.
+        targets: number of the likeliest wrong classes that the targeted stages try.
         queries: queries of Square.
-        draws: answers that "rand" takes the mean of.
+        draws: passes that "rand" averages.
 
     Example:
         >>> [stage.name for stage in AutoAttack(version="standard").stages()]
@@ -76,11 +75,11 @@ class AutoAttack(Attack):
             if getattr(self, name) < 1:
                 raise InvalidArgument(name, getattr(self, name), "at least 1")
         if self.loss != "ce":
-            raise InvalidArgument("loss", self.loss, "no loss here", "each stage has its own")
+            raise InvalidArgument("loss", self.loss, "no loss", "each stage has its own")
 
     @property
     def averages_answers(self) -> bool:
-        """Yes in version "rand"."""
+        """Return whether the version is "rand"."""
         return self.version == "rand"
 
     def stages(self) -> tuple[Stage, ...]:
@@ -102,7 +101,7 @@ class AutoAttack(Attack):
         if problem.loss != LOSSES.get(self.loss)():
             got = type(problem.loss).__name__
             raise InvalidArgument(
-                "loss", got, f"no loss for {type(self).__name__}", "use apgd or pgd, which take any"
+                "loss", got, f"no loss for {type(self).__name__}", "use apgd or pgd for this loss"
             )
         return cascade(problem, self.stages())
 
@@ -130,7 +129,7 @@ class AutoAttack(Attack):
         return (
             self._apgd("ce", 5),
             self._apgd("dlr", 5),
-            # Of its five restarts the first begins at the image.
+            # The first of FAB's five runs starts at the image.
             Stage("fab", fab, margin),
             Stage("fab-random", fab.restart(1), margin, restarts=4),
         )

@@ -1,4 +1,4 @@
-"""Expectation over a stochastic model: each look is the mean of several draws."""
+"""Attacks on a stochastic model: each query is the mean of several draws."""
 
 from dataclasses import dataclass, replace
 
@@ -11,11 +11,11 @@ from rampart.units import Norm
 
 @dataclass(frozen=True)
 class Averaged(Algorithm):
-    """A algorithm that sees the mean of `draws` answers of the model (Athalye et al. 2018, EOT).
+    """An algorithm whose queries are means of `draws` passes (EOT, Athalye et al. 2018).
 
-    Value and gradient are means. A point is broken where the mean probabilities give another class:
-    AutoAttack's code decides by the last draw alone, so that among hundreds of iterates a lucky
-    draw breaks every sample.
+    Value and gradient are means. A point is adversarial where the mean probabilities give another
+    class. AutoAttack's code decides by the last draw alone: among hundreds of iterates, one
+    unlikely draw then makes almost any sample count as misclassified.
     """
 
     algorithm: Algorithm
@@ -27,15 +27,15 @@ class Averaged(Algorithm):
         return self.algorithm.steps
 
     def start(self, problem: Problem) -> Tensor:
-        """Return where the inner algorithm starts."""
+        """Return the starting points of the inner algorithm."""
         return self.algorithm.start(problem)
 
     def count_queries(self, norm: Norm) -> int:
-        """Return how often the inner algorithm looks, each time `draws` times."""
+        """Return the number of queries of the inner algorithm; each costs `draws` passes."""
         return self.algorithm.count_queries(norm)
 
     def begin(self, problem: Problem, points: Tensor, output: Output) -> AlgorithmState:
-        """Return the memory of the inner algorithm."""
+        """Return the first state of the inner algorithm."""
         return self.algorithm.begin(problem, points, output)
 
     def query(self, problem: Problem, points: Tensor, gradient: bool = True) -> Output:

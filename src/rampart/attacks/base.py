@@ -1,4 +1,4 @@
-"""The contract of an attack and its guard: validate, freeze, run, clip, restore."""
+"""The interface of an attack: check the arguments, freeze the model, run, clip, restore."""
 
 import math
 from abc import ABC, abstractmethod
@@ -23,46 +23,46 @@ ATTACKS: "Registry[Attack]" = Registry(
     "attack",
     dict.fromkeys(
         ("aa", "autoattack", "auto-attack"),
-        "AutoAttack is named by its version alone: standard, short, plus or rand",
+        "name a version of AutoAttack instead: standard, short, plus or rand",
     ),
 )
 
 
 @dataclass(frozen=True)
 class Attack(ABC):
-    """Perturbs images inside ball and box so that a loss rises.
+    """Perturbs images inside the ball and the pixel box so that a loss rises.
 
-    A member writes `_run` for valid samples with eps > 0 on a frozen model; everything else is
-    done here. The same noise gives the same result, whatever the batch (in "eval" mode).
+    A subclass implements `_run` for valid samples with eps > 0 on a frozen model. This class does
+    the rest. In "eval" mode the result depends on the noise and not on the rest of the batch.
 
     Attributes:
         norm: norm of the ball, "linf", "l2" or "l1".
-        mode: "eval", "train" or "unchanged": the mode in which the model is attacked.
-        loss: name of the loss to maximize where the call gives none.
+        mode: mode of the model during the attack: "eval", "train" or "unchanged".
+        loss: name of the loss to maximize, unless a call passes another loss.
     """
 
     norm: Norm = "linf"
     mode: Mode = "eval"
     loss: str = "ce"
 
-    #: Whether a call may give it a loss to maximize in place of its own.
+    #: Whether a call may pass another loss to maximize.
     takes_any_loss: ClassVar[bool] = True
-    #: Steps that a training takes where its configuration sets none; None for the attack's own.
+    #: Default number of steps in training; None uses the attack's own default.
     training_steps: ClassVar[int | None] = None
 
     @property
     def averages_answers(self) -> bool:
-        """Whether its gradients are means over several answers of a stochastic model."""
+        """Whether it averages gradients over several passes of a stochastic model."""
         return False
 
     @property
     def is_single_step(self) -> bool:
-        """Whether it follows one gradient."""
+        """Whether it takes one gradient step."""
         return getattr(self, "steps", None) == 1
 
     @property
     def starts_at_image(self) -> bool:
-        """Whether it begins at the image itself, where some losses have no gradient."""
+        """Whether it starts at the image itself, where some losses have zero gradient."""
         return False
 
     def __post_init__(self) -> None:
@@ -83,38 +83,40 @@ class Attack(ABC):
     ) -> Tensor:
         """Return perturbed images, within eps of `images` and in [0, 1], detached.
 
-        Parameters, gradients, buffers and mode of the model are left as found. Samples with
-        eps = 0 come back unchanged, without a pass. Works under `no_grad`, `inference_mode` and
-        autocast; the local module of a `DistributedDataParallel` is attacked.
+        The call does not change parameters, gradients, buffers or mode of the model. Samples with
+        eps = 0 are returned unchanged, at no cost. The call works under `no_grad`,
+        `inference_mode` and autocast. It attacks the local module of a `DistributedDataParallel`.
 
         Args:
             model: any callable from pixels in [0, 1] to logits (N, K).
             images: (N, C, H, W), floating point, pixels in [0, 1].
-            targets: labels (N,), or what `loss` asks for (see `rampart.losses`).
+            targets: labels (N,), or the targets of `loss` (see `rampart.losses`).
             eps: fraction of the pixel range, such as 4/255; a number or (N,).
-            noise: one key per sample, or a seed for noise keyed by the position in the batch.
-            loss: what to maximize instead of the loss named by this attack.
+            noise: one key per sample, or a seed; a seed keys the noise by the position in the
+                batch.
+            loss: what to maximize instead of this attack's loss.
 
         Raises:
-            InvalidArgument: an argument out of range or of another shape.
-            ModelError: the model returns no (N, K) logits, or no gradient reaches the pixels.
+            InvalidArgument: an argument is out of range or has the wrong shape.
+            ModelError: the model does not return logits (N, K), or they have no gradient with
+                respect to the pixels.
         """
         loss = LOSSES.get(self.loss)() if loss is None else loss
         with torch.inference_mode(False), torch.no_grad():
-            images, targets = _ordinary(images), _ordinary(targets)
+            images, targets = _detach(images), _detach(targets)
             check_images(images)
             loss.check(targets, len(images))
-            strengths, attacked = _strengths(eps, images, self.norm)
+            strengths, attacked = _parse_strengths(eps, images, self.norm)
             if not attacked:
                 return images.clone()
-            noise = _noise(noise, images)
+            noise = _parse_noise(noise, images)
             problem = Problem(local(model), images, targets, strengths, noise, loss, self.norm)
             return self._attack(problem, strengths > 0, attacked == len(images))
 
     def _attack(self, problem: Problem, chosen: Tensor, everyone: bool) -> Tensor:
         part = problem if everyone else problem.select(chosen)
         with frozen(part.model, self.mode):
-            found = self._run(_complete(part)).detach()
+            found = self._run(_complete_targets(part)).detach()
         points = part.project(found)
         if everyone:
             return points
@@ -123,43 +125,43 @@ class Attack(ABC):
         return result
 
     def stages(self) -> tuple[Stage, ...]:
-        """Return the attack's stages, step by step; none where it is a single call only.
+        """Return the attack's stages; empty for an attack that is only a call.
 
-        An evaluation can move samples between strengths inside stages, not inside a call.
+        The evaluation engine can change a sample's strength within stages, but not within a call.
         """
         return ()
 
     @abstractmethod
     def _run(self, problem: Problem) -> Tensor:
-        """Return points (N, C, H, W); called without gradients, on a frozen model."""
+        """Return points (N, C, H, W); runs without gradients, on a frozen model."""
 
 
 def with_fewer_steps(attack: Attack, alpha: float) -> Attack:
-    """Return the attack with as many of its K steps as a fraction of eps_g asks for.
+    """Return the attack with max(2, ceil(K alpha)) of its K steps.
 
-    max(2, ceil(K alpha)): in a small ball few steps go as far as many. An attack without steps, or
-    with one or two, comes back as it is.
+    In a small ball, few steps suffice. An attack without steps, or with one or two, is returned
+    unchanged.
 
     Args:
-        attack: for the full strength.
-        alpha: the current fraction of eps_g, in [0, 1].
+        attack: the attack at the full strength.
+        alpha: current strength as a fraction of eps_g, in [0, 1].
     """
     most = getattr(attack, "steps", 0)
-    # Rounding may put K alpha an ulp above a whole number.
+    # Rounding may raise K alpha slightly above a whole number.
     steps = max(2, math.ceil(most * alpha - 1e-9))
     return attack if steps >= most else replace(attack, steps=steps)  # type: ignore[call-arg]  # it has steps
 
 
 class CountingModel:
-    """A model that counts its passes; a pass is one sample forward, or one sample backward.
+    """Counts the passes of a model; a pass is one sample forward, or one sample backward.
 
-    Attacks see through it: the wrapped module is frozen and restored as if it were bare. For an
-    attack wrap the local module, not a `DistributedDataParallel`.
+    Attacks freeze and restore the wrapped module. Wrap the local module of a
+    `DistributedDataParallel`, not the wrapper.
 
     Attributes:
         module: the model, pixels to logits.
-        forwards: samples that went forward.
-        backwards: samples whose logits, or features, received a gradient.
+        forwards: number of samples passed forward.
+        backwards: number of samples whose logits, or features, received a gradient.
     """
 
     def __init__(self, module: Callable[..., Any]) -> None:
@@ -168,10 +170,10 @@ class CountingModel:
         self.backwards = 0
 
     def __call__(self, images: Tensor, **options: Any) -> Any:
-        """Return what the wrapped model returns: logits, or logits and features."""
+        """Return the output of the wrapped model: logits, or logits and features."""
         output = self.module(images, **options)
         self.forwards += len(images)
-        # A backward pass reaches the features, whatever of the two the loss is made of.
+        # A backward pass goes through the features, whether the loss uses them or the logits.
         reached = output[1] if isinstance(output, tuple) else output
         if reached.requires_grad:
             reached.register_hook(self._count_backward)
@@ -182,7 +184,7 @@ class CountingModel:
 
 
 class Features:
-    """A model seen by its features (N, D): an attack on it moves those.
+    """A model that returns its features (N, D), so that an attack changes those.
 
     Attributes:
         module: returns (logits, features) when called with `features="joint"`.
@@ -197,15 +199,15 @@ class Features:
         return features
 
 
-def _complete(problem: Problem) -> Problem:
-    """Replace labels by clean logits where the loss compares with those: one more forward."""
+def _complete_targets(problem: Problem) -> Problem:
+    """Replace labels by clean logits if the loss needs them; costs one forward."""
     if not problem.loss.relative or problem.targets.is_floating_point():
         return problem
     return problem.with_targets(problem.model(problem.images))
 
 
-def _ordinary(tensor: Tensor) -> Tensor:
-    """Return the tensor detached; one made in inference mode is copied out of it."""
+def _detach(tensor: Tensor) -> Tensor:
+    """Return the tensor detached; a tensor made in inference mode is copied."""
     return tensor.clone() if tensor.is_inference() else tensor.detach()
 
 
@@ -224,7 +226,7 @@ def check_images(images: Tensor) -> None:
         )
 
 
-def _strengths(eps: float | Tensor, images: Tensor, norm: Norm) -> tuple[Tensor, int]:
+def _parse_strengths(eps: float | Tensor, images: Tensor, norm: Norm) -> tuple[Tensor, int]:
     """Return the strengths (N,), and how many are above 0."""
     n = len(images)
     if not isinstance(eps, Tensor):
@@ -233,7 +235,7 @@ def _strengths(eps: float | Tensor, images: Tensor, norm: Norm) -> tuple[Tensor,
     if eps.ndim > 1 or (eps.ndim == 1 and len(eps) != n) or not eps.is_floating_point():
         got = f"{str(eps.dtype).removeprefix('torch.')} {tuple(eps.shape)}"
         raise InvalidArgument("eps", got, f"a number or a floating-point tensor ({n},)")
-    strengths = per_sample(_ordinary(eps), images)
+    strengths = per_sample(_detach(eps), images)
     inside = (strengths >= 0) & (strengths <= MAX_EPS[norm])
     good, attacked = torch.stack([inside.sum(), (strengths > 0).sum()]).tolist()
     if good < n:
@@ -243,7 +245,7 @@ def _strengths(eps: float | Tensor, images: Tensor, norm: Norm) -> tuple[Tensor,
     return strengths, int(attacked)
 
 
-def _noise(noise: Noise | int, images: Tensor) -> Noise:
+def _parse_noise(noise: Noise | int, images: Tensor) -> Noise:
     if not isinstance(noise, Noise):
         return Noise.like(images, noise)
     if len(noise) != len(images):

@@ -1,4 +1,4 @@
-"""Every attack by name: importing this module fills the registry."""
+"""Importing this module registers every attack."""
 
 from rampart.attacks import apgd, autoattack, fab, pgd, square
 from rampart.attacks.base import ATTACKS

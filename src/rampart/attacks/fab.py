@@ -1,7 +1,7 @@
-"""FAB: the nearest adversarial image, by steps onto the linearized boundary between two classes.
+"""FAB finds a near adversarial example by steps onto the linearized boundary between two classes.
 
 Croce & Hein 2020 (arXiv 1907.02044), algorithm 1, with the settings of AutoAttack's published code
-where the two differ. No step depends on the strength, so that one run serves every strength.
+where the two differ. The steps are independent of the strength, so one run serves every strength.
 """
 
 from dataclasses import dataclass, replace
@@ -33,22 +33,22 @@ from rampart.threat import column, distance, dual
 @ATTACKS.register("fab")
 @dataclass(frozen=True)
 class Fab(Attack):
-    """Fast adaptive boundary attack: as close as possible to the image, whatever the strength.
+    """Fast adaptive boundary attack, which minimizes the distance from the image.
 
-    n steps cost n + 1 forwards and backwards, and one more of both after each step that was
-    misclassified. With loss "margin" the targets of a call are labels, and the classes to reach are
-    the most likely wrong ones of the clean image; with "targeted-margin" they are given.
+    n steps cost n + 1 forwards and backwards, and one more of both after each step that ends at a
+    misclassified point. With loss "margin" the targets of a call are labels, and the target classes
+    are the likeliest wrong classes of the clean image; with "targeted-margin" the call gives them.
 
     Attributes:
         steps: steps onto the boundary.
-        eta: how far a step goes, as a multiple of the way to the boundary.
-        alpha_max: largest fraction of the projection of the image itself in a step.
-        beta: what is left of the distance after a success, from where the algorithm goes on.
-        targets: how many classes are tried, K - 1 at most; 0 for the class whose linearized
-            boundary is nearest at each step, at K - 1 backwards.
+        eta: overshoot; the step as a multiple of the way to the boundary.
+        alpha_max: largest weight of the projection of the image itself in a step.
+        beta: after a success, the run continues at this fraction of the distance.
+        targets: number of target classes, at most K - 1; 0 steps to the class whose linearized
+            boundary is nearest, at K - 1 backwards per step.
         restarts: runs for each class, the first from the image, the others from a random point.
         iterate: "best" for the smallest perturbation of the whole run, "adversarial" for the first
-            one within eps. Only samples that still stand run again for the next class.
+            one within eps. Only samples that are still robust run for the next class.
     """
 
     loss: str = "margin"
@@ -78,7 +78,7 @@ class Fab(Attack):
                 raise InvalidArgument(name, getattr(self, name), "a fraction in [0, 1]")
 
     def stages(self) -> tuple[Stage, ...]:
-        """Return the one stage, with targets or without."""
+        """Return its only stage."""
         return (self._stage(self.loss == "targeted-margin"),)
 
     def _stage(self, given: bool) -> Stage:
@@ -91,7 +91,7 @@ class Fab(Attack):
     def _run(self, problem: Problem) -> Tensor:
         if problem.loss not in (LOSSES.get("margin")(), LOSSES.get("targeted-margin")()):
             got = type(problem.loss).__name__
-            raise InvalidArgument("loss", got, "margin or targeted-margin", "FAB needs no other")
+            raise InvalidArgument("loss", got, "margin or targeted-margin", "use apgd or pgd")
         stage = self._stage(problem.loss == LOSSES.get("targeted-margin")())
         output = problem.query(problem.images, gradient=False)
         value = torch.where(output.is_adv, 0.0, -torch.inf).to(output.value.dtype)
@@ -112,12 +112,12 @@ class Fab(Attack):
 
 @dataclass(frozen=True)
 class FabAlgorithm(Algorithm):
-    """One run of FAB: `steps` steps towards one class, or towards the nearest.
+    """FAB with `steps` steps towards one class, or towards the nearest class.
 
     Attributes:
         steps, eta, alpha_max, beta: as in `Fab`.
-        targeted: whether the problem's loss is "targeted-margin"; otherwise it has labels.
-        random: whether it begins at half of eps from the image instead of at the image.
+        targeted: whether the problem's loss is "targeted-margin"; otherwise its targets are labels.
+        random: whether it starts at distance eps / 2 from the image instead of at the image.
     """
 
     steps: int
@@ -129,24 +129,24 @@ class FabAlgorithm(Algorithm):
     minimum_norm: ClassVar[bool] = True
 
     def restart(self, number: int) -> "FabAlgorithm":
-        """Return the algorithm from the image for the first run, from a random point afterwards."""
+        """Return the algorithm of a run: the first starts at the image, the others at random."""
         return replace(self, random=number > 0)
 
     def start(self, problem: Problem) -> Tensor:
-        """Return the images, or random points of the sphere of radius eps / 2."""
+        """Return the images, or random points on the sphere of radius eps / 2."""
         return (
             sphere_start(replace(problem, eps=problem.eps / 2)) if self.random else problem.images
         )
 
     def query(self, problem: Problem, points: Tensor, gradient: bool = True) -> Output:
-        """Return the difference of logits to the class to reach, and its gradient.
+        """Return the logit of the target class minus that of the label, and its gradient.
 
-        The gradient is always taken: a look at a point pulled back is never the last one.
+        It always computes the gradient: a query at a pulled-back point is never the last one.
         """
         return problem.query(points) if self.targeted else _nearest(problem, points)
 
     def begin(self, problem: Problem, points: Tensor, output: Output) -> "FabWalk":
-        """Return the memory after a look at the start."""
+        """Return the state after a query at the starting points."""
         length = distance(points, problem.images, problem.norm).to(output.value.dtype)
         return FabWalk(
             best=points,
@@ -164,15 +164,15 @@ class FabAlgorithm(Algorithm):
 
 @dataclass(frozen=True)
 class FabWalk(AlgorithmState):
-    """FAB's memory; the best value is the distance of the nearest adversarial point, negated.
+    """State of FAB; the best value is the negated distance of the nearest adversarial point.
 
-    It is -inf as long as there is none. The point pulled back after a success is looked at as well,
-    without counting as a step.
+    It is -inf before the first success. After a success the point is pulled back towards the image
+    and queried again; that does not count as a step.
 
     Attributes:
-        point: where it is.
-        value, gradient: difference of logits to the class to reach, and its gradient, at `point`.
-        won: (N,) bool, whether `point` is the misclassified end of a step, to be pulled back.
+        point: the current point.
+        value, gradient: the logit of the target class minus that of the label, and its gradient.
+        won: (N,) bool, whether `point` ended a step misclassified and will be pulled back.
         eta, alpha_max, beta: (N,), as in `Fab`.
     """
 
@@ -185,17 +185,17 @@ class FabWalk(AlgorithmState):
     beta: Tensor
 
     def advance(self, problem: Problem) -> Tensor:
-        """Return the points after a step onto the boundary, or those pulled back."""
+        """Return the points after a step onto the boundary; after a success, pulled back."""
         images = problem.images
         pulled = images + column(self.beta, images).to(images.dtype) * (self.point - images)
         return torch.where(column(self.won, images), pulled, self._step(problem))
 
     def _step(self, problem: Problem) -> Tensor:
-        """Return a mean of the projections of the point and of the image, both overshot."""
+        """Return a weighted mean of the overshot projections of the point and of the image."""
         point, image, slope = (
             full_precision(x.flatten(1)) for x in (self.point, problem.images, self.gradient)
         )
-        # Both on the same hyperplane: value + slope · (x - point) = 0.
+        # Both are projected onto the hyperplane value + slope · (x - point) = 0.
         gap = torch.cat([-self.value, row_sum(slope * (point - image)) - self.value])
         both = torch.cat([point, image])
         moves = to_hyperplane(both, torch.cat([slope, slope]), gap, problem.norm)
@@ -206,7 +206,7 @@ class FabWalk(AlgorithmState):
         return step.clamp(0.0, 1.0).view_as(self.point).to(self.point.dtype)
 
     def observe(self, problem: Problem, points: Tensor, output: Output) -> "FabWalk":
-        """Return the memory after a look at `points`; nearer adversarial points are kept."""
+        """Return the state after a query at `points`; it keeps the nearest adversarial point."""
         value = -distance(points, problem.images, problem.norm).to(self.best_value.dtype)
         nearer = output.is_adv & (value > self.best_value)
         return replace(
@@ -222,7 +222,7 @@ class FabWalk(AlgorithmState):
 
 
 def _nearest(problem: Problem, points: Tensor) -> Output:
-    """Look at the class whose linearized boundary is nearest: one backward per wrong class."""
+    """Query for the class with the nearest linearized boundary; one backward per wrong class."""
     points = points.detach().requires_grad_()
     with torch.enable_grad():
         raw = problem.model(points)

@@ -1,4 +1,4 @@
-"""A model during an attack: nothing of it is trained, and nothing of it stays changed."""
+"""A model during an attack: parameters are fixed, and everything is restored afterwards."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +14,7 @@ Mode = Literal["eval", "train", "unchanged"]
 
 
 def module_of(model: Model) -> nn.Module | None:
-    """Return the module inside a callable, looking through `.module` attributes, if any."""
+    """Return the module of a callable, following `.module` attributes; None if it has none."""
     inner: object = model
     while inner is not None and not isinstance(inner, nn.Module):
         inner = getattr(inner, "module", None)
@@ -22,10 +22,10 @@ def module_of(model: Model) -> nn.Module | None:
 
 
 def local(model: Model) -> Model:
-    """Return the replica inside a `DistributedDataParallel`, any other model as it is.
+    """Return the replica inside a `DistributedDataParallel`, and any other model unchanged.
 
-    An attack takes no gradient of the parameters; the wrapper would wait for them for ever. One
-    that was compiled as a whole is looked into as well.
+    An attack takes no gradient of the parameters, and the wrapper would wait for them forever. A
+    compiled wrapper is unwrapped too.
     """
     wrapper = getattr(model, "_orig_mod", model)
     return wrapper.module if isinstance(wrapper, DistributedDataParallel) else model
@@ -33,12 +33,12 @@ def local(model: Model) -> Model:
 
 @contextmanager
 def frozen(model: Model, mode: Mode = "eval") -> Iterator[None]:
-    """Switch gradients of the parameters off inside the block, and attack in `mode`.
+    """Turn off gradients of the parameters and set the mode inside the block.
 
     Afterwards `requires_grad` of every parameter, the buffers (bit for bit) and the mode of every
-    submodule are as found; `.grad` is never touched. "unchanged" leaves the mode alone. In "train"
-    mode dropout draws from torch's default generator, and one sample's result depends on the
-    others of its batch. A callable that holds no `nn.Module` is left alone.
+    submodule are restored; `.grad` is never changed. "unchanged" keeps the mode. In "train" mode
+    dropout draws from torch's default generator, and a result depends on the other samples of the
+    batch. A callable without an `nn.Module` is not changed.
     """
     module = module_of(model)
     with ExitStack() as restore:
@@ -46,7 +46,7 @@ def frozen(model: Model, mode: Mode = "eval") -> Iterator[None]:
             restore.enter_context(_fixed_parameters(module))
             if mode != "unchanged":
                 restore.enter_context(in_mode(module, mode == "train"))
-            # In eval mode no buffer changes, and copying hundreds of small ones is not free.
+            # No buffer changes in eval mode, and copying hundreds of small ones takes time.
             if any(part.training for part in module.modules()):
                 restore.enter_context(restored(module.buffers()))
         yield

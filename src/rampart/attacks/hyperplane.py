@@ -1,9 +1,9 @@
-"""The shortest way inside the pixel box to a hyperplane: FAB's projection.
+"""FAB's projection: the shortest displacement inside the pixel box onto a hyperplane.
 
-Croce & Hein 2020 (arXiv 1907.02044), problem 1 and appendix A. Under Linf and L2 solved on the
-dual: one scalar equation per sample, piecewise linear and concave, on which Newton's method from
-the left ends after a few steps at the exact root; nothing is sorted. Under L1 the pixels with the
-largest weights move first, as far as the box allows.
+Croce & Hein 2020 (arXiv 1907.02044), problem 1 and appendix A. Under Linf and L2 it solves the
+dual: one scalar equation per sample, piecewise linear and concave. Newton's method from the left
+reaches the exact root in a few steps, without sorting. Under L1 the pixels with the largest weights
+move first, as far as the box allows.
 """
 
 import torch
@@ -16,18 +16,18 @@ from rampart.units import Norm
 def to_hyperplane(points: Tensor, normal: Tensor, gap: Tensor, norm: Norm) -> Tensor:
     """Return the shortest displacements d with normal · d = gap and points + d in [0, 1].
 
-    Where the box does not reach the hyperplane, d goes to the corner nearest to it. A pixel with a
-    zero in `normal` stays.
+    If the hyperplane lies outside the box, points + d is the corner nearest to it. A pixel whose
+    entry in `normal` is zero does not move.
 
     Args:
         points: (N, D), in [0, 1].
         normal: (N, D).
         gap: (N,).
-        norm: the norm in which d is shortest.
+        norm: the norm in which the length of d is minimal.
     """
     normal = torch.where(gap[:, None] < 0, -normal, normal)
     largest = normal.abs().amax(1).clamp_min(torch.finfo(normal.dtype).tiny)
-    # A length of 1 for the largest entry: the squares of a tiny gradient would underflow.
+    # Scale the largest entry to 1: the squares of a tiny gradient would underflow.
     weight, gap = normal.abs() / largest[:, None], gap.abs() / largest
     room = torch.where(normal > 0, 1 - points, points) * (normal != 0)
     corner = row_sum(weight * room) <= gap
@@ -41,7 +41,7 @@ def to_hyperplane(points: Tensor, normal: Tensor, gap: Tensor, norm: Norm) -> Te
 
 
 def _greedy(weight: Tensor, room: Tensor, gap: Tensor) -> Tensor:
-    """Return moves that fill `room` by falling weight until weight · moves = gap; all (N, D)."""
+    """Return moves that fill `room` by descending weight until weight · moves = gap; all (N, D)."""
     order = weight.argsort(dim=1, descending=True, stable=True)
     sorted_weight = weight.gather(1, order)
     gains = sorted_weight * room.gather(1, order)
@@ -54,9 +54,9 @@ def _greedy(weight: Tensor, room: Tensor, gap: Tensor) -> Tensor:
 def _cap_step(weight: Tensor, pace: Tensor, room: Tensor, gap: Tensor) -> Tensor:
     """Return min(λ · pace, room) for the λ >= 0 at which weight · min(λ · pace, room) = gap.
 
-    The sum is concave in λ: each step of Newton's method solves for the pixels that are still free
-    and ends short of the root, after which fewer are free; it is exact once none drops out. All
-    (N, D), `gap` (N,).
+    The sum is concave in λ. Each Newton step solves for the pixels that are still free and does not
+    pass the root; some pixels then hit their limit. The solution is exact once no further pixel
+    does. All arguments are (N, D), `gap` is (N,).
     """
     free = room > 0
     slopes, caps = weight * pace, weight * room

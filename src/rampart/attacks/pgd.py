@@ -50,12 +50,12 @@ class Fgsm(Attack):
 
     @property
     def starts_at_image(self) -> bool:
-        """Yes with start "none"."""
+        """Return whether start is "none"."""
         return self.start == "none"
 
     @property
     def is_single_step(self) -> bool:
-        """Yes."""
+        """Return True."""
         return True
 
     def _run(self, problem: Problem) -> Tensor:
@@ -69,14 +69,13 @@ class Fgsm(Attack):
 class Pgd(Attack):
     """Projected gradient ascent, Madry et al. 2018 (arXiv 1706.06083).
 
-    The final iterate costs n forwards and n backwards for n steps; "best" and "adversarial" look at
-    it as well, n + 1 forwards.
+    n steps cost n forwards and n backwards; "best" and "adversarial" also query the last iterate,
+    which makes n + 1 forwards.
 
     Attributes:
         steps: number of gradient steps.
-        step_size: length of a step. Relative: a multiple of the current eps, 2.5 / steps where
-            none is given. Absolute: a fraction of the pixel range such as 1/255, the same at
-            every eps.
+        step_size: length of a step. Relative: a multiple of the current eps, 2.5 / steps by
+            default. Absolute: a fraction of the pixel range such as 1/255, the same at every eps.
         step_rule: "relative" or "absolute".
         start: "uniform", "gaussian" or "none" (see `rampart.attacks.steps`).
         restarts: number of independent starts.
@@ -100,14 +99,14 @@ class Pgd(Attack):
         object.__setattr__(self, "step_size", self._parsed_step())
         if self.restarts > 1 and self.start == "none":
             raise InvalidArgument(
-                "restarts", self.restarts, "1 with start 'none'", "every run is equal"
+                "restarts", self.restarts, "1 with start 'none'", "all runs would be equal"
             )
         if self.restarts > 1 and self.iterate == "last":
             raise InvalidArgument(
                 "restarts",
                 self.restarts,
                 "1 with iterate 'last'",
-                "iterate 'best' or 'adversarial'",
+                "use iterate 'best' or 'adversarial'",
             )
 
     def _parsed_step(self) -> float | None:
@@ -116,17 +115,17 @@ class Pgd(Attack):
         if self.step_rule != "absolute":
             raise UnknownName("step_rule", self.step_rule, get_args(StepRule))
         if self.step_size is None:
-            expected = "a fraction of the pixel range where step_rule is 'absolute'"
-            raise InvalidArgument("step_size", None, expected, "write 1/255 for example")
+            expected = "a fraction of the pixel range with step_rule 'absolute'"
+            raise InvalidArgument("step_size", None, expected, "for example 1/255")
         return parse_eps(self.step_size, self.norm, "step_size")
 
     @property
     def starts_at_image(self) -> bool:
-        """Yes with start "none"."""
+        """Return whether start is "none"."""
         return self.start == "none"
 
     def size(self, eps: Tensor) -> Tensor:
-        """Return the (N,) lengths of a step at the strengths `eps` (N,)."""
+        """Return the step lengths (N,) at the strengths `eps` (N,)."""
         if self.step_size is None:
             return eps * (2.5 / self.steps)
         size = float(self.step_size)
@@ -134,7 +133,7 @@ class Pgd(Attack):
         return eps * size if relative else torch.full_like(eps, size)
 
     def stages(self) -> tuple[Stage, ...]:
-        """Return the one stage."""
+        """Return its only stage."""
         return (
             Stage(f"pgd-{self.loss}", PgdAlgorithm(self), LOSSES.get(self.loss)(), self.restarts),
         )
@@ -153,7 +152,7 @@ class Pgd(Attack):
 
 @dataclass(frozen=True)
 class PgdAlgorithm(Algorithm):
-    """One run of PGD with the options of `attack`."""
+    """PGD with the options of `attack`."""
 
     attack: Pgd
 
@@ -163,11 +162,11 @@ class PgdAlgorithm(Algorithm):
         return self.attack.steps
 
     def start(self, problem: Problem) -> Tensor:
-        """Return the starting points that the attack asks for."""
+        """Return the starting points."""
         return starting_point(problem, self.attack.start)
 
     def begin(self, problem: Problem, points: Tensor, output: Output) -> "Walk":
-        """Return the memory after a look at the start."""
+        """Return the state after a query at the starting points."""
         age = torch.zeros_like(output.value, dtype=torch.int64)
         return Walk(
             points, output.value, age, points, output.gradient, self.attack.size(problem.eps)
@@ -176,7 +175,7 @@ class PgdAlgorithm(Algorithm):
 
 @dataclass(frozen=True)
 class Walk(AlgorithmState):
-    """PGD's memory: the last point, its gradient, and the length of a step (N,)."""
+    """State of PGD: the last point, its gradient, and the step length (N,)."""
 
     point: Tensor
     gradient: Tensor
@@ -187,7 +186,7 @@ class Walk(AlgorithmState):
         return ascend(problem, self.point, self.gradient, self.length)
 
     def observe(self, problem: Problem, points: Tensor, output: Output) -> "Walk":
-        """Return the memory after a look at `points`."""
+        """Return the state after a query at `points`."""
         better = output.value > self.best_value
         return Walk(
             best=torch.where(column(better, points), points, self.best),
@@ -205,7 +204,7 @@ def _check_multiple(step_size: float | str) -> float:
         value = float(step_size)
     except ValueError:
         raise InvalidArgument(
-            "step_size", step_size, expected, "set step_rule 'absolute' for a length such as 1/255"
+            "step_size", step_size, expected, "use step_rule 'absolute' for a length such as 1/255"
         ) from None
     if not (0 < value < math.inf):
         raise InvalidArgument("step_size", step_size, expected)

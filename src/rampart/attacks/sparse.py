@@ -1,7 +1,7 @@
-"""APGD under L1: steps on few pixels, from a ball three times too large down to the ball asked for.
+"""APGD under L1: steps that change few pixels, in balls of radius 3 eps, then 2 eps, then eps.
 
 Croce & Hein 2021 (arXiv 2103.01208), algorithm 1 and section 4.2, with the settings of AutoAttack's
-published code where the two differ. Everything is kept per sample, as under the other norms.
+published code where the two differ. As under the other norms, the state has one row per sample.
 """
 
 import math
@@ -15,14 +15,14 @@ from rampart.threat import column, project
 
 #: Radius of the ball in each of three phases, as a multiple of eps.
 RADII = (3.0, 2.0, 1.0)
-#: A checkpoint at which the best point differs from the image in more than this fraction of the
-#: values that differed at the last one shortens the step by a factor, down to a smallest length.
+#: A checkpoint counts the values in which the best point differs from the image. If it has at least
+#: STALE times those of the last checkpoint, the step shrinks by SHORTER, down to SHORTEST.
 STALE, SHORTER, SHORTEST = 0.95, 1 / 1.5, 0.1
 
 
 @dataclass(frozen=True)
 class Phases:
-    """When a run of so many steps goes to the next ball, and how often it takes stock.
+    """The three phases of a run, one for each ball.
 
     Attributes:
         ends: number of steps after which the first and the second phase end.
@@ -34,7 +34,7 @@ class Phases:
 
     @classmethod
     def of(cls, steps: int) -> "Phases":
-        """30 %, 30 % and the rest, rounded up; a run of 1 or 2 steps has the last phase alone."""
+        """Return phases of 30 % (rounded up), 30 % and the rest; 1 or 2 steps are one phase."""
         # The last phase keeps at least one step.
         part = min(math.ceil(0.3 * steps), (steps - 1) // 2)
         lengths = (part, part, steps - 2 * part)
@@ -43,7 +43,7 @@ class Phases:
 
     @property
     def openings(self) -> int:
-        """How many looks a run takes at the start of a phase, besides its first look."""
+        """Number of queries at the start of a phase, the first phase excluded."""
         return 2 if self.ends[0] else 0
 
     @property
@@ -61,17 +61,19 @@ def wide_start(problem: Problem, phases: Phases) -> Tensor:
 
 @dataclass(frozen=True)
 class SparseAscent(AlgorithmState):
-    """What APGD remembers of each sample under L1; images are (N, C, H, W), the rest (N,).
+    """State of APGD under L1; images are (N, C, H, W), the rest (N,).
 
-    The best point is that of the current phase. The first look of a phase does not count as a step.
+    The best point is that of the current phase. The first query of a phase does not count as a
+    step.
 
     Attributes:
         best_gradient: gradient at the best point.
-        point, gradient: where it is, and the gradient there.
-        opening: whether the next look is the first of a phase.
-        length: length of a step, as a multiple of the radius of the phase's ball.
+        point, gradient: the current point, and the gradient there.
+        opening: whether the next query is the first of a phase.
+        length: step length, as a multiple of the radius of the phase's ball.
         clock: steps since the last checkpoint.
-        changed: number of values in which the best point differed from the image there.
+        changed: number of values in which the best point of the last checkpoint differed from the
+            image.
         ends, windows: (N, 2) and (N, 3), the run's `Phases`.
     """
 
@@ -89,7 +91,7 @@ class SparseAscent(AlgorithmState):
     def begin(
         cls, problem: Problem, points: Tensor, output: Output, phases: Phases
     ) -> "SparseAscent":
-        """Return the memory after a look at the start."""
+        """Return the state after a query at the starting points."""
         zero = torch.zeros_like(output.value, dtype=torch.int64)
         n, device = len(points), points.device
         return cls(
@@ -111,7 +113,7 @@ class SparseAscent(AlgorithmState):
         return (self.age[:, None] >= self.ends).sum(1)
 
     def advance(self, problem: Problem) -> Tensor:
-        """Return the points after a step on few pixels; at a phase's start, the last best ones."""
+        """Return the points after a sparse step; at the start of a phase, the projected best."""
         radius = torch.tensor(RADII, device=self.age.device)[self._phase()].to(problem.eps.dtype)
         radius = radius * problem.eps
         length = self.length.to(radius.dtype) * radius
@@ -120,17 +122,17 @@ class SparseAscent(AlgorithmState):
         return project(points, problem.images, radius, problem.norm)
 
     def _direction(self) -> Tensor:
-        """Return the signs of the largest entries of the gradient, of unit L1 length."""
+        """Return the signs of the largest gradient entries, scaled to unit L1 length."""
         sizes = self.gradient.flatten(1).abs()
         count = sizes.shape[1]
-        # Two thirds of them, rounded up; in whole numbers, for a third has no exact fraction.
+        # Two thirds of `changed`, rounded up; integers avoid rounding errors.
         rank = count - ((2 * self.changed + 2) // 3).clamp_min(1)
         least = sizes.sort(1).values.gather(1, rank[:, None])
         signs = self.gradient.flatten(1).sign() * (sizes >= least)
         return (signs / signs.abs().sum(1, keepdim=True).clamp_min(1.0)).view_as(self.gradient)
 
     def observe(self, problem: Problem, points: Tensor, output: Output) -> "SparseAscent":
-        """Return the memory after a look at `points`; a new phase forgets the best point."""
+        """Return the state after a query at `points`; a new phase resets the best point."""
         opening = self.opening
         better = opening | (output.value > self.best_value)
         best = _choose(better, points, self.best)
@@ -149,7 +151,7 @@ class SparseAscent(AlgorithmState):
             best_value=torch.where(better, output.value, self.best_value),
             age=age,
             best_gradient=best_gradient,
-            # A step that made the best point sparser goes on from there.
+            # Continue from the best point if it has become sparser.
             point=_choose(due & sparser, best, points),
             gradient=_choose(due & sparser, best_gradient, output.gradient),
             opening=~opening & (age[:, None] == self.ends).any(1),
@@ -164,5 +166,5 @@ def _count_changed(points: Tensor, images: Tensor) -> Tensor:
 
 
 def _choose(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    """Per sample, `yes` where the (N,) mask holds, else `no`."""
+    """Return, for each sample, `yes` where the (N,) mask holds and else `no`."""
     return torch.where(column(mask, yes), yes, no)

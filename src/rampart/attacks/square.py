@@ -1,8 +1,8 @@
 """Square Attack: random search over square patches, without gradients.
 
 Andriushchenko, Croce et al. 2020 (arXiv 1912.00049), with the settings of AutoAttack's published
-code where the two differ. Every sample draws its own patches, by its own key and the number of the
-query alone, so that one batch may hold samples at different queries and strengths.
+code where the two differ. The patches of a sample depend only on its key and the number of the
+query, so one batch may hold samples at different queries and strengths.
 """
 
 import math
@@ -29,10 +29,10 @@ from rampart.runtime import Noise
 from rampart.threat import column, steepest
 from rampart.units import Norm
 
-#: The fraction of the image that a patch covers halves after each of these queries, whatever the
-#: budget.
+#: The fraction of the image that a patch covers halves after each of these queries. They do not
+#: depend on the number of queries.
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
-#: The power in which the length of a perturbation adds up over pixels, and that of a bump's fall.
+#: POWER: p of the Lp norm. FALL: by p, the exponent q with which a bump falls off (see `_bump`).
 POWER: dict[Norm, int] = {"l2": 2, "l1": 1}
 FALL = {2: 2, 1: 4}
 
@@ -43,11 +43,11 @@ class Square(Attack):
     """Square Attack: n queries cost n + 1 forwards and no backward.
 
     Attributes:
-        queries: number of patches tried after the first stripes.
+        queries: number of patches to try after the first stripes.
         p_init: fraction of the image that the first patches cover, in (0, 1].
-        restarts: number of independent runs; with "adversarial" only standing samples run again.
-        iterate: "best" for the point of highest loss, "adversarial" for the first misclassified
-            one.
+        restarts: number of independent runs; with "adversarial" only robust samples restart.
+        iterate: "best" for the point with the highest loss, "adversarial" for the first
+            adversarial one.
     """
 
     loss: str = "margin"
@@ -67,7 +67,7 @@ class Square(Attack):
             raise UnknownName("iterate", self.iterate, ["best", "adversarial"])
 
     def stages(self) -> tuple[Stage, ...]:
-        """Return the one stage."""
+        """Return its only stage."""
         algorithm, loss = SquareAlgorithm(self.queries, self.p_init), LOSSES.get(self.loss)()
         return (Stage("square", algorithm, loss, self.restarts),)
 
@@ -78,7 +78,7 @@ class Square(Attack):
 
 @dataclass(frozen=True)
 class SquareAlgorithm(Algorithm):
-    """One run of Square: `steps` queries after the first."""
+    """Square with `steps` queries after the first."""
 
     steps: int
     p_init: float = 0.8
@@ -90,7 +90,7 @@ class SquareAlgorithm(Algorithm):
         return _stripes(problem, noise) if problem.norm == "linf" else _bumps(problem, noise)
 
     def begin(self, problem: Problem, points: Tensor, output: Output) -> "SquareWalk":
-        """Return the memory after a look at `points`, any points of ball and box."""
+        """Return the first state, after a query at `points`, any points of ball and box."""
         age = torch.zeros_like(output.value, dtype=torch.int64)
         fraction = torch.full_like(output.value, self.p_init, dtype=torch.float64)
         return SquareWalk(points, output.value, age, fraction)
@@ -98,7 +98,7 @@ class SquareAlgorithm(Algorithm):
 
 @dataclass(frozen=True)
 class SquareWalk(AlgorithmState):
-    """Square's memory: the best point, which the next patch is laid on.
+    """State of Square; the next patch changes the best point.
 
     Attributes:
         fraction: (N,), fraction of the image that the first patches cover.
@@ -107,7 +107,7 @@ class SquareWalk(AlgorithmState):
     fraction: Tensor
 
     def advance(self, problem: Problem) -> Tensor:
-        """Return the best points with one patch changed, in ball and box."""
+        """Return the best points with one patch changed, inside ball and box."""
         noise = problem.noise.child("square").at(self.age)
         patch = _linf_patch if problem.norm == "linf" else _bump_patch
         return patch(problem, self.best, self._fraction(), noise)
@@ -117,7 +117,7 @@ class SquareWalk(AlgorithmState):
         return self.fraction * 0.5 ** (self.age[:, None] > limits).sum(1)
 
     def observe(self, problem: Problem, points: Tensor, output: Output) -> "SquareWalk":
-        """Return the memory after a look at `points`: kept where they are better."""
+        """Return the state after a query at `points`; it keeps points with a higher loss."""
         better = output.value > self.best_value
         return SquareWalk(
             best=torch.where(column(better, points), points, self.best),
@@ -133,7 +133,7 @@ class Windows:
 
     Attributes:
         side: (N,) int64.
-        rows: (N, H) int64, each row's place in the square; inside from 0 to side - 1.
+        rows: (N, H) int64, index of each image row in the square; 0 to side - 1 lie inside.
         columns: (N, W) int64, likewise.
     """
 
@@ -143,9 +143,9 @@ class Windows:
 
     @classmethod
     def draw(cls, side: Tensor, corner: Tensor, images: Tensor) -> "Windows":
-        """Return windows whose upper left corners are drawn by (N, 2) uniform numbers.
+        """Return windows whose upper left corners are given by uniform numbers (N, 2).
 
-        As in the published code, none touches the last row or the last column.
+        As in the published code, no window contains the last row or the last column.
         """
         height, width = images.shape[2:]
         top = (corner[:, 0] * (height - side)).long()
@@ -155,7 +155,7 @@ class Windows:
         return cls(side, rows, columns)
 
     def mask(self) -> Tensor:
-        """Return (N, 1, H, W), whether a pixel lies inside."""
+        """Return (N, 1, H, W) bool, whether a pixel lies inside."""
         side = self.side[:, None]
         rows = (self.rows >= 0) & (self.rows < side)
         columns = (self.columns >= 0) & (self.columns < side)
@@ -163,7 +163,7 @@ class Windows:
 
 
 def _sides(fraction: Tensor, images: Tensor) -> Tensor:
-    """Return the (N,) sides of squares that cover a fraction of the image, not rounded to 0."""
+    """Return the (N,) sides of squares that cover a fraction of the image, at least 1."""
     height, width = images.shape[2:]
     sides = (fraction * (height * width)).sqrt().round().long()
     return sides.clamp(1, min(height, width))
@@ -182,7 +182,7 @@ def _stripes(problem: Problem, noise: Noise) -> Tensor:
 
 
 def _linf_patch(problem: Problem, points: Tensor, fraction: Tensor, noise: Noise) -> Tensor:
-    """Set every channel inside a window to one end of the ball, clipped to the box."""
+    """Move every channel inside a window by +eps or -eps, clipped to the box."""
     images = problem.images
     draws = noise.uniform(2 + images.shape[1])
     window = Windows.draw(_sides(fraction, images), draws[:, :2], images)
@@ -191,9 +191,10 @@ def _linf_patch(problem: Problem, points: Tensor, fraction: Tensor, noise: Noise
 
 
 def _bump_patch(problem: Problem, points: Tensor, fraction: Tensor, noise: Noise) -> Tensor:
-    """Move the budget of a second window, and what is left of it, to a bump in a first one.
+    """Replace the perturbation of two windows by one bump in the first window.
 
-    Lengths are counted in the p-th power, p = 2 for L2 and 1 for L1.
+    The bump gets the budget of both windows and the unused part of the ball. Budgets are p-th
+    powers of lengths, p = 2 for L2 and 1 for L1.
     """
     images = problem.images
     channels = images.shape[1]
@@ -210,40 +211,41 @@ def _bump_patch(problem: Problem, points: Tensor, fraction: Tensor, noise: Noise
     budget = (spare / channels + used) ** (1 / p)
     bump = _bump(side, first.rows, first.columns, draws[:, 4] > 0.5, p).to(images.dtype)
     bump = bump[:, None] * _signs(draws[:, 5:], images)[:, :, None, None]
-    # Under L1 the published code spends the budget of all channels in each; the ball cuts it.
+    # Under L1 the published code gives every channel the budget of all; the projection cuts it.
     patch = _unit(bump + _unit(delta * inside, p), p) * (budget if p == 2 else channels * budget)
     return _finish_patch(problem, torch.where(inside, patch, delta.masked_fill(elsewhere, 0.0)))
 
 
 def _finish_patch(problem: Problem, delta: Tensor) -> Tensor:
-    """Return the images moved by `delta`: stretched to the sphere (L2), or the nearest point."""
+    """Return the images plus `delta`: scaled to the sphere (L2), or projected (L1)."""
     if problem.norm == "l1":
         return problem.project(problem.images + delta)
     return (problem.images + problem.scaled(1.0) * steepest(delta, "l2")).clamp(0.0, 1.0)
 
 
 def _odd_sides(fraction: Tensor, images: Tensor) -> Tensor:
-    """As `_sides`, but odd and at least 3 where the image is large enough."""
+    """Return the sides of `_sides`, made odd and at least 3 where the image is large enough."""
     sides = _sides(fraction, images).clamp_min(3)
     return (sides + (sides % 2 == 0)).clamp_max(min(images.shape[2:]))
 
 
 def _unit(planes: Tensor, p: int) -> Tensor:
-    """Return the planes (N, C, H, W) of unit Lp length each; zero where they are zero."""
+    """Return the planes (N, C, H, W) scaled to unit Lp length each; zero planes stay zero."""
     return planes / (row_norm(planes, p, (2, 3), keepdim=True) + 1e-12)
 
 
 def _bump(side: Tensor, rows: Tensor, columns: Tensor, turned: Tensor, p: int) -> Tensor:
-    """Return the published pattern of unit Lp length, (N, H, W): a bump above, its negative below.
+    """Return the published pattern of unit Lp length, (N, H, W): a bump above its negative.
 
-    Each half falls off from its center in square rings, of which ring m has the height
+    Each half falls off from its center in square rings. Ring m has the height
     1/(m+1)^q + 1/(m+2)^q + ... + 1/K^q, K = side // 2 + 1, q = 2 for L2 and 4 for L1.
 
     Args:
         side: (N,), side of the pattern.
-        rows: (N, H), each row's place in the pattern; outside of 0..side - 1 the result is 0.
+        rows: (N, H), index of each image row in the pattern; the result is 0 outside
+            0..side - 1.
         columns: (N, W), likewise.
-        turned: (N,) bool, whether the halves stand side by side instead.
+        turned: (N,) bool, whether the halves are side by side instead.
         p: 2 or 1.
     """
     i, j, side = rows[:, :, None], columns[:, None, :], side[:, None, None]
@@ -252,7 +254,7 @@ def _bump(side: Tensor, rows: Tensor, columns: Tensor, turned: Tensor, p: int) -
     i, j = torch.where(flip, j, i), torch.where(flip, i, j)
     half = side // 2
     upper = i < half
-    # The lower half has the larger number of rows where the side is odd.
+    # The lower half has one more row if the side is odd.
     center = torch.where(upper, half // 2, half + (side - half) // 2)
     ring = torch.maximum((i - center).abs(), (j - half).abs())
     peak = half + 1

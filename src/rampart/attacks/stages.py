@@ -1,6 +1,4 @@
-"""A stage: one method with its loss, run once or once per class; an attack suite is a list of
-stages.
-"""
+"""A stage is one method with its loss, run once or once per class; a suite is a list of stages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +13,14 @@ from rampart.runtime import Noise
 
 @dataclass(frozen=True)
 class Stage:
-    """A method as one part of an evaluation.
+    """One attack of an attack suite with its loss and restarts.
 
     Attributes:
-        name: "apgd-ce", "apgd-t", "fab-t", "square" and so on; unique in its attack suite.
+        name: such as "apgd-ce", "apgd-t", "fab-t" or "square"; unique in its attack suite.
         algorithm: the method.
-        loss: what it maximizes; for a stage with targets one whose targets are (N, 2).
-        restarts: independent runs, of each target where there are targets.
-        targets: how many of the most likely wrong classes are tried, one after the other; 0 for an
+        loss: what it maximizes; a targeted stage needs a loss with targets (N, 2).
+        restarts: number of independent runs, for each target class in a targeted stage.
+        targets: number of the likeliest wrong classes to try, one after another; 0 for an
             untargeted stage.
     """
 
@@ -33,16 +31,16 @@ class Stage:
     targets: int = 0
 
     def runs(self, num_classes: int) -> int:
-        """How often it runs for one sample of a task with so many classes."""
+        """Return how many runs one sample has at most."""
         return self.restarts * (min(self.targets, num_classes - 1) if self.targets else 1)
 
     def rank(self, run: int) -> int:
-        """The rank, from 0 for the most likely wrong class, of the class that a run is to reach."""
+        """Return the rank of a run's target class; 0 is the likeliest wrong class."""
         return run // self.restarts
 
 
 def likely_classes(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return (N, K - 1): the wrong classes, the most likely first, by the clean logits (N, K)."""
+    """Return the wrong classes (N, K - 1), likeliest first by the clean logits (N, K)."""
     order = logits.argsort(dim=1, descending=True, stable=True)
     return order[order != labels[:, None]].view(len(logits), -1)
 
@@ -53,14 +51,14 @@ def with_classes(labels: Tensor, classes: Tensor) -> Tensor:
 
 
 def run_noise(noise: Noise, stage: Stage, numbers: Tensor) -> Noise:
-    """Return the noise of each sample's own run of a stage; `numbers` is (N,)."""
+    """Return the noise of a stage; `numbers` (N,) gives the run of each sample."""
     return noise.child(stage.name).at(numbers)
 
 
 def cascade(problem: Problem, stages: Sequence[Stage]) -> Tensor:
-    """Return points (N, C, H, W): of the first run that breaks a sample, else of the last one.
+    """Return points (N, C, H, W): of the first successful run of a sample, else of the last run.
 
-    One strength at a time, each run from the clean image on the samples that still stand.
+    Every run starts anew and attacks only the samples that are still robust, each at its own eps.
     """
     labels, points = problem.targets, problem.images.clone()
     clean = problem.model(problem.images)
@@ -81,7 +79,7 @@ def cascade(problem: Problem, stages: Sequence[Stage]) -> Tensor:
 def _select_part(
     problem: Problem, stage: Stage, run: int, classes: Tensor, robust: Tensor
 ) -> Problem:
-    """The problem of one run on the samples that still stand."""
+    """Return the problem of one run for the samples that are still robust."""
     part = problem.select(robust)
     targets = part.targets
     if stage.targets:

@@ -1,4 +1,4 @@
-"""Starts and steps of gradient attacks: pure functions of points, gradients and strengths."""
+"""Starting points and steps of gradient attacks."""
 
 from typing import Literal, get_args
 
@@ -22,7 +22,7 @@ def check_start(start: str) -> None:
 
 
 def starting_point(problem: Problem, start: Start) -> Tensor:
-    """Return where PGD begins, (N, C, H, W) in ball and box."""
+    """Return the starting points of PGD, (N, C, H, W) in ball and box."""
     if start == "none":
         return problem.images
     if start == "uniform":
@@ -32,10 +32,10 @@ def starting_point(problem: Problem, start: Start) -> Tensor:
 
 
 def sphere_start(problem: Problem) -> Tensor:
-    """Return where APGD begins: noise scaled to touch the sphere, then clipped to the box.
+    """Return the starting points of APGD: noise scaled onto the sphere, then clipped to the box.
 
-    Linf: uniform noise divided by its largest entry; L2: a uniform direction; L1: the point of ball
-    and box nearest to Gaussian noise. Not uniform in the ball, but what AutoAttack does.
+    Linf: uniform noise divided by its largest entry. L2: a uniform direction. L1: the point of ball
+    and box nearest to Gaussian noise. As in AutoAttack, the points are not uniform in the ball.
     """
     images = problem.images
     if problem.norm == "linf":
@@ -50,5 +50,5 @@ def sphere_start(problem: Problem) -> Tensor:
 
 
 def ascend(problem: Problem, points: Tensor, gradient: Tensor, size: Tensor) -> Tensor:
-    """Return the points after a step of length `size` (N,) up the gradient, projected."""
+    """Return the points after a projected step of length `size` (N,) along the gradient."""
     return problem.project(points + column(size, points) * steepest(gradient, problem.norm))

@@ -32,8 +32,8 @@ def test_robust_accuracy_equals_the_closed_form(task):
     assert list(found.figures()) == ["val_clean", "val_robust", "val_clean_loss", "val_robust_loss"]
 
 
-def test_the_network_that_is_asked_is_attacked(task):
-    """In eval mode: against the statistics of the batch an attack is weaker there."""
+def test_the_attack_runs_in_eval_mode(task):
+    """An attack on batch statistics would be weaker in eval mode."""
     norm = nn.BatchNorm2d(task.images.shape[1])
     model = nn.Sequential(norm, task.model)
     norm.running_mean.fill_(0.3)
@@ -50,7 +50,7 @@ def test_an_attack_at_eps_zero_gives_the_clean_figures(task):
     assert (found.robust, found.robust_loss) == (found.clean, found.clean_loss)
 
 
-def test_a_sample_that_is_wrong_clean_is_never_robust(task):
+def test_a_sample_misclassified_when_clean_is_not_robust(task):
     class Correcting(Fgsm):
         def _run(self, problem):
             return problem.images + torch.where(problem.images > 0.5, -0.5, 0.5)
@@ -59,7 +59,7 @@ def test_a_sample_that_is_wrong_clean_is_never_robust(task):
     assert found.robust <= found.clean
 
 
-def test_neither_batch_size_nor_processes_matter(task):
+def test_batch_size_and_processes_do_not_change_the_accuracy(task):
     whole = evaluate_accuracy(task.model, task.batches(60), Pgd(), EPS, seed=1)
     small = evaluate_accuracy(task.model, task.batches(7), Pgd(), EPS, seed=1)
     rows = torch.arange(60)
@@ -72,12 +72,12 @@ def test_neither_batch_size_nor_processes_matter(task):
         assert other.figures() == pytest.approx(whole.figures(), rel=1e-6)
 
 
-def test_merging_clean_figures_keeps_the_others_unknown():
+def test_merging_clean_figures_gives_no_robust_ones():
     merged = merge_accuracy([Accuracy(1, 1.0, None, 0.0, None), Accuracy(3, 0.0, None, 2.0, None)])
     assert merged == Accuracy(4, 0.25, None, 1.5, None)
 
 
-def test_leaves_the_model_as_found(task):
+def test_the_model_is_restored(task):
     model = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Dropout(), nn.Linear(16, 2)).train()
     mean = model[0].running_mean.clone()
     first = evaluate_accuracy(model, task.batches(16), Pgd(steps=2), EPS)
@@ -87,18 +87,18 @@ def test_leaves_the_model_as_found(task):
     assert first == evaluate_accuracy(model.eval(), task.batches(16), Pgd(steps=2), EPS)
 
 
-def test_is_in_single_precision_under_autocast(task):
+def test_accuracy_is_in_single_precision_under_autocast(task):
     plain = evaluate_accuracy(task.model, task.batches(16))
     with torch.autocast("cpu", torch.bfloat16):
         assert evaluate_accuracy(task.model, task.batches(16)) == plain
 
 
-def test_refuses_a_strength_without_an_attack(task):
+def test_a_strength_without_an_attack_is_refused(task):
     with pytest.raises(InvalidArgument, match="attack=None"):
         evaluate_accuracy(task.model, task.batches(16), None, EPS)
 
 
-def test_no_images_are_no_accuracy():
+def test_an_empty_data_set_is_refused():
     nothing = evaluate_accuracy(nn.Flatten(), [])
     assert math.isnan(nothing.clean)
     with pytest.raises(InvalidArgument, match="no images"):

@@ -31,7 +31,7 @@ def small_net() -> nn.Module:
 
 
 def proven(found, model, images, grid, norm) -> bool:
-    """Whether every sample said to be broken on the way is so by its adversarial example."""
+    """Whether every adversarial example proves its critical strength."""
     rows = torch.from_numpy(found.adversarial_rows)
     adversarial_examples, images = torch.from_numpy(found.adversarial_examples), images[rows]
     eps = torch.tensor(grid)[found.critical[rows]]
@@ -46,16 +46,16 @@ def proven(found, model, images, grid, norm) -> bool:
 
 
 @pytest.mark.parametrize("attack", [Apgd(), Pgd(), Fgsm(start="none")])
-def test_equals_the_closed_form_for_a_linear_model_linf(task, attack):
+def test_critical_strengths_equal_the_closed_form_for_a_linear_model_linf(task, attack):
     found = critical_strengths(task.model, task.batches(16), attack, LINF, seed=0)
     expected = task.critical(LINF, "linf")
     np.testing.assert_array_equal(found.critical, expected)
-    # The task tests something: wrong ones, broken ones of many strengths, and survivors.
+    # The task has misclassified samples, many critical strengths, and robust samples.
     assert {0, len(LINF)} <= set(expected)
     assert len(set(expected)) > 10
 
 
-def test_equals_the_closed_form_for_a_linear_model_l2(task):
+def test_critical_strengths_equal_the_closed_form_for_a_linear_model_l2(task):
     attack = Apgd(norm="l2", steps=20)
     found = critical_strengths(task.model, task.batches(16), attack, L2, seed=0)
     np.testing.assert_array_equal(found.critical, task.critical(L2, "l2"))
@@ -63,7 +63,7 @@ def test_equals_the_closed_form_for_a_linear_model_l2(task):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_reports_samples_labels_and_predictions(task, attack):
+def test_results_hold_samples_labels_and_predictions(task, attack):
     found = critical_strengths(task.model, task.batches(16), attack, (0.0,), seed=0)
     logits = task.model(task.images.float() / 255)
     np.testing.assert_array_equal(found.indices, np.arange(60))
@@ -75,7 +75,7 @@ def test_reports_samples_labels_and_predictions(task, attack):
 
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("size", [1, 7])
-def test_does_not_depend_on_the_batch_size(task, attack, size):
+def test_results_do_not_depend_on_the_batch_size(task, attack, size):
     model, grid = small_net(), LINF[:8]
     whole = critical_strengths(model, task.batches(60), attack, grid, seed=3)
     parts = critical_strengths(model, task.batches(size), attack, grid, seed=3)
@@ -84,7 +84,7 @@ def test_does_not_depend_on_the_batch_size(task, attack, size):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_fractions_of_two_processes_merge_into_the_whole(task, attack):
+def test_results_of_two_processes_merge_into_the_whole(task, attack):
     model, grid = small_net(), LINF[:8]
     whole = critical_strengths(model, task.batches(16), attack, grid, seed=3)
     fractions = [
@@ -98,14 +98,14 @@ def test_fractions_of_two_processes_merge_into_the_whole(task, attack):
 @pytest.mark.parametrize(
     ("attack", "forwards", "backwards"),
     [
-        # Five strengths: one step each, and one look that checks.
+        # Five strengths: one step each, and one query of the result.
         (Fgsm(), 5 * 2, 5),
-        # One run fails once, whatever the number of strengths.
+        # A run fails once, for any number of strengths.
         (Apgd(steps=3), 4, 4),
         (Pgd(steps=3), 4, 4),
     ],
 )
-def test_counts_passes_and_attacks_only_who_stands(task, attack, forwards, backwards):
+def test_only_robust_samples_are_attacked_and_passes_are_counted(task, attack, forwards, backwards):
     class Unbreakable(nn.Module):
         def forward(self, images):
             return torch.tensor([1.0, 0.0]) + 0 * images.flatten(1)[:, :2]
@@ -127,8 +127,8 @@ def test_every_adversarial_example_proves_its_critical_strength(task, attack, no
     assert proven(found, model, task.images / 255, grid, norm)
 
 
-def test_what_went_less_far_than_it_might_counts_for_the_smaller_strength(task):
-    """An attack without stages that finds a near image late has still shown that it exists."""
+def test_a_near_adversarial_example_counts_for_the_smaller_strength(task):
+    """An attack without stages may find an image of a small ball at a larger strength."""
 
     @dataclass(frozen=True)
     class Late(Cheat):
@@ -146,7 +146,7 @@ def test_the_curve_never_rises(task):
     assert (np.diff(accuracy_curve(found.critical, len(LINF) - 1)) <= 0).all()
 
 
-def test_leaves_the_model_as_found(task):
+def test_the_model_is_restored(task):
     batch_norm = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten())
     model = nn.Sequential(batch_norm, nn.Dropout(), nn.Linear(8, 2)).train()
     model[1].eval()
@@ -159,7 +159,7 @@ def test_leaves_the_model_as_found(task):
 
 @dataclass(frozen=True)
 class Cheat:
-    """No attack of the registry: those cannot leave the ball. Returns what a test wants."""
+    """Returns any points; attacks of the registry cannot leave the ball."""
 
     shift: float
     norm: str = "linf"
@@ -177,19 +177,19 @@ def test_an_attack_that_leaves_the_ball_stops_the_evaluation(task, shift):
         critical_strengths(task.model, task.batches(16), Cheat(shift), LINF, seed=0)
 
 
-def test_an_image_counts_as_broken_only_where_it_is_misclassified(task):
+def test_only_misclassified_images_count_as_success(task):
     found = critical_strengths(task.model, task.batches(16), Cheat(0.0), LINF, seed=0)
     assert set(found.critical) == {0, len(LINF)}
 
 
-def test_tells_how_far_it_is(task):
+def test_progress_is_reported(task):
     seen = []
     critical_strengths(task.model, task.batches(25), Apgd(), (0.0,), 0, on_progress=seen.append)
     assert seen == [25, 50, 60]
 
 
 class Noisy(nn.Module):
-    """A linear model behind noise from torch's default generator, as dropout draws it."""
+    """A linear model with noise from torch's default generator, like dropout."""
 
     def __init__(self, model: nn.Module, scale: float = 0.1) -> None:
         super().__init__()
@@ -200,7 +200,7 @@ class Noisy(nn.Module):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_stochastic_model_is_asked_the_same_again_and_leaves_no_trace(task, attack):
+def test_a_stochastic_model_is_reproducible_and_the_generator_is_restored(task, attack):
     model = Noisy(task.model)
 
     def evaluate(seed=0):
@@ -229,7 +229,7 @@ def test_default_grid_ends_at_eps():
     assert default_grid(0.0, "linf") == default_grid(0.0, "l2") == (0.0,)
 
 
-def test_refuses_a_grid_that_does_not_ascend(task):
+def test_a_grid_that_does_not_ascend_is_refused(task):
     with pytest.raises(InvalidArgument, match="grid="):
         critical_strengths(task.model, task.batches(16), Apgd(), (0.0, 0.2, 0.1), seed=0)
 
@@ -247,13 +247,13 @@ def test_refuses_a_grid_that_does_not_ascend(task):
         ({"attack": Fgsm(mode="train")}, InvalidArgument, "attack.mode=train: expected eval"),
     ],
 )
-def test_refuses_options_that_do_not_exist(task, options, error, message):
+def test_invalid_options_are_refused(task, options, error, message):
     options = {"attack": Fgsm(), "seed": 0, **options}
     with pytest.raises(error, match=message):
         critical_strengths(task.model, task.batches(16), grid=LINF, **options)
 
 
-def test_a_grid_of_the_clean_images_alone_keeps_the_criterion():
+def test_a_grid_of_strength_0_alone_applies_the_criterion():
     task = make_task(3)
     found = critical_strengths(
         task.model, task.batches(16), Apgd(), (0.0,), 0, criterion=Criterion(top_k=2)
@@ -264,8 +264,8 @@ def test_a_grid_of_the_clean_images_alone_keeps_the_criterion():
     assert (second == found.labels).any()
 
 
-def test_what_the_pixel_box_cuts_off_breaks_the_smaller_ball_as_well():
-    """A step from black and white pixels ends far inside its ball, and so does its distance."""
+def test_a_point_clipped_at_the_pixel_box_counts_for_the_smaller_ball():
+    """A step from black and white pixels is clipped and ends far inside its ball."""
     weight = torch.randn(2, 12, generator=torch.Generator().manual_seed(0))
     images = (torch.rand(40, 3, 2, 2, generator=torch.Generator().manual_seed(1)) > 0.5) * 255
 

@@ -1,4 +1,4 @@
-"""The engine against closed forms, against independent runs, and against itself."""
+"""The engine against closed forms, against independent runs, and under other batch orders."""
 
 from collections.abc import Iterable, Sequence
 
@@ -38,7 +38,7 @@ class Centered(nn.Module):
 
 
 def net(seed: int, classes: int = 5) -> nn.Module:
-    """A convolutional network with random weights, which small perturbations break."""
+    """A convolutional network with random weights, which is not robust."""
     with scoped_seed(seed):
         conv, head = nn.Conv2d(1, 6, 3, stride=2, bias=False), nn.Linear(54, classes)
     return nn.Sequential(Centered(), conv, nn.ReLU(), nn.Flatten(), head)
@@ -57,12 +57,12 @@ def parts(batch: Batch, rows: Tensor, size: int) -> Iterable[Batch]:
     return [Batch(batch.images[r], batch.labels[r], batch.indices[r]) for r in rows.split(size)]
 
 
-# Exact answers
+# Closed forms
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("name", ["apgd", "standard", "plus"])
-def test_two_classes_break_exactly_where_the_closed_form_says(name, norm):
+def test_critical_strengths_of_two_classes_equal_the_closed_form(name, norm):
     if (name, norm) == ("apgd", "l1"):
         pytest.skip("APGD changes few pixels at a time: on so small a budget it stops short")
     task, grid = make_task(), default_grid(EPS[norm], norm)
@@ -74,8 +74,8 @@ def test_two_classes_break_exactly_where_the_closed_form_says(name, norm):
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize(("name", "steps"), [("short", 25), ("standard", 12)])
 @pytest.mark.parametrize("classes", [3, 7])
-def test_several_classes_break_where_the_closed_form_says(classes, name, steps, norm):
-    """Up to 1 %: with few steps a search ends just short of the nearest point."""
+def test_critical_strengths_of_several_classes_equal_the_closed_form(classes, name, steps, norm):
+    """Up to 1 %: with few steps an attack ends close to the nearest point."""
     if (name, norm) == ("short", "l1"):
         pytest.skip("as above")
     task, grid = make_task(classes), default_grid(EPS[norm], norm)
@@ -95,7 +95,7 @@ def nearest(task: Task, norm: Norm) -> np.ndarray:
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("mode", ["exact", "fast"])
-def test_fab_reaches_the_smallest_distance_however_coarse_the_grid(norm, mode):
+def test_fab_finds_the_smallest_distance_on_any_grid(norm, mode):
     task, grid = make_task(3), (0.0, 0.1 * EPS[norm], 2 * EPS[norm])
     attack = attack_suite("fab", norm, steps=30)
     batches = task.batches(60)
@@ -110,14 +110,14 @@ def test_fab_reaches_the_smallest_distance_however_coarse_the_grid(norm, mode):
     assert proven(found, task.model, task.images / 255, grid, norm)
 
 
-# Never weaker
+# Comparison with independent runs
 
 
 @pytest.mark.parametrize(
     ("name", "norm"), [("apgd", "linf"), ("short", "l2"), ("standard", "linf")]
 )
 def test_never_weaker_than_the_attack_at_each_strength_alone(name, norm):
-    """Beyond noise: 1 of 90 samples, as random starts differ."""
+    """Up to noise: 1 of 90 samples, because random starts differ."""
     grid = default_grid({"linf": 8 / 255, "l2": 0.3}[norm], norm)
     options = {"iterate": "adversarial"} if name == "apgd" else {}
     attack, claimed, alone = attack_suite(name, norm, steps=6, **options), [], []
@@ -130,7 +130,7 @@ def test_never_weaker_than_the_attack_at_each_strength_alone(name, norm):
         alone.append([robust(model, batch, attack, eps) for eps in grid[1:]])
     difference = np.sum(claimed, 0) - np.sum(alone, 0)
     assert difference.max() <= 1
-    # Nor is it much stronger: then the attack alone would be at fault.
+    # If it were much stronger, the attack alone would be faulty.
     assert difference.min() >= -5
     assert claimed[0][-1] < claimed[0][0]
 
@@ -142,7 +142,7 @@ def robust(model: nn.Module, batch: Batch, attack: Attack, eps: float) -> int:
     return int(right.sum())
 
 
-# The same results however they are found
+# Independence of batch size and order
 
 
 #: Short runs, so that one row is enough to wait for.
@@ -158,7 +158,7 @@ SHORT = {"steps": 3, "targets": 2, "queries": 5}
         ("plus", {"steps": 2, "targets": 1, "queries": 2}, "linf", "exact"),
     ],
 )
-def test_every_column_is_the_same_whatever_the_slots_and_the_order(name, options, norm, mode):
+def test_no_column_depends_on_the_batch_size_or_the_order(name, options, norm, mode):
     model, attack, n = net(1), attack_suite(name, norm, **options), 10
     grid = default_grid({"linf": 8 / 255, "l2": 0.3, "l1": 2.0}[norm], norm)
     batch = photos(model, n)
@@ -185,7 +185,7 @@ def test_every_column_is_the_same_whatever_the_slots_and_the_order(name, options
     assert not whole.rechecked.any() or mode == "fast"
 
 
-def test_no_more_samples_than_the_stage_batches_hold_are_in_memory():
+def test_memory_holds_no_more_samples_than_the_stage_batches():
     model, read, done = net(1), [0], 0
     batch = photos(model, 30)
 
@@ -216,10 +216,10 @@ def flown(engine: Engine, batch: Batch) -> list[SampleState]:
     return [sample for samples in engine.run([batch]) for sample in samples]
 
 
-# What a sample does
+# Single samples
 
 
-def test_the_passes_of_all_samples_are_those_of_the_model():
+def test_the_passes_of_the_samples_add_up_to_those_of_the_model():
     model = net(2)
     queried, attack = QueriedModel(model), attack_suite("plus", steps=3, targets=2)
     grid, batch = default_grid(8 / 255, "linf"), photos(model, 20)
@@ -233,8 +233,8 @@ def test_the_passes_of_all_samples_are_those_of_the_model():
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
-def test_rounding_on_the_rim_of_a_large_ball_loses_no_image(norm):
-    """Distances of many pixels add up to rounding errors above any fixed tolerance."""
+def test_rounding_at_the_boundary_of_a_large_ball_loses_no_image(norm):
+    """The rounding error of a distance over many pixels exceeds any fixed tolerance."""
     eps = {"linf": 0.5, "l2": 15.0, "l1": 200.0}[norm]
     hits = []
 
@@ -254,8 +254,8 @@ def test_rounding_on_the_rim_of_a_large_ball_loses_no_image(norm):
     assert all(sample.progress.critical < 3 for sample in samples)
 
 
-def test_the_class_that_is_nearest_at_the_weakest_point_is_tried_first():
-    """Ten classes, and the samples' own second class is not the likeliest on the clean image."""
+def test_the_nearest_class_at_the_weakest_point_is_tried_first():
+    """Ten classes; the nearest class is not the likeliest on the clean image."""
     seen: list[int] = []
 
     class Watching(StageBatch):
@@ -265,7 +265,7 @@ def test_the_class_that_is_nearest_at_the_weakest_point_is_tried_first():
                 seen.extend(problem.targets[:, 1].tolist())
             return problem
 
-    # Class 1 is likelier than class 2 but does not move with the pixels.
+    # Class 1 is likelier than class 2 but does not depend on the pixels.
     weight = torch.zeros(3, 16)
     weight[0], weight[2] = 1, -1
     task = Task(weight, torch.tensor([0.0, 6.0, 14.0]), torch.full((5, 1, 4, 4), 128), None)

@@ -18,7 +18,7 @@ from rampart.evaluation.inference import (
 
 
 class Recording(nn.Module):
-    """Notes what it is given; computes in whatever precision it is asked in."""
+    """Records its inputs; computes in their precision."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ def test_every_batch_has_the_same_shape_and_only_real_rows_are_counted(n):
     assert queried.passes == (n, n)
 
 
-def test_other_devices_get_the_whole_batch_filled_up():
+def test_other_devices_get_one_filled_batch():
     given = []
 
     def model(images: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ def test_other_devices_get_the_whole_batch_filled_up():
     assert given == [ROWS, 3 * ROWS]
 
 
-def test_the_model_never_sees_the_memory_of_the_images():
+def test_the_model_gets_a_copy_of_the_images():
     images = torch.rand(ROWS + 3, 1, 2, 2)
     before = images.clone()
     logits_of(lambda pixels: pixels.zero_().flatten(1), images)
@@ -69,7 +69,7 @@ def test_the_model_never_sees_the_memory_of_the_images():
 
 @pytest.mark.parametrize("size", [4, 7, 8])
 def test_a_row_and_its_gradient_are_the_same_in_any_batch(size):
-    """Odd sizes: there a product rounds a row by its place, unless it is told not to."""
+    """Odd sizes, at which a matrix product may round a row by its place."""
     net = nn.Sequential(nn.Conv2d(1, 6, 2, 2), nn.ReLU(), nn.Flatten(), nn.LazyLinear(5))
     net(torch.rand(1, 1, size, size))
     images = torch.rand(40, 1, size, size)
@@ -86,8 +86,8 @@ def test_a_row_and_its_gradient_are_the_same_in_any_batch(size):
             assert torch.equal(part, all_rows[rows])
 
 
-def test_this_processor_rounds_alike_in_every_batch():
-    """Also where torch comes first: what it is told counts from its first product on."""
+def test_this_processor_rounds_equally_in_every_batch():
+    """Also if torch is imported first: the setting counts from the first product on."""
     assert rounding_of_batches(torch.device("cpu")) == 0
     script = (
         "import torch\n"
@@ -116,7 +116,7 @@ def test_every_backward_counts_and_forwards_without_gradients_count_none():
     assert queried.passes == (40, 60)
 
 
-def test_mixed_precision_is_off_inside_and_halves_are_widened():
+def test_mixed_precision_is_off_and_half_inputs_become_float32():
     model = Recording()
     queried = QueriedModel(model)
     with torch.autocast("cpu", torch.bfloat16):
@@ -130,7 +130,7 @@ def test_mixed_precision_is_off_inside_and_halves_are_widened():
     )
 
 
-def test_attacks_see_through_to_the_module():
+def test_attacks_freeze_the_wrapped_module():
     model = Recording().train()
     queried = QueriedModel(model)
     assert module_of(queried) is model
@@ -140,7 +140,7 @@ def test_attacks_see_through_to_the_module():
     assert queried.passes == (9, 6)
 
 
-def test_what_is_no_table_of_logits_is_passed_on():
+def test_other_outputs_than_logits_are_returned_unchanged():
     assert QueriedModel(lambda images: "label")(torch.rand(2, 1, 2, 2)) == "label"
     assert QueriedModel(lambda images: images.sum())(torch.rand(2, 1, 2, 2)).ndim == 0
 

@@ -40,8 +40,8 @@ def test_results_come_back_from_a_file(tmp_path_factory, indices, seed, adversar
 
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
-def test_a_kill_loses_only_samples_in_flight(tmp_path_factory, data):
-    """Processes come and go, each killed while it writes a part; none of the parts before it."""
+def test_a_kill_loses_only_samples_in_progress(tmp_path_factory, data):
+    """Each process is killed while it writes a part; the parts before remain."""
     folder, left, done = tmp_path_factory.mktemp("partial_results"), set(range(30)), set()
     for seed in range(data.draw(st.integers(1, 3))):
         processes = data.draw(st.integers(1, 3))
@@ -59,7 +59,7 @@ def test_a_kill_loses_only_samples_in_flight(tmp_path_factory, data):
         name = f"0000-{seed:08d}-0-0123456789a{seed}.parquet"
         (folder / "parts").mkdir(exist_ok=True)
         (folder / "parts" / f".{name}.17.tmp").write_bytes(written)
-        # Renamed before its content was on the disk: not by this program, but a disk may do it.
+        # Renamed before its content was on disk, as a failing disk may do.
         (folder / "parts" / name).write_bytes(written[: len(whole) - 1])
     found = PartialResults(folder, IDENTITY).read()
     assert set(found.indices.tolist()) == done
@@ -107,7 +107,7 @@ def test_a_later_phase_replaces_an_earlier_one(tmp_path):
     assert not len(partial_results.read(phase=2))
 
 
-def test_what_is_finished_can_be_read_without_the_adversarial_examples(tmp_path):
+def test_results_can_be_read_without_the_adversarial_examples(tmp_path):
     partial_results, results = PartialResults(tmp_path, IDENTITY), made_up(range(9))
     partial_results.append(results)
     assert results.adversarial_examples is not None
@@ -123,20 +123,20 @@ def test_within_a_phase_the_last_written_counts_also_after_a_restart(tmp_path):
     assert same(PartialResults(tmp_path, IDENTITY).read(), made_up([4, 5], 11))
 
 
-def test_external_files_are_neither_read_nor_removed(tmp_path):
+def test_other_files_are_neither_read_nor_removed(tmp_path):
     partial_results = PartialResults(tmp_path / "partial_results", IDENTITY)
     partial_results.append(made_up([1]))
-    foreign = tmp_path / "partial_results" / "parts" / "notes.parquet"
-    write_results(foreign, made_up([9]))
+    other = tmp_path / "partial_results" / "parts" / "notes.parquet"
+    write_results(other, made_up([9]))
     assert partial_results.read().indices.tolist() == [1]
     partial_results.remove()
-    assert parts(tmp_path / "partial_results") == [foreign]
+    assert parts(tmp_path / "partial_results") == [other]
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seed": 4}, r"differs in seed \(3 there, 4 now\): --overwrite"),
+        ({"seed": 4}, r"seed \(3 there, 4 now\).*--overwrite"),
         ({"threat": {"norm": "l2", "eps": 4 / 255}}, r'threat.norm \("linf" there, "l2" now\)'),
         ({"attack_suite": "short"}, r'attack_suite \(absent there, "short" now\)'),
         ({"seed": None}, r"seed \(3 there, null now\)"),
@@ -161,13 +161,13 @@ def test_a_damaged_identity_is_refused(tmp_path, content):
 def test_parts_without_identity_are_refused(tmp_path):
     PartialResults(tmp_path, IDENTITY).append(made_up([1]))
     (tmp_path / "identity.json").unlink()
-    with pytest.raises(RunError, match="unknown evaluation"):
+    with pytest.raises(RunError, match="identity.json"):
         PartialResults(tmp_path, IDENTITY)
 
 
 @pytest.mark.parametrize("byte", range(0, 2000, 37))
 def test_a_changed_byte_never_changes_a_result(tmp_path, byte):
-    """The part counts as never written, or the byte is one that means nothing."""
+    """Either the damaged part is ignored, or the byte has no meaning."""
     partial_results, results = PartialResults(tmp_path, IDENTITY), made_up(range(6))
     partial_results.append(results)
     file = parts(tmp_path)[0]
@@ -178,7 +178,7 @@ def test_a_changed_byte_never_changes_a_result(tmp_path, byte):
     assert not len(found) or same(found, results)
 
 
-def test_the_buffer_leaves_few_parts_of_a_long_evaluation(tmp_path, monkeypatch):
+def test_the_buffer_writes_few_parts_in_a_long_evaluation(tmp_path, monkeypatch):
     now, written = [0.0], []
     partial_results = PartialResults(tmp_path, IDENTITY)
     monkeypatch.setattr(
@@ -192,7 +192,7 @@ def test_the_buffer_leaves_few_parts_of_a_long_evaluation(tmp_path, monkeypatch)
     assert np.concatenate(written).tolist() == list(range(4_000))
 
 
-def test_the_buffer_writes_what_waits_after_an_error_and_between_phases(tmp_path):
+def test_the_buffer_writes_waiting_samples_after_an_error_and_between_phases(tmp_path):
     partial_results = PartialResults(tmp_path, IDENTITY)
 
     def evaluate():
@@ -215,7 +215,7 @@ def test_the_buffer_does_not_hold_many_adversarial_examples(tmp_path, monkeypatc
     assert len(partial_results.read()) == 20
 
 
-def test_adversarial_examples_are_put_together_in_a_file(tmp_path):
+def test_adversarial_examples_are_collected_in_a_file(tmp_path):
     partial_results, first, second = (
         PartialResults(tmp_path, IDENTITY),
         made_up(range(9)),
@@ -233,15 +233,15 @@ def test_adversarial_examples_are_put_together_in_a_file(tmp_path):
     assert not tmp_path.exists()
 
 
-def test_a_adversarial_example_that_is_lost_is_noticed(tmp_path):
+def test_a_missing_adversarial_example_is_reported(tmp_path):
     partial_results, results = PartialResults(tmp_path, IDENTITY), made_up(range(9))
     partial_results.append(results.select(np.arange(6)))
     assert results.found[6:].any()
-    with pytest.raises(RunError, match="lacks the adversarial images of"):
+    with pytest.raises(RunError, match="lacks the adversarial examples"):
         partial_results.adversarial_examples(results)
 
 
-def test_where_nothing_was_found_there_are_no_adversarial_examples(tmp_path):
+def test_without_a_success_there_are_no_adversarial_examples(tmp_path):
     results = made_up(range(9))
     assert (
         PartialResults(tmp_path, IDENTITY).adversarial_examples(results.select(~results.found))

@@ -10,13 +10,13 @@ n_strengths = st.integers(1, 12)
 plans = st.lists(st.integers(1, 4), min_size=1, max_size=4)
 
 
-def test_begins_at_the_last_strength_with_every_run_ahead():
+def test_a_sample_starts_at_the_largest_strength_with_all_runs_ahead():
     start = first(8, [1, 2])
     assert start == SampleProgress(8, (AttackRun(0, 0), AttackRun(1, 0), AttackRun(1, 1)))
     assert (start.critical, start.finished) == (9, False)
 
 
-def test_a_broken_sample_goes_on_in_the_same_run_and_a_failed_one_at_the_same_strength():
+def test_a_success_continues_the_run_and_a_failure_keeps_the_strength():
     start = first(8, [1, 1])
     assert start.descend(3) == SampleProgress(3, start.runs)
     assert start.failed() == SampleProgress(8, start.runs[1:])
@@ -27,13 +27,13 @@ def test_a_broken_sample_goes_on_in_the_same_run_and_a_failed_one_at_the_same_st
 
 @given(n_strengths, plans, st.data())
 def test_any_course_of_events(n, runs, data):
-    """Whatever the attacks do, every run ends once and the strength never rises."""
+    """For any events, every run ends once and the strength never rises."""
     start = progress = first(n, runs)
     ended, broke = Counter(), []
     while not progress.finished:
         run, before = progress.runs[0], progress
-        event = data.draw(st.sampled_from(["broken", "failed", "hopeless"]))
-        if event == "broken":
+        event = data.draw(st.sampled_from(["success", "failed", "hopeless"]))
+        if event == "success":
             progress = progress.descend(data.draw(st.integers(0, progress.grid_index - 1)))
             broke.append(progress.grid_index + 1)
             assert progress.runs == before.runs
@@ -58,7 +58,7 @@ def test_any_course_of_events(n, runs, data):
 
 
 @given(n_strengths, plans, st.data())
-def test_turns_change_the_order_inside_stages_only(n, runs, data):
+def test_turns_change_the_order_within_stages_only(n, runs, data):
     start = first(n, runs)
     keys = st.fixed_dictionaries({run: st.integers(0, 9) for run in start.runs})
     turns = data.draw(keys)

@@ -42,14 +42,14 @@ def test_a_run_is_hopeless_above_the_limit_of_its_age_and_at_no_other_age(name):
 
 
 @pytest.mark.parametrize("steps", [1, 3, 10])
-def test_nothing_is_given_up_where_it_has_failed_anyway(steps):
+def test_no_limit_applies_at_the_last_step(steps):
     stage = ATTACKS.build("apgd", {"steps": steps}).stages()[0]
     limits = Limits.of(stage, "linf", CPU)
     assert not limits.exceeded(torch.tensor([steps, steps + 5]), torch.full((2,), torch.inf)).any()
 
 
 @pytest.mark.parametrize("name", list(STAGES))
-def test_ascent_from_larger_balls_is_never_given_up(name):
+def test_ascent_from_larger_balls_is_never_pruned(name):
     limits = Limits.of(STAGES[name], "l1", CPU)
     ages = torch.arange(STAGES[name].algorithm.steps)
     pruned = bool(limits.exceeded(ages, torch.full((len(ages),), 1e9)).any())
@@ -57,14 +57,14 @@ def test_ascent_from_larger_balls_is_never_given_up(name):
 
 
 @given(st.floats(0.01, 10), st.floats(0.05, 20))
-def test_the_projection_is_exact_where_the_margin_falls_straight(clean, critical):
-    """At strength 1 a straight margin has fallen by clean / critical."""
+def test_the_projection_is_exact_for_a_linear_margin(clean, critical):
+    """At strength 1 a linear margin has fallen by clean / critical."""
     gap = torch.tensor([clean - clean / critical], dtype=torch.float64)
     found = projected(torch.tensor([clean], dtype=torch.float64), gap)
     torch.testing.assert_close(found, torch.tensor([critical], dtype=torch.float64))
 
 
-def test_a_margin_that_has_not_shrunk_projects_no_break():
+def test_a_margin_that_has_not_shrunk_projects_infinity():
     found = projected(torch.tensor([1.0, 1.0]), torch.tensor([1.0, 1.5]))
     assert found.tolist() == [torch.inf, torch.inf]
 
@@ -77,10 +77,10 @@ def test_gaps_are_margins():
     assert gaps(logits, torch.tensor([[0, 1], [2, 0]])).tolist() == [2.0, 1.0]
 
 
-def test_only_what_was_calibrated_is_ever_given_up():
+def test_only_calibrated_algorithms_are_pruned():
     pgd = Pgd(steps=20, step_rule="absolute", step_size="1/255").stages()[0]
     for stage in (pgd, Apgd(steps=LEAST - 1).stages()[0]):
         assert Limits.of(stage, "linf", CPU).table.isinf().all()
     assert not Limits.of(Apgd(steps=10).stages()[0], "linf", CPU).table.isinf().all()
-    # No run is given up before it has made a step.
+    # No run is pruned before its first step.
     assert Limits.of(Apgd(steps=LEAST).stages()[0], "linf", CPU).table[:2].isinf().all()

@@ -14,7 +14,7 @@ def rechecked(model, split, results: Results, n: int, **options):
 
 
 def test_independent_runs_agree_with_the_engine():
-    """Beyond noise: 2 of 8 * 25 samples and strengths."""
+    """Up to noise: 2 of 8 * 25 samples and strengths."""
     model = net(1)
     split = split_for(model, 40)
     results = evaluate(model, split, mode="exact").results
@@ -37,7 +37,7 @@ def test_independent_runs_agree_with_the_engine():
         assert difference == claimed.sum() - alone.sum()
 
 
-def test_results_that_claim_too_much_are_found_out():
+def test_overrated_results_are_reported():
     model = net(1)
     split = split_for(model, 20)
     results = evaluate(model, split, mode="exact").results
@@ -48,14 +48,14 @@ def test_results_that_claim_too_much_are_found_out():
     assert figures["strengths"][-1]["only_alone_found"] == (results.critical < 9).sum()
 
 
-def test_all_samples_are_rechecked_where_there_are_no_more():
+def test_a_small_split_is_attacked_again_as_a_whole():
     model = net(1)
     split = split_for(model, 6)
     results = evaluate(model, split, mode="exact").results
     assert rechecked(model, split, results, 100).rows.tolist() == list(range(6))
 
 
-def test_an_interrupted_recheck_goes_on(tmp_path):
+def test_an_interrupted_rerun_resumes(tmp_path):
     model = net(1)
     split = split_for(model, 12)
     results = evaluate(model, split, partial_results=PartialResults(tmp_path, {})).results
@@ -68,12 +68,12 @@ def test_an_interrupted_recheck_goes_on(tmp_path):
     again = rechecked(silent, split, results, 8, partial_results=PartialResults(tmp_path, {}))
     np.testing.assert_array_equal(again.robust, first.robust)
     assert again.passes == first.passes
-    # The evaluation itself is not touched by what was found alone.
+    # The rerun does not change the partial results of the evaluation.
     resumed = evaluate(silent, split, partial_results=PartialResults(tmp_path, {}))
     np.testing.assert_array_equal(resumed.results.critical, results.critical)
 
 
-def test_it_draws_other_noise_than_the_evaluation():
+def test_a_rerun_draws_other_noise_than_the_evaluation():
     model = net(1)
     split = split_for(model, 20)
     one = evaluate(model, split, mode="exact").results

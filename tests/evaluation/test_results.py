@@ -46,7 +46,7 @@ def same(a: Results, b: Results) -> bool:
 
 
 def owned(results: Results) -> bool:
-    """Whether every adversarial example is still its sample's own."""
+    """Whether every adversarial example belongs to its sample."""
     assert results.adversarial_examples is not None
     owners = results.indices[results.adversarial_rows]
     return np.array_equal(results.adversarial_examples[:, 0, 0, 0], owners)
@@ -68,7 +68,7 @@ def test_selected_rows_keep_their_adversarial_examples(indices, seed, data):
 
 
 @given(indices=indices, cut=st.integers(0, 12), seed=st.integers(0, 99))
-def test_what_is_cut_and_put_together_is_the_same(indices, cut, seed):
+def test_concatenating_parts_restores_the_results(indices, cut, seed):
     whole = made_up(indices, seed)
     rows = np.arange(len(whole))
     parts = [whole.select(rows[:cut]), Results.empty(), whole.select(rows[cut:])]
@@ -101,14 +101,14 @@ def test_processes_are_merged_in_the_order_of_the_samples(indices, processes):
 
 
 def test_merging_refuses_a_sample_of_two_processes():
-    with pytest.raises(InvalidArgument, match="sample 3 twice"):
+    with pytest.raises(InvalidArgument, match="parts=sample 3 twice"):
         Results.merge([made_up([1, 3]), made_up([3, 2])])
 
 
 def test_adversarial_examples_are_kept_by_all_parts_or_by_none():
     without = made_up(range(20, 40), adversarial_examples=False)
     assert Results.concatenate([without, without]).adversarial_examples is None
-    with pytest.raises(InvalidArgument, match="in all or none"):
+    with pytest.raises(InvalidArgument, match="parts="):
         Results.concatenate([made_up(range(20)), without])
     nothing_found = without.select(~without.found)
     assert owned(Results.concatenate([made_up(range(20)), nothing_found]))
@@ -119,7 +119,7 @@ def test_adversarial_examples_are_kept_by_all_parts_or_by_none():
     [
         ({"labels": np.zeros(3, int)}, "labels=3 values"),
         ({"labels": np.zeros(4)}, "labels=float64"),
-        ({"predictions": [0, 1, 2, 0]}, "another class where critical is 0"),
+        ({"predictions": [0, 1, 2, 0]}, "predictions="),
         ({"critical": [0, -1, 5, 2]}, "critical=-1 for sample 1"),
         ({"stage": [0, 1, -1, 0], "run": [0, 0, -1, 0]}, "stage=0 for sample 0"),
         ({"run": [-1, 0, 0, 0]}, "run=0 for sample 2"),
@@ -132,7 +132,7 @@ def test_adversarial_examples_are_kept_by_all_parts_or_by_none():
         ({"adversarial_rows": [0, 1]}, "adversarial_rows"),
     ],
 )
-def test_refuses_columns_that_contradict_each_other(changes, message):
+def test_columns_that_contradict_each_other_are_refused(changes, message):
     values = {
         "indices": np.arange(4),
         "labels": np.array([0, 1, 2, 0]),

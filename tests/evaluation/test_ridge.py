@@ -14,7 +14,7 @@ def task(n, f, num_classes=3):
 
 
 def normal_equations(points, targets, strength):
-    """Weight and bias from the equations with an unpenalized bias, nothing centered."""
+    """Weight and bias from the normal equations, with an unpenalized bias, without centering."""
     n, f = points.shape
     design = np.hstack([points, np.ones((n, 1))])
     penalty = np.diag([strength] * f + [0.0])
@@ -23,7 +23,7 @@ def normal_equations(points, targets, strength):
 
 
 @pytest.mark.parametrize(("n", "f"), [(30, 5), (24, 40)])
-def test_the_strength_is_the_best_of_refits_that_leave_one_out(n, f):
+def test_the_penalty_minimizes_the_leave_one_out_error(n, f):
     features, labels = task(n, f)
     targets = np.eye(3)[labels]
     mean, std = features.numpy().mean(0), features.numpy().std(0)
@@ -46,7 +46,7 @@ def test_the_strength_is_the_best_of_refits_that_leave_one_out(n, f):
     np.testing.assert_allclose(found_bias, bias - weight @ (mean / std), rtol=1e-7)
 
 
-def test_units_of_the_features_do_not_matter():
+def test_units_of_the_features_do_not_change_the_prediction():
     features, labels = task(30, 5)
     units = torch.tensor([1e-3, 1.0, 7.0, 1e4, 1.0], dtype=torch.float64)
     weight, bias = ridge_head(features, labels, 3)

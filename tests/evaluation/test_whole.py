@@ -1,4 +1,4 @@
-"""A whole split: in any number of processes, killed at any moment, in fast mode and escalated."""
+"""A whole split: several processes, kills at any moment, fast mode and escalation."""
 
 import os
 import signal
@@ -48,13 +48,13 @@ def evaluate(model: nn.Module, split: Split, name: str = "short", **options) -> 
     )
 
 
-# However it is shared out
+# Several processes
 
 
 def shared(
     count: int, model: nn.Module, split: Split, partial_results: Path | None = None, **options
 ) -> list[Evaluation]:
-    """What `count` processes find; each one is a thread, and they meet where they exchange."""
+    """The results of `count` processes, simulated by threads with a barrier."""
     meeting, left = threading.Barrier(count), {}
     found: dict[int, Evaluation] = {}
 
@@ -82,7 +82,7 @@ def shared(
 
 @pytest.mark.parametrize("mode", ["exact", "fast"])
 @pytest.mark.parametrize("count", [2, 3])
-def test_several_processes_find_what_one_does(count, mode):
+def test_several_processes_give_the_results_of_one(count, mode):
     model = net(1)
     split = split_for(model, 20)
     alone = evaluate(model, split, mode=mode)
@@ -93,7 +93,7 @@ def test_several_processes_find_what_one_does(count, mode):
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_with_a_partial_results_the_first_process_has_the_adversarial_examples_in_a_file(
+def test_with_partial_results_the_first_process_has_the_adversarial_examples_in_a_file(
     count, tmp_path
 ):
     model = net(1)
@@ -113,7 +113,7 @@ def test_a_process_without_samples_takes_part():
         assert same(part.results, alone.results)
 
 
-def test_a_subset_is_a_part_of_the_whole():
+def test_a_subset_gives_the_same_rows_as_the_whole():
     model = net(1)
     split = split_for(model, 20)
     whole_split = evaluate(model, split, mode="exact").results
@@ -122,18 +122,18 @@ def test_a_subset_is_a_part_of_the_whole():
     assert len(part) == 7
 
 
-def test_tells_how_many_samples_are_done():
+def test_progress_reports_the_finished_samples():
     model, seen = net(1), []
     evaluate(model, split_for(model, 20), batch_size=4, on_progress=seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == 20
 
 
-# However often it is interrupted
+# Interruptions
 
 
 class Slow(nn.Module):
-    """A model that leaves time to be killed."""
+    """A slow model, so that there is time for a kill."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ class Slow(nn.Module):
 
 
 def victim(folder: str, batch_size: int) -> None:
-    """Evaluate until it is done or this process is killed; write often."""
+    """Evaluate until the end or until this process is killed; write often."""
     Buffer.SECONDS = 0.01
     model = net(1)
     partial_results = PartialResults(folder, {})
@@ -154,13 +154,13 @@ def victim(folder: str, batch_size: int) -> None:
     )
 
 
-#: One process that has loaded everything forks those that are killed, soon after a part appears.
+#: A process with all imports forks the processes to kill, soon after a part appears.
 KILLER = """
 import os, random, signal, sys, time
 sys.path[:0] = sys.argv[1].split(os.pathsep)
 from test_whole import victim
 folder, delays = sys.argv[2], random.Random(0)
-# What is loaded when it is first used is loaded here, once.
+# Lazy imports happen here, once.
 victim(folder + "/warm", 60)
 folder += "/cold"
 def parts():
@@ -180,7 +180,7 @@ for batch_size in map(int, sys.argv[3:]):
 
 
 def test_ten_kills_change_no_column(tmp_path):
-    """Killed at random moments, each time going on with another batch size."""
+    """Kills at random moments; each time it resumes with another batch size."""
     model, batch_size = net(1), [1, 7, 2, 4, 1, 3, 6, 2, 5, 1]
     split = split_for(model, 60)
     here = Path(__file__).parent
@@ -194,7 +194,7 @@ def test_ten_kills_change_no_column(tmp_path):
     assert killed.returncode == 0, killed.stderr
     told = [int(word) for word in killed.stdout.split()]
     assert told[::2] == [signal.SIGKILL] * 10
-    assert told[1::2] == sorted(set(told[1::2])), "every process came a little further"
+    assert told[1::2] == sorted(set(told[1::2])), "every process made progress"
     reference = evaluate(model, split)
     last = evaluate(
         model, split, batch_size=256, partial_results=PartialResults(tmp_path / "cold", {}, rank=1)
@@ -205,7 +205,7 @@ def test_ten_kills_change_no_column(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["exact", "fast"])
-def test_a_finished_evaluation_asks_the_model_nothing(tmp_path, mode):
+def test_a_finished_evaluation_does_not_query_the_model(tmp_path, mode):
     model = net(1)
     split = split_for(model, 12)
     first = evaluate(model, split, mode=mode, partial_results=PartialResults(tmp_path, {}))
@@ -218,14 +218,14 @@ def test_a_finished_evaluation_asks_the_model_nothing(tmp_path, mode):
     assert (first.resumed, again.resumed) == (0, 12)
 
 
-def test_processes_go_on_with_what_other_processes_left(tmp_path):
+def test_processes_resume_from_results_of_other_processes(tmp_path):
     model = net(1)
     split = split_for(model, 20)
     alone = evaluate(model, split)
     evaluate(
         model, subset(split, limit=9), partial_results=PartialResults(tmp_path, {}), mode="exact"
     )
-    # What the exact mode found counts as found by the fast one: only the columns of passes differ.
+    # Fast mode accepts results of exact mode: only the columns of passes differ.
     for part in shared(2, model, split, partial_results=tmp_path):
         assert part.resumed == 9
         np.testing.assert_array_equal(part.results.critical, alone.results.critical)
@@ -235,7 +235,7 @@ def test_processes_go_on_with_what_other_processes_left(tmp_path):
 
 
 class Ripple(nn.Module):
-    """Hides the slope of a model behind a fine sine wave on the pixels."""
+    """Masks the gradients of a model by a fine sine wave on the pixels."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -246,7 +246,7 @@ class Ripple(nn.Module):
 
 
 class Misleading(nn.Module):
-    """A model whose gradients point nowhere: the pixels' own are replaced by noise of them."""
+    """A model whose gradients are useless: backward sees noise derived from the pixels."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -259,8 +259,8 @@ class Misleading(nn.Module):
 
 
 @pytest.mark.parametrize("masked", [Ripple, Misleading])
-def test_masked_gradients_make_it_escalate_to_what_exact_mode_finds(masked):
-    """But for a few samples: the runs come in another order.
+def test_masked_gradients_escalate_to_the_results_of_exact_mode(masked):
+    """Up to a few samples, because the order of the runs differs.
 
     Three networks under five settings of the processor's kernels: at most 2 of 120 samples
     differed, by one strength each, up and down.
@@ -278,8 +278,8 @@ def test_masked_gradients_make_it_escalate_to_what_exact_mode_finds(masked):
     assert abs(difference.mean()) <= 0.05
 
 
-def test_what_pruning_hid_is_found_once_it_escalates(monkeypatch):
-    """Limits that give up every run at once: the audit notices, and the full runs make it good."""
+def test_an_escalation_finds_what_pruning_hid(monkeypatch):
+    """Limits that prune every run at once: the recheck notices, and the full runs correct it."""
     everything = {kind: {1: 0.0} for kind in LIMITS}
     monkeypatch.setattr("rampart.evaluation.engine.pruning.LIMITS", everything)
     monkeypatch.setattr(whole, "recheck_fraction", lambda n: 0.3)
@@ -288,11 +288,11 @@ def test_what_pruning_hid_is_found_once_it_escalates(monkeypatch):
     exact = evaluate(model, split, mode="exact", **options)
     fast = evaluate(model, split, **options)
     assert fast.pruning is not None
-    assert "rechecked samples were misclassified at a smaller strength" in fast.pruning.escalated
+    assert "rechecked samples" in fast.pruning.escalated
     results = fast.results
-    # Beyond noise: on a rippled model the order of the runs decides some samples.
+    # Up to noise: on a rippled model the order of the runs decides some samples.
     assert abs(results.critical.mean() - exact.results.critical.mean()) < 0.1
-    # The repeated ones tell what they would have been.
+    # Rechecked samples record their result before the recheck.
     assert (results.before_recheck > results.critical).sum() > 5
     assert results.rechecked.sum() > 30
 
@@ -302,7 +302,7 @@ def test_what_pruning_hid_is_found_once_it_escalates(monkeypatch):
     monkeypatch.setattr(whole, "judge", lambda *judged: alone(judged))
     hidden = evaluate(model, split, **options).results
     assert hidden.critical.mean() > exact.results.critical.mean() + 0.1
-    # The passes of both phases are added up: what was spent before is not forgotten.
+    # The passes of both phases are added.
     spent = results.forwards[results.rechecked & (hidden.pruned > 0)]
     assert (spent > hidden.forwards[results.rechecked & (hidden.pruned > 0)]).all()
     again = evaluate_again(model, split, monkeypatch, options)
@@ -313,13 +313,13 @@ def test_what_pruning_hid_is_found_once_it_escalates(monkeypatch):
 
 
 def evaluate_again(model, split, monkeypatch, options) -> Results:
-    """The second phase alone: everything is rechecked."""
+    """The second phase alone: every sample is rechecked."""
     monkeypatch.setattr(whole, "recheck_fraction", lambda n: 1.0)
     return evaluate(model, split, **options).results
 
 
-def test_healthy_models_cost_less_and_give_the_same():
-    """Beyond noise: 2 of 100 samples."""
+def test_fast_mode_costs_less_on_ordinary_models_with_the_same_results():
+    """Up to noise: 2 of 100 samples."""
     model = net(3)
     split, options = split_for(model, 100), {"steps": 40, "batch_size": 100}
     fast, exact = (evaluate(model, split, mode=mode, **options) for mode in ("fast", "exact"))
@@ -332,12 +332,12 @@ def test_healthy_models_cost_less_and_give_the_same():
     assert fast.results.backwards_total < 0.7 * exact.results.backwards_total
     assert 0 < fast.results.rechecked.sum() <= 20
     assert not exact.results.rechecked.any()
-    # Those that are rechecked, and nobody else, did everything in full.
+    # Only rechecked samples made all runs in full.
     np.testing.assert_array_equal(fast.results.pruned[fast.results.rechecked], 0)
 
 
-def test_the_rechecked_fraction_is_what_was_asked_for():
-    """Of those that gave a run up; which ones depends on seed and sample."""
+def test_the_rechecked_fraction_is_the_given_one():
+    """It refers to samples with pruned runs; seed and sample decide which ones."""
     model = net(3)
     split = split_for(model, 400)
     results = evaluate(model, split, steps=8, batch_size=400).results
@@ -347,8 +347,8 @@ def test_the_rechecked_fraction_is_what_was_asked_for():
     assert 0.01 < fraction < 0.12
 
 
-def test_the_sentinel_looks_at_the_stages_that_the_criterion_leaves():
-    """With a class to reach, untargeted FAB is left out: the later stages move up."""
+def test_the_sentinel_counts_stages_of_the_criterion():
+    """With a target class untargeted FAB is left out, so later stages have other indices."""
     model = net(1)
     split, options = split_for(model, 30), {"steps": 6, "criterion": Criterion(target="likely")}
     found = evaluate(model, split, "plus", **options)
@@ -359,6 +359,6 @@ def test_the_sentinel_looks_at_the_stages_that_the_criterion_leaves():
     assert len(stages) == 5
 
 
-def test_what_is_no_split_is_refused():
+def test_other_types_than_split_are_refused():
     with pytest.raises(InvalidArgument, match="Split.of_tensors"):
         evaluate(net(1), [(torch.rand(1, 8, 8), 0)])

@@ -1,4 +1,5 @@
-"""What attacks a model to measure it: accuracy while training, critical strengths afterwards.
+"""Evaluation under attack: accuracy during training, critical strengths afterwards.
 
-Knows attacks and data, not training; what is computed from the results is in `rampart.metrics`.
+This package depends on attacks and data, not on training. `rampart.metrics` computes figures from
+its results.
 """

@@ -1,4 +1,4 @@
-"""Accuracy and loss at one strength: validation while training."""
+"""Accuracy and loss at one strength, for validation during training."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,13 +17,15 @@ from rampart.runtime import Noise
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Shares and mean losses over `n` samples.
+    """Accuracies, as fractions in [0, 1], and mean losses over `n` samples.
 
     Attributes:
-        clean: share classified rightly without perturbation.
-        robust: share classified rightly without and under the attack; None where none was made.
+        n: number of samples.
+        clean: fraction classified correctly without perturbation.
+        robust: fraction classified correctly both without and under the attack; None without an
+            attack.
         clean_loss: mean cross-entropy without perturbation.
-        robust_loss: mean cross-entropy on the attacked images; None where none was made.
+        robust_loss: mean cross-entropy on the attacked images; None without an attack.
     """
 
     n: int
@@ -33,7 +35,7 @@ class Accuracy:
     robust_loss: float | None
 
     def figures(self, prefix: str = "val_") -> dict[str, float]:
-        """Return what is known as entries of a history row: val_clean, val_robust and losses."""
+        """Return the figures of a history row that are not None: val_clean, val_robust, losses."""
         return {
             f"{prefix}{name}": value
             for name, value in vars(self).items()
@@ -52,23 +54,23 @@ def evaluate_accuracy(
     """Return clean accuracy and, given an attack, accuracy at one strength.
 
     Args:
-        model: pixels in [0, 1], (N, C, H, W), to logits; asked in eval mode, left as found.
-        batches: this process's part; see `merge_accuracy` for several processes.
-        attack: how to attack, in eval mode whatever its own is; at eps = 0 its figures are the
+        model: pixels in [0, 1], (N, C, H, W), to logits; runs in eval mode and is restored.
+        batches: the samples of this process; see `merge_accuracy` for several processes.
+        attack: runs in eval mode, whatever its own mode is; at eps = 0 the robust figures are the
             clean ones.
         eps: fraction of the pixel range.
         seed: noise is keyed by (seed, sample, purpose).
-        purpose: what the accuracy is for.
+        purpose: keys the noise.
 
     Raises:
-        InvalidArgument: a strength without an attack.
+        InvalidArgument: eps is above 0 without an attack.
     """
     if attack is None and eps > 0:
         raise InvalidArgument("attack", None, f"an attack to use at eps={eps:g}")
     device, n = device_of(model), 0
     total = torch.zeros(4, dtype=torch.float64, device=device)
     if attack is not None:
-        # Made in the mode of training it would be made for another network than the one asked.
+        # An attack in train mode would attack another network than the one that is measured.
         attack = replace(attack, mode="eval")
     queried = QueriedModel(local(model))
     with frozen(model):
@@ -82,10 +84,10 @@ def evaluate_accuracy(
 
 
 def merge_accuracy(parts: Sequence[Accuracy]) -> Accuracy:
-    """Return the accuracy over all processes from that over each one's part.
+    """Return the accuracy over all processes from those of each process.
 
     Raises:
-        InvalidArgument: no samples at all.
+        InvalidArgument: there are no samples.
     """
     parts = [part for part in parts if part.n]
     n = sum(part.n for part in parts)
@@ -110,7 +112,7 @@ def merge_accuracy(parts: Sequence[Accuracy]) -> Accuracy:
 def _figures(
     model: Model, batch: Batch, attack: Attack | None, eps: float, seed: int, purpose: str
 ) -> Tensor:
-    """Sums over a batch: right, loss, right under attack, loss under attack; (4,) float64."""
+    """Return sums (4,) float64: correct, loss, correct under attack, loss under attack."""
     images, labels = batch.pixels(), batch.labels
     right, loss = _right_and_loss(model, images, labels)
     sums = [right.sum(), loss.sum()]

@@ -1,4 +1,4 @@
-"""When an attack has won: another class than the true one, out of the top k, or a chosen class."""
+"""What counts as success: misclassification, leaving the top k, or a target class."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, get_args
@@ -11,7 +11,7 @@ from rampart.choices import Target
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES, Loss
 
-#: The loss that aims at one class in place of each loss that aims at none.
+#: The targeted loss for each loss.
 _AIMED = {
     "ce": "targeted-ce",
     "dlr": "targeted-dlr",
@@ -23,13 +23,13 @@ _AIMED = {
 
 @dataclass(frozen=True)
 class OutOfTopK(Loss):
-    """Another loss, won only where the true class is not among the `top_k` likeliest."""
+    """Wraps a loss; success means that the true class is not among the `top_k` likeliest."""
 
     inner: Loss
     top_k: int
 
     def fits(self, targets: Tensor) -> bool:
-        """Whether the inner loss takes these targets."""
+        """Return whether the inner loss accepts these targets."""
         return self.inner.fits(targets)
 
     def value(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -37,20 +37,20 @@ class OutOfTopK(Loss):
         return self.inner.value(logits, targets)
 
     def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return whether the true class is out of the top."""
+        """Return whether the true class has left the top k."""
         labels = targets if targets.ndim == 1 else targets[:, 0]
         return ~in_top_k(logits, labels, self.top_k)
 
 
 @dataclass(frozen=True)
 class TargetReached(Loss):
-    """Another loss with targets (N, 2), won only where the prediction is the class to reach."""
+    """Wraps a loss with targets (N, 2); success means that the target class is predicted."""
 
     inner: Loss
-    shape: ClassVar[str] = "whole numbers (N, 2): true class, class to reach"
+    shape: ClassVar[str] = "integers (N, 2): true class, target class"
 
     def fits(self, targets: Tensor) -> bool:
-        """Whether the inner loss takes these targets."""
+        """Return whether the inner loss accepts these targets."""
         return self.inner.fits(targets)
 
     def value(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -58,18 +58,19 @@ class TargetReached(Loss):
         return self.inner.value(logits, targets)
 
     def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return whether the class is reached."""
+        """Return whether the target class is predicted."""
         return logits.argmax(1) == targets[:, 1]
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """What the adversary wants.
+    """What counts as success for the attacker.
 
     Attributes:
-        top_k: the true class has to leave the `top_k` likeliest ones; 1 is an ordinary error.
-        target: "none", or which wrong class the prediction has to become, by the clean logits.
-            Accuracy is then the fraction of samples that are right and cannot be moved there.
+        top_k: the true class has to leave the `top_k` likeliest; 1 means misclassification.
+        target: "none", or the target class by the clean logits: "likely" or "least-likely" among
+            the wrong classes. Accuracy is then the fraction of samples that are correct and whose
+            prediction does not become the target class.
     """
 
     top_k: int = 1
@@ -81,23 +82,23 @@ class Criterion:
         if self.target not in get_args(Target):
             raise UnknownName("target", self.target, get_args(Target))
         if self.top_k > 1 and self.target != "none":
-            raise InvalidArgument("top_k", self.top_k, "1 where a class is to be reached")
+            raise InvalidArgument("top_k", self.top_k, "1 with a target class")
 
     def right(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return (N,) whether clean images count as right."""
+        """Return (N,) bool: whether clean images count as correct."""
         return in_top_k(logits, labels, self.top_k)
 
     def classes(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return (N, M): the classes that targeted stages try, in order."""
+        """Return the classes (N, M) that targeted stages try, in order."""
         likely = likely_classes(logits, labels)
         if self.target == "none":
             return likely
         return likely[:, :1] if self.target == "likely" else likely[:, -1:]
 
     def stages(self, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
-        """Return the stages with losses that are won when this criterion is reached.
+        """Return the stages with losses that apply this criterion.
 
-        With a class to reach every stage aims at it; untargeted FAB, which cannot, is left out.
+        With a target class every stage becomes targeted; untargeted FAB cannot and is left out.
         """
         if self.target != "none":
             aimed = [s for s in stages if s.targets or not s.algorithm.minimum_norm]
@@ -114,7 +115,7 @@ class Criterion:
 
 
 def in_top_k(logits: Tensor, labels: Tensor, top_k: int) -> Tensor:
-    """Return (N,) whether the label is among the `top_k` likeliest of (N, K); ties by argmax."""
+    """Return (N,) bool: whether the label is among the `top_k` likeliest of (N, K)."""
     if top_k == 1:
         return logits.argmax(1) == labels
     require_beatable(top_k, logits.shape[1])
@@ -123,6 +124,6 @@ def in_top_k(logits: Tensor, labels: Tensor, top_k: int) -> Tensor:
 
 
 def require_beatable(top_k: int, num_classes: int, name: str = "top_k") -> None:
-    """Raise `InvalidArgument` where every class is among the top ones, so that nothing can fail."""
+    """Raise `InvalidArgument` if every class is in the top k, so that no attack can succeed."""
     if top_k > 1 and top_k >= num_classes:
         raise InvalidArgument(name, top_k, f"fewer than the {num_classes} classes")

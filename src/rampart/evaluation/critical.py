@@ -1,4 +1,4 @@
-"""Critical strengths: for each sample the smallest strength of a grid at which it breaks."""
+"""Critical strengths: the smallest strength of a grid at which a sample is misclassified."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count, pairwise
@@ -29,21 +29,21 @@ PARTS = 8
 
 
 def default_grid(eps: float, norm: Norm, resolution: int = 1) -> tuple[float, ...]:
-    """Return the strengths to evaluate at, from 0 to eps, which is always the last.
+    """Return the default strengths from 0 to eps.
 
-    Linf: k/255 as in the publication, the whole gray levels below eps and eps itself. Other norms:
+    Linf: k/255 as in the publication, for all gray levels below eps, and eps itself. Other norms:
     eight equal parts.
 
     Args:
         eps: the last strength.
-        norm: of the ball.
-        resolution: into how many parts each step is divided further, towards the continuum.
+        norm: norm of the ball.
+        resolution: number of parts into which each step is divided.
     """
     if eps <= 0:
         return (0.0,)
     # 4/255 * 255 may lie a rounding error above 4.
     steps = int(np.ceil(eps * 255 - 1e-9)) if norm == "linf" else PARTS
-    # Dividing gives the very number that k/255 is as text; multiplying by 1/255 may not.
+    # Division gives the same number as parsing the text "k/255"; multiplying by 1/255 may not.
     parts = 255 if norm == "linf" else PARTS / eps
     coarse = [*(k / parts for k in range(steps)), eps]
     return refine(coarse, resolution)
@@ -68,15 +68,15 @@ def critical_strengths(
     on_progress: Callable[[int], None] | None = None,
     **options: Any,
 ) -> Results:
-    """Find the critical strength of every sample; see `stream` for arguments and errors.
+    """Return the critical strength of every sample, in the order of the samples.
 
     Args:
         model, batches, attack, grid, seed: see `stream`.
         on_progress: called with the number of samples done so far.
-        options: those of `stream`.
+        options: further arguments of `stream`.
 
-    Returns:
-        The results in the order of the samples.
+    Raises:
+        RampartError: see `stream`.
     """
     parts, done = [Results.empty()], 0
     for part in stream(model, batches, attack, grid, seed, **options):
@@ -100,30 +100,30 @@ def stream(
     adversarial_examples: bool = False,
     criterion: Criterion | None = None,
 ) -> Iterator[Results]:
-    """Yield the critical strengths of samples as they are found, in no particular order.
+    """Yield critical strengths as samples finish, in no particular order.
 
-    An attack that has stages is carried out by the engine: every sample descends from the last
-    strength. Any other one is called at each strength in turn, from the smallest, until it breaks
-    the sample. Noise is keyed by (seed, sample, stage, run), so a result depends neither on the
-    batch size nor on what else is in the batch.
+    The engine runs attacks with stages: every sample descends from the largest strength. An attack
+    without stages is called at each strength, from the smallest up, until it succeeds. Noise is
+    keyed by (seed, sample, stage, run), so a result does not depend on the batch size or on the
+    other samples of the batch.
 
     Args:
-        model: pixels in [0, 1], (N, C, H, W), to logits; asked in eval mode, left as found.
-        batches: this process's part, read as rows become free.
-        attack: what breaks a sample where it finds a misclassified image inside ball and box.
-        grid: (n + 1,) strengths from 0 up.
-        seed: of the noise.
-        mode: "exact", or "fast" to give hopeless runs up (`rampart.evaluation.engine.pruning`).
+        model: pixels in [0, 1], (N, C, H, W), to logits; runs in eval mode and is restored.
+        batches: the samples of this process, read as rows become free.
+        attack: the attack.
+        grid: (n + 1,) ascending strengths from 0.
+        seed: seed of the noise.
+        mode: "exact", or "fast" with pruning (`rampart.evaluation.engine.pruning`).
         batch_size: rows of a batch.
-        recheck: in fast mode, fraction of the samples that repeat in full what they gave up.
-        adversarial_examples: whether the adversarial images are kept.
-        criterion: when a sample is broken; by default, when it is misclassified.
+        recheck: in fast mode, fraction of the samples that repeat their pruned runs in full.
+        adversarial_examples: whether to return the adversarial examples.
+        criterion: what counts as success; misclassification by default.
 
     Raises:
-        InvalidArgument: a grid that does not ascend from 0, no rows, an attack that leaves its
-            ball or looks at the model in training mode, or a criterion that an attack without
-            stages cannot have.
-        UnknownName: another mode.
+        InvalidArgument: the grid does not ascend from 0; the batch size is below 1; the attack
+            leaves its ball or runs in train mode; or an attack without stages gets another
+            criterion than misclassification.
+        UnknownName: the mode is unknown.
     """
     if mode not in get_args(EvaluationMode):
         raise UnknownName("mode", mode, get_args(EvaluationMode))
@@ -136,7 +136,7 @@ def stream(
     if not stages and criterion != Criterion():
         got = type(attack).__name__
         raise InvalidArgument(
-            "attack", got, "an attack with stages for another criterion than an error"
+            "attack", got, "an attack with stages for a criterion other than misclassification"
         )
     task = Task(stages, attack.norm, strengths, seed, mode == "fast", recheck, criterion)
 
@@ -155,17 +155,18 @@ def stream(
 
 
 def require_as_used(attack: Attack, name: str = "attack.mode") -> None:
-    """Raise `InvalidArgument` unless the attack looks at the model in eval mode, as it is used."""
-    # An attack of another library has no mode; it leaves the model in the one that it is in.
+    """Raise `InvalidArgument` unless the attack runs in eval mode, like the evaluation."""
+    # An attack of another library has no mode and does not change that of the model.
     mode = getattr(attack, "mode", "eval")
     if mode != "eval":
-        raise InvalidArgument(name, mode, "eval: a model is measured as it is used")
+        raise InvalidArgument(name, mode, "eval, since evaluation runs in eval mode")
 
 
 def _isolate_randomness(parts: Iterator[Results], seed: int) -> Iterator[Results]:
-    """Yield the parts; each is found with torch's default generators seeded, then put back.
+    """Yield the parts, each computed with seeded default generators, which are then restored.
 
-    Only a stochastic model draws from them. It leaves no trace there, and is asked the same again.
+    Only a stochastic model draws from them. Its results become reproducible, and the generators of
+    the caller do not change.
     """
     for number in count():
         with scoped_seed(seed, "stochastic model", number):
@@ -178,9 +179,9 @@ def _isolate_randomness(parts: Iterator[Results], seed: int) -> Iterator[Results
 def _attack_each_strength(
     model: QueriedModel, batch: Batch, attack: Attack, task: Task, adversarial_examples: bool
 ) -> Results:
-    """Call the attack at each strength in turn, from the clean image, until it breaks.
+    """Call the attack at each strength, from the clean image, until it succeeds.
 
-    The passes of a call are written on its samples in equal parts, rounded down.
+    The passes of a call are divided equally among its samples, rounded down.
     """
     images, labels, strengths = batch.pixels(), batch.labels, task.grid
     logits = logits_of(model, images)
@@ -203,7 +204,7 @@ def _attack_each_strength(
         robust = robust[~is_adv]
     is_adv = right & (critical < len(strengths))
     distances = torch.where(is_adv, distance(found, images, attack.norm).double(), torch.nan)
-    # What is cut off at the pixel box may have ended in a smaller ball, which it breaks as well.
+    # A point clipped at the pixel box may lie in the ball of a smaller strength.
     grid = torch.tensor(strengths, dtype=torch.float64, device=distances.device)
     smallest = torch.searchsorted(grid, least_eps(distances))
     critical = torch.where(is_adv, critical.minimum(smallest.clamp_min(1)), critical)
@@ -228,7 +229,7 @@ def _attack_each_strength(
 
 
 def require_inside(found: Tensor, images: Tensor, eps: float, attack: Attack) -> None:
-    """Raise `InvalidArgument` if an image left the eps ball or the pixel box, or is nan."""
+    """Raise `InvalidArgument` if an image is outside the eps ball or the pixel box, or is NaN."""
     distances = distance(found, images, attack.norm)
     boxed = (found >= 0) & (found <= 1)
     if bool(within(distances, eps).all()) and bool(boxed.all()):
@@ -237,6 +238,6 @@ def require_inside(found: Tensor, images: Tensor, eps: float, attack: Attack) ->
         "attack",
         type(attack).__name__,
         f"images within {attack.norm} {format_eps(eps)} and [0, 1]",
-        f"it went {float(distances.max()):.6g} far, to pixels in "
-        f"[{float(found.min()):.6g}, {float(found.max()):.6g}]",
+        f"its images are up to {float(distances.max()):.6g} away, with pixels in "
+        f"[{float(found.min()):.6g}, {float(found.max()):.6g}]; project them onto ball and box",
     )

@@ -1,9 +1,10 @@
-"""Whether giving runs up has cost anything, and for which samples it is to be undone.
+"""Whether pruning has changed results, and which samples have to repeat their pruned runs.
 
-Two alarms. The rechecked samples repeat in full what they gave up: if that lowers one, pruning has
-hidden a break. And on a healthy network the stages after the gradient ones find nothing that those
-had missed: if FAB or Square lower samples while their runs are given up early, gradients mislead.
-Either beyond its tolerance, and every sample that gave a run up repeats it in full.
+Two observations lead to an escalation. First, rechecked samples repeat their pruned runs in full;
+if that lowers a critical strength, pruning has hidden an adversarial example. Second, FAB and
+Square find almost nothing after gradient ascent on most networks; if they do lower critical
+strengths, gradients mislead and pruning cannot be trusted. If either exceeds its tolerance, every
+sample with pruned runs repeats them in full.
 """
 
 from collections.abc import Sequence
@@ -17,24 +18,24 @@ from rampart.evaluation.results import Booleans, Results
 
 #: Fraction of the samples that are rechecked.
 RECHECK_FRACTION = 0.05
-#: So many are rechecked at least, on average, where the evaluation is small.
+#: Smallest expected number of rechecked samples in a small evaluation.
 MIN_RECHECKED = 6
-#: Largest fraction of rechecked samples that the full runs may lower.
+#: Largest fraction of rechecked samples whose critical strength the full runs may lower.
 RECHECK_TOLERANCE = 0.003
-#: Largest fraction of samples that FAB or Square may lower.
+#: Largest fraction of samples whose critical strength FAB or Square may set.
 SENTINEL_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
 class Pruning:
-    """What giving up did.
+    """The effect of pruning.
 
     Attributes:
-        rechecked: samples that repeated in full what they gave up.
-        lowered: how many of them that lowered.
-        sentinel: samples lowered by a stage that needs no gradient ascent, FAB or Square.
-        pruned: samples with runs that were given up and not repeated.
-        escalated: why all of these had to be; "" where there was no need.
+        rechecked: number of samples that repeated their pruned runs in full.
+        lowered: how many of those got a smaller critical strength.
+        sentinel: number of samples lowered by FAB or Square, which use no gradient ascent.
+        pruned: number of samples with pruned runs that were not repeated.
+        escalated: why these runs have to be repeated; "" if they need not be.
     """
 
     rechecked: int
@@ -44,33 +45,31 @@ class Pruning:
     escalated: str
 
     def figures(self) -> dict[str, Any]:
-        """Plain values for a record."""
+        """Return plain values for a record."""
         return asdict(self)
 
 
 def recheck_fraction(n: int) -> float:
-    """Return the fraction of n samples to audit."""
+    """Return the fraction of n samples to recheck."""
     return min(1.0, max(RECHECK_FRACTION, MIN_RECHECKED / n)) if n else 0.0
 
 
 def judge(results: Results, stages: Sequence[Stage]) -> Pruning:
-    """Return what giving up did, and whether it is to be undone."""
+    """Return the effect of pruning, and whether to escalate."""
     lowered = int((results.critical < results.before_recheck).sum())
     rechecked = int(results.rechecked.sum())
     late = range(_after_ascent(stages), len(stages))
     sentinel = int(np.isin(results.stage, list(late)).sum())
     reasons = []
     if lowered > RECHECK_TOLERANCE * rechecked:
-        reasons.append(
-            f"{lowered} of {rechecked} rechecked samples were misclassified at a smaller strength"
-        )
+        reasons.append(f"repeating pruned runs lowered {lowered} of {rechecked} rechecked samples")
     if sentinel > SENTINEL_TOLERANCE * len(results):
         reasons.append(f"FAB or Square lowered {sentinel} of {len(results)} samples")
     return Pruning(rechecked, lowered, sentinel, int(affected(results).sum()), "; ".join(reasons))
 
 
 def affected(results: Results) -> Booleans:
-    """Return (N,) whether a sample gave runs up and did not repeat them."""
+    """Return (N,) bool: whether a sample has pruned runs that were not repeated."""
     return results.pruned > 0
 
 
@@ -79,6 +78,6 @@ def _is_sentinel(stage: Stage) -> bool:
 
 
 def _after_ascent(stages: Sequence[Stage]) -> int:
-    """The place behind the last stage of gradient ascent: what follows finds what that missed."""
+    """Return the index after the last stage of gradient ascent."""
     ascents = [number for number, stage in enumerate(stages) if not _is_sentinel(stage)]
     return ascents[-1] + 1 if ascents else len(stages)

@@ -1,9 +1,9 @@
-"""How an evaluation asks a model: in single precision, in batches of one shape, and counting.
+"""How an evaluation queries a model: in float32, in batches of one shape, and counting passes.
 
-A library computes a batch of another shape by another kernel, whose rounding differs. So on a CPU
-every batch that reaches the model has `ROWS` rows, in contiguous memory of its own, whatever was
-asked for: what the model says of an image does not depend on the batch size, the order or the
-number of the images. `rounding_of_batches` measures how far a device keeps to that.
+Libraries may use another kernel for another batch shape, and its rounding differs. On a CPU every
+batch of the model therefore has `ROWS` rows in new contiguous memory. The logits of an image then
+do not depend on the batch size, the order or the number of the images. `rounding_of_batches`
+measures how far this holds on a device.
 """
 
 from collections.abc import Iterator
@@ -20,20 +20,20 @@ from rampart.runtime import Noise
 
 #: Rows of every batch on a CPU, where larger batches are no faster: 16 rows of MobileNetV2 at 96
 #: pixels take 9.9 ms each, 128 take 14.6; of ResNet-20 3.0 and 3.3 (one thread, forward and
-#: gradient; an AMD EPYC). On other devices a batch has a multiple of that, which loads them fully.
+#: gradient; an AMD EPYC). Other devices get a multiple of this, which uses them fully.
 ROWS = 16
 
 
 @contextmanager
 def single_precision(device: torch.device) -> Iterator[None]:
-    """Compute in float32 as such: without mixed precision, and without TF32 where there is any."""
-    kept = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    """Compute in float32, without mixed precision and TF32."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     try:
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         with torch.autocast(device.type, enabled=False):
             yield
     finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = kept
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def logits_of(model: Model, images: Tensor) -> Tensor:
@@ -44,13 +44,13 @@ def logits_of(model: Model, images: Tensor) -> Tensor:
 
 
 class QueriedModel:
-    """A model as an evaluation asks it: float32 without mixed precision, batches of one shape.
+    """Queries a model in float32, in batches of one shape, and counts the passes.
 
     Attributes:
-        module: pixels to logits; attacks see through to it.
-        rows: of every batch; None for `ROWS` on a CPU and a multiple of it on other devices.
-        forwards: samples that went forward, without those that only filled a batch.
-        backwards: samples whose logits received a gradient.
+        module: pixels to logits; attacks freeze and restore it.
+        rows: rows of every batch; None for `ROWS` on a CPU and a multiple of it on other devices.
+        forwards: number of samples passed forward, without rows that only fill a batch.
+        backwards: number of samples whose logits received a gradient.
     """
 
     def __init__(self, module: Model, rows: int | None = None) -> None:
@@ -73,7 +73,7 @@ class QueriedModel:
         if isinstance(logits, Tensor) and logits.requires_grad:
             hooked: Any = logits
             hooked.register_hook(partial(self._count_backward, n))
-        # What is no (N, K) tensor is refused by whoever looks at it.
+        # The caller refuses an output that is not a tensor (N, K).
         return logits[:n].float() if isinstance(logits, Tensor) and logits.ndim else logits
 
     def _count_backward(self, n: int, _: Tensor) -> None:
@@ -81,20 +81,20 @@ class QueriedModel:
 
 
 def _in_batches(model: Model, images: Tensor, rows: int | None) -> Tensor:
-    """What the model says of the images, and of those that fill the last batch."""
+    """Return the logits of the images and of the rows that fill the last batch."""
     if rows is None:
         rows = ROWS if images.device.type == "cpu" else ROWS * max(1, -(-len(images) // ROWS))
     answers = list[Tensor]()
     for batch in torch.split(images, rows):
-        answer = model(_filled(batch, rows))
+        answer = model(_fill_batch(batch, rows))
         if not isinstance(answer, Tensor) or not answer.ndim:
             return answer
         answers.append(answer)
     return torch.cat(answers)
 
 
-def _filled(batch: Tensor, rows: int) -> Tensor:
-    """The batch in memory of its own, filled up with copies of its first rows."""
+def _fill_batch(batch: Tensor, rows: int) -> Tensor:
+    """Return the batch in new memory, filled up with copies of its first rows."""
     missing = rows - len(batch)
     if not missing:
         return batch.clone(memory_format=torch.contiguous_format)
@@ -104,18 +104,18 @@ def _filled(batch: Tensor, rows: int) -> Tensor:
 
 
 def device_of(model: Model) -> torch.device:
-    """Return where the parameters lie, else the buffers; the CPU for a callable without any."""
+    """Return the device of the parameters, else of the buffers; the CPU if there are none."""
     module = module_of(model)
     tensors = iter(()) if module is None else chain(module.parameters(), module.buffers())
     return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
 def rounding_of_batches(device: torch.device) -> float:
-    """Return how much a row of logits changes with its place and company in a batch.
+    """Return how much a row of logits changes with its place in the batch and the other rows.
 
-    Measured on a small convolution and a matrix product of odd sizes, which libraries round in the
-    most different ways: the largest change as a fraction of the largest logit. 0 where the device
-    keeps the promise that results do not depend on the batch to the last bit.
+    It measures a small convolution and a matrix product of odd sizes, which libraries round most
+    differently, and returns the largest change as a fraction of the largest logit. 0 means that
+    results are bit for bit independent of the batch.
     """
     noise = Noise.of(0, torch.arange(64, device=device), "rounding")
     images, kernel = noise.uniform(1, 8, 8), noise.child("kernel").normal(1, 3, 3)[:6]

@@ -1,4 +1,4 @@
-"""How robust a model is before training: a linear head on its untouched features, attacked."""
+"""How robust a model is before training: the accuracy of a linear probe under attack."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,27 +22,27 @@ from rampart.runtime import Noise, derive
 from rampart.skill import chance_of, clearly_above
 from rampart.units import Norm, format_eps
 
-#: Fractions of eps_g that are attacked.
+#: The strengths of the attack, as fractions of eps_g.
 FRACTIONS = (0.25, 0.5, 0.75, 1.0)
-#: Training images that the head is fitted to, and held-out images that it is measured on.
+#: Number of training images to fit the head, and of held-out images to measure it.
 FITTED, HELD_OUT = 1024, 128
-#: What must be kept of the accuracy beyond chance where the ramp starts.
+#: Fraction of the accuracy beyond chance that must remain where the ramp starts.
 ENOUGH = 0.5
 
 
 @dataclass(frozen=True)
 class LinearProbeResult:
-    """What a linear head on a backbone's features gets right, without and under attack.
+    """The accuracy of a linear head on the features of a backbone, without and under attack.
 
     Attributes:
-        fractions: of eps_g, ascending from 0 to 1.
-        accuracy: fraction of the held-out images that is right at each of them and at all smaller
+        fractions: strengths as fractions of eps_g, ascending from 0 to 1.
+        accuracy: fraction of the held-out images that is correct at each strength and all smaller
             ones; the first is the clean accuracy.
-        chance: accuracy of the best constant answer.
+        chance: accuracy of the best constant prediction.
         eps: eps_g, fraction of the pixel range.
         images: number of held-out images.
-        forwards: samples that went forward.
-        backwards: samples that went backward.
+        forwards: number of samples passed forward.
+        backwards: number of samples passed backward.
     """
 
     fractions: tuple[float, ...]
@@ -55,20 +55,20 @@ class LinearProbeResult:
 
     @property
     def passes(self) -> int:
-        """What the linear probe cost: forwards and backwards of one sample."""
+        """The cost of the linear probe: forwards plus backwards."""
         return self.forwards + self.backwards
 
     @property
     def informative(self) -> bool:
-        """Whether the clean accuracy is clearly above chance: by three standard errors of chance.
+        """Whether the clean accuracy is three standard errors of chance above chance.
 
-        Where it is not, there is nothing that an attack could take away.
+        If it is not, an attack has nothing to lower.
         """
         return clearly_above(self.accuracy[0], self.chance, self.images)
 
     @property
     def retained(self) -> tuple[float, ...]:
-        """The part of the clean accuracy beyond chance that is kept at each share, in [0, 1]."""
+        """Fraction of the clean accuracy beyond chance that remains at each strength."""
         beyond = [max(0.0, accuracy - self.chance) for accuracy in self.accuracy]
         if not beyond[0]:
             return (0.0,) * len(beyond)
@@ -76,21 +76,19 @@ class LinearProbeResult:
 
     @property
     def start(self) -> float:
-        """The largest fraction of eps_g at which half of the accuracy beyond chance is kept.
+        """Largest fraction of eps_g at which half of the accuracy beyond chance remains.
 
-        The ramp exists because an attack on features that are not robust hides the classes: there
-        is then nothing to fit a head to. Where a linear head that has only seen clean images still
-        keeps half of what it got right, the untouched features show the classes under attack too,
-        and the reason for smaller strengths is gone. Half is a convention, not a measured optimum.
-        Between two measured fractions the kept part is interpolated linearly. Between 0 and the
-        first
-        share nothing is: every network keeps all at 0, so a line from there would credit one that
-        keeps nothing at eps_g/4 with eps_g/8.
+        A ramp is needed because an attack on features that are not robust hides the classes, so
+        that no head can be fitted. If a head fitted to clean images keeps half of its accuracy
+        under attack, the pretrained features show the classes under attack too, and smaller
+        strengths are not needed. Half is a convention, not a measured optimum. Between two measured
+        strengths the result is interpolated linearly. Below the first one it is 0: every network
+        keeps all of its accuracy at 0, so interpolation would give eps_g/8 to a network that keeps
+        nothing at eps_g/4.
 
-        The rule errs towards a start that is too low. A head fitted to clean images may use what a
-        robust backbone has suppressed but not removed; and a backbone that is not robust may be
-        adapted to at full strength all the same if the task is easy, which no linear probe of its
-        features can see.
+        The result may be too low. A head fitted to clean images may use features that a robust
+        backbone has suppressed but not removed. A backbone that is not robust may also adapt at
+        full strength if the task is easy, which a linear probe cannot measure.
         """
         kept = self.retained
         last = max((i for i, part in enumerate(kept) if part >= ENOUGH), default=0)
@@ -103,11 +101,11 @@ class LinearProbeResult:
 
     @property
     def verdict(self) -> str:
-        """One sentence: how robust the backbone is, and where the ramp starts."""
+        """How robust the backbone is and where the ramp starts, in one sentence."""
         if not self.informative:
             return (
-                f"nothing is known of the backbone's robustness: its linear probe gets "
-                f"{self.accuracy[0]:.0%} right without attack, which is not clearly above chance "
+                f"the backbone's robustness is unknown: the clean accuracy of its linear probe, "
+                f"{self.accuracy[0]:.0%}, is not clearly above chance "
                 f"({self.chance:.0%}), so the ramp starts at 0."
             )
         if self.start == 0:
@@ -122,8 +120,8 @@ class LinearProbeResult:
     def _describe_retained(self, index: int) -> str:
         return (
             f"at {format_eps(self.fractions[index] * self.eps)} its linear probe keeps "
-            f"{self.retained[index]:.0%} of what it gets right beyond chance without attack "
-            f"({self.accuracy[0]:.0%})"
+            f"{self.retained[index]:.0%} of its accuracy beyond chance "
+            f"(clean accuracy {self.accuracy[0]:.0%})"
         )
 
 
@@ -138,33 +136,33 @@ def measure_linear_probe(
     batch_size: int = 128,
     workers: int = 0,
 ) -> LinearProbeResult:
-    """Measure how robust the features of a model are, whatever its head.
+    """Measure how robust the features of a model are.
 
-    A head is fitted to at most 1024 training images by ridge regression; on at most 128 others it
-    is attacked by PGD (10 steps, cross-entropy) at a quarter, a half, three quarters and all of
-    eps. An image that is broken at one strength counts as broken at the larger ones and is attacked
-    no more, so that the cost falls with the robustness. Images and noise depend on the seed alone,
-    and the model is left as found.
+    It fits a new head to at most 1024 training images by ridge regression. PGD (10 steps,
+    cross-entropy) attacks the head on at most 128 held-out images at a quarter, a half, three
+    quarters and all of eps. An image that is misclassified at one strength counts as misclassified
+    at the larger ones and is not attacked there, so less robust models cost less. Images and noise
+    depend on the seed alone. The model is restored.
 
     Args:
-        model: pixels in [0, 1] to logits, its last layer linear.
-        train: images to fit the head to.
-        held_out: images to measure it on; those of the validation split.
+        model: pixels in [0, 1] to logits; its last layer is linear.
+        train: images to fit the head.
+        held_out: images to measure it, from the validation split.
         eps: eps_g, fraction of the pixel range, above 0.
-        norm: of the ball.
-        seed: draws the images, and keys the attack's noise by sample.
-        batch_size: images at once.
-        workers: processes that decode; images in memory need none.
+        norm: norm of the ball.
+        seed: selects the images and keys the noise of the attack.
+        batch_size: images per batch.
+        workers: number of processes that decode images; 0 for images in memory.
 
     Raises:
         InvalidArgument: eps is 0.
-        ModelError: no linear last layer is found, or none is reached.
+        ModelError: the model has no linear last layer, or does not call it.
     """
     if not eps > 0:
-        raise InvalidArgument("eps", eps, "a strength above 0", "without one there is no ramp")
+        raise InvalidArgument("eps", eps, "a strength above 0", "a ramp needs a target strength")
     module = module_of(local(model))
     if module is None:
-        raise ModelError("a linear probe needs a torch module, whose features it can look at.")
+        raise ModelError(f"model={type(model).__name__}: a linear probe needs a torch module.")
     features = CountingModel(HeadInputs(module))
     device = next(module.parameters()).device
 
@@ -192,10 +190,10 @@ def measure_linear_probe(
 
 
 class HeadInputs:
-    """A model up to its head: what enters the last linear layer, flattened to (N, F).
+    """A model without its head: returns the inputs of the last linear layer, flattened to (N, F).
 
-    timm names the heads of its models (two where there is a token for distillation: both count);
-    in another module the head is the last linear layer.
+    For timm models the heads are those that timm names; a model with a distillation token has two,
+    and both are used. In other modules the head is the last linear layer.
 
     Attributes:
         module: pixels in [0, 1] to logits.
@@ -210,13 +208,13 @@ class HeadInputs:
         with _record_inputs(self._heads) as entered:
             self.module(images)
         if not entered:
-            raise ModelError("the model does not call its own head, so it has no features to see.")
+            raise ModelError("the model does not call its head, so a linear probe has no features.")
         return torch.cat([value.flatten(1).float() for value in entered], 1)
 
 
 @dataclass(frozen=True)
 class Headed:
-    """Features under a linear head; attacks see the module through them."""
+    """A feature extractor with a linear head; attacks freeze and restore `module`."""
 
     module: Model
     weight: Tensor
@@ -233,15 +231,13 @@ def _heads(module: nn.Module) -> Sequence[nn.Module]:
         return [owner.get_submodule(name) for name in head_modules(owner)]
     linear = [part for part in module.modules() if isinstance(part, nn.Linear)]
     if not linear:
-        raise ModelError(
-            "a linear probe needs a model whose last layer is linear; this one has no such."
-        )
+        raise ModelError("the model has no linear layer; a linear probe needs a linear last layer.")
     return linear[-1:]
 
 
 @contextmanager
 def _record_inputs(modules: Iterable[nn.Module]) -> Iterator[list[Tensor]]:
-    """Give a list that collects what enters the modules; no hook is left behind."""
+    """Yield a list that collects the inputs of the modules; remove the hooks afterwards."""
     entered: list[Tensor] = []
     hooks = [m.register_forward_pre_hook(lambda _, args: entered.append(args[0])) for m in modules]
     try:
@@ -252,7 +248,7 @@ def _record_inputs(modules: Iterable[nn.Module]) -> Iterator[list[Tensor]]:
 
 
 def _draw_images(split: Split, limit: int, seed: int) -> Split:
-    """At most `limit` images, every class with its fraction."""
+    """Return at most `limit` images, stratified by class."""
     if len(split) <= limit:
         return split
     return subset(split, limit=limit, stratified=True, seed=derive(seed, "probe"))
@@ -269,7 +265,7 @@ def _fit_head(features: CountingModel, batches: Iterable[Batch], num_classes: in
 
 
 def _still_right(head: Headed, batch: Batch, attack: Attack, eps: float, seed: int) -> Tensor:
-    """Whether each image is right without attack and up to each share, (N, 1 + shares) bool."""
+    """Return whether each image is correct clean and up to each strength, (N, 1 + S) bool."""
     images, labels = batch.pixels(), batch.labels
     right = torch.zeros(len(batch), 1 + len(FRACTIONS), dtype=torch.bool, device=labels.device)
     right[:, 0] = _right(head, images, labels)

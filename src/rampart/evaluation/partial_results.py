@@ -1,14 +1,13 @@
-"""The partial results of an evaluation: what is finished is on the disk, and is not attacked again.
+"""The partial results of an evaluation: finished samples on disk, from which it resumes.
 
 The folder holds
 
-    identity.json   what the results depend on; compared when an evaluation goes on
-    parts/          one Parquet file per batch of finished samples, by any process
-    adversarial_examples.npy   the adversarial images of the whole evaluation, while its record is
-    written
+    identity.json              what the results depend on; compared when an evaluation resumes
+    parts/                     Parquet files of finished samples, from all processes
+    adversarial_examples.npy   all adversarial examples, while the record is being written
 
-A part is written whole or not at all and never changed, so a kill at any moment loses only samples
-in progress, and the evaluation goes on with another batch size or number of processes.
+A part is written atomically and never changed. A kill at any moment loses only samples in progress,
+and the evaluation may resume with another batch size or number of processes.
 """
 
 import json
@@ -41,7 +40,7 @@ from rampart.records.columnar import (
 from rampart.registry import flatten
 
 FORMAT = "rampart-partial-results-1"
-#: phase, number of the part, process, and a mark that no other part has.
+#: Name of a part: phase, number, process, and a random suffix that makes it unique.
 PART = re.compile(r"(\d{4})-(\d{8})-(\d+)-[0-9a-f]{12}\.parquet")
 ADVERSARIAL_EXAMPLES = "adversarial_examples.npy"
 TYPES = {
@@ -54,14 +53,14 @@ class PartialResults:
     """Finished samples on disk, for any number of processes.
 
     Args:
-        folder: where it lies; on a disk that all processes share.
+        folder: the folder, on a disk that all processes share.
         identity: plain JSON values that the results depend on, such as threat, attack suite, grid,
-            seed, fingerprints of model and data; not the batch size or the number of processes,
-            which may change when the evaluation goes on.
-        rank: this process.
+            seed, fingerprints of model and data. Batch size and number of processes are no part of
+            it; they may change when the evaluation resumes.
+        rank: rank of this process.
 
     Raises:
-        RunError: the folder holds the partial results of another evaluation, or cannot be used.
+        RunError: the folder holds the partial results of another evaluation, or is damaged.
     """
 
     def __init__(self, folder: str | Path, identity: Mapping[str, Any], rank: int = 0) -> None:
@@ -71,14 +70,14 @@ class PartialResults:
         self._count = max((number for _, number, _ in self._list_parts()), default=-1) + 1
 
     def append(self, results: Results, phase: int = 0) -> None:
-        """Write finished samples as one part; returns when they are on the disk.
+        """Write finished samples as one part; return when they are on disk.
 
         Args:
             results: any number of samples.
-            phase: of the evaluation; a sample's row of a later phase replaces the earlier one.
+            phase: phase of the evaluation; a row of a later phase replaces the earlier one.
 
         Raises:
-            RunError: no space, or no permission.
+            RunError: the file cannot be written.
         """
         if not len(results):
             return
@@ -89,26 +88,25 @@ class PartialResults:
     def read(self, phase: int | None = None, adversarial_examples: bool = True) -> Results:
         """Return the finished samples of all processes, each once, in the order of the samples.
 
-        Files that are no parts, and parts that a disk has damaged, count as never written.
+        It ignores other files and damaged parts.
 
         Args:
-            phase: only what this phase found; None: the latest of every sample.
-            adversarial_examples: read them too; without them the result is small for any number of
-                samples.
+            phase: read this phase only; None returns the latest row of every sample.
+            adversarial_examples: whether to read them, which takes most of the memory.
         """
         return Results.concatenate(self._read_parts(phase, adversarial_examples)).latest()
 
     def adversarial_examples(self, results: Results) -> NDArray[np.float32] | None:
-        """Return the adversarial images of these results, (M, C, H, W) in the order of the rows.
+        """Return the adversarial examples of these results, (M, C, H, W) in the order of the rows.
 
-        They lie in a file, put together part by part, so that few of them are in memory at once;
-        the file goes when the partial results is removed.
+        They are mapped from a file that is filled part by part, so that memory use stays small.
+        `remove` deletes the file.
 
         Args:
-            results: each sample once, in the order of the samples, as the parts hold them.
+            results: results from the parts, each sample once, in the order of the samples.
 
         Raises:
-            RunError: an image is in no part, or the file cannot be written.
+            RunError: an image is missing in the parts, or the file cannot be written.
         """
         found = results.select(results.found)
         images, missing = None, np.ones(len(found), bool)
@@ -122,19 +120,19 @@ class PartialResults:
         if missing.any():
             sample = found.indices[missing][0]
             raise RunError(
-                f"{self._parts} lacks the adversarial images of {missing.sum()} samples, such as "
-                f"number {sample}: evaluate again, which does what is missing."
+                f"{self._parts} lacks the adversarial examples of {missing.sum()} samples, such as "
+                f"number {sample}: run the evaluation again, which attacks them once more."
             )
         return images
 
     def remove(self) -> None:
-        """Delete the partial results, once the record is written; what is not its own stays."""
+        """Delete the partial results, but no other files in the folder."""
         for file in self._parts.glob("*"):
-            # Also what a kill while writing a part leaves.
+            # This includes temporary files that a kill left behind.
             if PART.fullmatch(intended_name(file)):
                 remove(file)
         remove(self.folder / ADVERSARIAL_EXAMPLES)
-        # Last, so that an interrupted removal leaves partial results that can still be opened.
+        # The identity is last: after an interrupted removal the folder can still be opened.
         for file in sorted(self.folder.glob("*"), reverse=True):
             if intended_name(file) == "identity.json":
                 remove(file)
@@ -145,7 +143,7 @@ class PartialResults:
     def _scratch(
         self, images: NDArray[np.float32] | None, count: int, shape: tuple[int, ...]
     ) -> NDArray[np.float32]:
-        """The file for so many images; `images` where it is open by now."""
+        """Return the mapped file for `count` images; `images` if it is already open."""
         if images is not None:
             return images
         try:
@@ -158,22 +156,24 @@ class PartialResults:
             ) from error
 
     def _identify(self, identity: dict[str, Any]) -> None:
-        """Say what the partial results is of, or check that it is of the same evaluation."""
+        """Write the identity file, or check that it is that of this evaluation."""
         file = self.folder / "identity.json"
         if not file.exists():
             if any(self._list_parts()):
-                raise RunError(f"{self.folder} holds results of an unknown evaluation: remove it.")
+                raise RunError(
+                    f"{self.folder} holds partial results without an identity.json: remove it."
+                )
             write_atomic(file, json.dumps({"format": FORMAT, **identity}, indent=1) + "\n")
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            raise RunError(f"{file} is damaged ({error}): --overwrite starts anew.") from None
+            raise RunError(f"{file} is damaged ({error}): restart with --overwrite.") from None
         if not isinstance(found, dict):
-            raise RunError(f"{file} is not that of an evaluation: --overwrite starts anew.")
+            raise RunError(f"{file} is not from an evaluation: restart with --overwrite.")
         _require_same(file, flatten(found), flatten({"format": FORMAT, **identity}))
 
     def _list_parts(self) -> list[tuple[int, int, Path]]:
-        """(phase, number, file) of every part, in the order in which they count."""
+        """Return (phase, number, file) of every part; later ones replace earlier ones."""
         parts = []
         for file in self._parts.glob("*.parquet"):
             if match := PART.fullmatch(file.name):
@@ -188,15 +188,15 @@ class PartialResults:
 
 
 class Buffer:
-    """Collects finished samples, and writes them to partial results now and then.
+    """Collects finished samples and writes them to partial results from time to time.
 
-    At most every 2 seconds or hundredth of the time so far, whichever is longer, so that a long
-    evaluation leaves some hundred parts; earlier where the adversarial examples would fill the
-    memory. Leaving the `with` block writes the rest, also after an error.
+    It writes at most every 2 seconds or every hundredth of the elapsed time, whichever is longer,
+    so that a long evaluation has some hundred parts; earlier if the adversarial examples exceed
+    `BYTES`. Leaving the `with` block writes the rest, also after an error.
 
     Args:
-        partial_results: where to.
-        clock: seconds, monotonic.
+        partial_results: where to write.
+        clock: returns monotonic seconds.
     """
 
     SECONDS, FRACTION, BYTES = 2.0, 0.01, 2**28
@@ -210,7 +210,7 @@ class Buffer:
         self._bytes, self._phase = 0, 0
 
     def add(self, results: Results, phase: int = 0) -> None:
-        """Take finished samples of a phase; write what waits if it is time."""
+        """Add finished samples of a phase, and write if it is time."""
         if phase != self._phase:
             self.flush()
         self._phase = phase
@@ -224,7 +224,7 @@ class Buffer:
             self.flush()
 
     def flush(self) -> None:
-        """Write everything that waits."""
+        """Write all waiting samples."""
         if self._waiting:
             self._partial_results.append(Results.concatenate(self._waiting), self._phase)
         self._waiting, self._bytes, self._flushed = [], 0, self._clock()
@@ -245,7 +245,7 @@ def write_results(path: Path, results: Results) -> None:
     """Write results as one Parquet file, with their adversarial examples.
 
     Raises:
-        RunError: no space, or no permission.
+        RunError: the file cannot be written.
     """
     columns = {name: getattr(results, name) for name in COLUMNS}
     notes, images = {"format": FORMAT}, {}
@@ -256,14 +256,14 @@ def write_results(path: Path, results: Results) -> None:
 
 
 def read_results(path: Path, adversarial_examples: bool = True) -> Results:
-    """Read results back, with the adversarial examples that were kept or without.
+    """Read results from a file, with or without their adversarial examples.
 
     Raises:
-        RunError: the file is missing, damaged, or holds something else.
+        RunError: the file is missing, damaged, or of another format.
     """
     notes = read_notes(path)
     if notes.get("format") != FORMAT:
-        raise RunError(f"{path} is no part of partial results.")
+        raise RunError(f"{path} has another format than {FORMAT}.")
     try:
         shape = json.loads(notes.get("adversarial_shape", "null")) if adversarial_examples else None
         found = read_columns(path, TYPES, {"adversarial_example": tuple(shape)} if shape else {})
@@ -282,14 +282,14 @@ def read_results(path: Path, adversarial_examples: bool = True) -> Results:
             )
         return results
     except (ValueError, TypeError) as error:
-        raise RunError(f"{path} holds no consistent results: {error}") from error
+        raise RunError(f"{path} holds inconsistent results: {error}") from error
 
 
 def _same_rows(part: Results, whole: Results) -> tuple[Integers, Integers]:
-    """The rows of a part that the whole took over, and where they are in the whole."""
+    """Return the rows of a part that are also in the whole, and their positions there."""
     at = np.minimum(np.searchsorted(whole.indices, part.indices), len(whole) - 1)
     same = np.ones(len(part), bool)
-    # Another phase may have broken the sample as well: its image is another one.
+    # Another phase may have found another adversarial example of the same sample.
     for name in ("indices", "critical", "distance", "stage", "run"):
         same &= getattr(part, name) == getattr(whole, name)[at]
     return np.flatnonzero(same), at[same]
@@ -300,6 +300,6 @@ def _require_same(file: Path, old: Mapping[str, Any], new: Mapping[str, Any]) ->
         if old.get(key) != new.get(key) or (key in old) != (key in new):
             was, now = (json.dumps(side[key]) if key in side else "absent" for side in (old, new))
             raise RunError(
-                f"{file.parent} holds an evaluation that differs in {key} ({was} there, {now} now):"
-                " --overwrite starts anew."
+                f"{file.parent} holds an evaluation with another {key} ({was} there, {now} now): "
+                "resume with the same settings, or restart with --overwrite."
             )

@@ -1,4 +1,4 @@
-"""The engine against independent runs: some samples attacked at each strength alone."""
+"""A check of the engine: it attacks some samples at each strength alone, with other noise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ FIRST_PHASE = 10
 
 @dataclass(frozen=True)
 class Rerun:
-    """What independent runs found on some samples.
+    """The results of independent runs on some samples.
 
     Attributes:
-        rows: (M,) rows of the results that were rechecked.
-        robust: (n, M) whether each stands after a run at strength k = 1..n alone.
-        claimed: (n, M) whether the results say that it stands there.
+        rows: (M,) rows of the results that were attacked again.
+        robust: (n, M) bool, whether each is robust in the run at strength k = 1..n alone.
+        claimed: (n, M) bool, whether it is robust there according to the results.
         passes: forwards and backwards of the independent runs.
     """
 
@@ -38,7 +38,7 @@ class Rerun:
     passes: int
 
     def figures(self, grid: Sequence[float]) -> dict[str, Any]:
-        """Plain values for a record: both accuracies at each strength, and where they disagree."""
+        """Return plain values for a record: both accuracies and conflicts at each strength."""
         return {
             "n": len(self.rows),
             "passes": self.passes,
@@ -69,33 +69,33 @@ def rerun(
     partial_results: PartialResults | None = None,
     processes: Processes | None = None,
 ) -> Rerun:
-    """Run the attack at each strength alone on `n` samples drawn at random, with other noise.
+    """Run the attack at each strength alone on `n` random samples, with other noise.
 
     Args:
-        model, split, attack, grid, batch_size, criterion, partial_results, processes: those of the
+        model, split, attack, grid, batch_size, criterion, partial_results, processes: as in the
             evaluation.
-        seed: its seed; the independent runs draw from another one.
-        results: what it found, one row per sample of the split.
-        n: how many samples; all, if the split has fewer.
+        seed: seed of the evaluation; the independent runs derive another one from it.
+        results: results of the evaluation, one row per sample of the split.
+        n: number of samples; all if the split has fewer.
     """
     part = subset(split, limit=min(n, len(split)), seed=derive(seed, "audited samples"))
     rows = np.flatnonzero(np.isin(results.indices, numbers_of(part)))
     robust, passes = [], 0
-    for level, eps in enumerate(grid[1:], start=1):
+    for grid_index, eps in enumerate(grid[1:], start=1):
         alone = evaluate_split(
             model,
             part,
             attack,
             (0.0, eps),
-            derive(seed, "audit", level),
+            derive(seed, "audit", grid_index),
             mode="exact",
             batch_size=batch_size,
             criterion=criterion,
             partial_results=partial_results,
-            phase=FIRST_PHASE + level,
+            phase=FIRST_PHASE + grid_index,
             processes=processes,
         ).results
         robust.append(alone.critical > 1)
         passes += alone.forwards_total + alone.backwards_total
-    claimed = [results.critical[rows] > level for level in range(1, len(grid))]
+    claimed = [results.critical[rows] > grid_index for grid_index in range(1, len(grid))]
     return Rerun(rows, np.array(robust), np.array(claimed), passes)

@@ -1,7 +1,6 @@
-"""What an evaluation found, column by column: one row per sample, small enough for any number.
+"""The results of an evaluation as columns, one row per sample.
 
-The columns of one table, so that batches, processes and the parts of an interrupted evaluation
-are put together the same way.
+Results of batches, processes and interrupted evaluations are concatenated in the same way.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,30 +35,30 @@ COUNTS = ("indices", "critical", "forwards", "backwards", "pruned")
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What attacking samples over a grid g_0 = 0 < ... < g_n found.
+    """The results of attacking samples over a grid g_0 = 0 < ... < g_n.
 
     Attributes:
         indices: (N,) positions in the split.
         labels: (N,) true classes.
         predictions: (N,) predicted classes without perturbation.
-        critical: (N,) index of the smallest strength that breaks the sample: 0 where it is wrong
-            without perturbation, n + 1 for a survivor.
-        distance: (N,) distance, in the norm, of the smallest adversarial image found; nan where
+        critical: (N,) index of the critical strength, the smallest at which the sample is
+            misclassified: 0 without perturbation, n + 1 if robust at every strength.
+        distance: (N,) distance, in the norm, of the nearest adversarial example; NaN if there is
             none.
-        stage: (N,) index of the attack suite's stage that set `critical`; -1 where none did.
-        run: (N,) the run of that stage; -1 where none did.
-        forwards: (N,) passes spent on the sample through the model.
-        backwards: (N,) passes spent on the sample back to the input.
-        pruned: (N,) runs that were stopped early as hopeless and not repeated in full.
-        rechecked: (N,) whether pruned runs were repeated in full at once.
-        before_recheck: (N,) `critical` before that; the same as `critical` where not rechecked.
-        adversarial_examples: (M, C, H, W) float32, the smallest adversarial images; None where not
-            kept.
-        adversarial_rows: (M,) the rows of this table that they belong to, ascending: those with a
-            stage, 1 <= critical <= n.
+        stage: (N,) index of the stage that set `critical`; -1 if none did.
+        run: (N,) the run of that stage; -1 if none did.
+        forwards: (N,) forwards spent on the sample.
+        backwards: (N,) backwards spent on the sample.
+        pruned: (N,) number of pruned runs that were not repeated in full.
+        rechecked: (N,) bool, whether pruned runs were repeated in full at once.
+        before_recheck: (N,) `critical` before that; equals `critical` if not rechecked.
+        adversarial_examples: (M, C, H, W) float32, the nearest adversarial examples; None if they
+            were not requested.
+        adversarial_rows: (M,) their rows in this table, ascending: the rows with a stage, where
+            1 <= critical <= n.
 
     Raises:
-        InvalidArgument: columns that contradict each other.
+        InvalidArgument: columns contradict each other.
     """
 
     indices: Integers
@@ -94,43 +93,42 @@ class Results:
 
     @property
     def found(self) -> Booleans:
-        """(N,) whether an adversarial image was found, 1 <= critical <= n."""
+        """(N,) bool: whether there is an adversarial example, 1 <= critical <= n."""
         return self.stage >= 0
 
     @property
     def forwards_total(self) -> int:
-        """Passes of one sample through the model, of all samples together."""
+        """Forwards of all samples together."""
         return int(self.forwards.sum())
 
     @property
     def backwards_total(self) -> int:
-        """Passes of one sample back to the input, of all samples together."""
+        """Backwards of all samples together."""
         return int(self.backwards.sum())
 
     @property
     def pruned_total(self) -> int:
-        """Runs that were stopped early as hopeless and not repeated in full."""
+        """Number of pruned runs that were not repeated in full."""
         return int(self.pruned.sum())
 
     @classmethod
     def empty(cls) -> "Results":
-        """The results of no sample."""
+        """Return results without rows."""
         return cls(**{name: np.zeros(0, kind) for name, kind in COLUMNS.items()})
 
     @classmethod
     def concatenate(cls, parts: Iterable["Results"]) -> "Results":
-        """Return the rows of all parts one after the other; a sample may occur again.
+        """Return the rows of all parts in their order; a sample may have several rows.
 
         Raises:
-            InvalidArgument: some parts kept their adversarial examples and others did not, or the
-                adversarial examples differ in shape.
+            InvalidArgument: adversarial examples are missing in some parts or differ in shape.
         """
         parts = [part for part in parts if len(part)] or [cls.empty()]
         columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in COLUMNS}
         return cls(**columns, adversarial_examples=_join_adversarial_examples(parts))
 
     def select(self, rows: Sequence[int] | Integers | Booleans) -> "Results":
-        """Return some rows: (R,) row numbers, in their order, or an (N,) mask."""
+        """Return some rows, given by row numbers (R,) in their order or by a mask (N,)."""
         rows = np.arange(len(self))[np.asarray(rows)] if len(rows) else np.zeros(0, np.int64)
         adversarial_examples = self.adversarial_examples
         if adversarial_examples is not None:
@@ -142,11 +140,11 @@ class Results:
         )
 
     def without_adversarial_examples(self) -> "Results":
-        """Return the same rows without their adversarial images, which are the large part."""
+        """Return the same rows without adversarial examples, which take most of the memory."""
         return replace(self, adversarial_examples=None, adversarial_rows=None)
 
     def sorted(self) -> "Results":
-        """Return the rows in the order of the samples; rows of one sample stay in theirs."""
+        """Return the rows in the order of the samples; the sort is stable."""
         return self.select(np.argsort(self.indices, kind="stable"))
 
     def latest(self) -> "Results":
@@ -156,10 +154,10 @@ class Results:
 
     @classmethod
     def merge(cls, parts: Iterable["Results"]) -> "Results":
-        """Return the results of all processes as one, in the order of the samples.
+        """Return the results of all processes together, in the order of the samples.
 
         Raises:
-            InvalidArgument: a sample that two processes evaluated.
+            InvalidArgument: two processes evaluated the same sample.
         """
         whole = cls.concatenate(parts).sorted()
         twice = whole.indices[1:][np.diff(whole.indices) == 0]
@@ -169,7 +167,7 @@ class Results:
 
 
 def _column(name: str, values: object, kind: type[np.generic]) -> NDArray[np.generic]:
-    """The values in their type; only what loses nothing is converted."""
+    """Return the values in their type; a conversion that may lose information is refused."""
     array = np.asarray(values)
     if array.ndim != 1 or not np.can_cast(array.dtype, kind, "same_kind"):
         got = f"{array.dtype} of shape {array.shape}"
@@ -178,13 +176,14 @@ def _column(name: str, values: object, kind: type[np.generic]) -> NDArray[np.gen
 
 
 def _check_consistent(results: Results, rows: Integers) -> None:
-    """Raise `InvalidArgument` where columns contradict each other; `rows` own the adversarial
-    examples.
+    """Raise `InvalidArgument` if columns contradict each other.
+
+    `rows` are those of the adversarial examples.
     """
     for name in COLUMNS:
         if len(getattr(results, name)) != len(results):
             got = f"{len(getattr(results, name))} values"
-            raise InvalidArgument(name, got, f"{len(results)} as samples")
+            raise InvalidArgument(name, got, f"{len(results)}, one per sample")
     clean, found = results.critical == 0, results.found
     right = results.predictions == results.labels
     lowered = results.critical < results.before_recheck
@@ -224,20 +223,20 @@ def _check_adversarial_examples(adversarial_examples: Images | None, count: int)
         raise InvalidArgument("adversarial_examples", got, "(M, C, H, W) float32")
     if len(adversarial_examples) != count:
         raise InvalidArgument(
-            "adversarial_examples", len(adversarial_examples), f"{count}, one for each stage"
+            "adversarial_examples", len(adversarial_examples), f"{count}, one per row with a stage"
         )
 
 
 def _join_adversarial_examples(parts: Sequence[Results]) -> Images | None:
-    """The adversarial examples of all parts; a part in which nothing was found may lack them."""
-    kept = [part.adversarial_examples for part in parts if part.adversarial_examples is not None]
+    """Return the adversarial examples of all parts; a part without any found may lack them."""
+    present = [part.adversarial_examples for part in parts if part.adversarial_examples is not None]
     lacking = [part for part in parts if part.adversarial_examples is None and part.found.any()]
-    if not kept:
+    if not present:
         return None
-    if lacking or len({images.shape[1:] for images in kept}) > 1:
+    if lacking or len({images.shape[1:] for images in present}) > 1:
         raise InvalidArgument(
             "parts",
             "adversarial examples in some",
             "adversarial examples of one shape in all or none",
         )
-    return np.concatenate(kept)
+    return np.concatenate(present)

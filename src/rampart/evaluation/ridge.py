@@ -1,22 +1,22 @@
-"""A linear head on given features: ridge regression on one-hot labels."""
+"""A linear head on fixed features, by ridge regression on one-hot labels."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-#: Strengths tried, as multiples of the mean squared length of a standardized sample.
+#: Penalties λ to try, as multiples of the mean squared length of a standardized sample.
 _MULTIPLES = tuple(10 ** (k / 2) for k in range(-8, 9))
 
 
 def ridge_head(features: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
     """Return weight (K, F) and bias (K,), float64, of a linear classifier of features.
 
-    min over W, b of sum_i ||W x_i + b - onehot(y_i)||² + λ ||W||², the features standardized
-    first. scikit-learn's `RidgeCV` chooses the λ with the least mean squared error on the sample
-    left out. It works on the CPU, where there is float64.
+    It minimizes sum_i ||W x_i + b - onehot(y_i)||² + λ ||W||² on standardized features.
+    scikit-learn's `RidgeCV` chooses the λ with the least mean squared leave-one-out error. It runs
+    on the CPU in float64.
 
     Args:
-        features: (N, F), N of at least 2.
+        features: (N, F), N >= 2.
         labels: (N,), in 0..K-1.
         num_classes: K.
     """
@@ -25,7 +25,7 @@ def ridge_head(features: Tensor, labels: Tensor, num_classes: int) -> tuple[Tens
     points, labels = features.detach().cpu().double(), labels.cpu()
     mean, scale = points.mean(0), _inverse_std(points)
     points = (points - mean) * scale
-    # Where every feature is constant, any strength gives the same: the mean of the labels.
+    # If every feature is constant, every λ gives the same result: the mean of the labels.
     unit = float((points**2).sum(1).mean()) or 1.0
     ridge = RidgeCV([unit * multiple for multiple in _MULTIPLES])
     ridge.fit(points.numpy(), one_hot(labels, num_classes).double().numpy())
@@ -34,7 +34,7 @@ def ridge_head(features: Tensor, labels: Tensor, num_classes: int) -> tuple[Tens
 
 
 def _inverse_std(points: Tensor) -> Tensor:
-    """1 / std of each feature, (F,); 0 for one that is constant, which then has no weight."""
+    """Return 1 / std of each feature, (F,); 0 for a constant one, which then has no weight."""
     std = points.std(0, correction=0)
     # The mean is rounded, so the std of a constant is not always 0.
     return torch.where(std > 1e-6 * points.abs().amax(0), 1 / std, 0.0)

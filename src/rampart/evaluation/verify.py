@@ -1,9 +1,8 @@
-"""An evaluation checked again from its adversarial examples, at one or two forward passes per
-sample.
+"""Verification of a record from its adversarial examples, at one or two forwards per sample.
 
-Balls are nested: one adversarial image at the critical strength proves that the sample is broken
-at every larger strength too. So the adversarial examples prove that the accuracies of a record are
-no lower than the truth allows; that survivors cannot be broken is what no image can prove.
+Balls are nested: an adversarial example at the critical strength proves that the sample is not
+robust at any larger strength either. The adversarial examples therefore prove that robust accuracy
+is at most what the record says. No image can prove that the other samples are robust.
 """
 
 from collections import Counter
@@ -23,20 +22,20 @@ from rampart.records.record import EvaluationRecord
 from rampart.threat import distance
 from rampart.tolerance import same, within
 
-#: Names of samples to their images (B, C, H, W), pixels in [0, 1], and labels (B,).
+#: A function from names of samples to images (B, C, H, W), pixels in [0, 1], and labels (B,).
 ImagesOf = Callable[[Sequence[str]], tuple[Tensor, Tensor]]
 
-LABEL = "another label in the data"
-PREDICTION = "another prediction without perturbation"
-BOX = "adversarial example outside the pixel box"
+LABEL = "different label in the data"
+PREDICTION = "different prediction on the clean image"
+BOX = "adversarial example outside [0, 1]"
 BALL = "adversarial example further from its image than the critical strength"
-DISTANCE = "adversarial example at another distance than recorded"
-RIGHT = "adversarial example classified rightly"
+DISTANCE = "adversarial example at a different distance than recorded"
+RIGHT = "adversarial example classified correctly"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A sample that is not as recorded.
+    """A sample that differs from the record.
 
     Attributes:
         id: name of the sample.
@@ -49,13 +48,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class Verification:
-    """What came of checking a record again.
+    """The result of verifying a record.
 
     Attributes:
-        n: samples.
-        adversarial_examples: adversarial images among what was checked.
-        forwards: passes of one sample through the model.
-        failures: in the order of the samples; several for one that fails several checks.
+        n: number of samples.
+        adversarial_examples: number of adversarial examples.
+        forwards: number of samples passed through the model.
+        failures: in the order of the samples; a sample may have several.
     """
 
     n: int
@@ -65,7 +64,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether everything is as recorded."""
+        """Whether every sample agrees with the record."""
         return not self.failures
 
     @property
@@ -79,18 +78,17 @@ class Verification:
         if self.ok:
             return (
                 f"verified: {self.n} predictions and {self.adversarial_examples} adversarial "
-                "images are as "
-                f"recorded, by {self.forwards} forward passes."
+                f"examples agree with the record ({self.forwards} forward passes)."
             )
         samples = len({failure.id for failure in self.failures})
         reasons = ", ".join(f"{count} x {reason}" for reason, count in self.counts.items())
         return (
-            f"not verified: {samples} of {self.n} samples are not as recorded ({reasons}), "
+            f"not verified: {samples} of {self.n} samples differ from the record ({reasons}); "
             f"the first is {self.failures[0].id}."
         )
 
     def figures(self) -> dict[str, Any]:
-        """The result as plain JSON values."""
+        """Return the result as plain JSON values."""
         return {
             "ok": self.ok,
             "n": self.n,
@@ -108,28 +106,31 @@ def verify_record(
     batch_size: int = 128,
     on_progress: Callable[[int], None] | None = None,
 ) -> Verification:
-    """Check again what a record says, from its adversarial examples.
+    """Check a record against its adversarial examples.
 
-    Of every sample: its label is that of the data, and the prediction without perturbation is the
-    recorded one. Of every adversarial example: it lies in the pixel box and, up to rounding, in the
-    ball of the critical strength around its image, at the recorded distance, and is misclassified
-    (for a record of top k: the label is not among the k likeliest classes).
+    For every sample, label and clean prediction have to be the recorded ones. Every adversarial
+    example has to lie in the pixel box and, up to rounding, in the ball of the critical strength
+    around its image, at the recorded distance. It has to be misclassified; in a record of top k,
+    the label must not be among the k likeliest classes.
 
     Args:
         record: loaded with its adversarial examples.
-        model: pixels in [0, 1], (N, C, H, W), to logits; asked in eval mode, left as found.
-        images_of: gives images and labels of samples by their names, a batch at a time.
+        model: pixels in [0, 1], (N, C, H, W), to logits; runs in eval mode and is restored.
+        images_of: returns images and labels of samples by name, a batch at a time.
         batch_size: images per forward pass.
         on_progress: called after each batch with the number of samples done so far.
 
     Raises:
-        InvalidArgument: the record has no adversarial examples, or a batch size below 1.
-        DataError: images of another number or shape than the adversarial examples.
+        InvalidArgument: the record has no adversarial examples, or the batch size is below 1.
+        DataError: number or shape of the images differ from those of the adversarial examples.
     """
     if record.adversarial_examples is None and record.found.any():
         do = "load it with adversarial_examples=True, or evaluate with adversarial examples"
         raise InvalidArgument(
-            "record", "one without adversarial examples", "one with adversarial examples", do
+            "record",
+            "a record without adversarial examples",
+            "a record with adversarial examples",
+            do,
         )
     if batch_size < 1:
         raise InvalidArgument("batch_size", batch_size, "at least 1")
@@ -153,12 +154,12 @@ def verify_record(
 def _check_clean(
     record: EvaluationRecord, queried: QueriedModel, rows: Integers, images: Tensor, labels: Tensor
 ) -> Iterator[tuple[int, str]]:
-    """Yield (row, reason) of what is wrong without perturbation."""
+    """Yield (row, reason) for each clean image that differs from the record."""
     logits = logits_of(queried, images)
     recorded = torch.from_numpy(record.labels[rows]).to(labels.device)
     yield from _where(rows, labels != recorded, LABEL)
     predictions = torch.from_numpy(record.predictions[rows]).to(logits.device)
-    # In a record of top k the prediction alone does not say whether the sample counts as right.
+    # In a record of top k the prediction alone does not tell whether the sample is correct.
     right = torch.from_numpy(record.critical[rows] > 0).to(logits.device)
     differs = (logits.argmax(1) != predictions) | (_right(logits, recorded, record.top_k) != right)
     yield from _where(rows, differs, PREDICTION)
@@ -167,13 +168,13 @@ def _check_clean(
 def _check_adversarial_examples(
     record: EvaluationRecord, queried: QueriedModel, rows: Integers, images: Tensor
 ) -> Iterator[tuple[int, str]]:
-    """Yield (row, reason) of what is wrong with the adversarial examples of these rows."""
+    """Yield (row, reason) for each adversarial example that contradicts the record."""
     found = record.found[rows]
     if record.adversarial_examples is None or not found.any():
         return
     first = int(record.found[: rows[0]].sum())
     rows, images = rows[found], images[torch.from_numpy(found).to(images.device)]
-    # Copied: a record's arrays may be read-only, and torch shares their memory.
+    # Copy, because a record's arrays may be read-only, and torch shares their memory.
     part = np.array(record.adversarial_examples[first : first + len(rows)])
     adversarial_examples = torch.from_numpy(part).to(images.device)
     far = distance(adversarial_examples, images, record.norm).double().cpu()
@@ -191,7 +192,7 @@ def _check_adversarial_examples(
 
 
 def _right(logits: Tensor, labels: Tensor, top_k: int) -> Tensor:
-    """(N,) whether the label is among the `top_k` likeliest classes."""
+    """Return (N,) bool: whether the label is among the `top_k` likeliest classes."""
     if top_k == 1:
         return logits.argmax(1) == labels
     likeliest = logits.topk(min(top_k, logits.shape[1]), dim=1).indices
@@ -211,6 +212,6 @@ def _require_fitting(record: EvaluationRecord, images: Tensor, labels: Tensor, n
     )
     if tuple(images.shape) != shape or tuple(labels.shape) != (n,):
         raise DataError(
-            f"the record's adversarial images are {shape}, the data's images {tuple(images.shape)} "
-            f"with labels {tuple(labels.shape)}: they are not the evaluated ones."
+            f"data=images {tuple(images.shape)} with labels {tuple(labels.shape)}: expected images "
+            f"{shape}, as in the record; pass the data that were evaluated."
         )

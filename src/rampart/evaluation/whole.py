@@ -1,4 +1,4 @@
-"""A whole split through the engine: shared out, written as it goes, rechecked, escalated."""
+"""The evaluation of a whole split: in several processes, resumable, with recheck and escalation."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -25,13 +25,13 @@ from rampart.metrics.curve import Integers
 
 @dataclass(frozen=True)
 class Processes:
-    """Several processes that fraction one evaluation; by default there is one.
+    """The processes of one evaluation; by default a single one.
 
     Attributes:
-        rank: this process.
-        count: how many there are.
-        wait: returns when every process has come so far.
-        gather: from this process's results to those of all.
+        rank: rank of this process.
+        count: number of processes.
+        wait: a barrier: returns when every process has called it.
+        gather: takes the results of this process and returns those of all.
     """
 
     rank: int = 0
@@ -42,13 +42,13 @@ class Processes:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was found on a split.
+    """The evaluation of a split.
 
     Attributes:
-        results: of every sample, in their order.
-        pruning: what giving runs up did; None in exact mode.
-        seconds: wall-clock time of this process, without what an earlier part took.
-        resumed: samples that an earlier part had finished.
+        results: results of all samples, in their order.
+        pruning: the effect of pruning; None in exact mode.
+        seconds: wall-clock time of this process, without earlier, interrupted calls.
+        resumed: number of samples read from partial results.
     """
 
     results: Results
@@ -74,33 +74,32 @@ def evaluate_split(
     workers: int = 0,
     on_progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
-    """Find the critical strength of every sample of a split.
+    """Return the critical strength of every sample of a split.
 
-    In fast mode a recheck, and if it asks for it an escalation, are part of it
-    (`rampart.evaluation.escalation`). The results depend on neither the rows nor the processes.
+    Fast mode includes a recheck and, if needed, an escalation (`rampart.evaluation.escalation`).
+    The results do not depend on the batch size or the number of processes.
 
     Args:
         model: pixels in [0, 1], (N, C, H, W), to logits.
-        split: the samples, each with its number.
+        split: the samples.
         attack: see `rampart.evaluation.critical.stream`.
-        grid: (n + 1,) strengths from 0 up.
-        seed: of all noise.
+        grid: (n + 1,) ascending strengths from 0.
+        seed: seed of all noise.
         mode: "fast" or "exact".
         batch_size: rows of a batch.
-        adversarial_examples: whether the adversarial images are kept: with partial results in a
-            file of it, for the first process only, else in memory.
-        criterion: when a sample is broken; by default, when it is misclassified.
-        partial_results: where results are written as they come, and where those of an interrupted
-            evaluation lie.
-        phase: of the partial results; this evaluation takes this one and, if it escalates, the
-            next.
-        processes: several processes that share the work.
-        workers: processes that decode images.
-        on_progress: called with the number of samples that all processes have done, as far as
-            this one knows.
+        adversarial_examples: whether to return the adversarial examples. With partial results they
+            are in a file and returned by the first process only; otherwise they are in memory.
+        criterion: what counts as success; misclassification by default.
+        partial_results: where finished samples are written, and from where an interrupted
+            evaluation resumes.
+        phase: phase in the partial results; an escalation uses the next one too.
+        processes: the processes that share the work.
+        workers: number of processes that decode images.
+        on_progress: called with an estimate of the number of samples that all processes have done.
 
     Raises:
-        InvalidArgument: no `Split`; and as `rampart.evaluation.critical.stream`.
+        InvalidArgument: `split` is not a `Split`; further cases as in
+            `rampart.evaluation.critical.stream`.
     """
     _require_split(split)
     processes, start = processes or Processes(), time.perf_counter()
@@ -114,7 +113,7 @@ def evaluate_split(
             options: dict[str, Any] = {"mode": mode, "batch_size": batch_size, "recheck": fraction}
             options |= {"adversarial_examples": adversarial_examples, "criterion": criterion}
             for part in stream(model, batches, attack, grid, seed, **options):
-                # What the partial results keeps need not stay in memory.
+                # Partial results are on disk, so the images need not stay in memory.
                 parts.append(part.without_adversarial_examples() if buffer else part)
                 if buffer:
                     buffer.add(part, phase)
@@ -125,7 +124,7 @@ def evaluate_split(
 
     first = _read(partial_results, phase, numbers)
     second = _read(partial_results, phase + 1, numbers)
-    # No process may read what another one has begun to add.
+    # All processes must read before any of them writes.
     processes.wait()
     rest = np.setdiff1d(numbers, first.indices)
     results = Results.concatenate(
@@ -153,20 +152,19 @@ def _require_split(split: Split) -> None:
             "split",
             type(split).__name__,
             "a rampart.data.splits.Split",
-            "make one of tensors by Split.of_tensors(images, labels), or of files by "
-            "rampart.data.datasets.load_splits",
+            "use Split.of_tensors(images, labels), or rampart.data.datasets.load_splits for files",
         )
 
 
 def _batches(split: Split, numbers: Integers, batch_size: int, workers: int) -> Iterable[Batch]:
-    """The images with these numbers; a split cannot be empty, but a fraction of it can."""
+    """Return the images with these numbers; a split must not be empty, but `numbers` may be."""
     return (
         ordered_batches(having(split, numbers), batch_size, workers=workers) if len(numbers) else ()
     )
 
 
 def _read(partial_results: PartialResults | None, phase: int, numbers: Integers) -> Results:
-    """What an earlier part of the evaluation has found of these samples in a phase."""
+    """Return the partial results of these samples in a phase."""
     if partial_results is None:
         return Results.empty()
     known = partial_results.read(phase, adversarial_examples=False)
@@ -174,8 +172,8 @@ def _read(partial_results: PartialResults | None, phase: int, numbers: Integers)
 
 
 def _merge_phases(results: Results) -> Results:
-    """The last word on every sample, with the passes of all phases."""
-    # A break that was found stays found: of a sample's rows the smallest critical index counts.
+    """Return one row per sample, with the passes of all phases."""
+    # An adversarial example stays valid: the row with the smallest critical index counts.
     latest = results.select(np.argsort(-results.critical, kind="stable")).latest()
     place = np.searchsorted(latest.indices, results.indices)
 

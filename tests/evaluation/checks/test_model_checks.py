@@ -1,4 +1,4 @@
-"""Every planted fault is caught by its check, and sound networks of many kinds pass all."""
+"""Every planted fault is caught by its check; sound networks of many kinds pass all checks."""
 
 import functools
 import json
@@ -58,7 +58,7 @@ def digits() -> tuple[Tensor, Tensor]:
 
 @functools.cache
 def trained(kind: str, eps: float = 0.0) -> nn.Module:
-    """A network trained on all but the first 200 digits; adversarially where eps > 0."""
+    """A network trained on all but the first 200 digits; adversarially if eps > 0."""
     images, labels = (part[200:] for part in digits())
     with scoped_seed(0, kind):
         model = BUILDERS[kind]()
@@ -74,7 +74,7 @@ def trained(kind: str, eps: float = 0.0) -> nn.Module:
 
 
 class Wrapper(nn.Module):
-    """A model with a function before or after it."""
+    """A model with a function before or after."""
 
     def __init__(self, inner, before=None, after=None):
         super().__init__()
@@ -88,7 +88,7 @@ class Wrapper(nn.Module):
 
 
 def ask(model, *, images=None, labels=None, eps=EPS, norm="linf", seed=0, **options):
-    """The verdicts on 32 digits, by name; their form is checked on the way."""
+    """The verdicts on 32 digits, by name; this also checks their form."""
     x, y = (part[:32] for part in digits())
     images, labels = x if images is None else images, y if labels is None else labels
     verdicts = check_model(model, images, labels, norm=norm, eps=eps, seed=seed, **options)
@@ -125,8 +125,8 @@ def test_untrained_networks_raise_no_alarm(kind):
     assert faults(ask(model)) == {}
 
 
-def test_a_network_that_answers_one_class_raises_no_alarm():
-    """Suboptimal transfer ends here: robust, useless and not masked."""
+def test_a_network_that_predicts_one_class_raises_no_alarm():
+    """This is the result of suboptimal transfer: robust, useless and not masked."""
     offset = torch.zeros(10).scatter(0, torch.tensor([3]), 5.0)
     collapsed = Wrapper(trained("conv"), after=lambda logits: 1e-3 * logits + offset)
     found = ask(collapsed, eps=0.3)
@@ -135,13 +135,13 @@ def test_a_network_that_answers_one_class_raises_no_alarm():
     assert found["masking"].status == found["unbounded"].status == "skipped"
 
 
-def test_images_all_black_but_for_a_border_are_sound():
+def test_black_images_with_a_border_pass():
     images = torch.zeros(32, 1, 8, 8)
     images[:, :, 0] = digits()[0][:32, :, 4]
     assert "pixels" not in faults(ask(trained("conv"), images=images))
 
 
-# One fault each: the check that must see it, and how.
+# One fault each, and the check that must report it.
 
 
 def test_catches_randomness():
@@ -152,7 +152,7 @@ def test_catches_randomness():
     assert found["batch"].status == found["masking"].status == "skipped"
 
 
-def test_catches_dropout_that_never_ends():
+def test_catches_dropout_in_eval_mode():
     model = Wrapper(trained("conv"), after=lambda z: nn.functional.dropout(z, 0.5, training=True))
     assert ask(model)["determinism"].status == "fail"
 
@@ -176,7 +176,7 @@ def test_catches_a_random_resize():
         (lambda z: 0 * z + torch.arange(10), "warn"),
     ],
 )
-def test_catches_outputs_that_are_no_logits(after, status):
+def test_catches_outputs_other_than_logits(after, status):
     assert ask(Wrapper(trained("conv"), after=after))["logits"].status == status
 
 
@@ -220,12 +220,12 @@ def test_catches_a_ripple_on_the_input(size, frequency):
     assert {"slope", "masking"} & faults(found).keys()
 
 
-def test_catches_gradients_that_lead_nowhere():
+def test_catches_useless_gradients():
     found = ask(ripple(0.05, 1000))
     assert found["slope"].status == found["masking"].status == "fail"
 
 
-def test_catches_gradients_that_point_elsewhere():
+def test_catches_gradients_of_another_image():
     model = trained("conv", 0.1)
 
     def lying(x):
@@ -244,7 +244,7 @@ def test_catches_steep_rounding():
     assert ask(Wrapper(trained("conv", 0.1), before=stairs))["slope"].status in ("warn", "fail")
 
 
-def test_catches_what_an_unbounded_attack_cannot_break():
+def test_catches_robustness_to_an_unbounded_attack():
     model = trained("conv", 0.1)
     turned = Wrapper(lambda x: 2 * model(x).detach() - model(x))
     found = ask(turned)
@@ -252,7 +252,7 @@ def test_catches_what_an_unbounded_attack_cannot_break():
     assert found["slope"].value == pytest.approx(-1, abs=0.05)
 
 
-def test_catches_train_mode_that_matters():
+def test_catches_train_mode_with_an_effect():
     with scoped_seed(0, "mode"):
         model = nn.Sequential(*trained("conv"), nn.Dropout(0.5)).train()
     assert faults(ask(model)) == {"mode": "warn"}
@@ -307,7 +307,7 @@ def test_catches_images_on_another_scale(change, words):
     ],
 )
 def test_catches_a_model_of_another_range(kind, before, words):
-    """Networks made for 255 x, or for 2 x - 1, that are given x."""
+    """Networks for inputs 255 x, or 2 x - 1, that get x."""
     found = ask(Wrapper(trained(kind), before=before))["pixels"]
     assert found.status == "warn"
     assert words in found.message
@@ -332,14 +332,14 @@ def test_a_model_that_refuses_other_ranges_passes():
     ],
     ids=["mean", "batch norm", "position", "size"],
 )
-def test_catches_a_sample_that_hangs_on_its_batch(before):
+def test_catches_logits_that_depend_on_the_batch(before):
     assert ask(Wrapper(trained("conv"), before=before))["batch"].status == "fail"
 
 
-# The manner of asking.
+# Side effects, cost and arguments.
 
 
-def test_leaves_model_and_generator_as_found():
+def test_model_and_generator_are_restored():
     model = GlyphNet(10, norm="batch", drop_rate=0.5).train()
     before = {k: v.clone() for k, v in model.state_dict().items()}
     state = torch.get_rng_state()
@@ -351,7 +351,7 @@ def test_leaves_model_and_generator_as_found():
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
 
 
-def test_the_seed_decides_even_for_a_random_model():
+def test_the_seed_determines_the_verdicts_even_for_a_random_model():
     noisy = Wrapper(trained("conv"), before=lambda x: x + 0.02 * torch.randn_like(x))
     first = ask(noisy, seed=1)
     torch.randn(3)
@@ -359,7 +359,7 @@ def test_the_seed_decides_even_for_a_random_model():
     assert ask(noisy, seed=2) != first
 
 
-def test_is_as_cheap_as_it_says():
+def test_the_cost_is_as_documented():
     model = trained("conv", 0.1)
     sound, worst = CountingModel(model), CountingModel(lambda x: 2 * model(x).detach() - model(x))
     ask(sound, eps=0.01)
@@ -371,20 +371,20 @@ def test_is_as_cheap_as_it_says():
 
 
 @pytest.mark.parametrize("eps", [0.0, 1.0])
-def test_any_strength_can_be_asked_for(eps):
+def test_any_strength_is_accepted(eps):
     found = ask(trained("conv"), eps=eps)
     assert faults(found) == {}
     assert (found["slope"].status == "skipped") == (eps == 0)
 
 
-def test_too_few_images_tell_nothing():
+def test_too_few_images_skip_all_checks():
     images, labels = (part[:3] for part in digits())
     found = ask(trained("conv"), images=images, labels=labels)
     assert {verdict.status for verdict in found.values()} == {"skipped"}
     assert overall(found.values()) == "warn"
 
 
-def test_refuses_what_is_no_classifier():
+def test_other_models_than_classifiers_are_refused():
     with pytest.raises(ModelError, match="logits of shape"):
         ask(nn.Identity().eval())
     with pytest.raises(InvalidArgument, match="eps"):

@@ -21,11 +21,11 @@ NONE = Verdict("fab", "skipped", None, None, "no FAB.")
         ([], "warn"),
     ],
 )
-def test_the_worst_verdict_counts_and_nothing_shown_is_no_pass(verdicts, expected):
+def test_the_worst_verdict_counts_and_all_skipped_is_a_warning(verdicts, expected):
     assert overall(verdicts) == expected
 
 
-def test_is_explained_worst_first():
+def test_explanations_start_with_the_worst():
     assert explain([ODD, GOOD, BAD, NONE]) == [
         "fail logits: NaN.",
         "warn pixels: too dark.",
@@ -34,6 +34,6 @@ def test_is_explained_worst_first():
     assert explain(v for v in [GOOD]) == ["1 of 1 checks passed."]
 
 
-def test_is_plain_json():
+def test_a_verdict_is_plain_json():
     text = json.dumps(NONE.as_dict(), allow_nan=False)
     assert Verdict(**json.loads(text)) == NONE

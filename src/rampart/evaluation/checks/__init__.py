@@ -1,4 +1,4 @@
-"""Whether the numbers of an evaluation can be trusted: checks that give machine-readable verdicts.
+"""Checks of whether the numbers of an evaluation can be trusted, with machine-readable verdicts.
 
-Knows models and results; a check never changes what the evaluation measures.
+Model checks run before an evaluation, result checks after it. They do not change its results.
 """

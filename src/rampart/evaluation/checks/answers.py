@@ -1,4 +1,4 @@
-"""Checks of what a model answers: its mode, pixels, logits, repetition, company in the batch."""
+"""Checks of a model's inputs and outputs: mode, pixels, logits, determinism, batches."""
 
 from collections.abc import Iterable
 
@@ -11,26 +11,27 @@ from rampart.evaluation.checks.verdict import Verdict, passed, skipped
 from rampart.evaluation.inference import logits_of
 
 #: Largest relative change of the logits (see `CheckedModel.change`) between two equal calls, and
-#: between two batches. An accelerator may round a convolution to 10 bits in one batch and not in
-#: another: done by hand, that changes the logits of MobileNetV2 by up to 0.018.
+#: between two batches on a CPU and on an accelerator. An accelerator may round a convolution to
+#: 10 bits in one batch and not in another: simulated, this changes the logits of MobileNetV2 by up
+#: to 0.018.
 REPEATED, BATCHED, BATCHED_FAST = 1e-4, 1e-3, 0.05
-#: How far rows may be from summing to 1 to be taken for probabilities; half precision included.
+#: Rows that sum to 1 within this tolerance are probabilities; it allows for half precision.
 NEAR_ONE = 1e-2
-#: Images that use no more of the pixel range than this are hardly images.
+#: Smallest plausible range of the pixels of all images.
 NARROW = 2 / 255
-#: A difference of paired counts is no noise beyond this many standard deviations.
+#: Standard deviations above which a difference of paired counts is significant.
 DEVIATIONS = 3.0
 
 
 def check_mode(model: Model, images: Tensor) -> Verdict:
-    """Judge the mode in which the caller left the model; to be asked before it is frozen.
+    """Check the mode of the model; call this before freezing it.
 
-    The evaluation switches to eval mode itself, so a model left in train mode is only a hint that
-    the caller's own figures are of another network.
+    The evaluation sets eval mode itself. A model in train mode is only a hint that the caller's own
+    figures may be those of another network.
     """
     module = module_of(model)
     if module is None:
-        return skipped("mode", "the callable holds no module, so it has no mode to look at.")
+        return skipped("mode", "the callable has no torch module, so it has no mode.")
     left = [m for m in module.modules() if m.training]
     with frozen(model):
         evaluated = logits_of(model, images)
@@ -41,8 +42,8 @@ def check_mode(model: Model, images: Tensor) -> Verdict:
             "fail",
             float(len(stubborn)),
             0.0,
-            f"{_types(stubborn)} stay in train mode although eval mode was asked for, so the "
-            "numbers are of a network in training; make the model follow eval().",
+            f"{_name_types(stubborn)} stay in train mode after eval(), so the numbers would be "
+            "those of a network in training; make the model follow eval().",
         )
     if not left:
         return passed("mode", 0.0, REPEATED, "the model is in eval mode.")
@@ -51,25 +52,25 @@ def check_mode(model: Model, images: Tensor) -> Verdict:
     spread = (evaluated.amax(1) - evaluated.amin(1)).median().clamp_min(1e-30)
     change = float((found - evaluated).nan_to_num(0.0).abs().amax() / spread)
     if change <= REPEATED:
-        return passed("mode", change, REPEATED, "train mode was left on, without an effect.")
+        return passed("mode", change, REPEATED, "the model is in train mode, which has no effect.")
     return Verdict(
         "mode",
         "warn",
         change,
         REPEATED,
-        f"the model came in train mode ({_types(left)}), where its logits are others than in eval "
-        "mode; the evaluation uses eval mode: call model.eval() wherever else you measure it.",
+        f"the model is in train mode ({_name_types(left)}), in which its logits differ from those "
+        "in eval mode; this evaluation uses eval mode, call model.eval() in other evaluations too.",
     )
 
 
-def _types(modules: Iterable[torch.nn.Module]) -> str:
-    """The types of the innermost modules, the ones that can act on their mode."""
+def _name_types(modules: Iterable[torch.nn.Module]) -> str:
+    """Return the types of the innermost modules, whose output may depend on the mode."""
     names = sorted({type(m).__name__ for m in modules if not list(m.children())})
     return ", ".join(names[:3]) + (" and others" if len(names) > 3 else "") or "the model"
 
 
 def check_range(images: Tensor) -> Verdict | None:
-    """Judge the pixels themselves; None where nothing is wrong with them."""
+    """Check the range of the pixels; return None if it is valid."""
     low, high = torch.stack(torch.aminmax(images)).tolist()
     if not (low >= 0 and high <= 1):
         return Verdict(
@@ -77,8 +78,8 @@ def check_range(images: Tensor) -> Verdict | None:
             "fail",
             max(high - 1, -low),
             0.0,
-            f"pixels go from {low:.4g} to {high:.4g}, so strengths in units of [0, 1] mean "
-            "something else; divide bytes by 255 once and leave the normalization to the model.",
+            f"pixels go from {low:.4g} to {high:.4g}, so strengths in units of [0, 1] do not "
+            "apply; divide bytes by 255 once and leave the normalization to the model.",
         )
     if high - low > NARROW:
         return None
@@ -87,34 +88,32 @@ def check_range(images: Tensor) -> Verdict | None:
         "fail",
         high - low,
         NARROW,
-        f"all pixels lie between {low:.4g} and {high:.4g}, so every strength is huge compared with "
+        f"all pixels lie between {low:.4g} and {high:.4g}, so every strength is too large for "
         "the images; were they divided by 255 twice?",
     )
 
 
 def check_expected_range(subject: CheckedModel) -> Verdict:
-    """Judge whether the model does much better on pixels of another range: paired, by accuracy."""
+    """Check whether accuracy is significantly higher on pixels of another range (paired)."""
     most_frequent = int(torch.bincount(subject.labels).amax())
     gain, limit, better = -1.0, 0.0, ""
     for name, images in _other_ranges(subject.images).items():
         right = _right(subject, images)
         won, lost = int((right & ~subject.right).sum()), int((~right & subject.right).sum())
-        # A model that answers one class always gains by luck; that is not what is looked for.
+        # A model that always predicts one class may gain by chance; that does not count.
         if int(right.sum()) > most_frequent and won - lost > gain * len(subject):
             gain = (won - lost) / len(subject)
             limit, better = DEVIATIONS * (won + lost) ** 0.5 / len(subject), name
     gain = max(gain, 0.0)
     if gain <= limit:
-        return passed(
-            "pixels", gain, limit, "pixels lie in [0, 1], and no other range does better."
-        )
+        return passed("pixels", gain, limit, "pixels lie in [0, 1], and no other range is better.")
     return Verdict(
         "pixels",
         "warn",
         gain,
         limit,
         f"accuracy is {100 * gain:.0f} points higher on {better}, so the model seems to expect "
-        "those; put the conversion from [0, 1] into the model.",
+        "them; convert from [0, 1] inside the model.",
     )
 
 
@@ -130,7 +129,7 @@ def _other_ranges(images: Tensor) -> dict[str, Tensor]:
 
 
 def _right(subject: CheckedModel, images: Tensor) -> Tensor:
-    """Whether the prediction is the label, (N,) bool; never, where the model refuses the images."""
+    """Return (N,) bool: whether the prediction is the label; False if the model raises."""
     try:
         return subject.ask(images).argmax(1) == subject.labels
     except (ValueError, AssertionError):
@@ -138,7 +137,7 @@ def _right(subject: CheckedModel, images: Tensor) -> Tensor:
 
 
 def check_logits(subject: CheckedModel) -> Verdict:
-    """Judge whether the outputs are finite logits that depend on the image."""
+    """Check whether the outputs are finite logits that depend on the image."""
     logits = subject.logits
     missing = float((~logits.isfinite()).double().mean())
     if missing:
@@ -147,8 +146,8 @@ def check_logits(subject: CheckedModel) -> Verdict:
             "fail",
             missing,
             0.0,
-            f"{100 * missing:.3g} % of the logits are NaN or infinite, which counts as a wrong "
-            "prediction or hides one; find the overflow before evaluating.",
+            f"{100 * missing:.3g} % of the logits are NaN or infinite, so predictions are "
+            "meaningless; find the overflow before evaluating.",
         )
     sums = float((logits.sum(1) - 1).abs().amax())
     if sums <= NEAR_ONE and bool((logits >= 0).all() & (logits <= 1 + NEAR_ONE).all()):
@@ -157,8 +156,8 @@ def check_logits(subject: CheckedModel) -> Verdict:
             "fail",
             sums,
             NEAR_ONE,
-            "each row of the outputs sums to 1, so they are probabilities and not logits, which "
-            "flattens the gradients; return what goes into the softmax.",
+            "each row of the outputs sums to 1, so they are probabilities, which have smaller "
+            "gradients than logits; return the inputs of the softmax.",
         )
     logs = float(logits.logsumexp(1).abs().amax())
     if logs <= NEAR_ONE and bool((logits <= 0).all()):
@@ -167,8 +166,8 @@ def check_logits(subject: CheckedModel) -> Verdict:
             "warn",
             logs,
             NEAR_ONE,
-            "the outputs are log-probabilities, which lose what a softmax has rounded to 0; return "
-            "what goes into the softmax.",
+            "the outputs are log-probabilities, which a softmax may have rounded; return the "
+            "inputs of the softmax.",
         )
     if subject.constant:
         return Verdict(
@@ -176,14 +175,14 @@ def check_logits(subject: CheckedModel) -> Verdict:
             "warn",
             sums,
             NEAR_ONE,
-            "the logits are the same for every image, so there is nothing to attack; look at the "
+            "the logits are the same for every image, so there is nothing to attack; check the "
             "training.",
         )
     return passed("logits", sums, NEAR_ONE, "the outputs are finite logits.")
 
 
 def check_determinism(subject: CheckedModel) -> Verdict:
-    """Judge whether the same images give the same logits, four times."""
+    """Check whether four calls with the same images give the same logits."""
     change = max(subject.change(subject.ask(subject.images)) for _ in range(3))
     if change <= REPEATED:
         return passed("determinism", change, REPEATED, "equal calls give equal logits.")
@@ -192,20 +191,20 @@ def check_determinism(subject: CheckedModel) -> Verdict:
         "fail",
         change,
         REPEATED,
-        "the same images give other logits at each call, so one look does not show whether a "
-        "sample is broken; use evaluation.attack=rand, or switch the randomness off.",
+        "the same images give different logits at each call, so one query does not show whether "
+        "a sample is misclassified; use evaluation.attack=rand, or turn the randomness off.",
     )
 
 
 def check_batch(subject: CheckedModel) -> Verdict:
-    """Judge whether the logits of a sample depend on what else is in its batch, and where.
+    """Check whether the logits of a sample depend on its place and the other samples of a batch.
 
-    Also tells whether they are the same to the last bit in the batches of an evaluation, which
-    CPUs manage and accelerators need not. Batches of another size are asked for as well: the model
-    may be used with those.
+    The message also says whether they are bit for bit equal in the batches of an evaluation, which
+    holds on CPUs but not always on accelerators. The check includes other batch sizes, with which
+    the model may be used.
     """
     images = subject.images
-    # Every other image, so that a batch of any size holds others than before.
+    # Every second image, so that the neighbors in a batch of any size change.
     some = slice(None, None, 2)
     strangers = images.clone()
     strangers[1::2] = 1 - images[1::2]
@@ -226,8 +225,8 @@ def check_batch(subject: CheckedModel) -> Verdict:
             "batch",
             change,
             limit,
-            f"a sample's logits change by {evaluated:.0e} of their range with its batch, by "
-            "rounding on this device, so another batch size may change a few samples.",
+            f"a sample's logits change by {evaluated:.0e} of their range with its batch, because "
+            "of rounding on this device; another batch size may change a few samples.",
         )
     return Verdict(
         "batch",
@@ -235,5 +234,5 @@ def check_batch(subject: CheckedModel) -> Verdict:
         change,
         limit,
         "the logits of a sample depend on the other images of its batch, so results change with "
-        "the batch size; use running statistics in place of the batch's.",
+        "the batch size; use running statistics instead of batch statistics.",
     )

@@ -1,4 +1,4 @@
-"""What the model checks look at: a frozen model, a few images, and what the model says of them."""
+"""The input of the model checks: a frozen model, a few images, and their logits."""
 
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ from rampart.units import Norm
 
 @dataclass(frozen=True)
 class CheckedModel:
-    """A model in eval mode with the images to probe it on.
+    """A model in eval mode with the images for its checks.
 
     Attributes:
         model: pixels to logits.
@@ -41,10 +41,10 @@ class CheckedModel:
     def of(
         cls, model: Model, images: Tensor, labels: Tensor, norm: Norm, eps: float, seed: int
     ) -> "CheckedModel":
-        """Ask the model once.
+        """Query the model once.
 
         Raises:
-            ModelError: the model returns no (N, K) logits.
+            ModelError: the model does not return logits (N, K).
         """
         logits = logits_of(model, images)
         if logits.ndim != 2 or len(logits) != len(images) or logits.shape[1] < 2:
@@ -60,12 +60,12 @@ class CheckedModel:
 
     @property
     def predictions(self) -> Tensor:
-        """(N,) predicted classes."""
+        """Predicted classes, (N,)."""
         return self.logits.argmax(1)
 
     @property
     def right(self) -> Tensor:
-        """(N,) bool: whether the prediction is the label."""
+        """Whether the prediction is the label, (N,) bool."""
         return self.predictions == self.labels
 
     @property
@@ -76,7 +76,7 @@ class CheckedModel:
 
     @property
     def one_class(self) -> bool:
-        """Whether every image is given the same class, as a network that has collapsed does."""
+        """Whether the prediction is the same for every image, as in a collapsed network."""
         return bool((self.predictions == self.predictions[0]).all())
 
     def ask(self, images: Tensor) -> Tensor:
@@ -84,28 +84,27 @@ class CheckedModel:
         return logits_of(self.model, images)
 
     def ask_at_once(self, images: Tensor) -> Tensor:
-        """Return the (M, K) logits of other images, from one batch of just them."""
+        """Return the (M, K) logits of other images, computed as one batch."""
         module = self.model.module if isinstance(self.model, QueriedModel) else self.model
         return logits_of(QueriedModel(module, len(images)), images)
 
     def change(self, logits: Tensor, rows: slice = slice(None)) -> float:
-        """Return the largest difference to the logits, or to some rows of them.
+        """Return the largest difference from the logits, or from some rows of them.
 
-        As a multiple of the typical distance between a sample's highest and lowest logit; infinite
-        where a number is missing.
+        It is a multiple of the median range of a sample's logits; infinite if a number is NaN.
         """
         own = self.logits[rows]
         spread = (own.amax(1) - own.amin(1)).median().clamp_min(torch.finfo(own.dtype).tiny)
         return float(((logits - own).abs().amax() / spread).nan_to_num(torch.inf))
 
     def problem(self, loss: str) -> Problem:
-        """Return the attack's problem: to leave the predicted class, within eps."""
+        """Return the problem of leaving the predicted class within eps."""
         eps = per_sample(self.eps, self.images)
         targets, loss_of = self.predictions, LOSSES.get(loss)()
         return Problem(self.model, self.images, targets, eps, self.noise, loss_of, self.norm)
 
     def select(self, index: Tensor) -> "CheckedModel":
-        """Return the subject with some of the images; `index` is a mask or a list of positions."""
+        """Return the model with some of the images; `index` is a mask or a list of positions."""
         return replace(
             self,
             images=self.images[index],

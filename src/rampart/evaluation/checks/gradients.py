@@ -1,4 +1,4 @@
-"""Checks of a model's gradients: whether they are there, tell the truth, and lead somewhere."""
+"""Checks of a model's gradients: whether they exist, predict the margin, and help an attack."""
 
 from dataclasses import dataclass
 
@@ -16,33 +16,33 @@ from rampart.threat import random_start
 
 #: Largest fraction of samples that may have no gradient.
 DEAD = 0.1
-#: Smallest agreement of the gradient with finite differences before a warning, and a failure.
+#: Agreement of the gradient with finite differences below which the check warns, and fails.
 AGREEING, DISAGREEING = 0.75, 0.5
-#: Radii of the ball at which they are compared, as multiples of eps, and directions at each.
+#: Radii at which they are compared, as multiples of eps, and number of directions at each.
 RADII, DIRECTIONS = (1 / 8, 1 / 2, 1.0), 8
-#: Largest fraction of samples on which a blind search may do better than the gradient.
+#: Largest fraction of samples on which random search may do better than the gradient.
 BEATEN = 0.05
-#: By how much, as a fraction of the clean margin: less is rounding where the model hardly moves.
+#: Smallest relevant advantage, as a fraction of the clean margin; less may be rounding.
 AHEAD = 0.01
 #: Steps of the gradient attack inside the ball and in the whole box, and queries of Square.
 STEPS, FAR_STEPS, QUERIES = 10, 30, 100
-#: Largest fraction of samples that may survive an attack that may change every pixel at will.
+#: Largest fraction of samples that may be robust to an unbounded attack.
 SURVIVING = 0.05
-#: At least this many samples must be left for a fraction of them to mean something.
+#: Smallest number of samples from which a fraction is computed.
 LEAST = 4
 
 
 def check_gradients(subject: CheckedModel) -> Verdict:
-    """Judge the fraction of samples without an input gradient, at the image and in its ball.
+    """Check the fraction of samples without an input gradient, at the image and in its ball.
 
-    After Carlini et al. 2019 (arXiv 1902.06705), section 4: of the DLR, and of the cross-entropy,
-    whose gradient is zero where the softmax has rounded to 1. Samples that a random point of the
-    ball breaks need no gradient and are left out.
+    After Carlini et al. 2019 (arXiv 1902.06705), section 4. The losses are the DLR, and the
+    cross-entropy, whose gradient is zero if the softmax is rounded to 1. Samples for which the
+    random point is already misclassified need no gradient and do not count.
     """
     try:
-        dead = {loss: _dead(subject, loss) for loss in ("dlr", "ce")}
+        dead = {loss: _fraction_without_gradient(subject, loss) for loss in ("dlr", "ce")}
     except (ModelError, NotImplementedError) as error:
-        message = f"no gradient reaches the pixels, so gradient attacks find nothing: {error}"
+        message = f"the pixels get no gradient, so gradient attacks find nothing: {error}"
         return Verdict("gradients", "fail", 1.0, DEAD, message)
     if dead["dlr"] > DEAD:
         return Verdict(
@@ -50,8 +50,8 @@ def check_gradients(subject: CheckedModel) -> Verdict:
             "fail",
             dead["dlr"],
             DEAD,
-            f"{100 * dead['dlr']:.0f} % of the samples have no gradient at all, so gradient "
-            "attacks leave them standing; attack a differentiable version of the model.",
+            f"{100 * dead['dlr']:.0f} % of the samples have no gradient, so gradient attacks "
+            "cannot change them; attack a differentiable version of the model.",
         )
     if dead["ce"] > DEAD:
         return Verdict(
@@ -61,13 +61,12 @@ def check_gradients(subject: CheckedModel) -> Verdict:
             DEAD,
             f"the cross-entropy of {100 * dead['ce']:.0f} % of the samples is rounded to 0 and has "
             "no gradient, so attacks on it find nothing; use an attack suite with the DLR, or "
-            "scale the "
-            "logits down.",
+            "scale the logits down.",
         )
     return passed("gradients", max(dead.values()), DEAD, "every loss has a gradient.")
 
 
-def _dead(subject: CheckedModel, loss: str) -> float:
+def _fraction_without_gradient(subject: CheckedModel, loss: str) -> float:
     problem = subject.problem(loss)
     fractions = []
     for points in (
@@ -83,13 +82,13 @@ def _dead(subject: CheckedModel, loss: str) -> float:
 
 @dataclass(frozen=True)
 class Ring:
-    """What was seen at one radius around the images.
+    """Measurements at one radius around the images.
 
     Attributes:
         agreement: (N,) cosine in [-1, 1] between the changes of the margin along random
-            directions, and what the gradient at the image predicts of them.
-        robust: (N,) bool: APGD finds no misclassified point within the radius.
-        beaten: (N,) bool: standing, and a random point gets further than APGD.
+            directions and those that the gradient at the image predicts.
+        robust: (N,) bool: APGD finds no adversarial example within the radius.
+        beaten: (N,) bool: robust, and a random point has a larger loss than APGD's.
     """
 
     agreement: Tensor
@@ -98,14 +97,14 @@ class Ring:
 
     @classmethod
     def around(cls, subject: CheckedModel, factor: float) -> "Ring":
-        """Look at random points and their mirror images, and attack."""
+        """Measure random points and their mirror images, and attack."""
         problem, radius = subject.problem("margin"), subject.eps * factor
         clean = problem.query(subject.images)
         predicted, found, best = [], [], torch.full_like(subject.logits[:, 0], -torch.inf)
         for number in range(DIRECTIONS):
             noise = subject.noise.child("ring", repr(factor), number)
             up = random_start(subject.images, radius, subject.norm, noise)
-            # Both are cut to the box, so what counts is where they really are.
+            # Both are clipped to the box, so the prediction uses their actual difference.
             down = (2 * subject.images - up).clamp(0, 1)
             high, low = (margin(subject.ask(x), problem.targets) for x in (up, down))
             predicted.append((clean.gradient * (up - down)).flatten(1).sum(1))
@@ -121,7 +120,7 @@ class Ring:
 
 
 def _cosine(a: Tensor, b: Tensor) -> Tensor:
-    """Return the (N,) cosines of the rows; 1 where both are zero, 0 where one is."""
+    """Return the (N,) cosines of the rows; 1 if both rows are zero, 0 if one is."""
     lengths = a.double().norm(dim=1) * b.double().norm(dim=1)
     still = (a == 0).all(1) & (b == 0).all(1)
     cosine = (a.double() * b.double()).sum(1) / lengths.clamp_min(torch.finfo(torch.double).tiny)
@@ -129,17 +128,16 @@ def _cosine(a: Tensor, b: Tensor) -> Tensor:
 
 
 def check_masking(subject: CheckedModel) -> list[Verdict]:
-    """Judge whether gradients tell how the margin changes, and lead further than a blind search.
+    """Check whether gradients predict the margin, and whether they beat random search.
 
-    Only samples that APGD leaves standing can be overrated, so only these are looked at: a network
-    is allowed to be rough where every attack succeeds.
+    Only samples that are robust to APGD can be overrated, so both checks use only these.
     """
     rings = [Ring.around(subject, factor) for factor in RADII]
-    return [_slope(rings), _blind(subject, rings)]
+    return [_check_slope(rings), _check_random_search(subject, rings)]
 
 
-def _slope(rings: list[Ring]) -> Verdict:
-    """Judge the median agreement at the radius where it is worst."""
+def _check_slope(rings: list[Ring]) -> Verdict:
+    """Check the median agreement at the radius where it is lowest."""
     least = max(1, min(LEAST, len(rings[0].robust) // 8))
     medians = [
         float(ring.agreement[ring.robust].median())
@@ -147,7 +145,7 @@ def _slope(rings: list[Ring]) -> Verdict:
         if int(ring.robust.sum()) >= least
     ]
     if not medians:
-        return passed("slope", None, AGREEING, "gradient attacks leave too few samples standing.")
+        return passed("slope", None, AGREEING, "too few samples are robust to gradient attacks.")
     worst = min(medians)
     if worst >= AGREEING:
         return passed("slope", worst, AGREEING, "gradients predict how the margin changes.")
@@ -157,14 +155,13 @@ def _slope(rings: list[Ring]) -> Verdict:
         worst,
         AGREEING if worst >= DISAGREEING else DISAGREEING,
         "gradients do not predict how the margin changes within the ball, so gradient attacks may "
-        "overrate the model; use an attack suite with black-box attacks, and attack without the "
-        "part of "
-        "the model that hides the slope.",
+        "overrate the model; use an attack suite with black-box attacks, and attack the model "
+        "without the part that masks the gradients.",
     )
 
 
-def _blind(subject: CheckedModel, rings: list[Ring]) -> Verdict:
-    """Judge the fraction of samples on which random points, or Square, do better than APGD."""
+def _check_random_search(subject: CheckedModel, rings: list[Ring]) -> Verdict:
+    """Check the fraction of samples on which random points or Square do better than APGD."""
     robust = rings[-1].robust
     if bool(robust.any()):
         part = subject.select(robust)
@@ -177,28 +174,27 @@ def _blind(subject: CheckedModel, rings: list[Ring]) -> Verdict:
     beaten = [*(ring.beaten for ring in rings[:-1]), rings[-1].beaten | is_adv]
     value = max(float(mask.double().mean()) for mask in beaten)
     if value <= BEATEN:
-        return passed("masking", value, BEATEN, "gradients lead further than a blind search.")
+        return passed("masking", value, BEATEN, "gradient attacks do better than random search.")
     return Verdict(
         "masking",
         "fail",
         value,
         BEATEN,
-        f"on {100 * value:.0f} % of the samples random points or Square get further than APGD, so "
+        f"on {100 * value:.0f} % of the samples random points or Square do better than APGD, so "
         "gradients are masked and gradient attacks overrate the model; use an attack suite with "
-        "black-box "
-        "attacks, and attack without the part of the model that hides the slope.",
+        "black-box attacks, and attack the model without the part that masks the gradients.",
     )
 
 
 def check_unbounded(subject: CheckedModel) -> Verdict:
-    """Judge whether an attack that may change every pixel at will breaks every sample.
+    """Check whether an attack without a bound on the perturbation always succeeds.
 
     After Athalye et al. 2018 (arXiv 1802.00420), section 3.1. PGD starts at the image itself: a
     random point of the box is no longer an image and would be misclassified without a gradient.
     """
     part = subject.select(subject.right)
     if len(part) < LEAST:
-        return skipped("unbounded", "too few samples are right to attack them without bounds.")
+        return skipped("unbounded", "too few samples are classified correctly.")
     robust = torch.ones_like(part.right)
     for loss in ("ce", "dlr"):
         if bool(robust.any()):
@@ -208,13 +204,13 @@ def check_unbounded(subject: CheckedModel) -> Verdict:
             robust[robust.clone()] = rest.ask(points).argmax(1) == rest.labels
     value = float(robust.double().mean())
     if value <= SURVIVING:
-        return passed("unbounded", value, SURVIVING, "an unbounded attack breaks what it should.")
+        return passed("unbounded", value, SURVIVING, "an unbounded attack succeeds.")
     return Verdict(
         "unbounded",
         "fail",
         value,
         SURVIVING,
-        f"{100 * value:.0f} % of the samples survive an attack that may change every pixel at "
-        "will, so gradients are masked and the curve is too high; attack without the part of the "
-        "model that hides the slope.",
+        f"{100 * value:.0f} % of the samples are robust to an attack without a bound, so gradients "
+        "are masked and robust accuracy is overrated; attack the model without the part that "
+        "masks the gradients.",
     )

@@ -1,4 +1,4 @@
-"""Checks of a model before an evaluation, on a few images: cheap, keyed noise, nothing changed."""
+"""Checks of a model before an evaluation, on a few images."""
 
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ MODEL_CHECKS = (
     "masking",
     "unbounded",
 )
-#: A good number of images to probe with, and the smallest that tells anything.
+#: Recommended number of images, and the smallest allowed one.
 CHECK_IMAGES, SMALLEST = 32, 4
 
 
@@ -47,31 +47,31 @@ def check_model(
 ) -> list[Verdict]:
     """Return one verdict for each check of `MODEL_CHECKS`.
 
-    Costs at most 270 passes forward and 100 back for each image, on sound models up to 210 and
-    45; about 100 are queries of Square to what APGD leaves standing. The same seed gives the same
-    verdicts, also for a model that draws from torch's default generators; these are left as found,
-    like the model.
+    It costs at most 270 forwards and 100 backwards per image, and up to 210 and 45 on models that
+    pass; about 100 are queries of Square on samples that are robust to APGD. The same seed gives
+    the same verdicts, even for a model that draws from torch's default generators. The model and
+    these generators are restored.
 
     Args:
-        model: pixels in [0, 1], (N, C, H, W), to logits; asked in eval mode, left as found.
+        model: pixels in [0, 1], (N, C, H, W), to logits; runs in eval mode.
         images: (N, C, H, W), pixels in [0, 1]; about `CHECK_IMAGES` of them.
         labels: (N,).
         norm: norm of the evaluation.
         eps: its largest strength, fraction of the pixel range.
-        seed: of the noise.
-        differentiable: whether gradients are to be had; False for a black box.
+        seed: seed of the noise.
+        differentiable: whether the model has gradients; False for a black box.
 
     Raises:
-        ModelError: the model returns no (N, K) logits.
+        ModelError: the model does not return logits (N, K).
     """
     eps = parse_eps(eps, norm)
     if len(images) < SMALLEST:
-        return _rest([], f"fewer than {SMALLEST} images tell nothing.")
+        return _skip_rest([], f"the checks need at least {SMALLEST} images.")
     model = QueriedModel(local(model))
     with torch.inference_mode(False), torch.no_grad(), scoped_seed(seed, "trust"):
         images, labels = images.float().clone(), labels.clone()
         if wrong := check_range(images):
-            return _rest([wrong], "the images are no pixels in [0, 1].")
+            return _skip_rest([wrong], "the pixels are not in [0, 1].")
         mode = check_mode(model, images)
         with frozen(model):
             subject = CheckedModel.of(model, images, labels, norm, eps, seed)
@@ -81,7 +81,7 @@ def check_model(
 def _run_checks(subject: CheckedModel, mode: Verdict, differentiable: bool) -> list[Verdict]:
     verdicts = [check_expected_range(subject), mode, check_logits(subject)]
     if not subject.logits.isfinite().all():
-        return _rest(verdicts, "the logits are not finite.")
+        return _skip_rest(verdicts, "the logits are not finite.")
     verdicts.append(check_determinism(subject))
     random = verdicts[-1].status == "fail"
     if random:
@@ -89,14 +89,14 @@ def _run_checks(subject: CheckedModel, mode: Verdict, differentiable: bool) -> l
     else:
         verdicts.append(check_batch(subject))
     if subject.constant:
-        return _rest(verdicts, "the logits are the same for every image.")
+        return _skip_rest(verdicts, "the logits are the same for every image.")
     if not differentiable or not subject.eps:
-        return _rest(verdicts, "no gradient attack is to be judged.")
+        return _skip_rest(verdicts, "the evaluation uses no gradient attack.")
     verdicts.append(check_gradients(subject))
     if verdicts[-1].status == "fail" and verdicts[-1].value == 1.0:
-        return _rest(verdicts, "there are no gradients.")
+        return _skip_rest(verdicts, "the model has no gradients.")
     if subject.one_class:
-        return _rest(verdicts, "every image is given the same class, which hides nothing.")
+        return _skip_rest(verdicts, "the prediction is the same for every image.")
     if random:
         verdicts += [skipped(name, "the model is random.") for name in ("slope", "masking")]
     else:
@@ -104,6 +104,6 @@ def _run_checks(subject: CheckedModel, mode: Verdict, differentiable: bool) -> l
     return [*verdicts, check_unbounded(subject)]
 
 
-def _rest(verdicts: list[Verdict], why: str) -> list[Verdict]:
-    """Return the verdicts so far, and the others as skipped."""
+def _skip_rest(verdicts: list[Verdict], why: str) -> list[Verdict]:
+    """Return the verdicts so far, with the remaining checks as skipped."""
     return verdicts + [skipped(name, why) for name in MODEL_CHECKS[len(verdicts) :]]

@@ -1,7 +1,7 @@
 """Checks of an evaluation's results: numpy arrays only, no model.
 
-Two runs of an attack differ by luck on a few samples. A difference of paired counts, b samples one
-way and c the other, is called noise up to z · sqrt(b + c) (McNemar 1947).
+Two runs of an attack differ by chance on a few samples. A difference of paired counts, b samples
+one way and c the other, counts as noise up to z · sqrt(b + c) (McNemar 1947).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,16 +19,16 @@ from rampart.skill import chance_of
 
 #: The checks of `check_results`, in the order of its verdicts.
 RESULT_CHECKS = ("clean", "black-box", "fab", "pruning", "monotone", "rerun")
-#: Largest fractions of the samples right on the clean image that Square may break after gradient
-#: attacks failed, before a warning and before a failure; and FAB, a gradient attack of its own.
+#: Largest fractions of the correct samples on which Square, and FAB, may succeed after APGD has
+#: failed; above them the check warns or fails.
 SQUARE_WARN, SQUARE_FAIL, FAB_WARN = 0.01, 0.05, 0.03
-#: One sample is no fraction: at least so many must be lowered.
+#: Smallest number of lowered samples that these checks report.
 LEAST = 2
-#: Largest fraction of the rechecked samples that pruning may have left too high, before a warning
-#: and before a failure.
+#: Largest fraction of the rechecked samples whose critical strength pruning may have left too high;
+#: above it the check warns, or fails.
 PRUNED_WARN, PRUNED_FAIL = 0.02, 0.1
-#: Standard deviations beyond which a paired difference is a warning, and a failure; and the
-#: difference that is allowed whatever its deviation.
+#: Standard deviations above which a paired difference is a warning, and a failure; and the
+#: difference that is always allowed.
 LIKELY, SURE, ALLOWED = 2.0, 3.0, 0.003
 
 Booleans = NDArray[np.bool_]
@@ -52,21 +52,21 @@ def check_results(
 
     Args:
         critical: (N,) critical indices in 0..n + 1.
-        stage: (N,) index of the stage that set them; -1 where none did.
+        stage: (N,) index of the stage that set them; -1 if none did.
         before_recheck: (N,) critical indices before pruned runs were repeated in full.
-        rechecked: (N,) whether they were.
-        stage_names: the attack suite's stages; "square" is the black box, "fab-t" and "fab" are
-            FAB.
+        rechecked: (N,) bool, whether they were.
+        stage_names: the stages of the attack suite; "square" is the black-box attack, "fab-t" and
+            "fab" are FAB.
         n_strengths: n, the index of the last strength.
-        per_strength: for strength indices k, the (M,) bool whether a sample stands after an
+        per_strength: from strength indices k to (M,) bool: whether a sample is robust in an
             independent run at that strength alone.
-        rows: (M,) the rows of the samples that those runs had; by default all.
+        rows: (M,) the rows of the samples in those runs; by default all.
         labels: (N,) true classes.
-        num_classes: number of classes K; with `labels`, the chance to be beaten.
-        pruned: (N,) runs that were stopped early and not repeated in full.
+        num_classes: number of classes K; together with `labels` it gives the accuracy of chance.
+        pruned: (N,) number of pruned runs that were not repeated in full.
 
     Raises:
-        InvalidArgument: arrays of other lengths, or indices out of range.
+        InvalidArgument: arrays have wrong lengths, or indices are out of range.
     """
     indices = check_critical(critical, n_strengths)
     stages = _column("stage", stage, len(indices)).astype(np.int64)
@@ -99,7 +99,7 @@ def _column(name: str, values: ArrayLike, n: int) -> NDArray[Any]:
 
 
 def _names(stages: Integers, stage_names: Sequence[str]) -> NDArray[np.str_]:
-    """Return the (N,) names of the stages that broke the samples, "" where none did."""
+    """Return the (N,) names of the stages that set the critical strengths, "" if none did."""
     known = np.array([*stage_names, ""])
     if len(stages) and not -1 <= stages.min() <= stages.max() < len(stage_names):
         raise InvalidArgument("stage", f"{stages.max()}", f"an index into {list(stage_names)}")
@@ -107,12 +107,12 @@ def _names(stages: Integers, stage_names: Sequence[str]) -> NDArray[np.str_]:
 
 
 def _clean(critical: Integers, labels: ArrayLike | None, num_classes: int | None) -> Verdict:
-    """Judge whether clean accuracy beats chance: that of the most frequent class, or 1 / K.
+    """Check whether clean accuracy exceeds chance: that of the most frequent class, or 1 / K.
 
-    An exact binomial test at 5 %.
+    It is an exact binomial test at 5 %.
     """
     if labels is None and num_classes is None:
-        return skipped("clean", "neither labels nor the number of classes are known.")
+        return skipped("clean", "labels and number of classes are unknown.")
     n, right = len(critical), int((critical > 0).sum())
     chance = 1 / num_classes if num_classes else 0.0
     if labels is not None:
@@ -126,25 +126,25 @@ def _clean(critical: Integers, labels: ArrayLike | None, num_classes: int | None
         "warn",
         accuracy,
         chance,
-        f"clean accuracy is {100 * accuracy:.1f} % of {n} images; guesses that are right in "
-        f"{100 * chance:.1f} % reach that with probability {by_chance:.2g}, so there is little to "
-        "break; look at the order of the classes, the range of the pixels and the training.",
+        f"clean accuracy is {100 * accuracy:.1f} % of {n} images; guessing with an accuracy of "
+        f"{100 * chance:.1f} % does as well with probability {by_chance:.2g}; check the order of "
+        "the classes, the range of the pixels and the training.",
     )
 
 
 def _count_lowered(critical: Integers, names: NDArray[np.str_], stem: str) -> tuple[int, float]:
-    """How many samples the stages named so broke, and which fraction of the clean-correct ones."""
+    """Return the number of samples lowered by these stages, and the fraction of correct ones."""
     count = int(np.char.startswith(names, stem).sum())
     return count, count / max(int((critical > 0).sum()), 1)
 
 
 def _black_box(critical: Integers, names: NDArray[np.str_], stages: Sequence[str]) -> Verdict:
-    """Judge the fraction of samples that Square broke although the gradient attacks had failed."""
+    """Check the fraction of samples on which Square succeeded after gradient attacks failed."""
     if not _follows(stages, "square"):
         return skipped("black-box", "no black-box attack followed gradient attacks.")
     count, value = _count_lowered(critical, names, "square")
     if count < LEAST or value <= SQUARE_WARN:
-        message = "the black-box attack breaks next to nothing that gradients do not."
+        message = "the black-box attack adds almost nothing to gradient attacks."
         return passed("black-box", value, SQUARE_WARN, message)
     failed = value > SQUARE_FAIL
     return Verdict(
@@ -152,31 +152,31 @@ def _black_box(critical: Integers, names: NDArray[np.str_], stages: Sequence[str
         "fail" if failed else "warn",
         value,
         SQUARE_FAIL if failed else SQUARE_WARN,
-        f"Square broke {100 * value:.1f} % of the samples after every gradient attack had failed, "
-        "so gradients are masked and the true curve may be lower still; evaluate in exact mode, "
-        "and attack without the part of the model that hides the slope.",
+        f"Square succeeded on {100 * value:.1f} % of the samples after every gradient attack had "
+        "failed, so gradients are masked and robust accuracy may be lower still; use "
+        "evaluation.mode=exact, and attack the model without the part that masks the gradients.",
     )
 
 
 def _fab(critical: Integers, names: NDArray[np.str_], stages: Sequence[str]) -> Verdict:
-    """Judge the fraction of samples that FAB broke after APGD; a few are no sign of a fault."""
+    """Check the fraction of samples on which FAB succeeded after APGD; a few are normal."""
     if not _follows(stages, "fab"):
         return skipped("fab", "FAB did not follow another gradient attack.")
     count, value = _count_lowered(critical, names, "fab")
     if count < LEAST or value <= FAB_WARN:
-        return passed("fab", value, FAB_WARN, "FAB breaks next to nothing that APGD does not.")
+        return passed("fab", value, FAB_WARN, "FAB adds almost nothing to APGD.")
     return Verdict(
         "fab",
         "warn",
         value,
         FAB_WARN,
-        f"FAB broke {100 * value:.1f} % of the samples after APGD had failed, so APGD's objective "
-        "may be masked; evaluate in exact mode.",
+        f"FAB succeeded on {100 * value:.1f} % of the samples after APGD had failed, so the "
+        "gradients of APGD's loss may be masked; use evaluation.mode=exact.",
     )
 
 
 def _follows(stages: Sequence[str], stem: str) -> bool:
-    """Whether a stage named so comes after a gradient attack that is not FAB."""
+    """Return whether a stage with this name comes after a gradient attack other than FAB."""
     gradient = [k for k, name in enumerate(stages) if not name.startswith(("square", "fab"))]
     last = [k for k, name in enumerate(stages) if name.startswith(stem)]
     return bool(gradient and last and gradient[0] < last[-1])
@@ -185,18 +185,18 @@ def _follows(stages: Sequence[str], stem: str) -> bool:
 def _pruning(
     critical: Integers, before: Integers, rechecked: Booleans, left: bool | None
 ) -> Verdict:
-    """Judge the fraction of rechecked samples that pruning had left too high.
+    """Check the fraction of rechecked samples that pruning had left too high.
 
-    Without harm where no run was left pruned in the end; None where that is not known. The message
-    gives its upper bound over all samples (Clopper & Pearson 1934, one-sided).
+    `left` says whether pruned runs remain in the end; without any, pruning did no harm; None if
+    unknown. The message gives an upper bound over all samples (Clopper & Pearson 1934, one-sided).
     """
     n = int(rechecked.sum())
     if not n:
         if not left:
-            return skipped("pruning", "no run was given up and repeated in full.")
+            return skipped("pruning", "no pruned run was repeated in full.")
         message = (
-            "runs were given up and none was repeated in full, so nothing says that this changed "
-            "no result; take more images, or evaluation.mode=exact."
+            "runs were pruned and none was repeated in full, so the effect of pruning is unknown; "
+            "use more images, or evaluation.mode=exact."
         )
         return Verdict("pruning", "warn", None, PRUNED_WARN, message)
     lowered = int((critical < before)[rechecked].sum())
@@ -215,12 +215,12 @@ def _pruning(
         "fail" if failed else "warn",
         value,
         PRUNED_FAIL if failed else PRUNED_WARN,
-        f"{seen}, {known}, so the curve is too high; evaluate in exact mode.",
+        f"{seen}, {known}, so robust accuracy is overrated; use evaluation.mode=exact.",
     )
 
 
 def _monotone(robust: Mapping[int, Booleans]) -> Verdict:
-    """Judge whether accuracy rises with strength in independent runs, between any two of them."""
+    """Check whether accuracy rises between any two strengths in independent runs."""
     if len(robust) < 2:
         return skipped("monotone", "no independent runs at single strengths.")
     grid_indices = list(robust)
@@ -236,18 +236,18 @@ def _monotone(robust: Mapping[int, Booleans]) -> Verdict:
         value,
         limit,
         f"accuracy is {100 * value:.1f} points higher at strength {high} of the grid than at "
-        f"{low}, which a working attack cannot give; the attack fails at larger strengths.",
+        f"{low}, which is impossible with a working attack; the attack fails at larger strengths.",
     )
 
 
 def _rerun(pairs: Mapping[int, tuple[Booleans, Booleans]]) -> Verdict:
-    """Judge whether independent runs break more than the evaluation did, at any strength."""
+    """Check whether independent runs succeed more often than the evaluation, at any strength."""
     if not pairs:
         return skipped("rerun", "no independent runs at single strengths.")
     found = [(*_difference(ours, alone, LIKELY), k) for k, (ours, alone) in pairs.items()]
     value, limit, grid_index = max(found, key=_excess)
     if value <= max(limit, ALLOWED):
-        message = "independent runs at single strengths break no more, beyond noise."
+        message = "independent runs at single strengths agree with the evaluation, up to noise."
         return passed("rerun", value, max(limit, ALLOWED), message)
     failed = value > SURE / LIKELY * limit
     return Verdict(
@@ -255,19 +255,19 @@ def _rerun(pairs: Mapping[int, tuple[Booleans, Booleans]]) -> Verdict:
         "fail" if failed else "warn",
         value,
         SURE / LIKELY * limit if failed else limit,
-        f"an independent run at strength {grid_index} of the grid leaves {100 * value:.1f} points "
-        "fewer "
-        "standing, so the curve is too high; evaluate in exact mode.",
+        f"in an independent run at strength {grid_index} of the grid, robust accuracy is "
+        f"{100 * value:.1f} points lower, so the evaluation overrates it; use "
+        "evaluation.mode=exact.",
     )
 
 
 def _excess(found: tuple[float, ...]) -> float:
-    """By how much a difference, the first entry, is beyond its noise, the second one."""
+    """Return the excess of a difference, the first entry, over its noise, the second one."""
     return found[0] - found[1]
 
 
 def _difference(first: Booleans, second: Booleans, deviations: float) -> tuple[float, float]:
-    """Return mean(first) - mean(second) over the same samples, and what is noise of it."""
+    """Return mean(first) - mean(second) over the same samples, and its noise."""
     won, lost = int((first & ~second).sum()), int((~first & second).sum())
     n = max(len(first), 1)
     return (won - lost) / n, deviations * (won + lost) ** 0.5 / n

@@ -1,4 +1,4 @@
-"""A verdict: what one check measured, what it allows, and what the difference means."""
+"""A verdict: the result of one check."""
 
 import math
 from collections.abc import Iterable
@@ -11,14 +11,14 @@ Status = Literal["pass", "warn", "fail", "skipped"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one check found.
+    """The result of one check.
 
     Attributes:
-        check: its name, the same in every version.
-        status: "fail" where the numbers are not to be used, "warn" where they need a look.
-        value: what was measured; None where nothing was.
-        limit: what `value` was compared with; None where it was not.
-        message: what was seen, what it means for the numbers and what to do, as one sentence.
+        check: name of the check, the same in every version.
+        status: "fail" if the numbers must not be used, "warn" if they need attention.
+        value: the measured value; None if nothing was measured.
+        limit: the limit of `value`; None if there is none.
+        message: observation, consequence and advice, in one sentence.
     """
 
     check: str
@@ -28,13 +28,13 @@ class Verdict:
     message: str
 
     def as_dict(self) -> dict[str, str | float | None]:
-        """Return the fields as they are written to JSON, which has no NaN and no infinity."""
+        """Return the fields for JSON, which has neither NaN nor infinity."""
         value = self.value if self.value is not None and math.isfinite(self.value) else None
         return {**asdict(self), "value": value}
 
 
 def passed(check: str, value: float | None, limit: float | None, message: str) -> Verdict:
-    """Return the verdict of a check that found nothing."""
+    """Return the verdict of a check that passed."""
     return Verdict(check, "pass", value, limit, message)
 
 
@@ -44,7 +44,7 @@ def skipped(check: str, why: str) -> Verdict:
 
 
 def overall(verdicts: Iterable[Verdict]) -> Literal["pass", "warn", "fail"]:
-    """Return the worst status; "warn" where every check was skipped, since nothing was shown."""
+    """Return the worst status; "warn" if every check was skipped."""
     found = {verdict.status for verdict in verdicts}
     if "fail" in found:
         return "fail"

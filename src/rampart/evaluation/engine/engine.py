@@ -1,9 +1,25 @@
-"""The engine: every sample through every stage, each at its own strength, in full batches.
+"""The engine: continuous batching of samples, each at its own stage, step and strength.
 
-One stage batch per stage. Samples come in as they are read, move from stage batch to stage batch as
-their policy says (`rampart.evaluation.engine.policy`), and go out as soon as they are finished;
-only those in progress are in memory. Which stage batch moves next decides how full the batches are
-and nothing else.
+Samples need very different numbers of steps: some are misclassified at once, robust ones take every
+step of every stage. In a plain batch, finished rows idle until the last row ends. Continuous
+batching, known from the serving of language models, fills each free row with the next waiting
+sample, so that the model always sees full batches. Here one batch per stage is filled in this way:
+
+    while samples are unread or unfinished:
+        stage batch = the last full one, else the first that is not empty
+        if it is not full, and the memory holds further samples:
+            read images; the misclassified ones are finished, the others wait for their first run
+            continue
+        fill its free rows with waiting samples
+        query the model at one point per row             # one pass, each row at its own strength
+        for each row:
+            adversarial within eps:  descend: restart at a smaller strength from this point
+            last step, or pruned:    the sample leaves; its next run is the next in the suite
+            otherwise:               the run continues
+        a sample that left without a further run is finished; the others wait for their next run
+
+A sample's path depends on that sample alone (`rampart.evaluation.engine.policy`), so the order in
+which stage batches are chosen changes how full they are, but no result.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,16 +44,16 @@ from rampart.units import Norm
 
 @dataclass(frozen=True)
 class Task:
-    """What an evaluation is to do.
+    """The settings of an evaluation.
 
     Attributes:
         stages: the attack suite, in order.
         norm: norm of the balls.
-        grid: (n + 1,) strengths from 0 up, with n >= 1.
+        grid: (n + 1,) ascending strengths from 0, with n >= 1.
         seed: noise is keyed by (seed, sample, stage, run).
-        prune: whether hopeless runs are given up.
-        recheck: fraction of the samples that repeat in full what they gave up.
-        criterion: when a stage has won; the stages' losses are to be its own.
+        prune: whether hopeless runs are pruned.
+        recheck: fraction of the samples that repeat their pruned runs in full.
+        criterion: what counts as success; the losses of the stages have to match it.
     """
 
     stages: tuple[Stage, ...]
@@ -50,13 +66,14 @@ class Task:
 
 
 class Engine:
-    """Carries out a task on one device.
+    """Runs a task on one device.
 
     Args:
-        model: to be asked.
-        task: what to do.
+        model: the model to attack.
+        task: the settings.
         batch_size: rows of a batch.
-        stage_batch: what holds the rows of a stage; a subclass may watch.
+        device: where images and results of the steps are.
+        stage_batch: class of the stage batches; a subclass may observe the steps.
     """
 
     def __init__(
@@ -72,11 +89,11 @@ class Engine:
         self._stage_batches = [
             self._stage_batch(number, prune=task.prune) for number in range(len(task.stages))
         ]
-        # Audited samples repeat their runs in stage batches that do not prune.
+        # Rechecked samples repeat their pruned runs in stage batches that do not prune.
         self._full = [self._stage_batch(number, prune=False) for number in range(len(task.stages))]
 
     def run(self, batches: Iterable[Batch]) -> Iterator[list[SampleState]]:
-        """Yield samples as they are finished, in no particular order."""
+        """Yield finished samples, in no particular order."""
         source = iter(batches)
         exhausted, in_progress = False, 0
         capacity = self._batch_size * (1 + len(self._task.stages))
@@ -106,11 +123,9 @@ class Engine:
         return self._kind(number, stage, self._model, task.norm, task.grid, limits)
 
     def _next_stage_batch(self) -> StageBatch | None:
-        """The last stage batch of the attack suite whose batch is full; if none is, the first that
-        holds
-        any.
+        """Return the last full stage batch of the suite; if none is full, the first with samples.
 
-        Samples then gather in front of the later stages, which take most of the steps.
+        Samples then accumulate at the later stages, which take most of the steps.
         """
         stage_batches = [
             stage_batch for stage_batch in (*self._stage_batches, *self._full) if len(stage_batch)
@@ -121,7 +136,7 @@ class Engine:
         return full[-1] if full else next(iter(stage_batches), None)
 
     def _admit(self, batch: Batch) -> list[SampleState]:
-        """Classify the clean images; return those that are finished by that, as they are wrong."""
+        """Classify clean images; return the misclassified samples, which are finished."""
         images, labels = batch.pixels(), batch.labels
         logits = logits_of(self._model, images)
         done = []
@@ -157,7 +172,7 @@ class Engine:
             )
 
     def _route(self, sample: SampleState) -> bool:
-        """Send a sample to its next stage batch; return whether it is finished instead."""
+        """Send a sample to its next stage batch; return True if it is finished instead."""
         progress = sample.progress
         if progress.finished and sample.rechecked and progress.grid_index and progress.given_up:
             sample.before_recheck = progress.critical
@@ -167,15 +182,15 @@ class Engine:
         if progress.finished:
             return True
         if sample.guide is not None and self._task.stages[progress.runs[0].stage].targets:
-            sample.progress = progress.ordered(self._turns(sample))
+            sample.progress = progress.ordered(self._order_targets(sample))
         stage_batches = self._full if sample.before_recheck else self._stage_batches
         stage_batches[sample.progress.runs[0].stage].waiting.append(sample)
         return False
 
-    def _turns(self, sample: SampleState) -> dict[AttackRun, int]:
-        """The classes that the weakest point came nearest to take their turn first.
+    def _order_targets(self, sample: SampleState) -> dict[AttackRun, int]:
+        """Return the turn of each targeted run: classes nearest to the weakest point come first.
 
-        The first one then makes nearly all breaks; which classes are tried stays the same.
+        The first class then gives nearly all successes. The set of classes does not change.
         """
         guide, sample.guide = sample.guide, None
         assert guide is not None
@@ -193,9 +208,7 @@ class Engine:
 
 
 def table(samples: Sequence[SampleState], adversarial_examples: bool) -> Results:
-    """Return what was found on finished samples; adversarial examples are (M, C, H, W) where asked
-    for.
-    """
+    """Return the results of finished samples, with their adversarial examples if requested."""
 
     def column(name: str) -> list[int]:
         return [getattr(sample, name) for sample in samples]

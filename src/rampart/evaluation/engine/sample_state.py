@@ -1,4 +1,4 @@
-"""Samples on their way through the stages, and the tensors of the runs that they are in."""
+"""The state of a sample in the engine, and the tensors of the runs in progress."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
@@ -15,25 +15,25 @@ T = TypeVar("T", bound="Margins | AlgorithmState | Output")
 
 @dataclass
 class SampleState:
-    """A sample on its way through the stages; what is found is written on it.
+    """What the engine knows of one sample on its way through the stages.
 
     Attributes:
         index: position in the split.
         label: true class.
         prediction: predicted class of the clean image.
-        right: whether that counts as right.
+        right: whether that prediction counts as correct.
         image: (1, C, H, W), pixels in [0, 1].
         clean: (1, K) logits of the image.
-        classes: (M,) the classes that targeted stages try, the most likely first.
-        noise: the sample's own.
-        progress: where it stands.
-        guide: (1, K) logits at the point of smallest margin that untargeted stages found.
-        adversarial_example: (1, C, H, W), the adversarial image at the smallest strength so far.
+        classes: (M,) the classes that targeted stages try, likeliest first.
+        noise: noise with the key of this sample.
+        progress: its strength and remaining runs.
+        guide: (1, K) logits at the point with the smallest margin in an untargeted stage.
+        adversarial_example: (1, C, H, W), the adversarial example at the smallest strength so far.
         distance: its distance from the image.
-        stage, run: what found it; -1 where nothing has.
+        stage, run: the stage and run that found it; -1 if there is none.
         forwards, backwards: passes so far.
-        rechecked: whether it repeats in full what was given up.
-        before_recheck: critical index before that.
+        rechecked: whether the sample repeats its pruned runs in full.
+        before_recheck: critical index before that; 0 if it has not begun.
     """
 
     index: int
@@ -58,11 +58,11 @@ class SampleState:
 
 @dataclass(frozen=True)
 class Margins:
-    """What the policy needs to know of a run; one row per row.
+    """The margins of the runs in progress.
 
     Attributes:
         clean_gap: (N,) margin of the clean image.
-        gap: (N,) smallest margin that the run has seen.
+        gap: (N,) smallest margin in the run so far.
         guide: (N, K) logits there.
     """
 
@@ -71,7 +71,7 @@ class Margins:
     guide: Tensor
 
     def observe(self, gap: Tensor, logits: Tensor) -> "Margins":
-        """Return the memory after a look."""
+        """Return the margins after a query."""
         closer = gap < self.gap
         return Margins(
             self.clean_gap,
@@ -82,10 +82,10 @@ class Margins:
 
 @dataclass(frozen=True)
 class Starting:
-    """Runs that are about to begin; row i of every tensor belongs to flights[i].
+    """Runs that have not been queried yet; row i of every tensor belongs to samples[i].
 
     Attributes:
-        points: (N, C, H, W), where they begin.
+        points: (N, C, H, W), the points to query first.
     """
 
     samples: list[SampleState]
@@ -95,7 +95,7 @@ class Starting:
 
 @dataclass(frozen=True)
 class Running:
-    """Runs under way; row i of every tensor belongs to flights[i]."""
+    """Runs in progress; row i of every tensor belongs to samples[i]."""
 
     samples: list[SampleState]
     problem: Problem
@@ -104,7 +104,7 @@ class Running:
 
 
 def join_starting(first: Starting, second: Starting) -> Starting:
-    """Return the rows of both, the first's before the second's."""
+    """Return the rows of `first` followed by those of `second`."""
     return Starting(
         first.samples + second.samples,
         join_problems(first.problem, second.problem),
@@ -113,7 +113,7 @@ def join_starting(first: Starting, second: Starting) -> Starting:
 
 
 def join_running(first: Running, second: Running) -> Running:
-    """Return the rows of both, the first's before the second's."""
+    """Return the rows of `first` followed by those of `second`."""
     return Running(
         first.samples + second.samples,
         join_problems(first.problem, second.problem),
@@ -123,7 +123,7 @@ def join_running(first: Running, second: Running) -> Running:
 
 
 def join_problems(first: Problem, second: Problem) -> Problem:
-    """Return the rows of both, the first's before the second's."""
+    """Return the rows of `first` followed by those of `second`."""
     return replace(
         first,
         images=torch.cat([first.images, second.images]),
@@ -141,6 +141,6 @@ def _stack_states(first: T, second: T) -> T:
 
 
 def rows_of(record: T, index: Tensor | slice) -> T:
-    """Return some rows of every tensor."""
+    """Return the given rows of every tensor."""
     parts: dict[str, Any] = {f.name: getattr(record, f.name)[index] for f in fields(record)}
     return replace(record, **parts)

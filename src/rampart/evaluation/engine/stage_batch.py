@@ -1,7 +1,7 @@
-"""A stage batch: the rows of one stage, each holding the run of another sample at its own strength.
+"""A stage batch: the samples of one stage that are attacked together, each at its own strength.
 
-A row whose run is over takes the next sample that waits, so the batch stays full. What happens to
-a sample depends on that sample alone.
+When a run ends, its row takes the next waiting sample, so the batch stays full. The result of a
+sample depends on that sample alone.
 """
 
 from bisect import bisect_left
@@ -37,10 +37,12 @@ class StageBatch:
     """The rows of one stage.
 
     Attributes:
-        number: the stage's place in the attack suite.
-        model: counts its passes.
-        grid: strengths from 0 up.
-        limits: when a run is hopeless; None where every run is carried through.
+        number: index of the stage in the attack suite.
+        stage: the attack.
+        model: the model, which counts its passes.
+        norm: norm of the balls.
+        grid: ascending strengths from 0.
+        limits: when a run is pruned; None prunes no run.
         waiting: samples without a row.
     """
 
@@ -62,17 +64,17 @@ class StageBatch:
         return sum(len(part.samples) for part in (self._running, self._starting) if part)
 
     def step(self, batch_size: int) -> list[SampleState]:
-        """Query one point of each row's run; return the samples that leave the stage batch."""
+        """Query one point per row; return the samples that leave the stage batch."""
         self._admit(batch_size - self._active)
         parts = [part for part in (self._advance_runs(), self._starting) if part]
-        assert parts, "a stage batch without samples makes no step"
+        assert parts, "a step needs samples"
         points = torch.cat([part.points for part in parts])
         output = self._query_model(parts, points)
         self._running = self._observe_output(parts, points, output)
         return self._settle(self._running, points, output)
 
     def _admit(self, free: int) -> None:
-        """Give free rows to samples that wait."""
+        """Fill free rows with waiting samples."""
         samples = [self.waiting.popleft() for _ in range(min(free, len(self.waiting)))]
         if samples:
             problem = self._problem_of(samples)
@@ -105,22 +107,22 @@ class StageBatch:
         return torch.tensor(eps, device=images.device, dtype=images.dtype)
 
     def _advance_runs(self) -> Starting | None:
-        """The runs under way with the points that they look at next."""
+        """Return the runs in progress with their next points."""
         running = self._running
         if running is None:
             return None
         return Starting(running.samples, running.problem, running.state.advance(running.problem))
 
     def _query_model(self, parts: Sequence[Starting], points: Tensor) -> Output:
-        """Ask the model, and write the passes on the samples in equal parts."""
+        """Query the model, and divide the passes equally among the samples."""
         problem = (
             parts[0].problem
             if len(parts) == 1
             else join_problems(parts[0].problem, parts[1].problem)
         )
         before = self.model.passes
-        # Also at the last look of a run, where nothing needs the gradient: other rows do, and what
-        # a sample costs is not to depend on them.
+        # The last query of a run needs no gradient, but it is always computed: other rows need it,
+        # and the cost of a sample must not depend on them.
         output = self.stage.algorithm.query(problem, points)
         forwards, backwards = (
             (now - then) // len(points) for now, then in zip(self.model.passes, before, strict=True)
@@ -132,16 +134,16 @@ class StageBatch:
         return output
 
     def _observe_output(self, parts: Sequence[Starting], points: Tensor, output: Output) -> Running:
-        """Runs under way remember what was seen; those that start begin to."""
+        """Update the state of runs in progress, and create that of starting runs."""
         done, row = [], 0
         for part in parts:
             rows = slice(row, row + len(part.samples))
             row = rows.stop
-            done.append(self._remember(part, points[rows], rows_of(output, rows)))
+            done.append(self._update_state(part, points[rows], rows_of(output, rows)))
         self._starting = None
         return done[0] if len(done) == 1 else join_running(*done)
 
-    def _remember(self, part: Starting, points: Tensor, output: Output) -> Running:
+    def _update_state(self, part: Starting, points: Tensor, output: Output) -> Running:
         gap = gaps(output.logits, part.problem.targets)
         running = self._running
         if running is not None and part.samples is running.samples:
@@ -155,30 +157,30 @@ class StageBatch:
         return Running(part.samples, part.problem, state, margins)
 
     def _settle(self, running: Running, points: Tensor, output: Output) -> list[SampleState]:
-        """Let runs that broke their sample descend, and samples leave whose run is over."""
+        """Descend after a success; return the samples whose run is over or pruned."""
         distances = distance(points, running.problem.images, self.norm)
         hit = output.is_adv & within(distances, running.problem.eps)
         over = running.state.age >= self.stage.algorithm.steps
         ratio = self._project_strength(running)
-        tired = self._find_hopeless(running, ratio)
-        if not bool((hit | over | tired).any()):
+        pruned = self._find_hopeless(running, ratio)
+        if not bool((hit | over | pruned).any()):
             return []
         left: list[SampleState] = []
         stay: list[int] = []
         descending: list[int] = []
-        columns = (hit.tolist(), over.tolist(), tired.tolist(), distances.tolist())
-        for row, (is_hit, is_over, is_tired, length) in enumerate(zip(*columns, strict=True)):
+        columns = (hit.tolist(), over.tolist(), pruned.tolist(), distances.tolist())
+        for row, (is_hit, is_over, is_pruned, length) in enumerate(zip(*columns, strict=True)):
             sample = running.samples[row]
             descends = is_hit and self._descend(running, row, points[row : row + 1], length)
             if sample.progress.grid_index == 0:
                 left.append(sample)
             elif descends and not self.stage.algorithm.minimum_norm:
                 descending.append(row)
-            elif is_over or is_tired:
+            elif is_over or is_pruned:
                 ended = sample.progress
                 sample.progress = ended.failed() if is_over else ended.hopeless()
-                self._keep_guide(sample, running.margins.guide[row : row + 1])
-                self._keep_nearest(sample, running, row)
+                self._save_guide(sample, running.margins.guide[row : row + 1])
+                self._save_nearest(sample, running, row)
                 left.append(sample)
             else:
                 stay.append(row)
@@ -186,10 +188,10 @@ class StageBatch:
         return left
 
     def _project_strength(self, running: Running) -> Tensor:
-        """The strength at which each run would break its sample, in units of its strength."""
+        """Return the strength at which each run would succeed, in units of its strength."""
         if self.stage.algorithm.minimum_norm:
-            # The best value is minus the distance of the nearest adversarial image. As long as
-            # there is none, nothing says that there will not be.
+            # The best value is the negated distance of the nearest adversarial example. Before
+            # the first one, the run must not be pruned.
             ratio = -running.state.best_value / running.problem.eps
             return ratio.masked_fill(ratio.isinf(), 0.0)
         return projected(running.margins.clean_gap, running.margins.gap)
@@ -200,16 +202,16 @@ class StageBatch:
         return self.limits.exceeded(running.state.age, ratio)
 
     def _descend(self, running: Running, row: int, point: Tensor, length: float) -> bool:
-        """Write a misclassified point down; return whether the sample goes to a smaller strength.
+        """Record an adversarial point; return whether the sample descends to a smaller strength.
 
-        A point that a minimum-norm method found is moved into its strength's ball.
+        A point from a minimum-norm method is first projected onto the ball of its strength.
         """
         sample = running.samples[row]
         critical = max(bisect_left(self.grid, least_eps(length)), 1)
         if self.stage.algorithm.minimum_norm and critical <= sample.progress.grid_index:
             inside = self._move_inside(running, row, point, critical)
             if inside is None:
-                # As it is, it breaks the next strength.
+                # The point itself lies in the ball of the next strength.
                 critical += 1
             else:
                 point, length = inside, float(distance(inside, sample.image, self.norm))
@@ -223,9 +225,9 @@ class StageBatch:
     def _move_inside(
         self, running: Running, row: int, point: Tensor, grid_index: int
     ) -> Tensor | None:
-        """The point moved into the ball of a strength; None where it breaks nothing there.
+        """Return the point projected onto the ball of a strength; None if not adversarial there.
 
-        The model is asked once more if the move changes it.
+        It queries the model once if the projection changes the point.
         """
         ball = running.problem.select(torch.tensor([row], device=point.device))
         ball = replace(ball, eps=torch.full_like(ball.eps, self.grid[grid_index]))
@@ -235,8 +237,8 @@ class StageBatch:
         running.samples[row].forwards += 1
         return inside if bool(ball.query(inside, gradient=False).is_adv) else None
 
-    def _keep_nearest(self, sample: SampleState, running: Running, row: int) -> None:
-        """Keep the nearest adversarial image that a minimum-norm run found, if none is nearer."""
+    def _save_nearest(self, sample: SampleState, running: Running, row: int) -> None:
+        """Save the nearest adversarial example of a minimum-norm run, if nearer than the last."""
         nearest = -float(running.state.best_value[row])
         if self.stage.algorithm.minimum_norm and nearest < sample.distance:
             sample.adversarial_example, sample.distance = (
@@ -244,15 +246,15 @@ class StageBatch:
                 nearest,
             )
 
-    def _keep_guide(self, sample: SampleState, guide: Tensor) -> None:
-        """Keep the logits at the weakest point, from which targets are put in order."""
+    def _save_guide(self, sample: SampleState, guide: Tensor) -> None:
+        """Save the logits at the weakest point, which decide the order of the targets."""
         if self.stage.algorithm.gradient and not self.stage.targets:
             sample.guide = guide.clone()
 
     def _retain(
         self, running: Running, stay: list[int], descending: list[int], points: Tensor
     ) -> None:
-        """Drop the rows that left; rows that descend start anew from the clipped point."""
+        """Remove the rows that left; rows that descend restart from the projected point."""
         self._running = self._starting = None
         if stay:
             index = torch.tensor(stay, device=points.device)

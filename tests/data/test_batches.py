@@ -43,7 +43,7 @@ def test_a_batch():
     world=st.sampled_from([1, 2, 4]),
     start=st.integers(0, 5),
 )
-def test_processes_together_see_what_one_sees(count, per_process, world, start):
+def test_all_processes_together_see_the_batches_of_one(count, per_process, world, start):
     split, size = make_split(count), per_process * world
     if count < size and count % world:
         return
@@ -86,8 +86,8 @@ def test_evaluation_sees_each_image_once(count, size, world):
         assert joined(parts[0]) == list(range(count))
 
 
-def test_sizes_that_cannot_be_cut():
-    with pytest.raises(InvalidArgument, match="a multiple of the number of processes, 3"):
+def test_sizes_that_cannot_be_cut_are_refused():
+    with pytest.raises(InvalidArgument, match="batch_size="):
         epoch_batches(make_split(30), 10, seed=0, epoch=0, world_size=3)
     with pytest.raises(InvalidArgument, match="batch_size=0"):
         epoch_batches(make_split(30), 0, seed=0, epoch=0)
@@ -103,7 +103,7 @@ def lazy_split(tmp_path):
     return Split(ids, np.zeros(6, dtype=np.int64), ["a"], Decoded(files, ids, Decode(4)))
 
 
-def test_workers_change_nothing_and_leave_the_global_generator_alone(lazy_split):
+def test_workers_change_neither_batches_nor_the_global_generator(lazy_split):
     state = torch.get_rng_state()
     plain, worked = (
         list(epoch_batches(lazy_split, 2, seed=0, epoch=0, workers=workers)) for workers in (0, 1)
@@ -116,7 +116,7 @@ def test_workers_change_nothing_and_leave_the_global_generator_alone(lazy_split)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_unreadable_image_is_one_sentence_from_a_worker_too(lazy_split, workers):
+def test_an_unreadable_image_is_one_line_from_a_worker_too(lazy_split, workers):
     lazy_split.pixels.files[3].path.write_bytes(b"no image")
     with pytest.raises(DataError, match=r"^image '3.png' cannot be read \(not an image\); [^\n]*$"):
         list(ordered_batches(lazy_split, 2, workers=workers))

@@ -13,7 +13,7 @@ def sizes(splits):
     return [len(splits[name]) for name in ("train", "validation", "test")]
 
 
-def test_three_splits_are_taken_as_they_are(make_folder, layout):
+def test_three_splits_are_used_unchanged(make_folder, layout):
     splits = load_splits(str(make_folder(*layout("train", "val", "test"))), image_size=8)
     assert sizes(splits) == [6, 6, 6]
     assert splits.notes == ()
@@ -30,7 +30,7 @@ def test_a_validation_split_is_set_apart_from_training(make_folder, layout):
     assert "6 of 20" in splits.notes[0]
 
 
-def test_validation_never_serves_as_test(make_folder, layout):
+def test_the_validation_split_is_never_the_test_split(make_folder, layout):
     folder = make_folder(*layout("train", "val", count=10))
     splits = load_splits(str(folder), image_size=8)
     assert sizes(splits) == [16, 20, 4]
@@ -49,7 +49,7 @@ def test_the_test_does_not_depend_on_the_validation_fraction(make_folder, layout
     assert other.test.fingerprint() != small.test.fingerprint()
 
 
-def test_the_cache_changes_no_pixel(make_folder, layout):
+def test_the_cache_does_not_change_pixels(make_folder, layout):
     folder = str(make_folder(*layout(count=10)))
     lazy, eager = (load_splits(folder, image_size=8, cache=cache) for cache in (False, True))
     assert (lazy.test.in_memory, eager.test.in_memory) == (False, True)
@@ -58,7 +58,7 @@ def test_the_cache_changes_no_pixel(make_folder, layout):
         assert torch.equal(lazy.train[i][0], eager.train[i][0])
 
 
-def test_auto_caches_what_fits(make_folder, layout, monkeypatch):
+def test_auto_caches_data_below_the_limit(make_folder, layout, monkeypatch):
     folder = str(make_folder(*layout(count=10)))
     assert load_splits(folder, image_size=8).train.in_memory
     monkeypatch.setattr(datasets, "CACHE_LIMIT", 20 * 8 * 8 * 3)
@@ -99,7 +99,7 @@ def test_embedded_tasks():
     gray, color = (load_splits("digit-pairs", in_chans=channels) for channels in (None, 3))
     assert gray.image_shape == (1, 16, 16)
     assert torch.equal(color.train[0][0], gray.train[0][0].expand(3, -1, -1))
-    with pytest.raises(InvalidArgument, match="image_size=32: expected 16"):
+    with pytest.raises(InvalidArgument, match="image_size=32"):
         load_splits("digit-pairs", image_size=32)
 
 
@@ -123,8 +123,8 @@ def test_photos_in_a_tar():
     assert splits.notes == ()
 
 
-def test_options_are_for_public_libraries(make_folder, layout):
+def test_options_are_only_for_public_libraries(make_folder, layout):
     folder = make_folder(*layout("train", "val", "test"))
     for name in (str(folder), "digit-pairs"):
-        with pytest.raises(InvalidArgument, match="options=download: expected none for"):
+        with pytest.raises(InvalidArgument, match="options=download"):
             load_splits(name, options={"download": True})

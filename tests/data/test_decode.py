@@ -8,7 +8,7 @@ from rampart.data.splits import Split
 from rampart.errors import DataError, InvalidArgument
 
 
-def test_a_square_of_the_right_size_keeps_its_pixels():
+def test_a_square_of_the_right_size_does_not_change():
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     assert torch.equal(
         Decode(8)(Image.fromarray(pixels)), torch.from_numpy(pixels).permute(2, 0, 1)
@@ -30,7 +30,7 @@ def test_shrinking_averages():
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
 @pytest.mark.parametrize("in_chans", [1, 3])
-def test_any_mode(mode, in_chans):
+def test_every_mode_is_converted(mode, in_chans):
     picture = Image.new("RGB", (12, 9), (255, 255, 255)).convert(mode)
     decoded = Decode(6, in_chans)(picture)
     assert decoded.dtype == torch.uint8
@@ -55,14 +55,14 @@ def test_unreadable_images_are_named(tmp_path, encoded):
         pixels.verify()
 
 
-def test_deep_images_are_refused(tmp_path):
+def test_images_with_more_than_8_bits_are_refused(tmp_path):
     Image.fromarray(np.full((8, 8), 40000, dtype=np.uint16)).save(tmp_path / "deep.png")
     pixels = Decoded([ImageFile(tmp_path / "deep.png")], ["deep.png"], Decode(8))
     with pytest.raises(DataError, match=r"deep.png.*more than 8 bits"):
         pixels(0)
 
 
-def test_in_memory_is_the_same_split(tmp_path, encoded):
+def test_in_memory_gives_the_same_split(tmp_path, encoded):
     files = {f"image{i}": encoded for i in range(5)}
     lazy = Split(list(files), np.array([0, 1, 0, 1, 0]), ["a", "b"], write(tmp_path, **files))
     eager = in_memory(lazy)

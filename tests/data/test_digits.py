@@ -18,7 +18,7 @@ def test_sizes_and_classes():
         assert split[0][0].shape == (1, 16, 16)
 
 
-def test_no_handwritten_digit_is_shared():
+def test_no_handwritten_digit_lies_in_two_splits():
     splits = digit_pairs()
     train, validation, test = (used_digits(splits[n]) for n in ("train", "validation", "test"))
     assert not train & validation
@@ -47,7 +47,7 @@ def test_a_pair_shows_its_two_digits():
         image, label, _ = split[i]
         left, right = (int(n) for n in split.ids[i].rsplit("/", 1)[1].split("-")[1:])
         assert 10 * digits.target[left] + digits.target[right] == label
-        # Stretched by two in height: pairs of rows average to the digit's rows, blurred a little.
+        # At twice the height pairs of rows average to the rows of the digit, with some blur.
         halves = image[0].float().view(8, 2, 16).mean(1) / 255
         original = torch.from_numpy(np.hstack([digits.images[left], digits.images[right]])) / 16
         assert torch.corrcoef(torch.stack([halves.flatten(), original.flatten()]))[0, 1] > 0.97

@@ -8,7 +8,7 @@ from rampart.errors import DataError
 DECODE = Decode(8)
 
 
-def test_three_splits_are_recognized_under_their_usual_names(make_folder, layout):
+def test_three_splits_are_recognized_by_their_usual_names(make_folder, layout):
     found, notes = load_folder(make_folder(*layout("train", "val", "test")), DECODE)
     assert {name: len(split) for name, split in found.items()} == {
         "train": 6,
@@ -33,7 +33,7 @@ def test_single_top_folders_are_descended(make_folder, layout, top):
     assert sorted(load_folder(folder, DECODE)[0]) == ["test", "train"]
 
 
-def test_tar_and_folder_hold_the_same(make_folder, make_tar, layout):
+def test_tar_and_folder_give_the_same_splits(make_folder, make_tar, layout):
     folder = make_folder(*layout("train", "val", "test"))
     unpacked, _ = load_folder(folder, DECODE)
     packed, _ = load_folder(make_tar(folder), DECODE)
@@ -43,14 +43,14 @@ def test_tar_and_folder_hold_the_same(make_folder, make_tar, layout):
             assert torch.equal(packed[name][i][0], split[i][0])
 
 
-def test_other_files_and_hidden_folders_do_not_count(make_folder, layout):
+def test_other_files_and_hidden_folders_are_ignored(make_folder, layout):
     folder = make_folder(*layout(), ".cache/x/1.png", "cat/.thumb.png")
     (folder / "cat" / "notes.txt").write_text("no image")
     found, _ = load_folder(folder, DECODE)
     assert len(found["train"]) == 6
 
 
-def test_what_is_left_aside_is_noted(make_folder, layout):
+def test_ignored_folders_are_noted(make_folder, layout):
     _, notes = load_folder(make_folder(*layout("train", "test"), "extra/cat/1.png"), DECODE)
     assert len(notes) == 1
     assert "extra" in notes[0]
@@ -85,13 +85,13 @@ def test_split_without_classes(make_folder, layout):
 
 
 def test_one_class(make_folder):
-    with pytest.raises(DataError, match="one class only, 'cat'"):
+    with pytest.raises(DataError, match="only one class, 'cat'"):
         load_folder(make_folder("cat/1.png"), DECODE)
 
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("split", ["", "train", "test"])
-def test_class_with_no_image_is_named(make_folder, make_tar, layout, split, packed):
+def test_a_class_without_an_image_is_named(make_folder, make_tar, layout, split, packed):
     names = ("train", "test") if split else ("",)
     folder = make_folder(*layout(*names))
     (folder / split / "eel").mkdir()
@@ -109,7 +109,7 @@ def test_classes_that_differ_are_named(make_folder, layout):
         load_folder(make_folder(*images, root="other"), DECODE)
 
 
-def test_test_without_train(make_folder, layout):
+def test_a_test_folder_needs_a_train_folder(make_folder, layout):
     with pytest.raises(DataError, match="no folder train"):
         load_folder(make_folder(*layout("test", "val")), DECODE)
 
@@ -120,11 +120,11 @@ def test_two_folders_for_one_split(make_folder, layout):
 
 
 @pytest.mark.parametrize("mode", ["w:gz", None])
-def test_what_is_no_plain_tar(make_folder, make_tar, layout, tmp_path, mode):
+def test_compressed_and_damaged_tars_are_refused(make_folder, make_tar, layout, tmp_path, mode):
     path = make_tar(make_folder(*layout()), mode=mode) if mode else tmp_path / "photos.tar"
     if not mode:
         path.write_bytes(b"no tar" * 200)
-    with pytest.raises(DataError, match="no uncompressed tar"):
+    with pytest.raises(DataError, match="uncompressed tar"):
         load_folder(path, DECODE)
 
 

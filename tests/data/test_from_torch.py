@@ -21,7 +21,7 @@ LABELS = torch.tensor([0, 1, 2, 0, 1, 2])
 
 
 class Pictures:
-    """Pictures of PIL as torchvision's datasets give them."""
+    """Pictures of PIL, as in the datasets of torchvision."""
 
     def __init__(self, sizes=((4, 4),) * 6, classes=("a", "b", "c")):
         self.sizes, self.classes = sizes, list(classes)
@@ -62,7 +62,7 @@ def test_names_of_classes_are_found_through_subsets():
     assert split_of(Subset(Pictures(), [4, 1])).class_names == ["a", "b", "c"]
 
 
-def test_an_id_tells_position_and_pixels():
+def test_an_id_depends_on_position_and_pixels():
     first, second = split_of((GREYS, LABELS), "test/"), split_of((GREYS.flip(0), LABELS), "test/")
     assert first.ids[2].startswith("test/2-")
     assert not set(first.ids) & set(second.ids)
@@ -81,13 +81,13 @@ def test_a_loader_is_read_in_the_order_of_its_dataset():
     assert torch.get_rng_state().equal(state)
 
 
-def test_a_sampler_that_names_an_image_twice_is_refused():
+def test_a_sampler_with_repeated_images_is_refused():
     loader = DataLoader(TensorDataset(GREYS, LABELS), sampler=WeightedRandomSampler([1.0] * 6, 60))
     with pytest.raises(InvalidArgument, match="sampler"):
         split_of(loader)
 
 
-def test_a_collate_function_of_its_own_is_used():
+def test_the_collate_function_of_a_loader_is_used():
     def collate(items):
         images, labels = zip(*items, strict=True)
         return torch.stack(images).flip(1), torch.tensor(labels)
@@ -101,7 +101,7 @@ class Stream(IterableDataset):
         yield from zip(GREYS, LABELS, strict=True)
 
 
-def test_what_can_only_be_iterated_is_read_once():
+def test_data_that_can_only_be_iterated_are_read_once():
     assert pixels(split_of(DataLoader(Stream(), batch_size=4))).equal(GREYS)
     batches = ((GREYS[rows], LABELS[rows]) for rows in ([0, 1, 2], [3, 4, 5]))
     assert split_of(batches).labels.tolist() == LABELS.tolist()
@@ -139,6 +139,6 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("reason", REFUSED)
-def test_what_cannot_be_read_is_refused_in_words(reason):
+def test_unreadable_data_are_refused(reason):
     with pytest.raises(RampartError, match=reason):
         split_of(REFUSED[reason])

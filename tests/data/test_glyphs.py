@@ -23,7 +23,7 @@ def test_sizes(splits):
     assert splits.image_shape == (1, 16, 16)
 
 
-def test_every_image_shows_something_and_classes_differ(splits):
+def test_no_image_is_blank_and_classes_differ(splits):
     images = splits.train.pixels.images.float()
     assert images.flatten(1).amax(1).min() > 40
     means = images.view(149, 70, -1).mean(1)

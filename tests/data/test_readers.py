@@ -25,7 +25,7 @@ def test_torchvision_dataset_with_three_splits(make_folder, layout, tmp_path):
     assert splits.test.labels.tolist() == [0, 1]
 
 
-def test_every_torchvision_name_has_its_class():
+def test_every_torchvision_name_has_a_class():
     import torchvision.datasets
 
     assert len(readers.TORCH_NAMES) > 10
@@ -34,7 +34,7 @@ def test_every_torchvision_name_has_its_class():
         assert "train" in known.splits
 
 
-def test_torchvision_mistakes(tmp_path, monkeypatch):
+def test_wrong_names_and_options_of_torchvision_are_refused(tmp_path, monkeypatch):
     with pytest.raises(UnknownName, match="did you mean cifar10"):
         load_splits("torch/cifar11", root=str(tmp_path))
     with pytest.raises(InvalidArgument, match="root"):
@@ -66,7 +66,7 @@ def test_hub_dataset_from_a_local_folder(hub_folder, tmp_path):
     assert splits.image_shape == (3, 8, 8)
 
 
-def test_hub_mistakes(hub_folder, monkeypatch):
+def test_wrong_options_of_the_hub_are_refused(hub_folder, monkeypatch):
     with pytest.raises(UnknownName, match="input_key"):
         load_splits(f"hfds/{hub_folder}", options={"image_key": "x"})
     monkeypatch.setattr(readers, "find_spec", lambda name: None)

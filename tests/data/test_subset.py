@@ -11,7 +11,7 @@ from rampart.errors import DataError, InvalidArgument
 
 
 def make_split(counts):
-    """A split whose image i has the value i and whose labels come in no particular order."""
+    """A split whose image i has the value i; the labels are in no particular order."""
     labels = np.repeat(np.arange(len(counts)), counts)
     labels = np.random.default_rng(len(labels)).permutation(labels)
     images = torch.arange(len(labels), dtype=torch.int32).view(-1, 1, 1, 1)
@@ -38,7 +38,7 @@ def test_an_image_keeps_label_id_and_number(limit, stratified, seed):
 @given(
     st.lists(st.integers(1, 40), min_size=2, max_size=8), st.data(), st.booleans(), st.integers()
 )
-def test_a_smaller_draw_lies_in_a_larger_one(counts, data, stratified, seed):
+def test_a_larger_draw_contains_a_smaller_one(counts, data, stratified, seed):
     split = make_split(counts)
     larger = data.draw(st.integers(1, len(split)))
     smaller = data.draw(st.integers(1, larger))
@@ -49,7 +49,7 @@ def test_a_smaller_draw_lies_in_a_larger_one(counts, data, stratified, seed):
 
 
 @given(st.lists(st.integers(1, 200), min_size=2, max_size=12), st.data())
-def test_stratified_is_every_class_s_fraction_rounded(counts, data):
+def test_a_stratified_draw_has_the_rounded_fraction_of_each_class(counts, data):
     split = make_split(counts)
     limit = data.draw(st.integers(1, len(split)))
     part = subset(split, limit=limit, stratified=True)
@@ -79,14 +79,14 @@ def test_stratified_draws_are_random_within_classes_and_in_the_remainder():
     assert len({i for draw in draws for i in draw.ids}) > 80
 
 
-def test_by_ids_in_the_split_s_order(tmp_path):
+def test_ids_are_taken_in_the_order_of_the_split(tmp_path):
     file = tmp_path / "ids.txt"
     file.write_text("i9\n\n i3 \r\ni40\n", encoding="utf-8")
     for ids in (["i9", "i3", "i40"], file, str(file)):
         assert numbers_of(subset(SPLIT, ids=ids)).tolist() == [3, 9, 40]
 
 
-def test_a_draw_among_ids_and_of_a_subset_keep_the_first_numbers():
+def test_draws_among_ids_and_from_a_subset_keep_the_numbers():
     ids = [f"i{i}" for i in range(10, 30)]
     part = subset(SPLIT, ids=ids)
     drawn = subset(part, limit=5, seed=4)
@@ -95,28 +95,28 @@ def test_a_draw_among_ids_and_of_a_subset_keep_the_first_numbers():
     assert [item[2] for item in (part.subset([7, 0])[i] for i in (0, 1))] == [17, 10]
 
 
-def test_nothing_asked_is_the_split_itself():
+def test_without_limit_and_ids_it_is_the_split_itself():
     assert subset(SPLIT) is SPLIT
     assert subset(SPLIT, limit=len(SPLIT)).fingerprint() == SPLIT.fingerprint()
 
 
 @pytest.mark.parametrize("limit", [0, -1, 51, 2.0, True])
-def test_limits_out_of_range(limit):
-    with pytest.raises(InvalidArgument, match=r"limit=.*from 1 to 50, .*; leave it out"):
+def test_limits_out_of_range_are_refused(limit):
+    with pytest.raises(InvalidArgument, match=r"limit=.* 50\b"):
         subset(SPLIT, limit=limit)
 
 
-def test_stratified_needs_a_number():
-    with pytest.raises(InvalidArgument, match="say how many"):
+def test_stratified_needs_a_limit():
+    with pytest.raises(InvalidArgument, match="stratified="):
         subset(SPLIT, stratified=True)
 
 
-def test_ids_that_are_wrong(tmp_path):
-    with pytest.raises(DataError, match=r"4 of 5 ids .*: 'a', 'b', 'c', ...; .* like 'i0'"):
+def test_wrong_ids_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"4 of 5 ids .*'a', 'b', 'c', .*'i0'"):
         subset(SPLIT, ids=["a", "b", "i1", "c", "d"])
     with pytest.raises(DataError, match="'i1' is listed 2 times"):
         subset(SPLIT, ids=["i1", "i2", "i1"])
-    with pytest.raises(DataError, match="at least one"):
+    with pytest.raises(DataError, match="ids is empty"):
         subset(SPLIT, ids=[])
     with pytest.raises(DataError, match="cannot be read"):
         subset(SPLIT, ids=tmp_path / "missing.txt")

@@ -18,7 +18,7 @@ def noise_of(count, seed=0):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_each_image_is_augmented_by_itself(channels):
+def test_each_image_is_augmented_independently(channels):
     images, noise = some_images(channels=channels), noise_of(6)
     together = Augment()(images, noise)
     for i in range(6):
@@ -42,12 +42,12 @@ def test_the_result_stays_in_the_box(flip, amount, rotation, channels):
     assert 0 <= result.min() <= result.max() <= 1
 
 
-def test_none_leaves_images_as_they_are():
+def test_none_does_not_change_images():
     images = some_images()
     assert torch.equal(Augment.none()(images, noise_of(6)), images)
 
 
-def test_flip_comes_with_its_probability():
+def test_flip_has_its_probability():
     images = some_images(2000, 1, 1, 2)
     changed = Augment(0.3, 0, 0)(images, noise_of(2000)) != images
     assert changed.flatten(1).all(1).float().mean().item() == pytest.approx(0.3, abs=0.04)
@@ -77,13 +77,13 @@ def test_gray_images_have_no_saturation():
 
 
 @pytest.mark.parametrize("quarter", [1, 2, 3])
-def test_a_quarter_turn_moves_pixels_exactly(quarter):
+def test_a_rotation_by_90_degrees_moves_pixels_exactly(quarter):
     images = some_images(height=9, width=9)
     turned = rotate(images, torch.full((6,), 90.0 * quarter))
     torch.testing.assert_close(turned, images.rot90(quarter, (-2, -1)), atol=1e-5, rtol=0)
 
 
-def test_a_turn_there_and_back_in_the_middle_of_a_wide_image():
+def test_a_rotation_and_its_inverse_in_the_middle_of_a_wide_image():
     ramp = torch.linspace(0.2, 0.8, 40).expand(1, 1, 20, 40)
     back = rotate(rotate(ramp, torch.tensor([12.0])), torch.tensor([-12.0]))
     middle = (..., slice(7, 13), slice(15, 25))
@@ -91,6 +91,6 @@ def test_a_turn_there_and_back_in_the_middle_of_a_wide_image():
 
 
 @pytest.mark.parametrize("wrong", [{"flip": 1.1}, {"jitter": -0.1}, {"rotation": 200}])
-def test_impossible_amounts(wrong):
+def test_impossible_amounts_are_refused(wrong):
     with pytest.raises(InvalidArgument, match=f"augment.{next(iter(wrong))}"):
         Augment(**wrong)

@@ -1,5 +1,5 @@
-"""Labeled images: where they come from, how they are split, read, batched and augmented.
+"""Labeled images: sources, splits, decoding, batches and augmentation.
 
-Holds the dataset formats (folder or tar, public libraries, the embedded task), the batches of an
-epoch and the augmentations. Knows nothing of models, attacks or training.
+Holds the dataset formats (folder or tar, public libraries, embedded tasks), the batches of an epoch
+and the augmentations. No models, no attacks, no training.
 """

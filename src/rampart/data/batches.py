@@ -1,7 +1,8 @@
-"""Batches of a split, the same for any number of processes and resumable in mid-epoch.
+"""Batches of a split: equal for any number of processes, and resumable within an epoch.
 
-The order of an epoch depends on (seed, epoch) alone. It is cut into global batches, and each of
-these into one contiguous slice per process, so that together the processes see what one would.
+The order of an epoch depends on (seed, epoch) alone. It is cut into global batches, and each global
+batch into one contiguous slice per process. All processes together therefore see the same batches
+as a single one.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,12 +39,12 @@ class Batch:
         return len(self.labels)
 
     def to(self, device: torch.device | str) -> "Batch":
-        """Return the batch on `device`; does not wait where memory is pinned."""
+        """Return the batch on `device`, asynchronously from pinned memory."""
         moved = {k: v.to(device, non_blocking=True) for k, v in vars(self).items()}
         return replace(self, **moved)
 
     def pin_memory(self) -> "Batch":
-        """Return the batch in page-locked memory; called by torch's DataLoader."""
+        """Return the batch in pinned memory; torch's DataLoader calls this."""
         return replace(self, **{k: v.pin_memory() for k, v in vars(self).items()})
 
     def pixels(self) -> Tensor:
@@ -74,17 +75,17 @@ def epoch_batches(
 
     Args:
         split: the images.
-        batch_size: size of a global batch; a split smaller than that is one batch.
+        batch_size: size of a global batch; a smaller split is one batch.
         seed: the run's seed.
         epoch: number of the epoch.
-        rank: this process.
+        rank: number of this process.
         world_size: number of processes; each gets an equal contiguous slice of a global batch.
-        start: number of global batches to skip, after resuming in mid-epoch.
-        workers: processes that decode; images in memory need none.
-        drop_last: leave out a last batch that is not full.
+        start: number of global batches to skip, for a resumed epoch.
+        workers: number of processes that decode; images in memory need none.
+        drop_last: drop a last batch that is not full.
 
     Raises:
-        InvalidArgument: a global batch that cannot be cut into `world_size` equal slices.
+        InvalidArgument: a global batch cannot be cut into `world_size` equal slices.
     """
     order = np.random.default_rng(derive(seed, "shuffle", epoch)).permutation(len(split))
     count = steps_per_epoch(len(split), batch_size, drop_last)
@@ -98,8 +99,8 @@ def ordered_batches(
 ) -> Iterator[Batch]:
     """Yield this process's part of the whole split in its own order, for evaluation.
 
-    Every image comes exactly once over all processes. The slices of the last global batch may
-    differ by one image, and empty ones are left out, so gather results after the last batch.
+    All processes together get every image exactly once. The slices of the last global batch may
+    differ by one image, and empty slices are dropped, so gather results after the last batch.
     """
     batches = _cut(np.arange(len(split)), batch_size)
     slices = [part for part in _slices(batches, rank, world_size) if len(part)]
@@ -134,14 +135,14 @@ def _load(split: Split, slices: Sequence[Positions], workers: int) -> Iterator[B
         collate_fn=_collate,
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
-        # Without its own generator a loader draws from torch's global one.
+        # Without its own generator a loader draws from the global one of torch.
         generator=torch.Generator(),
     )
     return _plain_errors(loader)
 
 
 def _plain_errors(loader: Iterable[Batch]) -> Iterator[Batch]:
-    """Yield batches; an error of a worker process becomes its own last line again."""
+    """Yield batches; reduce the traceback of a worker process to its message."""
     try:
         yield from loader
     except DataError as error:

@@ -1,4 +1,4 @@
-"""A name to a dataset: a folder, a tar, an embedded task, or a dataset of a public library."""
+"""Loading a dataset by name: a folder, a tar, an embedded task or one of a public library."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -25,10 +25,10 @@ from rampart.plugins import GIVEN
 
 Cache = bool | Literal["auto"]
 
-#: Tasks that need no files: 16 x 16 gray images.
+#: Tasks without files: 16 x 16 gray images.
 EMBEDDED: dict[str, Callable[[int], Splits]] = {"digit-pairs": digit_pairs, "glyphs": glyphs}
 EMBEDDED_SIZE = 16
-#: With cache="auto", images are kept in memory up to this many bytes, decoded.
+#: With cache="auto" decoded images stay in memory up to this many bytes.
 CACHE_LIMIT = 2**30
 
 
@@ -46,26 +46,26 @@ def load_splits(
 ) -> Splits:
     """Return the training, validation and test split of a dataset.
 
-    A validation split that is missing is set apart from the training split; a test split that is
-    missing is set apart from it too, before that; `notes` says so. Both are stratified and seeded.
+    Missing splits are taken from the training split, first the test and then the validation split.
+    Both draws are stratified and seeded, and `notes` reports them.
 
     Args:
         name: a folder or .tar (see `rampart.data.folder`), "digit-pairs", "glyphs", or the name in
             a public library ("torch/cifar10", "hfds/org/name").
-        image_size: side of the square images, in pixels; by default 224, embedded tasks always 16.
-        in_chans: 3 (color) or 1 (gray); by default 3, embedded tasks 1.
-        seed: the data's seed (not the run's): runs that are compared share it.
-        validation_fraction: fraction of the training images to set apart for validation, in (0, 1).
-        test_fraction: fraction of all images to set apart for the test, in (0, 1).
-        root: folder for the files of a public library; relative folder names start there too.
+        image_size: side of the square images, in pixels; by default 224; embedded tasks have 16.
+        in_chans: 3 (color) or 1 (gray); by default 3, or 1 for embedded tasks.
+        seed: seed of the data, not of the run; runs to compare need the same one.
+        validation_fraction: fraction of the training images for validation, in (0, 1).
+        test_fraction: fraction of all images for the test, in (0, 1).
+        root: folder for the files of a public library, and parent of a relative folder name.
         cache: keep decoded images in memory; "auto" does so below 1 GiB.
         options: further arguments for a public library.
 
     Raises:
-        DataError: images or classes that are missing, unreadable or inconsistent.
-        InvalidArgument: a size or a fraction that is out of range or does not suit the data, or
-            options for data that take none.
-        UnknownName: an option that the library does not take.
+        DataError: images or classes are missing, unreadable or inconsistent.
+        InvalidArgument: a size or fraction is out of range or does not suit the data, or the data
+            take no options.
+        UnknownName: the library has no such option.
     """
     check_fraction("validation_fraction", validation_fraction)
     check_fraction("test_fraction", test_fraction)
@@ -86,14 +86,14 @@ def load_splits(
 
 
 def require_data(name: str, root: str = "") -> Path:
-    """Return the path of a dataset that is no public one; nothing is read.
+    """Return the path of a dataset without reading it.
 
     Raises:
-        DataError: nothing lies there, and no dataset has that name.
+        DataError: neither a file or folder nor a dataset has this name.
     """
     if name.startswith(GIVEN):
         raise DataError(
-            f"data '{name}' were given in Python: give them there again, to rampart.finetune or "
+            f"data '{name}' were given in Python: pass them again to rampart.finetune or "
             "rampart.evaluate."
         )
     path = Path(root, name).expanduser()
@@ -125,18 +125,18 @@ def _in_color(split: Split) -> Split:
 def complete_splits(
     found: Mapping[str, Split], notes: Sequence[str], fractions: Mapping[str, float], seed: int
 ) -> Splits:
-    """Return the three splits; what is missing is set apart from the training split, and noted.
+    """Return the three splits; missing ones are taken from the training split, with a note.
 
     Args:
-        found: splits by name, "train" among them.
-        notes: of the splits so far.
-        fractions: of the images to set apart, by name; the test comes first, so that it does not
-            depend on the fraction for validation.
+        found: splits by name, with "train".
+        notes: notes so far.
+        fractions: fraction of the images for each split by its name; "test" comes first, so that it
+            does not depend on the fraction for validation.
         seed: of the draw.
 
     Raises:
-        DataError: different classes, or an image in two splits.
-        InvalidArgument: a fraction too small for one image of each class.
+        DataError: the classes differ, or an image lies in two splits.
+        InvalidArgument: a fraction is too small for one image of each class.
     """
     parts, notes = dict(found), list(notes)
     for name, fraction in fractions.items():
@@ -145,21 +145,21 @@ def complete_splits(
         before = len(parts["train"])
         parts["train"], parts[name] = set_apart(parts["train"], fraction, seed, name)
         notes.append(
-            f"no {name} split: {len(parts[name])} of {before} training images are set apart for it "
+            f"no {name} split: {len(parts[name])} of {before} training images are used for it "
             f"(stratified, seed {seed})."
         )
     pairs = repeated_images(parts)
     if pairs:
         first, second = pairs[0]
         notes.append(
-            f"{len(pairs)} image(s) lie in two splits with the same pixels, such as {first} and "
-            f"{second}: results on them say nothing of new images."
+            f"{len(pairs)} image(s) have equal pixels in two splits, such as {first} and {second}: "
+            "results on them do not carry over to new images."
         )
     return Splits.of(parts, notes)
 
 
 def _read_once(found: Mapping[str, Split], cache: Cache) -> dict[str, Split]:
-    """Decode every image now, or at least look at every header: damage shows before training."""
+    """Decode every image, or read every header, so that damage shows before training."""
     total = sum(len(split) for split in found.values()) * found["train"].pixels(0).numel()
     if cache is True or (cache == "auto" and total < CACHE_LIMIT):
         return {name: in_memory(split) for name, split in found.items()}

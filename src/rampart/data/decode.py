@@ -1,4 +1,4 @@
-"""From an image file to a tensor: read, convert, resize the shorter side, crop the center."""
+"""Decoding an image file: read, convert, resize the shorter side, crop the center."""
 
 import io
 import os
@@ -19,7 +19,7 @@ from rampart.errors import DataError, InvalidArgument
 S = TypeVar("S")
 T = TypeVar("T")
 
-#: What PIL raises for a file that is no image, is cut off, damaged, or of an absurd size.
+#: Errors of PIL for a file that is not an image, truncated, damaged or far too large.
 UNREADABLE = (
     UnidentifiedImageError,
     OSError,
@@ -32,12 +32,12 @@ UNREADABLE = (
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An encoded image: a file, or a stretch of a tar.
+    """An encoded image: a file, or a part of a tar.
 
     Attributes:
         path: the file.
-        offset: where the image starts in it, in bytes.
-        size: its length in bytes; -1 is up to the end of the file.
+        offset: start of the image in the file, in bytes.
+        size: length in bytes; -1 for the rest of the file.
     """
 
     path: Path
@@ -53,7 +53,7 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Decode:
-    """A picture to (C, image_size, image_size) uint8: shorter side resized, center cropped.
+    """Turns a picture into (C, image_size, image_size) uint8: resize shorter side, crop center.
 
     Attributes:
         image_size: side of the square, in pixels; at least 1.
@@ -70,11 +70,11 @@ class Decode:
             raise InvalidArgument("in_chans", self.in_chans, "3 (color) or 1 (gray)")
 
     def __call__(self, picture: Image.Image) -> Tensor:
-        """Return the pixels of a picture; errors as `converted`."""
-        return pixels_of(self._square(converted(picture, self.in_chans)))
+        """Return the pixels of a picture; errors as `convert`."""
+        return pixels_of(self._square(convert(picture, self.in_chans)))
 
     def _square(self, picture: Image.Image) -> Image.Image:
-        """Resize and crop in one pass: the box is the part of the picture that is kept."""
+        """Resize and crop in one pass; the box is the cropped part of the picture."""
         width, height = picture.size
         side = min(width, height)
         left, top = (width - side) / 2, (height - side) / 2
@@ -83,14 +83,14 @@ class Decode:
         return picture.resize(size, Image.Resampling.BICUBIC, box=box)
 
 
-def converted(picture: Image.Image, in_chans: int) -> Image.Image:
+def convert(picture: Image.Image, in_chans: int) -> Image.Image:
     """Return a picture with 3 channels (RGB) or 1 (gray).
 
     Raises:
-        ValueError: more than 8 bits per channel, which a conversion would clip.
+        ValueError: the picture has more than 8 bits per channel, which would be clipped.
     """
     if picture.mode.startswith(("I", "F")):
-        raise ValueError(f"{picture.mode} holds more than 8 bits per channel, convert it first")
+        raise ValueError(f"mode {picture.mode} has more than 8 bits per channel, convert it first")
     if "transparency" in picture.info:
         picture = picture.convert("RGBA")
     return picture.convert("RGB" if in_chans == 3 else "L")
@@ -104,12 +104,12 @@ def pixels_of(picture: Image.Image) -> Tensor:
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels of encoded images, decoded each time that they are asked for.
+    """Pixels of encoded images, decoded at every access.
 
     Attributes:
         files: N images.
         ids: N names for error messages.
-        decode: what makes pixels of a picture.
+        decode: turns a picture into pixels.
     """
 
     files: Sequence[ImageFile]
@@ -117,7 +117,7 @@ class Decoded:
     decode: Decode
 
     def __call__(self, index: int) -> Tensor:
-        """Return image `index`, (C, H, W) uint8; raise `DataError` if it cannot be read."""
+        """Return image `index`, (C, H, W) uint8; raise `DataError` if it is unreadable."""
         try:
             with Image.open(io.BytesIO(self.files[index].read())) as picture:
                 return self.decode(picture)
@@ -125,7 +125,7 @@ class Decoded:
             raise unreadable(self.ids[index], error) from error
 
     def verify(self) -> None:
-        """Read the header of every image; raise `DataError` for the first that is unreadable."""
+        """Read the header of every image; raise `DataError` for the first unreadable one."""
         each(self._verify, range(len(self.files)))
 
     def _verify(self, index: int) -> None:
@@ -141,11 +141,11 @@ def unreadable(name: str, error: BaseException) -> DataError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     if isinstance(error, UnidentifiedImageError):
         reason = "not an image"
-    return DataError(f"image '{name}' cannot be read ({reason}); repair it or take it out.")
+    return DataError(f"image '{name}' cannot be read ({reason}); repair it or remove it.")
 
 
 def each(task: Callable[[S], T], arguments: Iterable[S]) -> list[T]:
-    """Run a task on every argument in a pool of threads; PIL decodes outside the lock."""
+    """Run a task on every argument in threads; PIL decodes without the global lock."""
     with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
         try:
             return list(pool.map(task, arguments))
@@ -155,7 +155,7 @@ def each(task: Callable[[S], T], arguments: Iterable[S]) -> list[T]:
 
 
 def in_memory(split: Split) -> Split:
-    """Return the split with every image decoded."""
+    """Return the split with all images decoded in memory."""
     if split.in_memory:
         return split
     first = split.pixels(0)

@@ -1,8 +1,8 @@
-"""The embedded task: two handwritten digits side by side are the numbers 00 to 99.
+"""The embedded task: two handwritten digits side by side show a number from 00 to 99.
 
 The digits are scikit-learn's `load_digits` (E. Alpaydin and C. Kaynak, UCI repository, CC BY 4.0),
-8 x 8 pixels of 17 gray levels. They are divided first, so that no handwritten digit is shared by
-two splits; then each split draws its pairs from its own digits.
+8 x 8 pixels with 17 gray levels. The digits are divided into the splits first, so no handwritten
+digit lies in two splits. Then each split draws its pairs from its own digits.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ from rampart.data.splits import InMemory, Split, Splits
 from rampart.runtime import derive
 
 IMAGE_SIZE = 16
-#: Handwritten digits set apart; the other 1097 are for training.
+#: Handwritten digits for test and validation; the other 1097 are for training.
 DIGITS = {"test": 500, "validation": 200}
-#: Pairs of each of the 100 classes.
+#: Number of pairs of each of the 100 classes.
 PAIRS = {"train": 10, "validation": 2, "test": 5}
 
 Positions = NDArray[np.int64]
@@ -29,7 +29,7 @@ def digit_pairs(seed: int = 0) -> Splits:
     """Return 1000 training, 200 validation and 500 test pairs, (1, 16, 16), in 100 classes.
 
     Args:
-        seed: the data's seed: which digits go where, and which are paired.
+        seed: seed of the data; it decides the split of each digit and the pairs.
     """
     from sklearn.datasets import load_digits
 
@@ -42,7 +42,7 @@ def digit_pairs(seed: int = 0) -> Splits:
 
 
 def divide(labels: NDArray[np.int64], seed: int) -> dict[str, Positions]:
-    """Return the positions of each split's digits, every digit 0-9 in proportion."""
+    """Return the positions of the digits of each split, with digits 0-9 in proportion."""
     from sklearn.model_selection import train_test_split
 
     rest, parts = np.arange(len(labels)), {}
@@ -71,7 +71,7 @@ def _pairs(
 
 
 def _side_by_side(images: Tensor, left: Sequence[int], right: Sequence[int]) -> Tensor:
-    """Return (N, 1, 16, 16) uint8: 8 x 16 pixels, stretched in height."""
+    """Return (N, 1, 16, 16) uint8: 8 x 16 pixels, stretched to twice the height."""
     wide = torch.cat([images[list(left)], images[list(right)]], dim=2)[:, None]
     square = F.interpolate(wide, size=(IMAGE_SIZE, IMAGE_SIZE), mode="bilinear")
     return (square * 255).round().to(torch.uint8)

@@ -1,4 +1,4 @@
-"""A folder or a tar of images, one folder a class, with or without folders for the splits.
+"""A folder or a tar of images with one folder per class, with or without folders for splits.
 
 `{train, val, test}/<class>/<image>` or `<class>/<image>`, below any number of single top folders.
 """
@@ -15,7 +15,7 @@ from rampart.data.decode import Decode, Decoded, ImageFile
 from rampart.data.splits import Split, check_same_classes
 from rampart.errors import DataError
 
-#: Names under which the folder of a split is recognized.
+#: Recognized names of the folders of splits.
 SPLIT_FOLDERS = {
     "train": "train",
     "training": "train",
@@ -25,7 +25,7 @@ SPLIT_FOLDERS = {
     "test": "test",
     "testing": "test",
 }
-#: What counts as an image; other files are left alone.
+#: Endings of images; other files are ignored.
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".jp2", ".avif"),
@@ -35,13 +35,13 @@ _LAYOUTS = "expected {train,val,test}/<class>/<image> or <class>/<image>"
 
 @dataclass
 class Tree:
-    """The images of a folder and of its subfolders; paths only, nothing is decoded."""
+    """The paths of the images in a folder and its subfolders."""
 
     folders: dict[str, "Tree"] = field(default_factory=dict)
     images: dict[str, ImageFile] = field(default_factory=dict)
 
     def below(self, parts: Sequence[str]) -> "Tree":
-        """Return the subfolder at this path, made if it is not there."""
+        """Return the subfolder at this path; create it if it is missing."""
         tree = self
         for part in parts:
             tree = tree.folders.setdefault(part, Tree())
@@ -56,23 +56,23 @@ class Tree:
 
 
 def load_folder(path: Path, decode: Decode) -> tuple[dict[str, Split], list[str]]:
-    """Return the splits that a folder or a tar holds, and a sentence for what was left aside.
+    """Return the splits in a folder or a tar, and notes on ignored files.
 
     Args:
-        path: a folder, or an uncompressed tar; nothing is unpacked.
-        decode: what makes pixels of a picture.
+        path: a folder, or an uncompressed tar, which is not unpacked.
+        decode: turns a picture into pixels.
 
     Returns:
-        splits by name, "train" always, "validation" and "test" where the folder has them; notes.
+        splits by name, always with "train", and with the others that the folder has; notes.
 
     Raises:
-        DataError: nothing there, no class folder, a class without an image, or splits with
-            different classes.
+        DataError: the path does not exist, there is no class folder, a class has no image, or the
+            splits have different classes.
     """
     tree = _without_wrappers(read_tree(path))
     folders = _split_folders(tree, path)
     if not folders:
-        return {"train": _read_split(tree, "", path, decode)}, _stray(tree, path)
+        return {"train": _read_split(tree, "", path, decode)}, _note_stray_images(tree, path)
     found = {
         name: _read_split(tree.folders[folder], f"{folder}/", path, decode)
         for name, folder in folders.items()
@@ -80,17 +80,17 @@ def load_folder(path: Path, decode: Decode) -> tuple[dict[str, Split], list[str]
     for name, split in found.items():
         check_same_classes(found["train"].class_names, split.class_names, name)
     ignored = sorted(set(tree.folders) - set(folders.values()))
-    notes = [f"left aside in {path}: {', '.join(ignored)}."] if ignored else []
-    return found, notes + _stray(tree, path)
+    notes = [f"ignored in {path}: {', '.join(ignored)}."] if ignored else []
+    return found, notes + _note_stray_images(tree, path)
 
 
-def _stray(tree: Tree, path: Path) -> list[str]:
+def _note_stray_images(tree: Tree, path: Path) -> list[str]:
     count = len(tree.images)
-    return [f"left aside in {path}: {count} image(s) beside the folders."] if count else []
+    return [f"ignored in {path}: {count} image(s) beside the folders."] if count else []
 
 
 def read_tree(path: Path) -> Tree:
-    """Return the images below a folder or in a tar, hidden ones left out."""
+    """Return the images below a folder or in a tar, without hidden ones."""
     if path.is_dir():
         return _read_folder(path)
     if path.is_file():
@@ -114,7 +114,7 @@ def _read_tar(path: Path) -> Tree:
             members = archive.getmembers()
     except tarfile.TarError as error:
         raise DataError(
-            f"'{path}' is no uncompressed tar ({error}); unpack it and give the folder."
+            f"'{path}' is not an uncompressed tar ({error}); unpack it and give the folder."
         ) from error
     for member in members:
         *folders, name = [part for part in PurePosixPath(member.name).parts if part != "."] or [""]
@@ -135,7 +135,7 @@ def _is_image(name: str) -> bool:
 
 
 def _without_wrappers(tree: Tree) -> Tree:
-    """Descend while there is one folder only, which is neither a split nor a class."""
+    """Descend while there is a single folder that is neither a split nor a class."""
     while len(tree.folders) == 1 and not tree.images:
         (name, only), *_ = tree.folders.items()
         if name.lower() in SPLIT_FOLDERS or only.images or not only.folders:
@@ -145,13 +145,13 @@ def _without_wrappers(tree: Tree) -> Tree:
 
 
 def _split_folders(tree: Tree, path: Path) -> dict[str, str]:
-    """Return {split: its folder}; empty where the folders are classes."""
+    """Return the folder of each split; {} if the folders are classes."""
     folders: dict[str, str] = {}
     others = [name for name in tree.folders if name.lower() not in SPLIT_FOLDERS]
     for folder in sorted(tree.folders):
         name = SPLIT_FOLDERS.get(folder.lower())
         if others and tree.folders[folder].images:
-            # Images of its own beside other classes: a class with the name of a split.
+            # It has images and stands beside classes, so it is a class called like a split.
             continue
         if name in folders:
             raise DataError(f"'{path}' has two folders for {name}: {folders[name]} and {folder}.")
@@ -169,7 +169,7 @@ def _read_split(tree: Tree, prefix: str, path: Path, decode: Decode) -> Split:
     if not classes:
         raise DataError(f"'{where}' has no class folders; {_LAYOUTS}.")
     if len(classes) == 1:
-        raise DataError(f"'{where}' has one class only, '{classes[0]}'; give at least two.")
+        raise DataError(f"'{where}' has only one class, '{classes[0]}'; give at least two.")
     members = [list(tree.folders[name].walk(f"{prefix}{name}/")) for name in classes]
     for name, images in zip(classes, members, strict=True):
         if not images:

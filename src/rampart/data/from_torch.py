@@ -1,4 +1,4 @@
-"""Datasets, loaders and tensors of torch as splits."""
+"""Splits from datasets, loaders and tensors of torch."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ from rampart.data.splits import InMemory, Split
 from rampart.errors import DataError, InvalidArgument
 from rampart.runtime import scoped_seed
 
-#: What can be read, for messages.
+#: Readable kinds of data, for messages.
 READABLE = "a folder, a Dataset or DataLoader of (image, label), or tensors (images, labels)"
-#: So many items are read twice, to see that they are the same again.
+#: Number of items that are read twice to check that they are equal.
 READ_TWICE = 8
 
 
@@ -42,28 +42,28 @@ def split_of(data: Any, prefix: str = "", decode: Decode | None = None) -> Split
 
     An image is a picture of PIL, a uint8 tensor (C, H, W), or a floating-point tensor (C, H, W)
     with pixels in [0, 1], which is rounded to 8 bits as in an image file. A label is a whole number
-    from 0. Every item is read once; the images are kept in memory up to 1 GiB, and read again when
-    they are needed beyond that.
+    from 0. Every item is read once. Up to 1 GiB the images stay in memory; larger data are read
+    again at every access.
 
-    - Of a `DataLoader`, the `.dataset` is read, in its own order: the images that its sampler
-      names. Its batch size, its shuffling and `drop_last` do not matter. A `collate_fn` of its own
-      is called on one item at a time. Only where the dataset is an `IterableDataset` is the loader
-      itself iterated, once, into memory.
-    - An iterable of batches ((N, C, H, W), (N,)) is iterated once, into memory.
+    - From a `DataLoader` the `.dataset` is read in its own order, with the images of the sampler.
+      Batch size, shuffling and `drop_last` do not matter. Its own `collate_fn` is called on one
+      item at a time. If the dataset is an `IterableDataset`, the loader is iterated once into
+      memory.
+    - An iterable of batches ((N, C, H, W), (N,)) is iterated once into memory.
 
-    The id of an image is its position, and where it is kept in memory a digest of its pixels, so
-    that records of images in another order are not compared by mistake.
+    The id of an image is its position. In memory it also has a digest of the pixels, so that
+    records of images in another order are not compared by mistake.
 
     Args:
         data: see above.
         prefix: of the ids, such as "train/".
-        decode: what makes pixels of pictures of PIL; by default they keep their size, and are gray
-            or RGB as they are.
+        decode: turns pictures of PIL into pixels; by default they keep their size and stay gray or
+            RGB.
 
     Raises:
-        InvalidArgument: nothing that can be read, or pixels outside [0, 1].
-        DataError: no images, images of different sizes, items that differ when they are read
-            again, or labels that are no classes.
+        InvalidArgument: the data cannot be read, or pixels lie outside [0, 1].
+        DataError: there are no images, their sizes differ, an item differs when it is read again,
+            or a label is not a class.
     """
     if isinstance(data, Split):
         return data
@@ -83,7 +83,7 @@ def split_of(data: Any, prefix: str = "", decode: Decode | None = None) -> Split
 
 
 def class_names_of(data: Any) -> list[str] | None:
-    """Return the names that a dataset gives its classes, as torchvision's do; None without any."""
+    """Return the class names of a dataset in torchvision's form; None without any."""
     for _ in range(10):
         names = getattr(data, "classes", None) or getattr(data, "categories", None)
         if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
@@ -94,12 +94,12 @@ def class_names_of(data: Any) -> list[str] | None:
 
 @dataclass(frozen=True)
 class _Items:
-    """Where items come from.
+    """A source of items.
 
     Attributes:
         fetch: position to (image, label).
-        positions: of the items to take, each once.
-        class_names: where the dataset has some.
+        positions: of the items to read, each once.
+        class_names: of the dataset, if it has any.
     """
 
     fetch: Callable[[int], Any]
@@ -117,26 +117,26 @@ class _Reader:
     def read(self, items: _Items) -> Split:
         """Return the split of items that can be read again."""
         if not len(items.positions):
-            raise DataError("the data have no images.")
+            raise DataError("the data have no images: give at least one.")
         labels, images = [], []
-        # Transforms may draw from torch's global generator, and shall leave no trace there.
+        # Transforms may draw from the global generator of torch, which must not change.
         with scoped_seed(0, "reading data"):
             first = self._require_same_again(items)
-            kept = len(items.positions) * first.numel() <= CACHE_LIMIT
+            in_memory = len(items.positions) * first.numel() <= CACHE_LIMIT
             for position in items.positions:
                 image, label = self._item(items, position)
                 require_size(image, first, position)
                 labels.append(label)
-                if kept:
+                if in_memory:
                     images.append(image)
-        if kept:
+        if in_memory:
             return self._in_memory(images, labels, items.positions, items.class_names)
         ids = [f"{self.prefix}{position}" for position in items.positions]
-        pixels = _Again(self, items)
+        pixels = _ReadAgain(self, items)
         return Split(ids, np.array(labels), items.class_names or numbered_names(labels), pixels)
 
     def read_batches(self, batches: Iterable[Any], name: str) -> Split:
-        """Return the split of batches, kept in memory."""
+        """Return the split of batches, in memory."""
         images: list[Tensor] = []
         labels: list[int] = []
         with scoped_seed(0, "reading data"):
@@ -146,7 +146,7 @@ class _Reader:
                 images += [image_of(image, len(images), None) for image in pair[0]]
                 labels += [label_of(label) for label in pair[1]]
         if not images:
-            raise DataError("the data have no images.")
+            raise DataError("the data have no images: give at least one.")
         for row, image in enumerate(images):
             require_size(image, images[0], row)
         return self._in_memory(images, labels, range(len(images)), class_names_of(batches))
@@ -161,12 +161,12 @@ class _Reader:
         return image_of(image, position, self.decode), label_of(label)
 
     def _require_same_again(self, items: _Items) -> Tensor:
-        """Return the first image; a random transform would make another one each time."""
+        """Return the first image; refuse data with a random transform."""
         for position in items.positions[:READ_TWICE]:
             if not torch.equal(self._item(items, position)[0], self._item(items, position)[0]):
                 raise DataError(
-                    f"item {position} of the data is another image when it is read again: leave "
-                    "out random transforms; training augments images itself (data.augment)."
+                    f"item {position} of the data differs when it is read again: remove random "
+                    "transforms, because training augments images itself (data.augment)."
                 )
         return self._item(items, items.positions[0])[0]
 
@@ -186,8 +186,8 @@ class _Reader:
 
 
 @dataclass(frozen=True)
-class _Again:
-    """Pixels of items that are read each time."""
+class _ReadAgain:
+    """Pixels of items that are read at every access."""
 
     reader: _Reader
     items: _Items
@@ -197,7 +197,7 @@ class _Again:
 
 
 def _items_of_loader(loader: DataLoader[Any]) -> _Items | None:
-    """The items of a loader's dataset; None where that can only be iterated."""
+    """Return the items of a loader's dataset; None if it can only be iterated."""
     dataset = loader.dataset
     if isinstance(dataset, IterableDataset):
         return None
@@ -209,7 +209,7 @@ def _items_of_loader(loader: DataLoader[Any]) -> _Items | None:
 
 @dataclass(frozen=True)
 class _Collated:
-    """Items of a dataset as a loader's own `collate_fn` makes them, one at a time."""
+    """Items of a dataset through the `collate_fn` of a loader, one at a time."""
 
     dataset: Any
     collate: Callable[[list[Any]], Any]
@@ -220,10 +220,10 @@ class _Collated:
 
 
 def _positions(loader: DataLoader[Any], length: int) -> Sequence[int]:
-    """The positions that a loader's sampler names, in the dataset's order.
+    """Return the positions in a loader's sampler, in the order of the dataset.
 
     Raises:
-        InvalidArgument: it names one twice.
+        InvalidArgument: a position occurs twice.
     """
     batches = loader.batch_sampler
     plain = type(batches) in (BatchSampler, type(None))
@@ -240,7 +240,7 @@ def _positions(loader: DataLoader[Any], length: int) -> Sequence[int]:
         raise InvalidArgument(
             "loader.sampler",
             type(sampler).__name__,
-            "a sampler that names each image once",
+            "a sampler without repeated images",
             "give the dataset itself",
         )
     return sorted(drawn)
@@ -255,13 +255,13 @@ def _are_tensors(data: object) -> bool:
 
 
 def _is_sequence(data: Any) -> bool:
-    """Whether it has items by number that are single images; a list of batches has not."""
+    """Whether the data have single images by number, unlike a list of batches."""
     if not (hasattr(data, "__getitem__") and hasattr(data, "__len__")) or isinstance(
         data, str | bytes | dict
     ):
         return False
     if not len(data):
-        raise DataError("the data have no images.")
+        raise DataError("the data have no images: give at least one.")
     with scoped_seed(0, "reading data"):
         first = data[0]
     image = first[0] if isinstance(first, tuple | list) and len(first) else None

@@ -1,7 +1,7 @@
-"""The embedded source task: letters and symbols in the typefaces that come with matplotlib.
+"""The embedded source task: letters and symbols in the typefaces of matplotlib.
 
-A backbone pretrained on it has never seen a decimal digit, so that the handwritten digits are a
-real change of task. Half of the images are pooled to 8 x 8 and back: the blur of the digits.
+A backbone pretrained on it has never seen a decimal digit, so handwritten digits are a new task.
+Half of the images are pooled to 8 x 8 and stretched back, which blurs them like the digits.
 """
 
 from functools import cache
@@ -19,7 +19,7 @@ from rampart.runtime import Noise
 
 IMAGE_SIZE = 16
 LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-#: Greek and Cyrillic letters that do not look like one of the others.
+#: Greek and Cyrillic letters that do not look like another letter.
 GREEK = "ΓΔΘΛΞΠΣΦΨΩαβγδεζηθικλμνξπρστυφχψω"
 CYRILLIC = "БДЖЗИЙЛЦЧШЩЪЫЬЭЮЯбвгджзийлмнптфцчшщъыьэюя"
 SYMBOLS = "!?#$%&@+=<>*~{}[]()/\\^|"
@@ -32,10 +32,10 @@ FULL_FACES = (
     *(f"DejaVuSerif{style}" for style in ("", "-Bold", "-Italic", "-BoldItalic")),
     *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
 )
-#: Typefaces of TeX; other characters than letters sit in other places there.
+#: Typefaces of TeX; only their Latin letters have the usual code points.
 LATIN_FACES = ("cmr10", "cmb10", "cmss10", "cmtt10", "cmti10")
 
-#: Images of each class.
+#: Number of images of each class.
 PER_CLASS = {"train": 70, "validation": 5, "test": 5}
 _CANVAS = 64
 _POINTS = 50
@@ -45,10 +45,10 @@ def glyphs(seed: int = 0) -> Splits:
     """Return generated images, (1, 16, 16), of 149 classes: 70, 5 and 5 of each.
 
     Args:
-        seed: the data's seed: typeface, distortion and blur of every image.
+        seed: seed of the data: typeface, distortion and blur of every image.
 
     Raises:
-        DataError: a typeface is missing in this matplotlib.
+        DataError: matplotlib lacks a typeface.
     """
     stencils = [torch.stack([_draw(glyph, face) for face in _faces(glyph)]) for glyph in GLYPHS]
     return Splits.of({name: _split(stencils, name, seed) for name in PER_CLASS})
@@ -59,7 +59,7 @@ def _faces(glyph: str) -> tuple[str, ...]:
 
 
 def _draw(glyph: str, face: str) -> Tensor:
-    """Return (64, 64) float32 in [0, 1]: the glyph, bright on dark, centered."""
+    """Return (64, 64) float32 in [0, 1]: the centered glyph, bright on dark."""
     picture = Image.new("L", (_CANVAS, _CANVAS))
     center = _CANVAS / 2
     font = _font(face)
@@ -95,10 +95,10 @@ def _split(stencils: list[Tensor], name: str, seed: int) -> Split:
 
 
 def distort(stencils: Tensor, noise: Noise) -> Tensor:
-    """Turn, shear, scale and shift each drawing at random; (N, 1, 64, 64) to (N, 1, 16, 16)."""
+    """Rotate, shear, scale and shift each drawing at random; (N, 1, 64, 64) to (N, 1, 16, 16)."""
     draws = 2 * noise.child("affine").uniform(6) - 1
     turn, shear, wide, high, across, down = draws.unbind(1)
-    # Loosely handwriting: up to 11 degrees, slanted, rather narrow, off the center by a pixel.
+    # Similar to handwriting: up to 11 degrees, slanted, narrow, shifted by up to a pixel.
     turn, shear = turn * 0.2, shear * 0.25
     wide, high = 1 / (1.1 + 0.35 * wide), 1 / (1.4 + 0.25 * high)
     rows = [wide * turn.cos(), wide * (shear - turn.sin()), across / 8]

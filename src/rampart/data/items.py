@@ -1,4 +1,4 @@
-"""One item of a dataset of torch, (image, label), as pixels and a whole number."""
+"""Conversion of one item (image, label) of a torch dataset to pixels and an integer."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from rampart.data.decode import UNREADABLE, Decode, converted, pixels_of
+from rampart.data.decode import UNREADABLE, Decode, convert, pixels_of
 from rampart.errors import DataError, InvalidArgument, reason
 
 
 def pair_of(item: Any, name: str) -> tuple[Any, Any]:
-    """Return the two parts of an item or a batch; `name` is the argument to blame."""
+    """Return image and label of an item or a batch; an error names the argument `name`."""
     if isinstance(item, tuple | list) and len(item) == 2:
         return item[0], item[1]
     got = f"items of type {type(item).__name__}"
@@ -27,35 +27,38 @@ def pair_of(item: Any, name: str) -> tuple[Any, Any]:
 
 
 def check_batch(images: Any, labels: Any) -> None:
-    """Refuse what is no batch of images (N, C, H, W) with as many labels."""
+    """Refuse data other than images (N, C, H, W) with labels (N,)."""
     if not (isinstance(images, Tensor) and images.ndim == 4 and len(labels) == len(images)):
         got = f"{tuple(getattr(images, 'shape', ()))} with {len(labels)} labels"
         raise InvalidArgument("images", got, "a tensor (N, C, H, W) with labels (N,)")
 
 
 def label_of(label: Any) -> int:
-    """Return a label as a whole number; raise `InvalidArgument` where it is none."""
+    """Return a label as an integer; raise `InvalidArgument` for anything else."""
     try:
         if isinstance(label, bool | np.bool_):
             raise TypeError
         return as_integer(label)
     except TypeError:
         raise InvalidArgument(
-            "label", label, "a whole number from 0", "soft and several labels are not supported"
+            "label",
+            label,
+            "an integer of at least 0",
+            "soft labels and several labels are not supported",
         ) from None
 
 
 def image_of(image: Any, position: int, decode: Decode | None) -> Tensor:
-    """Return the pixels (C, H, W) uint8 of an image as a dataset gives it.
+    """Return the pixels (C, H, W) uint8 of an image of a dataset.
 
     Args:
         image: a picture of PIL, or a tensor (C, H, W), uint8 or floating point in [0, 1].
         position: for error messages.
-        decode: what makes pixels of a picture; by default it keeps its size.
+        decode: turns a picture into pixels; by default the picture keeps its size.
 
     Raises:
         InvalidArgument: another kind of image, or pixels outside [0, 1].
-        DataError: a picture that cannot be read.
+        DataError: the picture cannot be read.
     """
     if isinstance(image, Image.Image):
         try:
@@ -79,29 +82,30 @@ def image_of(image: Any, position: int, decode: Decode | None) -> Tensor:
             "image",
             f"pixels from {low:.4g} to {high:.4g}",
             "pixels in [0, 1], or uint8",
-            "leave out Normalize, and give mean and std to the model",
+            "remove Normalize, and give mean and std to the model",
         )
     return (image.detach().cpu() * 255).round().to(torch.uint8)
 
 
 def _own_size(picture: Image.Image) -> Tensor:
-    return pixels_of(converted(picture, 1 if picture.mode in ("1", "L") else 3))
+    return pixels_of(convert(picture, 1 if picture.mode in ("1", "L") else 3))
 
 
 def require_size(image: Tensor, first: Tensor, position: int) -> None:
     """Refuse an image of another size than the first one."""
     if image.shape != first.shape:
         raise DataError(
-            f"image {position} is {tuple(image.shape)} and the first one {tuple(first.shape)}: "
-            "resize them alike, or give pictures of PIL and image_size."
+            f"image {position} has shape {tuple(image.shape)}, but the first one "
+            f"{tuple(first.shape)}: resize them to one size, or give pictures of PIL and "
+            "image_size."
         )
 
 
 def digest_of(image: Tensor) -> str:
-    """Return 8 hexadecimal digits that tell the pixels of an image (C, H, W) uint8."""
+    """Return a digest of 8 hexadecimal digits of an image (C, H, W) uint8."""
     return hashlib.blake2b(image.contiguous().numpy().tobytes(), digest_size=4).hexdigest()
 
 
 def numbered_names(labels: Sequence[int]) -> list[str]:
-    """Return the names of classes that have none: their numbers, up to the largest label."""
+    """Return names for unnamed classes: their numbers, up to the largest label."""
     return [str(number) for number in range(max(labels) + 1)]

@@ -1,6 +1,6 @@
-"""Datasets of public libraries by name: `torch/<name>` (torchvision) and `hfds/<name>` (the hub).
+"""Datasets of public libraries: `torch/<name>` (torchvision) and `hfds/<name>` (the hub).
 
-Returns the splits that the library publishes; what is missing is left to the caller.
+Only the published splits are returned; the caller adds missing ones.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,11 +23,11 @@ PREFIXES = ("torch", "hfds")
 
 @dataclass(frozen=True)
 class TorchName:
-    """How a torchvision dataset names its splits.
+    """A torchvision dataset and its names of the splits.
 
     Attributes:
         cls: name of the class in `torchvision.datasets`.
-        splits: split to the arguments that select it.
+        splits: arguments that select each split.
     """
 
     cls: str
@@ -58,7 +58,7 @@ TORCH_NAMES = {
     "caltech256": TorchName("Caltech256", {"train": {}}),
     "eurosat": TorchName("EuroSAT", {"train": {}}),
 }
-#: Names under which datasets on the hub publish their splits, the usual one first.
+#: Names of splits on the hub, the usual one first.
 HUB_NAMES = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val"),
@@ -72,8 +72,8 @@ class Pictures:
 
     Attributes:
         picture: position to PIL picture.
-        decode: what makes pixels of a picture.
-        name: the dataset's name, for error messages.
+        decode: turns a picture into pixels.
+        name: of the dataset, for error messages.
     """
 
     picture: Callable[[int], Image.Image]
@@ -81,7 +81,7 @@ class Pictures:
     name: str
 
     def __call__(self, index: int) -> Tensor:
-        """Return image `index`, (C, H, W) uint8; raise `DataError` if it cannot be read."""
+        """Return image `index`, (C, H, W) uint8; raise `DataError` if it is unreadable."""
         try:
             return self.decode(self.picture(index))
         except UNREADABLE as error:
@@ -89,25 +89,25 @@ class Pictures:
 
 
 def is_reader_name(name: str) -> bool:
-    """Whether a dataset's name is one of a public library."""
+    """Whether a name belongs to a public library."""
     return name.partition("/")[0].lower() in PREFIXES and "/" in name
 
 
 def load_reader(
     name: str, root: str, decode: Decode, options: Mapping[str, Any]
 ) -> dict[str, Split]:
-    """Return the splits that a library publishes under `name`, by name; "train" is among them.
+    """Return the published splits of a dataset by their names, with "train".
 
     Args:
         name: "torch/cifar10", "hfds/org/name".
         root: folder for the library's files; needed for torchvision, optional for the hub.
-        decode: what makes pixels of a picture.
-        options: for the library: "input_key" and "target_key" of a hub dataset; a torchvision
-            dataset's own arguments.
+        decode: turns a picture into pixels.
+        options: "input_key" and "target_key" of a hub dataset, or arguments of a torchvision
+            dataset.
 
     Raises:
-        UnknownName: no such torchvision dataset, or it has no such option.
-        DataError: it cannot be downloaded or read.
+        UnknownName: no such torchvision dataset, or no such option.
+        DataError: the dataset cannot be downloaded or read.
         MissingExtra: the package `datasets` is not installed.
     """
     prefix, _, rest = name.partition("/")
@@ -116,7 +116,7 @@ def load_reader(
         return load(rest, root, decode, options)
     except RampartError:
         raise
-    # Libraries raise whatever their network, archive and cache layers raise.
+    # The network, archives and caches of libraries raise errors of many kinds.
     except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(
@@ -146,7 +146,7 @@ def _load_torch(
 def _require_options(
     build: Callable[..., Any], known: TorchName, options: Mapping[str, Any]
 ) -> None:
-    """Refuse options that the dataset does not take, or that are chosen here."""
+    """Refuse options that the dataset does not have, or that Rampart sets itself."""
     chosen = {"root", "download", "transform", "target_transform"}.union(*known.splits.values())
     parameters = signature(build).parameters
     free = [name for name in parameters if name not in chosen]
@@ -182,7 +182,7 @@ class _First:
 
 
 def _torch_labels(dataset: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return the labels under whichever name a torchvision dataset keeps them."""
+    """Return the labels of a torchvision dataset, whose attribute has several names."""
     for attribute in ("targets", "labels", "_labels", "y"):
         if hasattr(dataset, attribute):
             return np.asarray(getattr(dataset, attribute), dtype=np.int64)

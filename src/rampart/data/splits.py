@@ -1,4 +1,4 @@
-"""What a dataset is: three disjoint splits of labeled images, each image known by an id."""
+"""A dataset: three disjoint splits of labeled images, each image with an id."""
 
 import hashlib
 from collections import Counter
@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from rampart.errors import DataError, InvalidArgument
 from rampart.runtime import derive
 
-#: Position in the split to the image: (C, H, W) uint8.
+#: Position in the split to the image, (C, H, W) uint8.
 Pixels = Callable[[int], Tensor]
 Item = tuple[Tensor, int, int]
 Labels = NDArray[np.int64]
@@ -24,7 +24,7 @@ SPLIT_NAMES = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class InMemory:
-    """Pixels of images that are decoded already.
+    """Pixels of decoded images.
 
     Attributes:
         images: (N, C, H, W) uint8.
@@ -39,7 +39,7 @@ class InMemory:
 
 @dataclass(frozen=True)
 class _Selected:
-    """Pixels of some of the images of another source."""
+    """Pixels of some images of another source."""
 
     pixels: Pixels
     positions: Sequence[int]
@@ -53,9 +53,9 @@ class Split(Dataset[Item]):
     """Labeled images; item `i` is `(image uint8 (C, H, W), label, i)`.
 
     Attributes:
-        ids: N names, such as the file's path below the dataset's folder.
+        ids: N names, such as the path of the file below the folder of the dataset.
         labels: (N,) int64, positions in `class_names`.
-        class_names: the classes, in the order of the model's outputs.
+        class_names: in the order of the outputs of the model.
         pixels: decodes one image.
     """
 
@@ -66,28 +66,28 @@ class Split(Dataset[Item]):
 
     def __post_init__(self) -> None:
         if len(self.ids) == 0:
-            raise DataError("a split has no images.")
+            raise DataError("a split has no images: add at least one.")
         if self.labels.min() < 0 or self.labels.max() >= len(self.class_names):
             raise DataError(
                 f"labels run from {self.labels.min()} to {self.labels.max()}, but there are "
-                f"{len(self.class_names)} classes, counted from 0; is this split labeled?"
+                f"{len(self.class_names)} classes, counted from 0: use a labeled split."
             )
 
     @classmethod
     def of_tensors(
         cls, images: Tensor, labels: Tensor, class_names: Sequence[str] | None = None
     ) -> "Split":
-        """Return the split of images that are in memory; ids are their positions.
+        """Return the split of images in memory; ids are their positions.
 
         Args:
             images: (N, C, H, W), uint8, or floating point in [0, 1], which is rounded to 8 bits as
                 in an image file.
-            labels: (N,), whole numbers from 0.
+            labels: (N,), integers from 0.
             class_names: of the K classes; by default their numbers, up to the largest label.
 
         Raises:
-            InvalidArgument: another shape, or pixels outside [0, 1].
-            DataError: no images, or labels that are no classes.
+            InvalidArgument: a wrong shape, or pixels outside [0, 1].
+            DataError: there are no images, or a label is not a class.
         """
         if images.ndim != 4 or labels.shape != images.shape[:1]:
             got = f"{tuple(images.shape)} with labels {tuple(labels.shape)}"
@@ -110,27 +110,27 @@ class Split(Dataset[Item]):
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width, which all images share; the first one is decoded for it."""
+        """Channels, height and width of every image; this decodes the first one."""
         channels, height, width = self.pixels(0).shape
         return channels, height, width
 
     @property
     def in_memory(self) -> bool:
-        """Whether the images are decoded already."""
+        """Whether the images are decoded in memory."""
         pixels = self.pixels
         while isinstance(pixels, _Selected):
             pixels = pixels.pixels
         return isinstance(pixels, InMemory)
 
     def subset(self, positions: Sequence[int] | NDArray[np.int64]) -> "Split":
-        """Return the split that holds the images at these positions only."""
+        """Return the split of the images at these positions."""
         chosen = [int(i) for i in positions]
         ids = [self.ids[i] for i in chosen]
         pixels = _Selected(self.pixels, chosen)
         return replace(self, ids=ids, labels=self.labels[chosen], pixels=pixels)
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 over ids and labels: which images in which order, not their pixels."""
+        """Return the SHA-256 over ids and labels in their order, without the pixels."""
         digest = hashlib.sha256()
         for identity, label in zip(self.ids, self.labels.tolist(), strict=True):
             digest.update(f"{identity}\x1f{self.class_names[label]}\x1e".encode())
@@ -142,10 +142,10 @@ class Splits:
     """The three splits of a dataset; no id lies in two of them.
 
     Attributes:
-        train: what the optimizer sees.
-        validation: what decisions are taken on.
-        test: what results are reported on, and nothing else.
-        notes: what a user should know about how the splits came about, one sentence each.
+        train: images for the optimizer.
+        validation: images for decisions.
+        test: images for the reported results only.
+        notes: sentences on how the splits were made.
     """
 
     train: Split
@@ -187,11 +187,11 @@ class Splits:
 
 @dataclass(frozen=True)
 class OneSplit:
-    """A split alone, to evaluate on: whichever of the three is asked for, it is this one.
+    """A single split for an evaluation, which stands for each of the three.
 
     Attributes:
         split: the images.
-        notes: as those of `Splits`.
+        notes: as in `Splits`.
     """
 
     split: Split
@@ -206,7 +206,7 @@ class OneSplit:
         return self.split.class_names
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 of the split."""
+        """Return the fingerprint of the split."""
         return self.split.fingerprint()
 
 
@@ -228,13 +228,13 @@ def check_disjoint(splits: Splits) -> None:
     counts = Counter(i for name in SPLIT_NAMES for i in splits[name].ids)
     for identity, count in counts.items():
         if count > 1:
-            raise DataError(f"image '{identity}' occurs twice; an image may lie in one split only.")
+            raise DataError(f"image '{identity}' occurs twice; remove one of the two.")
 
 
 def repeated_images(parts: Mapping[str, Split]) -> list[tuple[str, str]]:
-    """Return pairs of ids of images that lie in two splits with the very same pixels.
+    """Return pairs of ids of images with equal pixels in two splits.
 
-    Looks at images in memory only: the others would have to be decoded for it.
+    Only images in memory are compared, because the others would have to be decoded.
     """
     seen: dict[bytes, tuple[str, str]] = {}
     pairs = []
@@ -255,7 +255,7 @@ def check_fraction(name: str, fraction: float) -> None:
         raise InvalidArgument(
             name,
             fraction,
-            "a fraction of the images in (0, 1), for every run is validated and tested",
+            "a fraction of the images in (0, 1), because every run needs both splits",
             "write 0.1 for one image in ten",
         )
 
@@ -265,16 +265,18 @@ def set_apart(split: Split, fraction: float, seed: int, name: str) -> tuple[Spli
 
     Args:
         split: the images to divide.
-        fraction: fraction of the images that is set apart, in (0, 1).
-        seed: the data's seed.
-        name: "validation" or "test": what the second part is for; keys the draw.
+        fraction: fraction of the images in the second part, in (0, 1).
+        seed: seed of the data.
+        name: name of the second part, "validation" or "test"; it keys the draw.
 
     Returns:
-        (the rest, what was set apart): of each class the rounded fraction, and at least one image.
+        the first and the second part; the second has the rounded fraction of each class, and at
+        least one image of it.
 
     Raises:
-        InvalidArgument: a fraction outside (0, 1), or too small for one image of each class.
-        DataError: a class too small to leave an image in both parts.
+        InvalidArgument: `fraction` lies outside (0, 1), or is too small for one image of each
+            class.
+        DataError: a class is too small for an image in both parts.
     """
     check_fraction(f"{name}_fraction", fraction)
     _check_enough(split, fraction, name)
@@ -296,12 +298,12 @@ def _check_enough(split: Split, fraction: float, name: str) -> None:
         raise InvalidArgument(
             f"{name}_fraction",
             fraction,
-            f"one image for each of the {len(counts)} classes out of {len(split)} images",
+            f"at least one image for each of the {len(counts)} classes out of {len(split)} images",
             fix,
         )
     for label, count in enumerate(counts):
         if count - max(1, round(fraction * count)) < 1:
             raise DataError(
-                f"class '{split.class_names[label]}' has {count} training image(s), too few to set "
-                f"{fraction:g} apart for {name}; add images or remove the class."
+                f"class '{split.class_names[label]}' has {count} training image(s), too few to use "
+                f"{fraction:g} of them for {name}; add images or remove the class."
             )

@@ -1,7 +1,7 @@
-"""A part of a split to evaluate on: by number, by list, or stratified.
+"""A part of a split for an evaluation: a number of images, a list, or a stratified draw.
 
-An image keeps the number that it has in the whole split, which keys its noise: what is found of it
-does not depend on which others are evaluated with it.
+An image keeps its number in the whole split. The number keys its noise, so its result does not
+depend on the other images of the evaluation.
 """
 
 from collections import Counter
@@ -34,7 +34,7 @@ class Subset(Split):
         return self.pixels(index), int(self.labels[index]), int(self.numbers[index])
 
     def subset(self, positions: Sequence[int] | Positions) -> "Subset":
-        """Return the images at these positions of this subset, with their numbers."""
+        """Return the images at these positions in the subset, with their numbers."""
         return numbered(super().subset(positions), self.numbers[np.asarray(positions)])
 
 
@@ -46,24 +46,24 @@ def subset(
     stratified: bool = False,
     seed: int = 0,
 ) -> Split:
-    """Return some images of a split, in its order; the split itself where nothing is asked.
+    """Return some images of a split in its order; the split itself without `limit` and `ids`.
 
-    With the same seed, the images drawn for a smaller `limit` are among those for a larger one.
+    With the same seed a larger `limit` draws all images of a smaller one.
 
     Args:
         split: the images to choose from.
-        limit: how many images to draw at random; of those in `ids`, if both are given.
-        ids: the images to take, or a text file with one id on each line.
-        stratified: draw of every class its fraction of `limit`, rounded up or down.
+        limit: number of images to draw at random; from `ids` if both are given.
+        ids: ids of the images, or a text file with one id on each line.
+        stratified: draw the fraction of each class, rounded up or down.
         seed: of the draw.
 
     Raises:
-        InvalidArgument: `limit` is no number from 1 to that of the images; stratified without it.
-        DataError: an id that the split does not have, or that is listed twice; a file that cannot
-            be read.
+        InvalidArgument: `limit` is not from 1 to the number of images, or `stratified` comes
+            without it.
+        DataError: an id is unknown or listed twice, or the file cannot be read.
     """
     if stratified and limit is None:
-        raise InvalidArgument("stratified", True, "a limit as well", "say how many images to draw")
+        raise InvalidArgument("stratified", True, "a limit too", "set the number of images to draw")
     if limit is None and ids is None:
         return split
     numbers = numbers_of(split)
@@ -84,12 +84,12 @@ def numbers_of(split: Split) -> Positions:
 
 
 def numbered(split: Split, numbers: Positions) -> Subset:
-    """Return a split whose images have these numbers in a whole one, (N,) int64."""
+    """Return a split whose images have these numbers in the whole split, (N,) int64."""
     return Subset(split.ids, split.labels, split.class_names, split.pixels, numbers)
 
 
 def having(split: Split, numbers: Positions) -> Subset:
-    """Return the images of a split that have these numbers, in the split's order."""
+    """Return the images of a split with these numbers, in the order of the split."""
     chosen = np.flatnonzero(np.isin(numbers_of(split), numbers))
     return numbered(Split.subset(split, chosen), numbers_of(split)[chosen])
 
@@ -99,8 +99,8 @@ def _check_limit(limit: int, available: int) -> None:
         raise InvalidArgument(
             "limit",
             limit,
-            f"a whole number from 1 to {available}, the images of the split",
-            "leave it out to take all of them",
+            f"an integer from 1 to {available}, the number of images",
+            "leave it out to use all of them",
         )
 
 
@@ -132,23 +132,23 @@ def read_ids(path: str | Path) -> list[str]:
 
 
 def _order_by_noise(numbers: Positions, seed: int, purpose: str) -> Positions:
-    """Return an order of things with these numbers that depends on the numbers and the seed."""
+    """Return a random order that depends only on the numbers and the seed."""
     noise = Noise.of(seed, torch.from_numpy(numbers), purpose).uniform(1)[:, 0].numpy()
     return np.lexsort((numbers, noise))
 
 
 def _by_fraction(labels: Positions, limit: int, seed: int) -> Positions:
-    """Return positions such that the first n, for any n, hold every class's fraction of n.
+    """Return positions whose first n, for any n, have each class in its fraction of n.
 
     The quota method (Balinski and Young 1975, "The quota method of apportionment", section 4): the
-    next image goes to the class with the most images for each that it has and one more, among
-    those that stay within their exact fraction rounded up. No class is then ever below its exact
-    share rounded down, and a longer draw takes nothing away.
+    next image comes from the class with the largest size / (taken + 1), among the classes that stay
+    within their exact fraction rounded up. No class then falls below its exact fraction rounded
+    down, and a longer draw contains every shorter one.
 
     Args:
-        labels: (N,) int64, in the order in which each class's images are to be taken.
-        limit: how many positions are needed.
-        seed: settles ties between classes.
+        labels: (N,) int64; the images of each class are taken in this order.
+        limit: number of positions.
+        seed: breaks ties between classes.
     """
     classes, sizes = np.unique(labels, return_counts=True)
     tie_break = _order_by_noise(classes, seed, "subset classes")

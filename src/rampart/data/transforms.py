@@ -1,7 +1,7 @@
-"""Augmentation of batches on the device, each image by draws of its own.
+"""Augmentation of batches on the device, with separate draws for each image.
 
-The publication's (Ngnawé et al. 2026, training recipe): horizontal flip with p = 0.5, color jitter
-of 0.25 in brightness, contrast and saturation, and a random rotation (whose range it leaves open).
+The recipe of the publication (Ngnawé et al. 2026): horizontal flip with p = 0.5, color jitter of
+0.25 in brightness, contrast and saturation, and a random rotation of unstated range.
 """
 
 import math
@@ -15,7 +15,7 @@ from rampart.errors import InvalidArgument
 from rampart.runtime import Noise
 from rampart.threat import column
 
-#: Luma of RGB (ITU-R BT.601), as PIL and torchvision convert to gray.
+#: Weights of RGB in gray (ITU-R BT.601), as in PIL and torchvision.
 _LUMA = (0.299, 0.587, 0.114)
 
 
@@ -25,9 +25,9 @@ class Augment:
 
     Attributes:
         flip: probability of a horizontal flip.
-        jitter: brightness, contrast and saturation are scaled by U[1 - jitter, 1 + jitter]; images
-            with one channel have no saturation.
-        rotation: the angle is U[-rotation, rotation] degrees; corners are filled by reflection.
+        jitter: brightness, contrast and saturation are scaled by U[1 - jitter, 1 + jitter]; only
+            RGB images have saturation.
+        rotation: the angle is U[-rotation, rotation] degrees; reflection fills the corners.
     """
 
     flip: float = 0.5
@@ -42,11 +42,11 @@ class Augment:
 
     @classmethod
     def none(cls) -> "Augment":
-        """No augmentation: images come back as they are."""
+        """Return no augmentation: images do not change."""
         return cls(flip=0.0, jitter=0.0, rotation=0.0)
 
     def __call__(self, images: Tensor, noise: Noise) -> Tensor:
-        """Return augmented images, (N, C, H, W) in [0, 1]; `noise` holds one key per image."""
+        """Return augmented images, (N, C, H, W) in [0, 1]; `noise` has one key per image."""
         if self.flip:
             flipped = noise.child("flip").uniform(1)[:, 0] < self.flip
             images = torch.where(column(flipped, images), images.flip(-1), images)
@@ -59,11 +59,11 @@ class Augment:
 
 
 def jitter(images: Tensor, factors: Tensor) -> Tensor:
-    """Scale brightness, contrast and saturation, in this order, clamped to [0, 1] after each.
+    """Scale brightness, contrast and saturation in this order, and clamp to [0, 1] after each.
 
     Args:
-        images: (N, C, H, W), pixels in [0, 1]; saturation only where C = 3.
-        factors: (N, 3), of brightness, contrast and saturation; 1 leaves an image as it is.
+        images: (N, C, H, W), pixels in [0, 1]; saturation only for C = 3.
+        factors: (N, 3), of brightness, contrast and saturation; 1 changes nothing.
     """
     brightness, contrast, saturation = (column(f, images) for f in factors.unbind(1))
     images = (images * brightness).clamp(0, 1)
@@ -76,7 +76,7 @@ def jitter(images: Tensor, factors: Tensor) -> Tensor:
 
 
 def gray(images: Tensor) -> Tensor:
-    """Return the luma, (N, 1, H, W); the mean of the channels where there are not three."""
+    """Return the luma, (N, 1, H, W); the mean of the channels if there are not three."""
     if images.shape[1] != 3:
         return images.mean(1, keepdim=True)
     weights = torch.tensor(_LUMA, device=images.device, dtype=images.dtype)
@@ -84,11 +84,11 @@ def gray(images: Tensor) -> Tensor:
 
 
 def rotate(images: Tensor, degrees: Tensor) -> Tensor:
-    """Turn each image about its center, counter-clockwise: bilinear, corners by reflection.
+    """Rotate each image about its center: bilinear, with reflection in the corners.
 
     Args:
         images: (N, C, H, W), pixels in [0, 1].
-        degrees: (N,).
+        degrees: (N,), counterclockwise.
     """
     height, width = images.shape[-2:]
     radians = degrees.to(images.dtype) * (math.pi / 180)

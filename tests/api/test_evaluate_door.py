@@ -28,7 +28,7 @@ def evaluate(task, data=None, **options):
     return rampart.evaluate(model, data or (images, labels), **options)
 
 
-def test_the_result_has_its_figures(task, tmp_path):
+def test_the_result_has_all_figures(task, tmp_path):
     result = evaluate(task)
     curve = result.curve()
     assert curve.eps == pytest.approx(np.arange(9) / 255)
@@ -47,9 +47,9 @@ def test_the_result_has_its_figures(task, tmp_path):
     assert (tmp_path / "curve.svg").exists()
 
 
-def test_a_linear_model_breaks_where_its_boundary_is(task):
+def test_critical_strengths_of_a_linear_model_are_exact(task):
     model, images, labels = task
-    # Eight bits, and no pixel near the end of the box.
+    # Eight bits, and no pixel near the edge of the pixel box.
     images = (images * 200 + 20).round() / 255
     weight, bias = (part.detach() for part in model[1].parameters())
     critical = linear_critical_eps(weight, bias, images, labels, "linf")
@@ -77,7 +77,7 @@ def test_every_form_of_the_data_gives_the_same_numbers(task):
     assert (evaluate(task, split).critical == results["tensors"].critical).all()
 
 
-def test_the_model_is_left_as_it_was(task):
+def test_the_model_does_not_change(task):
     model, images, labels = task
     noisy = nn.Sequential(nn.BatchNorm2d(3), nn.Dropout(0.5), model)
     noisy[0].eval()
@@ -127,7 +127,7 @@ def test_every_keyword_is_a_key_of_the_configuration():
     assert typed <= known
 
 
-def test_normalized_images_are_made_where_mean_and_std_are_given(task):
+def test_images_are_normalized_if_mean_and_std_are_given(task):
     model, images, labels = task
     mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
     column = [torch.tensor(values).view(1, 3, 1, 1) for values in (mean, std)]
@@ -150,7 +150,7 @@ def test_a_bare_model_of_timm_needs_its_mean(photo_folder):
         rampart.evaluate(model, photo_folder, "1/255", "apgd", image_size=16)
 
 
-def test_a_folder_is_measured_on_its_test_split(photo_folder):
+def test_a_folder_is_evaluated_on_its_test_split(photo_folder):
     def model(images):
         return images.mean((2, 3)).flip(1) * 10
 
@@ -161,7 +161,7 @@ def test_a_folder_is_measured_on_its_test_split(photo_folder):
         rampart.evaluate(model, photo_folder)
 
 
-def test_a_failed_check_is_a_warning_and_stands_in_the_record(task):
+def test_a_failed_check_is_a_warning_and_is_in_the_record(task):
     model, images, labels = task
 
     def hidden(x):
@@ -191,7 +191,7 @@ def test_a_record_is_saved_and_read_and_not_replaced(task, tmp_path):
     result.save(tmp_path / "record", overwrite=True)
 
 
-def test_the_command_verify_says_who_can_check_it(task, tmp_path):
+def test_the_command_verify_refers_to_python(task, tmp_path):
     from rampart.recipes.evaluation.verify import verify
 
     evaluate(task, checks=False, adversarial_examples=True).save(tmp_path / "record")
@@ -199,7 +199,7 @@ def test_the_command_verify_says_who_can_check_it(task, tmp_path):
         verify(tmp_path / "record")
 
 
-def test_an_output_folder_takes_an_evaluation_up_again(task, tmp_path):
+def test_an_evaluation_resumes_in_its_output_folder(task, tmp_path):
     seen = []
 
     def stops(done, total):
@@ -224,7 +224,7 @@ def test_classes_that_do_not_fit_are_refused(task):
         rampart.evaluate(model, (images, labels + 1), attack="apgd")
 
 
-def test_the_callers_accelerate_state_is_left_alone(task):
+def test_the_callers_accelerate_state_does_not_change(task):
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 

@@ -115,7 +115,7 @@ def test_a_module_on_datasets(parts, tmp_path):
         assert value.equal(again.model.state_dict()[key]), key
 
 
-def test_the_model_returned_is_the_one_that_was_measured(tmp_path):
+def test_the_returned_model_is_the_evaluated_one(tmp_path):
     run = finetune(Net(), PARTS, tmp_path / "run")
     predictions = run.model(PARTS[2].tensors[0] / 255).argmax(1)
     assert run.evaluation.predictions.tolist() == predictions.tolist()
@@ -124,7 +124,7 @@ def test_the_model_returned_is_the_one_that_was_measured(tmp_path):
     assert (result.critical == run.evaluation.critical).all()
 
 
-def test_a_run_of_a_module_goes_on_and_ends_the_same(tmp_path):
+def test_a_run_of_a_module_resumes_exactly(tmp_path):
     from tests.recipes.test_run import StopAfter
 
     from rampart.api import finetune as door
@@ -162,7 +162,7 @@ def _resized(dataset):
     return images.repeat_interleave(2, 2).repeat_interleave(2, 3), labels
 
 
-def test_the_command_says_who_can_read_such_a_run(tmp_path):
+def test_the_command_refers_to_python_for_such_a_run(tmp_path):
     run = finetune(Net(), PARTS, tmp_path / "run", evaluate=False)
     assert run.evaluation is None
     with pytest.raises(ModelError, match="load_run"):
@@ -198,7 +198,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("reason", REFUSED)
-def test_what_cannot_be_trained_is_refused_before_the_first_step(reason, tmp_path, monkeypatch):
+def test_invalid_models_and_data_are_refused_before_the_first_step(reason, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     model, data = REFUSED[reason]()
@@ -223,14 +223,14 @@ def test_every_keyword_is_a_key_of_the_configuration():
         section: set(RunFields.model_fields[section].annotation.model_fields)
         for section in SECTIONS
     }
-    # A name or options of their own have the model and the data.
+    # The model and the data have their own names and options.
     wanted = set().union(*keys.values()) - {"name", "options"}
     wanted |= {"objective", "strategies", "callbacks", "evaluation"}
     assert wanted <= typed | direct
     assert typed <= wanted | {"seed"}
 
 
-def test_a_misspelled_keyword_is_answered_with_the_nearest(tmp_path):
+def test_a_misspelled_keyword_gets_the_nearest_ones(tmp_path):
     with pytest.raises(UnknownName, match="epochs"):
         finetune(Net(), PARTS, tmp_path / "run", epoch=3)
     with pytest.raises(InvalidArgument, match="image_size"):
@@ -260,12 +260,12 @@ def test_parts_are_named_described_or_given(tmp_path):
     assert not end["fc.weight"].equal(start["fc.weight"])
 
 
-def test_what_a_monitor_finds_is_a_warning(tmp_path):
+def test_an_alert_of_a_monitor_is_a_warning(tmp_path):
     with pytest.warns(RampartWarning):
         finetune(Net(), PARTS, tmp_path / "run", monitors=True, head_lr=0.0, backbone_lr=0.0)
 
 
-def test_progress_is_printed_where_it_is_wanted(tmp_path, capsys):
+def test_progress_is_printed_on_request(tmp_path, capsys):
     finetune(Net(), PARTS[:2], tmp_path / "run", progress=True, evaluate=False)
     printed = capsys.readouterr().out
     assert printed.count("epoch") == 2

@@ -7,7 +7,7 @@ from rampart.runtime import Noise
 
 @pytest.fixture(scope="session")
 def dataset():
-    """24 images of 3 classes, told by a stripe, with their numbers."""
+    """24 images of 3 classes, marked by a stripe, with their indices."""
     numbers = torch.arange(24)
     labels = numbers % 3
     images = 0.6 * Noise.of(0, numbers, "images").uniform(3, 16, 16)

@@ -79,7 +79,7 @@ def in_lightning(schedule=None):
             return super().training_step(batch, batch_idx)
 
         def validation_step(self, batch, batch_idx):
-            # As without sync_dist: every process has seen its own images only.
+            # As without sync_dist: every process logs the accuracy on its own images.
             rank, swing = distributed.get_rank(), (-1) ** self.current_epoch
             self.log("val_clean", 0.5 + 0.2 * rank * swing)
 
@@ -186,7 +186,7 @@ BEGINNINGS = {"lightning": glyphnet, "plain": glyphnet, "trainer": transformer}
 
 
 def begun(name):
-    """The model that a loop starts from, made again."""
+    """Return a new copy of the model that every loop starts from."""
     if name.endswith("batch-norm"):
         return batch_norm()
     return BEGINNINGS[name.partition("-")[0]]()

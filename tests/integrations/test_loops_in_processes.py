@@ -1,4 +1,4 @@
-"""Every loop on two processes: what one process reaches."""
+"""Every loop on two processes gets the results of one process."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ pytest.importorskip("transformers")
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """What `in_processes.py` leaves, by number of processes."""
+    """The results of `in_processes.py`, by number of processes."""
     found = {}
     for count in (1, 2):
         place = tmp_path_factory.mktemp("processes") / "result.pt"
@@ -36,7 +36,7 @@ def results(tmp_path_factory):
 def test_two_processes_equal_one(results, loop):
     (one,), (first, second) = results[1][loop], results[2][loop]
     assert one["strengths"] == first["strengths"] == second["strengths"]
-    # A gradient that is rounded otherwise may turn the sign of a pixel, and with it a step.
+    # A gradient with another rounding may flip the sign of a pixel, and so a step.
     assert (one["moved"] - first["moved"]).norm() < 0.1 * one["moved"].norm()
     torch.testing.assert_close(first["moved"], second["moved"])
 
@@ -47,13 +47,13 @@ def test_eps_waits_for_the_images_of_all_processes(results):
     assert len(set(moving)) < len(moving)
 
 
-def test_processes_agree_on_the_accuracy_that_auto_is_shown(results):
+def test_processes_agree_on_the_accuracy_for_auto(results):
     first, second = results[2]["lightning-auto"]
     assert first["strengths"] == second["strengths"]
     assert first["strengths"][-1] > 0
 
 
-def test_the_buffers_of_batch_norm_do_not_come_between_two_passes(results):
+def test_the_buffers_of_batch_norm_do_not_change_between_two_passes(results):
     first, second = results[2]["trainer-batch-norm"]
     assert first["strengths"] == second["strengths"]
     assert first["strengths"][-1] == pytest.approx(8 / 255)

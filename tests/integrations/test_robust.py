@@ -1,4 +1,4 @@
-"""The loss in a loop of one's own, beside the run that it repeats."""
+"""The loss in a plain loop gets the results of `rampart train`."""
 
 import copy
 
@@ -41,7 +41,7 @@ def model():
     ("schedule", "objective"),
     [("two-hinge", "trades"), ("{name: adaptive, pilot: 0}", "{name: fare, base: adversarial}")],
 )
-def test_a_loop_of_ones_own_reaches_the_history_of_rampart_train(
+def test_a_plain_loop_repeats_the_history_of_rampart_train(
     schedule, objective, tiny_settings, tmp_path
 ):
     still = "data.augment={flip: 0, jitter: 0, rotation: 0}"
@@ -118,7 +118,7 @@ def test_the_state_continues_exactly(model, dataset):
     assert trained(one, 6) == trained(other, 6)
 
 
-def test_a_schedule_that_waits_is_shown_the_validation_accuracy(model, dataset):
+def test_a_schedule_gets_the_validation_accuracy_that_it_needs(model, dataset):
     images, labels, _ = dataset.tensors
     robust = RobustLoss(model, EPS, Horizon(9, 1), schedule=Auto(patience=1))
     for _ in range(8):
@@ -176,7 +176,7 @@ def test_a_compiled_model_is_not_compiled_at_every_step(model, dataset, objectiv
     assert counts[-1] == counts[4], "nothing new once an attack has been made"
 
 
-def test_it_is_the_formula(model, dataset):
+def test_the_loss_equals_its_formula(model, dataset):
     images, labels, indices = dataset.tensors
     robust = RobustLoss(model, EPS, Horizon(1, 1), schedule=Fix(), attack=Apgd(steps=2), seed=3)
     loss = robust(images, labels, indices)
@@ -207,8 +207,8 @@ def test_adaptive_needs_the_number_of_classes(model):
         RobustLoss(model, EPS, Horizon(5, 1), chance=1.0)
 
 
-def test_a_constant_answer_is_no_skill_where_chance_is_given(model):
-    """Half of the labels are of one class, and the model gives that one to all."""
+def test_a_constant_prediction_has_no_skill_if_chance_is_given(model):
+    """Half of the labels are of one class, which the model predicts for all images."""
     labels = torch.tensor([0, 0, 0, 0, 1, 1, 2, 2])
     with torch.no_grad():
         model.backbone.head.weight.zero_()
@@ -232,7 +232,7 @@ def test_a_constant_answer_is_no_skill_where_chance_is_given(model):
     assert reached == {None: 1.0, 0.5: 0.0}
 
 
-def test_what_the_schedule_warns_of_is_shown(model):
+def test_warnings_of_the_schedule_are_shown(model):
     with pytest.warns(UserWarning, match="schedule.patience"):
         RobustLoss(model, EPS, Horizon(4, 1), schedule=Auto())
 
@@ -274,7 +274,7 @@ def test_another_state_is_refused(model, state):
         (lambda x: x, lambda y: y, lambda n: n[:3]),
     ],
 )
-def test_what_is_no_batch_is_refused_at_every_strength(
+def test_an_invalid_batch_is_refused_at_every_strength(
     model, dataset, schedule, images, labels, indices
 ):
     x, y, n = dataset.tensors
@@ -316,7 +316,7 @@ def test_images_under_attack_in_validation(model, dataset):
     assert attacked > cross_entropy(model(images), labels)
 
 
-def test_validation_attacks_the_network_as_it_is_used(dataset):
+def test_validation_attacks_the_network_in_eval_mode(dataset):
     images, labels, indices = dataset.tensors
     norm = build_model("resnet18", num_classes=3, pretrained=False, image_size=16).train()
     points = [
@@ -329,7 +329,7 @@ def test_validation_attacks_the_network_as_it_is_used(dataset):
     assert norm.training
 
 
-def test_a_wrapper_that_was_compiled_is_looked_into(model):
+def test_a_compiled_wrapper_is_unwrapped(model):
     class Wrapper(torch.nn.parallel.DistributedDataParallel):
         def __init__(self, module):
             torch.nn.Module.__init__(self)
@@ -342,12 +342,14 @@ def test_a_wrapper_that_was_compiled_is_looked_into(model):
 @pytest.mark.parametrize(
     ("num_classes", "labels", "message"),
     [
-        (4, (0, 2), "num_classes=4: expected 3, as the model has logits"),
-        (None, (0, 3), "labels=0 to 3: expected 0 to 2 for a model of 3 classes"),
+        (4, (0, 2), "num_classes=4: expected 3"),
+        (None, (0, 3), "labels=0 to 3: expected 0 to 2"),
         (None, (-1, 2), "labels=-1 to 2"),
     ],
 )
-def test_classes_that_the_model_has_not_are_refused(model, dataset, num_classes, labels, message):
+def test_classes_beyond_those_of_the_model_are_refused(
+    model, dataset, num_classes, labels, message
+):
     images, lowest_to_highest = dataset.tensors[0], torch.linspace(*labels, 24).round().long()
     robust = RobustLoss(model, EPS, Horizon(1, 1), schedule=Fix(), num_classes=num_classes)
     with pytest.raises(InvalidArgument, match=message):
@@ -371,7 +373,7 @@ def test_a_model_that_returns_more_than_logits_is_refused(model, dataset):
         robust(*dataset.tensors[:2])
 
 
-def test_an_empty_micro_batch_says_nothing_of_classes(model, dataset):
+def test_an_empty_micro_batch_does_not_check_the_classes(model, dataset):
     images, labels, _ = dataset.tensors
     robust = RobustLoss(model, EPS, Horizon(1, 1), schedule=TwoHinge.at_fractions(0.5, 1.0))
     robust(images[:0], labels[:0])

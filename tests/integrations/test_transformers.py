@@ -44,7 +44,7 @@ class Items(torch.utils.data.Dataset):
 
 
 class Watched(RobustTrainer):
-    """Keeps strength and loss of every call."""
+    """Records strength and loss of every call."""
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
@@ -170,16 +170,16 @@ def test_a_checkpoint_of_another_trainer_is_refused(dataset, tmp_path):
         make(tmp_path, dataset).train(resume_from_checkpoint=True)
 
 
-def test_a_schedule_that_waits_needs_the_accuracy(dataset, tmp_path):
+def test_a_missing_accuracy_is_refused(dataset, tmp_path):
     trainer = make(tmp_path, dataset, schedule=Auto(patience=1), eval_strategy="epoch")
     with pytest.raises(RunError, match="have compute_metrics return 'accuracy'"):
         trainer.train()
 
 
-# The attack hands the compiled network its normalized pixels, which are no leaf.
+# The attack passes normalized pixels to the compiled network; they are not a leaf tensor.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_a_compiled_model_is_not_compiled_at_every_step(dataset, tmp_path, monkeypatch):
-    # Where Trainer leaves its choice for accelerate.
+    # Trainer sets this variable for accelerate.
     for name in ("BACKEND", "MODE"):
         monkeypatch.setenv(f"ACCELERATE_DYNAMO_{name}", "")
         monkeypatch.delenv(f"ACCELERATE_DYNAMO_{name}")
@@ -213,7 +213,7 @@ def test_bf16(dataset, tmp_path):
     assert [eps for eps, _ in trainer.seen] == [eps for eps, _ in exact]
 
 
-def test_auto_is_shown_the_accuracy_of_every_epoch_alone(dataset, tmp_path):
+def test_auto_gets_the_accuracy_of_each_epoch(dataset, tmp_path):
     def accuracy(prediction):
         return {"accuracy": (prediction.predictions.argmax(1) == prediction.label_ids).mean()}
 
@@ -227,7 +227,7 @@ def test_auto_is_shown_the_accuracy_of_every_epoch_alone(dataset, tmp_path):
     )
     trainer.train()
     assert trainer.seen[-1][0] > 0
-    # The second epoch's end is the first that can be compared with another.
+    # The end of the second epoch is the first that can be compared.
     assert [eps for eps, _ in trainer.seen[:6]] == [0] * 6
     assert "test_accuracy" in trainer.evaluate(metric_key_prefix="test")
 
@@ -241,7 +241,7 @@ def test_images_without_labels_are_normalized_too(dataset, tmp_path):
     )
 
 
-def test_micro_batches_of_a_batch_come_to_the_whole(dataset, tmp_path):
+def test_micro_batches_add_up_to_the_batch(dataset, tmp_path):
     # Without BatchNorm, whose statistics are those of a micro-batch.
     whole = make(tmp_path, dataset, own={"model": attention()})
     whole.train()
@@ -282,7 +282,7 @@ def test_eps_is_logged_beside_the_loss(dataset, tmp_path):
         {"mean": (127.0, 127.0, 127.0)},
     ],
 )
-def test_what_would_be_ignored_is_refused(dataset, tmp_path, options):
+def test_options_without_effect_are_refused(dataset, tmp_path, options):
     with pytest.raises(InvalidArgument):
         make(tmp_path, dataset, **options)
 

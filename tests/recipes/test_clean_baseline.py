@@ -1,4 +1,4 @@
-"""the clean baseline is the run under `schedule=standard`, weight for weight."""
+"""The clean baseline equals the run under `schedule=standard`, weight for weight."""
 
 from functools import partial
 
@@ -18,7 +18,7 @@ from rampart.training.reporting import Silent
 
 
 def baseline_of(settings, folder):
-    """the clean baseline that a run of these settings would be given."""
+    """Return the clean baseline of a run with these settings."""
     config = load_config(None, settings)
     accelerator, splits = make_accelerator(config), make_splits(config)
     start = partial(make_start, config, splits)

@@ -1,4 +1,4 @@
-"""What a run needs at its end is tried before its first step."""
+"""The last operations of a run are tried before its first step."""
 
 import pytest
 
@@ -25,7 +25,7 @@ class Never(Silent):
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_architectures_of_the_users_go_all_the_way(name, settings, tmp_path):
+def test_users_architectures_train_and_evaluate(name, settings, tmp_path):
     config = load_config(None, [*settings, f"model.name={name}"])
     folder = train_run(config, tmp_path / "run")
     _, record = evaluate_run(folder.path)
@@ -33,7 +33,7 @@ def test_architectures_of_the_users_go_all_the_way(name, settings, tmp_path):
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_could_not_be_finished_is_not_begun(name, settings, tmp_path):
+def test_a_model_that_cannot_be_evaluated_is_refused_before_training(name, settings, tmp_path):
     config = load_config(None, [*settings, f"model.name={name}"])
     with pytest.raises(RampartError, match=BAD[name]):
         train_run(config, tmp_path / "run", reporter=Never())
@@ -51,7 +51,7 @@ def test_what_could_not_be_finished_is_not_begun(name, settings, tmp_path):
         ("evaluation.attack.mode=train", "evaluation.attack.mode"),
     ],
 )
-def test_an_evaluation_that_cannot_be_made_is_not_trained_for(setting, names, settings, tmp_path):
+def test_an_impossible_evaluation_is_refused_before_training(setting, names, settings, tmp_path):
     with pytest.raises(RampartError, match=names):
         train_run(
             load_config(None, [*settings, "model.name=own_bare", setting]),
@@ -61,8 +61,8 @@ def test_an_evaluation_that_cannot_be_made_is_not_trained_for(setting, names, se
     assert not (tmp_path / "run").exists()
 
 
-def test_the_pilot_changes_nothing(settings, tmp_path, monkeypatch):
-    """A run with it and one without come to the same weights."""
+def test_the_dry_run_changes_nothing(settings, tmp_path, monkeypatch):
+    """A run with it and one without get the same weights."""
     from rampart.recipes import run
 
     config = load_config(None, [*settings, "model.name=own_bare"])

@@ -1,4 +1,4 @@
-"""The way between two runs: its ends, the choice, and what is refused."""
+"""Interpolation between two runs: its ends, the choice, and refusals."""
 
 import json
 import shutil
@@ -41,18 +41,16 @@ def test_the_ends_are_the_runs(runs, tmp_path, fraction, end):
     assert all(ours[name].equal(theirs[name]) for name in ours)
 
 
-def test_the_best_on_validation_is_kept_and_can_be_evaluated(runs, tmp_path):
+def test_the_best_on_validation_is_saved_and_can_be_evaluated(runs, tmp_path):
     found = []
     folder, best = interpolate_runs(
         runs / "fix", runs / "standard", tmp_path / "out", on_found=found.append
     )
     assert [one.fraction for one in found] == [step / 10 for step in range(11)]
     assert best.expected == max(one.expected for one in found)
-    record_outcome = folder.facts()["interpolation"]
-    assert record_outcome["fraction"] == best.fraction
-    assert [row["expected"] for row in record_outcome["validation"]] == [
-        one.expected for one in found
-    ]
+    recorded = folder.facts()["interpolation"]
+    assert recorded["fraction"] == best.fraction
+    assert [row["expected"] for row in recorded["validation"]] == [one.expected for one in found]
     _, record = evaluate_run(
         folder.path, ("evaluation.split=validation", "evaluation.checks=false")
     )
@@ -74,7 +72,7 @@ def test_half_way_is_the_mean():
 
 
 def test_other_architectures_are_refused(runs, tmp_path):
-    with pytest.raises(RunError, match="another architecture"):
+    with pytest.raises(RunError, match="differ in the architecture"):
         interpolate_runs(runs / "fix", runs / "other", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -89,7 +87,7 @@ def test_an_unfinished_run_is_refused(runs, tmp_path):
         interpolate_runs(runs / "fix", tmp_path / "nothing", tmp_path / "out")
 
 
-def test_a_folder_that_is_used_is_left_alone(runs):
+def test_a_folder_in_use_does_not_change(runs):
     with pytest.raises(RunError, match="exists: --overwrite replaces it"):
         interpolate_runs(runs / "fix", runs / "standard", runs / "other")
     with pytest.raises(RunError, match="one of the two runs"):
@@ -97,7 +95,7 @@ def test_a_folder_that_is_used_is_left_alone(runs):
     assert (runs / "standard" / "model").exists()
 
 
-def test_towards_a_run_that_went_on_from_it(runs, tmp_path, tiny_settings):
+def test_interpolation_towards_a_run_fine_tuned_from_the_first(runs, tmp_path, tiny_settings):
     start = f"model.name=local-dir:{runs / 'fix' / 'model'}"
     drop = ("model", "schedule", "training.epochs")
     rest = [one for one in tiny_settings if not one.startswith(drop)]
@@ -114,7 +112,7 @@ def test_towards_a_run_that_went_on_from_it(runs, tmp_path, tiny_settings):
     assert weights(folder.path)[head].shape == before[head].shape
 
 
-def test_a_head_for_other_classes_is_not_kept(runs, tmp_path, tiny_settings, photo_folder):
+def test_a_head_for_other_classes_is_refused(runs, tmp_path, tiny_settings, photo_folder):
     for split in ("train", "validation", "test"):
         (tmp_path / "photos" / split).mkdir(parents=True)
         for old, new in (("blue", "azure"), ("green", "green"), ("red", "red")):
@@ -136,10 +134,10 @@ def test_the_same_weights_in_another_network_are_another_network(runs, tmp_path)
     interpolate_runs(runs / "fix", baseline, tmp_path / "alike", fractions=[0])
     config["model_args"]["global_pool"] = "max"
     described.write_text(json.dumps(config))
-    with pytest.raises(RunError, match="another architecture"):
+    with pytest.raises(RunError, match="differ in the architecture"):
         interpolate_runs(runs / "fix", baseline, tmp_path / "other", fractions=[0])
 
 
-def test_no_weights_have_no_head_to_keep(tiny_settings):
+def test_a_pretrained_head_needs_weights(tiny_settings):
     with pytest.raises(InvalidArgument, match="head"):
         load_config(None, [*tiny_settings, "model.head=pretrained"])

@@ -1,4 +1,4 @@
-"""A key that changes no result may change wherever a run is taken up again."""
+"""A key that changes no result may change wherever a run is resumed."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from rampart.runs.run_folder import RunFolder
 from rampart.schema.effects import fields_that_affect
 from rampart.schema.fields import DataConfig, EvaluationConfig, TrainingConfig
 
-#: Another value than the default, for every key that changes nothing.
+#: A value that differs from the default, for every key that changes no result.
 OTHER = {
     "data.root": "elsewhere",
     "data.workers": 3,
@@ -35,7 +35,7 @@ def load(*overrides):
 
 @pytest.fixture
 def folder(tmp_path):
-    """The folder of a run that has begun with the defaults."""
+    """The folder of a run that started with the defaults."""
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
     folder.set_status("running")
@@ -44,10 +44,10 @@ def folder(tmp_path):
 
 
 def refusals(new, folder):
-    """Who refuses to go on with a changed configuration: a run, a study, an evaluation."""
+    """The checks that refuse to resume with a changed configuration: run, study, evaluation."""
     checks = {
         "run": lambda: require_same(load(), new, folder),
-        "study": lambda: require_same_in_study(Cell("task", "arm", new, folder.path)),
+        "study": lambda: require_same_in_study(Cell("task", "method", new, folder.path)),
         "evaluation": lambda: require_evaluation_keys(load(), new),
     }
     refused = []

@@ -30,7 +30,7 @@ def test_whole_gray_levels_unless_strengths_are_given():
         ("evaluation.attack.mode=train", "evaluation.attack.mode=train: expected eval"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(setting, says):
+def test_contradicting_settings_are_refused(setting, says):
     require_measurable(load())
     with pytest.raises(RampartError, match=re.escape(says)):
         require_measurable(load(setting))

@@ -34,7 +34,7 @@ STALLED = ("schedule=fix", "threat.eps=128/255", "training.epochs=4")
 
 
 class Heard(Silent):
-    """Keeps the warnings; asks to stop after so many steps."""
+    """Collects the warnings; requests a stop after a number of steps."""
 
     def __init__(self, steps=0):
         self.left, self.warnings = steps, []
@@ -65,7 +65,7 @@ def codes(folder):
     ]
 
 
-def test_a_sound_run_hears_nothing(tiny_settings, tmp_path):
+def test_a_sound_run_raises_no_alert(tiny_settings, tmp_path):
     reporter = Heard()
     settings = [*tiny_settings, "threat.eps=2/255", "schedule=linear"]
     folder = trained(settings, tmp_path / "run", reporter=reporter)
@@ -73,7 +73,7 @@ def test_a_sound_run_hears_nothing(tiny_settings, tmp_path):
     assert reporter.warnings == []
 
 
-def test_a_stalled_run_is_told_and_stays_what_it_is(tiny_settings, tmp_path):
+def test_a_stalled_run_raises_an_alert_and_does_not_change(tiny_settings, tmp_path):
     torch.manual_seed(5)
     before, reporter = torch.get_rng_state(), Heard()
     with_monitors = trained([*tiny_settings, *STALLED], tmp_path / "a", reporter=reporter)
@@ -87,7 +87,7 @@ def test_a_stalled_run_is_told_and_stays_what_it_is(tiny_settings, tmp_path):
 
 
 @pytest.mark.parametrize("steps", [2, 7])
-def test_a_resumed_run_hears_what_the_uninterrupted_one_hears(tiny_settings, tmp_path, steps):
+def test_a_resumed_run_raises_the_same_alerts(tiny_settings, tmp_path, steps):
     settings = [*tiny_settings, *STALLED]
     whole = trained(settings, tmp_path / "whole")
     heard = Heard(steps)
@@ -124,7 +124,7 @@ def test_a_single_step_is_compared_with_ten(tiny_settings, tmp_path):
         (["attack={name: fgsm}", "training.monitors=false"], []),
     ],
 )
-def test_a_run_has_the_monitors_that_it_needs(tiny_settings, more, names):
+def test_a_run_has_the_monitors_that_apply(tiny_settings, more, names):
     config = load_config(None, [*tiny_settings, *more])
     monitors = make_monitors(config, make_splits(config), lambda epochs: 0.5, 8)
     assert [monitor.name for monitor in monitors] == names
@@ -133,7 +133,7 @@ def test_a_run_has_the_monitors_that_it_needs(tiny_settings, more, names):
 @pytest.mark.parametrize(
     ("more", "advice"),
     [
-        (["schedule=fix"], "take a ramp: schedule=adaptive, try another"),
+        (["schedule=fix"], "use a ramp: schedule=adaptive, try another"),
         (["schedule=adaptive"], "raise eps later or more slowly, try another optimizer.head_lr or"),
         (
             ["schedule=two-hinge"],
@@ -142,7 +142,7 @@ def test_a_run_has_the_monitors_that_it_needs(tiny_settings, more, names):
         (["objective=trades"], "raise eps later or more slowly or try another optimizer.head_lr"),
     ],
 )
-def test_the_advice_offers_what_the_run_does_not_have(tiny_settings, more, advice):
+def test_the_advice_offers_changes_to_the_run(tiny_settings, more, advice):
     config = load_config(None, [*tiny_settings, *more])
     transfer = make_monitors(config, make_splits(config), lambda epochs: 0.5, 8)[-1]
     assert transfer.advice.startswith(advice)
@@ -155,7 +155,7 @@ def test_learning_rates_that_are_far_too_large(tiny_settings, tmp_path):
     assert codes(folder)[0][1] == "exploding-loss"
 
 
-def test_weights_that_are_no_numbers_are_not_kept(tiny_settings, tmp_path):
+def test_weights_that_are_not_finite_are_not_saved(tiny_settings, tmp_path):
     """The last step of the second epoch breaks a weight; no loss is computed after it."""
 
     def plant(run, splits):
@@ -188,7 +188,7 @@ def test_a_checkpoint_within_an_epoch_is_checked_too(tiny_settings, tmp_path):
     assert json.loads((kept / "state.json").read_text())["step"] == 3
 
 
-def test_monitors_may_be_switched_off_when_a_run_goes_on(tiny_settings, tmp_path):
+def test_monitors_may_be_switched_off_on_resume(tiny_settings, tmp_path):
     settings = [*tiny_settings, *STALLED]
     with pytest.raises(Interrupted):
         trained(settings, tmp_path / "run", reporter=Heard(2))

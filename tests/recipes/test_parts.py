@@ -80,7 +80,7 @@ def test_awp_costs_one_more_pass_where_there_is_an_attack(tiny_settings, tmp_pat
     assert attacked[2] == (24, 24)
 
 
-def test_what_is_validated_and_saved_is_the_average(tiny_settings, tmp_path):
+def test_the_average_is_validated_and_saved(tiny_settings, tmp_path):
     settings = [*tiny_settings, "schedule=fix"]
     plain = result(train_run(load_config(None, settings), tmp_path / "plain"))
     config = load_config(None, [*settings, "callbacks=[{name: ema, decay: 0.9}]"])
@@ -90,9 +90,7 @@ def test_what_is_validated_and_saved_is_the_average(tiny_settings, tmp_path):
     assert any(not ema[0][name].equal(plain[0][name]) for name in plain[0])
 
 
-def test_without_a_second_gradient_a_callback_changes_nothing_of_the_training(
-    tiny_settings, tmp_path
-):
+def test_a_callback_without_a_second_gradient_does_not_change_the_training(tiny_settings, tmp_path):
     settings = [*tiny_settings, "schedule=two-hinge", "schedule.end=0.4"]
     plain = result(train_run(load_config(None, settings), tmp_path / "plain"))[1]
     ema = result(train_run(load_config(None, [*settings, "callbacks=[ema]"]), tmp_path / "ema"))[1]
@@ -120,15 +118,15 @@ def test_one_part_needs_no_brackets(tiny_settings):
         (["objective=fare", "attack={name: fgsm, start: none}"], "attack.start=none"),
         (
             ["training.linear_probe=true", "strategies=[lp-ft]", "schedule=plateau"],
-            "training.linear_probe",
+            r"strategies=\[lp-ft\]",
         ),
         (["objective=fare", "attack=fab"], "any loss, for objective=fare"),
-        (["objective=fare", "attack.loss=dlr"], "no loss here with objective=fare"),
+        (["objective=fare", "attack.loss=dlr"], "attack.loss=dlr.*objective=fare"),
         (["objective={name: fare, base: adversarial, beta: 6}"], "beta=6"),
         (["objective=fare", "strategies=[linear-probe]"], "leave out linear-probe"),
         (["strategies=[{name: lora, alpha: .inf}]"], "alpha"),
         (["strategies=[lora]", "optimizer.backbone_lr=0"], "a rate above 0"),
-        (["strategies=[lp-ft]", "optimizer.backbone_lr=0"], "how the backbone moves"),
+        (["strategies=[lp-ft]", "optimizer.backbone_lr=0"], "backbone_lr=0.*lp-ft"),
         (["objective=fare", "optimizer.backbone_lr=0"], r"strategies=\[linear-probe\] in place"),
     ],
 )
@@ -155,9 +153,7 @@ def test_the_model_of_a_strategy_is_loaded_by_evaluate(part, tiny_settings, tmp_
         (["schedule=adaptive", "strategies=[lp-ft]"], "schedule.pilot=0"),
     ],
 )
-def test_what_could_do_nothing_is_refused_before_anything(
-    settings, message, tiny_settings, tmp_path
-):
+def test_a_part_without_effect_is_refused(settings, message, tiny_settings, tmp_path):
     config = load_config(None, [*tiny_settings, *settings])
     with pytest.raises(InvalidArgument, match=message):
         train_run(config, tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Two processes train and evaluate what one would, beyond floating point."""
+"""Two processes get the results of one process, up to floating point."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 
 EXACT = ("epoch", "step", "eps", "alpha", "lr_backbone", "lr_head", "forwards", "backwards")
-#: Waits and rises by turns, as the accuracies on the whole batches tell.
+#: Waits and rises in turn, depending on the accuracies on whole batches.
 ADAPTIVE = [
     "schedule=adaptive",
     "schedule.min_skill=0.2",
@@ -42,7 +42,7 @@ def in_two_processes(*arguments):
 
 @pytest.fixture
 def settings(tiny_settings):
-    # Group normalization: batch statistics differ between slices of a batch by their nature.
+    # Group normalization, because batch statistics differ between slices of a batch.
     options = "model.options={norm: group, in_chans: 3}"
     return [*tiny_settings, options, "objective=trades", *ADAPTIVE]
 
@@ -93,7 +93,7 @@ def test_two_processes_start_over_after_the_same_pilot(settings, tmp_path):
 
 def test_two_processes_equal_one_with_every_part(settings, tmp_path):
     more = [
-        # Heavier, and a rounding that turns one step of APGD would show in the loss.
+        # With a larger weight, one step of APGD that rounding changes would show in the loss.
         "objective={name: fare, base: trades, weight: 0.01}",
         "schedule=two-hinge",
         "schedule.start=0.3",

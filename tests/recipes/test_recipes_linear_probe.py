@@ -19,7 +19,7 @@ def unreadable(index):
     raise AssertionError("a test image was looked at")
 
 
-def test_the_configured_model_is_probed_and_no_test_image_seen(config, monkeypatch):
+def test_the_configured_model_is_probed_without_test_images(config, monkeypatch):
     splits = make_splits(config)
     hidden = replace(splits, test=replace(splits.test, pixels=unreadable))
     monkeypatch.setattr(recipe, "make_splits", lambda _: hidden)
@@ -41,7 +41,7 @@ def test_the_threat_and_the_seed_are_the_runs(tiny_settings):
     assert linear_probe_config(config) == expected
 
 
-def test_without_a_strength_there_is_nothing_to_probe(tiny_settings):
+def test_the_probe_needs_a_strength(tiny_settings):
     config = load_config(None, [*tiny_settings, "threat.eps=0", "data=nowhere"])
     with pytest.raises(InvalidArgument, match=r"threat.eps=0: expected a strength above 0"):
         linear_probe_config(config)

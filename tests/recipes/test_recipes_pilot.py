@@ -1,4 +1,4 @@
-"""A run that tries full strength first is RFT-fix if that goes well, else the schedule alone."""
+"""A run with a pilot equals RFT-fix if the pilot passes, else the schedule without a pilot."""
 
 import gc
 import json
@@ -24,13 +24,13 @@ from rampart.training.monitors.transfer import Transfer
 from rampart.training.pilot import Pilot
 from rampart.training.reporting import Silent
 
-#: Of 3 epochs with 3 steps each one is tried.
+#: The pilot is one of 3 epochs, each with 3 steps.
 TRIED = ["schedule=adaptive", "schedule.min_skill=0", "schedule.pilot=0.4"]
 FIGURES = ("eps", "train_loss", "val_clean", "val_robust", "forwards", "backwards")
 
 
 class Stop(Silent):
-    """Kills the run after a number of steps, and keeps what it is told."""
+    """Kills the run after a number of steps, and collects the notes."""
 
     def __init__(self, steps=0):
         self.left, self.notes = steps, []
@@ -62,7 +62,7 @@ def assert_same(a, b):
 
 @pytest.fixture
 def verdict(monkeypatch):
-    """Let the pilot end as the test wants it to."""
+    """Force the verdict of the pilot."""
 
     def set_verdict(passed):
         monkeypatch.setattr(Pilot, "passed", property(lambda _: passed))
@@ -75,24 +75,21 @@ def verdict(monkeypatch):
     [(True, ["schedule=fix"]), (False, ["schedule=adaptive", "schedule.min_skill=0"])],
     ids=["passed", "failed"],
 )
-def test_it_goes_on_as_rft_fix_or_starts_over(tiny_settings, tmp_path, verdict, passed, alike):
+def test_it_continues_as_rft_fix_or_starts_over(tiny_settings, tmp_path, verdict, passed, alike):
     verdict(passed)
     reporter = Stop()
     folder = train(tmp_path / "run", [*tiny_settings, *TRIED], reporter=reporter)
     assert_same(result(folder), result(train(tmp_path / "alike", [*tiny_settings, *alike])))
-    record_outcome = folder.facts()["pilot"]
+    recorded = folder.facts()["pilot"]
     fixed = train(tmp_path / "fix", [*tiny_settings, "schedule=fix"])
     first = History(fixed.history).rows()[0]
-    assert (record_outcome["epochs"], record_outcome["clean"], record_outcome["passed"]) == (
+    assert (recorded["epochs"], recorded["clean"], recorded["passed"]) == (
         1,
         first["val_clean"],
         passed,
     )
-    # the clean baseline's 24 images, twice; and, if it was in vain, the first epoch at full
-    # strength.
-    assert record_outcome["passes"] == 48 + (
-        0 if passed else first["forwards"] + first["backwards"]
-    )
+    # The clean baseline's 24 images, twice; if the pilot failed, also its epoch at full strength.
+    assert recorded["passes"] == 48 + (0 if passed else first["forwards"] + first["backwards"])
     assert folder.pilot.exists() is not passed
     assert [note.startswith("pilot: after 1 epoch") for note in reporter.notes] == [True]
 
@@ -173,7 +170,7 @@ def test_a_failed_pilot_leaves_no_model_in_memory(tiny_settings, tmp_path, verdi
     assert alive == [1, 0], "in the pilot, in the run"
 
 
-def test_without_memory_for_the_clean_baseline_it_says_what_to_do(
+def test_an_error_advises_if_the_clean_baseline_does_not_fit_into_memory(
     tiny_settings, tmp_path, monkeypatch
 ):
     class BaselineAccuracy:
@@ -196,16 +193,16 @@ def test_a_passed_pilot_whose_checkpoint_is_gone(tiny_settings, tmp_path, verdic
     assert_same(result(train(tmp_path / "run", settings, resume=True)), result(whole))
 
 
-def test_trackers_are_told_of_every_epoch_once(tiny_settings, tmp_path, verdict, monkeypatch):
+def test_trackers_get_every_epoch_once(tiny_settings, tmp_path, verdict, monkeypatch):
     verdict(False)
-    record_outcome = []
+    recorded = []
     monkeypatch.setattr(
         "accelerate.Accelerator.log",
-        lambda self, values, step: record_outcome.append(step) if self.trackers else None,
+        lambda self, values, step: recorded.append(step) if self.trackers else None,
     )
     settings = [*tiny_settings, *TRIED, "training.trackers=[tensorboard]"]
     train(tmp_path / "run", settings)
-    assert record_outcome == [3, 6, 9]
+    assert recorded == [3, 6, 9]
 
 
 def test_a_signal_while_standard_fine_tuning_trains(tiny_settings, tmp_path, monkeypatch):
@@ -237,12 +234,12 @@ def test_the_pilot_ends_once_standard_fine_tuning_has_learned(tiny_settings, tmp
 @pytest.mark.parametrize(
     "more", [["schedule.pilot=0.3"], ["threat.eps=0"], ["objective=standard"], ["schedule=fix"]]
 )
-def test_there_is_nothing_to_try(tiny_settings, tmp_path, more):
+def test_runs_without_a_pilot(tiny_settings, tmp_path, more):
     folder = train(tmp_path / "run", [*tiny_settings, *TRIED, *more])
     assert "pilot" not in folder.facts()
 
 
-def test_a_replaced_run_is_tried_anew(tiny_settings, tmp_path, verdict):
+def test_a_replaced_run_has_a_new_pilot(tiny_settings, tmp_path, verdict):
     settings = [*tiny_settings, *TRIED]
     verdict(False)
     train(tmp_path / "run", settings)

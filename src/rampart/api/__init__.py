@@ -1,1 +1,1 @@
-"""The two front doors in Python: `finetune` and `evaluate`, and what they return."""
+"""The two main functions in Python, `finetune` and `evaluate`, and their results."""

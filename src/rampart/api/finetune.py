@@ -20,7 +20,7 @@ from rampart.api.settings import (
     component,
     place,
     with_object,
-    without_usual_keep,
+    without_default_iterate,
 )
 from rampart.api.training_data import training_splits
 from rampart.attacks.base import Attack
@@ -30,7 +30,7 @@ from rampart.models.given import own_model
 from rampart.models.normalized import NormalizedModel
 from rampart.objectives.catalogue import OBJECTIVES
 from rampart.plugins import GIVEN
-from rampart.recipes.accelerator import accelerate_state, make_accelerator
+from rampart.recipes.accelerator import make_accelerator, preserve_accelerate_state
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.naming import evaluation_name
@@ -47,7 +47,7 @@ from rampart.training.reporting import ConsoleReporter, Silent
 from rampart.training.run import Run
 from rampart.units import Norm
 
-#: Sections in which `finetune` looks a keyword up, the first that has it counts.
+#: Sections in which `finetune` looks up a keyword; the first that has it counts.
 SECTIONS = ("training", "model", "data", "optimizer")
 
 
@@ -70,30 +70,30 @@ def finetune(
 ) -> FinetunedRun:
     """Fine-tune a pretrained classifier to withstand perturbations up to eps, and measure it.
 
-    What is worth a look in the run or in its evaluation is shown as a `RampartWarning`.
+    Alerts of the monitors and verdicts of the checks are shown as a `RampartWarning`.
 
     Args:
-        model: a name of timm such as "resnet50.a1_in1k", "hf-hub:OWNER/NAME", a model folder or a
+        model: a timm name such as "resnet50.a1_in1k", "hf-hub:OWNER/NAME", a model folder or a
             weights file; a mapping with the keys of the configuration's `model`; or a module that
-            returns one logit for each class, from pixels in [0, 1] or, with `mean` and `std`, from
-            normalized images. A module is copied, and trained as it is. Its last linear layer is
-            the head if it returns the logits, and learns at `head_lr`.
+            returns one logit per class, from pixels in [0, 1] or, with `mean` and `std`, from
+            normalized images. A module is copied; its copy is trained without a new head. If its
+            last linear layer returns the logits, this layer is the head and learns at `head_lr`.
         data: a folder or .tar of images, or a dataset's name; a mapping with the keys of `data`; a
-            dataset, loader or pair of tensors, as `evaluate` takes them, or a tuple of them (train,
-            validation[, test]). What is missing is set apart from the training images. Give
-            training images without random augmentation, which training does itself (`augment`).
-        eps: target strength, fraction of the pixel range such as "4/255".
+            dataset, loader or pair of tensors, as for `evaluate`, or a tuple of them (train,
+            validation[, test]). Missing splits are drawn from the training images. Give training
+            images without random augmentation, because training augments them (`augment`).
+        eps: target strength, a fraction of the pixel range such as "4/255".
         norm: of the ball, "linf", "l2" or "l1".
-        schedule: how eps gets there: a name such as "two-hinge", a mapping with its options, or
-            itself, such as `TwoHinge.at_fractions(0.25, 0.75)`.
-        attack: for training, likewise, such as `Apgd(steps=3)`.
+        schedule: over eps: a name such as "two-hinge", a mapping with its options, or a schedule
+            object, such as `TwoHinge.at_fractions(0.25, 0.75)`.
+        attack: for training, in the same forms, such as `Apgd(steps=3)`.
         epochs: length of the run.
-        batch_size: of an optimizer step, over all processes.
-        output: the run's folder. By default `runs/MODEL-DATA`, or with -2, -3 and so on behind it
-            where that is taken: nothing is replaced.
-        resume: go on with the run in `output`, given the same model, data and settings.
+        batch_size: images per optimizer step, over all processes.
+        output: the run's folder. By default `runs/MODEL-DATA`, with -2, -3 and so on appended if it
+            exists: no run is replaced.
+        resume: resume the run in `output`, with the same model, data and settings.
         overwrite: replace the run in `output`.
-        evaluate: measure the finished model on the test split.
+        evaluate: evaluate the finished model on the test split.
         progress: print a line for each epoch.
         settings: the configuration's `seed`, `objective`, `strategies`, `callbacks` and
             `evaluation` (such as {"attack": "standard", "limit": 1000}), and every key of its
@@ -103,13 +103,13 @@ def finetune(
         The run, with its `model`, `history`, `evaluation` and `path`.
 
     Raises:
-        UnknownName: no such keyword, model or component; the nearest are offered.
+        UnknownName: an unknown keyword, model or component; the nearest ones are offered.
         InvalidArgument: a value out of range.
-        ModelError: a module that cannot be copied, saved or tried, or whose logits are not as many
-            as the classes.
-        DataError: data that cannot be read, or splits that do not go together.
+        ModelError: the module cannot be copied, saved or attacked, or does not return one logit per
+            class.
+        DataError: data that cannot be read, or splits that do not fit together.
         RunError: `output` holds another run.
-        Interrupted: stopped by a signal; `resume=True` goes on.
+        Interrupted: stopped by a signal; `resume=True` resumes.
     """
     others = ("eps", *(finetune.__kwdefaults__ or ()))
     tree = place(settings, FinetuneSettings.__optional_keys__, SECTIONS, others)
@@ -124,7 +124,7 @@ def finetune(
     folder.require_free(resume, overwrite)
     reporter = _Console() if progress else _Quiet()
     module = model if isinstance(model, nn.Module) else None
-    with accelerate_state():
+    with preserve_accelerate_state():
         splits = training_splits(data, module, config)
         network = None if module is None else _network(module, splits, config)
         train_run(
@@ -133,21 +133,21 @@ def finetune(
             resume=resume,
             overwrite=overwrite,
             reporter=reporter,
-            announce=_tell,
+            announce=_print_notes,
             splits=splits,
             network=network,
         )
-        run = _finished(folder, config, splits, module, evaluate)
+        run = _finish(folder, config, splits, module, evaluate)
     if run.evaluation is not None:
         warn_of_verdicts(run.evaluation)
     return run
 
 
 def free_folder(config: RunConfig) -> Path:
-    """Return `runs/MODEL-DATA`, numbered where that is taken.
+    """Return `runs/MODEL-DATA`, numbered if it exists.
 
     Raises:
-        InvalidArgument: several processes, which might find different ones.
+        InvalidArgument: there are several processes, which might choose different folders.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InvalidArgument("output", None, "a folder, with several processes")
@@ -173,7 +173,7 @@ def _network(module: nn.Module, splits: Splits, config: RunConfig) -> Normalized
 
 
 def _with_sections(tree: Mapping[str, Any], norm: Norm) -> dict[str, Any]:
-    """The tree with components that were given as objects as sections."""
+    """Return the tree with sections in place of components that were given as objects."""
     whole = dict(tree)
     if "objective" in whole:
         whole["objective"] = component(OBJECTIVES, whole["objective"])
@@ -184,18 +184,18 @@ def _with_sections(tree: Mapping[str, Any], norm: Norm) -> dict[str, Any]:
     evaluation = dict(whole.get("evaluation", {}))
     if "attack" in evaluation:
         section = attack_section(evaluation["attack"], norm)
-        whole["evaluation"] = {**evaluation, "attack": without_usual_keep(section)}
+        whole["evaluation"] = {**evaluation, "attack": without_default_iterate(section)}
     return whole
 
 
-def _finished(
+def _finish(
     folder: RunFolder,
     config: RunConfig,
     splits: Splits,
     module: nn.Module | None,
     evaluate: bool,
 ) -> FinetunedRun:
-    """The run with its evaluation, which is made where it is not there yet."""
+    """Return the run with its evaluation; evaluate if that is wanted and missing."""
     accelerator = make_accelerator(config)
     model = load_model(folder, module).to(accelerator.device)
     result, target = None, folder.evaluations / evaluation_name(config)
@@ -207,17 +207,17 @@ def _finished(
     return FinetunedRun(folder.path, config, model, class_names_in(folder), result)
 
 
-def _tell(run: Run, splits: Splits) -> None:
-    """What a user should know before the first step."""
+def _print_notes(run: Run, splits: Splits) -> None:
+    """Print notes about the data and the schedule before the first step."""
     for note in (*splits.notes, *run.schedule.warnings()):
         run.reporter.note(f"note: {note}")
 
 
 class _Warns:
-    """What a monitor finds becomes a warning, which the caller can catch."""
+    """Turns the alerts of monitors into Python warnings, which the caller can catch."""
 
     def warn(self, text: str) -> None:
-        """Warn."""
+        """Raise an alert as a warning."""
         warnings.warn(text, RampartWarning, stacklevel=2)
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation returns in Python: the record, with its figures a call away."""
+"""The result of an evaluation in Python: the record, with methods for its figures."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -26,8 +26,8 @@ class Curve(NamedTuple):
 
     Attributes:
         eps: strengths from 0 up, fractions of the pixel range.
-        accuracy: fraction of the images that are right at that strength, in [0, 1].
-        low: lower end of its interval (Wilson's).
+        accuracy: fraction of the images that are robust at that strength, in [0, 1].
+        low: lower end of its confidence interval (Wilson's).
         high: upper end.
     """
 
@@ -47,22 +47,22 @@ class Expected(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EvaluationResult(EvaluationRecord):
-    """A record of critical strengths, one row an image; every figure is computed from it.
+    """A record of critical strengths, one row per image; every figure is computed from it.
 
     See `EvaluationRecord` for the columns, such as `critical`, `labels` and `metadata`.
     """
 
     @classmethod
     def of(cls, record: EvaluationRecord) -> Self:
-        """Return the result that holds a record."""
+        """Return a record as a result."""
         return cls(**{one.name: getattr(record, one.name) for one in fields(record)})
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Return the result that `save`, or the command `rampart evaluate`, has left in a folder.
+        """Return the result that `save`, or the command `rampart evaluate`, wrote to a folder.
 
         Raises:
-            RunError: there is no record, or it is damaged.
+            RunError: the record is missing or damaged.
         """
         return cls.of(load_record(folder))
 
@@ -78,9 +78,9 @@ class EvaluationResult(EvaluationRecord):
 
     @property
     def checks(self) -> str | None:
-        """The worst verdict on the numbers: pass, warn or fail; None where nothing was checked.
+        """The worst verdict of the checks: pass, warn or fail; None if there were no checks.
 
-        `metadata["checks"]["verdicts"]` says what each check found.
+        `metadata["checks"]["verdicts"]` contains every verdict.
         """
         overall = self.metadata.get("checks", {}).get("overall")
         return None if overall is None else str(overall)
@@ -91,15 +91,15 @@ class EvaluationResult(EvaluationRecord):
         return Curve(*(np.array([point[key] for point in points]) for key in Curve._fields))
 
     def expected(self, distribution: Distribution | str | None = None) -> Expected:
-        """Return accuracy expected over strengths drawn from a distribution, with its interval.
+        """Return expected robustness over a distribution of strengths, with its interval.
 
         Args:
             distribution: such as `Beta(2, 5, 8 / 255)` or "beta:a=2,b=5"; uniform on [0, eps] by
                 default.
 
         Raises:
-            UnknownName: there is no distribution of this name.
-            InvalidArgument: it reaches beyond eps.
+            UnknownName: the distribution is unknown.
+            InvalidArgument: it extends beyond eps.
         """
         if isinstance(distribution, str):
             distribution = parse_distribution(distribution, self.eps, self.norm)
@@ -108,10 +108,10 @@ class EvaluationResult(EvaluationRecord):
         return Expected(float(values.mean()), interval.low, interval.high)
 
     def plot(self, path: str | Path | None = None, title: str = "") -> "Figure":
-        """Return a figure of the curve; with `path` (.png, .svg or .pdf) write it as well.
+        """Return a figure of the curve; with `path` (.png, .svg or .pdf) also save it.
 
         Raises:
-            InvalidArgument: another file ending.
+            InvalidArgument: the path has another file ending.
             RunError: the file cannot be written.
         """
         # Rendering is slow to import.
@@ -122,7 +122,7 @@ class EvaluationResult(EvaluationRecord):
         return draw_curve(self, title)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
-        """Write the record and a picture of its curve into a folder.
+        """Write the record and a plot of its curve to a folder.
 
         `rampart report FOLDER` and `EvaluationResult.load(folder)` read it.
 
@@ -138,7 +138,7 @@ class EvaluationResult(EvaluationRecord):
     def __repr__(self) -> str:
         expected = self.expected()
         attack = self.metadata.get("attack", {}).get("name", "attack unknown")
-        checks = f", trust {self.checks}" if self.checks else ""
+        checks = f", checks {self.checks}" if self.checks else ""
         return (
             f"EvaluationResult({len(self)} images, {self.norm}, {attack}: clean {self.clean:.1%}, "
             f"at {format_eps(self.eps)} {self.adversarial:.1%}, expected {expected.value:.1%} "

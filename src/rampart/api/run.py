@@ -27,11 +27,11 @@ class FinetunedRun:
     """What `finetune` returns, and `load_run` reads.
 
     Attributes:
-        path: the run's folder; `rampart report`, `compare` and `evaluate` take it.
-        config: the configuration in full.
-        model: pixels in [0, 1], (N, C, H, W), to logits (N, K), in eval mode.
+        path: the run's folder; `rampart report`, `compare` and `evaluate` accept it.
+        config: the full configuration.
+        model: maps pixels in [0, 1], (N, C, H, W), to logits (N, K); in eval mode.
         class_names: of the K logits.
-        evaluation: the record on the test split; None where the run was not evaluated.
+        evaluation: the record on the test split; None if the run was not evaluated.
     """
 
     path: Path
@@ -61,24 +61,24 @@ class FinetunedRun:
 
 
 def load_model(folder: RunFolder, module: nn.Module | None = None) -> NormalizedModel:
-    """Return the model that a run has left, in eval mode on the CPU; see `load_run`."""
-    described = _described(folder)
+    """Return the final model of a run, in eval mode on the CPU; see `load_run`."""
+    described = _read_description(folder)
     if MODULE not in described:
         return build_model(f"local-dir:{folder.model}", pretrained_head=True).eval()
     if module is None:
         raise ModelError(
-            f"{folder.path} holds the weights of a module of yours, {described[MODULE]}: give one "
-            "of the same architecture, load_run(FOLDER, module)."
+            f"{folder.path} holds the weights of your own module, {described[MODULE]}: pass a "
+            "module of the same architecture, load_run(FOLDER, module)."
         )
     return load_own(folder.model, module).eval()
 
 
 def class_names_in(folder: RunFolder) -> tuple[str, ...]:
     """Return the names of the classes of a run's model."""
-    return tuple(_described(folder)["label_names"])
+    return tuple(_read_description(folder)["label_names"])
 
 
-def _described(folder: RunFolder) -> dict[str, Any]:
+def _read_description(folder: RunFolder) -> dict[str, Any]:
     path = folder.model / "config.json"
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
@@ -92,11 +92,11 @@ def load_run(path: str | Path, module: nn.Module | None = None) -> FinetunedRun:
 
     Args:
         path: the run's folder, made in Python or by `rampart train`.
-        module: of a run that trained a module of yours: a module of the same architecture, which
+        module: for a run that trained your own module: a module of the same architecture, which
             gets a copy of the run's weights.
 
     Raises:
-        RunError: there is no finished run.
+        RunError: the run is missing or not finished.
         ModelError: the module is missing, or the weights do not fit it.
     """
     folder = RunFolder(Path(path))

@@ -19,12 +19,12 @@ from rampart.strategies.base import Strategy
 from rampart.training.callbacks.base import Callback
 
 T = TypeVar("T")
-#: A component of the library: its name, its name with options beside it, or itself.
+#: A component as a mapping: its name and its options.
 Options = Mapping[str, Any]
 
 
 class EvaluationSettings(TypedDict, total=False):
-    """What `evaluate` takes besides: keys of `evaluation`, `data` and `model`, and `seed`."""
+    """Further keywords of `evaluate`: keys of `evaluation`, `data` and `model`, and `seed`."""
 
     seed: int
     mode: EvaluationMode
@@ -53,7 +53,7 @@ class EvaluationSettings(TypedDict, total=False):
 
 
 class FinetuneSettings(TypedDict, total=False):
-    """What `finetune` takes besides: sections of the configuration, and keys of some of them."""
+    """Further keywords of `finetune`: sections of the configuration, and keys of some of them."""
 
     seed: int
     objective: str | Options | Objective
@@ -106,12 +106,12 @@ def place(
 
     Args:
         keywords: each a section, such as `objective`, or a key of one of the sections in `order`.
-        typed: the keywords that there are.
-        order: sections in which a key is looked up, the first that has it counts.
-        others: names of further arguments, to offer where a keyword is misspelled.
+        typed: the names of all keywords.
+        order: sections in which a key is looked up; the first that has it counts.
+        others: names of further arguments, to offer for a misspelled keyword.
 
     Raises:
-        UnknownName: no such keyword; the nearest are offered.
+        UnknownName: a keyword is unknown; the nearest ones are offered.
     """
     known = list(typed)
     tree: dict[str, Any] = {}
@@ -127,10 +127,10 @@ def place(
 
 
 def with_object(section: Options, given: object) -> dict[str, Any]:
-    """Return the section `model` or `data` with what was given: a name, keys, or an object.
+    """Return the section `model` or `data` with the given name, keys or object.
 
     Raises:
-        InvalidArgument: a key that is given as a keyword as well.
+        InvalidArgument: a key is also given as a keyword.
     """
     if not isinstance(given, Mapping):
         named = isinstance(given, str | Path)
@@ -141,7 +141,7 @@ def with_object(section: Options, given: object) -> dict[str, Any]:
 
 
 def name_of(value: object) -> str:
-    """Return what a model or data are called in a record: a name or path, else their type."""
+    """Return the name of a model or of data in a record: a name or path, else their type."""
     if isinstance(value, str | Path):
         return str(value)
     if isinstance(value, tuple | list):
@@ -172,10 +172,10 @@ def component(registry: Registry[Any], value: str | Options | object) -> str | O
 
 
 def attack_section(attack: str | Options | Attack, norm: str) -> str | Options:
-    """Return an attack as a section of the configuration, where the norm is the threat's.
+    """Return an attack as a section of the configuration, without its norm.
 
     Raises:
-        InvalidArgument: the attack has another norm than the threat.
+        InvalidArgument: the norm of the attack differs from that of the threat.
         UnknownName: an object whose class is not registered.
     """
     section = component(ATTACKS, attack)
@@ -187,11 +187,11 @@ def attack_section(attack: str | Options | Attack, norm: str) -> str | Options:
     return {key: value for key, value in section.items() if key != "norm"}
 
 
-def without_usual_keep(section: str | Options) -> str | Options:
-    """Return the section of an attack that leaves to the evaluation what a point is kept for.
+def without_default_iterate(section: str | Options) -> str | Options:
+    """Return the section of an attack without `iterate`, if that has the attack's default.
 
-    An attack is made to train with by default, and an evaluation keeps the first point that is
-    misclassified.
+    The defaults of an attack suit training. An evaluation then returns the first adversarial
+    iterate.
     """
     if isinstance(section, str) or "iterate" not in section:
         return section

@@ -1,4 +1,4 @@
-"""A model and data as a caller in Python has them, as an evaluation takes them."""
+"""Turn a model and data given in Python into the subject of an evaluation."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,28 +30,28 @@ Classifier = Callable[[Tensor], Any]
 def subject_of(
     model: str | Path | Classifier, data: Any, config: RunConfig, device: torch.device
 ) -> Subject:
-    """Return what is to be evaluated.
+    """Return the subject of an evaluation.
 
     Args:
-        model: as `rampart.evaluate` takes it.
-        data: likewise.
+        model: as for `rampart.evaluate`.
+        data: as for `rampart.evaluate`.
         config: of the evaluation.
         device: where to compute.
 
     Raises:
-        RampartError: whatever is wrong with the model or the data.
+        RampartError: the model or the data is invalid.
     """
     named = isinstance(model, str | Path)
-    found = _find(config, device, config.data.image_size) if named else None
+    found = _load(config, device, config.data.image_size) if named else None
     channels, side = size_of(model, config)
     if found is not None and found.input_size is not None:
         channels, side, _ = found.input_size
     splits = splits_for(data, config, channels, side)
     shape = splits[config.evaluation.split].image_shape
     if found is None:
-        found = _given(model, config, device, shape)
+        found = _wrap(model, config, device, shape)
     elif found.input_size is None:
-        found = _find(config, device, shape[-1])
+        found = _load(config, device, shape[-1])
     splits = _with_all_names(splits, found.num_classes)
     found = check_classes(found, splits.class_names, config.evaluation.match)
     return Subject(found, splits, config)
@@ -61,10 +61,10 @@ def splits_for(data: Any, config: RunConfig, channels: int, side: int | None) ->
     """Return the images to evaluate on.
 
     Args:
-        data: as `rampart.evaluate` takes it.
+        data: as for `rampart.evaluate`.
         config: of the evaluation.
-        channels: of the images, for files and pictures of PIL.
-        side: of the images in pixels, likewise; None for that of the pictures.
+        channels: of the images, for files and PIL images.
+        side: of the images in pixels, for files and PIL images; None for the side of the images.
 
     Raises:
         RampartError: data that cannot be read.
@@ -79,14 +79,14 @@ def splits_for(data: Any, config: RunConfig, channels: int, side: int | None) ->
         raise InvalidArgument(
             "image_size",
             None,
-            "the side of the images that the model takes",
+            "the side of the images that the model accepts",
             "write image_size=224",
         )
     return splits_of_size(config, channels, side)
 
 
 def device_for(model: object, device: str | torch.device | None) -> torch.device:
-    """Return where to compute: as asked, else where a module's parameters are, else the CPU."""
+    """Return the given device, else that of a module's parameters, else the CPU."""
     if device is not None:
         return torch.device(device)
     parameters = iter(model.parameters()) if isinstance(model, nn.Module) else iter(())
@@ -94,8 +94,8 @@ def device_for(model: object, device: str | torch.device | None) -> torch.device
 
 
 @contextmanager
-def left_as_found(model: object) -> Iterator[None]:
-    """Have a module, after the block, in the mode that it was in before it."""
+def eval_mode(model: object) -> Iterator[None]:
+    """Put a module in eval mode inside the block, and restore its mode afterwards."""
     if not isinstance(model, nn.Module):
         yield
         return
@@ -103,12 +103,12 @@ def left_as_found(model: object) -> Iterator[None]:
         yield
 
 
-def _find(config: RunConfig, device: torch.device, size: int | None) -> LoadedModel:
+def _load(config: RunConfig, device: torch.device, size: int | None) -> LoadedModel:
     wanted = config.model
     return load_model(wanted.name, image_size=size, mean=wanted.mean, std=wanted.std, device=device)
 
 
-def _given(
+def _wrap(
     model: Any, config: RunConfig, device: torch.device, size: tuple[int, int, int]
 ) -> LoadedModel:
     wanted = config.model
@@ -124,7 +124,7 @@ def _given(
 
 
 def size_of(model: object, config: RunConfig) -> tuple[int, int | None]:
-    """Return channels and side of the images of a callable; None for a side that nobody says."""
+    """Return channels and side of the images of a callable; None for an unknown side."""
     side = config.data.image_size
     if isinstance(model, NormalizedModel):
         return model.in_chans, side or model.image_size
@@ -132,7 +132,7 @@ def size_of(model: object, config: RunConfig) -> tuple[int, int | None]:
 
 
 def _with_all_names(splits: Splits | OneSplit, classes: int | None) -> Splits | OneSplit:
-    """Classes without names are numbers; those that no label has are numbered as well."""
+    """Extend numbered class names to the number of classes of the model."""
     names = list(splits.class_names)
     numbered = names == [str(number) for number in range(len(names))]
     if not (isinstance(splits, OneSplit) and numbered and classes and classes > len(names)):

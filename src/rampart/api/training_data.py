@@ -1,4 +1,4 @@
-"""The data of a run as a caller in Python has them, as training takes them."""
+"""Turn data given in Python into the splits of a run."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,12 +22,12 @@ def training_splits(data: Any, module: nn.Module | None, config: RunConfig) -> S
     """Return the three splits of a run.
 
     Args:
-        data: as `rampart.finetune` takes it.
-        module: the network where it is given as an object, which says what images it takes.
+        data: as for `rampart.finetune`.
+        module: the network, if it is given as an object; it determines the images.
         config: of the run.
 
     Raises:
-        RampartError: data that cannot be read, or whose splits do not go together.
+        RampartError: data that cannot be read, or splits that do not fit together.
     """
     if isinstance(data, Splits):
         return data
@@ -36,7 +36,7 @@ def training_splits(data: Any, module: nn.Module | None, config: RunConfig) -> S
         return make_splits(config)
     channels, side = _image_size(module, config)
     if not named:
-        return _given(data, config, Decode(side, channels) if side else None)
+        return _convert(data, config, Decode(side, channels) if side else None)
     if config.data.name in EMBEDDED:
         side = None
     elif side is None:
@@ -48,7 +48,7 @@ def training_splits(data: Any, module: nn.Module | None, config: RunConfig) -> S
 
 
 def _image_size(module: nn.Module | None, config: RunConfig) -> tuple[int, int | None]:
-    """Channels and side of the images that the network takes."""
+    """Return channels and side of the images that the network accepts."""
     if module is not None:
         return size_of(module, config)
     source = find_source(config.model.name, config.model.weights)
@@ -56,8 +56,8 @@ def _image_size(module: nn.Module | None, config: RunConfig) -> tuple[int, int |
     return channels, config.data.image_size or source.image_size
 
 
-def _given(data: Any, config: RunConfig, decode: Decode | None) -> Splits:
-    """The splits of datasets and loaders; what is missing is set apart from the first one."""
+def _convert(data: Any, config: RunConfig, decode: Decode | None) -> Splits:
+    """Return the splits of datasets and loaders; draw missing ones from the training images."""
     tensors = isinstance(data, tuple) and all(isinstance(part, Tensor) for part in data)
     parts = data if isinstance(data, tuple) and not tensors else (data,)
     if not 1 <= len(parts) <= len(SPLIT_NAMES):
@@ -73,7 +73,7 @@ def _given(data: Any, config: RunConfig, decode: Decode | None) -> Splits:
 
 
 def _with_one_naming(found: dict[str, Split]) -> dict[str, Split]:
-    """Classes without names are numbers, up to the largest label of any split."""
+    """Number the classes of all splits up to the largest label, if they have no names."""
     names = [list(split.class_names) for split in found.values()]
     longest = max(names, key=len)
     if any(one != [str(number) for number in range(len(one))] for one in names):
@@ -85,16 +85,16 @@ def _require_one_size(found: Mapping[str, Split], side: int | None) -> None:
     first = found["train"].image_shape
     if first[1] != first[2]:
         raise DataError(
-            f"the images are {first[1]} x {first[2]} pixels: training takes squares, so crop or "
+            f"the images are {first[1]} x {first[2]} pixels, but training needs squares: crop or "
             "resize them."
         )
     if side is not None and side != first[1]:
         raise InvalidArgument(
-            "image_size", side, f"{first[1]}, the side of the tensors", "resize them, or leave it"
+            "image_size", side, f"{first[1]}, the side of the tensors", "resize them, or omit it"
         )
     for name, split in found.items():
         if split.image_shape != first:
             raise DataError(
-                f"the images of {name} are {split.image_shape} and those of train "
-                f"{first}: resize them alike."
+                f"the images of {name} have the shape {split.image_shape}, those of train {first}: "
+                "resize them to one shape."
             )

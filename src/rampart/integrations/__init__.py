@@ -1,5 +1,4 @@
-"""Rampart inside other people's loops: plain PyTorch, Lightning, Hugging Face's Trainer.
+"""Rampart in other training loops: plain PyTorch, Lightning, Hugging Face's Trainer.
 
-What is here only carries the parts to where the other loop calls them; the parts themselves are
-those of `rampart train`.
+These modules only connect the parts of `rampart train` to the other loop.
 """

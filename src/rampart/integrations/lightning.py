@@ -1,4 +1,4 @@
-"""Rampart in Lightning: a module with the training step, and a callback that moves eps."""
+"""Rampart in Lightning: a module with the training step, and a callback that changes eps."""
 
 import math
 from abc import abstractmethod
@@ -14,26 +14,26 @@ from rampart.units import Horizon
 
 
 class RobustModule(pl.LightningModule):
-    """A Lightning module whose training step is that of robust fine-tuning.
+    """A Lightning module with the training step of robust fine-tuning.
 
-    Batches are (images, labels) or (images, labels, samples), see `RobustLoss`. Write
-    `configure_optimizers` and validation as always, and `robust_loss`. In `validation_step`,
-    `self.robust.perturbed(images, labels)` are the images under attack.
+    Batches are (images, labels) or (images, labels, indices), see `RobustLoss`. Define
+    `robust_loss`, and `configure_optimizers` and validation as usual. In `validation_step`,
+    `self.robust.perturbed(images, labels)` returns the images under attack.
     """
 
     _robust: RobustLoss | None = None
 
     @property
     def robust(self) -> RobustLoss:
-        """The loss of the run, from when `fit` has begun.
+        """The loss of the run; it exists once `fit` has begun.
 
         Raises:
-            RunError: there is none yet, or nothing moves eps.
+            RunError: `fit` has not begun, or the Trainer lacks the callback `RobustTraining`.
         """
         if self._robust is None:
             raise RunError(
-                "the module has no loss, and nothing moves eps: give the Trainer "
-                "callbacks=[RobustTraining()], which makes it when fit() begins."
+                "the module has no loss yet, and no callback changes eps: give the Trainer "
+                "callbacks=[RobustTraining()], which creates the loss when fit() begins."
             )
         return self._robust
 
@@ -49,12 +49,12 @@ class RobustModule(pl.LightningModule):
         """Return the loss at the current strength, logged as `train_loss`.
 
         Raises:
-            RunError: nothing moves eps.
-            InvalidArgument: the batch is of another form.
+            RunError: the Trainer lacks the callback `RobustTraining`.
+            InvalidArgument: the batch has another form.
         """
         if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
-            expected = "(images, labels) or (images, labels, samples)"
-            do = "take them out of yours in training_step, and call super().training_step"
+            expected = "(images, labels) or (images, labels, indices)"
+            do = "convert your batch in training_step, and call super().training_step"
             raise InvalidArgument("batch", type(batch).__name__, expected, do)
         loss: Tensor = self.robust(*batch)
         self.log("train_loss", loss.detach())
@@ -62,15 +62,15 @@ class RobustModule(pl.LightningModule):
 
 
 class RobustTraining(pl.Callback):
-    """Moves eps in the training of a `RobustModule`.
+    """Changes eps during the training of a `RobustModule`.
 
-    It asks the module for its loss once the length of the run is known, logs `eps` and moves it on
-    after every step of the optimizer, shows the schedule what the module logs as `monitor` at the
-    end of every epoch, and keeps the schedule's state in Lightning's checkpoints.
+    It asks the module for its loss once the length of the run is known. After every optimizer step
+    it logs `eps` and steps the schedule. After every epoch it passes the logged metric `monitor` to
+    a schedule that needs it. Lightning's checkpoints contain the state of the schedule.
 
     Args:
-        monitor: name of the clean validation accuracy, a fraction, for a schedule that is shown it.
-            On several processes their mean is taken.
+        monitor: name of the clean validation accuracy, a fraction. With several processes their
+            mean is used.
     """
 
     def __init__(self, monitor: str = "val_clean") -> None:
@@ -80,10 +80,10 @@ class RobustTraining(pl.Callback):
         self._restored: dict[str, Any] | None = None
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Have the module make its loss.
+        """Create the module's loss.
 
         Raises:
-            InvalidArgument: no `RobustModule`, or a run without an end.
+            InvalidArgument: the module is not a `RobustModule`, or the run has no end.
         """
         if not isinstance(pl_module, RobustModule):
             got = type(pl_module).__name__
@@ -91,20 +91,21 @@ class RobustTraining(pl.Callback):
         self._robust = pl_module.robust = pl_module.robust_loss(_horizon(trainer))
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put back the state of the checkpoint that the run goes on from.
+        """Restore the schedule from the checkpoint that the run resumes from.
 
         Raises:
-            RunError: it has none.
+            RunError: the checkpoint does not contain its state.
         """
-        assert self._robust is not None, "the fit has started"
+        assert self._robust is not None, "fit has begun"
         self._steps = trainer.global_step
         if self._restored is not None:
             self._robust.load_state_dict(self._restored)
             self._restored = None
         elif self._steps:
             raise RunError(
-                f"the run goes on from step {self._steps}, but nothing says where eps was: resume "
-                "from a checkpoint of a Trainer with RobustTraining, or begin with a new Trainer."
+                f"the run resumes at step {self._steps}, but the state of the schedule is missing: "
+                "resume from a checkpoint of a Trainer with RobustTraining, or start with a new "
+                "Trainer."
             )
 
     def on_train_batch_end(
@@ -115,7 +116,7 @@ class RobustTraining(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Move eps on, unless this batch was only accumulated."""
+        """Step the schedule, unless this batch was only accumulated."""
         if self._robust is None or trainer.global_step == self._steps:
             return
         self._steps = trainer.global_step
@@ -123,7 +124,7 @@ class RobustTraining(pl.Callback):
         self._robust.step()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the schedule the validation accuracy after each epoch, where it needs that.
+        """Pass the validation accuracy to a schedule that needs it, after each epoch.
 
         Raises:
             InvalidArgument: the module does not log it.
@@ -134,8 +135,8 @@ class RobustTraining(pl.Callback):
             return
         if self._monitor not in trainer.callback_metrics:
             known = ", ".join(trainer.callback_metrics) or "none"
-            raise InvalidArgument("monitor", self._monitor, f"a metric that is logged ({known})")
-        # What a process has logged may be its own fraction of the images.
+            raise InvalidArgument("monitor", self._monitor, f"a logged metric ({known})")
+        # A process may have logged the accuracy on its own part of the images.
         value = torch.as_tensor(trainer.callback_metrics[self._monitor], dtype=torch.float32)
         mean = trainer.strategy.reduce(value.to(pl_module.device), reduce_op="mean")
         self._robust.observe(float(mean))
@@ -145,21 +146,21 @@ class RobustTraining(pl.Callback):
         return {} if self._robust is None else self._robust.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep the state until the loss is made."""
+        """Store the state until the loss exists."""
         self._restored = state_dict or None
 
 
 def _horizon(trainer: pl.Trainer) -> Horizon:
-    """The length of the run in epochs and optimizer steps, which `max_steps` may cut short."""
+    """Return the length of the run in epochs and optimizer steps; `max_steps` may shorten it."""
     steps = trainer.estimated_stepping_batches
     if not 1 <= steps < math.inf:
         raise InvalidArgument(
             "max_epochs",
             trainer.max_epochs,
-            "the length of the run",
-            "a schedule has an end to arrive by; without the length of the loader set max_steps",
+            "the length of the run, which the schedule needs",
+            "if the loader has no length, set max_steps",
         )
-    # With max_steps alone Lightning has not looked at the loader yet.
+    # With max_steps alone Lightning has not set up the loader yet.
     trainer.fit_loop.setup_data()
     batches = trainer.num_training_batches
     if not 1 <= batches < math.inf:

@@ -24,49 +24,49 @@ from rampart.units import Horizon, Norm
 
 @dataclass
 class _Batch:
-    """What the calls since the last step have seen, on this process."""
+    """Counts over the calls since the last step, on this process."""
 
     right: Tensor | int = 0
     images: int = 0
 
 
 class RobustLoss:
-    """The loss of robust fine-tuning at the strength that the schedule has reached.
+    """The loss of robust fine-tuning at the current strength of the schedule.
 
     Three lines of a loop change:
 
-        robust = RobustLoss(model, "4/255", Horizon(epochs, steps_per_epoch), classes=10)
+        robust = RobustLoss(model, "4/255", Horizon(epochs, steps_per_epoch), num_classes=10)
         ...
         loss = robust(images, labels)          # in place of cross_entropy(model(images), labels)
         loss.backward(); optimizer.step()
         robust.step()                          # after each step of the optimizer
 
-    The mode of the model, its buffers and gradients are those of an ordinary forward pass; in what
-    mode it is attacked is the attack's choice. Works under autocast, `torch.compile` and
+    A call treats the model's mode, buffers and gradients like an ordinary forward pass. The attack
+    chooses the mode in which the model is attacked. Works under autocast, `torch.compile` and
     `DistributedDataParallel`, whose inner module is attacked. Several calls before a `step` are
     micro-batches of one batch; calls without gradients, as in validation, do not count. There is no
-    pilot at full strength, which only a run that can start over has. What the schedule warns of,
-    such as a run that it does not fit, is a `UserWarning`.
+    pilot, because a loop cannot start over. Warnings of the schedule, such as a run that is too
+    short for it, are `UserWarning`s.
 
     Args:
-        model: pixels in [0, 1] to logits (N, K); as it is before training, where the objective
-            holds on to that (`Fare`).
+        model: maps pixels in [0, 1] to logits (N, K). Pass it before training if the objective
+            copies the initial model (`Fare`).
         eps: the target strength eps_g, a fraction of the pixel range such as "4/255".
-        horizon: epochs, and optimizer steps in each.
-        num_classes: K; an adaptive schedule takes chance to be 1/K, as it is for classes of the
-            same size.
-        chance: accuracy of the best constant answer. Give `chance_of(labels)` of the training
-            labels where one class is commoner than others: a model that has collapsed onto it
-            counts as having learned something otherwise.
+        horizon: epochs, and optimizer steps per epoch.
+        num_classes: K; an adaptive schedule uses 1/K as chance, which assumes classes of the same
+            size.
+        chance: accuracy of the best constant prediction. If one class is commoner than others, pass
+            `chance_of(labels)` of the training labels: otherwise a model that has collapsed onto
+            this class seems to have learned.
         schedule: over eps; `adaptive` by default.
-        objective: what is minimized; adversarial training by default.
-        attack: how images are perturbed; APGD with 7 steps by default. Its norm is the threat's.
-        interval: whether eps moves at every "step" or every "epoch".
+        objective: the loss to minimize; adversarial training by default.
+        attack: perturbs the images; APGD with 7 steps by default. Its norm is that of the threat.
+        interval: whether eps changes at every "step" or every "epoch".
         fewer_steps: whether the attack takes fewer steps while eps is small.
         seed: of the attack's noise.
 
     Attributes:
-        scheduler: with `eps`, `alpha` and `decision` of the step to come.
+        scheduler: with `eps`, `alpha` and `decision` of the next step.
 
     Raises:
         InvalidArgument: an argument out of range, or a schedule that does not fit the horizon.
@@ -108,7 +108,7 @@ class RobustLoss:
             chance=_chance(chosen_schedule, num_classes, chance),
         )
         inner = _inner(model)
-        # A copy is made of the network itself, not of what compilation has wrapped around it.
+        # The objective copies the network itself, not its compiled wrapper.
         self._objective = (objective or Adversarial()).bind(getattr(inner, "_orig_mod", inner))
         self._objective.check_attack(self._attack)
         self._fewer_steps = fewer_steps
@@ -118,8 +118,8 @@ class RobustLoss:
         for warning in self.scheduler.warnings():
             warnings.warn(warning, stacklevel=2)
 
-    # A compiled training step would guard on alpha and eps, and be compiled anew at every one of
-    # them. The model inside runs compiled if it was compiled itself.
+    # A compiled training step would specialize on alpha and eps, and recompile whenever they
+    # change. A model that was compiled itself still runs compiled.
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch has no types for it
     def __call__(
         self,
@@ -134,17 +134,17 @@ class RobustLoss:
         Args:
             images: (N, C, H, W), pixels in [0, 1].
             labels: (N,), whole numbers.
-            indices: (N,) int64, each image's number in the dataset, which keys its noise: results
-                then do not depend on the order or the number of processes. Without it the position
-                in the batch does.
-            through: what the gradient is taken through instead of the model, such as a wrapper of
-                it that distributed training has made.
+            indices: (N,) int64, each image's position in the dataset, which keys its noise: results
+                then do not depend on the order or the number of processes. By default the position
+                in the batch keys the noise.
+            through: the module to compute the loss with instead of the model, such as its wrapper
+                for distributed training.
 
         Raises:
-            InvalidArgument: images or labels that are none, also where nothing is attacked yet; at
-                the first call also logits that do not go with them or with `num_classes`.
+            InvalidArgument: images or labels are invalid, also at eps = 0; at the first call also
+                logits that do not fit the labels or `num_classes`.
         """
-        _check(images, labels, indices)
+        _check_batch(images, labels, indices)
         if len(images) and not self._model_fits:
             self._check_model(images, labels)
         frozen = self._objective.frozen_copy()
@@ -166,17 +166,17 @@ class RobustLoss:
         return terms.loss.mean()
 
     def perturbed(self, images: Tensor, labels: Tensor, indices: Tensor | None = None) -> Tensor:
-        """Return the images attacked at eps_g, for an accuracy in validation.
+        """Return the images attacked at eps_g, to measure accuracy in validation.
 
-        The attack is the one of training, made in eval mode; `rampart evaluate` has stronger ones.
-        Works in `inference_mode`, and is the same whenever it is called with the same weights.
+        The attack is that of training, in eval mode; `rampart evaluate` has stronger ones. Works in
+        `inference_mode`. The same weights give the same images.
 
         Args:
             images: (N, C, H, W), pixels in [0, 1].
             labels: (N,), whole numbers.
             indices: as in a call.
         """
-        _check(images, labels, indices)
+        _check_batch(images, labels, indices)
         positions = torch.arange(len(images), device=images.device)
         keys = positions if indices is None else indices.to(images.device)
         noise = Noise.of(self._seed, keys, "validation attack")
@@ -184,14 +184,15 @@ class RobustLoss:
         return attack(_inner(self._model), images, labels, self.scheduler.eps_g, noise)
 
     def step(self) -> None:
-        """Move eps on, after each step of the optimizer.
+        """Step the schedule, after each step of the optimizer.
 
         Raises:
-            InvalidArgument: no loss was asked for since the last step.
+            InvalidArgument: no loss was computed since the last step.
         """
         if not self._batch.images:
-            raise InvalidArgument("step", "no batch", "a loss since the last step", "call it first")
-        right, images = self._everywhere()
+            do = "call the loss first"
+            raise InvalidArgument("step", "no batch", "a loss since the last step", do)
+        right, images = self._count_everywhere()
         self.scheduler.step(right / images if self.scheduler.schedule.needs_accuracy else None)
         self._batch = _Batch()
 
@@ -202,13 +203,13 @@ class RobustLoss:
         return self.scheduler.schedule.needs_validation and ended and self.scheduler.steps_done > 0
 
     def observe(self, accuracy: float) -> None:
-        """Show the schedule the clean validation accuracy, a fraction, at the end of an epoch."""
+        """Pass the clean validation accuracy, a fraction, to the schedule at the end of an epoch."""
         self.scheduler.observe(accuracy)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what an exact continuation needs.
+        """Return the state from which training resumes exactly.
 
-        Plain values; with an objective that holds on to the model before training, its weights too.
+        It holds plain values and, if the objective copies the initial model, the weights of it.
         """
         state: dict[str, Any] = {"scheduler": self.scheduler.state_dict()}
         frozen = self._objective.frozen_copy()
@@ -217,11 +218,11 @@ class RobustLoss:
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` returned.
+        """Restore the state that `state_dict` returned.
 
         Raises:
-            RunError: it is something else.
-            InvalidArgument: it belongs to another schedule.
+            RunError: the state lacks a key.
+            InvalidArgument: the state belongs to another schedule.
         """
         frozen = self._objective.frozen_copy()
         expected = {"scheduler"} if frozen is None else {"scheduler", "frozen_copy"}
@@ -236,9 +237,9 @@ class RobustLoss:
         self._batch = _Batch()
 
     def _check_model(self, images: Tensor, labels: Tensor) -> None:
-        """Compare the logits of the first image that is seen with what else speaks of classes."""
+        """Check that the logits of the first image fit the labels and `num_classes`."""
         model = _inner(self._model)
-        # What is compiled would be compiled anew for one image, and for another mode.
+        # A compiled model would recompile for a single image and for another mode.
         model = getattr(model, "_orig_mod", model)
         with torch.no_grad(), in_mode(model, training=False):
             logits = model(images[:1])
@@ -250,7 +251,7 @@ class RobustLoss:
             raise InvalidArgument("model", f"logits {shape}", "(N, K)")
         if self._num_classes not in (None, shape[1]):
             raise InvalidArgument(
-                "num_classes", self._num_classes, f"{shape[1]}, as the model has logits"
+                "num_classes", self._num_classes, f"{shape[1]}, the number of the model's logits"
             )
         if not 0 <= int(labels.min()) <= int(labels.max()) < shape[1]:
             got = f"{int(labels.min())} to {int(labels.max())}"
@@ -260,7 +261,7 @@ class RobustLoss:
         self._model_fits = True
 
     def _noise(self, count: int, device: torch.device, indices: Tensor | None) -> Noise:
-        """Another for each epoch with samples; else for each step and micro-batch of it."""
+        """Return noise keyed by epoch and indices; without indices by step, position and rank."""
         if indices is not None:
             epoch = self.scheduler.steps_done // self.scheduler.horizon.steps_per_epoch
             return Noise.of(self._seed, indices.to(device), "attack", epoch)
@@ -269,8 +270,8 @@ class RobustLoss:
         positions = torch.arange(first, first + count, device=device)
         return Noise.of(self._seed, positions, "attack in a loop", step, rank)
 
-    def _everywhere(self) -> tuple[int, int]:
-        """Right answers and images of the step, over all processes."""
+    def _count_everywhere(self) -> tuple[int, int]:
+        """Return correct predictions and images of the step, over all processes."""
         if not self.scheduler.schedule.needs_accuracy:
             return 0, 1
         right, images = int(self._batch.right), self._batch.images
@@ -291,17 +292,17 @@ def _require(name: str, value: object, kind: type, *others: object) -> None:
 
 
 def _chance(schedule: Schedule, num_classes: int | None, chance: float | None) -> float | None:
-    """The accuracy of the best constant answer: as given, else that of classes of the same size."""
+    """Return chance as given, else that of classes of the same size."""
     if chance is not None or not schedule.needs_accuracy:
         return chance
     if num_classes is None or num_classes < 2:
-        expected = f"their number, 2 or more, for the schedule {type(schedule).__name__}"
+        expected = f"the number of classes, 2 or more, for the schedule {type(schedule).__name__}"
         raise InvalidArgument("num_classes", num_classes, expected, "or give chance")
     return 1 / num_classes
 
 
-def _check(images: Tensor, labels: Tensor, indices: Tensor | None) -> None:
-    """Refuse what is no batch at every strength: an attack does it only where there is one."""
+def _check_batch(images: Tensor, labels: Tensor, indices: Tensor | None) -> None:
+    """Refuse an invalid batch at every strength; at eps = 0 no attack would check it."""
     check_images(images)
     for name, numbers in (("labels", labels), ("indices", indices)):
         if numbers is None and name == "indices":

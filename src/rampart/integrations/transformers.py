@@ -15,17 +15,17 @@ from rampart.errors import InvalidArgument, ModelError, RunError
 from rampart.integrations.robust import RobustLoss
 from rampart.units import Horizon
 
-#: A classifier of pixels and the length of the run to the loss that it is trained with.
+#: Makes the training loss from a classifier of pixels and the length of the run.
 MakeLoss = Callable[[nn.Module, Horizon], RobustLoss]
 
 
 class PixelClassifier(nn.Module):
-    """Logits of a Hugging Face classifier at pixels in [0, 1]: the normalization belongs to it.
+    """Logits of a Hugging Face classifier for pixels in [0, 1], which it normalizes itself.
 
     Args:
         model: called with `pixel_values`, returns an output with `logits`.
-        mean: of each channel, in units of pixels in [0, 1]; length C.
-        std: of each channel, likewise.
+        mean: of each channel, for pixels in [0, 1]; length C.
+        std: of each channel, for pixels in [0, 1]; length C.
 
     Raises:
         InvalidArgument: values on another scale.
@@ -40,36 +40,37 @@ class PixelClassifier(nn.Module):
         for name, values, low in (("mean", mean, 0.0), ("std", std, 1e-6)):
             if not all(low <= value <= 1 for value in values) or len(mean) != len(std):
                 expected = "one number for each channel, for pixels in [0, 1]"
-                raise InvalidArgument(name, list(values), expected, "divide those for bytes by 255")
+                do = "divide values for bytes by 255"
+                raise InvalidArgument(name, list(values), expected, do)
             self.register_buffer(name, torch.tensor(values).view(1, -1, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, K) of images (N, C, H, W), pixels in [0, 1]."""
         if images.shape[1] != self.mean.shape[1]:
             got = f"{self.mean.shape[1]} channels"
-            raise InvalidArgument("mean", got, f"those of the images, {images.shape[1]}")
+            raise InvalidArgument("mean", got, f"{images.shape[1]}, as in the images")
         logits: Tensor = self.model(pixel_values=(images - self.mean) / self.std).logits
         return logits
 
 
 class RobustTrainer(Trainer):
-    """Trains at the strength that a schedule has reached; evaluates on clean images.
+    """Trains at the current strength of a schedule; evaluates on clean images.
 
-    The dataset's `pixel_values` are pixels in [0, 1], as an image processor with
-    `do_normalize=False` makes them: the normalization is done here, since eps is in pixels. The
-    finished model is used with the ordinary processor. An input named `indices` keys the noise of
-    each image (with `remove_unused_columns=False`, without which Trainer drops it).
+    The dataset's `pixel_values` are pixels in [0, 1], as from an image processor with
+    `do_normalize=False`. The trainer normalizes them, since eps is in pixels. Use the finished
+    model with the ordinary processor. An input named `indices` keys the noise of each image; set
+    `remove_unused_columns=False`, or Trainer drops it.
 
-    `eps` is logged beside the loss. An evaluation in which the schedule was below its target says
-    nothing of robustness: do not choose a checkpoint by clean accuracy.
+    `eps` is logged beside the loss. Do not choose a checkpoint by clean accuracy: it says nothing
+    about robustness, least of all before the schedule reaches its target.
 
     Args:
         robust_loss: makes the loss once the length of the run is known.
         mean: of each channel, as in the image processor.
-        std: of each channel, likewise.
-        monitor: the evaluation's name for the clean accuracy, a fraction, at the end of each epoch;
-            for a schedule that is shown it.
-        options: whatever Trainer takes, by name.
+        std: of each channel, as in the image processor.
+        monitor: name of the clean accuracy, a fraction, in the metrics of the evaluation after each
+            epoch; for a schedule that needs it.
+        options: keyword arguments of Trainer.
 
     Raises:
         InvalidArgument: an option that the robust loss would ignore.
@@ -86,9 +87,9 @@ class RobustTrainer(Trainer):
     ) -> None:
         super().__init__(**options)
         _require_not_ignored(self.args, options)
-        # Refuses what is no normalization before anything is trained.
+        # Refuses an invalid normalization before training.
         PixelClassifier(nn.Identity(), mean, std)
-        # compute_loss returns the mean of a batch, whatever the model could do.
+        # compute_loss returns the mean of a batch, whatever the model supports.
         self.model_accepts_loss_kwargs = False
         self._normalization = (tuple(mean), tuple(std))
         self._make_loss = robust_loss
@@ -97,15 +98,15 @@ class RobustTrainer(Trainer):
         self.add_callback(RobustSchedule(self))
 
     def begin(self, horizon: Horizon, state: dict[str, Any] | None) -> None:
-        """Make the loss of a training run, or of what is left of one.
+        """Create the loss of a new or resumed training run.
 
         Raises:
-            ModelError: the objective holds on to the weights before training, which Trainer's
-                checkpoints have no place for.
+            ModelError: the objective copies the initial weights, which Trainer's checkpoints
+                cannot store.
         """
         inner = self.accelerator.unwrap_model(self.model)
         if self.args.torch_compile:
-            # Trainer compiles what the gradients go through; most passes are the attack's.
+            # Trainer compiles only the module that it trains; most passes belong to the attack.
             inner = torch.compile(inner, **self.accelerator.state.dynamo_plugin.to_kwargs())
         self.robust = self._make_loss(self._pixels(inner), horizon)
         if "frozen_copy" in self.robust.state_dict():
@@ -150,7 +151,7 @@ class RobustTrainer(Trainer):
             return None, self._pixels(model)(images), None
 
     def log(self, logs: dict[str, float], *arguments: Any, **options: Any) -> None:
-        """Log, and the current strength beside the loss of training."""
+        """Log; add the current strength to the training loss."""
         if "loss" in logs and self.robust is not None:
             logs["eps"] = self.robust.scheduler.eps
         super().log(logs, *arguments, **options)
@@ -169,7 +170,7 @@ def _require_not_ignored(args: TrainingArguments, options: dict[str, Any]) -> No
     }
     for name, do in instead.items():
         if value := options.get(name) or getattr(args, name, None):
-            raise InvalidArgument(name, value, "nothing here", do)
+            raise InvalidArgument(name, value, "no value for a RobustTrainer", do)
 
 
 def _take(inputs: dict[str, Any], name: str) -> Tensor:
@@ -181,7 +182,7 @@ def _take(inputs: dict[str, Any], name: str) -> Tensor:
 
 
 class RobustSchedule(TrainerCallback, ExportableState):
-    """Moves eps after every step of a `RobustTrainer`; its state is in Trainer's checkpoints."""
+    """Steps the schedule of a `RobustTrainer`; Trainer's checkpoints contain its state."""
 
     def __init__(self, trainer: RobustTrainer) -> None:
         self._trainer = trainer
@@ -199,17 +200,17 @@ class RobustSchedule(TrainerCallback, ExportableState):
         control: TrainerControl,
         **kwargs: Any,
     ) -> None:
-        """Have the loss made for the length of this run.
+        """Create the loss for the length of this run.
 
         Raises:
-            RunError: a checkpoint that another trainer has left.
+            RunError: the checkpoint is from another trainer.
         """
         epochs = max(1, math.ceil(state.num_train_epochs))
         horizon = Horizon(epochs, math.ceil(state.max_steps / epochs))
         saved = None
         if state.global_step:
-            kept: Any = state.stateful_callbacks or {}
-            saved = kept.get(type(self).__name__, {}).get("attributes", {}).get("schedule")
+            states: Any = state.stateful_callbacks or {}
+            saved = states.get(type(self).__name__, {}).get("attributes", {}).get("schedule")
             if saved is None:
                 raise RunError("the checkpoint holds no schedule: RobustTrainer did not write it.")
         self._trainer.begin(horizon, saved)
@@ -221,7 +222,7 @@ class RobustSchedule(TrainerCallback, ExportableState):
         control: TrainerControl,
         **kwargs: Any,
     ) -> None:
-        """Move eps on."""
+        """Step the schedule."""
         assert self._trainer.robust is not None, "training has begun"
         self._trainer.robust.step()
 
@@ -233,10 +234,10 @@ class RobustSchedule(TrainerCallback, ExportableState):
         metrics: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Show the schedule the accuracy after each epoch, where it needs that.
+        """Pass the accuracy to a schedule that needs it, after each epoch.
 
         Raises:
-            RunError: the evaluation has none.
+            RunError: the metrics do not contain it.
         """
         robust = self._trainer.robust
         if robust is None or not self._trainer.is_in_train or not robust.waits_for_validation:
@@ -244,7 +245,7 @@ class RobustSchedule(TrainerCallback, ExportableState):
         if self._trainer.monitor not in (metrics or {}):
             name = self._trainer.monitor.removeprefix("eval_")
             raise RunError(
-                f"the schedule waits for the validation accuracy: have compute_metrics return "
+                f"the schedule needs the validation accuracy: have compute_metrics return "
                 f"'{name}', and evaluate every epoch."
             )
         robust.observe(float((metrics or {})[self._trainer.monitor]))

@@ -1,1 +1,1 @@
-"""Recipes: a configuration becomes objects (`build`) and a run or an evaluation (`run`)."""
+"""Recipes: build the objects that a configuration describes, train a run, evaluate a model."""

@@ -20,11 +20,11 @@ def make_accelerator(config: RunConfig, folder: Path | None = None) -> Accelerat
     """Return the accelerator for this process: device, precision, processes and trackers."""
     training = config.training
     precision = "no" if training.precision == "fp32" else training.precision
-    # Without a device accelerate forms no group of processes unless it is told to use the CPU.
+    # Without a GPU accelerate forms a group of processes only if it is asked to use the CPU.
     cpu = training.device == "cpu" or not torch.accelerator.is_available()
     if precision == "fp16" and cpu:
-        raise InvalidArgument("training.precision", precision, "fp32 or bf16 on a processor")
-    _forget_other_settings(precision, cpu)
+        raise InvalidArgument("training.precision", precision, "fp32 or bf16 on a CPU")
+    _reset_other_settings(precision, cpu)
     trackers = list(training.trackers) if folder is not None else []
     _require_trackers(trackers)
     accelerator = Accelerator(
@@ -35,20 +35,20 @@ def make_accelerator(config: RunConfig, folder: Path | None = None) -> Accelerat
 
 
 @contextmanager
-def accelerate_state() -> Iterator[None]:
-    """Leave accelerate's state of the process as it was: the caller may be training with it."""
+def preserve_accelerate_state() -> Iterator[None]:
+    """Restore accelerate's process-wide state after the block; the caller may be using it."""
     kinds: tuple[Any, ...] = (PartialState, AcceleratorState, GradientState)
-    kept = [dict(kind._shared_state) for kind in kinds]
+    saved = [dict(kind._shared_state) for kind in kinds]
     try:
         yield
     finally:
-        for kind, state in zip(kinds, kept, strict=True):
+        for kind, state in zip(kinds, saved, strict=True):
             kind._shared_state.clear()
             kind._shared_state.update(state)
 
 
-def _forget_other_settings(precision: str, cpu: bool) -> None:
-    """Accelerate keeps one state per process; a second run may want another device or precision."""
+def _reset_other_settings(precision: str, cpu: bool) -> None:
+    """Reset accelerate's process-wide state if this run needs another device or precision."""
     if not AcceleratorState._shared_state:
         return
     state = AcceleratorState()
@@ -57,7 +57,7 @@ def _forget_other_settings(precision: str, cpu: bool) -> None:
 
 
 def _require_trackers(names: list[str]) -> None:
-    """Accelerate warns of a tracker that is not installed, and goes on without it."""
+    """Refuse a tracker that is unknown or not installed; accelerate would only warn."""
     known = [str(kind.value) for kind in LoggerType if kind is not LoggerType.ALL]
     for name in names:
         if name not in known:
@@ -68,7 +68,7 @@ def _require_trackers(names: list[str]) -> None:
 
 
 def _require_group(accelerator: Accelerator) -> None:
-    """Processes that do not know each other would write over each other."""
+    """Refuse processes without a common group: they would overwrite each other's files."""
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if accelerator.num_processes != started:
         raise RunError(

@@ -1,4 +1,4 @@
-"""Configuration to objects: the only place where every part meets every other."""
+"""Build the objects that a configuration describes, and connect them to a run."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -41,9 +41,9 @@ Start = Callable[[], tuple[NormalizedModel, AdamW]]
 
 
 def make_splits(config: RunConfig, source: Source | None = None) -> Splits:
-    """Return the three splits that the configuration names, as the model takes them.
+    """Return the three configured splits, with image size and channels of the model.
 
-    `source` is the model that decides size and channels; by default the configured backbone.
+    `source` is this model; by default the configured backbone.
     """
     source = source or find_source(config.model.name, config.model.weights)
     own_size = None if config.data.name in EMBEDDED else source.image_size
@@ -52,7 +52,7 @@ def make_splits(config: RunConfig, source: Source | None = None) -> Splits:
 
 
 def splits_of_size(config: RunConfig, channels: int, size: int | None) -> Splits:
-    """Return the three splits that the configuration names, as images of one size."""
+    """Return the three configured splits, as images of one size."""
     data = config.data
     try:
         return load_splits(
@@ -75,8 +75,8 @@ def make_model(config: RunConfig, splits: Splits) -> NormalizedModel:
     """Return the pretrained backbone with a head for the classes of the data.
 
     Raises:
-        ModelError: statistics to be frozen in a model without BatchNorm, or a head to be kept that
-            is for other classes.
+        ModelError: `batch_norm=frozen` for a model without BatchNorm, or a pretrained head for
+            other classes.
         RampartError: as `build_model`.
     """
     model = config.model
@@ -102,16 +102,15 @@ def make_model(config: RunConfig, splits: Splits) -> NormalizedModel:
 
 
 def _require_same_classes(config: RunConfig, splits: Splits) -> None:
-    """Refuse a head whose classes are known to be others, or in another order."""
+    """Refuse a pretrained head if its class names are known and differ from those of the data."""
     source = find_source(config.model.name, config.model.weights)
     own = source.pretrained_cfg.get("label_names")
     if own and list(own) != list(splits.class_names):
         pairs = zip_longest(own, splits.class_names)
         theirs, ours = next((a, b) for a, b in pairs if a != b)
         raise ModelError(
-            f"model.head=pretrained: the head of '{config.model.name}' is for other classes "
-            f"({theirs!r} "
-            f"where the data has {ours!r}); use model.head=fresh."
+            f"model.head=pretrained: the head of '{config.model.name}' has other classes "
+            f"({theirs!r} where the data has {ours!r}): use model.head=fresh."
         )
 
 
@@ -123,14 +122,14 @@ def make_run(
     reporter: Reporter,
     start: Start,
 ) -> Run:
-    """Put the parts of a run together.
+    """Return the parts of a run, connected.
 
     Args:
         config: of the run.
         folder: of the run.
         splits: the data.
         accelerator: of this process.
-        reporter: is told about steps and epochs.
+        reporter: receives steps, epochs and notes.
         start: makes the model as it is before training, and its optimizer.
 
     Raises:
@@ -157,7 +156,7 @@ def make_run(
         _require_enough_for_batch_norm(model, micro_batch, plan)
     prepared, optimizer = accelerator.prepare(model, optimizer)
     bare = accelerator.unwrap_model(prepared)
-    # The loop asks for mixed precision where it trains; validation then stays in float32.
+    # The loop enables mixed precision for training only; validation stays in float32.
     accelerator.unwrap_model(prepared, keep_fp32_wrapper=False)
     baseline = make_baseline(config, splits, plan, accelerator, start)
     return Run(
@@ -185,7 +184,7 @@ def make_run(
 def make_baseline(
     config: RunConfig, splits: Splits, plan: Plan, accelerator: Accelerator, start: Start
 ) -> CleanBaseline:
-    """Return what trains a copy of the initial model without an attack."""
+    """Return the clean baseline, which trains a copy of the initial model without an attack."""
     return CleanBaseline(config, splits, plan, accelerator, start)
 
 
@@ -197,9 +196,9 @@ def make_start(
     Args:
         config: of the run.
         splits: the data.
-        network: what to copy in place of the backbone that the configuration names.
+        network: a network to copy, in place of the configured backbone.
     """
-    model = make_model(config, splits) if network is None else _copied(network, config)
+    model = make_model(config, splits) if network is None else _copy_network(network, config)
     for strategy in config.components.strategies.values():
         strategy.prepare(model, config.seed)
     if config.training.channels_last:
@@ -209,7 +208,7 @@ def make_start(
     return model, adamw(*groups, **settings, no_weight_decay=model.no_weight_decay())
 
 
-def _copied(network: NormalizedModel, config: RunConfig) -> NormalizedModel:
+def _copy_network(network: NormalizedModel, config: RunConfig) -> NormalizedModel:
     copied = copy.deepcopy(network)
     if config.model.batch_norm == "frozen":
         copied.freeze_statistics()
@@ -217,10 +216,10 @@ def _copied(network: NormalizedModel, config: RunConfig) -> NormalizedModel:
 
 
 def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
-    """Return the numbers that shape the run.
+    """Return the numbers that define the run.
 
     Raises:
-        InvalidArgument: a batch that cannot be cut into equal micro-batches.
+        InvalidArgument: a batch exceeds the data, or does not divide into equal micro-batches.
     """
     training, batch_size = config.training, config.training.batch_size
     if batch_size > samples:
@@ -250,7 +249,7 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
 
 
 def _require_enough_for_batch_norm(model: NormalizedModel, micro_batch: int, plan: Plan) -> None:
-    """BatchNorm has no variance to divide by where a micro-batch is one image."""
+    """Refuse micro-batches of one image with BatchNorm, which then has no variance."""
     if micro_batch == 1 and batch_norms(model):
         raise InvalidArgument(
             "training.batch_size",
@@ -262,7 +261,7 @@ def _require_enough_for_batch_norm(model: NormalizedModel, micro_batch: int, pla
 def make_batches(
     config: RunConfig, split: Split, batch_size: int, accelerator: Accelerator
 ) -> EpochBatches:
-    """Return this process's fraction of the training batches, by epoch and first step."""
+    """Return a function of (epoch, first step) that yields this process's part of each batch."""
     return lambda epoch, start: epoch_batches(
         split,
         batch_size,
@@ -278,7 +277,7 @@ def make_batches(
 def make_validation(config: RunConfig, split: Split, accelerator: Accelerator) -> Validate:
     """Return the validation of an epoch: clean, and under the training attack at eps_g.
 
-    Where the best epoch is kept, expected robustness over a coarse grid is measured as well.
+    With `training.checkpoint=best` it also measures expected robustness on a coarse grid.
     """
     attack, eps = config.components.attack, config.threat.eps
     grid = _coarse_grid(config)

@@ -1,6 +1,4 @@
-"""the clean baseline of a run: what standard fine-tuning makes of the same model in the same
-epochs.
-"""
+"""The clean baseline of a run: standard fine-tuning of the same initial model."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -25,18 +23,18 @@ from rampart.training.step import train_batch
 
 @dataclass(frozen=True)
 class CleanBaseline:
-    """Trains a copy of a run's initial model without attack; nothing of the run is touched.
+    """Trains a copy of a run's initial model without an attack; the run itself does not change.
 
-    Initial weights, batches, augmentation, learning rates and precision are the run's. On one
-    process the clean baseline is, bit for bit, the run under `schedule=standard`. Each process
-    trains its own, in micro-batches of the run's size and without the run's wrappers, so none waits
-    for another. An epoch costs 2 passes an image.
+    Initial weights, batches, augmentation, learning rates and precision are those of the run. On
+    one process the clean baseline equals the run under `schedule=standard` bit for bit. Each
+    process trains its own copy, in micro-batches of the run's size and without the run's wrappers,
+    so none waits for another. An epoch costs 2 passes per image.
 
     Attributes:
-        config: the run's.
-        splits: the run's.
-        plan: the run's.
-        accelerator: the run's, for device and precision only.
+        config: of the run.
+        splits: of the run.
+        plan: of the run.
+        accelerator: of the run, for device and precision only.
         start: makes the model as it was before training, with a fresh optimizer.
     """
 
@@ -60,7 +58,7 @@ class CleanBaseline:
             yield evaluate_accuracy(training.model, self._validation()).clean
 
     def _training(self) -> Training:
-        """The training of the run, at eps = 0 and without callbacks."""
+        """Return the training of the run, at eps = 0 and without callbacks."""
         model, optimizer = self.start()
         model.to(self.accelerator.device)
         one = OneProcess(self.accelerator, optimizer)
@@ -73,7 +71,7 @@ class CleanBaseline:
             model=model,
             objective=components.objective.bind(model),
             attack=components.attack,
-            # At alpha = 1: what a strategy does in a first phase is no part of the question.
+            # At alpha = 1, so that strategies act as after a phase at eps = 0.
             schedule=EpsilonScheduler(Fix(), 0.0, self.plan.horizon),
             optimizer=one.optimizer,
             lr_schedule=rates,

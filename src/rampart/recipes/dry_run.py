@@ -1,4 +1,4 @@
-"""Try the end of a run before its first step: what cannot be finished is not begun."""
+"""Try the last operations of a run before its first step, so that they do not fail at its end."""
 
 import torch
 from torch import Tensor
@@ -14,12 +14,12 @@ from rampart.training.run import Run
 
 
 def try_end(run: Run, splits: Splits) -> None:
-    """Take a gradient in one image as attacks do, and see that the model can be saved and loaded.
+    """Compute the gradient at one image, as attacks do, and save and load the model.
 
-    The settings of the evaluation are checked by `require_measurable`.
+    `require_measurable` checks the settings of the evaluation.
 
     Raises:
-        ModelError: the model cannot be evaluated, saved or loaded again; what to change.
+        ModelError: the model cannot be evaluated, saved or loaded; the message says what to change.
     """
     (batch,) = ordered_batches(splits.validation.subset([0]), 1)
     images = batch.to(run.accelerator.device).pixels()
@@ -27,12 +27,12 @@ def try_end(run: Run, splits: Splits) -> None:
     assert isinstance(model, NormalizedModel)
     for strategy in run.strategies:
         model = strategy.finished(model)
-    _require_answer(model, images, len(splits.class_names))
+    _require_attackable(model, images, len(splits.class_names))
     require_reloadable(model, splits.class_names, images.shape[-1], images)
 
 
-def _require_answer(model: NormalizedModel, images: Tensor, classes: int) -> None:
-    """Refuse a model that an attack of the evaluation could not work on."""
+def _require_attackable(model: NormalizedModel, images: Tensor, classes: int) -> None:
+    """Refuse a model without a gradient at the pixels, or with the wrong number of logits."""
     pixels = images.clone().requires_grad_()
     try:
         with in_mode(model, training=False), torch.enable_grad():
@@ -41,20 +41,21 @@ def _require_answer(model: NormalizedModel, images: Tensor, classes: int) -> Non
             (slope,) = torch.autograd.grad(logits.sum(), pixels, allow_unused=True)
     except RampartError:
         raise
-    # An architecture of the user's raises what it likes.
+    # A user's architecture may raise any exception.
     except Exception as error:
         raise ModelError(
-            f"the model cannot answer an image of {' x '.join(map(str, images.shape[1:]))} "
-            f"({reason(error)}): set data.image_size and model.options to what it takes, or mend "
+            f"the model fails on an image of {' x '.join(map(str, images.shape[1:]))} "
+            f"({reason(error)}): set data.image_size and model.options to what it accepts, or fix "
             "its forward()."
         ) from error
     if slope is None:
         raise ModelError(
-            "the model's logits do not depend on the pixels by differentiable steps, so it cannot "
-            "be attacked: remove the detach or no_grad from its forward()."
+            "the gradient of the model's logits does not reach the pixels, so it cannot be "
+            "attacked: remove the detach or no_grad from its forward()."
         )
     if logits.shape[1] != classes:
         raise ModelError(
             f"the model has {logits.shape[1]} logits for {classes} classes: its architecture "
-            f"'{model.architecture}' has to use num_classes, and reset_classifier() its argument."
+            f"'{model.architecture}' must use num_classes, and its reset_classifier() must use its "
+            "argument."
         )

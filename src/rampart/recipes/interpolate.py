@@ -1,4 +1,4 @@
-"""After training: a model between two runs, chosen on the validation split."""
+"""Interpolate between the weights of two runs; the validation split chooses the best model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -26,17 +26,17 @@ from rampart.recipes.measured import evaluation_grid
 from rampart.recipes.run import require_same_data
 from rampart.runs.run_folder import RunFolder
 
-#: Where on the way from the first to the second model is looked by default.
+#: Fractions of the second model's weights that are tried by default.
 FRACTIONS = tuple(step / 10 for step in range(11))
 
 
 @dataclass(frozen=True)
 class Between:
-    """What a model on the way from the first run to the second reaches on the validation split.
+    """The accuracies of an interpolated model on the validation split.
 
     Attributes:
         fraction: of the second model's weights, in [0, 1].
-        clean, adversarial, expected: accuracies as fractions, as everywhere.
+        clean, adversarial, expected: accuracies, in [0, 1].
     """
 
     fraction: float
@@ -54,25 +54,25 @@ def interpolate_runs(
     overwrite: bool = False,
     on_found: Callable[[Between], None] = lambda found: None,
 ) -> tuple[RunFolder, Between]:
-    """Leave the best model between two runs in a folder that `rampart evaluate` takes.
+    """Save the best interpolation of two runs as a run that `rampart evaluate` accepts.
 
-    The idea of RiFT (Zhu et al. 2023, arXiv 2308.02533), which interpolates between a robust model
-    and one fine-tuned from it, without choosing on test images: the fraction is the one with the
-    highest expected robustness on the validation split, under the attack that the first run is
-    evaluated with. With both ends among the shares, as by default, the chosen model is no worse
-    than they are there.
+    RiFT (Zhu et al. 2023, arXiv 2308.02533) interpolates between a robust model and one fine-tuned
+    from it. Here no test image takes part in the choice: the chosen fraction has the highest
+    expected robustness on the validation split, under the evaluation attack of the first run. If 0
+    and 1 are among the fractions, as by default, the chosen model is at least as good there as both
+    runs.
 
     Args:
-        first: a finished run; the new folder has its configuration.
+        first: a finished run; the new run gets its configuration.
         second: a finished run of the same architecture on the same data.
-        output: folder of the result.
+        output: folder of the new run.
         fractions: of the second model's weights, in [0, 1].
         overwrite: replace the run in the folder.
-        on_found: told of every fraction.
+        on_found: called with the accuracies at each fraction.
 
     Raises:
-        RunError: no finished runs, other data, or the folder cannot be used.
-        ModelError: other architectures.
+        RunError: a run is not finished, the data or architectures differ, or the folder cannot be
+            used.
         InvalidArgument: a fraction outside [0, 1], or none.
     """
     if not fractions or not all(0 <= fraction <= 1 for fraction in fractions):
@@ -100,16 +100,16 @@ def interpolate_runs(
     folder.set_status("running")
     save_config(config, folder.config)
     save_model(model, folder.model, splits.class_names, splits.image_shape[-1])
-    told = {"first": str(first), "second": str(second), "fraction": best.fraction}
-    told["validation"] = [asdict(one) for one in found]
-    folder.set_status("complete", data=splits.fingerprint(), interpolation=told)
+    facts = {"first": str(first), "second": str(second), "fraction": best.fraction}
+    facts["validation"] = [asdict(one) for one in found]
+    folder.set_status("complete", data=splits.fingerprint(), interpolation=facts)
     return folder, best
 
 
 def _prepare(
     runs: tuple[RunFolder, RunFolder], config: RunConfig
 ) -> tuple[NormalizedModel, Splits, Accelerator]:
-    """The first run's model, and the data that both were trained on."""
+    """Return the first run's model, and the data of both runs."""
     reference = f"local-dir:{runs[0].model}"
     splits = make_splits(config, find_source(reference))
     for run in runs:
@@ -117,8 +117,8 @@ def _prepare(
     kinds = [find_source(f"local-dir:{run.model}") for run in runs]
     if _architecture(kinds[0]) != _architecture(kinds[1]):
         raise RunError(
-            f"{runs[0].path} and {runs[1].path} hold models of another architecture, input size or "
-            "normalization: nothing lies between them."
+            f"{runs[0].path} and {runs[1].path} differ in the architecture, input size or "
+            "normalization of their models: give runs of the same model."
         )
     accelerator = make_accelerator(config)
     channels, size, _ = splits.image_shape
@@ -133,7 +133,7 @@ def _prepare(
 
 
 def _architecture(kind: Source) -> tuple[object, ...]:
-    """What two models share between which others lie; the rates of dropout are of training only."""
+    """Return what two models must share; rates of dropout matter in training only."""
     arguments = {name: value for name, value in kind.model_args.items() if "drop" not in name}
     return kind.name, kind.pretrained_cfg, arguments
 

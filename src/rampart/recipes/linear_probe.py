@@ -1,4 +1,4 @@
-"""Probe the model that a configuration starts from; nothing is trained, nothing is left."""
+"""The linear probe of the model that a configuration starts from; writes no files."""
 
 from torch import nn
 
@@ -14,14 +14,14 @@ def linear_probe_config(config: RunConfig) -> LinearProbeResult:
     """Return how robust the configured backbone is on the configured data, before training.
 
     The head is fitted to training images and attacked on validation images; test images are not
-    looked at.
+    used.
 
     Raises:
         InvalidArgument: the target strength is 0.
-        RampartError: whatever is wrong with the configuration, the data or the model.
+        RampartError: the configuration, the data or the model is invalid.
     """
     if config.threat.eps == 0:
-        raise InvalidArgument("threat.eps", 0, "a strength above 0 to probe the backbone at")
+        raise InvalidArgument("threat.eps", 0, "a strength above 0 for the linear probe")
     device = make_accelerator(config).device
     splits = make_splits(config)
     return linear_probe_model(make_model(config, splits).to(device), splits, config)

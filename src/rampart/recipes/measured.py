@@ -1,4 +1,4 @@
-"""What an evaluation is to measure, the strengths and the images, and whether it can."""
+"""The strengths and images of an evaluation, and whether its settings fit together."""
 
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ from rampart.units import format_eps
 
 
 def evaluation_grid(config: RunConfig) -> tuple[float, ...]:
-    """Return the strengths, from 0 up, at which a model is measured.
+    """Return the strengths, from 0 up, at which a model is evaluated.
 
     Raises:
         InvalidArgument: strengths that do not increase, or whose last is not eps_g.
@@ -25,7 +25,7 @@ def evaluation_grid(config: RunConfig) -> tuple[float, ...]:
             "evaluation.strengths",
             format_eps(wanted.strengths[-1]),
             f"threat.eps, {format_eps(eps)}, as the last strength",
-            "add it, or set threat.eps to what the list ends with",
+            "add it, or set threat.eps to the last strength of the list",
         )
     grid = (0.0, *wanted.strengths)
     if any(after <= before for before, after in pairwise(grid)):
@@ -38,10 +38,10 @@ def evaluation_grid(config: RunConfig) -> tuple[float, ...]:
 
 
 def evaluated_part(config: RunConfig, splits: Splits | OneSplit) -> Split:
-    """Return the images that are asked for, each with its number in the whole split.
+    """Return the selected images, each with its position in the whole split.
 
     Raises:
-        RampartError: more images than there are, or a list that names others.
+        RampartError: the limit exceeds the split, or the list names images outside it.
     """
     wanted = config.evaluation
     return subset(
@@ -54,11 +54,11 @@ def evaluated_part(config: RunConfig, splits: Splits | OneSplit) -> Split:
 
 
 def require_measurable(config: RunConfig, splits: Splits | OneSplit | None = None) -> None:
-    """Refuse an evaluation whose settings contradict each other, or the data where they are given.
+    """Refuse evaluation settings that contradict each other or, if given, the data.
 
     Raises:
-        RampartError: strengths, criterion or attack that do not go together; no list of images, or
-            one that names others; a top that every class is in.
+        RampartError: strengths, criterion and attack do not fit together; the list of images is
+            missing or names unknown images; or `top_k` includes every class.
     """
     wanted, attack = config.evaluation, config.components.evaluation_attack
     evaluation_grid(config)

@@ -1,4 +1,4 @@
-"""The monitors of a run: what each one is given to watch."""
+"""The monitors of a run, with the images and settings that each one needs."""
 
 from torch import nn
 
@@ -16,23 +16,23 @@ from rampart.training.monitors.divergence import Divergence
 from rampart.training.monitors.overfitting import Overfitting
 from rampart.training.monitors.transfer import BaselineAccuracy, Transfer
 
-#: Images that an attack is checked on, at most: of the validation split for a single-step attack,
-#: of the training split where BatchNorm may hide it.
+#: Largest number of images that an attack is checked on: validation images for a single-step
+#: attack, training images for the mismatch of BatchNorm's modes.
 CHECKED = 128
 
 
 def make_monitors(
     config: RunConfig, splits: Splits, baseline: BaselineAccuracy, micro_batch: int
 ) -> tuple[Monitor, ...]:
-    """Return the monitors that have something to watch for in a run.
+    """Return the monitors that apply to a run.
 
-    Every process looks on its own at the whole of what it looks at, so none waits for another.
+    Every process observes all images of a monitor itself, so none waits for another.
 
     Args:
         config: of the run.
         splits: of the run.
-        baseline: what a copy of the model reaches without an attack.
-        micro_batch: images that go through the model at once in training.
+        baseline: the accuracy of the clean baseline after a number of epochs.
+        micro_batch: images that pass through the model at once in training.
     """
     if not config.training.monitors:
         return ()
@@ -55,7 +55,7 @@ def _overfitting_monitor(config: RunConfig, validation: Split) -> Overfitting:
 
     def measure(model: nn.Module, attack: Attack, eps: float) -> float:
         found = evaluate_accuracy(model, batches, attack, eps, config.seed, "guard").robust
-        assert found is not None, "an attack was given"
+        assert found is not None, "with an attack there is a robust accuracy"
         return found
 
     return Overfitting(config.components.attack, measure, limit, chance_of(fixed.labels))
@@ -63,7 +63,7 @@ def _overfitting_monitor(config: RunConfig, validation: Split) -> Overfitting:
 
 def _batch_norm_mismatch(config: RunConfig, train: Split, micro_batch: int) -> BatchNormMismatch:
     seed = derive(config.seed, "guard")
-    # Whole micro-batches: the smaller ones are, the more their statistics scatter.
+    # Whole micro-batches, because the statistics of smaller ones vary more.
     whole = max(1, min(CHECKED, len(train)) // micro_batch)
     micro_batches = ordered_batches(
         subset(train, limit=whole * micro_batch, seed=seed), micro_batch
@@ -72,11 +72,11 @@ def _batch_norm_mismatch(config: RunConfig, train: Split, micro_batch: int) -> B
 
 
 def _advice(config: RunConfig) -> str:
-    """What to change where the attack delays the adaptation."""
+    """Return what to change if the attack delays adaptation."""
     schedule = config.components.schedule
     ramped = "end" in config.schedule.options or schedule.needs_accuracy
     changes = [
-        "raise eps later or more slowly" if ramped else "take a ramp: schedule=adaptive",
+        "raise eps later or more slowly" if ramped else "use a ramp: schedule=adaptive",
         "try another optimizer.head_lr",
     ]
     if config.objective.name != "trades":

@@ -1,4 +1,4 @@
-"""Try a run at full strength first: the epochs count if it passes, and are dropped if not."""
+"""The pilot: train at full strength first; keep these epochs if it passes, drop them if not."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -23,12 +23,12 @@ from rampart.training.run import Run
 
 
 def pilot_epochs(config: RunConfig) -> int:
-    """Return how many epochs full strength is tried for at most; 0 where nothing is to be tried."""
+    """Return the largest number of pilot epochs; 0 for a run without a pilot."""
     fraction = config.components.schedule.pilot if config.attacks else 0.0
     return longest_pilot(fraction, config.training.epochs)
 
 
-def try_full_strength(
+def run_pilot(
     run: Run,
     folder: RunFolder,
     splits: Splits,
@@ -37,18 +37,18 @@ def try_full_strength(
     restored: bool,
     start: Start,
 ) -> None:
-    """Train at full strength and write the verdict into run.json.
+    """Train at full strength and write the verdict to run.json.
 
-    Passed, the run goes on from the newest checkpoint; failed, the folder holds none, and the
-    history of the pilot is put aside. Resumed at any point it comes to the same.
+    If the pilot passes, the run continues from its last checkpoint. If it fails, its checkpoints
+    are deleted and its history is moved aside. The outcome is the same if it is resumed anywhere.
 
     Args:
-        run: the parts of the pilot, which are not those of the run.
+        run: the parts of the pilot; the run gets new ones afterwards.
         folder: of the run.
         splits: of the run.
         config: of the run.
-        most: epochs, 1 or more.
-        restored: whether the run stands at a checkpoint of this pilot.
+        most: largest number of epochs, at least 1.
+        restored: whether the pilot was restored from its own checkpoint.
         start: makes the model as it was before training, with a fresh optimizer.
     """
     if not restored:
@@ -57,41 +57,43 @@ def try_full_strength(
         run.history.truncate(run.progress.epoch)
     pilot = _train(run, splits, config, most, start)
     if run.accelerator.is_main_process:
-        _settle(pilot, run, folder)
+        _save_verdict(pilot, run, folder)
     run.accelerator.wait_for_everyone()
 
 
 def _train(run: Run, splits: Splits, config: RunConfig, most: int, start: Start) -> Pilot:
-    """Train until standard fine-tuning has learned enough to compare with; return both figures."""
+    """Train until the clean baseline has learned enough to compare with; return both figures."""
     chance = chance_of(splits.train.labels)
     baseline = make_baseline(config, splits, run.plan, run.accelerator, start).accuracies()
-    # That it may sit at chance is what is to be found out, and no reason to warn.
+    # The pilot itself finds out whether the model stays at chance, so no monitor warns of it.
     monitors = tuple(monitor for monitor in run.monitors if not isinstance(monitor, Transfer))
     tried = replace(run, monitors=monitors)
     name = f"pilot at full strength, at most {spell_time(most, 'epoch')}"
     with show_progress(run.reporter, name, run.plan.horizon, run.step):
         for epoch in range(1, most + 1):
             fit(tried, epochs=epoch)
-            pilot = _share_result(run, epoch, _standard(run, baseline), chance)
+            pilot = _share_result(run, epoch, _train_baseline(run, baseline), chance)
             if pilot.decided:
                 break
     return pilot
 
 
-def _standard(run: Run, baseline: Iterator[float]) -> float:
-    """The next accuracy of standard fine-tuning; `fit` has saved what a signal would stop here.
+def _train_baseline(run: Run, baseline: Iterator[float]) -> float:
+    """Train the clean baseline for an epoch and return its accuracy.
+
+    A signal may stop it here, because `fit` has saved a checkpoint.
 
     Raises:
         Interrupted: a signal asked to stop.
-        RunError: there is no memory for a second model.
+        RunError: a second model does not fit into memory.
     """
     with Interrupts() as interrupts:
         try:
             accuracy = next(baseline)
         except torch.OutOfMemoryError as error:
             raise RunError(
-                "the pilot at full strength has no memory for the model that it is compared with: "
-                "set schedule.pilot=0 for no pilot, or a larger "
+                "the clean baseline, which the pilot is compared with, does not fit into memory: "
+                "set schedule.pilot=0 to skip the pilot, or raise "
                 "training.gradient_accumulation_steps."
             ) from error
         if interrupts.requested(run.accelerator):
@@ -100,7 +102,7 @@ def _standard(run: Run, baseline: Iterator[float]) -> float:
 
 
 def _share_result(run: Run, epoch: int, standard: float, chance: float) -> Pilot:
-    """What the first process finds: they must agree, and it alone keeps the history."""
+    """Return the main process's result on every process; only the main process has a history."""
     found = None
     if run.accelerator.is_main_process:
         found = Pilot(epoch, run.history.rows()[epoch - 1]["val_clean"], standard, chance)
@@ -109,9 +111,9 @@ def _share_result(run: Run, epoch: int, standard: float, chance: float) -> Pilot
     return pilot
 
 
-def _settle(pilot: Pilot, run: Run, folder: RunFolder) -> None:
-    """Drop what a failed pilot has trained; then write the verdict, which says that it is over."""
-    # Two passes for every image that the clean baseline has trained on.
+def _save_verdict(pilot: Pilot, run: Run, folder: RunFolder) -> None:
+    """Drop the training of a failed pilot; then write the verdict, which ends the pilot."""
+    # The clean baseline takes two passes per training image.
     passes = 2 * pilot.epochs * run.plan.batch_size * run.plan.horizon.steps_per_epoch
     run.reporter.note(f"pilot: {pilot.verdict}")
     if not pilot.passed:

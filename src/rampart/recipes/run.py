@@ -1,4 +1,4 @@
-"""Train a configuration: everything that it leaves is in the run's folder."""
+"""Train a configuration; everything is written to the run's folder."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.dry_run import try_end
 from rampart.recipes.linear_probe import linear_probe_model
 from rampart.recipes.measured import require_measurable
-from rampart.recipes.pilot import pilot_epochs, try_full_strength
+from rampart.recipes.pilot import pilot_epochs, run_pilot
 from rampart.registry import flatten
 from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
@@ -42,23 +42,23 @@ def train_run(
     splits: Splits | None = None,
     network: NormalizedModel | None = None,
 ) -> RunFolder:
-    """Train to the end and leave the finished model in the run's folder.
+    """Train to the end and save the finished model in the run's folder.
 
     Args:
         config: the whole configuration.
         output: the run's folder.
-        resume: go on with the run in the folder; a finished one is left as it is.
+        resume: resume the run in the folder; a finished run does not change.
         overwrite: replace the run in the folder.
-        reporter: is told about steps and epochs.
-        announce: called once with the parts of the run, before the first step; a pilot at full
-            strength has parts of its own, and is given these first.
-        splits: the data, in place of those that the configuration names.
-        network: what to train a copy of, in place of the backbone that the configuration names.
+        reporter: receives steps, epochs and notes.
+        announce: called once before the first step, with the parts of the run, or with those of
+            its pilot.
+        splits: the data, in place of the configured ones.
+        network: a network to train a copy of, in place of the configured backbone.
 
     Raises:
-        RunError: the folder cannot be used, or holds a run of another configuration or data.
+        RunError: the folder cannot be used, or its run has another configuration or other data.
         Interrupted: stopped by a signal, with a checkpoint.
-        RampartError: whatever is wrong with the configuration, the data or the model.
+        RampartError: the configuration, the data or the model is invalid.
     """
     folder = RunFolder(output)
     accelerator = make_accelerator(config, folder.tracking)
@@ -67,7 +67,7 @@ def train_run(
         require_same(load_config(folder.config), config, folder)
         if folder.status() == "complete":
             return folder
-    # What cannot be measured in the end is not trained.
+    # Refuse a wrong evaluation before the training.
     require_measurable(config)
     splits, reporter_or_silent = splits or make_splits(config), reporter or Silent()
     require_measurable(config, splits)
@@ -85,8 +85,8 @@ def train_run(
     announce(run, splits)
     if pilot:
         with record_outcome(run, folder):
-            try_full_strength(run, folder, splits, config, pilot, restored, start)
-        # Its model and optimizer go before those of the run are made: there is room for one.
+            run_pilot(run, folder, splits, config, pilot, restored, start)
+        # Free the pilot's model and optimizer first: memory may hold only one of each.
         del run
         accelerator = make_accelerator(config, folder.tracking)
         run = make_run(config, folder, splits, accelerator, reporter_or_silent, start)
@@ -100,8 +100,8 @@ def train_run(
 def _open_folder(
     run: Run, folder: RunFolder, splits: Splits, config: RunConfig, overwrite: bool
 ) -> None:
-    """Write what tells that a run is here."""
-    # No process may find a folder in which another one has begun to write.
+    """Write the files that mark the folder as a run."""
+    # All processes must have checked the folder before one of them writes.
     run.accelerator.wait_for_everyone()
     if run.accelerator.is_main_process:
         if overwrite:
@@ -117,9 +117,9 @@ def _open_folder(
 
 
 def _begin(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, restored: bool) -> None:
-    """Open the trackers; let an adaptive schedule start where pilot or probe say."""
+    """Open the trackers; start an adaptive schedule as the pilot or the linear probe advises."""
     if run.accelerator.is_main_process:
-        # What lies behind the checkpoint that the run goes on from.
+        # Drop the rows after the checkpoint that the run resumes from.
         run.history.truncate(run.progress.epoch)
     if config.training.trackers:
         plain = {key: str(value) for key, value in flatten(dump_config(config)).items()}
@@ -133,7 +133,7 @@ def _begin(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, resto
 
 
 def _start_at_linear_probe(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:
-    """Start at the strength that the backbone withstands already, where that is asked for."""
+    """With `training.linear_probe`, start at the strength that the backbone withstands."""
     adapts = run.schedule.schedule.needs_accuracy
     if not (config.training.linear_probe and adapts and config.threat.eps):
         return
@@ -142,9 +142,9 @@ def _start_at_linear_probe(run: Run, folder: RunFolder, splits: Splits, config: 
     (start,) = broadcast_object_list([found.start])
     run.schedule.start_at(start)
     if run.accelerator.is_main_process:
-        record_outcome = {**asdict(found), "start": found.start, "verdict": found.verdict}
-        folder.set_status("running", linear_probe=record_outcome)
-        run.reporter.note(f"probe: {found.verdict}")
+        facts = {**asdict(found), "start": found.start, "verdict": found.verdict}
+        folder.set_status("running", linear_probe=facts)
+        run.reporter.note(f"linear probe: {found.verdict}")
 
 
 def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:
@@ -156,7 +156,7 @@ def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> No
         with run.measured():
             _save_result(run, folder, splits, config)
         folder.set_status("complete", epochs=run.progress.epoch)
-    # Not end_training(), which ends the processes' group as well: an evaluation may follow.
+    # end_training() would also destroy the process group, which an evaluation may need.
     for tracker in run.accelerator.trackers:
         tracker.finish()
     run.accelerator.wait_for_everyone()
@@ -164,7 +164,7 @@ def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> No
 
 @contextmanager
 def record_outcome(run: Run, folder: RunFolder) -> Iterator[None]:
-    """Say in run.json what ended the block, if not its end."""
+    """Write to run.json why the block stopped, if it is interrupted or fails."""
     main = run.accelerator.is_main_process
     try:
         yield
@@ -179,8 +179,8 @@ def record_outcome(run: Run, folder: RunFolder) -> Iterator[None]:
 
 
 def require_same(old: RunConfig, new: RunConfig, folder: RunFolder) -> None:
-    """Refuse to resume with a configuration under which the run would come out otherwise."""
-    # The attack of the evaluation also decides which epoch is the best, where that is kept.
+    """Refuse to resume with a configuration that changes the result of the training."""
+    # With checkpoint=best the evaluation's attack also chooses the epoch.
     also = ("evaluation.attack",) if new.training.checkpoint == "best" else ()
     changed = [
         one for one in differences(old, new) if one.affects == "training" or one.is_in(*also)
@@ -194,31 +194,32 @@ def require_same(old: RunConfig, new: RunConfig, folder: RunFolder) -> None:
 
 
 def require_same_data(folder: RunFolder, splits: Splits) -> None:
-    """Refuse splits that are not those of the training: test images might be among them.
+    """Refuse splits that differ from those of the training: it may have seen test images.
 
     Raises:
-        RunError: files were added, removed or renamed, or the splits were drawn otherwise.
+        RunError: files were added, removed or renamed, or the splits were drawn differently.
     """
     if folder.facts().get("data") != splits.fingerprint():
         raise RunError(
-            f"the data are not those that {folder.path} was trained on (files were added, removed "
-            "or renamed): a test image may have been trained on; restore the data, or train anew."
+            f"the data differ from those that {folder.path} was trained on (files were added, "
+            "removed or renamed), so test images may have been training images: restore the data, "
+            "or train a new run."
         )
 
 
 def require_same_start(folder: RunFolder, run: Run) -> None:
-    """Refuse to go on where a run begun today would begin elsewhere.
+    """Refuse to resume if the initial weights have changed.
 
-    The checkpoint has the run's own weights, but the frozen copy of `fare` and the copies that
-    pilot and monitors train are made anew.
+    The checkpoint contains the run's own weights. But the frozen copy of `fare` and the clean
+    baselines of pilot and monitors are made again from the initial weights.
 
     Raises:
-        RunError: the weights that the run started from are no longer what they were.
+        RunError: the initial weights have changed.
     """
     if folder.facts().get("start") != weights_fingerprint(run.bare_model):
         raise RunError(
-            f"the weights that {folder.path} started from have changed (the file was replaced, or "
-            "the versions of torch or timm were): restore them, or train anew in another --output."
+            f"the initial weights of {folder.path} have changed (another file, or another version "
+            "of torch or timm): restore them, or train a new run in another --output."
         )
 
 

@@ -1,4 +1,4 @@
-"""What a configuration names is built once, and as it says."""
+"""The components of a configuration are built once, with its options."""
 
 import pickle
 
@@ -21,7 +21,7 @@ def test_the_uniform_schedule_draws_by_the_runs_seed():
     assert load("schedule=uniform", "schedule.seed=5", "seed=3").schedule.options["seed"] == 5
 
 
-def test_single_step_attacks_have_nothing_to_keep():
+def test_single_step_attacks_have_no_iterate():
     assert "iterate" not in load("evaluation.attack=fgsm").evaluation.attack.options
     assert load("evaluation.attack=pgd").evaluation.attack.options["iterate"] == "adversarial"
 
@@ -68,7 +68,7 @@ def test_a_complete_configuration_names_what_was_built_from_the_short_one(overri
     assert again.components == config.components
 
 
-def test_a_configuration_goes_to_another_process_without_what_is_built():
+def test_a_configuration_is_pickled_without_components():
     config = load("callbacks=ema")
     assert config.components.callbacks
     assert b"rampart.attacks.apgd" not in pickle.dumps(config)

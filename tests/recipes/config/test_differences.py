@@ -15,7 +15,7 @@ def test_differences_name_the_keys():
     assert differences(load(), load()) == []
 
 
-def test_a_difference_knows_what_it_changes_and_where_it_lies():
+def test_a_difference_has_an_effect_and_a_section():
     one = Difference("evaluation.attack.steps", 10, 20)
     assert one.affects == "evaluation"
     assert one.is_in("threat", "evaluation.attack")

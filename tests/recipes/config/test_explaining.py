@@ -58,18 +58,18 @@ def load(*overrides):
         ("data.augment.flop=1", r"did you mean data.augment.flip"),
     ],
 )
-def test_bad_input_is_one_clear_sentence(override, says):
+def test_bad_input_gives_a_one_line_error(override, says):
     with pytest.raises(RampartError, match=says) as caught:
         load(override)
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_missing_is_named():
+def test_a_missing_key_is_named():
     with pytest.raises(RampartError, match=r"data is not set: add data=VALUE"):
         load_config(None, ["model=resnet50"])
 
 
-#: A bad value of every kind of place, and the key that its error has to name.
+#: A bad value for every kind of key, and the key that the error must name.
 MISNAMED = {
     "threat.eps=4": "threat.eps",
     "threat.norm=l3": "threat.norm",
@@ -128,7 +128,7 @@ def keys_of(section, prefix=""):
             yield from keys_of(field.annotation, f"{prefix}{name}.")
 
 
-#: What YAML makes of a slip: text, nothing, numbers, lists and sections where none is expected.
+#: What YAML reads after a typing error: text, nothing, numbers, lists and sections.
 SLIPS = (
     "drop_rate",
     "",

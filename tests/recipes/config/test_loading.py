@@ -66,7 +66,7 @@ def test_l2_has_its_own_range():
     assert load("threat.norm=l1", "threat.eps=128").threat.eps == 128.0
 
 
-def test_a_number_is_no_section(tmp_path):
+def test_a_number_in_place_of_a_section(tmp_path):
     (tmp_path / "run.yaml").write_text("model: a\ndata: b\ntraining: 5\n")
     with pytest.raises(InvalidArgument, match="expected a section"):
         load_config(tmp_path / "run.yaml", ["training.epochs=3"])
@@ -89,7 +89,7 @@ def test_unknown_name_is_the_exception_for_names():
         load("schedule=none")
 
 
-def test_another_name_comes_without_the_options_of_the_one_before():
+def test_another_name_drops_the_options_of_the_previous_one():
     as_whole, by_name = (
         load("attack=pgd", "attack.steps=2", f"attack{name}=fgsm").attack for name in ("", ".name")
     )

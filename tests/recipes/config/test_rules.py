@@ -1,4 +1,4 @@
-"""Contradictions, also between parts of users: rules ask for flags and not for names."""
+"""Contradictions, also between users' own parts: rules read attributes, not names."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -25,7 +25,7 @@ def load(*overrides):
 
 
 @pytest.mark.parametrize("idle", ["objective=standard", "threat.eps=0"])
-def test_what_acts_on_perturbed_images_needs_some(idle):
+def test_awp_needs_an_attack(idle):
     assert load("callbacks=awp").attacks
     assert not load(idle).attacks
     with pytest.raises(InvalidArgument, match="leave out awp"):
@@ -40,7 +40,7 @@ def test_trades_has_its_own_loss():
 
 @dataclass(frozen=True)
 class OneLoss(Pgd):
-    """An attack that maximizes nothing but its own loss."""
+    """An attack that maximizes only its own loss."""
 
     takes_any_loss = False
     training_steps = 3
@@ -57,7 +57,7 @@ class FromTheImage(Pgd):
 
 @dataclass(frozen=True)
 class OwnLoss(Trades):
-    """An objective that says what the attack maximizes, by an option of another name."""
+    """An objective that chooses the attack's loss by an option of another name."""
 
     loss_option: ClassVar[str] = "ascent"
 
@@ -82,7 +82,7 @@ class HeadOnly(Strategy):
 
 @dataclass(frozen=True)
 class Silent(Strategy):
-    """It has no say in the backbone."""
+    """It does not affect the backbone."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def users_parts(monkeypatch):
         (["callbacks=perturbed", "threat.eps=0"], "callbacks", "perturbed"),
     ],
 )
-def test_parts_of_users_take_part_in_the_rules(overrides, key, names):
+def test_rules_apply_to_users_parts(overrides, key, names):
     with pytest.raises(InvalidArgument, match=names) as caught:
         load(*overrides)
     assert caught.value.name == key
@@ -151,16 +151,16 @@ def test_parts_of_users_take_part_in_the_rules(overrides, key, names):
         ["callbacks=perturbed"],
     ],
 )
-def test_what_goes_together_is_allowed(overrides):
+def test_settings_that_fit_together_are_allowed(overrides):
     load(*overrides)
 
 
-def test_a_users_attack_says_how_many_steps_a_training_takes():
+def test_a_users_attack_sets_its_steps_in_training():
     assert load("attack=one-loss").attack.options["steps"] == 3
     assert load("attack=one-loss", "attack.steps=5").attack.options["steps"] == 5
     assert load("evaluation.attack=one-loss").evaluation.attack.options["steps"] == 10
 
 
-def test_a_users_strategy_says_whether_the_backbone_is_in_train_mode():
+def test_a_users_strategy_sets_the_mode_of_the_backbone():
     assert load("strategies=silent").normalizes_by_batch
     assert not load("strategies=head-only").normalizes_by_batch

@@ -33,9 +33,9 @@ def run(trained, tmp_path):
 
 @pytest.fixture
 def network(tmp_path, photo_folder):
-    """A model that is no run, as reference and settings."""
+    """An external model, as reference and settings."""
     (tmp_path / "nets.py").write_text(NETWORK)
-    # In an order in which a whole section in place of a name would lose the size.
+    # In this order, replacing the whole section by its name would lose the size.
     settings = ("data.image_size=16", f"data={photo_folder}", "threat.eps=80/255")
     few = ("evaluation.strengths=[20/255, 40/255, 60/255, 80/255]", "evaluation.checks=false")
     return f"{tmp_path / 'nets.py'}:network", (*settings, *few)

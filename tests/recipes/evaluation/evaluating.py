@@ -3,7 +3,7 @@ from PIL import Image
 
 from rampart.recipes.evaluation.evaluate import evaluate_model
 
-#: A linear classifier by the means of the channels: half its smallest margin breaks an image.
+#: A linear classifier of the channel means: half the smallest margin is the critical strength.
 NETWORK = """
 from torch import nn
 
@@ -22,7 +22,7 @@ def evaluate(network, tmp_path, *more, **options):
 
 
 def margins(folder):
-    """The smallest strength that breaks each test image, in closed form while no pixel is cut."""
+    """Return the critical strength of each test image, exact while no pixel is clipped."""
     found = {}
     for path in sorted((folder / "test").rglob("*.png")):
         means = (np.asarray(Image.open(path)) / 255).mean((0, 1))[::-1]
@@ -33,4 +33,4 @@ def margins(folder):
 
 
 class Killed(BaseException):
-    """What no one catches."""
+    """An exception that no code catches."""

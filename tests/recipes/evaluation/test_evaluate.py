@@ -1,4 +1,4 @@
-"""Evaluations of runs and of other models, from settings to the folder that is left."""
+"""Evaluations of runs and of other models, from the settings to the folder."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from rampart.metrics.continuum import bounds
 from rampart.recipes.evaluation.evaluate import ensure_evaluated, evaluate_model, evaluate_run
 
 
-def test_a_function_of_the_user_meets_its_closed_form(network, tmp_path, photo_folder):
+def test_critical_strengths_of_a_users_linear_model_are_exact(network, tmp_path, photo_folder):
     record = evaluate(network, tmp_path, "evaluation.attack.steps=20")
     expected = np.array(list(margins(photo_folder).values()))
     assert record.critical.tolist() == np.searchsorted(record.grid, expected).tolist()
@@ -73,7 +73,7 @@ def onnx_file(tmp_path):
     return str(tmp_path / "a.onnx")
 
 
-def test_a_part_of_the_split_gives_what_the_whole_gives_of_it(network, tmp_path):
+def test_a_part_of_the_split_gets_the_same_results_as_in_the_whole(network, tmp_path):
     whole = evaluate(network, tmp_path)
     known = dict(zip(whole.ids, whole.critical.tolist(), strict=True))
     (tmp_path / "ids.txt").write_text("\n".join([whole.ids[7], whole.ids[2]]))
@@ -111,7 +111,7 @@ def test_strengths_are_those_asked_for(network, tmp_path, setting, grid):
     assert (255 * record.grid).tolist() == pytest.approx(grid)
 
 
-def test_top_and_reach_change_the_criterion(network, tmp_path):
+def test_top_k_and_target_change_the_criterion(network, tmp_path):
     fine = "evaluation.resolution=16"
     plain = evaluate(network, tmp_path, fine)
     for setting in ("evaluation.top_k=2", "evaluation.target=least-likely"):
@@ -120,7 +120,7 @@ def test_top_and_reach_change_the_criterion(network, tmp_path):
         assert (harder.critical > plain.critical).any()
 
 
-def test_the_recheck_is_in_the_record_and_agrees(network, tmp_path):
+def test_the_rerun_is_in_the_record_and_agrees(network, tmp_path):
     record = evaluate(network, tmp_path, "evaluation.rerun=6", "evaluation.checks=true")
     found = record.metadata["rerun"]
     assert found["n"] == 6
@@ -146,7 +146,7 @@ def test_the_recheck_is_in_the_record_and_agrees(network, tmp_path):
         ("training.epochs=3", "cannot change training.epochs"),
     ],
 )
-def test_settings_that_make_no_sense(network, tmp_path, setting, says):
+def test_invalid_settings_are_refused(network, tmp_path, setting, says):
     with pytest.raises(RampartError, match=says) as caught:
         evaluate(network, tmp_path, setting)
     assert "\n" not in str(caught.value)
@@ -162,7 +162,7 @@ def test_models_that_do_not_fit_the_data(network, tmp_path):
         evaluate((f"{reference}s", settings), tmp_path)
 
 
-def test_nothing_slow_is_imported_that_is_not_needed():
+def test_no_slow_import_without_need():
     import subprocess
     import sys
 
@@ -180,8 +180,8 @@ def test_the_global_random_state_is_left_alone(network, tmp_path):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_the_own_evaluation_is_made_once_and_goes_on(run):
-    """Beside one with other settings, and whatever stopped it."""
+def test_the_own_evaluation_is_made_once_and_resumes(run):
+    """Also beside an evaluation with other settings, and after any exception."""
     evaluate_run(run.path, ("threat.eps=2/255", "evaluation.checks=false"))
     few = {"split": "validation", "limit": 6, "checks": False, "batch_size": 2}
 
@@ -199,8 +199,8 @@ def test_the_own_evaluation_is_made_once_and_goes_on(run):
     assert (folder / "record.json").stat().st_mtime_ns == stamp
 
 
-def test_an_evaluation_of_other_images_makes_way(run):
-    """Its folder has the same name: the size of the images is not part of it."""
+def test_an_evaluation_of_other_images_is_replaced(run):
+    """Its folder has the same name, which does not contain the size of the images."""
     folder, record = ensure_evaluated(run.path, checks=False)
     header = folder / "record.json"
     header.write_text(header.read_text().replace('"image_size": 16', '"image_size": 17'))

@@ -27,7 +27,7 @@ def test_settings_that_change_results_change_the_name(tmp_path):
     assert {evaluation_name(load_config(None, [*needed, one])) for one in free} == {names[-1]}
 
 
-def test_without_a_folder_the_name_tells_model_data_and_settings(network, tmp_path, monkeypatch):
+def test_the_default_name_contains_model_data_and_settings(network, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _, settings = network
     names = [

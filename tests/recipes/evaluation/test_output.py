@@ -21,7 +21,7 @@ def test_every_file_of_an_evaluation_is_there(network, tmp_path):
 
 
 @pytest.mark.parametrize("size", [2, 7])
-def test_an_interrupted_evaluation_goes_on(network, tmp_path, size):
+def test_an_interrupted_evaluation_resumes(network, tmp_path, size):
     whole = evaluate(network, tmp_path)
     shutil.rmtree(tmp_path / "evaluation")
 
@@ -41,7 +41,7 @@ def test_an_interrupted_evaluation_goes_on(network, tmp_path, size):
     assert not (tmp_path / "evaluation" / "partial").exists()
 
 
-def test_what_another_evaluation_left_is_not_gone_on_with(network, tmp_path):
+def test_partial_results_of_another_evaluation_are_not_used(network, tmp_path):
     def kill(done, total):
         raise Killed
 
@@ -65,7 +65,7 @@ def test_an_evaluation_is_replaced_on_request_only(network, tmp_path):
     assert len(record) == len(load_record(tmp_path / "evaluation")) == 3
 
 
-def test_nothing_of_somebody_elses_is_replaced(network, tmp_path):
+def test_other_files_are_not_replaced(network, tmp_path):
     photos = tmp_path / "evaluation"
     photos.mkdir()
     (photos / "cat.jpg").write_bytes(b"precious")

@@ -1,5 +1,6 @@
 """The configuration of a run.
 
-`schema` lists its fields, `components` builds what they name, `rules` refuses contradictions,
-`run_config` puts the three together, and `loading` reads it from YAML and `key=value` overrides.
+`rampart.schema` lists its fields. Here `components` builds the components that they name, `rules`
+refuses contradictions, `run_config` combines the three, and `loading` reads a configuration from
+YAML and `key=value` overrides.
 """

@@ -20,13 +20,13 @@ from rampart.units import Norm
 
 @dataclass(frozen=True)
 class Components:
-    """What a configuration names.
+    """The components that a configuration names.
 
     Attributes:
-        schedule: one that draws uses the run's seed.
-        objective: what is minimized.
-        attack: the one used in training, in the norm of the threat.
-        evaluation_attack: a sample counts as broken as soon as one of its iterates is.
+        schedule: over eps; a random one draws by the run's seed.
+        objective: that training minimizes.
+        attack: for training, in the norm of the threat.
+        evaluation_attack: for evaluation; by default it returns the first adversarial iterate.
         strategies: by name.
         callbacks: by name.
     """
@@ -83,7 +83,7 @@ def _attack(name: str, options: dict[str, Any], norm: Norm, key: str) -> Attack:
     loss = str(options.get("loss", ""))
     if loss.startswith("targeted-"):
         raise InvalidArgument(
-            f"{key}.loss", loss, "an untargeted loss", "targets are chosen in Python only"
+            f"{key}.loss", loss, "an untargeted loss", "targets can be chosen only in Python"
         )
     if "norm" in options:
         raise InvalidArgument(f"{key}.norm", options["norm"], "no norm here", "set threat.norm")

@@ -1,4 +1,4 @@
-"""In which keys configurations differ, and whether that changes results."""
+"""The keys in which two configurations differ, and whether they change results."""
 
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from rampart.schema.sections import Effect
 
 
 class Difference(NamedTuple):
-    """A key that two configurations have other values of; None where one of them lacks it."""
+    """A key with different values in two configurations; None if one of them lacks the key."""
 
     key: str
     old: Any
@@ -18,11 +18,11 @@ class Difference(NamedTuple):
 
     @property
     def affects(self) -> Effect:
-        """What the key changes first."""
+        """The first result that the key changes."""
         return effect_of(self.key)
 
     def is_in(self, *keys: str) -> bool:
-        """Whether the key is one of these, or below one of them."""
+        """Return whether the key is one of these, or below one of them."""
         return any(self.key == key or self.key.startswith(f"{key}.") for key in keys)
 
     def __str__(self) -> str:

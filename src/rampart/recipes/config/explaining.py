@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a configuration, in one clear sentence."""
+"""Turn pydantic's errors about a configuration into one clear sentence."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ Location = tuple[int | str, ...]
 
 
 def explain(error: ValidationError) -> RampartError:
-    """Turn pydantic's first complaint into one clear sentence about the key that was given."""
+    """Return pydantic's first error as one clear sentence about the key that was given."""
     first = error.errors()[0]
     key, section = _place(first["loc"])
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InvalidArgument):
-        # A validator names its value relative to where it stands.
+        # A validator names its value relative to its own key.
         return cause.renamed(".".join(filter(None, [key, cause.name])))
     if isinstance(cause, RampartError):
         return cause
@@ -37,7 +37,7 @@ def explain(error: ValidationError) -> RampartError:
 
 
 def _no_section(key: str, section: type[Section] | None, got: object) -> InvalidArgument:
-    """A single value where there are several, each with a key of its own."""
+    """Return the error for a single value in place of a section."""
     if section is None:
         name = got if isinstance(got, str) and got.isidentifier() else "NAME"
         return InvalidArgument(key, got, "names with values", f"write {key}.{name}=VALUE")
@@ -56,9 +56,9 @@ def _unknown_key(location: Location, key: str) -> RampartError:
 
 
 def _place(location: Location) -> tuple[str, type[Section] | None]:
-    """Return the key at a location, and the section that it holds, if it holds one.
+    """Return the key at a location, and its section, if it is one.
 
-    Left out is what pydantic adds below a key: a place in a list, a branch of a union.
+    Parts that pydantic adds below a key are left out: an index in a list, a branch of a union.
     """
     section: type[Section] | None = RunFields
     names = []

@@ -1,4 +1,4 @@
-"""The configuration from YAML and dotted overrides, and back in full."""
+"""Read a configuration from YAML and dotted overrides, and write it in full."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -29,12 +29,12 @@ COMPONENT_NAMES = ("schedule.name", "objective.name", "attack.name", "evaluation
 
 
 def load_config(path: Path | None = None, overrides: Iterable[str] = ()) -> RunConfig:
-    """Read a configuration from YAML, change it by `key=value` overrides, and complete it.
+    """Read a configuration from YAML, apply `key=value` overrides, and fill in the defaults.
 
     Raises:
         InvalidArgument: a value of the wrong type or out of range, an override without `=`.
         UnknownName: an unknown key, component or option; the nearest known ones are offered.
-        RunError: the file does not exist or is no YAML mapping.
+        RunError: the file does not exist or is not a YAML mapping.
     """
     return parse_config(_read_yaml(path) if path is not None else {}, overrides)
 
@@ -69,7 +69,7 @@ def save_config(config: RunConfig, path: Path) -> None:
 
 
 def _complete(config: RunConfig) -> RunConfig:
-    """Fill in the defaults of the named components, which checks their options on the way."""
+    """Fill in the defaults of the named components, which also checks their options."""
     parts = config.components
     schedule = SCHEDULES.dump(parts.schedule)
     attack = ATTACKS.dump(parts.attack)
@@ -117,7 +117,7 @@ def _override(tree: dict[str, Any], text: str) -> None:
     for parent in parents:
         child = tree.get(parent)
         if child is not None and not isinstance(child, str | dict):
-            raise InvalidArgument(parent, child, "a section", f"so {key} cannot be set in it")
+            raise InvalidArgument(parent, child, "a section", f"{key} cannot be set in a value")
         # `model: name` is short for `model: {name: name}`.
         child = {"name": child} if isinstance(child, str) else dict(child or {})
         tree[parent] = tree = child
@@ -126,6 +126,6 @@ def _override(tree: dict[str, Any], text: str) -> None:
     except yaml.YAMLError:
         read = value
     if key in COMPONENT_NAMES and tree.get("name") != read:
-        # Options are those of a component: another one has others.
+        # Another component has other options.
         tree.clear()
     tree[last] = read

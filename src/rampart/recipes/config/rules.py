@@ -1,7 +1,7 @@
-"""Settings that contradict each other.
+"""Refuse settings that contradict each other.
 
-A rule asks parts what they say of themselves (`Attack.takes_any_loss`, `Strategy.backbone`) and
-not for their names, so that it holds for the parts of users too.
+A rule reads attributes of the parts (`Attack.takes_any_loss`, `Strategy.backbone`) instead of their
+names, so that it also applies to users' own parts.
 """
 
 from dataclasses import fields
@@ -17,7 +17,7 @@ def check_rules(config: RunFields, parts: Components) -> None:
     """Refuse a configuration whose settings contradict each other.
 
     Raises:
-        InvalidArgument: which key, and what to write instead.
+        InvalidArgument: two settings contradict each other; names the key and an alternative.
     """
     _check_model(config.model)
     check_fraction("data.validation_fraction", config.data.validation_fraction)
@@ -25,13 +25,13 @@ def check_rules(config: RunFields, parts: Components) -> None:
     for section, named in (("strategies", config.strategies), ("callbacks", config.callbacks)):
         _check_names_differ(section, [one.name for one in named])
     _check_loss(config, parts)
-    _check_probe(config, parts)
+    _check_linear_probe(config, parts)
     _check_strategies(config, parts)
     _check_callbacks(config, parts)
 
 
 def is_attacked(config: RunFields, parts: Components) -> bool:
-    """Return whether training looks at perturbed images."""
+    """Return whether training uses perturbed images."""
     return config.threat.eps > 0 and parts.objective.attacks
 
 
@@ -56,7 +56,7 @@ def _check_names_differ(section: str, names: list[str]) -> None:
 
 
 def _check_loss(config: RunFields, parts: Components) -> None:
-    """An objective that says what the attack maximizes needs one that can do so."""
+    """Refuse an attack that cannot maximize the loss that the objective chooses."""
     objective, attack = parts.objective, parts.attack
     objective.check_attack(attack)
     if not objective.chooses_loss:
@@ -74,13 +74,13 @@ def _check_loss(config: RunFields, parts: Components) -> None:
         raise InvalidArgument(
             "attack.loss",
             attack.loss,
-            f"no loss here with objective={config.objective.name}, which has its own",
+            f"no loss, because objective={config.objective.name} chooses it",
             f"set objective.{option}" if option else "leave it out",
         )
 
 
-def _check_probe(config: RunFields, parts: Components) -> None:
-    """A probe says at which strength a run starts."""
+def _check_linear_probe(config: RunFields, parts: Components) -> None:
+    """Refuse a linear probe that could not set the starting strength of the run."""
     if not config.training.linear_probe:
         return
     if not parts.schedule.needs_accuracy:
@@ -88,18 +88,18 @@ def _check_probe(config: RunFields, parts: Components) -> None:
             "training.linear_probe",
             True,
             "an adaptive schedule, whose ramp the linear probe starts",
-            "write schedule=adaptive, or run `rampart linear-linear_probe` to see its verdict only",
+            "write schedule=adaptive, or run `rampart linear-probe` to see only its verdict",
         )
     if not is_attacked(config, parts):
         raise InvalidArgument(
-            "training.linear_probe", True, "an attack in training, whose strength it is about"
+            "training.linear_probe", True, "an attack in training, whose strength the probe sets"
         )
     for name, strategy in parts.strategies.items():
         if strategy.needs_clean_phase:
             raise InvalidArgument(
                 "training.linear_probe",
                 True,
-                f"false with strategies=[{name}], which needs a time at eps = 0",
+                f"false with strategies=[{name}], which needs a phase at eps = 0",
             )
 
 
@@ -122,8 +122,8 @@ def _check_strategies(config: RunFields, parts: Components) -> None:
         raise InvalidArgument(
             "optimizer.backbone_lr",
             0,
-            f"a rate above 0 with {moving[0]}, which is about how the backbone moves",
-            f"write strategies=[linear-probe] in place of {moving[0]} for the head alone",
+            f"a rate above 0, because {moving[0]} trains the backbone",
+            f"to train only the head write strategies=[linear-probe] in place of {moving[0]}",
         )
 
 
@@ -133,6 +133,6 @@ def _check_callbacks(config: RunFields, parts: Components) -> None:
         raise InvalidArgument(
             "callbacks",
             idle[0],
-            "a run that attacks, for it acts only where images are perturbed",
+            "a run with an attack, because it acts only on perturbed images",
             f"leave out {idle[0]}, or write objective=adversarial and a threat.eps above 0",
         )

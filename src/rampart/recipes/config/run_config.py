@@ -16,22 +16,22 @@ class RunConfig(RunFields):
 
     @cached_property
     def components(self) -> Components:
-        """The schedule, the objective, the attacks, ... that it names; built once."""
+        """The schedule, the objective, the attacks and the other components; built once."""
         return build_components(self)
 
     @property
     def threat_model(self) -> ThreatModel:
-        """The norm and the target strength, with their projection."""
+        """The norm and the target strength."""
         return ThreatModel(self.threat.norm, self.threat.eps)
 
     @property
     def attacks(self) -> bool:
-        """Whether training looks at perturbed images."""
+        """Whether training uses perturbed images."""
         return is_attacked(self, self.components)
 
     @property
     def normalizes_by_batch(self) -> bool:
-        """Whether BatchNorm, where the network has it, is in train mode in training."""
+        """Whether BatchNorm, if the network has it, is in train mode during training."""
         strategies = self.components.strategies.values()
         return self.model.batch_norm == "train" and not any(
             s.backbone == "frozen" for s in strategies
@@ -43,7 +43,7 @@ class RunConfig(RunFields):
         return self
 
     def __getstate__(self) -> dict[Any, Any]:
-        """Leave out what is built: another process builds its own."""
+        """Leave out the components: another process builds its own."""
         state = super().__getstate__()
         values = {key: one for key, one in state["__dict__"].items() if key != "components"}
         return {**state, "__dict__": values}

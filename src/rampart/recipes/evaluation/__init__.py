@@ -1,1 +1,1 @@
-"""Evaluate a run, or any other model, and check a record again."""
+"""Evaluate a run or any other model, and verify a record."""

@@ -1,4 +1,4 @@
-"""Whether the numbers of an evaluation can be trusted: probes before it, findings after it."""
+"""The checks of an evaluation: model checks before it, result checks after it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from rampart.recipes.evaluation.subject import Subject
 
 
 def run_model_checks(subject: Subject, split: Split) -> list[Verdict]:
-    """Return the verdicts on the model itself: its answers and its gradients."""
+    """Return the verdicts on the model: its logits and its gradients."""
     part = subset(split, limit=min(CHECK_IMAGES, len(split)), seed=subject.config.seed)
     (batch,) = ordered_batches(part, len(part))
     batch = batch.to(subject.model.device)
@@ -32,14 +32,14 @@ def run_model_checks(subject: Subject, split: Split) -> list[Verdict]:
     if not subject.config.components.evaluation_attack.averages_answers:
         return verdicts
     name = subject.config.evaluation.attack.name
-    why = f"the attack suite '{name}' averages over the answers of a stochastic model."
+    why = f"the attack suite '{name}' averages over the outputs of a stochastic model."
     return [skipped(one.check, why) if one.check == "determinism" else one for one in verdicts]
 
 
 def run_result_checks(
     subject: Subject, results: Results, names: Sequence[str], n_strengths: int, reran: Rerun | None
 ) -> list[Verdict]:
-    """Return the verdicts on the results of the attacks and of their audit."""
+    """Return the verdicts on the results of the attacks and of the rerun."""
     robust = dict(enumerate(reran.robust, start=1)) if reran else None
     return check_results(
         results.critical,
@@ -51,12 +51,12 @@ def run_result_checks(
         robust,
         rows=reran.rows if reran else None,
         labels=results.labels,
-        # Among the top k, chance is k in K.
+        # With top_k, chance is k/K.
         num_classes=len(subject.splits.class_names) // subject.config.evaluation.top_k,
         pruned=results.pruned,
     )
 
 
 def checks_metadata(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """Return the verdicts as the plain values that a record keeps."""
+    """Return the verdicts as plain values for a record."""
     return {"overall": overall(verdicts), "verdicts": [one.as_dict() for one in verdicts]}

@@ -1,13 +1,13 @@
-"""Evaluate a run, or any other model: everything that it leaves is in one folder."""
+"""Evaluate a run or any other model; everything is written to one folder."""
 
 from pathlib import Path
 from typing import Any
 
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.evaluation.measure import Progress
-from rampart.recipes.evaluation.naming import evaluation_name, own_data
+from rampart.recipes.evaluation.naming import evaluation_name, name_other_settings
 from rampart.recipes.evaluation.output import evaluate_into
-from rampart.recipes.evaluation.settings import data_moved
+from rampart.recipes.evaluation.settings import keep_data_settings
 from rampart.recipes.evaluation.subject import subject_of_model, subject_of_run
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record
@@ -24,14 +24,14 @@ def evaluate_run(
     overwrite: bool = False,
     on_progress: Progress | None = None,
 ) -> tuple[Path, EvaluationRecord]:
-    """Measure the model of a finished run at every strength of the grid.
+    """Evaluate the model of a finished run at every strength of the grid.
 
-    An evaluation that was interrupted goes on where it was.
+    An interrupted evaluation resumes.
 
     Args:
         path: the run's folder.
         overrides: changes such as `threat.eps=8/255` or `evaluation.attack=standard`.
-        output: folder of the evaluation; by default in the run's.
+        output: folder of the evaluation; by default inside the run's folder.
         overwrite: replace an earlier evaluation with the same settings.
         on_progress: called with (samples done, samples in all).
 
@@ -39,11 +39,12 @@ def evaluate_run(
         The folder of the evaluation, and its record.
 
     Raises:
-        RunError: no finished run, or the evaluation exists.
+        RunError: the run is not finished, or the evaluation exists.
     """
     folder = RunFolder(path)
     folder.require_finished()
-    accelerator, subject = subject_of_run(folder, load_config(folder.config, data_moved(overrides)))
+    config = load_config(folder.config, keep_data_settings(overrides))
+    accelerator, subject = subject_of_run(folder, config)
     target = output or folder.evaluations / evaluation_name(subject.config)
     return target, evaluate_into(subject, target, accelerator, overwrite, on_progress)
 
@@ -51,21 +52,21 @@ def evaluate_run(
 def ensure_evaluated(
     path: Path, *, on_progress: Progress | None = None, **changes: Any
 ) -> tuple[Path, EvaluationRecord]:
-    """Return the evaluation that a run's own configuration asks for; make it where it is missing.
+    """Return the evaluation that a run's own configuration describes; evaluate if it is missing.
 
-    An evaluation that was interrupted goes on. One with other settings that has its folder is
+    An interrupted evaluation resumes. An evaluation with other settings in the same folder is
     replaced.
 
     Args:
         path: the run's folder.
         on_progress: called with (samples done, samples in all).
-        changes: keys of the section `evaluation` that are to be other than in the configuration.
+        changes: values that replace those of the section `evaluation`.
 
     Returns:
         The folder of the evaluation, and its record.
 
     Raises:
-        RunError: no finished run.
+        RunError: the run is not finished.
     """
     found = own_evaluation(path, **changes)
     if found is not None:
@@ -87,21 +88,22 @@ def evaluate_model(
     overwrite: bool = False,
     on_progress: Progress | None = None,
 ) -> tuple[Path, EvaluationRecord]:
-    """Measure any classifier (see `rampart.models.external.load`) at every strength of the grid.
+    """Evaluate any classifier (see `rampart.models.external.load`) at every strength of the grid.
 
     Args:
-        reference: what model, such as `timm:NAME`, `module:factory` or a file.
-        overrides: at least `data=FOLDER`; then as for a run.
-        output: folder of the evaluation; by default below `evaluations`.
+        reference: the model, such as `timm:NAME`, `module:factory` or a file.
+        overrides: at least `data=FOLDER`; others as for a run.
+        output: folder of the evaluation; by default in `evaluations`.
         overwrite: replace an earlier evaluation there.
         on_progress: called with (samples done, samples in all).
 
     Raises:
-        RampartError: whatever is wrong with the model, the data or the settings.
+        RampartError: the model, the data or the settings are invalid.
     """
-    config = load_config(None, (*data_moved(overrides), f"model.name={reference}"))
+    config = load_config(None, (*keep_data_settings(overrides), f"model.name={reference}"))
     accelerator, subject = subject_of_model(config)
-    parts = [reference, Path(config.data.name).name, evaluation_name(config), *own_data(config)]
+    parts = [reference, Path(config.data.name).name, evaluation_name(config)]
+    parts += name_other_settings(config)
     name = "".join(c if c.isalnum() or c in "._-" else "_" for c in "-".join(parts))
     target = output or Path("evaluations") / name.strip("._")
     return target, evaluate_into(subject, target, accelerator, overwrite, on_progress)

@@ -1,4 +1,4 @@
-"""Measure a subject: attack, checks and audit, joined in one record."""
+"""Evaluate a subject: attack, checks and rerun, in one record."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ def evaluate_subject(
     partial_results: PartialResults | None = None,
     on_progress: Progress | None = None,
 ) -> EvaluationRecord:
-    """Return the record of critical strengths of a model, with its audit and verdicts."""
+    """Return the record of critical strengths of a model, with its rerun and verdicts."""
     config, split = subject.config, subject.split
     wanted, attack, grid = config.evaluation, evaluation_attack(subject), evaluation_grid(config)
     criterion = Criterion(wanted.top_k, wanted.target)
@@ -84,14 +84,14 @@ def evaluate_subject(
     )
 
 
-def require_sound(subject: Subject) -> None:
-    """Raise for settings that do not fit each other, before anything is written or replaced."""
+def require_valid(subject: Subject) -> None:
+    """Refuse settings that contradict each other, before anything is written or replaced."""
     require_measurable(subject.config, subject.splits)
     evaluation_attack(subject)
 
 
 def evaluation_attack(subject: Subject) -> Attack:
-    """The attack of the evaluation; a black box refuses those that need gradients."""
+    """Return the attack of the evaluation; refuse one that needs gradients of a black box."""
     attack = subject.config.components.evaluation_attack
     stages = attack.stages()
     if subject.model.differentiable or (stages and not any(s.algorithm.gradient for s in stages)):
@@ -99,7 +99,7 @@ def evaluation_attack(subject: Subject) -> Attack:
     raise InvalidArgument(
         "evaluation.attack",
         subject.config.evaluation.attack.name,
-        "an attack without gradients, which this model does not give",
+        "an attack without gradients, because this model has none",
         "write evaluation.attack=square",
     )
 

@@ -1,4 +1,4 @@
-"""The circumstances of an evaluation that its record keeps."""
+"""The metadata of an evaluation: how a record was made."""
 
 import platform
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ def describe_evaluation(
 
 
 def identity_of(subject: Subject) -> dict[str, Any]:
-    """What the results of an evaluation depend on; not batch size, processes or device."""
+    """Return everything that the results depend on; not batch size, processes or device."""
     config = subject.config
     wanted = config.evaluation.model_dump(mode="json", include=set(record_keys()))
     return {

@@ -1,4 +1,4 @@
-"""The name of an evaluation's folder: its settings where they are not the usual ones."""
+"""The name of an evaluation's folder: its settings that differ from the defaults."""
 
 import hashlib
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 from rampart.attacks.catalogue import ATTACKS
 from rampart.recipes.config.differences import differences
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.evaluation.settings import record_keys, usual_config
+from rampart.recipes.evaluation.settings import default_config, record_keys
 from rampart.schema.fields import EvaluationConfig
 from rampart.units import format_eps
 
 
 def evaluation_name(config: RunConfig) -> str:
-    """Return a folder name that tells split, threat and attack: `test-linf-4_255-apgd-10`.
+    """Return a folder name from split, threat and attack: `test-linf-4_255-apgd-10`.
 
-    Options that are not the default ones follow: `...-apgd-10-loss_dlr-limit_100`.
+    Other options follow if they differ from the defaults: `...-apgd-10-loss_dlr-limit_100`.
     """
     evaluation, usual_evaluation = config.evaluation, EvaluationConfig()
     attack = evaluation.attack
@@ -33,10 +33,10 @@ def evaluation_name(config: RunConfig) -> str:
     return "-".join(filter(None, parts)).replace("/", "_").replace(" ", "")
 
 
-def own_data(config: RunConfig) -> list[str]:
-    """What else the results for a model that is no run depend on, where it is not the default."""
+def name_other_settings(config: RunConfig) -> list[str]:
+    """Return the other settings that change the results of an external model, if not default."""
     changed = [
-        one for one in differences(usual_config(config), config) if one.affects == "training"
+        one for one in differences(default_config(config), config) if one.affects == "training"
     ]
     return [
         f"{one.key.rpartition('.')[2]}_{one.new}"
@@ -46,7 +46,7 @@ def own_data(config: RunConfig) -> list[str]:
 
 
 def _spell_value(value: object) -> str:
-    """A value in a folder's name; a list of strengths or ids by its end or file, and a digest."""
+    """Spell a value for a folder's name; lists of strengths and files get a digest."""
     if isinstance(value, tuple):
         return f"{len(value)}_to_{format_eps(value[-1])}_{_digest(repr(value).encode())}"
     if isinstance(value, str) and Path(value).is_file():

@@ -1,4 +1,4 @@
-"""Evaluate into a folder: what may lie there, and what is left there."""
+"""Evaluate into a folder: refuse, resume or replace what it contains, and save the record."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from rampart.evaluation.partial_results import PartialResults
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.evaluation.measure import Progress, evaluate_subject, require_sound
+from rampart.recipes.evaluation.measure import Progress, evaluate_subject, require_valid
 from rampart.recipes.evaluation.metadata import identity_of
 from rampart.recipes.evaluation.subject import Subject
 from rampart.records.record import EvaluationRecord
@@ -24,18 +24,18 @@ def evaluate_into(
     overwrite: bool,
     on_progress: Progress | None,
 ) -> EvaluationRecord:
-    """Evaluate into a folder; resume an unfinished evaluation that lies there.
+    """Evaluate into a folder; resume an unfinished evaluation in it.
 
     Raises:
-        RunError: the folder holds a finished evaluation, or files of somebody else.
+        RunError: the folder holds a finished evaluation, or other files.
     """
     folder = EvaluationFolder(target)
     if folder.is_finished() and not overwrite:
         raise RunError(
-            f"{target} holds a finished evaluation{_otherwise(target, subject.config)}: "
+            f"{target} holds a finished evaluation{_describe_difference(target, subject.config)}: "
             "--overwrite replaces it, --output chooses another folder."
         )
-    require_sound(subject)
+    require_valid(subject)
     folder.require_own()
     accelerator.wait_for_everyone()
     if overwrite and accelerator.is_main_process:
@@ -53,8 +53,8 @@ def evaluate_into(
     return record
 
 
-def _otherwise(target: Path, config: RunConfig) -> str:
-    """In what the evaluation that lies there differs, where that can be told."""
+def _describe_difference(target: Path, config: RunConfig) -> str:
+    """Return how the settings of the existing evaluation differ, if they can be read."""
     try:
         old = parse_config(load_record(target).metadata.get("settings", {}))
     except RampartError:
@@ -64,7 +64,8 @@ def _otherwise(target: Path, config: RunConfig) -> str:
 
 
 def _draw(record: EvaluationRecord, path: Path, subject: Subject) -> None:
-    """Imported here because rendering is slow to import and reports knows no torch."""
+    """Draw the curve of a record."""
+    # Rendering is slow to import.
     from rampart.reports.plots import save_curve
 
     name = Path(subject.model.name).name

@@ -1,4 +1,4 @@
-"""What an evaluation may change of a configuration."""
+"""The settings that an evaluation may change."""
 
 from collections.abc import Sequence
 
@@ -18,11 +18,12 @@ def require_evaluation_keys(own: RunConfig, wanted: RunConfig, *more: str) -> No
 
     Args:
         own: the configuration of the model.
-        wanted: that of the evaluation.
-        more: keys that may change besides `EVALUATION_KEYS` and those that no training depends on.
+        wanted: the configuration of the evaluation.
+        more: further keys that may change, like `EVALUATION_KEYS` and keys that do not affect
+            training.
 
     Raises:
-        RunError: one of the others is changed.
+        RunError: another key differs.
     """
     keys = (*EVALUATION_KEYS, *more)
     changed = [one for one in differences(own, wanted) if one.affects == "training"]
@@ -37,18 +38,18 @@ def require_evaluation_keys(own: RunConfig, wanted: RunConfig, *more: str) -> No
 def record_keys() -> list[str]:
     """Return the keys of the evaluation's section that a record depends on.
 
-    Adversarial examples change no figure, but a record is kept with them or without.
+    Adversarial examples change no figure, but a record either contains them or not.
     """
     return [*fields_that_affect(EvaluationConfig, "evaluation"), "adversarial_examples"]
 
 
-def usual_config(config: RunConfig) -> RunConfig:
-    """The configuration that has only this model and these data."""
+def default_config(config: RunConfig) -> RunConfig:
+    """Return the configuration of this model and these data with defaults for everything else."""
     return parse_config({"model": {"name": config.model.name}, "data": {"name": config.data.name}})
 
 
-def data_moved(overrides: Sequence[str]) -> tuple[str, ...]:
-    """`data=FOLDER` says where the data are by now; how they are read stays the same."""
+def keep_data_settings(overrides: Sequence[str]) -> tuple[str, ...]:
+    """Let `data=FOLDER` change only where the data are, not the other settings of the section."""
     start = "data="
     return tuple(
         f"data.name={text.removeprefix(start)}"

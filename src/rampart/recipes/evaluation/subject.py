@@ -1,4 +1,4 @@
-"""A model, its data and the settings: everything that an evaluation starts from."""
+"""The subject of an evaluation: a model, its data and the settings."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.build import make_splits, splits_of_size
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.evaluation.settings import require_evaluation_keys, usual_config
+from rampart.recipes.evaluation.settings import default_config, require_evaluation_keys
 from rampart.recipes.measured import evaluated_part
 from rampart.recipes.run import require_same_data
 from rampart.runs.run_folder import RunFolder
@@ -25,12 +25,12 @@ from rampart.runs.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Subject:
-    """What is evaluated on what.
+    """A model with the data and the settings of its evaluation.
 
     Attributes:
-        model: with what must be known of it.
-        splits: of its data.
-        config: of the evaluation; its training sections count for runs only.
+        model: the loaded model.
+        splits: of the data.
+        config: of the evaluation; its training sections matter for runs only.
         run: the run that trained it; None for other models.
     """
 
@@ -41,12 +41,12 @@ class Subject:
 
     @property
     def split(self) -> Split:
-        """The images that are asked for, each with its number in the whole split."""
+        """The selected images, each with its position in the whole split."""
         return evaluated_part(self.config, self.splits)
 
 
 def subject_of_run(folder: RunFolder, config: RunConfig) -> tuple[Accelerator, Subject]:
-    """The model of a finished run, and what it is to be evaluated on."""
+    """Return the model of a finished run as the subject of an evaluation."""
     own = load_config(folder.config)
     require_evaluation_keys(own, config)
     reference = f"local-dir:{folder.model}"
@@ -63,7 +63,7 @@ def subject_of_run(folder: RunFolder, config: RunConfig) -> tuple[Accelerator, S
 
 
 def trained_model(model: NormalizedModel, name: str, splits: Splits) -> LoadedModel:
-    """Return the model of a run, on the device where it is, as an evaluation takes it."""
+    """Return the model of a run as a loaded model, on its current device."""
     channels, side, _ = splits.image_shape
     names = tuple(splits.class_names)
     return LoadedModel(
@@ -79,9 +79,9 @@ def trained_model(model: NormalizedModel, name: str, splits: Splits) -> LoadedMo
 
 
 def subject_of_model(config: RunConfig) -> tuple[Accelerator, Subject]:
-    """A model that was not made here, and what it is to be evaluated on."""
+    """Return an external model as the subject of an evaluation."""
     wanted, reference = config.model, config.model.name
-    require_evaluation_keys(usual_config(config), config, "seed", "model.mean", "model.std")
+    require_evaluation_keys(default_config(config), config, "seed", "model.mean", "model.std")
     accelerator = make_accelerator(config)
     model = load_model(
         reference,
@@ -95,7 +95,7 @@ def subject_of_model(config: RunConfig) -> tuple[Accelerator, Subject]:
         raise InvalidArgument(
             "data.image_size",
             None,
-            f"the side of the images that '{reference}' takes",
+            f"the side of the images that '{reference}' accepts",
             "write data.image_size=224 for 224 pixels",
         )
     channels, size, _ = model.input_size

@@ -1,4 +1,4 @@
-"""Check a record again from its adversarial images."""
+"""Verify a record from its adversarial examples."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from rampart.errors import RunError
 from rampart.evaluation.verify import Verification, verify_record
 from rampart.recipes.config.loading import change_config, parse_config
 from rampart.recipes.evaluation.measure import Progress
-from rampart.recipes.evaluation.settings import data_moved
+from rampart.recipes.evaluation.settings import keep_data_settings
 from rampart.recipes.evaluation.subject import subject_of_model, subject_of_run
 from rampart.records.storage import load_record
 from rampart.runs.run_folder import RunFolder
@@ -21,27 +21,27 @@ def verify(
     overrides: tuple[str, ...] = (),
     on_progress: Progress | None = None,
 ) -> Verification:
-    """Check a record again from its adversarial examples, with the model and the data that it
-    names.
+    """Verify a record from its adversarial examples, with the model and the data that it names.
 
     Args:
         path: the evaluation's folder.
-        overrides: of the settings of the evaluation, such as data=FOLDER where data have moved.
+        overrides: changes to its settings, such as data=FOLDER if the data have moved.
         on_progress: called with (samples done, samples in all).
 
     Raises:
-        RunError: no record, one without adversarial examples, or another model or other data by
-        now.
+        RunError: the record is missing or has no adversarial examples, or the model or the data
+            have changed.
     """
     record = load_record(path, adversarial_examples=True)
     if record.metadata["model"]["source"] == "callable":
         raise RunError(
-            f"the model of {path} was given in Python: check the record there, by "
+            f"the model of {path} was passed as a Python object: verify the record in Python, with "
             "rampart.verify_record."
         )
-    config = change_config(parse_config(record.metadata["settings"]), data_moved(overrides))
+    settings = parse_config(record.metadata["settings"])
+    config = change_config(settings, keep_data_settings(overrides))
     if "run" in record.metadata:
-        # An evaluation usually lies in its run's folder, wherever that is by now.
+        # An evaluation is usually inside its run's folder, which may have moved.
         nearby = RunFolder(path.resolve().parent.parent)
         own = nearby if nearby.exists() else RunFolder(Path(record.metadata["run_folder"]))
         own.require_finished()
@@ -51,8 +51,8 @@ def verify(
     known = record.metadata["model"]["fingerprint"]
     if subject.model.fingerprint != known:
         raise RunError(
-            f"the model is not the one that {path} was made with: its weights, or the file of the "
-            "code that makes it, have changed since."
+            f"the model is not the one that {path} was made with: its weights, or the code file "
+            "that builds it, have changed since."
         )
     place = {name: row for row, name in enumerate(subject.split.ids)}
     unknown = [name for name in record.ids if name not in place]
@@ -65,5 +65,5 @@ def verify(
         batch = batch.to(subject.model.device)
         return batch.pixels(), batch.labels
 
-    told = (lambda done: on_progress(done, len(record))) if on_progress else None
-    return verify_record(record, subject.model.model, images_of, on_progress=told)
+    count = (lambda done: on_progress(done, len(record))) if on_progress else None
+    return verify_record(record, subject.model.model, images_of, on_progress=count)

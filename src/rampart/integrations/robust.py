@@ -203,7 +203,7 @@ class RobustLoss:
         return self.scheduler.schedule.needs_validation and ended and self.scheduler.steps_done > 0
 
     def observe(self, accuracy: float) -> None:
-        """Pass the clean validation accuracy, a fraction, to the schedule at the end of an epoch."""
+        """Pass the clean validation accuracy, a fraction, to the schedule after an epoch."""
         self.scheduler.observe(accuracy)
 
     def state_dict(self) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Traced(StageBatch):
 
     open: dict[int, list[list[object]]] = field(default_factory=lambda: defaultdict(list))
 
-    def _find_hopeless(self, running: Running, ratio: Tensor) -> Tensor:
+    def _find_pruned(self, running: Running, ratio: Tensor) -> Tensor:
         ages = AGES[kind(self.stage)] if self.stage.algorithm.steps >= SHORT else range(1, SHORT)
         rows = zip(running.samples, running.state.age.tolist(), ratio.tolist(), strict=True)
         for sample, age, value in rows:

@@ -15,7 +15,7 @@ from rampart.attacks.base import Attack
 from rampart.attacks.catalogue import ATTACKS
 from rampart.data.batches import Batch
 from rampart.evaluation.critical import critical_strengths, default_grid
-from rampart.evaluation.engine.engine import Engine, table
+from rampart.evaluation.engine.engine import Engine, collect_results
 from rampart.evaluation.engine.engine import Task as Work
 from rampart.evaluation.engine.sample_state import SampleState
 from rampart.evaluation.engine.stage_batch import StageBatch
@@ -227,7 +227,7 @@ def test_the_passes_of_the_samples_add_up_to_those_of_the_model():
         work = Work(attack.stages(), "linf", grid, 0, prune, recheck=0.5)
         before = queried.passes
         done = flown(Engine(queried, work, 8, torch.device("cpu")), batch)
-        found = table(done, adversarial_examples=False)
+        found = collect_results(done, adversarial_examples=False)
         spent = [now - then for now, then in zip(queried.passes, before, strict=True)]
         assert [found.forwards_total, found.backwards_total] == spent
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rampart.attacks.apgd import Apgd
 from rampart.attacks.catalogue import ATTACKS
 from rampart.attacks.pgd import Pgd
-from rampart.evaluation.engine.pruning import LEAST, LIMITS, Limits, gaps, kind, projected
+from rampart.evaluation.engine.pruning import LEAST, LIMITS, Limits, gaps, kind, project_strength
 from rampart.losses import margin
 
 CPU = torch.device("cpu")
@@ -27,7 +27,7 @@ def test_every_stage_has_its_limits():
     for limits in LIMITS.values():
         assert list(limits) == sorted(limits)
         assert list(limits.values()) == sorted(limits.values(), reverse=True)
-        assert min(limits.values()) > 1, "a run that projects a break at its strength goes on"
+        assert min(limits.values()) > 1, "a run that projects success at its strength is not pruned"
 
 
 @pytest.mark.parametrize("name", list(STAGES))
@@ -60,12 +60,12 @@ def test_ascent_from_larger_balls_is_never_pruned(name):
 def test_the_projection_is_exact_for_a_linear_margin(clean, critical):
     """At strength 1 a linear margin has fallen by clean / critical."""
     gap = torch.tensor([clean - clean / critical], dtype=torch.float64)
-    found = projected(torch.tensor([clean], dtype=torch.float64), gap)
+    found = project_strength(torch.tensor([clean], dtype=torch.float64), gap)
     torch.testing.assert_close(found, torch.tensor([critical], dtype=torch.float64))
 
 
 def test_a_margin_that_has_not_shrunk_projects_infinity():
-    found = projected(torch.tensor([1.0, 1.0]), torch.tensor([1.0, 1.5]))
+    found = project_strength(torch.tensor([1.0, 1.0]), torch.tensor([1.0, 1.5]))
     assert found.tolist() == [torch.inf, torch.inf]
 
 

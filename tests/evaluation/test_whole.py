@@ -326,8 +326,8 @@ def test_fast_mode_costs_less_on_ordinary_models_with_the_same_results():
     assert fast.pruning is not None
     assert not fast.pruning.escalated
     assert np.abs(fast.results.critical - exact.results.critical).sum() <= 2
-    survivors = (exact.results.critical == len(GRID)).sum()
-    assert 10 < survivors < 90
+    robust = (exact.results.critical == len(GRID)).sum()
+    assert 10 < robust < 90
     assert fast.results.forwards_total < 0.7 * exact.results.forwards_total
     assert fast.results.backwards_total < 0.7 * exact.results.backwards_total
     assert 0 < fast.results.rechecked.sum() <= 20

@@ -15,7 +15,7 @@ from rampart.choices import EvaluationMode
 from rampart.data.batches import Batch
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.evaluation.criterion import Criterion
-from rampart.evaluation.engine.engine import Engine, Task, table
+from rampart.evaluation.engine.engine import Engine, Task, collect_results
 from rampart.evaluation.inference import QueriedModel, device_of, logits_of
 from rampart.evaluation.results import Results
 from rampart.metrics.curve import check_grid
@@ -148,7 +148,7 @@ def stream(
                 )
             return
         for samples in Engine(queried, task, batch_size, device).run(batches):
-            yield table(samples, adversarial_examples)
+            yield collect_results(samples, adversarial_examples)
 
     with frozen(model):
         yield from _isolate_randomness(parts(), seed)

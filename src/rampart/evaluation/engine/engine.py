@@ -32,8 +32,8 @@ from torch import Tensor
 from rampart.attacks.stages import Stage, with_classes
 from rampart.data.batches import Batch
 from rampart.evaluation.criterion import Criterion
-from rampart.evaluation.engine.policy import AttackRun, first
-from rampart.evaluation.engine.pruning import Limits, gaps, projected
+from rampart.evaluation.engine.policy import AttackRun, first_progress
+from rampart.evaluation.engine.pruning import Limits, gaps, project_strength
 from rampart.evaluation.engine.sample_state import SampleState
 from rampart.evaluation.engine.stage_batch import StageBatch
 from rampart.evaluation.inference import QueriedModel, logits_of
@@ -51,7 +51,7 @@ class Task:
         norm: norm of the balls.
         grid: (n + 1,) ascending strengths from 0, with n >= 1.
         seed: noise is keyed by (seed, sample, stage, run).
-        prune: whether hopeless runs are pruned.
+        prune: whether to prune runs that are unlikely to succeed.
         recheck: fraction of the samples that repeat their pruned runs in full.
         criterion: what counts as success; the losses of the stages have to match it.
     """
@@ -153,7 +153,9 @@ class Engine:
         task, classes = self._task, self._task.criterion.classes(logits, labels)
         right = task.criterion.right(logits, labels).tolist()
         noise = Noise.of(task.seed, indices, "critical")
-        start = first(len(task.grid) - 1, [stage.runs(logits.shape[1]) for stage in task.stages])
+        start = first_progress(
+            len(task.grid) - 1, [stage.runs(logits.shape[1]) for stage in task.stages]
+        )
         rechecked = (noise.child("audit").uniform(1)[:, 0] < task.recheck).tolist()
         predictions = logits.argmax(1).tolist()
         for row, (index, label) in enumerate(zip(indices.tolist(), labels.tolist(), strict=True)):
@@ -174,15 +176,15 @@ class Engine:
     def _route(self, sample: SampleState) -> bool:
         """Send a sample to its next stage batch; return True if it is finished instead."""
         progress = sample.progress
-        if progress.finished and sample.rechecked and progress.grid_index and progress.given_up:
+        if progress.finished and sample.rechecked and progress.grid_index and progress.pruned:
             sample.before_recheck = progress.critical
-            sample.progress = progress = progress.again()
+            sample.progress = progress = progress.repeat_pruned()
             self._full[progress.runs[0].stage].waiting.append(sample)
             return False
         if progress.finished:
             return True
         if sample.guide is not None and self._task.stages[progress.runs[0].stage].targets:
-            sample.progress = progress.ordered(self._order_targets(sample))
+            sample.progress = progress.order_runs(self._order_targets(sample))
         stage_batches = self._full if sample.before_recheck else self._stage_batches
         stage_batches[sample.progress.runs[0].stage].waiting.append(sample)
         return False
@@ -199,7 +201,7 @@ class Engine:
             classes = sample.classes[: stage.targets]
             pairs = with_classes(torch.full_like(classes, sample.label), classes)
             margins = [gaps(at.expand(len(classes), -1), pairs) for at in (sample.clean, guide)]
-            order = projected(*margins).argsort(stable=True).tolist()
+            order = project_strength(*margins).argsort(stable=True).tolist()
             for turn, rank in enumerate(order):
                 for restart in range(stage.restarts):
                     run = AttackRun(number, rank * stage.restarts + restart)
@@ -207,7 +209,7 @@ class Engine:
         return turns
 
 
-def table(samples: Sequence[SampleState], adversarial_examples: bool) -> Results:
+def collect_results(samples: Sequence[SampleState], adversarial_examples: bool) -> Results:
     """Return the results of finished samples, with their adversarial examples if requested."""
 
     def column(name: str) -> list[int]:
@@ -229,7 +231,7 @@ def table(samples: Sequence[SampleState], adversarial_examples: bool) -> Results
         run=np.array(column("run"), dtype=np.int64),
         forwards=np.array(column("forwards"), dtype=np.int64),
         backwards=np.array(column("backwards"), dtype=np.int64),
-        pruned=np.array([len(sample.progress.given_up) for sample in samples], dtype=np.int64),
+        pruned=np.array([len(sample.progress.pruned) for sample in samples], dtype=np.int64),
         rechecked=np.array(rechecked, dtype=np.bool_),
         before_recheck=np.array(
             [f.before_recheck or c for f, c in zip(samples, critical, strict=True)]

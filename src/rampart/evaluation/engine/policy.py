@@ -6,8 +6,8 @@ A sample starts at the largest strength of the grid, with all runs of all stages
   Strengths only decrease, because a success is cheap and a failure costs a full run.
 - A run that fails is over for good. The sample only descends from there, and the balls are nested:
   a run fails once, not once per strength.
-- A pruned run is over too, but the sample remembers it. `again` repeats the pruned runs in full,
-  for a recheck.
+- A pruned run is over too, but the sample remembers it. For a recheck, `repeat_pruned` repeats the
+  pruned runs in full.
 
 The sample is finished when no strength or no run is left. Its critical strength is the one above
 its last strength.
@@ -32,12 +32,12 @@ class SampleProgress:
     Attributes:
         grid_index: index of its current strength; 0 once it is misclassified at every strength.
         runs: the remaining runs, the current one first.
-        given_up: the pruned runs.
+        pruned: the pruned runs.
     """
 
     grid_index: int
     runs: tuple[AttackRun, ...]
-    given_up: tuple[AttackRun, ...] = ()
+    pruned: tuple[AttackRun, ...] = ()
 
     @property
     def finished(self) -> bool:
@@ -53,21 +53,21 @@ class SampleProgress:
         """Continue the run at a smaller strength."""
         assert grid_index < self.grid_index, "descend to a smaller strength"
         # Below the smallest strength no run is left to repeat.
-        return replace(self, grid_index=grid_index, given_up=self.given_up if grid_index else ())
+        return replace(self, grid_index=grid_index, pruned=self.pruned if grid_index else ())
 
-    def failed(self) -> "SampleProgress":
+    def fail_run(self) -> "SampleProgress":
         """End the run, and continue with the next one."""
         return replace(self, runs=self.runs[1:])
 
-    def hopeless(self) -> "SampleProgress":
+    def prune_run(self) -> "SampleProgress":
         """Prune the run, and continue with the next one."""
-        return replace(self, runs=self.runs[1:], given_up=(*self.given_up, self.runs[0]))
+        return replace(self, runs=self.runs[1:], pruned=(*self.pruned, self.runs[0]))
 
-    def again(self) -> "SampleProgress":
+    def repeat_pruned(self) -> "SampleProgress":
         """Start the pruned runs again."""
-        return SampleProgress(self.grid_index, self.given_up)
+        return SampleProgress(self.grid_index, self.pruned)
 
-    def ordered(self, turns: Mapping[AttackRun, int]) -> "SampleProgress":
+    def order_runs(self, turns: Mapping[AttackRun, int]) -> "SampleProgress":
         """Sort the runs by their turn within each stage; by default the turn is the number."""
 
         def key(run: AttackRun) -> tuple[int, int]:
@@ -76,7 +76,7 @@ class SampleProgress:
         return replace(self, runs=tuple(sorted(self.runs, key=key)))
 
 
-def first(n_strengths: int, runs: Sequence[int]) -> SampleProgress:
+def first_progress(n_strengths: int, runs: Sequence[int]) -> SampleProgress:
     """Return the first progress of a sample: at the largest strength, with all runs ahead.
 
     Args:

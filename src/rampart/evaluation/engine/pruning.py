@@ -90,7 +90,7 @@ def _limits(stage: Stage, norm: Norm) -> dict[int, float]:
     return LIMITS[kind(stage)]
 
 
-def projected(clean_gap: Tensor, gap: Tensor) -> Tensor:
+def project_strength(clean_gap: Tensor, gap: Tensor) -> Tensor:
     """Return the strengths at which margins would vanish, in units of the current strength.
 
     Args:

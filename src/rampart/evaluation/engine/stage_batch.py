@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rampart.attacks.algorithm import AlgorithmState, Output, Problem
 from rampart.attacks.stages import Stage, run_noise, with_classes
-from rampart.evaluation.engine.pruning import Limits, gaps, projected
+from rampart.evaluation.engine.pruning import Limits, gaps, project_strength
 from rampart.evaluation.engine.sample_state import (
     Margins,
     Running,
@@ -162,7 +162,7 @@ class StageBatch:
         hit = output.is_adv & within(distances, running.problem.eps)
         over = running.state.age >= self.stage.algorithm.steps
         ratio = self._project_strength(running)
-        pruned = self._find_hopeless(running, ratio)
+        pruned = self._find_pruned(running, ratio)
         if not bool((hit | over | pruned).any()):
             return []
         left: list[SampleState] = []
@@ -178,7 +178,7 @@ class StageBatch:
                 descending.append(row)
             elif is_over or is_pruned:
                 ended = sample.progress
-                sample.progress = ended.failed() if is_over else ended.hopeless()
+                sample.progress = ended.fail_run() if is_over else ended.prune_run()
                 self._save_guide(sample, running.margins.guide[row : row + 1])
                 self._save_nearest(sample, running, row)
                 left.append(sample)
@@ -194,9 +194,9 @@ class StageBatch:
             # the first one, the run must not be pruned.
             ratio = -running.state.best_value / running.problem.eps
             return ratio.masked_fill(ratio.isinf(), 0.0)
-        return projected(running.margins.clean_gap, running.margins.gap)
+        return project_strength(running.margins.clean_gap, running.margins.gap)
 
-    def _find_hopeless(self, running: Running, ratio: Tensor) -> Tensor:
+    def _find_pruned(self, running: Running, ratio: Tensor) -> Tensor:
         if self.limits is None:
             return torch.zeros_like(running.state.age, dtype=torch.bool)
         return self.limits.exceeded(running.state.age, ratio)

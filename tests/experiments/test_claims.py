@@ -28,13 +28,13 @@ def test_fixed_strength_delays_adaptation_and_two_hinge_does_not(tmp_path):
 
 
 @pytest.mark.slow
-def test_catastrophic_overfitting_happens_and_is_seen(tmp_path):
+def test_catastrophic_overfitting_occurs_and_raises_an_alert(tmp_path):
     tree = quickstart.quickstart_config("linear-warmup", 0)
     one_step = ["attack=fgsm", "attack.start=none", "attack.step_size=1", "training.epochs=30"]
     far = ["threat.eps=60/255", "schedule.end=0.3", "optimizer.backbone_weight_decay=0"]
     run = train_run(change_config(tree, [*one_step, *far]), tmp_path / "run")
     rows = History(run.history).rows()
-    told = {alert["code"] for row in rows for alert in row.get("alerts", ())}
-    assert "catastrophic-overfitting" in told
+    codes = {alert["code"] for row in rows for alert in row.get("alerts", ())}
+    assert "catastrophic-overfitting" in codes
     assert rows[-1]["monitor_gap"] > 0.2
     assert rows[-1]["monitor_pgd10"] < 0.1

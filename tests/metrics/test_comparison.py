@@ -57,7 +57,7 @@ def test_wilson_agrees_with_scipy(case):
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50))
-def test_mean_interval_holds_the_mean_inside_the_unit_interval(values):
+def test_mean_interval_contains_the_mean_and_lies_in_the_unit_interval(values):
     interval = mean_interval(values)
     assert 0 <= interval.low <= np.mean(values) + 1e-12
     assert np.mean(values) - 1e-12 <= interval.high <= 1
@@ -108,7 +108,7 @@ def coverage(make, n, law, runs=2000, seed=20250923):
     return held / runs
 
 
-#: Samples, clean accuracy, survivors among the clean-correct, where the others break.
+#: Samples, clean accuracy, robust fraction of the clean-correct, where the others are critical.
 USUAL = [
     (100, 0.95, 0.9, "late"),  # Student's interval covers 92 % here
     (100, 0.5, 0.05, "early"),

@@ -58,14 +58,14 @@ def test_round_trip_of_any_record(tmp_path_factory, steps, ids, seed, group, dat
         "rechecked": rng.random(len(ids)) < 0.5,
         "adversarial_examples": rng.random((found.sum(), 2, 3, 1), dtype=np.float32),
     }
-    kept = data.draw(st.sets(st.sampled_from(sorted(columns))))
-    columns = {name: values for name, values in columns.items() if name in kept}
+    chosen = data.draw(st.sets(st.sampled_from(sorted(columns))))
+    columns = {name: values for name, values in columns.items() if name in chosen}
     record, folder = make(critical, grid=grid, ids=tuple(ids), **columns), None
     folder = tmp_path_factory.mktemp("record")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("rampart.records.columnar.GROUP_BYTES", group)
         save_record(record, folder)
-    assert same(load_record(folder, adversarial_examples="adversarial_examples" in kept), record)
+    assert same(load_record(folder, adversarial_examples="adversarial_examples" in chosen), record)
 
 
 def test_files_are_readable_without_rampart(tmp_path):
@@ -107,7 +107,7 @@ def test_needs_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_refuses_metadata_that_json_cannot_hold(tmp_path):
+def test_refuses_metadata_that_json_cannot_represent(tmp_path):
     with pytest.raises(InvalidArgument, match="metadata"):
         save_record(make(metadata={"seconds": float("nan")}), tmp_path)
     assert not list(tmp_path.iterdir())
@@ -147,7 +147,7 @@ def resigned(folder, **changes):
 
 
 @settings(max_examples=60, deadline=None)
-@example(position=2927, bit=1)  # A group that says it has fewer rows than the file.
+@example(position=2927, bit=1)  # A row group that claims fewer rows than the file has.
 @given(position=st.integers(0), bit=st.integers(0, 7))
 def test_a_changed_bit_is_found(tmp_path_factory, position, bit):
     folder = tmp_path_factory.mktemp("record")

@@ -1,4 +1,4 @@
-"""Of a run's evaluations the one that its own configuration asks for, never another."""
+"""The own evaluation of a run: the one with the settings of its configuration."""
 
 import copy
 import dataclasses

@@ -157,7 +157,7 @@ CHECKS = {
     "overall": "fail",
     "verdicts": [
         {"check": "range", "status": "pass", "message": "fine"},
-        {"check": "rerun", "status": "warn", "message": "look at it"},
+        {"check": "rerun", "status": "warn", "message": "differs a little"},
         {"check": "clean", "status": "fail", "message": "differs"},
         {"check": "fab", "status": "skipped", "message": "no FAB"},
     ],
@@ -186,7 +186,7 @@ def test_checks_escalation_rerun_and_cost_are_reported():
     assert evaluation_lines(facts) == [
         "checks: fail, 1 of 3 checks passed",
         "  fail clean: differs",
-        "  warn rerun: look at it",
+        "  warn rerun: differs a little",
         f"escalation: all pruned runs were repeated in full ({reason})",
         "rerun: 20 images attacked at each strength alone, largest difference -5.0 points at 2/255",
         "cost: 40 passes per image, 2 s",

@@ -90,7 +90,7 @@ MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 
 
 @pytest.mark.parametrize("ending", MAGIC)
-def test_a_picture_is_written_and_repeats_itself(tmp_path, ending):
+def test_a_picture_is_reproducible(tmp_path, ending):
     curves = {title(s): preview(s, 4 / 255, HORIZON) for s in (TwoHinge(), Linear(), Fix())}
     paths = [tmp_path / f"{k}.{ending}" for k in range(2)]
     for path in paths:
@@ -128,7 +128,7 @@ def test_a_picture_that_cannot_be_written_is_a_clear_error(tmp_path):
         picture({"fix": preview(Fix(), 1, HORIZON)}, path, 1, HORIZON)
 
 
-def test_drawing_loads_neither_torch_nor_a_window(tmp_path):
+def test_drawing_loads_no_torch_and_opens_no_window(tmp_path):
     code = (
         "import sys\n"
         "from pathlib import Path\n"

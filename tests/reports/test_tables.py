@@ -65,7 +65,7 @@ FREE = {
 
 
 @pytest.mark.parametrize("key", [(section, name) for section in FREE for name in FREE[section]])
-def test_seeds_that_differ_in_what_changes_no_result_are_one_method(key):
+def test_keys_that_change_no_result_do_not_split_a_method(key):
     runs = [with_setting(run("fix", FIX, seed), *key, seed) for seed in (0, 1)]
     assert [row["method"] for row in comparison_rows(runs)] == ["fix", "fix"]
 
@@ -85,7 +85,7 @@ def test_epochs_distinguish_methods_and_monitors_do_not():
             {},
             ["two-hinge (objective=trades)", "two-hinge (objective=adversarial)"],
         ),
-        # The same run twice is no second draw.
+        # The same run twice is not an independent draw.
         ({"name": "a"}, {"name": "b"}, ["two-hinge [a]", "two-hinge [b]"]),
     ],
 )
@@ -162,12 +162,12 @@ def test_markdown(three):
     assert "runs" in markdown(aggregate(comparison_rows(three))).splitlines()[0]
 
 
-def test_markdown_keeps_a_bar_inside_its_cell(three):
+def test_markdown_escapes_a_bar(three):
     row = {**comparison_rows(three)[0], "run": "a|b"}
     assert r"| a\|b |" in markdown([row])
 
 
-def test_csv_holds_all_digits_and_no_curves(three):
+def test_csv_has_all_digits_and_no_curves(three):
     rows = comparison_rows(three)
     read = list(csv.DictReader(io.StringIO(csv_text(rows))))
     assert [float(row["expected"]) for row in read] == [row["expected"] for row in rows]

@@ -13,7 +13,7 @@ def finished(path):
     return folder
 
 
-def test_finished_is_a_record_without_unfinished_results(tmp_path):
+def test_an_evaluation_is_finished_with_a_record_and_without_partial_results(tmp_path):
     folder = EvaluationFolder(tmp_path / "evaluation")
     assert not folder.is_finished()
     assert not folder.has_begun()
@@ -25,7 +25,7 @@ def test_finished_is_a_record_without_unfinished_results(tmp_path):
 
 
 @pytest.mark.parametrize("missing", ["samples", "curve", "summary", "picture"])
-def test_the_record_is_what_counts(tmp_path, missing):
+def test_an_evaluation_is_finished_if_and_only_if_it_has_its_record(tmp_path, missing):
     folder = finished(tmp_path / "evaluation")
     getattr(folder, missing).unlink()
     assert folder.is_finished()

@@ -21,7 +21,7 @@ from rampart.training.interrupts import Interrupted
 from rampart.training.reporting import LineReporter, sparse_progress
 
 #: Takes one line of progress.
-Say = Callable[[str], None]
+ReportLine = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def figures_of(cell: Cell) -> RunFigures:
     return read_figures(cell.task, cell.method, cell.config.seed, cell.folder, evaluation)
 
 
-def attempt(cell: Cell, say: Say) -> FailedRun | None:
+def attempt(cell: Cell, report: ReportLine) -> FailedRun | None:
     """Carry out one run; return its failure, or None.
 
     `cell.error_file` holds the error until the run succeeds.
@@ -125,7 +125,7 @@ def attempt(cell: Cell, say: Say) -> FailedRun | None:
         KeyboardInterrupt: a signal stopped the run; the argument is its number.
     """
     try:
-        run_cell(cell, say)
+        run_cell(cell, report)
     except Interrupted as stop:
         raise KeyboardInterrupt(stop.signal_number) from stop
     except Exception as error:
@@ -142,12 +142,12 @@ def save_failure(cell: Cell, why: str, detail: str = "") -> FailedRun:
     return FailedRun(cell, why)
 
 
-def run_cell(cell: Cell, say: Say = lambda line: None) -> None:
+def run_cell(cell: Cell, report: ReportLine = lambda line: None) -> None:
     """Train one run, or resume it, and evaluate it."""
     folder = RunFolder(cell.folder)
-    train_run(cell.config, cell.folder, resume=folder.exists(), reporter=LineReporter(say))
-    say(f"evaluation on the {cell.split} split")
-    progress = sparse_progress(lambda text: say(f"evaluation: {text} images"))
+    train_run(cell.config, cell.folder, resume=folder.exists(), reporter=LineReporter(report))
+    report(f"evaluation on the {cell.split} split")
+    progress = sparse_progress(lambda text: report(f"evaluation: {text} images"))
     ensure_evaluated(cell.folder, on_progress=progress, **_evaluation_changes(cell))
 
 

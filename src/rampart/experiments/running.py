@@ -95,7 +95,7 @@ def run_study(
         study: the study to carry out.
         output: folder of the study.
         workers: number of runs at the same time; above 1, each runs in a process of its own.
-        watcher: observer that is told of every run.
+        watcher: observer of every run.
 
     Raises:
         RunError: the folder has runs of another study; no run was started.

@@ -150,7 +150,7 @@ def _read(folder: EvaluationFolder, adversarial_examples: bool) -> tuple[dict[st
     types = {name: COLUMNS[name][1] for name in header["columns"] if name != "adversarial_example"}
     images = {"adversarial_example": shape} if adversarial_examples and shape else {}
     found = read_columns(samples, types, images, rows=header["n"])
-    strengths, kept = found.pop("critical_eps"), found.pop("adversarial_example", None)
+    strengths, examples = found.pop("critical_eps"), found.pop("adversarial_example", None)
     if None in found["id"]:
         raise RunError(f"{samples} is damaged: a sample has no id.")
     values = {
@@ -158,9 +158,9 @@ def _read(folder: EvaluationFolder, adversarial_examples: bool) -> tuple[dict[st
         "norm": header["norm"],
         "grid": np.array(header["grid"], dtype=np.float64),
         "metadata": header["metadata"],
-        "adversarial_examples": kept.values if kept else None,
+        "adversarial_examples": examples.values if examples else None,
     }
-    return values, _Derived(strengths, kept.present if kept else None)
+    return values, _Derived(strengths, examples.present if examples else None)
 
 
 def _check_derived(record: EvaluationRecord, derived: _Derived) -> None:

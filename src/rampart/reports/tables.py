@@ -133,12 +133,12 @@ def aggregate(rows: Sequence[Row], confidence: float = CONFIDENCE) -> list[Row]:
 
 def _method_row(rows: list[Row], confidence: float) -> Row:
     first, several = rows[0], len(rows) > 1
-    kept = ("method", "schedule", "objective", "n", "norm", "eps", "split", "attack")
+    common = ("method", "schedule", "objective", "n", "norm", "eps", "split", "attack")
     figures: Row = {}
     for name in FIGURES:
         figures.update(_mean_of(name, rows, confidence) if several else _as_evaluated(name, first))
     return {
-        **{key: first.get(key) for key in kept},
+        **{key: first.get(key) for key in common},
         "runs": len(rows),
         "seeds": [row["seed"] for row in rows],
         **figures,

@@ -23,7 +23,7 @@ from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.version import __version__
 
 #: Keys that run.json retains when the status changes.
-KEPT = ("data", "start", "parameters", "linear_probe", "pilot")
+RETAINED = ("data", "start", "parameters", "linear_probe", "pilot")
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,9 @@ class RunFolder:
         return str(self.facts().get("status", "missing"))
 
     def set_status(self, status: str, **facts: Any) -> None:
-        """Write the status atomically; the keys in `KEPT` retain their values."""
-        kept = {key: value for key, value in self.facts().items() if key in KEPT}
-        content = {"status": status, "rampart": __version__, **kept, **facts}
+        """Write the status atomically; the keys in `RETAINED` do not change."""
+        retained = {key: value for key, value in self.facts().items() if key in RETAINED}
+        content = {"status": status, "rampart": __version__, **retained, **facts}
         write_atomic(self.status_file, json.dumps(content, indent=1) + "\n")
 
     def require_finished(self) -> None:

@@ -55,7 +55,7 @@ def test_evaluate_verify_report(rampart, refused, evaluate, tmp_path):
     refused("--overwrite replaces it", *evaluate)
     result = rampart("verify", where)
     assert result.status == 0, result.err
-    assert result.out.startswith("verified: 15 predictions and 15 adversarial images")
+    assert result.out.startswith("verified: 15 predictions and 15 adversarial")
     (tmp_path / "nets.py").write_text(NETWORK.format(scale=-20))
     refused("not the one that", "verify", where)
     said = rampart("report", where, "--per-class", "-d", "beta:a=2,b=5")

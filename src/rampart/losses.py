@@ -106,7 +106,7 @@ def _several_classes(logits: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Loss(ABC):
-    """What an attack maximizes, and when it succeeds; targets have one row per sample.
+    """The function that an attack maximizes, and when it succeeds; targets have one row per sample.
 
     Attributes:
         shape: form of `targets`, for messages.

@@ -24,7 +24,7 @@ from rampart.units import format_eps
 
 @dataclass(frozen=True, repr=False)
 class FinetunedRun:
-    """What `finetune` returns, and `load_run` reads.
+    """A finished run, as `finetune` and `load_run` return it.
 
     Attributes:
         path: the run's folder; `rampart report`, `compare` and `evaluate` accept it.

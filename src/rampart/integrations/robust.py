@@ -198,7 +198,7 @@ class RobustLoss:
 
     @property
     def waits_for_validation(self) -> bool:
-        """Whether an epoch has just ended whose validation accuracy the schedule needs."""
+        """Whether an epoch has just ended and the schedule needs its validation accuracy."""
         ended = self.scheduler.steps_done % self.scheduler.horizon.steps_per_epoch == 0
         return self.scheduler.schedule.needs_validation and ended and self.scheduler.steps_done > 0
 
@@ -209,7 +209,7 @@ class RobustLoss:
     def state_dict(self) -> dict[str, Any]:
         """Return the state from which training resumes exactly.
 
-        It holds plain values and, if the objective copies the initial model, the weights of it.
+        Plain values; if the objective copies the initial model, also the weights of this copy.
         """
         state: dict[str, Any] = {"scheduler": self.scheduler.state_dict()}
         frozen = self._objective.frozen_copy()

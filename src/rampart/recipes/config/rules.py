@@ -92,7 +92,7 @@ def _check_linear_probe(config: RunFields, parts: Components) -> None:
         )
     if not is_attacked(config, parts):
         raise InvalidArgument(
-            "training.linear_probe", True, "an attack in training, whose strength the probe sets"
+            "training.linear_probe", True, "an attack in training, which the probe is about"
         )
     for name, strategy in parts.strategies.items():
         if strategy.needs_clean_phase:

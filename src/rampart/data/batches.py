@@ -89,7 +89,7 @@ def epoch_batches(
     """
     order = np.random.default_rng(derive(seed, "shuffle", epoch)).permutation(len(split))
     count = steps_per_epoch(len(split), batch_size, drop_last)
-    batches = _cut(order, batch_size)[start:count]
+    batches = _cut_batches(order, batch_size)[start:count]
     _check_equal_slices(batches, world_size)
     return _load(split, _slices(batches, rank, world_size), workers)
 
@@ -102,12 +102,12 @@ def ordered_batches(
     All processes together get every image exactly once. The slices of the last global batch may
     differ by one image, and empty slices are dropped, so gather results after the last batch.
     """
-    batches = _cut(np.arange(len(split)), batch_size)
+    batches = _cut_batches(np.arange(len(split)), batch_size)
     slices = [part for part in _slices(batches, rank, world_size) if len(part)]
     return _load(split, slices, workers)
 
 
-def _cut(order: Positions, batch_size: int) -> list[Positions]:
+def _cut_batches(order: Positions, batch_size: int) -> list[Positions]:
     if batch_size < 1:
         raise InvalidArgument("batch_size", batch_size, "at least 1")
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
@@ -138,10 +138,10 @@ def _load(split: Split, slices: Sequence[Positions], workers: int) -> Iterator[B
         # Without its own generator a loader draws from the global one of torch.
         generator=torch.Generator(),
     )
-    return _plain_errors(loader)
+    return _shorten_errors(loader)
 
 
-def _plain_errors(loader: Iterable[Batch]) -> Iterator[Batch]:
+def _shorten_errors(loader: Iterable[Batch]) -> Iterator[Batch]:
     """Yield batches; reduce the traceback of a worker process to its message."""
     try:
         yield from loader

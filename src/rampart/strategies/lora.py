@@ -58,7 +58,7 @@ class Lora(Strategy):
             RampartError: peft is not installed.
             ModelError: no layer can have an adapter.
         """
-        peft = _peft()
+        peft = _import_peft()
         targets = list_adapted_layers(model)
         if not targets:
             raise ModelError(
@@ -125,7 +125,7 @@ def _takes_adapter(module: nn.Module) -> bool:
     return True
 
 
-def _peft() -> Any:
+def _import_peft() -> Any:
     try:
         import peft
     except ImportError:

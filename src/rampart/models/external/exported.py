@@ -39,7 +39,7 @@ def load_exported(reference: str, wanted: Wanted) -> LoadedModel:
             f"exported program '{path}' cannot be opened ({reason(error)}): save it by "
             "torch.export.save in this version of torch or an older one."
         ) from error
-    images = _input(program, path)
+    images = _find_input(program, path)
     own = [size if isinstance(size, int) else None for size in images.shape[1:]]
     model = Exported(program.module(), images.dtype, *_batch_sizes(program, images.shape[0]))
     return wanted.examine(
@@ -101,7 +101,7 @@ def in_batches(
     return torch.cat(rows)
 
 
-def _input(program: Any, path: Path) -> Any:
+def _find_input(program: Any, path: Path) -> Any:
     """Return the shape and type of the one input of a program, as torch describes it."""
     names = program.graph_signature.user_inputs
     inputs = [node.meta["val"] for node in program.graph.nodes if node.name in names]

@@ -34,7 +34,7 @@ def load_hugging_face(name: str, wanted: Wanted) -> LoadedModel:
     """
     if find_spec("transformers") is None:
         raise MissingExtra("transformers", "transformers", f"model 'hf:{name}'")
-    with _quiet():
+    with _silence_transformers():
         model, processor = _load(name)
     channels = int(getattr(model.config, "num_channels", 3))
     height, width = _own_size(name, processor, channels)
@@ -53,7 +53,7 @@ def load_hugging_face(name: str, wanted: Wanted) -> LoadedModel:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _silence_transformers() -> Iterator[None]:
     """Silence the bars and warnings of transformers."""
     from transformers import utils
 
@@ -112,7 +112,7 @@ def _own_size(name: str, processor: Any, channels: int) -> tuple[int, int]:
     try:
         made = _process_images(processor, [np.zeros((_LARGE, _LARGE, channels), np.uint8)])
     except Exception as error:
-        raise _unfit(name, reason(error)) from error
+        raise _explain_processor(name, reason(error)) from error
     return made.shape[-2], made.shape[-1]
 
 
@@ -129,16 +129,16 @@ def _normalization(
     try:
         made = np.asarray(_process_images(processor, pictures, **kept), dtype=np.float64)
     except Exception as error:
-        raise _unfit(name, reason(error)) from error
+        raise _explain_processor(name, reason(error)) from error
     black, white = made[0].mean(axis=(1, 2)), made[1].mean(axis=(1, 2))
     scale = white - black
     expected = ramp.transpose(2, 0, 1) / 255 * scale[:, None, None] + black[:, None, None]
     if not (scale > 0).all() or not np.allclose(made[2], expected, atol=1e-4 * scale.max()):
-        raise _unfit(name, "it does not only shift and scale each channel")
+        raise _explain_processor(name, "it does not only shift and scale each channel")
     return (-black / scale).tolist(), (1 / scale).tolist()
 
 
-def _unfit(name: str, why: str) -> ModelError:
+def _explain_processor(name: str, why: str) -> ModelError:
     return ModelError(
         f"the image processor of 'hf:{name}' cannot be used ({why}): write a function that returns "
         "a model from pixels in [0, 1] to logits, and name it as FILE.py:FUNCTION."

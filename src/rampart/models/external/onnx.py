@@ -33,12 +33,12 @@ def load_onnx(reference: str, wanted: Wanted) -> LoadedModel:
     if find_spec("onnxruntime") is None:
         raise MissingExtra("onnxruntime", "onnx", f"model '{reference}'")
     path = Path(reference)
-    model = Onnx(_session(path, wanted.device), path)
+    model = Onnx(_open_session(path, wanted.device), path)
     return wanted.examine(
         wanted.normalized(model, model.size),
         name=reference,
         source="onnx",
-        fingerprint=file_fingerprint(path, *_external(path)),
+        fingerprint=file_fingerprint(path, *_find_external(path)),
         own_size=model.size,
     )
 
@@ -57,11 +57,11 @@ class Onnx(nn.Module):
     def __init__(self, session: Any, path: Path) -> None:
         super().__init__()
         self.session = session
-        (batch, *sizes), self.dtype = _input(session, path)
+        (batch, *sizes), self.dtype = _find_input(session, path)
         self.size = [size if isinstance(size, int) else None for size in sizes]
         self.batch = batch if isinstance(batch, int) else None
         self.input = session.get_inputs()[0].name
-        self.output = _output(session, path)
+        self.output = _find_output(session, path)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, K) without gradients of images (N, C, H, W), pixels in [0, 1]."""
@@ -73,7 +73,7 @@ class Onnx(nn.Module):
         return torch.from_numpy(np.asarray(self.session.run([self.output], inputs)[0])).float()
 
 
-def _session(path: Path, device: torch.device) -> Any:
+def _open_session(path: Path, device: torch.device) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -90,7 +90,7 @@ def _session(path: Path, device: torch.device) -> Any:
         raise ModelError(f"ONNX file '{path}' cannot be opened ({reason(error)}).") from error
 
 
-def _input(session: Any, path: Path) -> tuple[list[Any], Any]:
+def _find_input(session: Any, path: Path) -> tuple[list[Any], Any]:
     inputs = session.get_inputs()
     if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type not in _TYPES:
         got = ", ".join(f"{i.name} {i.shape} {i.type}" for i in inputs)
@@ -101,7 +101,7 @@ def _input(session: Any, path: Path) -> tuple[list[Any], Any]:
     return inputs[0].shape, _TYPES[inputs[0].type]
 
 
-def _output(session: Any, path: Path) -> str:
+def _find_output(session: Any, path: Path) -> str:
     names = [output.name for output in session.get_outputs()]
     if len(names) == 1:
         return str(names[0])
@@ -113,7 +113,7 @@ def _output(session: Any, path: Path) -> str:
     )
 
 
-def _external(path: Path) -> list[Path]:
+def _find_external(path: Path) -> list[Path]:
     """Return the files with weights that an ONNX file names, in the same folder."""
     content = path.read_bytes()
     beside = sorted(f for f in path.parent.iterdir() if f.is_file() and f != path)

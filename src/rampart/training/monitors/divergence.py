@@ -38,7 +38,7 @@ class Divergence(Monitor):
 
     def observe(self, model: nn.Module, row: Row, memory: Memory) -> Observation:
         """Return an alert when the loss explodes."""
-        loss, least = row["train_loss"], _least(memory, row["eps"])
+        loss, least = row["train_loss"], _lowest_loss(memory, row["eps"])
         guessing = math.log(self.num_classes)
         lost = loss > FACTOR * guessing and row["val_clean_loss"] > guessing
         worse = least is not None and loss > max(guessing, FACTOR * least)
@@ -54,7 +54,7 @@ class Divergence(Monitor):
         return Observation(alerts=(Alert("exploding-loss", message),))
 
 
-def _least(memory: Memory, eps: float) -> float | None:
+def _lowest_loss(memory: Memory, eps: float) -> float | None:
     """Return the lowest loss of the epochs whose strength was never below `eps`."""
     return min((loss for weakest, loss in memory.get("losses", []) if weakest >= eps), default=None)
 

@@ -134,7 +134,7 @@ def test_the_rerun_is_in_the_record_and_agrees(network, tmp_path):
     ("setting", "says"),
     [
         ("evaluation.limit=99", "limit=99"),
-        ("evaluation.stratified=true", "a limit as well"),
+        ("evaluation.stratified=true", "stratified=True"),
         ("evaluation.ids=nothing.txt", "cannot be read"),
         ("evaluation.strengths=[1/255]", r"threat.eps, 80/255, as the last strength"),
         ("evaluation.strengths=[60/255, 40/255, 80/255]", "each larger than the one before"),

@@ -33,7 +33,7 @@ def measure(settings: list[str]) -> dict[str, float]:
     import torch
 
     from rampart.recipes.config.loading import load_config
-    from rampart.recipes.run import train_run
+    from rampart.recipes.train import train_run
     from rampart.runs.history import History
 
     with tempfile.TemporaryDirectory() as place:

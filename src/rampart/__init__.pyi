@@ -2,9 +2,9 @@
 
 from .api.evaluate import evaluate as evaluate
 from .api.finetune import finetune as finetune
+from .api.finetuned_run import FinetunedRun as FinetunedRun
+from .api.finetuned_run import load_run as load_run
 from .api.result import EvaluationResult as EvaluationResult
-from .api.run import FinetunedRun as FinetunedRun
-from .api.run import load_run as load_run
 from .attacks.apgd import Apgd as Apgd
 from .attacks.autoattack import AutoAttack as AutoAttack
 from .attacks.catalogue import ATTACKS as ATTACKS
@@ -17,16 +17,16 @@ from .data.splits import Splits as Splits
 from .errors import RampartError as RampartError
 from .errors import RampartWarning as RampartWarning
 from .evaluation.critical import critical_strengths as critical_strengths
-from .evaluation.verify import verify_record as verify_record
+from .evaluation.verification import verify_record as verify_record
 from .evaluation.whole import evaluate_split as evaluate_split
 from .integrations.robust import RobustLoss as RobustLoss
-from .metrics.comparison import Interval as Interval
 from .metrics.distributions import Beta as Beta
 from .metrics.distributions import Mixture as Mixture
 from .metrics.distributions import Piecewise as Piecewise
 from .metrics.distributions import PointMass as PointMass
 from .metrics.distributions import Uniform as Uniform
 from .metrics.expectation import expected_robustness as expected_robustness
+from .metrics.intervals import Interval as Interval
 from .models.external.load import load_model as load_model
 from .models.external.loaded import callable_model as callable_model
 from .objectives.adversarial import Adversarial as Adversarial
@@ -37,9 +37,9 @@ from .objectives.mart import Mart as Mart
 from .recipes.config.loading import load_config as load_config
 from .recipes.config.loading import parse_config as parse_config
 from .recipes.config.run_config import RunConfig as RunConfig
-from .recipes.evaluation.evaluate import evaluate_model as evaluate_model
-from .recipes.evaluation.evaluate import evaluate_run as evaluate_run
-from .recipes.run import train_run as train_run
+from .recipes.evaluation.evaluate_named import evaluate_model as evaluate_model
+from .recipes.evaluation.evaluate_named import evaluate_run as evaluate_run
+from .recipes.train import train_run as train_run
 from .records.record import EvaluationRecord as EvaluationRecord
 from .records.storage import load_record as load_record
 from .records.storage import save_record as save_record

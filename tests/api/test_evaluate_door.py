@@ -116,7 +116,7 @@ def test_keywords_are_those_of_the_configuration(task):
 
 def test_every_keyword_is_a_key_of_the_configuration():
     from rampart.api.evaluate import SECTIONS
-    from rampart.api.settings import EvaluationSettings
+    from rampart.api.keywords import EvaluationSettings
     from rampart.schema.fields import EvaluationConfig, RunFields
 
     typed = set(EvaluationSettings.__optional_keys__)

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import rampart
 from rampart.api.finetune import SECTIONS
-from rampart.api.settings import FinetuneSettings
+from rampart.api.keywords import FinetuneSettings
 from rampart.errors import (
     DataError,
     InvalidArgument,

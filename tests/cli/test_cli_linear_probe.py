@@ -1,7 +1,7 @@
 import pytest
 
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.linear_probe import linear_probe_config
+from rampart.recipes.probe_backbone import linear_probe_config
 
 
 def test_the_table_and_the_verdict_are_printed(rampart, tiny_settings, tmp_path, monkeypatch):

@@ -75,7 +75,7 @@ def test_a_broken_attack_fails_the_self_test(rampart, monkeypatch):
 
 
 def test_defects_are_not_hidden(rampart, monkeypatch):
-    monkeypatch.setattr("rampart.cli.settings.config_and_overrides", None)
+    monkeypatch.setattr("rampart.cli.overrides.config_and_overrides", None)
     with pytest.raises(TypeError):
         rampart("train", "model=a", "-o", "run")
 

@@ -5,8 +5,8 @@ import pytest
 from rampart.experiments import quickstart
 from rampart.metrics.adaptation import adaptation_delay
 from rampart.recipes.config.loading import change_config
-from rampart.recipes.evaluation.evaluate import evaluate_run
-from rampart.recipes.run import train_run
+from rampart.recipes.evaluation.evaluate_named import evaluate_run
+from rampart.recipes.train import train_run
 from rampart.records.summary import summary
 from rampart.runs.history import History
 

@@ -15,9 +15,9 @@ from rampart.errors import RampartError, RunError
 from rampart.experiments import cells
 from rampart.experiments.running import SilentWatcher, run_study
 from rampart.experiments.study import load_study
-from rampart.experiments.tables import write_study
+from rampart.experiments.study_table import write_study
 from rampart.plugins import import_parts
-from rampart.recipes.evaluation.evaluate import evaluate_run
+from rampart.recipes.evaluation.evaluate_named import evaluate_run
 from rampart.records.storage import load_record
 from rampart.runs.run_folder import RunFolder
 

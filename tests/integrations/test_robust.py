@@ -17,7 +17,7 @@ from rampart.objectives.adversarial import Trades
 from rampart.objectives.fare import Fare
 from rampart.recipes.build import make_splits, make_start
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.run import train_run
+from rampart.recipes.train import train_run
 from rampart.runs.history import History
 from rampart.runtime import Noise
 from rampart.schedules.adaptive import Adaptive

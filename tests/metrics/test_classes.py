@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rampart.errors import InvalidArgument
 from rampart.metrics import classes
 from rampart.metrics.classes import class_means, worst_class
-from rampart.metrics.comparison import mean_interval, proportion_interval
+from rampart.metrics.intervals import mean_interval, proportion_interval
 
 samples = st.lists(st.tuples(st.floats(0, 1), st.integers(-1, 4)), min_size=1, max_size=40)
 

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.comparison import seeds_interval
 from rampart.metrics.hierarchy import hierarchical_interval
+from rampart.metrics.intervals import seeds_interval
 
 
 def table(rng, seeds, samples, seed, sample, rest, mean=0.5):

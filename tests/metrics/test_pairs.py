@@ -9,7 +9,7 @@ from scipy import stats
 
 from rampart.errors import InvalidArgument
 from rampart.metrics import pairs
-from rampart.metrics.comparison import mean_interval
+from rampart.metrics.intervals import mean_interval
 from rampart.metrics.pairs import mcnemar, paired_interval, sign_flip_test
 
 fractions = st.floats(0, 1)

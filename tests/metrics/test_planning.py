@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rampart.errors import InvalidArgument
 from rampart.metrics import planning
-from rampart.metrics.comparison import mean_interval, proportion_interval, score_interval
+from rampart.metrics.intervals import mean_interval, proportion_interval, score_interval
 from rampart.metrics.pairs import paired_interval
 from rampart.metrics.planning import pairs_needed, samples_needed
 

@@ -10,7 +10,7 @@ from rampart.recipes import clean_baseline as baseline_module
 from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.build import make_run, make_splits, make_start
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.run import train_run
+from rampart.recipes.train import train_run
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 from rampart.training.monitors.transfer import Transfer

@@ -5,8 +5,8 @@ import pytest
 from own_architectures import BAD, GOOD
 from rampart.errors import RampartError
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.evaluation.evaluate import evaluate_run
-from rampart.recipes.run import train_run
+from rampart.recipes.evaluation.evaluate_named import evaluate_run
+from rampart.recipes.train import train_run
 from rampart.training.reporting import Silent
 
 
@@ -63,11 +63,10 @@ def test_an_impossible_evaluation_is_refused_before_training(setting, names, set
 
 def test_the_dry_run_changes_nothing(settings, tmp_path, monkeypatch):
     """A run with it and one without get the same weights."""
-    from rampart.recipes import run
 
     config = load_config(None, [*settings, "model.name=own_bare"])
     first = train_run(config, tmp_path / "first")
-    monkeypatch.setattr(run, "try_end", lambda *_: None)
+    monkeypatch.setattr("rampart.recipes.train.try_end", lambda *_: None)
     second = train_run(config, tmp_path / "second")
     files = [(folder.model / "model.safetensors").read_bytes() for folder in (first, second)]
     assert files[0] == files[1]

@@ -10,9 +10,9 @@ from safetensors.torch import load_file
 from rampart.errors import InvalidArgument, ModelError, RunError
 from rampart.models.interpolation import interpolate
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.evaluation.evaluate import evaluate_run
+from rampart.recipes.evaluation.evaluate_named import evaluate_run
 from rampart.recipes.interpolate import interpolate_runs
-from rampart.recipes.run import train_run
+from rampart.recipes.train import train_run
 
 
 @pytest.fixture(scope="module")

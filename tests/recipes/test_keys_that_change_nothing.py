@@ -7,7 +7,7 @@ from rampart.experiments.cells import Cell
 from rampart.experiments.cells import require_same as require_same_in_study
 from rampart.recipes.config.loading import load_config, save_config
 from rampart.recipes.evaluation.settings import require_evaluation_keys
-from rampart.recipes.run import require_same
+from rampart.recipes.train import require_same
 from rampart.runs.run_folder import RunFolder
 from rampart.schema.effects import fields_that_affect
 from rampart.schema.fields import DataConfig, EvaluationConfig, TrainingConfig

@@ -12,7 +12,7 @@ from rampart.errors import RunError
 from rampart.recipes.build import make_splits
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.monitors import make_monitors
-from rampart.recipes.run import train_run
+from rampart.recipes.train import train_run
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted

@@ -5,8 +5,8 @@ from tests.recipes.test_run import StopAfter, assert_same, result
 
 from rampart.errors import InvalidArgument, RampartError
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.evaluation.evaluate import evaluate_run
-from rampart.recipes.run import train_run
+from rampart.recipes.evaluation.evaluate_named import evaluate_run
+from rampart.recipes.train import train_run
 from rampart.runs.history import History
 from rampart.training.interrupts import Interrupted
 

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.evaluation.evaluate import evaluate_run
-from rampart.recipes.run import train_run
+from rampart.recipes.evaluation.evaluate_named import evaluate_run
+from rampart.recipes.train import train_run
 from rampart.records.storage import load_record
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder

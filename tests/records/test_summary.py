@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 from made_up_records import GRID, make
 
-from rampart.metrics.comparison import mean_interval, proportion_interval
 from rampart.metrics.curve import accuracy_curve
 from rampart.metrics.expectation import contributions
+from rampart.metrics.intervals import mean_interval, proportion_interval
 from rampart.records.storage import save_record
 from rampart.records.summary import summary
 

@@ -5,9 +5,9 @@ import pytest
 from made_up import FIX, TWO_HINGE, record
 
 from rampart.errors import InvalidArgument, RunError, UnknownName
-from rampart.metrics.comparison import mean_interval
 from rampart.metrics.expectation import Beta, contributions, expected_robustness
 from rampart.metrics.hierarchy import hierarchical_interval
+from rampart.metrics.intervals import mean_interval
 from rampart.records.storage import save_record
 from rampart.records.summary import summary
 from rampart.reports.measures import Measured, find_records, report

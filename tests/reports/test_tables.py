@@ -6,7 +6,7 @@ import pytest
 from made_up import FIX, STANDARD, TWO_HINGE, history, record, run
 from rich.console import Console
 
-from rampart.metrics.comparison import seeds_interval
+from rampart.metrics.intervals import seeds_interval
 from rampart.records.summary import summary
 from rampart.reports.tables import (
     RunResult,

@@ -18,7 +18,7 @@ from rampart.runtime import Noise, scoped_seed
 from rampart.schedules.hinge import Fix, Standard
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.training.optimizers import cosine_schedule
-from rampart.training.run import Plan, Progress, Run
+from rampart.training.state import Plan, Progress, Run
 from rampart.training.step import split, train_batch
 from rampart.units import Horizon
 

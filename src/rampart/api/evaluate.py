@@ -6,8 +6,8 @@ from typing import Any, Unpack
 
 import torch
 
-from rampart.api.result import EvaluationResult
-from rampart.api.settings import (
+from rampart.api.inputs import Classifier, device_for, eval_mode, subject_of
+from rampart.api.keywords import (
     EvaluationSettings,
     Options,
     attack_section,
@@ -15,7 +15,7 @@ from rampart.api.settings import (
     with_object,
     without_default_iterate,
 )
-from rampart.api.subject import Classifier, device_for, eval_mode, subject_of
+from rampart.api.result import EvaluationResult
 from rampart.attacks.base import Attack
 from rampart.errors import RampartWarning
 from rampart.recipes.accelerator import make_accelerator, preserve_accelerate_state

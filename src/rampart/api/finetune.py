@@ -11,9 +11,8 @@ from rich.console import Console
 from torch import nn
 
 from rampart.api.evaluate import warn_of_verdicts
-from rampart.api.result import EvaluationResult
-from rampart.api.run import FinetunedRun, class_names_in, load_model
-from rampart.api.settings import (
+from rampart.api.finetuned_run import FinetunedRun, class_names_in, load_model
+from rampart.api.keywords import (
     FinetuneSettings,
     Options,
     attack_section,
@@ -22,6 +21,7 @@ from rampart.api.settings import (
     with_object,
     without_default_iterate,
 )
+from rampart.api.result import EvaluationResult
 from rampart.api.training_data import training_splits
 from rampart.attacks.base import Attack
 from rampart.data.splits import Splits
@@ -36,7 +36,7 @@ from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.naming import evaluation_name
 from rampart.recipes.evaluation.output import evaluate_into
 from rampart.recipes.evaluation.subject import Subject, trained_model
-from rampart.recipes.run import train_run
+from rampart.recipes.train import train_run
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.run_folder import RunFolder
 from rampart.schedules.base import Schedule
@@ -44,7 +44,7 @@ from rampart.schedules.catalogue import SCHEDULES
 from rampart.strategies.catalogue import STRATEGIES
 from rampart.training.callbacks.catalogue import CALLBACKS
 from rampart.training.reporting import ConsoleReporter, Silent
-from rampart.training.run import Run
+from rampart.training.state import Run
 from rampart.units import Norm
 
 #: Sections in which `finetune` looks up a keyword; the first that has it counts.

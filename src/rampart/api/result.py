@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 
 from rampart.errors import RunError
-from rampart.metrics.comparison import mean_interval
 from rampart.metrics.curve import Floats
 from rampart.metrics.distributions import Distribution, parse_distribution
 from rampart.metrics.expectation import contributions
+from rampart.metrics.intervals import mean_interval
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record, save_record
 from rampart.records.summary import curve_points

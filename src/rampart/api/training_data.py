@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from rampart.api.subject import size_of
+from rampart.api.inputs import size_of
 from rampart.data.datasets import EMBEDDED, complete_splits, require_data
 from rampart.data.decode import Decode
 from rampart.data.from_torch import split_of

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rampart.data.splits import Splits
     from rampart.recipes.config.run_config import RunConfig
     from rampart.records.record import EvaluationRecord
-    from rampart.training.run import Run
+    from rampart.training.state import Run
 
 # Under `accelerate launch` every process runs the verb; only the first one prints.
 console = Console(quiet=os.environ.get("RANK", "0") != "0", highlight=False)

@@ -64,7 +64,7 @@ def evaluate_and_print(
     from rampart.runs.run_folder import RunFolder
 
     with explain_interruption(), progress_bar("evaluating") as on_progress:
-        from rampart.recipes.evaluation.evaluate import evaluate_model, evaluate_run
+        from rampart.recipes.evaluation.evaluate_named import evaluate_model, evaluate_run
 
         quiet_libraries()
         if RunFolder(Path(model)).exists() or _is_meant_as_run(str(model), overrides):
@@ -89,7 +89,7 @@ def evaluate_trained(run: Path) -> None:
 
     advice = f"run `rampart evaluate {run}` to resume"
     with explain_interruption(advice), progress_bar("evaluating") as on_progress:
-        from rampart.recipes.evaluation.evaluate import ensure_evaluated
+        from rampart.recipes.evaluation.evaluate_named import ensure_evaluated
 
         quiet_libraries()
         folder, record = ensure_evaluated(run, on_progress=on_progress)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rampart.cli.settings import HELP
+from rampart.cli.overrides import HELP
 
 if TYPE_CHECKING:
     from rampart.evaluation.linear_probe import LinearProbeResult
@@ -20,12 +20,12 @@ def linear_probe(
     Takes the settings of `rampart train`. Fits a linear head to frozen features; writes no files.
     """
     from rampart.cli.console import console, quiet_libraries
-    from rampart.cli.settings import config_and_overrides
+    from rampart.cli.overrides import config_and_overrides
 
     quiet_libraries()
     with console.status("fitting the linear probe"):
         from rampart.recipes.config.loading import load_config
-        from rampart.recipes.linear_probe import linear_probe_config
+        from rampart.recipes.probe_backbone import linear_probe_config
 
         config = load_config(*config_and_overrides(_with_model(settings or [])))
         found = linear_probe_config(config)

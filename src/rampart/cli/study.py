@@ -27,7 +27,7 @@ def study(
     with console.status("loading"):
         from rampart.experiments.running import run_study
         from rampart.experiments.study import load_study
-        from rampart.experiments.tables import write_study
+        from rampart.experiments.study_table import write_study
 
     quiet_libraries()
     read = load_study(file)

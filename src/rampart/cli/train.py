@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from rampart.cli.settings import HELP
+from rampart.cli.overrides import HELP
 
 
 def train(
@@ -22,12 +22,12 @@ def train(
     """
     from rampart.cli.console import console, print_plan, quiet_libraries
     from rampart.cli.evaluate import evaluate_trained
-    from rampart.cli.settings import config_and_overrides
+    from rampart.cli.overrides import config_and_overrides
     from rampart.runs.run_folder import RunFolder
 
     with console.status("loading"):
         from rampart.recipes.config.loading import load_config
-        from rampart.recipes.run import train_run
+        from rampart.recipes.train import train_run
         from rampart.training.reporting import ConsoleReporter
 
     quiet_libraries()

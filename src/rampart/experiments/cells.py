@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rampart.errors import RampartError, RunError, reason
-from rampart.experiments.rows import RunFigures, read_figures
+from rampart.experiments.run_figures import RunFigures, read_figures
 from rampart.experiments.study import Overrides, Study, file_name
 from rampart.files import write_atomic
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.evaluation.evaluate import ensure_evaluated
-from rampart.recipes.run import train_run
+from rampart.recipes.evaluation.evaluate_named import ensure_evaluated
+from rampart.recipes.train import train_run
 from rampart.reports.evaluations import own_evaluation
 from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted

@@ -8,8 +8,8 @@ import yaml
 from rampart.errors import RunError
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.evaluation.evaluate import ensure_evaluated
-from rampart.recipes.run import train_run
+from rampart.recipes.evaluation.evaluate_named import ensure_evaluated
+from rampart.recipes.train import train_run
 from rampart.runs.run_folder import RunFolder
 from rampart.training.reporting import Reporter, Silent
 

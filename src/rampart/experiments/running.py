@@ -28,7 +28,7 @@ from rampart.experiments.cells import (
     require_same,
     save_failure,
 )
-from rampart.experiments.rows import RunFigures
+from rampart.experiments.run_figures import RunFigures
 from rampart.experiments.study import Overrides, Study, file_name
 from rampart.experiments.workers import attempt_all
 from rampart.files import write_atomic

@@ -22,7 +22,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from rampart.errors import InvalidArgument, RunError
-from rampart.experiments.tables import Measure
+from rampart.experiments.study_table import Measure
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.measured import require_measurable

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.comparison import (
+from rampart.metrics.curve import Floats, Integers
+from rampart.metrics.intervals import (
     CONFIDENCE,
     Interval,
     check_confidence,
     check_fractions,
     mean_interval,
 )
-from rampart.metrics.curve import Floats, Integers
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.comparison import CONFIDENCE, Interval
 from rampart.metrics.curve import Floats, accuracy_curve, check_critical, check_grid
 from rampart.metrics.distributions import Distribution, check_extent
 from rampart.metrics.expectation import contributions
+from rampart.metrics.intervals import CONFIDENCE, Interval
 from rampart.metrics.pairs import paired_interval
 
 

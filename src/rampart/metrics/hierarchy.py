@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.comparison import CONFIDENCE, Interval, check_confidence
 from rampart.metrics.curve import Floats
+from rampart.metrics.intervals import CONFIDENCE, Interval, check_confidence
 
 
 def hierarchical_interval(table: ArrayLike, confidence: float = CONFIDENCE) -> Interval:

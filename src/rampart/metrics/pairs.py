@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.comparison import CONFIDENCE, Interval, check_fractions, score_interval
 from rampart.metrics.curve import Floats
+from rampart.metrics.intervals import CONFIDENCE, Interval, check_fractions, score_interval
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.comparison import CONFIDENCE, score_interval
+from rampart.metrics.intervals import CONFIDENCE, score_interval
 
 
 def samples_needed(

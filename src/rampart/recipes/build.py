@@ -33,7 +33,7 @@ from rampart.skill import chance_of
 from rampart.training.checkpoint import CheckpointStore
 from rampart.training.optimizers import adamw, cosine_schedule
 from rampart.training.reporting import Reporter
-from rampart.training.run import EpochBatches, Plan, Run, Validate
+from rampart.training.state import EpochBatches, Plan, Run, Validate
 from rampart.units import Horizon
 
 #: Makes the model as it is before training, with a fresh optimizer.

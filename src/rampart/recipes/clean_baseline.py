@@ -17,7 +17,7 @@ from rampart.schedules.hinge import Fix
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.training.one_process import OneProcess
 from rampart.training.optimizers import cosine_schedule
-from rampart.training.run import Plan, Training
+from rampart.training.state import Plan, Training
 from rampart.training.step import train_batch
 
 

@@ -10,7 +10,7 @@ from rampart.errors import ModelError, RampartError, reason
 from rampart.models.normalized import NormalizedModel
 from rampart.models.reloading import require_reloadable
 from rampart.restoring import in_mode
-from rampart.training.run import Run
+from rampart.training.state import Run
 
 
 def try_end(run: Run, splits: Splits) -> None:

@@ -23,7 +23,7 @@ from rampart.recipes.build import make_splits
 from rampart.recipes.config.loading import load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.measured import evaluation_grid
-from rampart.recipes.run import require_same_data
+from rampart.recipes.train import require_same_data
 from rampart.runs.run_folder import RunFolder
 
 #: Fractions of the second model's weights that are tried by default.

@@ -17,9 +17,9 @@ from rampart.skill import chance_of
 from rampart.training.interrupts import Interrupts
 from rampart.training.loop import fit
 from rampart.training.monitors.transfer import Transfer
-from rampart.training.pilot import Pilot
+from rampart.training.pilot_verdict import Pilot
 from rampart.training.reporting import show_progress
-from rampart.training.run import Run
+from rampart.training.state import Run
 
 
 def pilot_epochs(config: RunConfig) -> int:

@@ -3,9 +3,9 @@
 import numpy as np
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.comparison import CONFIDENCE, PairedTest, paired_test
 from rampart.metrics.curve import Integers
 from rampart.metrics.expectation import Distribution, contributions
+from rampart.metrics.intervals import CONFIDENCE, PairedTest, paired_test
 from rampart.records.record import EvaluationRecord
 from rampart.units import format_eps
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.comparison import CONFIDENCE
 from rampart.metrics.curve import Floats, Integers, accuracy_curve, check_critical, check_grid
+from rampart.metrics.intervals import CONFIDENCE
 from rampart.tolerance import below, within
 from rampart.units import Norm, parse_norm
 

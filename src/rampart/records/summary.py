@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from rampart.metrics.classes import worst_class
-from rampart.metrics.comparison import (
-    mean_interval,
-    proportion_interval,
-)
 from rampart.metrics.continuum import bounds
 from rampart.metrics.curve import Floats
 from rampart.metrics.expectation import contributions
+from rampart.metrics.intervals import (
+    mean_interval,
+    proportion_interval,
+)
 from rampart.records.record import EvaluationRecord
 
 

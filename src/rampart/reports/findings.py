@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rampart.metrics.comparison import paired_test
+from rampart.metrics.intervals import paired_test
 from rampart.reports.tables import Row, aggregate
 from rampart.units import format_eps
 

@@ -15,13 +15,13 @@ import numpy as np
 
 from rampart.errors import RunError
 from rampart.metrics.classes import class_means, worst_class
-from rampart.metrics.comparison import mean_interval
 from rampart.metrics.continuum import bounds
 from rampart.metrics.crossing import disagreement
 from rampart.metrics.curve import Floats, Integers
 from rampart.metrics.distributions import Distribution, default_distribution, parse_distribution
 from rampart.metrics.expectation import contributions
 from rampart.metrics.hierarchy import hierarchical_interval
+from rampart.metrics.intervals import mean_interval
 from rampart.metrics.pairs import mcnemar, paired_interval, sign_flip_test
 from rampart.metrics.planning import pairs_needed, samples_needed
 from rampart.records.pairing import align_critical

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rampart.metrics.comparison import seeds_interval
+from rampart.metrics.intervals import seeds_interval
 from rampart.reports.pictures import save_picture, styled
 from rampart.reports.plots import LOOK
 

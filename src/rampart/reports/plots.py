@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.comparison import seeds_interval
+from rampart.metrics.intervals import seeds_interval
 from rampart.records.record import EvaluationRecord
 from rampart.records.summary import summary
 from rampart.reports.pictures import save_picture, styled

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rampart.metrics.adaptation import adaptation_delay
-from rampart.metrics.comparison import CONFIDENCE, seeds_interval
+from rampart.metrics.intervals import CONFIDENCE, seeds_interval
 from rampart.registry import flatten
 from rampart.schema.effects import effect_of
 from rampart.units import format_eps

@@ -49,7 +49,7 @@ class Adaptive(Schedule):
     Pilot: if the attack does not delay adaptation, even the shortest ramp costs time at full
     strength. `rampart train` therefore begins at full strength, for at most `pilot` of the run, and
     compares the run with standard fine-tuning. If the run has kept up, it continues; otherwise it
-    restarts with the ramp (`rampart.training.pilot`).
+    restarts with the ramp (`rampart.training.pilot_verdict`).
 
     Attributes:
         min_skill: smallest skill at which eps rises, in [0, 1].

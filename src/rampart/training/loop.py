@@ -31,7 +31,7 @@ from rampart.training.interrupts import Interrupts
 from rampart.training.monitors.base import run_monitors
 from rampart.training.monitors.divergence import require_finite_weights
 from rampart.training.resume import save_best, save_checkpoint
-from rampart.training.run import Run, Totals
+from rampart.training.state import Run, Totals
 from rampart.training.step import train_batch
 
 

@@ -8,7 +8,7 @@ from accelerate.utils import gather_object
 
 from rampart.training.checkpoint import Checkpoint
 from rampart.training.monitors.divergence import require_finite_weights
-from rampart.training.run import Progress, Run, Totals
+from rampart.training.state import Progress, Run, Totals
 
 
 def save_best(run: Run, row: dict[str, Any]) -> None:

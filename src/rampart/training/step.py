@@ -16,7 +16,7 @@ from rampart.strategies.base import drop_gradients, set_modes
 from rampart.training.callbacks.base import Gradients
 from rampart.training.optimizers import learning_rates
 from rampart.training.perturbing import make_perturb
-from rampart.training.run import Training
+from rampart.training.state import Training
 
 
 def train_batch(run: Training, batch: Batch) -> None:

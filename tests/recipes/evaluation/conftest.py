@@ -4,7 +4,7 @@ import pytest
 from evaluating import NETWORK
 
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.run import train_run
+from rampart.recipes.train import train_run
 from rampart.runs.run_folder import RunFolder
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from rampart.recipes.evaluation.evaluate import evaluate_model
+from rampart.recipes.evaluation.evaluate_named import evaluate_model
 
 #: A linear classifier of the channel means: half the smallest margin is the critical strength.
 NETWORK = """

@@ -1,5 +1,5 @@
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.evaluation.evaluate import evaluate_model
+from rampart.recipes.evaluation.evaluate_named import evaluate_model
 from rampart.recipes.evaluation.naming import evaluation_name
 
 

@@ -10,7 +10,7 @@ from rampart.errors import (
     DataError,
     RunError,
 )
-from rampart.recipes.evaluation.evaluate import evaluate_run
+from rampart.recipes.evaluation.evaluate_named import evaluate_run
 from rampart.recipes.evaluation.verify import verify
 from rampart.records.storage import load_record, save_record
 

@@ -13,8 +13,8 @@ from scipy import stats
 
 from rampart.errors import InvalidArgument
 from rampart.evaluation.checks.verdict import Verdict, passed, skipped
-from rampart.metrics.comparison import CONFIDENCE
 from rampart.metrics.curve import Integers, check_critical
+from rampart.metrics.intervals import CONFIDENCE
 from rampart.skill import chance_of
 
 #: The checks of `check_results`, in the order of its verdicts.

@@ -19,7 +19,7 @@ from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.settings import default_config, require_evaluation_keys
 from rampart.recipes.measured import evaluated_part
-from rampart.recipes.run import require_same_data
+from rampart.recipes.train import require_same_data
 from rampart.runs.run_folder import RunFolder
 
 

@@ -7,7 +7,7 @@ import torch
 
 from rampart.data.batches import ordered_batches
 from rampart.errors import RunError
-from rampart.evaluation.verify import Verification, verify_record
+from rampart.evaluation.verification import Verification, verify_record
 from rampart.recipes.config.loading import change_config, parse_config
 from rampart.recipes.evaluation.measure import Progress
 from rampart.recipes.evaluation.settings import keep_data_settings

@@ -15,13 +15,13 @@ from safetensors.torch import load_file
 from rampart.errors import RunError
 from rampart.recipes import pilot as recipe
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.evaluation.evaluate import evaluate_run
-from rampart.recipes.run import train_run
+from rampart.recipes.evaluation.evaluate_named import evaluate_run
+from rampart.recipes.train import train_run
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
 from rampart.training.monitors.transfer import Transfer
-from rampart.training.pilot import Pilot
+from rampart.training.pilot_verdict import Pilot
 from rampart.training.reporting import Silent
 
 #: The pilot is one of 3 epochs, each with 3 steps.

@@ -12,7 +12,7 @@ from rampart.errors import (
     UnknownName,
 )
 from rampart.metrics.continuum import bounds
-from rampart.recipes.evaluation.evaluate import ensure_evaluated, evaluate_model, evaluate_run
+from rampart.recipes.evaluation.evaluate_named import ensure_evaluated, evaluate_model, evaluate_run
 
 
 def test_critical_strengths_of_a_users_linear_model_are_exact(network, tmp_path, photo_folder):
@@ -167,7 +167,7 @@ def test_no_slow_import_without_need():
     import sys
 
     code = (
-        "import sys, rampart.recipes.evaluation.evaluate\n"
+        "import sys, rampart.recipes.evaluation.evaluate_named\n"
         "slow = {'transformers', 'onnxruntime', 'onnx', 'datasets', 'pyarrow', 'matplotlib'}\n"
         "assert not slow & set(sys.modules), slow & set(sys.modules)"
     )

@@ -19,16 +19,16 @@ from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import dump_config, load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.dry_run import try_end
-from rampart.recipes.linear_probe import linear_probe_model
 from rampart.recipes.measured import require_measurable
 from rampart.recipes.pilot import pilot_epochs, run_pilot
+from rampart.recipes.probe_backbone import linear_probe_model
 from rampart.registry import flatten
 from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
 from rampart.training.loop import fit
 from rampart.training.reporting import Reporter, Silent, show_progress
 from rampart.training.resume import restore
-from rampart.training.run import Run
+from rampart.training.state import Run
 
 
 def train_run(

@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from rampart.errors import InvalidArgument, RampartError, RunError
 from rampart.evaluation.linear_probe import LinearProbeResult
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.evaluation.evaluate import evaluate_run
-from rampart.recipes.run import train_run
+from rampart.recipes.evaluation.evaluate_named import evaluate_run
+from rampart.recipes.train import train_run
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
@@ -202,7 +202,7 @@ def test_the_memory_layout_resumes_exactly(tiny_settings, tmp_path):
 
 def test_a_robust_backbone_starts_where_the_probe_advises(tiny_settings, tmp_path, monkeypatch):
     found = LinearProbeResult((0.0, 0.5, 1.0), (0.9, 0.8, 0.1), 0.1, 8 / 255, 9)
-    monkeypatch.setattr("rampart.recipes.run.linear_probe_model", lambda *_: found)
+    monkeypatch.setattr("rampart.recipes.train.linear_probe_model", lambda *_: found)
     config = load_config(None, [*tiny_settings, "schedule=adaptive", "training.linear_probe=true"])
     with pytest.raises(Interrupted):
         train_run(config, tmp_path / "run", reporter=StopAfter(4))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rampart.errors import DataError, InvalidArgument
-from rampart.evaluation.verify import (
+from rampart.evaluation.verification import (
     BALL,
     BOX,
     DISTANCE,

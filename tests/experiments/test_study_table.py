@@ -2,9 +2,9 @@
 
 import pytest
 
-from rampart.experiments.rows import RunFigures
-from rampart.experiments.tables import task_table
-from rampart.metrics.comparison import paired_test
+from rampart.experiments.run_figures import RunFigures
+from rampart.experiments.study_table import task_table
+from rampart.metrics.intervals import paired_test
 
 
 def run(method, seed, expected, delay=2, full_from=0.2):

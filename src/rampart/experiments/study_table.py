@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from rampart.experiments.rows import RunFigures
+from rampart.experiments.run_figures import RunFigures
 from rampart.files import write_atomic
-from rampart.metrics.comparison import paired_test, seeds_interval
+from rampart.metrics.intervals import paired_test, seeds_interval
 from rampart.reports.methods import save_methods
 
 Measure = Literal["clean", "adversarial", "expected"]

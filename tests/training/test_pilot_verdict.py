@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rampart.skill import chance_of
-from rampart.training.pilot import Pilot
+from rampart.training.pilot_verdict import Pilot
 
 FRACTIONS = st.floats(0, 1)
 

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rampart.errors import InvalidArgument
-from rampart.metrics import comparison
-from rampart.metrics.comparison import (
+from rampart.metrics import intervals
+from rampart.metrics.expectation import contributions
+from rampart.metrics.intervals import (
     mean_interval,
     paired_test,
     proportion_interval,
     score_interval,
     seeds_interval,
 )
-from rampart.metrics.expectation import contributions
 
 PUBLISHED = Path(__file__).parents[1] / "recorded" / "published_tables_1_2.csv"
 COLUMNS = ("clean", "adversarial", "expected")
@@ -208,6 +208,6 @@ def test_refuses_bad_input(call):
 
 
 def test_the_example_runs():
-    result = doctest.testmod(comparison, optionflags=doctest.ELLIPSIS)
+    result = doctest.testmod(intervals, optionflags=doctest.ELLIPSIS)
     assert result.attempted
     assert not result.failed

@@ -367,7 +367,7 @@ def test_a_dumped_attack_can_be_built_again(name: str) -> None:
 
 @dataclass(frozen=True)
 class Careless(Attack):
-    """An attack that ignores ball and box."""
+    """An attack that ignores the ball and [0, 1]."""
 
     def _run(self, problem: Problem) -> Tensor:
         return problem.images + 3.0

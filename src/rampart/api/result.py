@@ -131,7 +131,9 @@ class EvaluationResult(EvaluationRecord):
         """
         target = EvaluationFolder(Path(folder))
         if target.record.exists() and not overwrite:
-            raise RunError(f"{folder} holds a record: choose another folder, or overwrite=True.")
+            raise RunError(
+                f"{folder} holds a record: choose another folder, or pass overwrite=True."
+            )
         save_record(self, target.path)
         self.plot(target.picture, str(self.metadata.get("model", {}).get("name", "")))
 

@@ -72,7 +72,7 @@ class Fab(Attack):
         if self.targets < 0:
             raise InvalidArgument("targets", self.targets, "at least 0")
         if not self.eta >= 1:
-            raise InvalidArgument("eta", self.eta, "at least 1, the way to the boundary")
+            raise InvalidArgument("eta", self.eta, "at least 1, to reach the boundary")
         for name in ("alpha_max", "beta"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InvalidArgument(name, getattr(self, name), "a fraction in [0, 1]")

@@ -15,7 +15,7 @@ _PACKAGES = {
 
 
 def doctor() -> None:
-    """Show installed versions and devices, and test an attack on a model with a known answer."""
+    """Show installed versions and devices, and test an attack on a model with a known result."""
     import platform
 
     from rampart.cli.console import console

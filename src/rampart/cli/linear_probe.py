@@ -17,7 +17,8 @@ def linear_probe(
 ) -> None:
     """Measure how robust a backbone is before training, and where the ramp of eps may start.
 
-    Takes the settings of `rampart train`. Fits a linear head to frozen features; writes no files.
+    The command takes the settings of `rampart train`. It fits a linear head to frozen features, and
+    writes no files.
     """
     from rampart.cli.console import console, quiet_libraries
     from rampart.cli.overrides import config_and_overrides

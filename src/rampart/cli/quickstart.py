@@ -9,7 +9,7 @@ def quickstart(
     output: Path = typer.Option(
         Path("rampart-quickstart"), "--output", "-o", help="Folder for the runs and the comparison."
     ),
-    full: bool = typer.Option(False, "--full", help="Five seeds, with confidence intervals."),
+    full: bool = typer.Option(False, "--full", help="Run five seeds, and show intervals."),
     resume: bool = typer.Option(False, "--resume", help="Resume the runs in the folder."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the runs in the folder."),
 ) -> None:

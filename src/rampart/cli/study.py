@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def study(
     file: Path = typer.Argument(..., help="YAML file of the study.", show_default=False),
     output: Path = typer.Option(..., "--output", "-o", help="Folder for the runs and tables."),
-    workers: int = typer.Option(1, "--workers", min=1, help="How many runs train at once."),
+    workers: int = typer.Option(1, "--workers", min=1, help="Number of runs that train at once."),
 ) -> None:
     """Train and evaluate every method on every task with every seed; write one table.
 

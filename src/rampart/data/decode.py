@@ -90,7 +90,7 @@ def convert(picture: Image.Image, in_chans: int) -> Image.Image:
         ValueError: the picture has more than 8 bits per channel, which would be clipped.
     """
     if picture.mode.startswith(("I", "F")):
-        raise ValueError(f"mode {picture.mode} has more than 8 bits per channel, convert it first")
+        raise ValueError(f"mode {picture.mode} has more than 8 bits per channel: convert it first")
     if "transparency" in picture.info:
         picture = picture.convert("RGBA")
     return picture.convert("RGB" if in_chans == 3 else "L")

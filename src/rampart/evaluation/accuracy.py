@@ -66,7 +66,7 @@ def evaluate_accuracy(
         InvalidArgument: eps is above 0 without an attack.
     """
     if attack is None and eps > 0:
-        raise InvalidArgument("attack", None, f"an attack to use at eps={eps:g}")
+        raise InvalidArgument("attack", None, f"an attack for eps={eps:g}")
     device, n = device_of(model), 0
     total = torch.zeros(4, dtype=torch.float64, device=device)
     if attack is not None:

@@ -136,7 +136,7 @@ def stream(
     if not stages and criterion != Criterion():
         got = type(attack).__name__
         raise InvalidArgument(
-            "attack", got, "an attack with stages for a criterion other than misclassification"
+            "attack", got, "an attack with stages, because the criterion is not misclassification"
         )
     task = Task(stages, attack.norm, strengths, seed, mode == "fast", recheck, criterion)
 
@@ -239,5 +239,6 @@ def require_inside(found: Tensor, images: Tensor, eps: float, attack: Attack) ->
         type(attack).__name__,
         f"images within {attack.norm} {format_eps(eps)} and [0, 1]",
         f"its images are up to {float(distances.max()):.6g} away, with pixels in "
-        f"[{float(found.min()):.6g}, {float(found.max()):.6g}]; project them onto ball and box",
+        f"[{float(found.min()):.6g}, {float(found.max()):.6g}]; project them "
+        "onto the ball and [0, 1]",
     )

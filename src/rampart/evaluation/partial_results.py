@@ -263,7 +263,7 @@ def read_results(path: Path, adversarial_examples: bool = True) -> Results:
     """
     notes = read_notes(path)
     if notes.get("format") != FORMAT:
-        raise RunError(f"{path} has another format than {FORMAT}.")
+        raise RunError(f"{path} is not in the format {FORMAT}.")
     try:
         shape = json.loads(notes.get("adversarial_shape", "null")) if adversarial_examples else None
         found = read_columns(path, TYPES, {"adversarial_example": tuple(shape)} if shape else {})

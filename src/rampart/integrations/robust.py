@@ -228,7 +228,7 @@ class RobustLoss:
         expected = {"scheduler"} if frozen is None else {"scheduler", "frozen_copy"}
         if missing := expected - set(state):
             raise RunError(
-                f"the state of the loss lacks {', '.join(sorted(missing))}: it is not what "
+                f"the state of the loss lacks {', '.join(sorted(missing))}: pass the state that "
                 "RobustLoss.state_dict() returned with this objective."
             )
         self.scheduler.load_state_dict(state["scheduler"])

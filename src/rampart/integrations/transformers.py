@@ -110,7 +110,10 @@ class RobustTrainer(Trainer):
             inner = torch.compile(inner, **self.accelerator.state.dynamo_plugin.to_kwargs())
         self.robust = self._make_loss(self._pixels(inner), horizon)
         if "frozen_copy" in self.robust.state_dict():
-            raise ModelError("RobustTrainer takes no objective with a frozen copy, such as FARE.")
+            raise ModelError(
+                "RobustTrainer does not support objectives with a frozen copy of the backbone, "
+                "such as FARE: choose another objective."
+            )
         if state is not None:
             self.robust.load_state_dict(state)
 

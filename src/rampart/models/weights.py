@@ -56,8 +56,8 @@ def fit_weights(backbone: nn.Module, weights: Weights, pretrained_head: bool, or
     faults = misfits(own, given)
     if faults:
         raise ModelError(
-            f"the weights in '{origin}' do not fit the model: {'; '.join(faults)}. Name the "
-            "architecture and the options of their training."
+            f"the weights in '{origin}' do not fit the model: {'; '.join(faults)}. Use the "
+            "architecture and the options that they were trained with."
         )
     backbone.load_state_dict(given, strict=False)
 

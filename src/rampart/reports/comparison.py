@@ -74,9 +74,9 @@ def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
     if own is None:
         raise RunError(
             f"{path} has no evaluation with the settings of its own configuration: run `rampart "
-            f"evaluate {path}`, or choose another evaluation, with --evaluation "
-            f"{' or '.join(names)} in `rampart compare`, or by its folder in `rampart report`, "
-            f"such as {folder.evaluations / names[0]}."
+            f"evaluate {path}`. To use another evaluation, give `rampart compare` the option "
+            f"--evaluation {' or '.join(names)}, or give `rampart report` its folder, such as "
+            f"{folder.evaluations / names[0]}."
         )
     history = History(folder.history).rows()
     return EvaluatedRun(path.name, read_config(folder.config), history, load_record(own))

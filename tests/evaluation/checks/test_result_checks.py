@@ -163,7 +163,7 @@ def test_the_message_has_the_probability_of_guessing_as_well():
     found = ask(critical, np.full(25, -1), num_classes=25)["clean"].message
     none_or_one = 0.96**25 + 25 * 0.04 * 0.96**24
     assert "4.0 %" in found
-    assert f"probability {1 - none_or_one:.2g};" in found
+    assert f"probability {1 - none_or_one:.2g}." in found
 
 
 def test_always_predicting_the_largest_class_is_chance():

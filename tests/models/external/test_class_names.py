@@ -41,7 +41,7 @@ def test_another_order_is_refused_and_can_be_mapped():
 
 
 def test_some_of_the_model_s_classes():
-    with pytest.raises(ModelError, match="4 outputs, but the data has 2 classes; .*match=by_name"):
+    with pytest.raises(ModelError, match="4 outputs, but the data have 2 classes; .*match=by_name"):
         check_classes(named(), ["dog", "bear"])
     selected = check_classes(named(), ["dog", "bear"], "by_name")
     assert outputs(selected) == [3, 1]
@@ -77,7 +77,7 @@ def test_a_name_of_two_classes_is_ambiguous():
 def test_only_the_number_can_be_checked_without_names():
     model = named((), number=4)
     assert check_classes(model, NAMES).model is model.model
-    with pytest.raises(ModelError, match="4 outputs, but the data has 3 classes"):
+    with pytest.raises(ModelError, match="4 outputs, but the data have 3 classes"):
         check_classes(model, NAMES[:3])
     with pytest.raises(ModelError, match="match=by_position"):
         check_classes(model, NAMES, "by_name")

@@ -156,7 +156,7 @@ def test_invalid_settings_are_refused(network, tmp_path, setting, says):
 def test_models_that_do_not_fit_the_data(network, tmp_path):
     reference, settings = network
     (tmp_path / "nets.py").write_text(NETWORK.replace("[2, 1, 0]", "[2, 1]"))
-    with pytest.raises(ModelError, match="2 outputs, but the data has 3"):
+    with pytest.raises(ModelError, match="2 outputs, but the data have 3"):
         evaluate((reference, settings), tmp_path)
     with pytest.raises(UnknownName, match="did you mean network"):
         evaluate((f"{reference}s", settings), tmp_path)

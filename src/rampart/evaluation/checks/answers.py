@@ -59,7 +59,7 @@ def check_mode(model: Model, images: Tensor) -> Verdict:
         change,
         REPEATED,
         f"the model is in train mode ({_name_types(left)}), in which its logits differ from those "
-        "in eval mode; this evaluation uses eval mode, call model.eval() in other evaluations too.",
+        "in eval mode. This evaluation uses eval mode; call model.eval() in other evaluations too.",
     )
 
 
@@ -225,8 +225,8 @@ def check_batch(subject: CheckedModel) -> Verdict:
             "batch",
             change,
             limit,
-            f"a sample's logits change by {evaluated:.0e} of their range with its batch, because "
-            "of rounding on this device; another batch size may change a few samples.",
+            f"the logits of a sample change by {evaluated:.0e} of their range in another batch, "
+            "because of rounding on this device; another batch size may change a few samples.",
         )
     return Verdict(
         "batch",

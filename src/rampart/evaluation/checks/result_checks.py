@@ -126,8 +126,8 @@ def _clean(critical: Integers, labels: ArrayLike | None, num_classes: int | None
         "warn",
         accuracy,
         chance,
-        f"clean accuracy is {100 * accuracy:.1f} % of {n} images; guessing with an accuracy of "
-        f"{100 * chance:.1f} % does as well with probability {by_chance:.2g}; check the order of "
+        f"clean accuracy is {100 * accuracy:.1f} % of {n} images. Guessing, at "
+        f"{100 * chance:.1f} %, does as well with probability {by_chance:.2g}. Check the order of "
         "the classes, the range of the pixels and the training.",
     )
 
@@ -205,8 +205,8 @@ def _pruning(
         message = "every pruned run was repeated in full, so pruning changed nothing."
         return passed("pruning", value, PRUNED_WARN, message)
     bound = float(stats.beta.ppf(CONFIDENCE, lowered + 1, n - lowered)) if lowered < n else 1.0
-    seen = f"pruning left {lowered} of {n} rechecked samples too high"
-    known = f"with 95 % confidence at most {100 * bound:.1f} % of all"
+    seen = f"pruning left the critical strength too high for {lowered} of {n} rechecked samples"
+    known = f"and with 95 % confidence for at most {100 * bound:.1f} % of all"
     if value <= PRUNED_WARN:
         return passed("pruning", value, PRUNED_WARN, f"{seen}, {known}.")
     failed = value > PRUNED_FAIL

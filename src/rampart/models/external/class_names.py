@@ -116,7 +116,7 @@ def _select_outputs(
 ) -> LoadedModel:
     if model.class_names is None:
         raise ModelError(
-            f"model '{model.name}' has no names of its outputs to match: if they are in the order "
+            f"the outputs of model '{model.name}' have no names to match: if they are in the order "
             "of the data, write evaluation.match=by_position."
         )
     if outputs is None:
@@ -142,7 +142,7 @@ def _check_number(model: LoadedModel, class_names: Sequence[str], found: bool) -
         else "evaluate it on the data that it was trained on"
     )
     raise ModelError(
-        f"model '{model.name}' has {model.num_classes} outputs, but the data has "
+        f"model '{model.name}' has {model.num_classes} outputs, but the data have "
         f"{len(class_names)} classes; {do}."
     )
 

@@ -85,8 +85,8 @@ def _load(name: str) -> tuple[Any, Any]:
         untrained = sorted(info["missing_keys"]) + sorted(map(str, info["mismatched_keys"]))
         if untrained:
             raise ModelError(
-                f"model 'hf:{name}' has no weights for {', '.join(untrained[:3])}: name one with a "
-                "trained head."
+                f"model 'hf:{name}' has no weights for {', '.join(untrained[:3])}: choose one "
+                "with a trained head."
             )
         make_processor: Any = AutoImageProcessor.from_pretrained
         return model.float(), make_processor(place, **kept)

@@ -137,7 +137,7 @@ class Wanted:
             # The normalization would broadcast one channel to three without an error.
             raise ModelError(
                 f"model '{name}' takes images of {own_size[0]} channel(s), expected "
-                f"{self.in_chans}; prepare the data with {own_size[0]}."
+                f"{self.in_chans}; give images of {own_size[0]} channel(s)."
             )
         model = model.to(self.device).eval()
         size = self.size(own_size)

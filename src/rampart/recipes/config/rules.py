@@ -87,12 +87,14 @@ def _check_linear_probe(config: RunFields, parts: Components) -> None:
         raise InvalidArgument(
             "training.linear_probe",
             True,
-            "an adaptive schedule, whose ramp the linear probe starts",
-            "write schedule=adaptive, or run `rampart linear-probe` to see only its verdict",
+            "an adaptive schedule, because the linear probe sets where its ramp starts",
+            "write schedule=adaptive, or run `rampart linear-probe` to measure only",
         )
     if not is_attacked(config, parts):
         raise InvalidArgument(
-            "training.linear_probe", True, "an attack in training, which the probe is about"
+            "training.linear_probe",
+            True,
+            "an attack in training, because a linear probe sets where its ramp starts",
         )
     for name, strategy in parts.strategies.items():
         if strategy.needs_clean_phase:
@@ -111,7 +113,7 @@ def _check_strategies(config: RunFields, parts: Components) -> None:
         raise InvalidArgument(
             "strategies",
             frozen[0],
-            f"one that trains the backbone, which {objective} anchors",
+            f"one that trains the backbone, because {objective} acts on its features",
             f"leave out {frozen[0]}, or write objective=adversarial",
         )
     moving = [

@@ -45,7 +45,8 @@ class Divergence(Monitor):
         _note(memory, row["eps"], loss)
         if not begins(memory, lost or worse):
             return Observation()
-        before = f", after {least:.3g} in an earlier epoch that was no weaker" if worse else ""
+        earlier = "an earlier epoch at the same eps or a larger one"
+        before = f", after {least:.3g} in {earlier}" if worse else ""
         message = (
             f"the training loss explodes: {loss:.3g} in epoch {row['epoch']}{before}. Guessing "
             f"has a loss of ln {self.num_classes} = {guessing:.2f}. Restart with lower "

@@ -89,7 +89,7 @@ class Transfer(Monitor):
             f"{percent(row['val_clean'])}, above chance for the first time."
         )
         if said != "no-adaptation":
-            message += f" A longer delay ends at a lower accuracy; to shorten it, {self.advice}."
+            message += f" A longer delay lowers the final accuracy; to shorten it, {self.advice}."
         return Observation(alerts=(Alert("adapted", message),))
 
     def _diagnose(self, row: Row) -> Observation:

@@ -97,7 +97,7 @@ def test_processes_are_merged_in_the_order_of_the_samples(indices, processes):
     assert same(Results.merge(parts), whole.sorted())
     assert Results.merge(parts).forwards_total == whole.forwards.sum()
     assert Results.merge(parts).backwards_total == whole.backwards.sum()
-    assert Results.merge(parts).pruned_total == whole.pruned.sum()
+    assert Results.merge(parts).pruned.sum() == whole.pruned.sum()
 
 
 def test_merging_refuses_a_sample_of_two_processes():

@@ -54,8 +54,13 @@ class Classifier(RobustModule):
 
     def training_step(self, batch, batch_idx):
         loss = super().training_step(batch, batch_idx)
-        self.seen.append((self.robust.scheduler.eps, float(loss.detach())))
+        self.record(loss)
         return loss
+
+    # Compiled, it would be compiled anew at every step: its list grows.
+    @torch.compiler.disable
+    def record(self, loss):
+        self.seen.append((self.robust.scheduler.eps, float(loss.detach())))
 
     def validation_step(self, batch, batch_idx):
         images, labels, _ = batch

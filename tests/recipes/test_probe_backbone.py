@@ -4,7 +4,7 @@ import pytest
 
 from rampart.errors import InvalidArgument
 from rampart.evaluation.linear_probe import measure_linear_probe
-from rampart.recipes import linear_probe as recipe
+from rampart.recipes import probe_backbone as recipe
 from rampart.recipes.build import make_model, make_splits
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.probe_backbone import linear_probe_config

@@ -96,7 +96,7 @@ def test_files_are_readable_without_rampart(tmp_path):
     with (tmp_path / "curve.csv").open(newline="") as file:
         curve = list(csv.DictReader(file))
     assert [float(row["accuracy"]) for row in curve] == [0.8, 0.6, 0.6, 0.4, 0.4]
-    assert (header["format"], header["version"], header["n"]) == ("rampart-evaluation", 2, 5)
+    assert (header["format"], header["version"], header["n"]) == ("rampart-evaluation", 3, 5)
     assert header["metadata"] == METADATA
     digest = hashlib.sha256((tmp_path / "samples.parquet").read_bytes()).hexdigest()
     assert header["samples_sha256"] == digest
@@ -124,7 +124,7 @@ def edit(path, old, new):
     [
         ("record.json", "{", "", "damaged"),
         ("record.json", "rampart-evaluation", "other", "not the record of an evaluation"),
-        ("record.json", '"version": 2', '"version": 1', "version 1 of the format"),
+        ("record.json", '"version": 3', '"version": 1', "version 1 of the format"),
         ("record.json", '"norm"', '"nrm"', "lacks norm"),
         ("record.json", '"n": 5', '"n": 6', "5 rows, not 6"),
         ("record.json", f"{1 / 255!r}", "0.0039", "inconsistent: .*critical_eps"),

@@ -8,13 +8,14 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from rampart.attacks.base import Attack, CountingModel
+from rampart.attacks.base import Attack
 from rampart.attacks.frozen import Model, frozen, local, module_of
 from rampart.attacks.pgd import Pgd
 from rampart.data.batches import Batch, ordered_batches
 from rampart.data.splits import Split
 from rampart.data.subset import subset
 from rampart.errors import InvalidArgument, ModelError
+from rampart.evaluation.inference import QueriedModel
 from rampart.evaluation.ridge import ridge_head
 from rampart.models.normalized import NormalizedModel
 from rampart.models.weights import head_modules
@@ -142,7 +143,8 @@ def measure_linear_probe(
     cross-entropy) attacks the head on at most 128 held-out images at a quarter, a half, three
     quarters and all of eps. An image that is misclassified at one strength counts as misclassified
     at the larger ones and is not attacked there, so less robust models cost less. Images and noise
-    depend on the seed alone. The model is restored.
+    depend on the seed alone, and the result does not depend on the batch size. The model is
+    restored.
 
     Args:
         model: pixels in [0, 1] to logits; its last layer is linear.
@@ -163,7 +165,8 @@ def measure_linear_probe(
     module = module_of(local(model))
     if module is None:
         raise ModelError(f"model={type(model).__name__}: a linear probe needs a torch module.")
-    features = CountingModel(HeadInputs(module))
+    inputs = HeadInputs(module)
+    features = QueriedModel(inputs)
     device = next(module.parameters()).device
 
     def batches(split: Split, limit: int) -> Iterator[Batch]:
@@ -172,7 +175,8 @@ def measure_linear_probe(
 
     attack = Pgd(norm=norm, steps=10, iterate="adversarial")
     with frozen(module):
-        head = _fit_head(features, batches(train, FITTED), len(train.class_names))
+        fitted = _fit_head(features, batches(train, FITTED), len(train.class_names))
+        head = QueriedModel(Headed(inputs, *fitted))
         right, labels = [], []
         for batch in batches(held_out, HELD_OUT):
             right.append(_still_right(head, batch, attack, eps, seed))
@@ -184,8 +188,8 @@ def measure_linear_probe(
         chance=chance_of(torch.cat(labels)),
         eps=eps,
         images=images,
-        forwards=features.forwards,
-        backwards=features.backwards,
+        forwards=features.forwards + head.forwards,
+        backwards=head.backwards,
     )
 
 
@@ -254,17 +258,18 @@ def _draw_images(split: Split, limit: int, seed: int) -> Split:
     return subset(split, limit=limit, stratified=True, seed=derive(seed, "probe"))
 
 
-def _fit_head(features: CountingModel, batches: Iterable[Batch], num_classes: int) -> Headed:
+def _fit_head(features: Model, batches: Iterable[Batch], num_classes: int) -> tuple[Tensor, Tensor]:
+    """Return weight (K, F) and bias (K,) of a head on the features."""
     seen, labels = [], []
     with torch.no_grad():
         for batch in batches:
             seen.append(features(batch.pixels()))
             labels.append(batch.labels)
     weight, bias = ridge_head(torch.cat(seen), torch.cat(labels), num_classes)
-    return Headed(features, weight.to(seen[0]), bias.to(seen[0]))
+    return weight.to(seen[0]), bias.to(seen[0])
 
 
-def _still_right(head: Headed, batch: Batch, attack: Attack, eps: float, seed: int) -> Tensor:
+def _still_right(head: Model, batch: Batch, attack: Attack, eps: float, seed: int) -> Tensor:
     """Return whether each image is correct clean and up to each strength, (N, 1 + S) bool."""
     images, labels = batch.pixels(), batch.labels
     right = torch.zeros(len(batch), 1 + len(FRACTIONS), dtype=torch.bool, device=labels.device)
@@ -279,6 +284,6 @@ def _still_right(head: Headed, batch: Batch, attack: Attack, eps: float, seed: i
     return right
 
 
-def _right(head: Headed, images: Tensor, labels: Tensor) -> Tensor:
+def _right(head: Model, images: Tensor, labels: Tensor) -> Tensor:
     with torch.no_grad():
         return head(images).argmax(1) == labels

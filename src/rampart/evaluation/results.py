@@ -106,11 +106,6 @@ class Results:
         """Backwards of all samples together."""
         return int(self.backwards.sum())
 
-    @property
-    def pruned_total(self) -> int:
-        """Number of pruned runs that were not repeated in full."""
-        return int(self.pruned.sum())
-
     @classmethod
     def empty(cls) -> "Results":
         """Return results without rows."""

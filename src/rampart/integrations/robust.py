@@ -133,7 +133,7 @@ class RobustLoss:
 
         Args:
             images: (N, C, H, W), pixels in [0, 1].
-            labels: (N,), whole numbers.
+            labels: (N,), integers.
             indices: (N,) int64, each image's position in the dataset, which keys its noise: results
                 then do not depend on the order or the number of processes. By default the position
                 in the batch keys the noise.
@@ -173,7 +173,7 @@ class RobustLoss:
 
         Args:
             images: (N, C, H, W), pixels in [0, 1].
-            labels: (N,), whole numbers.
+            labels: (N,), integers.
             indices: as in a call.
         """
         _check_batch(images, labels, indices)

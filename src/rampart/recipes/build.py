@@ -16,6 +16,7 @@ from rampart.data.splits import Split, Splits
 from rampart.data.transforms import Augment
 from rampart.errors import InvalidArgument, ModelError
 from rampart.evaluation.accuracy import evaluate_accuracy, merge_accuracy
+from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.critical import critical_strengths
 from rampart.evaluation.results import Results
 from rampart.metrics.expectation import expected_robustness
@@ -297,7 +298,12 @@ def make_validation(config: RunConfig, split: Split, accelerator: Accelerator) -
         figures = merge_accuracy(gather_object([accuracy])).figures()
         if config.training.checkpoint == "best":
             part = critical_strengths(
-                bare, batches(), config.components.evaluation_attack, grid, config.seed
+                bare,
+                batches(),
+                config.components.evaluation_attack,
+                grid,
+                config.seed,
+                criterion=Criterion(config.evaluation.top_k, config.evaluation.target),
             )
             whole = Results.merge(gather_object([part]))
             figures["val_expected"] = expected_robustness(whole.critical, grid)

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Splits
 from rampart.errors import InvalidArgument, RunError
+from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.critical import critical_strengths
 from rampart.metrics.curve import accuracy_curve
 from rampart.metrics.expectation import expected_robustness
@@ -150,7 +151,9 @@ def _measure_model(
     )
     grid = evaluation_grid(config)
     attack = config.components.evaluation_attack
-    critical = critical_strengths(model, batches, attack, grid, config.seed).critical
+    wanted = Criterion(config.evaluation.top_k, config.evaluation.target)
+    found = critical_strengths(model, batches, attack, grid, config.seed, criterion=wanted)
+    critical = found.critical
     curve = accuracy_curve(critical, len(grid) - 1)
     expected = expected_robustness(critical, grid)
     return Between(fraction, float(curve[0]), float(curve[-1]), expected)

@@ -1,31 +1,11 @@
-"""Two records of the same samples, compared sample by sample."""
+"""Two records of the same samples, aligned sample by sample."""
 
 import numpy as np
 
 from rampart.errors import InvalidArgument
 from rampart.metrics.curve import Integers
-from rampart.metrics.expectation import Distribution, contributions
-from rampart.metrics.intervals import CONFIDENCE, PairedTest, paired_test
 from rampart.records.record import EvaluationRecord
 from rampart.units import format_eps
-
-
-def compare_pairs(
-    first: EvaluationRecord,
-    second: EvaluationRecord,
-    distribution: Distribution | None = None,
-    confidence: float = CONFIDENCE,
-) -> PairedTest:
-    """Return the paired test of the difference in expected robustness.
-
-    Raises:
-        InvalidArgument: the records differ in samples, norm or grid.
-    """
-    return paired_test(
-        contributions(first.critical, first.grid, distribution),
-        contributions(align_critical(first, second), first.grid, distribution),
-        confidence,
-    )
 
 
 def align_critical(first: EvaluationRecord, second: EvaluationRecord) -> Integers:

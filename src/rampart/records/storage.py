@@ -38,7 +38,7 @@ from rampart.records.summary import curve_points, summary
 from rampart.runs.evaluation_folder import EvaluationFolder
 
 FORMAT = "rampart-evaluation"
-VERSION = 2
+VERSION = 3
 KEYS = {"norm", "grid", "n", "columns", "adversarial_shape", "samples_sha256", "metadata"}
 
 #: Column in the file: attribute of the record, type, meaning.

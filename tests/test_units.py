@@ -138,3 +138,11 @@ def test_a_horizon_counts_steps():
 def test_an_empty_run_is_refused(epochs, steps, name):
     with pytest.raises(InvalidArgument, match=f"^{name}=0"):
         Horizon(epochs, steps)
+
+
+def test_a_fraction_above_1_gets_no_advice_on_gray_levels():
+    with pytest.raises(InvalidArgument) as caught:
+        parse_eps("300/255")
+    assert "/255 for" not in str(caught.value)
+    with pytest.raises(InvalidArgument, match="write 4/255"):
+        parse_eps("4")

@@ -45,7 +45,8 @@ def parse_eps(eps: str | float, norm: Norm = "linf", name: str = "eps") -> float
     limit = MAX_EPS[norm]
     if 0 <= value <= limit:
         return value
-    in_levels = limit < value <= 255 * limit
+    is_fraction = isinstance(eps, str) and eps.endswith("/255")
+    in_levels = limit < value <= 255 * limit and not is_fraction
     advice = f"write {value:g}/255 for {value:g} gray levels" if in_levels else ""
     raise InvalidArgument(name, eps, f"a fraction of the pixel range in [0, {limit:g}]", advice)
 

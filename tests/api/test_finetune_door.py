@@ -125,7 +125,7 @@ def test_the_returned_model_is_the_evaluated_one(tmp_path):
 
 
 def test_a_run_of_a_module_resumes_exactly(tmp_path):
-    from tests.recipes.test_run import StopAfter
+    from tests.recipes.test_recipes_train import StopAfter
 
     from rampart.api import finetune as door
     from rampart.training.interrupts import Interrupted

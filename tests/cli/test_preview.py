@@ -71,7 +71,7 @@ def test_a_schedule_without_state_needs_no_imagined_accuracy():
 
 
 def test_auto_warns_of_a_run_that_is_too_short():
-    assert "warning: schedule auto with patience=5" in run("auto", "--epochs", 5)
+    assert "auto with patience=5" in run("auto", "--epochs", 5)
 
 
 def test_a_plot_is_written(tmp_path):

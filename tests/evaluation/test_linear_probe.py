@@ -14,6 +14,7 @@ from oracles import linear_critical_eps, linear_model
 from rampart.attacks.pgd import Pgd
 from rampart.data.splits import InMemory, Split
 from rampart.errors import InvalidArgument, ModelError
+from rampart.evaluation.inference import ROWS
 from rampart.evaluation.linear_probe import (
     FRACTIONS,
     HeadInputs,
@@ -172,13 +173,14 @@ def test_only_seed_and_features_change_the_result(small):
     assert measure_linear_probe(other, train, held_out, 0.02, seed=3).accuracy != whole.accuracy
 
 
-def test_passes_count_all_images_of_the_model(small):
+def test_passes_count_all_images_and_not_what_fills_batches(small):
     model, train, held_out = small
     rows = []
     hook = model.backbone.stem.register_forward_pre_hook(lambda _, args: rows.append(len(args[0])))
     found = measure_linear_probe(model, train, held_out, 0.02)
     hook.remove()
-    assert sum(rows) == found.forwards
+    assert set(rows) == {ROWS}
+    assert found.forwards < sum(rows) < 2 * found.forwards
     assert found.passes == found.forwards + found.backwards
 
 

@@ -1,7 +1,7 @@
 """Every part around the schedule in a whole run: resume, micro-batches, cost, refusals."""
 
 import pytest
-from tests.recipes.test_run import StopAfter, assert_same, result
+from tests.recipes.test_recipes_train import StopAfter, assert_same, result
 
 from rampart.errors import InvalidArgument, RampartError
 from rampart.recipes.config.loading import load_config

@@ -37,7 +37,7 @@ def preview(
     accuracy: Annotated[
         str | None,
         typer.Option(
-            help="Accuracy after each epoch, for schedules that depend on it, such as 0.2,0.5,0.8."
+            help="One accuracy per epoch, for schedules that depend on it: 0.2,0.5,0.8 for 3."
         ),
     ] = None,
     table: Annotated[bool, typer.Option("--table", help="Also print eps at each epoch.")] = False,

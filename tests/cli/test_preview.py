@@ -55,19 +55,19 @@ def test_lists_are_read_as_yaml():
 
 
 @pytest.mark.parametrize("name", ["auto", "all"])
-def test_auto_shows_the_imagined_accuracy(name):
-    assert "imagined accuracy: 0.9 (1 - exp(-e / 4.8))" in run(name)
+def test_auto_shows_the_assumed_accuracy(name):
+    assert "assumed accuracy: 0.9 (1 - exp(-e / 4.8))" in run(name)
 
 
 def test_auto_follows_the_accuracy_it_is_given():
     options = ["patience=1", "--accuracy", "0.5,0.5,0.5,0.5", "--epochs", 4, "--table"]
     output = run("auto", *options)
-    assert "imagined" not in output
+    assert "assumed" not in output
     assert "    3  0.5000   2/255" in output
 
 
-def test_a_schedule_without_state_needs_no_imagined_accuracy():
-    assert "imagined" not in run("two-hinge")
+def test_a_schedule_without_state_needs_no_assumed_accuracy():
+    assert "assumed" not in run("two-hinge")
 
 
 def test_auto_warns_of_a_run_that_is_too_short():

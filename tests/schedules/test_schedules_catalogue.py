@@ -9,13 +9,13 @@ import pytest
 import yaml
 
 from rampart.schedules.catalogue import SCHEDULES
-from rampart.schedules.preview import imagined_accuracy, preview
+from rampart.schedules.preview import assumed_accuracy, preview
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.units import Horizon
 
 HORIZON = Horizon(12, 5)
 #: Converges early enough for the default `auto` to ramp within the run.
-ACCURACY = imagined_accuracy(6 * HORIZON.epochs)[::6]
+ACCURACY = assumed_accuracy(6 * HORIZON.epochs)[::6]
 every_schedule = pytest.mark.parametrize("name", SCHEDULES.names())
 every_interval = pytest.mark.parametrize("interval", ["step", "epoch"])
 

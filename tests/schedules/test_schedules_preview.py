@@ -3,7 +3,7 @@ import pytest
 from rampart.errors import InvalidArgument
 from rampart.schedules.auto import Auto
 from rampart.schedules.hinge import Linear, TwoHinge
-from rampart.schedules.preview import imagined_accuracy, preview
+from rampart.schedules.preview import assumed_accuracy, preview
 from rampart.units import Horizon
 
 PUBLISHED = TwoHinge.at_epochs(12, 37)
@@ -37,7 +37,7 @@ def test_preview_needs_an_accuracy_for_every_epoch():
         preview(Auto(), 1, Horizon(3, 1), accuracy=[0.1, 0.2])
 
 
-def test_the_imagined_accuracy_reaches_90_percent_at_epoch_11():
-    curve = imagined_accuracy(50)
+def test_the_assumed_accuracy_reaches_90_percent_at_epoch_11():
+    curve = assumed_accuracy(50)
     assert curve[10] == pytest.approx(0.9 * curve[-1], abs=0.005)
     assert curve == sorted(curve)

@@ -12,7 +12,7 @@ from rampart.reports import schedules as drawing
 from rampart.reports.pictures import check_picture
 from rampart.schedules.base import Schedule
 from rampart.schedules.catalogue import SCHEDULES
-from rampart.schedules.preview import IMAGINED, PreviewRow
+from rampart.schedules.preview import ASSUMED, PreviewRow
 from rampart.schedules.preview import preview as preview_rows
 from rampart.units import Horizon, parse_eps, parse_norm
 
@@ -63,8 +63,8 @@ def preview(
         curves[drawing.title(schedule)] = rows
         _print_schedule(schedule, rows, eps_g, horizon, table, given is None)
     if output is not None:
-        imagined = given is None and any(map(_depends_on_accuracy, schedules))
-        note = f"schedules that depend on accuracy: {IMAGINED}" if imagined else ""
+        assumed = given is None and any(map(_depends_on_accuracy, schedules))
+        note = f"schedules that depend on accuracy: {ASSUMED}" if assumed else ""
         drawing.picture(curves, output, eps_g, horizon, note)
         typer.echo(f"plot: {output}")
 
@@ -112,14 +112,14 @@ def _print_schedule(
     eps_g: float,
     horizon: Horizon,
     table: bool,
-    imagined: bool,
+    assumed: bool,
 ) -> None:
     """Print title, chart and warnings of one schedule."""
     width = min(100, shutil.get_terminal_size().columns)
     _echo(drawing.title(schedule))
     _echo(drawing.chart(rows, eps_g, horizon.epochs, width))
-    if _depends_on_accuracy(schedule) and imagined:
-        _echo(IMAGINED)
+    if _depends_on_accuracy(schedule) and assumed:
+        _echo(ASSUMED)
     for warning in schedule.warnings(horizon):
         _echo(f"warning: {warning}")
     if table:

@@ -18,13 +18,13 @@ class PreviewRow(NamedTuple):
     eps: float
 
 
-#: The assumption of `imagined_accuracy` in words.
-IMAGINED = (
-    "imagined accuracy: 0.9 (1 - exp(-e / 4.8)) after e epochs, 90 % of its final value at epoch 11"
+#: The assumption of `assumed_accuracy` in words.
+ASSUMED = (
+    "assumed accuracy: 0.9 (1 - exp(-e / 4.8)) after e epochs, 90 % of its final value at epoch 11"
 )
 
 
-def imagined_accuracy(epochs: int) -> list[float]:
+def assumed_accuracy(epochs: int) -> list[float]:
     """Return a validation accuracy for a preview after each epoch e: 0.9 (1 - exp(-e / 4.8)).
 
     It reaches 90 % of its final value at epoch 11, as standard fine-tuning does in the hardest
@@ -50,13 +50,13 @@ def preview(
         horizon: the length of the run.
         interval: "step" gives one row per optimizer step, "epoch" one per epoch.
         accuracy: accuracy after each epoch, for a schedule that follows it (on the batches it is
-            assumed to rise in straight lines from 0); by default `imagined_accuracy`.
+            assumed to rise in straight lines from 0); by default `assumed_accuracy`.
         norm: the norm whose range applies to `eps_g`.
 
     Raises:
         InvalidArgument: as `EpsilonScheduler`, and for fewer accuracies than epochs.
     """
-    curve = imagined_accuracy(horizon.epochs) if accuracy is None else accuracy
+    curve = assumed_accuracy(horizon.epochs) if accuracy is None else accuracy
     if len(curve) < horizon.epochs:
         expected = f"one for each of the {horizon.epochs} epochs"
         raise InvalidArgument("accuracy", f"{len(curve)} values", expected)

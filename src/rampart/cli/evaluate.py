@@ -4,6 +4,8 @@ from pathlib import Path
 
 import typer
 
+from rampart.cli.overrides import components_first
+
 
 def evaluate(
     model: str = typer.Argument(
@@ -44,7 +46,9 @@ def evaluate(
     Run the same command again to resume an interrupted evaluation.
     """
     short = () if rerun is None else (f"evaluation.rerun={rerun}",)
-    evaluate_and_print(model, (*(settings or []), *short), output, overwrite=overwrite)
+    evaluate_and_print(
+        model, tuple(components_first((*(settings or []), *short))), output, overwrite=overwrite
+    )
 
 
 def evaluate_and_print(

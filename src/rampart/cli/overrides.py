@@ -1,8 +1,16 @@
 """The arguments `[CONFIG.yaml] [KEY=VALUE]...` of the verbs."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from rampart.errors import InvalidArgument
+
+#: Keys whose value names a component; its options stand below the key.
+COMPONENT_KEYS = {
+    key + end
+    for key in ("schedule", "objective", "attack", "evaluation.attack")
+    for end in ("", ".name")
+}
 
 HELP = (
     "A configuration file, then single settings: model=NAME data=FOLDER threat.eps=4/255 "
@@ -31,4 +39,13 @@ def config_and_overrides(settings: list[str]) -> tuple[Path | None, list[str]]:
             "CONFIG.yaml or key=value",
             f"perhaps data={files[0]} or model={files[0]}",
         )
-    return (Path(files[0]) if files else None), overrides
+    return (Path(files[0]) if files else None), components_first(overrides)
+
+
+def components_first(overrides: Iterable[str]) -> list[str]:
+    """Return the overrides with those that name a component in front.
+
+    A new component drops the options of the previous one. On a command line the order carries no
+    meaning: `schedule.start=0.1 schedule=linear` asks for a start of linear.
+    """
+    return sorted(overrides, key=lambda text: text.partition("=")[0] not in COMPONENT_KEYS)

@@ -5,9 +5,9 @@ from rampart.recipes.config.loading import COMPONENT_NAMES, load_config
 
 
 def test_an_option_may_stand_before_its_component():
+    options = ["schedule.start=0.1", "attack.steps=3"]
     _, overrides = config_and_overrides(
-        ["model=m", "data=d", "schedule.start=0.1", "attack.steps=3", "schedule=two-hinge"]
-        + ["attack.name=pgd"]
+        ["model=m", "data=d", *options, "schedule=two-hinge", "attack.name=pgd"]
     )
     config = load_config(None, overrides)
     assert (config.components.schedule.start, config.components.attack.steps) == (0.1, 3)

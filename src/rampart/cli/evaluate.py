@@ -46,9 +46,8 @@ def evaluate(
     Run the same command again to resume an interrupted evaluation.
     """
     short = () if rerun is None else (f"evaluation.rerun={rerun}",)
-    evaluate_and_print(
-        model, tuple(components_first((*(settings or []), *short))), output, overwrite=overwrite
-    )
+    overrides = tuple(components_first((*(settings or []), *short)))
+    evaluate_and_print(model, overrides, output, overwrite=overwrite)
 
 
 def evaluate_and_print(

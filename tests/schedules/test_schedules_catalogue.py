@@ -43,7 +43,9 @@ def walk(scheduler, steps):
 
 
 def test_the_catalogue_is_complete():
-    assert set(SCHEDULES.names()) == {
+    # Another test may have registered a schedule of a user's own in this process.
+    own = {n for n in SCHEDULES.names() if SCHEDULES.get(n).__module__.startswith("rampart.")}
+    assert own == {
         *("fix", "standard", "two-hinge", "linear-warmup", "linear"),
         *("switch", "smoothed", "piecewise", "uniform", "auto"),
         *("plateau", "adaptive"),

@@ -29,13 +29,21 @@ def test_means_have_students_interval():
     assert cells(task_table(RUNS, "digits"), "short")[1:4] == ["90.0", "40.0", "40.0"]
 
 
+def test_below_three_seeds_the_values_and_differences_stand_themselves():
+    few = [run("fix", 0, 0.0), run("fix", 1, 0.2), run("rising", 0, 0.3), run("rising", 1, 0.6)]
+    text = task_table(few, "digits", ["rising"])
+    assert cells(text, "fix")[3] == "0.0, 20.0"
+    assert cells(text, "fix")[-1] == "-30.0, -40.0"
+    assert "±" not in text
+
+
 def test_differences_are_paired_by_seed():
     test = paired_test((0.2, 0.3, 0.25), (0.5, 0.55, 0.6))
     cell = cells(task_table(RUNS, "digits", ["rising"]), "fix")[-1]
     expected = f"-30.0 [{100 * test.low:+.1f}, {100 * test.high:+.1f}], p = {test.p:.2g}"
     assert cell == expected
     assert cells(task_table(RUNS, "digits", ["rising"]), "rising")[-1] == ""
-    assert cells(task_table(RUNS, "digits", ["rising"]), "short")[-1] == ""
+    assert cells(task_table(RUNS, "digits", ["rising"]), "short")[-1] == "-10.0"
 
 
 def test_several_references_have_a_column_each():

@@ -17,6 +17,7 @@ from rampart.metrics.intervals import (
     proportion_interval,
     score_interval,
     seeds_interval,
+    spread_over_seeds,
 )
 
 PUBLISHED = Path(__file__).parents[1] / "recorded" / "published_tables_1_2.csv"
@@ -186,6 +187,17 @@ def test_seeds_interval_value():
     assert (interval.low, interval.high) == pytest.approx((2 - 2.4842, 2 + 2.4842), abs=1e-4)
 
 
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_the_spread_over_seeds_never_leaves_zero_to_one(values):
+    spread = spread_over_seeds(values)
+    assert 0 <= spread.low <= spread.high <= 1
+    if len(values) < 3:
+        assert (spread.low, spread.high) == (min(values), max(values))
+    else:
+        student = seeds_interval(values)
+        assert (spread.low, spread.high) == (max(0, student.low), min(1, student.high))
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -198,6 +210,8 @@ def test_seeds_interval_value():
         lambda: score_interval(1.1, 0.0, 3),
         lambda: score_interval(0.5, 0.0, 0),
         lambda: seeds_interval([1.0]),
+        lambda: spread_over_seeds([]),
+        lambda: spread_over_seeds([30.0, 40.0, 50.0]),
         lambda: paired_test([1.0, 2.0], [1.0, 2.0, 3.0]),
         lambda: paired_test([1.0], [1.0]),
     ],

@@ -116,6 +116,17 @@ def test_seeds_of_a_method_are_combined():
     assert "over 3 seeds and the images" in "\n".join(report_lines(facts))
 
 
+def test_two_seeds_show_their_values():
+    runs = [of_run("fix", curve, s) for s, curve in enumerate((FIX, TWO_HINGE))]
+    rivals = [of_run("two-hinge", curve, s) for s, curve in enumerate((TWO_HINGE, FIX))]
+    facts = report([*runs, *rivals])
+    clean = facts["methods"][0]["figures"]["clean"]
+    assert (clean["low"], clean["high"], clean["seeds"]) == (0.3, 0.96, [0.3, 0.96])
+    text = "\n".join(report_lines(facts))
+    assert "clean: 30.0 % and 96.0 %" in text
+    assert "clean: -66.0 and +66.0 points, seed by seed" in text
+
+
 def test_several_records_are_compared_with_the_first(two):
     facts = report([*two, Measured("third", record(FIX))])
     assert [(p["first"], p["second"]) for p in facts["pairs"]] == [

@@ -6,7 +6,6 @@ import pytest
 from made_up import FIX, STANDARD, TWO_HINGE, history, record, run
 from rich.console import Console
 
-from rampart.metrics.intervals import seeds_interval
 from rampart.records.summary import summary
 from rampart.reports.tables import (
     RunResult,
@@ -114,16 +113,15 @@ def test_aggregate_takes_means_over_seeds():
     rows = comparison_rows([run("fix", FIX), run("standard", STANDARD), run("fix", shifted, 1)])
     fix, standard = aggregate(rows)
     values = [rows[0]["expected"], rows[2]["expected"]]
-    interval = seeds_interval(values)
     assert (fix["method"], fix["runs"], fix["seeds"], fix["interval"]) == (
         "fix",
         2,
         [0, 1],
-        "seeds",
+        "values",
     )
     assert fix["expected"] == pytest.approx(sum(values) / 2)
-    assert fix["expected_margin"] == pytest.approx(interval.high - fix["expected"])
-    assert fix["expected_low"] == max(0, interval.low)
+    assert fix["expected_values"] == values
+    assert (fix["expected_low"], fix["expected_high"]) == (min(values), max(values))
     assert (standard["runs"], standard["interval"]) == (1, "samples")
     assert standard["expected_high"] == rows[1]["expected_high"]
 
@@ -146,11 +144,19 @@ def test_columns_without_content_are_left_out(three):
 
 
 def test_aggregate_table_shows_the_margin_over_seeds(three):
-    rows = comparison_rows([*three, run("fix", FIX, 1, clean=(0.01,))])
+    rows = comparison_rows([*three, *(run("fix", FIX, seed, clean=(0.01,)) for seed in (1, 2))])
     text = show_progress(aggregate_table(aggregate(rows)))
     assert "30.0 ± 0.0" in text
     assert "3, never" in text
     assert "samples or seeds" in text
+
+
+def test_two_seeds_show_their_values_and_no_interval():
+    rows = comparison_rows([run("fix", FIX), run("fix", (0.9, 0.9, 0.9, 0.9, 0.9), 1)])
+    text = show_progress(aggregate_table(aggregate(rows)))
+    assert "30.0, 90.0" in text
+    assert "±" not in text
+    assert "values of all seeds" in text
 
 
 def test_markdown(three):

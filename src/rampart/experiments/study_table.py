@@ -8,8 +8,8 @@ from typing import Literal, get_args
 
 from rampart.experiments.run_figures import RunFigures
 from rampart.files import write_atomic
-from rampart.metrics.intervals import paired_test, seeds_interval
 from rampart.reports.methods import save_methods
+from rampart.reports.seeds import spell_seed_differences, spell_seeds
 
 Measure = Literal["clean", "adversarial", "expected"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
@@ -58,7 +58,7 @@ def task_table(
     references: Sequence[str] = (),
     differences: Sequence[Measure] = ("expected",),
 ) -> str:
-    """Return one task's methods as a Markdown table, percent with 95 % intervals over seeds."""
+    """Return one task's methods as a Markdown table, percent over seeds (`spell_seeds`)."""
     methods = _group_by_method([one for one in figures if one.task == task])
     head = ["method", *MEASURES, "full strength from", "passes", "adapted in epoch"]
     sizes_differ = len({run.trained for runs in methods.values() for run in runs}) > 1
@@ -69,7 +69,7 @@ def task_table(
     head += [f"{measure}, minus '{name}'" for name, measure in compared]
     lines = [f"## {task}", "", _line(head), _line([":--", *["--:"] * (len(head) - 1)])]
     for method, runs in methods.items():
-        cells = [method, *(_mean([getattr(run, name) for run in runs]) for name in MEASURES)]
+        cells = [method, *(spell_seeds([getattr(run, name) for run in runs]) for name in MEASURES)]
         cells.append(_span([f"{run.full_from:.0%}" for run in runs]))
         cells.append(f"{sum(run.passes for run in runs) / len(runs) / 1e3:,.0f} k")
         cells.append(_span(["never" if run.delay is None else str(run.delay) for run in runs]))
@@ -90,27 +90,13 @@ def _group_by_method(figures: Sequence[RunFigures]) -> dict[str, list[RunFigures
     return methods
 
 
-def _mean(values: list[float]) -> str:
-    """Mean and half width of Student's interval over the seeds, in percent."""
-    mean = sum(values) / len(values)
-    if len(values) < 2:
-        return f"{100 * mean:.1f}"
-    interval = seeds_interval(values)
-    return f"{100 * mean:.1f} ± {50 * (interval.high - interval.low):.1f}"
-
-
 def _difference(
     runs: Sequence[RunFigures], reference: Sequence[RunFigures], measure: Measure
 ) -> str:
     """The paired difference over the seeds that both have."""
     known = {run.seed: getattr(run, measure) for run in reference}
     pairs = [(getattr(run, measure), known[run.seed]) for run in runs if run.seed in known]
-    if len(pairs) < 2:
-        return ""
-    first, second = zip(*pairs, strict=True)
-    test = paired_test(first, second)
-    span = f"[{100 * test.low:+.1f}, {100 * test.high:+.1f}]"
-    return f"{100 * test.difference:+.1f} {span}, p = {test.p:.2g}"
+    return spell_seed_differences([a for a, _ in pairs], [b for _, b in pairs])
 
 
 def _span(values: Sequence[str]) -> str:

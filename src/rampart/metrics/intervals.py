@@ -10,6 +10,9 @@ from rampart.errors import InvalidArgument
 from rampart.metrics.curve import Floats
 
 CONFIDENCE = 0.95
+#: Fewest seeds from which an interval is computed: with two, Student's interval is 18 times as wide
+#: as their distance and says nothing.
+LEAST_SEEDS = 3
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,29 @@ def seeds_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interva
     return Interval(
         float(numbers.mean() - margin), float(numbers.mean() + margin), confidence, "student"
     )
+
+
+def spread_over_seeds(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
+    """Return Student's interval for fractions over seeds, cut to [0, 1].
+
+    Below `LEAST_SEEDS` values it is their range instead, with the method "range".
+
+    Args:
+        values: (N,) fractions in [0, 1], one per seed, N >= 1.
+        confidence: confidence of the interval.
+
+    Raises:
+        InvalidArgument: no values, or one outside [0, 1].
+
+    Example:
+        >>> spread_over_seeds([0.25, 0.75])
+        Interval(low=0.25, high=0.75, confidence=0.95, method='range')
+    """
+    numbers = check_fractions(values)
+    if len(numbers) < LEAST_SEEDS:
+        return Interval(float(numbers.min()), float(numbers.max()), confidence, "range")
+    interval = seeds_interval(numbers, confidence)
+    return Interval(max(0.0, interval.low), min(1.0, interval.high), confidence, "student")
 
 
 def paired_test(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE) -> PairedTest:

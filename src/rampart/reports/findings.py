@@ -145,6 +145,8 @@ def _doubt(best: Row, second: Row, rows: Sequence[Row]) -> str:
         first, other = ([value[seed] for seed in shared] for value in values)
         test = paired_test(first, other)
         return f"p = {test.p:.2f}, {test.n} paired seeds" if test.p >= 0.05 else ""
+    if "values" in (best["interval"], second["interval"]):
+        return "too few seeds for an interval"
     apart = best["expected_low"] > second["expected_high"]
     return "" if apart else "the two intervals overlap"
 

@@ -21,7 +21,7 @@ from rampart.metrics.curve import Floats, Integers
 from rampart.metrics.distributions import Distribution, default_distribution, parse_distribution
 from rampart.metrics.expectation import contributions
 from rampart.metrics.hierarchy import hierarchical_interval
-from rampart.metrics.intervals import mean_interval
+from rampart.metrics.intervals import LEAST_SEEDS, mean_interval
 from rampart.metrics.pairs import mcnemar, paired_interval, sign_flip_test
 from rampart.metrics.planning import pairs_needed, samples_needed
 from rampart.records.pairing import align_critical
@@ -182,6 +182,8 @@ def _spell(value: Any) -> str:
 def over_seeds(name: str, method: Sequence[Measured], laws: Laws) -> Facts:
     """Return each figure over several seeds, with an interval over both seeds and samples.
 
+    Below `LEAST_SEEDS` seeds the ends are those of the seeds' range, and `seeds` has their values.
+
     Raises:
         InvalidArgument: the records differ in samples, norm or grid.
     """
@@ -337,6 +339,10 @@ def _tables(
 
 
 def _interval(table: Floats, confidence: float, name: str = "value") -> Facts:
+    values = table.mean(axis=1)
+    if len(values) < LEAST_SEEDS:
+        ends = {"low": float(values.min()), "high": float(values.max())}
+        return {name: float(table.mean()), **ends, "seeds": values.tolist()}
     interval = hierarchical_interval(table, confidence)
     least = 0.0 if name == "value" else -1.0
     ends = {"low": max(least, interval.low), "high": min(1.0, interval.high)}

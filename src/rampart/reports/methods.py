@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rampart.metrics.intervals import seeds_interval
+from rampart.metrics.intervals import LEAST_SEEDS, spread_over_seeds
 from rampart.reports.pictures import save_picture, styled
 from rampart.reports.plots import LOOK
 
@@ -44,8 +44,14 @@ def save_methods(
             panel.set_title(task, loc="left", fontsize="medium")
         panels[0].set_yticks(range(len(names)), names)
         panels[0].set_ylim(len(names) - 0.5, -0.5)
-        figure.supxlabel(f"{measure}, percent: runs, mean, 95 % interval", fontsize="medium")
+        figure.supxlabel(f"{measure}, percent: runs, mean, {_kind(tasks)}", fontsize="medium")
         save_picture(figure, path)
+
+
+def _kind(tasks: Mapping[str, Methods]) -> str:
+    """The meaning of the lines: an interval only from `LEAST_SEEDS` seeds on."""
+    seeds = max((len(values) for one in tasks.values() for values in one.values()), default=0)
+    return "95 % interval" if seeds >= LEAST_SEEDS else "range"
 
 
 def _draw(panel: "Axes", methods: Methods, names: Sequence[str], references: Sequence[str]) -> None:
@@ -56,7 +62,8 @@ def _draw(panel: "Axes", methods: Methods, names: Sequence[str], references: Seq
         mean = sum(fractions) / len(fractions)
         panel.plot(mean, line, "|", color=color, markersize=9, markeredgewidth=2)
         if len(fractions) > 1:
-            interval = seeds_interval(fractions)
-            panel.plot([interval.low, interval.high], [line, line], color=color, linewidth=1.2)
+            interval = spread_over_seeds(values)
+            ends = [100 * interval.low, 100 * interval.high]
+            panel.plot(ends, [line, line], color=color, linewidth=1.2)
         if name in references:
             panel.axvline(mean, color=color, linewidth=0.8, linestyle="--")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.intervals import seeds_interval
+from rampart.metrics.intervals import spread_over_seeds
 from rampart.records.record import EvaluationRecord
 from rampart.records.summary import summary
 from rampart.reports.pictures import save_picture, styled
@@ -77,7 +77,7 @@ def draw_curve(record: EvaluationRecord, title: str = "") -> "Figure":
 
 
 def save_comparison(rows: Sequence[Row], path: str | Path, title: str = "") -> None:
-    """Write the curves of several runs; of several seeds the mean with Student's interval.
+    """Write the curves of several runs; of several seeds the mean with their interval or range.
 
     Args:
         rows: rows of `rampart.reports.tables.comparison_rows`, with their curves.
@@ -201,19 +201,19 @@ def _tick_step(last: int) -> int:
 
 
 def _mean_curve(curves: Sequence[Curve]) -> Curve:
-    """The curve of one run, or the mean of several with Student's interval over the runs."""
+    """The curve of one run, or the mean of several with their `spread_over_seeds`."""
     if len(curves) == 1:
         return curves[0]
     points = []
     for column in zip(*curves, strict=True):
         values = [point["accuracy"] for point in column]
-        interval = seeds_interval(values)
+        interval = spread_over_seeds(values)
         points.append(
             {
                 "eps": column[0]["eps"],
                 "accuracy": float(np.mean(values)),
-                "low": max(0.0, interval.low),
-                "high": min(1.0, interval.high),
+                "low": interval.low,
+                "high": interval.high,
             }
         )
     return points

@@ -125,12 +125,20 @@ def _needed_line(facts: Facts) -> str:
 
 
 def _method_lines(facts: Facts, eps: float) -> list[str]:
-    lines = [f"{facts['method']}, over {len(facts['records'])} seeds and the images:"]
+    few = any("seeds" in figure for figure in facts["figures"].values())
+    images = "" if few else " and the images"
+    lines = [f"{facts['method']}, over {len(facts['records'])} seeds{images}:"]
     lines += [
-        f"  {_spell_name(name, eps)}: {_fraction(f, 'value')}"
-        for name, f in facts["figures"].items()
+        f"  {_spell_name(name, eps)}: {_over_seeds(f)}" for name, f in facts["figures"].items()
     ]
     return lines
+
+
+def _over_seeds(figure: Facts) -> str:
+    """The value with its interval, or the values of too few seeds for an interval."""
+    if "seeds" in figure:
+        return " and ".join(_percent(value) for value in figure["seeds"])
+    return _fraction(figure, "value")
 
 
 def _pair_lines(facts: Facts, eps: float) -> list[str]:
@@ -150,6 +158,8 @@ def _advice(name: str, text: str, several: bool) -> str:
 
 
 def _difference(figure: Facts) -> str:
+    if "seeds" in figure:
+        return f"{' and '.join(map(_format_signed, figure['seeds']))} points, seed by seed"
     ends = f"[{_format_signed(figure['low'])}, {_format_signed(figure['high'])}]"
     text = f"{_format_signed(figure['difference'])} points {ends}"
     if "p" in figure:

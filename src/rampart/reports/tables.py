@@ -12,8 +12,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rampart.metrics.adaptation import adaptation_delay
-from rampart.metrics.intervals import CONFIDENCE, seeds_interval
+from rampart.metrics.intervals import CONFIDENCE, LEAST_SEEDS, spread_over_seeds
 from rampart.registry import flatten
+from rampart.reports.seeds import spell_seeds
 from rampart.schema.effects import effect_of
 from rampart.units import format_eps
 
@@ -118,10 +119,12 @@ def _name(component: Any) -> str:
 
 
 def aggregate(rows: Sequence[Row], confidence: float = CONFIDENCE) -> list[Row]:
-    """Return one row per method: means over seeds with Student's interval, cut to [0, 1].
+    """Return one row per method: means over seeds with their `spread_over_seeds`.
 
-    A method of one run has the interval of its evaluation; the key `interval` is "seeds" or
-    "samples" accordingly. Methods are in the order of their first run.
+    The key `clean_values`, for example, holds the values of the seeds. A method of one run has the
+    interval of its evaluation. The key `interval` is "samples" then, "values" below `LEAST_SEEDS`
+    seeds, which are shown themselves, and else "seeds". Methods are in the order of their first
+    run.
     """
     order = list(dict.fromkeys(row["method"] for row in rows))
     chosen = sorted(rows, key=lambda row: order.index(row["method"]))
@@ -143,20 +146,26 @@ def _method_row(rows: list[Row], confidence: float) -> Row:
         "seeds": [row["seed"] for row in rows],
         **figures,
         "confidence": confidence if several else first.get("confidence"),
-        "interval": "seeds" if several else "samples",
+        "interval": _kind_of_interval(len(rows)),
         "delays": [row.get("delay") for row in rows if row.get("adapted") is not None],
     }
 
 
+def _kind_of_interval(runs: int) -> str:
+    """What the intervals of a method cover; below `LEAST_SEEDS` runs its values are shown."""
+    if runs == 1:
+        return "samples"
+    return "seeds" if runs >= LEAST_SEEDS else "values"
+
+
 def _mean_of(name: str, rows: Sequence[Row], confidence: float) -> Row:
     values = [row[name] for row in rows]
-    interval = seeds_interval(values, confidence)
+    interval = spread_over_seeds(values, confidence)
     return {
         name: sum(values) / len(values),
-        f"{name}_low": max(0.0, interval.low),
-        f"{name}_high": min(1.0, interval.high),
-        # The margin before the cut, which would make it smaller.
-        f"{name}_margin": (interval.high - interval.low) / 2,
+        f"{name}_low": interval.low,
+        f"{name}_high": interval.high,
+        f"{name}_values": values,
     }
 
 
@@ -252,13 +261,13 @@ def _figure_cells(row: Row, rows: Sequence[Row], digits: int = 1) -> dict[str, s
 
 
 def _with_interval(row: Row, name: str, digits: int = 1) -> str:
-    """Percent, as mean ± margin over seeds, or as value [low, high] of one evaluation.
+    """Percent over seeds (`spell_seeds`), or as value [low, high] of one evaluation.
 
     `digits` are the decimals of low and high.
     """
-    value, low, high, margin = (row.get(f"{name}{end}") for end in ("", "_low", "_high", "_margin"))
-    if margin is not None:
-        return f"{_percent(value)} ± {_percent(margin)}"
+    if f"{name}_values" in row:
+        return spell_seeds(row[f"{name}_values"], row["confidence"])
+    value, low, high = (row.get(f"{name}{end}") for end in ("", "_low", "_high"))
     if low is None or high is None:
         return _percent(value)
     return f"{_percent(value)} [{100 * low:.{digits}f}, {100 * high:.{digits}f}]"
@@ -286,7 +295,9 @@ def _best(rows: Sequence[Row]) -> dict[str, set[int]]:
 
 
 def _title(rows: Sequence[Row]) -> str:
-    kinds = {row.get("interval", "samples") for row in rows}
+    kinds = {row.get("interval", "samples") for row in rows} - {"values"}
+    if not kinds:
+        return "accuracy in percent, the values of all seeds"
     confidences = {float(row["confidence"]) for row in rows if row.get("confidence")}
     percent = f"{100 * confidences.pop():g} % " if len(confidences) == 1 else ""
     return f"accuracy in percent, with {percent}intervals over {' or '.join(sorted(kinds))}"

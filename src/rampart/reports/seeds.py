@@ -1,0 +1,41 @@
+"""Figures over several seeds, as the text of a cell."""
+
+from collections.abc import Sequence
+
+from rampart.metrics.intervals import CONFIDENCE, LEAST_SEEDS, paired_test, spread_over_seeds
+
+
+def spell_seeds(values: Sequence[float], confidence: float = CONFIDENCE) -> str:
+    """Return fractions over seeds in percent: their mean with Student's interval.
+
+    Below three seeds these are the values themselves. An interval that is cut at 0 or 100 % has no
+    half width, so its ends are shown.
+
+    Example:
+        >>> spell_seeds([0.2, 0.25, 0.3]), spell_seeds([0.01, 0.02, 0.06]), spell_seeds([0, 0.2])
+        ('25.0 ± 12.4', '3.0 [0.0, 9.6]', '0.0, 20.0')
+    """
+    if len(values) < LEAST_SEEDS:
+        return ", ".join(_percent(value) for value in values)
+    mean, interval = sum(values) / len(values), spread_over_seeds(values, confidence)
+    cut = min(values) < max(values) and (interval.low == 0 or interval.high == 1)
+    if cut:
+        return f"{_percent(mean)} [{_percent(interval.low)}, {_percent(interval.high)}]"
+    return f"{_percent(mean)} ± {50 * (interval.high - interval.low):.1f}"
+
+
+def spell_seed_differences(first: Sequence[float], second: Sequence[float]) -> str:
+    """Return first - second in points, paired by seed: their mean with its interval and p-value.
+
+    Below three pairs these are the differences themselves; without a pair the text is empty.
+    """
+    if len(first) < LEAST_SEEDS:
+        pairs = zip(first, second, strict=True)
+        return ", ".join(f"{100 * (a - b):+.1f}" for a, b in pairs)
+    test = paired_test(first, second)
+    span = f"[{100 * test.low:+.1f}, {100 * test.high:+.1f}]"
+    return f"{100 * test.difference:+.1f} {span}, p = {test.p:.2g}"
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f}"

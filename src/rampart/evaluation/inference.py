@@ -18,9 +18,8 @@ from torch import Tensor
 from rampart.attacks.frozen import Model, module_of
 from rampart.runtime import Noise
 
-#: Rows of every batch on a CPU, where larger batches are no faster: 16 rows of MobileNetV2 at 96
-#: pixels take 9.9 ms each, 128 take 14.6; of ResNet-20 3.0 and 3.3 (one thread, forward and
-#: gradient; an AMD EPYC). Other devices get a multiple of this, which uses them fully.
+#: Rows of every batch on a CPU, where larger batches are no faster (`benchmarks/rows.py`). Other
+#: devices get a multiple of this, which uses them fully.
 ROWS = 16
 
 

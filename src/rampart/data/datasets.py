@@ -6,19 +6,18 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
+from rampart.data.copies import repeated_images
 from rampart.data.decode import Decode, Decoded, in_memory
 from rampart.data.digits import digit_pairs
-from rampart.data.folder import load_folder
 from rampart.data.glyphs import glyphs
-from rampart.data.readers import is_reader_name, load_reader
+from rampart.data.readers.folder import load_folder
+from rampart.data.readers.library import is_reader_name, load_reader
+from rampart.data.set_apart import check_fraction, set_apart
 from rampart.data.splits import (
     SPLIT_NAMES,
     InMemory,
     Split,
     Splits,
-    check_fraction,
-    repeated_images,
-    set_apart,
 )
 from rampart.errors import DataError, InvalidArgument
 from rampart.plugins import GIVEN
@@ -50,8 +49,8 @@ def load_splits(
     Both draws are stratified and seeded, and `notes` reports them.
 
     Args:
-        name: a folder or .tar (see `rampart.data.folder`), "digit-pairs", "glyphs", or the name in
-            a public library ("torch/cifar10", "hfds/org/name").
+        name: a folder or .tar (see `rampart.data.readers.folder`), "digit-pairs", "glyphs", or the
+            name in a public library ("torch/cifar10", "hfds/org/name").
         image_size: side of the square images, in pixels; by default 224; embedded tasks have 16.
         in_chans: 3 (color) or 1 (gray); by default 3, or 1 for embedded tasks.
         seed: seed of the data, not of the run; runs to compare need the same one.

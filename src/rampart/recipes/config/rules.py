@@ -6,7 +6,7 @@ names, so that it also applies to users' own parts.
 
 from dataclasses import fields
 
-from rampart.data.splits import check_fraction
+from rampart.data.set_apart import check_fraction
 from rampart.errors import InvalidArgument
 from rampart.recipes.config.components import Components
 from rampart.schema.fields import ModelConfig, RunFields

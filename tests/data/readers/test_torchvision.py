@@ -1,8 +1,8 @@
 import pytest
 
-from rampart.data import readers
 from rampart.data.datasets import load_splits
-from rampart.errors import DataError, InvalidArgument, MissingExtra, UnknownName
+from rampart.data.readers.torchvision import TORCH_NAMES
+from rampart.errors import DataError, InvalidArgument, UnknownName
 
 
 def test_torchvision_dataset_without_splits(make_folder, layout, tmp_path):
@@ -28,8 +28,8 @@ def test_torchvision_dataset_with_three_splits(make_folder, layout, tmp_path):
 def test_every_torchvision_name_has_a_class():
     import torchvision.datasets
 
-    assert len(readers.TORCH_NAMES) > 10
-    for known in readers.TORCH_NAMES.values():
+    assert len(TORCH_NAMES) > 10
+    for known in TORCH_NAMES.values():
         assert hasattr(torchvision.datasets, known.cls)
         assert "train" in known.splits
 
@@ -50,25 +50,3 @@ def test_wrong_names_and_options_of_torchvision_are_refused(tmp_path, monkeypatc
     monkeypatch.setattr("torchvision.datasets.CIFAR10", unreachable)
     with pytest.raises(DataError, match=r"'torch/cifar10' cannot be loaded \(no network\)"):
         load_splits("torch/cifar10", root=str(tmp_path))
-
-
-@pytest.fixture
-def hub_folder(make_folder, layout):
-    pytest.importorskip("datasets")
-    return make_folder(*layout("train", "test", count=10))
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-def test_hub_dataset_from_a_local_folder(hub_folder, tmp_path):
-    splits = load_splits(f"hfds/{hub_folder}", root=str(tmp_path / "cache"), image_size=8)
-    assert [len(splits[n]) for n in ("train", "validation", "test")] == [18, 2, 20]
-    assert splits.class_names == ["cat", "dog"]
-    assert splits.image_shape == (3, 8, 8)
-
-
-def test_wrong_options_of_the_hub_are_refused(hub_folder, monkeypatch):
-    with pytest.raises(UnknownName, match="input_key"):
-        load_splits(f"hfds/{hub_folder}", options={"image_key": "x"})
-    monkeypatch.setattr(readers, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match=r"rampart-rft\[hub\]"):
-        load_splits(f"hfds/{hub_folder}")

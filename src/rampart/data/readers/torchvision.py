@@ -1,11 +1,7 @@
-"""Datasets of public libraries: `torch/<name>` (torchvision) and `hfds/<name>` (the hub).
-
-Only the published splits are returned; the caller adds missing ones.
-"""
+"""Datasets of torchvision, `torch/<name>`, with their published splits."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
@@ -16,9 +12,7 @@ from torch import Tensor
 
 from rampart.data.decode import UNREADABLE, Decode, unreadable
 from rampart.data.splits import Split
-from rampart.errors import DataError, InvalidArgument, MissingExtra, RampartError, UnknownName
-
-PREFIXES = ("torch", "hfds")
+from rampart.errors import InvalidArgument, UnknownName
 
 
 @dataclass(frozen=True)
@@ -58,12 +52,6 @@ TORCH_NAMES = {
     "caltech256": TorchName("Caltech256", {"train": {}}),
     "eurosat": TorchName("EuroSAT", {"train": {}}),
 }
-#: Names of splits on the hub, the usual one first.
-HUB_NAMES = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val"),
-    "test": ("test", "testing"),
-}
 
 
 @dataclass(frozen=True)
@@ -88,46 +76,10 @@ class Pictures:
             raise unreadable(f"{self.name}[{index}]", error) from error
 
 
-def is_reader_name(name: str) -> bool:
-    """Whether a name belongs to a public library."""
-    return name.partition("/")[0].lower() in PREFIXES and "/" in name
-
-
-def load_reader(
+def load_torch(
     name: str, root: str, decode: Decode, options: Mapping[str, Any]
 ) -> dict[str, Split]:
-    """Return the published splits of a dataset by their names, with "train".
-
-    Args:
-        name: "torch/cifar10", "hfds/org/name".
-        root: folder for the library's files; needed for torchvision, optional for the hub.
-        decode: turns a picture into pixels.
-        options: "input_key" and "target_key" of a hub dataset, or arguments of a torchvision
-            dataset.
-
-    Raises:
-        UnknownName: no such torchvision dataset, or no such option.
-        DataError: the dataset cannot be downloaded or read.
-        MissingExtra: the package `datasets` is not installed.
-    """
-    prefix, _, rest = name.partition("/")
-    load = _load_torch if prefix.lower() == "torch" else _load_hub
-    try:
-        return load(rest, root, decode, options)
-    except RampartError:
-        raise
-    # The network, archives and caches of libraries raise errors of many kinds.
-    except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise DataError(
-            f"dataset '{name}' cannot be loaded ({reason[0]}); without a network put its files "
-            "where the library expects them, or give a folder of images."
-        ) from error
-
-
-def _load_torch(
-    name: str, root: str, decode: Decode, options: Mapping[str, Any]
-) -> dict[str, Split]:
+    """Return the published splits; arguments and errors as `load_reader`."""
     import torchvision.datasets
 
     if name.lower() not in TORCH_NAMES:
@@ -187,48 +139,3 @@ def _torch_labels(dataset: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
         if hasattr(dataset, attribute):
             return np.asarray(getattr(dataset, attribute), dtype=np.int64)
     return np.asarray([label for _, label in dataset._samples], dtype=np.int64)
-
-
-def _load_hub(name: str, root: str, decode: Decode, options: Mapping[str, Any]) -> dict[str, Split]:
-    if find_spec("datasets") is None:
-        raise MissingExtra("datasets", "hub", f"dataset 'hfds/{name}'")
-    from datasets import get_dataset_split_names
-
-    for option in options:
-        if option not in ("input_key", "target_key"):
-            raise UnknownName("option of a hub dataset", option, ("input_key", "target_key"))
-    published = get_dataset_split_names(name)
-    found = {}
-    for split, names in HUB_NAMES.items():
-        for alias in names:
-            if alias in published and split not in found:
-                found[split] = _hub_split(name, alias, root, decode, options)
-    if "train" not in found:
-        raise DataError(f"dataset 'hfds/{name}' has no split 'train'; it has {published}.")
-    return found
-
-
-def _hub_split(
-    name: str, split: str, root: str, decode: Decode, options: Mapping[str, Any]
-) -> Split:
-    from timm.data.readers.reader_factory import create_reader
-
-    reader = create_reader(f"hfds/{name}", root=root or None, split=split, **options)
-    column = options.get("target_key", "label")
-    labels = np.asarray(reader.dataset[column], dtype=np.int64)
-    classes = sorted(reader.class_to_idx, key=reader.class_to_idx.__getitem__)
-    ids = [f"{split}/{i}" for i in range(len(labels))]
-    return Split(ids, labels, classes, Pictures(_Opened(reader), decode, f"hfds/{name} {split}"))
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """The picture of an item `(file, label)` of a timm reader."""
-
-    reader: Any
-
-    def __call__(self, index: int) -> Image.Image:
-        file, _ = self.reader[index]
-        with file, Image.open(file) as picture:
-            picture.load()
-            return picture

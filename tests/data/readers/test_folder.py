@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from rampart.data.decode import Decode
-from rampart.data.folder import load_folder
+from rampart.data.readers.folder import load_folder
 from rampart.errors import DataError
 
 DECODE = Decode(8)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from rampart.restoring import in_mode, restored
+from rampart.restoring import in_mode, restored, set_mode
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -19,6 +19,20 @@ def test_every_submodule_gets_its_own_mode_back(training):
         raise ZeroDivisionError
     assert within == {training}
     assert [part.training for part in network.modules()] == before
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_an_exported_program_keeps_its_mode_and_fails_nothing(wrapped):
+    network = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.9)).eval()
+    points = torch.ones(3, 2)
+    program = torch.export.export(network, (points,)).module()
+    model = nn.Sequential(nn.Dropout(0.9), program) if wrapped else program
+    set_mode(model, training=False)
+    assert not any(part.training for part in model.modules())
+    with in_mode(model, training=True):
+        assert model.training
+        torch.testing.assert_close(program(points), network(points))
+    torch.testing.assert_close(model(points), network(points))
 
 
 def test_values_are_restored_in_the_same_tensors():

@@ -7,12 +7,23 @@ import torch
 from torch import Tensor, nn
 
 
+def set_mode(module: nn.Module, training: bool) -> None:
+    """Put a network in train or eval mode; a program of torch.export keeps that of its export."""
+    try:
+        module.train(training)
+    # The operators of a program fix its mode, so its own `train` and `eval` raise.
+    except NotImplementedError:
+        module.training = training
+        for part in module.children():
+            set_mode(part, training)
+
+
 @contextmanager
 def in_mode(module: nn.Module, training: bool) -> Iterator[None]:
     """Put a network in train or eval mode inside the block; then restore every submodule's mode."""
     found = [(part, part.training) for part in module.modules()]
     try:
-        module.train(training)
+        set_mode(module, training)
         yield
     finally:
         for part, mode in found:

@@ -3,7 +3,7 @@ import sys
 import pytest
 import torch
 
-from rampart.errors import ModelError, UnknownName
+from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.models.external.load import load_model
 
 CODE = """
@@ -113,3 +113,15 @@ def test_code_that_cannot_be_imported(file, monkeypatch):
     file.write_text("def f(:")
     with pytest.raises(ModelError, match="raised SyntaxError"):
         load_model("mine.py:f")
+
+
+def test_a_bare_network_of_timm_needs_its_mean(tmp_path):
+    code = (
+        "import timm\ndef network():\n    return timm.create_model('test_resnet', num_classes=4)\n"
+    )
+    (tmp_path / "bare.py").write_text(code)
+    reference = f"{tmp_path / 'bare.py'}:network"
+    with pytest.raises(InvalidArgument, match=r"mean=None.*mean=\(0.5, 0.5, 0.5\)"):
+        load_model(reference, image_size=32)
+    given = {"mean": [0.5] * 3, "std": [0.5] * 3}
+    assert load_model(reference, image_size=32, **given).num_classes == 4

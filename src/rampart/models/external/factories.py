@@ -16,6 +16,7 @@ from rampart.models.external.loaded import (
     file_fingerprint,
     weights_fingerprint,
 )
+from rampart.models.normalized import require_pixels
 from rampart.plugins import CodeError, explain_raised, user_code
 
 
@@ -34,6 +35,7 @@ def load_factory(reference: str, wanted: Wanted) -> LoadedModel:
         ModelError: the module or file does not exist, it or the function raises, or the result
             cannot be called.
         UnknownName: the module has no such function.
+        InvalidArgument: a bare network of timm without mean and std.
     """
     place, _, attribute = reference.rpartition(":")
     try:
@@ -41,6 +43,7 @@ def load_factory(reference: str, wanted: Wanted) -> LoadedModel:
             model = _make_model(_attribute(module, attribute), reference)
     except CodeError as error:
         raise ModelError(f"model '{reference}': {error}") from error
+    require_pixels(model, wanted.mean)
     files = [Path(module.__file__)] if module.__file__ else []
     function = Function(model)
     weights = weights_fingerprint(function)

@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from rampart.errors import InvalidArgument, ModelError, reason
 from rampart.models.normalized import NormalizedModel
+from rampart.restoring import set_mode
 
 Size = tuple[int, int, int]
 Names = tuple[str, ...]
@@ -139,7 +140,8 @@ class Wanted:
                 f"model '{name}' takes images of {own_size[0]} channel(s), expected "
                 f"{self.in_chans}; give images of {own_size[0]} channel(s)."
             )
-        model = model.to(self.device).eval()
+        model = model.to(self.device)
+        set_mode(model, training=False)
         size = self.size(own_size)
         num_classes, differentiable = self.num_classes, True
         if size is not None:

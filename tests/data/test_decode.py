@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from timm.data import create_transform
 
 from rampart.data.decode import Decode, Decoded, ImageFile, each, in_memory
 from rampart.data.splits import Split
@@ -21,6 +22,28 @@ def test_the_center_is_kept(size):
     pixels = np.zeros((height, width), dtype=np.uint8)
     pixels[height // 2 - 5 : height // 2 + 5, width // 2 - 5 : width // 2 + 5] = 255
     assert torch.equal(Decode(10, 1)(Image.fromarray(pixels)), torch.full((1, 10, 10), 255).byte())
+
+
+@pytest.mark.parametrize("in_chans", [1, 3])
+@pytest.mark.parametrize("side", [1, 23, 32])
+def test_pixels_equal_those_of_timm(side, in_chans):
+    """Odd sizes, in which a crop may begin between two pixels, small and long pictures."""
+    rng = np.random.default_rng(0)
+    sizes = [(47, 61), (61, 47), (101, 67), (64, 48), (48, 64), (33, 32), (23, 200), (9, 5)]
+    sizes += rng.integers(20, 150, (20, 2)).tolist()
+    timms = create_transform(
+        (in_chans, side, side),
+        interpolation="bicubic",
+        crop_pct=1.0,
+        crop_mode="center",
+        mean=(0.2,) * in_chans,
+        std=(0.3,) * in_chans,
+    )
+    for width, height in sizes:
+        picture = Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+        ours = Decode(side, in_chans)(picture).float() / 255
+        expected = timms(picture.convert("L" if in_chans == 1 else "RGB"))
+        assert torch.equal((ours - 0.2) / torch.tensor(0.3), expected), (width, height)
 
 
 def test_shrinking_averages():

@@ -1,9 +1,12 @@
 import json
 
+import numpy as np
 import pytest
 import timm
 import torch
+from PIL import Image
 
+from rampart.data.datasets import load_splits
 from rampart.errors import InvalidArgument
 from rampart.models.backbones import build_model
 from rampart.models.saving import save_model
@@ -37,6 +40,30 @@ def test_timm_and_rampart_load_the_same_model(tmp_path, name, given):
         again = build_model(source, pretrained_head=True).eval()
         assert torch.equal(again(images), model(images))
         assert (again.image_size, again.in_chans) == (size, model.in_chans)
+
+
+def test_timm_predicts_the_same_for_photos(tmp_path):
+    """README's way: timm's model with timm's transform, on files of odd sizes."""
+    rng = np.random.default_rng(0)
+    for number in range(20):
+        width, height = rng.integers(30, 200, 2).tolist()
+        coarse = Image.fromarray(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8))
+        path = tmp_path / "photos" / ("test/" if number < 10 else "train/") / "ab"[number % 2]
+        path.mkdir(parents=True, exist_ok=True)
+        coarse.resize((width, height)).save(path / f"{number}.jpg")
+    splits = load_splits(str(tmp_path / "photos"), image_size=48, validation_fraction=0.4)
+    model = build_model("test_resnet", pretrained=False, num_classes=3, image_size=48).eval()
+    save_model(model, tmp_path / "model", NAMES)
+
+    by_timm = timm.create_model(f"local-dir:{tmp_path / 'model'}", pretrained=True).eval()
+    config = timm.data.resolve_model_data_config(by_timm)
+    transform = timm.data.create_transform(**config, is_training=False)
+    for split in (splits.train, splits.validation, splits.test):
+        for identity, (pixels, _, _) in zip(split.ids, split, strict=False):
+            photo = Image.open(tmp_path / "photos" / identity).convert("RGB")
+            ours = model(pixels[None].float() / 255)
+            assert torch.equal(ours, by_timm(transform(photo)[None])), identity
+    assert len(splits.train) + len(splits.validation) + len(splits.test) == 20
 
 
 def test_a_loaded_model_is_saved_unchanged(weights_file, tmp_path):

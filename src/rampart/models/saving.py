@@ -107,7 +107,7 @@ def model_config(
         "input_size": [model.in_chans, image_size, image_size],
         "mean": model.mean.flatten().tolist(),
         "std": model.std.flatten().tolist(),
-        # How Rampart prepares images: shorter side resized by PIL's bicubic, then center crop.
+        # How `rampart.data.decode` prepares images.
         "crop_pct": 1.0,
         "crop_mode": "center",
         "interpolation": "bicubic",

@@ -47,6 +47,15 @@ def test_the_result_has_all_figures(task, tmp_path):
     assert (tmp_path / "curve.svg").exists()
 
 
+def test_faults_of_the_data_are_warnings(task):
+    _, images, labels = task
+    twice = torch.cat([images, images[:1]]), torch.cat([labels, (labels[:1] + 1) % 4])
+    with pytest.warns(RampartWarning, match="another label than their copy") as caught:
+        result = evaluate(task, twice, checks=False)
+    assert len(caught) == 1
+    assert result.metadata["data"]["warnings"] == [str(caught[0].message)]
+
+
 def test_critical_strengths_of_a_linear_model_are_exact(task):
     model, images, labels = task
     # Eight bits, and no pixel near the edge of the pixel box.

@@ -58,6 +58,16 @@ def test_a_schedule_without_an_attack_is_noted(rampart, train, idle):
     assert f"note: training uses no attack ({why})" in " ".join(done.out.split())
 
 
+def test_copies_are_named_before_training_and_after_evaluation(rampart, train, photos):
+    source = next(photos.glob("train/*/*"))
+    shutil.copy(source, photos / "test" / source.parent.name / "copy.png")
+    done = rampart(*train, "training.epochs=1", f"data.name={photos}")
+    said = [line for line in done.out.splitlines() if line.startswith("warning: ")]
+    assert len(said) == 2, done.out
+    assert "1 image(s) are copies" in said[0]
+    assert said[0] == said[1]
+
+
 def test_no_data(refused, train, tmp_path):
     refused("photos-that-are-not-there", *train, "data.name=photos-that-are-not-there")
     (tmp_path / "empty").mkdir()

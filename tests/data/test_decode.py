@@ -75,7 +75,7 @@ def test_unreadable_images_are_named(tmp_path, encoded):
             pixels(index)
         assert "\n" not in str(error.value)
     with pytest.raises(DataError, match="image 'text' cannot be read"):
-        pixels.verify()
+        pixels.facts(1)
 
 
 def test_images_with_more_than_8_bits_are_refused(tmp_path):

@@ -117,7 +117,9 @@ def measure(
 
 
 def warn_of_verdicts(result: EvaluationResult, stacklevel: int = 3) -> None:
-    """Warn of every check with the verdict fail or warn, at the user's line of code."""
+    """Warn of faults of the data and of checks that do not pass, at the user's line of code."""
+    for message in result.metadata.get("data", {}).get("warnings", ()):
+        warnings.warn(message, RampartWarning, stacklevel=stacklevel)
     for one in result.metadata.get("checks", {}).get("verdicts", ()):
         if one["status"] in ("fail", "warn"):
             message = f"{one['status']} {one['check']}: {one['message']}"

@@ -211,6 +211,8 @@ def _print_notes(run: Run, splits: Splits) -> None:
     """Print notes about the data and the schedule before the first step."""
     for note in (*splits.notes, *run.schedule.warnings()):
         run.reporter.note(f"note: {note}")
+    for warning in splits.warnings:
+        run.reporter.warn(warning)
 
 
 class _Warns:

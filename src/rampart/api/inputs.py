@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rampart.data.copies import warn_of_copies
 from rampart.data.datasets import EMBEDDED, require_data
 from rampart.data.decode import Decode
 from rampart.data.from_torch import split_of
-from rampart.data.splits import OneSplit, Splits
+from rampart.data.looking import note_changes
+from rampart.data.splits import OneSplit, Split, Splits
 from rampart.errors import InvalidArgument
 from rampart.models.external.class_names import check_classes
 from rampart.models.external.load import load_model
@@ -71,7 +73,9 @@ def splits_for(data: Any, config: RunConfig, channels: int, side: int | None) ->
     """
     if not isinstance(data, str | Path):
         decode = Decode(side, channels) if side else None
-        return OneSplit(split_of(data, f"{config.evaluation.split}/", decode))
+        split = split_of(data, f"{config.evaluation.split}/", decode)
+        parts: dict[str, Split] = {config.evaluation.split: split}
+        return OneSplit(split, tuple(note_changes(parts)), tuple(warn_of_copies(parts)))
     if str(data) in EMBEDDED:
         side = None
     elif side is None:

@@ -89,7 +89,9 @@ def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:
     if run.step:
         console.print(f"resuming after step {run.step}")
     for note in (*splits.notes, *run.schedule.warnings(), *_explain_no_attack(config)):
-        console.print(f"note: {note}", soft_wrap=True)
+        console.print(f"note: {note}", soft_wrap=True, markup=False)
+    for warning in splits.warnings:
+        console.print(f"warning: {warning}", soft_wrap=True, markup=False)
 
 
 def _explain_no_attack(config: "RunConfig") -> list[str]:
@@ -117,6 +119,8 @@ def print_evaluation(folder: Path, record: "EvaluationRecord") -> None:
     )
     for note in record.metadata.get("data", {}).get("notes", ()):
         console.print(f"data: {note}", soft_wrap=True, markup=False)
+    for warning in record.metadata.get("data", {}).get("warnings", ()):
+        console.print(f"warning: {warning}", soft_wrap=True, markup=False)
     for line in evaluation_lines({**figures, "pruning": record.metadata.get("pruning")}):
         console.print(line, soft_wrap=True, markup=False)
     console.print(f"evaluation in {folder}", soft_wrap=True, markup=False)

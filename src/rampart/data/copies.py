@@ -1,24 +1,66 @@
 """Images that occur more than once."""
 
-import hashlib
 from collections.abc import Mapping
 
-from rampart.data.splits import InMemory, Split
+import numpy as np
+
+from rampart.data.pictures import digest_of_bytes
+from rampart.data.splits import Labels, Split
 
 
-def repeated_images(parts: Mapping[str, Split]) -> list[tuple[str, str]]:
-    """Return pairs of ids of images with equal pixels in two splits.
+def number_pictures(split: Split) -> Labels:
+    """Return a number for each image, (N,) int64, which copies of one picture share."""
+    return np.unique(np.array(_digests(split)), return_inverse=True)[1]
 
-    Only images in memory are compared, because the others would have to be decoded.
+
+def count_copies(split: Split) -> int:
+    """Return the number of images that are copies of an earlier one."""
+    return len(split) - len(set(_digests(split)))
+
+
+def warn_of_copies(parts: Mapping[str, Split]) -> list[str]:
+    """Return warnings of pictures that occur in two splits, or under two labels.
+
+    Splits that would have to be decoded for it are left out.
     """
-    seen: dict[bytes, tuple[str, str]] = {}
-    pairs = []
+    parts = {name: split for name, split in parts.items() if split.facts or split.in_memory}
+    seen: dict[bytes, tuple[str, str, str]] = {}
+    apart: list[tuple[str, str]] = []
+    contradicting: list[tuple[str, str]] = []
     for name, split in parts.items():
-        if not isinstance(split.pixels, InMemory):
-            continue
-        for identity, image in zip(split.ids, split.pixels.images, strict=True):
-            digest = hashlib.blake2b(image.contiguous().numpy(), digest_size=16).digest()
-            first, where = seen.setdefault(digest, (identity, name))
-            if where != name:
-                pairs.append((first, identity))
-    return pairs
+        for position, digest in enumerate(
+            _digests(split, all(p.in_memory for p in parts.values()))
+        ):
+            identity, label = split.ids[position], split.class_names[split.labels[position]]
+            first, other_name, other_label = seen.setdefault(digest, (identity, name, label))
+            if other_name != name:
+                apart.append((first, identity))
+            if other_label != label:
+                contradicting.append((first, identity))
+    warnings = []
+    if apart:
+        warnings.append(
+            f"{len(apart)} image(s) are copies of an image in another split{_example(apart)}: "
+            "results on them do not carry over to new images; remove one of the two."
+        )
+    if contradicting:
+        warnings.append(
+            f"{len(contradicting)} image(s) have another label than their copy"
+            f"{_example(contradicting)}: at most one label is right; remove the other image."
+        )
+    return warnings
+
+
+def _example(pairs: list[tuple[str, str]]) -> str:
+    first, second = pairs[0]
+    return f", such as {second}, a copy of {first}"
+
+
+def _digests(split: Split, by_pixels: bool = False) -> list[bytes]:
+    """Return a digest per image: of its file, or of its decoded pixels.
+
+    Files with different bytes may hold equal pixels, but pixels depend on the size of the images.
+    """
+    if split.facts is not None and not by_pixels:
+        return [facts.digest for facts in split.facts]
+    return [digest_of_bytes(split.pixels(i).numpy().tobytes()) for i in range(len(split))]

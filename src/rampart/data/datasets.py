@@ -6,10 +6,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from rampart.data.copies import repeated_images
-from rampart.data.decode import Decode, Decoded, in_memory
+from rampart.data.copies import count_copies, warn_of_copies
+from rampart.data.decode import Decode, in_memory
 from rampart.data.digits import digit_pairs
 from rampart.data.glyphs import glyphs
+from rampart.data.looking import note_changes, with_facts
 from rampart.data.readers.folder import load_folder
 from rampart.data.readers.library import is_reader_name, load_reader
 from rampart.data.set_apart import check_fraction, set_apart
@@ -104,7 +105,8 @@ def require_data(name: str, root: str = "") -> Path:
 
 
 def _each(splits: Splits, change: Callable[[Split], Split]) -> Splits:
-    return Splits.of({name: change(splits[name]) for name in SPLIT_NAMES}, splits.notes)
+    parts = {name: change(splits[name]) for name in SPLIT_NAMES}
+    return Splits.of(parts, splits.notes, splits.warnings)
 
 
 def _load_embedded(name: str, image_size: int | None, in_chans: int | None, seed: int) -> Splits:
@@ -141,28 +143,22 @@ def complete_splits(
     for name, fraction in fractions.items():
         if name in found:
             continue
-        before = len(parts["train"])
+        before, copies = len(parts["train"]), count_copies(parts["train"])
         parts["train"], parts[name] = set_apart(parts["train"], fraction, seed, name)
         notes.append(
             f"no {name} split: {len(parts[name])} of {before} training images are used for it "
             f"(stratified, seed {seed})."
+            + (f" {copies} of them are copies of others; copies stay together." if copies else "")
         )
-    pairs = repeated_images(parts)
-    if pairs:
-        first, second = pairs[0]
-        notes.append(
-            f"{len(pairs)} image(s) have equal pixels in two splits, such as {first} and {second}: "
-            "results on them do not carry over to new images."
-        )
-    return Splits.of(parts, notes)
+    notes += note_changes(parts)
+    ordered = {name: parts[name] for name in SPLIT_NAMES}
+    return Splits.of(parts, notes, warn_of_copies(ordered))
 
 
 def _read_once(found: Mapping[str, Split], cache: Cache) -> dict[str, Split]:
-    """Decode every image, or read every header, so that damage shows before training."""
+    """Look into every image, so that damage shows before training; decode what memory holds."""
     total = sum(len(split) for split in found.values()) * found["train"].pixels(0).numel()
+    looked = {name: with_facts(split) for name, split in found.items()}
     if cache is True or (cache == "auto" and total < CACHE_LIMIT):
-        return {name: in_memory(split) for name, split in found.items()}
-    for split in found.values():
-        if isinstance(split.pixels, Decoded):
-            split.pixels.verify()
-    return dict(found)
+        return {name: in_memory(split) for name, split in looked.items()}
+    return looked

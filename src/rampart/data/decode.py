@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from rampart.data.pictures import Facts, facts_of_file, on_white, upright
 from rampart.data.splits import InMemory, Split
 from rampart.errors import DataError, InvalidArgument
 
@@ -32,6 +33,14 @@ UNREADABLE = (
     EOFError,
     Image.DecompressionBombError,
 )
+
+
+class Encoded(Protocol):
+    """An encoded image, wherever it is stored."""
+
+    def read(self) -> bytes:
+        """Return the encoded bytes."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -92,15 +101,14 @@ class Decode:
 
 
 def convert(picture: Image.Image, in_chans: int) -> Image.Image:
-    """Return a picture with 3 channels (RGB) or 1 (gray).
+    """Return a picture with 3 channels (RGB) or 1 (gray), upright and on white.
 
     Raises:
         ValueError: the picture has more than 8 bits per channel, which would be clipped.
     """
     if picture.mode.startswith(("I", "F")):
         raise ValueError(f"mode {picture.mode} has more than 8 bits per channel: convert it first")
-    if "transparency" in picture.info:
-        picture = picture.convert("RGBA")
+    picture = on_white(upright(picture))
     mode = "RGB" if in_chans == 3 else "L"
     # PIL would copy a picture that has the mode already.
     return picture if picture.mode == mode else picture.convert(mode)
@@ -122,7 +130,7 @@ class Decoded:
         decode: turns a picture into pixels.
     """
 
-    files: Sequence[ImageFile]
+    files: Sequence[Encoded]
     ids: Sequence[str]
     decode: Decode
 
@@ -134,14 +142,10 @@ class Decoded:
         except UNREADABLE as error:
             raise unreadable(self.ids[index], error) from error
 
-    def verify(self) -> None:
-        """Read the header of every image; raise `DataError` for the first unreadable one."""
-        each(self._verify, range(len(self.files)))
-
-    def _verify(self, index: int) -> None:
+    def facts(self, index: int) -> Facts:
+        """Return the facts about image `index`; raise `DataError` if its header is unreadable."""
         try:
-            with Image.open(io.BytesIO(self.files[index].read())) as picture:
-                picture.verify()
+            return facts_of_file(self.files[index].read())
         except UNREADABLE as error:
             raise unreadable(self.ids[index], error) from error
 

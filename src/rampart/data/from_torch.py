@@ -21,12 +21,14 @@ from rampart.data.decode import Decode
 from rampart.data.items import (
     check_batch,
     digest_of,
+    facts_of,
     image_of,
     label_of,
     numbered_names,
     pair_of,
     require_size,
 )
+from rampart.data.pictures import Facts
 from rampart.data.splits import InMemory, Split
 from rampart.errors import DataError, InvalidArgument
 from rampart.runtime import scoped_seed
@@ -118,22 +120,25 @@ class _Reader:
         """Return the split of items that can be read again."""
         if not len(items.positions):
             raise DataError("the data have no images: give at least one.")
-        labels, images = [], []
+        labels, images, facts = [], [], []
         # Transforms may draw from the global generator of torch, which must not change.
         with scoped_seed(0, "reading data"):
             first = self._require_same_again(items)
             in_memory = len(items.positions) * first.numel() <= CACHE_LIMIT
             for position in items.positions:
-                image, label = self._item(items, position)
+                given, label = pair_of(items.fetch(position), "data")
+                image = image_of(given, position, self.decode)
                 require_size(image, first, position)
-                labels.append(label)
+                labels.append(label_of(label))
+                facts.append(facts_of(given))
                 if in_memory:
                     images.append(image)
         if in_memory:
-            return self._in_memory(images, labels, items.positions, items.class_names)
+            return self._in_memory(images, labels, facts, items.positions, items.class_names)
         ids = [f"{self.prefix}{position}" for position in items.positions]
         pixels = _ReadAgain(self, items)
-        return Split(ids, np.array(labels), items.class_names or numbered_names(labels), pixels)
+        names = items.class_names or numbered_names(labels)
+        return Split(ids, np.array(labels), names, pixels, facts=facts)
 
     def read_batches(self, batches: Iterable[Any], name: str) -> Split:
         """Return the split of batches, in memory."""
@@ -149,7 +154,8 @@ class _Reader:
             raise DataError("the data have no images: give at least one.")
         for row, image in enumerate(images):
             require_size(image, images[0], row)
-        return self._in_memory(images, labels, range(len(images)), class_names_of(batches))
+        facts = [facts_of(image) for image in images]
+        return self._in_memory(images, labels, facts, range(len(images)), class_names_of(batches))
 
     def image(self, items: _Items, row: int) -> Tensor:
         """Return one image again, (C, H, W) uint8."""
@@ -174,6 +180,7 @@ class _Reader:
         self,
         images: list[Tensor],
         labels: list[int],
+        facts: list[Facts],
         positions: Sequence[int],
         class_names: list[str] | None,
     ) -> Split:
@@ -182,7 +189,7 @@ class _Reader:
             for position, image in zip(positions, images, strict=True)
         ]
         names = class_names or numbered_names(labels)
-        return Split(ids, np.array(labels), names, InMemory(torch.stack(images)))
+        return Split(ids, np.array(labels), names, InMemory(torch.stack(images)), facts=facts)
 
 
 @dataclass(frozen=True)

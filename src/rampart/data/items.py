@@ -11,6 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from rampart.data.decode import UNREADABLE, Decode, convert, pixels_of
+from rampart.data.pictures import Facts, digest_of_bytes, facts_of_picture
+from rampart.data.splits import ONE_LABEL
 from rampart.errors import DataError, InvalidArgument, reason
 
 
@@ -44,7 +46,7 @@ def label_of(label: Any) -> int:
             "label",
             label,
             "an integer of at least 0",
-            "soft labels and several labels are not supported",
+            ONE_LABEL,
         ) from None
 
 
@@ -85,6 +87,13 @@ def image_of(image: Any, position: int, decode: Decode | None) -> Tensor:
             "remove Normalize, and give mean and std to the model",
         )
     return (image.detach().cpu() * 255).round().to(torch.uint8)
+
+
+def facts_of(image: Any) -> Facts:
+    """Return the facts about an image of a dataset, as `image_of` accepts it."""
+    if isinstance(image, Image.Image):
+        return facts_of_picture(image)
+    return Facts(digest_of_bytes(image.detach().cpu().contiguous().numpy().tobytes()))
 
 
 def _own_size(picture: Image.Image) -> Tensor:

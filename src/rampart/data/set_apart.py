@@ -1,8 +1,10 @@
 """Divide a split in two, class by class."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rampart.data.splits import Split
+from rampart.data.copies import number_pictures
+from rampart.data.splits import Labels, Split
 from rampart.errors import DataError, InvalidArgument
 from rampart.runtime import derive
 
@@ -29,7 +31,7 @@ def set_apart(split: Split, fraction: float, seed: int, name: str) -> tuple[Spli
 
     Returns:
         the first and the second part; the second has the rounded fraction of each class, and at
-        least one image of it.
+        least one image of it. Copies of a picture stay together, even if that changes the fraction.
 
     Raises:
         InvalidArgument: `fraction` lies outside (0, 1), or is too small for one image of each
@@ -39,13 +41,52 @@ def set_apart(split: Split, fraction: float, seed: int, name: str) -> tuple[Spli
     check_fraction(f"{name}_fraction", fraction)
     _check_enough(split, fraction, name)
     rng = np.random.default_rng(derive(seed, "set apart", name))
-    apart: list[int] = []
+    pictures = number_pictures(split)
+    apart, decided = np.zeros((2, len(split)), dtype=bool)  # by the number of the picture
     for label in range(len(split.class_names)):
         members = np.flatnonzero(split.labels == label)
         count = max(1, round(fraction * len(members)))
-        apart += rng.permutation(members)[:count].tolist()
-    rest = np.setdiff1d(np.arange(len(split)), apart)
-    return split.subset(rest), split.subset(np.sort(np.array(apart)))
+        order = pictures[rng.permutation(members)]
+        apart[_take(order[~decided[order]], count - int(apart[order].sum()))] = True
+        decided[order] = True
+    _check_both(split, apart[pictures], name)
+    second = apart[pictures]
+    return split.subset(np.flatnonzero(~second)), split.subset(np.flatnonzero(second))
+
+
+def _take(pictures: Labels, count: int) -> Labels:
+    """Return the pictures to take for `count` images, in order; copies are taken together.
+
+    A picture with more copies than are still wanted is passed over. If every picture has more, the
+    first of those with the fewest copies is taken.
+
+    Args:
+        pictures: (N,), the picture of each image.
+        count: number of images to take.
+    """
+    found, first, copies = np.unique(pictures, return_index=True, return_counts=True)
+    in_order = np.argsort(first)
+    if len(found) and count > 0 and copies.min() > count:
+        return found[in_order][[copies[in_order].argmin()]]
+    taken = []
+    for place in in_order:
+        if copies[place] <= count:
+            taken.append(found[place])
+            count -= copies[place]
+    return np.array(taken, dtype=np.int64)
+
+
+def _check_both(split: Split, apart: NDArray[np.bool_], name: str) -> None:
+    """Raise `DataError` if the copies of pictures leave a class without an image in one part."""
+    sizes, taken = (
+        np.bincount(labels, minlength=len(split.class_names))
+        for labels in (split.labels, split.labels[apart])
+    )
+    for label in np.flatnonzero((taken == 0) | (taken == sizes)).tolist():
+        raise DataError(
+            f"class '{split.class_names[label]}' has {sizes[label]} training image(s), but too few "
+            f"different ones to use some of them for {name}; add images or remove the class."
+        )
 
 
 def _check_enough(split: Split, fraction: float, name: str) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from rampart.data.pictures import Facts
 from rampart.errors import DataError, InvalidArgument
 
 #: Position in the split to the image, (C, H, W) uint8.
@@ -18,6 +19,8 @@ Pixels = Callable[[int], Tensor]
 Item = tuple[Tensor, int, int]
 Labels = NDArray[np.int64]
 
+#: Advice on labels that are not one class.
+ONE_LABEL = "several labels per image and soft labels are not supported"
 SPLIT_NAMES = ("train", "validation", "test")
 
 
@@ -56,16 +59,21 @@ class Split(Dataset[Item]):
         labels: (N,) int64, positions in `class_names`.
         class_names: in the order of the outputs of the model.
         pixels: decodes one image.
+        facts: about each image, if its reader looked into it.
     """
 
     ids: Sequence[str]
     labels: Labels
     class_names: Sequence[str]
     pixels: Pixels
+    facts: Sequence[Facts] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if len(self.ids) == 0:
             raise DataError("a split has no images: add at least one.")
+        if self.labels.ndim != 1 or self.labels.dtype.kind not in "iu":
+            got = f"{self.labels.dtype} of shape {self.labels.shape}"
+            raise InvalidArgument("labels", got, "one whole number per image", ONE_LABEL)
         if self.labels.min() < 0 or self.labels.max() >= len(self.class_names):
             raise DataError(
                 f"labels run from {self.labels.min()} to {self.labels.max()}, but there are "
@@ -124,9 +132,13 @@ class Split(Dataset[Item]):
     def subset(self, positions: Sequence[int] | NDArray[np.int64]) -> "Split":
         """Return the split of the images at these positions."""
         chosen = [int(i) for i in positions]
-        ids = [self.ids[i] for i in chosen]
-        pixels = _Selected(self.pixels, chosen)
-        return replace(self, ids=ids, labels=self.labels[chosen], pixels=pixels)
+        return replace(
+            self,
+            ids=[self.ids[i] for i in chosen],
+            labels=self.labels[chosen],
+            pixels=_Selected(self.pixels, chosen),
+            facts=self.facts and [self.facts[i] for i in chosen],
+        )
 
     def fingerprint(self) -> str:
         """Return the SHA-256 over ids and labels in their order, without the pixels."""
@@ -145,12 +157,14 @@ class Splits:
         validation: images for decisions.
         test: images for the reported results only.
         notes: sentences on how the splits were made.
+        warnings: sentences on faults of the data that the user should mend.
     """
 
     train: Split
     validation: Split
     test: Split
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("validation", "test"):
@@ -158,9 +172,12 @@ class Splits:
         check_disjoint(self)
 
     @classmethod
-    def of(cls, parts: Mapping[str, Split], notes: Sequence[str] = ()) -> "Splits":
+    def of(
+        cls, parts: Mapping[str, Split], notes: Sequence[str] = (), warnings: Sequence[str] = ()
+    ) -> "Splits":
         """Return the splits from {"train": ..., "validation": ..., "test": ...}."""
-        return cls(parts["train"], parts["validation"], parts["test"], tuple(notes))
+        train, validation, test = (parts[name] for name in SPLIT_NAMES)
+        return cls(train, validation, test, tuple(notes), tuple(warnings))
 
     def __getitem__(self, name: str) -> Split:
         if name not in SPLIT_NAMES:
@@ -191,10 +208,12 @@ class OneSplit:
     Attributes:
         split: the images.
         notes: as in `Splits`.
+        warnings: as in `Splits`.
     """
 
     split: Split
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Split:
         return self.split

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from rampart.data.decode import UNREADABLE, Decode, unreadable
+from rampart.data.decode import UNREADABLE, Decode, Decoded, ImageFile, unreadable
+from rampart.data.pictures import Facts, facts_of_picture
 from rampart.data.splits import Split
 from rampart.errors import InvalidArgument, UnknownName
 
@@ -75,6 +76,13 @@ class Pictures:
         except UNREADABLE as error:
             raise unreadable(f"{self.name}[{index}]", error) from error
 
+    def facts(self, index: int) -> Facts:
+        """Return the facts about image `index`; raise `DataError` if it is unreadable."""
+        try:
+            return facts_of_picture(self.picture(index))
+        except UNREADABLE as error:
+            raise unreadable(f"{self.name}[{index}]", error) from error
+
 
 def load_torch(
     name: str, root: str, decode: Decode, options: Mapping[str, Any]
@@ -120,7 +128,19 @@ def _torch_split(
     classes = getattr(dataset, "classes", None) or getattr(dataset, "categories", None)
     names = [str(c) for c in classes or range(int(labels.max()) + 1)]
     ids = [f"{split}/{i}" for i in range(len(labels))]
+    files = _files_of(dataset)
+    if len(files) == len(ids):
+        return Split(ids, labels, names, Decoded(files, [str(file.path) for file in files], decode))
     return Split(ids, labels, names, Pictures(_First(dataset), decode, f"torch/{name} {split}"))
+
+
+def _files_of(dataset: Any) -> list[ImageFile]:
+    """Return the files of the images of a torchvision dataset; [] if it has none or hides them."""
+    for attribute in ("_image_files", "_images", "_samples", "samples"):
+        if files := getattr(dataset, attribute, None):
+            paths = [one[0] if isinstance(one, tuple) else one for one in files]
+            return [ImageFile(Path(path)) for path in paths]
+    return []
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ def describe_evaluation(
             "name": config.data.name,
             "fingerprint": subject.splits.fingerprint(),
             "notes": list(subject.splits.notes),
+            "warnings": list(subject.splits.warnings),
         },
         "settings": dump_config(config),
         **(_run_facts(subject.run) if subject.run else {}),

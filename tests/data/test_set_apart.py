@@ -12,7 +12,8 @@ from rampart.runtime import derive
 
 def make_split(counts, prefix="", names=None):
     labels = np.repeat(np.arange(len(counts)), counts)
-    images = torch.arange(len(labels), dtype=torch.uint8).view(-1, 1, 1, 1)
+    # Two pixels each, so that more than 256 images differ.
+    images = torch.arange(len(labels), dtype=torch.int16).view(torch.uint8).view(-1, 1, 1, 2)
     ids = [f"{prefix}{i}" for i in range(len(labels))]
     return Split(ids, labels, names or [f"c{i}" for i in range(len(counts))], InMemory(images))
 

@@ -89,6 +89,9 @@ def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
 
 def reason(error: BaseException) -> str:
     """Return an error as one line: its type and the first line of its message."""
+    if "weights_only" in str(error):
+        # torch advises to open the file without protection.
+        return "the file holds other objects than tensors, which can run any code"
     lines = str(error).strip().splitlines()
     kind = type(error).__name__
     return f"{kind}: {lines[0].strip()}" if lines else kind

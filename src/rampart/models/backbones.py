@@ -12,7 +12,15 @@ from torch import nn
 from rampart.errors import InvalidArgument, ModelError, RampartError
 from rampart.models.normalized import NormalizedModel
 from rampart.models.sources import Source, find_source, unreachable
-from rampart.models.weights import fit_weights, head_modules, is_head, read_weights
+from rampart.models.weight_files import Weights, read_weights
+from rampart.models.weights import (
+    classes_in,
+    fit_weights,
+    head_modules,
+    is_head,
+    require_numbers,
+    without_prefix,
+)
 from rampart.runtime import scoped_seed
 
 NamedParameters = list[tuple[str, nn.Parameter]]
@@ -79,6 +87,7 @@ def build_model(
     _require_interface(backbone, source.architecture)
     with scoped_seed(seed, "head"):
         _set_head(backbone, name, num_classes, pretrained_head)
+    require_numbers(backbone, name)
     channels = int(arguments.get("in_chans", source.in_chans))
     own_mean, own_std = source.normalization(channels)
     return NormalizedModel(
@@ -121,17 +130,28 @@ def _from_file(
     cfg = {key: value for key, value in source.pretrained_cfg.items() if key in known}
     arguments_with_cfg = {**arguments, "pretrained_cfg": cfg}
     backbone = _create(source.name, False, arguments_with_cfg)
-    right = source.num_classes in (None, getattr(backbone, "num_classes", None))
-    if not right and "num_classes" not in arguments:
-        # timm's own architectures read the number from `pretrained_cfg`, others need an argument.
-        classes = {"num_classes": source.num_classes}
-        backbone = _create(source.name, False, {**arguments_with_cfg, **classes})
+    weights = None
     if pretrained:
-        fit_weights(backbone, read_weights(source.weights), pretrained_head, str(source.weights))
+        weights = read_weights(source.weights)
+        weights = without_prefix(weights, backbone.state_dict(), str(source.weights))
+    classes = _classes(source, backbone, weights if pretrained_head else None)
+    if classes != getattr(backbone, "num_classes", classes) and "num_classes" not in arguments:
+        # timm's own architectures read the number from `pretrained_cfg`, others need an argument.
+        backbone = _create(source.name, False, {**arguments_with_cfg, "num_classes": classes})
+    if weights is not None:
+        fit_weights(backbone, weights, pretrained_head, str(source.weights))
     if source.has_fixed_size and image_size not in (None, source.image_size):
         backbone.set_input_size(img_size=image_size)  # type: ignore[operator]  # timm's interface
         arguments["img_size"] = image_size
     return backbone
+
+
+def _classes(source: Source, backbone: nn.Module, weights: Weights | None) -> int | None:
+    """Return the number of classes of the weights: as described, else as their head has it."""
+    built = getattr(backbone, "num_classes", None)
+    if source.num_classes is not None or built is None or weights is None:
+        return source.num_classes or built
+    return classes_in(weights, backbone.state_dict(), built)
 
 
 def _create(name: str, pretrained: bool, arguments: Mapping[str, Any]) -> nn.Module:

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from rampart.errors import ModelError, reason
 from rampart.models.external.loaded import logits_in
 from rampart.models.normalized import NormalizedModel
-from rampart.models.weights import fit_weights, read_weights
+from rampart.models.weight_files import read_weights
+from rampart.models.weights import fit_weights, require_numbers
 
 #: Key of config.json that only such a folder has.
 MODULE = "module"
@@ -85,4 +86,5 @@ def load_own(folder: str | Path, module: nn.Module) -> NormalizedModel:
         raise ModelError(f"'{path}' does not describe a module ({reason(error)}).") from error
     copied = copy.deepcopy(module).cpu()
     fit_weights(copied, read_weights(Path(folder, "model.safetensors")), True, str(folder))
+    require_numbers(copied, str(folder))
     return NormalizedModel(OwnBackbone(copied, classes), mean, std, size[-1])

@@ -11,10 +11,10 @@ import timm
 from timm.models import PretrainedCfg, get_pretrained_cfg, load_model_config_from_hf
 
 import rampart.models.glyphnet  # noqa: F401  # makes rampart_glyphnet known to timm
-from rampart.errors import ModelError, UnknownName
+from rampart.errors import ModelError, UnknownName, reason
+from rampart.models.weight_files import WEIGHT_SUFFIXES
 from rampart.plugins import GIVEN
 
-WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 _FOLDER_WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.pth")
 
 
@@ -100,20 +100,25 @@ def find_source(name: str, weights: str | Path | None = None) -> Source:
             "rampart.finetune or rampart.evaluate."
         )
     if weights is not None:
-        return _source_of_weights(_require_file(Path(weights)), _require_known(name))
+        return _source_of_weights(require_file(Path(weights)), _require_known(name))
     if name.startswith("local-dir:") or Path(name, "config.json").is_file():
         return _source_of_folder(Path(name.removeprefix("local-dir:")))
     if name.endswith(WEIGHT_SUFFIXES):
-        return _source_of_weights(_require_file(Path(name)), None)
+        return _source_of_weights(require_file(Path(name)), None)
     if name.startswith("hf-hub:"):
         return _source_of_hub(name)
     return Source(_require_known(name), pretrained_cfg=_read_registry(name))
 
 
-def _require_file(path: Path) -> Path:
+def require_file(path: Path) -> Path:
+    """Return the path of a weights file that exists and has a known ending.
+
+    Raises:
+        ModelError: it does not exist, or has another ending.
+    """
     if not path.is_file():
         raise ModelError(f"weights file '{path}' does not exist.")
-    if path.suffix not in WEIGHT_SUFFIXES:
+    if not path.name.endswith(WEIGHT_SUFFIXES):
         raise ModelError(f"weights file '{path}': expected one of {', '.join(WEIGHT_SUFFIXES)}.")
     return path
 
@@ -132,8 +137,8 @@ def _source_of_weights(weights: Path, name: str | None, config: Path | None = No
         if name is None:
             raise ModelError(
                 f"'{weights}' has no configuration {config.name} beside it, so its architecture is "
-                "unknown: add timm's configuration, or train from a name of timm with "
-                "model.weights=FILE."
+                "unknown: add timm's configuration, or name the architecture (train from "
+                "NAME with model.weights=FILE; evaluate timm:NAME:FILE)."
             )
         return Source(name, weights, {}, _read_registry(name))
     described = _read_config(config)
@@ -173,10 +178,10 @@ def _source_of_hub(name: str) -> Source:
 
 def unreachable(name: str, error: BaseException) -> ModelError:
     """Return the error for weights or a configuration that cannot be downloaded."""
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return ModelError(
-        f"the weights of '{name}' cannot be loaded ({reason}); without a network give them as a "
-        "file: FILE.safetensors with timm's FILE.json beside it, or model.weights=FILE to train."
+        f"the weights of '{name}' cannot be loaded ({reason(error)}); without a network give them "
+        "as a file: FILE.safetensors with timm's FILE.json beside it, or model.weights=FILE to "
+        "train."
     )
 
 

@@ -1,35 +1,18 @@
-"""Loading weights from a file into a model; every key must fit."""
+"""Loading weights into a model; every key must fit."""
 
-import pickle
-from pathlib import Path
+import warnings
+from collections.abc import Iterator
+from itertools import chain
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
-from rampart.errors import ModelError
+from rampart.errors import ModelError, RampartWarning
+from rampart.models.weight_files import Weights
 
-Weights = dict[str, Tensor]
-
-
-def read_weights(path: Path) -> Weights:
-    """Return the tensors in a safetensors or torch file without running code from the file.
-
-    Raises:
-        ModelError: the file cannot be read, or holds more than tensors.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"weights file '{path}' cannot be read ({reason}).") from error
-    weights = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else {}
-    if not weights or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise ModelError(f"weights file '{path}' holds no state_dict of tensors: save one.")
-    return weights
+#: Prefixes that wrappers of a model add to the keys of its weights, alone or one after another.
+PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
+#: Wrappers inside wrappers at most, such as "model._orig_mod.module.".
+_DEPTH = 4
 
 
 def head_modules(backbone: nn.Module) -> list[str]:
@@ -47,11 +30,19 @@ def is_head(key: str, heads: list[str]) -> bool:
 def fit_weights(backbone: nn.Module, weights: Weights, pretrained_head: bool, origin: str) -> None:
     """Load weights into a backbone strictly; those of the head only with `pretrained_head`.
 
+    Keys may carry `PREFIXES`. Counters of BatchNorm (`num_batches_tracked`), which files from
+    before torch 0.4 lack, keep their values.
+
     Raises:
-        ModelError: keys are missing, unexpected or of another shape.
+        ModelError: keys are missing, unexpected or of another shape, or a weight is not a number.
+
+    Warns:
+        RampartWarning: keys without the prefix were left out.
     """
     heads = [] if pretrained_head else head_modules(backbone)
-    own = {k: v for k, v in backbone.state_dict().items() if not is_head(k, heads)}
+    state = backbone.state_dict()
+    weights = without_prefix(weights, state, origin)
+    own = {k: v for k, v in state.items() if not is_head(k, heads)}
     given = {k: v for k, v in weights.items() if not is_head(k, heads)}
     faults = misfits(own, given)
     if faults:
@@ -62,10 +53,71 @@ def fit_weights(backbone: nn.Module, weights: Weights, pretrained_head: bool, or
     backbone.load_state_dict(given, strict=False)
 
 
+def without_prefix(weights: Weights, own: Weights, origin: str) -> Weights:
+    """Return the weights without the prefix under which most keys are the model's own."""
+    prefix, found = max(_views(weights, _DEPTH), key=lambda view: len(own.keys() & view[1].keys()))
+    left = [key for key in weights if not key.startswith(prefix)]
+    if left:
+        warnings.warn(
+            f"'{origin}': the weights whose keys begin with '{prefix}' were taken; left out: "
+            f"{', '.join(left[:3])}{', ...' if len(left) > 3 else ''}.",
+            RampartWarning,
+            stacklevel=2,
+        )
+    return found
+
+
+def _views(weights: Weights, depth: int, prefix: str = "") -> Iterator[tuple[str, Weights]]:
+    """Yield every possible prefix with the weights below it, the shortest first."""
+    yield prefix, weights
+    for part in PREFIXES if depth else ():
+        below = {k.removeprefix(part): v for k, v in weights.items() if k.startswith(part)}
+        if below:
+            yield from _views(below, depth - 1, prefix + part)
+
+
+def classes_in(weights: Weights, own: Weights, classes: int) -> int:
+    """Return the number of classes of the head in `weights`.
+
+    Args:
+        weights: of a file.
+        own: of the same architecture with `classes` classes.
+        classes: returned if the weights hold no head, or one that fits.
+    """
+    found = {
+        weights[key].shape[0]
+        for key, value in own.items()
+        if key in weights
+        and value.shape[:1] == (classes,)
+        and weights[key].shape[1:] == value.shape[1:]
+        and weights[key].ndim
+    }
+    return found.pop() if len(found) == 1 else classes
+
+
+def require_numbers(model: nn.Module, origin: str) -> None:
+    """Refuse a model with a weight that is NaN, or a parameter that is infinite.
+
+    Buffers may be infinite, such as the mask of an attention.
+
+    Raises:
+        ModelError: names the weight.
+    """
+    for name, value in chain(model.named_parameters(), model.named_buffers()):
+        finite = value.isfinite() if isinstance(value, nn.Parameter) else ~value.isnan()
+        if not value.is_meta and not finite.all():
+            raise ModelError(
+                f"the model '{origin}' has {int((~finite).sum())} of {value.numel()} weights in "
+                f"'{name}' that are not finite: its training has diverged or the file is damaged; "
+                "take an earlier checkpoint, or download it again."
+            )
+
+
 def misfits(own: Weights, given: Weights) -> list[str]:
     """Return the differences of weights from those of a model: missing keys and so on."""
+    missing = own.keys() - given.keys()
     faults = {
-        "missing": sorted(own.keys() - given.keys()),
+        "missing": sorted(key for key in missing if not key.endswith("num_batches_tracked")),
         "unexpected": sorted(given.keys() - own.keys()),
         "of another shape": [
             f"{key} {tuple(given[key].shape)} instead of {tuple(own[key].shape)}"

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from rampart.errors import RunError
+from rampart.errors import RunError, reason
 from rampart.files import intended_name, remove, writing_folder
 
 
@@ -82,7 +82,8 @@ class CheckpointStore:
             )
         except Exception as error:
             raise RunError(
-                f"checkpoint {folder} cannot be read ({error}): restart the run with --overwrite."
+                f"checkpoint {folder} cannot be read ({reason(error)}): restart the run with "
+                "--overwrite."
             ) from error
 
     def _delete_unfinished(self) -> None:

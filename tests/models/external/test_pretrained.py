@@ -2,8 +2,10 @@ import json
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 import torchvision
+from safetensors.torch import save_file
 
 from rampart.errors import ModelError, UnknownName
 from rampart.models.backbones import build_model
@@ -47,12 +49,54 @@ def test_requirements_on_a_saved_model(weights_file):
         load_model(str(weights_file), in_chans=1)
 
 
-def test_a_folder_with_a_pickle(weights_file, tmp_path):
-    save_model(build_model(str(weights_file), pretrained_head=True), tmp_path, "abcdefghij")
-    (tmp_path / "model.safetensors").unlink()
-    torch.save({}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(ModelError, match="safetensors"):
-        load_model(str(tmp_path))
+def test_from_a_pickle_only_weights_are_read(weights_file, tmp_path):
+    model = build_model(str(weights_file), pretrained_head=True).eval()
+    save_model(model, tmp_path / "model", "abcdefghij")
+    (tmp_path / "model" / "model.safetensors").unlink()
+    pickled = tmp_path / "model" / "pytorch_model.bin"
+    torch.save(model.backbone.state_dict(), pickled)
+    assert torch.equal(load_model(str(tmp_path / "model")).model(IMAGES), model(IMAGES))
+    torch.save({"trap": Trap(tmp_path / "ran")}, pickled)
+    with pytest.raises(ModelError, match="cannot be read") as error:
+        load_model(str(tmp_path / "model"))
+    assert not (tmp_path / "ran").exists()
+    assert "weights_only" not in str(error.value)
+
+
+@pytest.mark.parametrize("ending", [".pth", ".safetensors"])
+@pytest.mark.parametrize(
+    ("kind", "name"), [("timm", "test_resnet"), ("torchvision", "squeezenet1_1")]
+)
+def test_an_architecture_with_a_weights_file(kind, name, ending, tmp_path):
+    torch.manual_seed(0)
+    create = timm.create_model if kind == "timm" else torchvision.models.get_model
+    network, file = create(name, num_classes=5).eval(), tmp_path / f"weights{ending}"
+    save = torch.save if ending == ".pth" else save_file
+    save(network.state_dict(), file)
+    found = load_model(f"{kind}:{name}:{file}", image_size=32, mean=[0] * 3, std=[1] * 3)
+    torch.testing.assert_close(found.model(IMAGES), network(IMAGES))
+    assert (found.num_classes, found.class_names, found.source) == (5, None, kind)
+    assert found.name.endswith(f"{name}:{file}")
+    by_default = load_model(f"{kind}:{name}:{file}", image_size=32)
+    expected = (0.5, 0.5, 0.5) if kind == "timm" else (0.485, 0.456, 0.406)
+    assert by_default.model.mean.flatten().tolist() == pytest.approx(expected)
+    with pytest.raises(ModelError, match="do not fit"):
+        load_model(f"{kind}:resnet18:{file}")
+    with pytest.raises(ModelError, match="does not exist"):
+        load_model(f"{kind}:{name}:{tmp_path / 'nothing.pth'}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("auxiliary", [True, False])
+def test_a_weights_file_with_or_without_auxiliary_heads(auxiliary, tmp_path):
+    options = {"init_weights": False, "transform_input": True}
+    network = torchvision.models.googlenet(num_classes=5, aux_logits=auxiliary, **options).eval()
+    torch.save(network.state_dict(), tmp_path / "a.pth")
+    found = load_model(
+        f"torchvision:googlenet:{tmp_path / 'a.pth'}", image_size=64, mean=[0] * 3, std=[1] * 3
+    )
+    images = torch.rand(2, 3, 64, 64)
+    torch.testing.assert_close(found.model(images), network(images))
 
 
 def test_a_name_of_timm_has_the_classes_of_imagenet(monkeypatch):
@@ -106,13 +150,14 @@ def test_a_downloaded_file_that_holds_code_is_not_opened(cached, tmp_path):
     with pytest.raises(ModelError, match="cannot be loaded.*without a network put https://") as e:
         load_model("torchvision:squeezenet1_1:DEFAULT")
     assert str(tmp_path) in str(e.value)
+    assert "weights_only" not in str(e.value)
     assert not (tmp_path / "ran").exists()
 
 
 def test_names_of_torchvision_that_are_wrong():
     with pytest.raises(UnknownName, match="did you mean resnet18"):
         load_model("torchvision:resnet8:DEFAULT")
-    with pytest.raises(UnknownName, match="did you mean IMAGENET1K_V1"):
+    with pytest.raises(UnknownName, match="weights of torchvision.*IMAGENET1K_V1"):
         load_model("torchvision:resnet18:IMAGENET1K_V3")
     with pytest.raises(ModelError, match=r"write torchvision:resnet50:IMAGENET1K_V1 \(or"):
         load_model("torchvision:resnet50")

@@ -46,9 +46,12 @@ def load_model(
     The first rule that applies decides:
 
     1. A prefix: "timm:NAME", "torchvision:NAME:WEIGHTS", "hf:REPOSITORY_OR_FOLDER", and timm's own
-       "hf-hub:NAME" and "local-dir:FOLDER".
+       "hf-hub:NAME" and "local-dir:FOLDER". "timm:NAME:FILE" and "torchvision:NAME:FILE" load a
+       weights file into an architecture.
     2. The ending of a file: ".onnx", ".pt2" (which can run code, see `load_exported`), or
-       ".safetensors" with its configuration beside it. Pickles (".pt", ".pth", ".bin") are refused.
+       ".safetensors" with its configuration beside it. Pickles (".pt", ".pth", ".bin") without a
+       configuration are refused, because their architecture is unknown; where it is known, only
+       weights are read from them.
     3. A folder with `config.json` in the format of timm or transformers.
     4. "module:function" or "path/to/file.py:function": code of the user, which is run.
     5. Anything else is a name of timm.
@@ -116,11 +119,11 @@ def _importable(module: str) -> bool:
 
 
 def _kind_of_file(path: Path) -> tuple[str, str]:
-    if path.suffix in _PICKLES:
+    if path.suffix in _PICKLES and not path.with_suffix(".json").is_file():
         raise ModelError(refuse_pickle(str(path)))
     if not path.is_file():
         raise ModelError(f"model '{path}': the file does not exist.")
-    return _FILES[path.suffix], str(path)
+    return _FILES.get(path.suffix, "timm"), str(path)
 
 
 def _kind_of_folder(path: Path) -> tuple[str, str]:

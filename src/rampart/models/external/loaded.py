@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from rampart.errors import InvalidArgument, ModelError, reason
 from rampart.models.normalized import NormalizedModel
+from rampart.models.weights import require_numbers
 from rampart.restoring import set_mode
 
 Size = tuple[int, int, int]
@@ -131,8 +132,8 @@ class Wanted:
         If neither the model nor the user gives the size of the images, it is not tested.
 
         Raises:
-            ModelError: the model has other channels, fails on the images, or does not return the
-                required number of logits.
+            ModelError: the model has other channels, a weight that is not finite, fails on the
+                images, or does not return the required number of logits.
         """
         if self.in_chans and own_size[0] not in (None, self.in_chans):
             # The normalization would broadcast one channel to three without an error.
@@ -142,6 +143,7 @@ class Wanted:
             )
         model = model.to(self.device)
         set_mode(model, training=False)
+        require_numbers(model, name)
         size = self.size(own_size)
         num_classes, differentiable = self.num_classes, True
         if size is not None:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from pathlib import Path
 from typing import Any
 
 import torchvision
@@ -11,23 +12,29 @@ from rampart.errors import ModelError, UnknownName, reason
 from rampart.models.backbones import build_model
 from rampart.models.external.class_names import imagenet_synsets, with_synonyms
 from rampart.models.external.loaded import LoadedModel, Wanted, weights_fingerprint
-from rampart.models.sources import Source, find_source
+from rampart.models.sources import Source, find_source, require_file
+from rampart.models.weight_files import WEIGHT_SUFFIXES, read_weights
+from rampart.models.weights import classes_in, fit_weights, without_prefix
+from rampart.runtime import scoped_seed
 
-_SAFE = ".safetensors"
+#: Number of classes of torchvision's architectures by default.
+_CLASSES = 1000
 
 
 def load_timm(name: str, wanted: Wanted) -> LoadedModel:
-    """Return a model by timm's name, or from a folder or safetensors file in timm's format.
+    """Return a model by timm's name, or from a folder or weights file in timm's format.
+
+    "NAME:FILE" loads a weights file into the architecture NAME, with as many classes as its head.
 
     Raises:
         UnknownName: no such architecture or tag.
-        ModelError: the weights are missing, a pickle, or do not fit.
+        ModelError: the weights are missing, cannot be read, or do not fit.
     """
-    source = find_source(name)
-    if source.weights is not None and source.weights.suffix != _SAFE:
-        raise ModelError(refuse_pickle(str(source.weights)))
+    architecture, file = _split_file(name)
+    source = find_source(architecture, file)
     model = build_model(
-        name,
+        architecture,
+        weights=file,
         pretrained_head=True,
         mean=wanted.mean,
         std=wanted.std,
@@ -41,8 +48,16 @@ def load_timm(name: str, wanted: Wanted) -> LoadedModel:
         source="timm",
         fingerprint=weights_fingerprint(model),
         own_size=own,
-        namings=_timm_namings(source),
+        # Nothing names the classes of a bare weights file.
+        namings=_timm_namings(source) if not file or "label_names" in source.pretrained_cfg else [],
     )
+
+
+def _split_file(name: str) -> tuple[str, str | None]:
+    """Split "NAME:FILE"; timm's own names may have a prefix with a colon."""
+    architecture, _, file = name.partition(":")
+    own = not file or architecture in ("hf-hub", "local-dir")
+    return (name, None) if own else (architecture, file)
 
 
 def _timm_namings(source: Source) -> list[tuple[str, ...]]:
@@ -61,36 +76,72 @@ def _tag(source: Source) -> str:
 def load_torchvision(name: str, wanted: Wanted) -> LoadedModel:
     """Return a classifier of torchvision, such as "resnet18:IMAGENET1K_V1", with its normalization.
 
+    "NAME:FILE" loads a weights file into the architecture NAME, with as many classes as its head.
+    Without `wanted.mean` it is normalized as torchvision's own weights of this architecture.
+
     Raises:
         UnknownName: no such classifier or weights.
-        ModelError: the name has no weights, or they cannot be downloaded.
+        ModelError: the name has no weights, or they cannot be downloaded, read, or do not fit.
     """
     architecture, _, tag = name.partition(":")
     known = torchvision.models.list_models(module=torchvision.models)
     if architecture not in known:
         raise UnknownName("torchvision classifier", architecture, known)
-    tags = list(torchvision.models.get_model_weights(architecture).__members__)
+    entries = torchvision.models.get_model_weights(architecture)
+    tags = list(entries.__members__)
     if not tag:
         raise ModelError(
             f"'torchvision:{architecture}' names no weights and would be untrained: write "
             f"torchvision:{architecture}:{tags[0]}"
-            + (f" (or {', '.join(tags[1:])})." if tags[1:] else ".")
+            + (f" (or {', '.join(tags[1:])})" if tags[1:] else "")
+            + f", or torchvision:{architecture}:FILE for a weights file."
         )
-    if tag not in tags:
-        raise UnknownName(f"weights of torchvision's {architecture}", tag, tags)
-    weights = torchvision.models.get_model_weights(architecture)[tag]
+    if tag.endswith(WEIGHT_SUFFIXES) or Path(tag).is_file():
+        file, weights = require_file(Path(tag)), entries["DEFAULT"]
+        model, tag = _with_file(architecture, file, wanted.image_size), str(file)
+    elif tag in tags:
+        file, weights = None, entries[tag]
+        model, tag = _with_weights(architecture, weights), weights.name
+    else:
+        otherwise = f"A weights file ends in one of {', '.join(WEIGHT_SUFFIXES)}"
+        raise UnknownName(f"weights of torchvision's {architecture}", tag, tags, otherwise)
     transform = weights.transforms()
-    size = (len(transform.mean), transform.crop_size[0], transform.crop_size[0])
-    model = _with_weights(architecture, weights)
+    side = getattr(model, "image_size", transform.crop_size[0])
+    size = (len(transform.mean), side, side)
     fingerprint = weights_fingerprint(model)
     return wanted.examine(
         wanted.normalized(model, size, transform.mean, transform.std),
-        name=f"torchvision:{architecture}:{weights.name}",
+        name=f"torchvision:{architecture}:{tag}",
         source="torchvision",
         fingerprint=fingerprint,
         own_size=size,
-        namings=with_synonyms(weights.meta["categories"]),
+        # Nothing names the classes of a weights file.
+        namings=[] if file else with_synonyms(weights.meta["categories"]),
     )
+
+
+def _with_file(architecture: str, file: Path, image_size: int | None) -> nn.Module:
+    """Build an architecture for the classes of a weights file, and load the file."""
+    weights = read_weights(file)
+    options: dict[str, Any] = {}
+    if architecture in ("googlenet", "inception_v3"):
+        auxiliary = any("aux" in key.lower() for key in weights)
+        # As torchvision builds them for its own weights; weights are not drawn, which is slow.
+        options = {"aux_logits": auxiliary, "transform_input": True, "init_weights": False}
+    if architecture.startswith("vit_") and image_size:
+        options = {"image_size": image_size}
+
+    def build(**more: int) -> nn.Module:
+        with scoped_seed(0, "backbone"):
+            return torchvision.models.get_model(architecture, weights=None, **options, **more)
+
+    model = build()
+    weights = without_prefix(weights, model.state_dict(), str(file))
+    classes = classes_in(weights, model.state_dict(), _CLASSES)
+    if classes != _CLASSES:
+        model = build(num_classes=classes)
+    fit_weights(model, weights, pretrained_head=True, origin=str(file))
+    return model
 
 
 def _with_weights(architecture: str, weights: Any) -> nn.Module:
@@ -106,9 +157,10 @@ def _with_weights(architecture: str, weights: Any) -> nn.Module:
         ) from error
 
 
-def refuse_pickle(reference: str) -> str:
-    """Return the message that refuses a pickle."""
+def refuse_pickle(path: str) -> str:
+    """Return the message that refuses a pickle whose architecture is unknown."""
     return (
-        f"'{reference}' is a pickle, which can run any code when it is opened: save the weights as "
-        "safetensors, or write a function that loads it and name it as FILE.py:FUNCTION."
+        f"'{path}' is a pickle, from which only weights are read, and its architecture is unknown: "
+        f"write timm:NAME:{path} or torchvision:NAME:{path}, or a function that loads it, as "
+        "FILE.py:FUNCTION."
     )

@@ -2,10 +2,15 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
+import timm
+import torch
 import yaml
+
+from rampart.errors import RampartWarning
 
 VERBS = ("quickstart", "train", "evaluate", "verify", "report", "compare", "preview")
 VERBS += ("study", "linear-probe", "doctor")
@@ -97,3 +102,20 @@ def test_a_signal_ends_with_the_shells_status(tiny_settings, tmp_path):
     assert run.returncode == 128 + 15
     assert "stopped by SIGTERM" in err
     assert "--resume" in err
+
+
+def test_a_warning_is_one_line(rampart, tiny_settings, tmp_path):
+    network = timm.create_model("test_resnet", num_classes=3)
+    weights = network.state_dict()
+    torch.save({"model": weights, "model_ema": weights}, tmp_path / "weights.pth")
+    model = ["model=test_resnet", f"model.weights={tmp_path / 'weights.pth'}"]
+    others = [setting for setting in tiny_settings if not setting.startswith("model")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", RampartWarning)
+        short = [*model, *others, "training.epochs=1", "training.monitors=false"]
+        result = rampart("train", *short, "--no-evaluate", "-o", tmp_path / "run")
+    assert result.status == 0, result.err
+    lines = result.err.splitlines()
+    assert [line for line in lines if line.startswith("rampart: warning: ")] == lines
+    assert len(lines) == 1
+    assert "model_ema was taken" in lines[0]

@@ -6,6 +6,8 @@ once.
 
 import errno
 import sys
+import warnings
+from typing import TextIO
 
 import typer
 
@@ -22,7 +24,7 @@ from rampart.cli import (
     train,
     verify,
 )
-from rampart.errors import RampartError, RunError
+from rampart.errors import RampartError, RampartWarning, RunError
 from rampart.plugins import CodeError, import_parts
 from rampart.version import __version__
 
@@ -79,7 +81,9 @@ app.command("doctor")(doctor.doctor)
 def main() -> None:
     """Run the command line; a user's error prints one line on stderr and exits with status 2."""
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            app()
     except RampartError as error:
         signal_number = getattr(error, "signal_number", None)
         print(f"rampart: {error}", file=sys.stderr)
@@ -92,6 +96,21 @@ def main() -> None:
         sys.exit(2)
     finally:
         _leave_group()
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning of Rampart as one line, and any other as Python does."""
+    text = f"rampart: warning: {message}\n"
+    if not issubclass(category, RampartWarning):
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+    print(text, file=file or sys.stderr, end="")
 
 
 def _leave_group() -> None:

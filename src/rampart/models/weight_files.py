@@ -121,7 +121,10 @@ def _explain_objects(error: Exception) -> str:
         return f"is cut or damaged; {_AGAIN}"
     if found[1].startswith("numpy"):
         return "holds numpy arrays, not tensors; save a state_dict of tensors by torch.save"
-    return f"holds an object of the class {found[1]}, which can run any code; {_ALONE}"
+    return (
+        f"holds an object of the class {found[1]}, and opening other objects than tensors can run "
+        f"any code; {_ALONE}"
+    )
 
 
 def _is_text(start: bytes) -> bool:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from rampart.attacks.apgd import Apgd
 from rampart.attacks.frozen import module_of
+from rampart.errors import ModelError
 from rampart.evaluation.inference import (
     ROWS,
     QueriedModel,
@@ -140,9 +141,10 @@ def test_attacks_freeze_the_wrapped_module():
     assert queried.passes == (9, 6)
 
 
-def test_other_outputs_than_logits_are_returned_unchanged():
-    assert QueriedModel(lambda images: "label")(torch.rand(2, 1, 2, 2)) == "label"
-    assert QueriedModel(lambda images: images.sum())(torch.rand(2, 1, 2, 2)).ndim == 0
+@pytest.mark.parametrize("function", [lambda images: "label", lambda images: images.sum()])
+def test_other_outputs_than_logits_are_refused(function):
+    with pytest.raises(ModelError, match="expected logits"):
+        QueriedModel(function)(torch.rand(2, 1, 2, 2))
 
 
 def test_the_device_is_that_of_the_parameters():

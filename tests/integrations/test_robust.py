@@ -10,7 +10,7 @@ from rampart.attacks.apgd import Apgd
 from rampart.attacks.frozen import local
 from rampart.attacks.pgd import Pgd
 from rampart.data.batches import epoch_batches
-from rampart.errors import InvalidArgument, RunError
+from rampart.errors import InvalidArgument, ModelError, RampartWarning, RunError
 from rampart.integrations.robust import RobustLoss
 from rampart.models.backbones import build_model
 from rampart.objectives.adversarial import Trades
@@ -359,18 +359,44 @@ def test_classes_beyond_those_of_the_model_are_refused(
 def test_a_model_without_logits_is_refused(dataset):
     model = torch.nn.Conv2d(3, 3, 1)
     robust = RobustLoss(model, EPS, Horizon(1, 1), schedule=Fix())
-    with pytest.raises(InvalidArgument, match=r"model=logits \(1, 3, 16, 16\): expected \(N, K\)"):
+    with pytest.raises(ModelError, match=r"shape \(1, 3, 16, 16\)"):
         robust(*dataset.tensors[:2])
 
 
-def test_a_model_that_returns_more_than_logits_is_refused(model, dataset):
+def test_the_logits_of_a_dictionary_are_read(model, dataset):
     class Output(torch.nn.Module):
-        def forward(self, images):
-            return {"logits": model(images)}
+        def __init__(self):
+            super().__init__()
+            self.inner = model
 
-    robust = RobustLoss(Output(), EPS, Horizon(1, 1), schedule=Fix())
-    with pytest.raises(InvalidArgument, match=r"model=a dict: expected logits .* wrap it"):
-        robust(*dataset.tensors[:2])
+        def forward(self, images):
+            return {"loss": None, "logits": self.inner(images)}
+
+    losses = [
+        RobustLoss(one, EPS, Horizon(1, 1), schedule=Fix())(*dataset.tensors[:2])
+        for one in (model, Output())
+    ]
+    assert torch.equal(*losses)
+
+
+def test_the_images_of_the_caller_are_left(model, dataset):
+    class InPlace(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = model
+
+        def forward(self, images):
+            return self.inner(images.sub_(0.5).div_(0.25))
+
+    images, labels, _ = dataset.tensors
+    before = images.clone()
+    for schedule in (Fix(), TwoHinge.at_fractions(0.5, 1.0)):
+        robust = RobustLoss(InPlace(), EPS, Horizon(1, 1), schedule=schedule)
+        with pytest.warns(RampartWarning, match="InPlace writes into its input"):
+            robust(images, labels)
+        robust(images, labels)
+        robust.perturbed(images, labels)
+        assert torch.equal(images, before)
 
 
 def test_an_empty_micro_batch_does_not_check_the_classes(model, dataset):

@@ -67,7 +67,7 @@ class Problem:
     """The input of an attack: valid samples with eps > 0 and a frozen model.
 
     Attributes:
-        model: pixels to logits.
+        model: pixels to logits, behind a guard (`rampart.guarded`).
         images: (N, C, H, W), pixels in [0, 1].
         targets: the targets of `loss`, one row per sample.
         eps: (N,), fraction of the pixel range.
@@ -121,13 +121,13 @@ class Problem:
         """Return the output at `points`; costs one forward, and one backward with `gradient`.
 
         Raises:
-            ModelError: the logits are not (N, K), or not differentiable with respect to the
-                pixels.
+            ModelError: the logits are not differentiable with respect to the pixels.
         """
         points = points.detach().requires_grad_(gradient)
         with torch.set_grad_enabled(gradient):
             logits = self.model(points)
-            check_logits(logits, len(self), gradient)
+            if gradient:
+                require_gradient(logits)
             value = self.loss.value(logits, self.targets)
             slope = torch.zeros_like(points)
             if gradient:
@@ -136,12 +136,9 @@ class Problem:
         return Output(value.detach(), self.loss.is_adv(logits, self.targets), slope, logits)
 
 
-def check_logits(logits: object, n: int, gradient: bool) -> None:
-    """Raise `ModelError` unless the logits are (n, K), and differentiable if needed."""
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != n:
-        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ModelError(f"the model returned {got}; an attack needs logits of shape ({n}, K).")
-    if gradient and not logits.requires_grad:
+def require_gradient(logits: Tensor) -> None:
+    """Raise `ModelError` unless the logits are differentiable."""
+    if not logits.requires_grad:
         raise ModelError(
             "the logits are not differentiable with respect to the pixels, so gradient attacks "
             "cannot run; remove no_grad and detach from the model, or use the attack square."

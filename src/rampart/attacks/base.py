@@ -13,6 +13,7 @@ from rampart.attacks.algorithm import Problem
 from rampart.attacks.frozen import Mode, Model, frozen, local
 from rampart.attacks.stages import Stage
 from rampart.errors import InvalidArgument, UnknownName
+from rampart.guarded import GuardedModel, guarded
 from rampart.losses import LOSSES, Loss
 from rampart.registry import Registry
 from rampart.runtime import Noise
@@ -110,7 +111,9 @@ class Attack(ABC):
             if not attacked:
                 return images.clone()
             noise = _parse_noise(noise, images)
-            problem = Problem(local(model), images, targets, strengths, noise, loss, self.norm)
+            problem = Problem(
+                guarded(local(model)), images, targets, strengths, noise, loss, self.norm
+            )
             return self._attack(problem, strengths > 0, attacked == len(images))
 
     def _attack(self, problem: Problem, chosen: Tensor, everyone: bool) -> Tensor:
@@ -152,26 +155,25 @@ def with_fewer_steps(attack: Attack, alpha: float) -> Attack:
     return attack if steps >= most else replace(attack, steps=steps)  # type: ignore[call-arg]  # it has steps
 
 
-class CountingModel:
+class CountingModel(GuardedModel):
     """Counts the passes of a model; a pass is one sample forward, or one sample backward.
 
     Attacks freeze and restore the wrapped module. Wrap the local module of a
     `DistributedDataParallel`, not the wrapper.
 
     Attributes:
-        module: the model, pixels to logits.
         forwards: number of samples passed forward.
         backwards: number of samples whose logits, or features, received a gradient.
     """
 
     def __init__(self, module: Callable[..., Any]) -> None:
-        self.module = module
+        super().__init__(module)
         self.forwards = 0
         self.backwards = 0
 
     def __call__(self, images: Tensor, **options: Any) -> Any:
         """Return the output of the wrapped model: logits, or logits and features."""
-        output = self.module(images, **options)
+        output = super().__call__(images, **options)
         self.forwards += len(images)
         # A backward pass goes through the features, whether the loss uses them or the logits.
         reached = output[1] if isinstance(output, tuple) else output
@@ -183,19 +185,16 @@ class CountingModel:
         self.backwards += len(gradient)
 
 
-class Features:
+class Features(GuardedModel):
     """A model that returns its features (N, D), so that an attack changes those.
 
     Attributes:
         module: returns (logits, features) when called with `features="joint"`.
     """
 
-    def __init__(self, module: Callable[..., Any]) -> None:
-        self.module = module
-
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, images: Tensor, **options: Any) -> Any:
         """Return the features."""
-        _, features = self.module(images, features="joint")
+        _, features = super().__call__(images, features="joint", **options)
         return features
 
 

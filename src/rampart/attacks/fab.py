@@ -17,7 +17,7 @@ from rampart.attacks.algorithm import (
     Output,
     Problem,
     check_algorithm,
-    check_logits,
+    require_gradient,
     run_algorithm,
 )
 from rampart.attacks.base import ATTACKS, Attack
@@ -226,7 +226,7 @@ def _nearest(problem: Problem, points: Tensor) -> Output:
     points = points.detach().requires_grad_()
     with torch.enable_grad():
         raw = problem.model(points)
-        check_logits(raw, len(problem), gradient=True)
+        require_gradient(raw)
         logits = full_precision(raw)
         classes = likely_classes(logits.detach(), problem.targets)
         rises = logits.gather(1, classes) - logits.gather(1, problem.targets[:, None])

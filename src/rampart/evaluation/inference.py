@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from rampart.attacks.frozen import Model, module_of
+from rampart.guarded import GuardedModel
 from rampart.runtime import Noise
 
 #: Rows of every batch on a CPU, where larger batches are no faster (`benchmarks/rows.py`). Other
@@ -42,18 +43,18 @@ def logits_of(model: Model, images: Tensor) -> Tensor:
         return queried(images).float()
 
 
-class QueriedModel:
+class QueriedModel(GuardedModel):
     """Queries a model in float32, in batches of one shape, and counts the passes.
 
     Attributes:
-        module: pixels to logits; attacks freeze and restore it.
         rows: rows of every batch; None for `ROWS` on a CPU and a multiple of it on other devices.
         forwards: number of samples passed forward, without rows that only fill a batch.
         backwards: number of samples whose logits received a gradient.
     """
 
     def __init__(self, module: Model, rows: int | None = None) -> None:
-        self.module = module
+        # A check of the evaluation reports a model that writes into its input.
+        super().__init__(module, warns=False)
         self.rows = rows
         self.forwards = 0
         self.backwards = 0
@@ -63,17 +64,21 @@ class QueriedModel:
         """Forwards and backwards so far."""
         return self.forwards, self.backwards
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Return float32 logits (N, K)."""
+    def __call__(self, images: Tensor, **options: Any) -> Tensor:
+        """Return float32 logits (N, K).
+
+        Raises:
+            ModelError: the output holds no logits (N, K).
+        """
         n = len(images)
+        ask = partial(super().__call__, **options)
         with single_precision(images.device):
-            logits = _in_batches(self.module, images.float(), self.rows)
+            logits = _in_batches(ask, images.float(), self.rows)
         self.forwards += n
-        if isinstance(logits, Tensor) and logits.requires_grad:
+        if logits.requires_grad:
             hooked: Any = logits
             hooked.register_hook(partial(self._count_backward, n))
-        # The caller refuses an output that is not a tensor (N, K).
-        return logits[:n].float() if isinstance(logits, Tensor) and logits.ndim else logits
+        return logits[:n].float()
 
     def _count_backward(self, n: int, _: Tensor) -> None:
         self.backwards += n
@@ -83,20 +88,17 @@ def _in_batches(model: Model, images: Tensor, rows: int | None) -> Tensor:
     """Return the logits of the images and of the rows that fill the last batch."""
     if rows is None:
         rows = ROWS if images.device.type == "cpu" else ROWS * max(1, -(-len(images) // ROWS))
-    answers = list[Tensor]()
-    for batch in torch.split(images, rows):
-        answer = model(_fill_batch(batch, rows))
-        if not isinstance(answer, Tensor) or not answer.ndim:
-            return answer
-        answers.append(answer)
-    return torch.cat(answers)
+    return torch.cat([model(_fill_batch(batch, rows)) for batch in torch.split(images, rows)])
 
 
 def _fill_batch(batch: Tensor, rows: int) -> Tensor:
-    """Return the batch in new memory, filled up with copies of its first rows."""
+    """Return the batch, contiguous and filled up with copies of its first rows.
+
+    The guard of the model copies it into new memory.
+    """
     missing = rows - len(batch)
     if not missing:
-        return batch.clone(memory_format=torch.contiguous_format)
+        return batch.contiguous()
     first = batch.detach() if len(batch) else batch.new_zeros(1, *batch.shape[1:])
     filler = first[torch.arange(missing, device=batch.device) % len(first)]
     return torch.cat([batch, filler]).contiguous()

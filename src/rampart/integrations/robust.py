@@ -9,11 +9,11 @@ from torch import Tensor, distributed, nn
 
 from rampart.attacks.apgd import Apgd
 from rampart.attacks.base import Attack, check_images
-from rampart.attacks.frozen import local
+from rampart.attacks.frozen import frozen, local
 from rampart.errors import InvalidArgument, RunError
+from rampart.guarded import GuardedModel
 from rampart.objectives.adversarial import Adversarial
 from rampart.objectives.base import Objective
-from rampart.restoring import in_mode
 from rampart.runtime import Noise
 from rampart.schedules.adaptive import Adaptive
 from rampart.schedules.base import Schedule
@@ -108,6 +108,7 @@ class RobustLoss:
             chance=_chance(chosen_schedule, num_classes, chance),
         )
         inner = _inner(model)
+        self._attacked = GuardedModel(inner, warns=False)
         # The objective copies the network itself, not its compiled wrapper.
         self._objective = (objective or Adversarial()).bind(getattr(inner, "_orig_mod", inner))
         self._objective.check_attack(self._attack)
@@ -143,23 +144,26 @@ class RobustLoss:
         Raises:
             InvalidArgument: images or labels are invalid, also at eps = 0; at the first call also
                 logits that do not fit the labels or `num_classes`.
+            ModelError: the model does not return logits (N, K).
         """
         _check_batch(images, labels, indices)
         if len(images) and not self._model_fits:
             self._check_model(images, labels)
-        frozen = self._objective.frozen_copy()
-        if frozen is not None:
+        copied = self._objective.frozen_copy()
+        if copied is not None:
             # The model may have been moved since it was copied.
-            frozen.to(images.device)
+            copied.to(images.device)
         alpha, eps = self.scheduler.alpha, self.scheduler.eps
         noise = self._noise(len(images), images.device, indices)
         perturb = None
         if eps > 0:
-            attacked, fewer = _inner(self._model), self._fewer_steps
+            fewer = self._fewer_steps
             perturb = make_perturb(
-                self._attack, attacked, eps, noise, alpha=alpha, fewer_steps=fewer
+                self._attack, self._attacked, eps, noise, alpha=alpha, fewer_steps=fewer
             )
-        terms = self._objective(through or self._model, images, labels, perturb)
+        # The check of the first call has warned of a model that writes into its input.
+        trained = GuardedModel(through or self._model, warns=False)
+        terms = self._objective(trained, images, labels, perturb)
         if torch.is_grad_enabled():
             self._batch.right = self._batch.right + terms.correct.sum()
             self._batch.images += len(images)
@@ -181,7 +185,7 @@ class RobustLoss:
         keys = positions if indices is None else indices.to(images.device)
         noise = Noise.of(self._seed, keys, "validation attack")
         attack = replace(self._attack, mode="eval")
-        return attack(_inner(self._model), images, labels, self.scheduler.eps_g, noise)
+        return attack(self._attacked, images, labels, self.scheduler.eps_g, noise)
 
     def step(self) -> None:
         """Step the schedule, after each step of the optimizer.
@@ -212,9 +216,9 @@ class RobustLoss:
         Plain values; if the objective copies the initial model, also the weights of this copy.
         """
         state: dict[str, Any] = {"scheduler": self.scheduler.state_dict()}
-        frozen = self._objective.frozen_copy()
-        if frozen is not None:
-            state["frozen_copy"] = frozen.state_dict()
+        copied = self._objective.frozen_copy()
+        if copied is not None:
+            state["frozen_copy"] = copied.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -224,16 +228,16 @@ class RobustLoss:
             RunError: the state lacks a key.
             InvalidArgument: the state belongs to another schedule.
         """
-        frozen = self._objective.frozen_copy()
-        expected = {"scheduler"} if frozen is None else {"scheduler", "frozen_copy"}
+        copied = self._objective.frozen_copy()
+        expected = {"scheduler"} if copied is None else {"scheduler", "frozen_copy"}
         if missing := expected - set(state):
             raise RunError(
                 f"the state of the loss lacks {', '.join(sorted(missing))}: pass the state that "
                 "RobustLoss.state_dict() returned with this objective."
             )
         self.scheduler.load_state_dict(state["scheduler"])
-        if frozen is not None:
-            frozen.load_state_dict(state["frozen_copy"])
+        if copied is not None:
+            copied.load_state_dict(state["frozen_copy"])
         self._batch = _Batch()
 
     def _check_model(self, images: Tensor, labels: Tensor) -> None:
@@ -241,22 +245,16 @@ class RobustLoss:
         model = _inner(self._model)
         # A compiled model would recompile for a single image and for another mode.
         model = getattr(model, "_orig_mod", model)
-        with torch.no_grad(), in_mode(model, training=False):
-            logits = model(images[:1])
-        if not isinstance(logits, Tensor):
-            got = f"a {type(logits).__name__}"
-            raise InvalidArgument("model", got, "logits (N, K)", "wrap it to return its logits")
-        shape = tuple(logits.shape)
-        if len(shape) != 2:
-            raise InvalidArgument("model", f"logits {shape}", "(N, K)")
-        if self._num_classes not in (None, shape[1]):
+        with torch.no_grad(), frozen(model):
+            classes = GuardedModel(model)(images[:1]).shape[1]
+        if self._num_classes not in (None, classes):
             raise InvalidArgument(
-                "num_classes", self._num_classes, f"{shape[1]}, the number of the model's logits"
+                "num_classes", self._num_classes, f"{classes}, the number of the model's logits"
             )
-        if not 0 <= int(labels.min()) <= int(labels.max()) < shape[1]:
+        if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
             got = f"{int(labels.min())} to {int(labels.max())}"
             raise InvalidArgument(
-                "labels", got, f"0 to {shape[1] - 1} for a model of {shape[1]} classes"
+                "labels", got, f"0 to {classes - 1} for a model of {classes} classes"
             )
         self._model_fits = True
 

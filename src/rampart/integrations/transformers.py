@@ -13,6 +13,7 @@ from transformers.trainer_callback import ExportableState
 from rampart.attacks.base import check_images
 from rampart.errors import InvalidArgument, ModelError, RunError
 from rampart.integrations.robust import RobustLoss
+from rampart.logits import read_logits
 from rampart.units import Horizon
 
 #: Makes the training loss from a classifier of pixels and the length of the run.
@@ -49,8 +50,8 @@ class PixelClassifier(nn.Module):
         if images.shape[1] != self.mean.shape[1]:
             got = f"{self.mean.shape[1]} channels"
             raise InvalidArgument("mean", got, f"{images.shape[1]}, as in the images")
-        logits: Tensor = self.model(pixel_values=(images - self.mean) / self.std).logits
-        return logits
+        output = self.model(pixel_values=(images - self.mean) / self.std)
+        return read_logits(output, len(images))
 
 
 class RobustTrainer(Trainer):

@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from rampart.errors import ModelError, reason
-from rampart.models.external.loaded import logits_in
+from rampart.logits import read_logits
 from rampart.models.normalized import NormalizedModel
 from rampart.models.weight_files import read_weights
 from rampart.models.weights import fit_weights, require_numbers
@@ -42,7 +42,7 @@ class OwnBackbone(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, K)."""
-        return logits_in(self.module(images))
+        return read_logits(self.module(images), len(images))
 
     def get_classifier(self) -> nn.Module | tuple[()]:
         """Return the head, or () if it is unknown."""

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor
 
-from rampart.attacks.algorithm import check_logits
+from rampart.attacks.algorithm import require_gradient
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Splits
 from rampart.errors import ModelError, RampartError, reason
+from rampart.guarded import GuardedModel
 from rampart.models.normalized import NormalizedModel
 from rampart.models.reloading import require_reloadable
 from rampart.restoring import in_mode
@@ -36,8 +37,8 @@ def _require_attackable(model: NormalizedModel, images: Tensor, classes: int) ->
     pixels = images.clone().requires_grad_()
     try:
         with in_mode(model, training=False), torch.enable_grad():
-            logits = model(pixels)
-            check_logits(logits, len(images), gradient=True)
+            logits = GuardedModel(model)(pixels)
+            require_gradient(logits)
             (slope,) = torch.autograd.grad(logits.sum(), pixels, allow_unused=True)
     except RampartError:
         raise

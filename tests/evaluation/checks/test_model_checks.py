@@ -385,7 +385,7 @@ def test_too_few_images_skip_all_checks():
 
 
 def test_other_models_than_classifiers_are_refused():
-    with pytest.raises(ModelError, match="logits of shape"):
+    with pytest.raises(ModelError, match="expected logits"):
         ask(nn.Identity().eval())
     with pytest.raises(InvalidArgument, match="eps"):
         ask(trained("conv"), eps=8.0)

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from rampart.attacks.algorithm import Problem
 from rampart.attacks.frozen import Model
-from rampart.errors import ModelError
 from rampart.evaluation.inference import QueriedModel, logits_of
 from rampart.losses import LOSSES
 from rampart.runtime import Noise
@@ -47,11 +46,6 @@ class CheckedModel:
             ModelError: the model does not return logits (N, K).
         """
         logits = logits_of(model, images)
-        if logits.ndim != 2 or len(logits) != len(images) or logits.shape[1] < 2:
-            raise ModelError(
-                f"the model returned {tuple(logits.shape)}; expected logits of shape "
-                f"({len(images)}, K) with K >= 2 classes."
-            )
         noise = Noise.like(images, seed).child("trust")
         return cls(model, images, labels, norm, eps, noise, logits)
 

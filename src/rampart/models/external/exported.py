@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from rampart.errors import ModelError, reason
+from rampart.logits import read_logits
 from rampart.models.external.loaded import (
     LoadedModel,
     Wanted,
     file_fingerprint,
-    logits_in,
 )
 
 
@@ -83,7 +83,7 @@ class Exported(nn.Module):
         return in_batches(self._call_program, images.to(self.dtype), self.least, self.most)
 
     def _call_program(self, images: Tensor) -> Tensor:
-        return logits_in(self.program(images)).float()
+        return read_logits(self.program(images), len(images)).float()
 
 
 def in_batches(

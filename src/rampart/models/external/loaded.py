@@ -2,7 +2,7 @@
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from rampart.errors import InvalidArgument, ModelError, reason
+from rampart.guarded import GuardedModel
+from rampart.logits import read_logits
 from rampart.models.normalized import NormalizedModel
 from rampart.models.weights import require_numbers
 from rampart.restoring import set_mode
@@ -183,16 +185,7 @@ class Function(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, K) of images (N, C, H, W), pixels in [0, 1]."""
-        return logits_in(self.function(images))
-
-
-def logits_in(output: Any) -> Any:
-    """Return the logits from a model's output: a tensor, one in a sequence, or `.logits`."""
-    if isinstance(output, Mapping) and "logits" in output:
-        return output["logits"]
-    if isinstance(output, tuple | list) and len(output) == 1:
-        return output[0]
-    return getattr(output, "logits", output)
+        return read_logits(self.function(images), len(images))
 
 
 def callable_model(
@@ -294,32 +287,20 @@ def _test_model(model: nn.Module, name: str, size: Size, device: torch.device) -
     images = torch.full((2, *size), 0.5, device=device, requires_grad=True)
     try:
         with torch.enable_grad():
-            logits = model(images)
+            logits = GuardedModel(model, warns=False)(images)
+    except ModelError as error:
+        raise ModelError(f"model '{name}': {error}") from error
     # The code of a model may raise any error.
     except Exception as error:
         raise ModelError(
             f"model '{name}' fails on images of {size[0]} x {size[1]} x {size[2]} (channels, "
             f"height, width): {reason(error)}; set the channels and the size that it expects."
         ) from error
-    _check_logits(logits, name)
+    if not logits.isfinite().all():
+        raise ModelError(
+            f"model '{name}' returns logits for gray images that are not finite: find the overflow."
+        )
     return logits.shape[1], _reaches(images, logits)
-
-
-def _check_logits(logits: object, name: str) -> None:
-    if not isinstance(logits, Tensor):
-        got = f"a {type(logits).__name__}"
-    elif logits.ndim != 2 or len(logits) != 2 or logits.shape[1] < 2:
-        got = f"a tensor of shape {tuple(logits.shape)}"
-    elif not logits.dtype.is_floating_point:
-        got = f"numbers of type {logits.dtype}"
-    elif not logits.isfinite().all():
-        got = "numbers that are not finite"
-    else:
-        return
-    raise ModelError(
-        f"model '{name}' returns {got} for 2 images: expected logits, a floating point tensor of "
-        "shape (2, classes) with at least 2 classes."
-    )
 
 
 def _reaches(images: Tensor, logits: Tensor) -> bool:

@@ -1,0 +1,79 @@
+"""A model behind a guard: it gets copies of the images, and its output is read in one way."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rampart.errors import RampartWarning
+from rampart.logits import read_logits
+
+
+class GuardedModel:
+    """Gives a model copies of the images, and reads the logits from its output.
+
+    Some models write into their input (`x.sub_(mean)`, or numpy behind a callable). Without the
+    copies they would change the images of the caller, or the points of an attack. Such a model is
+    noticed by torch's version counter of the copy; writes past torch are noticed at the first call
+    on a CPU. Neither waits for a device.
+
+    Attributes:
+        module: the model, pixels to logits. Attacks freeze and restore it.
+        writes: whether it has written into its input.
+    """
+
+    def __init__(self, module: Callable[..., Any], *, warns: bool = True) -> None:
+        self.module = module
+        self.writes = False
+        self._warns = warns
+        self._compared = False
+
+    def __call__(self, images: Tensor, **options: Any) -> Any:
+        """Return the logits (N, K).
+
+        With options, such as `features="joint"`, the output of the model itself is returned.
+
+        Raises:
+            ModelError: the output holds no logits (N, K).
+        """
+        # torch.compile warns of a copy that is part of a graph. The leaf of a graph needs none,
+        # because torch refuses to write into it.
+        leaf = images.requires_grad and images.is_leaf
+        copied = images if leaf and hasattr(self.module, "_orig_mod") else images.clone()
+        version = _version(copied)
+        output = self.module(copied, **options)
+        if not self.writes and self._has_changed(copied, version, images):
+            self.writes = True
+            if self._warns:
+                warnings.warn(explain_writing(self.module), RampartWarning, stacklevel=1)
+        return output if options else read_logits(output, len(images))
+
+    def _has_changed(self, copied: Tensor, version: int | None, images: Tensor) -> bool:
+        first, self._compared = not self._compared, True
+        if _version(copied) != version:
+            return True
+        return first and copied.device.type == "cpu" and not torch.equal(copied, images)
+
+
+def guarded(model: Callable[..., Any]) -> GuardedModel:
+    """Return the model behind a guard; one that has a guard is returned unchanged."""
+    return model if isinstance(model, GuardedModel) else GuardedModel(model)
+
+
+def explain_writing(model: object) -> str:
+    """Return the sentence that reports a model that writes into its input."""
+    while not isinstance(model, torch.nn.Module) and hasattr(model, "module"):
+        model = model.module
+    name = getattr(model, "__name__", type(model).__name__)
+    return (
+        f"the model {name} writes into its input. Rampart gives it copies, so results are right, "
+        "but elsewhere it changes the images of its caller; write x - mean in place of "
+        "x.sub_(mean)."
+    )
+
+
+def _version(tensor: Tensor) -> int | None:
+    """Return how often torch has written into a tensor; None where torch does not count."""
+    return None if tensor.is_inference() else tensor._version

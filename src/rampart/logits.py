@@ -1,0 +1,89 @@
+"""How Rampart reads a model's output: where the logits are, and which class they predict.
+
+Every part that queries a model reads its output here, so training, attacks, evaluation and checks
+accept and refuse the same models.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rampart.errors import ModelError
+
+#: The predicted class of a row of logits that are not all finite: none, so no label equals it.
+NO_CLASS = -1
+
+
+def read_logits(output: object, n: int) -> Tensor:
+    """Return the logits (N, K) of a model's output.
+
+    The output may be the logits themselves, a sequence that holds only them, or an object or a
+    mapping with `logits`: Hugging Face's outputs, and those of torchvision's GoogLeNet and
+    Inception, whose auxiliary logits in train mode are left out.
+
+    Args:
+        output: what the model has returned.
+        n: N, the number of images.
+
+    Raises:
+        ModelError: the output is none of these, or has another shape or type.
+    """
+    logits = _find_logits(output)
+    if not isinstance(logits, Tensor):
+        got, do = _describe(logits), "wrap the model in a function that returns its main logits"
+    elif logits.shape in ((n,), (n, 1)):
+        got = f"one logit for each image, {tuple(logits.shape)},"
+        do = "for two classes with one logit z return torch.cat([torch.zeros_like(z), z], 1)"
+    elif logits.ndim != 2 or len(logits) != n or logits.shape[1] < 2:
+        got, do = f"a tensor of shape {tuple(logits.shape)}", "return one row for each image"
+    elif not logits.is_floating_point():
+        kind = str(logits.dtype).removeprefix("torch.")
+        got, do = f"numbers of type {kind}", "return the inputs of the softmax, not classes"
+    else:
+        return logits
+    number = "1 image" if n == 1 else f"{n} images"
+    raise ModelError(
+        f"the model returns {got} for {number}: expected logits ({n}, K), a floating-point tensor "
+        f"with K >= 2 classes; {do}."
+    )
+
+
+def _find_logits(output: Any) -> Any:
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, Mapping) and "logits" in output:
+        return output["logits"]
+    if isinstance(output, tuple | list) and len(output) == 1:
+        return output[0]
+    return getattr(output, "logits", output)
+
+
+def _describe(output: Any) -> str:
+    kind = type(output).__name__
+    article = "an" if kind[0] in "aeiouAEIO" else "a"
+    if isinstance(output, Mapping):
+        return f"{article} {kind} of {', '.join(map(str, output)) or 'nothing'}"
+    if isinstance(output, tuple | list):
+        return f"{article} {kind} of {len(output)} parts"
+    return f"{article} {kind}"
+
+
+def all_finite(logits: Tensor) -> Tensor:
+    """Return (N,) bool: whether the logits (N, K) of a sample are all finite."""
+    return logits.isfinite().all(1)
+
+
+def predict(logits: Tensor) -> Tensor:
+    """Return the predicted classes (N,) of logits (N, K).
+
+    A row with a NaN or an infinite number predicts `NO_CLASS`, so it counts as misclassified:
+    argmax would take a NaN for the largest logit and predict its class whatever the image shows.
+    """
+    return torch.where(all_finite(logits), logits.argmax(1), NO_CLASS)
+
+
+def is_correct(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return (N,) bool: whether the predicted class is the label."""
+    return predict(logits.detach()) == labels

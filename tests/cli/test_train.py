@@ -7,6 +7,10 @@ import shutil
 import pytest
 from PIL import Image
 
+from rampart.api.finetuned_run import load_run
+from rampart.data.batches import ordered_batches
+from rampart.recipes.build import make_splits
+from rampart.records.storage import load_record
 from rampart.runs.run_folder import RunFolder
 
 
@@ -175,3 +179,29 @@ def test_configurations_that_do_not_exist(refused, train, tmp_path):
 def test_a_folder_that_is_not_a_run(refused, tmp_path):
     refused("holds no run", "evaluate", tmp_path / "nothing")
     refused("holds no run", "compare", tmp_path / "nothing")
+
+
+def test_a_function_of_the_user_is_trained_resumed_and_evaluated(
+    rampart, refused, tiny_settings, tmp_path
+):
+    code, run = tmp_path / "mine.py", tmp_path / "run"
+    code.write_text(
+        "from torch import nn\n"
+        "def net():\n"
+        "    return nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.Flatten(), nn.Linear(196, 3))\n"
+    )
+    others = [setting for setting in tiny_settings if not setting.startswith("model")]
+    given = [f"model={code}:net", *others, "training.epochs=1", "training.monitors=false"]
+    assert rampart("train", *given, "--no-evaluate", "-o", run).status == 0
+    assert rampart("train", "--resume", "--no-evaluate", "-o", run).status == 0
+    evaluated = rampart("evaluate", run, "evaluation.checks=false")
+    assert evaluated.status == 0, evaluated.err
+    (folder,) = (run / "evaluations").iterdir()
+    loaded = load_run(run)
+    record = load_record(folder)
+    split = make_splits(loaded.config).test
+    (batch,) = ordered_batches(split, len(split))
+    predicted = loaded.model(batch.to("cpu").pixels()).argmax(1)
+    assert record.predictions.tolist() == predicted.tolist()
+    code.unlink()
+    refused("mine.py' was not found", "evaluate", run, "--overwrite")

@@ -11,7 +11,7 @@ from rich.console import Console
 from torch import nn
 
 from rampart.api.evaluate import warn_of_verdicts
-from rampart.api.finetuned_run import FinetunedRun, class_names_in, load_model
+from rampart.api.finetuned_run import FinetunedRun, class_names_in
 from rampart.api.keywords import (
     FinetuneSettings,
     Options,
@@ -36,6 +36,7 @@ from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.naming import evaluation_name
 from rampart.recipes.evaluation.output import evaluate_into
 from rampart.recipes.evaluation.subject import Subject, trained_model
+from rampart.recipes.saved_model import load_saved_model
 from rampart.recipes.train import train_run
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.run_folder import RunFolder
@@ -73,11 +74,12 @@ def finetune(
     Alerts of the monitors and verdicts of the checks are shown as a `RampartWarning`.
 
     Args:
-        model: a timm name such as "resnet50.a1_in1k", "hf-hub:OWNER/NAME", a model folder or a
-            weights file; a mapping with the keys of the configuration's `model`; or a module that
-            returns one logit per class, from pixels in [0, 1] or, with `mean` and `std`, from
-            normalized images. A module is copied; its copy is trained without a new head. If its
-            last linear layer returns the logits, this layer is the head and learns at `head_lr`.
+        model: a timm name such as "resnet50.a1_in1k", "hf-hub:OWNER/NAME", a model folder, a
+            weights file, or a function that returns a module, "FILE.py:NAME"; a mapping with the
+            keys of the configuration's `model`; or a module that returns one logit per class, from
+            pixels in [0, 1] or, with `mean` and `std`, from normalized images. A module is copied;
+            its copy is trained without a new head. If its last linear layer returns the logits,
+            this layer is the head and learns at `head_lr`.
         data: a folder or .tar of images, or a dataset's name; a mapping with the keys of `data`; a
             dataset, loader or pair of tensors, as for `evaluate`, or a tuple of them (train,
             validation[, test]). Missing splits are drawn from the training images. Give training
@@ -197,7 +199,7 @@ def _finish(
 ) -> FinetunedRun:
     """Return the run with its evaluation; evaluate if that is wanted and missing."""
     accelerator = make_accelerator(config)
-    model = load_model(folder, module).to(accelerator.device)
+    model = load_saved_model(folder, config, module).to(accelerator.device)
     result, target = None, folder.evaluations / evaluation_name(config)
     if EvaluationFolder(target).is_finished():
         result = EvaluationResult.load(target)

@@ -1,6 +1,5 @@
 """A finished run in Python: the model, its history and its evaluation."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,14 +7,12 @@ from typing import Any
 from torch import nn
 
 from rampart.api.result import EvaluationResult
-from rampart.errors import ModelError, reason
-from rampart.models.backbones import build_model
 from rampart.models.normalized import NormalizedModel
-from rampart.models.own import MODULE, load_own
 from rampart.plugins import GIVEN
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.naming import evaluation_name
+from rampart.recipes.saved_model import load_saved_model, read_description
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
@@ -60,31 +57,9 @@ class FinetunedRun:
         return f"FinetunedRun('{self.path}': {'; '.join(parts)})"
 
 
-def load_model(folder: RunFolder, module: nn.Module | None = None) -> NormalizedModel:
-    """Return the final model of a run, in eval mode on the CPU; see `load_run`."""
-    described = _read_description(folder)
-    if MODULE not in described:
-        return build_model(f"local-dir:{folder.model}", pretrained_head=True).eval()
-    if module is None:
-        raise ModelError(
-            f"{folder.path} holds the weights of your own module, {described[MODULE]}: pass a "
-            "module of the same architecture, load_run(FOLDER, module)."
-        )
-    return load_own(folder.model, module).eval()
-
-
 def class_names_in(folder: RunFolder) -> tuple[str, ...]:
     """Return the names of the classes of a run's model."""
-    return tuple(_read_description(folder)["label_names"])
-
-
-def _read_description(folder: RunFolder) -> dict[str, Any]:
-    path = folder.model / "config.json"
-    try:
-        described = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"'{path}' cannot be read ({reason(error)}).") from error
-    return dict(described)
+    return tuple(read_description(folder)["label_names"])
 
 
 def load_run(path: str | Path, module: nn.Module | None = None) -> FinetunedRun:
@@ -102,7 +77,7 @@ def load_run(path: str | Path, module: nn.Module | None = None) -> FinetunedRun:
     folder = RunFolder(Path(path))
     folder.require_finished()
     config = load_config(folder.config)
-    model = load_model(folder, module)
+    model = load_saved_model(folder, config, module)
     target = folder.evaluations / evaluation_name(config)
     finished = EvaluationFolder(target).is_finished()
     evaluation = EvaluationResult.load(target) if finished else None

@@ -13,9 +13,9 @@ from rampart.data.decode import Decode
 from rampart.data.from_torch import split_of
 from rampart.data.splits import SPLIT_NAMES, Split, Splits
 from rampart.errors import DataError, InvalidArgument
-from rampart.models.sources import find_source
 from rampart.recipes.build import make_splits, splits_of_size
 from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.initial_model import images_of_model
 
 
 def training_splits(data: Any, module: nn.Module | None, config: RunConfig) -> Splits:
@@ -51,9 +51,8 @@ def _image_size(module: nn.Module | None, config: RunConfig) -> tuple[int, int |
     """Return channels and side of the images that the network accepts."""
     if module is not None:
         return size_of(module, config)
-    source = find_source(config.model.name, config.model.weights)
-    channels = config.model.options.get("in_chans", source.in_chans)
-    return channels, config.data.image_size or source.image_size
+    channels, side = images_of_model(config)
+    return channels, config.data.image_size or side
 
 
 def _convert(data: Any, config: RunConfig, decode: Decode | None) -> Splits:

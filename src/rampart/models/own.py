@@ -72,7 +72,7 @@ def load_own(folder: str | Path, module: nn.Module) -> NormalizedModel:
 
     Args:
         folder: written by `save_model` for such a module.
-        module: a module of the same architecture; it is copied.
+        module: a module of the same architecture, or a `NormalizedModel` of one; it is copied.
 
     Raises:
         ModelError: the weights do not fit the module, or the folder holds no such module.
@@ -84,7 +84,8 @@ def load_own(folder: str | Path, module: nn.Module) -> NormalizedModel:
         mean, std, classes = config["mean"], config["std"], int(config["num_classes"])
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"'{path}' does not describe a module ({reason(error)}).") from error
-    copied = copy.deepcopy(module).cpu()
+    inner = module.backbone if isinstance(module, NormalizedModel) else module
+    copied = copy.deepcopy(inner).cpu()
     fit_weights(copied, read_weights(Path(folder, "model.safetensors")), True, str(folder))
     require_numbers(copied, str(folder))
     return NormalizedModel(OwnBackbone(copied, classes), mean, std, size[-1])

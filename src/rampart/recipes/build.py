@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from itertools import zip_longest
 
 import torch
 from accelerate import Accelerator
@@ -11,20 +10,21 @@ from torch import nn
 from torch.optim import AdamW
 
 from rampart.data.batches import Batch, epoch_batches, ordered_batches, steps_per_epoch
-from rampart.data.datasets import EMBEDDED, load_splits
+from rampart.data.datasets import load_splits
 from rampart.data.splits import Split, Splits
 from rampart.data.transforms import Augment
-from rampart.errors import InvalidArgument, ModelError
+from rampart.errors import InvalidArgument
 from rampart.evaluation.accuracy import evaluate_accuracy, merge_accuracy
 from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.critical import critical_strengths
 from rampart.evaluation.results import Results
 from rampart.metrics.expectation import expected_robustness
-from rampart.models.backbones import build_model, parameter_groups
+from rampart.models.backbones import parameter_groups
 from rampart.models.normalized import NormalizedModel, batch_norms
-from rampart.models.sources import Source, find_source
+from rampart.models.sources import Source
 from rampart.recipes.clean_baseline import CleanBaseline
 from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.initial_model import images_of_model, make_model
 from rampart.recipes.monitors import make_monitors
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
@@ -46,9 +46,7 @@ def make_splits(config: RunConfig, source: Source | None = None) -> Splits:
 
     `source` is this model; by default the configured backbone.
     """
-    source = source or find_source(config.model.name, config.model.weights)
-    own_size = None if config.data.name in EMBEDDED else source.image_size
-    channels = config.model.options.get("in_chans", source.in_chans)
+    channels, own_size = images_of_model(config, source)
     return splits_of_size(config, channels, config.data.image_size or own_size)
 
 
@@ -70,49 +68,6 @@ def splits_of_size(config: RunConfig, channels: int, size: int | None) -> Splits
     except InvalidArgument as error:
         key = f"data.{error.name}" if error.name in DataConfig.model_fields else error.name
         raise error.renamed(key) from error
-
-
-def make_model(config: RunConfig, splits: Splits) -> NormalizedModel:
-    """Return the pretrained backbone with a head for the classes of the data.
-
-    Raises:
-        ModelError: `batch_norm=frozen` for a model without BatchNorm, or a pretrained head for
-            other classes.
-        RampartError: as `build_model`.
-    """
-    model = config.model
-    channels, size, _ = splits.image_shape
-    built = build_model(
-        model.name,
-        num_classes=len(splits.class_names),
-        pretrained=model.pretrained,
-        weights=model.weights,
-        options=model.options,
-        mean=model.mean,
-        std=model.std,
-        pretrained_head=model.head == "pretrained",
-        in_chans=channels,
-        image_size=size,
-        seed=config.seed,
-    )
-    if model.head == "pretrained":
-        _require_same_classes(config, splits)
-    if model.batch_norm == "frozen":
-        built.freeze_statistics()
-    return built
-
-
-def _require_same_classes(config: RunConfig, splits: Splits) -> None:
-    """Refuse a pretrained head if its class names are known and differ from those of the data."""
-    source = find_source(config.model.name, config.model.weights)
-    own = source.pretrained_cfg.get("label_names")
-    if own and list(own) != list(splits.class_names):
-        pairs = zip_longest(own, splits.class_names)
-        theirs, ours = next((a, b) for a, b in pairs if a != b)
-        raise ModelError(
-            f"model.head=pretrained: the head of '{config.model.name}' has other classes "
-            f"({theirs!r} where the data has {ours!r}): use model.head=fresh."
-        )
 
 
 def make_run(

@@ -37,14 +37,8 @@ def load_factory(reference: str, wanted: Wanted) -> LoadedModel:
         UnknownName: the module has no such function.
         InvalidArgument: a bare network of timm without mean and std.
     """
-    place, _, attribute = reference.rpartition(":")
-    try:
-        with user_code(place) as module:
-            model = _make_model(_attribute(module, attribute), reference)
-    except CodeError as error:
-        raise ModelError(f"model '{reference}': {error}") from error
+    model, files = call_function(reference)
     require_pixels(model, wanted.mean)
-    files = [Path(module.__file__)] if module.__file__ else []
     function = Function(model)
     weights = weights_fingerprint(function)
     return wanted.examine(
@@ -53,6 +47,23 @@ def load_factory(reference: str, wanted: Wanted) -> LoadedModel:
         source="factory",
         fingerprint=hashlib.sha256(f"{file_fingerprint(*files)} {weights}".encode()).hexdigest(),
     )
+
+
+def call_function(reference: str) -> tuple[Callable[..., Any], list[Path]]:
+    """Return what a function of the user returns, and the file of its code.
+
+    Raises:
+        ModelError: the module or file does not exist, it or the function raises, or the result
+            cannot be called.
+        UnknownName: the module has no such function.
+    """
+    place, _, attribute = reference.rpartition(":")
+    try:
+        with user_code(place) as module:
+            model = _make_model(_attribute(module, attribute), reference)
+    except CodeError as error:
+        raise ModelError(f"model '{reference}': {error}") from error
+    return model, [Path(module.__file__)] if module.__file__ else []
 
 
 def _attribute(module: ModuleType, name: str) -> Any:

@@ -1,7 +1,6 @@
 """Loading the model that a reference names."""
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +15,7 @@ from rampart.models.external.hugging_face import load_hugging_face
 from rampart.models.external.loaded import LoadedModel, Wanted
 from rampart.models.external.onnx import load_onnx
 from rampart.models.external.pretrained import load_timm, load_torchvision, refuse_pickle
+from rampart.models.references import PREFIXES, TIMM_PREFIXES, is_function
 
 _LOAD: dict[str, Callable[[str, Wanted], LoadedModel]] = {
     "timm": load_timm,
@@ -25,10 +25,8 @@ _LOAD: dict[str, Callable[[str, Wanted], LoadedModel]] = {
     "exported": load_exported,
     "onnx": load_onnx,
 }
-_PREFIXES = ("timm", "torchvision", "hf")
 _FILES = {".onnx": "onnx", ".pt2": "exported", ".safetensors": "timm"}
 _PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".tar")
-_FACTORY = re.compile(r"(.+\.py|[^\W\d]\w*(\.[^\W\d]\w*)*):[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def load_model(
@@ -93,24 +91,24 @@ def kind_of(reference: str) -> tuple[str, str]:
         ModelError: a pickle, or a file or folder that does not exist or is not a model.
     """
     prefix, colon, rest = reference.partition(":")
-    if colon and prefix in _PREFIXES:
+    if colon and prefix in PREFIXES:
         return prefix, rest
-    if colon and prefix in ("hf-hub", "local-dir"):
+    if colon and prefix in TIMM_PREFIXES:
         return "timm", reference
     path = Path(reference).expanduser()
     if path.suffix in (*_FILES, *_PICKLES):
         return _kind_of_file(path)
     if path.is_dir():
         return _kind_of_folder(path)
-    if _FACTORY.fullmatch(reference):
-        near = nearest(prefix, _PREFIXES, n=1)
+    if is_function(reference):
+        near = nearest(prefix, PREFIXES, n=1)
         if near and "." not in prefix and not _importable(prefix):
             raise UnknownName("kind of model", reference, [f"{near[0]}:{rest}"])
         return "factory", reference
     if path.suffix == ".py":
         raise ModelError(f"'{reference}': name the function that returns the model, {path}:NAME.")
     if colon:
-        raise UnknownName("kind of model", prefix, [*_PREFIXES, "hf-hub", "local-dir"])
+        raise UnknownName("kind of model", prefix, [*PREFIXES, *TIMM_PREFIXES])
     return "timm", reference
 
 

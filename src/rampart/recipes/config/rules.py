@@ -8,6 +8,7 @@ from dataclasses import fields
 
 from rampart.data.set_apart import check_fraction
 from rampart.errors import InvalidArgument
+from rampart.models.references import is_function
 from rampart.recipes.config.components import Components
 from rampart.schema.fields import ModelConfig, RunFields
 from rampart.strategies.base import check_together
@@ -41,12 +42,35 @@ def _check_model(model: ModelConfig) -> None:
             raise InvalidArgument(
                 "model.options", key, "a value for each", "write model.options.NAME=VALUE"
             )
+    if is_function(model.name):
+        _check_function(model)
     if model.weights is not None and not model.pretrained:
         raise InvalidArgument(
             "model.weights", model.weights, "no weights with model.pretrained=false"
         )
     if model.head == "pretrained" and not model.pretrained:
         raise InvalidArgument("model.head", "pretrained", "fresh with model.pretrained=false")
+
+
+def _check_function(model: ModelConfig) -> None:
+    """Refuse settings of a backbone for a function of the user, which returns the whole model."""
+    own = ModelConfig(name=model.name)
+    for key in ("pretrained", "weights", "head"):
+        if getattr(model, key) != getattr(own, key):
+            raise InvalidArgument(
+                f"model.{key}",
+                getattr(model, key),
+                f"no value, because '{model.name}' returns the whole model",
+                "set it inside the function",
+            )
+    others = sorted(model.options.keys() - {"in_chans"})
+    if others:
+        raise InvalidArgument(
+            "model.options",
+            others[0],
+            f"at most in_chans, because '{model.name}' is called without arguments",
+            "set it inside the function",
+        )
 
 
 def _check_names_differ(section: str, names: list[str]) -> None:

@@ -7,11 +7,12 @@ from accelerate import Accelerator
 from rampart.data.datasets import require_data
 from rampart.data.splits import OneSplit, Split, Splits
 from rampart.errors import InvalidArgument
-from rampart.models.backbones import build_model
 from rampart.models.external.class_names import check_classes
 from rampart.models.external.load import load_model
 from rampart.models.external.loaded import LoadedModel, weights_fingerprint
 from rampart.models.normalized import NormalizedModel
+from rampart.models.own import MODULE
+from rampart.models.references import is_function
 from rampart.models.sources import find_source
 from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.build import make_splits, splits_of_size
@@ -19,6 +20,7 @@ from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.settings import default_config, require_evaluation_keys
 from rampart.recipes.measured import evaluated_part
+from rampart.recipes.saved_model import load_saved_model, read_description
 from rampart.recipes.train import require_same_data
 from rampart.runs.run_folder import RunFolder
 
@@ -49,14 +51,11 @@ def subject_of_run(folder: RunFolder, config: RunConfig) -> tuple[Accelerator, S
     """Return the model of a finished run as the subject of an evaluation."""
     own = load_config(folder.config)
     require_evaluation_keys(own, config)
-    reference = f"local-dir:{folder.model}"
-    splits = make_splits(config, find_source(reference))
+    own_module = MODULE in read_description(folder) and is_function(own.model.name)
+    source = None if own_module else find_source(f"local-dir:{folder.model}")
+    splits = make_splits(config, source)
     require_same_data(folder, splits)
-    channels, size, _ = splits.image_shape
-    classes = len(splits.class_names)
-    built = build_model(
-        reference, num_classes=classes, pretrained_head=True, in_chans=channels, image_size=size
-    )
+    built = load_saved_model(folder, own, input_size=splits.image_shape)
     accelerator = make_accelerator(config)
     model = trained_model(built.to(accelerator.device), own.model.name, splits)
     return accelerator, Subject(model, splits, config, folder)

@@ -1,0 +1,80 @@
+import pytest
+import torch
+
+from rampart.errors import InvalidArgument, ModelError
+from rampart.models.own import OwnBackbone
+from rampart.recipes.build import make_splits
+from rampart.recipes.config.loading import load_config
+from rampart.recipes.initial_model import call_for_module, images_of_model, make_model
+
+CODE = """
+import timm
+from torch import nn
+
+def net():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(784, 3))
+
+def of_timm():
+    return timm.create_model("test_resnet", num_classes=3)
+
+def function():
+    return lambda images: images.mean((2, 3))
+"""
+
+
+@pytest.fixture
+def code(tmp_path):
+    (tmp_path / "mine.py").write_text(CODE)
+    return tmp_path / "mine.py"
+
+
+@pytest.fixture
+def config(code, tiny_settings):
+    others = [setting for setting in tiny_settings if not setting.startswith("model")]
+    return lambda name, *more: load_config(None, [f"model.name={code}:{name}", *others, *more])
+
+
+def test_a_function_returns_the_whole_model(config):
+    wanted = config("net", "model.mean=[0.5, 0.4, 0.3]", "model.std=[0.2, 0.2, 0.2]")
+    model = make_model(wanted, make_splits(wanted))
+    assert isinstance(model.backbone, OwnBackbone)
+    assert model.mean.flatten().tolist() == pytest.approx([0.5, 0.4, 0.3])
+    frozen = make_model(config("net", "model.batch_norm=frozen"), make_splits(wanted)).train()
+    assert not frozen.backbone.module[1].training
+
+
+def test_its_random_weights_depend_on_the_seed_alone(code):
+    first, again, other = (call_for_module(f"{code}:net", seed)[0].weight for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_network_of_timm_needs_its_normalization(config):
+    wanted = config("of_timm")
+    with pytest.raises(InvalidArgument, match=r"^model\.mean"):
+        make_model(wanted, make_splits(wanted))
+    normalized = config("of_timm", "model.mean=[0, 0, 0]", "model.std=[1, 1, 1]")
+    model = make_model(normalized, make_splits(normalized))
+    assert not isinstance(model.backbone, OwnBackbone), "timm can build it"
+
+
+def test_a_function_that_training_cannot_use(code):
+    with pytest.raises(ModelError, match="torch module"):
+        call_for_module(f"{code}:function", 0)
+    with pytest.raises(ModelError, match="was not found"):
+        call_for_module(f"{code.with_name('other.py')}:net", 0)
+
+
+def test_a_function_does_not_tell_the_size_of_its_images(config):
+    with pytest.raises(InvalidArgument, match=r"^data\.image_size"):
+        images_of_model(config("net", "data.image_size=null"))
+    assert images_of_model(config("net")) == (3, None)
+    assert images_of_model(config("net", "model.options.in_chans=1")) == (1, None)
+
+
+@pytest.mark.parametrize(
+    "setting", ["pretrained=false", "weights=a.pth", "head=pretrained", "options.drop_rate=0.1"]
+)
+def test_settings_of_a_backbone_are_refused_for_a_function(config, setting):
+    with pytest.raises(InvalidArgument, match=rf"model\.{setting.partition('=')[0].split('.')[0]}"):
+        config("net", f"model.{setting}")

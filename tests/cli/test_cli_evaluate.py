@@ -103,7 +103,7 @@ def test_verify_fails_where_images_have_changed(rampart, evaluate, tmp_path):
         ("evaluation.attack.step=3", "unknown option of attack 'apgd' 'step'"),
         ("evaluation.stratify=true", "did you mean evaluation.stratified"),
         ("evaluation.match=name", "evaluation.match=name"),
-        ("model.pretrained=false", "cannot change model.pretrained"),
+        ("model.batch_norm=frozen", "cannot change model.batch_norm"),
         ("data.name=nowhere", "nowhere"),
         ("evaluation.ids=nowhere.txt", "nowhere.txt"),
     ],

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from rampart.errors import RampartWarning
+from rampart.errors import ModelError, RampartWarning
 from rampart.guarded import GuardedModel, guarded
 
 
@@ -55,3 +55,20 @@ def test_a_model_that_leaves_its_input_is_not_named():
 def test_one_guard_is_enough():
     guard = guarded(channels)
     assert guarded(guard) is guard
+
+
+def test_logits_survive_a_model_that_reuses_their_memory():
+    memory = torch.empty(2, 3)
+    guard = GuardedModel(lambda images: memory.copy_(channels(images)))
+    images = torch.rand(2, 3, 4, 4)
+    first = guard(images)
+    guard(1 - images)
+    assert torch.equal(first, channels(images))
+
+
+def test_the_number_of_classes_may_not_change():
+    guard = GuardedModel(lambda images: channels(images)[:, : 1 + len(images)])
+    assert guard(torch.rand(2, 3, 4, 4)).shape == (2, 3)
+    with pytest.raises(ModelError, match="2 logits for each image, and 3 at an earlier call"):
+        guard(torch.rand(1, 3, 4, 4))
+    assert guard.classes == 3

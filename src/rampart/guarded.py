@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rampart.errors import RampartWarning
+from rampart.errors import ModelError, RampartWarning
 from rampart.logits import read_logits
 
 
@@ -19,14 +19,18 @@ class GuardedModel:
     noticed by torch's version counter of the copy; writes past torch are noticed at the first call
     on a CPU. Neither waits for a device.
 
+    Other models return the same memory at every call, as CUDA graphs do. So the logits are a copy.
+
     Attributes:
         module: the model, pixels to logits. Attacks freeze and restore it.
         writes: whether it has written into its input.
+        classes: K, the number of logits; None before the first call.
     """
 
     def __init__(self, module: Callable[..., Any], *, warns: bool = True) -> None:
         self.module = module
         self.writes = False
+        self.classes: int | None = None
         self._warns = warns
         self._compared = False
 
@@ -36,7 +40,7 @@ class GuardedModel:
         With options, such as `features="joint"`, the output of the model itself is returned.
 
         Raises:
-            ModelError: the output holds no logits (N, K).
+            ModelError: the output holds no logits (N, K), or K is not that of the calls before.
         """
         # torch.compile warns of a copy that is part of a graph. The leaf of a graph needs none,
         # because torch refuses to write into it.
@@ -48,7 +52,18 @@ class GuardedModel:
             self.writes = True
             if self._warns:
                 warnings.warn(explain_writing(self.module), RampartWarning, stacklevel=1)
-        return output if options else read_logits(output, len(images))
+        return output if options else self._read(output, len(images))
+
+    def _read(self, output: object, n: int) -> Tensor:
+        logits = read_logits(output, n)
+        classes = logits.shape[1]
+        if self.classes not in (None, classes):
+            raise ModelError(
+                f"the model returns {classes} logits for each image, and {self.classes} at an "
+                "earlier call: return one logit for each class at every call."
+            )
+        self.classes = classes
+        return logits.clone()
 
     def _has_changed(self, copied: Tensor, version: int | None, images: Tensor) -> bool:
         first, self._compared = not self._compared, True

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from PIL import Image
 
 from rampart.data.decode import Decode
 from rampart.data.readers.folder import load_folder
@@ -139,3 +140,127 @@ def test_images_beside_the_classes_are_noted(make_folder, layout):
     for paths in (layout("train", "test"), ["cat/1.png", "dog/1.png"]):
         _, notes = load_folder(make_folder(*paths, "stray.png"), DECODE)
         assert any("1 image(s) beside the folders" in note for note in notes)
+
+
+UNNAMED = [
+    (("seg_train", "seg_test"), "data.splits.train=seg_train data.splits.test=seg_test"),
+    (("training_set", "test_set"), "data.splits.train=training_set data.splits.test=test_set"),
+    (("trainSet", "evalSet"), "data.splits.train=trainSet data.splits.test=evalSet"),
+    (("dev", "eval"), "data.splits.validation=dev data.splits.test=eval"),
+    (("one", "two"), "data.splits.train=one data.splits.test=two"),
+    (("train", "dev"), "data.splits.train=train data.splits.validation=dev"),
+]
+
+
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize(("names", "advice"), UNNAMED)
+def test_folders_that_look_like_splits_are_refused(make_folder, layout, names, advice, twice):
+    paths = layout(*(f"{name}/{name}" if twice else name for name in names))
+    with pytest.raises(DataError, match=advice) as error:
+        load_folder(make_folder(*paths), DECODE)
+    assert one_line(error)
+
+
+def test_the_user_names_the_splits(make_folder, make_tar, layout):
+    folder = make_folder(*layout("seg_train/seg_train", "seg_test/seg_test"), "seg_pred/1.png")
+    with pytest.raises(DataError, match="seg_test and seg_train"):
+        load_folder(folder, DECODE)
+    names = {"train": "seg_train", "test": "seg_test"}
+    for path in (folder, make_tar(folder)):
+        found, notes = load_folder(path, DECODE, names)
+        assert {name: split.ids[0] for name, split in found.items()} == {
+            "train": "seg_train/seg_train/cat/0.png",
+            "test": "seg_test/seg_test/cat/0.png",
+        }
+        assert notes == [f"ignored in {path}: seg_pred (1 image(s))."]
+    with pytest.raises(DataError, match="splits.test=seg_tset: .* it has seg_pred, seg_test"):
+        load_folder(folder, DECODE, {"train": "seg_train", "test": "seg_tset"})
+
+
+def test_folders_inside_classes_are_classes_if_the_user_says_so(make_folder, layout):
+    folder = make_folder(*layout("cat", "dog", classes=("day", "night")))
+    found, notes = load_folder(folder, DECODE, {"train": "."})
+    assert found["train"].class_names == ["cat", "dog"]
+    assert notes == []
+
+
+@pytest.mark.parametrize("ending", ["jfif", "jpe", "JPG", "apng", "tga", "pnm", "j2k", "dib"])
+def test_usual_endings_are_read(make_folder, layout, ending):
+    folder = make_folder(*layout())
+    form = {"jfif": "jpeg", "jpe": "jpeg", "j2k": "jpeg2000", "apng": "png", "pnm": "ppm"}
+    with (folder / "cat" / f"more.{ending}").open("wb") as file:
+        kind = form.get(ending, {"jpg": "jpeg"}.get(ending.lower(), ending))
+        Image.new("RGB", (8, 8)).save(file, kind)
+    found, notes = load_folder(folder, DECODE)
+    assert f"cat/more.{ending}" in found["train"].ids
+    assert found["train"][found["train"].ids.index(f"cat/more.{ending}")][0].shape == (3, 8, 8)
+    assert notes == []
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_files_that_are_not_images_are_counted(make_folder, make_tar, layout, packed):
+    folder = make_folder(*layout("train", "test"))
+    for name in ("train/cat/a.heic", "test/dog/b.HEIC", "train/notes.txt", "train/cat/5"):
+        (folder / name).write_bytes(b"x")
+    _, notes = load_folder(make_tar(folder) if packed else folder, DECODE)
+    assert len(notes) == 1
+    assert ".heic 2" in notes[0]
+    assert ".txt 1" in notes[0]
+    assert "no ending 1" in notes[0]
+
+
+def test_a_class_of_other_files_says_so(make_folder, layout):
+    folder = make_folder(*layout())
+    (folder / "eel").mkdir()
+    (folder / "eel" / "1.heic").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"class 'eel' .* only other files \(.heic 1\)"):
+        load_folder(folder, DECODE)
+
+
+@pytest.mark.parametrize(
+    ("place", "target"),
+    [
+        ("up", "."),
+        ("up", ".."),
+        ("cat/up", ".."),
+        ("cat/deep/up", ".."),
+        ("cat/deep/up", "../../.."),
+    ],
+)
+def test_a_link_to_a_folder_above_is_not_followed(make_folder, layout, place, target):
+    folder = make_folder(*layout(), "cat/deep/9.png")
+    ids = load_folder(folder, DECODE)[0]["train"].ids
+    (folder / place).symlink_to(target, target_is_directory=True)
+    found, notes = load_folder(folder, DECODE)
+    assert found["train"].ids == ids
+    assert notes == [f"1 link(s) to a folder above them are not followed, such as {place}."]
+
+
+def test_links_to_other_folders_are_followed(make_folder, layout, tmp_path):
+    folder, other = make_folder(*layout()), make_folder("1.png", "2.png", root="elsewhere")
+    (folder / "eel").symlink_to(other, target_is_directory=True)
+    (folder / "cat" / "friend").symlink_to(folder / "dog", target_is_directory=True)
+    (folder / "dog" / "friend").symlink_to(folder / "cat", target_is_directory=True)
+    found, notes = load_folder(folder, DECODE)
+    assert [len(found["train"])] == [2 * 6 + 2]
+    assert found["train"].class_names == ["cat", "dog", "eel"]
+    assert "2 link(s)" in notes[0]
+
+
+def test_links_in_a_tar_are_counted(make_folder, make_tar, layout):
+    folder = make_folder(*layout())
+    (folder / "cat" / "link.png").symlink_to("0.png")
+    found, notes = load_folder(make_tar(folder), DECODE)
+    assert len(found["train"]) == 6
+    assert "links in the tar 1" in notes[0]
+
+
+def test_a_folder_that_cannot_be_read_is_named(make_folder, layout, monkeypatch):
+    folder = make_folder(*layout())
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(DataError, match="photos' cannot be read .Permission denied"):
+        load_folder(folder, DECODE)

@@ -1,87 +1,128 @@
 """A folder or a tar of images with one folder per class, with or without folders for splits.
 
 `{train, val, test}/<class>/<image>` or `<class>/<image>`, below any number of single top folders.
+Folders of splits with other names are refused unless the user names them, because they look like
+classes.
 """
 
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from rampart.data.decode import Decode, Decoded
+from rampart.data.readers.split_names import known_split, refuse_unnamed_splits
 from rampart.data.readers.tree import Tree, read_tree
 from rampart.data.splits import Split, check_same_classes
 from rampart.errors import DataError
 
-#: Recognized names of the folders of splits.
-SPLIT_FOLDERS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
 _LAYOUTS = "expected {train,val,test}/<class>/<image> or <class>/<image>"
 
 
-def load_folder(path: Path, decode: Decode) -> tuple[dict[str, Split], list[str]]:
-    """Return the splits in a folder or a tar, and notes on ignored files.
+def load_folder(
+    path: Path, decode: Decode, names: Mapping[str, str] | None = None
+) -> tuple[dict[str, Split], list[str]]:
+    """Return the splits in a folder or a tar, and notes on what is left out.
 
     Args:
         path: a folder, or an uncompressed tar, which is not unpacked.
         decode: turns a picture into pixels.
+        names: the folder of each split, as in {"train": "seg_train"}; "." is `path` itself. By
+            default they are recognized by their usual names.
 
     Returns:
         splits by name, always with "train", and with the others that the folder has; notes.
 
     Raises:
-        DataError: the path does not exist, there is no class folder, a class has no image, or the
-            splits have different classes.
+        DataError: the path does not exist, there is no class folder, a class has no image, the
+            splits have different classes, or folders look like splits but have other names.
     """
-    tree = _without_wrappers(read_tree(path))
-    folders = _split_folders(tree, path)
+    top = read_tree(path)
+    tree = _without_wrappers(top)
+    folders = _named_folders(tree, path, names) if names else _split_folders(tree, path)
     if not folders:
-        return {"train": _read_split(tree, "", path, decode)}, _note_stray_images(tree, path)
+        folders = {"train": "."}
     found = {
-        name: _read_split(tree.folders[folder], f"{folder}/", path, decode)
-        for name, folder in folders.items()
+        name: _read_split(*_find(tree, folder), path, decode) for name, folder in folders.items()
     }
     for name, split in found.items():
         check_same_classes(found["train"].class_names, split.class_names, name)
-    ignored = sorted(set(tree.folders) - set(folders.values()))
-    notes = [f"ignored in {path}: {', '.join(ignored)}."] if ignored else []
-    return found, notes + _note_stray_images(tree, path)
+    return found, _note_left_out(top, tree, set(folders.values()), path)
 
 
-def _note_stray_images(tree: Tree, path: Path) -> list[str]:
-    count = len(tree.images)
-    return [f"ignored in {path}: {count} image(s) beside the folders."] if count else []
+def _note_left_out(top: Tree, tree: Tree, used: set[str], path: Path) -> list[str]:
+    """Return notes on folders, images and links that are not used."""
+    notes = []
+    used = {PurePosixPath(folder).parts[0] if folder != "." else "." for folder in used}
+    ignored = sorted(set(tree.folders) - used) if "." not in used else []
+    if ignored:
+        images = sum(1 for name in ignored for _ in tree.folders[name].walk(""))
+        notes.append(f"ignored in {path}: {', '.join(ignored)} ({images} image(s)).")
+    if tree.images:
+        notes.append(f"ignored in {path}: {len(tree.images)} image(s) beside the folders.")
+    if left_out := top.all_left_out():
+        notes.append(f"left out of {path}, because the ending is not of an image: {left_out}.")
+    if top.loops:
+        notes.append(
+            f"{len(top.loops)} link(s) to a folder above them are not followed, such as "
+            f"{min(top.loops)}."
+        )
+    return notes
 
 
 def _without_wrappers(tree: Tree) -> Tree:
     """Descend while there is a single folder that is neither a split nor a class."""
     while len(tree.folders) == 1 and not tree.images:
         (name, only), *_ = tree.folders.items()
-        if name.lower() in SPLIT_FOLDERS or only.images or not only.folders:
+        if known_split(name) or only.images or not only.folders:
             break
         tree = only
     return tree
 
 
+def _named_folders(tree: Tree, path: Path, names: Mapping[str, str]) -> dict[str, str]:
+    """Return the folder that the user names for each split."""
+    for name, folder in names.items():
+        try:
+            _find(tree, folder)
+        except KeyError:
+            has = ", ".join(sorted(tree.folders)) or "none"
+            raise DataError(
+                f"data.splits.{name}={folder}: '{path}' has no such folder; it has {has}."
+            ) from None
+    return dict(names)
+
+
+def _find(tree: Tree, folder: str) -> tuple[Tree, str]:
+    """Return a subfolder and the prefix of its paths; `a/a` for a folder `a` with nothing else."""
+    prefix, parts = "", PurePosixPath(folder).parts
+    for part in parts:
+        tree, prefix = tree.folders[part], f"{prefix}{part}/"
+    while parts and list(tree.folders) == [parts[-1]] and not tree.images:
+        tree, prefix = tree.folders[parts[-1]], f"{prefix}{parts[-1]}/"
+    return tree, prefix
+
+
 def _split_folders(tree: Tree, path: Path) -> dict[str, str]:
     """Return the folder of each split; {} if the folders are classes."""
     folders: dict[str, str] = {}
-    others = [name for name in tree.folders if name.lower() not in SPLIT_FOLDERS]
+    others = [name for name in tree.folders if not known_split(name)]
     for folder in sorted(tree.folders):
-        name = SPLIT_FOLDERS.get(folder.lower())
+        name = known_split(folder)
         if others and tree.folders[folder].images:
             # It has images and stands beside classes, so it is a class called like a split.
             continue
         if name in folders:
-            raise DataError(f"'{path}' has two folders for {name}: {folders[name]} and {folder}.")
+            raise DataError(
+                f"'{path}' has two folders for {name}: {folders[name]} and {folder}; name one of "
+                f"them by data.splits.{name}."
+            )
         if name:
             folders[name] = folder
+    inside = {name: _find(tree, name)[0] for name in others}
+    refuse_unnamed_splits(
+        {name: sub.folders.keys() for name, sub in inside.items() if not sub.images}, folders, path
+    )
     if folders and "train" not in folders:
         names = " and ".join(folders.values())
         raise DataError(f"'{path}' has {names} but no folder train; {_LAYOUTS}.")
@@ -98,7 +139,11 @@ def _read_split(tree: Tree, prefix: str, path: Path, decode: Decode) -> Split:
     members = [list(tree.folders[name].walk(f"{prefix}{name}/")) for name in classes]
     for name, images in zip(classes, members, strict=True):
         if not images:
-            raise DataError(f"class '{name}' in '{where}' has no image; add some or remove it.")
+            left_out = tree.folders[name].all_left_out()
+            but = f", only other files ({left_out})" if left_out else ""
+            raise DataError(
+                f"class '{name}' in '{where}' has no image{but}; add some or remove it."
+            )
     ids = [identity for images in members for identity, _ in images]
     files = [file for images in members for _, file in images]
     labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(m) for m in members])

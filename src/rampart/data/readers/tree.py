@@ -1,7 +1,8 @@
-"""The images in a folder or a tar, by their paths."""
+"""The images in a folder or a tar, by their paths, and a count of the files that are left out."""
 
 import os
 import tarfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -9,19 +10,30 @@ from pathlib import Path, PurePosixPath
 from rampart.data.decode import ImageFile
 from rampart.errors import DataError
 
-#: Endings of images; other files are ignored.
+#: Endings of images; other files are left out and counted.
 IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".jp2", ".avif"),
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".avif", ".gif"),
+    *(".bmp", ".dib", ".tif", ".tiff", ".tga", ".ico", ".qoi", ".pcx"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpf", ".jpx"),
 )
+LINK_IN_TAR = "links in the tar"
 
 
 @dataclass
 class Tree:
-    """The paths of the images in a folder and its subfolders."""
+    """The images in a folder and its subfolders.
+
+    Attributes:
+        folders: subfolders by name.
+        images: in the folder itself, by name.
+        left_out: number of files in the folder itself that are not read, by their ending.
+        loops: paths of links to a folder above them, which are not followed; in the top folder.
+    """
 
     folders: dict[str, "Tree"] = field(default_factory=dict)
     images: dict[str, ImageFile] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+    loops: list[str] = field(default_factory=list)
 
     def below(self, parts: Sequence[str]) -> "Tree":
         """Return the subfolder at this path; create it if it is missing."""
@@ -37,23 +49,61 @@ class Tree:
         for name in sorted(self.folders):
             yield from self.folders[name].walk(f"{prefix}{name}/")
 
+    def add(self, name: str, image: ImageFile) -> None:
+        """Add a file to the folder, or count it if it is not an image by its name."""
+        if name.lower().endswith(IMAGE_SUFFIXES):
+            self.images[name] = image
+        else:
+            self.left_out[PurePosixPath(name).suffix.lower() or "no ending"] += 1
+
+    def all_left_out(self) -> str:
+        """Return the files left out here and below, as in ".txt 2, .heic 1"; "" without any."""
+        count: Counter[str] = Counter()
+        trees = [self]
+        while trees:
+            tree = trees.pop()
+            count += tree.left_out
+            trees += tree.folders.values()
+        return ", ".join(f"{ending} {number}" for ending, number in count.most_common())
+
 
 def read_tree(path: Path) -> Tree:
-    """Return the images below a folder or in a tar, without hidden ones."""
+    """Return the images below a folder or in a tar, without hidden ones.
+
+    Raises:
+        DataError: the path does not exist, is another kind of file, or holds a folder that cannot
+            be read.
+    """
     if path.is_dir():
-        return _read_folder(path)
+        tree = Tree()
+        _read_folder(path, tree, (os.path.realpath(path),), tree.loops, path)
+        return tree
     if path.is_file():
         return _read_tar(path)
     raise DataError(f"data folder '{path}' does not exist; give a folder or a .tar of images.")
 
 
-def _read_folder(path: Path) -> Tree:
-    tree = Tree()
-    for folder, subfolders, files in os.walk(path, followlinks=True):
-        subfolders[:] = [name for name in subfolders if not _is_hidden(name)]
-        here = tree.below(Path(folder).relative_to(path).parts)
-        here.images = {name: ImageFile(Path(folder, name)) for name in files if _is_image(name)}
-    return tree
+def _read_folder(
+    folder: Path, tree: Tree, above: tuple[str, ...], loops: list[str], top: Path
+) -> None:
+    """Read a folder into `tree`; `above` are the real paths of this folder and those above it."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise DataError(f"folder '{folder}' cannot be read ({error.strerror}).") from error
+    for entry in entries:
+        path = Path(entry.path)
+        if _is_hidden(entry.name):
+            continue
+        if not path.is_dir():
+            tree.add(entry.name, ImageFile(path))
+            continue
+        real = os.path.realpath(path)
+        if any(f"{one}/".startswith(f"{real}/") for one in above):
+            # Following the link would find every image again, under other labels.
+            loops.append(path.relative_to(top).as_posix())
+        else:
+            _read_folder(path, tree.below([entry.name]), (*above, real), loops, top)
 
 
 def _read_tar(path: Path) -> Tree:
@@ -67,17 +117,15 @@ def _read_tar(path: Path) -> Tree:
         ) from error
     for member in members:
         *folders, name = [part for part in PurePosixPath(member.name).parts if part != "."] or [""]
-        if any(_is_hidden(part) for part in folders):
+        if any(_is_hidden(part) for part in (*folders, name)):
             continue
         here = tree.below([*folders, name] if member.isdir() and name else folders)
-        if member.isfile() and _is_image(name):
-            here.images[name] = ImageFile(path, member.offset_data, member.size)
+        if member.isfile():
+            here.add(name, ImageFile(path, member.offset_data, member.size))
+        elif not member.isdir():
+            here.left_out[LINK_IN_TAR] += 1
     return tree
 
 
 def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
-
-
-def _is_image(name: str) -> bool:
-    return not _is_hidden(name) and name.lower().endswith(IMAGE_SUFFIXES)

@@ -1,0 +1,71 @@
+"""Names of splits in data: the usual ones, and names that look like a split but are not certain."""
+
+import re
+from collections.abc import Mapping, Set
+from itertools import permutations
+
+from rampart.errors import DataError
+
+#: Recognized names of splits: of folders, of splits on the hub, and in the column of a table.
+KNOWN = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+#: Words in the name of a folder that is probably a split.
+WORDS = {**KNOWN, "dev": "validation", "eval": "test", "evaluation": "test", "holdout": "test"}
+NAMES = ("train", "validation", "test")
+
+
+def known_split(name: str) -> str | None:
+    """Return "train", "validation" or "test" for one of its usual names, else None."""
+    return KNOWN.get(name.strip().lower())
+
+
+def probable_split(name: str) -> str | None:
+    """Return the split that a word in the name stands for: "test" for `seg_test` or `testSet`."""
+    words = re.findall("[A-Z]?[a-z]+|[A-Z]+", name)
+    return next((WORDS[word.lower()] for word in words if word.lower() in WORDS), None)
+
+
+def refuse_unnamed_splits(
+    folders: Mapping[str, Set[str]], found: Mapping[str, str], path: object
+) -> None:
+    """Refuse folders that look like splits: by a word, or because they hold the same folders.
+
+    Args:
+        folders: the names of the folders in each folder without images of its own.
+        found: the folders of the splits with usual names.
+        path: of the data.
+
+    Raises:
+        DataError: a folder looks like a split.
+    """
+    several = {name: inside for name, inside in folders.items() if len(inside) > 1}
+    suspects = {name for name in several if probable_split(name)}
+    if not found:
+        pairs = permutations(several, 2)
+        suspects |= {name for name, rival in pairs if len(several[name] & several[rival]) > 1}
+    if not suspects:
+        return
+    names = sorted(suspects)
+    shared = set.intersection(*(set(several[name]) for name in names)) or several[names[0]]
+    otherwise = (
+        "a folder without a name is ignored" if found else "for classes, data.splits.train=."
+    )
+    raise DataError(
+        f"{' and '.join(names[:3])} in '{path}' may be splits, because they hold folders such as "
+        f"{' and '.join(sorted(shared)[:2])} and no images: write {_keys(names, found)}, or rename "
+        f"them to train, val or test; {otherwise}."
+    )
+
+
+def _keys(folders: list[str], found: Mapping[str, str]) -> str:
+    """Return the keys that name these folders as splits, as far as their names tell."""
+    guessed = {probable_split(folder): folder for folder in reversed(folders)} | dict(found)
+    named = [f"data.splits.{name}={guessed[name]}" for name in NAMES if name in guessed]
+    return " ".join(named) or f"data.splits.train={folders[0]} data.splits.test={folders[1]}"

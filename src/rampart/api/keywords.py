@@ -46,6 +46,7 @@ class EvaluationSettings(TypedDict, total=False):
     validation_fraction: float
     test_fraction: float
     root: str
+    splits: Mapping[str, str]
     workers: int
     cache: bool | Literal["auto"]
     mean: Sequence[float] | None
@@ -81,6 +82,7 @@ class FinetuneSettings(TypedDict, total=False):
     batch_norm: Literal["train", "frozen"]
     # Of `data`.
     root: str
+    splits: Mapping[str, str]
     image_size: int | None
     validation_fraction: float
     test_fraction: float

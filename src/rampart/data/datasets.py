@@ -12,7 +12,9 @@ from rampart.data.digits import digit_pairs
 from rampart.data.glyphs import glyphs
 from rampart.data.looking import note_changes, with_facts
 from rampart.data.readers.folder import load_folder
-from rampart.data.readers.library import is_reader_name, load_reader
+from rampart.data.readers.library import is_library_name, load_library
+from rampart.data.readers.request import Found, Request
+from rampart.data.readers.table import SUFFIXES, load_table
 from rampart.data.set_apart import check_fraction, set_apart
 from rampart.data.splits import (
     SPLIT_NAMES,
@@ -43,6 +45,7 @@ def load_splits(
     root: str = "",
     cache: Cache = "auto",
     options: Mapping[str, Any] | None = None,
+    splits: Mapping[str, str] | None = None,
 ) -> Splits:
     """Return the training, validation and test split of a dataset.
 
@@ -50,8 +53,9 @@ def load_splits(
     Both draws are stratified and seeded, and `notes` reports them.
 
     Args:
-        name: a folder or .tar (see `rampart.data.readers.folder`), "digit-pairs", "glyphs", or the
-            name in a public library ("torch/cifar10", "hfds/org/name").
+        name: a folder or .tar (see `rampart.data.readers.folder`), a .csv or .parquet of paths and
+            labels (see `rampart.data.readers.table`), "digit-pairs", "glyphs", or the name in a
+            public library ("torch/cifar10", "hfds/org/name").
         image_size: side of the square images, in pixels; by default 224; embedded tasks have 16.
         in_chans: 3 (color) or 1 (gray); by default 3, or 1 for embedded tasks.
         seed: seed of the data, not of the run; runs to compare need the same one.
@@ -59,7 +63,10 @@ def load_splits(
         test_fraction: fraction of all images for the test, in (0, 1).
         root: folder for the files of a public library, and parent of a relative folder name.
         cache: keep decoded images in memory; "auto" does so below 1 GiB.
-        options: further arguments for a public library.
+        options: further arguments for a public library or a table.
+        splits: the name in the data of each split, as in {"train": "seg_train"}: of a folder, of a
+            split on the hub, or in the table's column of splits. By default usual names are
+            recognized.
 
     Raises:
         DataError: images or classes are missing, unreadable or inconsistent.
@@ -69,20 +76,33 @@ def load_splits(
     """
     check_fraction("validation_fraction", validation_fraction)
     check_fraction("test_fraction", test_fraction)
-    reader = name not in EMBEDDED and is_reader_name(name) and not Path(name).exists()
-    if options and not reader:
-        names = ", ".join(map(str, options))
-        raise InvalidArgument("options", names, f"none for '{name}'", "leave them out")
     if name in EMBEDDED:
+        _refuse(options, splits, name)
         return _load_embedded(name, image_size, in_chans, seed)
     decode = Decode(image_size or 224, in_chans or 3)
-    notes: list[str] = []
-    if reader:
-        found = load_reader(name, root, decode, options or {})
-    else:
-        found, notes = load_folder(require_data(name, root), decode)
+    found, notes = _read(Request(name, decode, root, options or {}, splits or {}))
     fractions = {"test": test_fraction, "validation": validation_fraction}
     return complete_splits(_read_once(found, cache), notes, fractions, seed)
+
+
+def _read(request: Request) -> Found:
+    """Read data with the reader for their name; a new kind of data is added here."""
+    name = request.name
+    if is_library_name(name) and not Path(name).exists():
+        return load_library(request)
+    path = require_data(name, request.root)
+    if path.suffix.lower() in SUFFIXES and path.is_file():
+        return load_table(path, request)
+    _refuse(request.options, None, name)
+    return load_folder(path, request.decode, request.splits)
+
+
+def _refuse(options: Mapping[str, Any] | None, splits: Mapping[str, str] | None, name: str) -> None:
+    """Refuse options and names of splits for data that take none."""
+    for argument, given in (("options", options), ("splits", splits)):
+        if given:
+            names = ", ".join(map(str, given))
+            raise InvalidArgument(argument, names, f"none for '{name}'", "leave them out")
 
 
 def require_data(name: str, root: str = "") -> Path:
@@ -97,7 +117,7 @@ def require_data(name: str, root: str = "") -> Path:
             "rampart.evaluate."
         )
     path = Path(root, name).expanduser()
-    if path.exists() or name in EMBEDDED or is_reader_name(name):
+    if path.exists() or name in EMBEDDED or is_library_name(name):
         return path
     if near := get_close_matches(name, EMBEDDED, n=1):
         raise DataError(f"no folder or dataset '{name}': did you mean {near[0]}?")

@@ -64,6 +64,7 @@ def splits_of_size(config: RunConfig, channels: int, size: int | None) -> Splits
             root=data.root,
             cache=data.cache,
             options=data.options,
+            splits=data.splits.model_dump(exclude_none=True),
         )
     except InvalidArgument as error:
         key = f"data.{error.name}" if error.name in DataConfig.model_fields else error.name

@@ -54,8 +54,18 @@ class AugmentConfig(Section):
     rotation: AffectsTraining[float] = Field(15.0, ge=0, le=180)
 
 
+class SplitNames(Section):
+    """The names in the data of the splits; without any, usual names are recognized."""
+
+    train: AffectsTraining[str | None] = None
+    validation: AffectsTraining[str | None] = None
+    test: AffectsTraining[str | None] = None
+
+
 class DataConfig(Named):
-    """The images: a folder, a .tar, `digit-pairs`, or a public dataset such as `torch/cifar10`.
+    """The images: a folder, a .tar, a .csv or .parquet of paths and labels, an embedded task.
+
+    Or a public dataset, such as `torch/cifar10`.
 
     `seed` draws the splits that the data do not define. Use the same one in runs to be compared.
     """
@@ -63,6 +73,7 @@ class DataConfig(Named):
     name: AffectsTraining[str]
     root: AffectsNothing[str] = ""
     options: AffectsTraining[dict[str, Any]] = Field(default_factory=dict)
+    splits: SplitNames = SplitNames()
     seed: AffectsTraining[int] = Field(0, ge=0)
     image_size: AffectsTraining[int | None] = Field(
         None, ge=8, description="side in pixels; by default that of the model"

@@ -1,67 +1,135 @@
 """Datasets of the Hugging Face hub, `hfds/<name>`, with their published splits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from rampart.data.decode import Decode
-from rampart.data.readers.torchvision import Pictures
-from rampart.data.splits import Split
+from rampart.data.decode import Decode, Decoded
+from rampart.data.labels import number_labels
+from rampart.data.readers.request import Found, Request
+from rampart.data.readers.split_names import choose_splits
+from rampart.data.splits import Labels, Split
 from rampart.errors import DataError, MissingExtra, UnknownName
 
-#: Names of splits on the hub, the usual one first.
-HUB_NAMES = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val"),
-    "test": ("test", "testing"),
-}
-
-
-def load_hub(name: str, root: str, decode: Decode, options: Mapping[str, Any]) -> dict[str, Split]:
-    """Return the published splits; arguments and errors as `load_reader`."""
-    if find_spec("datasets") is None:
-        raise MissingExtra("datasets", "hub", f"dataset 'hfds/{name}'")
-    from datasets import get_dataset_split_names
-
-    for option in options:
-        if option not in ("input_key", "target_key"):
-            raise UnknownName("option of a hub dataset", option, ("input_key", "target_key"))
-    published = get_dataset_split_names(name)
-    found = {}
-    for split, names in HUB_NAMES.items():
-        for alias in names:
-            if alias in published and split not in found:
-                found[split] = _hub_split(name, alias, root, decode, options)
-    if "train" not in found:
-        raise DataError(f"dataset 'hfds/{name}' has no split 'train'; it has {published}.")
-    return found
-
-
-def _hub_split(
-    name: str, split: str, root: str, decode: Decode, options: Mapping[str, Any]
-) -> Split:
-    from timm.data.readers.reader_factory import create_reader
-
-    reader = create_reader(f"hfds/{name}", root=root or None, split=split, **options)
-    column = options.get("target_key", "label")
-    labels = np.asarray(reader.dataset[column], dtype=np.int64)
-    classes = sorted(reader.class_to_idx, key=reader.class_to_idx.__getitem__)
-    ids = [f"{split}/{i}" for i in range(len(labels))]
-    return Split(ids, labels, classes, Pictures(_Opened(reader), decode, f"hfds/{name} {split}"))
+OPTIONS = ("input_key", "target_key")
 
 
 @dataclass(frozen=True)
-class _Opened:
-    """The picture of an item `(file, label)` of a timm reader."""
+class HubImage:
+    """An encoded image in a row of a dataset.
 
-    reader: Any
+    Attributes:
+        rows: the dataset, whose column of images is not decoded.
+        column: of the images.
+        index: of the row.
+    """
 
-    def __call__(self, index: int) -> Image.Image:
-        file, _ = self.reader[index]
-        with file, Image.open(file) as picture:
-            picture.load()
-            return picture
+    rows: Any
+    column: str
+    index: int
+
+    def read(self) -> bytes:
+        """Return the encoded bytes; raise `ValueError` if the row has no image."""
+        cell = self.rows[self.index][self.column] or {}
+        if cell.get("bytes"):
+            return cell["bytes"]
+        if not cell.get("path"):
+            raise ValueError("the row has no image")
+        return Path(cell["path"]).read_bytes()
+
+
+def load_hub(request: Request) -> Found:
+    """Return the published splits of a dataset on the hub; errors as `load_library`."""
+    where = f"hfds/{request.rest}"
+    if find_spec("datasets") is None:
+        raise MissingExtra("datasets", "hub", f"dataset '{where}'")
+    from datasets import get_dataset_split_names, load_dataset
+
+    for option in request.options:
+        if option not in OPTIONS:
+            raise UnknownName("option of a hub dataset", option, OPTIONS)
+    published = get_dataset_split_names(request.rest)
+    own, notes = choose_splits(published, request.splits, f"dataset '{where}'")
+    tables = {
+        split: load_dataset(request.rest, split=name, cache_dir=request.root or None)
+        for split, name in own.items()
+    }
+    return splits_of_datasets(tables, own, request, where), notes
+
+
+def splits_of_datasets(
+    tables: Mapping[str, Any], own: Mapping[str, str], request: Request, where: str
+) -> dict[str, Split]:
+    """Return the splits of tables of the package `datasets`.
+
+    Args:
+        tables: a `datasets.Dataset` for each split.
+        own: the name of each split in the data.
+        request: with the options "input_key" and "target_key", the columns of images and labels.
+        where: the name of the data, for error messages.
+
+    Raises:
+        DataError: a column is missing or not certain, or a label is not one class.
+    """
+    features = next(iter(tables.values())).features
+    image, label = (
+        request.options.get(key) or _column(features, kind, usual, key, where)
+        for key, kind, usual in (
+            ("input_key", "Image", "image"),
+            ("target_key", "ClassLabel", "label"),
+        )
+    )
+    for key, column in (("input_key", image), ("target_key", label)):
+        if column not in features:
+            has = ", ".join(features)
+            raise DataError(f"data.options.{key}={column}: {where} has the columns {has}.")
+    classes, labels = _labels(tables, label, where)
+    return {
+        split: Split(
+            [f"{own[split]}/{index}" for index in range(len(table))],
+            labels[split],
+            classes,
+            _pixels(table, image, f"{where} {own[split]}", request.decode),
+        )
+        for split, table in tables.items()
+    }
+
+
+def _column(features: Mapping[str, Any], kind: str, usual: str, key: str, where: str) -> str:
+    """Return the column of this kind, or with the usual name; refuse to guess among several."""
+    found = [name for name, feature in features.items() if type(feature).__name__ == kind]
+    if usual in features:
+        return usual
+    if len(found) == 1:
+        return found[0]
+    raise DataError(
+        f"{where} has no column '{usual}', only {', '.join(features)}: write "
+        f"data.options.{key}=COLUMN."
+    )
+
+
+def _labels(
+    tables: Mapping[str, Any], column: str, where: str
+) -> tuple[Sequence[str], dict[str, Labels]]:
+    """Return the classes and the label of each row; classes without names are derived."""
+    feature = next(iter(tables.values())).features[column]
+    columns = {name: list(table[column]) for name, table in tables.items()}
+    names = getattr(feature, "names", None)
+    if names is None:
+        return number_labels(columns, f"column '{column}' of {where}")
+    missing = [name for name, labels in columns.items() if None in labels]
+    if missing:
+        raise DataError(f"column '{column}' of {where} has rows without a label in {missing[0]}.")
+    return names, {name: np.array(labels, dtype=np.int64) for name, labels in columns.items()}
+
+
+def _pixels(table: Any, column: str, where: str, decode: Decode) -> Decoded:
+    from datasets import Image
+
+    rows = table.select_columns([column]).cast_column(column, Image(decode=False))
+    files = [HubImage(rows, column, index) for index in range(len(rows))]
+    return Decoded(files, [f"{where}[{index}]" for index in range(len(rows))], decode)

@@ -3,50 +3,39 @@
 Only the published splits are returned; the caller adds missing ones.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-from rampart.data.decode import Decode
 from rampart.data.readers.hub import load_hub
+from rampart.data.readers.request import Found, Request
 from rampart.data.readers.torchvision import load_torch
-from rampart.data.splits import Split
 from rampart.errors import DataError, RampartError
 
 PREFIXES = ("torch", "hfds")
 
 
-def is_reader_name(name: str) -> bool:
+def is_library_name(name: str) -> bool:
     """Whether a name belongs to a public library."""
     return name.partition("/")[0].lower() in PREFIXES and "/" in name
 
 
-def load_reader(
-    name: str, root: str, decode: Decode, options: Mapping[str, Any]
-) -> dict[str, Split]:
-    """Return the published splits of a dataset by their names, with "train".
+def load_library(request: Request) -> Found:
+    """Return the published splits of a dataset by their names, with "train", and notes.
 
-    Args:
-        name: "torch/cifar10", "hfds/org/name".
-        root: folder for the library's files; needed for torchvision, optional for the hub.
-        decode: turns a picture into pixels.
-        options: "input_key" and "target_key" of a hub dataset, or arguments of a torchvision
-            dataset.
+    The options of a hub dataset are "input_key" and "target_key"; those of a torchvision dataset
+    are its own arguments. torchvision needs a root.
 
     Raises:
         UnknownName: no such torchvision dataset, or no such option.
         DataError: the dataset cannot be downloaded or read.
         MissingExtra: the package `datasets` is not installed.
     """
-    prefix, _, rest = name.partition("/")
-    load = load_torch if prefix.lower() == "torch" else load_hub
+    load = load_torch if request.name.lower().startswith("torch/") else load_hub
     try:
-        return load(rest, root, decode, options)
+        return load(request)
     except RampartError:
         raise
     # The network, archives and caches of libraries raise errors of many kinds.
     except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(
-            f"dataset '{name}' cannot be loaded ({reason[0]}); without a network put its files "
-            "where the library expects them, or give a folder of images."
+            f"dataset '{request.name}' cannot be loaded ({reason[0]}); without a network put its "
+            "files where the library expects them, or give a folder of images."
         ) from error

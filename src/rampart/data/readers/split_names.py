@@ -1,7 +1,7 @@
 """Names of splits in data: the usual ones, and names that look like a split but are not certain."""
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from itertools import permutations
 
 from rampart.errors import DataError
@@ -32,6 +32,48 @@ def probable_split(name: str) -> str | None:
     return next((WORDS[word.lower()] for word in words if word.lower() in WORDS), None)
 
 
+def choose_splits(
+    own: Iterable[str], named: Mapping[str, str], where: str
+) -> tuple[dict[str, str], list[str]]:
+    """Return the name of each split in the data, and notes on the names that are not used.
+
+    Args:
+        own: the names in the data.
+        named: the names that the user gives; without any, usual names are recognized.
+        where: the place of the names, for error messages.
+
+    Raises:
+        DataError: a given name is not in the data, no name is usual, two mean one split, or an
+            unusual name may mean a missing one.
+    """
+    own = list(dict.fromkeys(own))
+    listed = ", ".join(own)
+    chosen = dict(named)
+    for split, name in named.items():
+        if name not in own:
+            raise DataError(f"data.splits.{split}={name}: {where} has only {listed}.")
+    for name in () if named else own:
+        known = known_split(name)
+        if known in chosen:
+            raise DataError(
+                f"{where} has two names for {known}: {chosen[known]} and {name}; write the right "
+                f"one as data.splits.{known}."
+            )
+        if known:
+            chosen[known] = name
+    unused = [name for name in own if name not in chosen.values()]
+    for name in () if named else unused:
+        probable = probable_split(name)
+        if probable and probable not in chosen:
+            raise DataError(
+                f"{where} has no usual name for {probable}, but '{name}' may be it: write "
+                f"{_keys([name], chosen)}; a name without such a key is not used."
+            )
+    if "train" not in chosen:
+        raise DataError(f"{where} has no split train, only {listed}: write data.splits.train=NAME.")
+    return chosen, [f"not used of {where}: {', '.join(unused)}."] if unused else []
+
+
 def refuse_unnamed_splits(
     folders: Mapping[str, Set[str]], found: Mapping[str, str], path: object
 ) -> None:
@@ -46,7 +88,7 @@ def refuse_unnamed_splits(
         DataError: a folder looks like a split.
     """
     several = {name: inside for name, inside in folders.items() if len(inside) > 1}
-    suspects = {name for name in several if probable_split(name)}
+    suspects = {name for name in several if probable_split(name) not in {None, *found}}
     if not found:
         pairs = permutations(several, 2)
         suspects |= {name for name, rival in pairs if len(several[name] & several[rival]) > 1}

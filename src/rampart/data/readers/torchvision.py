@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rampart.data.decode import UNREADABLE, Decode, Decoded, ImageFile, unreadable
 from rampart.data.pictures import Facts, facts_of_picture
+from rampart.data.readers.request import Found, Request
 from rampart.data.splits import Split
 from rampart.errors import InvalidArgument, UnknownName
 
@@ -84,23 +85,23 @@ class Pictures:
             raise unreadable(f"{self.name}[{index}]", error) from error
 
 
-def load_torch(
-    name: str, root: str, decode: Decode, options: Mapping[str, Any]
-) -> dict[str, Split]:
-    """Return the published splits; arguments and errors as `load_reader`."""
+def load_torch(request: Request) -> Found:
+    """Return the published splits of a dataset of torchvision; errors as `load_library`."""
     import torchvision.datasets
 
-    if name.lower() not in TORCH_NAMES:
-        raise UnknownName("torchvision dataset", name, TORCH_NAMES)
-    if not root:
+    name = request.rest.lower()
+    if name not in TORCH_NAMES:
+        raise UnknownName("torchvision dataset", request.rest, TORCH_NAMES)
+    if not request.root:
         raise InvalidArgument("root", "''", "a folder for the files of torchvision")
-    known = TORCH_NAMES[name.lower()]
+    if request.splits:
+        raise InvalidArgument("splits", request.splits, "none for a dataset of torchvision")
+    known = TORCH_NAMES[name]
     build = getattr(torchvision.datasets, known.cls)
-    _require_options(build, known, options)
+    _require_options(build, known, request.options)
     return {
-        split: _torch_split(build, name, split, decode, dict(root=root, **chosen, **options))
-        for split, chosen in known.splits.items()
-    }
+        split: _torch_split(build, split, chosen, request) for split, chosen in known.splits.items()
+    }, []
 
 
 def _require_options(
@@ -117,12 +118,14 @@ def _require_options(
 
 
 def _torch_split(
-    build: Callable[..., Any], name: str, split: str, decode: Decode, arguments: dict[str, Any]
+    build: Callable[..., Any], split: str, chosen: Mapping[str, Any], request: Request
 ) -> Split:
+    arguments = {"root": request.root, **chosen, **request.options}
+    decode = request.decode
     try:
         dataset = build(**arguments, download=False)
     except (RuntimeError, OSError):
-        Path(arguments["root"]).mkdir(parents=True, exist_ok=True)
+        Path(request.root).mkdir(parents=True, exist_ok=True)
         dataset = build(**arguments, download=True)
     labels = _torch_labels(dataset)
     classes = getattr(dataset, "classes", None) or getattr(dataset, "categories", None)
@@ -131,7 +134,7 @@ def _torch_split(
     files = _files_of(dataset)
     if len(files) == len(ids):
         return Split(ids, labels, names, Decoded(files, [str(file.path) for file in files], decode))
-    return Split(ids, labels, names, Pictures(_First(dataset), decode, f"torch/{name} {split}"))
+    return Split(ids, labels, names, Pictures(_First(dataset), decode, f"{request.name} {split}"))
 
 
 def _files_of(dataset: Any) -> list[ImageFile]:

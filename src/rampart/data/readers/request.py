@@ -1,0 +1,35 @@
+"""The question to a reader, and the form of its answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rampart.data.decode import Decode
+from rampart.data.splits import Split
+
+#: Splits by name, of "train", "validation" and "test" those that the data define; and notes.
+Found = tuple[dict[str, Split], list[str]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """Data to read.
+
+    Attributes:
+        name: of the data, such as "photos", "labels.csv" or "torch/cifar10".
+        decode: turns a picture into pixels.
+        root: folder for the files of a public library, and parent of a relative path.
+        options: further arguments, as each reader states.
+        splits: the name in the data of each split; without any, usual names are recognized.
+    """
+
+    name: str
+    decode: Decode
+    root: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    splits: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rest(self) -> str:
+        """The name without the prefix of a library."""
+        return self.name.partition("/")[2]

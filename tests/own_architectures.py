@@ -3,6 +3,7 @@
 import torch
 from timm.models import PretrainedCfg, register_model
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 
 class Tiny(nn.Module):
@@ -59,6 +60,14 @@ class Detached(Tiny):
         return super().forward(x.detach())
 
 
+class Reentrant(Tiny):
+    """Its checkpointing does not allow a gradient of the pixels."""
+
+    def forward(self, x):
+        run = super().forward
+        return checkpoint(run, x, use_reentrant=True) if x.requires_grad else run(x)
+
+
 class Picky(Tiny):
     """It accepts one image size."""
 
@@ -102,6 +111,7 @@ _register("own_fixed", Fixed)
 _register("own_no_getter", NoGetter)
 _register("own_stubborn", Stubborn)
 _register("own_detached", Detached)
+_register("own_reentrant", Reentrant)
 _register("own_picky", Picky)
 
 #: Architectures that can be trained to the end, and the others with a word of the error message.
@@ -110,5 +120,6 @@ BAD = {
     "own_no_getter": "get_classifier",
     "own_stubborn": "6 logits for 3 classes",
     "own_detached": "detach or no_grad",
+    "own_reentrant": "use_reentrant=False",
     "own_picky": "data.image_size",
 }

@@ -7,6 +7,7 @@ import pytest
 import torch
 from tests.oracles import linear_critical_eps
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, TensorDataset
 
 import rampart
@@ -246,3 +247,14 @@ def test_the_callers_accelerate_state_does_not_change(task):
     finally:
         AcceleratorState._reset_state(reset_partial_state=True)
         AcceleratorState._shared_state.update(before)
+
+
+def test_a_backward_pass_that_fails_is_never_answered_with_square(task):
+    model, images, labels = task
+
+    def reentrant(x):
+        return checkpoint(model, x, use_reentrant=True) if x.requires_grad else model(x)
+
+    with pytest.raises(ModelError, match="use_reentrant=False") as caught:
+        evaluate((reentrant, images, labels))
+    assert "square" not in str(caught.value)

@@ -37,9 +37,12 @@ ROWS = [
     [Group(("records",), "the record of an evaluation: value, storage, summary, pairs")],
     [
         Group(
-            ("threat", "losses", "logits", "guarded", "rows", "runtime", "restoring"),
-            "the ball and its projection; losses; reading and guarding a model; sums per sample; "
-            "keyed noise; restoring a model",
+            (
+                *("threat", "losses", "logits", "guarded", "input_gradients"),
+                *("rows", "runtime", "restoring"),
+            ),
+            "the ball and its projection; losses; reading and guarding a model; gradients of the "
+            "pixels; sums per sample; keyed noise; restoring a model",
         ),
         Group(("reports",), "tables, sentences and pictures from the files of runs; no torch"),
     ],

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rampart.attacks.frozen import Model
 from rampart.errors import InvalidArgument, ModelError, UnknownName
+from rampart.input_gradients import input_gradient
 from rampart.losses import Loss, full_precision
 from rampart.runtime import Noise
 from rampart.threat import column, distance, project
@@ -51,8 +52,8 @@ class Output:
     Attributes:
         value: (N,) loss, to be maximized.
         is_adv: (N,) bool, whether the point is adversarial.
-        gradient: (N, C, H, W), gradient of the value with respect to the pixels; zero if not
-            computed.
+        gradient: (N, C, H, W), gradient of the value with respect to the pixels, finite; zero if
+            not computed.
         logits: (N, K), in fp32 or better.
     """
 
@@ -121,28 +122,17 @@ class Problem:
         """Return the output at `points`; costs one forward, and one backward with `gradient`.
 
         Raises:
-            ModelError: the logits are not differentiable with respect to the pixels.
+            ModelError: the gradient with respect to the pixels cannot be computed.
         """
         points = points.detach().requires_grad_(gradient)
         with torch.set_grad_enabled(gradient):
             logits = self.model(points)
-            if gradient:
-                require_gradient(logits)
             value = self.loss.value(logits, self.targets)
-            slope = torch.zeros_like(points)
-            if gradient:
-                (slope,) = torch.autograd.grad(value.sum(), points)
+            slope = input_gradient(value, points) if gradient else torch.zeros_like(points)
         logits = full_precision(logits.detach())
         return Output(value.detach(), self.loss.is_adv(logits, self.targets), slope, logits)
 
 
-def require_gradient(logits: Tensor) -> None:
-    """Raise `ModelError` unless the logits are differentiable."""
-    if not logits.requires_grad:
-        raise ModelError(
-            "the logits are not differentiable with respect to the pixels, so gradient attacks "
-            "cannot run; remove no_grad and detach from the model, or use the attack square."
-        )
 
 
 @dataclass(frozen=True)

@@ -99,8 +99,8 @@ class Attack(ABC):
 
         Raises:
             InvalidArgument: an argument is out of range or has the wrong shape.
-            ModelError: the model does not return logits (N, K), or they have no gradient with
-                respect to the pixels.
+            ModelError: the model does not return logits (N, K), they have no gradient with respect
+                to the pixels, or its backward pass fails.
         """
         loss = LOSSES.get(self.loss)() if loss is None else loss
         with torch.inference_mode(False), torch.no_grad():
@@ -120,7 +120,8 @@ class Attack(ABC):
         part = problem if everyone else problem.select(chosen)
         with frozen(part.model, self.mode):
             found = self._run(_complete_targets(part)).detach()
-        points = part.project(found)
+        # A model whose logits are not finite may have led the attack to no point at all.
+        points = part.project(torch.where(found.isfinite(), found, part.images))
         if everyone:
             return points
         result = problem.images.clone()

@@ -17,7 +17,7 @@ from rampart.attacks.algorithm import (
     Output,
     Problem,
     check_algorithm,
-    require_gradient,
+
     run_algorithm,
 )
 from rampart.attacks.base import ATTACKS, Attack
@@ -25,6 +25,7 @@ from rampart.attacks.hyperplane import to_hyperplane
 from rampart.attacks.stages import Stage, likely_classes, with_classes
 from rampart.attacks.steps import sphere_start
 from rampart.errors import InvalidArgument, UnknownName
+from rampart.input_gradients import input_gradient
 from rampart.losses import LOSSES, full_precision
 from rampart.rows import row_sum
 from rampart.threat import column, distance, dual
@@ -226,14 +227,13 @@ def _nearest(problem: Problem, points: Tensor) -> Output:
     points = points.detach().requires_grad_()
     with torch.enable_grad():
         raw = problem.model(points)
-        require_gradient(raw)
         logits = full_precision(raw)
         classes = likely_classes(logits.detach(), problem.targets)
         rises = logits.gather(1, classes) - logits.gather(1, problem.targets[:, None])
         value, gradient = torch.zeros_like(rises[:, 0]), torch.zeros_like(points)
         least = torch.full_like(value, torch.inf)
         for rise in rises.unbind(1):
-            (slope,) = torch.autograd.grad(rise.sum(), points, retain_graph=True)
+            slope = input_gradient(rise, points, again=True)
             away = rise.detach().abs() / (dual(slope, problem.norm) + 1e-12)
             closer = away < least
             least = torch.where(closer, away, least)

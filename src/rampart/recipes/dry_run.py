@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from rampart.attacks.algorithm import require_gradient
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Splits
 from rampart.errors import ModelError, RampartError, reason
 from rampart.guarded import GuardedModel
+from rampart.input_gradients import NoGradientError, input_gradient
 from rampart.models.normalized import NormalizedModel
 from rampart.models.reloading import require_reloadable
 from rampart.restoring import in_mode
@@ -38,8 +38,12 @@ def _require_attackable(model: NormalizedModel, images: Tensor, classes: int) ->
     try:
         with in_mode(model, training=False), torch.enable_grad():
             logits = GuardedModel(model)(pixels)
-            require_gradient(logits)
-            (slope,) = torch.autograd.grad(logits.sum(), pixels, allow_unused=True)
+            input_gradient(logits, pixels)
+    except NoGradientError as error:
+        raise ModelError(
+            "the gradient of the model's logits does not reach the pixels, so it cannot be "
+            "attacked: remove the detach or no_grad from its forward()."
+        ) from error
     except RampartError:
         raise
     # A user's architecture may raise any exception.
@@ -49,11 +53,6 @@ def _require_attackable(model: NormalizedModel, images: Tensor, classes: int) ->
             f"({reason(error)}): set data.image_size and model.options to what it accepts, or fix "
             "its forward()."
         ) from error
-    if slope is None:
-        raise ModelError(
-            "the gradient of the model's logits does not reach the pixels, so it cannot be "
-            "attacked: remove the detach or no_grad from its forward()."
-        )
     if logits.shape[1] != classes:
         raise ModelError(
             f"the model has {logits.shape[1]} logits for {classes} classes: its architecture "

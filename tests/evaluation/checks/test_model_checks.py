@@ -9,6 +9,7 @@ import timm
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from rampart.attacks.base import CountingModel
 from rampart.attacks.pgd import Pgd
@@ -389,3 +390,25 @@ def test_other_models_than_classifiers_are_refused():
         ask(nn.Identity().eval())
     with pytest.raises(InvalidArgument, match="eps"):
         ask(trained("conv"), eps=8.0)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_names_gradients_that_are_not_finite(norm):
+    """The digits have black pixels, where the derivative of the root is infinite."""
+    rooted = ask(Wrapper(trained("conv"), before=lambda x: x.sqrt()), norm=norm)
+    assert rooted["gradients"].status == "warn"
+    assert rooted["gradients"].value == 1.0
+    assert "not finite" in rooted["gradients"].message
+    smooth = ask(Wrapper(trained("conv"), before=lambda x: (x + 1e-3).sqrt()), norm=norm)
+    assert smooth["gradients"].status == "pass"
+
+
+def test_names_a_backward_pass_that_fails():
+    model = trained("conv")
+
+    def reentrant(x):
+        return checkpoint(model, x, use_reentrant=True) if x.requires_grad else model(x)
+
+    found = ask(reentrant)
+    assert found["gradients"].status == "fail"
+    assert "use_reentrant=False" in found["gradients"].message

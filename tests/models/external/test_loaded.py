@@ -3,8 +3,10 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from rampart.errors import InvalidArgument, ModelError
+from rampart.input_gradients import NoGradientError
 from rampart.models.external.loaded import (
     Wanted,
     callable_model,
@@ -62,6 +64,17 @@ def test_a_module_inside_a_function_is_put_into_eval_mode(network):
 )
 def test_it_is_tested_whether_gradients_reach_the_pixels(function, differentiable):
     assert callable_model(function, input_size=SIZE).differentiable == differentiable
+
+
+def test_a_backward_pass_that_fails_is_not_taken_for_missing_gradients():
+    def reentrant(images):
+        return checkpoint(channels, images, use_reentrant=True)
+
+    error = callable_model(reentrant, input_size=SIZE).gradient_error
+    assert not isinstance(error, NoGradientError)
+    assert "use_reentrant=False" in str(error)
+    missing = callable_model(lambda images: channels(images.detach()), input_size=SIZE)
+    assert isinstance(missing.gradient_error, NoGradientError)
 
 
 def test_weights_behind_a_detach_do_not_count_as_gradients(network):

@@ -11,6 +11,7 @@ from rampart.attacks.square import Square
 from rampart.errors import ModelError
 from rampart.evaluation.checks.checked_model import CheckedModel
 from rampart.evaluation.checks.verdict import Verdict, passed, skipped
+from rampart.input_gradients import finite, raw_input_gradient
 from rampart.losses import margin
 from rampart.threat import random_start
 
@@ -28,6 +29,11 @@ AHEAD = 0.01
 STEPS, FAR_STEPS, QUERIES = 10, 30, 100
 #: Largest fraction of samples that may be robust to an unbounded attack.
 SURVIVING = 0.05
+#: Message on gradients with entries that are not finite; the percentage of the samples.
+NOT_FINITE = (
+    "the input gradient of {:.0f} % of the samples has entries that are not finite, and attacks "
+    "count these as 0; keep sqrt, log, norms and divisions away from 0, as in sqrt(x + 1e-6)."
+)
 #: Smallest number of samples from which a fraction is computed.
 LEAST = 4
 
@@ -38,12 +44,16 @@ def check_gradients(subject: CheckedModel) -> Verdict:
     After Carlini et al. 2019 (arXiv 1902.06705), section 4. The losses are the DLR, and the
     cross-entropy, whose gradient is zero if the softmax is rounded to 1. Samples for which the
     random point is already misclassified need no gradient and do not count.
+
+    Attacks count entries that are not finite as 0, so these are reported.
     """
     try:
-        dead = {loss: _fraction_without_gradient(subject, loss) for loss in ("dlr", "ce")}
-    except (ModelError, NotImplementedError) as error:
-        message = f"the pixels get no gradient, so gradient attacks find nothing: {error}"
+        looks = {loss: _look_at_gradients(subject, loss) for loss in ("dlr", "ce")}
+    except ModelError as error:
+        message = f"gradient attacks cannot run: {error}"
         return Verdict("gradients", "fail", 1.0, DEAD, message)
+    dead = {loss: without for loss, (without, _) in looks.items()}
+    broken = max(share for _, share in looks.values())
     if dead["dlr"] > DEAD:
         return Verdict(
             "gradients",
@@ -51,8 +61,11 @@ def check_gradients(subject: CheckedModel) -> Verdict:
             dead["dlr"],
             DEAD,
             f"{100 * dead['dlr']:.0f} % of the samples have no gradient, so gradient attacks "
-            "cannot change them; attack a differentiable version of the model.",
+            "cannot change them; attack a differentiable version of the model"
+            + (f". {NOT_FINITE.format(100 * broken)}" if broken else "."),
         )
+    if broken:
+        return Verdict("gradients", "warn", broken, 0.0, NOT_FINITE.format(100 * broken))
     if dead["ce"] > DEAD:
         return Verdict(
             "gradients",
@@ -66,18 +79,25 @@ def check_gradients(subject: CheckedModel) -> Verdict:
     return passed("gradients", max(dead.values()), DEAD, "every loss has a gradient.")
 
 
-def _fraction_without_gradient(subject: CheckedModel, loss: str) -> float:
+def _look_at_gradients(subject: CheckedModel, loss: str) -> tuple[float, float]:
+    """Return the fractions of samples without a gradient, and with entries that are not finite."""
     problem = subject.problem(loss)
-    fractions = []
+    without, broken = [0.0], []
     for points in (
         subject.images,
         random_start(problem.images, problem.eps, problem.norm, problem.noise),
     ):
-        output = problem.query(points)
-        steepness = output.gradient.flatten(1).abs().amax(1)[~output.is_adv]
-        gone = ~(steepness >= torch.finfo(torch.float32).tiny)
-        fractions.append(float(gone.double().mean()) if len(gone) else 0.0)
-    return max(fractions)
+        leaf = points.detach().clone().requires_grad_()
+        with torch.enable_grad():
+            logits = problem.model(leaf)
+            gradient = raw_input_gradient(problem.loss.value(logits, problem.targets), leaf)
+        broken.append(float((~gradient.isfinite()).flatten(1).any(1).double().mean()))
+        robust = ~problem.loss.is_adv(logits.detach(), problem.targets)
+        steepness = finite(gradient).flatten(1).abs().amax(1)[robust]
+        if len(steepness):
+            gone = ~(steepness >= torch.finfo(torch.float32).tiny)
+            without.append(float(gone.double().mean()))
+    return max(without), max(broken)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from rampart.errors import InvalidArgument, ModelError, reason
 from rampart.guarded import GuardedModel
+from rampart.input_gradients import input_gradient
 from rampart.logits import read_logits
 from rampart.models.normalized import NormalizedModel
 from rampart.models.weights import require_numbers
@@ -40,8 +41,8 @@ class LoadedModel:
         num_classes: K; None if the model could not be tested.
         namings: lists of names for the K outputs, the model's own first; a model of ImageNet has
             synsets and words.
-        differentiable: whether gradients of the logits reach the pixels. If not, only attacks that
-            use logits alone apply.
+        gradient_error: why the gradient of the logits at the pixels cannot be computed; None if it
+            can. With an error, only attacks that use logits alone apply.
         device: device of the images.
     """
 
@@ -52,8 +53,13 @@ class LoadedModel:
     input_size: Size | None = None
     num_classes: int | None = None
     namings: tuple[Names, ...] = ()
-    differentiable: bool = True
+    gradient_error: ModelError | None = None
     device: torch.device = _CPU
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether the gradient of the logits reaches the pixels."""
+        return self.gradient_error is None
 
     @property
     def class_names(self) -> Names | None:
@@ -147,9 +153,9 @@ class Wanted:
         set_mode(model, training=False)
         require_numbers(model, name)
         size = self.size(own_size)
-        num_classes, differentiable = self.num_classes, True
+        num_classes, gradient_error = self.num_classes, None
         if size is not None:
-            num_classes, differentiable = _test_model(model, name, size, self.device)
+            num_classes, gradient_error = _test_model(model, name, size, self.device)
         if self.num_classes not in (None, num_classes):
             raise ModelError(
                 f"model '{name}' has {num_classes} outputs, expected {self.num_classes}; evaluate "
@@ -163,7 +169,7 @@ class Wanted:
             size,
             num_classes,
             tuple(tuple(naming) for naming in namings if len(naming) == num_classes),
-            differentiable,
+            gradient_error,
             self.device,
         )
 
@@ -282,8 +288,10 @@ def code_fingerprint(function: object, model: nn.Module) -> str | None:
     return hashlib.sha256(f"{weights}\n{text}".encode()).hexdigest() if weights or text else None
 
 
-def _test_model(model: nn.Module, name: str, size: Size, device: torch.device) -> tuple[int, bool]:
-    """Return the number of logits, and whether their gradients reach the pixels."""
+def _test_model(
+    model: nn.Module, name: str, size: Size, device: torch.device
+) -> tuple[int, ModelError | None]:
+    """Return the number of logits, and why their gradient cannot be computed, if it cannot."""
     images = torch.full((2, *size), 0.5, device=device, requires_grad=True)
     try:
         with torch.enable_grad():
@@ -300,16 +308,13 @@ def _test_model(model: nn.Module, name: str, size: Size, device: torch.device) -
         raise ModelError(
             f"model '{name}' returns logits for gray images that are not finite: find the overflow."
         )
-    return logits.shape[1], _reaches(images, logits)
+    return logits.shape[1], _gradient_error(images, logits)
 
 
-def _reaches(images: Tensor, logits: Tensor) -> bool:
-    """Whether the gradient of the logits reaches the images."""
-    if not logits.requires_grad:
-        return False
+def _gradient_error(images: Tensor, logits: Tensor) -> ModelError | None:
     try:
-        (gradient,) = torch.autograd.grad(logits.sum(), images, allow_unused=True)
-    # An operator without a derivative, such as one that an exporter has fused.
-    except RuntimeError:
-        return False
-    return gradient is not None
+        input_gradient(logits, images)
+    except ModelError as error:
+        # Without a traceback, which would keep the images and the graph alive.
+        return type(error)(*error.args)
+    return None

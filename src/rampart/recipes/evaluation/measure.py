@@ -13,6 +13,7 @@ from rampart.evaluation.partial_results import PartialResults
 from rampart.evaluation.rerun import rerun
 from rampart.evaluation.results import Results
 from rampart.evaluation.whole import Processes, evaluate_split
+from rampart.input_gradients import NoGradientError
 from rampart.recipes.evaluation.checks import checks_metadata, run_model_checks, run_result_checks
 from rampart.recipes.evaluation.metadata import describe_evaluation
 from rampart.recipes.evaluation.subject import Subject
@@ -91,11 +92,19 @@ def require_valid(subject: Subject) -> None:
 
 
 def evaluation_attack(subject: Subject) -> Attack:
-    """Return the attack of the evaluation; refuse one that needs gradients of a black box."""
-    attack = subject.config.components.evaluation_attack
+    """Return the attack of the evaluation; refuse one that needs gradients of a black box.
+
+    Raises:
+        InvalidArgument: no gradient reaches the pixels, so only attacks without gradients apply.
+        ModelError: the backward pass of the model fails. Attacks without gradients would overrate
+            it, so the message says how to correct it instead.
+    """
+    attack, error = subject.config.components.evaluation_attack, subject.model.gradient_error
     stages = attack.stages()
-    if subject.model.differentiable or (stages and not any(s.algorithm.gradient for s in stages)):
+    if error is None or (stages and not any(s.algorithm.gradient for s in stages)):
         return attack
+    if not isinstance(error, NoGradientError):
+        raise error
     raise InvalidArgument(
         "evaluation.attack",
         subject.config.evaluation.attack.name,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from rampart.attacks.frozen import Model
-from rampart.errors import InvalidArgument, ModelError, UnknownName
+from rampart.errors import InvalidArgument, UnknownName
 from rampart.input_gradients import input_gradient
 from rampart.losses import Loss, full_precision
 from rampart.runtime import Noise
@@ -131,8 +131,6 @@ class Problem:
             slope = input_gradient(value, points) if gradient else torch.zeros_like(points)
         logits = full_precision(logits.detach())
         return Output(value.detach(), self.loss.is_adv(logits, self.targets), slope, logits)
-
-
 
 
 @dataclass(frozen=True)

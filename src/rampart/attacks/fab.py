@@ -17,7 +17,6 @@ from rampart.attacks.algorithm import (
     Output,
     Problem,
     check_algorithm,
-
     run_algorithm,
 )
 from rampart.attacks.base import ATTACKS, Attack

@@ -34,8 +34,8 @@ from rampart.evaluation.engine.stage_batch import StageBatch
 from rampart.evaluation.inference import QueriedModel
 from rampart.models.backbones import build_model
 from rampart.models.sources import find_source
-from rampart.recipes.build import make_splits
 from rampart.recipes.config.loading import load_config
+from rampart.recipes.splits import make_splits
 from rampart.units import parse_eps
 
 AGES = {

@@ -15,8 +15,9 @@ from rampart.integrations.robust import RobustLoss
 from rampart.models.backbones import build_model
 from rampart.objectives.adversarial import Trades
 from rampart.objectives.fare import Fare
-from rampart.recipes.build import make_splits, make_start
+from rampart.recipes.build import make_start
 from rampart.recipes.config.loading import load_config
+from rampart.recipes.splits import make_splits
 from rampart.recipes.train import train_run
 from rampart.runs.history import History
 from rampart.runtime import Noise

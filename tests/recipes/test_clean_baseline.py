@@ -8,8 +8,9 @@ from safetensors.torch import load_file
 
 from rampart.recipes import clean_baseline as baseline_module
 from rampart.recipes.accelerator import make_accelerator
-from rampart.recipes.build import make_run, make_splits, make_start
+from rampart.recipes.build import make_run, make_start
 from rampart.recipes.config.loading import load_config
+from rampart.recipes.splits import make_splits
 from rampart.recipes.train import train_run
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder

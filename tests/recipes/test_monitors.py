@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from rampart.errors import RunError
-from rampart.recipes.build import make_splits
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.monitors import make_monitors
+from rampart.recipes.splits import make_splits
 from rampart.recipes.train import train_run
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder

@@ -5,10 +5,10 @@ import pytest
 from rampart.errors import InvalidArgument
 from rampart.evaluation.linear_probe import measure_linear_probe
 from rampart.recipes import probe_backbone as recipe
-from rampart.recipes.build import make_splits
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.initial_model import make_model
 from rampart.recipes.probe_backbone import linear_probe_config
+from rampart.recipes.splits import make_splits
 
 
 @pytest.fixture

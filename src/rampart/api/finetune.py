@@ -204,7 +204,9 @@ def _finish(
     if EvaluationFolder(target).is_finished():
         result = EvaluationResult.load(target)
     elif evaluate:
-        subject = Subject(trained_model(model, config.model.name, splits), splits, config, folder)
+        names, shape = splits.class_names, splits.image_shape
+        loaded = trained_model(model, config.model.name, names, shape)
+        subject = Subject(loaded, splits, config, folder)
         result = EvaluationResult.of(evaluate_into(subject, target, accelerator, False, None))
     return FinetunedRun(folder.path, config, model, class_names_in(folder), result)
 

@@ -21,9 +21,9 @@ from rampart.models.external.load import load_model
 from rampart.models.external.loaded import LoadedModel, callable_model
 from rampart.models.normalized import NormalizedModel, require_pixels
 from rampart.plugins import GIVEN
-from rampart.recipes.build import splits_of_size
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.subject import Subject
+from rampart.recipes.splits import evaluated_splits_of_size
 from rampart.restoring import in_mode
 
 Classifier = Callable[[Tensor], Any]
@@ -86,7 +86,7 @@ def splits_for(data: Any, config: RunConfig, channels: int, side: int | None) ->
             "the side of the images that the model accepts",
             "write image_size=224",
         )
-    return splits_of_size(config, channels, side)
+    return evaluated_splits_of_size(config, channels, side)
 
 
 def device_for(model: object, device: str | torch.device | None) -> torch.device:

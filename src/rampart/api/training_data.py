@@ -13,9 +13,9 @@ from rampart.data.decode import Decode
 from rampart.data.from_torch import split_of
 from rampart.data.splits import SPLIT_NAMES, Split, Splits
 from rampart.errors import DataError, InvalidArgument
-from rampart.recipes.build import make_splits, splits_of_size
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import images_of_model
+from rampart.recipes.splits import make_splits, splits_of_size
 
 
 def training_splits(data: Any, module: nn.Module | None, config: RunConfig) -> Splits:

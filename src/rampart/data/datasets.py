@@ -1,10 +1,10 @@
 """Loading a dataset by name: a folder, a tar, an embedded task or one of a public library."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 from rampart.data.copies import count_copies, warn_of_copies
 from rampart.data.decode import Decode, in_memory
@@ -19,8 +19,11 @@ from rampart.data.set_apart import check_fraction, set_apart
 from rampart.data.splits import (
     SPLIT_NAMES,
     InMemory,
+    OneSplit,
     Split,
     Splits,
+    check_same_classes,
+    joined,
 )
 from rampart.errors import DataError, InvalidArgument
 from rampart.plugins import GIVEN
@@ -34,19 +37,101 @@ EMBEDDED_SIZE = 16
 CACHE_LIMIT = 2**30
 
 
-def load_splits(
-    name: str,
-    *,
-    image_size: int | None = None,
-    in_chans: int | None = None,
-    seed: int = 0,
-    validation_fraction: float = 0.1,
-    test_fraction: float = 0.2,
-    root: str = "",
-    cache: Cache = "auto",
-    options: Mapping[str, Any] | None = None,
-    splits: Mapping[str, str] | None = None,
-) -> Splits:
+class DataOptions(TypedDict, total=False):
+    """How a dataset is read; every key may be left out.
+
+    Attributes:
+        image_size: side of the square images, in pixels; by default 224; embedded tasks have 16.
+        in_chans: 3 (color) or 1 (gray); by default 3, or 1 for embedded tasks.
+        seed: seed of the data, not of the run; runs to compare need the same one.
+        validation_fraction: fraction of the training images for validation, in (0, 1); 0.1.
+        test_fraction: fraction of all images for the test, in (0, 1); 0.2.
+        root: folder for the files of a public library, and parent of a relative folder name.
+        cache: keep decoded images in memory; "auto" does so below 1 GiB.
+        options: further arguments for a public library or a table.
+        splits: the name in the data of each split, as in {"train": "seg_train"}: of a folder, of a
+            split on the hub, or in the table's column of splits. By default usual names are
+            recognized.
+    """
+
+    image_size: int | None
+    in_chans: int | None
+    seed: int
+    validation_fraction: float
+    test_fraction: float
+    root: str
+    cache: Cache
+    options: Mapping[str, Any] | None
+    splits: Mapping[str, str] | None
+
+
+@dataclass(frozen=True)
+class Published:
+    """The splits that a dataset defines, before missing ones are taken from the training split.
+
+    Attributes:
+        name: of the dataset.
+        parts: splits by name; at least one.
+        notes: sentences on how they were read.
+        fractions: of the images, for each split that may have to be taken from the training split.
+        seed: of that draw.
+    """
+
+    name: str
+    parts: Mapping[str, Split]
+    notes: Sequence[str]
+    fractions: Mapping[str, float]
+    seed: int
+
+    def splits(self) -> Splits:
+        """Return the three splits for a training; errors as `load_splits`."""
+        if "train" not in self.parts:
+            raise DataError(
+                f"'{self.name}' has a split {' and '.join(self.parts)} but no split train: a "
+                "training needs one; `rampart evaluate` does not."
+            )
+        return complete_splits(self.parts, self.notes, self.fractions, self.seed)
+
+    def evaluated(self, split: str) -> Splits | OneSplit:
+        """Return the splits for an evaluation of one of them, or of "all" images.
+
+        An evaluation needs no training images. If there are some, the missing splits are taken from
+        them as for a training, so that both use the same images.
+
+        Raises:
+            DataError: the data have neither this split nor training images; or as `load_splits`.
+            InvalidArgument: as `load_splits`.
+        """
+        if split == "all":
+            for name in self.parts:
+                check_same_classes(self.parts, name)
+            ordered = [self.parts[name] for name in SPLIT_NAMES if name in self.parts]
+            return self._only(joined(ordered))
+        if split in self.parts and "train" not in self.parts:
+            return self._only(self.parts[split])
+        if "train" not in self.parts:
+            first = next(iter(self.parts))
+            raise DataError(
+                f"'{self.name}' has no split {split}, only {' and '.join(self.parts)}: write "
+                f"evaluation.split={first}, or evaluation.split=all for every image."
+            )
+        try:
+            splits = self.splits()
+        # Too few images for three splits are enough for one.
+        except (DataError, InvalidArgument) as error:
+            if split in self.parts:
+                return self._only(self.parts[split])
+            advice = "or write evaluation.split=all to evaluate every image"
+            raise DataError(f"{str(error).rstrip('.')}; {advice}.") from error
+        if split in self.parts:
+            return splits
+        return replace(splits, notes=(*splits.notes, "evaluation.split=all evaluates every image."))
+
+    def _only(self, split: Split) -> OneSplit:
+        return OneSplit(split, (*self.notes, *note_changes({"": split})))
+
+
+def load_splits(name: str, **how: Unpack[DataOptions]) -> Splits:
     """Return the training, validation and test split of a dataset.
 
     Missing splits are taken from the training split, first the test and then the validation split.
@@ -56,17 +141,7 @@ def load_splits(
         name: a folder or .tar (see `rampart.data.readers.folder`), a .csv or .parquet of paths and
             labels (see `rampart.data.readers.table`), "digit-pairs", "glyphs", or the name in a
             public library ("torch/cifar10", "hfds/org/name").
-        image_size: side of the square images, in pixels; by default 224; embedded tasks have 16.
-        in_chans: 3 (color) or 1 (gray); by default 3, or 1 for embedded tasks.
-        seed: seed of the data, not of the run; runs to compare need the same one.
-        validation_fraction: fraction of the training images for validation, in (0, 1).
-        test_fraction: fraction of all images for the test, in (0, 1).
-        root: folder for the files of a public library, and parent of a relative folder name.
-        cache: keep decoded images in memory; "auto" does so below 1 GiB.
-        options: further arguments for a public library or a table.
-        splits: the name in the data of each split, as in {"train": "seg_train"}: of a folder, of a
-            split on the hub, or in the table's column of splits. By default usual names are
-            recognized.
+        how: see `DataOptions`.
 
     Raises:
         DataError: images or classes are missing, unreadable or inconsistent.
@@ -74,15 +149,31 @@ def load_splits(
             take no options.
         UnknownName: the library has no such option.
     """
-    check_fraction("validation_fraction", validation_fraction)
-    check_fraction("test_fraction", test_fraction)
+    return load_published(name, **how).splits()
+
+
+def load_published(name: str, **how: Unpack[DataOptions]) -> Published:
+    """Return the splits that a dataset defines; arguments and errors as `load_splits`."""
+    # The test comes first, so that it does not depend on the fraction for validation.
+    fractions = {
+        "test": how.get("test_fraction", 0.2),
+        "validation": how.get("validation_fraction", 0.1),
+    }
+    for one, fraction in fractions.items():
+        check_fraction(f"{one}_fraction", fraction)
+    parts, notes = _read_parts(name, how)
+    return Published(name, parts, notes, fractions, how.get("seed", 0))
+
+
+def _read_parts(name: str, how: DataOptions) -> Found:
+    options, splits = how.get("options") or {}, how.get("splits") or {}
+    size, channels = how.get("image_size"), how.get("in_chans")
     if name in EMBEDDED:
         _refuse(options, splits, name)
-        return _load_embedded(name, image_size, in_chans, seed)
-    decode = Decode(image_size or 224, in_chans or 3)
-    found, notes = _read(Request(name, decode, root, options or {}, splits or {}))
-    fractions = {"test": test_fraction, "validation": validation_fraction}
-    return complete_splits(_read_once(found, cache), notes, fractions, seed)
+        return _load_embedded(name, size, channels, how.get("seed", 0)), []
+    decode = Decode(size or 224, channels or 3)
+    found, notes = _read(Request(name, decode, how.get("root", ""), options, splits))
+    return _read_once(found, how.get("cache", "auto")), notes
 
 
 def _read(request: Request) -> Found:
@@ -124,18 +215,16 @@ def require_data(name: str, root: str = "") -> Path:
     raise DataError(f"data folder '{path}' does not exist; give a folder or a .tar of images.")
 
 
-def _each(splits: Splits, change: Callable[[Split], Split]) -> Splits:
-    parts = {name: change(splits[name]) for name in SPLIT_NAMES}
-    return Splits.of(parts, splits.notes, splits.warnings)
-
-
-def _load_embedded(name: str, image_size: int | None, in_chans: int | None, seed: int) -> Splits:
+def _load_embedded(
+    name: str, image_size: int | None, in_chans: int | None, seed: int
+) -> dict[str, Split]:
     if image_size not in (None, EMBEDDED_SIZE):
         raise InvalidArgument(
             "image_size", image_size, f"{EMBEDDED_SIZE}, the only size of '{name}'", "leave it out"
         )
     splits = EMBEDDED[name](seed)
-    return _each(splits, _in_color) if in_chans == 3 else splits
+    change = _in_color if in_chans == 3 else lambda split: split
+    return {one: change(splits[one]) for one in SPLIT_NAMES}
 
 
 def _in_color(split: Split) -> Split:
@@ -177,7 +266,8 @@ def complete_splits(
 
 def _read_once(found: Mapping[str, Split], cache: Cache) -> dict[str, Split]:
     """Look into every image, so that damage shows before training; decode what memory holds."""
-    total = sum(len(split) for split in found.values()) * found["train"].pixels(0).numel()
+    first = next(iter(found.values()))
+    total = sum(len(split) for split in found.values()) * first.pixels(0).numel()
     looked = {name: with_facts(split) for name, split in found.items()}
     if cache is True or (cache == "auto" and total < CACHE_LIMIT):
         return {name: in_memory(split) for name, split in looked.items()}

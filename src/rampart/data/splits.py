@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -48,6 +48,20 @@ class _Selected:
 
     def __call__(self, index: int) -> Tensor:
         return self.pixels(self.positions[index])
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """Pixels of several splits, one after another."""
+
+    splits: tuple["Split", ...]
+
+    def __call__(self, index: int) -> Tensor:
+        for split in self.splits:
+            if index < len(split):
+                return split.pixels(index)
+            index -= len(split)
+        raise IndexError(index)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +141,8 @@ class Split(Dataset[Item]):
         pixels = self.pixels
         while isinstance(pixels, _Selected):
             pixels = pixels.pixels
+        if isinstance(pixels, _Joined):
+            return all(split.in_memory for split in pixels.splits)
         return isinstance(pixels, InMemory)
 
     def subset(self, positions: Sequence[int] | NDArray[np.int64]) -> "Split":
@@ -168,7 +184,7 @@ class Splits:
 
     def __post_init__(self) -> None:
         for name in ("validation", "test"):
-            check_same_classes(self.train.class_names, self[name].class_names, name)
+            check_same_classes({"train": self.train, name: self[name]}, name)
         check_disjoint(self)
 
     @classmethod
@@ -228,16 +244,37 @@ class OneSplit:
         return self.split.fingerprint()
 
 
-def check_same_classes(train: Sequence[str], other: Sequence[str], name: str) -> None:
-    """Raise `DataError` if another split has other classes than the training split."""
-    if list(train) == list(other):
+def joined(parts: Iterable[Split]) -> Split:
+    """Return the images of several splits with the same classes, one split after another."""
+    splits = list(parts)
+    return Split(
+        [identity for split in splits for identity in split.ids],
+        np.concatenate([split.labels for split in splits]),
+        splits[0].class_names,
+        _Joined(tuple(splits)),
+        facts=_join_facts(splits),
+    )
+
+
+def _join_facts(splits: Sequence[Split]) -> list[Facts] | None:
+    """Return the facts about all images, if they are known for every split."""
+    facts = [split.facts for split in splits if split.facts is not None]
+    return [one for part in facts for one in part] if len(facts) == len(splits) else None
+
+
+def check_same_classes(parts: Mapping[str, Split], name: str) -> None:
+    """Raise `DataError` if a split has other classes than the training split, or the first one."""
+    first_name = "train" if "train" in parts else next(iter(parts))
+    first, other = parts[first_name].class_names, parts[name].class_names
+    if list(first) == list(other):
         return
-    missing, added = sorted(set(train) - set(other)), sorted(set(other) - set(train))
+    missing, added = sorted(set(first) - set(other)), sorted(set(other) - set(first))
     differences = [f"'{c}' is missing in {name}" for c in missing[:3]]
     differences += [f"'{c}' is in {name} only" for c in added[:3]]
     raise DataError(
-        f"the splits have different classes: train has {len(train)} and {name} has {len(other)} "
-        f"({', '.join(differences) or 'in another order'}); use the same classes in each."
+        f"the splits have different classes: {first_name} has {len(first)} and {name} has "
+        f"{len(other)} ({', '.join(differences) or 'in another order'}); use the same classes in "
+        "each."
     )
 
 

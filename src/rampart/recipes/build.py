@@ -10,7 +10,6 @@ from torch import nn
 from torch.optim import AdamW
 
 from rampart.data.batches import Batch, epoch_batches, ordered_batches, steps_per_epoch
-from rampart.data.datasets import load_splits
 from rampart.data.splits import Split, Splits
 from rampart.data.transforms import Augment
 from rampart.errors import InvalidArgument
@@ -21,15 +20,13 @@ from rampart.evaluation.results import Results
 from rampart.metrics.expectation import expected_robustness
 from rampart.models.backbones import parameter_groups
 from rampart.models.normalized import NormalizedModel, batch_norms
-from rampart.models.sources import Source
 from rampart.recipes.clean_baseline import CleanBaseline
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.initial_model import images_of_model, make_model
+from rampart.recipes.initial_model import make_model
 from rampart.recipes.monitors import make_monitors
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 from rampart.schedules.scheduler import EpsilonScheduler
-from rampart.schema.fields import DataConfig
 from rampart.skill import chance_of
 from rampart.training.checkpoint import CheckpointStore
 from rampart.training.optimizers import adamw, cosine_schedule
@@ -39,36 +36,6 @@ from rampart.units import Horizon
 
 #: Makes the model as it is before training, with a fresh optimizer.
 Start = Callable[[], tuple[NormalizedModel, AdamW]]
-
-
-def make_splits(config: RunConfig, source: Source | None = None) -> Splits:
-    """Return the three configured splits, with image size and channels of the model.
-
-    `source` is this model; by default the configured backbone.
-    """
-    channels, own_size = images_of_model(config, source)
-    return splits_of_size(config, channels, config.data.image_size or own_size)
-
-
-def splits_of_size(config: RunConfig, channels: int, size: int | None) -> Splits:
-    """Return the three configured splits, as images of one size."""
-    data = config.data
-    try:
-        return load_splits(
-            data.name,
-            image_size=size,
-            in_chans=channels,
-            seed=data.seed,
-            validation_fraction=data.validation_fraction,
-            test_fraction=data.test_fraction,
-            root=data.root,
-            cache=data.cache,
-            options=data.options,
-            splits=data.splits.model_dump(exclude_none=True),
-        )
-    except InvalidArgument as error:
-        key = f"data.{error.name}" if error.name in DataConfig.model_fields else error.name
-        raise error.renamed(key) from error
 
 
 def make_run(

@@ -20,10 +20,10 @@ from rampart.models.normalized import NormalizedModel
 from rampart.models.saving import save_model
 from rampart.models.sources import Source, find_source
 from rampart.recipes.accelerator import make_accelerator
-from rampart.recipes.build import make_splits
 from rampart.recipes.config.loading import load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.measured import evaluation_grid
+from rampart.recipes.splits import make_splits
 from rampart.recipes.train import require_same_data
 from rampart.runs.run_folder import RunFolder
 

@@ -41,9 +41,17 @@ def evaluated_part(config: RunConfig, splits: Splits | OneSplit) -> Split:
     """Return the selected images, each with its position in the whole split.
 
     Raises:
+        InvalidArgument: all images of data that include those of a training.
         RampartError: the limit exceeds the split, or the list names images outside it.
     """
     wanted = config.evaluation
+    if wanted.split == "all" and isinstance(splits, Splits):
+        raise InvalidArgument(
+            "evaluation.split",
+            "all",
+            "test or validation, because the model is trained on the other images",
+            "write data=FOLDER too, to evaluate every image of other data",
+        )
     return subset(
         splits[wanted.split],
         limit=wanted.limit,

@@ -6,9 +6,9 @@ from rampart.data.splits import Splits
 from rampart.errors import InvalidArgument
 from rampart.evaluation.linear_probe import LinearProbeResult, measure_linear_probe
 from rampart.recipes.accelerator import make_accelerator
-from rampart.recipes.build import make_splits
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import make_model
+from rampart.recipes.splits import make_splits
 
 
 def linear_probe_config(config: RunConfig) -> LinearProbeResult:

@@ -14,7 +14,7 @@ from rampart.models.external.loaded import weights_fingerprint
 from rampart.models.normalized import NormalizedModel
 from rampart.models.saving import save_model
 from rampart.recipes.accelerator import make_accelerator
-from rampart.recipes.build import make_run, make_splits, make_start
+from rampart.recipes.build import make_run, make_start
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import dump_config, load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
@@ -22,6 +22,7 @@ from rampart.recipes.dry_run import try_end
 from rampart.recipes.measured import require_measurable
 from rampart.recipes.pilot import pilot_epochs, run_pilot
 from rampart.recipes.probe_backbone import linear_probe_model
+from rampart.recipes.splits import make_splits
 from rampart.registry import flatten
 from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
@@ -203,7 +204,7 @@ def require_same_data(folder: RunFolder, splits: Splits) -> None:
         raise RunError(
             f"the data differ from those that {folder.path} was trained on (files were added, "
             "removed or renamed), so test images may have been training images: restore the data, "
-            "or train a new run."
+            "evaluate on new images in another folder with data=FOLDER, or train a new run."
         )
 
 

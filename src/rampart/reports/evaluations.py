@@ -19,7 +19,7 @@ _SECTIONS = ("seed", "data", "threat", "evaluation")
 def own_evaluation(run: Path, **changes: Any) -> Path | None:
     """Return the folder of the finished evaluation with the settings of the run's configuration.
 
-    An evaluation with other settings is never returned.
+    An evaluation with other settings, or of other data, is never returned.
 
     Args:
         run: folder of the run.
@@ -34,11 +34,13 @@ def own_evaluation(run: Path, **changes: Any) -> Path | None:
     folders = [evaluation.path for evaluation in RunFolder(run).finished_evaluations()]
     if not folders:
         return None
-    config = read_config(RunFolder(run).config)
+    config, data = read_config(RunFolder(run).config), RunFolder(run).facts().get("data")
     evaluation = {**config.get("evaluation", {}), **changes}
     wanted = _settings({**config, "evaluation": evaluation})
     for folder in folders:
-        if _settings(load_record(folder).metadata.get("settings", {})) == wanted:
+        metadata = load_record(folder).metadata
+        same_data = metadata.get("data", {}).get("fingerprint") in (None, data)
+        if same_data and _settings(metadata.get("settings", {})) == wanted:
             return folder
     return None
 
@@ -61,7 +63,7 @@ def read_config(path: Path) -> dict[str, Any]:
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings on which the figures of an evaluation depend."""
     part = flatten({key: config[key] for key in _SECTIONS if key in config})
-    # The path of the data may change: an evaluation refuses other data than those of the run.
+    # The path of the data may change; `own_evaluation` compares their fingerprint.
     return {
         key: value
         for key, value in part.items()

@@ -179,7 +179,9 @@ class EvaluationConfig(Section):
 
     attack: AffectsEvaluation[AttackConfig] = AttackConfig(name="apgd", steps=10)
     mode: AffectsEvaluation[EvaluationMode] = "fast"
-    split: AffectsEvaluation[Literal["test", "validation"]] = "test"
+    split: AffectsEvaluation[Literal["test", "validation", "all"]] = Field(
+        "test", description="all: every image of data that the model was not trained on"
+    )
     limit: AffectsEvaluation[int | None] = Field(
         None, ge=1, description="number of images, drawn at random; by default all"
     )

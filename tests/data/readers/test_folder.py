@@ -2,6 +2,7 @@ import pytest
 import torch
 from PIL import Image
 
+from rampart.data.datasets import load_splits
 from rampart.data.decode import Decode
 from rampart.data.readers.folder import load_folder
 from rampart.errors import DataError
@@ -110,9 +111,11 @@ def test_classes_that_differ_are_named(make_folder, layout):
         load_folder(make_folder(*images, root="other"), DECODE)
 
 
-def test_a_test_folder_needs_a_train_folder(make_folder, layout):
-    with pytest.raises(DataError, match="no folder train"):
-        load_folder(make_folder(*layout("test", "val")), DECODE)
+def test_a_training_needs_a_train_folder(make_folder, layout):
+    folder = make_folder(*layout("test", "val"))
+    with pytest.raises(DataError, match="no split train"):
+        load_splits(str(folder), image_size=8)
+    assert sorted(load_folder(folder, DECODE)[0]) == ["test", "validation"]
 
 
 def test_two_folders_for_one_split(make_folder, layout):

@@ -1,7 +1,9 @@
 import shutil
 
+import numpy as np
 import pytest
 from evaluating import NETWORK
+from PIL import Image
 
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.train import train_run
@@ -39,3 +41,21 @@ def network(tmp_path, photo_folder):
     settings = ("data.image_size=16", f"data={photo_folder}", "threat.eps=80/255")
     few = ("evaluation.strengths=[20/255, 40/255, 60/255, 80/255]", "evaluation.checks=false")
     return f"{tmp_path / 'nets.py'}:network", (*settings, *few)
+
+
+@pytest.fixture
+def make_photos(tmp_path):
+    """Write images of each class into a new folder, below any split, and return it."""
+
+    def make(*splits, classes=("blue", "green", "red"), each=3):
+        rng = np.random.default_rng(0)
+        for split in splits or ("",):
+            for name in classes:
+                folder = tmp_path / "new" / split / name
+                folder.mkdir(parents=True)
+                for number in range(each):
+                    pixels = rng.integers(0, 256, (20, 31, 3), dtype=np.uint8)
+                    Image.fromarray(pixels).save(folder / f"{number}.png")
+        return tmp_path / "new"
+
+    return make

@@ -31,7 +31,7 @@ def load_folder(
             default they are recognized by their usual names.
 
     Returns:
-        splits by name, always with "train", and with the others that the folder has; notes.
+        splits by name, those that the folder has; notes.
 
     Raises:
         DataError: the path does not exist, there is no class folder, a class has no image, the
@@ -45,8 +45,8 @@ def load_folder(
     found = {
         name: _read_split(*_find(tree, folder), path, decode) for name, folder in folders.items()
     }
-    for name, split in found.items():
-        check_same_classes(found["train"].class_names, split.class_names, name)
+    for name in found:
+        check_same_classes(found, name)
     return found, _note_left_out(top, tree, set(folders.values()), path)
 
 
@@ -123,9 +123,6 @@ def _split_folders(tree: Tree, path: Path) -> dict[str, str]:
     refuse_unnamed_splits(
         {name: sub.folders.keys() for name, sub in inside.items() if not sub.images}, folders, path
     )
-    if folders and "train" not in folders:
-        names = " and ".join(folders.values())
-        raise DataError(f"'{path}' has {names} but no folder train; {_LAYOUTS}.")
     return folders
 
 

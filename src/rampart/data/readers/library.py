@@ -17,7 +17,7 @@ def is_library_name(name: str) -> bool:
 
 
 def load_library(request: Request) -> Found:
-    """Return the published splits of a dataset by their names, with "train", and notes.
+    """Return the published splits of a dataset by their names, and notes.
 
     The options of a hub dataset are "input_key" and "target_key"; those of a torchvision dataset
     are its own arguments. torchvision needs a root.

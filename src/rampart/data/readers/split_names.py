@@ -69,8 +69,11 @@ def choose_splits(
                 f"{where} has no usual name for {probable}, but '{name}' may be it: write "
                 f"{_keys([name], chosen)}; a name without such a key is not used."
             )
-    if "train" not in chosen:
-        raise DataError(f"{where} has no split train, only {listed}: write data.splits.train=NAME.")
+    if not chosen:
+        raise DataError(
+            f"{where} has no split train, validation or test, only {listed}: write "
+            "data.splits.train=NAME, or data.splits.test=NAME for an evaluation."
+        )
     return chosen, [f"not used of {where}: {', '.join(unused)}."] if unused else []
 
 

@@ -13,6 +13,12 @@ from rampart.choices import Match
 from rampart.errors import InvalidArgument, ModelError, nearest
 from rampart.models.external.loaded import LoadedModel, Names
 
+#: Advice where the data have classes that a model does not know.
+_OTHER_CLASSES = (
+    "rename the classes of the data as the model names them, leave the others out, or train a "
+    "model on these data"
+)
+
 
 class Selected(nn.Module):
     """Some logits of another model in another order: output i is its output `outputs[i]`.
@@ -60,7 +66,7 @@ def check_classes(
     outputs = _outputs(model.namings, class_names)
     if match == "by_name":
         return _select_outputs(model, class_names, outputs)
-    _check_number(model, class_names, found=outputs is not None)
+    _check_number(model, class_names, outputs)
     if match == "strict" and model.class_names is not None:
         _check_order(model.name, model.class_names, class_names, outputs)
     return replace(model, num_classes=len(class_names))
@@ -121,7 +127,8 @@ def _select_outputs(
         )
     if outputs is None:
         raise ModelError(
-            f"model '{model.name}' {_describe_unknown(model.class_names, class_names)}."
+            f"model '{model.name}' {_describe_unknown(model.class_names, class_names)}: "
+            f"{_OTHER_CLASSES}."
         )
     if outputs == list(range(model.num_classes or 0)):
         return replace(model, namings=(tuple(class_names),))
@@ -133,14 +140,17 @@ def _select_outputs(
     )
 
 
-def _check_number(model: LoadedModel, class_names: Sequence[str], found: bool) -> None:
+def _check_number(
+    model: LoadedModel, class_names: Sequence[str], outputs: list[int] | None
+) -> None:
     if model.num_classes in (None, len(class_names)):
         return
-    do = (
-        "it has an output for each of them: write match=by_name to select these"
-        if found
-        else "evaluate it on the data that it was trained on"
-    )
+    if outputs is not None:
+        do = "it has an output for each of them: write evaluation.match=by_name to select these"
+    elif model.class_names is None:
+        do = "evaluate it on data with the classes that it was trained on"
+    else:
+        do = f"it {_describe_unknown(model.class_names, class_names)}: {_OTHER_CLASSES}"
     raise ModelError(
         f"model '{model.name}' has {model.num_classes} outputs, but the data have "
         f"{len(class_names)} classes; {do}."
@@ -154,14 +164,15 @@ def _check_order(
         return
     if outputs is None:
         raise ModelError(
-            f"model '{name}' {_describe_unknown(own, class_names)}; if its outputs are in the "
-            "order of the data under other names, write evaluation.match=by_position."
+            f"model '{name}' {_describe_unknown(own, class_names)}: {_OTHER_CLASSES}. If its "
+            "outputs are in the order of the data under other names, write "
+            "evaluation.match=by_position."
         )
     first = next(i for i, output in enumerate(outputs) if i != output)
     raise ModelError(
         f"model '{name}' has the classes in another order: its output {first} is '{own[first]}', "
-        f"but class {first} of the data is '{class_names[first]}'; write match=by_name to reorder "
-        "its outputs."
+        f"but class {first} of the data is '{class_names[first]}'; write "
+        "evaluation.match=by_name to reorder its outputs."
     )
 
 

@@ -8,7 +8,7 @@ from rampart.recipes.evaluation.measure import Progress
 from rampart.recipes.evaluation.naming import evaluation_name, name_other_settings
 from rampart.recipes.evaluation.output import evaluate_into
 from rampart.recipes.evaluation.settings import keep_data_settings
-from rampart.recipes.evaluation.subject import subject_of_model, subject_of_run
+from rampart.recipes.evaluation.subject import Subject, subject_of_model, subject_of_run
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record
 from rampart.reports.evaluations import own_evaluation
@@ -45,8 +45,18 @@ def evaluate_run(
     folder.require_finished()
     config = load_config(folder.config, keep_data_settings(overrides))
     accelerator, subject = subject_of_run(folder, config)
-    target = output or folder.evaluations / evaluation_name(subject.config)
+    target = output or folder.evaluations / _name_for_run(folder, subject)
     return target, evaluate_into(subject, target, accelerator, overwrite, on_progress)
+
+
+def _name_for_run(folder: RunFolder, subject: Subject) -> str:
+    """Return the name of an evaluation; it names the data unless they are those of the run."""
+    name, fingerprint = evaluation_name(subject.config), subject.splits.fingerprint()
+    if fingerprint == folder.facts().get("data"):
+        return name
+    data = Path(subject.config.data.name).name
+    safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in data)
+    return f"{name}-data_{safe}_{fingerprint[:6]}"
 
 
 def ensure_evaluated(

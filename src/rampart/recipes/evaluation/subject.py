@@ -1,6 +1,8 @@
 """The subject of an evaluation: a model, its data and the settings."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from accelerate import Accelerator
 
@@ -13,14 +15,18 @@ from rampart.models.external.loaded import LoadedModel, weights_fingerprint
 from rampart.models.normalized import NormalizedModel
 from rampart.models.own import MODULE
 from rampart.models.references import is_function
-from rampart.models.sources import find_source
+from rampart.models.sources import Source, find_source
 from rampart.recipes.accelerator import make_accelerator
-from rampart.recipes.build import make_splits, splits_of_size
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.settings import default_config, require_evaluation_keys
 from rampart.recipes.measured import evaluated_part
 from rampart.recipes.saved_model import load_saved_model, read_description
+from rampart.recipes.splits import (
+    evaluated_splits_of_size,
+    make_evaluated_splits,
+    make_splits,
+)
 from rampart.recipes.train import require_same_data
 from rampart.runs.run_folder import RunFolder
 
@@ -48,29 +54,67 @@ class Subject:
 
 
 def subject_of_run(folder: RunFolder, config: RunConfig) -> tuple[Accelerator, Subject]:
-    """Return the model of a finished run as the subject of an evaluation."""
+    """Return the model of a finished run as the subject of an evaluation.
+
+    Raises:
+        RunError: the images of the run have changed.
+        ModelError: other data have other classes than the run.
+    """
     own = load_config(folder.config)
     require_evaluation_keys(own, config)
-    own_module = MODULE in read_description(folder) and is_function(own.model.name)
+    described = read_description(folder)
+    own_module = MODULE in described and is_function(own.model.name)
     source = None if own_module else find_source(f"local-dir:{folder.model}")
-    splits = make_splits(config, source)
-    require_same_data(folder, splits)
-    built = load_saved_model(folder, own, input_size=splits.image_shape)
+    splits = _splits_for_run(folder, own, config, source)
+    shape = evaluated_part(config, splits).image_shape
+    built = load_saved_model(folder, own, input_size=shape)
     accelerator = make_accelerator(config)
-    model = trained_model(built.to(accelerator.device), own.model.name, splits)
+    names = described["label_names"]
+    model = trained_model(built.to(accelerator.device), own.model.name, names, shape)
+    model = check_classes(model, splits.class_names, config.evaluation.match)
     return accelerator, Subject(model, splits, config, folder)
 
 
-def trained_model(model: NormalizedModel, name: str, splits: Splits) -> LoadedModel:
-    """Return the model of a run as a loaded model, on its current device."""
-    channels, side, _ = splits.image_shape
-    names = tuple(splits.class_names)
+def _splits_for_run(
+    folder: RunFolder, own: RunConfig, config: RunConfig, source: Source | None
+) -> Splits | OneSplit:
+    """Return the data of a run, wherever they are now, or other data, with a note."""
+    if _place_of(own) == _place_of(config):
+        splits = make_splits(config, source)
+        require_same_data(folder, splits)
+        return splits
+    other = make_evaluated_splits(config, source)
+    if other.fingerprint() == folder.facts().get("data"):
+        return other
+    note = (
+        "not the data of the run: if images that it was trained on are among them, the figures are "
+        "too high."
+    )
+    return replace(other, notes=(*other.notes, note))
+
+
+def _place_of(config: RunConfig) -> Path:
+    return Path(config.data.root, config.data.name).expanduser().resolve()
+
+
+def trained_model(
+    model: NormalizedModel, name: str, class_names: Sequence[str], shape: tuple[int, int, int]
+) -> LoadedModel:
+    """Return the model of a run as a loaded model, on its current device.
+
+    Args:
+        model: of the run.
+        name: of its backbone.
+        class_names: of its logits.
+        shape: channels, height and width of the images.
+    """
+    names = tuple(class_names)
     return LoadedModel(
         model.eval(),
         name,
         "run",
         weights_fingerprint(model),
-        (channels, side, side),
+        shape,
         len(names),
         (names,),
         device=model.mean.device,
@@ -98,6 +142,6 @@ def subject_of_model(config: RunConfig) -> tuple[Accelerator, Subject]:
             "write data.image_size=224 for 224 pixels",
         )
     channels, size, _ = model.input_size
-    splits = splits_of_size(config, channels, size)
+    splits = evaluated_splits_of_size(config, channels, size)
     model = check_classes(model, splits.class_names, config.evaluation.match)
     return accelerator, Subject(model, splits, config)

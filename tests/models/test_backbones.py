@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rampart.errors import InvalidArgument, ModelError, UnknownName
-from rampart.models.backbones import build_model, parameter_groups
+from rampart.models.backbones import NO_OPTIONS, build_model, parameter_groups
 
 IMAGES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -200,6 +200,12 @@ def test_no_network(monkeypatch):
         with pytest.raises(ModelError, match=r"no route to host\); without a network") as error:
             build_model(name, num_classes=3)
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", sorted(NO_OPTIONS))
+def test_an_option_that_a_saved_model_could_not_keep(name):
+    with pytest.raises(InvalidArgument, match=rf"options={name}: .*saved"):
+        build_model("test_resnet", pretrained=False, num_classes=3, options={name: 1})
 
 
 def test_no_weights_to_load():

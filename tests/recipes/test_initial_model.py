@@ -6,6 +6,7 @@ from rampart.models.own import OwnBackbone
 from rampart.recipes.build import make_splits
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.initial_model import call_for_module, images_of_model, make_model
+from rampart.recipes.train import train_run
 
 CODE = """
 import timm
@@ -78,3 +79,13 @@ def test_a_function_does_not_tell_the_size_of_its_images(config):
 def test_settings_of_a_backbone_are_refused_for_a_function(config, setting):
     with pytest.raises(InvalidArgument, match=rf"model\.{setting.partition('=')[0].split('.')[0]}"):
         config("net", f"model.{setting}")
+
+
+@pytest.mark.parametrize("option", ["checkpoint_path=a.pth", "num_classes=5", "scriptable=true"])
+def test_options_that_a_saved_model_could_not_keep_are_refused_at_the_start(
+    option, tiny_settings, tmp_path
+):
+    config = load_config(None, [*tiny_settings, f"model.options.{option}"])
+    with pytest.raises(InvalidArgument, match=rf"^model\.options={option.partition('=')[0]}"):
+        train_run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -1,5 +1,6 @@
 """Building a classifier from a name: find the source, build, load, replace the head."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -9,9 +10,10 @@ import timm
 from timm.models import PretrainedCfg
 from torch import nn
 
-from rampart.errors import InvalidArgument, ModelError, RampartError
+from rampart.errors import InvalidArgument, ModelError, RampartError, reason
 from rampart.models.normalized import NormalizedModel
-from rampart.models.sources import Source, find_source, unreachable
+from rampart.models.resizing import resize, try_size
+from rampart.models.sources import Source, Unreachable, find_source, unreachable
 from rampart.models.weight_files import Weights, read_weights
 from rampart.models.weights import (
     classes_in,
@@ -23,6 +25,18 @@ from rampart.models.weights import (
 )
 from rampart.runtime import scoped_seed
 
+#: Arguments that belong to timm's functions or follow from other settings. A saved model would not
+#: have them when it is loaded again.
+NO_OPTIONS = {
+    **dict.fromkeys(inspect.signature(timm.create_model).parameters, "leave it out"),
+    **dict.fromkeys(("pretrained_strict", "pretrained_filter_fn"), "give weights that fit"),
+    "checkpoint_path": "write model.weights=FILE",
+    "pretrained": "write model.pretrained",
+    "num_classes": "it follows from the data",
+    "features_only": "leave it out",
+    "device": "write training.device",
+    "dtype": "write training.precision",
+}
 NamedParameters = list[tuple[str, nn.Parameter]]
 
 
@@ -60,10 +74,12 @@ def build_model(
     Raises:
         UnknownName: no such architecture or tag.
         ModelError: the weights cannot be found, downloaded or read, or do not fit.
-        InvalidArgument: `num_classes` is missing or below 2.
+        InvalidArgument: `num_classes` is missing or below 2, or an option is not an argument of
+            the architecture.
     """
     if not pretrained_head and (num_classes is None or num_classes < 2):
         raise InvalidArgument("num_classes", num_classes, "at least 2")
+    _check_options(options or {})
     source = find_source(name, weights)
     if pretrained and not source.has_weights:
         raise ModelError(
@@ -108,13 +124,43 @@ def parameter_groups(model: NormalizedModel) -> tuple[NamedParameters, NamedPara
     return [pair for pair in named if not is_head(pair[0], heads)], head
 
 
+def _check_options(options: Mapping[str, Any]) -> None:
+    for name in options:
+        if name in NO_OPTIONS:
+            expected = "arguments of the architecture, with which the saved model is built again"
+            raise InvalidArgument("options", name, expected, NO_OPTIONS[name])
+
+
 def _from_timm(
     source: Source, arguments: dict[str, Any], image_size: int | None, pretrained: bool
 ) -> nn.Module:
     """Build as timm does, with the classes of the weights, so that timm loads them strictly."""
-    if image_size and source.has_fixed_size:
+    own = source.image_size
+    if not (image_size and source.has_fixed_size):
+        return _create(source.name, pretrained, arguments)
+    sized = {**arguments, "img_size": image_size}
+    channels = int(arguments.get("in_chans", source.in_chans))
+    try:
+        backbone = _create(source.name, pretrained, sized)
+        if image_size != own:
+            try_size(backbone, image_size, channels)
+    except Unreachable:
+        raise
+    # The code of an architecture may raise any error.
+    except Exception:
+        if image_size == own:
+            # Some architectures do not take the argument.
+            return _create(source.name, pretrained, arguments)
+        backbone, arguments["img_size"] = resize(
+            _create(source.name, pretrained, arguments),
+            lambda side: _create(source.name, False, {**arguments, "img_size": side}),
+            own,
+            image_size,
+            channels,
+        )
+    else:
         arguments["img_size"] = image_size
-    return _create(source.name, pretrained, arguments)
+    return backbone
 
 
 def _from_file(
@@ -128,8 +174,8 @@ def _from_file(
     assert source.weights is not None
     known = {f.name for f in fields(PretrainedCfg)}
     cfg = {key: value for key, value in source.pretrained_cfg.items() if key in known}
-    arguments_with_cfg = {**arguments, "pretrained_cfg": cfg}
-    backbone = _create(source.name, False, arguments_with_cfg)
+    with_cfg = {**arguments, "pretrained_cfg": cfg}
+    backbone = _create(source.name, False, with_cfg)
     weights = None
     if pretrained:
         weights = read_weights(source.weights)
@@ -137,12 +183,18 @@ def _from_file(
     classes = _classes(source, backbone, weights if pretrained_head else None)
     if classes != getattr(backbone, "num_classes", classes) and "num_classes" not in arguments:
         # timm's own architectures read the number from `pretrained_cfg`, others need an argument.
-        backbone = _create(source.name, False, {**arguments_with_cfg, "num_classes": classes})
+        with_cfg["num_classes"] = classes
+        backbone = _create(source.name, False, with_cfg)
     if weights is not None:
         fit_weights(backbone, weights, pretrained_head, str(source.weights))
-    if source.has_fixed_size and image_size not in (None, source.image_size):
-        backbone.set_input_size(img_size=image_size)  # type: ignore[operator]  # timm's interface
-        arguments["img_size"] = image_size
+    if image_size and source.has_fixed_size and image_size != source.image_size:
+        backbone, arguments["img_size"] = resize(
+            backbone,
+            lambda side: _create(source.name, False, {**with_cfg, "img_size": side}),
+            source.image_size,
+            image_size,
+            int(arguments.get("in_chans", source.in_chans)),
+        )
     return backbone
 
 
@@ -161,10 +213,14 @@ def _create(name: str, pretrained: bool, arguments: Mapping[str, Any]) -> nn.Mod
         raise
     # The code of the architecture and of the hub may raise any error.
     except Exception as error:
-        if pretrained and not isinstance(error, TypeError | AssertionError):
+        # torch's words for weights that do not fit.
+        misfit = "loading state_dict" in str(error)
+        if pretrained and not misfit and not isinstance(error, TypeError | AssertionError):
             raise unreachable(name, error) from error
         options = {k: v for k, v in arguments.items() if k != "pretrained_cfg"}
-        raise ModelError(f"'{name}' cannot be built with the options {options}: {error}") from error
+        raise ModelError(
+            f"'{name}' cannot be built with the options {options} ({reason(error)})."
+        ) from error
 
 
 def _require_interface(backbone: nn.Module, architecture: str) -> None:

@@ -176,9 +176,13 @@ def _source_of_hub(name: str) -> Source:
     return Source(name, None, model_args or {}, {**_read_registry(architecture), **cfg})
 
 
-def unreachable(name: str, error: BaseException) -> ModelError:
+class Unreachable(ModelError):
+    """Weights or a configuration that cannot be downloaded."""
+
+
+def unreachable(name: str, error: BaseException) -> Unreachable:
     """Return the error for weights or a configuration that cannot be downloaded."""
-    return ModelError(
+    return Unreachable(
         f"the weights of '{name}' cannot be loaded ({reason(error)}); without a network give them "
         "as a file: FILE.safetensors with timm's FILE.json beside it, or model.weights=FILE to "
         "train."

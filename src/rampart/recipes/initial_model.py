@@ -15,6 +15,7 @@ from rampart.models.references import is_function
 from rampart.models.sources import Source, find_source
 from rampart.recipes.config.run_config import RunConfig
 from rampart.runtime import scoped_seed
+from rampart.schema.fields import ModelConfig
 
 
 def images_of_model(config: RunConfig, source: Source | None = None) -> tuple[int, int | None]:
@@ -54,7 +55,11 @@ def make_model(config: RunConfig, splits: Splits) -> NormalizedModel:
         RampartError: as `build_model`.
     """
     make = _from_function if is_function(config.model.name) else _from_name
-    built = make(config, splits)
+    try:
+        built = make(config, splits)
+    except InvalidArgument as error:
+        key = f"model.{error.name}" if error.name in ModelConfig.model_fields else error.name
+        raise error.renamed(key) from error
     if config.model.batch_norm == "frozen":
         built.freeze_statistics()
     return built
@@ -83,16 +88,13 @@ def _from_name(config: RunConfig, splits: Splits) -> NormalizedModel:
 
 def _from_function(config: RunConfig, splits: Splits) -> NormalizedModel:
     model = config.model
-    try:
-        return own_model(
-            call_for_module(model.name, config.seed),
-            num_classes=len(splits.class_names),
-            input_size=splits.image_shape,
-            mean=model.mean,
-            std=model.std,
-        )
-    except InvalidArgument as error:
-        raise error.renamed(f"model.{error.name}") from error
+    return own_model(
+        call_for_module(model.name, config.seed),
+        num_classes=len(splits.class_names),
+        input_size=splits.image_shape,
+        mean=model.mean,
+        std=model.std,
+    )
 
 
 def _require_same_classes(config: RunConfig, splits: Splits) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from rampart.api.finetuned_run import load_run
 from rampart.data.batches import ordered_batches
-from rampart.recipes.build import make_splits
+from rampart.recipes.splits import make_splits
 from rampart.records.storage import load_record
 from rampart.runs.run_folder import RunFolder
 

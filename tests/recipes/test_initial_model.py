@@ -3,9 +3,9 @@ import torch
 
 from rampart.errors import InvalidArgument, ModelError
 from rampart.models.own import OwnBackbone
-from rampart.recipes.build import make_splits
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.initial_model import call_for_module, images_of_model, make_model
+from rampart.recipes.splits import make_splits
 from rampart.recipes.train import train_run
 
 CODE = """

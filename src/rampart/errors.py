@@ -10,6 +10,8 @@ from typing import Any
 
 #: A message lists all known names beside the nearest ones if there are at most so many.
 FEW = 6
+#: A longer value is shortened in a message.
+LONG = 200
 
 
 class RampartError(Exception):
@@ -36,7 +38,7 @@ class InvalidArgument(RampartError, ValueError):
     def __init__(self, name: str, got: object, expected: str, do: str = "") -> None:
         advice = f"; {do}" if do else ""
         self.name = name
-        self._rest = f"={got!s}: expected {expected}{advice}."
+        self._rest = f"={shown(got)}: expected {expected}{advice}."
         super().__init__(name + self._rest)
 
     def renamed(self, name: str) -> "InvalidArgument":
@@ -58,7 +60,7 @@ class UnknownName(RampartError, ValueError):
         # The user may mean another name than the nearest ones, and a short list is quickly read.
         few = f" Known: {listed}." if near and len(near) < len(known) <= FEW else ""
         more = f" {otherwise}." if otherwise and not near else ""
-        super().__init__(f"unknown {kind} '{name}': {hint}{few}{more}")
+        super().__init__(f"unknown {kind} '{shown(name)}': {hint}{few}{more}")
 
 
 class DataError(RampartError):
@@ -82,9 +84,21 @@ class MissingExtra(RampartError, ImportError):
         )
 
 
+def shown(value: object) -> str:
+    """Return a value for a message: on one line, and shortened in the middle if it is long."""
+    try:
+        text = str(value)
+    except ValueError:
+        # Python refuses to spell an integer of thousands of digits.
+        return "a number of thousands of digits"
+    text = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    return text if len(text) <= LONG else f"{text[: LONG // 2]}...{text[-LONG // 4 :]}"
+
+
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     """Return up to `n` of the `known` names that look most like `name`, best first."""
-    return get_close_matches(name, list(known), n=n, cutoff=0.5)
+    # The search takes quadratic time, and no name is this long.
+    return get_close_matches(name[:LONG], list(known), n=n, cutoff=0.5)
 
 
 def reason(error: BaseException) -> str:

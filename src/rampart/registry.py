@@ -4,11 +4,13 @@ A component is a frozen dataclass; its fields are its options. Once registered, 
 configurations, and on the command line if its file is imported (`--import`).
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast, get_type_hints
 
 from rampart.errors import InvalidArgument, UnknownName
+from rampart.value_types import fit
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -94,7 +96,10 @@ class Registry(Generic[T]):
             if option not in known:
                 raise UnknownName(f"option of {self.kind} '{name}'", option, known or ["none"])
         try:
-            return TypeAdapter(cls).validate_python({**self._fixed[name], **(options or {})})
+            values = fit(get_type_hints(cls, include_extras=True), options or {})
+            built = TypeAdapter(cls).validate_python({**self._fixed[name], **values})
+        except InvalidArgument as error:
+            raise self._add_key(error, known, key or self.kind) from None
         except ValidationError as error:
             first = error.errors()[0]
             cause = first.get("ctx", {}).get("error")
@@ -105,6 +110,10 @@ class Registry(Generic[T]):
             where = ".".join([key or self.kind, *map(str, first["loc"])])
             got = "nothing" if first["type"].startswith("missing") else first["input"]
             raise InvalidArgument(where, got, _expectation(first["msg"])) from None
+        for option, value in values.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InvalidArgument(f"{key or self.kind}.{option}", value, "a finite number")
+        return cast(T, built)
 
     def _add_key(self, error: InvalidArgument, known: list[str], key: str) -> InvalidArgument:
         """Return an error about a field of a component under its full configuration key."""

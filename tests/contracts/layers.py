@@ -22,10 +22,11 @@ ROWS = [
     [
         Group(
             (
-                *("errors", "units", "skill", "choices", "tolerance"),
+                *("errors", "plain", "value_types", "units", "skill", "choices", "tolerance"),
                 *("registry", "files", "plugins", "version"),
             ),
-            "errors, strengths, skill, tolerances, registries, atomic writes, plugins",
+            "errors, values from YAML, strengths, skill, tolerances, registries, atomic writes, "
+            "plugins",
         )
     ],
     [

@@ -1,9 +1,6 @@
 """Console output of the verbs."""
 
 import os
-import signal
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,27 +42,6 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(label, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-@contextmanager
-def explain_interruption(advice: str = "run the same command again to resume") -> Iterator[None]:
-    """On SIGINT or SIGTERM, print how to resume and exit with 128 + the signal's number."""
-
-    def stop(number: int, _frame: object) -> None:
-        raise KeyboardInterrupt(number)
-
-    # Python lets only the main thread install handlers.
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, stop) if main else None
-    try:
-        yield
-    except KeyboardInterrupt as interrupt:
-        number = interrupt.args[0] if interrupt.args else signal.SIGINT
-        print(f"rampart: stopped; {advice}.", file=sys.stderr)
-        sys.exit(128 + number)
-    finally:
-        if main:
-            signal.signal(signal.SIGTERM, before)
 
 
 def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import typer
 
-from rampart.cli.overrides import components_first
+from rampart.cli.interruption import explain_interruption
+from rampart.cli.overrides import ordered
 
 
 def evaluate(
@@ -46,7 +47,7 @@ def evaluate(
     Run the same command again to resume an interrupted evaluation.
     """
     short = () if rerun is None else (f"evaluation.rerun={rerun}",)
-    overrides = tuple(components_first((*(settings or []), *short)))
+    overrides = tuple(ordered([*(settings or []), *short]))
     evaluate_and_print(model, overrides, output, overwrite=overwrite)
 
 
@@ -58,15 +59,12 @@ def evaluate_and_print(
     overwrite: bool = False,
 ) -> None:
     """Evaluate a run or another model; show progress, then the figures."""
-    from rampart.cli.console import (
-        explain_interruption,
-        print_evaluation,
-        progress_bar,
-        quiet_libraries,
-    )
+    from rampart.cli.console import print_evaluation, progress_bar, quiet_libraries
     from rampart.runs.run_folder import RunFolder
 
-    with explain_interruption(), progress_bar("evaluating") as on_progress:
+    without = " without --overwrite" if overwrite else ""
+    advice = f"run the same command again{without} to resume"
+    with explain_interruption(advice), progress_bar("evaluating") as on_progress:
         from rampart.recipes.evaluation.evaluate_named import evaluate_model, evaluate_run
 
         quiet_libraries()
@@ -83,12 +81,7 @@ def evaluate_and_print(
 
 def evaluate_trained(run: Path) -> None:
     """Evaluate a run with its own configuration; show progress, then the figures."""
-    from rampart.cli.console import (
-        explain_interruption,
-        print_evaluation,
-        progress_bar,
-        quiet_libraries,
-    )
+    from rampart.cli.console import print_evaluation, progress_bar, quiet_libraries
 
     advice = f"run `rampart evaluate {run}` to resume"
     with explain_interruption(advice), progress_bar("evaluating") as on_progress:

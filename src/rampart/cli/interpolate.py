@@ -4,6 +4,8 @@ from pathlib import Path
 
 import typer
 
+from rampart.cli.interruption import explain_interruption
+
 
 def interpolate(
     first: Path = typer.Argument(..., help="Folder of a finished run, such as the robust one."),
@@ -32,7 +34,8 @@ def interpolate(
         figures = f"{found.clean:7.1%} {found.adversarial:10.1%} {found.expected:10.1%}"
         console.print(f"{found.fraction:9.0%} {figures}", highlight=False)
 
-    folder, best = interpolate_runs(first, second, output, overwrite=overwrite, on_found=show)
+    with explain_interruption("nothing is saved, run the same command again to start anew"):
+        folder, best = interpolate_runs(first, second, output, overwrite=overwrite, on_found=show)
     threat = load_config(folder.config).threat_model
     text = f"best at {threat}: {best.fraction:.0%} of the second run; model in {folder.model}"
     console.print(text, highlight=False, soft_wrap=True)

@@ -24,6 +24,8 @@ from rampart.cli import (
     train,
     verify,
 )
+from rampart.cli.interruption import explain_interruption
+from rampart.cli.usage import UsageError, explain_usage
 from rampart.errors import RampartError, RampartWarning, RunError
 from rampart.plugins import CodeError, import_parts
 from rampart.version import __version__
@@ -65,17 +67,21 @@ def options(
             raise RunError(f"--import {place}: {error}") from error
 
 
-app.command("quickstart")(quickstart.quickstart)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("interpolate")(interpolate.interpolate)
-app.command("verify")(verify.verify)
-app.command("report")(report.report)
-app.command("compare")(compare.compare)
-app.command("study")(study.study)
-app.command("preview")(preview.preview)
-app.command("linear-probe")(linear_probe.linear_probe)
-app.command("doctor")(doctor.doctor)
+_VERBS = {
+    "quickstart": quickstart.quickstart,
+    "train": train.train,
+    "evaluate": evaluate.evaluate,
+    "interpolate": interpolate.interpolate,
+    "verify": verify.verify,
+    "report": report.report,
+    "compare": compare.compare,
+    "study": study.study,
+    "preview": preview.preview,
+    "linear-probe": linear_probe.linear_probe,
+    "doctor": doctor.doctor,
+}
+for _name, _verb in _VERBS.items():
+    app.command(_name)(_verb)
 
 
 def main() -> None:
@@ -83,12 +89,16 @@ def main() -> None:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            app()
+            sys.exit(app(standalone_mode=False) or 0)
+    except UsageError as error:
+        if len(sys.argv) == 1:
+            typer.echo(error.format_message())
+            sys.exit(2)
+        print(f"rampart: {explain_usage(error, sys.argv[1:])}", file=sys.stderr)
+        sys.exit(2)
     except RampartError as error:
-        signal_number = getattr(error, "signal_number", None)
         print(f"rampart: {error}", file=sys.stderr)
-        # After a signal the status is 128 + the signal's number, as in a shell.
-        sys.exit(2 if signal_number is None else 128 + signal_number)
+        sys.exit(2)
     except OSError as error:
         if error.errno not in _USERS_ERRORS:
             raise

@@ -1,16 +1,9 @@
 """The arguments `[CONFIG.yaml] [KEY=VALUE]...` of the verbs."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from rampart.errors import InvalidArgument
-
-#: Keys whose value names a component; its options stand below the key.
-COMPONENT_KEYS = {
-    key + end
-    for key in ("schedule", "objective", "attack", "evaluation.attack")
-    for end in ("", ".name")
-}
 
 HELP = (
     "A configuration file, then single settings: model=NAME data=FOLDER threat.eps=4/255 "
@@ -18,34 +11,62 @@ HELP = (
 )
 
 
-def config_and_overrides(settings: list[str]) -> tuple[Path | None, list[str]]:
+def config_and_overrides(words: list[str]) -> tuple[Path | None, list[str]]:
     """Split the arguments into the configuration file, if any, and the overrides.
 
     Raises:
-        InvalidArgument: an argument is neither.
+        InvalidArgument: an argument is neither, or a key is set twice.
     """
-    files = [text for text in settings if "=" not in text]
-    overrides = [text for text in settings if "=" in text]
-    if "=" in settings:
-        raise InvalidArgument("settings", " ".join(settings), "key=value without spaces")
+    files = [text for text in words if "=" not in text and text.endswith((".yaml", ".yml"))]
     if len(files) > 1:
-        raise InvalidArgument(
-            "settings", " ".join(files), "one configuration file", "write the rest as key=value"
-        )
-    if files and not files[0].endswith((".yaml", ".yml")):
-        raise InvalidArgument(
-            "settings",
-            files[0],
-            "CONFIG.yaml or key=value",
-            f"perhaps data={files[0]} or model={files[0]}",
-        )
-    return (Path(files[0]) if files else None), components_first(overrides)
+        raise InvalidArgument("settings", " ".join(files), "one configuration file")
+    rest = [text for text in words if text not in files]
+    return (Path(files[0]) if files else None), ordered(rest, "CONFIG.yaml or key=value")
 
 
-def components_first(overrides: Iterable[str]) -> list[str]:
-    """Return the overrides with those that name a component in front.
+def ordered(words: Sequence[str], expected: str = "key=value") -> list[str]:
+    """Return the overrides of whole sections before those of single keys in them.
 
-    A new component drops the options of the previous one. On a command line the order carries no
-    meaning: `schedule.start=0.1 schedule=linear` asks for a start of linear.
+    A new section drops the keys of the previous one, and a new component its options. On a command
+    line the order carries no meaning: `schedule.start=0.1 schedule=linear` asks for a start of
+    linear.
+
+    Raises:
+        InvalidArgument: a word is no override, or a key is set twice.
     """
-    return sorted(overrides, key=lambda text: text.partition("=")[0] not in COMPONENT_KEYS)
+    _require_overrides(words, expected)
+    texts = sorted(words, key=lambda text: _place(text.partition("=")[0]))
+    known: dict[str, str] = {}
+    for text in texts:
+        key = text.partition("=")[0].removesuffix(".name")
+        if key in known:
+            both = f"{known[key]} {text}"
+            raise InvalidArgument("settings", both, f"each key once, and {key} is set twice")
+        known[key] = text
+    return texts
+
+
+def _require_overrides(words: Sequence[str], expected: str) -> None:
+    for place, word in enumerate(words):
+        if word.startswith("=") or word.endswith("=") and place + 1 < len(words):
+            raise InvalidArgument("settings", " ".join(words), "key=value without spaces")
+        if "=" not in word:
+            following = [one for one in words[place + 1 : place + 2] if "=" not in one]
+            raise InvalidArgument("settings", word, expected, _advise(word, *following))
+
+
+def _advise(word: str, value: str = "VALUE") -> str:
+    """Return what to write in place of a word without "="."""
+    from rampart.recipes.config.suggesting import full_keys
+
+    meant = full_keys(word.rpartition(".")[2])
+    if word in meant:
+        meant = [word]
+    if meant and not Path(word).exists():
+        return f"write {' or '.join(f'{key}={value}' for key in meant)}"
+    return f"perhaps data={word} or model={word}"
+
+
+def _place(key: str) -> tuple[int, bool]:
+    """Sections come before their keys, and the name of a component before its options."""
+    return key.count("."), not key.endswith(".name")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from rampart.errors import InvalidArgument
+from rampart.plain import read_value
 from rampart.reports import schedules as drawing
 from rampart.reports.pictures import check_picture
 from rampart.schedules.base import Schedule
@@ -87,20 +88,11 @@ def _parse_option(option: str) -> tuple[str, Any]:
     name, equals, text = option.partition("=")
     if not (name and equals):
         raise InvalidArgument("option", option, "name=value, such as start=0.25")
-    return name, _parse_yaml(name, text)
-
-
-def _parse_yaml(name: str, text: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise InvalidArgument(name, text, "a number, a word or a [list]") from None
+    return name, read_value(name, text)
 
 
 def _parse_accuracy(text: str) -> list[float]:
-    values = _parse_yaml("accuracy", f"[{text}]")
+    values = [read_value("accuracy", part.strip()) for part in text.split(",")]
     if not all(isinstance(value, int | float) for value in values):
         raise InvalidArgument("accuracy", text, "fractions separated by commas, such as 0.2,0.5")
     return [float(value) for value in values]

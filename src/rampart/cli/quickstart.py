@@ -1,6 +1,7 @@
 """`rampart quickstart`."""
 
 from pathlib import Path
+from shlex import quote
 
 import typer
 
@@ -15,7 +16,8 @@ def quickstart(
 ) -> None:
     """Try the method on real handwritten digits, in minutes on a laptop's CPU."""
     from rampart.cli.compare import compare_and_print
-    from rampart.cli.console import console, explain_interruption, quiet_libraries
+    from rampart.cli.console import console, quiet_libraries
+    from rampart.cli.interruption import explain_interruption
 
     console.print(
         "A small network, pretrained on printed glyphs, learns the numbers 00 to 99 written as "
@@ -30,7 +32,8 @@ def quickstart(
         from rampart.training.reporting import ConsoleReporter
 
     quiet_libraries()
-    with explain_interruption("run the same command with --resume to resume"):
+    again = f"rampart quickstart --output {quote(str(output))}{' --full' if full else ''} --resume"
+    with explain_interruption(f"`{again}` resumes"):
         folders = run_quickstart(
             output,
             seeds=SEEDS if full else SEEDS[:1],

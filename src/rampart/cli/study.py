@@ -22,7 +22,8 @@ def study(
     The same command again skips finished runs and resumes interrupted ones. A failed run does not
     stop the others: the reasons are listed at the end, and the exit status is 2.
     """
-    from rampart.cli.console import console, explain_interruption, quiet_libraries
+    from rampart.cli.console import console, quiet_libraries
+    from rampart.cli.interruption import explain_interruption
 
     with console.status("loading"):
         from rampart.experiments.running import run_study

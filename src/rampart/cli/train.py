@@ -1,10 +1,17 @@
 """`rampart train`."""
 
 from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
 
 import typer
 
+from rampart.cli.interruption import explain_interruption
 from rampart.cli.overrides import HELP
+
+if TYPE_CHECKING:
+    from rampart.data.splits import Splits
+    from rampart.training.state import Run
 
 
 def train(
@@ -35,15 +42,27 @@ def train(
     folder = RunFolder(output)
     if resume and path is None and folder.exists():
         path = folder.config
-    config = load_config(path, overrides)
-    train_run(
-        config,
-        output,
-        resume=resume,
-        overwrite=overwrite,
-        reporter=ConsoleReporter(console),
-        announce=lambda run, splits: print_plan(config, run, splits),
-    )
+    config, begun = load_config(path, overrides), []
+
+    def announce(run: "Run", splits: "Splits") -> None:
+        begun.append(run.step)
+        print_plan(config, run, splits)
+
+    def advice() -> str:
+        # Before its announcement a run has changed nothing.
+        if not begun:
+            return "nothing is changed, run the same command again"
+        return f"`rampart train --output {quote(str(output))} --resume` resumes"
+
+    with explain_interruption(advice):
+        train_run(
+            config,
+            output,
+            resume=resume,
+            overwrite=overwrite,
+            reporter=ConsoleReporter(console),
+            announce=announce,
+        )
     console.print(f"model in {folder.model}", highlight=False, soft_wrap=True)
     if evaluate:
         evaluate_trained(output)

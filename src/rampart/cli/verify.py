@@ -4,6 +4,8 @@ from pathlib import Path
 
 import typer
 
+from rampart.cli.overrides import ordered
+
 
 def verify(
     record: Path = typer.Argument(
@@ -28,7 +30,7 @@ def verify(
         from rampart.recipes.evaluation.verify import verify as check
 
         quiet_libraries()
-        found = check(record, tuple(settings or []), on_progress)
+        found = check(record, tuple(ordered(settings or [])), on_progress)
     console.print(found.verdict, soft_wrap=True, markup=False)
     for failure in found.failures[:10]:
         console.print(f"  {failure.id}: {failure.reason}", soft_wrap=True, markup=False)

@@ -3,9 +3,8 @@
 from importlib.resources import files
 from pathlib import Path
 
-import yaml
-
 from rampart.errors import RunError
+from rampart.plain import read_plain
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.evaluate_named import ensure_evaluated
@@ -20,7 +19,7 @@ SEEDS = (0, 1, 2, 3, 4)
 def quickstart_config(schedule: str, seed: int) -> RunConfig:
     """Return the configuration of one run on the embedded task."""
     text = files("rampart.assets").joinpath("digit-pairs.yaml").read_text(encoding="utf-8")
-    return parse_config({**yaml.safe_load(text), "schedule": schedule, "seed": seed})
+    return parse_config({**read_plain(text), "schedule": schedule, "seed": seed})
 
 
 def run_quickstart(

@@ -18,11 +18,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.experiments.study_table import Measure
+from rampart.plain import read_file
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.measured import require_measurable
@@ -84,13 +84,9 @@ def load_study(path: Path) -> Study:
         RunError: the file is missing, is not YAML, or does not describe a study.
         RampartError: the configuration of a run is invalid.
     """
+    tree = read_file(path, "study")
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
         study = Study.model_validate(tree)
-    except FileNotFoundError:
-        raise RunError(f"study {path} does not exist.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RunError(f"study {path} cannot be read: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"

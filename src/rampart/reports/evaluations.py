@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from rampart.errors import RunError
+from rampart.plain import read_file
 from rampart.records.storage import load_record
 from rampart.registry import flatten
 from rampart.runs.run_folder import RunFolder
@@ -51,10 +50,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         RunError: the file is damaged.
     """
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} is damaged ({' '.join(str(error).split())}).") from error
+    config = read_file(path, "configuration")
     if not isinstance(config, dict):
         raise RunError(f"{path} is not the configuration of a run.")
     return config

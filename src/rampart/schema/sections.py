@@ -20,6 +20,7 @@ from pydantic import (
 
 from rampart.errors import InvalidArgument
 from rampart.units import format_eps, parse_eps
+from rampart.value_types import fit
 
 T = TypeVar("T")
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -51,7 +52,16 @@ Eps = Annotated[
 class Section(BaseModel):
     """A part of the configuration: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fit(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return fit({key: one.annotation for key, one in cls.model_fields.items()}, value)
 
 
 class Named(Section):
@@ -86,7 +96,7 @@ class Component(Named):
 
 def as_list(value: Any) -> Any:
     """Wrap a single part in a list, so that its brackets may be left out."""
-    if isinstance(value, str | Mapping):
+    if isinstance(value, Mapping):
         return [value]
     if not isinstance(value, list | tuple):
         example = "a list such as [name, {name: name, option: value}]"

@@ -21,9 +21,7 @@ class Interrupted(RampartError):
     def __init__(self, signal_number: int, step: int) -> None:
         self.signal_number = signal_number
         name = signal.Signals(signal_number).name
-        super().__init__(
-            f"stopped by {name} after step {step}; a checkpoint is saved: continue with --resume."
-        )
+        super().__init__(f"stopped by {name} after step {step}, and a checkpoint is saved")
 
 
 class Interrupts:

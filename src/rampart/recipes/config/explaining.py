@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rampart.errors import InvalidArgument, RampartError, RunError, UnknownName
+from rampart.errors import InvalidArgument, RampartError, RunError, nearest
+from rampart.recipes.config.suggesting import UnknownKey, full_keys, near_keys, section_of
 from rampart.schema.fields import RunFields
 from rampart.schema.sections import Section
 
@@ -13,7 +14,9 @@ Location = tuple[int | str, ...]
 
 def explain(error: ValidationError) -> RampartError:
     """Return pydantic's first error as one clear sentence about the key that was given."""
-    first = error.errors()[0]
+    # A key that does not exist explains others that are missing.
+    errors = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    first = errors[0]
     key, section = _place(first["loc"])
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InvalidArgument):
@@ -47,12 +50,14 @@ def _no_section(key: str, section: type[Section] | None, got: object) -> Invalid
 
 def _unknown_key(location: Location, key: str) -> RampartError:
     parent, section = _place(location[:-1])
+    word = str(location[-1])
     # `epochs=3` most likely means `training.epochs=3`.
-    same = [one for one in _all_keys(RunFields) if one.rpartition(".")[2] == location[-1]]
+    same = full_keys(word)
     if same:
-        return RampartError(f"unknown key '{key}': did you mean {' or '.join(same)}?")
-    names = section.model_fields if section else ()
-    return UnknownName("key", key, [".".join(filter(None, [parent, name])) for name in names])
+        return UnknownKey(key, same)
+    known = [".".join(filter(None, [parent, name])) for name in section.model_fields] if section else []
+    near = [] if nearest(key, known, 1) else near_keys(word)
+    return UnknownKey(key, near, known)
 
 
 def _place(location: Location) -> tuple[str, type[Section] | None]:
@@ -67,18 +72,6 @@ def _place(location: Location) -> tuple[str, type[Section] | None]:
             break
         names.append(str(part))
         field = section.model_fields.get(str(part))
-        section = _section(field.annotation) if field else None
+        section = section_of(field.annotation) if field else None
     return ".".join(names), section
 
-
-def _section(annotation: Any) -> type[Section] | None:
-    holds = isinstance(annotation, type) and issubclass(annotation, Section)
-    return annotation if holds else None
-
-
-def _all_keys(section: type[Section], prefix: str = "") -> list[str]:
-    keys = []
-    for name, field in section.model_fields.items():
-        inner = _section(field.annotation)
-        keys += _all_keys(inner, f"{prefix}{name}.") if inner else [f"{prefix}{name}"]
-    return keys

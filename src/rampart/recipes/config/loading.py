@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from rampart.attacks.catalogue import ATTACKS
 from rampart.errors import InvalidArgument, RunError
 from rampart.files import write_atomic
 from rampart.objectives.catalogue import OBJECTIVES
+from rampart.plain import read_file, read_value, require_text, write_plain
 from rampart.recipes.config.explaining import explain
 from rampart.recipes.config.run_config import RunConfig
 from rampart.schedules.catalogue import SCHEDULES
@@ -36,7 +36,7 @@ def load_config(path: Path | None = None, overrides: Iterable[str] = ()) -> RunC
         UnknownName: an unknown key, component or option; the nearest known ones are offered.
         RunError: the file does not exist or is not a YAML mapping.
     """
-    return parse_config(_read_yaml(path) if path is not None else {}, overrides)
+    return parse_config(_read_config(path) if path is not None else {}, overrides)
 
 
 def change_config(config: RunConfig, overrides: Iterable[str]) -> RunConfig:
@@ -65,7 +65,7 @@ def dump_config(config: RunConfig) -> dict[str, Any]:
 
 def save_config(config: RunConfig, path: Path) -> None:
     """Write the configuration in full as YAML."""
-    write_atomic(path, yaml.safe_dump(dump_config(config), sort_keys=False))
+    write_atomic(path, write_plain(dump_config(config)))
 
 
 def _complete(config: RunConfig) -> RunConfig:
@@ -91,16 +91,8 @@ def _complete(config: RunConfig) -> RunConfig:
     return config.model_copy(update=sections)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(f"configuration {path} does not exist.") from None
-    except UnicodeDecodeError as error:
-        raise RunError(f"configuration {path} is not UTF-8 text ({error.reason}).") from None
-    except yaml.YAMLError as error:
-        where = " ".join(str(error).split())
-        raise RunError(f"configuration {path} is not valid YAML: {where}") from None
+def _read_config(path: Path) -> dict[str, Any]:
+    tree = read_file(path, "configuration")
     if tree is None:
         return {}
     if not isinstance(tree, dict):
@@ -111,6 +103,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 def _override(tree: dict[str, Any], text: str) -> None:
     """Set `a.b.c=value` in a nested mapping; the value is read as YAML."""
     key, equals, value = text.partition("=")
+    require_text("override", key)
     if not equals or not key:
         raise InvalidArgument("override", text, "key=value", "for example schedule.end=0.5")
     *parents, last = key.split(".")
@@ -121,10 +114,7 @@ def _override(tree: dict[str, Any], text: str) -> None:
         # `model: name` is short for `model: {name: name}`.
         child = {"name": child} if isinstance(child, str) else dict(child or {})
         tree[parent] = tree = child
-    try:
-        read = yaml.safe_load(value)
-    except yaml.YAMLError:
-        read = value
+    read = read_value(key, value)
     if key in COMPONENT_NAMES and tree.get("name") != read:
         # Another component has other options.
         tree.clear()

@@ -7,7 +7,7 @@ from rampart.recipes.config.loading import load_config
 from rampart.recipes.evaluation.measure import Progress
 from rampart.recipes.evaluation.naming import evaluation_name, name_other_settings
 from rampart.recipes.evaluation.output import evaluate_into
-from rampart.recipes.evaluation.settings import keep_data_settings
+from rampart.recipes.evaluation.settings import load_for_evaluation
 from rampart.recipes.evaluation.subject import Subject, subject_of_model, subject_of_run
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record
@@ -43,7 +43,7 @@ def evaluate_run(
     """
     folder = RunFolder(path)
     folder.require_finished()
-    config = load_config(folder.config, keep_data_settings(overrides))
+    config = load_for_evaluation(folder.config, overrides)
     accelerator, subject = subject_of_run(folder, config)
     target = output or folder.evaluations / _name_for_run(folder, subject)
     return target, evaluate_into(subject, target, accelerator, overwrite, on_progress)
@@ -110,7 +110,7 @@ def evaluate_model(
     Raises:
         RampartError: the model, the data or the settings are invalid.
     """
-    config = load_config(None, (*keep_data_settings(overrides), f"model.name={reference}"))
+    config = load_for_evaluation(None, (*overrides, f"model.name={reference}"))
     accelerator, subject = subject_of_model(config)
     parts = [reference, Path(config.data.name).name, evaluation_name(config)]
     parts += name_other_settings(config)

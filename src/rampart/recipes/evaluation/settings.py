@@ -1,11 +1,13 @@
 """The settings that an evaluation may change."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rampart.errors import RunError
-from rampart.recipes.config.differences import differences
-from rampart.recipes.config.loading import parse_config
+from rampart.recipes.config.differences import Difference, differences
+from rampart.recipes.config.loading import load_config, parse_config
 from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.config.suggesting import OF_EVALUATION, UnknownKey
 from rampart.schema.effects import fields_that_affect
 from rampart.schema.fields import EvaluationConfig
 
@@ -27,12 +29,37 @@ def require_evaluation_keys(own: RunConfig, wanted: RunConfig, *more: str) -> No
     """
     keys = (*EVALUATION_KEYS, *more)
     changed = [one for one in differences(own, wanted) if one.affects == "training"]
-    refused = [one.key for one in changed if not one.is_in(*keys)]
+    refused = [one for one in changed if not one.is_in(*keys)]
     if refused:
+        meant = list(dict.fromkeys(filter(None, (_meant(one, refused) for one in refused))))
+        do = f"write {' '.join(meant)}" if meant else "leave them out, or train another run"
         raise RunError(
-            f"an evaluation cannot change {', '.join(refused)}, only threat.*, data.* and "
-            "evaluation.*, such as evaluation.attack.steps."
+            f"an evaluation cannot change {', '.join(one.key for one in refused)}, only threat.*, "
+            f"data.* and evaluation.*: {do}."
         )
+
+
+def _meant(refused: Difference, others: Sequence[Difference]) -> str:
+    """Return the setting of the evaluation that a setting of the training stands for, if any."""
+    section, _, option = refused.key.partition(".")
+    if section == "attack":
+        if option == "name":
+            return f"evaluation.attack={refused.new}"
+        # Another attack changes the options too.
+        renamed = any(one.key == "attack.name" for one in others)
+        return "" if renamed else f"evaluation.{refused.key}={refused.new}"
+    return f"evaluation.{option}={refused.new}" if option in EvaluationConfig.model_fields else ""
+
+
+def load_for_evaluation(path: Path | None, overrides: Sequence[str]) -> RunConfig:
+    """Read the configuration of an evaluation; errors as `load_config`.
+
+    A key without its section is answered with those that an evaluation may change.
+    """
+    try:
+        return load_config(path, keep_data_settings(overrides))
+    except UnknownKey as error:
+        raise error.within(*OF_EVALUATION) from None
 
 
 def record_keys() -> list[str]:

@@ -1,0 +1,47 @@
+"""Ctrl-C and SIGTERM: every verb says what is saved and how to go on."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rampart.errors import RampartError
+
+
+@contextmanager
+def explain_interruption(
+    advice: str | Callable[[], str] = "run the same command again to resume",
+) -> Iterator[None]:
+    """On SIGINT or SIGTERM, print how to go on and exit with 128 + the signal's number.
+
+    Args:
+        advice: what the user can do; a function is called when the signal arrives.
+    """
+
+    def stop(number: int, _frame: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    # Python lets only the main thread install handlers.
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if main else None
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        number = interrupt.args[0] if interrupt.args else signal.SIGINT
+        _leave(number, "stopped", advice)
+    except RampartError as error:
+        # A training run reports the signal itself, after its checkpoint.
+        stopped: int | None = getattr(error, "signal_number", None)
+        if stopped is None:
+            raise
+        _leave(stopped, str(error), advice)
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _leave(number: int, what: str, advice: str | Callable[[], str]) -> None:
+    text = advice if isinstance(advice, str) else advice()
+    print(f"rampart: {what}; {text}.", file=sys.stderr)
+    sys.exit(128 + number)

@@ -1,0 +1,73 @@
+"""Errors about options, in one sentence that says what to write."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from rampart.errors import UnknownName
+
+#: The parser's error for a command line that does not fit; typer does not export its name.
+UsageError: Any = typer.BadParameter.__base__
+#: Verbs that take settings, `key=value`.
+_WITH_SETTINGS = ("train", "evaluate", "verify", "linear-probe")
+
+
+def explain_usage(error: Any, words: Sequence[str]) -> str:
+    """Return an error of the parser as one sentence.
+
+    Args:
+        error: a `UsageError`.
+        words: the command line, without the name of the program.
+    """
+    context = error.ctx
+    verb = context.info_name if context is not None and context.parent is not None else ""
+    see = f"see `rampart {verb} --help`." if verb else "see `rampart --help`."
+    unknown = getattr(error, "option_name", None)
+    if type(error).__name__ == "NoSuchOption" and unknown:
+        return _explain_option(unknown, verb, context, words)
+    message = " ".join(error.format_message().split()).rstrip(".")
+    if message.startswith("No such command") and context is not None:
+        word = next((one for one in words if not one.startswith("-")), "")
+        return str(UnknownName("verb", word, context.command.commands))
+    return f"{message[:1].lower()}{message[1:]}: {see}"
+
+
+def _explain_option(name: str, verb: str, context: Any, words: Sequence[str]) -> str:
+    # The parser reads `-model` as `-m`.
+    given = next((one for one in words if one.startswith(name)), name)
+    option, _, value = given.partition("=")
+    if verb in _WITH_SETTINGS and (meant := _keys(option, verb)):
+        value = value or _following(given, words)
+        return (
+            f"{verb} has no option {option}: write {' or '.join(f'{key}={value}' for key in meant)}"
+            ", without dashes."
+        )
+    known = [one for part in context.command.params for one in part.opts if one.startswith("--")]
+    if not verb and (others := _verbs_with(option, context)):
+        verb = next((one for one in words if one in others), others[0])
+        return f"{option} belongs behind the verb: write `rampart {verb} ... {option}`."
+    return str(UnknownName("option", option, [*known, "--help"]))
+
+
+def _keys(option: str, verb: str) -> list[str]:
+    """Return the full keys that an option may mean."""
+    from rampart.recipes.config.suggesting import OF_EVALUATION, full_keys
+
+    word = option.lstrip("-").replace("-", "_")
+    meant = [word] if word in full_keys(word.rpartition(".")[2]) else full_keys(word)
+    if verb in ("evaluate", "verify"):
+        meant = [key for key in meant if key.partition(".")[0] in OF_EVALUATION] or meant
+    # `--model X` means the section.
+    return [one for one in meant if one == word] or meant
+
+
+def _following(word: str, words: Sequence[str]) -> str:
+    place = list(words).index(word) + 1
+    has_value = place < len(words) and not words[place].startswith("-") and "=" not in words[place]
+    return words[place] if has_value else "VALUE"
+
+
+def _verbs_with(option: str, context: Any) -> list[str]:
+    verbs = context.command.commands.items()
+    return [name for name, one in verbs if any(option in part.opts for part in one.params)]

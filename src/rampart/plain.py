@@ -1,0 +1,199 @@
+"""Plain values from text: the one place where the YAML of a configuration is read and written.
+
+A plain value is null, a boolean, a number, text, or a list or mapping of plain values. Text is read
+as in YAML 1.2: only true and false are booleans, 1e-3 is a number, 010 is ten, and a date is text.
+The names in a mapping are text, as they are written.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rampart.errors import InvalidArgument, RampartError, RunError
+
+#: A value with more levels or parts than these is a mistake or an attack on the reader.
+MAX_DEPTH, MAX_PARTS = 30, 100_000
+#: Integers are below this, as in 64 bits.
+MAX_INTEGER = 2**63
+
+_KINDS = {
+    "null": r"~|null|Null|NULL|",
+    "bool": r"true|True|TRUE|false|False|FALSE",
+    "int": r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+",
+    "float": r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)"
+    r"|\.(nan|NaN|NAN)",
+    "merge": r"<<",
+}
+
+
+class NotPlain(RampartError):
+    """Text that is not YAML of plain values; the message says where and why."""
+
+
+class _NotYaml(NotPlain):
+    """Text that breaks the rules of YAML."""
+
+
+def _add_kinds(cls: Any) -> None:
+    cls.yaml_implicit_resolvers = {}
+    for kind, pattern in _KINDS.items():
+        cls.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"^(?:{pattern})$"), None)
+
+
+class _Reader(yaml.SafeLoader):
+    """Reads YAML 1.2; refuses a name that occurs twice in a mapping."""
+
+    def read_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
+        self._require_distinct(node)
+        self.flatten_mapping(node)
+        return {self._name(key): self.construct_object(one, deep) for key, one in node.value}
+
+    def _require_distinct(self, node: yaml.MappingNode) -> None:
+        names = [self._name(key) for key, _ in node.value]
+        for place, (key, _) in enumerate(node.value):
+            if names[place] in names[:place]:
+                line = key.start_mark.line + 1
+                raise NotPlain(f"'{names[place]}' occurs twice (line {line}): write it once")
+
+    def _name(self, key: yaml.Node) -> str:
+        if not isinstance(key, yaml.ScalarNode):
+            raise NotPlain(f"a name is a list or a mapping (line {key.start_mark.line + 1})")
+        return str(key.value)
+
+    def read_integer(self, node: yaml.ScalarNode) -> int:
+        text = str(node.value)
+        base = {"0o": 8, "0x": 16}.get(text[:2], 10)
+        # Python refuses to read a number of thousands of digits.
+        number = int(text, base) if len(text) < 100 else MAX_INTEGER
+        if abs(number) >= MAX_INTEGER:
+            raise NotPlain(f"the number {_short(text)} has more than 64 bits")
+        return number
+
+
+def _construct_mapping(reader: _Reader, node: yaml.MappingNode) -> Any:
+    # In two steps, so that a mapping may contain itself until `_require_plain` refuses it.
+    found: dict[str, Any] = {}
+    yield found
+    found.update(reader.read_mapping(node))
+
+
+_add_kinds(_Reader)
+_Reader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
+_Reader.add_constructor("tag:yaml.org,2002:int", _Reader.read_integer)
+
+
+class _Writer(yaml.SafeDumper):
+    """Quotes every text that YAML 1.1 or 1.2 would read as something else."""
+
+
+_Writer.yaml_implicit_resolvers = {
+    first: list(kinds) for first, kinds in yaml.SafeDumper.yaml_implicit_resolvers.items()
+}
+for _kind in ("int", "float"):
+    _Writer.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_KINDS[_kind]})$"), list("-+.0123456789")
+    )
+
+
+def read_plain(text: str) -> Any:
+    """Return the value of a YAML text.
+
+    Raises:
+        NotPlain: the text is not YAML, or not a plain value.
+    """
+    try:
+        value = yaml.load(text, _Reader)
+        _require_plain(value)
+    except yaml.YAMLError as error:
+        raise _NotYaml(_explain(error)) from None
+    except RecursionError:
+        raise NotPlain(f"it is nested more than {MAX_DEPTH} levels deep") from None
+    except (ValueError, LookupError, TypeError, AttributeError):
+        # A tag such as `!!bool` on a value of another kind.
+        raise NotPlain("a value does not fit its tag") from None
+    return value
+
+
+def read_file(path: Path, what: str) -> Any:
+    """Return the value of a YAML file.
+
+    Args:
+        path: the file.
+        what: the word for it in errors, such as "configuration".
+
+    Raises:
+        RunError: the file cannot be read, or is not YAML of plain values.
+    """
+    try:
+        return read_plain(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{what} {path} does not exist.") from None
+    except IsADirectoryError:
+        raise RunError(f"{what} {path} is a folder: give a YAML file.") from None
+    except UnicodeDecodeError as error:
+        raise RunError(f"{what} {path} is not UTF-8 text ({error.reason}).") from None
+    except OSError as error:
+        raise RunError(f"{what} {path} cannot be read: {error.strerror}.") from None
+    except NotPlain as error:
+        raise RunError(f"{what} {path} is not valid YAML: {error}.") from None
+
+
+def read_value(key: str, text: str) -> Any:
+    """Return the value in `key=text`; text that is not YAML, such as some paths, stands for itself.
+
+    Raises:
+        InvalidArgument: a value that is not plain, or that begins like a list, a mapping or a
+            quoted text and does not end like one.
+    """
+    require_text(key, text)
+    try:
+        return read_plain(text)
+    except NotPlain as error:
+        if isinstance(error, _NotYaml) and not text.lstrip().startswith(tuple("[{\"'!&")):
+            return text
+        raise InvalidArgument(key, text, f"a value in YAML ({error})") from None
+
+
+def require_text(key: str, text: str) -> None:
+    """Refuse text with bytes that are not UTF-8: no file can hold it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        shown = text.encode(errors="backslashreplace").decode()
+        raise InvalidArgument(key, shown, "text in UTF-8") from None
+
+
+def write_plain(value: Any) -> str:
+    """Return YAML from which `read_plain` makes an equal value."""
+    return yaml.dump(value, Dumper=_Writer, sort_keys=False)
+
+
+def _explain(error: yaml.YAMLError) -> str:
+    problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
+    if not problem or mark is None:
+        return " ".join(str(error).split())
+    return f"{problem} in line {mark.line + 1}, column {mark.column + 1}"
+
+
+def _require_plain(value: Any) -> None:
+    """Refuse a value that is too deep, too large, or contains itself, and other types than plain."""
+    waiting, parts = [(value, 0)], 0
+    while waiting:
+        one, depth = waiting.pop()
+        parts += 1
+        if depth > MAX_DEPTH:
+            raise NotPlain(f"it is nested more than {MAX_DEPTH} levels deep")
+        if parts > MAX_PARTS:
+            raise NotPlain(f"it has more than {MAX_PARTS:,} parts")
+        if isinstance(one, dict):
+            waiting += [(inner, depth + 1) for inner in one.values()]
+        elif isinstance(one, list):
+            waiting += [(inner, depth + 1) for inner in one]
+        elif one is not None and not isinstance(one, bool | int | float | str):
+            raise NotPlain(f"a value is a {type(one).__name__}, not a number or text")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 20 else f"{text[:8]}... ({len(text):,} digits)"

@@ -1,0 +1,77 @@
+"""The full keys that a user may mean by a key without its section, such as `limit` or `steps`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rampart.attacks.catalogue import ATTACKS
+from rampart.errors import UnknownName, nearest
+from rampart.objectives.catalogue import OBJECTIVES
+from rampart.registry import Registry
+from rampart.schedules.catalogue import SCHEDULES
+from rampart.schema.fields import RunFields
+from rampart.schema.sections import Section
+
+#: Sections that take the options of a component as keys.
+_COMPONENTS: dict[str, Registry[Any]] = {
+    "schedule": SCHEDULES,
+    "objective": OBJECTIVES,
+    "attack": ATTACKS,
+    "evaluation.attack": ATTACKS,
+}
+#: The sections that an evaluation may change.
+OF_EVALUATION = ("evaluation", "threat", "data")
+
+
+class UnknownKey(UnknownName):
+    """A key that no section has.
+
+    Attributes:
+        key: as it was given.
+        means: full keys that end in the same word.
+    """
+
+    def __init__(self, key: str, means: Sequence[str], known: Sequence[str] = ()) -> None:
+        self.key, self.means = key, list(means)
+        super().__init__("key", key, means or known)
+        if means:
+            self.args = (f"unknown key '{key}': did you mean {' or '.join(means)}?",)
+
+    def within(self, *sections: str) -> "UnknownKey":
+        """Return the error with the keys of these sections only, if any of them is meant."""
+        inside = [key for key in self.means if key.partition(".")[0] in sections]
+        return UnknownKey(self.key, inside) if inside else self
+
+
+def full_keys(word: str) -> list[str]:
+    """Return the keys that are a word or end in it; the options of components are keys too."""
+    word = word.replace("-", "_")
+    keys = [key for key in all_keys(RunFields) if key.rpartition(".")[2] == word]
+    for section, registry in _COMPONENTS.items():
+        key = f"{section}.{word}"
+        if key not in keys and any(registry.takes(name, word) for name in registry.names()):
+            keys.append(key)
+    sections = [word] if word in RunFields.model_fields else []
+    # `norm` is an option of every attack, but only `threat.norm` sets it.
+    return [key for key in sections + keys if not key.endswith("attack.norm")]
+
+
+def near_keys(word: str) -> list[str]:
+    """Return the full keys whose last word is most like a misspelled one."""
+    keys = all_keys(RunFields)
+    words = {key.rpartition(".")[2] for key in keys}
+    return [key for one in nearest(word, words, 2) for key in full_keys(one)][:3]
+
+
+def all_keys(section: type[Section], prefix: str = "") -> list[str]:
+    """Return the keys of a section with single values, each with its sections in front."""
+    keys = []
+    for name, field in section.model_fields.items():
+        inner = section_of(field.annotation)
+        keys += all_keys(inner, f"{prefix}{name}.") if inner else [f"{prefix}{name}"]
+    return keys
+
+
+def section_of(annotation: Any) -> type[Section] | None:
+    """Return the section that a field holds; None for a single value."""
+    holds = isinstance(annotation, type) and issubclass(annotation, Section)
+    return annotation if holds else None

@@ -1,0 +1,61 @@
+"""Rules for plain values that depend on the type of the field that takes them.
+
+They hold for every key of a configuration and every option of a component:
+
+- a list may be written without brackets: 2/255,4/255, and a single value for a list of one;
+- true and false are not numbers.
+"""
+
+from collections.abc import Mapping
+from typing import Any, get_args, get_origin
+
+from rampart.errors import InvalidArgument
+from rampart.plain import read_value
+
+
+def fit(annotations: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by name in the form that their fields take.
+
+    Args:
+        annotations: the types of the fields; a value without one is returned as it is.
+        values: plain values.
+
+    Raises:
+        InvalidArgument: true or false in place of a number; named after the field.
+    """
+    return {
+        name: _fit(name, annotations[name], value) if name in annotations else value
+        for name, value in values.items()
+    }
+
+
+def _fit(name: str, annotation: Any, value: Any) -> Any:
+    kinds = _kinds(annotation)
+    numeric = bool(kinds & {int, float})
+    if _takes_list(annotation):
+        if isinstance(value, str):
+            value = [read_value(name, part.strip()) for part in value.split(",")]
+        elif numeric and isinstance(value, int | float):
+            value = [value]
+    if numeric and not kinds & {bool, Any}:
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(one, bool):
+                raise InvalidArgument(name, str(one).lower(), "a number")
+    return value
+
+
+def _takes_list(annotation: Any) -> bool:
+    """Return whether a field takes a list of values that are no lists themselves."""
+    return any(
+        get_origin(one) in (tuple, list)
+        and not any(get_origin(item) in (tuple, list) for item in get_args(one))
+        for one in (annotation, *get_args(annotation))
+    )
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """Return the types that a field takes, those of the items of a list included."""
+    inner = get_args(annotation)
+    if get_origin(annotation) is dict:
+        return {Any}
+    return set().union(*map(_kinds, inner)) if inner else {annotation}

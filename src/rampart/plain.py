@@ -178,7 +178,7 @@ def _explain(error: yaml.YAMLError) -> str:
 
 
 def _require_plain(value: Any) -> None:
-    """Refuse a value that is too deep, too large, or contains itself, and other types than plain."""
+    """Refuse a value that is too deep or too large, or contains itself or another type."""
     waiting, parts = [(value, 0)], 0
     while waiting:
         one, depth = waiting.pop()

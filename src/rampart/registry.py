@@ -5,7 +5,7 @@ configurations, and on the command line if its file is imported (`--import`).
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any, Generic, TypeVar, cast, get_type_hints
 
@@ -14,6 +14,34 @@ from rampart.value_types import fit
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
+
+
+class UnknownOption(UnknownName):
+    """An option that a component does not have.
+
+    Attributes:
+        option: as it was given.
+    """
+
+    def __init__(
+        self, component: str, option: str, known: Iterable[str], others: Iterable[str] = ()
+    ) -> None:
+        """Create the error.
+
+        Args:
+            component: kind and name of the component.
+            option: as it was given.
+            known: the options of the component.
+            others: components of this kind that have the option.
+        """
+        self.option, known, others = option, list(known), list(others)
+        super().__init__(f"option of {component}", option, known or ["none"])
+        if others:
+            have = "has" if len(others) == 1 else "have"
+            self.args = (
+                f"unknown option of {component} '{option}': {', '.join(others)} {have} it. "
+                f"Known: {', '.join(sorted(known)) or 'none'}.",
+            )
 
 
 class Registry(Generic[T]):
@@ -94,7 +122,7 @@ class Registry(Generic[T]):
         known = self._options(name)
         for option in options or {}:
             if option not in known:
-                raise UnknownName(f"option of {self.kind} '{name}'", option, known or ["none"])
+                raise self.unknown_option(name, option, known)
         try:
             values = fit(get_type_hints(cls, include_extras=True), options or {})
             built = TypeAdapter(cls).validate_python({**self._fixed[name], **values})
@@ -114,6 +142,11 @@ class Registry(Generic[T]):
             if isinstance(value, float) and not math.isfinite(value):
                 raise InvalidArgument(f"{key or self.kind}.{option}", value, "a finite number")
         return cast(T, built)
+
+    def unknown_option(self, name: str, option: str, known: Iterable[str]) -> UnknownOption:
+        """Return the error for an option that the component `name` does not have."""
+        others = [one for one in self._members if self.takes(one, option)]
+        return UnknownOption(f"{self.kind} '{name}'", option, known, others)
 
     def _add_key(self, error: InvalidArgument, known: list[str], key: str) -> InvalidArgument:
         """Return an error about a field of a component under its full configuration key."""

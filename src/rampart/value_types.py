@@ -7,7 +7,8 @@ They hold for every key of a configuration and every option of a component:
 """
 
 from collections.abc import Mapping
-from typing import Any, get_args, get_origin
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from rampart.errors import InvalidArgument
 from rampart.plain import read_value
@@ -46,11 +47,10 @@ def _fit(name: str, annotation: Any, value: Any) -> Any:
 
 def _takes_list(annotation: Any) -> bool:
     """Return whether a field takes a list of values that are no lists themselves."""
-    return any(
-        get_origin(one) in (tuple, list)
-        and not any(get_origin(item) in (tuple, list) for item in get_args(one))
-        for one in (annotation, *get_args(annotation))
-    )
+    if get_origin(annotation) in (Union, UnionType):
+        return any(map(_takes_list, get_args(annotation)))
+    inner = [get_origin(item) for item in get_args(annotation)]
+    return get_origin(annotation) in (tuple, list) and not {tuple, list} & set(inner)
 
 
 def _kinds(annotation: Any) -> set[Any]:

@@ -3,6 +3,7 @@ import sys
 import pytest
 
 from rampart.cli import main as cli
+from settings import changed
 
 
 class Result:
@@ -11,8 +12,17 @@ class Result:
 
 
 @pytest.fixture
-def rampart(monkeypatch, capsys):
-    """Call the command in this process: `rampart("train", ...)` returns status and output."""
+def rampart(typed):
+    """Call the command in this process: `rampart("train", ...)` returns status and output.
+
+    A test changes a setting of a base command by repeating its key: the last one counts.
+    """
+    return lambda *arguments: typed(*changed(map(str, arguments)))
+
+
+@pytest.fixture
+def typed(monkeypatch, capsys):
+    """Call the command with exactly these arguments."""
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["rampart", *map(str, arguments)])

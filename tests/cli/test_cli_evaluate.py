@@ -1,13 +1,10 @@
 """`evaluate`, `verify` and `report`: their output, and a one-line error for each mistake."""
 
 import json
-import signal
 
 import numpy as np
 import pytest
 from safetensors.torch import save_file
-
-from rampart.cli.console import explain_interruption
 
 NETWORK = """
 from torch import nn
@@ -104,6 +101,12 @@ def test_verify_fails_where_images_have_changed(rampart, evaluate, tmp_path):
         ("evaluation.stratify=true", "did you mean evaluation.stratified"),
         ("evaluation.match=name", "evaluation.match=name"),
         ("model.batch_norm=frozen", "cannot change model.batch_norm"),
+        ("attack=standard", "write evaluation.attack=standard"),
+        ("attack.steps=3", "write evaluation.attack.steps=3"),
+        ("training.batch_size=8", "write evaluation.batch_size=8"),
+        ("schedule=fix", "leave them out"),
+        ("steps=3", "did you mean evaluation.attack.steps?"),
+        ("match=by_name", "did you mean evaluation.match?"),
         ("data.name=nowhere", "nowhere"),
         ("evaluation.ids=nowhere.txt", "nowhere.txt"),
     ],
@@ -153,16 +156,3 @@ def test_records_that_do_not_fit_each_other(refused, rampart, evaluate, tmp_path
     refused("of which 5 are among the first record's 15", *both)
     refused("unknown distribution 'bet'", *both[:2], "-d", "bet:a=1")
     refused("occurs twice", *both[:2], tmp_path / "part" / ".." / "evaluation")
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_prints_how_to_resume(number, capsys):
-    # A shell that starts a job in the background has it ignore SIGINT.
-    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as stopped, explain_interruption():
-        signal.raise_signal(number)
-    assert stopped.value.code == 128 + number
-    assert capsys.readouterr().err.startswith("rampart: stopped; run the same command")
-    assert signal.getsignal(signal.SIGTERM) == before
-    signal.signal(signal.SIGINT, interrupt)

@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from rampart.errors import RampartWarning
+from settings import changed
 
 VERBS = ("quickstart", "train", "evaluate", "verify", "report", "compare", "preview")
 VERBS += ("study", "linear-probe", "doctor")
@@ -86,9 +87,10 @@ def test_defects_are_not_hidden(rampart, monkeypatch):
 
 
 def test_a_signal_ends_with_the_shells_status(tiny_settings, tmp_path):
-    command = [sys.executable, "-m", "rampart", "train", *tiny_settings, "-o", tmp_path / "run"]
+    settings = changed([*tiny_settings, "training.epochs=2000"])
+    command = [sys.executable, "-m", "rampart", "train", *settings, "-o", tmp_path / "run"]
     run = subprocess.Popen(
-        [*command, "training.epochs=2000"],
+        command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -101,7 +103,7 @@ def test_a_signal_ends_with_the_shells_status(tiny_settings, tmp_path):
     _, err = run.communicate(timeout=60)
     assert run.returncode == 128 + 15
     assert "stopped by SIGTERM" in err
-    assert "--resume" in err
+    assert f"`rampart train --output {tmp_path / 'run'} --resume` resumes" in err
 
 
 def test_a_warning_is_one_line(rampart, tiny_settings, tmp_path):

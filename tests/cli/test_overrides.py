@@ -1,7 +1,10 @@
 from pathlib import Path
 
-from rampart.cli.overrides import COMPONENT_KEYS, components_first, config_and_overrides
-from rampart.recipes.config.loading import COMPONENT_NAMES, load_config
+import pytest
+
+from rampart.cli.overrides import config_and_overrides, ordered
+from rampart.errors import InvalidArgument
+from rampart.recipes.config.loading import load_config
 
 
 def test_an_option_may_stand_before_its_component():
@@ -13,11 +16,33 @@ def test_an_option_may_stand_before_its_component():
     assert (config.components.schedule.start, config.components.attack.steps) == (0.1, 3)
 
 
-def test_the_order_is_otherwise_kept():
-    texts = ["seed=1", "evaluation.attack.steps=20", "seed=2", "evaluation.attack=standard"]
-    assert components_first(texts) == [texts[3], *texts[:3]]
+def test_sections_come_before_their_keys():
+    texts = ["seed=1", "data.image_size=16", "evaluation.attack.steps=20", "data=photos"]
+    assert ordered([*texts, "evaluation.attack.name=pgd"]) == [
+        *("seed=1", "data=photos", "data.image_size=16"),
+        *("evaluation.attack.name=pgd", "evaluation.attack.steps=20"),
+    ]
     assert config_and_overrides(["run.yaml", "seed=1"]) == (Path("run.yaml"), ["seed=1"])
 
 
-def test_all_components_of_the_configuration_are_known():
-    assert set(COMPONENT_NAMES) == {key for key in COMPONENT_KEYS if key.endswith(".name")}
+@pytest.mark.parametrize("second", ["seed=2", "data.name=photos"])
+def test_a_key_is_set_once(second):
+    with pytest.raises(InvalidArgument, match=r"settings=.*each key once"):
+        ordered(["seed=1", "data=digit-pairs", second])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["evaluation.limit", "8"], "write evaluation.limit=8"),
+        (["limit", "8"], "write evaluation.limit=8"),
+        (["epochs"], "write training.epochs=VALUE"),
+        (["photos"], "perhaps data=photos or model=photos"),
+        (["threat.eps", "=", "4/255"], "write threat.eps=VALUE"),
+        (["threat.eps=", "4/255"], "without spaces"),
+        (["threat.eps", "=4/255"], "write threat.eps"),
+    ],
+)
+def test_a_word_without_equals_says_what_to_write(words, says):
+    with pytest.raises(InvalidArgument, match=says):
+        config_and_overrides(words)

@@ -15,6 +15,7 @@ from rampart.recipes.train import train_run
 from rampart.records.storage import load_record
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
+from settings import changed
 
 EXACT = ("epoch", "step", "eps", "alpha", "lr_backbone", "lr_head", "forwards", "backwards")
 #: Waits and rises in turn, depending on the accuracies on whole batches.
@@ -30,7 +31,7 @@ DECISIONS = ("step_alpha", "step_accuracy", "step_decision")
 def in_two_processes(*arguments):
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
     done = subprocess.run(
-        [*launch, "-m", "rampart", *map(str, arguments)],
+        [*launch, "-m", "rampart", *changed(map(str, arguments))],
         capture_output=True,
         text=True,
         check=False,

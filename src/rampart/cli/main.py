@@ -7,7 +7,9 @@ once.
 import errno
 import sys
 import warnings
-from typing import TextIO
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TextIO
 
 import typer
 
@@ -67,7 +69,7 @@ def options(
             raise RunError(f"--import {place}: {error}") from error
 
 
-_VERBS = {
+_VERBS: dict[str, Callable[..., None]] = {
     "quickstart": quickstart.quickstart,
     "train": train.train,
     "evaluate": evaluate.evaluate,
@@ -80,8 +82,21 @@ _VERBS = {
     "linear-probe": linear_probe.linear_probe,
     "doctor": doctor.doctor,
 }
+
+
+def _with_advice(verb: Callable[..., None]) -> Callable[..., None]:
+    """Explain Ctrl-C also in a verb that saves nothing on the way; others give own advice."""
+
+    @wraps(verb)
+    def explained(*arguments: Any, **options: Any) -> None:
+        with explain_interruption("run the same command again"):
+            verb(*arguments, **options)
+
+    return explained
+
+
 for _name, _verb in _VERBS.items():
-    app.command(_name)(_verb)
+    app.command(_name)(_with_advice(_verb))
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ def ordered(words: Sequence[str], expected: str = "key=value") -> list[str]:
 
 def _require_overrides(words: Sequence[str], expected: str) -> None:
     for place, word in enumerate(words):
-        if word.startswith("=") or word.endswith("=") and place + 1 < len(words):
+        if word.startswith("=") or (word.endswith("=") and place + 1 < len(words)):
             raise InvalidArgument("settings", " ".join(words), "key=value without spaces")
         if "=" not in word:
             following = [one for one in words[place + 1 : place + 2] if "=" not in one]

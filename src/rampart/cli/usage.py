@@ -55,11 +55,10 @@ def _keys(option: str, verb: str) -> list[str]:
     from rampart.recipes.config.suggesting import OF_EVALUATION, full_keys
 
     word = option.lstrip("-").replace("-", "_")
-    meant = [word] if word in full_keys(word.rpartition(".")[2]) else full_keys(word)
+    meant = full_keys(word.rpartition(".")[2])
     if verb in ("evaluate", "verify"):
         meant = [key for key in meant if key.partition(".")[0] in OF_EVALUATION] or meant
-    # `--model X` means the section.
-    return [one for one in meant if one == word] or meant
+    return [word] if word in meant else meant
 
 
 def _following(word: str, words: Sequence[str]) -> str:

@@ -78,7 +78,7 @@ class Named(Section):
                 "",
                 value,
                 "a name",
-                f"""write {{name: '"{value}"'}} for a name that looks like a number""",
+                f"""for a name write '"{value}"' on a command line, "{value}" in a file""",
             )
         return {"name": value} if isinstance(value, str | Path) else value
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from rampart.attacks.base import Attack
 from rampart.attacks.catalogue import ATTACKS
-from rampart.errors import InvalidArgument, UnknownName
+from rampart.errors import InvalidArgument
 from rampart.objectives.base import Objective
 from rampart.objectives.catalogue import OBJECTIVES
 from rampart.schedules.base import Schedule
@@ -63,7 +63,7 @@ def _schedule(section: ScheduleConfig, seed: int) -> Schedule:
     for option in options:
         if not SCHEDULES.takes(name, option):
             known = ["interval", *SCHEDULES.dump(SCHEDULES.build(name))]
-            raise UnknownName(f"option of schedule '{name}'", option, set(known) - {"name"})
+            raise SCHEDULES.unknown_option(name, option, set(known) - {"name"})
     own = {"seed": seed} if SCHEDULES.takes(name, "seed") else {}
     return SCHEDULES.build(name, {**own, **options})
 

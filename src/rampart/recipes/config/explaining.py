@@ -1,11 +1,10 @@
 """Turn pydantic's errors about a configuration into one clear sentence."""
 
-from typing import Any
-
 from pydantic import ValidationError
 
 from rampart.errors import InvalidArgument, RampartError, RunError, nearest
 from rampart.recipes.config.suggesting import UnknownKey, full_keys, near_keys, section_of
+from rampart.registry import UnknownOption
 from rampart.schema.fields import RunFields
 from rampart.schema.sections import Section
 
@@ -22,21 +21,30 @@ def explain(error: ValidationError) -> RampartError:
     if isinstance(cause, InvalidArgument):
         # A validator names its value relative to its own key.
         return cause.renamed(".".join(filter(None, [key, cause.name])))
+    if isinstance(cause, UnknownOption):
+        return _unknown_option(cause)
     if isinstance(cause, RampartError):
         return cause
     if first["type"] == "extra_forbidden":
         return _unknown_key(first["loc"], key)
     if first["type"] == "missing" and key.rpartition(".")[2] != first["loc"][-1]:
-        example = f"{key}=[NAME] or {key}=[{{name: NAME, OPTION: VALUE}}]"
-        return InvalidArgument(key, first["input"], "a name for each part", f"write {example}")
+        return _no_name(key, first["input"])
     if first["type"] == "missing":
         return RunError(f"{key} is not set: add {key}=VALUE, or put it into the configuration.")
     expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     if "valid tuple" in expected:
         expected = "a list"
+    if "dictionary" in expected and first["loc"] != tuple(key.split(".")):
+        return _no_name(key, first["input"])
     if "dictionary" in expected:
         return _no_section(key, section, first["input"])
     return InvalidArgument(key, first["input"], expected)
+
+
+def _no_name(key: str, got: object) -> InvalidArgument:
+    """Return the error for a part of a list that is neither a name nor has one."""
+    example = f"{key}=[NAME] or {key}=[{{name: NAME, OPTION: VALUE}}]"
+    return InvalidArgument(key, got, "a name for each part", f"write {example}")
 
 
 def _no_section(key: str, section: type[Section] | None, got: object) -> InvalidArgument:
@@ -48,6 +56,15 @@ def _no_section(key: str, section: type[Section] | None, got: object) -> Invalid
     return InvalidArgument(key, got, f"a section with keys such as {key}.{name}")
 
 
+def _unknown_option(error: UnknownOption) -> RampartError:
+    """Return the error with the keys of other sections that the user may mean: `attack.eps`."""
+    of_components = ("schedule", "objective", "attack", "evaluation.attack")
+    others = [key for key in full_keys(error.option) if key.rpartition(".")[0] not in of_components]
+    if others:
+        error.args = (f"{error} The key {' or '.join(others)} may be meant.",)
+    return error
+
+
 def _unknown_key(location: Location, key: str) -> RampartError:
     parent, section = _place(location[:-1])
     word = str(location[-1])
@@ -55,7 +72,9 @@ def _unknown_key(location: Location, key: str) -> RampartError:
     same = full_keys(word)
     if same:
         return UnknownKey(key, same)
-    known = [".".join(filter(None, [parent, name])) for name in section.model_fields] if section else []
+    known = (
+        [".".join(filter(None, [parent, name])) for name in section.model_fields] if section else []
+    )
     near = [] if nearest(key, known, 1) else near_keys(word)
     return UnknownKey(key, near, known)
 
@@ -74,4 +93,3 @@ def _place(location: Location) -> tuple[str, type[Section] | None]:
         field = section.model_fields.get(str(part))
         section = section_of(field.annotation) if field else None
     return ".".join(names), section
-

@@ -8,7 +8,7 @@ from rampart.errors import UnknownName, nearest
 from rampart.objectives.catalogue import OBJECTIVES
 from rampart.registry import Registry
 from rampart.schedules.catalogue import SCHEDULES
-from rampart.schema.fields import RunFields
+from rampart.schema.fields import EvaluationConfig, RunFields
 from rampart.schema.sections import Section
 
 #: Sections that take the options of a component as keys.
@@ -45,12 +45,18 @@ class UnknownKey(UnknownName):
 def full_keys(word: str) -> list[str]:
     """Return the keys that are a word or end in it; the options of components are keys too."""
     word = word.replace("-", "_")
+    if word == "name":
+        return []
     keys = [key for key in all_keys(RunFields) if key.rpartition(".")[2] == word]
     for section, registry in _COMPONENTS.items():
         key = f"{section}.{word}"
         if key not in keys and any(registry.takes(name, word) for name in registry.names()):
             keys.append(key)
     sections = [word] if word in RunFields.model_fields else []
+    if word in EvaluationConfig.model_fields and section_of(
+        EvaluationConfig.model_fields[word].annotation
+    ):
+        sections.append(f"evaluation.{word}")
     # `norm` is an option of every attack, but only `threat.norm` sets it.
     return [key for key in sections + keys if not key.endswith("attack.norm")]
 

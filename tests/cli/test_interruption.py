@@ -1,0 +1,101 @@
+"""After Ctrl-C every verb says what is true for it."""
+
+import signal
+
+import pytest
+
+from rampart.cli.interruption import explain_interruption
+from rampart.training.interrupts import Interrupted
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_prints_the_advice(number, capsys):
+    # A shell that starts a job in the background has it ignore SIGINT.
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as stopped, explain_interruption():
+        signal.raise_signal(number)
+    assert stopped.value.code == 128 + number
+    assert capsys.readouterr().err.startswith("rampart: stopped; run the same command")
+    assert signal.getsignal(signal.SIGTERM) == before
+    signal.signal(signal.SIGINT, interrupt)
+
+
+def interrupt(*arguments, **more):
+    raise KeyboardInterrupt
+
+
+#: What each verb calls first, and the advice after an interruption there.
+STOPPED_AT = {
+    "evaluate m data=d": (
+        "recipes.evaluation.evaluate_named.evaluate_model",
+        "run the same command again to resume.",
+    ),
+    "evaluate m data=d --overwrite": (
+        "recipes.evaluation.evaluate_named.evaluate_model",
+        "run the same command again without --overwrite to resume.",
+    ),
+    "interpolate a b -o out": (
+        "recipes.interpolate.interpolate_runs",
+        "nothing is saved, run the same command again to start anew.",
+    ),
+    "train model=m data=d -o out": (
+        "recipes.train.train_run",
+        "nothing is changed, run the same command again.",
+    ),
+    "quickstart -o out --overwrite": (
+        "experiments.quickstart.run_quickstart",
+        "`rampart quickstart --output out --resume` resumes.",
+    ),
+    "linear-probe m data=d": (
+        "recipes.probe_backbone.linear_probe_config",
+        "run the same command again.",
+    ),
+}
+
+
+@pytest.mark.parametrize("command", STOPPED_AT)
+def test_the_advice_fits_the_verb(typed, monkeypatch, command):
+    place, advice = STOPPED_AT[command]
+    monkeypatch.setattr(f"rampart.{place}", interrupt)
+    result = typed(*command.split())
+    assert result.status == 130
+    assert result.err == f"rampart: stopped; {advice}\n"
+
+
+def test_an_interrupted_training_resumes_with_the_command_it_prints(
+    rampart, typed, tiny_settings, tmp_path, monkeypatch
+):
+    from rampart.training import loop
+
+    step, calls = loop.train_epoch, []
+
+    def stop_in_the_second_epoch(run, interrupts):
+        calls.append(run.step)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        step(run, interrupts)
+
+    monkeypatch.setattr(loop, "train_epoch", stop_in_the_second_epoch)
+    run = tmp_path / "run"
+    result = rampart("train", *tiny_settings, "-o", run, "--no-evaluate")
+    assert result.status == 128 + signal.SIGTERM
+    assert "stopped by SIGTERM after step 4, and a checkpoint is saved" in result.err
+    command = result.err.split("`")[1].split()
+    assert command[0] == "rampart"
+    assert typed(*command[1:], "--no-evaluate").status == 0
+    assert len(calls) == 4
+
+
+def test_an_interrupted_study_names_no_option_that_it_lacks(typed, monkeypatch, tmp_path):
+    """A training run inside a study reports the signal itself."""
+
+    def stop(*arguments, **more):
+        raise Interrupted(signal.SIGTERM, 3)
+
+    monkeypatch.setattr("rampart.experiments.study.load_study", lambda path: None)
+    monkeypatch.setattr("rampart.experiments.running.run_study", stop)
+    result = typed("study", "study.yaml", "-o", tmp_path / "out")
+    assert result.status == 128 + signal.SIGTERM
+    assert "run the same command again to resume" in result.err
+    assert "--resume" not in result.err

@@ -1,0 +1,42 @@
+"""Values are fitted to the types of their fields."""
+
+from typing import Any, Literal
+
+import pytest
+
+from rampart.errors import InvalidArgument
+from rampart.value_types import fit
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "fitted"),
+    [
+        (tuple[float, ...], "0.5,1", [0.5, 1]),
+        (tuple[float, ...] | None, 0.5, [0.5]),
+        (tuple[float, float], "0.5, 1e-3", [0.5, 0.001]),
+        (tuple[str, ...], "a,b", ["a", "b"]),
+        (tuple[str, ...], 5, 5),
+        (tuple[tuple[float, float], ...], "0,1", "0,1"),
+        (str, "a,b", "a,b"),
+        (float, "1,2", "1,2"),
+        (bool | Literal["auto"], True, True),
+        (dict[str, Any], True, True),
+        (dict[str, int], {"a": True}, {"a": True}),
+    ],
+)
+def test_lists_need_no_brackets(annotation, value, fitted):
+    assert fit({"key": annotation}, {"key": value}) == {"key": fitted}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [(int, True), (float | None, False), (tuple[float, ...], [0.5, True]), (int, False)],
+)
+def test_true_and_false_are_not_numbers(annotation, value):
+    with pytest.raises(InvalidArgument) as caught:
+        fit({"key": annotation}, {"key": value})
+    assert caught.value.name == "key"
+
+
+def test_unknown_names_are_left_alone():
+    assert fit({}, {"key": "a,b"}) == {"key": "a,b"}

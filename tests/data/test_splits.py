@@ -50,6 +50,9 @@ def test_splits_refuse_common_images_and_other_classes():
 def test_labels_outside_the_classes_are_refused():
     with pytest.raises(DataError, match="labels run from -1 to 0"):
         Split(["a", "b"], np.array([-1, 0]), ["x"], InMemory(torch.zeros(2, 1, 1, 1)))
+    for several in (np.eye(2, dtype=np.int64), np.array([0.5, 0.5])):
+        with pytest.raises(InvalidArgument, match="labels=.*several labels per image"):
+            Split(["a", "b"], several, ["x", "y"], InMemory(torch.zeros(2, 1, 1, 1)))
     with pytest.raises(DataError, match="no images"):
         Split([], np.array([]), ["x"], InMemory(torch.zeros(0, 1, 1, 1)))
 

@@ -88,7 +88,7 @@ class Published:
         if "train" not in self.parts:
             raise DataError(
                 f"'{self.name}' has a split {' and '.join(self.parts)} but no split train: a "
-                "training needs one; `rampart evaluate` does not."
+                "training needs one, `rampart evaluate` does not; data.splits.train names it."
             )
         return complete_splits(self.parts, self.notes, self.fractions, self.seed)
 
@@ -128,7 +128,8 @@ class Published:
         return replace(splits, notes=(*splits.notes, "evaluation.split=all evaluates every image."))
 
     def _only(self, split: Split) -> OneSplit:
-        return OneSplit(split, (*self.notes, *note_changes({"": split})))
+        notes = (*self.notes, *note_changes({"": split}))
+        return OneSplit(split, notes, tuple(warn_of_copies({"": split})))
 
 
 def load_splits(name: str, **how: Unpack[DataOptions]) -> Splits:

@@ -84,6 +84,10 @@ def test_the_user_names_columns_and_splits(write):
     assert "not used of column 'fold'" in splits.notes[0]
     with pytest.raises(DataError, match="data.options.split_key=none: .*where, what, fold"):
         load(path, options={**keys, "split_key": "none"})
+    with pytest.raises(DataError, match="column 'where' .* cannot hold paths and labels"):
+        load(path, options={**keys, "target_key": "where"})
+    with pytest.raises(DataError, match="no split train"):
+        load(path, options=keys, splits={"test": "a"})
     with pytest.raises(UnknownName, match="target_key"):
         load(path, options={"label_key": "what"})
 

@@ -99,9 +99,9 @@ def refuse_unnamed_splits(
         return
     names = sorted(suspects)
     shared = set.intersection(*(set(several[name]) for name in names)) or several[names[0]]
-    otherwise = (
-        "a folder without a name is ignored" if found else "for classes, data.splits.train=."
-    )
+    otherwise = "for classes write data.splits.train=. instead"
+    if found:
+        otherwise = "a folder without such a key is ignored"
     raise DataError(
         f"{' and '.join(names[:3])} in '{path}' may be splits, because they hold folders such as "
         f"{' and '.join(sorted(shared)[:2])} and no images: write {_keys(names, found)}, or rename "

@@ -45,6 +45,8 @@ def load_table(path: Path, request: Request) -> Found:
             raise UnknownName("option of a table", option, COLUMNS)
     columns = _read_columns(path)
     keys = {key: _find_column(columns, key, request.options.get(key), path) for key in COLUMNS}
+    if keys["input_key"] == keys["target_key"]:
+        raise DataError(f"column '{keys['input_key']}' of '{path}' cannot hold paths and labels.")
     paths, labels = columns[keys["input_key"] or ""], columns[keys["target_key"] or ""]
     _require_images(path, paths, labels)
     rows, notes = _rows_by_split(path, columns, keys["split_key"], request)

@@ -7,7 +7,7 @@ from typing import Any
 from rampart.errors import InvalidArgument
 
 
-def chance_of(labels: Iterable[Any]) -> float:
+def chance_of(labels: Iterable[Any], top_k: int = 1) -> float:
     """Return the accuracy of the best constant prediction: the fraction of the commonest class.
 
     It is 1/K for K classes of the same size. It is also the accuracy of a collapsed model, which
@@ -16,6 +16,8 @@ def chance_of(labels: Iterable[Any]) -> float:
     Args:
         labels: (N,) whole numbers: a list, an array or a tensor. To judge a model in training, use
             the labels of the training split.
+        top_k: number of classes that the prediction names; then it is the fraction of the k
+            commonest ones.
 
     Raises:
         InvalidArgument: the list is empty.
@@ -23,7 +25,7 @@ def chance_of(labels: Iterable[Any]) -> float:
     counts = Counter(labels.tolist() if hasattr(labels, "tolist") else labels)
     if not counts:
         raise InvalidArgument("labels", "none", "at least one")
-    return max(counts.values()) / counts.total()
+    return sum(count for _, count in counts.most_common(top_k)) / counts.total()
 
 
 def clearly_above(accuracy: float, chance: float, samples: int) -> bool:

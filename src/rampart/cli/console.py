@@ -1,7 +1,7 @@
 """Console output of the verbs."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +78,16 @@ def _explain_no_attack(config: "RunConfig") -> list[str]:
     return [f"training uses no attack ({why}), so the schedule has no effect"]
 
 
+def _explain_position(classes: Sequence[str]) -> str:
+    """State the order in which outputs without names are taken as the classes of the data."""
+    last = len(classes) - 1
+    shown = [k for k in range(len(classes)) if len(classes) <= 12 or k < 5 or k == last]
+    parts = [f"{k} = {classes[k]}" for k in shown]
+    if len(shown) < len(classes):
+        parts.insert(-1, "...")
+    return f"outputs are matched to classes by position: {', '.join(parts)}"
+
+
 def print_evaluation(folder: Path, record: "EvaluationRecord") -> None:
     """Print the figures of an evaluation, the verdicts of its checks, and its folder."""
     from rampart.records.summary import summary
@@ -93,6 +103,9 @@ def print_evaluation(folder: Path, record: "EvaluationRecord") -> None:
         soft_wrap=True,
         markup=False,
     )
+    model = record.metadata.get("model", {})
+    if model.get("matched_by") == "position":
+        console.print(_explain_position(model["classes"]), soft_wrap=True, markup=False)
     for note in record.metadata.get("data", {}).get("notes", ()):
         console.print(f"data: {note}", soft_wrap=True, markup=False)
     for warning in record.metadata.get("data", {}).get("warnings", ()):

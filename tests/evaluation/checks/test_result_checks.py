@@ -4,7 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rampart.errors import InvalidArgument
+from rampart.evaluation.checks.class_order import Predicted
 from rampart.evaluation.checks.result_checks import RESULT_CHECKS, check_results
+from rampart.skill import chance_of
 
 STAGES = ("apgd-ce", "apgd-t", "fab-t", "square")
 LEVELS = 8
@@ -39,7 +41,7 @@ def test_a_sound_evaluation_passes(seed):
     critical, stage = evaluation(seed=seed)
     rechecked = np.arange(len(critical)) % 10 == 0
     runs = {k: critical > k for k in range(1, LEVELS + 1)}
-    found = ask(critical, stage, None, rechecked, runs=runs, num_classes=10)
+    found = ask(critical, stage, None, rechecked, runs=runs, chance=0.1)
     assert {v.status for v in found.values()} == {"pass"}
 
 
@@ -153,23 +155,38 @@ def test_independent_runs_may_have_fewer_samples():
 def test_catches_clean_accuracy_at_chance(right, status):
     critical = np.where(np.arange(200) < right * 200, LEVELS + 1, 0)
     stage = np.full(200, -1)
-    assert ask(critical, stage, num_classes=10)["clean"].status == status
-    balanced = np.arange(200) % 10
-    assert ask(critical, stage, labels=balanced)["clean"].status == status
+    assert ask(critical, stage, chance=0.1)["clean"].status == status
 
 
 def test_the_message_has_the_probability_of_guessing_as_well():
     critical = np.where(np.arange(25) < 2, LEVELS + 1, 0)
-    found = ask(critical, np.full(25, -1), num_classes=25)["clean"].message
+    found = ask(critical, np.full(25, -1), chance=0.04)["clean"].message
     none_or_one = 0.96**25 + 25 * 0.04 * 0.96**24
     assert "4.0 %" in found
-    assert f"probability {1 - none_or_one:.2g}." in found
+    assert f"probability {1 - none_or_one:.2g}:" in found
+
+
+def test_another_order_of_the_classes_fails():
+    labels = np.arange(200) % 10
+    predicted = Predicted(labels, (labels + 1) % 10, [str(k) for k in range(10)])
+    critical = np.zeros(200, int)
+    found = ask(critical, np.full(200, -1), chance=0.1, predicted=predicted)["clean"]
+    assert (found.status, found.value, found.limit) == ("fail", 0.0, 1.0)
+    assert "shifted by one" in found.message
+
+
+def test_few_images_are_named_as_the_reason():
+    """Of a few images, the commonest class does not tell chance; more images do."""
+    critical = np.where(np.arange(5) < 2, LEVELS + 1, 0)
+    found = ask(critical, np.full(5, -1), chance=0.2)["clean"]
+    assert found.status == "warn"
+    assert "more images" in found.message
 
 
 def test_always_predicting_the_largest_class_is_chance():
     labels = np.where(np.arange(200) < 120, 0, 1)
     critical = np.where(labels == 0, LEVELS + 1, 0)
-    assert ask(critical, np.full(200, -1), labels=labels, num_classes=2)["clean"].status == "warn"
+    assert ask(critical, np.full(200, -1), chance=chance_of(labels))["clean"].status == "warn"
 
 
 def test_checks_without_input_are_skipped():
@@ -187,7 +204,7 @@ def test_values_are_fractions_and_the_status_follows_the_limit(n, seed):
     before = np.minimum(critical + rng.integers(0, 2, n), LEVELS + 1)
     runs = {k: rng.random(n) < 0.5 for k in (1, 8)}
     for verdict in ask(
-        critical, stage, before, rng.random(n) < 0.5, runs=runs, num_classes=5
+        critical, stage, before, rng.random(n) < 0.5, runs=runs, chance=0.2
     ).values():
         if verdict.value is None:
             continue

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from rampart.data.decode import Decode, Decoded
+from rampart.data.labels import in_order
 from rampart.data.readers.split_names import known_split, refuse_unnamed_splits
 from rampart.data.readers.tree import Tree, read_tree
 from rampart.data.splits import Split, check_same_classes
@@ -128,7 +129,7 @@ def _split_folders(tree: Tree, path: Path) -> dict[str, str]:
 
 def _read_split(tree: Tree, prefix: str, path: Path, decode: Decode) -> Split:
     where = f"{path}/{prefix}".rstrip("/")
-    classes = sorted(tree.folders)
+    classes = in_order(tree.folders)
     if not classes:
         raise DataError(f"'{where}' has no class folders; {_LAYOUTS}.")
     if len(classes) == 1:

@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from rampart.errors import InvalidArgument
+from rampart.evaluation.checks.class_order import Predicted
+from rampart.evaluation.checks.clean import check_clean
 from rampart.evaluation.checks.verdict import Verdict, passed, skipped
 from rampart.metrics.curve import Integers, check_critical
 from rampart.metrics.intervals import CONFIDENCE
-from rampart.skill import chance_of
 
 #: The checks of `check_results`, in the order of its verdicts.
 RESULT_CHECKS = ("clean", "black-box", "fab", "pruning", "monotone", "rerun")
@@ -44,8 +45,8 @@ def check_results(
     per_strength: Mapping[int, ArrayLike] | None = None,
     *,
     rows: ArrayLike | None = None,
-    labels: ArrayLike | None = None,
-    num_classes: int | None = None,
+    chance: float | None = None,
+    predicted: Predicted | None = None,
     pruned: ArrayLike | None = None,
 ) -> list[Verdict]:
     """Return one verdict for each check of `RESULT_CHECKS`.
@@ -61,8 +62,9 @@ def check_results(
         per_strength: from strength indices k to (M,) bool: whether a sample is robust in an
             independent run at that strength alone.
         rows: (M,) the rows of the samples in those runs; by default all.
-        labels: (N,) true classes.
-        num_classes: number of classes K; together with `labels` it gives the accuracy of chance.
+        chance: accuracy of the best constant prediction, on all images from which the samples were
+            drawn.
+        predicted: the predictions without an attack, which show another order of the classes.
         pruned: (N,) number of pruned runs that were not repeated in full.
 
     Raises:
@@ -78,7 +80,7 @@ def check_results(
         k: _column(f"per_strength[{k}]", v, len(own)) > 0 for k, v in _sort_strengths(per_strength)
     }
     return [
-        _clean(indices, labels, num_classes),
+        check_clean(indices, chance, predicted),
         _black_box(indices, names, stage_names),
         _fab(indices, names, stage_names),
         _pruning(indices, before, chosen, None if pruned is None else bool(np.any(pruned))),
@@ -104,32 +106,6 @@ def _names(stages: Integers, stage_names: Sequence[str]) -> NDArray[np.str_]:
     if len(stages) and not -1 <= stages.min() <= stages.max() < len(stage_names):
         raise InvalidArgument("stage", f"{stages.max()}", f"an index into {list(stage_names)}")
     return known[stages]
-
-
-def _clean(critical: Integers, labels: ArrayLike | None, num_classes: int | None) -> Verdict:
-    """Check whether clean accuracy exceeds chance: that of the most frequent class, or 1 / K.
-
-    It is an exact binomial test at 5 %.
-    """
-    if labels is None and num_classes is None:
-        return skipped("clean", "labels and number of classes are unknown.")
-    n, right = len(critical), int((critical > 0).sum())
-    chance = 1 / num_classes if num_classes else 0.0
-    if labels is not None:
-        chance = max(chance, chance_of(_column("labels", labels, n)))
-    accuracy = right / n
-    by_chance = float(stats.binom.sf(right - 1, n, chance))
-    if chance < 1 and by_chance < 1 - CONFIDENCE:
-        return passed("clean", accuracy, chance, "clean accuracy is above chance.")
-    return Verdict(
-        "clean",
-        "warn",
-        accuracy,
-        chance,
-        f"clean accuracy is {100 * accuracy:.1f} % of {n} images. Guessing, at "
-        f"{100 * chance:.1f} %, does as well with probability {by_chance:.2g}. Check the order of "
-        "the classes, the range of the pixels and the training.",
-    )
 
 
 def _count_lowered(critical: Integers, names: NDArray[np.str_], stem: str) -> tuple[int, float]:

@@ -47,7 +47,7 @@ def check_classes(
     """Return a model whose output i is class i of the data.
 
     Names are compared without case, and "_" and "-" count as spaces. Without names of the outputs
-    only their number is checked.
+    only their number is checked, and output i counts as class i.
 
     Args:
         model: the model to evaluate.
@@ -69,7 +69,8 @@ def check_classes(
     _check_number(model, class_names, outputs)
     if match == "strict" and model.class_names is not None:
         _check_order(model.name, model.class_names, class_names, outputs)
-    return replace(model, num_classes=len(class_names))
+    by_position = match == "by_position" or model.class_names is None
+    return replace(model, num_classes=len(class_names), by_position=by_position)
 
 
 def imagenet_synsets() -> Names:

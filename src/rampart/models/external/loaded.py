@@ -44,6 +44,7 @@ class LoadedModel:
         gradient_error: why the gradient of the logits at the pixels cannot be computed; None if it
             can. With an error, only attacks that use logits alone apply.
         device: device of the images.
+        by_position: whether output k counts as class k of the data, although no names say so.
     """
 
     model: nn.Module
@@ -55,6 +56,7 @@ class LoadedModel:
     namings: tuple[Names, ...] = ()
     gradient_error: ModelError | None = None
     device: torch.device = _CPU
+    by_position: bool = False
 
     @property
     def differentiable(self) -> bool:

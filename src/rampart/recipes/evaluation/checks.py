@@ -6,12 +6,14 @@ from typing import Any
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Split
 from rampart.data.subset import subset
+from rampart.evaluation.checks.class_order import Predicted
 from rampart.evaluation.checks.model_checks import CHECK_IMAGES, check_model
 from rampart.evaluation.checks.result_checks import check_results
 from rampart.evaluation.checks.verdict import Verdict, overall, skipped
 from rampart.evaluation.rerun import Rerun
 from rampart.evaluation.results import Results
 from rampart.recipes.evaluation.subject import Subject
+from rampart.skill import chance_of
 
 
 def run_model_checks(subject: Subject, split: Split) -> list[Verdict]:
@@ -50,11 +52,16 @@ def run_result_checks(
         n_strengths,
         robust,
         rows=reran.rows if reran else None,
-        labels=results.labels,
-        # With top_k, chance is k/K.
-        num_classes=len(subject.splits.class_names) // subject.config.evaluation.top_k,
+        chance=_chance(subject),
+        predicted=Predicted(results.labels, results.predictions, subject.splits.class_names),
         pruned=results.pruned,
     )
+
+
+def _chance(subject: Subject) -> float:
+    """Return the accuracy of chance on the images from which `evaluation.limit` draws."""
+    wanted = subject.config.evaluation
+    return chance_of(subset(subject.splits[wanted.split], ids=wanted.ids).labels, wanted.top_k)
 
 
 def checks_metadata(verdicts: Sequence[Verdict]) -> dict[str, Any]:

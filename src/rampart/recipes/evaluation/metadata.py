@@ -36,6 +36,7 @@ def describe_evaluation(
             "source": model.source,
             "fingerprint": model.fingerprint,
             "classes": list(subject.splits.class_names),
+            "matched_by": "position" if model.by_position else "name",
         },
         "data": {
             "name": config.data.name,

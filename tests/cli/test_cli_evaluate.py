@@ -37,7 +37,8 @@ def test_evaluate_prints_figures_checks_and_cost(rampart, evaluate, tmp_path):
     assert result.status == 0, result.err
     lines = result.out.splitlines()
     assert lines[0].startswith("test, 15 images: clean 100.0%, at 80/255 0.0%, expected ")
-    assert lines[1].startswith("checks: ")
+    assert lines[1].endswith("by position: 0 = blue, 1 = green, 2 = red")
+    assert lines[2].startswith("checks: ")
     assert "rerun: 5 images attacked at each strength alone, no difference" in result.out
     assert "passes per image" in result.out
     assert lines[-1] == f"evaluation in {tmp_path / 'evaluation'}"

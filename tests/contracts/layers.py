@@ -23,10 +23,10 @@ ROWS = [
         Group(
             (
                 *("errors", "plain", "value_types", "units", "skill", "choices", "tolerance"),
-                *("registry", "files", "plugins", "version"),
+                *("registry", "files", "plugins", "hub_access", "version"),
             ),
             "errors, values from YAML, strengths, skill, tolerances, registries, atomic writes, "
-            "plugins",
+            "plugins, the hub",
         )
     ],
     [

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from timm.models import PretrainedCfg
 from torch import nn
 
 from rampart.errors import InvalidArgument, ModelError, RampartError, reason
+from rampart.hub_access import hub_access
 from rampart.models.normalized import NormalizedModel
 from rampart.models.resizing import resize, try_size
 from rampart.models.sources import Source, Unreachable, find_source, unreachable
@@ -208,7 +210,8 @@ def _classes(source: Source, backbone: nn.Module, weights: Weights | None) -> in
 
 def _create(name: str, pretrained: bool, arguments: Mapping[str, Any]) -> nn.Module:
     try:
-        return timm.create_model(name, pretrained=pretrained, **arguments)
+        with hub_access() if pretrained else nullcontext():
+            return timm.create_model(name, pretrained=pretrained, **arguments)
     except RampartError:
         raise
     # The code of the architecture and of the hub may raise any error.

@@ -12,6 +12,7 @@ from timm.models import PretrainedCfg, get_pretrained_cfg, load_model_config_fro
 
 import rampart.models.glyphnet  # noqa: F401  # makes rampart_glyphnet known to timm
 from rampart.errors import ModelError, UnknownName, reason
+from rampart.hub_access import NOT_CACHED, hub_access, is_not_cached
 from rampart.models.weight_files import WEIGHT_SUFFIXES
 from rampart.plugins import GIVEN
 
@@ -169,7 +170,8 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def _source_of_hub(name: str) -> Source:
     try:
-        cfg, architecture, model_args = load_model_config_from_hf(name.removeprefix("hf-hub:"))
+        with hub_access():
+            cfg, architecture, model_args = load_model_config_from_hf(name.removeprefix("hf-hub:"))
     # Each version of the hub's client raises other errors.
     except Exception as error:
         raise unreachable(name, error) from error
@@ -182,8 +184,9 @@ class Unreachable(ModelError):
 
 def unreachable(name: str, error: BaseException) -> Unreachable:
     """Return the error for weights or a configuration that cannot be downloaded."""
+    why = NOT_CACHED if is_not_cached(error) else reason(error)
     return Unreachable(
-        f"the weights of '{name}' cannot be loaded ({reason(error)}); without a network give them "
+        f"the weights of '{name}' cannot be loaded ({why}); without a network give them "
         "as a file: FILE.safetensors with timm's FILE.json beside it, or model.weights=FILE to "
         "train."
     )

@@ -79,22 +79,34 @@ def explain_content(path: Path, error: Exception) -> str:
     """
     if isinstance(error, OSError) and error.strerror:
         return f"gives the error '{error.strerror}'; check the path and the permissions"
-    with path.open("rb") as file:
-        start = file.read(512)
+    if other := other_content(path):
+        return other
+    start = _start(path)
+    if start[8:9] == b"{" and not path.name.endswith(SAFE):
+        return "is a safetensors file, not one of torch; rename it to .safetensors"
+    if start.startswith(b"PK"):
+        return _explain_zip(path, error)
+    if start.startswith(b"\x80") and not start.startswith(_LEGACY):
+        return f"is a pickle that torch.save did not write; {_ALONE}"
+    return _explain_objects(error)
+
+
+def other_content(path: Path) -> str | None:
+    """Return what a file holds in place of a model, as a clause, and advice; None if unknown."""
+    start = _start(path)
     if not start:
         return f"is empty; {_AGAIN}"
     for sign, kind, do in _STARTS:
         if start.lstrip().startswith(sign):
             return f"{kind}, not weights; {do}"
-    if start[8:9] == b"{" and not path.name.endswith(SAFE):
-        return "is a safetensors file, not one of torch; rename it to .safetensors"
-    if start.startswith(b"PK"):
-        return _explain_zip(path, error)
-    if _is_text(start):
+    if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in start):
         return f"is text, not weights; {_AGAIN}"
-    if start.startswith(b"\x80") and not start.startswith(_LEGACY):
-        return f"is a pickle that torch.save did not write; {_ALONE}"
-    return _explain_objects(error)
+    return None
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(512)
 
 
 def _explain_zip(path: Path, error: Exception) -> str:
@@ -125,10 +137,6 @@ def _explain_objects(error: Exception) -> str:
         f"holds an object of the class {found[1]}, and opening other objects than tensors can run "
         f"any code; {_ALONE}"
     )
-
-
-def _is_text(start: bytes) -> bool:
-    return all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in start)
 
 
 def _take_container(loaded: Any, path: Path) -> Mapping[Any, Any]:

@@ -106,11 +106,16 @@ def require_numbers(model: nn.Module, origin: str) -> None:
     for name, value in chain(model.named_parameters(), model.named_buffers()):
         finite = value.isfinite() if isinstance(value, nn.Parameter) else ~value.isnan()
         if not value.is_meta and not finite.all():
-            raise ModelError(
-                f"the model '{origin}' has {int((~finite).sum())} of {value.numel()} weights in "
-                f"'{name}' that are not finite: its training has diverged or the file is damaged; "
-                "take an earlier checkpoint, or download it again."
-            )
+            raise not_finite(origin, name, int((~finite).sum()), value.numel())
+
+
+def not_finite(origin: str, name: str, count: int, total: int) -> ModelError:
+    """Return the error for `count` of the `total` numbers in a weight that are not finite."""
+    return ModelError(
+        f"the model '{origin}' has {count} of {total} weights in '{name}' that are not finite: its "
+        "training has diverged or the file is damaged; take an earlier checkpoint, or download it "
+        "again."
+    )
 
 
 def misfits(own: Weights, given: Weights) -> list[str]:

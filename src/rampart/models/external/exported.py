@@ -14,6 +14,7 @@ from rampart.models.external.loaded import (
     Wanted,
     file_fingerprint,
 )
+from rampart.models.weight_files import other_content
 
 
 def load_exported(reference: str, wanted: Wanted) -> LoadedModel:
@@ -35,8 +36,10 @@ def load_exported(reference: str, wanted: Wanted) -> LoadedModel:
             program = move_to_device_pass(program, wanted.device)
     # Reading the archive, its graph and its weights raises errors of many kinds.
     except Exception as error:
+        why = other_content(path) if path.is_file() else None
+        why = f"it {why}" if why else reason(error)
         raise ModelError(
-            f"exported program '{path}' cannot be opened ({reason(error)}): save it by "
+            f"exported program '{path}' cannot be opened ({why}): save it by "
             "torch.export.save in this version of torch or an older one."
         ) from error
     images = _find_input(program, path)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rampart.errors import MissingExtra, ModelError, reason
+from rampart.hub_access import NOT_CACHED, hub_access, is_not_cached
 from rampart.models.external.class_names import with_synonyms
 from rampart.models.external.loaded import (
     Function,
@@ -34,7 +35,7 @@ def load_hugging_face(name: str, wanted: Wanted) -> LoadedModel:
     """
     if find_spec("transformers") is None:
         raise MissingExtra("transformers", "transformers", f"model 'hf:{name}'")
-    with _silence_transformers():
+    with _silence_transformers(), hub_access():
         model, processor = _load(name)
     channels = int(getattr(model.config, "num_channels", 3))
     height, width = _own_size(name, processor, channels)
@@ -94,8 +95,9 @@ def _load(name: str) -> tuple[Any, Any]:
         raise
     # The hub, the configuration and the processor raise errors of many kinds.
     except Exception as error:
+        why = NOT_CACHED if is_not_cached(error) else reason(error)
         raise ModelError(
-            f"model 'hf:{name}' cannot be loaded ({reason(error)}); it needs config.json, "
+            f"model 'hf:{name}' cannot be loaded ({why}); it needs config.json, "
             "model.safetensors and preprocessor_config.json, on the hub or in a folder."
         ) from error
 

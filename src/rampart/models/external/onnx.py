@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from rampart.errors import MissingExtra, ModelError, reason
 from rampart.models.external.exported import in_batches
 from rampart.models.external.loaded import LoadedModel, Wanted, file_fingerprint
+from rampart.models.weight_files import other_content
+from rampart.models.weights import not_finite
 
 #: onnxruntime's names of the types of images.
 _TYPES = {
@@ -27,13 +29,14 @@ def load_onnx(reference: str, wanted: Wanted) -> LoadedModel:
 
     Raises:
         MissingExtra: onnxruntime is not installed.
-        ModelError: the file cannot be opened, its input is not one batch of images, or none of
-            its several outputs is called "logits".
+        ModelError: the file cannot be opened, a weight is NaN, its input is not one batch of
+            images, or none of its several outputs is called "logits".
     """
     if find_spec("onnxruntime") is None:
         raise MissingExtra("onnxruntime", "onnx", f"model '{reference}'")
     path = Path(reference)
     model = Onnx(_open_session(path, wanted.device), path)
+    _require_numbers(path)
     return wanted.examine(
         wanted.normalized(model, model.size),
         name=reference,
@@ -87,7 +90,21 @@ def _open_session(path: Path, device: torch.device) -> Any:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
     # onnxruntime's errors have no common base class.
     except Exception as error:
-        raise ModelError(f"ONNX file '{path}' cannot be opened ({reason(error)}).") from error
+        why = other_content(path) if path.is_file() else None
+        why = f"it {why}" if why else reason(error)
+        raise ModelError(f"ONNX file '{path}' cannot be opened ({why}).") from error
+
+
+def _require_numbers(path: Path) -> None:
+    """Refuse NaN among the weights; without the package onnx only NaN in the logits is found."""
+    if find_spec("onnx") is None:
+        return
+    import onnx
+
+    for tensor in onnx.load(str(path)).graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor, base_dir=str(path.parent))
+        if values.dtype.kind == "f" and np.isnan(values).any():
+            raise not_finite(str(path), tensor.name, int(np.isnan(values).sum()), values.size)
 
 
 def _find_input(session: Any, path: Path) -> tuple[list[Any], Any]:

@@ -1,0 +1,54 @@
+"""The Hugging Face hub, where it can be reached; its cache elsewhere."""
+
+import logging
+import socket
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+#: Seconds to wait for a connection. The hub's own client tries again for up to 45 s for each file.
+WAIT = 3.0
+#: The reason in an error for files that are neither in the cache nor reachable.
+NOT_CACHED = "the hub cannot be reached or is switched off, and its cache does not hold the files"
+
+
+@contextmanager
+def hub_access() -> Iterator[None]:
+    """Use the hub inside the block, or only its cache if the hub cannot be reached.
+
+    The environment variable HF_HUB_OFFLINE=1 saves the attempt to reach it. The hub's client prints
+    errors only.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils.logging import get_verbosity, set_verbosity
+
+    offline, verbosity = constants.HF_HUB_OFFLINE, get_verbosity()
+    set_verbosity(logging.ERROR)
+    # The client reads it at each request.
+    constants.HF_HUB_OFFLINE = offline or not _is_reachable(constants.ENDPOINT)
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = offline
+        set_verbosity(verbosity)
+
+
+def is_not_cached(error: BaseException) -> bool:
+    """Whether an error says that the hub is offline and a file is not in its cache."""
+    from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    return isinstance(error, LocalEntryNotFoundError | OfflineModeIsEnabled)
+
+
+def _is_reachable(endpoint: str) -> bool:
+    """Whether a connection to the hub can be opened; assumed if there is a proxy."""
+    address = urlsplit(endpoint)
+    if urllib.request.getproxies():
+        return True
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        with socket.create_connection((address.hostname or "", port), timeout=WAIT):
+            return True
+    except OSError:
+        return False

@@ -6,7 +6,15 @@ from scipy import stats
 
 from rampart.errors import InvalidArgument
 from rampart.runtime import Noise
-from rampart.threat import ThreatModel, distance, dual, project, random_start, steepest
+from rampart.threat import (
+    ThreatModel,
+    distance,
+    dual,
+    project,
+    random_start,
+    round_inside,
+    steepest,
+)
 
 NORMS = ["linf", "l2", "l1"]
 
@@ -151,3 +159,17 @@ def test_steepest_direction_has_unit_length_and_reaches_the_dual_norm(
 @pytest.mark.parametrize("norm", NORMS)
 def test_a_zero_gradient_has_no_direction(norm: str) -> None:
     assert not steepest(torch.zeros(2, 1, 2, 2), norm).any()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_rounding_never_leaves_the_ball(norm, dtype) -> None:
+    images = Noise.of(0, torch.arange(64), "images").uniform(3, 8, 8).to(dtype).float()
+    eps = torch.linspace(0.001, 0.2, 64) * {"linf": 1.0, "l2": 8.0, "l1": 60.0}[norm]
+    points = random_start(images, eps, norm, Noise.like(images, 1))
+    rounded = round_inside(points, images, dtype)
+    assert rounded.dtype == dtype
+    assert ((rounded.float() - images).abs() <= (points - images).abs()).all()
+    # Rounding to the nearest value would leave it, so the test can fail.
+    assert (distance(points.to(dtype).float(), images, norm) > eps).any() or norm != "linf"
+    assert torch.equal(round_inside(points, images, torch.float32), points)

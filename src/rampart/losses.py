@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rampart.errors import InvalidArgument
+from rampart.images_and_labels import is_whole, type_of
 from rampart.registry import Registry
 
 LOSSES: "Registry[Loss]" = Registry("loss")
@@ -129,12 +130,12 @@ class Loss(ABC):
     def check(self, targets: Tensor, n: int) -> None:
         """Raise `InvalidArgument` unless `targets` are valid for n samples."""
         if targets.ndim == 0 or len(targets) != n or not self.fits(targets):
-            got = f"{str(targets.dtype).removeprefix('torch.')} {tuple(targets.shape)}"
+            got = f"{type_of(targets)} {tuple(targets.shape)}"
             raise InvalidArgument("targets", got, f"{self.shape} with N = {n}")
 
     def fits(self, targets: Tensor) -> bool:
         """Return whether rank and dtype are valid; by default, integers (N,)."""
-        return targets.ndim == 1 and not targets.is_floating_point()
+        return targets.ndim == 1 and is_whole(targets)
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ class _Targeted(Loss):
 
     def fits(self, targets: Tensor) -> bool:
         """Return whether the targets are integers of shape (N, 2)."""
-        return targets.shape[1:] == (2,) and not targets.is_floating_point()
+        return targets.shape[1:] == (2,) and is_whole(targets)
 
     def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return whether the predicted class differs from the true class."""
@@ -243,7 +244,11 @@ class Kl(Loss):
 
     def fits(self, targets: Tensor) -> bool:
         """Return whether the targets are clean logits (N, K) or labels (N,)."""
-        return targets.ndim == (2 if targets.is_floating_point() else 1)
+        return (
+            targets.ndim == 2
+            if targets.is_floating_point()
+            else targets.ndim == 1 and is_whole(targets)
+        )
 
     def value(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return KL(p_clean || p)."""

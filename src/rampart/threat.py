@@ -75,6 +75,24 @@ def project(perturbed: Tensor, images: Tensor, eps: float | Tensor, norm: Norm) 
     return moved.clamp(0.0, 1.0)
 
 
+def round_inside(points: Tensor, images: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return points of a ball around the images in another type, without leaving the ball.
+
+    Each value is rounded to the nearest one, or towards the image where that is farther from it.
+    No pixel then moves farther than before, so every norm is kept.
+
+    Args:
+        points: (N, C, H, W), in the type of `images`.
+        images: (N, C, H, W), exactly representable in `dtype`.
+        dtype: type of the result.
+    """
+    rounded = points.to(dtype)
+    if dtype == points.dtype:
+        return rounded
+    farther = (rounded.to(points.dtype) - images).abs() > (points - images).abs()
+    return torch.where(farther, rounded.nextafter(images.to(dtype)), rounded)
+
+
 def _project_l1(perturbed: Tensor, images: Tensor, eps: Tensor) -> Tensor:
     """Return the point of L1 ball and box nearest to `perturbed`.
 

@@ -1,5 +1,6 @@
 """`rampart.evaluate` on tiny models and data."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -11,7 +12,14 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, TensorDataset
 
 import rampart
-from rampart.errors import InvalidArgument, ModelError, RampartWarning, RunError, UnknownName
+from rampart.errors import (
+    InvalidArgument,
+    ModelError,
+    RampartError,
+    RampartWarning,
+    RunError,
+    UnknownName,
+)
 from rampart.runtime import scoped_seed
 
 
@@ -258,3 +266,47 @@ def test_a_backward_pass_that_fails_is_never_answered_with_square(task):
     with pytest.raises(ModelError, match="use_reentrant=False") as caught:
         evaluate((reentrant, images, labels))
     assert "square" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_models_of_every_precision_are_evaluated(task, dtype):
+    model, images, labels = task
+    expected = evaluate(task, checks=False)
+    other = copy.deepcopy(model).to(dtype)
+    found = evaluate((other, images, labels), checks=False)
+    agree = np.mean(found.critical == expected.critical)
+    assert agree == 1 if dtype == torch.float64 else agree > 0.7
+    assert next(other.parameters()).dtype == dtype
+
+
+def test_a_model_that_converts_the_images_gets_them_as_they_are(task):
+    model, images, labels = task
+    inner, seen = copy.deepcopy(model).bfloat16(), set()
+
+    class Converts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x):
+            seen.add(x.dtype)
+            return self.inner((x - 0.25).bfloat16())
+
+    evaluate((Converts(), images, labels), checks=False)
+    assert seen == {torch.float32}
+
+
+@pytest.mark.parametrize("kind", [torch.int16, torch.int32, torch.uint8])
+def test_labels_are_integers_of_any_size(task, kind):
+    model, images, labels = task
+    found = evaluate((model, images, labels.to(kind)), checks=False)
+    assert found.critical.tolist() == evaluate(task, checks=False).critical.tolist()
+
+
+@pytest.mark.parametrize("label", [-100, 4])
+def test_labels_that_are_no_classes_are_refused(task, label):
+    model, images, labels = task
+    labels = labels.clone()
+    labels[-1] = label
+    with pytest.raises(RampartError, match=r"label|class"):
+        evaluate((model, images, labels), checks=False)

@@ -100,6 +100,36 @@ def test_results_lie_in_ball_and_box(attack: Attack, seed: int, strengths: list[
 
 
 @every_attack
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_the_ball_holds_in_the_type_of_the_images(attack: Attack, dtype: torch.dtype) -> None:
+    """In bf16 an image has 8 bits, and 4/255 is three steps of the type near white."""
+    images, labels = batch(16)
+    images, eps = images.to(dtype), {"linf": 4 / 255, "l2": 0.15, "l1": 0.9}[attack.norm]
+    points = attack(small_model().to(dtype), images, labels, eps)
+    assert points.dtype == dtype
+    assert (points >= 0).all()
+    assert (points <= 1).all()
+    moved = distance(points.double(), images.double(), attack.norm)
+    assert (moved <= eps * (1 + 1e-5) + 1e-6).all()
+    assert (moved > 0).any()
+
+
+def test_in_bf16_the_model_judges_the_points_that_are_returned() -> None:
+    images, labels = batch(16)
+    images, seen = images.bfloat16(), list[Tensor]()
+    model = small_model().bfloat16()
+
+    def ask(points: Tensor) -> Tensor:
+        seen.append(points.detach())
+        return model(points)
+
+    points = ATTACKS.build("apgd", {"steps": 5, "iterate": "best"})(ask, images, labels, 0.05)
+    assert {one.dtype for one in seen} == {torch.bfloat16}
+    known = torch.stack(seen)
+    assert (known == points).flatten(2).all(2).any(0).all()
+
+
+@every_attack
 def test_every_attack_raises_the_loss(attack: Attack) -> None:
     """An attack that does nothing would pass the tests above."""
     images, _ = batch(32)

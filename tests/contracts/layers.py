@@ -22,11 +22,11 @@ ROWS = [
     [
         Group(
             (
-                *("errors", "plain", "value_types", "units", "skill", "choices", "tolerance"),
-                *("registry", "files", "plugins", "hub_access", "version"),
+                *("errors", "plain", "value_types", "units", "counting", "skill", "choices"),
+                *("tolerance", "registry", "files", "plugins", "hub_access", "version"),
             ),
-            "errors, values from YAML, strengths, skill, tolerances, registries, atomic writes, "
-            "plugins, the hub",
+            "errors, values from YAML, strengths, counts, skill, tolerances, registries, atomic "
+            "writes, plugins, the hub",
         )
     ],
     [
@@ -40,10 +40,10 @@ ROWS = [
         Group(
             (
                 *("threat", "losses", "logits", "guarded", "input_gradients"),
-                *("rows", "runtime", "restoring"),
+                *("images_and_labels", "rows", "runtime", "restoring"),
             ),
             "the ball and its projection; losses; reading and guarding a model; gradients of the "
-            "pixels; sums per sample; keyed noise; restoring a model",
+            "pixels; checks of a batch; sums per sample; keyed noise; restoring a model",
         ),
         Group(("reports",), "tables, sentences and pictures from the files of runs; no torch"),
     ],

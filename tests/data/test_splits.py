@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from rampart.data.items import image_of
 from rampart.data.splits import InMemory, Split, Splits
 from rampart.errors import DataError, InvalidArgument
 
@@ -81,3 +82,19 @@ def test_a_split_of_tensors(floating):
 def test_a_split_of_other_tensors_is_refused(images, labels):
     with pytest.raises(InvalidArgument, match="images"):
         Split.of_tensors(images, labels)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])
+def test_pixels_of_every_precision_are_rounded_once(kind):
+    levels = torch.arange(256, dtype=torch.float64).view(1, 1, 16, 16)
+    pixels = (levels / 255).to(kind)
+    split = Split.of_tensors(pixels, torch.tensor([0], dtype=torch.int16))
+    assert split.labels.dtype == np.int64
+    expected = (pixels.double() * 255).round()
+    assert torch.equal(split.pixels(0).double()[None], expected)
+    assert torch.equal(image_of(pixels[0], 0, None).double()[None], expected)
+
+
+def test_labels_with_fractions_are_refused():
+    with pytest.raises(InvalidArgument, match="labels=float32"):
+        Split.of_tensors(torch.zeros(2, 1, 4, 4), torch.tensor([0.0, 1.7]))

@@ -344,8 +344,8 @@ def test_a_compiled_wrapper_is_unwrapped(model):
     ("num_classes", "labels", "message"),
     [
         (4, (0, 2), "num_classes=4: expected 3"),
-        (None, (0, 3), "labels=0 to 3: expected 0 to 2"),
-        (None, (-1, 2), "labels=-1 to 2"),
+        (None, (0, 3), "labels=3: expected 0 to 2"),
+        (None, (-1, 2), "labels=-1: expected"),
     ],
 )
 def test_classes_beyond_those_of_the_model_are_refused(
@@ -404,5 +404,43 @@ def test_an_empty_micro_batch_does_not_check_the_classes(model, dataset):
     images, labels, _ = dataset.tensors
     robust = RobustLoss(model, EPS, Horizon(1, 1), schedule=TwoHinge.at_fractions(0.5, 1.0))
     robust(images[:0], labels[:0])
-    with pytest.raises(InvalidArgument, match="labels=3 to"):
+    with pytest.raises(InvalidArgument, match="labels=5: expected 0 to 2"):
         robust(images, labels + 3)
+
+
+class Rooted(torch.nn.Module):
+    """The gradient of its weight is infinite at black pixels."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model, self.weight = model, torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, images):
+        return self.model((self.weight * images).sqrt())
+
+
+@pytest.mark.parametrize("schedule", [Fix(), TwoHinge.at_fractions(0.5, 1.0)])
+def test_training_that_has_become_nan_is_a_warning(model, dataset, schedule):
+    images, labels, _ = dataset.tensors
+    images = images.clone()
+    images[:, :, 0, 0] = 0
+    network = Rooted(model)
+    robust = RobustLoss(network, EPS, Horizon(1, 5), schedule=schedule)
+    optimizer = torch.optim.SGD(network.parameters(), 0.1)
+    loss = robust(images, labels)
+    assert loss.isfinite()
+    loss.backward()
+    assert not network.weight.grad.isfinite().all()
+    optimizer.step()
+    robust.step()
+    robust(images, labels)
+    with pytest.warns(RampartWarning, match=r"the loss of the last batch is nan.*sqrt"):
+        robust(images, labels)
+
+
+def test_the_loss_shows_its_settings(model):
+    robust = RobustLoss(model, "4/255", Horizon(2, 5), schedule=Fix())
+    text = repr(robust)
+    assert text.startswith("RobustLoss(eps=4/255, norm=linf, eps now 4/255 after 0 steps of 10")
+    assert "schedule=Fix(" in text
+    assert "attack=Apgd(" in text

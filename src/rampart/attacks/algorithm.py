@@ -14,10 +14,11 @@ from torch import Tensor
 
 from rampart.attacks.frozen import Model
 from rampart.errors import InvalidArgument, UnknownName
+from rampart.images_and_labels import require_classes
 from rampart.input_gradients import input_gradient
 from rampart.losses import Loss, full_precision
 from rampart.runtime import Noise
-from rampart.threat import column, distance, project
+from rampart.threat import column, distance, project, round_inside
 from rampart.tolerance import within
 from rampart.units import Norm
 
@@ -75,6 +76,9 @@ class Problem:
         noise: one key per sample.
         loss: what to maximize.
         norm: norm of the ball.
+        dtype: type of the caller's images, in which the model gets the points; None for that of
+            `images`.
+        classes: number of classes that the targets need; checked at every query.
     """
 
     model: Model
@@ -84,6 +88,8 @@ class Problem:
     noise: Noise
     loss: Loss
     norm: Norm
+    dtype: torch.dtype | None = None
+    classes: int = 0
 
     def __len__(self) -> int:
         return len(self.images)
@@ -118,15 +124,31 @@ class Problem:
         """Return `factor` · eps in a shape that broadcasts over the images."""
         return column(self.eps * factor, self.images)
 
+    def rounded(self, points: Tensor) -> Tensor:
+        """Return the points as the caller will get them: in the ball in the caller's type."""
+        if self.dtype in (None, points.dtype):
+            return points
+        return round_inside(points, self.images, self.dtype).to(points.dtype)
+
+    def ask(self, points: Tensor) -> Tensor:
+        """Return the logits (N, K) at `points`.
+
+        Raises:
+            InvalidArgument: a target is none of the K classes.
+        """
+        logits = self.model(points if self.dtype is None else points.to(self.dtype))
+        require_classes(self.classes, logits.shape[1], "targets")
+        return logits
+
     def query(self, points: Tensor, gradient: bool = True) -> Output:
         """Return the output at `points`; costs one forward, and one backward with `gradient`.
 
         Raises:
             ModelError: the gradient with respect to the pixels cannot be computed.
         """
-        points = points.detach().requires_grad_(gradient)
+        points = self.rounded(points).detach().requires_grad_(gradient)
         with torch.set_grad_enabled(gradient):
-            logits = self.model(points)
+            logits = self.ask(points)
             value = self.loss.value(logits, self.targets)
             slope = input_gradient(value, points) if gradient else torch.zeros_like(points)
         logits = full_precision(logits.detach())

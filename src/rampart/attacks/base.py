@@ -14,10 +14,11 @@ from rampart.attacks.frozen import Mode, Model, frozen, local
 from rampart.attacks.stages import Stage
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.guarded import GuardedModel, guarded
-from rampart.losses import LOSSES, Loss
+from rampart.images_and_labels import as_labels, check_batch
+from rampart.losses import LOSSES, Loss, full_precision
 from rampart.registry import Registry
 from rampart.runtime import Noise
-from rampart.threat import per_sample
+from rampart.threat import per_sample, round_inside
 from rampart.units import MAX_EPS, Norm, parse_eps, parse_norm
 
 ATTACKS: "Registry[Attack]" = Registry(
@@ -90,31 +91,40 @@ class Attack(ABC):
 
         Args:
             model: any callable from pixels in [0, 1] to logits (N, K).
-            images: (N, C, H, W), floating point, pixels in [0, 1].
-            targets: labels (N,), or the targets of `loss` (see `rampart.losses`).
+            images: (N, C, H, W), floating point, pixels in [0, 1]. The model gets images of the
+                same type. With bf16 and fp16 the attack itself computes in fp32, and the result
+                lies in the ball in the type of the images.
+            targets: labels (N,), integers of any size, or the targets of `loss` (see
+                `rampart.losses`).
             eps: fraction of the pixel range, such as 4/255; a number or (N,).
             noise: one key per sample, or a seed; a seed keys the noise by the position in the
                 batch.
             loss: what to maximize instead of this attack's loss.
 
         Raises:
-            InvalidArgument: an argument is out of range or has the wrong shape.
+            InvalidArgument: an argument is out of range or has the wrong shape; a label is none of
+                the model's classes.
             ModelError: the model does not return logits (N, K), they have no gradient with respect
                 to the pixels, or its backward pass fails.
         """
         loss = LOSSES.get(self.loss)() if loss is None else loss
         with torch.inference_mode(False), torch.no_grad():
-            images, targets = _detach(images), _detach(targets)
-            check_images(images)
+            images, targets = _detach(images), as_labels(_detach(targets), images)
             loss.check(targets, len(images))
-            strengths, attacked = _parse_strengths(eps, images, self.norm)
+            needed = check_batch(images, targets, "targets").classes
+            exact = full_precision(images)
+            strengths, attacked = _parse_strengths(eps, exact, self.norm)
             if not attacked:
                 return images.clone()
             noise = _parse_noise(noise, images)
             problem = Problem(
-                guarded(local(model)), images, targets, strengths, noise, loss, self.norm
+                guarded(local(model)),
+                *(exact, targets, strengths, noise, loss, self.norm),
+                dtype=images.dtype,
+                classes=needed,
             )
-            return self._attack(problem, strengths > 0, attacked == len(images))
+            points = self._attack(problem, strengths > 0, attacked == len(images))
+            return round_inside(points, exact, images.dtype)
 
     def _attack(self, problem: Problem, chosen: Tensor, everyone: bool) -> Tensor:
         part = problem if everyone else problem.select(chosen)
@@ -203,27 +213,12 @@ def _complete_targets(problem: Problem) -> Problem:
     """Replace labels by clean logits if the loss needs them; costs one forward."""
     if not problem.loss.relative or problem.targets.is_floating_point():
         return problem
-    return problem.with_targets(problem.model(problem.images))
+    return problem.with_targets(problem.ask(problem.images))
 
 
 def _detach(tensor: Tensor) -> Tensor:
     """Return the tensor detached; a tensor made in inference mode is copied."""
     return tensor.clone() if tensor.is_inference() else tensor.detach()
-
-
-def check_images(images: Tensor) -> None:
-    """Raise `InvalidArgument` unless the images are (N, C, H, W) with pixels in [0, 1]."""
-    if images.ndim != 4 or not images.is_floating_point():
-        got = f"{str(images.dtype).removeprefix('torch.')} {tuple(images.shape)}"
-        raise InvalidArgument("images", got, "floating-point (N, C, H, W)", "divide bytes by 255")
-    if not images.numel():
-        return
-    low, high = torch.stack(torch.aminmax(images)).tolist()
-    if not (low >= 0 and high <= 1):
-        got = f"pixels from {low:.4g} to {high:.4g}"
-        raise InvalidArgument(
-            "images", got, "pixels in [0, 1]", "leave the normalization to the model"
-        )
 
 
 def _parse_strengths(eps: float | Tensor, images: Tensor, norm: Norm) -> tuple[Tensor, int]:

@@ -223,9 +223,9 @@ class FabWalk(AlgorithmState):
 
 def _nearest(problem: Problem, points: Tensor) -> Output:
     """Query for the class with the nearest linearized boundary; one backward per wrong class."""
-    points = points.detach().requires_grad_()
+    points = problem.rounded(points).detach().requires_grad_()
     with torch.enable_grad():
-        raw = problem.model(points)
+        raw = problem.ask(points)
         logits = full_precision(raw)
         classes = likely_classes(logits.detach(), problem.targets)
         rises = logits.gather(1, classes) - logits.gather(1, problem.targets[:, None])

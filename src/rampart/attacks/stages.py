@@ -61,7 +61,7 @@ def cascade(problem: Problem, stages: Sequence[Stage]) -> Tensor:
     Every run starts anew and attacks only the samples that are still robust, each at its own eps.
     """
     labels, points = problem.targets, problem.images.clone()
-    clean = problem.model(problem.images)
+    clean = problem.ask(problem.images)
     classes = likely_classes(clean, labels)
     robust = (clean.argmax(1) == labels).nonzero()[:, 0]
     for stage in stages:

@@ -86,7 +86,9 @@ def image_of(image: Any, position: int, decode: Decode | None) -> Tensor:
             "pixels in [0, 1], or uint8",
             "remove Normalize, and give mean and std to the model",
         )
-    return (image.detach().cpu() * 255).round().to(torch.uint8)
+    # bf16 and fp16 would round the product once more.
+    exact = image.detach().cpu().to(torch.promote_types(image.dtype, torch.float32))
+    return (exact * 255).round().to(torch.uint8)
 
 
 def facts_of(image: Any) -> Facts:

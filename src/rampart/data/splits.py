@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from rampart.data.pictures import Facts
 from rampart.errors import DataError, InvalidArgument
+from rampart.images_and_labels import type_of
 
 #: Position in the split to the image, (C, H, W) uint8.
 Pixels = Callable[[int], Tensor]
@@ -107,7 +108,7 @@ class Split(Dataset[Item]):
             class_names: of the K classes; by default their numbers, up to the largest label.
 
         Raises:
-            InvalidArgument: a wrong shape, or pixels outside [0, 1].
+            InvalidArgument: a wrong shape, pixels outside [0, 1], or labels that are no integers.
             DataError: there are no images, or a label is not a class.
         """
         if images.ndim != 4 or labels.shape != images.shape[:1]:
@@ -117,7 +118,11 @@ class Split(Dataset[Item]):
             if images.numel() and not (images.min() >= 0 and images.max() <= 1):
                 got = f"pixels from {float(images.min()):.4g} to {float(images.max()):.4g}"
                 raise InvalidArgument("images", got, "pixels in [0, 1], or uint8")
-            images = (images * 255).round()
+            # bf16 and fp16 would round the product once more.
+            exact = images.to(torch.promote_types(images.dtype, torch.float32))
+            images = (exact * 255).round()
+        if labels.is_floating_point():
+            raise InvalidArgument("labels", type_of(labels), "integers from 0")
         numbers = labels.cpu().numpy().astype(np.int64)
         names = class_names or [str(k) for k in range(int(numbers.max(initial=0)) + 1)]
         pixels = InMemory(images.to("cpu", torch.uint8))

@@ -12,6 +12,7 @@ from rampart.attacks.frozen import Model, frozen, local
 from rampart.data.batches import Batch
 from rampart.errors import InvalidArgument
 from rampart.evaluation.inference import QueriedModel, device_of, logits_of
+from rampart.images_and_labels import fit_labels
 from rampart.runtime import Noise
 
 
@@ -125,4 +126,5 @@ def _figures(
 
 def _right_and_loss(model: Model, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     logits = logits_of(model, images)
+    labels = fit_labels(labels, logits)
     return logits.argmax(1) == labels, cross_entropy(logits, labels, reduction="none")

@@ -18,6 +18,7 @@ from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.engine.engine import Engine, Task, collect_results
 from rampart.evaluation.inference import QueriedModel, device_of, logits_of
 from rampart.evaluation.results import Results
+from rampart.images_and_labels import fit_labels
 from rampart.metrics.curve import check_grid
 from rampart.runtime import Noise, scoped_seed
 from rampart.threat import distance
@@ -183,8 +184,9 @@ def _attack_each_strength(
 
     The passes of a call are divided equally among its samples, rounded down.
     """
-    images, labels, strengths = batch.pixels(), batch.labels, task.grid
+    images, strengths = batch.pixels(), task.grid
     logits = logits_of(model, images)
+    labels = fit_labels(batch.labels, logits)
     predictions, right = logits.argmax(1), task.criterion.right(logits, labels)
     critical = torch.where(right, len(strengths), 0)
     found, passes = images.clone(), torch.zeros(2, len(images), dtype=torch.int64)

@@ -1,5 +1,6 @@
 """Schedule, attack and objective as one loss, for a training loop of your own."""
 
+import math
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,10 +9,18 @@ import torch
 from torch import Tensor, distributed, nn
 
 from rampart.attacks.apgd import Apgd
-from rampart.attacks.base import Attack, check_images
+from rampart.attacks.base import Attack
 from rampart.attacks.frozen import frozen, local
+from rampart.counting import counted
 from rampart.errors import InvalidArgument, RunError
 from rampart.guarded import GuardedModel
+from rampart.images_and_labels import as_labels, check_batch, require_classes
+from rampart.integrations.arguments import (
+    chance_for,
+    require_kind,
+    require_whole,
+    warn_of_divergence,
+)
 from rampart.objectives.adversarial import Adversarial
 from rampart.objectives.base import Objective
 from rampart.runtime import Noise
@@ -19,7 +28,7 @@ from rampart.schedules.adaptive import Adaptive
 from rampart.schedules.base import Schedule
 from rampart.schedules.scheduler import EpsilonScheduler, UpdateInterval
 from rampart.training.perturbing import make_perturb
-from rampart.units import Horizon, Norm
+from rampart.units import Horizon, Norm, format_eps
 
 
 @dataclass
@@ -88,11 +97,11 @@ class RobustLoss:
         fewer_steps: bool = True,
         seed: int = 0,
     ) -> None:
-        _require("model", model, nn.Module)
-        _require("horizon", horizon, Horizon)
-        _require("schedule", schedule, Schedule, None)
-        _require("objective", objective, Objective, None)
-        _require("attack", attack, Attack, None)
+        require_kind("model", model, nn.Module)
+        require_kind("horizon", horizon, Horizon)
+        require_kind("schedule", schedule, Schedule, None)
+        require_kind("objective", objective, Objective, None)
+        require_kind("attack", attack, Attack, None)
         self._model = model
         self._attack = Apgd(steps=7) if attack is None else attack
         norm: Norm = self._attack.norm
@@ -105,7 +114,7 @@ class RobustLoss:
             horizon,
             interval,
             norm=norm,
-            chance=_chance(chosen_schedule, num_classes, chance),
+            chance=chance_for(chosen_schedule, num_classes, chance),
         )
         inner = _inner(model)
         self._attacked = GuardedModel(inner, warns=False)
@@ -115,7 +124,8 @@ class RobustLoss:
         self._fewer_steps = fewer_steps
         self._seed = seed
         self._batch = _Batch()
-        self._num_classes, self._model_fits = num_classes, False
+        self._num_classes, self._classes = num_classes, 0
+        self._last_loss: Tensor | None = None
         for warning in self.scheduler.warnings():
             warnings.warn(warning, stacklevel=2)
 
@@ -134,7 +144,7 @@ class RobustLoss:
 
         Args:
             images: (N, C, H, W), pixels in [0, 1].
-            labels: (N,), integers.
+            labels: (N,), integers from 0 to K - 1, of any size.
             indices: (N,) int64, each image's position in the dataset, which keys its noise: results
                 then do not depend on the order or the number of processes. By default the position
                 in the batch keys the noise.
@@ -142,13 +152,11 @@ class RobustLoss:
                 for distributed training.
 
         Raises:
-            InvalidArgument: images or labels are invalid, also at eps = 0; at the first call also
-                logits that do not fit the labels or `num_classes`.
+            InvalidArgument: images or labels are invalid, also at eps = 0; a label is none of the
+                model's classes; at the first call also logits that do not fit `num_classes`.
             ModelError: the model does not return logits (N, K).
         """
-        _check_batch(images, labels, indices)
-        if len(images) and not self._model_fits:
-            self._check_model(images, labels)
+        labels = self._check_batch(images, labels, indices)
         copied = self._objective.frozen_copy()
         if copied is not None:
             # The model may have been moved since it was copied.
@@ -167,7 +175,9 @@ class RobustLoss:
         if torch.is_grad_enabled():
             self._batch.right = self._batch.right + terms.correct.sum()
             self._batch.images += len(images)
-        return terms.loss.mean()
+        loss = terms.loss.mean()
+        self._last_loss = loss.detach() if len(images) else None
+        return loss
 
     def perturbed(self, images: Tensor, labels: Tensor, indices: Tensor | None = None) -> Tensor:
         """Return the images attacked at eps_g, to measure accuracy in validation.
@@ -177,15 +187,24 @@ class RobustLoss:
 
         Args:
             images: (N, C, H, W), pixels in [0, 1].
-            labels: (N,), integers.
+            labels: (N,), integers from 0 to K - 1, of any size.
             indices: as in a call.
         """
-        _check_batch(images, labels, indices)
+        labels = self._check_batch(images, labels, indices)
         positions = torch.arange(len(images), device=images.device)
         keys = positions if indices is None else indices.to(images.device)
         noise = Noise.of(self._seed, keys, "validation attack")
         attack = replace(self._attack, mode="eval")
         return attack(self._attacked, images, labels, self.scheduler.eps_g, noise)
+
+    def __repr__(self) -> str:
+        scheduler, attack = self.scheduler, self._attack
+        now = f"{format_eps(scheduler.eps)} after {counted(scheduler.steps_done, 'step')}"
+        return (
+            f"RobustLoss(eps={format_eps(scheduler.eps_g)}, norm={attack.norm}, eps now {now} of "
+            f"{scheduler.horizon.steps}, schedule={scheduler.schedule}, attack={attack}, "
+            f"objective={self._objective})"
+        )
 
     def step(self) -> None:
         """Step the schedule, after each step of the optimizer.
@@ -240,23 +259,37 @@ class RobustLoss:
             copied.load_state_dict(state["frozen_copy"])
         self._batch = _Batch()
 
-    def _check_model(self, images: Tensor, labels: Tensor) -> None:
-        """Check that the logits of the first image fit the labels and `num_classes`."""
+    def _check_batch(self, images: Tensor, labels: Tensor, indices: Tensor | None) -> Tensor:
+        """Refuse an invalid batch at every strength; return the labels as int64.
+
+        At eps = 0 no attack would check it.
+        """
+        for name, numbers in (("labels", labels), ("indices", indices)):
+            if not (numbers is None and name == "indices"):
+                require_whole(name, numbers, len(images))
+        labels = as_labels(labels, images)
+        # The last loss is read here, together with the images: by itself it would make a GPU wait.
+        last, self._last_loss = self._last_loss, None
+        seen = check_batch(images, labels, others=() if last is None else (last,))
+        if len(images):
+            self._classes = self._classes or self._count_classes(images)
+            require_classes(seen.classes, self._classes)
+        if not all(map(math.isfinite, seen.others)):
+            warn_of_divergence(seen.others[0])
+        return labels
+
+    def _count_classes(self, images: Tensor) -> int:
+        """Return the number of logits of the first image; it has to be `num_classes`."""
         model = _inner(self._model)
         # A compiled model would recompile for a single image and for another mode.
         model = getattr(model, "_orig_mod", model)
         with torch.no_grad(), frozen(model):
-            classes = GuardedModel(model)(images[:1]).shape[1]
+            classes: int = GuardedModel(model)(images[:1]).shape[1]
         if self._num_classes not in (None, classes):
             raise InvalidArgument(
                 "num_classes", self._num_classes, f"{classes}, the number of the model's logits"
             )
-        if not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-            got = f"{int(labels.min())} to {int(labels.max())}"
-            raise InvalidArgument(
-                "labels", got, f"0 to {classes - 1} for a model of {classes} classes"
-            )
-        self._model_fits = True
+        return classes
 
     def _noise(self, count: int, device: torch.device, indices: Tensor | None) -> Noise:
         """Return noise keyed by epoch and indices; without indices by step, position and rank."""
@@ -279,37 +312,6 @@ class RobustLoss:
         counts = torch.tensor([right, images], device=device)
         distributed.all_reduce(counts)
         return int(counts[0]), int(counts[1])
-
-
-def _require(name: str, value: object, kind: type, *others: object) -> None:
-    if not isinstance(value, kind) and value not in others:
-        article = "an" if kind.__name__[0] in "AEIO" else "a"
-        named = isinstance(value, str) and issubclass(kind, Schedule | Objective | Attack)
-        do = f"make one with rampart.{name.upper()}S.build('{value}')" if named else ""
-        raise InvalidArgument(name, value, f"{article} {kind.__name__} of {kind.__module__}", do)
-
-
-def _chance(schedule: Schedule, num_classes: int | None, chance: float | None) -> float | None:
-    """Return chance as given, else that of classes of the same size."""
-    if chance is not None or not schedule.needs_accuracy:
-        return chance
-    if num_classes is None or num_classes < 2:
-        expected = f"the number of classes, 2 or more, for the schedule {type(schedule).__name__}"
-        raise InvalidArgument("num_classes", num_classes, expected, "or give chance")
-    return 1 / num_classes
-
-
-def _check_batch(images: Tensor, labels: Tensor, indices: Tensor | None) -> None:
-    """Refuse an invalid batch at every strength; at eps = 0 no attack would check it."""
-    check_images(images)
-    for name, numbers in (("labels", labels), ("indices", indices)):
-        if numbers is None and name == "indices":
-            continue
-        if not isinstance(numbers, Tensor):
-            raise InvalidArgument(name, type(numbers).__name__, "a tensor of whole numbers")
-        if numbers.shape != images.shape[:1] or numbers.is_floating_point():
-            got = f"{str(numbers.dtype).removeprefix('torch.')} {tuple(numbers.shape)}"
-            raise InvalidArgument(name, got, f"whole numbers (N,) with N = {len(images)}")
 
 
 def _inner(model: nn.Module) -> nn.Module:

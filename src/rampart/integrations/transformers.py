@@ -10,8 +10,8 @@ from torch.nn.functional import cross_entropy
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
-from rampart.attacks.base import check_images
 from rampart.errors import InvalidArgument, ModelError, RunError
+from rampart.images_and_labels import check_images, fit_labels
 from rampart.integrations.robust import RobustLoss
 from rampart.logits import read_logits
 from rampart.units import Horizon
@@ -133,7 +133,7 @@ class RobustTrainer(Trainer):
             return (loss, {"loss": loss}) if return_outputs else loss
         check_images(images)
         logits = pixels(images)
-        loss = cross_entropy(logits, labels)
+        loss = cross_entropy(logits, fit_labels(labels, logits))
         return (loss, {"loss": loss, "logits": logits}) if return_outputs else loss
 
     def prediction_step(

@@ -38,6 +38,7 @@ from rampart.evaluation.engine.sample_state import SampleState
 from rampart.evaluation.engine.stage_batch import StageBatch
 from rampart.evaluation.inference import QueriedModel, logits_of
 from rampart.evaluation.results import Results
+from rampart.images_and_labels import fit_labels
 from rampart.runtime import Noise
 from rampart.units import Norm
 
@@ -137,8 +138,9 @@ class Engine:
 
     def _admit(self, batch: Batch) -> list[SampleState]:
         """Classify clean images; return the misclassified samples, which are finished."""
-        images, labels = batch.pixels(), batch.labels
+        images = batch.pixels()
         logits = logits_of(self._model, images)
+        labels = fit_labels(batch.labels, logits)
         done = []
         for sample in self._sample_states(images, labels, batch.indices, logits):
             if not sample.right:

@@ -17,7 +17,7 @@ from rampart.input_gradients import input_gradient
 from rampart.logits import read_logits
 from rampart.models.normalized import NormalizedModel
 from rampart.models.weights import require_numbers
-from rampart.restoring import set_mode
+from rampart.restoring import in_mode, set_mode
 
 Size = tuple[int, int, int]
 Names = tuple[str, ...]
@@ -185,6 +185,7 @@ class Function(nn.Module):
     def __init__(self, function: Callable[[Tensor], Any]) -> None:
         super().__init__()
         self.function = function
+        self.dtype: torch.dtype | None = None
         # Gives the device of the images if the function has no parameters.
         self.register_buffer("place", torch.empty(0), persistent=False)
         for owner in (getattr(function, name, None) for name in ("module", "__self__")):
@@ -193,7 +194,25 @@ class Function(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, K) of images (N, C, H, W), pixels in [0, 1]."""
-        return read_logits(self.function(images), len(images))
+        pixels = images if self.dtype is None else images.to(self.dtype)
+        return read_logits(self.function(pixels), len(images))
+
+    def match_type(self, size: Size, device: torch.device) -> None:
+        """Convert images from now on if the weights have another type, and fp32 is refused.
+
+        A model that converts the images itself, such as one in bf16 that normalizes in fp32, gets
+        them as they are.
+        """
+        types = {p.dtype for p in self.parameters() if p.is_floating_point()}
+        if len(types) != 1 or types == {torch.float32}:
+            return
+        gray = torch.full((2, *size), 0.5, device=device)
+        try:
+            with torch.no_grad(), in_mode(self, training=False):
+                self.function(gray)
+        # torch's message on types differs from layer to layer.
+        except RuntimeError:
+            self.dtype = types.pop()
 
 
 def callable_model(
@@ -227,8 +246,10 @@ def callable_model(
     if not callable(function) or isinstance(function, type):
         raise InvalidArgument("function", function, "a callable from images to logits")
     name = name or str(getattr(function, "__qualname__", type(function).__qualname__))
-    model = Function(function)
-    wanted = Wanted(num_classes, mean=mean, std=std, device=torch.device(device))
+    model, place = Function(function), torch.device(device)
+    if input_size is not None:
+        model.to(place).match_type(input_size, place)
+    wanted = Wanted(num_classes, mean=mean, std=std, device=place)
     found = wanted.examine(
         wanted.normalized(model, input_size or _OPEN),
         name=name,

@@ -52,7 +52,24 @@ class InvalidArgument(RampartError, ValueError):
 class UnknownName(RampartError, ValueError):
     """A name that is not known; the message offers the nearest names, or another way."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], otherwise: str = "") -> None:
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        known: Iterable[str],
+        otherwise: str = "",
+        *,
+        instead: str = "",
+    ) -> None:
+        """Create the error.
+
+        Args:
+            kind: the word for what the name should have named.
+            name: as it was given.
+            known: all names, of which the nearest are offered.
+            otherwise: advice if none of them is near.
+            instead: advice in place of names.
+        """
         known = sorted(known)
         near = nearest(name, known)
         listed = ", ".join(known)
@@ -60,7 +77,8 @@ class UnknownName(RampartError, ValueError):
         # The user may mean another name than the nearest ones, and a short list is quickly read.
         few = f" Known: {listed}." if near and len(near) < len(known) <= FEW else ""
         more = f" {otherwise}." if otherwise and not near else ""
-        super().__init__(f"unknown {kind} '{shown(name)}': {hint}{few}{more}")
+        advice = f"{instead}." if instead else f"{hint}{few}{more}"
+        super().__init__(f"unknown {kind} '{shown(name)}': {advice}")
 
 
 class DataError(RampartError):

@@ -34,14 +34,10 @@ class UnknownOption(UnknownName):
             known: the options of the component.
             others: components of this kind that have the option.
         """
-        self.option, known, others = option, list(known), list(others)
-        super().__init__(f"option of {component}", option, known or ["none"])
-        if others:
-            have = "has" if len(others) == 1 else "have"
-            self.args = (
-                f"unknown option of {component} '{option}': {', '.join(others)} {have} it. "
-                f"Known: {', '.join(sorted(known)) or 'none'}.",
-            )
+        self.option, known, others = option, list(known) or ["none"], list(others)
+        have = f"{', '.join(others)} {'has' if len(others) == 1 else 'have'} it"
+        instead = f"{have}. Known: {', '.join(sorted(known))}" if others else ""
+        super().__init__(f"option of {component}", option, known, instead=instead)
 
 
 class Registry(Generic[T]):
@@ -90,9 +86,10 @@ class Registry(Generic[T]):
 
     def takes(self, name: str, option: str) -> bool:
         """Return whether the component `name` has an option of this name."""
-        return option in self._options(name)
+        return option in self.options(name)
 
-    def _options(self, name: str) -> list[str]:
+    def options(self, name: str) -> list[str]:
+        """Return the names of the options of the component `name`."""
         cls: Any = self.get(name)
         return [f.name for f in fields(cls) if f.init and f.name not in self._fixed[name]]
 
@@ -119,7 +116,7 @@ class Registry(Generic[T]):
         from pydantic import TypeAdapter, ValidationError
 
         cls: Any = self.get(name)
-        known = self._options(name)
+        known = self.options(name)
         for option in options or {}:
             if option not in known:
                 raise self.unknown_option(name, option, known)

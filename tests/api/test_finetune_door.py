@@ -237,6 +237,27 @@ def test_a_misspelled_keyword_gets_the_nearest_ones(tmp_path):
         finetune(Net(), {"name": "digit-pairs", "image_size": 16}, tmp_path, image_size=8)
 
 
+@pytest.mark.parametrize(
+    ("keyword", "says"),
+    [
+        ("model_options", r'write model=.*"options": ...'),
+        ("data_options", r'write data=.*"options": ...'),
+        ("options", r'write model=.*"options".* or data=.*"options"'),
+        ("training_epochs", "write epochs"),
+        ("evaluation_limit", r'write evaluation=.*"limit": ...'),
+        ("limit", r'write evaluation=.*"limit": ...'),
+        ("optimizer", "give its keys, such as backbone_lr"),
+        ("threat", "write norm and eps"),
+        ("lr", "write backbone_lr and head_lr"),
+        ("epsilon", "write eps"),
+        ("steps", r"write attack=.*\"steps\": ..."),
+    ],
+)
+def test_a_keyword_with_its_section_is_answered_with_what_to_write(tmp_path, keyword, says):
+    with pytest.raises(UnknownName, match=says):
+        finetune(Net(), PARTS, tmp_path / "run", **{keyword: 3})
+
+
 def test_parts_are_named_described_or_given(tmp_path):
     from rampart.training.callbacks.ema import Ema
 

@@ -64,6 +64,17 @@ def test_evaluate_verify_report(rampart, refused, evaluate, tmp_path):
     assert facts["records"][0]["n"] == 15
 
 
+def test_a_folder_above_the_evaluations_names_them_and_the_verb(
+    rampart, refused, evaluate, tmp_path
+):
+    where = tmp_path / "evaluations" / "one"
+    assert rampart(*evaluate[:-1], where).status == 0
+    for verb in ("verify", "report"):
+        refused(f"give one below it, {where}.", verb, tmp_path / "evaluations")
+    for folder in (where, tmp_path / "evaluations"):
+        refused(f"`rampart report {where}`", "compare", folder, "-o", tmp_path / "comparison")
+
+
 def test_two_models_are_reported_in_pairs(rampart, evaluate, photo_folder, tmp_path):
     assert rampart(*evaluate).status == 0
     (tmp_path / "others.py").write_text(NETWORK.format(scale=1).replace("[2, 1, 0]", "[2, 0, 1]"))

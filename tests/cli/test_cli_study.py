@@ -39,6 +39,22 @@ def test_failed_runs_are_listed_and_the_status_says_so(rampart, study, tmp_path)
     assert "photos, fix, seed 0: epoch" not in result.out
 
 
+def test_the_folder_of_a_study_names_the_command_that_compares_its_runs(
+    rampart, refused, study, tmp_path
+):
+    out = tmp_path / "out"
+    rampart("study", study, "-o", out)
+    said = refused("further down", "compare", out, "-o", tmp_path / "comparison").err
+    assert f"the table of the study is {out / 'study.md'}" in said
+    pattern = said.split("`rampart compare ")[1].split("`")[0]
+    assert pattern == f"{out}/runs/photos/*"
+    # The other method failed before its run began.
+    assert (
+        rampart("compare", out / "runs" / "photos" / "fix", "-o", tmp_path / "comparison").status
+        == 0
+    )
+
+
 def test_progress_is_plain_lines(rampart, study, tmp_path):
     lines = rampart("study", study, "-o", tmp_path / "out").out.splitlines()
     shown = [line for line in lines if line.startswith("photos, fix, seed 0: ")]

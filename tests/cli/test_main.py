@@ -103,7 +103,7 @@ def test_a_signal_ends_with_the_shells_status(tiny_settings, tmp_path):
     _, err = run.communicate(timeout=60)
     assert run.returncode == 128 + 15
     assert "stopped by SIGTERM" in err
-    assert f"`rampart train --output {tmp_path / 'run'} --resume` resumes" in err
+    assert f"run `rampart train --output {tmp_path / 'run'} --resume` to resume" in err
 
 
 def test_a_warning_is_one_line(rampart, tiny_settings, tmp_path):

@@ -123,6 +123,14 @@ def fresh(code, **environment):
     ).stdout
 
 
+def test_no_line_is_wider_than_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = run("adaptive").splitlines()
+    footer = " ".join(lines[-3:]).strip()
+    assert footer.endswith("90 % of its final value at epoch 11")
+    assert max(map(len, lines[1:])) <= 60
+
+
 def test_preview_does_not_import_torch():
     fresh("import sys; preview('all', table=True); assert 'torch' not in sys.modules")
 

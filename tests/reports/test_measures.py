@@ -160,8 +160,11 @@ def test_records_are_named_after_their_models(two, tmp_path):
     assert [one.name for one in find_records(both)] == [str(path) for path in both]
     with pytest.raises(RunError, match=r"a occurs twice"):
         find_records([tmp_path / "a", tmp_path / "b" / ".." / "a"])
-    with pytest.raises(RunError, match="holds no record"):
+    with pytest.raises(RunError, match=rf"give one below it, {tmp_path / 'a'} or {tmp_path / 'b'}"):
         find_records([tmp_path])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunError, match="holds no finished evaluation"):
+        find_records([tmp_path / "empty"])
 
 
 CHECKS = {

@@ -1,12 +1,15 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from rampart.errors import InvalidArgument, RunError
+from rampart.reports import schedules as module
 from rampart.reports.schedules import ascii_only, chart, picture, table, ticks, title
+from rampart.schedules.catalogue import SCHEDULES
 from rampart.schedules.hinge import Fix, Linear, PiecewiseLinear, Standard, Switch, TwoHinge
-from rampart.schedules.preview import preview
+from rampart.schedules.preview import ASSUMED, preview
 from rampart.units import Horizon
 
 HORIZON = Horizon(10, 4)
@@ -110,6 +113,25 @@ def test_a_picture_has_labels(tmp_path):
     text = path.read_text()
     for words in ("two-hinge", "start=0.25", "strength eps", "4/255", "epochs of 4", "a note"):
         assert words in text
+
+
+@pytest.mark.parametrize("names", [*([name] for name in SCHEDULES.names()), SCHEDULES.names()])
+def test_no_text_of_a_picture_is_cut_off(monkeypatch, names):
+    drawn = []
+    monkeypatch.setattr(module, "save_picture", lambda figure, *_, **__: drawn.append(figure))
+    schedules = [SCHEDULES.build(name) for name in names]
+    curves = {title(one): preview(one, 4 / 255, HORIZON) for one in schedules}
+    picture(
+        curves, Path("a.png"), 4 / 255, HORIZON, f"schedules that depend on accuracy: {ASSUMED}"
+    )
+    (figure,) = drawn
+    figure.canvas.draw()
+    texts = [figure._supxlabel, figure._supylabel, *(axes.title for axes in figure.axes)]
+    for text in texts:
+        box = text.get_window_extent()
+        assert box.x0 >= 0, text.get_text()
+        assert box.x1 <= figure.bbox.x1, text.get_text()
+        assert box.y0 >= 0, text.get_text()
 
 
 def test_a_picture_without_attack_can_be_drawn(tmp_path):

@@ -28,6 +28,9 @@ from rampart.units import Norm
 #: Sections in which `evaluate` looks up a keyword.
 SECTIONS = ("evaluation", "data", "model")
 
+#: Arguments that may be a mapping.
+MAPPINGS = ("data", "attack")
+
 
 def evaluate(
     model: str | Path | Classifier,
@@ -88,7 +91,9 @@ def evaluate(
     """
     where = device_for(model, device)
     others = ("eps", "attack", "norm", *(evaluate.__kwdefaults__ or ()))
-    tree = place(settings, EvaluationSettings.__optional_keys__, SECTIONS, others)
+    tree = place(
+        settings, EvaluationSettings.__optional_keys__, SECTIONS, others, ("data", "attack")
+    )
     for name, given in (("model", model), ("data", data)):
         tree[name] = with_object(tree.get(name, {}), given)
     tree["threat"] = {"norm": norm, "eps": eps}

@@ -51,6 +51,9 @@ from rampart.units import Norm
 #: Sections in which `finetune` looks up a keyword; the first that has it counts.
 SECTIONS = ("training", "model", "data", "optimizer")
 
+#: Arguments that may be a mapping.
+MAPPINGS = ("model", "data", "evaluation", "attack", "schedule", "objective")
+
 
 def finetune(
     model: str | Path | Options | nn.Module,
@@ -114,7 +117,7 @@ def finetune(
         Interrupted: stopped by a signal; `resume=True` resumes.
     """
     others = ("eps", *(finetune.__kwdefaults__ or ()))
-    tree = place(settings, FinetuneSettings.__optional_keys__, SECTIONS, others)
+    tree = place(settings, FinetuneSettings.__optional_keys__, SECTIONS, others, MAPPINGS)
     for name, given in (("model", model), ("data", data)):
         tree[name] = with_object(tree.get(name, {}), given)
     tree["threat"] = {"norm": norm, "eps": eps}

@@ -1,6 +1,6 @@
 """Keyword arguments as keys of the configuration."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar
@@ -12,8 +12,11 @@ from rampart.attacks.catalogue import ATTACKS
 from rampart.choices import EvaluationMode, Match, Target
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.objectives.base import Objective
+from rampart.objectives.catalogue import OBJECTIVES
 from rampart.plugins import GIVEN
 from rampart.registry import Registry
+from rampart.schedules.catalogue import SCHEDULES
+from rampart.schema.elsewhere import ELSEWHERE
 from rampart.schema.fields import RunFields
 from rampart.strategies.base import Strategy
 from rampart.training.callbacks.base import Callback
@@ -103,6 +106,7 @@ def place(
     typed: Iterable[str],
     order: Sequence[str],
     others: Iterable[str] = (),
+    mappings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return keyword arguments as the nested sections of a configuration.
 
@@ -111,6 +115,7 @@ def place(
         typed: the names of all keywords.
         order: sections in which a key is looked up; the first that has it counts.
         others: names of further arguments, to offer for a misspelled keyword.
+        mappings: arguments that may be a mapping with the keys of their section.
 
     Raises:
         UnknownName: a keyword is unknown; the nearest ones are offered.
@@ -119,13 +124,55 @@ def place(
     tree: dict[str, Any] = {}
     for name, value in keywords.items():
         if name not in known:
-            raise UnknownName("keyword", name, [*known, *others])
+            instead = _advise(name, [*known, *others], order, mappings)
+            raise UnknownName("keyword", name, [*known, *others], instead=instead)
         if name in RunFields.model_fields:
             tree[name] = value
         else:
             section = next(one for one in order if name in _keys(one))
             tree.setdefault(section, {})[name] = value
     return tree
+
+
+def _advise(name: str, known: Sequence[str], order: Sequence[str], mappings: Sequence[str]) -> str:
+    """Return what to write in place of an unknown keyword, if that is clear.
+
+    It may be a section, join a section and a key (`model_options`), be a key of an argument that
+    takes a mapping (`steps`), or be another library's word.
+    """
+    section, _, key = name.partition("_")
+    if meant := [one for one in ELSEWHERE.get(name, ()) if one in known]:
+        return f"write {' and '.join(meant)}"
+    if section == "threat":
+        return "write norm and eps"
+    if name in order:
+        return f"give its keys, such as {', '.join(one for one in _keys(name) if one in known)}"
+    if section in RunFields.model_fields and key in known:
+        return f"write {key}"
+    forms = []
+    for one in mappings:
+        word = key if one == section else name
+        if word in _mapped(one) and word not in ("name", *known):
+            named = "" if one == "evaluation" else '"name": ..., '
+            forms.append(f'{one}={{{named}"{word}": ...}}')
+    return f"write {' or '.join(forms)}" if forms else ""
+
+
+def _mapped(argument: str) -> Collection[str]:
+    """Return the keys of a mapping that an argument takes."""
+    registries: dict[str, Registry[Any]] = {
+        "attack": ATTACKS,
+        "schedule": SCHEDULES,
+        "objective": OBJECTIVES,
+    }
+    if argument not in registries:
+        return list(_keys(argument))
+    registry = registries[argument]
+    return [
+        option
+        for option in {f for name in registry.names() for f in registry.options(name)}
+        if option not in ("norm", "seed")
+    ]
 
 
 def with_object(section: Options, given: object) -> dict[str, Any]:

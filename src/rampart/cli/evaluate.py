@@ -1,6 +1,7 @@
 """`rampart evaluate`."""
 
 from pathlib import Path
+from shlex import quote
 
 import typer
 
@@ -83,7 +84,7 @@ def evaluate_trained(run: Path) -> None:
     """Evaluate a run with its own configuration; show progress, then the figures."""
     from rampart.cli.console import print_evaluation, progress_bar, quiet_libraries
 
-    advice = f"run `rampart evaluate {run}` to resume"
+    advice = f"run `rampart evaluate {quote(str(run))}` to resume"
     with explain_interruption(advice), progress_bar("evaluating") as on_progress:
         from rampart.recipes.evaluation.evaluate_named import ensure_evaluated
 

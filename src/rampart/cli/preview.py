@@ -3,6 +3,7 @@
 import shutil
 import sys
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated, Any, Literal
 
 import typer
@@ -65,7 +66,8 @@ def preview(
         _print_schedule(schedule, rows, eps_g, horizon, table, given is None)
     if output is not None:
         assumed = given is None and any(map(_depends_on_accuracy, schedules))
-        note = f"schedules that depend on accuracy: {ASSUMED}" if assumed else ""
+        which = "" if len(schedules) == 1 else "schedules that depend on accuracy: "
+        note = f"{which}{ASSUMED}" if assumed else ""
         drawing.picture(curves, output, eps_g, horizon, note)
         typer.echo(f"plot: {output}")
 
@@ -111,9 +113,9 @@ def _print_schedule(
     _echo(drawing.title(schedule))
     _echo(drawing.chart(rows, eps_g, horizon.epochs, width))
     if _depends_on_accuracy(schedule) and assumed:
-        _echo(ASSUMED)
+        _echo(fill(ASSUMED, width, break_on_hyphens=False))
     for warning in schedule.warnings(horizon):
-        _echo(f"warning: {warning}")
+        _echo(fill(f"warning: {warning}", width, break_on_hyphens=False))
     if table:
         _echo(drawing.table(rows, eps_g))
     _echo("")

@@ -1,7 +1,6 @@
 """`rampart train`."""
 
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import typer
@@ -52,7 +51,7 @@ def train(
         # Before its announcement a run has changed nothing.
         if not begun:
             return "nothing is changed, run the same command again"
-        return f"`rampart train --output {quote(str(output))} --resume` resumes"
+        return f"{folder.how_to_resume()} to resume"
 
     with explain_interruption(advice):
         train_run(

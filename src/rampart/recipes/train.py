@@ -189,8 +189,8 @@ def require_same(old: RunConfig, new: RunConfig, folder: RunFolder) -> None:
     if changed:
         raise RunError(
             f"{folder.path} was started with another configuration ({spell_differences(changed)}): "
-            f"resume with `rampart train {folder.config} --output {folder.path} --resume`, or "
-            "choose another --output."
+            f"{folder.how_to_resume()} to resume with its own settings, or choose another "
+            "--output."
         )
 
 

@@ -15,6 +15,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,9 @@ from rampart.records.columnar import (
 )
 from rampart.records.record import EvaluationRecord
 from rampart.records.summary import curve_points, summary
+from rampart.runs.contents import evaluations_in, spell
 from rampart.runs.evaluation_folder import EvaluationFolder
+from rampart.runs.run_folder import RunFolder
 
 FORMAT = "rampart-evaluation"
 VERSION = 3
@@ -241,11 +244,22 @@ def _check_untouched(samples: Path, expected: str) -> None:
         )
 
 
+def _no_record(folder: Path) -> RunError:
+    """Return the error for a folder without a record; it names those below it."""
+    inside = evaluations_in(folder)
+    what = f"{folder} holds no finished evaluation"
+    if inside:
+        return RunError(f"{what} itself: give one below it, {spell(inside)}.")
+    if RunFolder(folder).exists():
+        return RunError(f"{what}: run `rampart evaluate {quote(str(folder))}` first.")
+    return RunError(f"{what}: give a folder that `rampart evaluate` wrote.")
+
+
 def _read_header(path: Path) -> dict[str, Any]:
     try:
         header = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RunError(f"{path} is missing: the folder holds no finished evaluation.") from None
+        raise _no_record(path.parent) from None
     except json.JSONDecodeError as error:
         raise RunError(
             f"{path} is damaged: invalid JSON in line {error.lineno}; restore it, or evaluate "

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from rampart.errors import RunError
@@ -15,6 +16,8 @@ from rampart.reports.evaluations import own_evaluation, read_config
 from rampart.reports.findings import findings
 from rampart.reports.plots import save_comparison, save_histories
 from rampart.reports.tables import aggregate, comparison_rows, csv_text, markdown
+from rampart.runs.contents import evaluations_in, runs_in
+from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 
@@ -43,10 +46,32 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
         evaluated = [run for run in inside if RunFolder(run).finished_evaluations()]
         runs = [path] if RunFolder(path).exists() else evaluated
         if not runs:
-            kind = "evaluated run" if inside else "run"
-            raise RunError(f"{path} holds no {kind}: give folders that `rampart train` wrote.")
+            raise _no_runs(path, inside)
         found += [run for run in runs if run not in found]
     return found
+
+
+def _no_runs(path: Path, unevaluated: Sequence[Path]) -> RunError:
+    """Return the error for a folder that a comparison cannot use; it says which command can."""
+    if unevaluated:
+        do = f"run `rampart evaluate {quote(str(unevaluated[0]))}` first"
+        return RunError(f"{path} holds no evaluated run: {do}.")
+    if runs := runs_in(path):
+        table = f"the table of the study is {path / 'study.md'}; " if _is_study(path) else ""
+        # Of a study the runs of one task: they lie in METHOD/seed-S.
+        task = quote(str(runs[0].parent.parent))
+        do = f"to compare the runs of one task write `rampart compare {task}/*`"
+        return RunError(f"{path} holds runs only further down: {table}{do}.")
+    evaluations = [path] if EvaluationFolder(path).is_finished() else evaluations_in(path)
+    if evaluations:
+        named = " ".join(quote(str(one)) for one in evaluations[:3])
+        do = f"`rampart report {named}` reads and compares evaluations"
+        return RunError(f"{path} holds evaluations, but no run: {do}.")
+    return RunError(f"{path} holds no run: give folders that `rampart train` wrote.")
+
+
+def _is_study(path: Path) -> bool:
+    return (path / "study.md").is_file()
 
 
 def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
@@ -63,20 +88,21 @@ def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
     names = [found.path.name for found in folder.finished_evaluations()]
     if not names and folder.status() != "complete":
         raise RunError(
-            f"the run {path} is {folder.status()}: finish it with `rampart train {folder.config} "
-            f"--output {path} --resume`."
+            f"the run {path} is {folder.status()}: {folder.how_to_resume()} to finish it."
         )
     if not names:
-        raise RunError(f"{path} is not evaluated yet: run `rampart evaluate {path}` first.")
+        raise RunError(
+            f"{path} is not evaluated yet: run `rampart evaluate {quote(str(path))}` first."
+        )
     if evaluation and evaluation not in names:
         raise RunError(f"{path} has no evaluation '{evaluation}': it has {', '.join(names)}.")
     own = folder.evaluations / evaluation if evaluation else own_evaluation(path)
     if own is None:
         raise RunError(
             f"{path} has no evaluation with the settings of its own configuration: run `rampart "
-            f"evaluate {path}`. To use another evaluation, give `rampart compare` the option "
-            f"--evaluation {' or '.join(names)}, or give `rampart report` its folder, such as "
-            f"{folder.evaluations / names[0]}."
+            f"evaluate {quote(str(path))}`. To use another evaluation, give `rampart compare` the "
+            f"option --evaluation {' or '.join(names)}, or give `rampart report` its folder, such "
+            f"as {folder.evaluations / names[0]}."
         )
     history = History(folder.history).rows()
     return EvaluatedRun(path.name, read_config(folder.config), history, load_record(own))

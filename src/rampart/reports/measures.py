@@ -205,7 +205,7 @@ def _read(path: Path) -> EvaluationRecord:
             f"the evaluation {path} is not finished: run the same `rampart evaluate` command again "
             "to resume it."
         )
-    raise RunError(f"{path} holds no record: give a folder that `rampart evaluate` wrote.")
+    return load_record(path)
 
 
 def _name(record: EvaluationRecord) -> str:

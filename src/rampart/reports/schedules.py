@@ -140,6 +140,8 @@ def _figure(curves: Mapping[str, Rows], eps_g: float, horizon: Horizon, note: st
     columns = min(5, len(curves))
     lines = math.ceil(len(curves) / columns)
     size = (6.4, 3.8) if len(curves) == 1 else (2.9 * columns, 2.2 * lines + 0.9)
+    # About as many letters of this size as fit into an inch.
+    width = int(12 * size[0])
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     panels = list(grid.flat)
@@ -148,14 +150,15 @@ def _figure(curves: Mapping[str, Rows], eps_g: float, horizon: Horizon, note: st
         several = len(curves) > 1
         heading = heading.replace("  ", "\n" if several else ":  ", 1)
         # Long lines of options would overlap in neighboring panels.
-        lines_of = [textwrap.fill(line, 34) if several else line for line in heading.split("\n")]
+        most = 34 if several else width
+        lines_of = [textwrap.fill(line, most) for line in heading.split("\n")]
         axes.set_title("\n".join(lines_of), fontsize=9)
     for axes in panels[len(curves) :]:
         axes.set_axis_off()
     for axes in panels[max(0, len(curves) - columns) : len(curves)]:
         axes.tick_params(labelbottom=True)
     length = f"epochs of {horizon.steps_per_epoch} optimizer steps"
-    figure.supxlabel("\n".join(filter(None, [length, note])), fontsize=9)
+    figure.supxlabel("\n".join([length, *textwrap.wrap(note, width)]), fontsize=9)
     figure.supylabel("strength eps (fraction of the pixel range)", fontsize=9)
     return figure
 

@@ -15,10 +15,13 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from rampart.errors import RunError
 from rampart.files import write_atomic
+from rampart.plain import read_file
+from rampart.plugins import GIVEN
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.version import __version__
 
@@ -120,9 +123,18 @@ class RunFolder:
             raise RunError(f"{self.path} holds no run: give a folder that `rampart train` wrote.")
         if self.status() != "complete":
             raise RunError(
-                f"{self.path} holds no finished model (its run is {self.status()}): finish it with "
-                f"`rampart train {self.config} --output {self.path} --resume`."
+                f"{self.path} holds no finished model (its run is {self.status()}): "
+                f"{self.how_to_resume()} to finish it."
             )
+
+    def how_to_resume(self) -> str:
+        """Return what to do to resume the run: a command, or a call for objects of Python."""
+        tree = read_file(self.config, "configuration")
+        sections = [tree.get(name) for name in ("model", "data")] if isinstance(tree, dict) else []
+        names = [one.get("name") if isinstance(one, dict) else one for one in sections]
+        if any(str(name).startswith(GIVEN) for name in names):
+            return "call rampart.finetune again with the same arguments and resume=True"
+        return f"run `rampart train --output {quote(str(self.path))} --resume`"
 
     def require_free(self, resume: bool | None, overwrite: bool) -> None:
         """Refuse a folder that is not empty, unless the user chose to resume or overwrite it.

@@ -8,7 +8,8 @@ from rampart.errors import UnknownName, nearest
 from rampart.objectives.catalogue import OBJECTIVES
 from rampart.registry import Registry
 from rampart.schedules.catalogue import SCHEDULES
-from rampart.schema.fields import EvaluationConfig, RunFields
+from rampart.schema.elsewhere import ELSEWHERE
+from rampart.schema.fields import RunFields
 from rampart.schema.sections import Section
 
 #: Sections that take the options of a component as keys.
@@ -32,9 +33,8 @@ class UnknownKey(UnknownName):
 
     def __init__(self, key: str, means: Sequence[str], known: Sequence[str] = ()) -> None:
         self.key, self.means = key, list(means)
-        super().__init__("key", key, means or known)
-        if means:
-            self.args = (f"unknown key '{key}': did you mean {' or '.join(means)}?",)
+        instead = f"did you mean {' or '.join(means)}? Write it in full" if means else ""
+        super().__init__("key", key, known, instead=instead)
 
     def within(self, *sections: str) -> "UnknownKey":
         """Return the error with the keys of these sections only, if any of them is meant."""
@@ -43,22 +43,29 @@ class UnknownKey(UnknownName):
 
 
 def full_keys(word: str) -> list[str]:
-    """Return the keys that are a word or end in it; the options of components are keys too."""
+    """Return the keys that a word stands for: it is their last part, or another library's word.
+
+    The options of components are keys too.
+    """
     word = word.replace("-", "_")
+    words = (word,) if _keys_of(word) else ELSEWHERE.get(word, ())
+    return [key for one in words for key in _keys_of(one)]
+
+
+def _keys_of(word: str) -> list[str]:
     if word == "name":
         return []
-    keys = [key for key in all_keys(RunFields) if key.rpartition(".")[2] == word]
+    keys = [word] if word in RunFields.model_fields else []
+    keys += [key for key in _all_keys_and_sections() if key.rpartition(".")[2] == word]
     for section, registry in _COMPONENTS.items():
-        key = f"{section}.{word}"
-        if key not in keys and any(registry.takes(name, word) for name in registry.names()):
-            keys.append(key)
-    sections = [word] if word in RunFields.model_fields else []
-    if word in EvaluationConfig.model_fields and section_of(
-        EvaluationConfig.model_fields[word].annotation
-    ):
-        sections.append(f"evaluation.{word}")
+        if any(registry.takes(name, word) for name in registry.names()):
+            keys.append(f"{section}.{word}")
     # `norm` is an option of every attack, but only `threat.norm` sets it.
-    return [key for key in sections + keys if not key.endswith("attack.norm")]
+    return [key for key in dict.fromkeys(keys) if not key.endswith("attack.norm")]
+
+
+def _all_keys_and_sections() -> list[str]:
+    return [*all_keys(RunFields), "evaluation.attack"]
 
 
 def near_keys(word: str) -> list[str]:

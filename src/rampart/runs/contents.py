@@ -1,0 +1,41 @@
+"""The runs and evaluations inside a folder, to answer a command that was given another folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rampart.errors import RampartError
+from rampart.runs.evaluation_folder import EvaluationFolder
+from rampart.runs.run_folder import RunFolder
+
+#: A study has runs four folders down, and each run has its evaluations two further down.
+_DEPTH = 6
+
+
+def evaluations_in(path: Path) -> list[Path]:
+    """Return the folders of the finished evaluations below a folder, sorted."""
+    found = [file.parent for file in _below(path, "record.json")]
+    return [folder for folder in found if EvaluationFolder(folder).is_finished()]
+
+
+def runs_in(path: Path) -> list[Path]:
+    """Return the folders of the runs below a folder, sorted."""
+    return [file.parent for file in _below(path, "config.yaml") if _is_run(file.parent)]
+
+
+def spell(paths: Sequence[Path], most: int = 3) -> str:
+    """Return paths in words; of many, the first."""
+    named = [str(path) for path in paths[:most]]
+    more = f" and {len(paths) - most} more" if len(paths) > most else ""
+    return " or ".join(named) if not more else ", ".join(named) + more
+
+
+def _below(path: Path, name: str) -> list[Path]:
+    patterns = ("*/" * depth + name for depth in range(1, _DEPTH + 1))
+    return sorted(file for pattern in patterns for file in path.glob(pattern))
+
+
+def _is_run(folder: Path) -> bool:
+    try:
+        return RunFolder(folder).exists()
+    except RampartError:
+        return False

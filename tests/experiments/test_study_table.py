@@ -79,3 +79,8 @@ def test_the_number_of_trained_weights_has_a_column_if_it_differs():
     assert cells(text, "method")[-1] == "trained weights"
     assert cells(text, "fix")[-1] == "1,000"
     assert cells(text, "rising")[-1] == "12,345"
+
+
+def test_a_delay_that_guessing_hides_is_not_reported():
+    few = [one._replace(classes=3, delay=None) for one in RUNS]
+    assert cells(task_table(few, "digits"), "fix")[6] == "not measurable"

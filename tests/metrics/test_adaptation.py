@@ -1,6 +1,6 @@
 import pytest
 
-from rampart.metrics.adaptation import adaptation_delay
+from rampart.metrics.adaptation import adaptation_delay, has_measurable_delay
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,10 @@ def test_delay_is_the_first_epoch_above_five_percent(accuracy, delay):
 
 def test_another_threshold():
     assert adaptation_delay([0.1, 0.3, 0.6], threshold=0.5) == 3
+
+
+@pytest.mark.parametrize(
+    ("classes", "measurable"), [(3, False), (20, False), (21, True), (100, True), (None, True)]
+)
+def test_few_classes_leave_nothing_to_measure(classes, measurable):
+    assert has_measurable_delay(classes) == measurable

@@ -95,3 +95,12 @@ def test_no_rows():
 @pytest.mark.parametrize("alive", [(1.0,) * 5, (0.0,) * 5])
 def test_extremes_are_described_too(alive):
     assert "expected robustness" in findings_of(run("two-hinge", alive), run("fix", FIX))
+
+
+def test_a_delay_that_guessing_hides_is_not_reported(three):
+    few = [one._replace(summary={**one.summary, "num_classes": 3}) for one in three]
+    rows = comparison_rows(few)
+    assert {(row["delay"], row["adapted"]) for row in rows} == {(None, None)}
+    text = findings(rows)
+    assert "delay cannot be measured: with 3 classes" in text
+    assert "only in epoch" not in text

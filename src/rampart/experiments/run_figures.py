@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rampart.metrics.adaptation import adaptation_delay
+from rampart.metrics.adaptation import adaptation_delay, has_measurable_delay
 from rampart.metrics.expectation import expected_robustness
 from rampart.records.storage import load_record
+from rampart.records.summary import number_of_classes
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 
@@ -17,11 +18,13 @@ class RunFigures(NamedTuple):
         task, method, seed: names of task and method, and the seed of the run.
         clean, adversarial, expected: accuracies as fractions: without an attack, at eps_g, and the
             mean over [0, eps_g].
-        delay: adaptation delay in epochs; None if the run never adapted.
+        delay: adaptation delay in epochs; None if the run never adapted, or if `classes` are too
+            few to measure it.
         full_from: fraction of the run after which eps stays at eps_g; 1 if eps never reaches it.
         passes: forward and backward passes of the training, including a failed pilot.
         seconds: duration of the epochs; it depends on the other load of the machine.
         trained: number of trained parameters; None for a run of an earlier version.
+        classes: number of classes; None if unknown.
     """
 
     task: str
@@ -35,6 +38,7 @@ class RunFigures(NamedTuple):
     passes: int
     seconds: float
     trained: int | None = None
+    classes: int | None = None
 
 
 def read_figures(task: str, method: str, seed: int, folder: Path, record: Path) -> RunFigures:
@@ -43,6 +47,8 @@ def read_figures(task: str, method: str, seed: int, folder: Path, record: Path) 
     run = RunFolder(folder)
     rows, facts = History(run.history).rows(), run.facts()
     pilot = facts.get("pilot", {})
+    classes = number_of_classes(found)
+    accuracies = [row["val_clean"] for row in rows]
     return RunFigures(
         task=task,
         method=method,
@@ -50,11 +56,12 @@ def read_figures(task: str, method: str, seed: int, folder: Path, record: Path) 
         clean=float(found.accuracy[0]),
         adversarial=float(found.accuracy[-1]),
         expected=float(expected_robustness(found.critical, found.grid)),
-        delay=adaptation_delay([row["val_clean"] for row in rows]),
+        delay=adaptation_delay(accuracies) if has_measurable_delay(classes) else None,
         full_from=_full_from(rows),
         passes=sum(row["forwards"] + row["backwards"] for row in rows) + pilot.get("passes", 0),
         seconds=sum(row["seconds"] for row in rows),
         trained=facts.get("parameters", {}).get("trained"),
+        classes=classes,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from rampart.experiments.run_figures import RunFigures
 from rampart.files import write_atomic
+from rampart.metrics.adaptation import has_measurable_delay
 from rampart.reports.methods import save_methods
 from rampart.reports.seeds import spell_seed_differences, spell_seeds
 
@@ -72,7 +73,7 @@ def task_table(
         cells = [method, *(spell_seeds([getattr(run, name) for run in runs]) for name in MEASURES)]
         cells.append(_span([f"{run.full_from:.0%}" for run in runs]))
         cells.append(f"{sum(run.passes for run in runs) / len(runs) / 1e3:,.0f} k")
-        cells.append(_span(["never" if run.delay is None else str(run.delay) for run in runs]))
+        cells.append(_span([_spell_delay(run) for run in runs]))
         if sizes_differ:
             cells.append(_span([f"{run.trained:,}" if run.trained else "?" for run in runs]))
         cells += [
@@ -81,6 +82,12 @@ def task_table(
         ]
         lines.append(_line(cells))
     return "\n".join([*lines, ""])
+
+
+def _spell_delay(run: RunFigures) -> str:
+    if not has_measurable_delay(run.classes):
+        return "not measurable"
+    return "never" if run.delay is None else str(run.delay)
 
 
 def _group_by_method(figures: Sequence[RunFigures]) -> dict[str, list[RunFigures]]:

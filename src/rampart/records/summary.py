@@ -19,8 +19,8 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
     """Return the usual figures of a record, as fractions and not percent.
 
     Returns:
-        - n, norm, eps, top_k, split, attack (its name), attack_options, attack_suite, mode, data,
-          seed;
+        - n, num_classes, norm, eps, top_k, split, attack (its name), attack_options,
+          attack_suite, mode, data, seed;
         - clean, adversarial (at eps) and expected (uniform on [0, eps]), each with `_low` and
           `_high`; confidence and interval_method of these intervals;
         - expected_bounds: expected robustness lies between them, whatever the curve does between
@@ -39,6 +39,7 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
     metadata = record.metadata
     return {
         "n": len(record),
+        "num_classes": number_of_classes(record),
         "norm": record.norm,
         "eps": record.eps,
         "top_k": record.top_k,
@@ -65,6 +66,13 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
         "seconds": metadata.get("seconds"),
         **{key: metadata[key] for key in ("rerun", "checks") if key in metadata},
     }
+
+
+def number_of_classes(record: EvaluationRecord) -> int | None:
+    """Return the number of classes of the data; None if the metadata do not tell."""
+    model = record.metadata.get("model")
+    classes = model.get("classes") if isinstance(model, Mapping) else None
+    return len(classes) if classes else None
 
 
 def curve_points(record: EvaluationRecord) -> list[dict[str, float]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rampart.metrics.adaptation import has_measurable_delay
 from rampart.metrics.intervals import paired_test
 from rampart.reports.tables import Row, aggregate
 from rampart.units import format_eps
@@ -45,6 +46,7 @@ def findings(rows: Sequence[Row]) -> str:
         _ranking(methods),
         _noise(methods, rows),
         _caution(methods),
+        _unmeasured_delay(rows),
     ]
     return " ".join(filter(None, sentences))
 
@@ -155,6 +157,17 @@ def _caution(methods: Sequence[Row]) -> str:
     if any(method["runs"] > 1 for method in methods):
         return ""
     return "Each method has one run: the intervals cover the choice of images, not of the seed."
+
+
+def _unmeasured_delay(rows: Sequence[Row]) -> str:
+    """Say where guessing alone exceeds 5 %, so that every run would adapt in its first epoch."""
+    classes = rows[0].get("num_classes")
+    if has_measurable_delay(classes):
+        return ""
+    return (
+        f"The adaptation delay cannot be measured: with {classes} classes, guessing alone reaches "
+        "5 %."
+    )
 
 
 def _reference(methods: Sequence[Row], schedule: str) -> Row | None:

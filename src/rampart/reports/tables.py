@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rampart.metrics.adaptation import adaptation_delay
+from rampart.metrics.adaptation import adaptation_delay, has_measurable_delay
 from rampart.metrics.intervals import CONFIDENCE, LEAST_SEEDS, spread_over_seeds
 from rampart.registry import flatten
 from rampart.reports.seeds import spell_seeds
@@ -45,8 +45,8 @@ def comparison_rows(runs: Iterable[RunResult | tuple[Any, ...]]) -> list[Row]:
     """Return one row per run, as in comparison.json.
 
     Each row has run, method, schedule, seed, objective, delay (first epoch that exceeds 5 %
-    validation accuracy), adapted (None if the history is not known) and all keys of the summary,
-    whose seed becomes evaluation_seed.
+    validation accuracy), adapted (None if the history is not known, or if guessing exceeds 5 %) and
+    all keys of the summary, whose seed becomes evaluation_seed.
     """
     results = [RunResult(*run) for run in runs]
     methods = name_methods(results)
@@ -54,7 +54,9 @@ def comparison_rows(runs: Iterable[RunResult | tuple[Any, ...]]) -> list[Row]:
 
 
 def _row(result: RunResult, method: str) -> Row:
-    delay = adaptation_delay([row["val_clean"] for row in result.history])
+    measured = bool(result.history) and has_measurable_delay(result.summary.get("num_classes"))
+    accuracies = [row["val_clean"] for row in result.history]
+    delay = adaptation_delay(accuracies) if measured else None
     return {
         **result.summary,
         "run": result.name,
@@ -64,7 +66,7 @@ def _row(result: RunResult, method: str) -> Row:
         "evaluation_seed": result.summary.get("seed"),
         "objective": _name(result.config.get("objective")),
         "delay": delay,
-        "adapted": delay is not None if result.history else None,
+        "adapted": delay is not None if measured else None,
     }
 
 

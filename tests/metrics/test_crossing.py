@@ -53,8 +53,8 @@ def test_values():
         Stretch(0.1, 0.2, 0),
         Stretch(0.2, 0.4, 1),
     )
-    assert crossings(first, second, GRID) == (0.1,)
-    assert crossings([0.9, 0.5, 0.3, 0.0], [0.8, 0.6, 0.3, 0.1], GRID) == pytest.approx((0.05,))
+    assert crossings(first, second, GRID) == ((0.0, 0.4),)
+    assert crossings([0.9, 0.5, 0.3, 0.0], [0.8, 0.6, 0.3, 0.1], GRID) == ((0.0, 0.1),)
 
 
 def test_touching_is_not_crossing():
@@ -86,7 +86,7 @@ def test_swapping_the_models_swaps_the_leader(case):
     curves = curves_of(first, second, grid)
     parts, swapped = stretches(*curves, grid), stretches(*curves[::-1], grid)
     assert [part.ahead for part in parts] == [-part.ahead for part in swapped]
-    assert crossings(*curves, grid) == pytest.approx(crossings(*curves[::-1], grid))
+    assert crossings(*curves, grid) == crossings(*curves[::-1], grid)
 
 
 @pytest.mark.parametrize("law", LAWS, ids=str)
@@ -159,8 +159,42 @@ def test_opposite_rankings():
     assert found.opposite
     assert found.certain
     # It leads by 14 points at 2/255 and is 1 point behind at 3/255.
-    assert found.crossings == pytest.approx(((2 + 14 / 15) / 255,))
+    assert found.crossings == ((2 / 255, 3 / 255),)
+    # Beyond 3/255 the lead of the other one may begin just before 4/255.
+    assert found.decided == (2 / 255, 4 / 255)
     assert disagreement(STRONG, WEAK, EPS).leaders == (-1, 1)
+
+
+def test_a_crossing_in_the_first_cell_decides_for_nothing_below_it():
+    """With three strengths a straight line puts the crossing at a third of the first cell."""
+    first, second = np.repeat([0, 1, 3], [10, 60, 30]), np.repeat([0, 1, 3], [20, 30, 50])
+    found = disagreement(first, second, EPS[:3])
+    assert found.crossings == ((0.0, 1 / 255),)
+    assert found.decided == (0.0, 1 / 255)
+
+
+@given(pairs(), st.integers(0, 9))
+def test_a_decided_choice_holds_for_every_curve_between_the_strengths(case, seed):
+    first, second, grid = case
+    found = disagreement(first, second, grid)
+    if found.decided is None:
+        return
+    below, above = found.decided
+    rng = np.random.default_rng(seed)
+    # Any critical strengths inside the cells; the extremes too.
+    radii = []
+    for critical in (first, second):
+        cells = np.clip(critical, 1, len(grid) - 1)
+        part = rng.choice([1e-9, 1.0, rng.random()], len(critical))
+        inside = grid[cells - 1] + part * (grid[cells] - grid[cells - 1])
+        radii.append(np.where(critical == 0, 0.0, np.where(critical < len(grid), inside, np.inf)))
+    weak = next(part.ahead for part in found.stretches if part.ahead)
+    if below:
+        means = [np.minimum(r, below).mean() for r in radii]
+        assert weak * (means[0] - means[1]) > -1e-9
+    if above < grid[-1]:
+        means = [np.clip(r, above, grid[-1]).mean() for r in radii]
+        assert weak * (means[0] - means[1]) < 1e-9
 
 
 def test_with_few_samples_the_disagreement_is_doubtful():

@@ -16,6 +16,7 @@ from rampart.metrics.expectation import (
     Uniform,
     contributions,
     expected_robustness,
+    published_robustness,
 )
 
 GRID = np.array([0.0, 0.5, 2.0, 3.0, 4.0]) / 255
@@ -40,6 +41,22 @@ def test_uniform_is_the_trapezoid_on_any_grid(case):
     critical, grid = case
     trapezoid = integrate.trapezoid(accuracy_curve(critical, len(grid) - 1), grid) / grid[-1]
     assert expected_robustness(critical, grid) == pytest.approx(trapezoid, abs=1e-12)
+
+
+@given(st.integers(1, 6), st.integers(1, 8), st.data())
+def test_a_finer_grid_gives_the_published_figure(levels, parts, data):
+    """The trapezoid on k/255 of the accuracies that the finer grid has there."""
+    fine = np.arange(levels * parts + 1) / parts / 255
+    indices = st.lists(st.integers(0, len(fine)), min_size=1, max_size=30)
+    critical = np.array(data.draw(indices))
+    accuracy = accuracy_curve(critical, len(fine) - 1)[::parts]
+    trapezoid = integrate.trapezoid(accuracy) / levels
+    assert published_robustness(critical, fine) == pytest.approx(trapezoid, abs=1e-12)
+
+
+@pytest.mark.parametrize("grid", [[0, 1, 3], [0, 1, 2, 2.5], [0, 0.5]])
+def test_a_grid_without_every_gray_level_has_no_published_figure(grid):
+    assert published_robustness([0, 1], np.array(grid) / 255) is None
 
 
 def test_uniform_grid_gives_the_published_identity():

@@ -12,13 +12,20 @@ EPS = np.array([0, 1, 2, 3, 4]) / 255
 
 def test_for_opposite_rankings_the_choice_depends_on_the_strength():
     text = advice(disagreement(WEAK, STRONG, EPS), ("A", "B"))
-    for part in ("59.8 against 50.5 %", "8.0 against 30.0 %", "at 4/255", "below 2.93/255"):
+    for part in ("59.8 against 50.5 %", "8.0 against 30.0 %", "at 4/255", "below 2/255"):
         assert part in text
     assert text.startswith("A leads")
     assert "choose A if" in text
     swapped = advice(disagreement(STRONG, WEAK, EPS), ("B", "A"))
     assert swapped.startswith("A leads")
     assert "choose A if" in swapped
+
+
+def test_a_coarse_grid_recommends_nothing_below_a_crossing():
+    first, second = np.repeat([0, 1, 3], [10, 60, 30]), np.repeat([0, 1, 3], [20, 30, 50])
+    text = advice(disagreement(first, second, EPS[:3]), ("A", "B"))
+    assert "choose A if perturbations are absent, B if they exceed 1/255" in text
+    assert "do not decide" in text
 
 
 def test_without_a_crossing_there_is_no_choice_by_strength():
@@ -34,7 +41,7 @@ def test_a_difference_that_may_be_chance_is_reported():
 
 
 def test_strengths_without_gray_levels_are_decimals():
-    assert "below 0.733," in advice(disagreement(WEAK, STRONG, np.arange(5) / 4))
+    assert "below 0.5," in advice(disagreement(WEAK, STRONG, np.arange(5) / 4))
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -11,7 +11,7 @@ from rampart.errors import RunError
 from rampart.records.storage import save_record
 from rampart.reports.comparison import read_run
 from rampart.reports.evaluations import own_evaluation
-from rampart.reports.measures import find_records
+from rampart.reports.named_records import find_records
 from rampart.runs.run_folder import RunFolder
 
 CONFIG = {

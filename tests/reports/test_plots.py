@@ -49,6 +49,17 @@ def test_comparison_lists_methods_by_expected_robustness_in_their_colors(tmp_pat
     assert COLORS["auto"].lower() not in svg.lower()
 
 
+def test_methods_that_differ_in_many_settings_still_have_room(tmp_path):
+    """Warnings are errors: a legend wider than the picture made matplotlib warn."""
+    many = [{f"option{k}": f"value{k}{n}" for k in range(12)} for n in range(8)]
+    runs = [run("two-hinge", TWO_HINGE, name=str(n), **options) for n, options in enumerate(many)]
+    rows = comparison_rows(runs)
+    assert min(len(row["method"]) for row in rows) > 200
+    svg = drawn(tmp_path, save_comparison, rows)
+    assert "option0=value07" in svg
+    drawn(tmp_path, save_histories, [(row["method"], history([0.5, 0.6])) for row in rows])
+
+
 def test_comparison_of_seeds_has_their_number(tmp_path):
     lower = [value - 0.05 for value in FIX]
     runs = [run(s, a, k) for s in ("fix", "two-hinge") for k, a in enumerate((FIX, lower))]

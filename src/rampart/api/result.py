@@ -13,7 +13,8 @@ from rampart.metrics.expectation import contributions
 from rampart.metrics.intervals import mean_interval
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record, save_record
-from rampart.records.summary import curve_points
+from rampart.records.summary import curve_points, summary
+from rampart.reports.headline import spell_expected
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.units import format_eps
 
@@ -138,11 +139,10 @@ class EvaluationResult(EvaluationRecord):
         self.plot(target.picture, str(self.metadata.get("model", {}).get("name", "")))
 
     def __repr__(self) -> str:
-        expected = self.expected()
         attack = self.metadata.get("attack", {}).get("name", "attack unknown")
         checks = f", checks {self.checks}" if self.checks else ""
         return (
             f"EvaluationResult({len(self)} images, {self.norm}, {attack}: clean {self.clean:.1%}, "
-            f"at {format_eps(self.eps)} {self.adversarial:.1%}, expected {expected.value:.1%} "
-            f"[{expected.low:.1%}, {expected.high:.1%}]{checks})"
+            f"at {format_eps(self.eps)} {self.adversarial:.1%}, {spell_expected(summary(self))}"
+            f"{checks})"
         )

@@ -49,6 +49,14 @@ def compare_and_print(runs: list[Path], output: Path, evaluation: str = "") -> N
     from rampart.reports.tables import aggregate, aggregate_table, comparison_table
 
     results = [read_run(path, evaluation) for path in find_runs(runs)]
+    beside = sorted({name for run in results for name in run.others})
+    if beside and not evaluation:
+        console.print(
+            f"note: each run is compared by the evaluation of its own configuration; --evaluation "
+            f"{' or '.join(beside)} compares another",
+            soft_wrap=True,
+            markup=False,
+        )
     rows = write_comparison(results, output)
     console.print(comparison_table(rows))
     methods = aggregate(rows)

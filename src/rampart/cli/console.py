@@ -91,6 +91,7 @@ def _explain_position(classes: Sequence[str]) -> str:
 def print_evaluation(folder: Path, record: "EvaluationRecord") -> None:
     """Print the figures of an evaluation, the verdicts of its checks, and its folder."""
     from rampart.records.summary import summary
+    from rampart.reports.headline import spell_expected
     from rampart.reports.statements import evaluation_lines
     from rampart.units import format_eps
 
@@ -98,8 +99,7 @@ def print_evaluation(folder: Path, record: "EvaluationRecord") -> None:
     console.print(
         f"{figures['split']}, {figures['n']} images: clean {figures['clean']:.1%}, "
         f"at {format_eps(figures['eps'])} {figures['adversarial']:.1%}, "
-        f"expected {figures['expected']:.1%} "
-        f"[{figures['expected_low']:.1%}, {figures['expected_high']:.1%}]",
+        f"{spell_expected(figures)}",
         soft_wrap=True,
         markup=False,
     )

@@ -31,8 +31,8 @@ def report(
     import json
 
     from rampart.cli.console import console
-    from rampart.reports.measures import find_records
     from rampart.reports.measures import report as measure
+    from rampart.reports.named_records import find_records
     from rampart.reports.statements import report_lines
 
     facts = measure(find_records(records), distribution, per_class)

@@ -5,7 +5,10 @@ can outweigh a loss at the target strength. Accuracy at the target strength igno
 perturbations. If the two figures rank models in opposite order, the curves cross, and the better
 model depends on the strengths that are to be expected.
 
-Curves are linear between the strengths of the grid, as in `expectation`.
+Curves are linear between the strengths of the grid, as in `expectation`. A straight line cannot
+tell where two curves cross between two strengths. So a crossing is a range, and a choice rests on
+bounds: between strengths accuracy never rises, which bounds the mean accuracy of both models
+(`continuum`).
 """
 
 from dataclasses import dataclass
@@ -15,8 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.curve import Floats, accuracy_curve, check_critical, check_grid
-from rampart.metrics.distributions import Distribution, check_extent
+from rampart.metrics.continuum import bounds
+from rampart.metrics.curve import Floats, Integers, accuracy_curve, check_critical, check_grid
+from rampart.metrics.distributions import Distribution, Uniform, check_extent
 from rampart.metrics.expectation import contributions
 from rampart.metrics.intervals import CONFIDENCE, Interval
 from rampart.metrics.pairs import paired_interval
@@ -52,6 +56,11 @@ class Disagreement:
         leads: the contribution of each stretch to the difference in expected robustness; the sum
             is the difference.
         halves: for both models the strength below which half of their expected robustness arises.
+        crossings: the ranges in which the lead changes: the last strength of the grid at which one
+            model leads, and the first one at which the other does.
+        decided: with one crossing, the largest strength up to which the bounds decide for the model
+            that leads without perturbation, and the smallest from which they decide for the other;
+            None otherwise.
     """
 
     eps: float
@@ -63,6 +72,8 @@ class Disagreement:
     stretches: tuple[Stretch, ...]
     leads: tuple[float, ...]
     halves: tuple[float, float]
+    crossings: tuple[tuple[float, float], ...]
+    decided: tuple[float, float] | None
 
     @property
     def leaders(self) -> tuple[int, int]:
@@ -84,11 +95,6 @@ class Disagreement:
     def certain(self) -> bool:
         """Whether neither interval of a difference contains 0."""
         return not any(self.doubtful)
-
-    @property
-    def crossings(self) -> tuple[float, ...]:
-        """The strengths at which the lead changes to the other model."""
-        return _changes(self.stretches)
 
 
 def stretches(first: ArrayLike, second: ArrayLike, grid: ArrayLike) -> tuple[Stretch, ...]:
@@ -121,13 +127,26 @@ def stretches(first: ArrayLike, second: ArrayLike, grid: ArrayLike) -> tuple[Str
     )
 
 
-def crossings(first: ArrayLike, second: ArrayLike, grid: ArrayLike) -> tuple[float, ...]:
-    """Return the strengths at which the lead changes to the other model; arguments as `stretches`.
+def crossings(
+    first: ArrayLike, second: ArrayLike, grid: ArrayLike
+) -> tuple[tuple[float, float], ...]:
+    """Return the ranges in which the lead changes to the other model; arguments as `stretches`.
 
-    Curves that touch without crossing have none. If the curves coincide before they cross, the
-    crossing is the strength at which the first lead ends.
+    A range goes from the last strength of the grid at which one model leads to the first one at
+    which the other does. Curves that touch without crossing have none.
+
+    Example:
+        >>> crossings([0.75, 0.5, 0.25], [0.5, 0.5, 0.5], [0.0, 0.5, 1.0])
+        ((0.0, 1.0),)
     """
-    return _changes(stretches(first, second, grid))
+    strengths = check_grid(grid)
+    lead = _check_curve("first", first, strengths) - _check_curve("second", second, strengths)
+    leading = [k for k, value in enumerate(lead) if _sign(value, 0.0)]
+    return tuple(
+        (float(strengths[i]), float(strengths[j]))
+        for i, j in pairwise(leading)
+        if lead[i] * lead[j] < 0
+    )
 
 
 def expected_below(
@@ -183,6 +202,7 @@ def disagreement(
     c = [contributions(critical, strengths, distribution) for critical in both]
     curves = [accuracy_curve(critical, n) for critical in both]
     parts = stretches(curves[0], curves[1], strengths)
+    changes = crossings(curves[0], curves[1], strengths)
     return Disagreement(
         eps=float(strengths[-1]),
         clean=_pair([curve[0] for curve in curves]),
@@ -193,6 +213,8 @@ def disagreement(
         stretches=parts,
         leads=_leads(parts, curves, strengths, distribution),
         halves=_pair([_half(curve, strengths, distribution) for curve in curves]),
+        crossings=changes,
+        decided=_decided(both, curves, strengths, changes[0]) if len(changes) == 1 else None,
     )
 
 
@@ -229,9 +251,25 @@ def _with_zeros(grid: Floats, lead: Floats) -> tuple[Floats, Floats]:
     return np.insert(grid, cells + 1, zeros), np.insert(lead, cells + 1, 0.0)
 
 
-def _changes(parts: tuple[Stretch, ...]) -> tuple[float, ...]:
-    ahead = [part for part in parts if part.ahead]
-    return tuple(a.high for a, b in pairwise(ahead) if a.ahead != b.ahead)
+def _decided(
+    critical: list[Integers], curves: list[Floats], grid: Floats, change: tuple[float, float]
+) -> tuple[float, float]:
+    """The strengths up to which, and from which, bounds decide; see `Disagreement.decided`.
+
+    At its two ends the grid has measured accuracies, which need no bounds.
+    """
+    last, next_ = (int(np.flatnonzero(grid == eps)[0]) for eps in change)
+    near, far = critical if curves[0][last] > curves[1][last] else critical[::-1]
+    below = (k for k in range(last, 0, -1) if _leads_surely(near, far, grid, 0, k))
+    above = (k for k in range(next_, len(grid) - 1) if _leads_surely(far, near, grid, k, -1))
+    return float(grid[next(below, 0)]), float(grid[next(above, -1)])
+
+
+def _leads_surely(ours: Integers, theirs: Integers, grid: Floats, low: int, high: int) -> bool:
+    """Whether our mean accuracy over this part of the grid is higher for all curves."""
+    law = Uniform(float(grid[low]), float(grid[high]))
+    least, largest = bounds(ours, grid, law).low, bounds(theirs, grid, law).high
+    return _sign(least, largest) > 0
 
 
 def _check_curve(name: str, curve: ArrayLike, grid: Floats) -> Floats:

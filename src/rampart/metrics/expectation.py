@@ -38,6 +38,7 @@ __all__ = [
     "contributions",
     "default_distribution",
     "expected_robustness",
+    "published_robustness",
 ]
 
 
@@ -75,3 +76,29 @@ def expected_robustness(
         0.4166666666666667
     """
     return float(contributions(critical, grid, distribution).mean())
+
+
+def published_robustness(critical: ArrayLike, grid: ArrayLike) -> float | None:
+    """Return expected robustness by the publication's rule: the trapezoid on the grid k/255.
+
+    A finer grid contains every k/255, so figures beside published ones need no other evaluation.
+
+    Args:
+        critical: (N,) critical indices in 0..n + 1.
+        grid: (n + 1,) strengths in Linf from 0 up.
+
+    Returns:
+        The mean accuracy over U[0, eps_g]; None if the grid lacks a gray level, or does not end at
+        one.
+
+    Example:
+        >>> published_robustness([0, 1, 3], [0.0, 0.5 / 255, 1 / 255])  # contributions 0, 1/2, 1
+        0.5
+    """
+    levels = check_grid(grid) * 255
+    whole = np.flatnonzero(np.abs(levels - np.round(levels)) < 1e-6)
+    if whole[-1] != len(levels) - 1 or len(whole) != round(levels[-1]) + 1:
+        return None
+    # The first gray level that is no smaller than the critical strength.
+    coarse = np.searchsorted(whole, check_critical(critical, len(levels) - 1))
+    return expected_robustness(coarse, np.arange(len(whole)) / 255)

@@ -7,7 +7,7 @@ from typing import Any
 from rampart.metrics.classes import worst_class
 from rampart.metrics.continuum import bounds
 from rampart.metrics.curve import Floats
-from rampart.metrics.expectation import contributions
+from rampart.metrics.expectation import contributions, published_robustness
 from rampart.metrics.intervals import (
     mean_interval,
     proportion_interval,
@@ -23,6 +23,8 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
           attack_suite, mode, data, seed;
         - clean, adversarial (at eps) and expected (uniform on [0, eps]), each with `_low` and
           `_high`; confidence and interval_method of these intervals;
+        - expected_published: expected robustness by the publication's rule (the trapezoid on
+          k/255), for tables beside published figures; None if the grid lacks a gray level;
         - expected_bounds: expected robustness lies between them, whatever the curve does between
           its strengths (`metrics.continuum`);
         - worst_class: the class of the lowest expected robustness, with an interval that allows
@@ -55,6 +57,7 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
         "expected": float(c.mean()),
         "expected_low": expected.low,
         "expected_high": expected.high,
+        "expected_published": _published(record),
         "confidence": record.confidence,
         "interval_method": {"accuracy": "wilson", "expected": expected.method},
         "expected_bounds": _bounds(record),
@@ -84,6 +87,10 @@ def curve_points(record: EvaluationRecord) -> list[dict[str, float]]:
             {"eps": eps, "accuracy": accuracy, "low": interval.low, "high": interval.high}
         )
     return points
+
+
+def _published(record: EvaluationRecord) -> float | None:
+    return published_robustness(record.critical, record.grid) if record.norm == "linf" else None
 
 
 def _bounds(record: EvaluationRecord) -> dict[str, float]:

@@ -32,15 +32,27 @@ def _claim(found: Disagreement, names: tuple[str, str]) -> str:
 
 
 def _choice(found: Disagreement, names: tuple[str, str]) -> str:
-    """Which model to choose below and above the strength at which the curves cross."""
-    strengths = [format_eps(eps, found.eps) for eps in found.crossings]
-    if not strengths:
+    """Which model to choose at weak and at strong perturbations, as far as the grid decides."""
+    if not found.crossings:
         return ""
-    if len(strengths) > 1:
-        return f"; the curves cross at {', '.join(strengths[:-1])} and {strengths[-1]}"
+    if found.decided is None:
+        ranges = [
+            f"between {_eps(low, found)} and {_eps(high, found)}" for low, high in found.crossings
+        ]
+        return f"; the lead changes {', '.join(ranges[:-1])} and {ranges[-1]}"
     weak = next(part.ahead for part in found.stretches if part.ahead)
     near, far = names if weak > 0 else names[::-1]
-    return f"; choose {near} if perturbations stay below {strengths[0]}, {far} if they exceed it"
+    below, above = found.decided
+    few = f"stay below {_eps(below, found)}" if below else "are absent"
+    many = f"{'exceed' if above < found.eps else 'reach'} {_eps(above, found)}"
+    return (
+        f"; choose {near} if perturbations {few}, {far} if they {many}; in between the strengths "
+        "of the grid do not decide"
+    )
+
+
+def _eps(eps: float, found: Disagreement) -> str:
+    return format_eps(eps, found.eps)
 
 
 def _doubt(found: Disagreement) -> str:

@@ -24,12 +24,13 @@ from rampart.runs.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class EvaluatedRun:
-    """The parts of a run that a comparison reads."""
+    """The parts of a run that a comparison reads; `others` names its further evaluations."""
 
     name: str
     config: dict[str, Any]
     history: list[dict[str, Any]]
     record: EvaluationRecord
+    others: tuple[str, ...] = ()
 
 
 def find_runs(paths: Sequence[Path]) -> list[Path]:
@@ -105,7 +106,8 @@ def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
             f"as {folder.evaluations / names[0]}."
         )
     history = History(folder.history).rows()
-    return EvaluatedRun(path.name, read_config(folder.config), history, load_record(own))
+    others = tuple(name for name in names if name != own.name)
+    return EvaluatedRun(path.name, read_config(folder.config), history, load_record(own), others)
 
 
 def write_comparison(results: Sequence[EvaluatedRun], folder: Path) -> list[dict[str, Any]]:

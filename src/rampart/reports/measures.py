@@ -8,12 +8,10 @@ the same samples, and to several seeds of one method.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from rampart.errors import RunError
 from rampart.metrics.classes import class_means, worst_class
 from rampart.metrics.continuum import bounds
 from rampart.metrics.crossing import disagreement
@@ -26,13 +24,10 @@ from rampart.metrics.pairs import mcnemar, paired_interval, sign_flip_test
 from rampart.metrics.planning import pairs_needed, samples_needed
 from rampart.records.pairing import align_critical
 from rampart.records.record import EvaluationRecord
-from rampart.records.storage import load_record
 from rampart.records.summary import summary
 from rampart.reports.advice import advice
-from rampart.reports.comparison import read_run
+from rampart.reports.named_records import Measured
 from rampart.reports.tables import RunResult, name_methods
-from rampart.runs.evaluation_folder import EvaluationFolder
-from rampart.runs.run_folder import RunFolder
 
 #: Half width of the interval for which a report gives the number of images needed: one point.
 POINT = 0.01
@@ -50,33 +45,6 @@ COMPARED = {
     "criterion": ("target",),
     "top_k": ("top_k",),
 }
-
-
-class Measured(NamedTuple):
-    """A record with its name in the report."""
-
-    name: str
-    record: EvaluationRecord
-
-
-def find_records(paths: Sequence[Path]) -> list[Measured]:
-    """Read records from folders of evaluations, or of runs with their own evaluation.
-
-    A record is named after its run or its model, or after its folder if two have the same name.
-
-    Raises:
-        RunError: a path holds neither, or occurs twice.
-    """
-    resolved = [path.resolve() for path in paths]
-    twice = next((p for n, p in enumerate(paths) if resolved[n] in resolved[:n]), None)
-    if twice is not None:
-        raise RunError(f"{twice} occurs twice: give each record once.")
-    records = [_read(path) for path in paths]
-    names = [_name(record) for record in records]
-    return [
-        Measured(name if names.count(name) == 1 else str(path), record)
-        for name, path, record in zip(names, paths, records, strict=True)
-    ]
 
 
 def report(
@@ -102,7 +70,7 @@ def report(
     records = [one.record for one in measured]
     laws = [_laws(record, distributions) for record in records]
     facts = [
-        {"name": one.name, **measure(one.record, own, per_class)}
+        {"name": one.name, "others": list(one.others), **measure(one.record, own, per_class)}
         for one, own in zip(measured, laws, strict=True)
     ]
     methods = _group_by_method(measured)
@@ -194,26 +162,6 @@ def over_seeds(name: str, method: Sequence[Measured], laws: Laws) -> Facts:
     return {"method": name, "records": [one.name for one in method], "figures": figures}
 
 
-def _read(path: Path) -> EvaluationRecord:
-    evaluation = EvaluationFolder(path)
-    if evaluation.is_finished():
-        return load_record(path)
-    if RunFolder(path).exists():
-        return read_run(path).record
-    if evaluation.has_begun():
-        raise RunError(
-            f"the evaluation {path} is not finished: run the same `rampart evaluate` command again "
-            "to resume it."
-        )
-    return load_record(path)
-
-
-def _name(record: EvaluationRecord) -> str:
-    model = record.metadata.get("model")
-    called = model.get("name") if isinstance(model, Mapping) else model
-    return Path(str(record.metadata.get("run_folder", called))).name
-
-
 def _laws(record: EvaluationRecord, distributions: Sequence[str]) -> dict[str, Distribution]:
     laws = {EXPECTED: default_distribution(record.eps)}
     laws |= {text: parse_distribution(text, record.eps, record.norm) for text in distributions}
@@ -281,11 +229,12 @@ def _difference(name: str, first: Floats, second: Floats, confidence: float) -> 
 
 
 def _choice(first: Measured, second: Measured, critical: Integers, law: Distribution) -> Facts:
-    """Which model to choose, and the strengths at which that changes."""
+    """Which model to choose, and the ranges of strengths in which that changes."""
     record = first.record
     found = disagreement(record.critical, critical, record.grid, law, record.confidence)
     return {
-        "crossings": list(found.crossings),
+        "crossings": [list(change) for change in found.crossings],
+        "decided": None if found.decided is None else list(found.decided),
         "stretches": [asdict(part) for part in found.stretches],
         "opposite": found.opposite,
         "certain": found.certain,

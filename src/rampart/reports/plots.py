@@ -4,6 +4,7 @@ Figures are created without pyplot: no global state changes, and no window opens
 """
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from rampart.errors import InvalidArgument
 from rampart.metrics.intervals import spread_over_seeds
 from rampart.records.record import EvaluationRecord
 from rampart.records.summary import summary
+from rampart.reports.headline import spell_expected
 from rampart.reports.pictures import save_picture, styled
 from rampart.reports.tables import Row, aggregate
 from rampart.units import Norm, format_eps
@@ -40,6 +42,8 @@ COLORS = {
     "plateau": "#44AA99",
 }
 _SPARE = ("#999933", "#332288", "#AA4499", "#117733")
+#: Most characters in a line of a legend or of a panel's title.
+_LINE = 36
 _DASHES = ("-", "--", ":", "-.")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 LOOK = {
@@ -90,8 +94,9 @@ def save_comparison(rows: Sequence[Row], path: str | Path, title: str = "") -> N
     """
     norm = _only_norm(rows)
     with styled(LOOK):
-        figure, axes = _canvas(7.2, 4.4)
         methods = aggregate(rows)
+        lines = sum(_wrap(method["method"]).count("\n") + 1 for method in methods)
+        figure, axes = _canvas(7.2, max(4.4, 0.17 * lines + 1.2))
         for index, method in enumerate(methods):
             curve = _mean_curve([row["curve"] for row in rows if row["method"] == method["method"]])
             color, style = _style_of(methods, index)
@@ -124,7 +129,8 @@ def save_histories(
     if not methods:
         raise InvalidArgument("histories", "no rows", "at least one finished epoch")
     with styled(LOOK):
-        figure, panels = _panels(len(methods))
+        heading = max(_wrap(name).count("\n") for name in methods)
+        figure, panels = _panels(len(methods), heading)
         for panel, (name, runs) in zip(panels, methods.items(), strict=True):
             _draw_histories(panel, runs, name, _color_of(name, list(methods)))
         _history_legend(figure)
@@ -140,13 +146,17 @@ def _canvas(width: float, height: float) -> tuple["Figure", "Axes"]:
     return figure, figure.subplots()
 
 
-def _panels(count: int) -> tuple["Figure", list["Axes"]]:
-    """A figure with `count` panels, at most three in a row; the last of each column has a label."""
+def _panels(count: int, heading: int = 0) -> tuple["Figure", list["Axes"]]:
+    """A figure with `count` panels, at most three in a row; the last of each column has a label.
+
+    `heading` is the number of lines of the longest title beyond the first.
+    """
     from matplotlib.figure import Figure
 
     columns = 2 if count == 4 else min(count, 3)
     lines = math.ceil(count / columns)
-    figure = Figure(figsize=(max(6.4, 3.2 * columns), 2.5 * lines + 0.9), layout="constrained")
+    height = (2.5 + 0.17 * heading) * lines + 0.9
+    figure = Figure(figsize=(max(6.4, 3.2 * columns), height), layout="constrained")
     panels = list(figure.subplots(lines, columns, sharey=True, squeeze=False).flat)
     for panel in panels[count:]:
         panel.set_axis_off()
@@ -156,11 +166,9 @@ def _panels(count: int) -> tuple["Figure", list["Axes"]]:
 
 
 def _headline(facts: Mapping[str, Any]) -> str:
-    low, high = _percent(facts["expected_low"]), _percent(facts["expected_high"])
     return (
         f"clean {_percent(facts['clean'])},  at {format_eps(facts['eps'])} "
-        f"{_percent(facts['adversarial'])},  expected {_percent(facts['expected'])} "
-        f"({low} to {high}),  n = {facts['n']}"
+        f"{_percent(facts['adversarial'])},  {spell_expected(facts)},  n = {facts['n']}"
     )
 
 
@@ -227,7 +235,10 @@ def _expectation_legend(figure: "Figure", axes: "Axes", methods: Sequence[Row]) 
     several = f",\nmean of {runs.pop()} seeds" if len(runs) == 1 and runs != {1} else ""
     figure.legend(
         [lines[index] for index in order],
-        [f"{methods[index]['method']}: {_percent(methods[index]['expected'])}" for index in order],
+        [
+            _wrap(f"{methods[index]['method']}: {_percent(methods[index]['expected'])}")
+            for index in order
+        ],
         loc="outside right center",
         title=f"expected robustness{several}",
         alignment="left",
@@ -269,7 +280,7 @@ def _draw_histories(axes: "Axes", runs: Sequence[History], name: str, color: str
         axes.fill_between(epochs, strength, color="#d0d0d0", alpha=shade, linewidth=0)
         for key, dash in (("val_clean", "-"), ("val_robust", "--")):
             _draw_column(axes, rows, key, linestyle=dash, color=color, linewidth=width)
-    axes.set_title(name, loc="left", color=color, fontweight="bold", fontsize="medium")
+    axes.set_title(_wrap(name), loc="left", color=color, fontweight="bold", fontsize="medium")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axes.set_ylim(0, 102)
 
@@ -301,6 +312,11 @@ def _only_norm(rows: Iterable[Row]) -> Norm:
         raise InvalidArgument("rows", got, "runs evaluated under one norm")
     norm: Norm = norms.pop()
     return norm
+
+
+def _wrap(name: str) -> str:
+    """The name of a method on several lines, as methods that differ in many settings are long."""
+    return "\n".join(textwrap.wrap(name, _LINE))
 
 
 def _percent(fraction: float) -> str:

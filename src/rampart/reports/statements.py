@@ -23,11 +23,15 @@ def record_lines(facts: Facts) -> list[str]:
         f"{facts['name']}: {facts['n']} images, {facts['attack']} under {facts['norm']}, "
         f"{100 * facts['confidence']:g} % intervals"
     ]
+    if facts.get("others"):
+        others = ", ".join(facts["others"])
+        lines.append(f"  note: the evaluation of the run's own configuration; others: {others}")
     lines += [
         f"  {format_eps(point['eps']):>9}  {_fraction(point, 'accuracy')}"
         for point in facts["curve"]
     ]
     lines += _figure_lines(facts)
+    lines += _published_line(facts)
     lines += _class_lines(facts)
     lines += [line for line in (_stage_line(facts), _needed_line(facts)) if line]
     return [*lines, *evaluation_lines(facts)]
@@ -89,6 +93,13 @@ def _figure_lines(facts: Facts) -> Iterator[str]:
             low, high = _percent(figure["bounds"]["low"]), _percent(figure["bounds"]["high"])
             text += f", bounds {low} to {high}"
         yield text
+
+
+def _published_line(facts: Facts) -> Iterator[str]:
+    """Expected robustness by the publication's rule, where the grid is finer than its own."""
+    value, levels = facts.get("expected_published"), round(255 * facts["eps"])
+    if value is not None and len(facts["curve"]) > levels + 1:
+        yield f"  expected on whole gray levels, the publication's rule: {_percent(value)}"
 
 
 def _class_lines(facts: Facts) -> Iterator[str]:

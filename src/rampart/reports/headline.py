@@ -1,0 +1,25 @@
+"""Expected robustness as a headline shows it: with its interval and, where wider, its bounds."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def spell_expected(facts: Mapping[str, Any]) -> str:
+    """Return "expected 40.0 % [38.1, 41.9]", with bounds where they reach beyond the interval.
+
+    The interval covers the choice of images only. The bounds cover the shape of the curve between
+    the strengths of the grid, where accuracy may fall at once or at the end.
+
+    Args:
+        facts: a summary (`rampart.records.summary`).
+    """
+    low, high, bounds = facts["expected_low"], facts["expected_high"], facts["expected_bounds"]
+    text = f"expected {_percent(facts['expected'])} % [{_percent(low)}, {_percent(high)}]"
+    if low <= bounds["low"] and bounds["high"] <= high:
+        return text
+    ends = f"{_percent(bounds['low'])} to {_percent(bounds['high'])} %"
+    return f"{text}, bounds {ends}"
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f}"

@@ -24,7 +24,6 @@ def test_strength_is_parsed_exactly_and_printed_as_usual() -> None:
     assert str(ThreatModel("linf", "4/255")) == "Linf 4/255"
     assert str(ThreatModel("l2", 0.5)) == "L2 0.5"
     assert str(ThreatModel("l1", 12)) == "L1 12"
-    assert ThreatModel() == ThreatModel("linf", 4 / 255)
 
 
 def test_impossible_threats_are_refused() -> None:

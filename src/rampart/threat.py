@@ -22,8 +22,8 @@ class ThreatModel:
         eps: fraction of the pixel range; text such as "4/255" is parsed exactly.
     """
 
-    norm: Norm = "linf"
-    eps: float = 4 / 255
+    norm: Norm
+    eps: float
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", parse_norm(self.norm))

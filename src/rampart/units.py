@@ -34,7 +34,8 @@ def parse_eps(eps: str | float, norm: Norm = "linf", name: str = "eps") -> float
         name: the name of the value in an error.
 
     Raises:
-        InvalidArgument: not a number, negative, or on another scale than pixels in [0, 1].
+        InvalidArgument: not a number, negative, on another scale than pixels in [0, 1], or a
+            fraction of 256, which is nearly always meant as one of 255.
     """
     try:
         value = float(Fraction(eps.replace(" ", ""))) if isinstance(eps, str) else float(eps)
@@ -42,6 +43,10 @@ def parse_eps(eps: str | float, norm: Norm = "linf", name: str = "eps") -> float
         value = math.nan
     if math.isnan(value) or isinstance(eps, bool):
         raise InvalidArgument(name, eps, "a fraction of the pixel range such as 4/255")
+    if isinstance(eps, str) and eps.replace(" ", "").endswith("/256"):
+        levels = eps.partition("/")[0].strip()
+        expected = "a fraction of 255, the largest value of a pixel"
+        raise InvalidArgument(name, eps, expected, f"perhaps you mean {levels}/255")
     limit = MAX_EPS[norm]
     if 0 <= value <= limit:
         return value

@@ -67,7 +67,7 @@ def test_distances_agree_with_the_reference(
     The reference does not query the points that it pulls back; here some of them are nearer.
     """
     images, labels = correct(digit_net, digit_images, 60)
-    far = 1.0 if norm == "linf" else 3.0
+    far = torch.full((len(images),), 1.0 if norm == "linf" else 3.0)
     other = reference(digit_net, norm, steps)
     if targeted:
         wanted = likely_classes(digit_net(images).detach(), labels)[:, 0]

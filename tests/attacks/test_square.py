@@ -231,7 +231,8 @@ def test_a_model_without_gradients_can_be_attacked() -> None:
     images = torch.rand(5, 1, 6, 6, generator=torch.Generator().manual_seed(0))
     model = linear_model(torch.eye(36)[:2], torch.zeros(2))
     labels = model(images).argmax(1)
-    points = Square(queries=20)(lambda x: model(x).detach(), images, labels, 1.0, 0)
+    whole = torch.ones(5)
+    points = Square(queries=20)(lambda x: model(x).detach(), images, labels, whole, 0)
     assert (model(points).argmax(1) != labels).any()
 
 

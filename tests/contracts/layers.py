@@ -22,8 +22,8 @@ ROWS = [
     [
         Group(
             (
-                *("errors", "plain", "value_types", "units", "counting", "skill", "choices"),
-                *("tolerance", "registry", "files", "plugins", "hub_access", "version"),
+                *("errors", "plain", "value_types", "units", "strengths", "counting", "skill"),
+                *("choices", "tolerance", "registry", "files", "plugins", "hub_access", "version"),
             ),
             "errors, values from YAML, strengths, counts, skill, tolerances, registries, atomic "
             "writes, plugins, the hub",

@@ -215,15 +215,26 @@ def test_a_stochastic_model_is_reproducible_and_the_generator_is_restored(task, 
     assert not same(evaluate(seed=1), found)
 
 
-def test_default_grid_is_whole_gray_levels():
+def test_the_grid_of_the_publication_is_whole_gray_levels():
     for levels in range(1, 256):
-        grid = default_grid(parse_eps(f"{levels}/255"), "linf")
+        grid = default_grid(parse_eps(f"{levels}/255"), "linf", 1)
         assert grid == tuple(k / 255 for k in range(levels + 1))
 
 
+@pytest.mark.parametrize("levels", [*range(1, 33), 0.5, 2.5, 9.3])
+def test_the_default_grid_has_eight_strengths_and_every_gray_level(levels):
+    eps = levels / 255
+    grid = default_grid(eps, "linf")
+    assert len(grid) > 8
+    assert set(default_grid(eps, "linf", 1)) <= set(grid)
+    assert list(grid) == sorted(set(grid))
+    # No finer than needed: from eight gray levels on the grid is the published one.
+    assert len(grid) <= max(16, levels + 2)
+
+
 def test_default_grid_ends_at_eps():
-    assert default_grid(2.5 / 255, "linf") == (0.0, 1 / 255, 2 / 255, 2.5 / 255)
-    assert default_grid(0.5 / 255, "linf") == (0.0, 0.5 / 255)
+    assert default_grid(2.5 / 255, "linf", 1) == (0.0, 1 / 255, 2 / 255, 2.5 / 255)
+    assert default_grid(0.5 / 255, "linf", 1) == (0.0, 0.5 / 255)
     assert default_grid(0.3, "l2")[-1] == 0.3
     assert np.diff(default_grid(0.3, "l2")) == pytest.approx([0.3 / 8] * 8)
     assert default_grid(0.0, "linf") == default_grid(0.0, "l2") == (0.0,)

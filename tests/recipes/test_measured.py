@@ -1,5 +1,6 @@
 import re
 
+import numpy as np
 import pytest
 
 from rampart.errors import RampartError
@@ -11,8 +12,10 @@ def load(*overrides):
     return load_config(None, ["model=resnet18", "data=photos", "threat.eps=4/255", *overrides])
 
 
-def test_whole_gray_levels_unless_strengths_are_given():
-    assert evaluation_grid(load()) == (0.0, 1 / 255, 2 / 255, 3 / 255, 4 / 255)
+def test_halves_of_gray_levels_unless_strengths_or_a_resolution_are_given():
+    assert evaluation_grid(load()) == pytest.approx(np.arange(9) / 510, abs=1e-15)
+    published = (0.0, 1 / 255, 2 / 255, 3 / 255, 4 / 255)
+    assert evaluation_grid(load("evaluation.resolution=1")) == published
     own = load("evaluation.strengths=[1/255,4/255]")
     assert evaluation_grid(own) == (0.0, 1 / 255, 4 / 255)
     finer = load("evaluation.strengths=[2/255,4/255]", "evaluation.resolution=2")

@@ -11,7 +11,9 @@ from rampart.errors import RunError
 from rampart.records.storage import save_record
 from rampart.reports.comparison import read_run
 from rampart.reports.evaluations import own_evaluation
+from rampart.reports.measures import report
 from rampart.reports.named_records import find_records
+from rampart.reports.statements import record_lines
 from rampart.runs.run_folder import RunFolder
 
 CONFIG = {
@@ -81,6 +83,16 @@ def test_an_evaluation_with_other_settings_is_not_returned(run, section, key, va
 def test_settings_that_change_no_figure_are_ignored(run, section, key, value):
     evaluated(run, OWN, section, key, value)
     assert own_evaluation(run.path).name == OWN
+
+
+def test_the_other_evaluations_of_a_run_are_named(run):
+    for name in ("a", "z"):
+        evaluated(run, name, "threat", "eps", "2/255")
+    evaluated(run, OWN)
+    assert read_run(run.path).others == ("a", "z")
+    (facts,) = report(find_records([run.path]))["records"]
+    assert facts["others"] == [str(run.evaluations / name) for name in ("a", "z")]
+    assert any(str(run.evaluations / "z") in line for line in record_lines(facts))
 
 
 def test_changes_replace_keys_of_the_configuration(run):

@@ -23,7 +23,8 @@ from rampart.recipes.config.loading import parse_config
 from rampart.recipes.evaluation.measure import Progress, evaluate_subject, require_valid
 from rampart.recipes.evaluation.output import evaluate_into
 from rampart.recipes.evaluation.subject import Subject
-from rampart.units import Norm
+from rampart.strengths import require_own_eps
+from rampart.units import Norm, parse_norm
 
 #: Sections in which `evaluate` looks up a keyword.
 SECTIONS = ("evaluation", "data", "model")
@@ -35,7 +36,7 @@ MAPPINGS = ("data", "attack")
 def evaluate(
     model: str | Path | Classifier,
     data: Any,
-    eps: str | float = "8/255",
+    eps: str | float | None = None,
     attack: str | Options | Attack = "standard",
     norm: Norm = "linf",
     *,
@@ -58,7 +59,8 @@ def evaluate(
         data: a `Dataset` or `DataLoader` of (image, label), a pair of tensors (images, labels), or
             a `Split`; see `rampart.data.from_torch.split_of` for the accepted forms. Or a folder of
             images or a dataset's name, whose test split is used.
-        eps: the largest strength, a fraction of the pixel range such as "8/255".
+        eps: the largest strength, a fraction of the pixel range; "8/255" by default under Linf. The
+            other norms have no default.
         attack: its name, a mapping such as {"name": "apgd", "steps": 20}, or an attack object, such
             as `Apgd(steps=20)` or `AutoAttack(version="short")`.
         norm: of the ball, "linf", "l2" or "l1".
@@ -96,7 +98,7 @@ def evaluate(
     )
     for name, given in (("model", model), ("data", data)):
         tree[name] = with_object(tree.get(name, {}), given)
-    tree["threat"] = {"norm": norm, "eps": eps}
+    tree["threat"] = {"norm": norm, "eps": require_own_eps(eps, parse_norm(norm), "8/255")}
     section = without_default_iterate(attack_section(attack, norm))
     tree["evaluation"] = {**tree.get("evaluation", {}), "attack": section}
     tree["training"] = {"device": "cpu" if where.type == "cpu" else "auto"}

@@ -43,10 +43,11 @@ from rampart.runs.run_folder import RunFolder
 from rampart.schedules.base import Schedule
 from rampart.schedules.catalogue import SCHEDULES
 from rampart.strategies.catalogue import STRATEGIES
+from rampart.strengths import require_own_eps
 from rampart.training.callbacks.catalogue import CALLBACKS
 from rampart.training.reporting import ConsoleReporter, Silent
 from rampart.training.state import Run
-from rampart.units import Norm
+from rampart.units import Norm, parse_norm
 
 #: Sections in which `finetune` looks up a keyword; the first that has it counts.
 SECTIONS = ("training", "model", "data", "optimizer")
@@ -58,7 +59,7 @@ MAPPINGS = ("model", "data", "evaluation", "attack", "schedule", "objective")
 def finetune(
     model: str | Path | Options | nn.Module,
     data: Any,
-    eps: str | float = "4/255",
+    eps: str | float | None = None,
     *,
     norm: Norm = "linf",
     schedule: str | Options | Schedule = "adaptive",
@@ -87,7 +88,8 @@ def finetune(
             dataset, loader or pair of tensors, as for `evaluate`, or a tuple of them (train,
             validation[, test]). Missing splits are drawn from the training images. Give training
             images without random augmentation, because training augments them (`augment`).
-        eps: target strength, a fraction of the pixel range such as "4/255".
+        eps: target strength, a fraction of the pixel range; "4/255" by default under Linf. The
+            other norms have no default.
         norm: of the ball, "linf", "l2" or "l1".
         schedule: over eps: a name such as "two-hinge", a mapping with its options, or a schedule
             object, such as `TwoHinge.at_fractions(0.25, 0.75)`.
@@ -120,7 +122,7 @@ def finetune(
     tree = place(settings, FinetuneSettings.__optional_keys__, SECTIONS, others, MAPPINGS)
     for name, given in (("model", model), ("data", data)):
         tree[name] = with_object(tree.get(name, {}), given)
-    tree["threat"] = {"norm": norm, "eps": eps}
+    tree["threat"] = {"norm": norm, "eps": require_own_eps(eps, parse_norm(norm), "4/255")}
     tree["training"] = {**tree.get("training", {}), "epochs": epochs, "batch_size": batch_size}
     tree["schedule"] = component(SCHEDULES, schedule)
     tree["attack"] = attack_section(attack, norm)

@@ -36,7 +36,7 @@ class EvaluationSettings(TypedDict, total=False):
     stratified: bool
     ids: str | None
     strengths: Sequence[str | float]
-    resolution: int
+    resolution: int | None
     top_k: int
     target: Target
     match: Match

@@ -18,6 +18,7 @@ from rampart.images_and_labels import as_labels, check_batch
 from rampart.losses import LOSSES, Loss, full_precision
 from rampart.registry import Registry
 from rampart.runtime import Noise
+from rampart.strengths import warn_of_slip
 from rampart.threat import per_sample, round_inside
 from rampart.units import MAX_EPS, Norm, parse_eps, parse_norm
 
@@ -96,7 +97,8 @@ class Attack(ABC):
                 lies in the ball in the type of the images.
             targets: labels (N,), integers of any size, or the targets of `loss` (see
                 `rampart.losses`).
-            eps: fraction of the pixel range, such as 4/255; a number or (N,).
+            eps: fraction of the pixel range, such as 4/255; a number or (N,). A number that is
+                probably a slip, such as 0.4 for 0.4/255, is shown as a `RampartWarning`.
             noise: one key per sample, or a seed; a seed keys the noise by the position in the
                 batch.
             loss: what to maximize instead of this attack's loss.
@@ -226,6 +228,7 @@ def _parse_strengths(eps: float | Tensor, images: Tensor, norm: Norm) -> tuple[T
     n = len(images)
     if not isinstance(eps, Tensor):
         value = parse_eps(eps, norm)
+        warn_of_slip(eps, norm, images.shape[1:], stacklevel=4)
         return per_sample(value, images), n if value > 0 else 0
     if eps.ndim > 1 or (eps.ndim == 1 and len(eps) != n) or not eps.is_floating_point():
         got = f"{str(eps.dtype).removeprefix('torch.')} {tuple(eps.shape)}"

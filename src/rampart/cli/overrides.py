@@ -27,9 +27,9 @@ def config_and_overrides(words: list[str]) -> tuple[Path | None, list[str]]:
 def ordered(words: Sequence[str], expected: str = "key=value") -> list[str]:
     """Return the overrides of whole sections before those of single keys in them.
 
-    A new section drops the keys of the previous one, and a new component its options. On a command
-    line the order carries no meaning: `schedule.start=0.1 schedule=linear` asks for a start of
-    linear.
+    A new section drops the keys of the previous one, a new component its options, and a new norm
+    its strength. On a command line the order carries no meaning: `schedule.start=0.1
+    schedule=linear` asks for a start of linear.
 
     Raises:
         InvalidArgument: a word is no override, or a key is set twice.
@@ -68,5 +68,5 @@ def _advise(word: str, value: str = "VALUE") -> str:
 
 
 def _place(key: str) -> tuple[int, bool]:
-    """Sections come before their keys, and the name of a component before its options."""
-    return key.count("."), not key.endswith(".name")
+    """Sections come before their keys, components before their options, the norm before eps."""
+    return key.count("."), not key.endswith((".name", "threat.norm"))

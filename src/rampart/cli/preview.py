@@ -16,6 +16,7 @@ from rampart.schedules.base import Schedule
 from rampart.schedules.catalogue import SCHEDULES
 from rampart.schedules.preview import ASSUMED, PreviewRow
 from rampart.schedules.preview import preview as preview_rows
+from rampart.strengths import require_own_eps
 from rampart.units import Horizon, parse_eps, parse_norm
 
 ALL = "all"
@@ -29,7 +30,10 @@ def preview(
         list[str] | None,
         typer.Argument(help="Options of the schedule, such as start=12 end=37 unit=epoch."),
     ] = None,
-    eps: Annotated[str, typer.Option(help="Target strength eps_g, such as 4/255.")] = "4/255",
+    eps: Annotated[
+        str | None,
+        typer.Option(help="Target strength eps_g; 4/255 by default in linf.", show_default=False),
+    ] = None,
     norm: Annotated[str, typer.Option(help="Norm of the strength: linf, l2 or l1.")] = "linf",
     epochs: Annotated[int, typer.Option(help="Number of epochs.")] = 50,
     steps_per_epoch: Annotated[int, typer.Option(help="Optimizer steps per epoch.")] = 100,
@@ -53,7 +57,8 @@ def preview(
     """
     if output is not None:
         check_picture(output, "output")
-    eps_g = parse_eps(eps, parse_norm(norm))
+    own_eps = require_own_eps(eps, parse_norm(norm), "4/255")
+    eps_g = parse_eps(own_eps, parse_norm(norm))
     horizon = Horizon(epochs, steps_per_epoch)
     given = None if accuracy is None else _parse_accuracy(accuracy)
     schedules = _schedules(name, options or [])

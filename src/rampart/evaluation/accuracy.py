@@ -14,6 +14,7 @@ from rampart.errors import InvalidArgument
 from rampart.evaluation.inference import QueriedModel, device_of, logits_of
 from rampart.images_and_labels import fit_labels
 from rampart.runtime import Noise
+from rampart.threat import per_sample
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,8 @@ def _figures(
     sums = [right.sum(), loss.sum()]
     if attack is not None and eps > 0:
         noise = Noise.of(seed, batch.indices, purpose)
-        attacked, loss = _right_and_loss(model, attack(model, images, labels, eps, noise), labels)
+        points = attack(model, images, labels, per_sample(eps, images), noise)
+        attacked, loss = _right_and_loss(model, points, labels)
         right = right & attacked
     return torch.stack([figure.double() for figure in [*sums, right.sum(), loss.sum()]])
 

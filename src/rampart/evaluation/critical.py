@@ -1,5 +1,6 @@
 """Critical strengths: the smallest strength of a grid at which a sample is misclassified."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count, pairwise
 from typing import Any, get_args
@@ -21,24 +22,31 @@ from rampart.evaluation.results import Results
 from rampart.images_and_labels import fit_labels
 from rampart.metrics.curve import check_grid
 from rampart.runtime import Noise, scoped_seed
-from rampart.threat import distance
+from rampart.threat import distance, per_sample
 from rampart.tolerance import least_eps, within
 from rampart.units import Norm, format_eps
 
-#: Number of equal parts of [0, eps_g] in the default grid of norms without a natural unit.
+#: Least number of steps of the default grid, so that the error of a straight line between two
+#: strengths stays below a sixteenth of the fall of accuracy.
 PARTS = 8
 
 
-def default_grid(eps: float, norm: Norm, resolution: int = 1) -> tuple[float, ...]:
-    """Return the default strengths from 0 to eps.
+def default_grid(eps: float, norm: Norm, resolution: int | None = None) -> tuple[float, ...]:
+    """Return the default strengths from 0 to eps, at least eight above 0.
 
-    Linf: k/255 as in the publication, for all gray levels below eps, and eps itself. Other norms:
-    eight equal parts.
+    Linf: k/255 as in the publication, for all gray levels below eps, and eps itself; where these
+    are fewer than eight, each step is divided into equal parts, so that every k/255 remains. Other
+    norms: eight equal parts.
 
     Args:
         eps: the last strength.
         norm: norm of the ball.
-        resolution: number of parts into which each step is divided.
+        resolution: number of parts into which each step is divided; 1 gives the grid of the
+            publication. By default the smallest number that gives eight steps.
+
+    Example:
+        >>> [round(255 * strength, 2) for strength in default_grid(3 / 255, "linf")]
+        [0.0, 0.33, 0.67, 1.0, 1.33, 1.67, 2.0, 2.33, 2.67, 3.0]
     """
     if eps <= 0:
         return (0.0,)
@@ -47,7 +55,7 @@ def default_grid(eps: float, norm: Norm, resolution: int = 1) -> tuple[float, ..
     # Division gives the same number as parsing the text "k/255"; multiplying by 1/255 may not.
     parts = 255 if norm == "linf" else PARTS / eps
     coarse = [*(k / parts for k in range(steps)), eps]
-    return refine(coarse, resolution)
+    return refine(coarse, resolution or math.ceil(PARTS / steps))
 
 
 def refine(grid: Sequence[float], resolution: int) -> tuple[float, ...]:
@@ -197,7 +205,9 @@ def _attack_each_strength(
             break
         noise = Noise.of(task.seed, batch.indices[robust], "critical", grid_index)
         before = model.passes
-        points = attack(model, images[robust], labels[robust], eps, noise)
+        # As a tensor: the strengths of a grid are small on purpose.
+        own = per_sample(eps, images[robust]) if isinstance(attack, Attack) else eps
+        points = attack(model, images[robust], labels[robust], own, noise)
         require_inside(points, images[robust], eps, attack)
         is_adv = logits_of(model, points).argmax(1) != labels[robust]
         for row, (now, then) in enumerate(zip(model.passes, before, strict=True)):

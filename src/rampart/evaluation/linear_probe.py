@@ -21,6 +21,7 @@ from rampart.models.normalized import NormalizedModel
 from rampart.models.weights import head_modules
 from rampart.runtime import Noise, derive
 from rampart.skill import chance_of, clearly_above
+from rampart.threat import per_sample
 from rampart.units import Norm, format_eps
 
 #: The strengths of the attack, as fractions of eps_g.
@@ -279,7 +280,8 @@ def _still_right(head: Model, batch: Batch, attack: Attack, eps: float, seed: in
         if not len(rows):
             break
         noise = Noise.of(seed, batch.indices[rows], "probe", number)
-        attacked = attack(head, images[rows], labels[rows], fraction * eps, noise)
+        strengths = per_sample(fraction * eps, images[rows])
+        attacked = attack(head, images[rows], labels[rows], strengths, noise)
         right[rows, number + 1] = _right(head, attacked, labels[rows])
     return right
 

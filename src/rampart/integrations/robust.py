@@ -27,6 +27,8 @@ from rampart.runtime import Noise
 from rampart.schedules.adaptive import Adaptive
 from rampart.schedules.base import Schedule
 from rampart.schedules.scheduler import EpsilonScheduler, UpdateInterval
+from rampart.strengths import warn_of_slip
+from rampart.threat import per_sample
 from rampart.training.perturbing import make_perturb
 from rampart.units import Horizon, Norm, format_eps
 
@@ -60,7 +62,8 @@ class RobustLoss:
     Args:
         model: maps pixels in [0, 1] to logits (N, K). Pass it before training if the objective
             copies the initial model (`Fare`).
-        eps: the target strength eps_g, a fraction of the pixel range such as "4/255".
+        eps: the target strength eps_g, a fraction of the pixel range such as "4/255". One that is
+            probably a slip for the images is shown as a `RampartWarning` at the first call.
         horizon: epochs, and optimizer steps per epoch.
         num_classes: K; an adaptive schedule uses 1/K as chance, which assumes classes of the same
             size.
@@ -195,7 +198,8 @@ class RobustLoss:
         keys = positions if indices is None else indices.to(images.device)
         noise = Noise.of(self._seed, keys, "validation attack")
         attack = replace(self._attack, mode="eval")
-        return attack(self._attacked, images, labels, self.scheduler.eps_g, noise)
+        eps = per_sample(self.scheduler.eps_g, images)
+        return attack(self._attacked, images, labels, eps, noise)
 
     def __repr__(self) -> str:
         scheduler, attack = self.scheduler, self._attack
@@ -272,6 +276,8 @@ class RobustLoss:
         last, self._last_loss = self._last_loss, None
         seen = check_batch(images, labels, others=() if last is None else (last,))
         if len(images):
+            if not self._classes:
+                warn_of_slip(self.scheduler.eps_g, self._attack.norm, images.shape[1:])
             self._classes = self._classes or self._count_classes(images)
             require_classes(seen.classes, self._classes)
         if not all(map(math.isfinite, seen.others)):

@@ -8,6 +8,7 @@ from rampart.errors import InvalidArgument
 from rampart.evaluation.criterion import Criterion, require_beatable
 from rampart.evaluation.critical import default_grid, refine, require_as_used
 from rampart.recipes.config.run_config import RunConfig
+from rampart.strengths import warn_of_slip
 from rampart.units import format_eps
 
 
@@ -34,7 +35,7 @@ def evaluation_grid(config: RunConfig) -> tuple[float, ...]:
             ", ".join(map(format_eps, wanted.strengths)),
             "strengths above 0, each larger than the one before",
         )
-    return refine(grid, wanted.resolution)
+    return refine(grid, wanted.resolution or 1)
 
 
 def evaluated_part(config: RunConfig, splits: Splits | OneSplit) -> Split:
@@ -64,6 +65,8 @@ def evaluated_part(config: RunConfig, splits: Splits | OneSplit) -> Split:
 def require_measurable(config: RunConfig, splits: Splits | OneSplit | None = None) -> None:
     """Refuse evaluation settings that contradict each other or, if given, the data.
 
+    A strength that is probably a slip for the data is shown as a `RampartWarning`.
+
     Raises:
         RampartError: strengths, criterion and attack do not fit together; the list of images is
             missing or names unknown images; or `top_k` includes every class.
@@ -75,5 +78,6 @@ def require_measurable(config: RunConfig, splits: Splits | OneSplit | None = Non
     if wanted.ids is not None:
         read_ids(wanted.ids)
     if splits is not None:
-        evaluated_part(config, splits)
+        shape = evaluated_part(config, splits).image_shape
+        warn_of_slip(config.threat.eps, config.threat.norm, shape, "threat.eps")
         require_beatable(wanted.top_k, len(splits.class_names), "evaluation.top_k")

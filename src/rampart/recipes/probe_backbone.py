@@ -9,6 +9,7 @@ from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import make_model
 from rampart.recipes.splits import make_splits
+from rampart.strengths import warn_of_slip
 
 
 def linear_probe_config(config: RunConfig) -> LinearProbeResult:
@@ -25,6 +26,7 @@ def linear_probe_config(config: RunConfig) -> LinearProbeResult:
         raise InvalidArgument("threat.eps", 0, "a strength above 0 for the linear probe")
     device = make_accelerator(config).device
     splits = make_splits(config)
+    warn_of_slip(config.threat.eps, config.threat.norm, splits.image_shape, "threat.eps")
     return linear_probe_model(make_model(config, splits).to(device), splits, config)
 
 

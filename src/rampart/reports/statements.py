@@ -27,7 +27,7 @@ def record_lines(facts: Facts) -> list[str]:
         others = ", ".join(facts["others"])
         lines.append(f"  note: the evaluation of the run's own configuration; others: {others}")
     lines += [
-        f"  {format_eps(point['eps']):>9}  {_fraction(point, 'accuracy')}"
+        f"  {format_eps(point['eps'], facts['eps']):>9}  {_fraction(point, 'accuracy')}"
         for point in facts["curve"]
     ]
     lines += _figure_lines(facts)

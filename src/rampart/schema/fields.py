@@ -22,6 +22,7 @@ from rampart.schema.sections import (
     Section,
     as_list,
 )
+from rampart.strengths import require_own_eps
 from rampart.units import Norm, parse_eps, parse_norm
 
 
@@ -93,11 +94,13 @@ class ThreatConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _in_range(cls, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            norm = parse_norm(str(value.get("norm", "linf")))
-            parse_eps(value.get("eps", 0), norm)
-        return value
+    def _own_eps_in_range(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        norm = parse_norm(str(value.get("norm", "linf")))
+        eps = require_own_eps(value.get("eps"), norm, "4/255")
+        parse_eps(eps, norm)
+        return {**value, "eps": eps}
 
 
 class ScheduleConfig(Component):
@@ -190,10 +193,13 @@ class EvaluationConfig(Section):
         None, description="file with the names of the images to use"
     )
     strengths: AffectsEvaluation[tuple[Eps, ...]] = Field(
-        (), description="strengths above 0; by default whole gray levels"
+        (), description="strengths above 0; by default whole gray levels, or parts of them"
     )
-    resolution: AffectsEvaluation[int] = Field(
-        1, ge=1, description="number of parts that each step of the grid is divided into"
+    resolution: AffectsEvaluation[int | None] = Field(
+        None,
+        ge=1,
+        description="number of parts that each step of the grid is divided into; by default as "
+        "many as give eight strengths, or 1 if strengths are given",
     )
     top_k: AffectsEvaluation[int] = Field(
         1, ge=1, description="a prediction is correct if the label is among the k likeliest classes"

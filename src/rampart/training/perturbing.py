@@ -7,6 +7,7 @@ from rampart.attacks.frozen import Model
 from rampart.losses import FeatureDistance, Loss
 from rampart.objectives.base import Perturb
 from rampart.runtime import Noise
+from rampart.threat import per_sample
 
 
 def make_perturb(
@@ -32,6 +33,7 @@ def make_perturb(
 
     def perturb(images: Tensor, targets: Tensor, loss: Loss | None = None) -> Tensor:
         attacked = Features(model) if isinstance(loss, FeatureDistance) else model
-        return chosen(attacked, images, targets, eps, noise, loss=loss)
+        # As a tensor: the strengths of a ramp are small on purpose.
+        return chosen(attacked, images, targets, per_sample(eps, images), noise, loss=loss)
 
     return perturb

@@ -337,6 +337,22 @@ def test_catches_logits_that_depend_on_the_batch(before):
     assert ask(Wrapper(trained("conv"), before=before))["batch"].status == "fail"
 
 
+def test_catches_a_strength_that_cannot_matter():
+    """A strength of Linf under L2: every correct image would be robust."""
+    found = ask(trained("conv"), norm="l2", eps=1e-3)["strength"]
+    assert (found.status, found.limit) == ("warn", 0.1)
+    assert 0 <= found.value < 0.1
+    assert "0.00902 to 0.577" in found.message
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.4), ("l2", 4.0), ("l1", 100.0)])
+def test_catches_an_unusual_strength_also_without_gradients(norm, eps):
+    for options in ({}, {"differentiable": False}):
+        found = ask(trained("conv"), norm=norm, eps=eps, **options)["strength"]
+        assert (found.status, found.value) == ("warn", eps)
+        assert "strong" in found.message
+
+
 # Side effects, cost and arguments.
 
 
@@ -374,7 +390,7 @@ def test_the_cost_is_as_documented():
 @pytest.mark.parametrize("eps", [0.0, 1.0])
 def test_any_strength_is_accepted(eps):
     found = ask(trained("conv"), eps=eps)
-    assert faults(found) == {}
+    assert faults(found) == ({"strength": "warn"} if eps else {})
     assert (found["slope"].status == "skipped") == (eps == 0)
 
 

@@ -57,7 +57,7 @@ def test_components_are_built_once(monkeypatch):
     "overrides",
     [
         (),
-        ("schedule=uniform", "seed=3", "threat.norm=l2"),
+        ("schedule=uniform", "seed=3", "threat={norm: l2, eps: 1}"),
         ("objective=mart", "strategies=[lp-ft, lora]", "callbacks=[ema, awp]"),
     ],
 )

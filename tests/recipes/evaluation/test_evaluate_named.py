@@ -37,6 +37,7 @@ def test_the_model_of_a_run_is_the_same_as_a_folder_of_timms(run, tmp_path, phot
     assert theirs.ids == ours.ids
 
 
+@pytest.mark.filterwarnings("ignore:threat.eps=160/255:rampart.errors.RampartWarning")
 def test_black_boxes_are_attacked_without_gradients_only(onnx_file, tmp_path, photo_folder):
     settings = (f"data={photo_folder}", "data.image_size=16", "threat.eps=160/255")
     settings += ("evaluation.strengths=[80/255, 160/255]", "evaluation.match=by_position")

@@ -9,7 +9,7 @@ def test_settings_that_change_results_change_the_name(tmp_path):
         path.parent.mkdir()
         path.write_text(f"{number}.png")
     changes = [
-        *("threat.eps=3/255", "threat.norm=l2", "evaluation.split=validation"),
+        *("threat.eps=3/255", "threat={norm: l2, eps: 1}", "evaluation.split=validation"),
         *("evaluation.attack=standard", "evaluation.attack=square", "evaluation.attack.steps=9"),
         *("evaluation.attack.loss=dlr", "evaluation.attack.restarts=2", "evaluation.mode=exact"),
         *("evaluation.limit=3", "evaluation.top_k=2", "evaluation.target=likely"),

@@ -13,7 +13,7 @@ from rampart.evaluation.checks.checked_model import CheckedModel
 from rampart.evaluation.checks.verdict import Verdict, passed, skipped
 from rampart.input_gradients import finite, raw_input_gradient
 from rampart.losses import margin
-from rampart.threat import random_start
+from rampart.threat import per_sample, random_start
 
 #: Largest fraction of samples that may have no gradient.
 DEAD = 0.1
@@ -109,11 +109,14 @@ class Ring:
             directions and those that the gradient at the image predicts.
         robust: (N,) bool: APGD finds no adversarial example within the radius.
         beaten: (N,) bool: robust, and a random point has a larger loss than APGD's.
+        moved: (N,) largest rise of the margin, by APGD or at random, as a fraction of its size at
+            the image; 1 brings the image to the decision boundary.
     """
 
     agreement: Tensor
     robust: Tensor
     beaten: Tensor
+    moved: Tensor
 
     @classmethod
     def around(cls, subject: CheckedModel, factor: float) -> "Ring":
@@ -131,12 +134,15 @@ class Ring:
             found.append(high - low)
             best = torch.maximum(best, torch.maximum(high, low))
         attack = Apgd(steps=STEPS, loss="margin", iterate="adversarial", norm=subject.norm)
-        points = attack(subject.model, subject.images, problem.targets, radius, subject.noise)
+        strengths = per_sample(radius, subject.images)
+        points = attack(subject.model, subject.images, problem.targets, strengths, subject.noise)
         reached = margin(subject.ask(points), problem.targets)
         robust = reached <= 0
         agreement = _cosine(torch.stack(predicted, 1), torch.stack(found, 1))
         beaten = robust & (best > reached + AHEAD * clean.value.abs())
-        return cls(agreement, robust, beaten)
+        size = clean.value.abs().clamp_min(torch.finfo(clean.value.dtype).tiny)
+        moved = (torch.maximum(best, reached) - clean.value) / size
+        return cls(agreement, robust, beaten, moved)
 
 
 def _cosine(a: Tensor, b: Tensor) -> Tensor:
@@ -147,12 +153,16 @@ def _cosine(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(still, 1.0, cosine)
 
 
-def check_masking(subject: CheckedModel) -> list[Verdict]:
+def measure_rings(subject: CheckedModel) -> list[Ring]:
+    """Return the measurements at each of `RADII`; the last one is eps."""
+    return [Ring.around(subject, factor) for factor in RADII]
+
+
+def check_masking(subject: CheckedModel, rings: list[Ring]) -> list[Verdict]:
     """Check whether gradients predict the margin, and whether they beat random search.
 
     Only samples that are robust to APGD can be overrated, so both checks use only these.
     """
-    rings = [Ring.around(subject, factor) for factor in RADII]
     return [_check_slope(rings), _check_random_search(subject, rings)]
 
 
@@ -186,7 +196,8 @@ def _check_random_search(subject: CheckedModel, rings: list[Ring]) -> Verdict:
     if bool(robust.any()):
         part = subject.select(robust)
         attack = Square(queries=QUERIES, norm=subject.norm)
-        points = attack(part.model, part.images, part.predictions, part.eps, part.noise)
+        strengths = per_sample(part.eps, part.images)
+        points = attack(part.model, part.images, part.predictions, strengths, part.noise)
         is_adv = torch.zeros_like(robust)
         is_adv[robust] = part.ask(points).argmax(1) != part.predictions
     else:
@@ -220,7 +231,8 @@ def check_unbounded(subject: CheckedModel) -> Verdict:
         if bool(robust.any()):
             rest = part.select(robust)
             attack = Pgd(steps=FAR_STEPS, loss=loss, start="none", iterate="adversarial")
-            points = attack(rest.model, rest.images, rest.labels, 1.0, rest.noise)
+            box = per_sample(1.0, rest.images)
+            points = attack(rest.model, rest.images, rest.labels, box, rest.noise)
             robust[robust.clone()] = rest.ask(points).argmax(1) == rest.labels
     value = float(robust.double().mean())
     if value <= SURVIVING:

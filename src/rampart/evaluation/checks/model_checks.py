@@ -13,7 +13,14 @@ from rampart.evaluation.checks.answers import (
     check_range,
 )
 from rampart.evaluation.checks.checked_model import CheckedModel
-from rampart.evaluation.checks.gradients import check_gradients, check_masking, check_unbounded
+from rampart.evaluation.checks.gradients import (
+    Ring,
+    check_gradients,
+    check_masking,
+    check_unbounded,
+    measure_rings,
+)
+from rampart.evaluation.checks.strength import check_strength
 from rampart.evaluation.checks.verdict import Verdict, skipped
 from rampart.evaluation.inference import QueriedModel
 from rampart.runtime import scoped_seed
@@ -30,6 +37,7 @@ MODEL_CHECKS = (
     "slope",
     "masking",
     "unbounded",
+    "strength",
 )
 #: Recommended number of images, and the smallest allowed one.
 CHECK_IMAGES, SMALLEST = 32, 4
@@ -66,12 +74,12 @@ def check_model(
     """
     eps = parse_eps(eps, norm)
     if len(images) < SMALLEST:
-        return _skip_rest([], f"the checks need at least {SMALLEST} images.")
+        return _skip_all([], f"the checks need at least {SMALLEST} images.")
     model = QueriedModel(local(model))
     with torch.inference_mode(False), torch.no_grad(), scoped_seed(seed, "trust"):
         images, labels = images.float().clone(), labels.clone()
         if wrong := check_range(images):
-            return _skip_rest([wrong], "the pixels are not in [0, 1].")
+            return _skip_all([wrong], "the pixels are not in [0, 1].")
         mode = check_mode(model, images)
         with frozen(model):
             subject = CheckedModel.of(model, images, labels, norm, eps, seed)
@@ -79,9 +87,17 @@ def check_model(
 
 
 def _run_checks(subject: CheckedModel, mode: Verdict, differentiable: bool) -> list[Verdict]:
+    verdicts, rings = _check_answers(subject, mode, differentiable)
+    return [*verdicts, check_strength(subject, rings[-1] if rings else None)]
+
+
+def _check_answers(
+    subject: CheckedModel, mode: Verdict, differentiable: bool
+) -> tuple[list[Verdict], list[Ring]]:
+    """Return all verdicts but that on the strength, and the measurements around the images."""
     verdicts = [check_expected_range(subject), mode, check_logits(subject)]
     if not subject.logits.isfinite().all():
-        return _skip_rest(verdicts, "the logits are not finite.")
+        return _skip_rest(verdicts, "the logits are not finite."), []
     verdicts.append(check_determinism(subject))
     random = verdicts[-1].status == "fail"
     if random:
@@ -89,21 +105,28 @@ def _run_checks(subject: CheckedModel, mode: Verdict, differentiable: bool) -> l
     else:
         verdicts.append(check_batch(subject))
     if subject.constant:
-        return _skip_rest(verdicts, "the logits are the same for every image.")
+        return _skip_rest(verdicts, "the logits are the same for every image."), []
     if not differentiable or not subject.eps:
-        return _skip_rest(verdicts, "the evaluation uses no gradient attack.")
+        return _skip_rest(verdicts, "the evaluation uses no gradient attack."), []
     verdicts.append(check_gradients(subject))
     if verdicts[-1].status == "fail" and verdicts[-1].value == 1.0:
-        return _skip_rest(verdicts, "the model has no gradients.")
+        return _skip_rest(verdicts, "the model has no gradients."), []
     if subject.one_class:
-        return _skip_rest(verdicts, "the prediction is the same for every image.")
+        return _skip_rest(verdicts, "the prediction is the same for every image."), []
+    rings: list[Ring] = []
     if random:
         verdicts += [skipped(name, "the model is random.") for name in ("slope", "masking")]
     else:
-        verdicts += check_masking(subject)
-    return [*verdicts, check_unbounded(subject)]
+        rings = measure_rings(subject)
+        verdicts += check_masking(subject, rings)
+    return [*verdicts, check_unbounded(subject)], rings
 
 
 def _skip_rest(verdicts: list[Verdict], why: str) -> list[Verdict]:
-    """Return the verdicts so far, with the remaining checks as skipped."""
-    return verdicts + [skipped(name, why) for name in MODEL_CHECKS[len(verdicts) :]]
+    """Return the verdicts so far, with the remaining checks but that on the strength as skipped."""
+    return verdicts + [skipped(name, why) for name in MODEL_CHECKS[len(verdicts) : -1]]
+
+
+def _skip_all(verdicts: list[Verdict], why: str) -> list[Verdict]:
+    """Return the verdicts so far, with all remaining checks as skipped."""
+    return [*_skip_rest(verdicts, why), skipped("strength", why)]

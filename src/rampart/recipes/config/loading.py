@@ -118,4 +118,7 @@ def _override(tree: dict[str, Any], text: str) -> None:
     if key in COMPONENT_NAMES and tree.get("name") != read:
         # Another component has other options.
         tree.clear()
+    if key == "threat.norm" and tree.get("norm", "linf") != read:
+        # A strength belongs to its norm.
+        tree.pop("eps", None)
     tree[last] = read

@@ -1,7 +1,13 @@
 import os
+from importlib.util import find_spec
 
 # Small networks are fastest on one thread, and results then do not hang on the machine's cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from local_hub import LocalHub, address
+
+# The hub's clients read it when they are imported; no test reaches the real hub.
+ADDRESS = os.environ["HF_ENDPOINT"] = address()
 
 import numpy as np
 import pytest
@@ -42,6 +48,21 @@ def tiny_settings(photo_folder):
         "evaluation.attack.steps=3",
         "optimizer.backbone_lr=1e-3",
     ]
+
+
+@pytest.fixture
+def local_hub(monkeypatch, tmp_path):
+    """A hub on this machine, with an empty cache."""
+    from huggingface_hub import HfFileSystem, constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+    monkeypatch.setattr("urllib.request.getproxies", dict)
+    if find_spec("datasets"):
+        monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
+    HfFileSystem.clear_instance_cache()
+    server = LocalHub(ADDRESS)
+    yield server
+    server.close()
 
 
 # A test that is slow once, on a busy machine, is not wrong.

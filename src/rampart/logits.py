@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rampart.counting import counted
 from rampart.errors import ModelError
 
 #: The predicted class of a row of logits that are not all finite: none, so no label equals it.
@@ -43,9 +44,9 @@ def read_logits(output: object, n: int) -> Tensor:
         got, do = f"numbers of type {kind}", "return the inputs of the softmax, not classes"
     else:
         return logits
-    number = "1 image" if n == 1 else f"{n} images"
     raise ModelError(
-        f"the model returns {got} for {number}: expected logits ({n}, K), a floating-point tensor "
+        f"the model returns {got} for {counted(n, 'image')}: expected logits ({n}, K), a "
+        "floating-point tensor "
         f"with K >= 2 classes; {do}."
     )
 

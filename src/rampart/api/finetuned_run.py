@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from rampart.api.result import EvaluationResult
+from rampart.counting import counted
 from rampart.models.normalized import NormalizedModel
 from rampart.plugins import GIVEN
 from rampart.recipes.config.loading import load_config
@@ -47,7 +48,7 @@ class FinetunedRun:
         parts = [
             f"{config.model.name.removeprefix(GIVEN)} on {config.data.name.removeprefix(GIVEN)}",
             f"schedule {config.schedule.name}, {config.threat.norm} up to "
-            f"{format_eps(config.threat.eps)}, {config.training.epochs} epochs",
+            f"{format_eps(config.threat.eps)}, {counted(config.training.epochs, 'epoch')}",
         ]
         if (found := self.evaluation) is not None:
             parts.append(

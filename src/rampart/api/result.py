@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
+from rampart.counting import counted
 from rampart.errors import RunError
 from rampart.metrics.curve import Floats
 from rampart.metrics.distributions import Distribution, parse_distribution
@@ -142,7 +143,7 @@ class EvaluationResult(EvaluationRecord):
         attack = self.metadata.get("attack", {}).get("name", "attack unknown")
         checks = f", checks {self.checks}" if self.checks else ""
         return (
-            f"EvaluationResult({len(self)} images, {self.norm}, {attack}: clean {self.clean:.1%}, "
-            f"at {format_eps(self.eps)} {self.adversarial:.1%}, {spell_expected(summary(self))}"
-            f"{checks})"
+            f"EvaluationResult({counted(len(self), 'image')}, {self.norm}, {attack}: clean "
+            f"{self.clean:.1%}, at {format_eps(self.eps)} {self.adversarial:.1%}, "
+            f"{spell_expected(summary(self))}{checks})"
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from rampart.counting import counted
 from rampart.training.reporting import sparse_progress
 
 if TYPE_CHECKING:
@@ -51,14 +52,15 @@ def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:
     console.print(f"{config.model.name}: {parameters / 1e6:.3g} M parameters", soft_wrap=True)
     channels, size, _ = splits.image_shape
     console.print(
-        f"{config.data.name}: {len(splits.class_names)} classes; {sizes}; {channels} x {size} x "
+        f"{config.data.name}: {counted(len(splits.class_names), 'class')}; {sizes}; {channels} x "
+        f"{size} x "
         f"{size} pixels",
         soft_wrap=True,
     )
-    epochs = "1 epoch" if horizon.epochs == 1 else f"{horizon.epochs} epochs"
+    epochs = counted(horizon.epochs, "epoch")
     console.print(
         f"objective {config.objective.name}, schedule {config.schedule.name}, "
-        f"{config.threat_model}, {epochs} of {horizon.steps_per_epoch} steps, "
+        f"{config.threat_model}, {epochs} of {counted(horizon.steps_per_epoch, 'step')}, "
         f"on {run.accelerator.device}",
         soft_wrap=True,
     )
@@ -97,7 +99,7 @@ def print_evaluation(folder: Path, record: "EvaluationRecord") -> None:
 
     figures = summary(record)
     console.print(
-        f"{figures['split']}, {figures['n']} images: clean {figures['clean']:.1%}, "
+        f"{figures['split']}, {counted(figures['n'], 'image')}: clean {figures['clean']:.1%}, "
         f"at {format_eps(figures['eps'])} {figures['adversarial']:.1%}, "
         f"{spell_expected(figures)}",
         soft_wrap=True,

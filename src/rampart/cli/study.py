@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from rampart.counting import counted
 from rampart.errors import RunError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _require_no_failures(result: "StudyResult") -> None:
         _print(f"  {task}, {choice}: no value chosen, because runs that decide it failed")
     count = len(result.failures)
     raise RunError(
-        f"{count} run{'' if count == 1 else 's'} failed for the reasons listed above: fix the "
+        f"{counted(count, 'run')} failed for the reasons listed above: fix the "
         "causes and run the same command again; it skips finished runs. If you change the "
         "settings of a run in the study file, first delete the folder of that run."
     )

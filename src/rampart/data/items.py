@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from rampart.counting import counted
 from rampart.data.decode import UNREADABLE, Decode, convert, pixels_of
 from rampart.data.pictures import Facts, digest_of_bytes, facts_of_picture
 from rampart.data.splits import ONE_LABEL
@@ -31,7 +32,7 @@ def pair_of(item: Any, name: str) -> tuple[Any, Any]:
 def check_batch(images: Any, labels: Any) -> None:
     """Refuse data other than images (N, C, H, W) with labels (N,)."""
     if not (isinstance(images, Tensor) and images.ndim == 4 and len(labels) == len(images)):
-        got = f"{tuple(getattr(images, 'shape', ()))} with {len(labels)} labels"
+        got = f"{tuple(getattr(images, 'shape', ()))} with {counted(len(labels), 'label')}"
         raise InvalidArgument("images", got, "a tensor (N, C, H, W) with labels (N,)")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from rampart.counting import counted
 from rampart.data.decode import each
 from rampart.data.pictures import Facts
 from rampart.data.splits import Split
@@ -26,7 +27,7 @@ def note_changes(parts: Mapping[str, Split]) -> list[str]:
 
     def count(holds: Callable[[Facts], bool]) -> str:
         number = sum(map(holds, facts))
-        return f"{number} of {len(facts)} images" if number else ""
+        return f"{number} of {counted(len(facts), 'image')}" if number else ""
 
     channels = next(iter(parts.values())).image_shape[0]
     notes = []

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from rampart.counting import counted
 from rampart.data.copies import number_pictures
 from rampart.data.splits import Labels, Split
 from rampart.errors import DataError, InvalidArgument
@@ -84,7 +85,8 @@ def _check_both(split: Split, apart: NDArray[np.bool_], name: str) -> None:
     )
     for label in np.flatnonzero((taken == 0) | (taken == sizes)).tolist():
         raise DataError(
-            f"class '{split.class_names[label]}' has {sizes[label]} training image(s), but too few "
+            f"class '{split.class_names[label]}' has {counted(sizes[label], 'training image')}, "
+            "but too few "
             f"different ones to use some of them for {name}; add images or remove the class."
         )
 
@@ -97,12 +99,14 @@ def _check_enough(split: Split, fraction: float, name: str) -> None:
         raise InvalidArgument(
             f"{name}_fraction",
             fraction,
-            f"at least one image for each of the {len(counts)} classes out of {len(split)} images",
+            f"at least one image for each of the {counted(len(counts), 'class')} out of "
+            f"{counted(len(split), 'image')}",
             fix,
         )
     for label, count in enumerate(counts):
         if count - max(1, round(fraction * count)) < 1:
             raise DataError(
-                f"class '{split.class_names[label]}' has {count} training image(s), too few to use "
+                f"class '{split.class_names[label]}' has {counted(count, 'training image')}, too "
+                "few to use "
                 f"{fraction:g} of them for {name}; add images or remove the class."
             )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from rampart.counting import counted
 from rampart.data.pictures import Facts
 from rampart.errors import DataError, InvalidArgument
 from rampart.images_and_labels import type_of
@@ -92,7 +93,7 @@ class Split(Dataset[Item]):
         if self.labels.min() < 0 or self.labels.max() >= len(self.class_names):
             raise DataError(
                 f"labels run from {self.labels.min()} to {self.labels.max()}, but there are "
-                f"{len(self.class_names)} classes, counted from 0: use a labeled split."
+                f"{counted(len(self.class_names), 'class')}, counted from 0: use a labeled split."
             )
 
     @classmethod

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from rampart.attacks.stages import Stage
+from rampart.counting import counted
 from rampart.evaluation.results import Booleans, Results
 
 #: Fraction of the samples that are rechecked.
@@ -64,7 +65,7 @@ def judge(results: Results, stages: Sequence[Stage]) -> Pruning:
     if lowered > RECHECK_TOLERANCE * rechecked:
         reasons.append(f"repeating pruned runs lowered {lowered} of {rechecked} rechecked samples")
     if sentinel > SENTINEL_TOLERANCE * len(results):
-        reasons.append(f"FAB or Square lowered {sentinel} of {len(results)} samples")
+        reasons.append(f"FAB or Square lowered {sentinel} of {counted(len(results), 'sample')}")
     return Pruning(rechecked, lowered, sentinel, int(affected(results).sum()), "; ".join(reasons))
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from rampart.counting import counted
 from rampart.errors import InvalidArgument, RunError
 from rampart.evaluation.results import COLUMNS, Results
 from rampart.files import intended_name, remove, write_atomic
@@ -120,7 +121,8 @@ class PartialResults:
         if missing.any():
             sample = found.indices[missing][0]
             raise RunError(
-                f"{self._parts} lacks the adversarial examples of {missing.sum()} samples, such as "
+                f"{self._parts} lacks the adversarial examples of "
+                f"{counted(missing.sum(), 'sample')}, such as "
                 f"number {sample}: run the evaluation again, which attacks them once more."
             )
         return images

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rampart.counting import counted
 from rampart.errors import InvalidArgument
 from rampart.metrics.curve import Floats, Integers
 
@@ -177,7 +178,7 @@ def _check_consistent(results: Results, rows: Integers) -> None:
     """
     for name in COLUMNS:
         if len(getattr(results, name)) != len(results):
-            got = f"{len(getattr(results, name))} values"
+            got = counted(len(getattr(results, name)), "value")
             raise InvalidArgument(name, got, f"{len(results)}, one per sample")
     clean, found = results.critical == 0, results.found
     right = results.predictions == results.labels

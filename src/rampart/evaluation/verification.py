@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from rampart.attacks.frozen import Model, frozen
+from rampart.counting import counted
 from rampart.errors import DataError, InvalidArgument
 from rampart.evaluation.inference import QueriedModel, device_of, logits_of
 from rampart.metrics.curve import Integers
@@ -83,7 +84,8 @@ class Verification:
         samples = len({failure.id for failure in self.failures})
         reasons = ", ".join(f"{count} x {reason}" for reason, count in self.counts.items())
         return (
-            f"not verified: {samples} of {self.n} samples differ from the record ({reasons}); "
+            f"not verified: {samples} of {counted(self.n, 'sample')} differ from the record "
+            f"({reasons}); "
             f"the first is {self.failures[0].id}."
         )
 

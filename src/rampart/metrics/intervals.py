@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
+from rampart.counting import counted
 from rampart.errors import InvalidArgument
 from rampart.metrics.curve import Floats
 
@@ -103,7 +104,9 @@ def score_interval(
         Interval(low=0.150..., high=0.849..., confidence=0.95, method='score')
     """
     if n < 1 or not 0 <= mean <= 1:
-        raise InvalidArgument("mean", f"{mean} of {n} values", "a fraction in [0, 1] of n >= 1")
+        raise InvalidArgument(
+            "mean", f"{mean} of {counted(n, 'value')}", "a fraction in [0, 1] of n >= 1"
+        )
     ratio = (n * deviation**2 + 0.5) / (n * mean * (1 - mean) + 0.5)
     interval = _wilson(mean, n / min(ratio, 1.0), confidence)
     return Interval(interval.low, interval.high, confidence, "score")
@@ -157,7 +160,7 @@ def paired_test(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDE
     """
     a, b = _numbers(first, "first", least=2), _numbers(second, "second", least=2)
     if len(a) != len(b):
-        raise InvalidArgument("second", f"{len(b)} values", f"{len(a)}, as many as first")
+        raise InvalidArgument("second", counted(len(b), "value"), f"{len(a)}, as many as first")
     differences = a - b
     mean, margin = float(differences.mean()), _margin(differences, confidence)
     t = _ratio(mean, _standard_error(differences))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from rampart.counting import counted
 from rampart.errors import InvalidArgument
 from rampart.metrics.curve import Floats
 from rampart.metrics.intervals import CONFIDENCE, Interval, check_fractions, score_interval
@@ -118,5 +119,5 @@ def sign_flip_test(
 def _differences(first: ArrayLike, second: ArrayLike) -> Floats:
     a, b = check_fractions(first, "first"), check_fractions(second, "second")
     if len(a) != len(b):
-        raise InvalidArgument("second", f"{len(b)} values", f"{len(a)}, as many as first")
+        raise InvalidArgument("second", counted(len(b), "value"), f"{len(a)}, as many as first")
     return a - b

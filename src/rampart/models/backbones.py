@@ -11,6 +11,7 @@ import timm
 from timm.models import PretrainedCfg
 from torch import nn
 
+from rampart.counting import counted
 from rampart.errors import InvalidArgument, ModelError, RampartError, reason
 from rampart.hub_access import hub_access
 from rampart.models.normalized import NormalizedModel
@@ -255,5 +256,7 @@ def _per_channel(
     if values is None:
         return own
     if len(values) != len(own):
-        raise InvalidArgument(name, list(values), f"{len(own)} values, one for each channel")
+        raise InvalidArgument(
+            name, list(values), f"{counted(len(own), 'value')}, one for each channel"
+        )
     return values

@@ -7,6 +7,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from rampart.counting import counted
 from rampart.errors import InvalidArgument, ModelError, reason
 from rampart.models.external.loaded import Size, Wanted
 from rampart.models.normalized import NormalizedModel, require_pixels
@@ -49,7 +50,9 @@ def own_model(
     else:
         means, stds = mean or [0.0] * channels, std or [1.0] * channels
         if len(means) != channels:
-            raise InvalidArgument("mean", list(means), f"{channels} values, one for each channel")
+            raise InvalidArgument(
+                "mean", list(means), f"{counted(channels, 'value')}, one for each channel"
+            )
         model = NormalizedModel(copied, means, stds, side, _arguments(copied, input_size))
     if not _timm_builds_same(model, num_classes, side):
         model.backbone = OwnBackbone(model.backbone, num_classes)

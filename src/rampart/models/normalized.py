@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from rampart.counting import counted
 from rampart.errors import InvalidArgument, ModelError
 from rampart.restoring import in_mode
 
@@ -68,7 +69,9 @@ class NormalizedModel(nn.Module):
         super().__init__()
         self._frozen_statistics = False
         if len(mean) != len(std):
-            raise InvalidArgument("std", list(std), f"{len(mean)} values, as many as mean has")
+            raise InvalidArgument(
+                "std", list(std), f"{counted(len(mean), 'value')}, as many as mean has"
+            )
         if not all(value > 0 for value in std):
             raise InvalidArgument("std", list(std), "values above 0")
         self.backbone = backbone

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from timm.models import PretrainedCfg, filter_pretrained_cfg
 
+from rampart.counting import counted
 from rampart.errors import InvalidArgument, ModelError, RunError
 from rampart.files import replacing, write_atomic
 from rampart.models.normalized import NormalizedModel
@@ -72,7 +73,7 @@ def config_text(model: NormalizedModel, class_names: Sequence[str], image_size: 
     """Return `config.json`; arguments and errors as `save_model`."""
     if len(class_names) != model.num_classes:
         expected = f"{model.num_classes}, one for each class of the model"
-        raise InvalidArgument("class_names", f"{len(class_names)} names", expected)
+        raise InvalidArgument("class_names", counted(len(class_names), "name"), expected)
     describe = own_config if isinstance(model.backbone, OwnBackbone) else model_config
     config = describe(model, class_names, image_size)
     try:

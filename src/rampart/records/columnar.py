@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rampart.counting import counted
 from rampart.errors import RunError
 from rampart.files import replacing
 
@@ -123,7 +124,7 @@ def read_columns(
         with parquet.ParquetFile(path, page_checksum_verification=True) as file:
             found_rows = file.metadata.num_rows
             if rows is not None and rows != found_rows:
-                raise RunError(f"{path} has {found_rows} rows, not {rows}.")
+                raise RunError(f"{path} has {counted(found_rows, 'row')}, not {rows}.")
             _check_types(path, file.schema_arrow, types, images or {})
             found = {name: _values(file.read([name])[name], types[name]) for name in types}
             for name, shape in (images or {}).items():

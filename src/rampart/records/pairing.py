@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rampart.counting import counted
 from rampart.errors import InvalidArgument
 from rampart.metrics.curve import Integers
 from rampart.records.record import EvaluationRecord
@@ -16,7 +17,8 @@ def align_critical(first: EvaluationRecord, second: EvaluationRecord) -> Integer
     """
     if first.norm != second.norm or not np.array_equal(first.grid, second.grid):
         first_threat, got = (
-            f"{record.norm} at {len(record.grid)} strengths up to {format_eps(record.eps)}"
+            f"{record.norm} at {counted(len(record.grid), 'strength')} up to "
+            f"{format_eps(record.eps)}"
             for record in (first, second)
         )
         do = "evaluate both with the same threat and evaluation.strengths"
@@ -24,7 +26,8 @@ def align_critical(first: EvaluationRecord, second: EvaluationRecord) -> Integer
     place = {name: row for row, name in enumerate(second.ids)}
     if place.keys() != set(first.ids):
         shared = len(place.keys() & set(first.ids))
-        got = f"{len(second)} samples, of which {shared} are among the first record's {len(first)}"
+        has = counted(len(second), "sample")
+        got = f"{has}, of which {shared} are among the first record's {len(first)}"
         do = "evaluate both with the same data and evaluation.limit"
         raise InvalidArgument("second record", got, "a record of the same samples", do)
     return second.critical[[place[name] for name in first.ids]]

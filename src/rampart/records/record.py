@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rampart.counting import counted
 from rampart.errors import InvalidArgument
 from rampart.metrics.curve import Floats, Integers, accuracy_curve, check_critical, check_grid
 from rampart.metrics.intervals import CONFIDENCE
@@ -177,7 +178,7 @@ def _find_name(argument: str, names: Sequence[str] | Mapping[int, str], number: 
     try:
         return names[number]
     except LookupError:
-        got = f"{len(names)} names"
+        got = counted(len(names), "name")
         raise InvalidArgument(argument, got, f"one for number {number}") from None
 
 
@@ -199,7 +200,9 @@ def _check_lengths(record: EvaluationRecord) -> None:
     for name in ("ids", "found_by", *TYPES):
         values = getattr(record, name)
         if values is not None and len(values) != n:
-            raise InvalidArgument(name, f"{len(values)} values", f"{n}, one for each of critical")
+            raise InvalidArgument(
+                name, counted(len(values), "value"), f"{n}, one for each of critical"
+            )
 
 
 def _check_names(record: EvaluationRecord) -> None:

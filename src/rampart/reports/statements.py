@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rampart.counting import counted
 from rampart.reports.measures import EXPECTED, Facts
 from rampart.units import format_eps
 
@@ -20,7 +21,8 @@ def report_lines(facts: Facts) -> list[str]:
 def record_lines(facts: Facts) -> list[str]:
     """Return the lines of one record: curve, figures, classes, stages, checks and cost."""
     lines = [
-        f"{facts['name']}: {facts['n']} images, {facts['attack']} under {facts['norm']}, "
+        f"{facts['name']}: {counted(facts['n'], 'image')}, {facts['attack']} under "
+        f"{facts['norm']}, "
         f"{100 * facts['confidence']:g} % intervals"
     ]
     if facts.get("others"):
@@ -76,14 +78,17 @@ def _rerun_line(facts: Mapping[str, Any]) -> str:
     gap, eps = worst["accuracy"] - worst["alone"], format_eps(worst["eps"])
     largest = f"largest difference {_format_signed(gap)} points at {eps}"
     found = largest if gap else "no difference at any strength"
-    return f"rerun: {facts['rerun']['n']} images attacked at each strength alone, {found}"
+    return (
+        f"rerun: {counted(facts['rerun']['n'], 'image')} attacked at each strength alone, {found}"
+    )
 
 
 def _cost_line(facts: Mapping[str, Any]) -> str:
     known = [facts[key] for key in ("forwards", "backwards") if facts.get(key) is not None]
     if not known or facts.get("seconds") is None:
         return ""
-    return f"cost: {sum(known) / facts['n']:.0f} passes per image, {facts['seconds']:.0f} s"
+    passes = counted(round(sum(known) / facts["n"]), "pass")
+    return f"cost: {passes} per image, {facts['seconds']:.0f} s"
 
 
 def _figure_lines(facts: Facts) -> Iterator[str]:
@@ -106,14 +111,14 @@ def _class_lines(facts: Facts) -> Iterator[str]:
     for name, worst in facts["worst"].items():
         yield (
             f"  worst class {_spell_name(name, facts['eps'])}: {worst['class']}, "
-            f"{_fraction(worst, 'value')} of {worst['n']} images"
+            f"{_fraction(worst, 'value')} of {counted(worst['n'], 'image')}"
         )
     for one in facts.get("classes", []):
         figures = ", ".join(
             f"{_spell_name(name, facts['eps'])} {_fraction(one[name], 'value')}"
             for name in facts["figures"]
         )
-        yield f"  class {one['class']} ({one['n']} images): {figures}"
+        yield f"  class {one['class']} ({counted(one['n'], 'image')}): {figures}"
 
 
 def _stage_line(facts: Facts) -> str:
@@ -138,7 +143,7 @@ def _needed_line(facts: Facts) -> str:
 def _method_lines(facts: Facts, eps: float) -> list[str]:
     few = any("seeds" in figure for figure in facts["figures"].values())
     images = "" if few else " and the images"
-    lines = [f"{facts['method']}, over {len(facts['records'])} seeds{images}:"]
+    lines = [f"{facts['method']}, over {counted(len(facts['records']), 'seed')}{images}:"]
     lines += [
         f"  {_spell_name(name, eps)}: {_over_seeds(f)}" for name, f in facts["figures"].items()
     ]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from rampart.counting import counted
 from rampart.errors import InvalidArgument
 from rampart.schedules.base import SCHEDULES, Schedule, State
 from rampart.schedules.hinge import ramp
@@ -70,7 +71,8 @@ class Auto(Schedule):
             return []
         return [
             f"schedule=auto with patience={self.patience} never attacks in a run of "
-            f"{horizon.epochs} epochs: train for at least {needed} epochs, or lower "
+            f"{counted(horizon.epochs, 'epoch')}: train for at least {counted(needed, 'epoch')}, "
+            "or lower "
             "schedule.patience."
         ]
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from rampart.counting import counted
 from rampart.errors import InvalidArgument
 from rampart.schedules.base import Schedule
 from rampart.schedules.scheduler import EpsilonScheduler, UpdateInterval
@@ -58,8 +59,8 @@ def preview(
     """
     curve = assumed_accuracy(horizon.epochs) if accuracy is None else accuracy
     if len(curve) < horizon.epochs:
-        expected = f"one for each of the {horizon.epochs} epochs"
-        raise InvalidArgument("accuracy", f"{len(curve)} values", expected)
+        expected = f"one for each of the {counted(horizon.epochs, 'epoch')}"
+        raise InvalidArgument("accuracy", counted(len(curve), "value"), expected)
     scheduler = EpsilonScheduler(schedule, eps_g, horizon, interval, norm=norm, chance=0.0)
     rows = []
     for epoch in range(horizon.epochs):

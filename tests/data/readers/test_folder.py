@@ -142,7 +142,7 @@ def test_a_class_may_be_called_train(make_folder):
 def test_images_beside_the_classes_are_noted(make_folder, layout):
     for paths in (layout("train", "test"), ["cat/1.png", "dog/1.png"]):
         _, notes = load_folder(make_folder(*paths, "stray.png"), DECODE)
-        assert any("1 image(s) beside the folders" in note for note in notes)
+        assert any("1 image beside the folders" in note for note in notes)
 
 
 UNNAMED = [
@@ -175,7 +175,7 @@ def test_the_user_names_the_splits(make_folder, make_tar, layout):
             "train": "seg_train/seg_train/cat/0.png",
             "test": "seg_test/seg_test/cat/0.png",
         }
-        assert notes == [f"ignored in {path}: seg_pred (1 image(s))."]
+        assert notes == [f"ignored in {path}: seg_pred (1 image)."]
     with pytest.raises(DataError, match="splits.test=seg_tset: .* it has seg_pred, seg_test"):
         load_folder(folder, DECODE, {"train": "seg_train", "test": "seg_tset"})
 

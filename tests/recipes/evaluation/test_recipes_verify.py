@@ -62,7 +62,7 @@ def test_changed_data_are_reported(network, tmp_path, photo_folder):
     evaluate(network, tmp_path, "evaluation.adversarial_examples=true")
     other = shutil.copytree(photo_folder, tmp_path / "other")
     (other / "test" / "red" / "0.png").rename(other / "test" / "red" / "new.png")
-    with pytest.raises(RunError, match=r"the data lack 1 images of .*0\.png"):
+    with pytest.raises(RunError, match=r"the data lack 1 image of .*0\.png"):
         verify(tmp_path / "evaluation", (f"data={other}",))
     (other / "test" / "red" / "new.png").rename(other / "test" / "red" / "0.png")
     shutil.copy(other / "test" / "blue" / "0.png", other / "test" / "red" / "0.png")

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from rampart.counting import counted
 from rampart.data.decode import Decode, Decoded
 from rampart.data.labels import in_order
 from rampart.data.readers.split_names import known_split, refuse_unnamed_splits
@@ -58,9 +59,9 @@ def _note_left_out(top: Tree, tree: Tree, used: set[str], path: Path) -> list[st
     ignored = sorted(set(tree.folders) - used) if "." not in used else []
     if ignored:
         images = sum(1 for name in ignored for _ in tree.folders[name].walk(""))
-        notes.append(f"ignored in {path}: {', '.join(ignored)} ({images} image(s)).")
+        notes.append(f"ignored in {path}: {', '.join(ignored)} ({counted(images, 'image')}).")
     if tree.images:
-        notes.append(f"ignored in {path}: {len(tree.images)} image(s) beside the folders.")
+        notes.append(f"ignored in {path}: {counted(len(tree.images), 'image')} beside the folders.")
     if left_out := top.all_left_out():
         notes.append(f"left out of {path}, because the ending is not of an image: {left_out}.")
     if top.loops:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rampart.counting import counted
 from rampart.data.decode import Decoded, ImageFile
 from rampart.data.labels import number_labels
 from rampart.data.readers.request import Found, Request
@@ -82,7 +83,8 @@ def _read_columns(path: Path) -> Columns:
     for number, row in enumerate(rows, 1):
         if len(row) != len(names):
             raise DataError(
-                f"row {number} of '{path}' has {len(row)} values, but there are {len(names)} "
+                f"row {number} of '{path}' has {counted(len(row), 'value')}, but there are "
+                f"{len(names)} "
                 f"columns: {', '.join(names)}."
             )
     return {name: [row[place] for row in rows] for place, name in enumerate(names)}
@@ -128,7 +130,8 @@ def _require_images(path: Path, paths: Sequence[Any], labels: Sequence[Any]) -> 
     missing = [one for one in paths if not (path.parent / one).is_file()]
     if missing:
         raise DataError(
-            f"{len(missing)} of {len(paths)} images that '{path}' lists do not exist, such as "
+            f"{len(missing)} of {counted(len(paths), 'image')} that '{path}' lists do not exist, "
+            "such as "
             f"'{missing[0]}'; their paths are relative to '{path.parent}'."
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from scipy import stats
 
+from rampart.counting import counted
 from rampart.evaluation.checks.class_order import Predicted, suspected_order
 from rampart.evaluation.checks.verdict import Verdict, passed, skipped
 from rampart.metrics.curve import Integers
@@ -32,7 +33,7 @@ def check_clean(critical: Integers, chance: float | None, predicted: Predicted |
         "warn",
         accuracy,
         chance,
-        f"clean accuracy is {100 * accuracy:.1f} % of {n} images. Guessing, at "
+        f"clean accuracy is {100 * accuracy:.1f} % of {counted(n, 'image')}. Guessing, at "
         f"{100 * chance:.1f} %, does as well with probability {by_chance:.2g}: {advice}.",
     )
 

@@ -10,6 +10,7 @@ from timm.data.imagenet_info import ImageNetInfo
 from torch import Tensor, nn
 
 from rampart.choices import Match
+from rampart.counting import counted
 from rampart.errors import InvalidArgument, ModelError, nearest
 from rampart.models.external.loaded import LoadedModel, Names
 
@@ -154,7 +155,7 @@ def _check_number(
         do = f"it {_describe_unknown(model.class_names, class_names)}: {_OTHER_CLASSES}"
     raise ModelError(
         f"model '{model.name}' has {model.num_classes} outputs, but the data have "
-        f"{len(class_names)} classes; {do}."
+        f"{counted(len(class_names), 'class')}; {do}."
     )
 
 
@@ -185,4 +186,5 @@ def _describe_unknown(own: Names, class_names: Sequence[str]) -> str:
         return "or the data has two classes of the same name"
     near = nearest(unknown[0], own, n=1)
     hint = f"the nearest is '{near[0]}'" if near else f"it begins with {', '.join(own[:3])}"
-    return f"has no class '{unknown[0]}' ({hint}; it lacks {len(unknown)} classes of the data)"
+    lacking = counted(len(unknown), "class")
+    return f"has no class '{unknown[0]}' ({hint}; it lacks {lacking} of the data)"

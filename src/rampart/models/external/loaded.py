@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from rampart.counting import counted
 from rampart.errors import InvalidArgument, ModelError, reason
 from rampart.guarded import GuardedModel
 from rampart.input_gradients import input_gradient
@@ -124,7 +125,9 @@ class Wanted:
         channels = own_size[0] or self.in_chans or len(mean)
         # Otherwise torch would broadcast one value or one channel without an error.
         if len(mean) != channels:
-            raise InvalidArgument("mean", list(mean), f"{channels} values, one for each channel")
+            raise InvalidArgument(
+                "mean", list(mean), f"{counted(channels, 'value')}, one for each channel"
+            )
         return NormalizedModel(model, mean, std, self.image_size or own_size[1] or 0)
 
     def examine(
@@ -148,8 +151,8 @@ class Wanted:
         if self.in_chans and own_size[0] not in (None, self.in_chans):
             # The normalization would broadcast one channel to three without an error.
             raise ModelError(
-                f"model '{name}' takes images of {own_size[0]} channel(s), expected "
-                f"{self.in_chans}; give images of {own_size[0]} channel(s)."
+                f"model '{name}' takes images of {counted(own_size[0], 'channel')}, expected "
+                f"{self.in_chans}; give images of {counted(own_size[0], 'channel')}."
             )
         model = model.to(self.device)
         set_mode(model, training=False)
@@ -261,7 +264,7 @@ def callable_model(
         return found
     if found.num_classes not in (None, len(class_names)):
         expected = f"{found.num_classes}, one for each output"
-        raise InvalidArgument("class_names", f"{len(class_names)} names", expected)
+        raise InvalidArgument("class_names", counted(len(class_names), "name"), expected)
     return replace(found, namings=(tuple(class_names),))
 
 

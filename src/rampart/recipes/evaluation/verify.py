@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from rampart.counting import counted
 from rampart.data.batches import ordered_batches
 from rampart.errors import RunError
 from rampart.evaluation.verification import Verification, verify_record
@@ -57,7 +58,9 @@ def verify(
     place = {name: row for row, name in enumerate(subject.split.ids)}
     unknown = [name for name in record.ids if name not in place]
     if unknown:
-        raise RunError(f"the data lack {len(unknown)} images of {path}, such as '{unknown[0]}'.")
+        raise RunError(
+            f"the data lack {counted(len(unknown), 'image')} of {path}, such as '{unknown[0]}'."
+        )
 
     def images_of(ids: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         part = subject.split.subset([place[name] for name in ids])

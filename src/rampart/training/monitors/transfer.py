@@ -13,6 +13,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from rampart.counting import counted
 from rampart.errors import RampartError
 from rampart.metrics.adaptation import ADAPTED
 from rampart.schedules.times import spell_time
@@ -95,7 +96,7 @@ class Transfer(Monitor):
     def _diagnose(self, row: Row) -> Observation:
         epoch, trained = row["epoch"], min(row["epoch"], BASELINE_EPOCHS)
         stuck = (
-            f"after {epoch} of {self.epochs} epochs validation accuracy is "
+            f"after {epoch} of {counted(self.epochs, 'epoch')} validation accuracy is "
             f"{percent(row['val_clean'])}, no better than chance"
         )
         try:

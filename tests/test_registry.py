@@ -91,7 +91,7 @@ def test_a_name_can_be_taken_only_once():
         ("hammer", {"cached": 1}, "unknown option of tool 'hammer' 'cached'"),
         ("hammer", {"weight": "much"}, "tool.weight=much: expected a valid number"),
         ("hammer", {"kind": "soft"}, "tool.kind=soft: expected 'claw' or 'ball'."),
-        ("hammer", {"marks": 3}, "tool.marks=3: expected a valid tuple."),
+        ("hammer", {"marks": 3}, "tool.marks=3: expected a list."),
         ("hammer", {"marks": [[1, 2, 3]]}, "tool.marks.0=[1, 2, 3]: expected a tuple of at most 2"),
         ("hammer", {"weight": -1}, "tool.weight=-1.0: expected a positive weight."),
         ("hammer", {"weight": 200}, "unknown weight 'heavy'"),

@@ -76,7 +76,7 @@ class UnknownName(RampartError, ValueError):
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {listed}."
         # The user may mean another name than the nearest ones, and a short list is quickly read.
         few = f" Known: {listed}." if near and len(near) < len(known) <= FEW else ""
-        more = f" {otherwise}." if otherwise and not near else ""
+        more = f" {otherwise[:1].upper()}{otherwise[1:]}." if otherwise and not near else ""
         advice = f"{instead}." if instead else f"{hint}{few}{more}"
         super().__init__(f"unknown {kind} '{shown(name)}': {advice}")
 

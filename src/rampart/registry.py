@@ -161,7 +161,8 @@ def _expectation(message: str) -> str:
     """Turn pydantic's "Input should be a valid number, ..." into what follows "expected"."""
     if message == "Field required":
         return "a value"
-    return message.removeprefix("Input should be ").replace("Tuple should have", "a tuple of")
+    expected = message.removeprefix("Input should be ").replace("Tuple should have", "a tuple of")
+    return "a list" if expected == "a valid tuple" else expected
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -136,6 +136,7 @@ def test_models_that_are_not_there(refused, evaluate, photo_folder, tmp_path):
         ("nothing.pth", "is a pickle"),
         ("resnet5O", "did you mean"),
         (str(tmp_path), "holds no run"),
+        ("run/a/config.yaml", "does not exist"),
     ):
         refused(says, "evaluate", model, *rest)
     refused("data.name is not set", "evaluate", evaluate[1], "data.image_size=16")

@@ -41,6 +41,8 @@ def test_train_evaluate_compare(rampart, train, tmp_path):
     assert rampart(*both).status == 0, "each run's own threat"
     rows = json.loads((tmp_path / "comparison" / "comparison.json").read_text())
     assert [row["eps"] for row in rows] == [8 / 255, 8 / 255]
+    above = rampart("evaluate", tmp_path)
+    assert f"give one below it, {other} or {tmp_path / 'run'}." in above.err
     missing = rampart(*both, "--evaluation", "test-linf-4_255-apgd-3")
     assert missing.status == 2
     assert "it has test-linf-8_255-apgd-3" in missing.err
@@ -177,7 +179,7 @@ def test_configurations_that_do_not_exist(refused, train, tmp_path):
 
 
 def test_a_folder_that_is_not_a_run(refused, tmp_path):
-    refused("holds no run", "evaluate", tmp_path / "nothing")
+    refused("does not exist", "evaluate", tmp_path / "nothing")
     refused("holds no run", "compare", tmp_path / "nothing")
 
 

@@ -18,6 +18,8 @@ import pytest
         (["evaluate"], "'model'"),
         (["train", "model=a"], "'--output'"),
         (["study", "a.yaml", "-o", "x", "--workers", "many"], "--workers"),
+        (["train", "model=a", "-o", "x", "--output=y"], "each option once"),
+        (["preview", "two-hinge", "--start", "12"], "write start=12"),
         (["trian"], "unknown verb 'trian': did you mean train"),
         (["--resume", "train", "-o", "r"], "`rampart train ... --resume`"),
     ],

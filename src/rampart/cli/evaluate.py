@@ -99,6 +99,8 @@ def _is_meant_as_run(model: str, overrides: tuple[str, ...]) -> bool:
     True for a folder without a model, and for a missing path if the overrides name no data.
     """
     path = Path(model)
+    if path.name in ("config.yaml", "run.json"):
+        return True
     if path.is_dir():
         return not (path / "config.json").exists()
     named = any(override.startswith("data") for override in overrides)

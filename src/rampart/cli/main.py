@@ -27,7 +27,7 @@ from rampart.cli import (
     verify,
 )
 from rampart.cli.interruption import explain_interruption
-from rampart.cli.usage import UsageError, explain_usage
+from rampart.cli.usage import UsageError, explain_usage, require_once
 from rampart.errors import RampartError, RampartWarning, RunError
 from rampart.plugins import CodeError, import_parts
 from rampart.version import __version__
@@ -39,6 +39,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -104,6 +105,7 @@ def main() -> None:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
+            require_once(typer.main.get_command(app), sys.argv[1:])
             sys.exit(app(standalone_mode=False) or 0)
     except UsageError as error:
         if len(sys.argv) == 1:

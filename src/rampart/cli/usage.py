@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from rampart.errors import UnknownName
+from rampart.errors import InvalidArgument, UnknownName
 
 #: The parser's error for a command line that does not fit; typer does not export its name.
 UsageError: Any = typer.BadParameter.__base__
@@ -33,6 +33,23 @@ def explain_usage(error: Any, words: Sequence[str]) -> str:
     return f"{message[:1].lower()}{message[1:]}: {see}"
 
 
+def require_once(command: Any, words: Sequence[str]) -> None:
+    """Refuse an option that is given twice; the parser would drop the first one silently.
+
+    Args:
+        command: the parser of all verbs.
+        words: the command line, without the name of the program.
+
+    Raises:
+        InvalidArgument: the option and its values.
+    """
+    verb = next((one for one in words if one in command.commands), None)
+    for part in command.commands[verb].params if verb else ():
+        given = [one for one in words if one.partition("=")[0] in part.opts and one[:1] == "-"]
+        if len(given) > 1 and not part.multiple and not part.is_flag:
+            raise InvalidArgument("options", " ".join(given), "each option once")
+
+
 def _explain_option(name: str, verb: str, context: Any, words: Sequence[str]) -> str:
     # The parser reads `-model` as `-m`.
     given = next((one for one in words if one.startswith(name)), name)
@@ -42,6 +59,11 @@ def _explain_option(name: str, verb: str, context: Any, words: Sequence[str]) ->
         return (
             f"{verb} has no option {option}: write {' or '.join(f'{key}={value}' for key in meant)}"
             ", without dashes."
+        )
+    if verb == "preview" and _is_option_of_a_schedule(option):
+        value = value or _following(given, words)
+        return (
+            f"preview has no option {option}: write {option.lstrip('-')}={value}, without dashes."
         )
     known = [one for part in context.command.params for one in part.opts if one.startswith("--")]
     if not verb and (others := _verbs_with(option, context)):
@@ -59,6 +81,12 @@ def _keys(option: str, verb: str) -> list[str]:
     if verb in ("evaluate", "verify"):
         meant = [key for key in meant if key.partition(".")[0] in OF_EVALUATION] or meant
     return [word] if word in meant else meant
+
+
+def _is_option_of_a_schedule(option: str) -> bool:
+    from rampart.schedules.catalogue import SCHEDULES
+
+    return any(SCHEDULES.takes(name, option.lstrip("-")) for name in SCHEDULES.names())
 
 
 def _following(word: str, words: Sequence[str]) -> str:

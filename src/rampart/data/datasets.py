@@ -15,6 +15,7 @@ from rampart.data.readers.folder import load_folder
 from rampart.data.readers.library import is_library_name, load_library
 from rampart.data.readers.request import Found, Request
 from rampart.data.readers.table import SUFFIXES, load_table
+from rampart.data.readers.torchvision import TORCH_NAMES
 from rampart.data.set_apart import check_fraction, set_apart
 from rampart.data.splits import (
     SPLIT_NAMES,
@@ -213,7 +214,10 @@ def require_data(name: str, root: str = "") -> Path:
         return path
     if near := get_close_matches(name, EMBEDDED, n=1):
         raise DataError(f"no folder or dataset '{name}': did you mean {near[0]}?")
-    raise DataError(f"data folder '{path}' does not exist; give a folder or a .tar of images.")
+    public = f" For the public dataset write torch/{name}." if name.lower() in TORCH_NAMES else ""
+    raise DataError(
+        f"data folder '{path}' does not exist; give a folder or a .tar of images.{public}"
+    )
 
 
 def _load_embedded(

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rampart.errors import RampartError
 from rampart.runs.evaluation_folder import EvaluationFolder
-from rampart.runs.run_folder import RunFolder
 
 #: A study has runs four folders down, and each run has its evaluations two further down.
 _DEPTH = 6
@@ -19,7 +17,8 @@ def evaluations_in(path: Path) -> list[Path]:
 
 def runs_in(path: Path) -> list[Path]:
     """Return the folders of the runs below a folder, sorted."""
-    return [file.parent for file in _below(path, "config.yaml") if _is_run(file.parent)]
+    found = [file.parent for file in _below(path, "config.yaml")]
+    return [folder for folder in found if (folder / "run.json").is_file()]
 
 
 def spell(paths: Sequence[Path], most: int = 3) -> str:
@@ -32,10 +31,3 @@ def spell(paths: Sequence[Path], most: int = 3) -> str:
 def _below(path: Path, name: str) -> list[Path]:
     patterns = ("*/" * depth + name for depth in range(1, _DEPTH + 1))
     return sorted(file for pattern in patterns for file in path.glob(pattern))
-
-
-def _is_run(folder: Path) -> bool:
-    try:
-        return RunFolder(folder).exists()
-    except RampartError:
-        return False

@@ -22,6 +22,7 @@ from rampart.errors import RunError
 from rampart.files import write_atomic
 from rampart.plain import read_file
 from rampart.plugins import GIVEN
+from rampart.runs.contents import runs_in, spell
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.version import __version__
 
@@ -120,12 +121,23 @@ class RunFolder:
             RunError: the folder holds no run, or one that is not complete.
         """
         if not self.exists():
-            raise RunError(f"{self.path} holds no run: give a folder that `rampart train` wrote.")
+            raise self._no_run()
         if self.status() != "complete":
             raise RunError(
                 f"{self.path} holds no finished model (its run is {self.status()}): "
                 f"{self.how_to_resume()} to finish it."
             )
+
+    def _no_run(self) -> RunError:
+        if not self.path.exists():
+            return RunError(f"{self.path} holds no run: it does not exist, check the path.")
+        inside = runs_in(self.path)
+        do = (
+            f"give one below it, {spell(inside)}"
+            if inside
+            else "give a folder that `rampart train` wrote"
+        )
+        return RunError(f"{self.path} holds no run{' itself' if inside else ''}: {do}.")
 
     def how_to_resume(self) -> str:
         """Return what to do to resume the run: a command, or a call for objects of Python."""

@@ -30,7 +30,7 @@ def explain(error: ValidationError) -> RampartError:
     if first["type"] == "missing" and key.rpartition(".")[2] != first["loc"][-1]:
         return _no_name(key, first["input"])
     if first["type"] == "missing":
-        return RunError(f"{key} is not set: add {key}=VALUE, or put it into the configuration.")
+        return RunError(f"{key} is not set: add {key}=VALUE.")
     expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     if "valid tuple" in expected:
         expected = "a list"
@@ -52,8 +52,8 @@ def _no_section(key: str, section: type[Section] | None, got: object) -> Invalid
     if section is None:
         name = got if isinstance(got, str) and got.isidentifier() else "NAME"
         return InvalidArgument(key, got, "names with values", f"write {key}.{name}=VALUE")
-    name = next(iter(section.model_fields))
-    return InvalidArgument(key, got, f"a section with keys such as {key}.{name}")
+    names = [f"{key}.{name}" for name in section.model_fields][:3]
+    return InvalidArgument(key, got, f"a section with keys such as {', '.join(names)}")
 
 
 def _unknown_option(error: UnknownOption) -> RampartError:

@@ -151,7 +151,7 @@ def test_every_key_exists() -> None:
         ("rampart interpolate a b -o c --resume", ["--resume"]),
         ("rampart train model=a limit=3 -o r", ["limit"]),
         ("rampart preview two-hinge begin=0.1", ["begin"]),
-        ("rampart --import FILE.py train schedule.power=2 training.epochs=2", ["schedule.power"]),
+        ("rampart --import FILE.py train schedule.begin=2 training.epochs=2", ["schedule.begin"]),
         ("accelerate launch -m rampart train evaluation.attack.steps=3 -o r", []),
     ],
 )

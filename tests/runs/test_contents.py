@@ -25,7 +25,7 @@ def test_runs_and_evaluations_are_found_at_any_depth(study):
     assert evaluations_in(fix) == [fix / "evaluations" / "test"]
     assert len(evaluations_in(study)) == 2
     (standard / "evaluations" / "test" / "partial").mkdir()
-    (standard / "run.json").write_text("{")
+    (standard / "run.json").unlink()
     assert (len(evaluations_in(study)), runs_in(study)) == (1, [fix])
     assert evaluations_in(study / "nothing") == []
 

@@ -38,7 +38,8 @@ def loss_of(network):
 
 
 def attack_each(attack):
-    return lambda labels: [attack(model(), images(), y, 0.1) for y in labels]
+    eps = {"linf": 0.1, "l1": 1.5}[attack.norm]
+    return lambda labels: [attack(model(), images(), y, eps) for y in labels]
 
 
 #: Attacks with options that make them fast.

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,14 @@ import numpy as np
 
 from rampart.data.decode import Decode, Decoded
 from rampart.data.labels import number_labels
+from rampart.data.readers.hub_download import Place, download
 from rampart.data.readers.request import Found, Request
 from rampart.data.readers.split_names import choose_splits
 from rampart.data.splits import Labels, Split
-from rampart.errors import DataError, MissingExtra, UnknownName
+from rampart.errors import DataError, UnknownName
 
-OPTIONS = ("input_key", "target_key")
+COLUMNS = ("input_key", "target_key")
+PLACES = ("revision", "config", "data_dir")
 
 
 @dataclass(frozen=True)
@@ -45,20 +46,14 @@ class HubImage:
 def load_hub(request: Request) -> Found:
     """Return the published splits of a dataset on the hub; errors as `load_library`."""
     where = f"hfds/{request.rest}"
-    if find_spec("datasets") is None:
-        raise MissingExtra("datasets", "hub", f"dataset '{where}'")
-    from datasets import get_dataset_split_names, load_dataset
-
     for option in request.options:
-        if option not in OPTIONS:
-            raise UnknownName("option of a hub dataset", option, OPTIONS)
-    published = get_dataset_split_names(request.rest)
-    own, notes = choose_splits(published, request.splits, f"dataset '{where}'")
-    tables = {
-        split: load_dataset(request.rest, split=name, cache_dir=request.root or None)
-        for split, name in own.items()
-    }
-    return splits_of_datasets(tables, own, request, where), notes
+        if option not in (*COLUMNS, *PLACES):
+            raise UnknownName("option of a hub dataset", option, (*COLUMNS, *PLACES))
+    chosen = {name: request.options[name] for name in PLACES if name in request.options}
+    published, notes = download(Place(request.rest, **chosen, cache=request.root))
+    own, unused = choose_splits(published, request.splits, f"dataset '{where}'")
+    tables = {split: published[name] for split, name in own.items()}
+    return splits_of_datasets(tables, own, request, where), [*notes, *unused]
 
 
 def splits_of_datasets(

@@ -19,8 +19,9 @@ def is_library_name(name: str) -> bool:
 def load_library(request: Request) -> Found:
     """Return the published splits of a dataset by their names, and notes.
 
-    The options of a hub dataset are "input_key" and "target_key"; those of a torchvision dataset
-    are its own arguments. torchvision needs a root.
+    The options of a hub dataset are "input_key" and "target_key", the columns of images and labels,
+    and "revision", "config" and "data_dir", as in `rampart.data.readers.hub_download.Place`. Those
+    of a torchvision dataset are its own arguments. torchvision needs a root.
 
     Raises:
         UnknownName: no such torchvision dataset, or no such option.

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from rampart.restoring import in_mode, restored, set_mode
+from rampart.restoring import in_mode, restored, restored_buffers, set_mode
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -46,3 +46,60 @@ def test_values_are_restored_in_the_same_tensors():
         raise ZeroDivisionError
     assert changed
     assert all(value.equal(before[name]) for name, value in network.state_dict().items())
+
+
+class Counting(nn.Module):
+    """Changes its buffers at every call, in both modes."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("assigned", torch.zeros(1))
+        self.register_buffer("in_place", torch.zeros(1))
+        self.norm = nn.BatchNorm1d(2)
+
+    def forward(self, images):
+        self.assigned = self.assigned + images.mean()
+        self.in_place += 1
+        return self.norm(images)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+@pytest.mark.parametrize("script", [True, False])
+def test_buffers_are_restored_also_those_assigned_anew(training, script):
+    network = torch.jit.script(Counting()) if script else Counting()
+    network.train(training)
+    tensors = dict(network.named_buffers())
+    values = {name: tensor.clone() for name, tensor in tensors.items()}
+    with suppress(ZeroDivisionError), restored_buffers(network, same_mode=True):
+        network(torch.ones(4, 2))
+        changed = not network.assigned.equal(values["assigned"])
+        raise ZeroDivisionError
+    assert changed
+    now = dict(network.named_buffers())
+    assert now.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert now[name] is tensor
+        assert tensor.equal(values[name])
+
+
+def test_a_buffer_that_appears_or_goes_in_the_block_is_restored():
+    network = nn.BatchNorm1d(2)
+    mean = network.running_mean
+    with restored_buffers(network):
+        network.register_buffer("other", torch.ones(1))
+        del network.running_mean
+    assert network.running_mean is mean
+    assert set(dict(network.named_buffers())) == {
+        "running_mean",
+        "running_var",
+        "num_batches_tracked",
+    }
+
+
+def test_a_batch_norm_that_changes_its_mode_in_the_block_is_restored():
+    network = nn.BatchNorm1d(2).eval()
+    with restored_buffers(network):
+        network.train()
+        network(torch.ones(4, 2))
+    assert not network.num_batches_tracked

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rampart.errors import InvalidArgument
 from rampart.images_and_labels import is_whole, type_of
+from rampart.logits import is_correct
 from rampart.registry import Registry
 
 LOSSES: "Registry[Loss]" = Registry("loss")
@@ -124,7 +125,10 @@ class Loss(ABC):
 
     @abstractmethod
     def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return (N,) bool: whether the point is adversarial."""
+        """Return (N,) bool: whether the point is adversarial.
+
+        A row of logits that are not all finite is always adversarial.
+        """
 
     @final
     def check(self, targets: Tensor, n: int) -> None:
@@ -144,7 +148,7 @@ class _ToLabels(Loss):
 
     def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return whether the predicted class differs from the label."""
-        return logits.argmax(1) != targets
+        return ~is_correct(logits, targets)
 
 
 @LOSSES.register("ce")
@@ -192,7 +196,7 @@ class _Targeted(Loss):
 
     def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return whether the predicted class differs from the true class."""
-        return logits.argmax(1) != targets[:, 0]
+        return ~is_correct(logits, targets[:, 0])
 
 
 @LOSSES.register("targeted-ce")
@@ -256,7 +260,7 @@ class Kl(Loss):
 
     def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return whether the predicted class differs from the clean prediction."""
-        return logits.argmax(1) != targets.argmax(1)
+        return ~is_correct(logits, targets.argmax(1))
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """Context managers that restore a network after the block."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def set_mode(module: nn.Module, training: bool) -> None:
@@ -28,6 +30,43 @@ def in_mode(module: nn.Module, training: bool) -> Iterator[None]:
     finally:
         for part, mode in found:
             part.training = mode
+
+
+@contextmanager
+def restored_buffers(module: nn.Module, *, same_mode: bool = False) -> Iterator[None]:
+    """Restore the buffers of a network after the block: their values and the tensors themselves.
+
+    A buffer may have been changed in place or assigned anew (`self.count = self.count + 1`).
+
+    Args:
+        module: the network.
+        same_mode: whether the block keeps every submodule in its mode. A BatchNorm in eval mode
+            then changes no buffer, and copying hundreds of small ones takes time, so it is left
+            out.
+    """
+    found = [(part, dict(part._buffers)) for part in module.modules()]
+    changing = [
+        buffer
+        for part, buffers in found
+        if not (same_mode and isinstance(part, _BatchNorm) and not part.training)
+        for buffer in buffers.values()
+        if buffer is not None
+    ]
+    try:
+        with restored(changing):
+            yield
+    finally:
+        for part, buffers in found:
+            _put_back(part._buffers, buffers)
+
+
+def _put_back(now: MutableMapping[str, Any], before: Mapping[str, Any]) -> None:
+    """Restore the entries of a module's buffers, one by one, as TorchScript needs."""
+    for name in now.keys() - before.keys():
+        del now[name]
+    for name, buffer in before.items():
+        if name not in now or now[name] is not buffer:
+            now[name] = buffer
 
 
 @contextmanager

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 
@@ -31,3 +32,23 @@ def test_blocks_nest() -> None:
 def test_a_plain_function_is_accepted() -> None:
     with frozen(lambda images: images, "train"):
         pass
+
+
+@pytest.mark.parametrize("mode", ["eval", "train", "unchanged"])
+def test_buffers_that_the_model_assigns_anew_are_restored(mode) -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("calls", torch.zeros(1))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            self.calls = self.calls + 1
+            return images
+
+    model = Counting()
+    calls = model.calls
+    with frozen(model, mode):
+        model(torch.rand(2, 2))
+        assert model.calls == 1
+    assert model.calls is calls
+    assert calls == 0

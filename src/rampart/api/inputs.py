@@ -24,7 +24,7 @@ from rampart.plugins import GIVEN
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.subject import Subject
 from rampart.recipes.splits import evaluated_splits_of_size
-from rampart.restoring import in_mode
+from rampart.restoring import in_mode, restored_buffers
 
 Classifier = Callable[[Tensor], Any]
 
@@ -99,11 +99,11 @@ def device_for(model: object, device: str | torch.device | None) -> torch.device
 
 @contextmanager
 def eval_mode(model: object) -> Iterator[None]:
-    """Put a module in eval mode inside the block, and restore its mode afterwards."""
+    """Put a module in eval mode inside the block; restore its mode and its buffers afterwards."""
     if not isinstance(model, nn.Module):
         yield
         return
-    with in_mode(model, training=False):
+    with in_mode(model, training=False), restored_buffers(model):
         yield
 
 

@@ -16,6 +16,7 @@ from rampart.attacks.frozen import Model
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.images_and_labels import require_classes
 from rampart.input_gradients import input_gradient
+from rampart.logits import all_finite
 from rampart.losses import Loss, full_precision
 from rampart.runtime import Noise
 from rampart.threat import column, distance, project, round_inside
@@ -51,7 +52,7 @@ class Output:
     """The output of the model at the points of one query.
 
     Attributes:
-        value: (N,) loss, to be maximized.
+        value: (N,) loss, to be maximized; infinite where the logits are not all finite.
         is_adv: (N,) bool, whether the point is adversarial.
         gradient: (N, C, H, W), gradient of the value with respect to the pixels, finite; zero if
             not computed.
@@ -152,7 +153,9 @@ class Problem:
             value = self.loss.value(logits, self.targets)
             slope = input_gradient(value, points) if gradient else torch.zeros_like(points)
         logits = full_precision(logits.detach())
-        return Output(value.detach(), self.loss.is_adv(logits, self.targets), slope, logits)
+        # Whatever the loss makes of them, no point is worse than one without finite logits.
+        value = value.detach().masked_fill(~all_finite(logits), torch.inf)
+        return Output(value, self.loss.is_adv(logits, self.targets), slope, logits)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from rampart.attacks.algorithm import Algorithm, AlgorithmState, Output, Problem
+from rampart.logits import all_finite
 from rampart.units import Norm
 
 
@@ -45,7 +46,11 @@ class Averaged(Algorithm):
         def mean(name: str) -> Tensor:
             return torch.stack([getattr(one, name) for one in output]).mean(0)
 
-        logits = torch.stack([one.logits.softmax(1) for one in output]).mean(0).log()
+        chances = torch.stack([one.logits.softmax(1) for one in output]).mean(0)
+        # A chance that is rounded to 0 is a small one; one of a draw that is not finite is none.
+        logits = chances.clamp_min(torch.finfo(chances.dtype).tiny).log()
+        finite = torch.stack([all_finite(one.logits) for one in output]).all(0)
+        logits = logits.masked_fill(~finite[:, None], torch.nan)
         is_adv = problem.loss.is_adv(logits, problem.targets) & problem.holds(points)
         return replace(
             output[0], value=mean("value"), gradient=mean("gradient"), logits=logits, is_adv=is_adv

@@ -143,7 +143,11 @@ class FabAlgorithm(Algorithm):
 
         It always computes the gradient: a query at a pulled-back point is never the last one.
         """
-        return problem.query(points) if self.targeted else _nearest(problem, points)
+        if not self.targeted:
+            return _nearest(problem, points)
+        output = problem.query(points)
+        # The hyperplane of a point without finite logits, where the gradient is 0 too.
+        return replace(output, value=output.value.masked_fill(output.value.isinf(), 0.0))
 
     def begin(self, problem: Problem, points: Tensor, output: Output) -> "FabWalk":
         """Return the state after a query at the starting points."""

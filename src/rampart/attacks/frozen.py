@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from rampart.restoring import in_mode, restored
+from rampart.restoring import in_mode, restored_buffers
 
 Model = Callable[[Tensor], Tensor]
 Mode = Literal["eval", "train", "unchanged"]
@@ -46,9 +46,7 @@ def frozen(model: Model, mode: Mode = "eval") -> Iterator[None]:
             restore.enter_context(_fixed_parameters(module))
             if mode != "unchanged":
                 restore.enter_context(in_mode(module, mode == "train"))
-            # No buffer changes in eval mode, and copying hundreds of small ones takes time.
-            if any(part.training for part in module.modules()):
-                restore.enter_context(restored(module.buffers()))
+            restore.enter_context(restored_buffers(module, same_mode=True))
         yield
 
 

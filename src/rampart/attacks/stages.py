@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from rampart.attacks.algorithm import Algorithm, Problem, run_algorithm
+from rampart.logits import is_correct
 from rampart.losses import Loss
 from rampart.runtime import Noise
 
@@ -63,7 +64,7 @@ def cascade(problem: Problem, stages: Sequence[Stage]) -> Tensor:
     labels, points = problem.targets, problem.images.clone()
     clean = problem.ask(problem.images)
     classes = likely_classes(clean, labels)
-    robust = (clean.argmax(1) == labels).nonzero()[:, 0]
+    robust = is_correct(clean, labels).nonzero()[:, 0]
     for stage in stages:
         for run in range(stage.runs(clean.shape[1])):
             if not len(robust):

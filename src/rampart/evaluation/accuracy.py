@@ -13,6 +13,7 @@ from rampart.data.batches import Batch
 from rampart.errors import InvalidArgument
 from rampart.evaluation.inference import QueriedModel, device_of, logits_of
 from rampart.images_and_labels import fit_labels
+from rampart.logits import is_correct
 from rampart.runtime import Noise
 from rampart.threat import per_sample
 
@@ -129,4 +130,4 @@ def _figures(
 def _right_and_loss(model: Model, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     logits = logits_of(model, images)
     labels = fit_labels(labels, logits)
-    return logits.argmax(1) == labels, cross_entropy(logits, labels, reduction="none")
+    return is_correct(logits, labels), cross_entropy(logits, labels, reduction="none")

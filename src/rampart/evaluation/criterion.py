@@ -9,6 +9,7 @@ from torch import Tensor
 from rampart.attacks.stages import Stage, likely_classes
 from rampart.choices import Target
 from rampart.errors import InvalidArgument, UnknownName
+from rampart.logits import all_finite, is_correct, predict
 from rampart.losses import LOSSES, Loss
 
 #: The targeted loss for each loss.
@@ -58,8 +59,8 @@ class TargetReached(Loss):
         return self.inner.value(logits, targets)
 
     def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return whether the target class is predicted."""
-        return logits.argmax(1) == targets[:, 1]
+        """Return whether the target class is predicted, or the logits are not all finite."""
+        return (predict(logits) == targets[:, 1]) | ~all_finite(logits)
 
 
 @dataclass(frozen=True)
@@ -115,12 +116,15 @@ class Criterion:
 
 
 def in_top_k(logits: Tensor, labels: Tensor, top_k: int) -> Tensor:
-    """Return (N,) bool: whether the label is among the `top_k` likeliest of (N, K)."""
+    """Return (N,) bool: whether the label is among the `top_k` likeliest of (N, K).
+
+    Logits that are not all finite count as misclassified.
+    """
     if top_k == 1:
-        return logits.argmax(1) == labels
+        return is_correct(logits, labels)
     require_beatable(top_k, logits.shape[1])
     likeliest = logits.topk(top_k, dim=1).indices
-    return torch.any(likeliest == labels[:, None], dim=1)
+    return torch.any(likeliest == labels[:, None], dim=1) & all_finite(logits)
 
 
 def require_beatable(top_k: int, num_classes: int, name: str = "top_k") -> None:

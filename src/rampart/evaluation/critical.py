@@ -20,6 +20,7 @@ from rampart.evaluation.engine.engine import Engine, Task, collect_results
 from rampart.evaluation.inference import QueriedModel, device_of, logits_of
 from rampart.evaluation.results import Results
 from rampart.images_and_labels import fit_labels
+from rampart.logits import is_correct, predict
 from rampart.metrics.curve import check_grid
 from rampart.runtime import Noise, scoped_seed
 from rampart.threat import distance, per_sample
@@ -195,7 +196,7 @@ def _attack_each_strength(
     images, strengths = batch.pixels(), task.grid
     logits = logits_of(model, images)
     labels = fit_labels(batch.labels, logits)
-    predictions, right = logits.argmax(1), task.criterion.right(logits, labels)
+    predictions, right = predict(logits), task.criterion.right(logits, labels)
     critical = torch.where(right, len(strengths), 0)
     found, passes = images.clone(), torch.zeros(2, len(images), dtype=torch.int64)
     passes[0] = 1
@@ -209,7 +210,7 @@ def _attack_each_strength(
         own = per_sample(eps, images[robust]) if isinstance(attack, Attack) else eps
         points = attack(model, images[robust], labels[robust], own, noise)
         require_inside(points, images[robust], eps, attack)
-        is_adv = logits_of(model, points).argmax(1) != labels[robust]
+        is_adv = ~is_correct(logits_of(model, points), labels[robust])
         for row, (now, then) in enumerate(zip(model.passes, before, strict=True)):
             passes[row, robust.cpu()] += (now - then) // len(robust)
         critical[robust[is_adv]], found[robust[is_adv]] = grid_index, points[is_adv]

@@ -17,6 +17,7 @@ from rampart.data.subset import subset
 from rampart.errors import InvalidArgument, ModelError
 from rampart.evaluation.inference import QueriedModel
 from rampart.evaluation.ridge import ridge_head
+from rampart.logits import is_correct
 from rampart.models.normalized import NormalizedModel
 from rampart.models.weights import head_modules
 from rampart.runtime import Noise, derive
@@ -288,4 +289,4 @@ def _still_right(head: Model, batch: Batch, attack: Attack, eps: float, seed: in
 
 def _right(head: Model, images: Tensor, labels: Tensor) -> Tensor:
     with torch.no_grad():
-        return head(images).argmax(1) == labels
+        return is_correct(head(images), labels)

@@ -17,7 +17,9 @@ from torch import Tensor
 from rampart.attacks.frozen import Model, frozen
 from rampart.counting import counted
 from rampart.errors import DataError, InvalidArgument
+from rampart.evaluation.criterion import in_top_k
 from rampart.evaluation.inference import QueriedModel, device_of, logits_of
+from rampart.logits import predict
 from rampart.metrics.curve import Integers
 from rampart.records.record import EvaluationRecord
 from rampart.threat import distance
@@ -163,7 +165,8 @@ def _check_clean(
     predictions = torch.from_numpy(record.predictions[rows]).to(logits.device)
     # In a record of top k the prediction alone does not tell whether the sample is correct.
     right = torch.from_numpy(record.critical[rows] > 0).to(logits.device)
-    differs = (logits.argmax(1) != predictions) | (_right(logits, recorded, record.top_k) != right)
+    found = in_top_k(logits, recorded, record.top_k)
+    differs = (predict(logits) != predictions) | (found != right)
     yield from _where(rows, differs, PREDICTION)
 
 
@@ -189,16 +192,8 @@ def _check_adversarial_examples(
         yield from _where(rows, ~same(far, distances), DISTANCE)
     labels = torch.from_numpy(record.labels[rows]).to(adversarial_examples.device)
     yield from _where(
-        rows, _right(logits_of(queried, adversarial_examples), labels, record.top_k), RIGHT
+        rows, in_top_k(logits_of(queried, adversarial_examples), labels, record.top_k), RIGHT
     )
-
-
-def _right(logits: Tensor, labels: Tensor, top_k: int) -> Tensor:
-    """Return (N,) bool: whether the label is among the `top_k` likeliest classes."""
-    if top_k == 1:
-        return logits.argmax(1) == labels
-    likeliest = logits.topk(min(top_k, logits.shape[1]), dim=1).indices
-    return (likeliest == labels[:, None]).any(1)
 
 
 def _where(rows: Integers, holds: Tensor, reason: str) -> Iterator[tuple[int, str]]:

@@ -7,8 +7,9 @@ from typing import ClassVar, Literal, get_args
 from torch import Tensor
 
 from rampart.errors import InvalidArgument, UnknownName
+from rampart.logits import is_correct
 from rampart.losses import CrossEntropy, Kl, cross_entropy, kl
-from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms, is_correct
+from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms
 
 Inner = Literal["kl", "ce"]
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rampart.attacks.base import Attack
 from rampart.errors import InvalidArgument
+from rampart.logits import is_correct
 from rampart.losses import Loss, cross_entropy
 from rampart.registry import Registry
 
@@ -112,8 +113,3 @@ class Objective(ABC):
         """Return the cross-entropy of the logits."""
         loss = cross_entropy(logits, labels, self.label_smoothing)
         return Terms(loss, is_correct(logits, labels))
-
-
-def is_correct(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return which samples are classified correctly, (N,) bool."""
-    return logits.detach().argmax(1) == labels

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from rampart.errors import InvalidArgument, ModelError, UnknownName
+from rampart.logits import is_correct
 from rampart.losses import FeatureDistance, Loss, squared_distance
 from rampart.models.normalized import NormalizedModel
 from rampart.objectives.adversarial import Adversarial, StandardObjective, Trades
-from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms, is_correct
+from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms
 from rampart.objectives.mart import Mart
 
 Base = Literal["none", "standard", "adversarial", "trades", "mart"]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from rampart.errors import InvalidArgument
+from rampart.logits import is_correct
 from rampart.losses import boosted_cross_entropy, cross_entropy, kl
-from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms, is_correct
+from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms
 
 
 @OBJECTIVES.register("mart")

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from rampart.attacks.frozen import frozen
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Splits
 from rampart.errors import ModelError, RampartError, reason
@@ -10,7 +11,6 @@ from rampart.guarded import GuardedModel
 from rampart.input_gradients import NoGradientError, input_gradient
 from rampart.models.normalized import NormalizedModel
 from rampart.models.reloading import require_reloadable
-from rampart.restoring import in_mode
 from rampart.training.state import Run
 
 
@@ -36,7 +36,7 @@ def _require_attackable(model: NormalizedModel, images: Tensor, classes: int) ->
     """Refuse a model without a gradient at the pixels, or with the wrong number of logits."""
     pixels = images.clone().requires_grad_()
     try:
-        with in_mode(model, training=False), torch.enable_grad():
+        with frozen(model), torch.enable_grad():
             logits = GuardedModel(model)(pixels)
             input_gradient(logits, pixels)
     except NoGradientError as error:

@@ -127,3 +127,19 @@ def test_a_parameter_that_is_not_a_layer_weight_stays(images):
     with perturbed_weights(model, GAMMA):
         assert torch.equal(model.place, before["place"])
         assert not torch.equal(model.layer.weight, before["layer.weight"])
+
+
+def test_the_first_pass_leaves_buffers_that_the_model_assigns_anew(model, images):
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = model
+            self.register_buffer("calls", torch.zeros(1))
+
+        def forward(self, images):
+            self.calls = self.calls + 1
+            return self.inner(images)
+
+    network = Counting()
+    Awp(GAMMA).begin(network).around(network, lambda: loss(network, images).backward(), 0.1)
+    assert network.calls == 1

@@ -9,6 +9,7 @@ from rampart.attacks.frozen import Model, frozen, module_of
 from rampart.evaluation.checks.checked_model import CheckedModel
 from rampart.evaluation.checks.verdict import Verdict, passed, skipped
 from rampart.evaluation.inference import logits_of
+from rampart.logits import is_correct
 
 #: Largest relative change of the logits (see `CheckedModel.change`) between two equal calls, and
 #: between two batches on a CPU and on an accelerator. An accelerator may round a convolution to
@@ -131,7 +132,7 @@ def _other_ranges(images: Tensor) -> dict[str, Tensor]:
 def _right(subject: CheckedModel, images: Tensor) -> Tensor:
     """Return (N,) bool: whether the prediction is the label; False if the model raises."""
     try:
-        return subject.ask(images).argmax(1) == subject.labels
+        return is_correct(subject.ask(images), subject.labels)
     except (ValueError, AssertionError):
         return torch.zeros_like(subject.right)
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from rampart.attacks.algorithm import Problem
 from rampart.attacks.frozen import Model
 from rampart.evaluation.inference import QueriedModel, logits_of
+from rampart.logits import predict
 from rampart.losses import LOSSES
 from rampart.runtime import Noise
 from rampart.threat import per_sample
@@ -55,7 +56,7 @@ class CheckedModel:
     @property
     def predictions(self) -> Tensor:
         """Predicted classes, (N,)."""
-        return self.logits.argmax(1)
+        return predict(self.logits)
 
     @property
     def right(self) -> Tensor:

@@ -12,6 +12,7 @@ from rampart.errors import ModelError
 from rampart.evaluation.checks.checked_model import CheckedModel
 from rampart.evaluation.checks.verdict import Verdict, passed, skipped
 from rampart.input_gradients import finite, raw_input_gradient
+from rampart.logits import is_correct
 from rampart.losses import margin
 from rampart.threat import per_sample, random_start
 
@@ -199,7 +200,7 @@ def _check_random_search(subject: CheckedModel, rings: list[Ring]) -> Verdict:
         strengths = per_sample(part.eps, part.images)
         points = attack(part.model, part.images, part.predictions, strengths, part.noise)
         is_adv = torch.zeros_like(robust)
-        is_adv[robust] = part.ask(points).argmax(1) != part.predictions
+        is_adv[robust] = ~is_correct(part.ask(points), part.predictions)
     else:
         is_adv = robust
     beaten = [*(ring.beaten for ring in rings[:-1]), rings[-1].beaten | is_adv]
@@ -233,7 +234,7 @@ def check_unbounded(subject: CheckedModel) -> Verdict:
             attack = Pgd(steps=FAR_STEPS, loss=loss, start="none", iterate="adversarial")
             box = per_sample(1.0, rest.images)
             points = attack(rest.model, rest.images, rest.labels, box, rest.noise)
-            robust[robust.clone()] = rest.ask(points).argmax(1) == rest.labels
+            robust[robust.clone()] = is_correct(rest.ask(points), rest.labels)
     value = float(robust.double().mean())
     if value <= SURVIVING:
         return passed("unbounded", value, SURVIVING, "an unbounded attack succeeds.")

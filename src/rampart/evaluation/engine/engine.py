@@ -39,6 +39,7 @@ from rampart.evaluation.engine.stage_batch import StageBatch
 from rampart.evaluation.inference import QueriedModel, logits_of
 from rampart.evaluation.results import Results
 from rampart.images_and_labels import fit_labels
+from rampart.logits import predict
 from rampart.runtime import Noise
 from rampart.units import Norm
 
@@ -159,7 +160,7 @@ class Engine:
             len(task.grid) - 1, [stage.runs(logits.shape[1]) for stage in task.stages]
         )
         rechecked = (noise.child("audit").uniform(1)[:, 0] < task.recheck).tolist()
-        predictions = logits.argmax(1).tolist()
+        predictions = predict(logits).tolist()
         for row, (index, label) in enumerate(zip(indices.tolist(), labels.tolist(), strict=True)):
             one = slice(row, row + 1)
             yield SampleState(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rampart.errors import InvalidArgument
-from rampart.restoring import restored
+from rampart.restoring import restored, restored_buffers
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.training.callbacks.base import CALLBACKS, Callback, Gradients, Hook
 
@@ -69,7 +69,7 @@ class _Around(Hook):
             gradients()
             return
         # The first pass only gives the direction; running statistics must not change.
-        with restored(model.buffers()):
+        with restored_buffers(model):
             gradients()
         with perturbed_weights(model, self._gamma):
             gradients()

@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 from rampart.attacks.base import Attack
 from rampart.data.batches import Batch
 from rampart.models.normalized import batch_norms
-from rampart.restoring import in_mode, restored
+from rampart.restoring import in_mode, restored_buffers
 from rampart.runtime import Noise
 from rampart.training.monitors.base import (
     Alert,
@@ -76,7 +76,7 @@ class BatchNormMismatch(Monitor):
 
     def _rise(self, model: nn.Module, eps: float, training: bool) -> float:
         """Return by how much the attack raises the mean loss, in train or in eval mode."""
-        with in_mode(model, training=False), restored(model.buffers()), torch.no_grad():
+        with in_mode(model, training=False), restored_buffers(model), torch.no_grad():
             rises = [
                 len(micro_batch) * self._rise_of(micro_batch, model, eps, training)
                 for micro_batch in self.micro_batches

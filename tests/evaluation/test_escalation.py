@@ -23,6 +23,7 @@ def made_up(
     rows = np.arange(n)
     columns = {name: np.zeros(n, kind) for name, kind in COLUMNS.items()}
     columns |= {"indices": rows, "critical": rows * 0 + 3, "before_recheck": rows * 0 + 3}
+    columns["finite"] = np.ones(n, bool)
     columns["distance"] = rows * 0 + 0.01
     columns["stage"] = np.where(rows < late, 2 + rows % 2, rows % 2)
     columns["rechecked"] = rows >= n - rechecked

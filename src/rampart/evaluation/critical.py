@@ -20,7 +20,7 @@ from rampart.evaluation.engine.engine import Engine, Task, collect_results
 from rampart.evaluation.inference import QueriedModel, device_of, logits_of
 from rampart.evaluation.results import Results
 from rampart.images_and_labels import fit_labels
-from rampart.logits import is_correct, predict
+from rampart.logits import all_finite, is_correct, predict
 from rampart.metrics.curve import check_grid
 from rampart.runtime import Noise, scoped_seed
 from rampart.threat import distance, per_sample
@@ -197,7 +197,7 @@ def _attack_each_strength(
     logits = logits_of(model, images)
     labels = fit_labels(batch.labels, logits)
     predictions, right = predict(logits), task.criterion.right(logits, labels)
-    critical = torch.where(right, len(strengths), 0)
+    critical, finite = torch.where(right, len(strengths), 0), all_finite(logits)
     found, passes = images.clone(), torch.zeros(2, len(images), dtype=torch.int64)
     passes[0] = 1
     robust = torch.nonzero(right)[:, 0]
@@ -210,10 +210,12 @@ def _attack_each_strength(
         own = per_sample(eps, images[robust]) if isinstance(attack, Attack) else eps
         points = attack(model, images[robust], labels[robust], own, noise)
         require_inside(points, images[robust], eps, attack)
-        is_adv = ~is_correct(logits_of(model, points), labels[robust])
+        attacked = logits_of(model, points)
+        is_adv = ~is_correct(attacked, labels[robust])
         for row, (now, then) in enumerate(zip(model.passes, before, strict=True)):
             passes[row, robust.cpu()] += (now - then) // len(robust)
         critical[robust[is_adv]], found[robust[is_adv]] = grid_index, points[is_adv]
+        finite[robust[is_adv]] = all_finite(attacked[is_adv])
         robust = robust[~is_adv]
     is_adv = right & (critical < len(strengths))
     distances = torch.where(is_adv, distance(found, images, attack.norm).double(), torch.nan)
@@ -226,6 +228,7 @@ def _attack_each_strength(
         indices=batch.indices.cpu().numpy(),
         labels=labels.cpu().numpy(),
         predictions=predictions.cpu().numpy(),
+        finite=finite.cpu().numpy(),
         critical=critical.cpu().numpy(),
         distance=distances.cpu().numpy(),
         stage=none,

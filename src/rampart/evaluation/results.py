@@ -21,6 +21,7 @@ COLUMNS: dict[str, type[np.generic]] = {
     "indices": np.int64,
     "labels": np.int64,
     "predictions": np.int64,
+    "finite": np.bool_,
     "critical": np.int64,
     "distance": np.float64,
     "stage": np.int64,
@@ -41,7 +42,10 @@ class Results:
     Attributes:
         indices: (N,) positions in the split.
         labels: (N,) true classes.
-        predictions: (N,) predicted classes without perturbation.
+        predictions: (N,) predicted classes without perturbation; -1 where the logits are not all
+            finite.
+        finite: (N,) bool, whether the logits are all finite, both without perturbation and at the
+            adversarial example. Where they are not, the image counts as misclassified.
         critical: (N,) index of the critical strength, the smallest at which the sample is
             misclassified: 0 without perturbation, n + 1 if robust at every strength.
         distance: (N,) distance, in the norm, of the nearest adversarial example; NaN if there is
@@ -65,6 +69,7 @@ class Results:
     indices: Integers
     labels: Integers
     predictions: Integers
+    finite: Booleans
     critical: Integers
     distance: Floats
     stage: Integers
@@ -187,6 +192,12 @@ def _check_consistent(results: Results, rows: Integers) -> None:
     rules = [
         *((name, getattr(results, name) >= 0, "no negative number") for name in COUNTS),
         ("predictions", ~(clean & right), "another class where critical is 0"),
+        (
+            "finite",
+            ~results.finite | (results.predictions >= 0),
+            "false where no class is predicted",
+        ),
+        ("finite", results.finite | clean | found, "true where nothing is misclassified"),
         ("stage", ~(clean & found), "-1 where critical is 0"),
         ("run", (results.run >= 0) == found, "a run exactly where there is a stage"),
         (

@@ -36,7 +36,8 @@ class EvaluationRecord:
         grid: (n + 1,) strengths g_0 = 0 < ... < g_n = eps_g, fractions of the pixel range.
         ids: (N,) names of the samples, unique.
         labels: (N,) true classes.
-        predictions: (N,) predicted classes without perturbation.
+        predictions: (N,) predicted classes without perturbation; -1 where the logits are not all
+            finite.
         critical: (N,) grid index of the smallest strength at which the sample is misclassified: 0
             without perturbation, n + 1 if the sample is robust at every strength.
         metadata: plain JSON values: attack, split, seed, model, data, versions, hardware,

@@ -48,7 +48,11 @@ KEYS = {"norm", "grid", "n", "columns", "adversarial_shape", "samples_sha256", "
 COLUMNS: dict[str, tuple[str, str, str]] = {
     "id": ("ids", TEXT, "name of the sample, unique"),
     "label": ("labels", INTEGER, "true class, from 0"),
-    "prediction": ("predictions", INTEGER, "predicted class without perturbation, from 0"),
+    "prediction": (
+        "predictions",
+        INTEGER,
+        "predicted class without perturbation, from 0; -1: logits that are not all finite",
+    ),
     "critical_index": (
         "critical",
         INTEGER,

@@ -41,8 +41,25 @@ def test_a_sound_evaluation_passes(seed):
     critical, stage = evaluation(seed=seed)
     rechecked = np.arange(len(critical)) % 10 == 0
     runs = {k: critical > k for k in range(1, LEVELS + 1)}
-    found = ask(critical, stage, None, rechecked, runs=runs, chance=0.1)
+    finite = np.ones(len(critical), bool)
+    found = ask(critical, stage, None, rechecked, runs=runs, chance=0.1, finite=finite)
     assert {v.status for v in found.values()} == {"pass"}
+
+
+def test_logits_that_are_not_finite_are_counted_and_the_first_one_is_named():
+    critical, stage = evaluation()
+    ids = [f"image {number}" for number in range(len(critical))]
+    finite = np.ones(len(critical), bool)
+    attacked, clean = np.flatnonzero(stage >= 0)[:3], np.flatnonzero(critical == 0)[:2]
+    finite[attacked] = False
+    found = ask(critical, stage, finite=finite, ids=ids)["finite"]
+    assert (found.status, found.value) == ("warn", 3 / len(critical))
+    assert f"0 clean images and 3 adversarial examples of {len(critical)}" in found.message
+    assert ids[attacked[0]] in found.message
+    finite[clean] = False
+    found = ask(critical, stage, finite=finite)["finite"]
+    assert found.status == "fail"
+    assert "2 clean images and 3 adversarial examples" in found.message
 
 
 def test_differences_by_chance_are_not_reported():

@@ -9,6 +9,7 @@ from rampart.attacks.frozen import Model, frozen, module_of
 from rampart.evaluation.checks.checked_model import CheckedModel
 from rampart.evaluation.checks.verdict import Verdict, passed, skipped
 from rampart.evaluation.inference import logits_of
+from rampart.guarded import GuardedModel, explain_writing
 from rampart.logits import is_correct
 
 #: Largest relative change of the logits (see `CheckedModel.change`) between two equal calls, and
@@ -137,6 +138,14 @@ def _right(subject: CheckedModel, images: Tensor) -> Tensor:
         return torch.zeros_like(subject.right)
 
 
+def check_input(subject: CheckedModel) -> Verdict:
+    """Check whether the model leaves its input unchanged."""
+    model = subject.model
+    if not (isinstance(model, GuardedModel) and model.writes):
+        return passed("input", 0.0, 0.0, "the model leaves its input unchanged.")
+    return Verdict("input", "warn", 1.0, 0.0, explain_writing(model.module))
+
+
 def check_logits(subject: CheckedModel) -> Verdict:
     """Check whether the outputs are finite logits that depend on the image."""
     logits = subject.logits
@@ -147,8 +156,8 @@ def check_logits(subject: CheckedModel) -> Verdict:
             "fail",
             missing,
             0.0,
-            f"{100 * missing:.3g} % of the logits are NaN or infinite, so predictions are "
-            "meaningless; find the overflow before evaluating.",
+            f"{100 * missing:.3g} % of the logits are NaN or infinite, and count as misclassified; "
+            "find the overflow, or the division or root of 0, before evaluating.",
         )
     sums = float((logits.sum(1) - 1).abs().amax())
     if sums <= NEAR_ONE and bool((logits >= 0).all() & (logits <= 1 + NEAR_ONE).all()):

@@ -31,7 +31,7 @@ class Predicted:
 
     Attributes:
         labels: (N,) true classes.
-        outputs: (N,) outputs with the largest logit.
+        outputs: (N,) outputs with the largest logit; -1 where the logits are not all finite.
         class_names: of the K classes.
     """
 
@@ -94,6 +94,8 @@ def _fit(predicted: Predicted, part: Booleans) -> Integers:
     """
     classes = len(predicted.class_names)
     counts = np.zeros((classes, classes))
+    # Logits that are not finite predict no class, -1.
+    part = part & (predicted.outputs >= 0)
     np.add.at(counts, (predicted.labels[part], predicted.outputs[part]), 1)
     recalls = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     _, outputs = linear_sum_assignment(recalls + 1e-6 * np.eye(classes), maximize=True)

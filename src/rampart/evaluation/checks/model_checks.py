@@ -8,6 +8,7 @@ from rampart.evaluation.checks.answers import (
     check_batch,
     check_determinism,
     check_expected_range,
+    check_input,
     check_logits,
     check_mode,
     check_range,
@@ -29,6 +30,7 @@ from rampart.units import Norm, parse_eps
 #: The checks of `check_model`, in the order of its verdicts.
 MODEL_CHECKS = (
     "pixels",
+    "input",
     "mode",
     "logits",
     "determinism",
@@ -95,7 +97,7 @@ def _check_answers(
     subject: CheckedModel, mode: Verdict, differentiable: bool
 ) -> tuple[list[Verdict], list[Ring]]:
     """Return all verdicts but that on the strength, and the measurements around the images."""
-    verdicts = [check_expected_range(subject), mode, check_logits(subject)]
+    verdicts = [check_expected_range(subject), check_input(subject), mode, check_logits(subject)]
     if not subject.logits.isfinite().all():
         return _skip_rest(verdicts, "the logits are not finite."), []
     verdicts.append(check_determinism(subject))

@@ -19,7 +19,7 @@ from rampart.metrics.curve import Integers, check_critical
 from rampart.metrics.intervals import CONFIDENCE
 
 #: The checks of `check_results`, in the order of its verdicts.
-RESULT_CHECKS = ("clean", "black-box", "fab", "pruning", "monotone", "rerun")
+RESULT_CHECKS = ("finite", "clean", "black-box", "fab", "pruning", "monotone", "rerun")
 #: Largest fractions of the correct samples on which Square, and FAB, may succeed after APGD has
 #: failed; above them the check warns or fails.
 SQUARE_WARN, SQUARE_FAIL, FAB_WARN = 0.01, 0.05, 0.03
@@ -48,6 +48,8 @@ def check_results(
     chance: float | None = None,
     predicted: Predicted | None = None,
     pruned: ArrayLike | None = None,
+    finite: ArrayLike | None = None,
+    ids: Sequence[str] | None = None,
 ) -> list[Verdict]:
     """Return one verdict for each check of `RESULT_CHECKS`.
 
@@ -66,6 +68,9 @@ def check_results(
             drawn.
         predicted: the predictions without an attack, which show another order of the classes.
         pruned: (N,) number of pruned runs that were not repeated in full.
+        finite: (N,) bool, whether the logits are all finite, at the image and at its adversarial
+            example.
+        ids: (N,) names of the samples, for the messages.
 
     Raises:
         InvalidArgument: arrays have wrong lengths, or indices are out of range.
@@ -80,6 +85,7 @@ def check_results(
         k: _column(f"per_strength[{k}]", v, len(own)) > 0 for k, v in _sort_strengths(per_strength)
     }
     return [
+        _finite(indices, finite, ids),
         check_clean(indices, chance, predicted),
         _black_box(indices, names, stage_names),
         _fab(indices, names, stage_names),
@@ -106,6 +112,27 @@ def _names(stages: Integers, stage_names: Sequence[str]) -> NDArray[np.str_]:
     if len(stages) and not -1 <= stages.min() <= stages.max() < len(stage_names):
         raise InvalidArgument("stage", f"{stages.max()}", f"an index into {list(stage_names)}")
     return known[stages]
+
+
+def _finite(critical: Integers, finite: ArrayLike | None, ids: Sequence[str] | None) -> Verdict:
+    """Check whether the logits are finite at every image and at every adversarial example."""
+    if finite is None:
+        return skipped("finite", "the logits are unknown.")
+    missing = ~_column("finite", finite, len(critical)).astype(bool)
+    if not missing.any():
+        return passed("finite", 0.0, 0.0, "every logit is finite.")
+    clean = int((missing & (critical == 0)).sum())
+    first = int(missing.argmax())
+    name = ids[first] if ids is not None else f"sample {first}"
+    return Verdict(
+        "finite",
+        "fail" if clean else "warn",
+        float(missing.mean()),
+        0.0,
+        f"logits are NaN or infinite for {clean} clean images and {int(missing.sum()) - clean} "
+        f"adversarial examples of {len(critical)} samples, the first of them {name}, and count as "
+        "misclassified; find the overflow, or the division or root of 0.",
+    )
 
 
 def _count_lowered(critical: Integers, names: NDArray[np.str_], stem: str) -> tuple[int, float]:

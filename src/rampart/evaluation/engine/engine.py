@@ -39,7 +39,7 @@ from rampart.evaluation.engine.stage_batch import StageBatch
 from rampart.evaluation.inference import QueriedModel, logits_of
 from rampart.evaluation.results import Results
 from rampart.images_and_labels import fit_labels
-from rampart.logits import predict
+from rampart.logits import all_finite, predict
 from rampart.runtime import Noise
 from rampart.units import Norm
 
@@ -160,7 +160,7 @@ class Engine:
             len(task.grid) - 1, [stage.runs(logits.shape[1]) for stage in task.stages]
         )
         rechecked = (noise.child("audit").uniform(1)[:, 0] < task.recheck).tolist()
-        predictions = predict(logits).tolist()
+        predictions, finite = predict(logits).tolist(), all_finite(logits).tolist()
         for row, (index, label) in enumerate(zip(indices.tolist(), labels.tolist(), strict=True)):
             one = slice(row, row + 1)
             yield SampleState(
@@ -173,6 +173,7 @@ class Engine:
                 classes=classes[row],
                 noise=Noise(noise.keys[one]),
                 progress=start,
+                finite=finite[row],
                 rechecked=rechecked[row] and task.prune,
             )
 
@@ -228,6 +229,7 @@ def collect_results(samples: Sequence[SampleState], adversarial_examples: bool) 
         indices=np.array(column("index"), dtype=np.int64),
         labels=np.array(column("label"), dtype=np.int64),
         predictions=np.array(column("prediction"), dtype=np.int64),
+        finite=np.array(column("finite"), dtype=np.bool_),
         critical=np.array(critical, dtype=np.int64),
         distance=np.array([sample.distance for sample in samples], dtype=np.float64),
         stage=np.array(column("stage"), dtype=np.int64),

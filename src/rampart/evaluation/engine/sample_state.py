@@ -20,7 +20,7 @@ class SampleState:
     Attributes:
         index: position in the split.
         label: true class.
-        prediction: predicted class of the clean image.
+        prediction: predicted class of the clean image; -1 where its logits are not all finite.
         right: whether that prediction counts as correct.
         image: (1, C, H, W), pixels in [0, 1].
         clean: (1, K) logits of the image.
@@ -29,6 +29,7 @@ class SampleState:
         progress: its strength and remaining runs.
         guide: (1, K) logits at the point with the smallest margin in an untargeted stage.
         adversarial_example: (1, C, H, W), the adversarial example at the smallest strength so far.
+        finite: whether the logits there, or of the image without one, are all finite.
         distance: its distance from the image.
         stage, run: the stage and run that found it; -1 if there is none.
         forwards, backwards: passes so far.
@@ -47,6 +48,7 @@ class SampleState:
     progress: SampleProgress
     guide: Tensor | None = None
     adversarial_example: Tensor | None = None
+    finite: bool = True
     distance: float = float("nan")
     stage: int = -1
     run: int = -1

@@ -26,6 +26,7 @@ from rampart.evaluation.engine.sample_state import (
     rows_of,
 )
 from rampart.evaluation.inference import QueriedModel
+from rampart.logits import all_finite
 from rampart.runtime import Noise
 from rampart.threat import distance
 from rampart.tolerance import least_eps, within
@@ -168,10 +169,20 @@ class StageBatch:
         left: list[SampleState] = []
         stay: list[int] = []
         descending: list[int] = []
-        columns = (hit.tolist(), over.tolist(), pruned.tolist(), distances.tolist())
-        for row, (is_hit, is_over, is_pruned, length) in enumerate(zip(*columns, strict=True)):
+        finite = all_finite(output.logits)
+        columns = (
+            hit.tolist(),
+            over.tolist(),
+            pruned.tolist(),
+            distances.tolist(),
+            finite.tolist(),
+        )
+        for row, (is_hit, is_over, is_pruned, length, sane) in enumerate(
+            zip(*columns, strict=True)
+        ):
             sample = running.samples[row]
             descends = is_hit and self._descend(running, row, points[row : row + 1], length)
+            sample.finite = sane if descends else sample.finite
             if sample.progress.grid_index == 0:
                 left.append(sample)
             elif descends and not self.stage.algorithm.minimum_norm:

@@ -5,7 +5,7 @@ from typing import Any
 
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Split
-from rampart.data.subset import subset
+from rampart.data.subset import numbers_of, subset
 from rampart.evaluation.checks.class_order import Predicted
 from rampart.evaluation.checks.model_checks import CHECK_IMAGES, check_model
 from rampart.evaluation.checks.result_checks import check_results
@@ -42,6 +42,7 @@ def run_result_checks(
     subject: Subject, results: Results, names: Sequence[str], n_strengths: int, reran: Rerun | None
 ) -> list[Verdict]:
     """Return the verdicts on the results of the attacks and of the rerun."""
+    names_of = dict(zip(numbers_of(subject.split).tolist(), subject.split.ids, strict=True))
     robust = dict(enumerate(reran.robust, start=1)) if reran else None
     return check_results(
         results.critical,
@@ -55,6 +56,8 @@ def run_result_checks(
         chance=_chance(subject),
         predicted=Predicted(results.labels, results.predictions, subject.splits.class_names),
         pruned=results.pruned,
+        finite=results.finite,
+        ids=[names_of[index] for index in results.indices.tolist()],
     )
 
 

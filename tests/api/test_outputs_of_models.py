@@ -161,10 +161,10 @@ def test_a_model_whose_logits_are_nan_is_not_unbreakable():
     labels[4] = 0
     with pytest.warns(RampartWarning) as caught:
         found = rampart.evaluate(Overflowing(), (dark, labels), EPS, rampart.Apgd(steps=2))
-    assert found.record.predictions[4] == -1
-    assert found.record.critical[4] == 0
+    assert found.predictions[4] == -1
+    assert found.critical[4] == 0
     assert found.curve()[1][0] == 11 / 12
     (counted,) = (str(one.message) for one in caught if "finite:" in str(one.message))
     assert "1 clean images and 0 adversarial examples of 12" in counted
-    assert found.record.ids[4] in counted
+    assert found.ids[4] in counted
     assert found.checks == "fail"

@@ -168,7 +168,7 @@ def measure_linear_probe(
     if module is None:
         raise ModelError(f"model={type(model).__name__}: a linear probe needs a torch module.")
     inputs = HeadInputs(module)
-    features = QueriedModel(inputs)
+    features = _QueriedFeatures(inputs)
     device = next(module.parameters()).device
 
     def batches(split: Split, limit: int) -> Iterator[Batch]:
@@ -193,6 +193,14 @@ def measure_linear_probe(
         forwards=features.forwards + head.forwards,
         backwards=head.backwards,
     )
+
+
+class _QueriedFeatures(QueriedModel):
+    """Queries features (N, F), of which there may be one, in place of logits."""
+
+    def _read(self, output: object, n: int) -> Tensor:
+        assert isinstance(output, Tensor)
+        return output
 
 
 class HeadInputs:

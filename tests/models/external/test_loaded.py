@@ -82,6 +82,14 @@ def test_weights_behind_a_detach_do_not_count_as_gradients(network):
     assert callable_model(network, input_size=SIZE).differentiable
 
 
+def test_a_model_may_divide_each_image_by_its_standard_deviation():
+    def standardized(images):
+        centered = images - images.mean((1, 2, 3), keepdim=True)
+        return channels(centered / images.std((1, 2, 3), keepdim=True))
+
+    assert callable_model(standardized, input_size=SIZE).num_classes == 3
+
+
 def test_the_test_of_a_model_leaves_no_gradients(network):
     callable_model(network, input_size=SIZE)
     assert all(parameter.grad is None for parameter in network.parameters())

@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -140,7 +141,7 @@ class Wanted:
         own_size: OwnSize = _OPEN,
         namings: Iterable[Sequence[str]] = (),
     ) -> LoadedModel:
-        """Test a model on two gray images and return it with its facts.
+        """Test a model on two images and return it with its facts.
 
         If neither the model nor the user gives the size of the images, it is not tested.
 
@@ -318,7 +319,9 @@ def _test_model(
     model: nn.Module, name: str, size: Size, device: torch.device
 ) -> tuple[int, ModelError | None]:
     """Return the number of logits, and why their gradient cannot be computed, if it cannot."""
-    images = torch.full((2, *size), 0.5, device=device, requires_grad=True)
+    # Not constant: a model may divide each image by its standard deviation.
+    images = torch.linspace(0.25, 0.75, 2 * math.prod(size), device=device).view(2, *size)
+    images.requires_grad_()
     try:
         with torch.enable_grad():
             logits = GuardedModel(model, warns=False)(images)
@@ -332,7 +335,8 @@ def _test_model(
         ) from error
     if not logits.isfinite().all():
         raise ModelError(
-            f"model '{name}' returns logits for gray images that are not finite: find the overflow."
+            f"model '{name}' returns logits that are not finite for 2 images of pixels around 0.5: "
+            "find the overflow, or the division or root of 0."
         )
     return logits.shape[1], _gradient_error(images, logits)
 

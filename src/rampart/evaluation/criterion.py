@@ -39,6 +39,7 @@ class OutOfTopK(Loss):
 
     def is_adv(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return whether the true class has left the top k."""
+        require_beatable(self.top_k, logits.shape[1])
         labels = targets if targets.ndim == 1 else targets[:, 0]
         return ~in_top_k(logits, labels, self.top_k)
 
@@ -87,6 +88,7 @@ class Criterion:
 
     def right(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return (N,) bool: whether clean images count as correct."""
+        require_beatable(self.top_k, logits.shape[1])
         return in_top_k(logits, labels, self.top_k)
 
     def classes(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -122,8 +124,7 @@ def in_top_k(logits: Tensor, labels: Tensor, top_k: int) -> Tensor:
     """
     if top_k == 1:
         return is_correct(logits, labels)
-    require_beatable(top_k, logits.shape[1])
-    likeliest = logits.topk(top_k, dim=1).indices
+    likeliest = logits.topk(min(top_k, logits.shape[1]), dim=1).indices
     return torch.any(likeliest == labels[:, None], dim=1) & all_finite(logits)
 
 

@@ -43,6 +43,14 @@ def test_another_order_is_found_and_named(names, order, says, accuracy):
         assert found.outputs.tolist() == order
 
 
+def test_images_without_a_prediction_speak_for_no_output():
+    order = [3, 0, 2, 7, 6, 1, 5, 4]
+    seen = predicted(list("abcdefgh"), order, 0.8, n=600)
+    outputs = np.where(seen.labels == 0, -1, seen.outputs)
+    found = suspected_order(Predicted(seen.labels, outputs, seen.class_names))
+    assert found.outputs.tolist() == order
+
+
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("classes", [2, 3, 10, 100])
 @pytest.mark.parametrize("accuracy", [0.0, 0.05, 0.3, 0.9])

@@ -10,7 +10,7 @@ from accelerate.utils import broadcast_object_list
 
 from rampart.data.splits import Splits
 from rampart.errors import RunError
-from rampart.models.external.loaded import weights_fingerprint
+from rampart.models.external.fingerprints import weights_fingerprint
 from rampart.models.normalized import NormalizedModel
 from rampart.models.saving import save_model
 from rampart.recipes.accelerator import make_accelerator

@@ -6,7 +6,8 @@ from timm.data import ImageNetInfo
 
 from rampart.errors import InvalidArgument, ModelError
 from rampart.models.external.class_names import check_classes, imagenet_synsets, with_synonyms
-from rampart.models.external.loaded import Function, LoadedModel, weights_fingerprint
+from rampart.models.external.fingerprints import weights_fingerprint
+from rampart.models.external.loaded import Function, LoadedModel
 
 NAMES = ("ape", "bear", "cat", "dog")
 

@@ -7,11 +7,7 @@ from torch.utils.checkpoint import checkpoint
 
 from rampart.errors import InvalidArgument, ModelError
 from rampart.input_gradients import NoGradientError
-from rampart.models.external.loaded import (
-    Wanted,
-    callable_model,
-    weights_fingerprint,
-)
+from rampart.models.external.loaded import Wanted, callable_model
 
 SIZE = (3, 8, 8)
 
@@ -139,25 +135,6 @@ def test_the_required_size_comes_before_that_of_the_model():
     assert Wanted(in_chans=1).size((None, None, None)) is None
 
 
-def test_the_fingerprint_depends_on_the_weights(network):
-    first = callable_model(network).fingerprint
-    assert callable_model(network, input_size=SIZE).fingerprint == first
-    with torch.no_grad():
-        network[0].bias[0] += 1e-6
-    assert callable_model(network).fingerprint != first
-    assert weights_fingerprint(network) != weights_fingerprint(network.bfloat16())
-    assert callable_model(channels).fingerprint == callable_model(channels).fingerprint
-    assert callable_model(channels).fingerprint != callable_model(lambda x: x).fingerprint
-    assert callable_model(torch.relu).fingerprint is None
-
-
-def test_a_scalar_among_the_weights_is_hashed(network):
-    network.register_buffer("count", torch.tensor(3))
-    before = weights_fingerprint(network)
-    network.count += 1
-    assert weights_fingerprint(network) != before
-
-
 def test_namings_of_another_length_are_dropped():
     found = Wanted().examine(
         callable_model(channels).model,
@@ -169,8 +146,3 @@ def test_namings_of_another_length_are_dropped():
     )
     assert found.class_names == ("a", "b", "c")
     assert replace(found, namings=()).class_names is None
-
-
-def test_lazy_layers_have_no_fingerprint_yet():
-    with pytest.raises(ModelError, match="lazy layers"):
-        weights_fingerprint(nn.Sequential(nn.Flatten(), nn.LazyLinear(3)))

@@ -9,11 +9,8 @@ from torch import Tensor, nn
 
 from rampart.errors import ModelError, reason
 from rampart.logits import read_logits
-from rampart.models.external.loaded import (
-    LoadedModel,
-    Wanted,
-    file_fingerprint,
-)
+from rampart.models.external.fingerprints import file_fingerprint
+from rampart.models.external.loaded import LoadedModel, Wanted
 from rampart.models.weight_files import other_content
 
 

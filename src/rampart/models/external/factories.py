@@ -9,13 +9,8 @@ from typing import Any
 from torch import nn
 
 from rampart.errors import ModelError, UnknownName
-from rampart.models.external.loaded import (
-    Function,
-    LoadedModel,
-    Wanted,
-    file_fingerprint,
-    weights_fingerprint,
-)
+from rampart.models.external.fingerprints import file_fingerprint, weights_fingerprint
+from rampart.models.external.loaded import Function, LoadedModel, Wanted
 from rampart.models.normalized import require_pixels
 from rampart.plugins import CodeError, explain_raised, user_code
 

@@ -12,12 +12,8 @@ from numpy.typing import NDArray
 from rampart.errors import MissingExtra, ModelError, reason
 from rampart.hub_access import NOT_CACHED, hub_access, is_not_cached
 from rampart.models.external.class_names import with_synonyms
-from rampart.models.external.loaded import (
-    Function,
-    LoadedModel,
-    Wanted,
-    weights_fingerprint,
-)
+from rampart.models.external.fingerprints import weights_fingerprint
+from rampart.models.external.loaded import Function, LoadedModel, Wanted
 
 #: Side of a picture that every processor shrinks, which shows its output size.
 _LARGE = 1024

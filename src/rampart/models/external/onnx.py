@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from rampart.errors import MissingExtra, ModelError, reason
 from rampart.models.external.exported import in_batches
-from rampart.models.external.loaded import LoadedModel, Wanted, file_fingerprint
+from rampart.models.external.fingerprints import file_fingerprint
+from rampart.models.external.loaded import LoadedModel, Wanted
 from rampart.models.weight_files import other_content
 from rampart.models.weights import not_finite
 

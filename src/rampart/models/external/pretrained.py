@@ -11,7 +11,8 @@ from torch import nn
 from rampart.errors import ModelError, UnknownName, reason
 from rampart.models.backbones import build_model
 from rampart.models.external.class_names import imagenet_synsets, with_synonyms
-from rampart.models.external.loaded import LoadedModel, Wanted, weights_fingerprint
+from rampart.models.external.fingerprints import weights_fingerprint
+from rampart.models.external.loaded import LoadedModel, Wanted
 from rampart.models.sources import Source, find_source, require_file
 from rampart.models.weight_files import WEIGHT_SUFFIXES, read_weights
 from rampart.models.weights import classes_in, fit_weights, without_prefix

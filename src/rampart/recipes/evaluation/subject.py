@@ -10,8 +10,9 @@ from rampart.data.datasets import require_data
 from rampart.data.splits import OneSplit, Split, Splits
 from rampart.errors import InvalidArgument
 from rampart.models.external.class_names import check_classes
+from rampart.models.external.fingerprints import weights_fingerprint
 from rampart.models.external.load import load_model
-from rampart.models.external.loaded import LoadedModel, weights_fingerprint
+from rampart.models.external.loaded import LoadedModel
 from rampart.models.normalized import NormalizedModel
 from rampart.models.own import MODULE
 from rampart.models.references import is_function

@@ -1,8 +1,10 @@
 import pytest
 import torch
+from torch import nn
 
 from rampart.errors import ModelError, RampartWarning
 from rampart.guarded import GuardedModel, guarded
+from rampart.input_gradients import NoGradientError
 
 
 def channels(images):
@@ -69,6 +71,29 @@ def test_logits_survive_a_model_that_reuses_their_memory():
 def test_the_number_of_classes_may_not_change():
     guard = GuardedModel(lambda images: channels(images)[:, : 1 + len(images)])
     assert guard(torch.rand(2, 3, 4, 4)).shape == (2, 3)
-    with pytest.raises(ModelError, match="2 logits for each image, and 3 at an earlier call"):
+    with pytest.raises(ModelError, match="2 logits for each image, expected 3"):
         guard(torch.rand(1, 3, 4, 4))
     assert guard.classes == 3
+
+
+def test_a_model_in_numpy_has_no_gradient():
+    guard = GuardedModel(lambda images: torch.from_numpy(images.numpy().mean((2, 3))))
+    images = torch.rand(2, 3, 4, 4)
+    assert guard(images).shape == (2, 3)
+    with pytest.raises(NoGradientError, match="square"):
+        guard(images.requires_grad_())
+
+
+class Refusing(nn.Linear):
+    def forward(self, images):
+        raise RuntimeError("something of another type")
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d(3, 2, 4), nn.Linear(4, 2), nn.BatchNorm2d(3)])
+def test_weights_of_another_type_are_named(layer):
+    images = torch.rand(2, 3, 4, 4)
+    with pytest.raises(ModelError, match="than float32 .*its weights are float64: call .float"):
+        GuardedModel(layer.double())(images)
+    # Weights of the same type explain nothing.
+    with pytest.raises(RuntimeError, match="something of another type"):
+        GuardedModel(Refusing(4, 2))(images)

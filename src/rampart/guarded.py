@@ -2,12 +2,15 @@
 
 import warnings
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from rampart.errors import ModelError, RampartWarning
+from rampart.errors import ModelError, RampartWarning, reason
+from rampart.input_gradients import unreached
 from rampart.logits import read_logits
 
 
@@ -40,29 +43,40 @@ class GuardedModel:
         With options, such as `features="joint"`, the output of the model itself is returned.
 
         Raises:
-            ModelError: the output holds no logits (N, K), or K is not that of the calls before.
+            NoGradientError: a gradient is wanted, and the model computes in numpy.
+            ModelError: the output holds no logits (N, K), K is not that of the calls before, or
+                the weights have another type than the images.
         """
         # torch.compile warns of a copy that is part of a graph. The leaf of a graph needs none,
         # because torch refuses to write into it.
         leaf = images.requires_grad and images.is_leaf
         copied = images if leaf and hasattr(self.module, "_orig_mod") else images.clone()
         version = _version(copied)
-        output = self.module(copied, **options)
+        output = self._call(copied, options)
         if not self.writes and self._has_changed(copied, version, images):
             self.writes = True
             if self._warns:
                 warnings.warn(explain_writing(self.module), RampartWarning, stacklevel=1)
         return output if options else self._read(output, len(images))
 
+    def _call(self, images: Tensor, options: dict[str, Any]) -> Any:
+        try:
+            return self.module(images, **options)
+        except RuntimeError as error:
+            # Torch refuses `numpy()` where a gradient is wanted.
+            if images.requires_grad and "numpy() on Tensor that requires grad" in str(error):
+                raise unreached() from error
+            if "type" in str(error) and (weights := _other_type(self.module, images.dtype)):
+                raise ModelError(
+                    f"the model takes other images than {_name(images.dtype)} ({reason(error)}), "
+                    f"and its weights are {weights}: call .float() on the model, or convert the "
+                    "images in its forward()."
+                ) from error
+            raise
+
     def _read(self, output: object, n: int) -> Tensor:
-        logits = read_logits(output, n)
-        classes = logits.shape[1]
-        if self.classes not in (None, classes):
-            raise ModelError(
-                f"the model returns {classes} logits for each image, and {self.classes} at an "
-                "earlier call: return one logit for each class at every call."
-            )
-        self.classes = classes
+        logits = read_logits(output, n, self.classes)
+        self.classes = logits.shape[1]
         return logits.clone()
 
     def _has_changed(self, copied: Tensor, version: int | None, images: Tensor) -> bool:
@@ -77,16 +91,46 @@ def guarded(model: Callable[..., Any]) -> GuardedModel:
     return model if isinstance(model, GuardedModel) else GuardedModel(model)
 
 
+def require_weights(module: nn.Module) -> None:
+    """Refuse a network with lazy layers.
+
+    Raises:
+        ModelError: some weights have no shape yet.
+    """
+    if any(map(is_lazy, chain(module.parameters(), module.buffers()))):
+        raise ModelError(
+            "the model has lazy layers without weights: call it on one image before you pass it."
+        )
+
+
 def explain_writing(model: object) -> str:
     """Return the sentence that reports a model that writes into its input."""
-    while not isinstance(model, torch.nn.Module) and hasattr(model, "module"):
-        model = model.module
+    model = _innermost(model)
     name = getattr(model, "__name__", type(model).__name__)
     return (
         f"the model {name} writes into its input. Rampart gives it copies, so results are right, "
         "but elsewhere it changes the images of its caller; write x - mean in place of "
         "x.sub_(mean)."
     )
+
+
+def _innermost(model: object) -> object:
+    """Return the module in the wrappers of a model, or the function."""
+    while not isinstance(model, nn.Module) and hasattr(model, "module"):
+        model = model.module
+    return model
+
+
+def _other_type(model: object, dtype: torch.dtype) -> str:
+    """Return the types of a network's weights, if none of them is `dtype`."""
+    module = _innermost(model)
+    weights = module.parameters() if isinstance(module, nn.Module) else iter(())
+    types = {weight.dtype for weight in weights if weight.is_floating_point()}
+    return "" if dtype in types else " and ".join(sorted(map(_name, types)))
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _version(tensor: Tensor) -> int | None:

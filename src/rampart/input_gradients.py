@@ -52,7 +52,7 @@ def raw_input_gradient(value: Tensor, points: Tensor, *, again: bool = False) ->
         ModelError: the backward pass of the model fails; the message has the reason and a remedy.
     """
     if not value.requires_grad:
-        raise _unreached()
+        raise unreached()
     try:
         (slope,) = torch.autograd.grad(value.sum(), points, retain_graph=again, allow_unused=True)
     # Too large a batch is no fault of the model.
@@ -64,11 +64,12 @@ def raw_input_gradient(value: Tensor, points: Tensor, *, again: bool = False) ->
             f"the backward pass of the model fails ({reason(error)}): {_remedy(error)}."
         ) from error
     if slope is None:
-        raise _unreached()
+        raise unreached()
     return slope
 
 
-def _unreached() -> NoGradientError:
+def unreached() -> NoGradientError:
+    """Return the error for a model without gradients."""
     return NoGradientError(
         "the logits are not differentiable with respect to the pixels, so gradient attacks "
         "cannot run; remove no_grad and detach from the model, or use the attack square."

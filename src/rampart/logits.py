@@ -17,7 +17,7 @@ from rampart.errors import ModelError
 NO_CLASS = -1
 
 
-def read_logits(output: object, n: int) -> Tensor:
+def read_logits(output: object, n: int, classes: int | None = None) -> Tensor:
     """Return the logits (N, K) of a model's output.
 
     The output may be the logits themselves, a sequence that holds only them, or an object or a
@@ -27,6 +27,7 @@ def read_logits(output: object, n: int) -> Tensor:
     Args:
         output: what the model has returned.
         n: N, the number of images.
+        classes: K, if it is known.
 
     Raises:
         ModelError: the output is none of these, or has another shape or type.
@@ -42,6 +43,11 @@ def read_logits(output: object, n: int) -> Tensor:
     elif not logits.is_floating_point():
         kind = str(logits.dtype).removeprefix("torch.")
         got, do = f"numbers of type {kind}", "return the inputs of the softmax, not classes"
+    elif classes not in (None, logits.shape[1]):
+        raise ModelError(
+            f"the model returns {logits.shape[1]} logits for each image, expected {classes}: "
+            "return one logit for each class at every call."
+        )
     else:
         return logits
     raise ModelError(

@@ -4,6 +4,7 @@ from torch import nn
 
 from rampart.attacks.base import CountingModel
 from rampart.attacks.frozen import frozen, module_of
+from rampart.errors import ModelError
 
 
 def test_a_module_is_found_behind_wrappers() -> None:
@@ -52,3 +53,8 @@ def test_buffers_that_the_model_assigns_anew_are_restored(mode) -> None:
         assert model.calls == 1
     assert model.calls is calls
     assert calls == 0
+
+
+def test_a_network_with_lazy_layers_is_refused() -> None:
+    with pytest.raises(ModelError, match="lazy layers without weights"), frozen(nn.LazyLinear(2)):
+        pass

@@ -7,6 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from rampart.guarded import require_weights
 from rampart.restoring import in_mode, restored_buffers
 
 Model = Callable[[Tensor], Tensor]
@@ -39,10 +40,14 @@ def frozen(model: Model, mode: Mode = "eval") -> Iterator[None]:
     submodule are restored; `.grad` is never changed. "unchanged" keeps the mode. In "train" mode
     dropout draws from torch's default generator, and a result depends on the other samples of the
     batch. A callable without an `nn.Module` is not changed.
+
+    Raises:
+        ModelError: the model has lazy layers without weights.
     """
     module = module_of(model)
     with ExitStack() as restore:
         if module is not None:
+            require_weights(module)
             restore.enter_context(_fixed_parameters(module))
             if mode != "unchanged":
                 restore.enter_context(in_mode(module, mode == "train"))

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from rampart.counting import counted
 from rampart.errors import InvalidArgument, ModelError, reason
-from rampart.models.external.loaded import Size, Wanted
+from rampart.models.external.loaded import Wanted
+from rampart.models.external.trial import Size
 from rampart.models.normalized import NormalizedModel, require_pixels
 from rampart.models.own import OwnBackbone
 from rampart.models.reloading import require_reloadable

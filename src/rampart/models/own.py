@@ -42,7 +42,7 @@ class OwnBackbone(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, K)."""
-        return read_logits(self.module(images), len(images))
+        return read_logits(self.module(images), len(images), self.num_classes)
 
     def get_classifier(self) -> nn.Module | tuple[()]:
         """Return the head, or () if it is unknown."""

@@ -45,7 +45,7 @@ def test_requirements_on_a_saved_model(weights_file):
     assert found.model.mean.abs().max() == 0
     with pytest.raises(ModelError, match="10 outputs, expected 3"):
         load_model(str(weights_file), num_classes=3)
-    with pytest.raises(ModelError, match=r"3 channel\(s\), expected 1"):
+    with pytest.raises(ModelError, match=r"3 channels, expected 1"):
         load_model(str(weights_file), in_chans=1)
 
 

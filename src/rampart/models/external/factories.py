@@ -34,7 +34,9 @@ def load_factory(reference: str, wanted: Wanted) -> LoadedModel:
     """
     model, files = call_function(reference)
     require_pixels(model, wanted.mean)
-    function = Function(model)
+    function, size = Function(model), wanted.size((None, None, None))
+    if size is not None:
+        function.to(wanted.device).match_type(size, wanted.device)
     weights = weights_fingerprint(function)
     return wanted.examine(
         wanted.normalized(function),

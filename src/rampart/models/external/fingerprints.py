@@ -6,9 +6,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
-from rampart.errors import ModelError
+from rampart.guarded import require_weights
 
 
 def weights_fingerprint(model: nn.Module) -> str:
@@ -18,10 +17,7 @@ def weights_fingerprint(model: nn.Module) -> str:
         ModelError: the model has lazy layers, whose weights have no shape yet.
     """
     digest = hashlib.sha256()
-    if any(is_lazy(value) for value in model.state_dict().values()):
-        raise ModelError(
-            "the model has lazy layers without weights: call it on one image before you pass it."
-        )
+    require_weights(model)
     for key, value in sorted(model.state_dict().items()):
         if isinstance(value, Tensor):
             digest.update(f"{key} {value.dtype} {tuple(value.shape)}\n".encode())

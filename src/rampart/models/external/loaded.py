@@ -1,6 +1,5 @@
 """A loaded model: a classifier with the facts that an evaluation needs, and how they are found."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,16 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from rampart.counting import counted
-from rampart.errors import InvalidArgument, ModelError, reason
-from rampart.guarded import GuardedModel
-from rampart.input_gradients import input_gradient
-from rampart.logits import all_finite, read_logits
+from rampart.errors import InvalidArgument, ModelError
+from rampart.guarded import require_weights
+from rampart.logits import read_logits
 from rampart.models.external.fingerprints import code_fingerprint
+from rampart.models.external.trial import Size, try_model
 from rampart.models.normalized import NormalizedModel
 from rampart.models.weights import require_numbers
 from rampart.restoring import in_mode, set_mode
 
-Size = tuple[int, int, int]
 Names = tuple[str, ...]
 #: Channels, height and width that a model states; None for a part that it leaves open.
 OwnSize = Sequence[int | None]
@@ -153,12 +151,13 @@ class Wanted:
                 f"{self.in_chans}; give images of {counted(own_size[0], 'channel')}."
             )
         model = model.to(self.device)
+        require_weights(model)
         set_mode(model, training=False)
         require_numbers(model, name)
         size = self.size(own_size)
         num_classes, gradient_error = self.num_classes, None
         if size is not None:
-            num_classes, gradient_error = _test_model(model, name, size, self.device)
+            num_classes, gradient_error = try_model(model, name, size, self.device)
         if self.num_classes not in (None, num_classes):
             raise ModelError(
                 f"model '{name}' has {num_classes} outputs, expected {self.num_classes}; evaluate "
@@ -264,39 +263,3 @@ def callable_model(
         expected = f"{found.num_classes}, one for each output"
         raise InvalidArgument("class_names", counted(len(class_names), "name"), expected)
     return replace(found, namings=(tuple(class_names),))
-
-
-def _test_model(
-    model: nn.Module, name: str, size: Size, device: torch.device
-) -> tuple[int, ModelError | None]:
-    """Return the number of logits, and why their gradient cannot be computed, if it cannot."""
-    # Not constant: a model may divide each image by its standard deviation.
-    images = torch.linspace(0.25, 0.75, 2 * math.prod(size), device=device).view(2, *size)
-    images.requires_grad_()
-    try:
-        with torch.enable_grad():
-            logits = GuardedModel(model, warns=False)(images)
-    except ModelError as error:
-        raise ModelError(f"model '{name}': {error}") from error
-    # The code of a model may raise any error.
-    except Exception as error:
-        raise ModelError(
-            f"model '{name}' fails on images of {size[0]} x {size[1]} x {size[2]} (channels, "
-            f"height, width): {reason(error)}; set the channels and the size that it expects."
-        ) from error
-    # The evaluation counts single images without finite logits.
-    if not all_finite(logits).any():
-        raise ModelError(
-            f"model '{name}' returns logits that are not finite for each of 2 images with pixels "
-            "from 0.25 to 0.75: find the overflow, or the division or root of 0."
-        )
-    return logits.shape[1], _gradient_error(images, logits)
-
-
-def _gradient_error(images: Tensor, logits: Tensor) -> ModelError | None:
-    try:
-        input_gradient(logits, images)
-    except ModelError as error:
-        # Without a traceback, which would keep the images and the graph alive.
-        return type(error)(*error.args)
-    return None

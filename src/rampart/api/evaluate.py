@@ -89,7 +89,7 @@ def evaluate(
         >>> model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
         >>> result = evaluate(model, (images, labels), "4/255", attack="apgd", checks=False)
         >>> result.curve().accuracy.shape
-        (5,)
+        (9,)
     """
     where = device_for(model, device)
     others = ("eps", "attack", "norm", *(evaluate.__kwdefaults__ or ()))

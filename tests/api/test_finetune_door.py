@@ -144,6 +144,25 @@ def test_a_run_of_a_module_resumes_exactly(tmp_path):
         finetune(Net(), (images_of(24, 5), *PARTS[1:]), run.path, resume=True)
 
 
+def test_a_finished_run_refuses_other_data(tmp_path):
+    finetune(Net(), PARTS, tmp_path / "run")
+    other = (images_of(24, 5), *PARTS[1:])
+    with pytest.raises(RunError, match="data differ"):
+        finetune(Net(), other, tmp_path / "run", resume=True)
+
+
+KEYS_OF_FILES = {"root": "x", "splits": {"train": "x"}, "image_size": 16}
+
+
+@pytest.mark.parametrize("key", KEYS_OF_FILES)
+def test_keys_of_files_are_refused_with_objects(key, tmp_path):
+    value = KEYS_OF_FILES[key]
+    with pytest.raises(InvalidArgument, match=key):
+        finetune(Net(), PARTS, tmp_path / "run", **{key: value})
+    with pytest.raises(InvalidArgument, match=key):
+        rampart.evaluate(Net().eval(), PARTS[2], "2/255", attack="apgd", **{key: value})
+
+
 def test_a_network_of_timm_is_saved_as_timm_loads_it(tmp_path):
     module = timm.create_model("rampart_glyphnet", num_classes=3, in_chans=3)
     wide = [TensorDataset(*(t for t in _resized(part))) for part in (PARTS[0], PARTS[1].dataset)]
@@ -192,6 +211,10 @@ REFUSED = {
     "lock": lambda: (Locked(), PARTS),
     "image_size": lambda: (Net(), "photos"),
     "parts": lambda: (Net(), (*PARTS, PARTS[0])),
+    "one folder": lambda: (Net(), ("photos", "photos")),
+    "in a tuple": lambda: (Net(), (PARTS[0], "photos")),
+    "^train=a TensorDataset": lambda: (Net(), {"train": PARTS[0], "test": PARTS[2]}),
+    "^name=a tuple": lambda: (Net(), {"name": PARTS[0].tensors, "seed": 1}),
     "train": lambda: (Net(), (PARTS[0], images_of(9, 1), TensorDataset(*_resized(PARTS[0])))),
     "squares": lambda: (Net(), TensorDataset(PARTS[0].tensors[0][:, :, :4], PARTS[0].tensors[1])),
 }

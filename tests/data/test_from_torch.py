@@ -39,7 +39,9 @@ def pixels(split):
     return torch.stack([split[row][0] for row in range(len(split))])
 
 
-@pytest.mark.parametrize("images", [GREYS, GREYS / 255, (GREYS / 255).double()])
+@pytest.mark.parametrize(
+    "images", [GREYS, GREYS / 255, (GREYS / 255).double(), (GREYS / 255).bfloat16()]
+)
 def test_tensors_are_pixels(images):
     split = split_of(TensorDataset(images, LABELS))
     assert pixels(split).equal(GREYS)
@@ -105,6 +107,11 @@ def test_data_that_can_only_be_iterated_are_read_once():
     assert pixels(split_of(DataLoader(Stream(), batch_size=4))).equal(GREYS)
     batches = ((GREYS[rows], LABELS[rows]) for rows in ([0, 1, 2], [3, 4, 5]))
     assert split_of(batches).labels.tolist() == LABELS.tolist()
+    single = split_of(Stream())
+    assert pixels(single).equal(GREYS)
+    assert single.labels.tolist() == LABELS.tolist()
+    pictures = split_of((Pictures()[row] for row in range(6)), decode=Decode(2))
+    assert pixels(pictures).equal(pixels(split_of(Pictures(), decode=Decode(2))))
 
 
 def test_large_data_are_read_when_needed(monkeypatch):
@@ -115,14 +122,58 @@ def test_large_data_are_read_when_needed(monkeypatch):
     assert pixels(split).equal(GREYS)
 
 
+class Columns:
+    """Columns by name, as in a frame of pandas."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, name):
+        raise KeyError(name)
+
+
 class Random(TensorDataset):
     def __getitem__(self, index):
         image, label = super().__getitem__(index)
         return torch.rand(image.shape), label
 
 
+class RandomLabel(TensorDataset):
+    def __getitem__(self, index):
+        return super().__getitem__(index)[0], int(torch.randint(1000, ()))
+
+
+class Damaged(TensorDataset):
+    def __getitem__(self, index):
+        if index == 3:
+            raise FileNotFoundError("lost.png")
+        return super().__getitem__(index)
+
+
+class Broken(IterableDataset):
+    def __iter__(self):
+        yield GREYS[0], 0
+        raise OSError("a shard is lost")
+
+
+NOT_FINITE = GREYS / 255
+NOT_FINITE[4, 0, 0, 0] = float("nan")
+
 REFUSED = {
     "random": Random(GREYS, LABELS),
+    "again": RandomLabel(GREYS, LABELS),
+    "item 3.*lost.png": Damaged(GREYS, LABELS),
+    "item 3.*FileNotFound": DataLoader(Damaged(GREYS, LABELS), 2),
+    "batch 1.*shard": Broken(),
+    "item 0.*KeyError": Columns(),
+    "image 4.*repair": TensorDataset(NOT_FINITE, LABELS),
+    "sparse": (GREYS.to_sparse(), LABELS),
+    "without values": (GREYS.to("meta"), LABELS),
+    "permute": (torch.zeros(6, 8, 8, 3), LABELS),
+    "one pixel": (torch.zeros(6, 3, 0, 8), LABELS),
+    "from_numpy": (GREYS, LABELS.numpy()),
+    "two tensors": (GREYS, LABELS, LABELS),
+    "one folder": ["photos/train", "photos/val"],
     "pixels": TensorDataset(GREYS / 128, LABELS),
     "label": TensorDataset(GREYS, torch.eye(6)),
     "items": [{"image": GREYS[0], "label": 0}],
@@ -133,7 +184,7 @@ REFUSED = {
     "no images": [],
     "labels": (GREYS, LABELS[:3]),
     "data=int": 3,
-    "data=str": "photos",
+    "data=folder": "photos",
     "16|8 bits": [(Image.fromarray(np.zeros((4, 4), np.uint16)), 0)],
 }
 

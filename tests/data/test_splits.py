@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from rampart.data.datasets import complete_splits
 from rampart.data.items import image_of
+from rampart.data.set_apart import set_apart
 from rampart.data.splits import InMemory, Split, Splits
 from rampart.errors import DataError, InvalidArgument
 
@@ -35,6 +37,18 @@ def test_the_fingerprint_depends_on_ids_order_and_classes():
     others += [make_split([2, 3], "x"), make_split([3, 2]), make_split([2, 3], names=["c0", "d"])]
     assert split.fingerprint() == make_split([2, 3]).fingerprint()
     assert split.fingerprint() not in {other.fingerprint() for other in others}
+
+
+def test_a_class_without_a_training_image_is_refused_or_warned_of():
+    train, other = make_split([2, 0, 1], "train"), make_split([1, 1, 1], "test")
+    validation = make_split([1, 0, 1], "val")
+    with pytest.raises(DataError, match="1 image of test .* 'c1'"):
+        Splits(train, validation, other)
+    parts = {"train": train, "validation": validation, "test": make_split([1, 0, 1], "test")}
+    warnings = complete_splits(parts, [], {}, 0).warnings
+    assert any("1 of 3 classes have no training image, such as 'c1'" in one for one in warnings)
+    with pytest.raises(DataError, match="'c1' has no training image"):
+        set_apart(make_split([20, 0, 20]), 0.2, 0, "test")
 
 
 def test_splits_refuse_common_images_and_other_classes():

@@ -73,7 +73,9 @@ def splits_for(data: Any, config: RunConfig, channels: int, side: int | None) ->
     """
     if not isinstance(data, str | Path):
         decode = Decode(side, channels) if side else None
+        require_no_files(config)
         split = split_of(data, f"{config.evaluation.split}/", decode)
+        require_side(split, config.data.image_size)
         parts: dict[str, Split] = {config.evaluation.split: split}
         return OneSplit(split, tuple(note_changes(parts)), tuple(warn_of_copies(parts)))
     if str(data) in EMBEDDED:
@@ -87,6 +89,32 @@ def splits_for(data: Any, config: RunConfig, channels: int, side: int | None) ->
             "write image_size=224",
         )
     return evaluated_splits_of_size(config, channels, side)
+
+
+def require_no_files(config: RunConfig) -> None:
+    """Refuse keys that describe files, for data that are given as objects."""
+    data = config.data
+    keys = {
+        "root": data.root,
+        "options": data.options,
+        "splits": data.splits.model_dump(exclude_none=True),
+    }
+    for key, value in keys.items():
+        if value:
+            raise InvalidArgument(
+                key, value, "none, because the data are given as objects", "leave it out"
+            )
+
+
+def require_side(split: Split, side: int | None) -> None:
+    """Refuse images of another side than the one that the user states."""
+    if side is not None and side not in split.image_shape[1:]:
+        raise InvalidArgument(
+            "image_size",
+            side,
+            f"{split.image_shape[2]}, the side of the tensors",
+            "resize them, or omit it",
+        )
 
 
 def device_for(model: object, device: str | torch.device | None) -> torch.device:

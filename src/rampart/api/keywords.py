@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
+from numbers import Number
 from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar
 
@@ -179,14 +180,31 @@ def with_object(section: Options, given: object) -> dict[str, Any]:
     """Return the section `model` or `data` with the given name, keys or object.
 
     Raises:
-        InvalidArgument: a key is also given as a keyword.
+        InvalidArgument: a key is also given as a keyword, or a value of the mapping is an object.
     """
     if not isinstance(given, Mapping):
         named = isinstance(given, str | Path)
         return {**section, "name": str(given) if named else f"{GIVEN}{name_of(given)}"}
+    for key, value in given.items():
+        if not _is_plain(value):
+            raise InvalidArgument(
+                str(key),
+                f"a {type(value).__name__}",
+                "a plain value, because a mapping holds keys of the configuration",
+                "give objects themselves, and several splits as (train, validation[, test])",
+            )
     for key in section.keys() & given.keys():
         raise InvalidArgument(key, section[key], "one value", "leave out the keyword or the key")
     return {**section, **given}
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value can stand in a configuration, unlike a dataset, a tensor or a module."""
+    if isinstance(value, Mapping):
+        return all(map(_is_plain, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | Path | Number)
 
 
 def name_of(value: object) -> str:

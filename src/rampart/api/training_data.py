@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from rampart.api.inputs import size_of
+from rampart.api.inputs import require_no_files, require_side, size_of
 from rampart.data.datasets import EMBEDDED, complete_splits, require_data
 from rampart.data.decode import Decode
 from rampart.data.from_torch import split_of
@@ -57,6 +57,7 @@ def _image_size(module: nn.Module | None, config: RunConfig) -> tuple[int, int |
 
 def _convert(data: Any, config: RunConfig, decode: Decode | None) -> Splits:
     """Return the splits of datasets and loaders; draw missing ones from the training images."""
+    require_no_files(config)
     tensors = isinstance(data, tuple) and all(isinstance(part, Tensor) for part in data)
     parts = data if isinstance(data, tuple) and not tensors else (data,)
     if not 1 <= len(parts) <= len(SPLIT_NAMES):
@@ -87,10 +88,7 @@ def _require_one_size(found: Mapping[str, Split], side: int | None) -> None:
             f"the images are {first[1]} x {first[2]} pixels, but training needs squares: crop or "
             "resize them."
         )
-    if side is not None and side != first[1]:
-        raise InvalidArgument(
-            "image_size", side, f"{first[1]}, the side of the tensors", "resize them, or omit it"
-        )
+    require_side(found["train"], side)
     for name, split in found.items():
         if split.image_shape != first:
             raise DataError(

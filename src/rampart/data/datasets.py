@@ -25,6 +25,7 @@ from rampart.data.splits import (
     Splits,
     check_same_classes,
     joined,
+    warn_of_empty_classes,
 )
 from rampart.errors import DataError, InvalidArgument
 from rampart.plugins import GIVEN
@@ -266,7 +267,8 @@ def complete_splits(
         )
     notes += note_changes(parts)
     ordered = {name: parts[name] for name in SPLIT_NAMES}
-    return Splits.of(parts, notes, warn_of_copies(ordered))
+    warnings = [*warn_of_empty_classes(parts["train"]), *warn_of_copies(ordered)]
+    return Splits.of(parts, notes, warnings)
 
 
 def _read_once(found: Mapping[str, Split], cache: Cache) -> dict[str, Split]:

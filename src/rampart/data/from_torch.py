@@ -1,8 +1,9 @@
 """Splits from datasets, loaders and tensors of torch."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,10 +20,12 @@ from torch.utils.data import (
 from rampart.data.datasets import CACHE_LIMIT
 from rampart.data.decode import Decode
 from rampart.data.items import (
+    ONE_FOLDER,
     check_batch,
     digest_of,
     facts_of,
     image_of,
+    is_item,
     label_of,
     numbered_names,
     pair_of,
@@ -30,8 +33,10 @@ from rampart.data.items import (
 )
 from rampart.data.pictures import Facts
 from rampart.data.splits import InMemory, Split
-from rampart.errors import DataError, InvalidArgument
+from rampart.errors import DataError, InvalidArgument, RampartError, reason
 from rampart.runtime import scoped_seed
+
+T = TypeVar("T")
 
 #: Readable kinds of data, for messages.
 READABLE = "a folder, a Dataset or DataLoader of (image, label), or tensors (images, labels)"
@@ -51,7 +56,7 @@ def split_of(data: Any, prefix: str = "", decode: Decode | None = None) -> Split
       Batch size, shuffling and `drop_last` do not matter. Its own `collate_fn` is called on one
       item at a time. If the dataset is an `IterableDataset`, the loader is iterated once into
       memory.
-    - An iterable of batches ((N, C, H, W), (N,)) is iterated once into memory.
+    - An iterable of batches ((N, C, H, W), (N,)) or of items is iterated once into memory.
 
     The id of an image is its position. In memory it also has a digest of the pixels, so that
     records of images in another order are not compared by mistake.
@@ -64,8 +69,8 @@ def split_of(data: Any, prefix: str = "", decode: Decode | None = None) -> Split
 
     Raises:
         InvalidArgument: the data cannot be read, or pixels lie outside [0, 1].
-        DataError: there are no images, their sizes differ, an item differs when it is read again,
-            or a label is not a class.
+        DataError: there are no images, their sizes differ, an item cannot be read or differs when
+            it is read again, or a label is not a class.
     """
     if isinstance(data, Split):
         return data
@@ -81,6 +86,8 @@ def split_of(data: Any, prefix: str = "", decode: Decode | None = None) -> Split
         return reader.read(_Items(data.__getitem__, range(len(data)), class_names_of(data)))
     if isinstance(data, Iterable) and not isinstance(data, str | bytes):
         return reader.read_batches(data, "data")
+    if isinstance(data, str | Path):
+        raise InvalidArgument("data", f"folder '{data}' in a tuple", READABLE, ONE_FOLDER)
     raise InvalidArgument("data", type(data).__name__, READABLE)
 
 
@@ -126,7 +133,7 @@ class _Reader:
             first = self._require_same_again(items)
             in_memory = len(items.positions) * first.numel() <= CACHE_LIMIT
             for position in items.positions:
-                given, label = pair_of(items.fetch(position), "data")
+                given, label = _fetch(items.fetch, position)
                 image = image_of(given, position, self.decode)
                 require_size(image, first, position)
                 labels.append(label_of(label))
@@ -145,11 +152,15 @@ class _Reader:
         images: list[Tensor] = []
         labels: list[int] = []
         with scoped_seed(0, "reading data"):
-            for batch in batches:
+            for batch in _each(batches):
                 pair = pair_of(batch, name)
-                check_batch(*pair)
-                images += [image_of(image, len(images), None) for image in pair[0]]
-                labels += [label_of(label) for label in pair[1]]
+                if is_item(*pair):
+                    pair = ([pair[0]], [pair[1]])
+                else:
+                    check_batch(*pair)
+                for image, label in zip(*pair, strict=True):
+                    images.append(image_of(image, len(images), self.decode))
+                    labels.append(label_of(label))
         if not images:
             raise DataError("the data have no images: give at least one.")
         for row, image in enumerate(images):
@@ -163,13 +174,14 @@ class _Reader:
             return self._item(items, items.positions[row])[0]
 
     def _item(self, items: _Items, position: int) -> tuple[Tensor, int]:
-        image, label = pair_of(items.fetch(position), "data")
+        image, label = _fetch(items.fetch, position)
         return image_of(image, position, self.decode), label_of(label)
 
     def _require_same_again(self, items: _Items) -> Tensor:
         """Return the first image; refuse data with a random transform."""
         for position in items.positions[:READ_TWICE]:
-            if not torch.equal(self._item(items, position)[0], self._item(items, position)[0]):
+            (image, label), (again, its_label) = (self._item(items, position) for _ in range(2))
+            if label != its_label or not torch.equal(image, again):
                 raise DataError(
                     f"item {position} of the data differs when it is read again: remove random "
                     "transforms, because training augments images itself (data.augment)."
@@ -201,6 +213,32 @@ class _ReadAgain:
 
     def __call__(self, row: int) -> Tensor:
         return self.reader.image(self.items, row)
+
+
+def _fetch(fetch: Callable[[int], Any], position: int) -> tuple[Any, Any]:
+    """Return image and label of one item; errors of the dataset name it."""
+    return pair_of(_call(lambda: fetch(position), f"item {position}"), "data")
+
+
+def _each(batches: Iterable[Any]) -> Iterator[Any]:
+    """Yield the batches; errors of the data name the batch."""
+    iterator, end = _call(lambda: iter(batches), "batch 0"), object()
+    number = 0
+    while (batch := _call(lambda: next(iterator, end), f"batch {number}")) is not end:
+        yield batch
+        number += 1
+
+
+def _call(read: Callable[[], T], part: str) -> T:
+    try:
+        return read()
+    except RampartError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"{part} of the data cannot be read ({reason(error)}): leave it out, or give a dataset "
+            "of items (image, label)."
+        ) from error
 
 
 def _items_of_loader(loader: DataLoader[Any]) -> _Items | None:
@@ -270,6 +308,6 @@ def _is_sequence(data: Any) -> bool:
     if not len(data):
         raise DataError("the data have no images: give at least one.")
     with scoped_seed(0, "reading data"):
-        first = data[0]
+        first = _call(lambda: data[0], "item 0")
     image = first[0] if isinstance(first, tuple | list) and len(first) else None
     return not (isinstance(image, Tensor) and image.ndim == 4)

@@ -2,7 +2,9 @@
 
 import hashlib
 from collections.abc import Sequence
+from math import isfinite
 from operator import index as as_integer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,11 @@ from rampart.data.pictures import Facts, digest_of_bytes, facts_of_picture
 from rampart.data.splits import ONE_LABEL
 from rampart.errors import DataError, InvalidArgument, reason
 
+#: Usual numbers of channels.
+CHANNELS = (1, 3, 4)
+#: Advice on several folders.
+ONE_FOLDER = "give one folder that holds train/, val/ and test/; data.splits.test=NAME names others"
+
 
 def pair_of(item: Any, name: str) -> tuple[Any, Any]:
     """Return image and label of an item or a batch; an error names the argument `name`."""
@@ -24,16 +31,36 @@ def pair_of(item: Any, name: str) -> tuple[Any, Any]:
     got = f"items of type {type(item).__name__}"
     if isinstance(item, tuple | list):
         got = f"items of {len(item)} parts"
-    raise InvalidArgument(
-        name, got, "items (image, label)", "wrap the dataset in one that returns such pairs"
+    advice = "wrap the dataset in one that returns such pairs"
+    if isinstance(item, Tensor | np.ndarray):
+        advice = "give two tensors (images, labels); torch.from_numpy converts an array"
+    if isinstance(item, str | Path):
+        advice = ONE_FOLDER
+    raise InvalidArgument(name, got, "items (image, label)", advice)
+
+
+def is_item(image: Any, label: Any) -> bool:
+    """Whether a pair is one image with its label, and not a batch of them."""
+    return _length(label) is None and (
+        isinstance(image, Image.Image) or getattr(image, "ndim", None) == 3
     )
 
 
 def check_batch(images: Any, labels: Any) -> None:
     """Refuse data other than images (N, C, H, W) with labels (N,)."""
-    if not (isinstance(images, Tensor) and images.ndim == 4 and len(labels) == len(images)):
-        got = f"{tuple(getattr(images, 'shape', ()))} with {counted(len(labels), 'label')}"
+    count = _length(labels)
+    if not (isinstance(images, Tensor) and images.ndim == 4 and count == len(images)):
+        those = f"a {type(labels).__name__}" if count is None else counted(count, "label")
+        got = f"{tuple(getattr(images, 'shape', ()))} with {those}"
         raise InvalidArgument("images", got, "a tensor (N, C, H, W) with labels (N,)")
+
+
+def _length(labels: Any) -> int | None:
+    """Return the number of labels; None for a single one."""
+    try:
+        return len(labels)
+    except TypeError:
+        return None
 
 
 def label_of(label: Any) -> int:
@@ -75,28 +102,52 @@ def image_of(image: Any, position: int, decode: Decode | None) -> Tensor:
         raise InvalidArgument(
             "image", got, "a picture of PIL or a tensor (C, H, W)", "apply torchvision's ToTensor"
         )
+    image = image.detach()
+    _check_form(image)
     if image.dtype == torch.uint8:
-        return image.detach().cpu()
-    if not image.is_floating_point():
-        raise InvalidArgument("image", image.dtype, "uint8, or floating point in [0, 1]")
+        return image.cpu()
     low, high = float(image.min()), float(image.max())
     if not (low >= 0 and high <= 1):
+        advice = "remove Normalize, and give mean and std to the model"
+        if not (isfinite(low) and isfinite(high)):
+            advice = "repair the image or remove it"
         raise InvalidArgument(
-            "image",
+            f"image {position}",
             f"pixels from {low:.4g} to {high:.4g}",
             "pixels in [0, 1], or uint8",
-            "remove Normalize, and give mean and std to the model",
+            advice,
         )
     # bf16 and fp16 would round the product once more.
-    exact = image.detach().cpu().to(torch.promote_types(image.dtype, torch.float32))
+    exact = image.cpu().to(torch.promote_types(image.dtype, torch.float32))
     return (exact * 255).round().to(torch.uint8)
+
+
+def _check_form(image: Tensor) -> None:
+    """Refuse tensors (C, H, W) that hold no plain pixels, or have the channels last."""
+    if image.layout != torch.strided or image.device.type == "meta":
+        got = "a tensor without values" if image.device.type == "meta" else "a sparse tensor"
+        raise InvalidArgument("image", got, "a dense tensor with values", "use to_dense()")
+    if image.dtype != torch.uint8 and not image.is_floating_point():
+        raise InvalidArgument("image", image.dtype, "uint8, or floating point in [0, 1]")
+    if not image.numel():
+        raise InvalidArgument("image", tuple(image.shape), "at least one pixel")
+    # An image of more channels is rarely so narrow.
+    if image.shape[0] not in CHANNELS and image.shape[-1] in CHANNELS:
+        raise InvalidArgument(
+            "image",
+            f"a tensor {tuple(image.shape)}",
+            "(C, H, W), with the channels first",
+            "use permute(2, 0, 1), or permute(0, 3, 1, 2) for a batch",
+        )
 
 
 def facts_of(image: Any) -> Facts:
     """Return the facts about an image of a dataset, as `image_of` accepts it."""
     if isinstance(image, Image.Image):
         return facts_of_picture(image)
-    return Facts(digest_of_bytes(image.detach().cpu().contiguous().numpy().tobytes()))
+    # numpy has no bf16.
+    plain = image.detach().cpu().contiguous().view(torch.uint8)
+    return Facts(digest_of_bytes(plain.numpy().tobytes()))
 
 
 def _own_size(picture: Image.Image) -> Tensor:

@@ -104,6 +104,11 @@ def _check_enough(split: Split, fraction: float, name: str) -> None:
             fix,
         )
     for label, count in enumerate(counts):
+        if not count:
+            raise DataError(
+                f"class '{split.class_names[label]}' has no training image; number the labels from "
+                "0 without gaps, or add images."
+            )
         if count - max(1, round(fraction * count)) < 1:
             raise DataError(
                 f"class '{split.class_names[label]}' has {counted(count, 'training image')}, too "

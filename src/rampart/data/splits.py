@@ -191,6 +191,7 @@ class Splits:
     def __post_init__(self) -> None:
         for name in ("validation", "test"):
             check_same_classes({"train": self.train, name: self[name]}, name)
+            check_trained_classes(self.train, self[name], name)
         check_disjoint(self)
 
     @classmethod
@@ -282,6 +283,30 @@ def check_same_classes(parts: Mapping[str, Split], name: str) -> None:
         f"{len(other)} ({', '.join(differences) or 'in another order'}); use the same classes in "
         "each."
     )
+
+
+def check_trained_classes(train: Split, other: Split, name: str) -> None:
+    """Raise `DataError` if a split has images of a class that has no training image."""
+    unknown = sorted(set(other.labels.tolist()) - set(train.labels.tolist()))
+    if unknown:
+        number = int(np.isin(other.labels, unknown).sum())
+        raise DataError(
+            f"{counted(number, 'image')} of {name} have a class without a training image, such as "
+            f"'{other.class_names[unknown[0]]}'; add training images of it, or remove them."
+        )
+
+
+def warn_of_empty_classes(train: Split) -> list[str]:
+    """Return a warning of classes without a training image, as with labels that begin at 1."""
+    counts = np.bincount(train.labels, minlength=len(train.class_names))
+    empty = np.flatnonzero(counts == 0).tolist()
+    if not empty:
+        return []
+    return [
+        f"{len(empty)} of {counted(len(counts), 'class')} have no training image, such as "
+        f"'{train.class_names[empty[0]]}': number the labels from 0 without gaps, unless the "
+        "outputs of the model need these numbers."
+    ]
 
 
 def check_disjoint(splits: Splits) -> None:

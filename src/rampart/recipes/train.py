@@ -67,6 +67,8 @@ def train_run(
     if resume:
         require_same(load_config(folder.config), config, folder)
         if folder.status() == "complete":
+            if splits is not None:
+                require_same_data(folder, splits)
             return folder
     # Refuse a wrong evaluation before the training.
     require_measurable(config)
@@ -203,8 +205,9 @@ def require_same_data(folder: RunFolder, splits: Splits) -> None:
     if folder.facts().get("data") != splits.fingerprint():
         raise RunError(
             f"the data differ from those that {folder.path} was trained on (files were added, "
-            "removed or renamed), so test images may have been training images: restore the data, "
-            "evaluate on new images in another folder with data=FOLDER, or train a new run."
+            "removed or renamed, or another data.seed or fraction draws the splits), so test "
+            "images may have been training images: restore them, evaluate on new images in another "
+            "folder with data=FOLDER, or train a new run."
         )
 
 

@@ -72,6 +72,11 @@ def test_biased_models_raise_no_alarm(seed):
     assert suspected_order(Predicted(labels, absorbed, names)) is None
 
 
+def test_images_of_one_class_raise_no_alarm():
+    zeros = np.zeros(300, dtype=np.int64)
+    assert suspected_order(Predicted(zeros, zeros + 1, ["a", "b"])) is None
+
+
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("classes", [3, 10])
 def test_untrained_networks_raise_no_alarm(classes, seed):

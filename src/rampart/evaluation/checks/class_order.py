@@ -62,6 +62,9 @@ class Order:
 def suspected_order(predicted: Predicted) -> Order | None:
     """Return the order that the outputs surely have, if it is not that of the classes."""
     labels, classes = predicted.labels, len(predicted.class_names)
+    if len(set(labels.tolist())) < 2:
+        # Any order suits images of one class.
+        return None
     first = _ranks_within_class(labels) % 2 == 0
     outputs = labels.copy()
     for half in (first, ~first):

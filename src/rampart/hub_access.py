@@ -14,9 +14,10 @@ NOT_CACHED = "the hub cannot be reached or is switched off, and its cache does n
 
 
 @contextmanager
-def hub_access() -> Iterator[None]:
+def hub_access(cache_only: bool = False) -> Iterator[None]:
     """Use the hub inside the block, or only its cache if the hub cannot be reached.
 
+    With `cache_only` the hub is not tried.
     The environment variable HF_HUB_OFFLINE=1 saves the attempt to reach it. The hub's client prints
     errors only.
     """
@@ -26,7 +27,7 @@ def hub_access() -> Iterator[None]:
     offline, verbosity = constants.HF_HUB_OFFLINE, get_verbosity()
     set_verbosity(logging.ERROR)
     # The client reads it at each request.
-    constants.HF_HUB_OFFLINE = offline or not _is_reachable(constants.ENDPOINT)
+    constants.HF_HUB_OFFLINE = offline or cache_only or not _is_reachable(constants.ENDPOINT)
     try:
         yield
     finally:

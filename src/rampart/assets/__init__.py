@@ -1,1 +1,1 @@
-"""Files that are shipped: the embedded task's configuration and its pretrained backbone."""
+"""Files that are shipped: an embedded task's configuration, its backbone, the public datasets."""

@@ -6,17 +6,19 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
+from rampart.data.catalogue import Counts, catalogue
 from rampart.data.copies import count_copies, warn_of_copies
 from rampart.data.decode import Decode, in_memory
 from rampart.data.digits import digit_pairs
 from rampart.data.glyphs import glyphs
 from rampart.data.looking import note_changes, with_facts
+from rampart.data.readers.catalogued import load_catalogued
 from rampart.data.readers.folder import load_folder
 from rampart.data.readers.library import is_library_name, load_library
 from rampart.data.readers.request import Found, Request
 from rampart.data.readers.table import SUFFIXES, load_table
 from rampart.data.readers.torchvision import TORCH_NAMES
-from rampart.data.set_apart import check_fraction, set_apart
+from rampart.data.set_apart import Number, check_fraction, set_apart
 from rampart.data.splits import (
     SPLIT_NAMES,
     InMemory,
@@ -77,6 +79,8 @@ class Published:
         notes: sentences on how they were read.
         fractions: of the images, for each split that may have to be taken from the training split.
         seed: of that draw.
+        per_class: images of each class in the training and the validation split, which replace
+            fractions; {} for fractions.
     """
 
     name: str
@@ -84,6 +88,7 @@ class Published:
     notes: Sequence[str]
     fractions: Mapping[str, float]
     seed: int
+    per_class: Counts
 
     def splits(self) -> Splits:
         """Return the three splits for a training; errors as `load_splits`."""
@@ -92,7 +97,7 @@ class Published:
                 f"'{self.name}' has a split {' and '.join(self.parts)} but no split train: a "
                 "training needs one, `rampart evaluate` does not; data.splits.train names it."
             )
-        return complete_splits(self.parts, self.notes, self.fractions, self.seed)
+        return complete_splits(self.parts, self.notes, self.fractions, self.seed, self.per_class)
 
     def evaluated(self, split: str) -> Splits | OneSplit:
         """Return the splits for an evaluation of one of them, or of "all" images.
@@ -142,8 +147,9 @@ def load_splits(name: str, **how: Unpack[DataOptions]) -> Splits:
 
     Args:
         name: a folder or .tar (see `rampart.data.readers.folder`), a .csv or .parquet of paths and
-            labels (see `rampart.data.readers.table`), "digit-pairs", "glyphs", or the name in a
-            public library ("torch/cifar10", "hfds/org/name").
+            labels (see `rampart.data.readers.table`), "digit-pairs", "glyphs", the short name of a
+            public dataset (see `rampart.data.catalogue`), or its name in a library
+            ("torch/cifar10", "hfds/org/name").
         how: see `DataOptions`.
 
     Raises:
@@ -165,7 +171,16 @@ def load_published(name: str, **how: Unpack[DataOptions]) -> Published:
     for one, fraction in fractions.items():
         check_fraction(f"{one}_fraction", fraction)
     parts, notes = _read_parts(name, how)
-    return Published(name, parts, notes, fractions, how.get("seed", 0))
+    drawn = _per_class(name, how.get("options") or {})
+    return Published(name, parts, notes, fractions, how.get("seed", 0), drawn)
+
+
+def _per_class(name: str, options: Mapping[str, Any]) -> Counts:
+    """Return the numbers by which a dataset of the catalogue is drawn; {} for fractions."""
+    draw = options.get("draw", "study") if is_catalogued(name) else "fractions"
+    if draw not in ("study", "fractions"):
+        raise InvalidArgument("options.draw", draw, "study or fractions")
+    return catalogue()[name].per_class if draw == "study" else {}
 
 
 def _read_parts(name: str, how: DataOptions) -> Found:
@@ -175,13 +190,23 @@ def _read_parts(name: str, how: DataOptions) -> Found:
         _refuse(options, splits, name)
         return _load_embedded(name, size, channels, how.get("seed", 0)), []
     decode = Decode(size or 224, channels or 3)
-    found, notes = _read(Request(name, decode, how.get("root", ""), options, splits))
+    found, notes = read(Request(name, decode, how.get("root", ""), options, splits))
     return _read_once(found, how.get("cache", "auto")), notes
 
 
-def _read(request: Request) -> Found:
-    """Read data with the reader for their name; a new kind of data is added here."""
+def is_catalogued(name: str) -> bool:
+    """Whether a name means a dataset of the catalogue, and not a folder or file."""
+    return name in catalogue() and not Path(name).exists()
+
+
+def read(request: Request) -> Found:
+    """Read data with the reader for their name; a new kind of data is added here.
+
+    No image is decoded. Errors as `load_splits`.
+    """
     name = request.name
+    if is_catalogued(name):
+        return load_catalogued(catalogue()[name], request, read)
     if is_library_name(name) and not Path(name).exists():
         return load_library(request)
     path = require_data(name, request.root)
@@ -211,9 +236,9 @@ def require_data(name: str, root: str = "") -> Path:
             "rampart.evaluate."
         )
     path = Path(root, name).expanduser()
-    if path.exists() or name in EMBEDDED or is_library_name(name):
+    if path.exists() or name in EMBEDDED or is_library_name(name) or name in catalogue():
         return path
-    if near := get_close_matches(name, EMBEDDED, n=1):
+    if near := get_close_matches(name, [*EMBEDDED, *catalogue()], n=1):
         raise DataError(f"no folder or dataset '{name}': did you mean {near[0]}?")
     public = f" For the public dataset write torch/{name}." if name.lower() in TORCH_NAMES else ""
     raise DataError(
@@ -239,7 +264,11 @@ def _in_color(split: Split) -> Split:
 
 
 def complete_splits(
-    found: Mapping[str, Split], notes: Sequence[str], fractions: Mapping[str, float], seed: int
+    found: Mapping[str, Split],
+    notes: Sequence[str],
+    fractions: Mapping[str, float],
+    seed: int,
+    per_class: Counts | None = None,
 ) -> Splits:
     """Return the three splits; missing ones are taken from the training split, with a note.
 
@@ -249,6 +278,8 @@ def complete_splits(
         fractions: fraction of the images for each split by its name; "test" comes first, so that it
             does not depend on the fraction for validation.
         seed: of the draw.
+        per_class: images of each class in the training and the validation split, instead of
+            fractions; all others are for the test.
 
     Raises:
         DataError: the classes differ, or an image lies in two splits.
@@ -259,16 +290,28 @@ def complete_splits(
         if name in found:
             continue
         before, copies = len(parts["train"]), count_copies(parts["train"])
-        parts["train"], parts[name] = set_apart(parts["train"], fraction, seed, name)
+        number, how = _number(per_class or {}, name)
+        parts["train"], parts[name] = set_apart(parts["train"], fraction, seed, name, number)
         notes.append(
             f"no {name} split: {len(parts[name])} of {before} training images are used for it "
-            f"(stratified, seed {seed})."
+            f"({how}, seed {seed})."
             + (f" {copies} of them are copies of others; copies stay together." if copies else "")
         )
     notes += note_changes(parts)
     ordered = {name: parts[name] for name in SPLIT_NAMES}
     warnings = [*warn_of_empty_classes(parts["train"]), *warn_of_copies(ordered)]
     return Splits.of(parts, notes, warnings)
+
+
+def _number(per_class: Counts, name: str) -> tuple[Number | None, str]:
+    """Return the images of each class for a split, None for its fraction, and words for it."""
+    if not per_class:
+        return None, "stratified"
+    validation = per_class["validation"]
+    kept = per_class["train"] + validation
+    if name == "test":
+        return lambda size: size - kept, f"all but {kept} of each class"
+    return lambda size: validation, f"{validation} of each class"
 
 
 def _read_once(found: Mapping[str, Split], cache: Cache) -> dict[str, Split]:

@@ -1,5 +1,7 @@
 """Divide a split in two, class by class."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +23,13 @@ def check_fraction(name: str, fraction: float) -> None:
         )
 
 
-def set_apart(split: Split, fraction: float, seed: int, name: str) -> tuple[Split, Split]:
+#: The number of images to take from a class with so many.
+Number = Callable[[int], int]
+
+
+def set_apart(
+    split: Split, fraction: float, seed: int, name: str, number: Number | None = None
+) -> tuple[Split, Split]:
     """Divide a split in two, class by class, in an order drawn from `seed`.
 
     Args:
@@ -29,6 +37,7 @@ def set_apart(split: Split, fraction: float, seed: int, name: str) -> tuple[Spli
         fraction: fraction of the images in the second part, in (0, 1).
         seed: seed of the data.
         name: name of the second part, "validation" or "test"; it keys the draw.
+        number: images to take from a class of a size, instead of the fraction.
 
     Returns:
         the first and the second part; the second has the rounded fraction of each class, and at
@@ -39,14 +48,16 @@ def set_apart(split: Split, fraction: float, seed: int, name: str) -> tuple[Spli
             class.
         DataError: a class is too small for an image in both parts.
     """
-    check_fraction(f"{name}_fraction", fraction)
-    _check_enough(split, fraction, name)
+    if number is None:
+        check_fraction(f"{name}_fraction", fraction)
+        _check_enough(split, fraction, name)
+    number = number or (lambda size: max(1, round(fraction * size)))
     rng = np.random.default_rng(derive(seed, "set apart", name))
     pictures = number_pictures(split)
     apart, decided = np.zeros((2, len(split)), dtype=bool)  # by the number of the picture
     for label in range(len(split.class_names)):
         members = np.flatnonzero(split.labels == label)
-        count = max(1, round(fraction * len(members)))
+        count = number(len(members))
         order = pictures[rng.permutation(members)]
         apart[_take(order[~decided[order]], count - int(apart[order].sum()))] = True
         decided[order] = True

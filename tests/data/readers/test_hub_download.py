@@ -1,47 +1,23 @@
 """Datasets by name from a hub: cached, pinned, resumed, without the hub, missing, gated."""
 
-import io
-
-import numpy as np
 import pytest
+from hub_files import files, parquet
 from huggingface_hub import constants
-from PIL import Image
 
 from rampart.data.datasets import load_published
 from rampart.errors import DataError
 
-datasets = pytest.importorskip("datasets")
+pytest.importorskip("datasets")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 NAME = "hfds/someone/things"
 
 
-def parquet(count, names=("cat", "dog")):
-    """The bytes of a parquet file with `count` pictures of each class."""
-    rng = np.random.default_rng(count)
-    pixels = rng.integers(0, 256, (count * len(names), 9, 9, 3), dtype=np.uint8)
-    features = datasets.Features(
-        {"image": datasets.Image(), "label": datasets.ClassLabel(names=list(names))}
-    )
-    labels = [k for k in range(len(names)) for _ in range(count)]
-    rows = {"image": [Image.fromarray(one) for one in pixels], "label": labels}
-    buffer = io.BytesIO()
-    datasets.Dataset.from_dict(rows, features=features).to_parquet(buffer)
-    return buffer.getvalue()
-
-
-def files(train=5, test=2, folder="data"):
-    return {
-        f"{folder}/train-00000-of-00001.parquet": parquet(train),
-        f"{folder}/test-00000-of-00001.parquet": parquet(test),
-    }
-
-
 @pytest.fixture
 def things(local_hub):
     """A dataset with two commits: the hashes of both."""
-    old = local_hub.add("someone/things", files(5, 2), "datasets")
-    return old, local_hub.add("someone/things", files(6, 3), "datasets")
+    old = local_hub.add("someone/things", files(train=5, test=2), "datasets")
+    return old, local_hub.add("someone/things", files(train=6, test=3), "datasets")
 
 
 def sizes(name=NAME, **how):
@@ -95,7 +71,7 @@ def test_a_broken_transfer_is_resumed(local_hub, things, monkeypatch):
 
 
 def test_missing_and_gated_datasets_and_revisions_are_refused(local_hub, things, monkeypatch):
-    local_hub.add("someone/gated", files(), "datasets", gated=True)
+    local_hub.add("someone/gated", files(train=5, test=2), "datasets", gated=True)
     for name, options, says in (
         ("hfds/someone/missing", {}, "check the name at http.*/datasets/someone/missing"),
         ("hfds/someone/gated", {}, "accept its terms at http.*/datasets/someone/gated.*HF_TOKEN"),

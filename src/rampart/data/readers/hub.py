@@ -50,7 +50,8 @@ def load_hub(request: Request) -> Found:
         if option not in (*COLUMNS, *PLACES):
             raise UnknownName("option of a hub dataset", option, (*COLUMNS, *PLACES))
     chosen = {name: request.options[name] for name in PLACES if name in request.options}
-    published, notes = download(Place(request.rest, **chosen, cache=request.root))
+    place = Place(request.rest, **chosen, cache=request.root, cache_only=not request.download)
+    published, notes = download(place)
     own, unused = choose_splits(published, request.splits, f"dataset '{where}'")
     tables = {split: published[name] for split, name in own.items()}
     return splits_of_datasets(tables, own, request, where), [*notes, *unused]

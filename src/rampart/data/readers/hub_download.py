@@ -25,6 +25,7 @@ class Place:
         data_dir: folder in the dataset that holds the files.
         revision: commit, branch or tag; by default the newest commit.
         cache: folder for the files; by default that of the package `datasets`.
+        cache_only: do not ask the hub.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Place:
     data_dir: str | None = None
     revision: str | None = None
     cache: str = ""
+    cache_only: bool = False
 
     @property
     def is_folder(self) -> bool:
@@ -53,7 +55,7 @@ def download(place: Place) -> tuple[Mapping[str, Any], list[str]]:
     if find_spec("datasets") is None:
         raise MissingExtra("datasets", "hub", f"dataset 'hfds/{place.name}'")
     try:
-        with hub_access():
+        with hub_access(place.cache_only):
             builder = _builder(place)
             builder.download_and_prepare()
     # The network, archives and caches raise errors of many kinds.

@@ -21,6 +21,7 @@ class Request:
         root: folder for the files of a public library, and parent of a relative path.
         options: further arguments, as each reader states.
         splits: the name in the data of each split; without any, usual names are recognized.
+        download: fetch missing files of a public library; otherwise they count as missing.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Request:
     root: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     splits: Mapping[str, str] = field(default_factory=dict)
+    download: bool = True
 
     @property
     def rest(self) -> str:

@@ -53,6 +53,7 @@ TORCH_NAMES = {
     "caltech101": TorchName("Caltech101", {"train": {}}),
     "caltech256": TorchName("Caltech256", {"train": {}}),
     "eurosat": TorchName("EuroSAT", {"train": {}}),
+    "gtsrb": TorchName("GTSRB", _TWO),
 }
 
 
@@ -125,16 +126,23 @@ def _torch_split(
     try:
         dataset = build(**arguments, download=False)
     except (RuntimeError, OSError):
+        if not request.download:
+            raise
         Path(request.root).mkdir(parents=True, exist_ok=True)
         dataset = build(**arguments, download=True)
     labels = _torch_labels(dataset)
     classes = getattr(dataset, "classes", None) or getattr(dataset, "categories", None)
-    names = [str(c) for c in classes or range(int(labels.max()) + 1)]
+    names = [_class_name(c) for c in classes or range(int(labels.max()) + 1)]
     ids = [f"{split}/{i}" for i in range(len(labels))]
     files = _files_of(dataset)
     if len(files) == len(ids):
         return Split(ids, labels, names, Decoded(files, [str(file.path) for file in files], decode))
     return Split(ids, labels, names, Pictures(_First(dataset), decode, f"{request.name} {split}"))
+
+
+def _class_name(name: Any) -> str:
+    """Return the name of a class as text; of several synonyms, as in Imagenette, the first."""
+    return str(name[0] if isinstance(name, tuple) else name)
 
 
 def _files_of(dataset: Any) -> list[ImageFile]:

@@ -15,6 +15,7 @@ import typer
 
 from rampart.cli import (
     compare,
+    data,
     doctor,
     evaluate,
     interpolate,
@@ -81,6 +82,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "study": study.study,
     "preview": preview.preview,
     "linear-probe": linear_probe.linear_probe,
+    "data": data.data,
     "doctor": doctor.doctor,
 }
 

@@ -13,6 +13,10 @@ from rampart.errors import DataError, InvalidArgument
 OPTIONS = ("source", "counts", "draw")
 
 
+class WrongCounts(DataError):
+    """A dataset that has other numbers of images or classes than its catalogue states."""
+
+
 def load_catalogued(entry: Entry, request: Request, read: Callable[[Request], Found]) -> Found:
     """Return the splits of a dataset of the catalogue.
 
@@ -27,8 +31,8 @@ def load_catalogued(entry: Entry, request: Request, read: Callable[[Request], Fo
         read: reads the data of the source.
 
     Raises:
-        DataError: the number of images or classes is not the expected one, or the data cannot be
-            read.
+        WrongCounts: the number of images or classes is not the expected one.
+        DataError: the data cannot be read.
         InvalidArgument: an option has a wrong value.
     """
     options = {key: value for key, value in request.options.items() if key not in OPTIONS}
@@ -76,7 +80,7 @@ def check_counts(
         counts: expected numbers that replace those of the catalogue, with "classes".
 
     Raises:
-        DataError: a number differs; the message names the differences.
+        WrongCounts: a number differs; the message names the differences.
         InvalidArgument: `counts` is not a mapping from splits to numbers.
     """
     expected = {**(source.images or entry.images), "classes": entry.classes}
@@ -91,7 +95,7 @@ def check_counts(
     ]
     if differences:
         own = ", ".join(f"{name}: {numbers[name]}" for name in names if name in numbers)
-        raise DataError(
+        raise WrongCounts(
             f"{entry.name} from {source.data} has {'; '.join(differences)}. If the download is "
             "incomplete, delete it and repeat the command; otherwise write "
             f"'data.options.counts={{{own}}}', or data={source.data} to read it unchecked."

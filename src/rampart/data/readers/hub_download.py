@@ -112,6 +112,8 @@ def _explained(error: Exception, place: Place) -> DataError:
     """Return the error for a dataset that cannot be loaded, with the remedy for its reason."""
     from huggingface_hub import constants
 
+    if place.cache_only:
+        return DataError(f"hfds/{place.name} is not in the cache.")
     url = f"{constants.ENDPOINT}/datasets/{place.name}"
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     reason = reason.rstrip(".")

@@ -36,6 +36,8 @@ def load_library(request: Request) -> Found:
     # The network, archives and caches of libraries raise errors of many kinds.
     except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
+        if not request.download:
+            raise DataError(f"{request.name} is not in '{request.root}'.") from error
         raise DataError(
             f"dataset '{request.name}' cannot be loaded ({reason[0]}); without a network put its "
             "files where the library expects them, or give a folder of images."

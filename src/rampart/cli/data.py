@@ -1,0 +1,131 @@
+"""`rampart data`."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from rampart.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from rampart.data.catalogue import Counts, Entry
+    from rampart.data.inventory import Stock
+    from rampart.data.readers.request import Request
+
+_SPLITS = ("train", "validation", "test")
+
+
+def data(
+    name: str = typer.Argument("", metavar="[NAME]", show_default=False),
+    settings: list[str] = typer.Argument(
+        None,
+        metavar="[data.KEY=VALUE]...",
+        help="Keys such as data.root=FOLDER, data.options.source=hub or data.splits.test=TEST.",
+        show_default=False,
+    ),
+) -> None:
+    """List the public datasets, or show one, or count other data such as a folder.
+
+    Images are counted without decoding them. Nothing is downloaded. The status is 1 if data on this
+    machine differ from the catalogue.
+    """
+    from rampart.cli.console import console
+
+    if not name:
+        lines, wrong = _list(), False
+    else:
+        lines, wrong = _show(name.removeprefix("data="), settings or [])
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False)
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _list() -> list[str]:
+    from rampart.data.catalogue import catalogue
+
+    head = f"{'data=':<12}{'classes':>7}{'train':>8}{'val.':>7}{'test':>7}  license"
+    rows = [
+        f"{name:<12}{entry.classes:>7}"
+        + "".join(
+            f"{entry.images.get(split, '-'):>{width}}"
+            for split, width in zip(_SPLITS, (8, 7, 7), strict=True)
+        )
+        + f"  {entry.license or 'not known'}"
+        for name, entry in catalogue().items()
+    ]
+    return [head, *rows, "`rampart data NAME` shows one and counts what is on this machine."]
+
+
+def _show(name: str, settings: list[str]) -> tuple[list[str], bool]:
+    """Return the lines about data, and whether data on this machine are wrong."""
+    from rampart.data.inventory import entry_of, take_stock, take_stock_of_sources
+
+    request, entry = _request(name, settings), entry_of(name)
+    if entry is None:
+        return _stock_lines(take_stock(request)), False
+    stocks = take_stock_of_sources(entry, request)
+    lines = [*_facts(entry), "on this machine:"]
+    for stock in stocks:
+        lines += [f"  {line}" for line in _stock_lines(stock)]
+    if not request.root and any(source.library == "torch" for source in entry.sources):
+        lines.append("  data.root=FOLDER looks for the files of torchvision in a folder.")
+    return lines, any(stock.wrong for stock in stocks)
+
+
+def _request(name: str, settings: list[str]) -> "Request":
+    from rampart.data.decode import Decode
+    from rampart.data.readers.request import Request
+    from rampart.recipes.config.loading import load_config
+
+    for word in settings:
+        if not word.startswith("data."):
+            raise InvalidArgument("settings", word, "keys of the data, such as data.root=FOLDER")
+    # A configuration needs a model; its name is not used.
+    config = load_config(None, ["model.name=resnet50", f"data.name={name}", *settings]).data
+    splits = config.splits.model_dump(exclude_none=True)
+    return Request(name, Decode(224), config.root, config.options, splits)
+
+
+def _facts(entry: "Entry") -> list[str]:
+    lines = [
+        f"{entry.name}: {entry.title}, {entry.classes} classes",
+        f"official splits: {_official(entry)}",
+    ]
+    if entry.study:
+        lines.append(f"splits of the publication: {_spell(entry.study)}")
+    if entry.per_class:
+        lines.append(f"drawn for each class: {_spell(entry.per_class)}, all others test")
+    lines.append(f"license: {entry.license or 'not known'}")
+    lines += [f"{key}: {value}" for key, value in _links(entry) if value]
+    for source in entry.sources:
+        options = ", ".join(f"{key} {value}" for key, value in source.options.items())
+        own = f"; {_spell(source.images)}" if source.images else ""
+        lines.append(f"source: {source.data}{f' ({options})' if options else ''}{own}")
+    if entry.inferred:
+        lines.append(f"inferred, not read: {', '.join(entry.inferred)}")
+    return lines
+
+
+def _official(entry: "Entry") -> str:
+    if list(entry.images) == ["train"]:
+        return f"none; {entry.images['train']} images"
+    return _spell(entry.images)
+
+
+def _links(entry: "Entry") -> list[tuple[str, str]]:
+    return [("homepage", entry.homepage), ("paper", entry.paper)]
+
+
+def _stock_lines(stock: "Stock") -> list[str]:
+    if stock.fault:
+        return [stock.fault]
+    images = {name: number for name, number in stock.counts.items() if name != "classes"}
+    return [
+        f"{stock.source}: {_spell(images)}; {stock.counts['classes']} classes; images of the "
+        f"smallest class: {_spell(stock.smallest)}",
+        *(f"note: {note}" for note in stock.notes),
+    ]
+
+
+def _spell(counts: "Counts") -> str:
+    return ", ".join(f"{counts[name]} {name}" for name in _SPLITS if name in counts)

@@ -1,0 +1,70 @@
+import subprocess
+import sys
+
+import pytest
+
+from rampart.data import decode
+from rampart.data.catalogue import catalogue
+from torchvision_files import caltech256
+
+
+def test_the_list_names_every_dataset_with_its_numbers(typed):
+    result = typed("data")
+    assert result.status == 0
+    rows = {line.split()[0]: line.split() for line in result.out.splitlines()[1:]}
+    assert set(catalogue()) <= set(rows)
+    assert rows["cub200"][1:5] == ["200", "5994", "-", "5794"]
+
+
+def test_the_list_needs_no_torch():
+    code = (
+        "import sys; sys.argv = ['rampart', 'data']\n"
+        "from rampart.cli.main import app; app(standalone_mode=False)\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("name", catalogue())
+def test_every_dataset_is_shown_with_its_facts_and_sources(typed, name, local_hub):
+    result = typed("data", name)
+    assert result.status == 0, result.err
+    entry = catalogue()[name]
+    for fact in (entry.title, f"{entry.classes} classes", entry.license or "not known"):
+        assert fact in result.out
+    for source in entry.sources:
+        assert f"source: {source.data}" in result.out
+        if source.data.startswith("hfds/"):
+            assert f"{source.data} is not in the cache" in result.out
+    assert all(fact in result.out for fact in entry.inferred)
+    assert not local_hub.requests
+
+
+def test_files_on_disk_are_counted_but_not_decoded(typed, tmp_path, monkeypatch):
+    counts = caltech256(tmp_path)
+    monkeypatch.setattr(decode.Decode, "__call__", lambda *_: pytest.fail("decodes"))
+    arguments = ["data", "caltech256", f"data.root={tmp_path}", "data.options.source=torch"]
+    result = typed(*arguments)
+    assert result.status == 1
+    assert "150 train images, expected 30607 (30457 missing)" in result.out
+    result = typed(*arguments, f"data.options.counts={{train: 150, classes: {counts['classes']}}}")
+    assert result.status == 0
+    assert "torch/caltech256: 150 train; 2 classes; images of the smallest class: 70" in result.out
+
+
+def test_files_that_are_not_there_are_named(typed, tmp_path):
+    result = typed("data", "cars", f"data.root={tmp_path}")
+    assert result.status == 0
+    assert f"torch/stanford_cars is not in '{tmp_path}'" in result.out
+
+
+def test_other_data_are_counted(typed, photo_folder):
+    result = typed("data", photo_folder)
+    assert "24 train, 9 validation, 15 test; 3 classes" in result.out
+    assert "smallest class: 8 train, 3 validation, 5 test" in result.out
+    assert "149 classes" in typed("data", "glyphs").out
+
+
+def test_other_settings_are_refused(refused):
+    refused("settings=threat.eps=1", "data", "cars", "threat.eps=1")
+    refused("did you mean cars", "data", "carss")

@@ -5,7 +5,20 @@ import pytest
 
 from rampart.data import decode
 from rampart.data.catalogue import catalogue
+from rampart.data.datasets import load_splits
 from torchvision_files import caltech256
+
+
+@pytest.fixture
+def make_photos(photo_folder, tmp_path):
+    """A folder of 2 classes of 15 images each, without splits."""
+    for name in ("blue", "red"):
+        sources = sorted(photo_folder.glob(f"*/{name}/*.png"))[:15]
+        for number, source in enumerate(sources):
+            target = tmp_path / "flat" / name / f"{number}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+    return tmp_path / "flat"
 
 
 def test_the_list_names_every_dataset_with_its_numbers(typed):
@@ -65,6 +78,17 @@ def test_other_data_are_counted(typed, photo_folder):
     assert "149 classes" in typed("data", "glyphs").out
 
 
+def test_the_splits_of_a_training_are_written_and_read(typed, make_photos, tmp_path):
+    path = tmp_path / "splits.json"
+    result = typed("data", make_photos, "data.seed=2", "--write-splits", path)
+    assert result.status == 0, result.err
+    assert f"{path}: 22 train, 2 validation, 6 test" in result.out
+    first = load_splits(str(make_photos), image_size=8, seed=2)
+    again = load_splits(str(make_photos), image_size=8, split_file=str(path))
+    assert again.fingerprint() == first.fingerprint()
+
+
 def test_other_settings_are_refused(refused):
     refused("settings=threat.eps=1", "data", "cars", "threat.eps=1")
+    refused("--write-splits", "data", "--write-splits", "splits.json")
     refused("did you mean cars", "data", "carss")

@@ -98,6 +98,7 @@ def require_no_files(config: RunConfig) -> None:
         "root": data.root,
         "options": data.options,
         "splits": data.splits.model_dump(exclude_none=True),
+        "split_file": data.split_file,
     }
     for key, value in keys.items():
         if value:

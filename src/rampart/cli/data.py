@@ -1,5 +1,6 @@
 """`rampart data`."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from rampart.data.catalogue import Counts, Entry
     from rampart.data.inventory import Stock
     from rampart.data.readers.request import Request
+    from rampart.recipes.config.run_config import RunConfig
 
 _SPLITS = ("train", "validation", "test")
 
@@ -22,15 +24,24 @@ def data(
         help="Keys such as data.root=FOLDER, data.options.source=hub or data.splits.test=TEST.",
         show_default=False,
     ),
+    write_splits: Path | None = typer.Option(
+        None,
+        "--write-splits",
+        metavar="FILE.json",
+        help="Write the splits that a training uses; data.split_file=FILE.json reads them.",
+        show_default=False,
+    ),
 ) -> None:
     """List the public datasets, or show one, or count other data such as a folder.
 
-    Images are counted without decoding them. Nothing is downloaded. The status is 1 if data on this
-    machine differ from the catalogue.
+    Images are counted without decoding them, and nothing is downloaded. The status is 1 if data on
+    this machine differ from the catalogue.
     """
     from rampart.cli.console import console
 
-    if not name:
+    if write_splits is not None:
+        lines, wrong = _write(write_splits, name.removeprefix("data="), settings or []), False
+    elif not name:
         lines, wrong = _list(), False
     else:
         lines, wrong = _show(name.removeprefix("data="), settings or [])
@@ -72,18 +83,37 @@ def _show(name: str, settings: list[str]) -> tuple[list[str], bool]:
     return lines, any(stock.wrong for stock in stocks)
 
 
+def _write(path: Path, name: str, settings: list[str]) -> list[str]:
+    """Write the splits of a training with these settings into a file."""
+    from rampart.data.split_file import write_split_file
+    from rampart.recipes.splits import splits_of_size
+
+    if not name:
+        raise InvalidArgument("--write-splits", path, "a NAME of data too", "name the data first")
+    config = _config(name, settings)
+    splits = splits_of_size(config, 3, config.data.image_size)
+    write_split_file(path, splits)
+    sizes = _spell({split: len(splits[split]) for split in _SPLITS})
+    return [*(f"note: {note}" for note in splits.notes), f"{path}: {sizes}"]
+
+
 def _request(name: str, settings: list[str]) -> "Request":
     from rampart.data.decode import Decode
     from rampart.data.readers.request import Request
+
+    config = _config(name, settings).data
+    splits = config.splits.model_dump(exclude_none=True)
+    return Request(name, Decode(224), config.root, config.options, splits)
+
+
+def _config(name: str, settings: list[str]) -> "RunConfig":
     from rampart.recipes.config.loading import load_config
 
     for word in settings:
         if not word.startswith("data."):
             raise InvalidArgument("settings", word, "keys of the data, such as data.root=FOLDER")
     # A configuration needs a model; its name is not used.
-    config = load_config(None, ["model.name=resnet50", f"data.name={name}", *settings]).data
-    splits = config.splits.model_dump(exclude_none=True)
-    return Request(name, Decode(224), config.root, config.options, splits)
+    return load_config(None, ["model.name=resnet50", f"data.name={name}", *settings])
 
 
 def _facts(entry: "Entry") -> list[str]:

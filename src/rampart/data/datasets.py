@@ -19,6 +19,7 @@ from rampart.data.readers.request import Found, Request
 from rampart.data.readers.table import SUFFIXES, load_table
 from rampart.data.readers.torchvision import TORCH_NAMES
 from rampart.data.set_apart import Number, check_fraction, set_apart
+from rampart.data.split_file import divide, paths_of
 from rampart.data.splits import (
     SPLIT_NAMES,
     InMemory,
@@ -56,6 +57,7 @@ class DataOptions(TypedDict, total=False):
         splits: the name in the data of each split, as in {"train": "seg_train"}: of a folder, of a
             split on the hub, or in the table's column of splits. By default usual names are
             recognized.
+        split_file: a JSON file that lists the images of each split (see `rampart.data.split_file`).
     """
 
     image_size: int | None
@@ -67,6 +69,7 @@ class DataOptions(TypedDict, total=False):
     cache: Cache
     options: Mapping[str, Any] | None
     splits: Mapping[str, str] | None
+    split_file: str | None
 
 
 @dataclass(frozen=True)
@@ -188,10 +191,16 @@ def _read_parts(name: str, how: DataOptions) -> Found:
     size, channels = how.get("image_size"), how.get("in_chans")
     if name in EMBEDDED:
         _refuse(options, splits, name)
-        return _load_embedded(name, size, channels, how.get("seed", 0)), []
-    decode = Decode(size or 224, channels or 3)
-    found, notes = read(Request(name, decode, how.get("root", ""), options, splits))
-    return _read_once(found, how.get("cache", "auto")), notes
+        found, notes = _load_embedded(name, size, channels, how.get("seed", 0)), list[str]()
+    else:
+        decode = Decode(size or 224, channels or 3)
+        found, notes = read(Request(name, decode, how.get("root", ""), options, splits))
+    paths = {one: paths_of(part) for one, part in found.items()}
+    found = _read_once(found, how.get("cache", "auto"))
+    if how.get("split_file"):
+        found, more = divide(found, paths, Path(str(how["split_file"])))
+        notes = [*notes, *more]
+    return found, notes
 
 
 def is_catalogued(name: str) -> bool:

@@ -62,6 +62,7 @@ def _load(
             cache=data.cache,
             options=data.options,
             splits=data.splits.model_dump(exclude_none=True),
+            split_file=data.split_file,
         )
         return choose(published)
     except InvalidArgument as error:

@@ -75,6 +75,9 @@ class DataConfig(Named):
     root: AffectsNothing[str] = ""
     options: AffectsTraining[dict[str, Any]] = Field(default_factory=dict)
     splits: SplitNames = SplitNames()
+    split_file: AffectsTraining[str | None] = Field(
+        None, description="JSON file that lists the images of each split"
+    )
     seed: AffectsTraining[int] = Field(0, ge=0)
     image_size: AffectsTraining[int | None] = Field(
         None, ge=8, description="side in pixels; by default that of the model"

@@ -151,7 +151,22 @@ def _files_of(dataset: Any) -> list[ImageFile]:
         if files := getattr(dataset, attribute, None):
             paths = [one[0] if isinstance(one, tuple) else one for one in files]
             return [ImageFile(Path(path)) for path in paths]
+    if type(dataset).__name__ in ("Caltech101", "Caltech256"):
+        return [
+            _caltech_file(dataset, int(k), n) for k, n in zip(dataset.y, dataset.index, strict=True)
+        ]
     return []
+
+
+def _caltech_file(dataset: Any, label: int, number: int) -> ImageFile:
+    """Return image `number` of a class; the datasets of Caltech hide the paths."""
+    name = dataset.categories[label]
+    if type(dataset).__name__ == "Caltech101":
+        return ImageFile(
+            Path(dataset.root, "101_ObjectCategories", name, f"image_{number:04d}.jpg")
+        )
+    file = f"{label + 1:03d}_{number:04d}.jpg"
+    return ImageFile(Path(dataset.root, "256_ObjectCategories", name, file))
 
 
 @dataclass(frozen=True)

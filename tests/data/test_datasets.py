@@ -108,6 +108,9 @@ def test_unknown_names(tmp_path):
         load_splits("digit-pair")
     with pytest.raises(DataError, match="does not exist"):
         load_splits(str(tmp_path / "nothing"))
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(DataError, match="did you mean '.*/photos'"):
+        load_splits(str(tmp_path / "photo"))
 
 
 SHARED = Path(os.environ.get("RAMPART_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))

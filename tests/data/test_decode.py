@@ -78,6 +78,22 @@ def test_unreadable_images_are_named(tmp_path, encoded):
         pixels.facts(1)
 
 
+OTHER = {
+    "empty": b"",
+    "git lfs pull": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+    "web page": b"\n<!DOCTYPE html><html></html>",
+    "HEIC": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+}
+
+
+@pytest.mark.parametrize("says", OTHER)
+def test_other_files_with_the_ending_of_an_image_are_recognized(tmp_path, says):
+    pixels = write(tmp_path, photo=OTHER[says])
+    for read in (pixels, pixels.facts):
+        with pytest.raises(DataError, match=f"'photo' cannot be read .*{says}"):
+            read(0)
+
+
 def test_images_with_more_than_8_bits_are_refused(tmp_path):
     Image.fromarray(np.full((8, 8), 40000, dtype=np.uint16)).save(tmp_path / "deep.png")
     pixels = Decoded([ImageFile(tmp_path / "deep.png")], ["deep.png"], Decode(8))

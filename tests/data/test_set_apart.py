@@ -104,3 +104,9 @@ def test_a_class_of_one_picture_cannot_be_divided():
     split = Split.of_tensors(images, torch.arange(20) // 10)
     with pytest.raises(DataError, match="class '1' has 10 training image.*too few different"):
         set_apart(split, 0.3, 0, "test")
+
+
+def test_labels_that_are_hardly_classes_are_doubted():
+    split = Split.of_tensors(torch.zeros(6, 1, 1, 1, dtype=torch.uint8), torch.arange(6))
+    with pytest.raises(InvalidArgument, match="check that the labels are classes"):
+        set_apart(split, 0.3, 0, "test")

@@ -250,8 +250,12 @@ def require_data(name: str, root: str = "") -> Path:
     if near := get_close_matches(name, [*EMBEDDED, *catalogue()], n=1):
         raise DataError(f"no folder or dataset '{name}': did you mean {near[0]}?")
     public = f" For the public dataset write torch/{name}." if name.lower() in TORCH_NAMES else ""
+    beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, beside, n=1, cutoff=0.8)
+    hint = f"did you mean '{path.with_name(near[0])}'? Give" if near else "give"
     raise DataError(
-        f"data folder '{path}' does not exist; give a folder or a .tar of images.{public}"
+        f"data folder '{path}' does not exist; {hint} a folder or a .tar of images, or a table "
+        f"(.csv, .tsv, .parquet).{public}"
     )
 
 

@@ -140,22 +140,42 @@ class Decoded:
             with Image.open(io.BytesIO(self.files[index].read())) as picture:
                 return self.decode(picture)
         except UNREADABLE as error:
-            raise unreadable(self.ids[index], error) from error
+            raise self._unreadable(index, error) from error
 
     def facts(self, index: int) -> Facts:
         """Return the facts about image `index`; raise `DataError` if its header is unreadable."""
         try:
             return facts_of_file(self.files[index].read())
         except UNREADABLE as error:
-            raise unreadable(self.ids[index], error) from error
+            raise self._unreadable(index, error) from error
+
+    def _unreadable(self, index: int, error: BaseException) -> DataError:
+        try:
+            content = self.files[index].read()
+        except UNREADABLE:
+            content = None
+        return unreadable(self.ids[index], error, content)
 
 
-def unreadable(name: str, error: BaseException) -> DataError:
-    """Return the error for an image that cannot be decoded."""
+def unreadable(name: str, error: BaseException, content: bytes | None = None) -> DataError:
+    """Return the error for an image that cannot be decoded; `content` is that of its file."""
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     if isinstance(error, UnidentifiedImageError):
-        reason = "not an image"
+        reason = "not an image" if content is None else _kind(content)
     return DataError(f"image '{name}' cannot be read ({reason}); repair it or remove it.")
+
+
+def _kind(content: bytes) -> str:
+    """Return what a file with the ending of an image is instead."""
+    if not content:
+        return "the file is empty"
+    if content.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS: run git lfs pull"
+    if content.lstrip()[:1] == b"<":
+        return "a web page, XML or SVG"
+    if content[4:8] == b"ftyp" and content[8:12] not in (b"avif", b"avis"):
+        return "a HEIC photo or a video: convert it to JPEG"
+    return "not an image"
 
 
 def each(task: Callable[[S], T], arguments: Iterable[S]) -> list[T]:

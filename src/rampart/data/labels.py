@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rampart.data.spelling import look_alike
 from rampart.data.splits import ONE_LABEL, Labels
 from rampart.errors import DataError
 
@@ -32,7 +33,8 @@ def number_labels(
         `in_order`; and for each split (N,) int64.
 
     Raises:
-        DataError: a label is missing, is not one class, or does not occur in the training split.
+        DataError: a label is missing, is not one class, does not occur in the training split, or
+            differs from another one only in spaces or the form of letters.
     """
     named = {
         split: [_name_of(label, f"{where}, {split} {row}") for row, label in enumerate(column)]
@@ -40,6 +42,11 @@ def number_labels(
     }
     known = named["train"] if "train" in named else [one for part in named.values() for one in part]
     classes = in_order(set(known))
+    if alike := look_alike(classes, case=False):
+        raise DataError(
+            f"{where}: the classes {alike[0]!a} and {alike[1]!a} differ only in spaces or "
+            "the form of letters; write them alike."
+        )
     position = {name: number for number, name in enumerate(classes)}
     for split, names in named.items():
         unknown = in_order(set(names) - position.keys())

@@ -106,7 +106,11 @@ def _check_enough(split: Split, fraction: float, name: str) -> None:
     counts = np.bincount(split.labels, minlength=len(split.class_names))
     if round(fraction * len(split)) < len(counts):
         least = -(-1000 * len(counts) // len(split)) / 1000
-        fix = "add images" if least >= 0.5 else f"use at least {least}"
+        fix = "add images" if least > 0.5 else f"use at least {least}"
+        if len(split) < 2 * len(counts):
+            fix = (
+                "add images, or check that the labels are classes and not values or names of images"
+            )
         raise InvalidArgument(
             f"{name}_fraction",
             fraction,

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from rampart.counting import counted
 from rampart.data.pictures import Facts
+from rampart.data.spelling import look_alike
 from rampart.errors import DataError, InvalidArgument
 from rampart.images_and_labels import type_of
 
@@ -278,10 +279,16 @@ def check_same_classes(parts: Mapping[str, Split], name: str) -> None:
     missing, added = sorted(set(first) - set(other)), sorted(set(other) - set(first))
     differences = [f"'{c}' is missing in {name}" for c in missing[:3]]
     differences += [f"'{c}' is in {name} only" for c in added[:3]]
+    alike = look_alike([*missing, *added])
+    spelled = (
+        f"; {alike[0]!a} and {alike[1]!a} differ only in case, spaces or the form of letters"
+        if alike
+        else ""
+    )
     raise DataError(
         f"the splits have different classes: {first_name} has {len(first)} and {name} has "
-        f"{len(other)} ({', '.join(differences) or 'in another order'}); use the same classes in "
-        "each."
+        f"{len(other)} ({', '.join(differences) or 'in another order'}){spelled}; use the same "
+        "classes in each."
     )
 
 

@@ -86,6 +86,53 @@ def test_split_without_classes(make_folder, layout):
         load_folder(make_folder(*layout("train"), "test/1.png"), DECODE)
 
 
+def test_a_folder_without_classes_gets_another_way(make_folder, layout):
+    for loose in ("test/1.png", "test/unknown/1.png"):
+        photos = make_folder(*layout("train"), loose, root=loose.replace("/", "-"))
+        with pytest.raises(DataError, match="data.splits.train=train"):
+            load_folder(photos, DECODE)
+        assert list(load_folder(photos, DECODE, {"train": "train"})[0]) == ["train"]
+    photos = make_folder("1.png", root="flat")
+    (photos / "list.csv").write_text("path,label")
+    with pytest.raises(DataError, match="data=.*list.csv"):
+        load_folder(photos, DECODE)
+
+
+def test_splits_below_the_level_of_classes_are_refused(make_folder, layout):
+    below = layout("cat/train", "cat/test", "dog/train", "dog/test", classes=("x",))
+    with pytest.raises(DataError, match="train/cat/ and test/cat/"):
+        load_folder(make_folder(*below), DECODE)
+    beside = make_folder(*layout("set/train", "set/test"), "masks/1.png", root="beside")
+    with pytest.raises(DataError, match="data=.*beside/set"):
+        load_folder(beside, DECODE)
+    assert list(load_folder(beside, DECODE, {"train": "."})[0]) == ["train"]
+
+
+def test_a_path_that_is_not_utf8_is_named(make_folder, make_tar, layout):
+    photos = make_folder(*layout())
+    (photos / "cat" / "0.png").rename(photos / "cat" / "\udcff.png")
+    for path in (photos, make_tar(photos)):
+        with pytest.raises(DataError, match="not UTF-8"):
+            load_folder(path, DECODE)
+
+
+@pytest.mark.parametrize("name", ["emu", "cat/9.png"])
+def test_a_link_to_nothing_is_refused(make_folder, layout, name):
+    photos = make_folder(*layout())
+    (photos / "cat" / "notes.txt").symlink_to("nowhere")
+    load_folder(photos, DECODE)
+    (photos / name).symlink_to("nowhere")
+    with pytest.raises(DataError, match=f"{name}' is a link to 'nowhere'"):
+        load_folder(photos, DECODE)
+
+
+def test_classes_that_look_alike_are_named(make_folder):
+    names = {"train": ("cat", "caf\xe9"), "test": ("Cat", "cafe\u0301")}
+    photos = make_folder(*(f"{split}/{name}/1.png" for split in names for name in names[split]))
+    with pytest.raises(DataError, match="differ only in case, spaces or the form of letters"):
+        load_folder(photos, DECODE)
+
+
 def test_one_class(make_folder):
     with pytest.raises(DataError, match="only one class, 'cat'"):
         load_folder(make_folder("cat/1.png"), DECODE)
@@ -132,6 +179,13 @@ def test_compressed_and_damaged_tars_are_refused(make_folder, make_tar, layout, 
         load_folder(path, DECODE)
 
 
+def test_a_tar_that_is_cut_off_says_so(make_folder, make_tar, layout):
+    path = make_tar(make_folder(*layout()))
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(DataError, match="cut off"):
+        load_folder(path, DECODE)
+
+
 def test_a_class_may_be_called_train(make_folder):
     photos = make_folder("car/1.png", "car/2.png", "plane/1.png", "train/1.png", "train/2.png")
     found, _ = load_folder(photos, DECODE)
@@ -143,6 +197,8 @@ def test_images_beside_the_classes_are_noted(make_folder, layout):
     for paths in (layout("train", "test"), ["cat/1.png", "dog/1.png"]):
         _, notes = load_folder(make_folder(*paths, "stray.png"), DECODE)
         assert any("1 image beside the folders" in note for note in notes)
+    inside = make_folder(*layout("train", "test"), "train/stray.png", root="inside")
+    assert "inside/train: 1 image beside" in load_folder(inside, DECODE)[1][0]
 
 
 UNNAMED = [
@@ -152,6 +208,10 @@ UNNAMED = [
     (("dev", "eval"), "data.splits.validation=dev data.splits.test=eval"),
     (("one", "two"), "data.splits.train=one data.splits.test=two"),
     (("train", "dev"), "data.splits.train=train data.splits.validation=dev"),
+    (("train", "tests"), "data.splits.train=train data.splits.test=tests"),
+    (("trainset", "testset"), "data.splits.train=trainset data.splits.test=testset"),
+    (("train", "validate"), "data.splits.train=train data.splits.validation=validate"),
+    (("train", "more"), "more .*data.splits.train=train"),
 ]
 
 

@@ -109,6 +109,7 @@ def test_headers_that_are_not_certain_are_refused(write, header, role):
 def test_names_of_splits_that_are_not_certain_are_refused(write):
     for splits, says in (
         (("train", "dev"), "data.splits.train=train data.splits.validation=dev"),
+        (("train", "tests"), "data.splits.train=train data.splits.test=tests"),
         (("train", "val", "valid"), "two names for validation: val and valid"),
     ):
         with pytest.raises(DataError, match=says):
@@ -121,7 +122,7 @@ def test_faults_of_rows_are_named(write):
     cases = [
         ([*rows, ("more.png", "", "train")], "has no label"),
         ([*rows, (rows[0][0], "dog", "train")], "twice with the labels cat and dog; several"),
-        ([*rows, rows[0]], "train-cat/0.png' twice"),
+        ([*rows, rows[0]], "train-cat/0.png' twice; remove one"),
         ([*rows, ("more.png", "eel", "test")], "'eel'; use the same classes"),
         ([*rows, ("more.png", "cat")], "row 19 .* 2 values, but there are 3 columns"),
         ([row for row in rows if row[1] == "cat"], "only one class, 'cat'"),
@@ -152,6 +153,35 @@ def test_images_inside_parquet_are_refused(write):
     rows = [({"bytes": b"x"}, "cat")] * 2
     with pytest.raises(DataError, match="hfds/FOLDER"):
         load(write("list.parquet", ["image", "label"], rows, images=["cat/1.png"]))
+
+
+@pytest.mark.parametrize(("used", "ending"), [(";", "csv"), ("\t", "csv"), (",", "tsv")])
+def test_other_separators_are_named(write, used, ending):
+    path = write(f"list.{ending}", ["path", "label", "split"], rows_of())
+    own = "\t" if ending == "tsv" else ","
+    path.write_text(path.read_text(encoding="utf-8-sig").replace(own, used))
+    names = {";": "semicolons", "\t": "tabs", ",": "commas"}
+    with pytest.raises(DataError, match=f"with {names[own]} .* not with {names[used]}"):
+        load(path)
+
+
+def test_an_empty_table_says_so(tmp_path):
+    (tmp_path / "list.csv").touch()
+    with pytest.raises(DataError, match="is empty"):
+        load(tmp_path / "list.csv")
+
+
+@pytest.mark.parametrize("odd", ["cat ", " cat", "cafe\u0301"])
+def test_labels_that_look_alike_are_refused(write, odd):
+    labels = ("cat", "caf\xe9", odd)
+    with pytest.raises(DataError, match="differ only in spaces or the form of letters"):
+        load(write("list.csv", ["path", "label", "split"], rows_of(labels)))
+
+
+def test_rows_without_a_split_are_noted(write):
+    rows = [*rows_of(), ("more/1.png", "cat", "")]
+    notes = load(write("list.csv", ["path", "label", "split"], rows)).notes
+    assert any("rows without a split" in note for note in notes)
 
 
 @pytest.mark.parametrize("name", ["list.csv", "list.parquet"])

@@ -38,6 +38,8 @@ def load(*overrides):
         ("strategies.0=lora", r"strategies=.*write strategies=\[NAME\]"),
         ("callbacks.ema=1", r"callbacks=.*write callbacks=\[NAME\]"),
         ("training=5", r"training=5: expected a section with keys such as training.epochs"),
+        ("data.splits.train=0", r"""data.splits.train='"0"' on a command line"""),
+        ("data.root=true", r"""data.root=.*expected text"""),
         ("data=2024", r"""data=2024: expected a name; .*'"2024"' on a command line"""),
         ("strategies=[null]", r"strategies=None: .*write strategies=\[NAME\]"),
         ("strategies=[[full]]", r"strategies=.*write strategies=\[NAME\]"),

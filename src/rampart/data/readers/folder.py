@@ -18,6 +18,8 @@ from rampart.data.readers.tree import Tree, read_tree
 from rampart.data.splits import Split, check_same_classes
 from rampart.errors import DataError
 
+#: Endings of tables, see `rampart.data.readers.table`.
+TABLES = (".csv", ".tsv", ".parquet")
 _LAYOUTS = "expected {train,val,test}/<class>/<image> or <class>/<image>"
 
 
@@ -44,12 +46,17 @@ def load_folder(
     folders = _named_folders(tree, path, names) if names else _split_folders(tree, path)
     if not folders:
         folders = {"train": "."}
-    found = {
-        name: _read_split(*_find(tree, folder), path, decode) for name, folder in folders.items()
-    }
+    places = {name: _find(tree, folder) for name, folder in folders.items()}
+    found = {name: _read_split(*place, path, decode) for name, place in places.items()}
     for name in found:
         check_same_classes(found, name)
-    return found, _note_left_out(top, tree, set(folders.values()), path)
+    notes = [
+        f"ignored in {path}/{prefix.rstrip('/')}: {counted(len(inside.images), 'image')} beside "
+        "the folders."
+        for inside, prefix in places.values()
+        if inside.images and prefix
+    ]
+    return found, notes + _note_left_out(top, tree, set(folders.values()), path)
 
 
 def _note_left_out(top: Tree, tree: Tree, used: set[str], path: Path) -> list[str]:
@@ -122,19 +129,52 @@ def _split_folders(tree: Tree, path: Path) -> dict[str, str]:
         if name:
             folders[name] = folder
     inside = {name: _find(tree, name)[0] for name in others}
+    if not folders:
+        _refuse_splits_below(inside, path)
+    own = {name: _find(tree, folder)[0].folders.keys() for name, folder in folders.items()}
     refuse_unnamed_splits(
-        {name: sub.folders.keys() for name, sub in inside.items() if not sub.images}, folders, path
+        {name: sub.folders.keys() for name, sub in inside.items() if not sub.images},
+        folders,
+        path,
+        own.get("train", set()),
     )
     return folders
+
+
+def _refuse_splits_below(inside: Mapping[str, Tree], path: Path) -> None:
+    """Refuse folders that would be classes, but hold folders of splits, such as photos/train.
+
+    Raises:
+        DataError: one of them holds two splits or more.
+    """
+    holders = [
+        name
+        for name, tree in inside.items()
+        if len({known_split(one) for one in tree.folders} - {None}) > 1
+    ]
+    if not holders:
+        return
+    first = min(holders)
+    splits = " and ".join(sorted(one for one in inside[first].folders if known_split(one))[:2])
+    advice = f"write data={path / first}"
+    if len(holders) > 1:
+        advice = f"move its images to train/{first}/ and test/{first}/, as for every class"
+    raise DataError(
+        f"'{path / first}' holds the splits {splits}, but stands where a class is expected: "
+        f"{advice}; for classes write data.splits.train=. instead."
+    )
 
 
 def _read_split(tree: Tree, prefix: str, path: Path, decode: Decode) -> Split:
     where = f"{path}/{prefix}".rstrip("/")
     classes = in_order(tree.folders)
     if not classes:
-        raise DataError(f"'{where}' has no class folders; {_LAYOUTS}.")
+        raise DataError(f"'{where}' has no class folders; {_LAYOUTS}{_other_way(path, prefix)}.")
     if len(classes) == 1:
-        raise DataError(f"'{where}' has only one class, '{classes[0]}'; give at least two.")
+        raise DataError(
+            f"'{where}' has only one class, '{classes[0]}'; give at least two"
+            f"{_other_way(path, prefix)}."
+        )
     members = [list(tree.folders[name].walk(f"{prefix}{name}/")) for name in classes]
     for name, images in zip(classes, members, strict=True):
         if not images:
@@ -144,6 +184,27 @@ def _read_split(tree: Tree, prefix: str, path: Path, decode: Decode) -> Split:
                 f"class '{name}' in '{where}' has no image{but}; add some or remove it."
             )
     ids = [identity for images in members for identity, _ in images]
+    for identity in ids:
+        _require_text(identity)
     files = [file for images in members for _, file in images]
     labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(m) for m in members])
     return Split(ids, labels, classes, Decoded(files, ids, decode))
+
+
+def _require_text(identity: str) -> None:
+    """Refuse a path that is not UTF-8, because no table or text file could name the image."""
+    try:
+        identity.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"the path {identity!a} is not UTF-8; rename it.") from error
+
+
+def _other_way(path: Path, prefix: str) -> str:
+    """Return advice for a folder without classes: leave this split out, or read a table in it."""
+    if prefix:
+        return (
+            f"; if {prefix} has no labels, leave it out by naming the other splits, as in "
+            "data.splits.train=train"
+        )
+    tables = sorted(one for one in path.glob("*") if one.suffix.lower() in TABLES)
+    return f"; for the images that a table lists write data={tables[0]}" if tables else ""

@@ -17,7 +17,12 @@ KNOWN = {
     "testing": "test",
 }
 #: Words in the name of a folder that is probably a split.
-WORDS = {**KNOWN, "dev": "validation", "eval": "test", "evaluation": "test", "holdout": "test"}
+WORDS = {
+    **KNOWN,
+    **dict.fromkeys(("dev", "validate"), "validation"),
+    **dict.fromkeys(("eval", "evaluation", "evaluate", "holdout", "tst"), "test"),
+    "trn": "train",
+}
 NAMES = ("train", "validation", "test")
 
 
@@ -29,7 +34,8 @@ def known_split(name: str) -> str | None:
 def probable_split(name: str) -> str | None:
     """Return the split that a word in the name stands for: "test" for `seg_test` or `testSet`."""
     words = re.findall("[A-Z]?[a-z]+|[A-Z]+", name)
-    return next((WORDS[word.lower()] for word in words if word.lower() in WORDS), None)
+    stems = [re.sub("(?<=..)(sets?|data|s)$", "", word.lower()) for word in words]
+    return next((WORDS[stem] for stem in stems if stem in WORDS), None)
 
 
 def choose_splits(
@@ -47,7 +53,7 @@ def choose_splits(
             unusual name may mean a missing one.
     """
     own = list(dict.fromkeys(own))
-    listed = ", ".join(own)
+    listed = ", ".join(name or "empty fields" for name in own)
     chosen = dict(named)
     for split, name in named.items():
         if name not in own:
@@ -74,11 +80,15 @@ def choose_splits(
             f"{where} has no split train, validation or test, only {listed}: write "
             "data.splits.train=NAME, or data.splits.test=NAME for an evaluation."
         )
-    return chosen, [f"not used of {where}: {', '.join(unused)}."] if unused else []
+    left = ", ".join(name or "rows without a split" for name in unused)
+    return chosen, [f"not used of {where}: {left}."] if unused else []
 
 
 def refuse_unnamed_splits(
-    folders: Mapping[str, Set[str]], found: Mapping[str, str], path: object
+    folders: Mapping[str, Set[str]],
+    found: Mapping[str, str],
+    path: object,
+    classes: Set[str] = frozenset(),
 ) -> None:
     """Refuse folders that look like splits: by a word, or because they hold the same folders.
 
@@ -86,12 +96,16 @@ def refuse_unnamed_splits(
         folders: the names of the folders in each folder without images of its own.
         found: the folders of the splits with usual names.
         path: of the data.
+        classes: the folders in the training split, if it is found.
 
     Raises:
-        DataError: a folder looks like a split.
+        DataError: a folder looks like a split, or holds folders of the training split while a
+            split is missing.
     """
     several = {name: inside for name, inside in folders.items() if len(inside) > 1}
     suspects = {name for name in several if probable_split(name) not in {None, *found}}
+    if len(found) < len(NAMES):
+        suspects |= {name for name, inside in several.items() if len(inside & classes) > 1}
     if not found:
         pairs = permutations(several, 2)
         suspects |= {name for name, rival in pairs if len(several[name] & several[rival]) > 1}

@@ -12,12 +12,13 @@ from typing import Any
 from rampart.counting import counted
 from rampart.data.decode import Decoded, ImageFile
 from rampart.data.labels import number_labels
+from rampart.data.readers.folder import TABLES
 from rampart.data.readers.request import Found, Request
 from rampart.data.readers.split_names import choose_splits
 from rampart.data.splits import ONE_LABEL, Split
-from rampart.errors import DataError, UnknownName
+from rampart.errors import DataError, UnknownName, shown
 
-SUFFIXES = (".csv", ".tsv", ".parquet")
+SUFFIXES = TABLES
 #: Usual names of the columns, by the option that names another one.
 COLUMNS = {
     "input_key": (
@@ -27,6 +28,7 @@ COLUMNS = {
     "target_key": ("label", "class", "target", "category", "class_name", "label_name"),
     "split_key": ("split", "set", "subset", "partition"),
 }
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 Columns = Mapping[str, Sequence[Any]]
 
 
@@ -75,9 +77,19 @@ def _read_columns(path: Path) -> Columns:
         delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
         with path.open(encoding="utf-8-sig", newline="") as file:
             names, *rows = [row for row in csv.reader(file, delimiter=delimiter) if row] or [[]]
+    except UnicodeError as error:
+        raise DataError(f"'{path}' cannot be read ({error}); save it as CSV UTF-8.") from error
     # pyarrow raises errors of many kinds.
     except Exception as error:
         raise DataError(f"'{path}' cannot be read ({str(error).splitlines()[0]}).") from error
+    if not names:
+        raise DataError(f"'{path}' is empty; its first line names the columns.")
+    other = next((one for one in ";\t|," if one != delimiter and one in names[0]), None)
+    if len(names) == 1 and other:
+        raise DataError(
+            f"'{path}' has one column, '{shown(names[0])}': save it with {_SEPARATORS[delimiter]} "
+            f"between the columns, not with {_SEPARATORS[other]}."
+        )
     if len(set(names)) < len(names):
         raise DataError(f"'{path}' has two columns with one name: {', '.join(names)}.")
     for number, row in enumerate(rows, 1):
@@ -104,7 +116,8 @@ def _find_column(columns: Columns, key: str, given: str | None, path: Path) -> s
         return None
     role = {"input_key": "paths", "target_key": "labels", "split_key": "splits"}[key]
     raise DataError(
-        f"{has}: it is not certain which one holds the {role}; write data.options.{key}=COLUMN."
+        f"{has}: it is not certain which one holds the {role}; write data.options.{key}=COLUMN. "
+        "The first line names the columns."
     )
 
 
@@ -124,8 +137,10 @@ def _require_images(path: Path, paths: Sequence[Any], labels: Sequence[Any]) -> 
                 "the images in it can be read as hfds/FOLDER."
             )
         if one in seen:
-            other = "" if seen[one] == label else f" with the labels {seen[one]} and {label}"
-            raise DataError(f"'{path}' lists image '{one}' twice{other}; {ONE_LABEL}.")
+            other = "; remove one of the two rows"
+            if seen[one] != label:
+                other = f" with the labels {seen[one]} and {label}; {ONE_LABEL}"
+            raise DataError(f"'{path}' lists image '{one}' twice{other}.")
         seen[one] = label
     missing = [one for one in paths if not (path.parent / one).is_file()]
     if missing:

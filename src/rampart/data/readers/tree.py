@@ -95,6 +95,7 @@ def _read_folder(
         path = Path(entry.path)
         if _is_hidden(entry.name):
             continue
+        _refuse_dead_link(path)
         if not path.is_dir():
             tree.add(entry.name, ImageFile(path))
             continue
@@ -106,14 +107,29 @@ def _read_folder(
             _read_folder(path, tree.below([entry.name]), (*above, real), loops, top)
 
 
+def _refuse_dead_link(path: Path) -> None:
+    """Refuse a link to nothing, which may stand for an image or a class; not for another file."""
+    if path.is_symlink() and not path.exists() and path.suffix.lower() in ("", *IMAGE_SUFFIXES):
+        raise DataError(
+            f"'{path}' is a link to '{path.readlink()}', which does not exist; repair it or "
+            "remove it."
+        )
+
+
 def _read_tar(path: Path) -> Tree:
     tree = Tree()
     try:
         with tarfile.open(path, mode="r:") as archive:
             members = archive.getmembers()
     except tarfile.TarError as error:
+        with path.open("rb") as file:
+            header = file.read(tarfile.BLOCKSIZE)
+        # The magic word of a tar that is not compressed.
+        if header[257:262] == b"ustar":
+            raise DataError(f"'{path}' is cut off or damaged ({error}); copy it again.") from error
         raise DataError(
-            f"'{path}' is not an uncompressed tar ({error}); unpack it and give the folder."
+            f"'{path}' is no folder, table (.csv, .tsv, .parquet) or uncompressed tar ({error}); "
+            "unpack it if it is packed, and give the folder."
         ) from error
     for member in members:
         *folders, name = [part for part in PurePosixPath(member.name).parts if part != "."] or [""]

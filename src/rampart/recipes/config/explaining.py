@@ -38,7 +38,15 @@ def explain(error: ValidationError) -> RampartError:
         return _no_name(key, first["input"])
     if "dictionary" in expected:
         return _no_section(key, section, first["input"])
+    if first["type"] == "string_type" and isinstance(first["input"], bool | int | float):
+        return _no_text(key, first["input"])
     return InvalidArgument(key, first["input"], expected)
+
+
+def _no_text(key: str, got: object) -> InvalidArgument:
+    """Return the error for a name that YAML reads as a number or a boolean."""
+    quoted = f'write {key}=\'"{got}"\' on a command line, "{got}" in a file'
+    return InvalidArgument(key, got, "text", f"for a name {quoted}")
 
 
 def _no_name(key: str, got: object) -> InvalidArgument:

@@ -108,6 +108,9 @@ def test_unknown_names(tmp_path):
         load_splits("digit-pair")
     with pytest.raises(DataError, match="does not exist"):
         load_splits(str(tmp_path / "nothing"))
+    for library in ("torch/", "hfds/", "hfds//"):
+        with pytest.raises(DataError, match="names no dataset"):
+            load_splits(library)
     (tmp_path / "photos").mkdir()
     with pytest.raises(DataError, match="did you mean '.*/photos'"):
         load_splits(str(tmp_path / "photo"))

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from hub_files import files
-from torchvision_files import MAKERS, caltech256
 
+from hub_files import files
 from rampart.data import catalogue
 from rampart.data.catalogue import Source
 from rampart.data.datasets import load_published, load_splits
 from rampart.errors import DataError, InvalidArgument
+from torchvision_files import MAKERS, caltech256
 
 
 @pytest.fixture

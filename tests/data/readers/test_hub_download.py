@@ -1,9 +1,9 @@
 """Datasets by name from a hub: cached, pinned, resumed, without the hub, missing, gated."""
 
 import pytest
-from hub_files import files, parquet
 from huggingface_hub import constants
 
+from hub_files import files, parquet
 from rampart.data.datasets import load_published
 from rampart.errors import DataError
 

@@ -25,9 +25,13 @@ def load_library(request: Request) -> Found:
 
     Raises:
         UnknownName: no such torchvision dataset, or no such option.
-        DataError: the dataset cannot be downloaded or read.
+        DataError: there is no name after the library, or the dataset cannot be downloaded or read.
         MissingExtra: the package `datasets` is not installed.
     """
+    if not request.name.partition("/")[2].strip("/"):
+        raise DataError(
+            f"'{request.name}' names no dataset: write torch/NAME, hfds/OWNER/NAME or hfds/FOLDER."
+        )
     load = load_torch if request.name.lower().startswith("torch/") else load_hub
     try:
         return load(request)

@@ -59,6 +59,7 @@ def test_a_linf_strength_under_another_norm_is_a_slip(norm):
 def test_a_large_decimal_is_taken_for_gray_levels():
     assert "did you mean 0.4/255?" in find_slip(0.4, "linf")
     assert not find_slip(0.3, "linf")
+    assert not find_slip("128/255", "linf")
 
 
 @pytest.mark.parametrize("text", ["8/256", " 8 / 256"])

@@ -30,7 +30,7 @@ _REFERENCE = 3 * 32 * 32
 _SPREAD = 8
 #: Largest published strength in Linf, on gray digits (MNIST, Madry et al. 2018).
 _LARGEST_LINF = 0.3
-#: Strengths in Linf above it are probably meant in gray levels; nothing published comes near.
+#: Decimals in Linf above it are probably meant in gray levels; nothing published comes near.
 _SLIP_LINF = 1 / 3
 
 
@@ -113,7 +113,8 @@ def find_slip(eps: str | float, norm: Norm, shape: Sequence[int] | None = None) 
     """
     value = parse_eps(eps, norm)
     if norm == "linf":
-        if value <= _SLIP_LINF:
+        # A slip is a short decimal such as 0.4; who writes 128/255 knows the unit.
+        if value <= _SLIP_LINF or value != round(value, 3):
             return ""
         change = f"it may change every pixel by {100 * value:.3g} % of its range"
         return f"{change}; did you mean {value:g}/255?"

@@ -180,7 +180,7 @@ def test_a_record_is_made_of_results(indices):
     ("changes", "message"),
     [
         ({"ids": ["a", "b"]}, "ids=2 names: expected one for number 2"),
-        ({"stage_names": ["apgd-ce"]}, "stage_names=1 names: expected one for number"),
+        ({"stage_names": ["apgd-ce"]}, "stage_names=1 name: expected one for number"),
         ({"grid": np.arange(LEVELS) / 255}, "critical=5"),
         ({"grid": np.arange(LEVELS + 2) / 255}, "expected a distance above"),
         ({"stage_names": ["clean"] * 3}, "found_by=clean"),

@@ -267,7 +267,7 @@ def test_nothing_is_ever_unpickled(tmp_path):
 def test_refuses_a_folder_with_a_file_missing(tmp_path, file):
     save_record(make(), tmp_path)
     (tmp_path / file).unlink()
-    with pytest.raises(RunError, match="missing"):
+    with pytest.raises(RunError, match="no finished evaluation"):
         load_record(tmp_path)
 
 

@@ -137,7 +137,12 @@ def test_built_from_plain_options(name, options, law):
         ("beta", {"a": 0, "b": 1}, InvalidArgument, r"beta \(a, b, high\)="),
         ("point", {"eps": 8}, InvalidArgument, r"distribution\.eps=8.*8/255"),
         ("piecewise", {"edges": ["0", "8"], "weights": [1]}, InvalidArgument, "8/255"),
-        ("piecewise", {"edges": 3, "weights": [1]}, InvalidArgument, r"distribution\.edges=\(3\.0,\)"),
+        (
+            "piecewise",
+            {"edges": 3, "weights": [1]},
+            InvalidArgument,
+            r"distribution\.edges=\(3\.0,\)",
+        ),
     ],
 )
 def test_refuses_bad_options(name, options, error, message):

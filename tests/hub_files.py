@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 
-def parquet(count, names=("cat", "dog"), seed=0):
-    """The bytes of a parquet file with `count` pictures of each class."""
+def table(count, names=("cat", "dog"), seed=0):
+    """A dataset with `count` pictures of each class."""
     import datasets
 
     rng = np.random.default_rng((seed, count))
@@ -17,8 +17,13 @@ def parquet(count, names=("cat", "dog"), seed=0):
     )
     labels = [k for k in range(len(names)) for _ in range(count)]
     rows = {"image": [Image.fromarray(one) for one in pixels], "label": labels}
+    return datasets.Dataset.from_dict(rows, features=features)
+
+
+def parquet(count, names=("cat", "dog"), seed=0):
+    """The bytes of a parquet file with `count` pictures of each class."""
     buffer = io.BytesIO()
-    datasets.Dataset.from_dict(rows, features=features).to_parquet(buffer)
+    table(count, names, seed).to_parquet(buffer)
     return buffer.getvalue()
 
 

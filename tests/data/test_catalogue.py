@@ -5,7 +5,7 @@ import pytest
 import torchvision.datasets
 
 from rampart.data.catalogue import catalogue
-from rampart.data.datasets import complete_splits
+from rampart.data.completing import complete_splits
 from rampart.data.readers.torchvision import TORCH_NAMES
 from rampart.data.splits import SPLIT_NAMES, InMemory, Split
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from rampart.data.datasets import complete_splits
+from rampart.data.completing import complete_splits
 from rampart.data.items import image_of
 from rampart.data.set_apart import set_apart
 from rampart.data.splits import InMemory, Split, Splits

@@ -51,6 +51,7 @@ class EvaluationSettings(TypedDict, total=False):
     test_fraction: float
     root: str
     splits: Mapping[str, str]
+    split_file: str | None
     workers: int
     cache: bool | Literal["auto"]
     mean: Sequence[float] | None
@@ -87,6 +88,7 @@ class FinetuneSettings(TypedDict, total=False):
     # Of `data`.
     root: str
     splits: Mapping[str, str]
+    split_file: str | None
     image_size: int | None
     validation_fraction: float
     test_fraction: float

@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from rampart.api.inputs import require_no_files, require_side, size_of
-from rampart.data.datasets import EMBEDDED, complete_splits, require_data
+from rampart.data.completing import complete_splits
+from rampart.data.datasets import EMBEDDED, require_data
 from rampart.data.decode import Decode
 from rampart.data.from_torch import split_of
 from rampart.data.splits import SPLIT_NAMES, Split, Splits

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
 from rampart.data.catalogue import Counts, catalogue
-from rampart.data.copies import count_copies, warn_of_copies
+from rampart.data.completing import complete_splits
+from rampart.data.copies import warn_of_copies
 from rampart.data.decode import Decode, in_memory
 from rampart.data.digits import digit_pairs
 from rampart.data.glyphs import glyphs
@@ -16,9 +17,11 @@ from rampart.data.readers.catalogued import load_catalogued
 from rampart.data.readers.folder import load_folder
 from rampart.data.readers.library import is_library_name, load_library
 from rampart.data.readers.request import Found, Request
+from rampart.data.readers.saved import is_saved, load_saved
+from rampart.data.readers.shards import is_range, load_shards, shards_of
 from rampart.data.readers.table import SUFFIXES, load_table
 from rampart.data.readers.torchvision import TORCH_NAMES
-from rampart.data.set_apart import Number, check_fraction, set_apart
+from rampart.data.set_apart import check_fraction
 from rampart.data.split_file import divide, paths_of
 from rampart.data.splits import (
     SPLIT_NAMES,
@@ -28,7 +31,6 @@ from rampart.data.splits import (
     Splits,
     check_same_classes,
     joined,
-    warn_of_empty_classes,
 )
 from rampart.errors import DataError, InvalidArgument
 from rampart.plugins import GIVEN
@@ -149,10 +151,11 @@ def load_splits(name: str, **how: Unpack[DataOptions]) -> Splits:
     Both draws are stratified and seeded, and `notes` reports them.
 
     Args:
-        name: a folder or .tar (see `rampart.data.readers.folder`), a .csv or .parquet of paths and
-            labels (see `rampart.data.readers.table`), "digit-pairs", "glyphs", the short name of a
-            public dataset (see `rampart.data.catalogue`), or its name in a library
-            ("torch/cifar10", "hfds/org/name").
+        name: a folder or .tar of images (see `rampart.data.readers.folder`), a .csv or .parquet of
+            paths and labels (`readers.table`), shards of WebDataset (`readers.shards`), a folder of
+            the package `datasets` (`readers.saved`), "digit-pairs", "glyphs", the short name of a
+            public dataset (`rampart.data.catalogue`), or its name in a library ("torch/cifar10",
+            "hfds/org/name").
         how: see `DataOptions`.
 
     Raises:
@@ -221,6 +224,10 @@ def read(request: Request) -> Found:
     path = require_data(name, request.root)
     if path.suffix.lower() in SUFFIXES and path.is_file():
         return load_table(path, request)
+    if is_saved(path):
+        return load_saved(path, request)
+    if shards := shards_of(path):
+        return load_shards(path, shards, request)
     _refuse(request.options, None, name)
     return load_folder(path, request.decode, request.splits)
 
@@ -245,7 +252,9 @@ def require_data(name: str, root: str = "") -> Path:
             "rampart.evaluate."
         )
     path = Path(root, name).expanduser()
-    if path.exists() or name in EMBEDDED or is_library_name(name) or name in catalogue():
+    if path.exists() or is_range(name):
+        return path
+    if name in EMBEDDED or is_library_name(name) or name in catalogue():
         return path
     if near := get_close_matches(name, [*EMBEDDED, *catalogue()], n=1):
         raise DataError(f"no folder or dataset '{name}': did you mean {near[0]}?")
@@ -274,57 +283,6 @@ def _load_embedded(
 def _in_color(split: Split) -> Split:
     assert isinstance(split.pixels, InMemory)
     return replace(split, pixels=InMemory(split.pixels.images.expand(-1, 3, -1, -1)))
-
-
-def complete_splits(
-    found: Mapping[str, Split],
-    notes: Sequence[str],
-    fractions: Mapping[str, float],
-    seed: int,
-    per_class: Counts | None = None,
-) -> Splits:
-    """Return the three splits; missing ones are taken from the training split, with a note.
-
-    Args:
-        found: splits by name, with "train".
-        notes: notes so far.
-        fractions: fraction of the images for each split by its name; "test" comes first, so that it
-            does not depend on the fraction for validation.
-        seed: of the draw.
-        per_class: images of each class in the training and the validation split, instead of
-            fractions; all others are for the test.
-
-    Raises:
-        DataError: the classes differ, or an image lies in two splits.
-        InvalidArgument: a fraction is too small for one image of each class.
-    """
-    parts, notes = dict(found), list(notes)
-    for name, fraction in fractions.items():
-        if name in found:
-            continue
-        before, copies = len(parts["train"]), count_copies(parts["train"])
-        number, how = _number(per_class or {}, name)
-        parts["train"], parts[name] = set_apart(parts["train"], fraction, seed, name, number)
-        notes.append(
-            f"no {name} split: {len(parts[name])} of {before} training images are used for it "
-            f"({how}, seed {seed})."
-            + (f" {copies} of them are copies of others; copies stay together." if copies else "")
-        )
-    notes += note_changes(parts)
-    ordered = {name: parts[name] for name in SPLIT_NAMES}
-    warnings = [*warn_of_empty_classes(parts["train"]), *warn_of_copies(ordered)]
-    return Splits.of(parts, notes, warnings)
-
-
-def _number(per_class: Counts, name: str) -> tuple[Number | None, str]:
-    """Return the images of each class for a split, None for its fraction, and words for it."""
-    if not per_class:
-        return None, "stratified"
-    validation = per_class["validation"]
-    kept = per_class["train"] + validation
-    if name == "test":
-        return lambda size: size - kept, f"all but {kept} of each class"
-    return lambda size: validation, f"{validation} of each class"
 
 
 def _read_once(found: Mapping[str, Split], cache: Cache) -> dict[str, Split]:

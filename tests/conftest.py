@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from importlib.util import find_spec
 
 # Small networks are fastest on one thread, and results then do not hang on the machine's cores.
@@ -63,6 +64,23 @@ def local_hub(monkeypatch, tmp_path):
     server = LocalHub(ADDRESS)
     yield server
     server.close()
+
+
+@pytest.fixture
+def cub(local_hub, monkeypatch):
+    """A hub that holds the dataset `cub200`, which here has 2 classes and so few images."""
+    from hub_files import files
+    from rampart.data import catalogue
+
+    entry = catalogue.catalogue()["cub200"]
+    [source] = entry.sources
+    revision = local_hub.add(source.data.removeprefix("hfds/"), files(train=10, test=3), "datasets")
+    pinned = replace(source, options={**source.options, "revision": revision})
+    own = replace(entry, classes=2, images={"train": 20, "test": 6}, sources=(pinned,))
+    entries = {**catalogue.catalogue(), "cub200": own}
+    for user in ("datasets", "inventory"):
+        monkeypatch.setattr(f"rampart.data.{user}.catalogue", lambda: entries)
+    return local_hub
 
 
 # A test that is slow once, on a busy machine, is not wrong.

@@ -80,6 +80,27 @@ def pets(root: Path) -> dict[str, int]:
     return {"train": 10, "test": 10, "classes": 2}
 
 
+def flowers102(root: Path) -> dict[str, int]:
+    """Labels and splits in files of MATLAB; images are numbered from 1."""
+    base = root / "flowers-102"
+    numbers = range(1, 13)
+    for number in numbers:
+        picture(base / "jpg" / f"image_{number:05d}.jpg", number)
+    savemat(base / "imagelabels.mat", {"labels": np.array([number % 2 + 1 for number in numbers])})
+    splits = {"trnid": [1, 2, 3, 4], "valid": [5, 6, 7, 8], "tstid": [9, 10, 11, 12]}
+    savemat(base / "setid.mat", splits)
+    return {"train": 4, "validation": 4, "test": 4, "classes": 102}
+
+
+def caltech101(root: Path) -> dict[str, int]:
+    """One folder per class; that of the background is left out."""
+    folder = root / "caltech101" / "101_ObjectCategories"
+    for label, name in enumerate(("BACKGROUND_Google", "ant", "bass")):
+        for number in range(1, 11):
+            picture(folder / name / f"image_{number:04d}.jpg", 100 * label + number)
+    return {"train": 20, "classes": 2}
+
+
 def gtsrb(root: Path) -> dict[str, int]:
     """Folders of .ppm files for training, and a table for the test."""
     base = root / "gtsrb"
@@ -102,5 +123,7 @@ MAKERS = {
     "cars": cars,
     "imagenette": imagenette,
     "pets": pets,
+    "flowers102": flowers102,
+    "caltech101": caltech101,
     "gtsrb": gtsrb,
 }

@@ -65,6 +65,21 @@ def test_files_on_disk_are_counted_but_not_decoded(typed, tmp_path, monkeypatch)
     assert "torch/caltech256: 150 train; 2 classes; images of the smallest class: 70" in result.out
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_files_in_the_cache_of_the_hub_are_counted(typed, cub):
+    assert "is not in the cache" in typed("data", "cub200").out
+    load_splits("cub200", image_size=8)
+    cub.close()
+    result = typed("data", "cub200")
+    assert result.status == 0
+    assert (
+        "CUB-200-2011: 20 train, 6 test; 2 classes; images of the smallest class: 10" in result.out
+    )
+    result = typed("data", "cub200", "data.options.counts={train: 21, test: 6, classes: 2}")
+    assert result.status == 1
+    assert "20 train images, expected 21 (1 missing)" in result.out
+
+
 def test_files_that_are_not_there_are_named(typed, tmp_path):
     result = typed("data", "cars", f"data.root={tmp_path}")
     assert result.status == 0

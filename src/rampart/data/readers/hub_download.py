@@ -55,7 +55,7 @@ def download(place: Place) -> tuple[Mapping[str, Any], list[str]]:
     if find_spec("datasets") is None:
         raise MissingExtra("datasets", "hub", f"dataset 'hfds/{place.name}'")
     try:
-        with hub_access(place.cache_only):
+        with hub_access(place.cache_only or place.is_folder):
             builder = _builder(place)
             builder.download_and_prepare()
     # The network, archives and caches raise errors of many kinds.
@@ -112,7 +112,7 @@ def _explained(error: Exception, place: Place) -> DataError:
     """Return the error for a dataset that cannot be loaded, with the remedy for its reason."""
     from huggingface_hub import constants
 
-    if place.cache_only:
+    if place.cache_only and not place.is_folder:
         return DataError(f"hfds/{place.name} is not in the cache.")
     url = f"{constants.ENDPOINT}/datasets/{place.name}"
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

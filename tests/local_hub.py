@@ -26,9 +26,17 @@ Files = Mapping[str, bytes]
 
 
 def address() -> str:
-    """Return an address on this machine where nobody listens yet."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return f"http://127.0.0.1:{listening.getsockname()[1]}"
+    """Return an address on this machine that refuses connections until a `LocalHub` serves there.
+
+    The port stays bound as long as the process runs, so that no other program gets it.
+    """
+    holder = socket.socket()
+    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+        holder.setsockopt(socket.SOL_SOCKET, option, 1)
+    holder.bind(("127.0.0.1", 0))
+    port = holder.getsockname()[1]
+    holder.detach()
+    return f"http://127.0.0.1:{port}"
 
 
 def files_in(folder: Path) -> Files:
@@ -70,7 +78,7 @@ class LocalHub:
         self.breaks: dict[str, int] = {}
         port = urlsplit(address).port
         assert port is not None
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
+        self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.hub = self  # type: ignore[attr-defined]
         Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -94,6 +102,10 @@ class LocalHub:
         """Stop serving; the address refuses connections from then on."""
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    allow_reuse_port = True
 
 
 class _Refusal(Exception):

@@ -86,6 +86,19 @@ def test_other_data_may_be_the_source(make_folder, layout, tmp_path):
         load_splits("cub200", options={"source": "torch"})
 
 
+def test_a_source_that_cannot_be_read_points_to_another(local_hub, tmp_path):
+    for name, how, says in (
+        ("cars", {}, "or read it from torch/stanford_cars by .*source=torch data.root=FOLDER"),
+        ("cars", {"root": str(tmp_path)}, "by data.options.source=hub"),
+        ("caltech256", {"options": {"source": "hub"}}, "by data.options.source=torch"),
+    ):
+        with pytest.raises(DataError, match=says):
+            load_splits(name, **how)
+    with pytest.raises(DataError, match="cub200|CUB") as refused:
+        load_splits("cub200")
+    assert "or read it" not in str(refused.value), "there is no other source"
+
+
 def test_the_root_decides_between_torchvision_and_the_hub(monkeypatch, tmp_path):
     read = []
     monkeypatch.setattr("rampart.data.datasets.load_library", lambda request: read.append(request))

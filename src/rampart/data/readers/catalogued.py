@@ -38,11 +38,28 @@ def load_catalogued(entry: Entry, request: Request, read: Callable[[Request], Fo
     options = {key: value for key, value in request.options.items() if key not in OPTIONS}
     source = choose_source(entry, request.options.get("source"), request.root)
     asked = replace(request, name=source.data, options={**source.options, **options})
-    found, notes = read(asked)
+    try:
+        found, notes = read(asked)
+    except DataError as error:
+        if not request.download:
+            raise
+        raise DataError(f"{str(error).rstrip('.')}{_otherwise(entry, source)}.") from error
     if not request.splits:
         found = {source.rename.get(name, name): split for name, split in found.items()}
     check_counts(entry, source, found, request.options.get("counts"))
     return found, [f"{entry.name} is read from {source.data}.", *notes]
+
+
+def _otherwise(entry: Entry, source: Source) -> str:
+    """Return advice to take the next source; "" if there is no other."""
+    others = [one for one in entry.sources if one.data != source.data]
+    others.sort(key=lambda one: one.library == source.library)
+    if not others:
+        return ""
+    other = others[0]
+    name = other.data if other.library == source.library else other.library
+    root = " data.root=FOLDER" if other.library == "torch" else ""
+    return f"; or read it from {other.data} by data.options.source={name}{root}"
 
 
 def choose_source(entry: Entry, given: Any, root: str) -> Source:

@@ -3,6 +3,7 @@
 import pytest
 
 from hub_files import files
+from rampart.data.catalogue import catalogue
 from rampart.data.datasets import load_published, load_splits
 from rampart.errors import DataError, InvalidArgument
 from torchvision_files import MAKERS, caltech256
@@ -54,6 +55,36 @@ def test_a_dataset_of_the_hub_by_its_short_name(cub):
     assert "cub200 is read from hfds/Donghyun99/CUB-200-2011" in splits.notes[0]
     cub.close()
     assert load_splits("cub200", image_size=8).fingerprint() == splits.fingerprint()
+
+
+ON_HUB = [
+    (name, source)
+    for name, entry in catalogue().items()
+    for source in entry.sources
+    if source.library == "hub"
+]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+@pytest.mark.parametrize(("name", "source"), ON_HUB, ids=[source.data for _, source in ON_HUB])
+def test_every_source_on_the_hub_is_asked_for_its_revision_and_columns(local_hub, name, source):
+    images = source.images or catalogue()[name].images
+    own = {official: name for name, official in source.rename.items()}
+    # Per class; caltech256 takes sixty of each.
+    sizes = {"train": 70, "validation": 3, "test": 2}
+    served = files(
+        source.options.get("data_dir", "data"),
+        **{own.get(split, split): sizes[split] for split in images},
+    )
+    ref = source.options.get("revision", "main")
+    local_hub.add(source.data.removeprefix("hfds/"), served, "datasets", ref=ref)
+    counts = {split: 2 * sizes[split] for split in images} | {"classes": 2}
+    options = {"source": source.data, "counts": counts}
+    splits = load_splits(name, image_size=8, options=options)
+    assert splits.class_names == ["cat", "dog"]
+    for split in images:
+        if {"validation", "test"} <= set(images) or split == "test":
+            assert len(splits[split]) == counts[split]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")

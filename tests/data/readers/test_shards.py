@@ -68,6 +68,9 @@ def test_the_name_of_a_shard_tells_its_split(tmp_path):
     assert parts(tmp_path) == {"train": 6, "validation": 2}
     ids = load_published(str(tmp_path), image_size=8).parts["train"].ids
     assert [one.split("/")[0] for one in ids[::2]] == ["train-0", "train-2", "train-10"]
+    notes = load_published(str(tmp_path), image_size=8).notes
+    assert notes[0].startswith("4 shards in")
+    assert notes[1].startswith("train: there are shards 0 to 10, but without 1, 3, 4, ...")
     (tmp_path / "val-0.tar").rename(tmp_path / "imagenet-val-0.tar")
     with pytest.raises(DataError, match="data.splits.validation=imagenet-val"):
         parts(tmp_path)

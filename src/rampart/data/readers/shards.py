@@ -106,7 +106,23 @@ def load_shards(path: Path, shards: Sequence[Path], request: Request) -> Found:
         ids = [one.key for one in part]
         images = [_image(one, request.options.get("input_key")) for one in part]
         found[split] = Split(ids, numbers[split], classes, Decoded(images, ids, request.decode))
-    return found, [f"{counted(len(shards), 'shard')} in '{path}'.", *notes]
+    return found, [f"{counted(len(shards), 'shard')} in '{path}'.", *_gaps(by_name), *notes]
+
+
+def _gaps(by_name: Mapping[str, Sequence[Path]]) -> list[str]:
+    """Return a note for each split in which a number between the first and the last is missing."""
+    notes = []
+    for name, shards in by_name.items():
+        numbers = {_in_order(shard)[1] for shard in shards}
+        span = range(min(numbers), max(numbers))
+        # Numbers such as dates do not count shards.
+        missing = [number for number in span if number not in numbers] if len(span) < 10**5 else []
+        if missing:
+            notes.append(
+                f"{name}: there are shards {min(numbers)} to {max(numbers)}, but without "
+                f"{', '.join(map(str, missing[:3]))}{', ...' if len(missing) > 3 else ''}."
+            )
+    return notes
 
 
 def _expand(name: str) -> list[Path]:

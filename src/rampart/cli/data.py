@@ -17,10 +17,15 @@ _SPLITS = ("train", "validation", "test")
 
 
 def data(
-    name: str = typer.Argument("", metavar="[NAME]", show_default=False),
+    name: str = typer.Argument(
+        "",
+        metavar="NAME",
+        help="A short name, such as cars, or anything that data= takes.",
+        show_default=False,
+    ),
     settings: list[str] = typer.Argument(
         None,
-        metavar="[data.KEY=VALUE]...",
+        metavar="data.KEY=VALUE",
         help="Keys such as data.root=FOLDER, data.options.source=hub or data.splits.test=TEST.",
         show_default=False,
     ),

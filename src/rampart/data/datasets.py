@@ -185,7 +185,7 @@ def _per_class(name: str, options: Mapping[str, Any]) -> Counts:
     """Return the numbers by which a dataset of the catalogue is drawn; {} for fractions."""
     draw = options.get("draw", "study") if is_catalogued(name) else "fractions"
     if draw not in ("study", "fractions"):
-        raise InvalidArgument("options.draw", draw, "study or fractions")
+        raise InvalidArgument("data.options.draw", draw, "study or fractions")
     return catalogue()[name].per_class if draw == "study" else {}
 
 

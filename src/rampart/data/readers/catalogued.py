@@ -80,7 +80,7 @@ def choose_source(entry: Entry, given: Any, root: str) -> Source:
         return by_library[given]
     if not isinstance(given, str) or given in ("torch", "hub"):
         raise InvalidArgument(
-            "options.source", given, f"{' or '.join(by_library)} or the name of other data"
+            "data.options.source", given, f"{' or '.join(by_library)} or the name of other data"
         )
     return next((one for one in entry.sources if one.data == given), Source(given))
 
@@ -138,6 +138,6 @@ def _require_counts(counts: Any) -> Counts:
         for name, number in counts.items()
     ):
         raise InvalidArgument(
-            "options.counts", counts, "numbers by split, such as {train: 8144, test: 8041}"
+            "data.options.counts", counts, "numbers by split, such as {train: 8144, test: 8041}"
         )
     return counts

@@ -11,6 +11,7 @@ from rampart.errors import (
     RunError,
     UnknownName,
     nearest,
+    reason,
 )
 
 
@@ -88,3 +89,10 @@ def test_a_renamed_argument_keeps_the_rest_of_the_sentence():
     renamed = error.renamed("callbacks.decay")
     assert str(renamed) == f"callbacks.{error}"
     assert (error.name, renamed.name) == ("decay", "callbacks.decay")
+
+
+def test_the_reason_is_one_line_and_the_last_one_of_torchscript():
+    assert reason(ValueError("first\nsecond")) == "ValueError: first"
+    text = "The following operation failed in the TorchScript interpreter.\ncode\nError: shapes"
+    assert reason(RuntimeError(text)) == "RuntimeError: Error: shapes"
+    assert reason(KeyError()) == "KeyError"

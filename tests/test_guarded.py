@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from rampart.errors import ModelError, RampartWarning
-from rampart.guarded import GuardedModel, guarded
+from rampart.guarded import CallError, GuardedModel, guarded
 from rampart.input_gradients import NoGradientError
 
 
@@ -95,5 +95,34 @@ def test_weights_of_another_type_are_named(layer):
     with pytest.raises(ModelError, match="than float32 .*its weights are float64: call .float"):
         GuardedModel(layer.double())(images)
     # Weights of the same type explain nothing.
-    with pytest.raises(RuntimeError, match="something of another type"):
+    with pytest.raises(CallError, match="something of another type"):
         GuardedModel(Refusing(4, 2))(images)
+
+
+@pytest.mark.parametrize(
+    "raised", [ValueError("mine\nmore"), KeyError("k"), OSError(2, "gone"), None]
+)
+def test_an_error_of_the_model_is_named_with_its_line(raised):
+    def model(images):
+        if raised is not None:
+            raise raised
+        return nn.Linear(3, 2)(images)
+
+    kind = "RuntimeError" if raised is None else type(raised).__name__
+    with pytest.raises(CallError, match=rf"{kind}.*test_guarded\.py:\d+ on 2 .*3 x 4 x 4") as error:
+        GuardedModel(model)(torch.rand(2, 3, 4, 4))
+    assert "\n" not in str(error.value)
+    assert type(error.value.__cause__).__name__ == kind
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [torch.OutOfMemoryError("full"), RuntimeError("CUDA out of memory"), ModelError("mine")],
+)
+def test_errors_that_are_no_fault_of_the_code_pass_unchanged(raised):
+    def model(images):
+        raise raised
+
+    with pytest.raises(type(raised)) as error:
+        GuardedModel(model)(torch.rand(2, 3, 4, 4))
+    assert error.value is raised

@@ -65,3 +65,14 @@ def test_a_name_that_is_taken(write):
 def test_missing_code(place, says):
     with pytest.raises(CodeError, match=says), user_code(place):
         pass
+
+
+def test_code_that_raises_is_named_with_its_line_and_not_with_one_of_torch(tmp_path):
+    calling, broken = tmp_path / "calling.py", tmp_path / "broken.py"
+    calling.write_text("import torch\n\ntorch.nn.Linear(2, 2)(torch.ones(3))\n")
+    broken.write_text("1 +\n")
+    with pytest.raises(CodeError, match=r" at .*calling\.py:3\.$"), user_code(str(calling)):
+        pass
+    # The message of Python has the line.
+    with pytest.raises(CodeError, match=r"broken\.py, line 1\)\.$"), user_code(str(broken)):
+        pass

@@ -15,6 +15,7 @@ from rampart.threat import (
     round_inside,
     steepest,
 )
+from rampart.tolerance import within
 
 NORMS = ["linf", "l2", "l1"]
 
@@ -102,6 +103,19 @@ def test_l1_projection_in_single_precision_keeps_to_the_ball() -> None:
     eps = torch.linspace(0.5, 1000, 8)
     result = project(points, images, eps, "l1")
     torch.testing.assert_close(distance(result, images, "l1"), eps, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_rounding_of_many_pixels_does_not_add_up_beyond_the_ball(norm: str) -> None:
+    # Alike pixels round alike, so the errors of x + delta do not cancel.
+    images = torch.full((4, 3, 64, 64), 0.7)
+    eps = torch.tensor([0.1, 0.5, 1.5, 12.0])
+    for points in (images + 0.01, random_start(images, eps, norm, Noise.like(images, 0))):
+        result = project(points, images, eps, norm)
+        exact = (result.double() - images.double()).flatten(1)
+        order = {"linf": torch.inf, "l2": 2, "l1": 1}[norm]
+        assert within(torch.linalg.vector_norm(exact, order, 1), eps.double()).all()
+        assert torch.equal(project(result, images, eps, norm), result)
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -125,5 +125,8 @@ def reason(error: BaseException) -> str:
         # torch advises to open the file without protection.
         return "the file holds other objects than tensors, which can run any code"
     lines = str(error).strip().splitlines()
+    if lines and "TorchScript interpreter" in lines[0]:
+        # The lines between show the code.
+        lines = lines[-1:]
     kind = type(error).__name__
     return f"{kind}: {lines[0].strip()}" if lines else kind

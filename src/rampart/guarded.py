@@ -1,5 +1,6 @@
 """A model behind a guard: it gets copies of the images, and its output is read in one way."""
 
+import re
 import warnings
 from collections.abc import Callable
 from itertools import chain
@@ -9,9 +10,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from rampart.errors import ModelError, RampartWarning, reason
+from rampart.counting import counted
+from rampart.errors import ModelError, RampartError, RampartWarning, reason
 from rampart.input_gradients import unreached
 from rampart.logits import read_logits
+from rampart.plugins import place_of
+
+#: Messages of errors for want of memory that are plain `RuntimeError`s.
+_MEMORY = re.compile("out of memory|can't allocate memory")
+
+
+class CallError(ModelError):
+    """The code of the model raises an error."""
 
 
 class GuardedModel:
@@ -44,6 +54,7 @@ class GuardedModel:
 
         Raises:
             NoGradientError: a gradient is wanted, and the model computes in numpy.
+            CallError: the code of the model raises an error.
             ModelError: the output holds no logits (N, K), K is not that of the calls before, or
                 the weights have another type than the images.
         """
@@ -62,7 +73,13 @@ class GuardedModel:
     def _call(self, images: Tensor, options: dict[str, Any]) -> Any:
         try:
             return self.module(images, **options)
-        except RuntimeError as error:
+        except RampartError:
+            raise
+        # The code of a model may raise any error.
+        except Exception as error:
+            # Too large a batch is no fault of the model, and the caller may try a smaller one.
+            if isinstance(error, torch.OutOfMemoryError) or _MEMORY.search(str(error)):
+                raise
             # Torch refuses `numpy()` where a gradient is wanted.
             if images.requires_grad and "numpy() on Tensor that requires grad" in str(error):
                 raise unreached() from error
@@ -72,7 +89,11 @@ class GuardedModel:
                     f"and its weights are {weights}: call .float() on the model, or convert the "
                     "images in its forward()."
                 ) from error
-            raise
+            raise CallError(
+                f"the model raises {reason(error)}{place_of(error)} on "
+                f"{counted(len(images), 'image')} of {' x '.join(map(str, images.shape[1:]))} "
+                "(channels, height, width): correct its forward(), or pass images that it accepts."
+            ) from error
 
     def _read(self, output: object, n: int) -> Tensor:
         logits = read_logits(output, n, self.classes)
@@ -92,14 +113,20 @@ def guarded(model: Callable[..., Any]) -> GuardedModel:
 
 
 def require_weights(module: nn.Module) -> None:
-    """Refuse a network with lazy layers.
+    """Refuse a network with lazy layers, or on the device "meta".
 
     Raises:
-        ModelError: some weights have no shape yet.
+        ModelError: some weights have no shape or no values yet.
     """
-    if any(map(is_lazy, chain(module.parameters(), module.buffers()))):
+    weights = list(chain(module.parameters(), module.buffers()))
+    if any(map(is_lazy, weights)):
         raise ModelError(
             "the model has lazy layers without weights: call it on one image before you pass it."
+        )
+    if any(weight.is_meta for weight in weights):
+        raise ModelError(
+            "the model has weights without values, on the device 'meta': write "
+            "model.to_empty(device='cpu') and load its weights."
         )
 
 

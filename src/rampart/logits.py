@@ -43,6 +43,8 @@ def read_logits(output: object, n: int, classes: int | None = None) -> Tensor:
     elif not logits.is_floating_point():
         kind = str(logits.dtype).removeprefix("torch.")
         got, do = f"numbers of type {kind}", "return the inputs of the softmax, not classes"
+    elif logits.layout != torch.strided:
+        got, do = "a sparse tensor", "return logits.to_dense()"
     elif classes not in (None, logits.shape[1]):
         raise ModelError(
             f"the model returns {logits.shape[1]} logits for each image, expected {classes}: "

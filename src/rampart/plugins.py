@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -60,10 +61,20 @@ def import_parts(place: str) -> None:
 
 def explain_raised(what: str, error: BaseException) -> CodeError:
     """Return the error for the user's code that raised: which code, and in which line."""
+    return CodeError(f"the {what} raised {reason(error)}{place_of(error)}.")
+
+
+def place_of(error: BaseException) -> str:
+    """Return " at FILE:LINE", the last line of the user's code on the way to an error, or ""."""
+    torch = sys.modules.get("torch")
+    roots = [
+        str(Path(file).parent) for file in (__file__, getattr(torch, "__file__", None)) if file
+    ]
+    # Lines of Python's import system, of torch and of Rampart do not help the user.
+    foreign = ("<", *(f"{root}{os.sep}" for root in roots))
     frames = traceback.extract_tb(error.__traceback__)
-    # The frames of Python's import system do not help the user.
-    places = [f"{f.filename}:{f.lineno}" for f in frames if not f.filename.startswith("<frozen")]
-    return CodeError(f"the {what} raised {reason(error)} at {places[-1]}.")
+    places = [f"{f.filename}:{f.lineno}" for f in frames if not f.filename.startswith(foreign)]
+    return f" at {places[-1]}" if places else ""
 
 
 def _module(name: str) -> ModuleType:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rampart.rows import row_norm, row_sum
 from rampart.runtime import Noise
+from rampart.tolerance import within
 from rampart.units import Norm, format_eps, parse_eps, parse_norm
 
 
@@ -63,16 +64,21 @@ def project(perturbed: Tensor, images: Tensor, eps: float | Tensor, norm: Norm) 
     Linf and L1: the nearest point. L2: scaled back onto the ball, then clipped to the box. Clipping
     does not leave the ball, because the center lies in the box.
     """
-    if norm == "l1":
-        return _project_l1(perturbed, images, per_sample(eps, images))
-    radius = column(per_sample(eps, images), images)
+    own = per_sample(eps, images)
+    radius = column(own, images)
     if norm == "linf":
         moved = torch.minimum(torch.maximum(perturbed, images - radius), images + radius)
+        return moved.clamp(0.0, 1.0)
+    if norm == "l1":
+        moved = _project_l1(perturbed, images, own)
     else:
         delta = perturbed - images
         length = column(distance(perturbed, images, "l2"), images)
-        moved = images + delta * (radius / length.clamp_min(1e-12)).clamp_max(1.0)
-    return moved.clamp(0.0, 1.0)
+        moved = (images + delta * (radius / length.clamp_min(1e-12)).clamp_max(1.0)).clamp(0.0, 1.0)
+    # Each pixel of x + delta is rounded. In a small ball of many pixels this can add up: move each
+    # pixel of such an image towards x by one unit in the last place, twice the rounding error.
+    inside = column(within(distance(moved, images, norm), own), images)
+    return torch.where(inside, moved, moved.nextafter(images))
 
 
 def round_inside(points: Tensor, images: Tensor, dtype: torch.dtype) -> Tensor:

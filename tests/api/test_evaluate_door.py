@@ -310,3 +310,19 @@ def test_labels_that_are_no_classes_are_refused(task, label):
     labels[-1] = label
     with pytest.raises(RampartError, match=r"label|class"):
         evaluate((model, images, labels), checks=False)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "do"),
+    [
+        (None, "a reference"),
+        (nn.Flatten, "create an object"),
+        ([nn.Flatten()], "callable"),
+        (nn.Linear(2, 2).state_dict(), "load_state_dict"),
+        ({"epoch": 3, "state_dict": nn.Linear(2, 2).state_dict()}, "load_state_dict"),
+    ],
+    ids=["none", "class", "list", "weights", "checkpoint"],
+)
+def test_an_object_that_is_not_a_model_is_refused_by_its_name(task, wrong, do):
+    with pytest.raises(InvalidArgument, match=f"^model=.*{do}"):
+        evaluate((wrong, *task[1:]))

@@ -145,6 +145,9 @@ def _wrap(
     model: Any, config: RunConfig, device: torch.device, size: tuple[int, int, int]
 ) -> LoadedModel:
     wanted = config.model
+    if not callable(model) or isinstance(model, type):
+        do = "create an object of the class" if isinstance(model, type) else ""
+        raise InvalidArgument("model", model, "a module, another callable or a reference", do)
     require_pixels(model, wanted.mean)
     return callable_model(
         model,

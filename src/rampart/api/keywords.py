@@ -182,11 +182,19 @@ def with_object(section: Options, given: object) -> dict[str, Any]:
     """Return the section `model` or `data` with the given name, keys or object.
 
     Raises:
-        InvalidArgument: a key is also given as a keyword, or a value of the mapping is an object.
+        InvalidArgument: a key is also given as a keyword, or a value of the mapping is an object;
+            or the mapping is a state dict.
     """
     if not isinstance(given, Mapping):
         named = isinstance(given, str | Path)
         return {**section, "name": str(given) if named else f"{GIVEN}{name_of(given)}"}
+    if _is_state_dict(given):
+        raise InvalidArgument(
+            "model",
+            "the weights of a model",
+            "the model itself",
+            "build its architecture, call load_state_dict() on it and pass it",
+        )
     for key, value in given.items():
         if not _is_plain(value):
             raise InvalidArgument(
@@ -198,6 +206,12 @@ def with_object(section: Options, given: object) -> dict[str, Any]:
     for key in section.keys() & given.keys():
         raise InvalidArgument(key, section[key], "one value", "leave out the keyword or the key")
     return {**section, **given}
+
+
+def _is_state_dict(given: Mapping[Any, Any]) -> bool:
+    """Return whether a mapping is a state dict, or a checkpoint that holds one."""
+    names = [str(key) for key, value in given.items() if isinstance(value, Tensor | Mapping)]
+    return any(name.endswith(("weight", "bias", "state_dict")) for name in names)
 
 
 def _is_plain(value: object) -> bool:

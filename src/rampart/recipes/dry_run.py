@@ -6,8 +6,8 @@ from torch import Tensor
 from rampart.attacks.frozen import frozen
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Splits
-from rampart.errors import ModelError, RampartError, reason
-from rampart.guarded import GuardedModel
+from rampart.errors import ModelError, reason
+from rampart.guarded import CallError, GuardedModel
 from rampart.input_gradients import NoGradientError, input_gradient
 from rampart.models.normalized import NormalizedModel
 from rampart.models.reloading import require_reloadable
@@ -44,14 +44,11 @@ def _require_attackable(model: NormalizedModel, images: Tensor, classes: int) ->
             "the gradient of the model's logits does not reach the pixels, so it cannot be "
             "attacked: remove the detach or no_grad from its forward()."
         ) from error
-    except RampartError:
-        raise
-    # A user's architecture may raise any exception.
-    except Exception as error:
+    except CallError as error:
         raise ModelError(
             f"the model fails on an image of {' x '.join(map(str, images.shape[1:]))} "
-            f"({reason(error)}): set data.image_size and model.options to what it accepts, or fix "
-            "its forward()."
+            f"({reason(error.__cause__ or error)}): set data.image_size and model.options to what "
+            "it accepts, or fix its forward()."
         ) from error
     if logits.shape[1] != classes:
         raise ModelError(

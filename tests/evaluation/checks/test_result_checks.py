@@ -60,6 +60,9 @@ def test_logits_that_are_not_finite_are_counted_and_the_first_one_is_named():
     found = ask(critical, stage, finite=finite)["finite"]
     assert found.status == "fail"
     assert "2 clean images and 3 adversarial examples" in found.message
+    finite[:] = np.arange(len(critical)) != clean[0]
+    message = ask(critical, stage, finite=finite)["finite"].message
+    assert "1 clean image and 0 adversarial examples" in message
 
 
 def test_differences_by_chance_are_not_reported():

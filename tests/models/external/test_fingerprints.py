@@ -32,6 +32,11 @@ def test_a_scalar_among_the_weights_is_hashed(network):
     assert weights_fingerprint(network) != before
 
 
+def test_weights_on_the_device_meta_have_no_values():
+    with pytest.raises(ModelError, match="'meta'.*to_empty"):
+        weights_fingerprint(nn.Linear(3, 2, device="meta"))
+
+
 def test_lazy_layers_have_no_fingerprint_yet():
     with pytest.raises(ModelError, match="lazy layers"):
         weights_fingerprint(nn.Sequential(nn.Flatten(), nn.LazyLinear(3)))

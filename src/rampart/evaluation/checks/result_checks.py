@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from rampart.counting import counted
 from rampart.errors import InvalidArgument
 from rampart.evaluation.checks.class_order import Predicted
 from rampart.evaluation.checks.clean import check_clean
@@ -129,8 +130,9 @@ def _finite(critical: Integers, finite: ArrayLike | None, ids: Sequence[str] | N
         "fail" if clean else "warn",
         float(missing.mean()),
         0.0,
-        f"logits are NaN or infinite for {clean} clean images and {int(missing.sum()) - clean} "
-        f"adversarial examples of {len(critical)} samples, the first of them {name}, and count as "
+        f"logits are NaN or infinite for {counted(clean, 'clean image')} and "
+        f"{counted(int(missing.sum()) - clean, 'adversarial example')} of "
+        f"{counted(len(critical), 'sample')}, the first of them {name}, and count as "
         "misclassified; find the overflow, or the division or root of 0.",
     )
 

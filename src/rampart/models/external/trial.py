@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from rampart.errors import ModelError, reason
-from rampart.guarded import GuardedModel
+from rampart.guarded import CallError, GuardedModel
 from rampart.input_gradients import NoGradientError, input_gradient
 from rampart.logits import all_finite
 
@@ -31,14 +31,14 @@ def try_model(
     images = _trial_images(size, device)
     try:
         logits, gradient_error = _ask(GuardedModel(model, warns=False), images)
-    except ModelError as error:
-        raise ModelError(f"model '{name}': {error}") from error
-    # The code of a model may raise any error.
-    except Exception as error:
+    except CallError as error:
         raise ModelError(
             f"model '{name}' fails on images of {size[0]} x {size[1]} x {size[2]} (channels, "
-            f"height, width): {reason(error)}; set the channels and the size that it expects."
+            f"height, width): {reason(error.__cause__ or error)}; set the channels and the size "
+            "that it expects."
         ) from error
+    except ModelError as error:
+        raise ModelError(f"model '{name}': {error}") from error
     # The evaluation counts single images without finite logits.
     if not all_finite(logits).any():
         raise ModelError(

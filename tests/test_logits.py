@@ -57,6 +57,7 @@ def test_the_main_logits_of_a_network_with_auxiliary_ones_are_read():
         (LOGITS[:, :0], r"shape \(2, 0\)"),
         (LOGITS[:, :, None], r"shape \(2, 3, 1\)"),
         (LOGITS.argsort(), "int64"),
+        (LOGITS.argmax(1), "int64"),
         (LOGITS.to_sparse(), "a sparse tensor"),
     ],
     ids=str,

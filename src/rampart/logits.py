@@ -35,14 +35,14 @@ def read_logits(output: object, n: int, classes: int | None = None) -> Tensor:
     logits = _find_logits(output)
     if not isinstance(logits, Tensor):
         got, do = _describe(logits), "wrap the model in a function that returns its main logits"
+    elif not logits.is_floating_point():
+        kind = str(logits.dtype).removeprefix("torch.")
+        got, do = f"numbers of type {kind}", "return the inputs of the softmax, not classes"
     elif logits.shape in ((n,), (n, 1)):
         got = f"one logit for each image, {tuple(logits.shape)},"
         do = "for two classes with one logit z return torch.cat([torch.zeros_like(z), z], 1)"
     elif logits.ndim != 2 or len(logits) != n or logits.shape[1] < 2:
         got, do = f"a tensor of shape {tuple(logits.shape)}", "return one row for each image"
-    elif not logits.is_floating_point():
-        kind = str(logits.dtype).removeprefix("torch.")
-        got, do = f"numbers of type {kind}", "return the inputs of the softmax, not classes"
     elif logits.layout != torch.strided:
         got, do = "a sparse tensor", "return logits.to_dense()"
     elif classes not in (None, logits.shape[1]):

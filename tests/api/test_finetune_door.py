@@ -206,6 +206,11 @@ class Locked(Net):
 
 
 REFUSED = {
+    "^model=.*wrap": lambda: (lambda images: images.mean((2, 3)), PARTS),
+    "^model=None": lambda: (None, PARTS),
+    "^model=.*object of the class": lambda: (Net, PARTS),
+    "TorchScript": lambda: (torch.jit.trace(nn.Flatten(), torch.rand(2, 3, 8, 8)), PARTS),
+    "no weights to train": lambda: (Net().requires_grad_(False), PARTS),
     "4": lambda: (Net(classes=4), PARTS),
     "extra_state": lambda: (Stateful(), PARTS),
     "lock": lambda: (Locked(), PARTS),
@@ -220,6 +225,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
 @pytest.mark.parametrize("reason", REFUSED)
 def test_invalid_models_and_data_are_refused_before_the_first_step(reason, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -5,14 +5,17 @@ import torch
 from timm.optim import param_groups_weight_decay
 from torch import nn
 
+from rampart.errors import ModelError
 from rampart.models.backbones import build_model, parameter_groups
 from rampart.strategies.lora import Lora
 from rampart.training.optimizers import adamw, cosine_schedule, learning_rates, warmup_cosine
 from rampart.units import Horizon
 
 
-def make_adamw():
+def make_adamw(trained=True):
     backbone, head = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), nn.Linear(2, 3)
+    backbone.requires_grad_(trained)
+    head.requires_grad_(trained)
     return adamw(
         backbone.named_parameters(),
         head.named_parameters(),
@@ -31,6 +34,11 @@ def test_groups_have_their_own_rates_and_vectors_do_not_decay():
         "head": (4e-3, 0.2, 1),
         "head-no-decay": (4e-3, 0.0, 1),
     }
+
+
+def test_a_model_without_weights_to_train_is_refused():
+    with pytest.raises(ModelError, match="requires_grad_"):
+        make_adamw(trained=False)
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,7 @@ def finetune(
         RunError: `output` holds another run.
         Interrupted: stopped by a signal; `resume=True` resumes.
     """
+    _require_model(model)
     others = ("eps", *(finetune.__kwdefaults__ or ()))
     tree = place(settings, FinetuneSettings.__optional_keys__, SECTIONS, others, MAPPINGS)
     for name, given in (("model", model), ("data", data)):
@@ -166,6 +167,14 @@ def free_folder(config: RunConfig) -> Path:
         number += 1
         path = base.with_name(f"{base.name}-{number}")
     return path
+
+
+def _require_model(model: object) -> None:
+    if isinstance(model, str | Path | Mapping | nn.Module):
+        return
+    do = "wrap its layers in an nn.Module" if callable(model) else ""
+    do = "create an object of the class" if isinstance(model, type) else do
+    raise InvalidArgument("model", model, "a module, a name or a folder", do)
 
 
 def _network(module: nn.Module, splits: Splits, config: RunConfig) -> NormalizedModel:

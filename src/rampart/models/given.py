@@ -66,6 +66,11 @@ def own_model(
 
 def _copy_module(module: nn.Module) -> nn.Module:
     name = type(module).__qualname__
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ModelError(
+            f"module {name} is a TorchScript program, which cannot be trained here: pass the "
+            "module from which it was made, with the program's state_dict()."
+        )
     try:
         copied = copy.deepcopy(module).cpu()
     # A module may hold anything.

@@ -9,6 +9,7 @@ from torch.nn import Parameter
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from rampart.errors import ModelError
 from rampart.units import Horizon
 
 NamedParameters = Iterable[tuple[str, Parameter]]
@@ -38,11 +39,19 @@ def adamw(
         backbone_weight_decay: of the backbone.
         head_weight_decay: of the head.
         no_weight_decay: names of parameters, or patterns such as "*.bias_table".
+
+    Raises:
+        ModelError: there are no parameters, or all are frozen.
     """
     groups = [
         *_groups("backbone", backbone, backbone_lr, backbone_weight_decay, no_weight_decay),
         *_groups("head", head, head_lr, head_weight_decay, no_weight_decay),
     ]
+    if not groups:
+        raise ModelError(
+            "the model has no weights to train: call model.requires_grad_(True), or pass a model "
+            "with weights."
+        )
     return AdamW(groups)
 
 

@@ -68,7 +68,8 @@ def _attribute(module: ModuleType, name: str) -> Any:
     for part in name.split("."):
         if not hasattr(found, part):
             known = [k for k, v in vars(found).items() if callable(v) and not k.startswith("_")]
-            raise UnknownName(f"function in {module.__name__}", name, known or ["none"])
+            place = Path(module.__file__ or module.__name__).name
+            raise UnknownName(f"function in {place}", name, known or ["none"])
         found = getattr(found, part)
     return found
 

@@ -326,3 +326,29 @@ def test_labels_that_are_no_classes_are_refused(task, label):
 def test_an_object_that_is_not_a_model_is_refused_by_its_name(task, wrong, do):
     with pytest.raises(InvalidArgument, match=f"^model=.*{do}"):
         evaluate((wrong, *task[1:]))
+
+
+def test_the_record_counts_the_rows_that_go_through_the_model():
+    """A wrapper counts rows forward and backward, with checks, rerun and filler."""
+    seen = {"forwards": 0, "backwards": 0}
+    network = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
+
+    def count(gradient):
+        seen["backwards"] += len(gradient)
+
+    def model(images):
+        logits = network(images)
+        # The trial before the evaluation uses two images.
+        if len(images) > 2:
+            seen["forwards"] += len(images)
+            if logits.requires_grad:
+                logits.register_hook(count)
+        return logits
+
+    images, labels = torch.rand(20, 3, 4, 4), torch.arange(20) % 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RampartWarning)
+        result = rampart.evaluate(model, (images, labels), "4/255", attack="apgd", rerun=5)
+    assert result.metadata["rows"] == seen
+    spent = result.metadata["forwards"] + result.metadata["backwards"]
+    assert sum(seen.values()) > spent

@@ -117,6 +117,28 @@ def test_every_backward_counts_and_forwards_without_gradients_count_none():
     assert queried.passes == (40, 60)
 
 
+def test_rows_that_fill_a_batch_are_counted_as_rows():
+    """Twenty images take two batches of 16; a wrapper of the model counts the same."""
+    seen = [0, 0]
+
+    def count(gradient):
+        seen[1] += len(gradient)
+
+    def model(images):
+        seen[0] += len(images)
+        if images.requires_grad:
+            images.register_hook(count)
+        return images.flatten(1)
+
+    queried, points = QueriedModel(model), torch.rand(20, 1, 2, 2, requires_grad=True)
+    torch.autograd.grad(queried(points).sum(), points)
+    with torch.no_grad():
+        queried(points[:3])
+    assert queried.passes == (23, 20)
+    assert [queried.rows_forward, queried.rows_backward] == seen == [48, 32]
+    assert QueriedModel.of(queried) is queried
+
+
 def test_mixed_precision_is_off_and_half_inputs_become_float32():
     model = Recording()
     queried = QueriedModel(model)

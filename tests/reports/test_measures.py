@@ -195,6 +195,7 @@ def test_checks_escalation_rerun_and_cost_are_reported():
         "pruning": {"escalated": reason},
         "forwards": 300,
         "backwards": 100,
+        "rows": {"forwards": 400, "backwards": 250},
         "seconds": 2.4,
     }
     assert evaluation_lines(facts) == [
@@ -203,7 +204,7 @@ def test_checks_escalation_rerun_and_cost_are_reported():
         "  warn rerun: differs a little",
         f"escalation: all pruned runs were repeated in full ({reason})",
         "rerun: 20 images attacked at each strength alone, largest difference -5.0 points at 2/255",
-        "cost: 40 passes per image, 2 s",
+        "cost: 40 passes per image (65 with checks, rerun and filler), 2 s",
     ]
 
 

@@ -141,7 +141,7 @@ def stream(
         raise InvalidArgument("batch_size", batch_size, "at least 1")
     require_as_used(attack)
     strengths = tuple(check_grid(grid).tolist())
-    device, queried, criterion = device_of(model), QueriedModel(model), criterion or Criterion()
+    device, queried, criterion = device_of(model), QueriedModel.of(model), criterion or Criterion()
     stages = criterion.stages(attack.stages())
     if not stages and criterion != Criterion():
         got = type(attack).__name__

@@ -38,9 +38,8 @@ def single_precision(device: torch.device) -> Iterator[None]:
 
 def logits_of(model: Model, images: Tensor) -> Tensor:
     """Return (N, K) float32 logits without gradients; mixed precision is off inside."""
-    queried = model if isinstance(model, QueriedModel) else QueriedModel(model)
     with torch.no_grad():
-        return queried(images).float()
+        return QueriedModel.of(model)(images).float()
 
 
 class QueriedModel(GuardedModel):
@@ -50,14 +49,21 @@ class QueriedModel(GuardedModel):
         rows: rows of every batch; None for `ROWS` on a CPU and a multiple of it on other devices.
         forwards: number of samples passed forward, without rows that only fill a batch.
         backwards: number of samples whose logits received a gradient.
+        rows_forward: number of rows passed forward, with those that fill a batch.
+        rows_backward: number of rows whose logits received a gradient, likewise.
     """
 
     def __init__(self, module: Model, rows: int | None = None) -> None:
         # A check of the evaluation reports a model that writes into its input.
         super().__init__(module, warns=False)
         self.rows = rows
-        self.forwards = 0
-        self.backwards = 0
+        self.forwards = self.backwards = 0
+        self.rows_forward = self.rows_backward = 0
+
+    @classmethod
+    def of(cls, model: Model) -> "QueriedModel":
+        """Return the model itself if it counts already, so that one counter counts everything."""
+        return model if isinstance(model, cls) else cls(model)
 
     @property
     def passes(self) -> tuple[int, int]:
@@ -75,13 +81,15 @@ class QueriedModel(GuardedModel):
         with single_precision(images.device):
             logits = _in_batches(ask, images.float(), self.rows)
         self.forwards += n
+        self.rows_forward += len(logits)
         if logits.requires_grad:
             hooked: Any = logits
             hooked.register_hook(partial(self._count_backward, n))
         return logits[:n].float()
 
-    def _count_backward(self, n: int, _: Tensor) -> None:
+    def _count_backward(self, n: int, gradient: Tensor) -> None:
         self.backwards += n
+        self.rows_backward += len(gradient)
 
 
 def _in_batches(model: Model, images: Tensor, rows: int | None) -> Tensor:

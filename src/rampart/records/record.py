@@ -41,7 +41,7 @@ class EvaluationRecord:
         critical: (N,) grid index of the smallest strength at which the sample is misclassified: 0
             without perturbation, n + 1 if the sample is robust at every strength.
         metadata: plain JSON values: attack, split, seed, model, data, versions, hardware,
-            precision, forwards, backwards, seconds, attack_suite, mode, rerun, checks;
+            precision, forwards, backwards, rows, seconds, attack_suite, mode, rerun, checks;
             `confidence` of the intervals; `top_k`, the number of likeliest classes among which
             the label has to be.
         distance: (N,) distance, in the norm, of the nearest adversarial example; nan if there is

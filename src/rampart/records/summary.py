@@ -31,7 +31,10 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
           for the selection of this class;
         - curve: a list of {eps, accuracy, low, high};
         - found_by: for each stage the number of samples whose adversarial example it found;
-        - forwards, backwards, seconds; rerun and checks if the metadata have them.
+        - forwards, backwards, seconds: passes spent on the samples, and the time of the last call;
+        - rows, resumed: rows that went through the model in that call, with checks, rerun and
+          filler, and the number of samples that it read from an interrupted one;
+        - rerun and checks if the metadata have them.
 
         A value that is not known is None.
     """
@@ -67,6 +70,8 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
         "forwards": _passes(record, "forwards"),
         "backwards": _passes(record, "backwards"),
         "seconds": metadata.get("seconds"),
+        "rows": metadata.get("rows"),
+        "resumed": metadata.get("resumed"),
         **{key: metadata[key] for key in ("rerun", "checks") if key in metadata},
     }
 

@@ -88,7 +88,12 @@ def _cost_line(facts: Mapping[str, Any]) -> str:
     if not known or facts.get("seconds") is None:
         return ""
     passes = counted(round(sum(known) / facts["n"]), "pass")
-    return f"cost: {passes} per image, {facts['seconds']:.0f} s"
+    # The rows of an interrupted call are not known.
+    rows = {} if facts.get("resumed") else facts.get("rows") or {}
+    all_rows = (
+        f" ({round(sum(rows.values()) / facts['n'])} with checks, rerun and filler)" if rows else ""
+    )
+    return f"cost: {passes} per image{all_rows}, {facts['seconds']:.0f} s"
 
 
 def _figure_lines(facts: Facts) -> Iterator[str]:

@@ -80,8 +80,12 @@ class CheckedModel:
 
     def ask_at_once(self, images: Tensor) -> Tensor:
         """Return the (M, K) logits of other images, computed as one batch."""
-        module = self.model.module if isinstance(self.model, QueriedModel) else self.model
-        return logits_of(QueriedModel(module, len(images)), images)
+        queried = QueriedModel.of(self.model)
+        usual, queried.rows = queried.rows, len(images)
+        try:
+            return logits_of(queried, images)
+        finally:
+            queried.rows = usual
 
     def change(self, logits: Tensor, rows: slice = slice(None)) -> float:
         """Return the largest difference from the logits, or from some rows of them.

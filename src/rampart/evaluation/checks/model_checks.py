@@ -77,7 +77,7 @@ def check_model(
     eps = parse_eps(eps, norm)
     if len(images) < SMALLEST:
         return _skip_all([], f"the checks need at least {SMALLEST} images.")
-    model = QueriedModel(local(model))
+    model = QueriedModel.of(local(model))
     with torch.inference_mode(False), torch.no_grad(), scoped_seed(seed, "trust"):
         images, labels = images.float().clone(), labels.clone()
         if wrong := check_range(images):

@@ -10,20 +10,21 @@ from rampart.evaluation.checks.class_order import Predicted
 from rampart.evaluation.checks.model_checks import CHECK_IMAGES, check_model
 from rampart.evaluation.checks.result_checks import check_results
 from rampart.evaluation.checks.verdict import Verdict, overall, skipped
+from rampart.evaluation.inference import QueriedModel
 from rampart.evaluation.rerun import Rerun
 from rampart.evaluation.results import Results
 from rampart.recipes.evaluation.subject import Subject
 from rampart.skill import chance_of
 
 
-def run_model_checks(subject: Subject, split: Split) -> list[Verdict]:
-    """Return the verdicts on the model: its logits and its gradients."""
+def run_model_checks(subject: Subject, model: QueriedModel, split: Split) -> list[Verdict]:
+    """Return the verdicts on the model: its logits and its gradients; `model` counts the rows."""
     part = subset(split, limit=min(CHECK_IMAGES, len(split)), seed=subject.config.seed)
     (batch,) = ordered_batches(part, len(part))
     batch = batch.to(subject.model.device)
     threat = subject.config.threat
     verdicts = check_model(
-        subject.model.model,
+        model,
         batch.pixels(),
         batch.labels,
         norm=threat.norm,

@@ -9,6 +9,7 @@ from rampart.attacks.base import Attack
 from rampart.data.subset import numbers_of
 from rampart.errors import InvalidArgument
 from rampart.evaluation.criterion import Criterion
+from rampart.evaluation.inference import QueriedModel
 from rampart.evaluation.partial_results import PartialResults
 from rampart.evaluation.rerun import rerun
 from rampart.evaluation.results import Results
@@ -33,8 +34,8 @@ def evaluate_subject(
     config, split = subject.config, subject.split
     wanted, attack, grid = config.evaluation, evaluation_attack(subject), evaluation_grid(config)
     criterion = Criterion(wanted.top_k, wanted.target)
-    verdicts = run_model_checks(subject, split) if wanted.checks else []
-    model, shared = subject.model.model, _processes(accelerator)
+    model, shared = QueriedModel(subject.model.model), _processes(accelerator)
+    verdicts = run_model_checks(subject, model, split) if wanted.checks else []
     done = evaluate_split(
         model,
         split,
@@ -79,6 +80,7 @@ def evaluate_subject(
         names,
         {
             **describe_evaluation(subject, done, names, accelerator),
+            "rows": _rows(model),
             **({"rerun": reran.figures(grid)} if reran else {}),
             **({"checks": checks_metadata(verdicts)} if wanted.checks else {}),
         },
@@ -111,6 +113,13 @@ def evaluation_attack(subject: Subject) -> Attack:
         "an attack without gradients, because this model has none",
         "write evaluation.attack=square",
     )
+
+
+def _rows(model: QueriedModel) -> dict[str, int]:
+    """Return the rows that went through the model in this call, over all processes."""
+    counts = gather_object([(model.rows_forward, model.rows_backward)])
+    forwards, backwards = map(sum, zip(*counts, strict=True))
+    return {"forwards": forwards, "backwards": backwards}
 
 
 def _processes(accelerator: Accelerator) -> Processes:

@@ -17,9 +17,8 @@ NOT_CACHED = "the hub cannot be reached or is switched off, and its cache does n
 def hub_access(cache_only: bool = False) -> Iterator[None]:
     """Use the hub inside the block, or only its cache if the hub cannot be reached.
 
-    With `cache_only` the hub is not tried.
-    The environment variable HF_HUB_OFFLINE=1 saves the attempt to reach it. The hub's client prints
-    errors only.
+    With `cache_only`, or the environment variable HF_HUB_OFFLINE=1, the hub is not tried. The
+    hub's client prints errors only.
     """
     from huggingface_hub import constants
     from huggingface_hub.utils.logging import get_verbosity, set_verbosity

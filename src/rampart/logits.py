@@ -54,8 +54,7 @@ def read_logits(output: object, n: int, classes: int | None = None) -> Tensor:
         return logits
     raise ModelError(
         f"the model returns {got} for {counted(n, 'image')}: expected logits ({n}, K), a "
-        "floating-point tensor "
-        f"with K >= 2 classes; {do}."
+        f"floating-point tensor with K >= 2 classes; {do}."
     )
 
 

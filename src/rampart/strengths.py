@@ -18,7 +18,6 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 
 from rampart.errors import InvalidArgument, RampartWarning
 from rampart.units import Norm, format_eps, parse_eps
@@ -56,7 +55,7 @@ def usual_strengths(norm: Norm, shape: Sequence[int]) -> UsualStrengths:
         >>> usual_strengths("l2", (3, 32, 32))
         UsualStrengths(low=0.0625, usual=0.5, high=4.0)
     """
-    scale = 1.0 if norm == "linf" else math.sqrt(prod(shape) / _REFERENCE)
+    scale = 1.0 if norm == "linf" else math.sqrt(math.prod(shape) / _REFERENCE)
     usual = _USUAL[norm] * scale
     gray = norm == "linf" and shape[0] == 1
     return UsualStrengths(usual / _SPREAD, usual, _LARGEST_LINF if gray else usual * _SPREAD)

@@ -59,7 +59,7 @@ def test_the_result_has_all_figures(task, tmp_path):
 def test_faults_of_the_data_are_warnings(task):
     _, images, labels = task
     twice = torch.cat([images, images[:1]]), torch.cat([labels, (labels[:1] + 1) % 4])
-    with pytest.warns(RampartWarning, match="another label than their copy") as caught:
+    with pytest.warns(RampartWarning, match="with another label") as caught:
         result = evaluate(task, twice, checks=False)
     assert len(caught) == 1
     assert result.metadata["data"]["warnings"] == [str(caught[0].message)]
@@ -352,3 +352,11 @@ def test_the_record_counts_the_rows_that_go_through_the_model():
     assert result.metadata["rows"] == seen
     spent = result.metadata["forwards"] + result.metadata["backwards"]
     assert sum(seen.values()) > spent
+
+
+@pytest.mark.parametrize(
+    "keyword", ["epochs", "head_lr", "lr", "num_epochs", "schedule", "training"]
+)
+def test_keywords_of_a_training_are_answered_with_finetune(task, keyword):
+    with pytest.raises(UnknownName, match=rf"'{keyword}': .*rampart.finetune"):
+        evaluate(task, **{keyword: 3})

@@ -165,6 +165,6 @@ def test_a_model_whose_logits_are_nan_is_not_unbreakable():
     assert found.critical[4] == 0
     assert found.curve()[1][0] == 11 / 12
     (counted,) = (str(one.message) for one in caught if "finite:" in str(one.message))
-    assert "1 clean images and 0 adversarial examples of 12" in counted
+    assert "1 clean image and 0 adversarial examples of 12" in counted
     assert found.ids[4] in counted
     assert found.checks == "fail"

@@ -70,7 +70,7 @@ def test_copies_are_named_before_training_and_after_evaluation(rampart, train, p
     done = rampart(*train, "training.epochs=1", f"data.name={photos}")
     said = [line for line in done.out.splitlines() if line.startswith("warning: ")]
     assert len(said) == 2, done.out
-    assert "1 image(s) are copies" in said[0]
+    assert "1 such image)" in said[0]
     assert said[0] == said[1]
 
 

@@ -26,9 +26,9 @@ def test_copies_share_a_number():
 def test_copies_in_two_splits_and_under_two_labels_are_named():
     parts = {"train": split_of([1, 2, 3], [0, 0, 1], "x"), "test": split_of([4, 2, 3], [0, 1, 1])}
     apart, contradicting = warn_of_copies(parts)
-    assert apart.startswith("2 image(s)")
-    assert "1, a copy of x1" in apart
-    assert contradicting.startswith("1 image(s)")
+    assert "2 such images" in apart
+    assert apart.startswith("1 is a copy of x1 in another split")
+    assert "1 such image)" in contradicting
     assert warn_of_copies({"train": parts["train"]}) == []
 
 
@@ -42,9 +42,9 @@ def test_a_folder_with_copies(make_folder, layout, splits, cache):
         shutil.copy(source / "cat/0.png", other / "cat/copy.png")
     found = load_splits(str(folder), image_size=8, cache=cache)
     assert len(found.warnings) == len(splits[:1])
-    assert all("test/cat/copy.png, a copy of train/cat/0.png" in text for text in found.warnings)
+    assert all("test/cat/copy.png is a copy of train/cat/0.png" in text for text in found.warnings)
     if not splits:
-        assert "1 of them are copies" in " ".join(found.notes)
+        assert "Copies stay together (1 image)" in " ".join(found.notes)
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -30,7 +30,7 @@ def test_labels_become_positions_in_the_classes_of_train():
 
 
 def test_a_label_that_train_lacks_is_named():
-    with pytest.raises(DataError, match=r"here: 2 label\(s\) of test .* 'eel', 'fox'"):
+    with pytest.raises(DataError, match=r"here: test has 2 labels .* 'eel', 'fox'"):
         number_labels({"train": ["cat"], "test": ["fox", "cat", "eel"]}, "here")
 
 

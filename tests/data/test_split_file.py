@@ -48,7 +48,7 @@ def test_the_listed_images_are_used_in_their_order(photos, split_file, cache):
         for place, identity in enumerate(split.ids):
             own = whole.pixels(list(whole.ids).index(identity))
             assert (split.pixels(place) == own).all()
-    assert "8 other images not used" in splits.notes[0]
+    assert "leaves out 8 images" in splits.notes[0]
 
 
 def test_splits_that_are_written_are_read_again(photos, tmp_path):

@@ -42,11 +42,11 @@ def test_the_fingerprint_depends_on_ids_order_and_classes():
 def test_a_class_without_a_training_image_is_refused_or_warned_of():
     train, other = make_split([2, 0, 1], "train"), make_split([1, 1, 1], "test")
     validation = make_split([1, 0, 1], "val")
-    with pytest.raises(DataError, match="1 image of test .* 'c1'"):
+    with pytest.raises(DataError, match="test has 1 image .* 'c1'"):
         Splits(train, validation, other)
     parts = {"train": train, "validation": validation, "test": make_split([1, 0, 1], "test")}
     warnings = complete_splits(parts, [], {}, 0).warnings
-    assert any("1 of 3 classes have no training image, such as 'c1'" in one for one in warnings)
+    assert any("1 of 3 classes, such as 'c1'" in one for one in warnings)
     with pytest.raises(DataError, match="'c1' has no training image"):
         set_apart(make_split([20, 0, 20]), 0.2, 0, "test")
 

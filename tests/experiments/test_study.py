@@ -188,7 +188,7 @@ def test_the_table_has_a_row_per_method_and_the_csv_a_row_per_run(finished, out)
     ("change", "message"),
     [
         ({"seeds": []}, "seeds"),
-        ({"seeds": [0, 1, 0]}, "seeds: Value error, [0, 1, 0]"),
+        ({"seeds": [0, 1, 0]}, "seeds: [0, 1, 0]"),
         ({"seeds": [0, -1]}, "seeds.1"),
         ({"methods": {"fix": [], "lr 1/2": [], "lr 1+2": []}}, "name=lr 1"),
         ({"methods": {"fix": ["schedule.unit=epoch", "schedule.end=3"]}}, "unknown option"),
@@ -212,6 +212,21 @@ def test_the_table_has_a_row_per_method_and_the_csv_a_row_per_run(finished, out)
 def test_an_invalid_study_is_refused(tree, tmp_path, change, message):
     with pytest.raises(RampartError, match=re.escape(message)):
         load_study(written(tree | change, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("model: resnet50\ndata: photos/", "rampart train"),
+        ("base: {}\nseeds: [0]", "has no tasks"),
+        ("base: {}\nseed: 0", "key of a study 'seed'"),
+        ("", "tasks and methods"),
+    ],
+)
+def test_a_file_without_the_keys_of_a_study_says_what_to_write(tmp_path, text, says):
+    (tmp_path / "study.yaml").write_text(text)
+    with pytest.raises(RampartError, match=says):
+        load_study(tmp_path / "study.yaml")
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", "a: [", "base: 3"])

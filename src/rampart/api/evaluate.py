@@ -93,9 +93,7 @@ def evaluate(
     """
     where = device_for(model, device)
     others = ("eps", "attack", "norm", *(evaluate.__kwdefaults__ or ()))
-    tree = place(
-        settings, EvaluationSettings.__optional_keys__, SECTIONS, others, ("data", "attack")
-    )
+    tree = place(settings, EvaluationSettings.__optional_keys__, SECTIONS, others, MAPPINGS)
     for name, given in (("model", model), ("data", data)):
         tree[name] = with_object(tree.get(name, {}), given)
     tree["threat"] = {"norm": norm, "eps": require_own_eps(eps, parse_norm(norm), "8/255")}

@@ -25,6 +25,9 @@ from rampart.training.callbacks.base import Callback
 T = TypeVar("T")
 #: A component as a mapping: its name and its options.
 Options = Mapping[str, Any]
+#: Sections of a training, with keys of their own, and its components.
+_OF_TRAINING = ("training", "optimizer")
+_COMPONENTS = ("schedule", "objective", "strategies", "callbacks")
 
 
 class EvaluationSettings(TypedDict, total=False):
@@ -32,7 +35,7 @@ class EvaluationSettings(TypedDict, total=False):
 
     seed: int
     mode: EvaluationMode
-    split: Literal["test", "validation"]
+    split: Literal["test", "validation", "all"]
     limit: int | None
     stratified: bool
     ids: str | None
@@ -141,7 +144,7 @@ def _advise(name: str, known: Sequence[str], order: Sequence[str], mappings: Seq
     """Return what to write in place of an unknown keyword, if that is clear.
 
     It may be a section, join a section and a key (`model_options`), be a key of an argument that
-    takes a mapping (`steps`), or be another library's word.
+    takes a mapping (`steps`), be another library's word, or belong to training.
     """
     section, _, key = name.partition("_")
     if meant := [one for one in ELSEWHERE.get(name, ()) if one in known]:
@@ -158,7 +161,13 @@ def _advise(name: str, known: Sequence[str], order: Sequence[str], mappings: Seq
         if word in _mapped(one) and word not in ("name", *known):
             named = "" if one == "evaluation" else '"name": ..., '
             forms.append(f'{one}={{{named}"{word}": ...}}')
-    return f"write {' or '.join(forms)}" if forms else ""
+    if forms:
+        return f"write {' or '.join(forms)}"
+    sections = [one for one in _OF_TRAINING if one not in order]
+    of_training = {*sections, *_COMPONENTS, *(key for one in sections for key in _keys(one))}
+    if sections and of_training & {name, *ELSEWHERE.get(name, ())}:
+        return "it belongs to training, so give it to rampart.finetune"
+    return ""
 
 
 def _mapped(argument: str) -> Collection[str]:

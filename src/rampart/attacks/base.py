@@ -14,7 +14,7 @@ from rampart.attacks.frozen import Mode, Model, frozen, local
 from rampart.attacks.stages import Stage
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.guarded import GuardedModel, guarded
-from rampart.images_and_labels import as_labels, check_batch
+from rampart.images_and_labels import as_labels, check_batch, type_of
 from rampart.losses import LOSSES, Loss, full_precision
 from rampart.registry import Registry
 from rampart.runtime import Noise
@@ -231,7 +231,7 @@ def _parse_strengths(eps: float | Tensor, images: Tensor, norm: Norm) -> tuple[T
         warn_of_slip(eps, norm, images.shape[1:], stacklevel=4)
         return per_sample(value, images), n if value > 0 else 0
     if eps.ndim > 1 or (eps.ndim == 1 and len(eps) != n) or not eps.is_floating_point():
-        got = f"{str(eps.dtype).removeprefix('torch.')} {tuple(eps.shape)}"
+        got = f"{type_of(eps)} {tuple(eps.shape)}"
         raise InvalidArgument("eps", got, f"a number or a floating-point tensor ({n},)")
     strengths = per_sample(_detach(eps), images)
     inside = (strengths >= 0) & (strengths <= MAX_EPS[norm])

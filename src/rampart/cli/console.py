@@ -53,8 +53,7 @@ def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:
     channels, size, _ = splits.image_shape
     console.print(
         f"{config.data.name}: {counted(len(splits.class_names), 'class')}; {sizes}; {channels} x "
-        f"{size} x "
-        f"{size} pixels",
+        f"{size} x {size} pixels",
         soft_wrap=True,
     )
     epochs = counted(horizon.epochs, "epoch")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from rampart.counting import counted
 from rampart.data.catalogue import Counts
 from rampart.data.copies import count_copies, warn_of_copies
 from rampart.data.looking import note_changes
@@ -41,7 +42,7 @@ def complete_splits(
         notes.append(
             f"no {name} split: {len(parts[name])} of {before} training images are used for it "
             f"({how}, seed {seed})."
-            + (f" {copies} of them are copies of others; copies stay together." if copies else "")
+            + (f" Copies stay together ({counted(copies, 'image')})." if copies else "")
         )
     notes += note_changes(parts)
     ordered = {name: parts[name] for name in SPLIT_NAMES}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from rampart.counting import counted
 from rampart.data.pictures import digest_of_bytes
 from rampart.data.splits import Labels, Split
 
@@ -40,20 +41,21 @@ def warn_of_copies(parts: Mapping[str, Split]) -> list[str]:
     warnings = []
     if apart:
         warnings.append(
-            f"{len(apart)} image(s) are copies of an image in another split{_example(apart)}: "
-            "results on them do not carry over to new images; remove one of the two."
+            f"{_example(apart)} in another split ({counted(len(apart), 'such image')}): results on "
+            "copies do not carry over to new images; remove one of the two."
         )
     if contradicting:
         warnings.append(
-            f"{len(contradicting)} image(s) have another label than their copy"
-            f"{_example(contradicting)}: at most one label is right; remove the other image."
+            f"{_example(contradicting)} with another label "
+            f"({counted(len(contradicting), 'such image')}): at most one label is right; remove "
+            "the other image."
         )
     return warnings
 
 
 def _example(pairs: list[tuple[str, str]]) -> str:
     first, second = pairs[0]
-    return f", such as {second}, a copy of {first}"
+    return f"{second} is a copy of {first}"
 
 
 def _digests(split: Split, by_pixels: bool = False) -> list[bytes]:

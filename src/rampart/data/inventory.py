@@ -9,7 +9,7 @@ from rampart.data.catalogue import Entry, catalogue
 from rampart.data.datasets import EMBEDDED, is_catalogued, read
 from rampart.data.readers.catalogued import WrongCounts, choose_source, count
 from rampart.data.readers.request import Request
-from rampart.data.splits import Split
+from rampart.data.splits import SPLIT_NAMES, Split
 from rampart.errors import DataError, RampartError
 
 
@@ -42,7 +42,7 @@ def take_stock(request: Request) -> Stock:
     """
     if request.name in EMBEDDED:
         splits = EMBEDDED[request.name](0)
-        found = {name: splits[name] for name in ("train", "validation", "test")}
+        found = {name: splits[name] for name in SPLIT_NAMES}
         return _stock(request.name, found, ())
     found, notes = read(replace(request, download=False))
     return _stock(request.name, found, notes)

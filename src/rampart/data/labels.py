@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rampart.counting import counted
 from rampart.data.spelling import look_alike
 from rampart.data.splits import ONE_LABEL, Labels
 from rampart.errors import DataError
@@ -53,7 +54,7 @@ def number_labels(
         if unknown:
             listed = ", ".join(f"'{name}'" for name in unknown[:3])
             raise DataError(
-                f"{where}: {len(unknown)} label(s) of {split} do not occur in train, such as "
+                f"{where}: {split} has {counted(len(unknown), 'label')} that train lacks, such as "
                 f"{listed}; use the same classes in each split."
             )
     numbered = {

@@ -32,9 +32,9 @@ def note_changes(parts: Mapping[str, Split]) -> list[str]:
     channels = next(iter(parts.values())).image_shape[0]
     notes = []
     if turned := count(lambda one: one.turned):
-        notes.append(f"{turned} are turned upright, as their EXIF orientation says.")
+        notes.append(f"turned upright, as the EXIF orientation says: {turned}.")
     if transparent := count(lambda one: one.transparent):
-        notes.append(f"{transparent} have transparency: they are blended with white.")
+        notes.append(f"blended with white, because parts are transparent: {transparent}.")
     if channels == 1 and (colored := count(lambda one: one.colored)):
-        notes.append(f"{colored} are in color and lose it: the model has one channel.")
+        notes.append(f"turned gray, because the model has one channel: {colored}.")
     return notes

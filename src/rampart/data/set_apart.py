@@ -23,7 +23,7 @@ def check_fraction(name: str, fraction: float) -> None:
         )
 
 
-#: The number of images to take from a class with so many.
+#: From the size of a class to the number of images to take from it.
 Number = Callable[[int], int]
 
 
@@ -97,8 +97,7 @@ def _check_both(split: Split, apart: NDArray[np.bool_], name: str) -> None:
     for label in np.flatnonzero((taken == 0) | (taken == sizes)).tolist():
         raise DataError(
             f"class '{split.class_names[label]}' has {counted(sizes[label], 'training image')}, "
-            "but too few "
-            f"different ones to use some of them for {name}; add images or remove the class."
+            f"but too few different ones to use some for {name}; add images or remove the class."
         )
 
 
@@ -127,6 +126,5 @@ def _check_enough(split: Split, fraction: float, name: str) -> None:
         if count - max(1, round(fraction * count)) < 1:
             raise DataError(
                 f"class '{split.class_names[label]}' has {counted(count, 'training image')}, too "
-                "few to use "
-                f"{fraction:g} of them for {name}; add images or remove the class."
+                f"few to use {fraction:g} of them for {name}; add images or remove the class."
             )

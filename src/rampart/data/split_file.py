@@ -96,8 +96,9 @@ def divide(
         _check_labels(whole, positions[split], list(images.values()), f"'{path}', {split}")
     found = {split: whole.subset(positions[split]) for split in SPLIT_NAMES if split in positions}
     used = sum(map(len, positions.values()))
-    note = f"'{path}' lists the splits; {counted(len(whole) - used, 'other image')} not used."
-    return found, [note] if used < len(whole) else [f"'{path}' lists the splits."]
+    rest = len(whole) - used
+    left_out = f" It leaves out {counted(rest, 'image')}." if rest else ""
+    return found, [f"'{path}' lists the splits.{left_out}"]
 
 
 class _Places:

@@ -110,7 +110,7 @@ class Split(Dataset[Item]):
             class_names: of the K classes; by default their numbers, up to the largest label.
 
         Raises:
-            InvalidArgument: a wrong shape, pixels outside [0, 1], or labels that are no integers.
+            InvalidArgument: a wrong shape, pixels outside [0, 1], or labels that are not integers.
             DataError: there are no images, or a label is not a class.
         """
         if images.ndim != 4 or labels.shape != images.shape[:1]:
@@ -298,8 +298,8 @@ def check_trained_classes(train: Split, other: Split, name: str) -> None:
     if unknown:
         number = int(np.isin(other.labels, unknown).sum())
         raise DataError(
-            f"{counted(number, 'image')} of {name} have a class without a training image, such as "
-            f"'{other.class_names[unknown[0]]}'; add training images of it, or remove them."
+            f"{name} has {counted(number, 'image')} of a class without a training image, such as "
+            f"'{other.class_names[unknown[0]]}'; add training images of it, or remove the others."
         )
 
 
@@ -310,7 +310,7 @@ def warn_of_empty_classes(train: Split) -> list[str]:
     if not empty:
         return []
     return [
-        f"{len(empty)} of {counted(len(counts), 'class')} have no training image, such as "
+        f"without a training image: {len(empty)} of {counted(len(counts), 'class')}, such as "
         f"'{train.class_names[empty[0]]}': number the labels from 0 without gaps, unless the "
         "outputs of the model need these numbers."
     ]

@@ -122,8 +122,8 @@ class PartialResults:
             sample = found.indices[missing][0]
             raise RunError(
                 f"{self._parts} lacks the adversarial examples of "
-                f"{counted(missing.sum(), 'sample')}, such as "
-                f"number {sample}: run the evaluation again, which attacks them once more."
+                f"{counted(missing.sum(), 'sample')}, such as number {sample}: run the evaluation "
+                "again, which attacks them once more."
             )
         return images
 

@@ -87,8 +87,7 @@ class Verification:
         reasons = ", ".join(f"{count} x {reason}" for reason, count in self.counts.items())
         return (
             f"not verified: {samples} of {counted(self.n, 'sample')} differ from the record "
-            f"({reasons}); "
-            f"the first is {self.failures[0].id}."
+            f"({reasons}); the first is {self.failures[0].id}."
         )
 
     def figures(self) -> dict[str, Any]:

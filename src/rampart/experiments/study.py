@@ -16,19 +16,23 @@ A study is a YAML file:
 
 from collections.abc import Iterable
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from rampart.errors import InvalidArgument, RunError
+from rampart.errors import InvalidArgument, RampartError, RunError, UnknownName
 from rampart.experiments.study_table import Measure
 from rampart.plain import read_file
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.measured import require_measurable
+from rampart.schema.fields import RunFields
 from rampart.units import Horizon
 
 Overrides = tuple[str, ...]
+#: Advice on a file that does not describe a study.
+_FORM = "write the settings of all runs below base, and add seeds, tasks and methods"
 
 
 def _all_different(seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -77,20 +81,40 @@ class Study(BaseModel):
         return parse_config(self.base, (*self.tasks[task], *method, f"seed={seed}"))
 
 
+def _explain(error: ValidationError, tree: Any, path: Path) -> RampartError:
+    """Return pydantic's first error about a study as one clear sentence."""
+    keys = set(tree) if isinstance(tree, dict) else set()
+    if keys & RunFields.model_fields.keys() and not keys & Study.model_fields.keys():
+        return RunError(
+            f"{path} is the configuration of one run, not a study: train it by `rampart train "
+            f"{quote(str(path))}`, or {_FORM}."
+        )
+    # A key that does not exist explains others that are missing.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        fields = Study.model_fields if len(first["loc"]) == 1 else Choice.model_fields
+        return UnknownName("key of a study", where, fields)
+    if first["type"] == "missing":
+        return RunError(f"study {path} has no {where}: {_FORM}.")
+    if not where:
+        return RunError(f"study {path} holds no keys: {_FORM}.")
+    fault = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    return RunError(f"study {path}: {where}: {fault}.")
+
+
 def load_study(path: Path) -> Study:
     """Read a study and check the configuration of every run.
 
     Raises:
         RunError: the file is missing, is not YAML, or does not describe a study.
-        RampartError: the configuration of a run is invalid.
+        RampartError: a key of the study is unknown, or the configuration of a run is invalid.
     """
     tree = read_file(path, "study")
     try:
         study = Study.model_validate(tree)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise RunError(f"study {path}: {where}: {first['msg']}.") from None
+        raise _explain(error, tree, path) from None
     for reference in study.references:
         if reference not in (*study.methods, *study.choices):
             known = ", ".join([*study.methods, *study.choices])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rampart.counting import counted
 from rampart.metrics.adaptation import has_measurable_delay
 from rampart.metrics.intervals import paired_test
 from rampart.reports.tables import Row, aggregate
@@ -193,9 +194,8 @@ def _describe_difference(
 ) -> str:
     if abs(difference) < _EQUAL_BELOW:
         return equal
-    points = round(100 * abs(difference))
-    unit = "point" if points == 1 else "points"
-    return f"{points} {unit} {below if difference < 0 else above}"
+    points = counted(round(100 * abs(difference)), "point")
+    return f"{points} {below if difference < 0 else above}"
 
 
 def _spell_name(method: Row) -> str:

@@ -163,8 +163,9 @@ def _over_seeds(figure: Facts) -> str:
 
 
 def _pair_lines(facts: Facts, eps: float) -> list[str]:
-    seeds = f" and {len(facts['seeds'])} shared seeds" if "seeds" in facts else ""
-    lines = [f"{facts['first']} - {facts['second']}, on {facts['n']} shared images{seeds}:"]
+    seeds = f" and {counted(len(facts['seeds']), 'shared seed')}" if "seeds" in facts else ""
+    images = counted(facts["n"], "shared image")
+    lines = [f"{facts['first']} - {facts['second']}, on {images}{seeds}:"]
     if facts.get("unlike"):
         others = ", ".join(facts["unlike"])
         lines.append(f"  warning: the evaluations also differ in {others}")

@@ -72,8 +72,7 @@ class Auto(Schedule):
         return [
             f"schedule=auto with patience={self.patience} never attacks in a run of "
             f"{counted(horizon.epochs, 'epoch')}: train for at least {counted(needed, 'epoch')}, "
-            "or lower "
-            "schedule.patience."
+            "or lower schedule.patience."
         ]
 
     def initial_state(self) -> State:

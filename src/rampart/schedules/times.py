@@ -3,6 +3,7 @@
 import math
 from typing import Literal, get_args
 
+from rampart.counting import counted
 from rampart.errors import InvalidArgument, UnknownName
 
 TimeUnit = Literal["fraction", "epoch", "step"]
@@ -12,7 +13,7 @@ def spell_time(time: float, unit: TimeUnit) -> str:
     """Return a time with its unit: "37 epochs", "1 step", "0.75 of the run"."""
     if unit == "fraction":
         return f"{time:g} of the run"
-    return f"{time:.10g} {unit}{'' if time == 1 else 's'}"
+    return counted(time, unit)
 
 
 def check_time(name: str, time: float, unit: TimeUnit) -> None:

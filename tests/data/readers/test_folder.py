@@ -296,7 +296,7 @@ def test_a_link_to_a_folder_above_is_not_followed(make_folder, layout, place, ta
     (folder / place).symlink_to(target, target_is_directory=True)
     found, notes = load_folder(folder, DECODE)
     assert found["train"].ids == ids
-    assert notes == [f"1 link(s) to a folder above them are not followed, such as {place}."]
+    assert [note for note in notes if f"1 link to a folder above, such as {place}" in note] == notes
 
 
 def test_links_to_other_folders_are_followed(make_folder, layout, tmp_path):
@@ -307,7 +307,7 @@ def test_links_to_other_folders_are_followed(make_folder, layout, tmp_path):
     found, notes = load_folder(folder, DECODE)
     assert [len(found["train"])] == [2 * 6 + 2]
     assert found["train"].class_names == ["cat", "dog", "eel"]
-    assert "2 link(s)" in notes[0]
+    assert "2 links" in notes[0]
 
 
 def test_links_in_a_tar_are_counted(make_folder, make_tar, layout):

@@ -84,7 +84,7 @@ def test_one_shard_and_a_range_of_shards(tmp_path):
     assert parts(tmp_path / "part-001.tar") == {"train": 4}
     assert parts(tmp_path / "part-{000..002}.tar") == {"train": 12}
     assert parts("part-{001..002}.tar", root=str(tmp_path)) == {"train": 8}
-    with pytest.raises(DataError, match="2 of the 5 shards of .*such as '.*part-003.tar'"):
+    with pytest.raises(DataError, match="5 shards, but 2 of them .*such as '.*part-003.tar'"):
         parts(tmp_path / "part-{000..004}.tar")
 
 

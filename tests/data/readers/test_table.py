@@ -124,7 +124,7 @@ def test_faults_of_rows_are_named(write):
         ([*rows, (rows[0][0], "dog", "train")], "twice with the labels cat and dog; several"),
         ([*rows, rows[0]], "train-cat/0.png' twice; remove one"),
         ([*rows, ("more.png", "eel", "test")], "'eel'; use the same classes"),
-        ([*rows, ("more.png", "cat")], "row 19 .* 2 values, but there are 3 columns"),
+        ([*rows, ("more.png", "cat")], "row 19 .* 2 values, but the file has 3 columns"),
         ([row for row in rows if row[1] == "cat"], "only one class, 'cat'"),
         ([], "no images"),
     ]
@@ -136,7 +136,7 @@ def test_faults_of_rows_are_named(write):
 def test_missing_images_are_counted(write):
     rows = rows_of()
     path = write("list.csv", ["path", "label", "split"], rows, [row[0] for row in rows[2:]])
-    with pytest.raises(DataError, match="2 of 18 .* 'train-cat/0.png'; .*relative to .*photos"):
+    with pytest.raises(DataError, match="do not exist: 2 of 18, .* relative to .*photos"):
         load(path)
 
 

@@ -73,8 +73,8 @@ def _note_left_out(top: Tree, tree: Tree, used: set[str], path: Path) -> list[st
         notes.append(f"left out of {path}, because the ending is not of an image: {left_out}.")
     if top.loops:
         notes.append(
-            f"{len(top.loops)} link(s) to a folder above them are not followed, such as "
-            f"{min(top.loops)}."
+            f"not followed in {path}: {counted(len(top.loops), 'link')} to a folder above, such "
+            f"as {min(top.loops)}."
         )
     return notes
 

@@ -13,7 +13,7 @@ from rampart.data.readers.hub_download import Place, download
 from rampart.data.readers.request import Found, Request
 from rampart.data.readers.split_names import choose_splits
 from rampart.data.splits import Labels, Split
-from rampart.errors import DataError, UnknownName
+from rampart.errors import DataError
 
 COLUMNS = ("input_key", "target_key")
 PLACES = ("revision", "config", "data_dir")
@@ -46,9 +46,7 @@ class HubImage:
 def load_hub(request: Request) -> Found:
     """Return the published splits of a dataset on the hub; errors as `load_library`."""
     where = f"hfds/{request.rest}"
-    for option in request.options:
-        if option not in (*COLUMNS, *PLACES):
-            raise UnknownName("option of a hub dataset", option, (*COLUMNS, *PLACES))
+    request.require_options("a hub dataset", (*COLUMNS, *PLACES))
     chosen = {name: request.options[name] for name in PLACES if name in request.options}
     place = Place(request.rest, **chosen, cache=request.root, cache_only=not request.download)
     published, notes = download(place)

@@ -92,15 +92,13 @@ def _cached_builder(place: Place, revision: str) -> Any:
     from datasets.packaged_modules.cache.cache import Cache
     from huggingface_hub import snapshot_download
 
-    folder, cache = (
-        snapshot_download(place.name, repo_type="dataset", revision=revision),
-        place.cache,
-    )
+    folder = snapshot_download(place.name, repo_type="dataset", revision=revision)
+    cache = place.cache or None
     if not place.config:
-        return load_dataset_builder(folder, data_dir=place.data_dir, cache_dir=cache or None)
+        return load_dataset_builder(folder, data_dir=place.data_dir, cache_dir=cache)
     # The folder lacks the files of other configurations, so that it cannot be read as a dataset.
     return Cache(
-        cache_dir=cache or None,
+        cache_dir=cache,
         dataset_name=place.name.rpartition("/")[2],
         config_name=place.config,
         hash=Path(folder).name,

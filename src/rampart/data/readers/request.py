@@ -1,11 +1,12 @@
 """The question to a reader, and the form of its answer."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from rampart.data.decode import Decode
 from rampart.data.splits import Split
+from rampart.errors import UnknownName
 
 #: Splits by name, of "train", "validation" and "test" those that the data define; and notes.
 Found = tuple[dict[str, Split], list[str]]
@@ -35,3 +36,9 @@ class Request:
     def rest(self) -> str:
         """The name without the prefix of a library."""
         return self.name.partition("/")[2]
+
+    def require_options(self, kind: str, known: Collection[str]) -> None:
+        """Raise `UnknownName` for an option that this kind of data does not have."""
+        for option in self.options:
+            if option not in known:
+                raise UnknownName(f"option of {kind}", option, known)

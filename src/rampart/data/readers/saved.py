@@ -6,7 +6,7 @@ from pathlib import Path
 from rampart.data.readers.hub import COLUMNS, splits_of_datasets
 from rampart.data.readers.request import Found, Request
 from rampart.data.readers.split_names import choose_splits
-from rampart.errors import DataError, MissingExtra, UnknownName, reason
+from rampart.errors import DataError, MissingExtra, reason
 
 #: Files that such a folder holds: for a dataset with splits, and without.
 _MARKS = ("dataset_dict.json", "state.json")
@@ -31,9 +31,7 @@ def load_saved(path: Path, request: Request) -> Found:
         raise MissingExtra("datasets", "hub", f"folder '{path}'")
     from datasets import DatasetDict, load_from_disk
 
-    for option in request.options:
-        if option not in COLUMNS:
-            raise UnknownName("option of a saved dataset", option, COLUMNS)
+    request.require_options("a saved dataset", COLUMNS)
     try:
         content = load_from_disk(str(path))
     # Files of Arrow and JSON raise errors of many kinds.

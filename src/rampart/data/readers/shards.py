@@ -23,7 +23,7 @@ from rampart.data.readers.request import Found, Request
 from rampart.data.readers.split_names import choose_splits, known_split
 from rampart.data.readers.tree import IMAGE_SUFFIXES
 from rampart.data.splits import Labels, Split
-from rampart.errors import DataError, UnknownName
+from rampart.errors import DataError
 
 OPTIONS = ("input_key", "target_key")
 #: A file beside the shards that names the classes, one on each line, for labels that are numbers.
@@ -31,7 +31,7 @@ CLASS_NAMES = "classnames.txt"
 #: The ending of labels unless the option "target_key" names another.
 LABEL = "cls"
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
-#: So many members of a tar show whether it is a shard.
+#: Number of members of a tar that are looked at to tell whether it is a shard.
 _FIRST = 20
 
 
@@ -86,9 +86,7 @@ def load_shards(path: Path, shards: Sequence[Path], request: Request) -> Found:
         DataError: a shard cannot be read, a sample lacks its image or its label, or a label is not
             one class.
     """
-    for option in request.options:
-        if option not in OPTIONS:
-            raise UnknownName("option of shards", option, OPTIONS)
+    request.require_options("shards", OPTIONS)
     top = path if path.is_dir() else shards[0].parent
     by_name: dict[str, list[Path]] = defaultdict(list)
     for shard in shards:
@@ -140,7 +138,8 @@ def _expand(name: str) -> list[Path]:
     if missing or not paths:
         such = f", such as '{missing[0]}'" if missing else ""
         raise DataError(
-            f"{len(missing)} of the {counted(len(paths), 'shard')} of '{name}' do not exist{such}."
+            f"'{name}' means {counted(len(paths), 'shard')}, but {len(missing)} of them cannot be "
+            f"found{such}."
         )
     return paths
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Set
 from itertools import permutations
 
+from rampart.data.splits import SPLIT_NAMES
 from rampart.errors import DataError
 
 #: Recognized names of splits: of folders, of splits on the hub, and in the column of a table.
@@ -23,7 +24,6 @@ WORDS = {
     **dict.fromkeys(("eval", "evaluation", "evaluate", "holdout", "tst"), "test"),
     "trn": "train",
 }
-NAMES = ("train", "validation", "test")
 
 
 def known_split(name: str) -> str | None:
@@ -104,7 +104,7 @@ def refuse_unnamed_splits(
     """
     several = {name: inside for name, inside in folders.items() if len(inside) > 1}
     suspects = {name for name in several if probable_split(name) not in {None, *found}}
-    if len(found) < len(NAMES):
+    if len(found) < len(SPLIT_NAMES):
         suspects |= {name for name, inside in several.items() if len(inside & classes) > 1}
     if not found:
         pairs = permutations(several, 2)
@@ -126,5 +126,5 @@ def refuse_unnamed_splits(
 def _keys(folders: list[str], found: Mapping[str, str]) -> str:
     """Return the keys that name these folders as splits, as far as their names tell."""
     guessed = {probable_split(folder): folder for folder in reversed(folders)} | dict(found)
-    named = [f"data.splits.{name}={guessed[name]}" for name in NAMES if name in guessed]
+    named = [f"data.splits.{name}={guessed[name]}" for name in SPLIT_NAMES if name in guessed]
     return " ".join(named) or f"data.splits.train={folders[0]} data.splits.test={folders[1]}"

@@ -16,7 +16,7 @@ from rampart.data.readers.folder import TABLES
 from rampart.data.readers.request import Found, Request
 from rampart.data.readers.split_names import choose_splits
 from rampart.data.splits import ONE_LABEL, Split
-from rampart.errors import DataError, UnknownName, shown
+from rampart.errors import DataError, shown
 
 SUFFIXES = TABLES
 #: Usual names of the columns, by the option that names another one.
@@ -43,9 +43,7 @@ def load_table(path: Path, request: Request) -> Found:
         DataError: the file cannot be read, a column is missing or not certain, an image does not
             exist or is listed twice, or a label is not one class.
     """
-    for option in request.options:
-        if option not in COLUMNS:
-            raise UnknownName("option of a table", option, COLUMNS)
+    request.require_options("a table", COLUMNS)
     columns = _read_columns(path)
     keys = {key: _find_column(columns, key, request.options.get(key), path) for key in COLUMNS}
     if keys["input_key"] == keys["target_key"]:
@@ -95,9 +93,8 @@ def _read_columns(path: Path) -> Columns:
     for number, row in enumerate(rows, 1):
         if len(row) != len(names):
             raise DataError(
-                f"row {number} of '{path}' has {counted(len(row), 'value')}, but there are "
-                f"{len(names)} "
-                f"columns: {', '.join(names)}."
+                f"row {number} of '{path}' has {counted(len(row), 'value')}, but the file has "
+                f"{counted(len(names), 'column')}: {', '.join(names)}."
             )
     return {name: [row[place] for row in rows] for place, name in enumerate(names)}
 
@@ -126,7 +123,7 @@ def _plain(name: str) -> str:
 
 
 def _require_images(path: Path, paths: Sequence[Any], labels: Sequence[Any]) -> None:
-    """Refuse paths that are no text, listed twice, or of files that do not exist."""
+    """Refuse paths that are not text, are listed twice, or lead to nothing."""
     if not len(paths):
         raise DataError(f"'{path}' lists no images.")
     seen: dict[str, Any] = {}
@@ -145,9 +142,8 @@ def _require_images(path: Path, paths: Sequence[Any], labels: Sequence[Any]) -> 
     missing = [one for one in paths if not (path.parent / one).is_file()]
     if missing:
         raise DataError(
-            f"{len(missing)} of {counted(len(paths), 'image')} that '{path}' lists do not exist, "
-            "such as "
-            f"'{missing[0]}'; their paths are relative to '{path.parent}'."
+            f"'{path}' lists images that do not exist: {len(missing)} of {len(paths)}, such as "
+            f"'{missing[0]}'; paths are relative to '{path.parent}'."
         )
 
 

@@ -128,8 +128,8 @@ def _read_tar(path: Path) -> Tree:
         if header[257:262] == b"ustar":
             raise DataError(f"'{path}' is cut off or damaged ({error}); copy it again.") from error
         raise DataError(
-            f"'{path}' is no folder, table (.csv, .tsv, .parquet) or uncompressed tar ({error}); "
-            "unpack it if it is packed, and give the folder."
+            f"'{path}' is not a folder, a table (.csv, .tsv, .parquet) or an uncompressed tar "
+            f"({error}); unpack it if it is packed, and give the folder."
         ) from error
     for member in members:
         *folders, name = [part for part in PurePosixPath(member.name).parts if part != "."] or [""]

@@ -132,7 +132,7 @@ def _finite(critical: Integers, finite: ArrayLike | None, ids: Sequence[str] | N
         0.0,
         f"logits are NaN or infinite for {counted(clean, 'clean image')} and "
         f"{counted(int(missing.sum()) - clean, 'adversarial example')} of "
-        f"{counted(len(critical), 'sample')}, the first of them {name}, and count as "
+        f"{counted(len(critical), 'sample')}, the first of them {name}. They count as "
         "misclassified; find the overflow, or the division or root of 0.",
     )
 

@@ -14,6 +14,7 @@ from rampart.files import (
     intended_name,
     remove,
     replacing,
+    require_output_folder,
     write_atomic,
     writing_folder,
 )
@@ -129,3 +130,12 @@ def test_no_other_file_implements_atomic_writes():
     for file in source.rglob("*.py"):
         if file.name != "files.py":
             assert not own.search(file.read_text(encoding="utf-8")), f"{file}: use rampart.files"
+
+
+def test_an_output_folder_is_a_folder_that_can_be_written(tmp_path):
+    require_output_folder(tmp_path / "new" / "deeper")
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="is a file"):
+        require_output_folder(tmp_path / "file")
+    with pytest.raises(RunError, match="cannot be written"):
+        require_output_folder(tmp_path / "file" / "below")

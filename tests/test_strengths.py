@@ -62,6 +62,26 @@ def test_a_large_decimal_is_taken_for_gray_levels():
     assert not find_slip("128/255", "linf")
 
 
+@pytest.mark.parametrize("levels", [1, 4, 8, 64])
+def test_a_strength_that_is_divided_twice_is_questioned(levels):
+    assert f"did you mean {levels}/255," in find_slip(levels / 255 / 255, "linf")
+
+
+def test_a_strength_of_a_ramp_may_be_as_small():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for levels in (1, 4):
+            attack_once(levels / 255 / 255, "linf")
+    with pytest.warns(RampartWarning, match="divided by 255 once"):
+        evaluate(4 / 255 / 255, "linf")
+
+
+@pytest.mark.parametrize("eps", [0.4, 0.5, 1.0, 4 / 255 / 255])
+def test_the_strength_in_a_question_is_accepted_as_it_stands(eps):
+    meant = find_slip(eps, "linf").partition("did you mean ")[2].rstrip("?").split(",")[0]
+    assert not find_slip(parse_eps(meant), "linf")
+
+
 @pytest.mark.parametrize("text", ["8/256", " 8 / 256"])
 def test_a_fraction_of_256_is_refused(text):
     with pytest.raises(InvalidArgument, match="you mean 8/255"):

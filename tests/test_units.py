@@ -13,6 +13,8 @@ from rampart.units import MAX_EPS, NORMS, Horizon, format_eps, parse_eps, parse_
     [
         ("4/255", 4 / 255),
         (" 4 / 255 ", 4 / 255),
+        ("0.5/255", 0.5 / 255),
+        ("4.5 / 255.0", 4.5 / 255),
         ("0", 0),
         ("0/255", 0),
         ("0.5", 0.5),
@@ -46,6 +48,8 @@ def test_each_norm_has_its_range(norm):
         ("four", "such as 4/255"),
         ("", "such as 4/255"),
         ("1/0", "such as 4/255"),
+        ("1/2/3", "such as 4/255"),
+        ("/255", "such as 4/255"),
         ("nan", "such as 4/255"),
         (math.nan, "such as 4/255"),
         (None, "such as 4/255"),

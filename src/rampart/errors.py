@@ -114,9 +114,14 @@ def shown(value: object) -> str:
 
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
-    """Return up to `n` of the `known` names that look most like `name`, best first."""
+    """Return up to `n` of the `known` names that look most like `name`, best first.
+
+    Upper and lower case are alike.
+    """
+    spelled = {one.lower(): one for one in known}
     # The search takes quadratic time, and no name is this long.
-    return get_close_matches(name[:LONG], list(known), n=n, cutoff=0.5)
+    found = get_close_matches(name[:LONG].lower(), list(spelled), n=n, cutoff=0.5)
+    return [spelled[one] for one in found]
 
 
 def reason(error: BaseException) -> str:

@@ -74,6 +74,24 @@ def intended_name(path: Path) -> str:
     return match[1] if match else path.name
 
 
+def require_output_folder(path: Path) -> None:
+    """Refuse an output folder that is a file or cannot be written, before the work, not after it.
+
+    Raises:
+        RunError: the path is a file, or lies where no folder can be made.
+    """
+    if path.exists() and not path.is_dir():
+        raise RunError(f"output folder {path} is a file: choose another path.")
+    parent = path.absolute()
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise RunError(
+            f"output folder {path} cannot be written ({parent} is not a folder that you "
+            "may write to): choose another with --output."
+        )
+
+
 def remove(path: Path) -> None:
     """Delete a file, or a folder with its contents, if it exists."""
     if path.is_dir() and not path.is_symlink():

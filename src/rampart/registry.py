@@ -24,7 +24,12 @@ class UnknownOption(UnknownName):
     """
 
     def __init__(
-        self, component: str, option: str, known: Iterable[str], others: Iterable[str] = ()
+        self,
+        component: str,
+        option: str,
+        known: Iterable[str],
+        others: Iterable[str] = (),
+        instead: str = "",
     ) -> None:
         """Create the error.
 
@@ -33,11 +38,12 @@ class UnknownOption(UnknownName):
             option: as it was given.
             known: the options of the component.
             others: components of this kind that have the option.
+            instead: advice in place of options.
         """
         self.option, known, others = option, list(known) or ["none"], list(others)
         have = f"{', '.join(others)} {'has' if len(others) == 1 else 'have'} it"
-        instead = f"{have}. Known: {', '.join(sorted(known))}" if others else ""
-        super().__init__(f"option of {component}", option, known, instead=instead)
+        elsewhere = f"{have}. Known: {', '.join(sorted(known))}" if others else ""
+        super().__init__(f"option of {component}", option, known, instead=instead or elsewhere)
 
 
 class Registry(Generic[T]):
@@ -143,7 +149,10 @@ class Registry(Generic[T]):
     def unknown_option(self, name: str, option: str, known: Iterable[str]) -> UnknownOption:
         """Return the error for an option that the component `name` does not have."""
         others = [one for one in self._members if self.takes(one, option)]
-        return UnknownOption(f"{self.kind} '{name}'", option, known, others)
+        # `schedule: {two-hinge: {...}}`
+        form = f"write {{name: {option}, OPTION: VALUE}}" if option in self._members else ""
+        instead = f"it is the name of another {self.kind}: {form}" if form else ""
+        return UnknownOption(f"{self.kind} '{name}'", option, known, others, instead)
 
     def _add_key(self, error: InvalidArgument, known: list[str], key: str) -> InvalidArgument:
         """Return an error about a field of a component under its full configuration key."""

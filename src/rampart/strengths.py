@@ -102,15 +102,21 @@ def require_own_eps(
     )
 
 
-def find_slip(eps: str | float, norm: Norm, shape: Sequence[int] | None = None) -> str:
+def find_slip(
+    eps: str | float, norm: Norm, shape: Sequence[int] | None = None, scheduled: bool = False
+) -> str:
     """Return why a strength is probably a slip, with a question; empty if it is not.
 
     Args:
         eps: fraction of the pixel range.
         norm: of the ball.
         shape: (C, H, W) of the images; without it, too weak strengths in L2 and L1 go unnoticed.
+        scheduled: whether it may be a strength of a ramp, which passes through small ones.
     """
     value = parse_eps(eps, norm)
+    if norm == "linf" and not scheduled and _is_divided_twice(value):
+        levels = f"{255 * value:.2g} gray levels"
+        return f"it is only {levels}; did you mean {format_eps(255 * value)}, divided by 255 once?"
     if norm == "linf":
         # A slip is a short decimal such as 0.4; who writes 128/255 knows the unit.
         if value <= _SLIP_LINF or value != round(value, 3):
@@ -122,15 +128,22 @@ def find_slip(eps: str | float, norm: Norm, shape: Sequence[int] | None = None) 
     return f"it is too weak to matter ({describe_usual(norm, shape)}); is it a strength in linf?"
 
 
+def _is_divided_twice(value: float) -> bool:
+    """Whether a strength is that of 1 to 64 whole gray levels, divided by 255 once more."""
+    levels = value * 255 * 255
+    return 1 <= round(levels) <= 64 and abs(levels - round(levels)) < 1e-9 * levels
+
+
 def warn_of_slip(
     eps: str | float,
     norm: Norm,
     shape: Sequence[int] | None = None,
     name: str = "eps",
     stacklevel: int = 3,
+    scheduled: bool = False,
 ) -> None:
     """Show a `RampartWarning` if a strength is probably a slip; arguments as `find_slip`."""
-    if slip := find_slip(eps, norm, shape):
+    if slip := find_slip(eps, norm, shape, scheduled):
         got = eps if isinstance(eps, str) else format_eps(eps)
         warnings.warn(f"{name}={got} in {norm}: {slip}", RampartWarning, stacklevel=stacklevel)
 

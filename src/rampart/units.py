@@ -28,7 +28,7 @@ def parse_eps(eps: str | float, norm: Norm = "linf", name: str = "eps") -> float
     """Return a strength as a float: `"4/255"` becomes exactly `4 / 255`.
 
     Args:
-        eps: fraction of the pixel range, such as "4/255", "0.5" or 0.0157.
+        eps: fraction of the pixel range, such as "4/255", "0.5/255", "0.5" or 0.0157.
         norm: the norm whose range applies: [0, 1] for Linf, [0, 32] for L2, [0, 1024]
             for L1.
         name: the name of the value in an error.
@@ -38,7 +38,7 @@ def parse_eps(eps: str | float, norm: Norm = "linf", name: str = "eps") -> float
             fraction of 256, which is nearly always meant as one of 255.
     """
     try:
-        value = float(Fraction(eps.replace(" ", ""))) if isinstance(eps, str) else float(eps)
+        value = _parse_fraction(eps) if isinstance(eps, str) else float(eps)
     except (ValueError, ZeroDivisionError, OverflowError, TypeError):
         value = math.nan
     if math.isnan(value) or isinstance(eps, bool):
@@ -54,6 +54,14 @@ def parse_eps(eps: str | float, norm: Norm = "linf", name: str = "eps") -> float
     in_levels = limit < value <= 255 * limit and not is_fraction
     advice = f"write {value:g}/255 for {value:g} gray levels" if in_levels else ""
     raise InvalidArgument(name, eps, f"a fraction of the pixel range in [0, {limit:g}]", advice)
+
+
+def _parse_fraction(text: str) -> float:
+    """Return "4/255" or "0.5/255" as the nearest float: only the quotient is rounded."""
+    parts = [Fraction(part) for part in text.replace(" ", "").split("/")]
+    if len(parts) > 2:
+        raise ValueError(text)
+    return float(parts[0] / parts[1] if len(parts) == 2 else parts[0])
 
 
 def format_eps(eps: float, like: float | None = None, *, exact: bool = False) -> str:

@@ -10,7 +10,9 @@ import timm
 import torch
 import yaml
 
+from rampart.cli.console import console
 from rampart.errors import RampartWarning
+from rampart.runs.run_folder import RunFolder
 from settings import changed
 
 VERBS = ("quickstart", "train", "evaluate", "verify", "report", "compare", "preview")
@@ -121,3 +123,29 @@ def test_a_warning_is_one_line(rampart, tiny_settings, tmp_path):
     assert [line for line in lines if line.startswith("rampart: warning: ")] == lines
     assert len(lines) == 1
     assert "model_ema was taken" in lines[0]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("train", "model=resnet18", "data=digit-pairs"),
+        ("compare", "runs"),
+        ("study", "study.yaml"),
+        ("interpolate", "one", "two"),
+        ("quickstart",),
+    ],
+)
+def test_an_output_that_is_a_file_is_refused(refused, command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    for name in ("one", "two"):
+        RunFolder(Path(name)).set_status("complete")
+        Path(name, "config.yaml").touch()
+        Path(name, "model").mkdir()
+        Path(name, "model", "config.json").write_text("{}")
+    refused("output folder file is a file", *command, "--output", "file")
+
+
+def test_names_in_brackets_are_printed_as_they_are(capsys):
+    console.print("RFT-fix [new] leads, in runs/[red]x[/red]")
+    assert capsys.readouterr().out == "RFT-fix [new] leads, in runs/[red]x[/red]\n"

@@ -138,3 +138,9 @@ def test_preview_does_not_import_torch():
 def test_a_terminal_without_block_characters_gets_ascii():
     assert b"####" in fresh("preview('fix')", PYTHONIOENCODING="ascii")
     assert "████".encode() in fresh("preview('fix')", PYTHONIOENCODING="utf-8")
+
+
+@pytest.mark.parametrize("given", ["20,50,80", "0.2,much,0.5", "-0.1,0,1"])
+def test_accuracies_are_fractions(given):
+    with pytest.raises(InvalidArgument, match=r"^accuracy=.*fractions in \[0, 1\]"):
+        run("adaptive", "--epochs", "3", "--accuracy", given)

@@ -183,6 +183,12 @@ def test_a_folder_that_is_not_a_run(refused, tmp_path):
     refused("holds no run", "compare", tmp_path / "nothing")
 
 
+def test_nothing_to_resume(refused, tmp_path):
+    says = "holds no run to resume"
+    refused(says, "train", "--resume", "-o", tmp_path / "missing")
+    refused(says, "train", "model=resnet18", "--resume", "-o", tmp_path)
+
+
 def test_a_function_of_the_user_is_trained_resumed_and_evaluated(
     rampart, refused, tiny_settings, tmp_path
 ):

@@ -18,6 +18,7 @@ from rampart.metrics.distributions import (
     PointMass,
     Uniform,
     build_distribution,
+    check_extent,
     parse_distribution,
 )
 
@@ -194,3 +195,10 @@ def test_text_becomes_a_distribution(text, law):
 def test_refuses_malformed_text(text):
     with pytest.raises((InvalidArgument, UnknownName)):
         parse_distribution(text, 0.5)
+
+
+@pytest.mark.parametrize("text", ["uniform:high=16/255", "uniform:low=8/255", "beta:a=0,b=5"])
+def test_errors_spell_strengths_as_they_are_written(text):
+    with pytest.raises(InvalidArgument, match=r"\d/255") as caught:
+        check_extent(parse_distribution(text, 8 / 255), 8 / 255, "the last strength of the grid")
+    assert "0.0" not in str(caught.value)

@@ -39,3 +39,11 @@ def test_normalization_for_another_number_of_channels():
     mean, std = source.normalization(1)
     assert mean == pytest.approx([0.4])
     assert std == pytest.approx([0.2])
+
+
+def test_the_folder_of_a_run_is_answered_with_its_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "first" / "model").mkdir(parents=True)
+    (tmp_path / "runs" / "first" / "model" / "config.json").touch()
+    with pytest.raises(ModelError, match="write local-dir:runs/first/model"):
+        find_source("runs/first")

@@ -141,3 +141,10 @@ def test_the_same_weights_in_another_network_are_another_network(runs, tmp_path)
 def test_a_pretrained_head_needs_weights(tiny_settings):
     with pytest.raises(InvalidArgument, match="head"):
         load_config(None, [*tiny_settings, "model.head=pretrained"])
+
+
+def test_the_module_of_a_user_is_refused(runs, tmp_path):
+    own = shutil.copytree(runs / "fix", tmp_path / "own")
+    (own / "model" / "config.json").write_text(json.dumps({"module": "net.Net"}))
+    with pytest.raises(RunError, match="own holds the weights of your own module"):
+        interpolate_runs(runs / "standard", own, tmp_path / "out")

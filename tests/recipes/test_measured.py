@@ -26,6 +26,8 @@ def test_halves_of_gray_levels_unless_strengths_or_a_resolution_are_given():
     ("setting", "says"),
     [
         ("evaluation.strengths=[1/255,2/255]", "as the last strength; add it"),
+        ("evaluation.strengths=[2,4,8]", "in [0, 1]; write 2/255"),
+        ("evaluation.strengths=[4/255,2/255]", "each larger than the one before"),
         ("evaluation.strengths=[3/255,2/255,4/255]", "each larger than the one before"),
         ("evaluation.strengths=[0,4/255]", "strengths above 0"),
         ("evaluation.ids=nowhere.txt", "'nowhere.txt' cannot be read"),

@@ -10,7 +10,7 @@ from rampart.models.given import own_model
 from rampart.models.normalized import NormalizedModel
 from rampart.models.saving import save_model
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.saved_model import load_saved_model
+from rampart.recipes.saved_model import load_saved_model, read_description
 from rampart.runs.run_folder import RunFolder
 
 SIZE = (3, 4, 4)
@@ -76,3 +76,8 @@ def test_a_folder_without_a_description(folder):
     (folder.model / "config.json").write_text(json.dumps({"module": "a.B"}))
     with pytest.raises(ModelError, match=r"a\.B"):
         load_saved_model(folder, config("resnet18"))
+
+
+def test_a_run_without_its_model_says_so(tmp_path):
+    with pytest.raises(ModelError, match="lacks its model"):
+        read_description(RunFolder(tmp_path))

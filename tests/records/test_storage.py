@@ -275,3 +275,12 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot write"):
         save_record(make(), tmp_path / "file" / "record")
+
+
+def test_a_file_in_place_of_the_folder_is_answered_with_the_folder(tmp_path):
+    save_record(make(), tmp_path / "one")
+    with pytest.raises(RunError, match="is a file: give its folder, .*one"):
+        load_record(tmp_path / "one" / "record.json")
+    (tmp_path / "run.yaml").touch()
+    with pytest.raises(RunError, match="is a file: give the folder"):
+        load_record(tmp_path / "run.yaml")

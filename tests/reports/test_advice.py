@@ -18,6 +18,7 @@ def test_for_opposite_rankings_the_choice_depends_on_the_strength():
     assert "choose A if" in text
     swapped = advice(disagreement(STRONG, WEAK, EPS), ("B", "A"))
     assert swapped.startswith("A leads")
+    assert "59.8 against 50.5 %" in swapped, "the figures of the model that is named first"
     assert "choose A if" in swapped
 
 

@@ -106,3 +106,19 @@ def test_an_unfinished_evaluation_is_not_returned(run):
     (run.evaluations / OWN / "partial").mkdir()
     assert not run.finished_evaluations()
     assert own_evaluation(run.path) is None
+
+
+def test_a_run_without_its_status_names_the_missing_file(run):
+    evaluated(run, OWN)
+    run.status_file.unlink()
+    with pytest.raises(RunError, match=r"lacks run\.json"):
+        read_run(run.path)
+
+
+def test_of_many_evaluations_the_first_are_named(run):
+    evaluated(run, OWN)
+    for number in range(9):
+        evaluated(run, f"z{number}", "evaluation", "limit", number + 1)
+    facts = report(find_records([run.path]))
+    (note,) = [line for line in record_lines(facts["records"][0]) if "others" in line]
+    assert note.endswith("and 6 more")

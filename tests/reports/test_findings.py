@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from made_up import FIX, STANDARD, TWO_HINGE, record, run
 
@@ -104,3 +106,11 @@ def test_a_delay_that_guessing_hides_is_not_reported(three):
     text = findings(rows)
     assert "delay cannot be measured: with 3 classes" in text
     assert "only in epoch" not in text
+
+
+@pytest.mark.parametrize("gap", [0.004, 0.011, 0.035, 0.3])
+def test_a_lead_is_spelled_the_same_in_every_sentence(gap):
+    rival = [value - gap for value in (0.6, 0.55, 0.5, 0.45, 0.4)]
+    text = findings_of(run("fix", (0.6, 0.55, 0.5, 0.45, 0.4)), run("two-hinge", rival))
+    leads = set(re.findall(r"([\d.]+ points?) (?:above|over)", text))
+    assert len(leads) <= 1, text

@@ -233,3 +233,9 @@ def test_evaluations_with_other_settings_are_compared_with_a_warning(two):
 def test_distributions_that_end_within_the_grid(two, law):
     facts = report(two, [law])["records"][0]
     assert 0 <= facts["figures"][law]["value"] <= 1
+
+
+def test_a_record_without_a_misclassified_image_says_none():
+    one = record((1.0, 1.0, 1.0, 1.0, 1.0))
+    one = replace(one, found_by=(None,) * len(one))
+    assert "  misclassified: none; robust: 200" in report_lines(report([Measured("m", one)]))

@@ -82,3 +82,9 @@ def test_an_interrupted_clearing_leaves_nothing_that_looks_finished(tmp_path, mo
         folder.clear()
     assert folder.samples.exists() or folder.curve.exists()
     assert not folder.is_finished()
+
+
+def test_a_file_is_no_folder_of_an_evaluation(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="is a file"):
+        EvaluationFolder(tmp_path / "file").require_own()

@@ -243,7 +243,9 @@ class _Warns:
 
 class _Console(_Warns, ConsoleReporter):
     def __init__(self) -> None:
-        super().__init__(Console(quiet=os.environ.get("RANK", "0") != "0", highlight=False))
+        super().__init__(
+            Console(quiet=os.environ.get("RANK", "0") != "0", highlight=False, markup=False)
+        )
 
 
 class _Quiet(_Warns, Silent):

@@ -228,7 +228,7 @@ def _parse_strengths(eps: float | Tensor, images: Tensor, norm: Norm) -> tuple[T
     n = len(images)
     if not isinstance(eps, Tensor):
         value = parse_eps(eps, norm)
-        warn_of_slip(eps, norm, images.shape[1:], stacklevel=4)
+        warn_of_slip(eps, norm, images.shape[1:], stacklevel=4, scheduled=True)
         return per_sample(value, images), n if value > 0 else 0
     if eps.ndim > 1 or (eps.ndim == 1 and len(eps) != n) or not eps.is_floating_point():
         got = f"{type_of(eps)} {tuple(eps.shape)}"

@@ -32,7 +32,9 @@ def compare(
 def _require_own_folder(output: Path) -> None:
     """Refuse a folder of other files: plots in a folder of training images would be trained on."""
     from rampart.errors import RunError
+    from rampart.files import require_output_folder
 
+    require_output_folder(output)
     ours = (output / "comparison.json").exists() or any(output.glob("*/config.yaml"))
     if output.is_dir() and any(output.iterdir()) and not ours:
         raise RunError(
@@ -47,15 +49,15 @@ def compare_and_print(runs: list[Path], output: Path, evaluation: str = "") -> N
     from rampart.reports.comparison import find_runs, read_run, write_comparison
     from rampart.reports.findings import findings
     from rampart.reports.tables import aggregate, aggregate_table, comparison_table
+    from rampart.runs.contents import spell
 
     results = [read_run(path, evaluation) for path in find_runs(runs)]
     beside = sorted({name for run in results for name in run.others})
     if beside and not evaluation:
         console.print(
-            f"note: each run is compared by the evaluation of its own configuration; --evaluation "
-            f"{' or '.join(beside)} compares another",
+            "note: each run is compared by the evaluation of its own configuration; --evaluation "
+            f"NAME compares another: {spell(beside)}",
             soft_wrap=True,
-            markup=False,
         )
     rows = write_comparison(results, output)
     console.print(comparison_table(rows))

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from rampart.records.record import EvaluationRecord
     from rampart.training.state import Run
 
-# Under `accelerate launch` every process runs the verb; only the first one prints.
-console = Console(quiet=os.environ.get("RANK", "0") != "0", highlight=False)
+# Under `accelerate launch` every process runs the verb; only the first one prints. Names of folders
+# and classes may look like markup: rich would swallow "[new]".
+console = Console(quiet=os.environ.get("RANK", "0") != "0", highlight=False, markup=False)
 
 
 def quiet_libraries() -> None:
@@ -66,9 +67,9 @@ def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:
     if run.step:
         console.print(f"resuming after step {run.step}")
     for note in (*splits.notes, *run.schedule.warnings(), *_explain_no_attack(config)):
-        console.print(f"note: {note}", soft_wrap=True, markup=False)
+        console.print(f"note: {note}", soft_wrap=True)
     for warning in splits.warnings:
-        console.print(f"warning: {warning}", soft_wrap=True, markup=False)
+        console.print(f"warning: {warning}", soft_wrap=True)
 
 
 def _explain_no_attack(config: "RunConfig") -> list[str]:
@@ -102,15 +103,14 @@ def print_evaluation(folder: Path, record: "EvaluationRecord") -> None:
         f"at {format_eps(figures['eps'])} {figures['adversarial']:.1%}, "
         f"{spell_expected(figures)}",
         soft_wrap=True,
-        markup=False,
     )
     model = record.metadata.get("model", {})
     if model.get("matched_by") == "position":
-        console.print(_explain_position(model["classes"]), soft_wrap=True, markup=False)
+        console.print(_explain_position(model["classes"]), soft_wrap=True)
     for note in record.metadata.get("data", {}).get("notes", ()):
-        console.print(f"data: {note}", soft_wrap=True, markup=False)
+        console.print(f"data: {note}", soft_wrap=True)
     for warning in record.metadata.get("data", {}).get("warnings", ()):
-        console.print(f"warning: {warning}", soft_wrap=True, markup=False)
+        console.print(f"warning: {warning}", soft_wrap=True)
     for line in evaluation_lines({**figures, "pruning": record.metadata.get("pruning")}):
-        console.print(line, soft_wrap=True, markup=False)
-    console.print(f"evaluation in {folder}", soft_wrap=True, markup=False)
+        console.print(line, soft_wrap=True)
+    console.print(f"evaluation in {folder}", soft_wrap=True)

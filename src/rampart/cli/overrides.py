@@ -59,6 +59,11 @@ def _advise(word: str, value: str = "VALUE") -> str:
     """Return what to write in place of a word without "="."""
     from rampart.recipes.config.suggesting import full_keys
 
+    key, colon, after = word.partition(":")
+    if colon and full_keys(key.rpartition(".")[2]) and not Path(word).exists():
+        word, value = key, after or value
+    if word.endswith((".json", ".toml", ".ini", ".cfg")):
+        return f"a configuration is a YAML file, .yaml or .yml; or perhaps data={word}"
     meant = full_keys(word.rpartition(".")[2])
     if word in meant:
         meant = [word]

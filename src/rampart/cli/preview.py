@@ -100,8 +100,9 @@ def _parse_option(option: str) -> tuple[str, Any]:
 
 def _parse_accuracy(text: str) -> list[float]:
     values = [read_value("accuracy", part.strip()) for part in text.split(",")]
-    if not all(isinstance(value, int | float) for value in values):
-        raise InvalidArgument("accuracy", text, "fractions separated by commas, such as 0.2,0.5")
+    if not all(isinstance(value, int | float) and 0 <= value <= 1 for value in values):
+        expected = "fractions in [0, 1] separated by commas, such as 0.2,0.5"
+        raise InvalidArgument("accuracy", text, expected)
     return [float(value) for value in values]
 
 

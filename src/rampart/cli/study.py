@@ -30,8 +30,10 @@ def study(
         from rampart.experiments.running import run_study
         from rampart.experiments.study import load_study
         from rampart.experiments.study_table import write_study
+        from rampart.files import require_output_folder
 
     quiet_libraries()
+    require_output_folder(output)
     read = load_study(file)
     with explain_interruption():
         result = run_study(read, output, workers=workers, watcher=Lines())
@@ -96,4 +98,4 @@ def _require_no_failures(result: "StudyResult") -> None:
 def _print(text: str) -> None:
     from rampart.cli.console import console
 
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    console.print(text, highlight=False, soft_wrap=True)

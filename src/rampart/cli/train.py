@@ -39,7 +39,9 @@ def train(
     quiet_libraries()
     path, overrides = config_and_overrides(settings or [])
     folder = RunFolder(output)
-    if resume and path is None and folder.exists():
+    if resume and not folder.exists():
+        folder.require_free(resume, overwrite)
+    if resume and path is None:
         path = folder.config
     config, begun = load_config(path, overrides), []
 

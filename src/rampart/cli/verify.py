@@ -31,8 +31,8 @@ def verify(
 
         quiet_libraries()
         found = check(record, tuple(ordered(settings or [])), on_progress)
-    console.print(found.verdict, soft_wrap=True, markup=False)
+    console.print(found.verdict, soft_wrap=True)
     for failure in found.failures[:10]:
-        console.print(f"  {failure.id}: {failure.reason}", soft_wrap=True, markup=False)
+        console.print(f"  {failure.id}: {failure.reason}", soft_wrap=True)
     if not found.ok:
         raise typer.Exit(1)

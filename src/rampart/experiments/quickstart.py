@@ -4,6 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from rampart.errors import RunError
+from rampart.files import require_output_folder
 from rampart.plain import read_plain
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
@@ -54,10 +55,9 @@ def run_quickstart(
 def _prepare(output: Path, resume: bool, overwrite: bool) -> None:
     if resume and overwrite:
         raise RunError("--resume and --overwrite contradict each other: give one of them.")
+    require_output_folder(output)
     if not output.exists() or resume:
         return
-    if not output.is_dir():
-        raise RunError(f"output folder {output} is a file: choose another path.")
     if not overwrite and any(output.iterdir()):
         raise RunError(
             f"output folder {output} exists: --resume continues its runs, --overwrite replaces "

@@ -20,7 +20,9 @@ from shlex import quote
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
+from rampart.counting import counted
 from rampart.errors import InvalidArgument, RampartError, RunError, UnknownName
 from rampart.experiments.study_table import Measure
 from rampart.plain import read_file
@@ -33,6 +35,13 @@ from rampart.units import Horizon
 Overrides = tuple[str, ...]
 #: Advice on a file that does not describe a study.
 _FORM = "write the settings of all runs below base, and add seeds, tasks and methods"
+
+#: Values of keys that hold a list other than settings.
+_EXAMPLES: dict[int | str, str] = {
+    "seeds": "[0, 1, 2]",
+    "references": "[fix]",
+    "differences": "[clean, expected]",
+}
 
 
 def _all_different(seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -99,8 +108,16 @@ def _explain(error: ValidationError, tree: Any, path: Path) -> RampartError:
         return RunError(f"study {path} has no {where}: {_FORM}.")
     if not where:
         return RunError(f"study {path} holds no keys: {_FORM}.")
-    fault = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-    return RunError(f"study {path}: {where}: {fault}.")
+    return RunError(f"study {path}: {where}: {_fault(first)}.")
+
+
+def _fault(first: ErrorDetails) -> str:
+    """Return what pydantic expected, in words of YAML."""
+    if first["type"] == "tuple_type":
+        return f"expected a list such as {_EXAMPLES.get(first['loc'][-1], '[schedule=fix]')}"
+    if first["type"] == "too_short":
+        return f"expected at least {counted(first['ctx']['min_length'], 'value')}"
+    return first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
 
 
 def load_study(path: Path) -> Study:
@@ -127,6 +144,7 @@ def load_study(path: Path) -> Study:
             raise InvalidArgument(f"choices.{name}", name, "a name that differs from all methods")
     _require_distinct_folders(study.tasks)
     _require_distinct_folders([*study.methods, *study.choices])
+    _require_no_seeds(study)
     for task in study.tasks:
         settings = [*study.methods.values()]
         for choice in study.choices.values():
@@ -135,6 +153,21 @@ def load_study(path: Path) -> Study:
         for method in settings:
             _require_possible(study.config(task, method, study.seeds[0]))
     return study
+
+
+def _require_no_seeds(study: Study) -> None:
+    """Refuse a seed among the settings: the seeds of the study would replace it."""
+    expected, do = "no seed, because the key seeds sets it", "list the seeds there"
+    if "seed" in study.base:
+        raise InvalidArgument("base.seed", study.base["seed"], expected, do)
+    lists = {f"tasks.{name}": found for name, found in study.tasks.items()}
+    lists |= {f"methods.{name}": found for name, found in study.methods.items()}
+    for name, choice in study.choices.items():
+        lists |= {f"choices.{name}.among.{key}": some for key, some in choice.among.items()}
+    for where, settings in lists.items():
+        for setting in settings:
+            if setting.partition("=")[0].strip() == "seed":
+                raise InvalidArgument(where, setting, expected, do)
 
 
 def _require_distinct_folders(names: Iterable[str]) -> None:

@@ -17,7 +17,7 @@ from scipy import special
 from rampart.errors import InvalidArgument
 from rampart.metrics.curve import Floats
 from rampart.registry import Registry
-from rampart.units import Norm, parse_eps
+from rampart.units import Norm, format_eps, parse_eps
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 
@@ -62,9 +62,9 @@ class Uniform(Distribution):
 
     def __post_init__(self) -> None:
         if not 0 <= self.low < self.high:
-            got = f"[{self.low}, {self.high}]"
+            got = f"[{format_eps(self.low)}, {format_eps(self.high)}]"
             raise InvalidArgument(
-                "uniform", got, "0 <= low < high", "use PointMass for one strength"
+                "uniform", got, "0 <= low < high", "use the distribution point for one strength"
             )
 
     @property
@@ -130,7 +130,7 @@ class Beta(Distribution):
 
     def __post_init__(self) -> None:
         if not (self.a > 0 and self.b > 0 and self.high > 0):
-            got = f"({self.a}, {self.b}, {self.high})"
+            got = f"({self.a:g}, {self.b:g}, {format_eps(self.high)})"
             raise InvalidArgument("beta (a, b, high)", got, "three positive numbers")
 
     @property
@@ -327,8 +327,8 @@ def check_extent(distribution: Distribution | None, eps: float, limit: str) -> D
     """
     distribution = distribution or default_distribution(eps)
     if distribution.upper > eps:
-        expected = f"at most {eps:g}, {limit}"
-        raise InvalidArgument("distribution.upper", distribution.upper, expected)
+        expected = f"at most {format_eps(eps)}, {limit}"
+        raise InvalidArgument("distribution.upper", format_eps(distribution.upper), expected)
     return distribution
 
 

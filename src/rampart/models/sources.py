@@ -209,6 +209,12 @@ def _require_known(name: str) -> str:
         raise UnknownName("pretrained weights", name, begun or tagged or ["none for this one"])
     if name.endswith(WEIGHT_SUFFIXES) or Path(name).suffix == ".safetensor":
         raise ModelError(f"unknown model '{name}': the file does not exist.")
+    if Path(name, "model", "config.json").is_file():
+        model = Path(name, "model")
+        raise ModelError(
+            f"unknown model '{name}': it is the folder of a run; write local-dir:{model} to start "
+            "from its model."
+        )
     if "/" in name:
         raise ModelError(
             f"unknown model '{name}': write hf-hub:{name} or local-dir:{name}, or a timm name."

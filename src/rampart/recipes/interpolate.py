@@ -17,12 +17,14 @@ from rampart.metrics.expectation import expected_robustness
 from rampart.models.backbones import build_model
 from rampart.models.interpolation import interpolate
 from rampart.models.normalized import NormalizedModel
+from rampart.models.own import MODULE
 from rampart.models.saving import save_model
 from rampart.models.sources import Source, find_source
 from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.config.loading import load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.measured import evaluation_grid
+from rampart.recipes.saved_model import read_description
 from rampart.recipes.splits import make_splits
 from rampart.recipes.train import require_same_data
 from rampart.runs.run_folder import RunFolder
@@ -81,6 +83,7 @@ def interpolate_runs(
     runs, folder = (RunFolder(first), RunFolder(second)), RunFolder(output)
     for run in runs:
         run.require_finished()
+        _require_named_model(run)
     if output.resolve() in (first.resolve(), second.resolve()):
         raise RunError(f"output folder {output} is one of the two runs: choose another path.")
     folder.require_free(resume=None, overwrite=overwrite)
@@ -131,6 +134,16 @@ def _prepare(
         image_size=size,
     )
     return model.to(accelerator.device).eval(), splits, accelerator
+
+
+def _require_named_model(run: RunFolder) -> None:
+    """Refuse a run whose model only Python code can build."""
+    if MODULE in read_description(run):
+        raise RunError(
+            f"{run.path} holds the weights of your own module, and only models that timm builds "
+            "are interpolated; in Python use rampart.models.interpolation.interpolate on the two "
+            "files of weights."
+        )
 
 
 def _architecture(kind: Source) -> tuple[object, ...]:

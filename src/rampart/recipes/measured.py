@@ -9,7 +9,7 @@ from rampart.evaluation.criterion import Criterion, require_beatable
 from rampart.evaluation.critical import default_grid, refine, require_as_used
 from rampart.recipes.config.run_config import RunConfig
 from rampart.strengths import warn_of_slip
-from rampart.units import format_eps
+from rampart.units import format_eps, parse_eps
 
 
 def evaluation_grid(config: RunConfig) -> tuple[float, ...]:
@@ -21,19 +21,22 @@ def evaluation_grid(config: RunConfig) -> tuple[float, ...]:
     wanted, eps = config.evaluation, config.threat.eps
     if not wanted.strengths:
         return default_grid(eps, config.threat.norm, wanted.resolution)
-    if wanted.strengths[-1] != eps:
-        raise InvalidArgument(
-            "evaluation.strengths",
-            format_eps(wanted.strengths[-1]),
-            f"threat.eps, {format_eps(eps)}, as the last strength",
-            "add it, or set threat.eps to the last strength of the list",
-        )
+    # The schema does not know the norm, under which alone a number of gray levels is too large.
+    for strength in wanted.strengths:
+        parse_eps(strength, config.threat.norm, "evaluation.strengths")
     grid = (0.0, *wanted.strengths)
     if any(after <= before for before, after in pairwise(grid)):
         raise InvalidArgument(
             "evaluation.strengths",
             ", ".join(map(format_eps, wanted.strengths)),
             "strengths above 0, each larger than the one before",
+        )
+    if wanted.strengths[-1] != eps:
+        raise InvalidArgument(
+            "evaluation.strengths",
+            format_eps(wanted.strengths[-1]),
+            f"threat.eps, {format_eps(eps)}, as the last strength",
+            "add it, or set threat.eps to the last strength of the list",
         )
     return refine(grid, wanted.resolution or 1)
 

@@ -58,6 +58,11 @@ def read_description(folder: RunFolder) -> dict[str, Any]:
     path = folder.model / "config.json"
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(
+            f"{folder.path} lacks its model: '{path}' does not exist; restore the folder model, or "
+            "train again."
+        ) from None
     except (OSError, ValueError) as error:
         raise ModelError(f"'{path}' cannot be read ({reason(error)}).") from error
     return dict(described)

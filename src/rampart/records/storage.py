@@ -249,7 +249,11 @@ def _check_untouched(samples: Path, expected: str) -> None:
 
 
 def _no_record(folder: Path) -> RunError:
-    """Return the error for a folder without a record; it names those below it."""
+    """Return the error for a path without a record; it names those below it."""
+    if folder.is_file():
+        own = EvaluationFolder(folder.parent).is_finished()
+        do = f"give its folder, {folder.parent}" if own else "give the folder of an evaluation"
+        return RunError(f"{folder} is a file: {do}.")
     inside = evaluations_in(folder)
     what = f"{folder} holds no finished evaluation"
     if inside:
@@ -262,7 +266,7 @@ def _no_record(folder: Path) -> RunError:
 def _read_header(path: Path) -> dict[str, Any]:
     try:
         header = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise _no_record(path.parent) from None
     except json.JSONDecodeError as error:
         raise RunError(

@@ -14,7 +14,10 @@ def advice(found: Disagreement, names: tuple[str, str] = ("the first", "the seco
     if all(part.ahead == 0 for part in found.stretches):
         return f"{_capital(names[0])} and {names[1]} are equal at every strength."
     eps = format_eps(found.eps)
-    figures = f"{_points(found.expected)} expected, {_points(found.worst)} at {eps}"
+    # The figures of the model that the sentence names first come first.
+    ahead = next((sign for sign in found.leaders if sign), 1)
+    pairs = [pair if ahead > 0 else pair[::-1] for pair in (found.expected, found.worst)]
+    figures = f"{_points(pairs[0])} expected, {_points(pairs[1])} at {eps}"
     return f"{_claim(found, names)} ({figures}){_choice(found, names)}.{_doubt(found)}"
 
 

@@ -16,7 +16,7 @@ from rampart.reports.evaluations import own_evaluation, read_config
 from rampart.reports.findings import findings
 from rampart.reports.plots import save_comparison, save_histories
 from rampart.reports.tables import aggregate, comparison_rows, csv_text, markdown
-from rampart.runs.contents import evaluations_in, runs_in
+from rampart.runs.contents import evaluations_in, runs_in, spell
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
@@ -96,13 +96,18 @@ def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
             f"{path} is not evaluated yet: run `rampart evaluate {quote(str(path))}` first."
         )
     if evaluation and evaluation not in names:
-        raise RunError(f"{path} has no evaluation '{evaluation}': it has {', '.join(names)}.")
+        raise RunError(f"{path} has no evaluation '{evaluation}': it has {spell(names)}.")
+    if not folder.status_file.is_file():
+        raise RunError(
+            f"{path} lacks run.json, which names the data of the run: restore the file, or train "
+            "again."
+        )
     own = folder.evaluations / evaluation if evaluation else own_evaluation(path)
     if own is None:
         raise RunError(
             f"{path} has no evaluation with the settings of its own configuration: run `rampart "
             f"evaluate {quote(str(path))}`. To use another evaluation, give `rampart compare` the "
-            f"option --evaluation {' or '.join(names)}, or give `rampart report` its folder, such "
+            f"option --evaluation {spell(names)}, or give `rampart report` its folder, such "
             f"as {folder.evaluations / names[0]}."
         )
     history = History(folder.history).rows()

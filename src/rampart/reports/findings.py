@@ -128,12 +128,11 @@ def _noise(methods: Sequence[Row], rows: Sequence[Row]) -> str:
     best = _top(methods, "expected")
     second = _top([method for method in methods if method is not best], "expected")
     doubt = _doubt(best, second, rows)
-    lead = 100 * (best["expected"] - second["expected"])
-    if lead < 0.05:
+    lead = best["expected"] - second["expected"]
+    if lead < 0.0005:
         return f"Its expected robustness is equal to that of {_spell_name(second)}."
     return (
-        doubt
-        and f"Its lead of {lead:.1f} points over {_spell_name(second)} may be chance ({doubt})."
+        doubt and f"Its lead of {_points(lead)} over {_spell_name(second)} may be chance ({doubt})."
     )
 
 
@@ -194,8 +193,13 @@ def _describe_difference(
 ) -> str:
     if abs(difference) < _EQUAL_BELOW:
         return equal
-    points = counted(round(100 * abs(difference)), "point")
-    return f"{points} {below if difference < 0 else above}"
+    return f"{_points(difference)} {below if difference < 0 else above}"
+
+
+def _points(difference: float) -> str:
+    """Spell a difference everywhere alike: below ten points with one decimal."""
+    points = 100 * abs(difference)
+    return counted(round(points) if round(points, 1) >= 10 else round(points, 1), "point")
 
 
 def _spell_name(method: Row) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from rampart.counting import counted
 from rampart.reports.measures import EXPECTED, Facts
+from rampart.runs.contents import spell
 from rampart.units import format_eps
 
 
@@ -26,7 +27,7 @@ def record_lines(facts: Facts) -> list[str]:
         f"{100 * facts['confidence']:g} % intervals"
     ]
     if facts.get("others"):
-        others = ", ".join(facts["others"])
+        others = spell(facts["others"])
         lines.append(f"  note: the evaluation of the run's own configuration; others: {others}")
     lines += [
         f"  {format_eps(point['eps'], facts['eps']):>9}  {_fraction(point, 'accuracy')}"
@@ -134,7 +135,7 @@ def _stage_line(facts: Facts) -> str:
         for stage, count in facts["found_by"].items()
     ]
     left = facts["n"] - sum(facts["found_by"].values())
-    return f"  misclassified: {', '.join(stages)}; robust: {left}"
+    return f"  misclassified: {', '.join(stages) or 'none'}; robust: {left}"
 
 
 def _needed_line(facts: Facts) -> str:

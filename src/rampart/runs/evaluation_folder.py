@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rampart.errors import RunError
-from rampart.files import intended_name, remove
+from rampart.files import intended_name, remove, require_output_folder
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,9 @@ class EvaluationFolder:
         """Refuse a folder that holds other files, so that none is replaced or mixed with ours.
 
         Raises:
-            RunError: the folder holds a file that no evaluation writes.
+            RunError: the folder holds a file that no evaluation writes, or cannot be written.
         """
+        require_output_folder(self.path)
         others = sorted(set(self._entries()) - set(self._own_entries()))
         if others:
             raise RunError(

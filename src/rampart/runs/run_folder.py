@@ -11,7 +11,6 @@ evaluations/     one folder per evaluation
 """
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from shlex import quote
 from typing import Any
 
 from rampart.errors import RunError
-from rampart.files import write_atomic
+from rampart.files import require_output_folder, write_atomic
 from rampart.plain import read_file
 from rampart.plugins import GIVEN
 from rampart.runs.contents import runs_in, spell
@@ -160,8 +159,7 @@ class RunFolder:
         """
         if resume and overwrite:
             raise RunError("--resume and --overwrite contradict each other: give one of them.")
-        if self.path.is_file():
-            raise RunError(f"output folder {self.path} is a file: choose another path.")
+        require_output_folder(self.path)
         if resume and not self.exists():
             raise RunError(f"{self.path} holds no run to resume: leave out --resume to start one.")
         occupied = self.path.is_dir() and any(self.path.iterdir())
@@ -176,7 +174,6 @@ class RunFolder:
                 f"output folder {self.path} exists: {resuming}--overwrite replaces it, --output "
                 "chooses another."
             )
-        self._require_writable()
 
     def clear(self) -> None:
         """Delete the files of an earlier run, and nothing else."""
@@ -205,14 +202,3 @@ class RunFolder:
     @property
     def _dropped_folder(self) -> Path:
         return self.path / "dropped"
-
-    def _require_writable(self) -> None:
-        """Fail before the training, not after it."""
-        parent = self.path.absolute()
-        while not parent.exists():
-            parent = parent.parent
-        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-            raise RunError(
-                f"output folder {self.path} cannot be written ({parent} is not a folder that you "
-                "may write to): choose another with --output."
-            )

@@ -439,3 +439,10 @@ def test_a_model_that_writes_into_its_input_is_named():
     assert {k: v for k, v in found.items() if k != "input"} == {
         k: v for k, v in twin.items() if k != "input"
     }
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 1e-9), ("l2", 1e-6), ("l1", 1e-6)])
+def test_rounding_is_not_taken_for_masking(norm, eps):
+    verdicts = ask(trained("conv"), norm=norm, eps=eps)
+    assert faults(verdicts) == {"strength": "warn"}
+    assert verdicts["slope"].status == verdicts["masking"].status == "skipped"

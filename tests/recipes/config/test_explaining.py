@@ -18,6 +18,8 @@ def load(*overrides):
     ("override", "says"),
     [
         ("trainig.epochs=3", r"unknown key 'trainig': did you mean training"),
+        ("attack=APGD", r"unknown attack 'APGD': did you mean apgd"),
+        ("schedule.two-hinge={start: 0.2}", r"name of another schedule: write {name: two-hinge"),
         ("training.epoch=3", r"unknown key 'training.epoch': did you mean training.epochs"),
         ("schedule.stat=0.1", r"option of schedule 'adaptive' 'stat'.*start"),
         ("schedule=two-hing", r"unknown schedule 'two-hing': did you mean two-hinge"),
@@ -222,3 +224,18 @@ def test_true_is_not_a_number(key):
     with pytest.raises(InvalidArgument) as caught:
         load(f"{key}=true")
     assert caught.value.name == key
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("threat.eps: 8/255", r"'threat.eps': .*in a file write threat: {eps: VALUE}"),
+        ("schedule.end: 0.5", r"in a file write schedule: {end: VALUE}"),
+        ("data: {augment.flip: 0}", r"in a file write data: {augment: {flip: VALUE}}"),
+        ("a.b: 1", r"unknown key 'a.b': (?!.*in a file)"),
+    ],
+)
+def test_a_key_with_dots_in_a_file_says_what_to_write(text, says, tmp_path):
+    (tmp_path / "run.yaml").write_text(text)
+    with pytest.raises(RampartError, match=says):
+        load_config(tmp_path / "run.yaml", ["model=resnet18"])

@@ -208,3 +208,10 @@ def test_an_evaluation_of_other_images_is_replaced(run):
     again, anew = ensure_evaluated(run.path, checks=False)
     assert (again, anew.metadata["settings"]["data"]["image_size"]) == (folder, 16)
     assert anew.critical.tolist() == record.critical.tolist()
+
+
+def test_another_size_of_the_images_has_a_folder_of_its_own(run):
+    few = ("evaluation.checks=false", "evaluation.attack.steps=1")
+    own, _ = evaluate_run(run.path, few)
+    other, _ = evaluate_run(run.path, (*few, "data.image_size=48"))
+    assert other.name == f"{own.name}-image_size_48"

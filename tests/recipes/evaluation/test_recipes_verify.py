@@ -35,6 +35,14 @@ def test_adversarial_examples_verify_a_record(network, tmp_path, photo_folder):
     assert {failure.id for failure in failed.failures} == {np.array(record.ids)[record.found][2]}
 
 
+@pytest.mark.parametrize("setting", ["threat.eps=1/255", "evaluation.attack=fgsm"])
+def test_a_verification_measures_what_the_record_states(network, tmp_path, setting):
+    evaluate(network, tmp_path, "evaluation.adversarial_examples=true")
+    with pytest.raises(RunError, match=f"cannot change .*{setting.partition('=')[0]}"):
+        verify(tmp_path / "evaluation", (setting,))
+    assert verify(tmp_path / "evaluation", ("evaluation.batch_size=3",)).ok
+
+
 def test_changed_weights_are_reported(run):
     folder, _ = evaluate_run(
         run.path, ("evaluation.adversarial_examples=true", "evaluation.checks=false")

@@ -9,7 +9,7 @@ from rampart.attacks.frozen import Model, frozen, module_of
 from rampart.evaluation.checks.checked_model import CheckedModel
 from rampart.evaluation.checks.verdict import Verdict, passed, skipped
 from rampart.evaluation.inference import logits_of
-from rampart.guarded import GuardedModel, explain_writing
+from rampart.guarded import CallError, GuardedModel, explain_writing
 from rampart.logits import is_correct
 
 #: Largest relative change of the logits (see `CheckedModel.change`) between two equal calls, and
@@ -134,7 +134,7 @@ def _right(subject: CheckedModel, images: Tensor) -> Tensor:
     """Return (N,) bool: whether the prediction is the label; False if the model raises."""
     try:
         return is_correct(subject.ask(images), subject.labels)
-    except (ValueError, AssertionError):
+    except CallError:
         return torch.zeros_like(subject.right)
 
 

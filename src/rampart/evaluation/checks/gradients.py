@@ -1,5 +1,6 @@
 """Checks of a model's gradients: whether they exist, predict the margin, and help an attack."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +38,9 @@ NOT_FINITE = (
 )
 #: Smallest number of samples from which a fraction is computed.
 LEAST = 4
+#: Smallest change of a pixel whose effect exceeds the rounding of float32, about sixteen units in
+#: the last place of a bright pixel.
+FINEST = 2.0**-20
 
 
 def check_gradients(subject: CheckedModel) -> Verdict:
@@ -152,6 +156,13 @@ def _cosine(a: Tensor, b: Tensor) -> Tensor:
     still = (a == 0).all(1) & (b == 0).all(1)
     cosine = (a.double() * b.double()).sum(1) / lengths.clamp_min(torch.finfo(torch.double).tiny)
     return torch.where(still, 1.0, cosine)
+
+
+def is_rounded_away(subject: CheckedModel) -> bool:
+    """Whether the smallest of `RADII`, spread over all pixels, is lost in their rounding."""
+    pixels = subject.images[0].numel()
+    spread = {"linf": 1.0, "l2": math.sqrt(pixels), "l1": float(pixels)}[subject.norm]
+    return RADII[0] * subject.eps / spread < FINEST
 
 
 def measure_rings(subject: CheckedModel) -> list[Ring]:

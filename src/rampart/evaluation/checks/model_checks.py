@@ -19,6 +19,7 @@ from rampart.evaluation.checks.gradients import (
     check_gradients,
     check_masking,
     check_unbounded,
+    is_rounded_away,
     measure_rings,
 )
 from rampart.evaluation.checks.strength import check_strength
@@ -116,8 +117,11 @@ def _check_answers(
     if subject.one_class:
         return _skip_rest(verdicts, "the prediction is the same for every image."), []
     rings: list[Ring] = []
-    if random:
-        verdicts += [skipped(name, "the model is random.") for name in ("slope", "masking")]
+    unknown = "the model is random." if random else ""
+    if not unknown and is_rounded_away(subject):
+        unknown = "eps is lost in the rounding of pixels."
+    if unknown:
+        verdicts += [skipped(name, unknown) for name in ("slope", "masking")]
     else:
         rings = measure_rings(subject)
         verdicts += check_masking(subject, rings)

@@ -76,6 +76,8 @@ def _unknown_option(error: UnknownOption) -> RampartError:
 def _unknown_key(location: Location, key: str) -> RampartError:
     parent, section = _place(location[:-1])
     word = str(location[-1])
+    if "." in word and word.partition(".")[0] in (section.model_fields if section else ()):
+        return _dotted(key)
     # `epochs=3` most likely means `training.epochs=3`.
     same = full_keys(word)
     if same:
@@ -85,6 +87,17 @@ def _unknown_key(location: Location, key: str) -> RampartError:
     )
     near = [] if nearest(key, known, 1) else near_keys(word)
     return UnknownKey(key, near, known)
+
+
+def _dotted(key: str) -> RunError:
+    """Return the error for a key of the command line that stands in a file."""
+    *sections, last = key.split(".")
+    form = f"{last}: VALUE"
+    for section in reversed(sections):
+        form = f"{section}: {{{form}}}"
+    return RunError(
+        f"unknown key '{key}': keys with dots belong on a command line; in a file write {form}."
+    )
 
 
 def _place(location: Location) -> tuple[str, type[Section] | None]:

@@ -50,8 +50,14 @@ def evaluate_run(
 
 
 def _name_for_run(folder: RunFolder, subject: Subject) -> str:
-    """Return the name of an evaluation; it names the data unless they are those of the run."""
+    """Return the name of an evaluation; it names the data unless they are those of the run.
+
+    It also names another size of the images.
+    """
     name, fingerprint = evaluation_name(subject.config), subject.splits.fingerprint()
+    size = subject.config.data.image_size
+    if size != load_config(folder.config).data.image_size:
+        name += f"-image_size_{size}"
     if fingerprint == folder.facts().get("data"):
         return name
     data = Path(subject.config.data.name).name

@@ -9,7 +9,9 @@ from rampart.counting import counted
 from rampart.data.batches import ordered_batches
 from rampart.errors import RunError
 from rampart.evaluation.verification import Verification, verify_record
+from rampart.recipes.config.differences import differences
 from rampart.recipes.config.loading import change_config, parse_config
+from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.measure import Progress
 from rampart.recipes.evaluation.settings import keep_data_settings
 from rampart.recipes.evaluation.subject import subject_of_model, subject_of_run
@@ -30,8 +32,8 @@ def verify(
         on_progress: called with (samples done, samples in all).
 
     Raises:
-        RunError: the record is missing or has no adversarial examples, or the model or the data
-            have changed.
+        RunError: the record is missing or has no adversarial examples, the model or the data
+            have changed, or the overrides change how the record was made.
     """
     record = load_record(path, adversarial_examples=True)
     if record.metadata["model"]["source"] == "callable":
@@ -41,6 +43,7 @@ def verify(
         )
     settings = parse_config(record.metadata["settings"])
     config = change_config(settings, keep_data_settings(overrides))
+    _require_same_measurement(settings, config)
     if "run" in record.metadata:
         # An evaluation is usually inside its run's folder, which may have moved.
         nearby = RunFolder(path.resolve().parent.parent)
@@ -70,3 +73,18 @@ def verify(
 
     count = (lambda done: on_progress(done, len(record))) if on_progress else None
     return verify_record(record, subject.model.model, images_of, on_progress=count)
+
+
+def _require_same_measurement(settings: RunConfig, config: RunConfig) -> None:
+    """Refuse changes of the threat and the like: a verification takes them from the record."""
+    moved = ("data", "model", "training.device")
+    changed = [
+        one.key
+        for one in differences(settings, config)
+        if one.affects != "nothing" and not one.is_in(*moved)
+    ]
+    if changed:
+        raise RunError(
+            f"a verification cannot change {', '.join(changed)}, because the record states how it "
+            "was made: leave them out, or evaluate again."
+        )

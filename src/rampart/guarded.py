@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 
 from rampart.counting import counted
 from rampart.errors import ModelError, RampartError, RampartWarning, reason
+from rampart.images_and_labels import type_of
 from rampart.input_gradients import unreached
 from rampart.logits import read_logits
 from rampart.plugins import place_of
@@ -85,7 +86,7 @@ class GuardedModel:
                 raise unreached() from error
             if "type" in str(error) and (weights := _other_type(self.module, images.dtype)):
                 raise ModelError(
-                    f"the model takes other images than {_name(images.dtype)} ({reason(error)}), "
+                    f"the model takes other images than {type_of(images.dtype)} ({reason(error)}), "
                     f"and its weights are {weights}: call .float() on the model, or convert the "
                     "images in its forward()."
                 ) from error
@@ -153,11 +154,7 @@ def _other_type(model: object, dtype: torch.dtype) -> str:
     module = _innermost(model)
     weights = module.parameters() if isinstance(module, nn.Module) else iter(())
     types = {weight.dtype for weight in weights if weight.is_floating_point()}
-    return "" if dtype in types else " and ".join(sorted(map(_name, types)))
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+    return "" if dtype in types else " and ".join(sorted(map(type_of, types)))
 
 
 def _version(tensor: Tensor) -> int | None:

@@ -116,6 +116,14 @@ def fit_labels(labels: Tensor, logits: Tensor, name: str = "labels") -> Tensor:
     return labels
 
 
-def type_of(tensor: Tensor) -> str:
-    """Return the name of a tensor's type, such as float32."""
-    return str(tensor.dtype).removeprefix("torch.")
+def to_bytes(images: Tensor) -> Tensor:
+    """Return images of any shape with pixels in [0, 1] as uint8, rounded once."""
+    # bf16 and fp16 would round the product once more.
+    exact = images.to(torch.promote_types(images.dtype, torch.float32))
+    return (exact * 255).round().to(torch.uint8)
+
+
+def type_of(value: Tensor | torch.dtype) -> str:
+    """Return the name of a type, or of that of a tensor, such as float32."""
+    dtype = value.dtype if isinstance(value, Tensor) else value
+    return str(dtype).removeprefix("torch.")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rampart.counting import counted
 from rampart.errors import ModelError
+from rampart.images_and_labels import type_of
 
 #: The predicted class of a row of logits that are not all finite: none, so no label equals it.
 NO_CLASS = -1
@@ -36,8 +37,10 @@ def read_logits(output: object, n: int, classes: int | None = None) -> Tensor:
     if not isinstance(logits, Tensor):
         got, do = _describe(logits), "wrap the model in a function that returns its main logits"
     elif not logits.is_floating_point():
-        kind = str(logits.dtype).removeprefix("torch.")
-        got, do = f"numbers of type {kind}", "return the inputs of the softmax, not classes"
+        got, do = (
+            f"numbers of type {type_of(logits)}",
+            "return the inputs of the softmax, not classes",
+        )
     elif logits.shape in ((n,), (n, 1)):
         got = f"one logit for each image, {tuple(logits.shape)},"
         do = "for two classes with one logit z return torch.cat([torch.zeros_like(z), z], 1)"

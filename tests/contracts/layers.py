@@ -4,6 +4,8 @@ import ast
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.contracts.tables import rewrite
+
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "rampart"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
@@ -140,15 +142,5 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def with_table(text: str) -> str:
-    """Return a document with the table between its marks."""
-    before, start, rest = text.partition(START)
-    _, end, after = rest.partition(END)
-    assert start, f"no mark {START!r}"
-    assert end, f"no mark {END!r}"
-    return before + start + "\n" + table() + "\n" + end + after
-
-
 if __name__ == "__main__":
-    text = CONTRIBUTING.read_text(encoding="utf-8")
-    CONTRIBUTING.write_text(with_table(text), encoding="utf-8")
+    rewrite(CONTRIBUTING, table(), START, END)

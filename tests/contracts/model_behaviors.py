@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.contracts import unusual_models as models
+from tests.contracts.tables import rewrite
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "evaluation.md"
@@ -226,15 +227,5 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def with_table(text: str) -> str:
-    """Return the guide with the table between its marks."""
-    before, start, rest = text.partition(START)
-    _, end, after = rest.partition(END)
-    assert start, f"no mark {START!r}"
-    assert end, f"no mark {END!r}"
-    return before + start + "\n" + table() + "\n" + end + after
-
-
 if __name__ == "__main__":
-    text = GUIDE.read_text(encoding="utf-8")
-    GUIDE.write_text(with_table(text), encoding="utf-8")
+    rewrite(GUIDE, table(), START, END)

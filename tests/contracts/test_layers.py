@@ -10,16 +10,18 @@ from pathlib import Path
 import pytest
 from layers import (
     CONTRIBUTING,
+    END,
     LIGHT,
     OUTSIDE,
     SOURCE,
+    START,
     imports,
     may_import,
     name_of,
     part_of,
     table,
-    with_table,
 )
+from tests.contracts.tables import with_table
 
 #: A file of more lines has two ideas.
 LONGEST = 350
@@ -94,9 +96,9 @@ def test_the_rules_can_fail():
 def test_the_table_of_the_document_is_that_of_the_rules():
     text = CONTRIBUTING.read_text(encoding="utf-8")
     assert table() in text, "run `python tests/contracts/layers.py`"
-    assert with_table(text) == text
+    assert with_table(text, table(), START, END) == text
     stale = text.replace("`metrics`", "`numbers`")
-    assert with_table(stale).count(table()) == 1
+    assert with_table(stale, table(), START, END).count(table()) == 1
 
 
 def test_light_layers_load_without_torch():

@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 from tests.contracts import unusual_models as models
-from tests.contracts.model_behaviors import GUIDE, ROWS, Outcome, table, with_table
+from tests.contracts.model_behaviors import END, GUIDE, ROWS, START, Outcome, table
+from tests.contracts.tables import with_table
 from torch.nn.parameter import is_lazy
 
 import rampart
@@ -215,7 +216,7 @@ def test_square_needs_no_gradient(row):
 def test_the_table_of_the_guide_is_that_of_the_rows():
     text = GUIDE.read_text(encoding="utf-8")
     assert table() in text, "run `python -m tests.contracts.model_behaviors`"
-    assert with_table(text) == text
+    assert with_table(text, table(), START, END) == text
     stale = text.replace(f"| {ROWS[1].text} |", "| another row |")
     assert stale != text
-    assert with_table(stale) == text
+    assert with_table(stale, table(), START, END) == text

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from rampart.data.datasets import load_published, load_splits
+from rampart.data.datasets import load_defined, load_splits
 from rampart.data.split_file import read_split_file, write_split_file
 from rampart.data.splits import SPLIT_NAMES
 from rampart.errors import DataError
@@ -43,7 +43,7 @@ def test_the_listed_images_are_used_in_their_order(photos, split_file, cache):
     assert list(splits.train.ids) == list(listed["train"])
     assert list(splits.test.ids) == list(listed["test"])
     assert splits.test.labels.tolist() == [0, 1, 0, 1]
-    whole = load_published(photos, image_size=8).parts["train"]
+    whole = load_defined(photos, image_size=8).parts["train"]
     for split in (splits.train, splits.test):
         for place, identity in enumerate(split.ids):
             own = whole.pixels(list(whole.ids).index(identity))

@@ -1,18 +1,17 @@
 """Loading a dataset by name: a folder, a tar, an embedded task or one of a public library."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
 from rampart.data.catalogue import Counts, catalogue
-from rampart.data.completing import complete_splits
-from rampart.data.copies import warn_of_copies
 from rampart.data.decode import Decode, in_memory
+from rampart.data.defined_splits import DefinedSplits
 from rampart.data.digits import digit_pairs
 from rampart.data.glyphs import glyphs
-from rampart.data.looking import note_changes, with_facts
+from rampart.data.looking import with_facts
 from rampart.data.readers.catalogued import load_catalogued
 from rampart.data.readers.folder import load_folder
 from rampart.data.readers.library import is_library_name, load_library
@@ -26,11 +25,8 @@ from rampart.data.split_file import divide, paths_of
 from rampart.data.splits import (
     SPLIT_NAMES,
     InMemory,
-    OneSplit,
     Split,
     Splits,
-    check_same_classes,
-    joined,
 )
 from rampart.errors import DataError, InvalidArgument
 from rampart.plugins import GIVEN
@@ -74,76 +70,6 @@ class DataOptions(TypedDict, total=False):
     split_file: str | None
 
 
-@dataclass(frozen=True)
-class Published:
-    """The splits that a dataset defines, before missing ones are taken from the training split.
-
-    Attributes:
-        name: of the dataset.
-        parts: splits by name; at least one.
-        notes: sentences on how they were read.
-        fractions: of the images, for each split that may have to be taken from the training split.
-        seed: of that draw.
-        per_class: images of each class in the training and the validation split, which replace
-            fractions; {} for fractions.
-    """
-
-    name: str
-    parts: Mapping[str, Split]
-    notes: Sequence[str]
-    fractions: Mapping[str, float]
-    seed: int
-    per_class: Counts
-
-    def splits(self) -> Splits:
-        """Return the three splits for a training; errors as `load_splits`."""
-        if "train" not in self.parts:
-            raise DataError(
-                f"'{self.name}' has a split {' and '.join(self.parts)} but no split train: a "
-                "training needs one, `rampart evaluate` does not; data.splits.train names it."
-            )
-        return complete_splits(self.parts, self.notes, self.fractions, self.seed, self.per_class)
-
-    def evaluated(self, split: str) -> Splits | OneSplit:
-        """Return the splits for an evaluation of one of them, or of "all" images.
-
-        An evaluation needs no training images. If there are some, the missing splits are taken from
-        them as for a training, so that both use the same images.
-
-        Raises:
-            DataError: the data have neither this split nor training images; or as `load_splits`.
-            InvalidArgument: as `load_splits`.
-        """
-        if split == "all":
-            for name in self.parts:
-                check_same_classes(self.parts, name)
-            ordered = [self.parts[name] for name in SPLIT_NAMES if name in self.parts]
-            return self._only(joined(ordered))
-        if split in self.parts and "train" not in self.parts:
-            return self._only(self.parts[split])
-        if "train" not in self.parts:
-            first = next(iter(self.parts))
-            raise DataError(
-                f"'{self.name}' has no split {split}, only {' and '.join(self.parts)}: write "
-                f"evaluation.split={first}, or evaluation.split=all for every image."
-            )
-        try:
-            splits = self.splits()
-        # Too few images for three splits are enough for one.
-        except (DataError, InvalidArgument) as error:
-            if split in self.parts:
-                return self._only(self.parts[split])
-            advice = "or write evaluation.split=all to evaluate every image"
-            raise DataError(f"{str(error).rstrip('.')}; {advice}.") from error
-        if split in self.parts:
-            return splits
-        return replace(splits, notes=(*splits.notes, "evaluation.split=all evaluates every image."))
-
-    def _only(self, split: Split) -> OneSplit:
-        notes = (*self.notes, *note_changes({"": split}))
-        return OneSplit(split, notes, tuple(warn_of_copies({"": split})))
-
-
 def load_splits(name: str, **how: Unpack[DataOptions]) -> Splits:
     """Return the training, validation and test split of a dataset.
 
@@ -164,10 +90,10 @@ def load_splits(name: str, **how: Unpack[DataOptions]) -> Splits:
             take no options.
         UnknownName: the library has no such option.
     """
-    return load_published(name, **how).splits()
+    return load_defined(name, **how).splits()
 
 
-def load_published(name: str, **how: Unpack[DataOptions]) -> Published:
+def load_defined(name: str, **how: Unpack[DataOptions]) -> DefinedSplits:
     """Return the splits that a dataset defines; arguments and errors as `load_splits`."""
     # The test comes first, so that it does not depend on the fraction for validation.
     fractions = {
@@ -178,7 +104,7 @@ def load_published(name: str, **how: Unpack[DataOptions]) -> Published:
         check_fraction(f"{one}_fraction", fraction)
     parts, notes = _read_parts(name, how)
     drawn = _per_class(name, how.get("options") or {})
-    return Published(name, parts, notes, fractions, how.get("seed", 0), drawn)
+    return DefinedSplits(name, parts, notes, fractions, how.get("seed", 0), drawn)
 
 
 def _per_class(name: str, options: Mapping[str, Any]) -> Counts:

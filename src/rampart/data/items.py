@@ -17,6 +17,7 @@ from rampart.data.decode import UNREADABLE, Decode, convert, pixels_of
 from rampart.data.pictures import Facts, digest_of_bytes, facts_of_picture
 from rampart.data.splits import ONE_LABEL
 from rampart.errors import DataError, InvalidArgument, reason
+from rampart.images_and_labels import to_bytes
 
 #: Usual numbers of channels.
 CHANNELS = (1, 3, 4)
@@ -117,9 +118,7 @@ def image_of(image: Any, position: int, decode: Decode | None) -> Tensor:
             "pixels in [0, 1], or uint8",
             advice,
         )
-    # bf16 and fp16 would round the product once more.
-    exact = image.cpu().to(torch.promote_types(image.dtype, torch.float32))
-    return (exact * 255).round().to(torch.uint8)
+    return to_bytes(image.cpu())
 
 
 def _check_form(image: Tensor) -> None:

@@ -15,7 +15,7 @@ from rampart.counting import counted
 from rampart.data.pictures import Facts
 from rampart.data.spelling import look_alike
 from rampart.errors import DataError, InvalidArgument
-from rampart.images_and_labels import type_of
+from rampart.images_and_labels import to_bytes, type_of
 
 #: Position in the split to the image, (C, H, W) uint8.
 Pixels = Callable[[int], Tensor]
@@ -120,9 +120,7 @@ class Split(Dataset[Item]):
             if images.numel() and not (images.min() >= 0 and images.max() <= 1):
                 got = f"pixels from {float(images.min()):.4g} to {float(images.max()):.4g}"
                 raise InvalidArgument("images", got, "pixels in [0, 1], or uint8")
-            # bf16 and fp16 would round the product once more.
-            exact = images.to(torch.promote_types(images.dtype, torch.float32))
-            images = (exact * 255).round()
+            images = to_bytes(images)
         if labels.is_floating_point():
             raise InvalidArgument("labels", type_of(labels), "integers from 0")
         numbers = labels.cpu().numpy().astype(np.int64)

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from rampart.data.datasets import Published, load_published
+from rampart.data.datasets import load_defined
+from rampart.data.defined_splits import DefinedSplits
 from rampart.data.splits import OneSplit, Splits
 from rampart.errors import InvalidArgument
 from rampart.models.sources import Source
@@ -24,7 +25,7 @@ def make_splits(config: RunConfig, source: Source | None = None) -> Splits:
 
 def splits_of_size(config: RunConfig, channels: int, size: int | None) -> Splits:
     """Return the three configured splits, as images of one size."""
-    return _load(config, channels, size, Published.splits)
+    return _load(config, channels, size, DefinedSplits.splits)
 
 
 def make_evaluated_splits(config: RunConfig, source: Source | None) -> Splits | OneSplit:
@@ -37,7 +38,7 @@ def evaluated_splits_of_size(
 ) -> Splits | OneSplit:
     """Return the splits for an evaluation, as images of one size; it needs no training images."""
     split = config.evaluation.split
-    return _load(config, channels, size, lambda published: published.evaluated(split))
+    return _load(config, channels, size, lambda defined: defined.evaluated(split))
 
 
 def _expected_images(config: RunConfig, source: Source | None) -> tuple[int, int | None]:
@@ -47,11 +48,11 @@ def _expected_images(config: RunConfig, source: Source | None) -> tuple[int, int
 
 
 def _load(
-    config: RunConfig, channels: int, size: int | None, choose: Callable[[Published], T]
+    config: RunConfig, channels: int, size: int | None, choose: Callable[[DefinedSplits], T]
 ) -> T:
     data = config.data
     try:
-        published = load_published(
+        defined = load_defined(
             data.name,
             image_size=size,
             in_chans=channels,
@@ -64,7 +65,7 @@ def _load(
             splits=data.splits.model_dump(exclude_none=True),
             split_file=data.split_file,
         )
-        return choose(published)
+        return choose(defined)
     except InvalidArgument as error:
         key = f"data.{error.name}" if error.name in DataConfig.model_fields else error.name
         raise error.renamed(key) from error

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rampart.counting import counted
 from rampart.metrics.adaptation import has_measurable_delay
 from rampart.metrics.intervals import paired_test
+from rampart.reports.percent import percent
 from rampart.reports.tables import Row, aggregate
 from rampart.units import format_eps
 
@@ -54,9 +55,9 @@ def findings(rows: Sequence[Row]) -> str:
 
 def _one(method: Row) -> str:
     return (
-        f"{_capital(_spell_name(method))}: {_percent(method['clean'])} clean, "
-        f"{_percent(method['adversarial'])} "
-        f"at {format_eps(method['eps'])}, {_percent(method['expected'])} expected robustness."
+        f"{_capital(_spell_name(method))}: {percent(method['clean'], 0)} clean, "
+        f"{percent(method['adversarial'], 0)} "
+        f"at {format_eps(method['eps'])}, {percent(method['expected'], 0)} expected robustness."
     )
 
 
@@ -66,7 +67,7 @@ def _transfer(methods: Sequence[Row]) -> str:
     if fix is None or standard is None:
         return ""
     gap = _describe_difference(fix["clean"] - standard["clean"], "below", "above")
-    figures = f"({_percent(fix['clean'])} against {_percent(standard['clean'])})"
+    figures = f"({percent(fix['clean'], 0)} against {percent(standard['clean'], 0)})"
     return f"RFT-fix ends {gap} standard fine-tuning in clean accuracy {figures}{_late(fix)}."
 
 
@@ -90,12 +91,12 @@ def _clean(methods: Sequence[Row]) -> str:
     parts = [
         f"{_describe_difference(method['clean'] - standard['clean'], 'lower', 'higher', 'equal')} "
         "under "
-        f"{_spell_name(method)} ({_percent(method['clean'])})"
+        f"{_spell_name(method)} ({percent(method['clean'], 0)})"
         for method in _schedules(methods)
     ]
     # The sentence on RFT-fix has named the accuracy of standard fine-tuning already.
     known = _reference(methods, "fix") is not None
-    reference = "" if known else f" ({_percent(standard['clean'])})"
+    reference = "" if known else f" ({percent(standard['clean'], 0)})"
     start = f"Compared with standard fine-tuning{reference}, clean accuracy is "
     return f"{start}{_enumerate(parts)}." if parts else ""
 
@@ -106,8 +107,8 @@ def _ranking(methods: Sequence[Row]) -> str:
     best, strongest = _top(methods, "expected"), _top(methods, "adversarial")
     lost = "no schedule wins in expected robustness here: " if _lost(methods, best) else ""
     claim = f"{_spell_name(best)} has the highest expected robustness over 0 to {eps}"
-    sentence = f"{_capital(lost + claim)} ({_percent(best['expected'])}{_above(methods, best)})"
-    fraction = _percent(strongest["adversarial"])
+    sentence = f"{_capital(lost + claim)} ({percent(best['expected'], 0)}{_above(methods, best)})"
+    fraction = percent(strongest["adversarial"], 0)
     if strongest is best:
         return f"{sentence}, and the highest accuracy at {eps} ({fraction})."
     return f"{sentence}; at {eps} {_spell_name(strongest)} is highest ({fraction})."
@@ -205,10 +206,6 @@ def _points(difference: float) -> str:
 def _spell_name(method: Row) -> str:
     schedule, label = str(method["schedule"]), str(method["method"])
     return _NAMES.get(schedule, schedule) + label.removeprefix(schedule)
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.0f} %"
 
 
 def _capital(text: str) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rampart.reports.percent import number
+
 
 def spell_expected(facts: Mapping[str, Any]) -> str:
     """Return "expected 40.0 % [38.1, 41.9]", with bounds where they reach beyond the interval.
@@ -14,12 +16,8 @@ def spell_expected(facts: Mapping[str, Any]) -> str:
         facts: a summary (`rampart.records.summary`).
     """
     low, high, bounds = facts["expected_low"], facts["expected_high"], facts["expected_bounds"]
-    text = f"expected {_percent(facts['expected'])} % [{_percent(low)}, {_percent(high)}]"
+    text = f"expected {number(facts['expected'])} % [{number(low)}, {number(high)}]"
     if low <= bounds["low"] and bounds["high"] <= high:
         return text
-    ends = f"{_percent(bounds['low'])} to {_percent(bounds['high'])} %"
+    ends = f"{number(bounds['low'])} to {number(bounds['high'])} %"
     return f"{text}, bounds {ends}"
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.1f}"

@@ -16,6 +16,7 @@ from rampart.metrics.intervals import spread_over_seeds
 from rampart.records.record import EvaluationRecord
 from rampart.records.summary import summary
 from rampart.reports.headline import spell_expected
+from rampart.reports.percent import percent
 from rampart.reports.pictures import save_picture, styled
 from rampart.reports.tables import Row, aggregate
 from rampart.units import Norm, format_eps
@@ -167,8 +168,8 @@ def _panels(count: int, heading: int = 0) -> tuple["Figure", list["Axes"]]:
 
 def _headline(facts: Mapping[str, Any]) -> str:
     return (
-        f"clean {_percent(facts['clean'])},  at {format_eps(facts['eps'])} "
-        f"{_percent(facts['adversarial'])},  {spell_expected(facts)},  n = {facts['n']}"
+        f"clean {percent(facts['clean'])},  at {format_eps(facts['eps'])} "
+        f"{percent(facts['adversarial'])},  {spell_expected(facts)},  n = {facts['n']}"
     )
 
 
@@ -236,7 +237,7 @@ def _expectation_legend(figure: "Figure", axes: "Axes", methods: Sequence[Row]) 
     figure.legend(
         [lines[index] for index in order],
         [
-            _wrap(f"{methods[index]['method']}: {_percent(methods[index]['expected'])}")
+            _wrap(f"{methods[index]['method']}: {percent(methods[index]['expected'])}")
             for index in order
         ],
         loc="outside right center",
@@ -317,7 +318,3 @@ def _only_norm(rows: Iterable[Row]) -> Norm:
 def _wrap(name: str) -> str:
     """The name of a method on several lines, as methods that differ in many settings are long."""
     return "\n".join(textwrap.wrap(name, _LINE))
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.1f} %"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rampart.metrics.intervals import CONFIDENCE, LEAST_SEEDS, paired_test, spread_over_seeds
+from rampart.reports.percent import number
 
 
 def spell_seeds(values: Sequence[float], confidence: float = CONFIDENCE) -> str:
@@ -16,12 +17,12 @@ def spell_seeds(values: Sequence[float], confidence: float = CONFIDENCE) -> str:
         ('25.0 ± 12.4', '3.0 [0.0, 9.6]', '0.0, 20.0')
     """
     if len(values) < LEAST_SEEDS:
-        return ", ".join(_percent(value) for value in values)
+        return ", ".join(number(value) for value in values)
     mean, interval = sum(values) / len(values), spread_over_seeds(values, confidence)
     cut = min(values) < max(values) and (interval.low == 0 or interval.high == 1)
     if cut:
-        return f"{_percent(mean)} [{_percent(interval.low)}, {_percent(interval.high)}]"
-    return f"{_percent(mean)} ± {50 * (interval.high - interval.low):.1f}"
+        return f"{number(mean)} [{number(interval.low)}, {number(interval.high)}]"
+    return f"{number(mean)} ± {50 * (interval.high - interval.low):.1f}"
 
 
 def spell_seed_differences(first: Sequence[float], second: Sequence[float]) -> str:
@@ -35,7 +36,3 @@ def spell_seed_differences(first: Sequence[float], second: Sequence[float]) -> s
     test = paired_test(first, second)
     span = f"[{100 * test.low:+.1f}, {100 * test.high:+.1f}]"
     return f"{100 * test.difference:+.1f} {span}, p = {test.p:.2g}"
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.1f}"

@@ -5,6 +5,7 @@ from typing import Any
 
 from rampart.counting import counted
 from rampart.reports.measures import EXPECTED, Facts
+from rampart.reports.percent import number, percent
 from rampart.runs.contents import spell
 from rampart.units import format_eps
 
@@ -101,7 +102,7 @@ def _figure_lines(facts: Facts) -> Iterator[str]:
     for name, figure in facts["figures"].items():
         text = f"  {_spell_name(name, facts['eps'])}: {_fraction(figure, 'value')}"
         if "bounds" in figure:
-            low, high = _percent(figure["bounds"]["low"]), _percent(figure["bounds"]["high"])
+            low, high = percent(figure["bounds"]["low"]), percent(figure["bounds"]["high"])
             text += f", bounds {low} to {high}"
         yield text
 
@@ -110,7 +111,7 @@ def _published_line(facts: Facts) -> Iterator[str]:
     """Expected robustness by the publication's rule, where the grid is finer than its own."""
     value, levels = facts.get("expected_published"), round(255 * facts["eps"])
     if value is not None and len(facts["curve"]) > levels + 1:
-        yield f"  expected on whole gray levels, the publication's rule: {_percent(value)}"
+        yield f"  expected on whole gray levels, the publication's rule: {percent(value)}"
 
 
 def _class_lines(facts: Facts) -> Iterator[str]:
@@ -159,7 +160,7 @@ def _method_lines(facts: Facts, eps: float) -> list[str]:
 def _over_seeds(figure: Facts) -> str:
     """The value with its interval, or the values of too few seeds for an interval."""
     if "seeds" in figure:
-        return " and ".join(_percent(value) for value in figure["seeds"])
+        return " and ".join(percent(value) for value in figure["seeds"])
     return _fraction(figure, "value")
 
 
@@ -198,11 +199,7 @@ def _spell_name(name: str, eps: float) -> str:
 
 
 def _fraction(figure: Mapping[str, float], key: str) -> str:
-    return f"{_percent(figure[key])} [{100 * figure['low']:.1f}, {100 * figure['high']:.1f}]"
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.1f} %"
+    return f"{percent(figure[key])} [{number(figure['low'])}, {number(figure['high'])}]"
 
 
 def _format_signed(fraction: float) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rampart.metrics.adaptation import adaptation_delay, has_measurable_delay
 from rampart.metrics.intervals import CONFIDENCE, LEAST_SEEDS, spread_over_seeds
 from rampart.registry import flatten
+from rampart.reports.percent import number
 from rampart.reports.seeds import spell_seeds
 from rampart.schema.effects import effect_of
 from rampart.units import format_eps
@@ -276,7 +277,7 @@ def _with_interval(row: Row, name: str, digits: int = 1) -> str:
 
 
 def _percent(fraction: float | None) -> str:
-    return "" if fraction is None else f"{100 * fraction:.1f}"
+    return "" if fraction is None else number(fraction)
 
 
 def _delay(delays: Sequence[int | None]) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from hub_files import files
 from rampart.data.catalogue import catalogue
-from rampart.data.datasets import load_published, load_splits
+from rampart.data.datasets import load_defined, load_splits
 from rampart.errors import DataError, InvalidArgument
 from torchvision_files import MAKERS, caltech256
 
@@ -15,7 +15,7 @@ def test_files_of_torchvision(name, tmp_path, monkeypatch):
     monkeypatch.setattr("torchvision.datasets.flowers102.check_integrity", lambda *_: True)
     counts = MAKERS[name](tmp_path)
     how = {"root": str(tmp_path), "image_size": 8, "validation_fraction": 0.2}
-    published = load_published(name, **how, options={"counts": counts})
+    published = load_defined(name, **how, options={"counts": counts})
     found = {split: len(part) for split, part in published.parts.items()}
     assert {**found, "classes": counts["classes"]} == counts
     assert f"{name} is read from torch/" in published.notes[0]

@@ -4,7 +4,7 @@ import pytest
 from huggingface_hub import constants
 
 from hub_files import files, parquet
-from rampart.data.datasets import load_published
+from rampart.data.datasets import load_defined
 from rampart.errors import DataError
 
 pytest.importorskip("datasets")
@@ -21,7 +21,7 @@ def things(local_hub):
 
 
 def sizes(name=NAME, **how):
-    found = load_published(name, image_size=8, **how)
+    found = load_defined(name, image_size=8, **how)
     assert next(iter(found.parts.values())).pixels(0).shape == (3, 8, 8)
     return {split: len(part) for split, part in found.parts.items()}, " ".join(found.notes)
 

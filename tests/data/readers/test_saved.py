@@ -3,7 +3,7 @@
 import pytest
 
 from hub_files import table
-from rampart.data.datasets import load_published, load_splits
+from rampart.data.datasets import load_defined, load_splits
 from rampart.data.readers import saved
 from rampart.errors import DataError, MissingExtra, UnknownName
 
@@ -27,12 +27,12 @@ def test_a_dataset_with_splits(with_splits):
 
 def test_a_dataset_without_splits(tmp_path):
     table(10).save_to_disk(tmp_path / "saved")
-    published = load_published(str(tmp_path / "saved"), image_size=8)
+    published = load_defined(str(tmp_path / "saved"), image_size=8)
     assert {name: len(part) for name, part in published.parts.items()} == {"train": 20}
 
 
 def test_names_of_splits_and_columns(with_splits):
-    parts = load_published(
+    parts = load_defined(
         with_splits, image_size=8, splits={"test": "train"}, options={"target_key": "label"}
     ).parts
     assert {name: len(part) for name, part in parts.items()} == {"test": 40}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rampart.data.datasets import load_published, load_splits
+from rampart.data.datasets import load_defined, load_splits
 from rampart.errors import DataError, UnknownName
 
 NAMES = ("cat", "dog")
@@ -42,7 +42,7 @@ def samples(start, count, label=lambda number: str(number % 2).encode(), ending=
 
 
 def parts(name, **how):
-    found = load_published(str(name), image_size=8, **how).parts
+    found = load_defined(str(name), image_size=8, **how).parts
     return {split: len(part) for split, part in found.items()}
 
 
@@ -66,9 +66,9 @@ def test_the_name_of_a_shard_tells_its_split(tmp_path):
         write(tmp_path / f"train-{number}.tar", samples(100 * number, 2))
     write(tmp_path / "val-0.tar", samples(5000, 2))
     assert parts(tmp_path) == {"train": 6, "validation": 2}
-    ids = load_published(str(tmp_path), image_size=8).parts["train"].ids
+    ids = load_defined(str(tmp_path), image_size=8).parts["train"].ids
     assert [one.split("/")[0] for one in ids[::2]] == ["train-0", "train-2", "train-10"]
-    notes = load_published(str(tmp_path), image_size=8).notes
+    notes = load_defined(str(tmp_path), image_size=8).notes
     assert notes[0].startswith("4 shards in")
     assert notes[1].startswith("train: there are shards 0 to 10, but without 1, 3, 4, ...")
     (tmp_path / "val-0.tar").rename(tmp_path / "imagenet-val-0.tar")
@@ -90,13 +90,13 @@ def test_one_shard_and_a_range_of_shards(tmp_path):
 
 def test_labels_as_text_and_in_json(tmp_path):
     write(tmp_path / "text.tar", samples(0, 4, lambda number: NAMES[number % 2].encode() + b"\n"))
-    assert load_published(str(tmp_path / "text.tar"), image_size=8).parts["train"].class_names == [
+    assert load_defined(str(tmp_path / "text.tar"), image_size=8).parts["train"].class_names == [
         "cat",
         "dog",
     ]
     facts = samples(0, 4, lambda n: json.dumps({"kind": NAMES[n % 2], "n": n}).encode(), "json")
     write(tmp_path / "facts.tar", facts)
-    found = load_published(
+    found = load_defined(
         str(tmp_path / "facts.tar"), image_size=8, options={"target_key": "json.kind"}
     ).parts["train"]
     assert list(found.class_names) == ["cat", "dog"]
@@ -131,7 +131,7 @@ def test_the_ending_of_the_images_may_be_named(tmp_path):
     write(tmp_path / "two.tar", two)
     name = str(tmp_path / "two.tar")
     one, other = (
-        load_published(name, image_size=8, **how).parts["train"].pixels(1)
+        load_defined(name, image_size=8, **how).parts["train"].pixels(1)
         for how in ({}, {"options": {"input_key": "seg.png"}})
     )
     assert (one != other).any()

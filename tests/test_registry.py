@@ -89,14 +89,14 @@ def test_a_name_can_be_taken_only_once():
         ("hamer", {}, "unknown tool 'hamer': did you mean hammer?"),
         ("hammer", {"wieght": 1}, "unknown option of tool 'hammer' 'wieght': did you mean weight?"),
         ("hammer", {"cached": 1}, "unknown option of tool 'hammer' 'cached'"),
-        ("hammer", {"weight": "much"}, "tool.weight=much: expected a valid number"),
+        ("hammer", {"weight": "much"}, "tool.weight=much: expected one number"),
         ("hammer", {"kind": "soft"}, "tool.kind=soft: expected 'claw' or 'ball'."),
         ("hammer", {"marks": 3}, "tool.marks=3: expected a list."),
         ("hammer", {"marks": [[1, 2, 3]]}, "tool.marks.0=[1, 2, 3]: expected a tuple of at most 2"),
         ("hammer", {"weight": -1}, "tool.weight=-1.0: expected a positive weight."),
         ("hammer", {"weight": 200}, "unknown weight 'heavy'"),
         ("saw", {}, "tool.teeth=nothing: expected a value."),
-        ("saw", {"teeth": 2.5}, "tool.teeth=2.5: expected a valid integer"),
+        ("saw", {"teeth": 2.5}, "tool.teeth=2.5: expected one whole number"),
     ],
 )
 def test_a_bad_option_raises_a_one_line_error(name, options, message):

@@ -10,7 +10,7 @@ from dataclasses import asdict, fields
 from typing import Any, Generic, TypeVar, cast, get_type_hints
 
 from rampart.errors import InvalidArgument, UnknownName
-from rampart.value_types import fit
+from rampart.value_types import expectation, fit
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -40,7 +40,7 @@ class UnknownOption(UnknownName):
             others: components of this kind that have the option.
             instead: advice in place of options.
         """
-        self.option, known, others = option, list(known) or ["none"], list(others)
+        self.option, known, others = option, list(known) or ["none"], sorted(others)
         have = f"{', '.join(others)} {'has' if len(others) == 1 else 'have'} it"
         elsewhere = f"{have}. Known: {', '.join(sorted(known))}" if others else ""
         super().__init__(f"option of {component}", option, known, instead=instead or elsewhere)
@@ -140,7 +140,7 @@ class Registry(Generic[T]):
                 raise cause from None
             where = ".".join([key or self.kind, *map(str, first["loc"])])
             got = "nothing" if first["type"].startswith("missing") else first["input"]
-            raise InvalidArgument(where, got, _expectation(first["msg"])) from None
+            raise InvalidArgument(where, got, expectation(first["msg"])) from None
         for option, value in values.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise InvalidArgument(f"{key or self.kind}.{option}", value, "a finite number")
@@ -164,14 +164,6 @@ class Registry(Generic[T]):
         name, fields_of = self.name_of(component), cast(Any, component)
         values = asdict(fields_of)
         return {"name": name, **{k: v for k, v in values.items() if k not in self._fixed[name]}}
-
-
-def _expectation(message: str) -> str:
-    """Turn pydantic's "Input should be a valid number, ..." into what follows "expected"."""
-    if message == "Field required":
-        return "a value"
-    expected = message.removeprefix("Input should be ").replace("Tuple should have", "a tuple of")
-    return "a list" if expected == "a valid tuple" else expected
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -13,6 +13,13 @@ from typing import Any, Union, get_args, get_origin
 from rampart.errors import InvalidArgument
 from rampart.plain import read_value
 
+#: Pydantic's words and those of a configuration.
+_WORDS = {
+    "a valid integer": "one whole number",
+    "a valid number": "one number",
+    "a valid tuple": "a list",
+}
+
 
 def fit(annotations: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values by name in the form that their fields take.
@@ -59,3 +66,14 @@ def _kinds(annotation: Any) -> set[Any]:
     if get_origin(annotation) is dict:
         return {Any}
     return set().union(*map(_kinds, inner)) if inner else {annotation}
+
+
+def expectation(message: str) -> str:
+    """Return what follows "expected" for a message of pydantic, in words of a configuration."""
+    if message == "Field required":
+        return "a value"
+    expected = message.removeprefix("Value error, ").removeprefix("Input should be ")
+    for start, words in _WORDS.items():
+        if expected.startswith(start):
+            return words
+    return expected.replace("Tuple should have", "a tuple of")

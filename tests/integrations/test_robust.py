@@ -380,6 +380,15 @@ def test_the_logits_of_a_dictionary_are_read(model, dataset):
     assert torch.equal(*losses)
 
 
+def test_a_model_without_weights_to_train_is_refused(model, dataset):
+    images, labels, _ = dataset.tensors
+    robust = RobustLoss(model.requires_grad_(False), EPS, Horizon(1, 1), schedule=Fix())
+    with pytest.raises(ModelError, match="requires_grad_"):
+        robust(images, labels)
+    with torch.no_grad():
+        assert robust(images, labels).isfinite()
+
+
 def test_the_images_of_the_caller_are_left(model, dataset):
     class InPlace(torch.nn.Module):
         def __init__(self):

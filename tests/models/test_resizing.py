@@ -6,6 +6,7 @@ import torch
 
 from rampart.errors import ModelError
 from rampart.models.backbones import build_model
+from rampart.models.reloading import require_reloadable
 from rampart.models.saving import save_model
 
 #: Architecture, options that make it small, and another size. timm gives it that size.
@@ -20,11 +21,7 @@ RESIZED = [
 RESIZED_SLOWLY = [
     *(("crossvit_tiny_240", {}, 120), ("mvitv2_tiny", {}, 112), ("twins_pcpvt_small", {}, 112)),
     *(("efficientvit_m0", {}, 112), ("maxvit_rmlp_pico_rw_256", {}, 128)),
-    *(
-        ("vitamin_small_224", {}, 112),
-        ("swinv2_cr_tiny_224", {}, 112),
-        ("vit_tiny_r_s16_p8_224", {}, 112),
-    ),
+    *(("vitamin_small_224", {}, 112), ("swinv2_cr_tiny_224", {}, 112)),
 ]
 #: timm cannot give them another size.
 REFUSED = [
@@ -69,6 +66,17 @@ def test_a_size_that_timm_can_change(name, options, size, tmp_path):
     torch.testing.assert_close(again(images), logits)
     network = timm.create_model(f"local-dir:{tmp_path / 'other'}", pretrained=True).eval()
     torch.testing.assert_close(network((images - other.mean) / other.std), logits)
+
+
+@pytest.mark.slow
+def test_a_network_that_timm_resizes_but_does_not_build_is_evaluated_and_not_trained(tmp_path):
+    saved("vit_tiny_r_s16_p8_224", {}, tmp_path)
+    other = build_model(str(tmp_path), num_classes=3, pretrained_head=True, image_size=112).eval()
+    images = torch.rand(2, 3, 112, 112)
+    assert other(images).isfinite().all()
+    # A training asks this before its first step.
+    with pytest.raises(ModelError, match="'img_size': 112"):
+        require_reloadable(other, ["a", "b", "c"], 112, images)
 
 
 @pytest.mark.parametrize(("name", "options", "size"), [*REFUSED, *slowly(REFUSED_SLOWLY)])

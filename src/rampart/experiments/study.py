@@ -31,6 +31,7 @@ from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.measured import require_measurable
 from rampart.schema.fields import RunFields
 from rampart.units import Horizon
+from rampart.value_types import expectation
 
 Overrides = tuple[str, ...]
 #: Advice on a file that does not describe a study.
@@ -117,7 +118,9 @@ def _fault(first: ErrorDetails) -> str:
         return f"expected a list such as {_EXAMPLES.get(first['loc'][-1], '[schedule=fix]')}"
     if first["type"] == "too_short":
         return f"expected at least {counted(first['ctx']['min_length'], 'value')}"
-    return first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    if first["type"] == "value_error":
+        return first["msg"].removeprefix("Value error, ")
+    return f"expected {expectation(first['msg'])}"
 
 
 def load_study(path: Path) -> Study:

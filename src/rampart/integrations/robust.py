@@ -29,6 +29,7 @@ from rampart.schedules.base import Schedule
 from rampart.schedules.scheduler import EpsilonScheduler, UpdateInterval
 from rampart.strengths import warn_of_slip
 from rampart.threat import per_sample
+from rampart.training.optimizers import untrainable
 from rampart.training.perturbing import make_perturb
 from rampart.units import Horizon, Norm, format_eps
 
@@ -157,7 +158,7 @@ class RobustLoss:
         Raises:
             InvalidArgument: images or labels are invalid, also at eps = 0; a label is none of the
                 model's classes; at the first call also logits that do not fit `num_classes`.
-            ModelError: the model does not return logits (N, K).
+            ModelError: the model does not return logits (N, K), or has no weights to train.
         """
         labels = self._check_batch(images, labels, indices)
         copied = self._objective.frozen_copy()
@@ -176,6 +177,8 @@ class RobustLoss:
         trained = GuardedModel(through or self._model, warns=False)
         terms = self._objective(trained, images, labels, perturb)
         if torch.is_grad_enabled():
+            if not terms.loss.requires_grad:
+                raise untrainable()
             self._batch.right = self._batch.right + terms.correct.sum()
             self._batch.images += len(images)
         loss = terms.loss.mean()

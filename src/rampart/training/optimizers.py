@@ -48,11 +48,16 @@ def adamw(
         *_groups("head", head, head_lr, head_weight_decay, no_weight_decay),
     ]
     if not groups:
-        raise ModelError(
-            "the model has no weights to train: call model.requires_grad_(True), or pass a model "
-            "with weights."
-        )
+        raise untrainable()
     return AdamW(groups)
+
+
+def untrainable() -> ModelError:
+    """Return the error for a model whose loss has no gradient."""
+    return ModelError(
+        "the model has no weights to train: call model.requires_grad_(True), or pass a model with "
+        "weights."
+    )
 
 
 def _groups(

@@ -57,7 +57,7 @@ def load(*overrides):
         ("data.test_fraction=1", r"data.test_fraction=1"),
         (
             "attack={name: fgsm, steps: 3}",
-            r"apgd, .*pgd have it. Known: loss, mode, norm, start, step_size",
+            r"apgd, .*pgd.* have it. Known: loss, mode, norm, start, step_size",
         ),
         ("schedule.ramp=1.5", r"schedule.ramp=1.5: expected a fraction of the run in \[0, 1\].$"),
         ("schedule.start=0.9", r"start"),

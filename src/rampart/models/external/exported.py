@@ -1,6 +1,8 @@
 """Programs saved by `torch.export`."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,8 @@ def load_exported(reference: str, wanted: Wanted) -> LoadedModel:
     """
     path = Path(reference)
     try:
-        program = torch.export.load(path)
+        with _quiet(logging.getLogger("torch.export")):
+            program = torch.export.load(path)
         if wanted.device.type != "cpu":
             from torch.export.passes import move_to_device_pass
 
@@ -49,6 +52,17 @@ def load_exported(reference: str, wanted: Wanted) -> LoadedModel:
         fingerprint=file_fingerprint(path),
         own_size=own,
     )
+
+
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Let a logger report errors only: the warning of a damaged file is a whole traceback."""
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 class Exported(nn.Module):

@@ -7,6 +7,7 @@ from rampart.recipes.config.suggesting import UnknownKey, full_keys, near_keys, 
 from rampart.registry import UnknownOption
 from rampart.schema.fields import RunFields
 from rampart.schema.sections import Section
+from rampart.value_types import expectation
 
 Location = tuple[int | str, ...]
 
@@ -31,9 +32,7 @@ def explain(error: ValidationError) -> RampartError:
         return _no_name(key, first["input"])
     if first["type"] == "missing":
         return RunError(f"{key} is not set: add {key}=VALUE.")
-    expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    if "valid tuple" in expected:
-        expected = "a list"
+    expected = expectation(first["msg"])
     if "dictionary" in expected and first["loc"] != tuple(key.split(".")):
         return _no_name(key, first["input"])
     if "dictionary" in expected:

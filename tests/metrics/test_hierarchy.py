@@ -5,98 +5,135 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.hierarchy import hierarchical_interval
-from rampart.metrics.intervals import seeds_interval
+from rampart.metrics.hierarchy import hierarchical_difference, hierarchical_interval
+from rampart.metrics.intervals import mean_interval, seeds_interval, spread_over_seeds
+from rampart.metrics.pairs import paired_interval
+
+tables = st.tuples(st.integers(3, 6), st.integers(1, 8)).flatmap(
+    lambda shape: arrays(float, shape, elements=st.floats(0, 1))
+)
+pairs_of_tables = st.tuples(st.integers(3, 6), st.integers(1, 8)).flatmap(
+    lambda shape: arrays(float, (2, *shape), elements=st.floats(0, 1))
+)
 
 
-def table(rng, seeds, samples, seed, sample, rest, mean=0.5):
-    """Two-way random effects with these variances, known exactly."""
-    return (
-        mean
-        + np.sqrt(seed) * rng.normal(size=(seeds, 1))
-        + np.sqrt(sample) * rng.normal(size=(1, samples))
-        + np.sqrt(rest) * rng.normal(size=(seeds, samples))
-    )
+def draw(rng, seeds, samples, mean, seed, sample, rest, shared=0.0):
+    """Zeros and ones; the logits of their probabilities have normal effects of these sizes."""
+    logit = mean + seed * rng.normal(size=(seeds, 1)) + rest * rng.normal(size=(seeds, samples))
+    logit += sample * rng.normal(size=(1, samples)) + shared
+    return (rng.random((seeds, samples)) < 1 / (1 + np.exp(-logit))).astype(float)
 
 
-def coverage(make, runs, *shape, mean=0.5):
-    rng = np.random.default_rng(11)
-    intervals = [make(table(rng, *shape, mean=mean)) for _ in range(runs)]
-    return np.mean([i.low <= mean <= i.high for i in intervals])
+def truth(mean, *effects):
+    """The mean over all seeds and all samples, by Gauss-Hermite quadrature."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+    logit = mean + np.sqrt(np.square(effects).sum()) * nodes
+    return weights @ (1 / (1 + np.exp(-logit))) / weights.sum()
 
 
-#: Seeds, samples; variances of seed, sample and the rest, as of contributions in [0, 1].
-COMPONENTS = [
-    (5, 100, 0.0, 0.1, 0.05),
-    (5, 100, 0.0004, 0.1, 0.05),
-    (5, 300, 0.002, 0.1, 0.05),
-    (5, 300, 0.01, 0.02, 0.1),
-    (10, 100, 0.0001, 0.15, 0.01),
-    (10, 300, 0.002, 0.02, 0.1),
+#: Mean, and the effects of seed, sample and the rest, as logits.
+EFFECTS = [
+    (0.5, 0.0, 1.5, 0.5),
+    (0.5, 0.1, 1.5, 0.5),
+    (0.5, 0.4, 1.5, 0.5),
+    (0.5, 0.1, 0.1, 1.0),
+    (2.5, 0.2, 2.0, 0.5),
+    (0.5, 0.05, 6.0, 0.1),
 ]
 
 
-@given(arrays(float, (3, 4), elements=st.floats(0, 1)))
-def test_it_contains_the_mean(values):
-    interval = hierarchical_interval(values)
-    assert interval.low <= values.mean() <= interval.high
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+@pytest.mark.parametrize("effects", EFFECTS)
+def test_covers_at_least_as_often_as_stated(seeds, effects):
+    rng, center, held = np.random.default_rng((11, seeds)), truth(*effects), []
+    for _ in range(1000):
+        interval = hierarchical_interval(draw(rng, seeds, 100, *effects))
+        held.append(interval.low <= center <= interval.high)
+    # Three standard errors of the simulation below 95 %.
+    assert np.mean(held) >= 0.93
 
 
-@pytest.mark.parametrize("case", COMPONENTS)
-def test_covers(case):
-    assert 0.93 <= coverage(hierarchical_interval, 2000, *case) <= 0.97
+def test_an_interval_over_seeds_or_samples_alone_covers_too_rarely():
+    cases = {0: (0.5, 0.5, 1.0, 0.5), 1: (0.5, 0.05, 3.0, 0.1)}
+    for axis, effects in cases.items():
+        rng, center, held = np.random.default_rng(axis), truth(*effects), []
+        for _ in range(400):
+            values = draw(rng, 5, 300, *effects)
+            alone = mean_interval if axis == 0 else spread_over_seeds
+            interval = alone(values.mean(axis=axis))
+            held.append(interval.low <= center <= interval.high)
+        assert np.mean(held) < 0.8
 
 
-@pytest.mark.parametrize(
-    ("axis", "case"), [(0, (5, 300, 0.01, 0.1, 0.05)), (1, (5, 100, 1e-4, 0.1, 0.02))]
-)
-def test_an_interval_over_seeds_or_samples_alone_covers_too_rarely(axis, case):
-    assert coverage(lambda t: seeds_interval(t.mean(axis=axis)), 500, *case) < 0.8
-
-
-def test_covers_the_difference_of_two_methods_on_shared_samples():
-    rng, held, widths = np.random.default_rng(5), [], []
-    for _ in range(2000):
-        shared = np.sqrt(0.1) * rng.normal(size=(1, 100))
-        first = table(rng, 5, 100, 0.001, 0.005, 0.02, mean=0.53) + shared
-        second = table(rng, 5, 100, 0.001, 0.005, 0.02, mean=0.5) + shared
-        interval = hierarchical_interval(first - second)
-        held.append(interval.low <= 0.03 <= interval.high)
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_covers_the_difference_of_two_methods_on_shared_samples(seeds):
+    rng, held, widths = np.random.default_rng((5, seeds)), [], []
+    effects = (0.2, 0.3, 0.3)
+    difference = truth(0.8, 2.0, *effects) - truth(0.5, 2.0, *effects)
+    for _ in range(1000):
+        shared = 2.0 * rng.normal(size=(1, 100))
+        first, second = (draw(rng, seeds, 100, m, *effects, shared) for m in (0.8, 0.5))
+        interval = hierarchical_difference(first, second)
+        held.append(interval.low <= difference <= interval.high)
         alone = hierarchical_interval(first)
         widths.append((interval.high - interval.low) / (alone.high - alone.low))
-    assert 0.93 <= np.mean(held) <= 0.97
-    assert np.mean(widths) < 0.8
+    assert np.mean(held) >= 0.93
+    # The difference of two independent methods would be sqrt(2) times as wide.
+    assert np.mean(widths) < 0.95 * np.sqrt(2)
 
 
-def test_covers_fractions():
-    """Zeros and ones, with probabilities that are logistic in the effects of seed and sample."""
-    rng, held, seeds, samples = np.random.default_rng(6), [], 5, 200
-    nodes = rng.normal(size=(1_000_000, 2)) @ [0.2, 1.5]
-    truth = (1 / (1 + np.exp(-0.5 - nodes))).mean()
-    for _ in range(2000):
-        logit = 0.5 + 0.2 * rng.normal(size=(seeds, 1)) + 1.5 * rng.normal(size=(1, samples))
-        right = rng.random((seeds, samples)) < 1 / (1 + np.exp(-logit))
-        interval = hierarchical_interval(right)
-        held.append(interval.low <= truth <= interval.high)
-    assert 0.93 <= np.mean(held) <= 0.97
+@given(tables)
+def test_it_contains_both_intervals_and_stays_in_zero_to_one(values):
+    interval = hierarchical_interval(values)
+    seeds = spread_over_seeds(values.mean(axis=1))
+    samples = mean_interval(values.mean(axis=0))
+    for one in (seeds, samples):
+        assert 0 <= interval.low <= one.low + 1e-12
+        assert one.high - 1e-12 <= interval.high <= 1
 
 
-def test_identical_methods_differ_by_exactly_zero():
-    values = np.random.default_rng(7).random((3, 50))
-    interval = hierarchical_interval(values - values)
-    assert (interval.low, interval.high) == (0, 0)
+@given(pairs_of_tables)
+def test_a_difference_contains_both_intervals_and_stays_in_minus_one_to_one(two):
+    first, second = two
+    interval = hierarchical_difference(first, second)
+    seeds = seeds_interval((first - second).mean(axis=1))
+    samples = paired_interval(first.mean(axis=0), second.mean(axis=0))
+    for one in (seeds, samples):
+        assert -1 <= interval.low <= max(-1, one.low) + 1e-12
+        assert min(1, one.high) - 1e-12 <= interval.high <= 1
+    swapped = hierarchical_difference(second, first)
+    assert (interval.low, interval.high) == pytest.approx((-swapped.high, -swapped.low), abs=1e-9)
+
+
+def test_margins_add_in_quadrature():
+    """Away from 0 and 1 the margins of both intervals are the legs of a right triangle."""
+    values = np.add.outer([0.0, 0.1, 0.2], np.linspace(0.2, 0.6, 400))
+    interval, mean = hierarchical_interval(values), values.mean()
+    # Student's quantile of 2 degrees of freedom is 4.3027, and the seeds' deviation 0.1.
+    seeds = 4.30265 * 0.1 / np.sqrt(3)
+    samples = mean_interval(values.mean(axis=0))
+    assert mean - interval.low == pytest.approx(np.hypot(seeds, mean - samples.low), rel=1e-5)
+    assert interval.high - mean == pytest.approx(np.hypot(seeds, samples.high - mean), rel=1e-5)
 
 
 def test_without_seeds_effect_it_is_the_interval_over_samples():
     values = np.tile(np.random.default_rng(8).random(80), (4, 1))
-    found, expected = hierarchical_interval(values), seeds_interval(values[0])
+    found, expected = hierarchical_interval(values), mean_interval(values[0])
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_seeds_that_agree_on_all_samples_leave_the_doubt_about_other_samples():
+    ones = np.ones((3, 50))
+    assert hierarchical_interval(ones).low == pytest.approx(mean_interval(ones[0]).low)
+    equal = hierarchical_difference(ones, ones)
+    assert equal.low == pytest.approx(-equal.high)
+    assert equal.high > 0
 
 
 def test_the_pigeonhole_bootstrap_agrees_where_there_are_many_seeds():
     """Seeds resampled, crossed with resampled samples (Owen 2007)."""
     rng = np.random.default_rng(9)
-    values = table(rng, 40, 100, 0.005, 0.1, 0.05)
+    values = draw(rng, 40, 100, 0.5, 0.3, 1.5, 0.1)
     means = [
         values[rng.integers(40, size=40)][:, rng.integers(100, size=100)].mean()
         for _ in range(2000)
@@ -108,8 +145,16 @@ def test_the_pigeonhole_bootstrap_agrees_where_there_are_many_seeds():
 
 
 @pytest.mark.parametrize(
-    "values", [[0.1, 0.2], [[0.1, 0.2]], [[0.1], [0.2]], [[0.1, np.nan], [0.1, 0.2]]]
+    "values",
+    [[0.1, 0.2], [[0.1, 0.2]] * 2, [[], [], []], [[0.1, np.nan]] * 3, [[0.1, 1.1]] * 3],
 )
 def test_refuses_an_invalid_table(values):
     with pytest.raises(InvalidArgument, match="table="):
         hierarchical_interval(values)
+    with pytest.raises(InvalidArgument, match="first="):
+        hierarchical_difference(values, np.full((3, 2), 0.5))
+
+
+def test_refuses_tables_of_different_seeds_or_samples():
+    with pytest.raises(InvalidArgument, match="second="):
+        hierarchical_difference(np.full((3, 2), 0.5), np.full((4, 2), 0.5))

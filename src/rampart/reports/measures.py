@@ -18,7 +18,7 @@ from rampart.metrics.crossing import disagreement
 from rampart.metrics.curve import Floats, Integers
 from rampart.metrics.distributions import Distribution, default_distribution, parse_distribution
 from rampart.metrics.expectation import contributions
-from rampart.metrics.hierarchy import hierarchical_interval
+from rampart.metrics.hierarchy import hierarchical_difference, hierarchical_interval
 from rampart.metrics.intervals import LEAST_SEEDS, mean_interval
 from rampart.metrics.pairs import mcnemar, paired_interval, sign_flip_test
 from rampart.metrics.planning import pairs_needed, samples_needed
@@ -157,7 +157,7 @@ def over_seeds(name: str, method: Sequence[Measured], laws: Laws) -> Facts:
     """
     tables = _tables(method, method[0].record, laws)
     figures = {
-        figure: _interval(table, method[0].record.confidence) for figure, table in tables.items()
+        figure: _seed_value(table, method[0].record.confidence) for figure, table in tables.items()
     }
     return {"method": name, "records": [one.name for one in method], "figures": figures}
 
@@ -272,9 +272,7 @@ def _method_difference(
         return {}
     reference = seeds[0][shared[0]].record
     first, second = (_tables([own[s] for s in shared], reference, laws) for own in seeds)
-    figures = {
-        n: _interval(first[n] - second[n], reference.confidence, "difference") for n in first
-    }
+    figures = {n: _seed_difference(first[n], second[n], reference.confidence) for n in first}
     names = {"first": pair[0], "second": pair[1], "seeds": shared}
     return {**names, "n": len(reference), "figures": figures}
 
@@ -287,12 +285,23 @@ def _tables(
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
-def _interval(table: Floats, confidence: float, name: str = "value") -> Facts:
-    values = table.mean(axis=1)
-    if len(values) < LEAST_SEEDS:
-        ends = {"low": float(values.min()), "high": float(values.max())}
-        return {name: float(table.mean()), **ends, "seeds": values.tolist()}
+def _seed_value(table: Floats, confidence: float) -> Facts:
+    """The mean of (S, N) values, with its interval or with the values of too few seeds."""
+    mean = {"value": float(table.mean())}
+    if len(table) < LEAST_SEEDS:
+        return mean | _few(table.mean(axis=1))
     interval = hierarchical_interval(table, confidence)
-    least = 0.0 if name == "value" else -1.0
-    ends = {"low": max(least, interval.low), "high": min(1.0, interval.high)}
-    return {name: float(table.mean()), **ends}
+    return {**mean, "low": interval.low, "high": interval.high}
+
+
+def _seed_difference(first: Floats, second: Floats, confidence: float) -> Facts:
+    """The same for the difference of two (S, N) tables of shared seeds and samples."""
+    mean = {"difference": float((first - second).mean())}
+    if len(first) < LEAST_SEEDS:
+        return mean | _few((first - second).mean(axis=1))
+    interval = hierarchical_difference(first, second, confidence)
+    return {**mean, "low": interval.low, "high": interval.high}
+
+
+def _few(values: Floats) -> Facts:
+    return {"low": float(values.min()), "high": float(values.max()), "seeds": values.tolist()}

@@ -36,6 +36,7 @@ ROWS = [
         Group(("schedules",), "eps over a run; a schedule is a value"),
         Group(("metrics",), "figures from critical strengths, their intervals and tests"),
         Group(("runs",), "the folders of runs and evaluations, and the history"),
+        Group(("published",), "figures that others published, with their sources"),
     ],
     [Group(("records",), "the record of an evaluation: value, storage, summary, pairs")],
     [

@@ -1,6 +1,4 @@
-import csv
 import doctest
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,25 +17,24 @@ from rampart.metrics.intervals import (
     seeds_interval,
     spread_over_seeds,
 )
+from rampart.published import published_results
 
-PUBLISHED = Path(__file__).parents[1] / "recorded" / "published_tables_1_2.csv"
 COLUMNS = ("clean", "adversarial", "expected")
 
 
-def published(table: str, schedule: str, column: str) -> list[float]:
-    lines = [line for line in PUBLISHED.read_text("utf-8").splitlines() if line[0] != "#"]
-    rows = [r for r in csv.DictReader(lines) if (r["table"], r["schedule"]) == (table, schedule)]
-    rows.sort(key=lambda r: (r["backbone"], r["dataset"]))
-    return [float(r[column]) for r in rows]
+def published(table: int, schedule: str, column: str) -> list[float]:
+    found = [r for r in published_results() if (r.table, r.schedule) == (table, schedule)]
+    found.sort(key=lambda row: (row.backbone, row.dataset))
+    return [getattr(row, column) for row in found]
 
 
 @pytest.mark.parametrize(
     ("table", "column", "t"),
-    [("1", c, t) for c, t in zip(COLUMNS, (7.8233, 4.3488, 6.5956), strict=True)]
-    + [("2", c, t) for c, t in zip(COLUMNS, (12.3875, 5.4476, 9.2708), strict=True)],
+    [(1, c, t) for c, t in zip(COLUMNS, (7.8233, 4.3488, 6.5956), strict=True)]
+    + [(2, c, t) for c, t in zip(COLUMNS, (12.3875, 5.4476, 9.2708), strict=True)],
 )
 def test_reproduces_the_published_t_statistics(table, column, t):
-    test = paired_test(published(table, "two_hinge", column), published(table, "fix", column))
+    test = paired_test(published(table, "two-hinge", column), published(table, "fix", column))
     assert test.n == 30
     assert test.t == pytest.approx(t, abs=5e-5)
 

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tests.oracles import linear_critical_eps
 from torch import nn
 from torch.utils.checkpoint import checkpoint
@@ -240,6 +241,39 @@ def test_classes_that_do_not_fit_are_refused(task):
     model, images, labels = task
     with pytest.raises(ModelError, match="4"):
         rampart.evaluate(model, (images, labels + 1), attack="apgd")
+
+
+def test_outputs_that_belong_to_no_class_are_named(task):
+    model, images, labels = task
+
+    def wide(x):
+        return torch.cat([model(x), model(x)[:, :1].expand(-1, 96) + 1], 1)
+
+    with pytest.warns(RampartWarning) as caught:
+        rampart.evaluate(wide, (images, labels), "2/255", "apgd")
+    (said,) = (str(one.message) for one in caught if "warn classes" in str(one.message))
+    taken = int((wide(images).argmax(1) >= 4).sum())
+    assert taken
+    assert "96 of the 100 outputs of the model belong to no class of the data" in said
+    assert f"{taken} of 30 images" in said
+    few = rampart.evaluate(lambda x: wide(x)[:, :4], (images, labels), "2/255", "apgd")
+    assert all(
+        one["status"] == "pass"
+        for one in few.metadata["checks"]["verdicts"]
+        if one["check"] == "classes"
+    )
+
+
+def test_folders_named_by_numbers_are_classes_as_for_the_command(tmp_path):
+    """A folder states its classes, so other outputs are refused rather than called by numbers."""
+    for label in "012":
+        for number in range(4):
+            file = tmp_path / "test" / label / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (60 * int(label), 9 * number, 0)).save(file)
+    wide = nn.Sequential(nn.Flatten(), nn.Linear(192, 9))
+    with pytest.raises(ModelError, match="9 outputs, but the data have 3 classes"):
+        rampart.evaluate(wide, tmp_path, "2/255", "apgd", image_size=8)
 
 
 def test_the_callers_accelerate_state_does_not_change(task):

@@ -72,6 +72,7 @@ class Row:
         training: of `rampart.finetune`.
         evaluation: of `rampart.evaluate` and of the command.
         twin: a class without the fault.
+        named: of the command, whose data name their classes, if it differs from `evaluation`.
     """
 
     text: str
@@ -81,6 +82,7 @@ class Row:
     training: Outcome
     evaluation: Outcome
     twin: type = models.Net
+    named: Outcome | None = None
 
 
 def all_same(text: str, model: type, twin: type = models.Net) -> Row:
@@ -133,6 +135,15 @@ ROWS = [
     all_refused("returns one logit, (N, 1)", models.OneLogit, r"torch.cat"),
     all_refused("returns one logit, (N,)", models.Flat, r"torch.cat"),
     all_refused("returns classes", models.Classes, "logits"),
+    Row(
+        "has more outputs than the data have classes",
+        models.MoreOutputs,
+        WORKS,
+        WORKS,
+        refused("ModelError", "9 logits for each image, expected 3"),
+        Outcome(checks=("classes warn",)),
+        named=refused("ModelError", "has 9 outputs, but the data have 3 classes"),
+    ),
     Row(
         "returns probabilities",
         models.Probabilities,
@@ -223,7 +234,8 @@ def table() -> str:
     lines.append("|---|---|---|---|---|")
     for row in ROWS:
         cells = (row.attack, row.loss, row.training, row.evaluation)
-        lines.append(f"| {row.text} | {' | '.join(map(str, cells))} |")
+        named = f"; {row.named} where classes have names" if row.named else ""
+        lines.append(f"| {row.text} | {' | '.join(map(str, cells))}{named} |")
     return "\n".join(lines) + "\n"
 
 

@@ -180,7 +180,7 @@ def test_the_entry_does_what_the_table_says(row, name, twins, tmp_path):
 
 @pytest.mark.parametrize("row", named(ROWS))
 def test_the_command_does_the_same(row, photos, tmp_path, monkeypatch, capsys):
-    outcome, reference = row.evaluation, f"{models.__file__}:{row.model.__name__}"
+    outcome, reference = row.named or row.evaluation, f"{models.__file__}:{row.model.__name__}"
     settings = [f"data={photos}", f"data.image_size={models.SIDE}", f"threat.eps={EPS}"]
     settings += [f"evaluation.strengths=[{EPS / 4},{EPS}]", "evaluation.attack.steps=3"]
     call = ["rampart", "evaluate", reference, *settings, "-o", str(tmp_path)]

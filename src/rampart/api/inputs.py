@@ -54,9 +54,11 @@ def subject_of(
         found = _wrap(model, config, device, shape)
     elif found.input_size is None:
         found = _load(config, device, shape[-1])
-    splits = _with_all_names(splits, found.num_classes)
+    known = len(splits.class_names)
+    if not isinstance(data, str | Path):
+        splits = _with_all_names(splits, found.num_classes)
     found = check_classes(found, splits.class_names, config.evaluation.match)
-    return Subject(found, splits, config)
+    return Subject(found, splits, config, extra_outputs=len(splits.class_names) - known)
 
 
 def splits_for(data: Any, config: RunConfig, channels: int, side: int | None) -> Splits | OneSplit:
@@ -168,7 +170,7 @@ def size_of(model: object, config: RunConfig) -> tuple[int, int | None]:
 
 
 def _with_all_names(splits: Splits | OneSplit, classes: int | None) -> Splits | OneSplit:
-    """Extend numbered class names to the number of classes of the model."""
+    """Extend class names that are numbers, as without names, to the number of outputs."""
     names = list(splits.class_names)
     numbered = names == [str(number) for number in range(len(names))]
     if not (isinstance(splits, OneSplit) and numbered and classes and classes > len(names)):

@@ -42,7 +42,10 @@ def test_a_sound_evaluation_passes(seed):
     rechecked = np.arange(len(critical)) % 10 == 0
     runs = {k: critical > k for k in range(1, LEVELS + 1)}
     finite = np.ones(len(critical), bool)
-    found = ask(critical, stage, None, rechecked, runs=runs, chance=0.1, finite=finite)
+    labels = np.arange(len(critical)) % 10
+    predicted = Predicted(labels, np.where(critical > 0, labels, 0), [str(k) for k in range(10)])
+    options = {"runs": runs, "chance": 0.1, "finite": finite, "predicted": predicted}
+    found = ask(critical, stage, None, rechecked, **options)
     assert {v.status for v in found.values()} == {"pass"}
 
 

@@ -33,11 +33,13 @@ class Predicted:
         labels: (N,) true classes.
         outputs: (N,) outputs with the largest logit; -1 where the logits are not all finite.
         class_names: of the K classes.
+        extra_outputs: how many of the last outputs belong to no class of the data.
     """
 
     labels: Integers
     outputs: Integers
     class_names: Sequence[str]
+    extra_outputs: int = 0
 
     def accuracy(self, order: Integers) -> float:
         """Return the accuracy if output `order[k]`, of (K,), is class k."""

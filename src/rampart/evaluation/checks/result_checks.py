@@ -15,12 +15,13 @@ from rampart.counting import counted
 from rampart.errors import InvalidArgument
 from rampart.evaluation.checks.class_order import Predicted
 from rampart.evaluation.checks.clean import check_clean
+from rampart.evaluation.checks.extra_outputs import check_extra_outputs
 from rampart.evaluation.checks.verdict import Verdict, passed, skipped
 from rampart.metrics.curve import Integers, check_critical
 from rampart.metrics.intervals import CONFIDENCE
 
 #: The checks of `check_results`, in the order of its verdicts.
-RESULT_CHECKS = ("finite", "clean", "black-box", "fab", "pruning", "monotone", "rerun")
+RESULT_CHECKS = ("finite", "classes", "clean", "black-box", "fab", "pruning", "monotone", "rerun")
 #: Largest fractions of the correct samples on which Square, and FAB, may succeed after APGD has
 #: failed; above them the check warns or fails.
 SQUARE_WARN, SQUARE_FAIL, FAB_WARN = 0.01, 0.05, 0.03
@@ -67,7 +68,8 @@ def check_results(
         rows: (M,) the rows of the samples in those runs; by default all.
         chance: accuracy of the best constant prediction, on all images from which the samples were
             drawn.
-        predicted: the predictions without an attack, which show another order of the classes.
+        predicted: the predictions without an attack, which show another order of the classes and
+            outputs of no class.
         pruned: (N,) number of pruned runs that were not repeated in full.
         finite: (N,) bool, whether the logits are all finite, at the image and at its adversarial
             example.
@@ -87,6 +89,7 @@ def check_results(
     }
     return [
         _finite(indices, finite, ids),
+        check_extra_outputs(predicted),
         check_clean(indices, chance, predicted),
         _black_box(indices, names, stage_names),
         _fab(indices, names, stage_names),

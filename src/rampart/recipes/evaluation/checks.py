@@ -55,7 +55,12 @@ def run_result_checks(
         robust,
         rows=reran.rows if reran else None,
         chance=_chance(subject),
-        predicted=Predicted(results.labels, results.predictions, subject.splits.class_names),
+        predicted=Predicted(
+            results.labels,
+            results.predictions,
+            subject.splits.class_names,
+            subject.extra_outputs,
+        ),
         pruned=results.pruned,
         finite=results.finite,
         ids=[names_of[index] for index in results.indices.tolist()],

@@ -41,12 +41,15 @@ class Subject:
         splits: of the data.
         config: of the evaluation; its training sections matter for runs only.
         run: the run that trained it; None for other models.
+        extra_outputs: how many of the last outputs belong to no class of the data, whose classes
+            are known from the labels alone.
     """
 
     model: LoadedModel
     splits: Splits | OneSplit
     config: RunConfig
     run: RunFolder | None = None
+    extra_outputs: int = 0
 
     @property
     def split(self) -> Split:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rampart.errors import RampartError, RunError, reason
 from rampart.experiments.run_figures import RunFigures, read_figures
-from rampart.experiments.study import Overrides, Study, file_name
+from rampart.experiments.study import Overrides, Study
+from rampart.experiments.study_folder import run_place
 from rampart.files import write_atomic
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import load_config
@@ -82,7 +83,7 @@ def make_cell(
     choice: str = "",
 ) -> Cell:
     """Return one run of a study; its folder lies in `folder`."""
-    place = folder / file_name(task) / file_name(method) / f"seed-{seed}"
+    place = run_place(folder, task, method, seed)
     return Cell(task, method, study.config(task, settings, seed), place, choice)
 
 

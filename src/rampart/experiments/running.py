@@ -29,7 +29,8 @@ from rampart.experiments.cells import (
     save_failure,
 )
 from rampart.experiments.run_figures import RunFigures
-from rampart.experiments.study import Overrides, Study, file_name
+from rampart.experiments.study import Overrides, Study
+from rampart.experiments.study_folder import RUNS, choice_folder, require_own_folder
 from rampart.experiments.workers import attempt_all
 from rampart.files import write_atomic
 
@@ -98,9 +99,10 @@ def run_study(
         watcher: observer of every run.
 
     Raises:
-        RunError: the folder has runs of another study; no run was started.
+        RunError: the folder holds others than the runs of this study; no run was started.
         KeyboardInterrupt: a signal; every run has saved a checkpoint.
     """
+    require_own_folder(study, output)
     watcher, result = watcher or SilentWatcher(), StudyResult()
     methods = dict.fromkeys(study.tasks, study.methods)
     result.add([one for _, one in _carry_out(_cells(study, output, methods), workers, watcher)])
@@ -119,7 +121,7 @@ def choose(
     cells = [
         make_cell(
             study,
-            output / "choices" / file_name(name),
+            choice_folder(output, name),
             task,
             option,
             (*study.methods[choice.method], *settings),
@@ -163,7 +165,7 @@ def _means(ended: Sequence[tuple[Cell, Result]], name: str, task: str) -> dict[s
 
 def _cells(study: Study, output: Path, methods: Chosen) -> list[Cell]:
     return [
-        make_cell(study, output / "runs", task, method, settings, seed)
+        make_cell(study, output / RUNS, task, method, settings, seed)
         for seed in study.seeds
         for task in study.tasks
         for method, settings in methods[task].items()

@@ -21,11 +21,11 @@ def runs_in(path: Path) -> list[Path]:
     return [folder for folder in found if (folder / "run.json").is_file()]
 
 
-def spell(paths: Sequence[Path | str], most: int = 3) -> str:
-    """Return paths or names in words; of many, the first."""
+def spell(paths: Sequence[Path | str], most: int = 3, word: str = "or") -> str:
+    """Return paths or names in words, with this word before the last one; of many, the first."""
     named = [str(path) for path in paths[:most]]
     more = f" and {len(paths) - most} more" if len(paths) > most else ""
-    return " or ".join(named) if not more else ", ".join(named) + more
+    return f" {word} ".join(named) if not more else ", ".join(named) + more
 
 
 def _below(path: Path, name: str) -> list[Path]:

@@ -9,3 +9,10 @@ Target = Literal["none", "likely", "least-likely"]
 #: How the classes of a model and of the data are compared; see
 #: `rampart.models.external.class_names`.
 Match = Literal["strict", "by_name", "by_position"]
+#: How a picture becomes a square: the shorter side is resized and the center cropped, or both sides
+#: are resized, which changes the aspect ratio.
+Resize = Literal["crop", "squash"]
+#: How the learning rate goes on after its warm-up; see `rampart.training.optimizers`.
+LrSchedule = Literal["cosine", "constant"]
+#: Where the validation split comes from: the one that the data define, if any, or always a draw.
+Validation = Literal["official", "drawn"]

@@ -38,6 +38,32 @@ def test_the_validation_split_is_never_the_test_split(make_folder, layout):
     assert "no test split: 4 of 20" in splits.notes[0]
 
 
+@pytest.mark.parametrize("cache", [True, False])
+def test_a_drawn_validation_split_takes_the_official_one_for_training(make_folder, layout, cache):
+    folder = str(make_folder(*layout("train", "val", "test", count=10)))
+    how = {"image_size": 8, "cache": cache, "validation_fraction": 0.1}
+    official = load_splits(folder, **how)
+    drawn = load_splits(folder, **how, validation="drawn")
+    assert (sizes(official), sizes(drawn)) == ([20, 20, 20], [36, 4, 20])
+    assert "the 20 images of the data's validation split are training images" in drawn.notes[0]
+    every = {*official.train.ids, *official.validation.ids}
+    assert {*drawn.train.ids, *drawn.validation.ids} == every
+    assert drawn.test.fingerprint() == official.test.fingerprint()
+    pixels = {
+        name: one[0]
+        for part in (official.train, official.validation)
+        for name, one in zip(part.ids, part, strict=False)
+    }
+    for part in (drawn.train, drawn.validation):
+        assert all(torch.equal(pixels[part.ids[i]], part[i][0]) for i in range(len(part)))
+
+
+def test_without_an_official_validation_split_drawn_changes_nothing(make_folder, layout):
+    folder = str(make_folder(*layout("train", "test", count=10)))
+    one, two = (load_splits(folder, image_size=8, validation=v) for v in ("official", "drawn"))
+    assert (one.fingerprint(), one.notes) == (two.fingerprint(), two.notes)
+
+
 def test_the_test_does_not_depend_on_the_validation_fraction(make_folder, layout):
     folder = str(make_folder(*layout(count=20)))
     small, large = (load_splits(folder, image_size=4, validation_fraction=s) for s in (0.1, 0.4))

@@ -26,7 +26,8 @@ def test_the_center_is_kept(size):
 
 @pytest.mark.parametrize("in_chans", [1, 3])
 @pytest.mark.parametrize("side", [1, 23, 32])
-def test_pixels_equal_those_of_timm(side, in_chans):
+@pytest.mark.parametrize(("resize", "crop_mode"), [("crop", "center"), ("squash", "squash")])
+def test_pixels_equal_those_of_timm(side, in_chans, resize, crop_mode):
     """Odd sizes, in which a crop may begin between two pixels, small and long pictures."""
     rng = np.random.default_rng(0)
     sizes = [(47, 61), (61, 47), (101, 67), (64, 48), (48, 64), (33, 32), (23, 200), (9, 5)]
@@ -35,15 +36,26 @@ def test_pixels_equal_those_of_timm(side, in_chans):
         (in_chans, side, side),
         interpolation="bicubic",
         crop_pct=1.0,
-        crop_mode="center",
+        crop_mode=crop_mode,
         mean=(0.2,) * in_chans,
         std=(0.3,) * in_chans,
     )
     for width, height in sizes:
         picture = Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
-        ours = Decode(side, in_chans)(picture).float() / 255
+        ours = Decode(side, in_chans, resize)(picture).float() / 255
         expected = timms(picture.convert("L" if in_chans == 1 else "RGB"))
         assert torch.equal((ours - 0.2) / torch.tensor(0.3), expected), (width, height)
+
+
+def test_squash_keeps_the_whole_picture():
+    """The ends of a wide picture, which a crop would lose."""
+    pixels = np.zeros((8, 64), dtype=np.uint8)
+    pixels[:, :16] = pixels[:, -16:] = 255
+    picture = Image.fromarray(pixels)
+    assert Decode(8, 1)(picture).max() == 0
+    squashed = Decode(8, 1, "squash")(picture)
+    assert squashed[0, :, [0, 7]].min() > 200
+    assert squashed[0, :, 3:5].max() < 30
 
 
 def test_shrinking_averages():
@@ -117,7 +129,10 @@ def test_each_keeps_the_order_and_the_first_error():
         each(lambda x: 1 / x, range(100))
 
 
-@pytest.mark.parametrize("wrong", [{"image_size": 0}, {"image_size": 8, "in_chans": 2}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"image_size": 0}, {"image_size": 8, "in_chans": 2}, {"image_size": 8, "resize": "stretch"}],
+)
 def test_impossible_sizes(wrong):
     with pytest.raises(InvalidArgument):
         Decode(**wrong)

@@ -25,7 +25,7 @@ from rampart.schedules.adaptive import Adaptive
 from rampart.schedules.auto import Auto
 from rampart.schedules.hinge import Fix, TwoHinge
 from rampart.skill import chance_of
-from rampart.training.optimizers import cosine_schedule
+from rampart.training.optimizers import lr_schedule
 from rampart.units import Horizon
 
 EPS = 8 / 255
@@ -63,7 +63,7 @@ def test_a_plain_loop_repeats_the_history_of_rampart_train(
         attack=config.components.attack,
         seed=config.seed,
     )
-    rates = cosine_schedule(optimizer, horizon, config.optimizer.warmup)
+    rates = lr_schedule(optimizer, horizon, config.optimizer.warmup)
     for epoch, row in enumerate(rows):
         losses = []
         for batch in epoch_batches(splits.train, 8, seed=config.seed, epoch=epoch):

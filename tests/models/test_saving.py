@@ -42,7 +42,8 @@ def test_timm_and_rampart_load_the_same_model(tmp_path, name, given):
         assert (again.image_size, again.in_chans) == (size, model.in_chans)
 
 
-def test_timm_predicts_the_same_for_photos(tmp_path):
+@pytest.mark.parametrize("resize", ["crop", "squash"])
+def test_timm_predicts_the_same_for_photos(tmp_path, resize):
     """README's way: timm's model with timm's transform, on files of odd sizes."""
     rng = np.random.default_rng(0)
     for number in range(20):
@@ -51,9 +52,10 @@ def test_timm_predicts_the_same_for_photos(tmp_path):
         path = tmp_path / "photos" / ("test/" if number < 10 else "train/") / "ab"[number % 2]
         path.mkdir(parents=True, exist_ok=True)
         coarse.resize((width, height)).save(path / f"{number}.jpg")
-    splits = load_splits(str(tmp_path / "photos"), image_size=48, validation_fraction=0.4)
+    photos = str(tmp_path / "photos")
+    splits = load_splits(photos, image_size=48, resize=resize, validation_fraction=0.4)
     model = build_model("test_resnet", pretrained=False, num_classes=3, image_size=48).eval()
-    save_model(model, tmp_path / "model", NAMES)
+    save_model(model, tmp_path / "model", NAMES, resize=resize)
 
     by_timm = timm.create_model(f"local-dir:{tmp_path / 'model'}", pretrained=True).eval()
     config = timm.data.resolve_model_data_config(by_timm)

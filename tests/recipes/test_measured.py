@@ -5,11 +5,23 @@ import pytest
 
 from rampart.errors import RampartError
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.measured import evaluation_grid, require_measurable
+from rampart.recipes.measured import evaluated_part, evaluation_grid, require_measurable
+from rampart.recipes.splits import make_splits
 
 
 def load(*overrides):
     return load_config(None, ["model=resnet18", "data=photos", "threat.eps=4/255", *overrides])
+
+
+def test_runs_of_other_seeds_draw_the_same_images_with_limit_seed(photo_folder):
+    def ids(*settings):
+        words = [f"data={photo_folder}", "data.image_size=16", "evaluation.limit=6"]
+        config = load_config(None, ["model=resnet18", "threat.eps=4/255", *words, *settings])
+        return evaluated_part(config, make_splits(config)).ids
+
+    assert ids("seed=0") != ids("seed=1")
+    fixed = "evaluation.limit_seed=0"
+    assert ids("seed=0") == ids("seed=0", fixed) == ids("seed=1", fixed)
 
 
 def test_halves_of_gray_levels_unless_strengths_or_a_resolution_are_given():

@@ -69,6 +69,29 @@ def uninterrupted(config, tmp_path):
     return result(train_run(config, tmp_path / "uninterrupted"))
 
 
+def test_a_run_at_a_constant_rate_on_squashed_images(tiny_settings, tmp_path):
+    more = ["data.resize=squash", "optimizer.lr_schedule=constant", "optimizer.warmup=0"]
+    folder = train_run(load_config(None, [*tiny_settings, *more]), tmp_path / "run")
+    rows = History(folder.history).rows()
+    assert [(row["lr_backbone"], row["lr_head"]) for row in rows] == [(1e-3, 4e-3)] * 3
+    described = json.loads((folder.model / "config.json").read_text(encoding="utf-8"))
+    assert described["pretrained_cfg"]["crop_mode"] == "squash"
+    _, record = evaluate_run(folder.path, ["data.resize=crop"])
+    assert record.metadata["settings"]["data"]["resize"] == "crop"
+    (other,) = folder.evaluations.glob("*-resize_crop*")
+    assert other.is_dir()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["data.resize=stretch", "optimizer.lr_schedule=linear", "data.validation=train"],
+)
+def test_other_words_for_a_choice_are_refused(tiny_settings, setting):
+    key = setting.partition("=")[0]
+    with pytest.raises(InvalidArgument, match=f"{key}=.*expected '"):
+        load_config(None, [*tiny_settings, setting])
+
+
 def test_a_run_writes_the_documented_files(config, tmp_path):
     folder = train_run(config, tmp_path / "run")
     rows = History(folder.history).rows()

@@ -8,7 +8,13 @@ from torch import nn
 from rampart.errors import ModelError
 from rampart.models.backbones import build_model, parameter_groups
 from rampart.strategies.lora import Lora
-from rampart.training.optimizers import adamw, cosine_schedule, learning_rates, warmup_cosine
+from rampart.training.optimizers import (
+    adamw,
+    learning_rates,
+    lr_schedule,
+    warmup_constant,
+    warmup_cosine,
+)
 from rampart.units import Horizon
 
 
@@ -55,9 +61,25 @@ def test_without_warmup_the_first_factor_is_1():
     assert warmup_cosine(0, steps=10, warmup_steps=0) == 1.0
 
 
+@pytest.mark.parametrize(("step", "factor"), [(0, 0.1), (4, 0.5), (9, 1.0), (10, 1.0), (99, 1.0)])
+def test_a_constant_rate_rises_and_stays(step, factor):
+    assert warmup_constant(step, steps=100, warmup_steps=10) == pytest.approx(factor)
+    assert warmup_constant(step, steps=100, warmup_steps=0) == 1.0
+
+
+@pytest.mark.parametrize(("course", "end"), [("cosine", 0.0), ("constant", 1.0)])
+def test_the_course_decides_the_rate_at_the_end(course, end):
+    optimizer = make_adamw()
+    schedule = lr_schedule(optimizer, Horizon(2, 5), 0.0, course)
+    for _ in range(10):
+        optimizer.step()
+        schedule.step()
+    assert learning_rates(optimizer) == {"lr_backbone": 1e-4 * end, "lr_head": 4e-3 * end}
+
+
 def test_schedule_scales_both_rates():
     optimizer = make_adamw()
-    schedule = cosine_schedule(optimizer, Horizon(10, 10), warmup=0.1)
+    schedule = lr_schedule(optimizer, Horizon(10, 10), warmup=0.1)
     for _ in range(54):
         optimizer.step()
         schedule.step()

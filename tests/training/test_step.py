@@ -17,7 +17,7 @@ from rampart.recipes.config.loading import load_config
 from rampart.runtime import Noise, scoped_seed
 from rampart.schedules.hinge import Fix, Standard
 from rampart.schedules.scheduler import EpsilonScheduler
-from rampart.training.optimizers import cosine_schedule
+from rampart.training.optimizers import lr_schedule
 from rampart.training.state import Plan, Progress, Run
 from rampart.training.step import split, train_batch
 from rampart.units import Horizon
@@ -44,7 +44,7 @@ def make_run(schedule, **plan):
         attack=Apgd(steps=3),
         schedule=EpsilonScheduler(schedule, EPS, horizon),
         optimizer=optimizer,
-        lr_schedule=cosine_schedule(optimizer, horizon, 0.0),
+        lr_schedule=lr_schedule(optimizer, horizon, 0.0),
         augment=Augment.none(),
         progress=Progress(),
         **absent,

@@ -74,7 +74,7 @@ def splits_for(data: Any, config: RunConfig, channels: int, side: int | None) ->
         RampartError: data that cannot be read.
     """
     if not isinstance(data, str | Path):
-        decode = Decode(side, channels) if side else None
+        decode = Decode(side, channels, config.data.resize) if side else None
         require_no_files(config)
         split = split_of(data, f"{config.evaluation.split}/", decode)
         require_side(split, config.data.image_size)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rampart.attacks.base import Attack
 from rampart.attacks.catalogue import ATTACKS
-from rampart.choices import EvaluationMode, Match, Target
+from rampart.choices import EvaluationMode, LrSchedule, Match, Resize, Target, Validation
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.objectives.base import Objective
 from rampart.objectives.catalogue import OBJECTIVES
@@ -37,6 +37,7 @@ class EvaluationSettings(TypedDict, total=False):
     mode: EvaluationMode
     split: Literal["test", "validation", "all"]
     limit: int | None
+    limit_seed: int | None
     stratified: bool
     ids: str | None
     strengths: Sequence[str | float]
@@ -50,6 +51,8 @@ class EvaluationSettings(TypedDict, total=False):
     batch_size: int
     confidence: float
     image_size: int | None
+    resize: Resize
+    validation: Validation
     validation_fraction: float
     test_fraction: float
     root: str
@@ -93,6 +96,8 @@ class FinetuneSettings(TypedDict, total=False):
     splits: Mapping[str, str]
     split_file: str | None
     image_size: int | None
+    resize: Resize
+    validation: Validation
     validation_fraction: float
     test_fraction: float
     workers: int
@@ -104,6 +109,7 @@ class FinetuneSettings(TypedDict, total=False):
     backbone_weight_decay: float
     head_weight_decay: float
     warmup: float
+    lr_schedule: LrSchedule
     clip_norm: float | None
 
 

@@ -11,6 +11,7 @@ from rampart.api.inputs import require_no_files, require_side, size_of
 from rampart.data.completing import complete_splits
 from rampart.data.datasets import EMBEDDED, require_data
 from rampart.data.decode import Decode
+from rampart.data.defined_splits import without_validation
 from rampart.data.from_torch import split_of
 from rampart.data.splits import SPLIT_NAMES, Split, Splits
 from rampart.errors import DataError, InvalidArgument
@@ -37,7 +38,8 @@ def training_splits(data: Any, module: nn.Module | None, config: RunConfig) -> S
         return make_splits(config)
     channels, side = _image_size(module, config)
     if not named:
-        return _convert(data, config, Decode(side, channels) if side else None)
+        decode = Decode(side, channels, config.data.resize) if side else None
+        return _convert(data, config, decode)
     if config.data.name in EMBEDDED:
         side = None
     elif side is None:
@@ -67,10 +69,12 @@ def _convert(data: Any, config: RunConfig, decode: Decode | None) -> Splits:
         name: split_of(part, f"{name}/", decode)
         for name, part in zip(SPLIT_NAMES, parts, strict=False)
     }
-    found = _with_one_naming(found)
+    found, notes = _with_one_naming(found), list[str]()
+    if config.data.validation == "drawn":
+        found, notes = without_validation(found, notes)
     _require_one_size(found, config.data.image_size)
     fractions = {"test": config.data.test_fraction, "validation": config.data.validation_fraction}
-    return complete_splits(found, [], fractions, config.data.seed)
+    return complete_splits(found, notes, fractions, config.data.seed)
 
 
 def _with_one_naming(found: dict[str, Split]) -> dict[str, Split]:

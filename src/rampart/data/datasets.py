@@ -6,9 +6,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
+from rampart.choices import Resize, Validation
 from rampart.data.catalogue import Counts, catalogue
 from rampart.data.decode import Decode, in_memory
-from rampart.data.defined_splits import DefinedSplits
+from rampart.data.defined_splits import DefinedSplits, without_validation
 from rampart.data.digits import digit_pairs
 from rampart.data.glyphs import glyphs
 from rampart.data.looking import with_facts
@@ -46,7 +47,11 @@ class DataOptions(TypedDict, total=False):
     Attributes:
         image_size: side of the square images, in pixels; by default 224; embedded tasks have 16.
         in_chans: 3 (color) or 1 (gray); by default 3, or 1 for embedded tasks.
+        resize: "crop" (default) resizes the shorter side and crops the center; "squash" resizes
+            both sides, which changes the aspect ratio. Embedded tasks are squares already.
         seed: seed of the data, not of the run; runs to compare need the same one.
+        validation: "official" (default) takes the validation split of the data, if there is one;
+            "drawn" adds its images to the training images, and draws a split from both.
         validation_fraction: fraction of the training images for validation, in (0, 1); 0.1.
         test_fraction: fraction of all images for the test, in (0, 1); 0.2.
         root: folder for the files of a public library, and parent of a relative folder name.
@@ -60,7 +65,9 @@ class DataOptions(TypedDict, total=False):
 
     image_size: int | None
     in_chans: int | None
+    resize: Resize
     seed: int
+    validation: Validation
     validation_fraction: float
     test_fraction: float
     root: str
@@ -103,6 +110,8 @@ def load_defined(name: str, **how: Unpack[DataOptions]) -> DefinedSplits:
     for one, fraction in fractions.items():
         check_fraction(f"{one}_fraction", fraction)
     parts, notes = _read_parts(name, how)
+    if how.get("validation", "official") == "drawn":
+        parts, notes = without_validation(parts, notes)
     drawn = _per_class(name, how.get("options") or {})
     return DefinedSplits(name, parts, notes, fractions, how.get("seed", 0), drawn)
 
@@ -122,7 +131,7 @@ def _read_parts(name: str, how: DataOptions) -> Found:
         _refuse(options, splits, name)
         found, notes = _load_embedded(name, size, channels, how.get("seed", 0)), list[str]()
     else:
-        decode = Decode(size or 224, channels or 3)
+        decode = Decode(size or 224, channels or 3, how.get("resize", "crop"))
         found, notes = read(Request(name, decode, how.get("root", ""), options, splits))
     paths = {one: paths_of(part) for one, part in found.items()}
     found = _read_once(found, how.get("cache", "auto"))

@@ -1,7 +1,7 @@
-"""Decoding an image file: read, convert, resize the shorter side, crop the center.
+"""Decoding an image file: read, convert, and resize to a square.
 
-The pixels equal those of timm's evaluation transform with `crop_pct=1`, `crop_mode="center"` and
-`interpolation="bicubic"`, which `config.json` of a saved model names.
+The pixels equal those of timm's evaluation transform with `crop_pct=1`, `interpolation="bicubic"`
+and `crop_mode="center"` (or "squash"), which `config.json` of a saved model names.
 """
 
 import io
@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, get_args
 
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from rampart.choices import Resize
 from rampart.data.pictures import Facts, facts_of_file, on_white, upright
 from rampart.data.splits import InMemory, Split
 from rampart.errors import DataError, InvalidArgument
@@ -66,21 +67,26 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Decode:
-    """Turns a picture into (C, image_size, image_size) uint8: resize shorter side, crop center.
+    """Turns a picture into (C, image_size, image_size) uint8.
 
     Attributes:
         image_size: side of the square, in pixels; at least 1.
         in_chans: 3 (RGB) or 1 (gray).
+        resize: "crop" resizes the shorter side and crops the center; "squash" resizes both sides,
+            which changes the aspect ratio.
     """
 
     image_size: int
     in_chans: int = 3
+    resize: Resize = "crop"
 
     def __post_init__(self) -> None:
         if self.image_size < 1:
             raise InvalidArgument("image_size", self.image_size, "at least 1 pixel")
         if self.in_chans not in (1, 3):
             raise InvalidArgument("in_chans", self.in_chans, "3 (color) or 1 (gray)")
+        if self.resize not in get_args(Resize):
+            raise InvalidArgument("resize", self.resize, " or ".join(get_args(Resize)))
 
     def __call__(self, picture: Image.Image) -> Tensor:
         """Return the pixels of a picture; errors as `convert`."""
@@ -92,12 +98,16 @@ class Decode:
         The longer side is rounded down, and the crop begins at a whole pixel of the resized
         picture, as in torchvision's Resize and CenterCrop.
         """
-        size, shorter = self.image_size, min(picture.size)
-        width, height = (size * side // shorter for side in picture.size)
+        size = self.image_size
+        width, height = (self._side(side, min(picture.size)) for side in picture.size)
         if picture.size != (width, height):
             picture = picture.resize((width, height), Image.Resampling.BICUBIC)
         left, top = round((width - size) / 2), round((height - size) / 2)
         return picture.crop((left, top, left + size, top + size))
+
+    def _side(self, side: int, shorter: int) -> int:
+        """Return a side of the resized picture, of which the center is cropped."""
+        return self.image_size if self.resize == "squash" else self.image_size * side // shorter
 
 
 def convert(picture: Image.Image, in_chans: int) -> Image.Image:

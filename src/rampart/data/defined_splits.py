@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from rampart.counting import counted
 from rampart.data.catalogue import Counts
 from rampart.data.completing import complete_splits
 from rampart.data.copies import warn_of_copies
@@ -16,6 +17,23 @@ from rampart.data.splits import (
     joined,
 )
 from rampart.errors import DataError, InvalidArgument
+
+
+def without_validation(
+    parts: Mapping[str, Split], notes: Sequence[str]
+) -> tuple[dict[str, Split], list[str]]:
+    """Return the splits and notes of data whose validation images become training images.
+
+    Data without a training or a validation split stay as they are.
+    """
+    found = dict(parts)
+    if not {"train", "validation"} <= found.keys():
+        return found, list(notes)
+    own = found.pop("validation")
+    check_same_classes({"train": found["train"], "validation": own}, "validation")
+    found["train"] = joined([found["train"], own])
+    note = f"the {counted(len(own), 'image')} of the data's validation split are training images."
+    return found, [*notes, note]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from timm.models import PretrainedCfg, filter_pretrained_cfg
 
+from rampart.choices import Resize
 from rampart.counting import counted
 from rampart.errors import InvalidArgument, ModelError, RunError
 from rampart.files import replacing, write_atomic
@@ -35,6 +36,7 @@ def save_model(
     folder: str | Path,
     class_names: Sequence[str],
     image_size: int | None = None,
+    resize: Resize = "crop",
 ) -> None:
     """Write `config.json` and `model.safetensors`.
 
@@ -49,13 +51,14 @@ def save_model(
         folder: created if missing; its files are replaced.
         class_names: one for each logit.
         image_size: side of the images, in pixels; by default that of the model.
+        resize: how its images become squares, for timm's transforms.
 
     Raises:
         InvalidArgument: not one name for each class.
         ModelError: the architecture is unknown, or its arguments are not plain values.
         RunError: the folder cannot be written.
     """
-    config = config_text(model, class_names, image_size or model.image_size)
+    config = config_text(model, class_names, image_size or model.image_size, resize)
     own = model.backbone
     network = own.module if isinstance(own, OwnBackbone) else own
     folder = Path(folder)
@@ -69,13 +72,25 @@ def save_model(
     write_atomic(folder / "config.json", config)
 
 
-def config_text(model: NormalizedModel, class_names: Sequence[str], image_size: int) -> str:
+def config_text(
+    model: NormalizedModel,
+    class_names: Sequence[str],
+    image_size: int,
+    resize: Resize = "crop",
+) -> str:
     """Return `config.json`; arguments and errors as `save_model`."""
     if len(class_names) != model.num_classes:
         expected = f"{model.num_classes}, one for each class of the model"
         raise InvalidArgument("class_names", counted(len(class_names), "name"), expected)
-    describe = own_config if isinstance(model.backbone, OwnBackbone) else model_config
-    config = describe(model, class_names, image_size)
+    own = isinstance(model.backbone, OwnBackbone)
+    config = (own_config if own else model_config)(model, class_names, image_size)
+    described = config if own else config["pretrained_cfg"]
+    # How `rampart.data.decode` prepares images, in timm's words.
+    described |= {
+        "crop_pct": 1.0,
+        "crop_mode": "squash" if resize == "squash" else "center",
+        "interpolation": "bicubic",
+    }
     try:
         return json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     except (TypeError, ValueError) as error:
@@ -108,10 +123,6 @@ def model_config(
         "input_size": [model.in_chans, image_size, image_size],
         "mean": model.mean.flatten().tolist(),
         "std": model.std.flatten().tolist(),
-        # How `rampart.data.decode` prepares images.
-        "crop_pct": 1.0,
-        "crop_mode": "center",
-        "interpolation": "bicubic",
     }
     features = getattr(backbone, "num_features", None)
     return {

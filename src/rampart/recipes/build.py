@@ -29,7 +29,7 @@ from rampart.runs.run_folder import RunFolder
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.skill import chance_of
 from rampart.training.checkpoint import CheckpointStore
-from rampart.training.optimizers import adamw, cosine_schedule
+from rampart.training.optimizers import adamw, lr_schedule
 from rampart.training.reporting import Reporter
 from rampart.training.state import EpochBatches, Plan, Run, Validate
 from rampart.units import Horizon
@@ -91,7 +91,9 @@ def make_run(
         attack=config.components.attack,
         schedule=schedule,
         optimizer=optimizer,
-        lr_schedule=cosine_schedule(optimizer, plan.horizon, config.optimizer.warmup),
+        lr_schedule=lr_schedule(
+            optimizer, plan.horizon, config.optimizer.warmup, config.optimizer.lr_schedule
+        ),
         batches=make_batches(config, splits.train, plan.batch_size, accelerator),
         augment=Augment(**config.data.augment.model_dump()),
         validate=make_validation(config, splits.validation, accelerator),
@@ -127,7 +129,7 @@ def make_start(
         strategy.prepare(model, config.seed)
     if config.training.channels_last:
         model.to(memory_format=torch.channels_last)
-    settings = config.optimizer.model_dump(exclude={"warmup", "clip_norm"})
+    settings = config.optimizer.model_dump(exclude={"warmup", "lr_schedule", "clip_norm"})
     groups = parameter_groups(model)
     return model, adamw(*groups, **settings, no_weight_decay=model.no_weight_decay())
 

@@ -16,7 +16,7 @@ from rampart.recipes.config.run_config import RunConfig
 from rampart.schedules.hinge import Fix
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.training.one_process import OneProcess
-from rampart.training.optimizers import cosine_schedule
+from rampart.training.optimizers import lr_schedule
 from rampart.training.state import Plan, Training
 from rampart.training.step import train_batch
 
@@ -62,7 +62,8 @@ class CleanBaseline:
         model, optimizer = self.start()
         model.to(self.accelerator.device)
         one = OneProcess(self.accelerator, optimizer)
-        rates = cosine_schedule(one.optimizer, self.plan.horizon, self.config.optimizer.warmup)
+        course = self.config.optimizer
+        rates = lr_schedule(one.optimizer, self.plan.horizon, course.warmup, course.lr_schedule)
         micro_batches = self.plan.gradient_accumulation_steps * self.accelerator.num_processes
         components = self.config.components
         return Training(

@@ -103,7 +103,8 @@ def interpolate_runs(
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.set_status("running")
     save_config(config, folder.config)
-    save_model(model, folder.model, splits.class_names, splits.image_shape[-1])
+    side, resize = splits.image_shape[-1], config.data.resize
+    save_model(model, folder.model, splits.class_names, side, resize)
     facts = {"first": str(first), "second": str(second), "fraction": best.fraction}
     facts["validation"] = [asdict(one) for one in found]
     folder.set_status("complete", data=splits.fingerprint(), interpolation=facts)

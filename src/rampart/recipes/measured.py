@@ -61,7 +61,7 @@ def evaluated_part(config: RunConfig, splits: Splits | OneSplit) -> Split:
         limit=wanted.limit,
         ids=wanted.ids,
         stratified=wanted.stratified,
-        seed=config.seed,
+        seed=config.seed if wanted.limit_seed is None else wanted.limit_seed,
     )
 
 

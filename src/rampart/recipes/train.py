@@ -236,4 +236,5 @@ def _save_result(run: Run, folder: RunFolder, splits: Splits, config: RunConfig)
         model.load_state_dict(best.model)
     for strategy in run.strategies:
         model = strategy.finished(model)
-    save_model(model, folder.model, list(splits.class_names), splits.image_shape[-1])
+    side, resize = splits.image_shape[-1], config.data.resize
+    save_model(model, folder.model, list(splits.class_names), side, resize)

@@ -42,6 +42,7 @@ Laws = Mapping[str, Distribution]
 COMPARED = {
     "attack": ("attack",),
     "size of the images": ("settings", "data", "image_size"),
+    "resizing of the images": ("settings", "data", "resize"),
     "criterion": ("target",),
     "top_k": ("top_k",),
 }

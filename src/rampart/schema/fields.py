@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from rampart.choices import EvaluationMode, Match, Target
+from rampart.choices import EvaluationMode, LrSchedule, Match, Resize, Target, Validation
 from rampart.schema.sections import (
     AffectsEvaluation,
     AffectsNothing,
@@ -82,6 +82,13 @@ class DataConfig(Named):
     image_size: AffectsTraining[int | None] = Field(
         None, ge=8, description="side in pixels; by default that of the model"
     )
+    resize: AffectsTraining[Resize] = Field(
+        "crop", description="squash: straight to the square, without keeping the aspect ratio"
+    )
+    validation: AffectsTraining[Validation] = Field(
+        "official",
+        description="drawn: images of the data's own validation split are training images too",
+    )
     validation_fraction: AffectsTraining[float] = 0.1
     test_fraction: AffectsTraining[float] = 0.2
     workers: AffectsNothing[int] = Field(0, ge=0)
@@ -134,13 +141,16 @@ class CallbackConfig(Component):
 
 
 class OptimizerConfig(Section):
-    """AdamW with separate learning rates for backbone and head; linear warm-up, then cosine."""
+    """AdamW with separate learning rates for backbone and head, and a linear warm-up."""
 
     backbone_lr: AffectsTraining[float] = Field(1e-4, ge=0)
     head_lr: AffectsTraining[float] = Field(4e-3, ge=0)
     backbone_weight_decay: AffectsTraining[float] = Field(0.01, ge=0)
     head_weight_decay: AffectsTraining[float] = Field(0.01, ge=0)
     warmup: AffectsTraining[float] = Field(0.1, ge=0, lt=1, description="fraction of the run")
+    lr_schedule: AffectsTraining[LrSchedule] = Field(
+        "cosine", description="course of the learning rates after the warm-up"
+    )
     clip_norm: AffectsTraining[float | None] = Field(None, gt=0)
 
 
@@ -190,6 +200,9 @@ class EvaluationConfig(Section):
     )
     limit: AffectsEvaluation[int | None] = Field(
         None, ge=1, description="number of images, drawn at random; by default all"
+    )
+    limit_seed: AffectsEvaluation[int | None] = Field(
+        None, ge=0, description="the seed of that draw; by default `seed`"
     )
     stratified: AffectsEvaluation[bool] = False
     ids: AffectsEvaluation[str | None] = Field(

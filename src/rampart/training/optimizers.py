@@ -1,7 +1,7 @@
-"""AdamW with separate groups for backbone and head; cosine learning rate with a linear warm-up."""
+"""AdamW with separate groups for backbone and head; learning rates with a linear warm-up."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -9,6 +9,7 @@ from torch.nn import Parameter
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from rampart.choices import LrSchedule
 from rampart.errors import ModelError
 from rampart.units import Horizon
 
@@ -88,17 +89,37 @@ def warmup_cosine(step: int, *, steps: int, warmup_steps: int) -> float:
     as half a cosine to 0 at the end of the run.
     """
     if step < warmup_steps:
-        return (step + 1) / warmup_steps
+        return warmup_constant(step, steps=steps, warmup_steps=warmup_steps)
     progress = (step - warmup_steps) / max(1, steps - warmup_steps)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
-def cosine_schedule(optimizer: Optimizer, horizon: Horizon, warmup: float) -> LambdaLR:
-    """Return the learning-rate schedule of a run; `warmup` is a fraction of its steps."""
+def warmup_constant(step: int, *, steps: int, warmup_steps: int) -> float:
+    """Return the factor on the learning rate: the same rise, then 1 to the end of the run."""
+    return (step + 1) / warmup_steps if step < warmup_steps else 1.0
+
+
+#: Factor on the learning rate of (step, steps, warmup_steps), by `optimizer.lr_schedule`.
+FACTORS: Mapping[LrSchedule, Callable[..., float]] = {
+    "cosine": warmup_cosine,
+    "constant": warmup_constant,
+}
+
+
+def lr_schedule(
+    optimizer: Optimizer, horizon: Horizon, warmup: float, course: LrSchedule = "cosine"
+) -> LambdaLR:
+    """Return the learning-rate schedule of a run.
+
+    Args:
+        optimizer: its rates are those at factor 1.
+        horizon: epochs and steps of the run.
+        warmup: fraction of the steps in which the rates rise.
+        course: how the rates go on after the warm-up.
+    """
     warmup_steps = round(warmup * horizon.steps)
-    return LambdaLR(
-        optimizer, partial(warmup_cosine, steps=horizon.steps, warmup_steps=warmup_steps)
-    )
+    factor = partial(FACTORS[course], steps=horizon.steps, warmup_steps=warmup_steps)
+    return LambdaLR(optimizer, factor)
 
 
 def learning_rates(optimizer: Optimizer) -> dict[str, float]:

@@ -52,12 +52,14 @@ def evaluate_run(
 def _name_for_run(folder: RunFolder, subject: Subject) -> str:
     """Return the name of an evaluation; it names the data unless they are those of the run.
 
-    It also names another size of the images.
+    It also names another size and another resizing of the images.
     """
     name, fingerprint = evaluation_name(subject.config), subject.splits.fingerprint()
-    size = subject.config.data.image_size
-    if size != load_config(folder.config).data.image_size:
-        name += f"-image_size_{size}"
+    own = load_config(folder.config).data
+    for key in ("image_size", "resize"):
+        value = getattr(subject.config.data, key)
+        if value != getattr(own, key):
+            name += f"-{key}_{value}"
     if fingerprint == folder.facts().get("data"):
         return name
     data = Path(subject.config.data.name).name

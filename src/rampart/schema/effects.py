@@ -6,7 +6,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from rampart.schema.fields import RunFields
-from rampart.schema.sections import Affects, Effect, Section
+from rampart.schema.sections import Affects, Effect, OfSource, Section
 
 
 @cache
@@ -37,3 +37,9 @@ def mark_of(field: FieldInfo) -> Effect | None:
 def fields_that_affect(section: type[Section], effect: Effect) -> list[str]:
     """Return the names of a section's fields that are marked with an effect, in their order."""
     return [name for name, field in section.model_fields.items() if mark_of(field) == effect]
+
+
+def fields_of_source(section: type[Section]) -> list[str]:
+    """Return the names of a section's fields that describe particular data, in their order."""
+    marked = section.model_fields.items()
+    return [name for name, field in marked if any(isinstance(m, OfSource) for m in field.metadata)]

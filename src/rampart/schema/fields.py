@@ -16,6 +16,7 @@ from rampart.schema.sections import (
     AffectsNothing,
     AffectsTraining,
     Component,
+    DescribesSource,
     Eps,
     Fraction,
     Named,
@@ -72,10 +73,10 @@ class DataConfig(Named):
     """
 
     name: AffectsTraining[str]
-    root: AffectsNothing[str] = ""
-    options: AffectsTraining[dict[str, Any]] = Field(default_factory=dict)
-    splits: SplitNames = SplitNames()
-    split_file: AffectsTraining[str | None] = Field(
+    root: DescribesSource[AffectsNothing[str]] = ""
+    options: DescribesSource[AffectsTraining[dict[str, Any]]] = Field(default_factory=dict)
+    splits: DescribesSource[SplitNames] = SplitNames()
+    split_file: DescribesSource[AffectsTraining[str | None]] = Field(
         None, description="JSON file that lists the images of each split"
     )
     seed: AffectsTraining[int] = Field(0, ge=0)

@@ -40,6 +40,14 @@ AffectsEvaluation = Annotated[T, Affects("evaluation")]
 AffectsNothing = Annotated[T, Affects("nothing")]
 
 
+@dataclass(frozen=True)
+class OfSource:
+    """Marks a key that describes particular data, such as their folder; other data have others."""
+
+
+DescribesSource = Annotated[T, OfSource()]
+
+
 # The range depends on the norm, so `ThreatConfig` checks it.
 Eps = Annotated[
     float,

@@ -66,6 +66,29 @@ def test_moved_data_are_still_those_of_the_run(run, photo_folder, tmp_path):
     assert record.metadata["data"]["notes"] == []
 
 
+def test_what_describes_the_data_of_the_run_does_not_describe_others(
+    photo_folder, make_photos, tmp_path, tiny_settings
+):
+    named = tmp_path / "named"
+    for split in ("train", "validation", "test"):
+        shutil.copytree(photo_folder / split, named / f"our_{split}")
+    names = [f"data.splits.{split}=our_{split}" for split in ("train", "validation", "test")]
+    own = ["data.name=named", f"data.root={tmp_path}", *names]
+    run = train_run(load_config(None, [*tiny_settings, *own]), tmp_path / "run")
+    _, record = evaluate_run(run.path, (f"data={make_photos('test')}", *FEW))
+    data = record.metadata["settings"]["data"]
+    assert (data["root"], set(data["splits"].values())) == ("", {None})
+    assert data["image_size"] == 16
+    (note,) = (one for one in record.metadata["data"]["notes"] if "data.splits" in one)
+    assert f"data.root={tmp_path}" in note
+    assert all(name in note for name in names)
+    # Set for the new data too.
+    (tmp_path / "new" / "test").rename(tmp_path / "new" / "our_test")
+    settings = (f"data={make_photos('other')}", "data.splits.test=our_test", *FEW)
+    _, record = evaluate_run(run.path, settings, tmp_path / "again")
+    assert len(record) == 9
+
+
 def test_changed_data_of_the_run_are_refused(photo_folder, tmp_path, tiny_settings):
     own = shutil.copytree(photo_folder, tmp_path / "own")
     trained = train_run(load_config(None, [*tiny_settings, f"data.name={own}"]), tmp_path / "run")

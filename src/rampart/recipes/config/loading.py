@@ -1,16 +1,18 @@
 """Read a configuration from YAML and dotted overrides, and write it in full."""
 
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from rampart.attacks.catalogue import ATTACKS
-from rampart.errors import InvalidArgument, RunError
+from rampart.errors import InvalidArgument, RampartWarning, RunError
 from rampart.files import write_atomic
 from rampart.objectives.catalogue import OBJECTIVES
 from rampart.plain import read_file, read_value, require_text, write_plain
+from rampart.recipes.config.exchange import exchange_data
 from rampart.recipes.config.explaining import explain
 from rampart.recipes.config.run_config import RunConfig
 from rampart.schedules.catalogue import SCHEDULES
@@ -27,16 +29,31 @@ from rampart.training.callbacks.catalogue import CALLBACKS
 #: Keys that choose a component whose options stand beside its name.
 COMPONENT_NAMES = ("schedule.name", "objective.name", "attack.name", "evaluation.attack.name")
 
+#: Takes a sentence on the outcome of an override.
+Tell = Callable[[str], None]
 
-def load_config(path: Path | None = None, overrides: Iterable[str] = ()) -> RunConfig:
+
+def _warn(text: str) -> None:
+    warnings.warn(text, RampartWarning, stacklevel=2)
+
+
+def load_config(
+    path: Path | None = None, overrides: Iterable[str] = (), tell: Tell = _warn
+) -> RunConfig:
     """Read a configuration from YAML, apply `key=value` overrides, and fill in the defaults.
+
+    Args:
+        path: the file; by default the overrides are everything.
+        overrides: in the order in which they apply.
+        tell: called with a sentence on keys that do not outlast a change of `data.name`; by default
+            a `RampartWarning`.
 
     Raises:
         InvalidArgument: a value of the wrong type or out of range, an override without `=`.
         UnknownName: an unknown key, component or option; the nearest known ones are offered.
         RunError: the file does not exist or is not a YAML mapping.
     """
-    return parse_config(_read_config(path) if path is not None else {}, overrides)
+    return parse_config(_read_config(path) if path is not None else {}, overrides, tell)
 
 
 def change_config(config: RunConfig, overrides: Iterable[str]) -> RunConfig:
@@ -44,14 +61,18 @@ def change_config(config: RunConfig, overrides: Iterable[str]) -> RunConfig:
     return parse_config(dump_config(config), overrides)
 
 
-def parse_config(tree: Mapping[str, Any], overrides: Iterable[str] = ()) -> RunConfig:
+def parse_config(
+    tree: Mapping[str, Any], overrides: Iterable[str] = (), tell: Tell = _warn
+) -> RunConfig:
     """Validate a plain nested mapping, changed by `key=value` overrides.
 
-    Every default is filled in, the components' too; errors as `load_config`.
+    Every default is filled in, the components' too; arguments and errors as `load_config`.
     """
     changed = dict(tree)
     for override in overrides:
-        _override(changed, override)
+        dropped = _override(changed, override)
+        if dropped:
+            tell(dropped)
     try:
         return _complete(RunConfig.model_validate(changed))
     except ValidationError as error:
@@ -100,8 +121,11 @@ def _read_config(path: Path) -> dict[str, Any]:
     return tree
 
 
-def _override(tree: dict[str, Any], text: str) -> None:
-    """Set `a.b.c=value` in a nested mapping; the value is read as YAML."""
+def _override(tree: dict[str, Any], text: str) -> str:
+    """Set `a.b.c=value` in a nested mapping; the value is read as YAML.
+
+    Return a sentence on other keys that were removed for it although they described the data.
+    """
     key, equals, value = text.partition("=")
     require_text("override", key)
     if not equals or not key:
@@ -121,4 +145,6 @@ def _override(tree: dict[str, Any], text: str) -> None:
     if key == "threat.norm" and tree.get("norm", "linf") != read:
         # A strength belongs to its norm.
         tree.pop("eps", None)
+    dropped = exchange_data(tree, read) if key == "data.name" else ""
     tree[last] = read
+    return dropped

@@ -57,7 +57,8 @@ def load_for_evaluation(path: Path | None, overrides: Sequence[str]) -> RunConfi
     A key without its section is answered with those that an evaluation may change.
     """
     try:
-        return load_config(path, keep_data_settings(overrides))
+        # The record of an evaluation notes what other data did not take over.
+        return load_config(path, keep_data_settings(overrides), tell=lambda text: None)
     except UnknownKey as error:
         raise error.within(*OF_EVALUATION) from None
 
@@ -76,11 +77,11 @@ def default_config(config: RunConfig) -> RunConfig:
 
 
 def keep_data_settings(overrides: Sequence[str]) -> tuple[str, ...]:
-    """Let `data=FOLDER` change only where the data are, not the other settings of the section."""
+    """Let `data=FOLDER` change the data only, not other settings such as the size of the images.
+
+    It comes first: what describes the new data is set after it.
+    """
     start = "data="
-    return tuple(
-        f"data.name={text.removeprefix(start)}"
-        if text.startswith(start) and "{" not in text
-        else text
-        for text in overrides
-    )
+    names = [text for text in overrides if text.startswith(start) and "{" not in text]
+    others = [text for text in overrides if text not in names]
+    return (*(f"data.name={text.removeprefix(start)}" for text in names), *others)

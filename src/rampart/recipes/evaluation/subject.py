@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from accelerate import Accelerator
 
@@ -18,6 +17,7 @@ from rampart.models.own import MODULE
 from rampart.models.references import is_function
 from rampart.models.sources import Source, find_source
 from rampart.recipes.accelerator import make_accelerator
+from rampart.recipes.config.exchange import explain_dropped, place_of
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.settings import default_config, require_evaluation_keys
@@ -83,7 +83,7 @@ def _splits_for_run(
     folder: RunFolder, own: RunConfig, config: RunConfig, source: Source | None
 ) -> Splits | OneSplit:
     """Return the data of a run, wherever they are now, or other data, with a note."""
-    if _place_of(own) == _place_of(config):
+    if place_of(own.data.root, own.data.name) == place_of(config.data.root, config.data.name):
         splits = make_splits(config, source)
         require_same_data(folder, splits)
         return splits
@@ -94,11 +94,8 @@ def _splits_for_run(
         "not the data of the run: if images that it was trained on are among them, the figures are "
         "too high."
     )
-    return replace(other, notes=(*other.notes, note))
-
-
-def _place_of(config: RunConfig) -> Path:
-    return Path(config.data.root, config.data.name).expanduser().resolve()
+    dropped = explain_dropped(own.data.model_dump(), config.data.model_dump())
+    return replace(other, notes=(*other.notes, note, *filter(None, [dropped])))
 
 
 def trained_model(

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import rampart
 from rampart.api.finetune import SECTIONS
 from rampart.api.keywords import FinetuneSettings
+from rampart.api.training_data import training_splits
 from rampart.errors import (
     DataError,
     InvalidArgument,
@@ -19,6 +20,7 @@ from rampart.errors import (
     RunError,
     UnknownName,
 )
+from rampart.recipes.config.loading import parse_config
 from rampart.runtime import scoped_seed
 from rampart.schema.fields import RunFields
 
@@ -161,6 +163,26 @@ def test_keys_of_files_are_refused_with_objects(key, tmp_path):
         finetune(Net(), PARTS, tmp_path / "run", **{key: value})
     with pytest.raises(InvalidArgument, match=key):
         rampart.evaluate(Net().eval(), PARTS[2], "2/255", attack="apgd", **{key: value})
+
+
+KEYS_OF_A_DRAW = {"test_fraction": 0.3, "validation_fraction": 0.3, "validation": "drawn"}
+
+
+@pytest.mark.parametrize("key", KEYS_OF_A_DRAW)
+def test_keys_of_a_draw_are_refused_where_no_split_is_drawn(key, tmp_path):
+    three = training_splits(PARTS, Net(), parse_config({"model": "own", "data": "parts"}))
+    value = KEYS_OF_A_DRAW[key]
+    with pytest.raises(InvalidArgument, match=f"^{key}="):
+        finetune(Net(), three, tmp_path / "run", **{key: value})
+    with pytest.raises(InvalidArgument, match=f"^{key}="):
+        rampart.evaluate(Net().eval(), PARTS[2], "2/255", attack="apgd", **{key: value})
+
+
+@pytest.mark.parametrize("key", KEYS_OF_FILES)
+def test_keys_of_files_are_refused_with_splits(key, tmp_path):
+    three = training_splits(PARTS, Net(), parse_config({"model": "own", "data": "parts"}))
+    with pytest.raises(InvalidArgument, match=key):
+        finetune(Net(), three, tmp_path / "run", **{key: KEYS_OF_FILES[key]})
 
 
 def test_a_network_of_timm_is_saved_as_timm_loads_it(tmp_path):

@@ -6,7 +6,9 @@ import torch
 
 from rampart.data import datasets
 from rampart.data.datasets import load_splits
+from rampart.data.set_apart import USUAL_FRACTIONS
 from rampart.errors import DataError, InvalidArgument
+from rampart.schema.fields import DataConfig
 
 
 def sizes(splits):
@@ -155,8 +157,45 @@ def test_photos_in_a_tar():
     assert splits.notes == ()
 
 
-def test_options_are_only_for_public_libraries(make_folder, layout):
-    folder = make_folder(*layout("train", "val", "test"))
-    for name in (str(folder), "digit-pairs"):
-        with pytest.raises(InvalidArgument, match="options=download"):
-            load_splits(name, options={"download": True})
+#: Keys without an effect, by kind of data.
+UNUSED = {
+    "embedded": {
+        "root": "files",
+        "options": {"download": True},
+        "splits": {"test": "seg_test"},
+        "test_fraction": 0.3,
+        "validation_fraction": 0.3,
+        "image_size": 32,
+        "resize": "squash",
+    },
+    "folder": {"options": {"download": True}},
+    "whole path": {"root": "files"},
+    "torch/cifar10": {"splits": {"test": "seg_test"}},
+    "caltech256": {"test_fraction": 0.3, "validation_fraction": 0.3},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"), [(kind, key) for kind, keys in UNUSED.items() for key in keys]
+)
+def test_a_key_without_effect_is_refused_and_named(kind, key, make_folder, layout):
+    folder = str(make_folder(*layout("train", "val", "test")))
+    name = {"embedded": "digit-pairs", "folder": folder, "whole path": folder}.get(kind, kind)
+    how = {"root": "files", "image_size": 8} if kind.startswith("torch/") else {}
+    with pytest.raises(InvalidArgument) as refused:
+        load_splits(name, **{**how, key: UNUSED[kind][key]})
+    assert refused.value.name == key
+
+
+@pytest.mark.parametrize("name", ["test", "validation"])
+def test_a_fraction_of_a_split_that_the_data_have_is_noted(make_folder, layout, name):
+    folder = str(make_folder(*layout("train", "val", "test")))
+    notes = load_splits(folder, image_size=8, **{f"{name}_fraction": 0.3}).notes
+    assert [f"{name}_fraction=0.3 has no effect" in note for note in notes] == [True]
+    assert load_splits(folder, image_size=8).notes == ()
+
+
+def test_usual_fractions_are_those_of_the_configuration():
+    fields = DataConfig.model_fields
+    for name, fraction in USUAL_FRACTIONS.items():
+        assert fields[f"{name}_fraction"].default == fraction

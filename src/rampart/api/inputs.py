@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rampart.data.copies import warn_of_copies
-from rampart.data.datasets import EMBEDDED, require_data
+from rampart.data.datasets import EMBEDDED, refuse_fractions, require_data
 from rampart.data.decode import Decode
 from rampart.data.from_torch import split_of
 from rampart.data.looking import note_changes
@@ -76,6 +76,7 @@ def splits_for(data: Any, config: RunConfig, channels: int, side: int | None) ->
     if not isinstance(data, str | Path):
         decode = Decode(side, channels, config.data.resize) if side else None
         require_no_files(config)
+        require_no_draw(config, "every image of the object is evaluated")
         split = split_of(data, f"{config.evaluation.split}/", decode)
         require_side(split, config.data.image_size)
         parts: dict[str, Split] = {config.evaluation.split: split}
@@ -107,6 +108,18 @@ def require_no_files(config: RunConfig) -> None:
             raise InvalidArgument(
                 key, value, "none, because the data are given as objects", "leave it out"
             )
+
+
+def require_no_draw(config: RunConfig, why: str) -> None:
+    """Refuse keys that describe how missing splits are drawn, for data from which none is drawn."""
+    refuse_fractions(fractions_of(config), why)
+    if config.data.validation == "drawn":
+        raise InvalidArgument("validation", "drawn", f"official, because {why}", "leave it out")
+
+
+def fractions_of(config: RunConfig) -> dict[str, float]:
+    """Return the fraction of the images for each split that the data may lack."""
+    return {"test": config.data.test_fraction, "validation": config.data.validation_fraction}
 
 
 def require_side(split: Split, side: int | None) -> None:

@@ -7,7 +7,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from rampart.api.inputs import require_no_files, require_side, size_of
+from rampart.api.inputs import (
+    fractions_of,
+    require_no_draw,
+    require_no_files,
+    require_side,
+    size_of,
+)
 from rampart.data.completing import complete_splits
 from rampart.data.datasets import EMBEDDED, require_data
 from rampart.data.decode import Decode
@@ -32,6 +38,9 @@ def training_splits(data: Any, module: nn.Module | None, config: RunConfig) -> S
         RampartError: data that cannot be read, or splits that do not fit together.
     """
     if isinstance(data, Splits):
+        require_no_files(config)
+        require_no_draw(config, "the object has all three splits")
+        require_side(data.train, config.data.image_size)
         return data
     named = isinstance(data, str | Path | Mapping)
     if named and module is None:
@@ -73,8 +82,7 @@ def _convert(data: Any, config: RunConfig, decode: Decode | None) -> Splits:
     if config.data.validation == "drawn":
         found, notes = without_validation(found, notes)
     _require_one_size(found, config.data.image_size)
-    fractions = {"test": config.data.test_fraction, "validation": config.data.validation_fraction}
-    return complete_splits(found, notes, fractions, config.data.seed)
+    return complete_splits(found, notes, fractions_of(config), config.data.seed)
 
 
 def _with_one_naming(found: dict[str, Split]) -> dict[str, Split]:

@@ -6,7 +6,7 @@ from rampart.counting import counted
 from rampart.data.catalogue import Counts
 from rampart.data.copies import count_copies, warn_of_copies
 from rampart.data.looking import note_changes
-from rampart.data.set_apart import Number, set_apart
+from rampart.data.set_apart import USUAL_FRACTIONS, Number, set_apart
 from rampart.data.splits import SPLIT_NAMES, Split, Splits, warn_of_empty_classes
 
 
@@ -35,6 +35,8 @@ def complete_splits(
     parts, notes = dict(found), list(notes)
     for name, fraction in fractions.items():
         if name in found:
+            if fraction != USUAL_FRACTIONS[name]:
+                notes.append(f"{name}_fraction={fraction} has no effect: the data have this split.")
             continue
         before, copies = len(parts["train"]), count_copies(parts["train"])
         number, how = _number(per_class or {}, name)

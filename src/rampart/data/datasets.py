@@ -21,7 +21,7 @@ from rampart.data.readers.saved import is_saved, load_saved
 from rampart.data.readers.shards import is_range, load_shards, shards_of
 from rampart.data.readers.table import SUFFIXES, load_table
 from rampart.data.readers.torchvision import TORCH_NAMES
-from rampart.data.set_apart import check_fraction
+from rampart.data.set_apart import USUAL_FRACTIONS, check_fraction
 from rampart.data.split_file import divide, paths_of
 from rampart.data.splits import (
     SPLIT_NAMES,
@@ -102,18 +102,38 @@ def load_splits(name: str, **how: Unpack[DataOptions]) -> Splits:
 
 def load_defined(name: str, **how: Unpack[DataOptions]) -> DefinedSplits:
     """Return the splits that a dataset defines; arguments and errors as `load_splits`."""
-    # The test comes first, so that it does not depend on the fraction for validation.
-    fractions = {
-        "test": how.get("test_fraction", 0.2),
-        "validation": how.get("validation_fraction", 0.1),
+    given: dict[str, float] = {
+        "test": how.get("test_fraction", USUAL_FRACTIONS["test"]),
+        "validation": how.get("validation_fraction", USUAL_FRACTIONS["validation"]),
     }
+    fractions = {one: given[one] for one in USUAL_FRACTIONS}
     for one, fraction in fractions.items():
         check_fraction(f"{one}_fraction", fraction)
-    parts, notes = _read_parts(name, how)
-    if how.get("validation", "official") == "drawn":
-        parts, notes = without_validation(parts, notes)
+    draws_validation = how.get("validation", "official") == "drawn"
     drawn = _per_class(name, how.get("options") or {})
+    if name in EMBEDDED:
+        unused = ("test",) if draws_validation else ("test", "validation")
+        own = {one: fractions[one] for one in unused}
+        refuse_fractions(own, f"'{name}' has splits of its own")
+    elif drawn:
+        refuse_fractions(
+            fractions,
+            f"'{name}' is drawn by numbers of images, as in the publication",
+            ", or write data.options.draw=fractions",
+        )
+    parts, notes = _read_parts(name, how)
+    if draws_validation:
+        parts, notes = without_validation(parts, notes)
     return DefinedSplits(name, parts, notes, fractions, how.get("seed", 0), drawn)
+
+
+def refuse_fractions(fractions: Mapping[str, float], why: str, instead: str = "") -> None:
+    """Refuse fractions, by split, other than the usual ones, for data that are drawn without."""
+    for split, fraction in fractions.items():
+        usual = USUAL_FRACTIONS[split]
+        if fraction != usual:
+            key, do = f"{split}_fraction", f"leave it out (its default is {usual}){instead}"
+            raise InvalidArgument(key, fraction, f"none, because {why}", do)
 
 
 def _per_class(name: str, options: Mapping[str, Any]) -> Counts:
@@ -128,7 +148,9 @@ def _read_parts(name: str, how: DataOptions) -> Found:
     options, splits = how.get("options") or {}, how.get("splits") or {}
     size, channels = how.get("image_size"), how.get("in_chans")
     if name in EMBEDDED:
-        _refuse(options, splits, name)
+        refuse_files(name, how.get("root", ""), options, splits)
+        if how.get("resize", "crop") != "crop":
+            _refuse("resize", how["resize"], f"the images of '{name}' are squares already")
         found, notes = _load_embedded(name, size, channels, how.get("seed", 0)), list[str]()
     else:
         decode = Decode(size or 224, channels or 3, how.get("resize", "crop"))
@@ -157,22 +179,31 @@ def read(request: Request) -> Found:
     if is_library_name(name) and not Path(name).exists():
         return load_library(request)
     path = require_data(name, request.root)
+    if Path(name).is_absolute():
+        _refuse("root", request.root, f"'{name}' is a whole path")
     if path.suffix.lower() in SUFFIXES and path.is_file():
         return load_table(path, request)
     if is_saved(path):
         return load_saved(path, request)
     if shards := shards_of(path):
         return load_shards(path, shards, request)
-    _refuse(request.options, None, name)
+    _refuse("options", request.options, f"'{name}' is a folder or tar of images")
     return load_folder(path, request.decode, request.splits)
 
 
-def _refuse(options: Mapping[str, Any] | None, splits: Mapping[str, str] | None, name: str) -> None:
-    """Refuse options and names of splits for data that take none."""
-    for argument, given in (("options", options), ("splits", splits)):
-        if given:
-            names = ", ".join(map(str, given))
-            raise InvalidArgument(argument, names, f"none for '{name}'", "leave them out")
+def refuse_files(
+    name: str, root: str, options: Mapping[str, Any] | None, splits: Mapping[str, str] | None
+) -> None:
+    """Refuse what describes files, for an embedded task."""
+    for key, given in (("root", root), ("options", options), ("splits", splits)):
+        _refuse(key, given, f"Rampart makes '{name}' without files")
+
+
+def _refuse(key: str, given: Any, why: str) -> None:
+    """Refuse a value that has no effect on the data; `why` is the reason."""
+    if given:
+        spelled = ", ".join(map(str, given)) if isinstance(given, Mapping) else given
+        raise InvalidArgument(key, spelled, f"none, because {why}", "leave it out")
 
 
 def require_data(name: str, root: str = "") -> Path:

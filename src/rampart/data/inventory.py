@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rampart.data.catalogue import Entry, catalogue
-from rampart.data.datasets import EMBEDDED, is_catalogued, read
+from rampart.data.datasets import EMBEDDED, is_catalogued, read, refuse_files
 from rampart.data.readers.catalogued import WrongCounts, choose_source, count
 from rampart.data.readers.request import Request
 from rampart.data.splits import SPLIT_NAMES, Split
@@ -41,6 +41,7 @@ def take_stock(request: Request) -> Stock:
         RampartError: the data cannot be read.
     """
     if request.name in EMBEDDED:
+        refuse_files(request.name, request.root, request.options, request.splits)
         splits = EMBEDDED[request.name](0)
         found = {name: splits[name] for name in SPLIT_NAMES}
         return _stock(request.name, found, ())

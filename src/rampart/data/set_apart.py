@@ -23,6 +23,9 @@ def check_fraction(name: str, fraction: float) -> None:
         )
 
 
+#: Fraction of the images for a split that the data lack. The test comes first, so that it does not
+#: depend on the fraction for validation.
+USUAL_FRACTIONS = {"test": 0.2, "validation": 0.1}
 #: From the size of a class to the number of images to take from it.
 Number = Callable[[int], int]
 

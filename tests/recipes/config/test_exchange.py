@@ -19,6 +19,8 @@ OF_SOURCE = {
 STAYS = {
     "data.seed": 3,
     "data.image_size": 48,
+    "data.resize": "squash",
+    "data.validation": "drawn",
     "data.validation_fraction": 0.25,
     "data.test_fraction": 0.5,
     "data.workers": 2,

@@ -129,6 +129,8 @@ def test_embedded_tasks():
     assert torch.equal(color.train[0][0], gray.train[0][0].expand(3, -1, -1))
     with pytest.raises(InvalidArgument, match="image_size=32"):
         load_splits("digit-pairs", image_size=32)
+    drawn = load_splits("digit-pairs", validation="drawn", validation_fraction=0.25)
+    assert sizes(drawn) == [900, 300, 500]
 
 
 def test_unknown_names(tmp_path):

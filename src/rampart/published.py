@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 #: Strengths in gray levels, one apart, are 1/255 of the pixel range.
 _LEVELS = 255
@@ -121,6 +121,11 @@ def sources() -> Mapping[str, Source]:
     return {name: Source(**facts[name]) for name in facts if name != "names"}
 
 
+def short_name(kind: Literal["backbone", "dataset", "schedule"], name: str) -> str:
+    """Return the name in Rampart of what they call `name`; `name` itself if it is not known."""
+    return _names(kind).get(name, name)
+
+
 @cache
 def published_results() -> tuple[PublishedResult, ...]:
     """Return the rows of tables 1 to 4, 6 to 8 and 12 of the publication."""
@@ -130,7 +135,7 @@ def published_results() -> tuple[PublishedResult, ...]:
             backbone=row["backbone"],
             dataset=row["dataset"],
             eps=int(row["eps_255"]) / _LEVELS,
-            schedule=_ours("schedule", row["schedule"]),
+            schedule=short_name("schedule", row["schedule"]),
             start=_whole(row["t1_epoch"]),
             end=_whole(row["t2_epoch"]),
             attack=row["attack"],
@@ -146,8 +151,8 @@ def benchmark_results() -> tuple[BenchmarkResult, ...]:
     objectives = {"Classic AT": "adversarial", "TRADES": "trades"}
     return tuple(
         BenchmarkResult(
-            backbone=_ours("backbone", row["backbone"]),
-            dataset=_ours("dataset", row["dataset"]),
+            backbone=short_name("backbone", row["backbone"]),
+            dataset=short_name("dataset", row["dataset"]),
             objective=objectives[row["objective"]],
             fine_tuning=row["fine_tuning"],
             **_fractions(
@@ -170,7 +175,7 @@ def tuned_settings() -> tuple[TunedSettings, ...]:
     return tuple(
         TunedSettings(
             backbone=row["backbone"],
-            dataset=_ours("dataset", row["dataset"]),
+            dataset=short_name("dataset", row["dataset"]),
             objective=objectives[row["objective"]],
             cosine=row["cosine_schedule"] == "True",
             eps=float(row["eps_255"]) / _LEVELS,
@@ -198,11 +203,6 @@ def _rows(name: str) -> Iterator[dict[str, str]]:
 @cache
 def _names(kind: str) -> Mapping[str, str]:
     return {theirs: ours for ours, theirs in _facts()["names"][kind].items()}
-
-
-def _ours(kind: str, name: str) -> str:
-    """The name in Rampart of a backbone, a dataset or a schedule of theirs."""
-    return _names(kind).get(name, name)
 
 
 def _whole(text: str) -> int | None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from rampart.batch_sizes import accepted_batch, how_to_export
 from rampart.counting import counted
 from rampart.errors import ModelError, RampartError, RampartWarning, reason
 from rampart.images_and_labels import type_of
@@ -23,6 +24,10 @@ _MEMORY = re.compile("out of memory|can't allocate memory")
 
 class CallError(ModelError):
     """The code of the model raises an error."""
+
+
+class BatchSizeError(CallError):
+    """The model takes batches of another size only."""
 
 
 class GuardedModel:
@@ -55,7 +60,8 @@ class GuardedModel:
 
         Raises:
             NoGradientError: a gradient is wanted, and the model computes in numpy.
-            CallError: the code of the model raises an error.
+            BatchSizeError: the model takes batches of another size only.
+            CallError: the code of the model raises another error.
             ModelError: the output holds no logits (N, K), K is not that of the calls before, or
                 the weights have another type than the images.
         """
@@ -89,6 +95,13 @@ class GuardedModel:
                     f"the model takes other images than {type_of(images.dtype)} ({reason(error)}), "
                     f"and its weights are {weights}: call .float() on the model, or convert the "
                     "images in its forward()."
+                ) from error
+            size = accepted_batch(self.module, images.detach(), options, str(error))
+            if size is not None:
+                raise BatchSizeError(
+                    f"the model takes batches of {counted(size, 'image')} only, and got "
+                    f"{len(images)} ({reason(error)}). Rampart sends batches of several sizes, of "
+                    f"16 images in evaluations on a CPU: {how_to_export(self.module)}."
                 ) from error
             raise CallError(
                 f"the model raises {reason(error)}{place_of(error)} on "

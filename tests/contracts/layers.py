@@ -42,7 +42,7 @@ ROWS = [
     [
         Group(
             (
-                *("threat", "losses", "logits", "guarded", "input_gradients"),
+                *("threat", "losses", "logits", "guarded", "batch_sizes", "input_gradients"),
                 *("images_and_labels", "rows", "runtime", "restoring"),
             ),
             "the ball and its projection; losses; reading and guarding a model; gradients of the "

@@ -7,7 +7,7 @@ from rampart.attacks.frozen import frozen
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Splits
 from rampart.errors import ModelError, reason
-from rampart.guarded import CallError, GuardedModel
+from rampart.guarded import BatchSizeError, CallError, GuardedModel
 from rampart.input_gradients import NoGradientError, input_gradient
 from rampart.models.normalized import NormalizedModel
 from rampart.models.reloading import require_reloadable
@@ -44,6 +44,8 @@ def _require_attackable(model: NormalizedModel, images: Tensor, classes: int) ->
             "the gradient of the model's logits does not reach the pixels, so it cannot be "
             "attacked: remove the detach or no_grad from its forward()."
         ) from error
+    except BatchSizeError:
+        raise
     except CallError as error:
         raise ModelError(
             f"the model fails on an image of {' x '.join(map(str, images.shape[1:]))} "

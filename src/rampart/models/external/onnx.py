@@ -83,7 +83,8 @@ def _open_session(path: Path, device: torch.device) -> Any:
     options = onnxruntime.SessionOptions()
     # As many as torch uses, because several processes run on one machine.
     options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
+    # Its errors are raised too.
+    options.log_severity_level = 4
     providers = ["CPUExecutionProvider"]
     if device.type == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         providers.insert(0, "CUDAExecutionProvider")

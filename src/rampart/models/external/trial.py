@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from rampart.errors import ModelError, reason
-from rampart.guarded import CallError, GuardedModel
+from rampart.guarded import BatchSizeError, CallError, GuardedModel
 from rampart.input_gradients import NoGradientError, input_gradient
 from rampart.logits import all_finite
 
@@ -31,6 +31,8 @@ def try_model(
     images = _trial_images(size, device)
     try:
         logits, gradient_error = _ask(GuardedModel(model, warns=False), images)
+    except BatchSizeError as error:
+        raise ModelError(f"model '{name}': {error}") from error
     except CallError as error:
         raise ModelError(
             f"model '{name}' fails on images of {size[0]} x {size[1]} x {size[2]} (channels, "

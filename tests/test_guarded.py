@@ -126,3 +126,10 @@ def test_errors_that_are_no_fault_of_the_code_pass_unchanged(raised):
     with pytest.raises(type(raised)) as error:
         GuardedModel(model)(torch.rand(2, 3, 4, 4))
     assert error.value is raised
+
+
+def test_a_function_that_calls_a_network_without_values_is_told_to_load_them():
+    """The guard cannot see the network, only torch's error."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(48, 3, device="meta"))
+    with pytest.raises(ModelError, match="'meta'.*to_empty.*load_state_dict"):
+        GuardedModel(lambda images: network(images))(torch.rand(2, 3, 4, 4))

@@ -20,6 +20,8 @@ from rampart.plugins import place_of
 
 #: Messages of errors for want of memory that are plain `RuntimeError`s.
 _MEMORY = re.compile("out of memory|can't allocate memory")
+#: Messages of torch on weights without values.
+_META = re.compile("device meta|meta tensor")
 
 
 class CallError(ModelError):
@@ -90,6 +92,9 @@ class GuardedModel:
             # Torch refuses `numpy()` where a gradient is wanted.
             if images.requires_grad and "numpy() on Tensor that requires grad" in str(error):
                 raise unreached() from error
+            # A function may call a network that is not a part of it.
+            if _META.search(str(error)):
+                raise _no_values() from error
             if "type" in str(error) and (weights := _other_type(self.module, images.dtype)):
                 raise ModelError(
                     f"the model takes other images than {type_of(images.dtype)} ({reason(error)}), "
@@ -138,10 +143,16 @@ def require_weights(module: nn.Module) -> None:
             "the model has lazy layers without weights: call it on one image before you pass it."
         )
     if any(weight.is_meta for weight in weights):
-        raise ModelError(
-            "the model has weights without values, on the device 'meta': write "
-            "model.to_empty(device='cpu') and load its weights."
-        )
+        raise _no_values()
+
+
+def _no_values() -> ModelError:
+    """Return the error for a network on the device "meta", such as an empty one of accelerate."""
+    return ModelError(
+        "the model has weights without values, on the device 'meta': write "
+        "model.to_empty(device='cpu') and load its weights by load_state_dict, or build it outside "
+        "of torch.device('meta')."
+    )
 
 
 def explain_writing(model: object) -> str:

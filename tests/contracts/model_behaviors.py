@@ -216,6 +216,7 @@ ROWS = [
         models.AnotherNumberOfLogits,
         "2 logits for each image, expected 3",
     ),
+    all_refused("has weights on the device `meta`", models.WithoutValues, "to_empty"),
     all_refused("has lazy layers without weights", models.Lazy, "lazy"),
     Row(
         "lets the images of a batch change each other",

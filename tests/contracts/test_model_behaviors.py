@@ -117,7 +117,7 @@ def run(model, entry, folder):
 
 def state_of(model):
     """Return everything that an attack and an evaluation leave as they find it."""
-    if any(map(is_lazy, model.parameters())):
+    if any(is_lazy(weight) or weight.is_meta for weight in model.parameters()):
         return None
     values = {name: value.tolist() for name, value in model.state_dict().items()}
     parameters = [(p.requires_grad, p.grad) for p in model.parameters()]

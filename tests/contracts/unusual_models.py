@@ -320,6 +320,14 @@ class Lazy(nn.Module):
         return self.net(images)
 
 
+class WithoutValues(Net):
+    """A part is on the device "meta", as after loading a checkpoint that lacks it."""
+
+    def __init__(self):
+        super().__init__()
+        self.net[-1].to("meta")
+
+
 class Probabilities(Net):
     def forward(self, images):
         return super().forward(images).softmax(1)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rampart.counting import counted
 from rampart.errors import InvalidArgument, ModelError, reason
+from rampart.guarded import require_weights
 from rampart.models.external.loaded import Wanted
 from rampart.models.external.trial import Size
 from rampart.models.normalized import NormalizedModel, require_pixels
@@ -66,6 +67,7 @@ def own_model(
 
 def _copy_module(module: nn.Module) -> nn.Module:
     name = type(module).__qualname__
+    require_weights(module)
     if isinstance(module, torch.jit.ScriptModule):
         raise ModelError(
             f"module {name} is a TorchScript program, which cannot be trained here: pass the "

@@ -36,7 +36,7 @@ def load_factory(reference: str, wanted: Wanted) -> LoadedModel:
     require_pixels(model, wanted.mean)
     function, size = Function(model), wanted.size((None, None, None))
     if size is not None:
-        function.to(wanted.device).match_type(size, wanted.device)
+        function.move(size, wanted.device)
     weights = weights_fingerprint(function)
     return wanted.examine(
         wanted.normalized(function),

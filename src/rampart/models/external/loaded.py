@@ -150,8 +150,8 @@ class Wanted:
                 f"model '{name}' takes images of {counted(own_size[0], 'channel')}, expected "
                 f"{self.in_chans}; give images of {counted(own_size[0], 'channel')}."
             )
-        model = model.to(self.device)
         require_weights(model)
+        model = model.to(self.device)
         set_mode(model, training=False)
         require_numbers(model, name)
         size = self.size(own_size)
@@ -197,12 +197,17 @@ class Function(nn.Module):
         pixels = images if self.dtype is None else images.to(self.dtype)
         return read_logits(self.function(pixels), len(images))
 
-    def match_type(self, size: Size, device: torch.device) -> None:
-        """Convert images from now on if the weights have another type, and fp32 is refused.
+    def move(self, size: Size, device: torch.device) -> None:
+        """Move to a device; convert images from now on if the weights need another type.
 
-        A model that converts the images itself, such as one in bf16 that normalizes in fp32, gets
-        them as they are.
+        They need it if fp32 is refused. A model that converts the images itself, such as one in
+        bf16 that normalizes in fp32, gets them as they are.
+
+        Raises:
+            ModelError: weights without values, which cannot be moved.
         """
+        require_weights(self)
+        self.to(device)
         types = {p.dtype for p in self.parameters() if p.is_floating_point()}
         if len(types) != 1 or types == {torch.float32}:
             return
@@ -248,7 +253,7 @@ def callable_model(
     name = name or str(getattr(function, "__qualname__", type(function).__qualname__))
     model, place = Function(function), torch.device(device)
     if input_size is not None:
-        model.to(place).match_type(input_size, place)
+        model.move(input_size, place)
     wanted = Wanted(num_classes, mean=mean, std=std, device=place)
     found = wanted.examine(
         wanted.normalized(model, input_size or _OPEN),

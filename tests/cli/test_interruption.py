@@ -93,9 +93,10 @@ def test_an_interrupted_study_names_no_option_that_it_lacks(typed, monkeypatch, 
     def stop(*arguments, **more):
         raise Interrupted(signal.SIGTERM, 3)
 
-    monkeypatch.setattr("rampart.experiments.study.load_study", lambda path: None)
+    monkeypatch.setattr("rampart.experiments.loading.load_study", lambda path: None)
+    monkeypatch.setattr("rampart.experiments.study_folder.keep_file", lambda *_: None)
     monkeypatch.setattr("rampart.experiments.running.run_study", stop)
-    result = typed("study", "study.yaml", "-o", tmp_path / "out")
+    result = typed("study", "run", "study.yaml", "-o", tmp_path / "out")
     assert result.status == 128 + signal.SIGTERM
     assert "run the same command again to resume" in result.err
     assert "--resume" not in result.err

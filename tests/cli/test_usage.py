@@ -17,7 +17,10 @@ import pytest
         (["evaluate", "m", "--overwite"], "did you mean --overwrite"),
         (["evaluate"], "'model'"),
         (["train", "model=a"], "'--output'"),
-        (["study", "a.yaml", "-o", "x", "--workers", "many"], "--workers"),
+        (["study", "run", "a.yaml", "-o", "x", "--workers", "many"], "--workers"),
+        (["study", "run", "a.yaml"], "see `rampart study run --help`"),
+        (["study", "rnu", "a.yaml"], "unknown verb of `rampart study` 'rnu': did you mean run"),
+        (["study", "run", "a", "-o", "x", "--output=y"], "each option once"),
         (["train", "model=a", "-o", "x", "--output=y"], "each option once"),
         (["preview", "two-hinge", "--start", "12"], "write start=12"),
         (["trian"], "unknown verb 'trian': did you mean train"),
@@ -32,10 +35,11 @@ def test_the_error_says_what_to_write(typed, words, says):
     assert says in result.err
 
 
-def test_no_verb_prints_the_help(typed):
-    result = typed()
+@pytest.mark.parametrize(("words", "verb"), [((), "linear-probe"), (("study",), "run")])
+def test_no_verb_prints_the_help(typed, words, verb):
+    result = typed(*words)
     assert result.status == 2
-    assert "linear-probe" in result.out
+    assert verb in result.out
 
 
 def test_a_key_twice_is_refused(typed):

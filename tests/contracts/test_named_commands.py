@@ -22,7 +22,8 @@ DOCUMENTS = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "configs").rglob("*.yaml")),
 ]
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = {**typer.main.get_command(app).commands}  # type: ignore[attr-defined]
+COMMANDS |= {f"study {name}": one for name, one in COMMANDS.pop("study").commands.items()}
 WITH_SETTINGS = ("train", "evaluate", "verify", "linear-probe")
 #: Stands for a value that a message fills in.
 FILLED = "FILLED"
@@ -99,13 +100,14 @@ def parsed(command: str) -> tuple[str, list[str], list[str]]:
         words = words[2 if words[0] == "--import" else 1 :]
     options = [word.partition("=")[0] for word in words if word.startswith("-") and word != "-"]
     settings = [word for word in words[1:] if "=" in word and not word.startswith("-")]
-    return (words or [""])[0], options, settings
+    verb = " ".join(words[:2]) if words[:1] == ["study"] else (words or [""])[0]
+    return verb, options, settings
 
 
 def mistakes(command: str) -> list[str]:
     """What is wrong with a command: its verb, an option, or a key."""
     verb, options, settings = parsed(command)
-    if verb in ("", "...", "VERB", FILLED):
+    if verb in ("", "...", "VERB", "study", FILLED):
         return []
     if verb not in COMMANDS:
         return [f"verb {verb}"]
@@ -148,6 +150,8 @@ def test_every_key_exists() -> None:
     ("command", "wrong"),
     [
         ("rampart trian model=a", ["verb trian"]),
+        ("rampart study rnu a.yaml", ["verb study rnu"]),
+        ("rampart study run a.yaml --wrkers 2", ["--wrkers"]),
         ("rampart interpolate a b -o c --resume", ["--resume"]),
         ("rampart train model=a limit=3 -o r", ["limit"]),
         ("rampart preview two-hinge begin=0.1", ["begin"]),

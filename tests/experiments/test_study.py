@@ -13,13 +13,18 @@ import yaml
 
 from rampart.errors import RampartError, RunError
 from rampart.experiments import cells
+from rampart.experiments.engines.processes import Processes
+from rampart.experiments.loading import load_study
 from rampart.experiments.running import SilentWatcher, run_study
-from rampart.experiments.study import load_study
 from rampart.experiments.study_table import write_study
 from rampart.plugins import import_parts
 from rampart.recipes.evaluation.evaluate_named import evaluate_run
 from rampart.records.storage import load_record
 from rampart.runs.run_folder import RunFolder
+
+TASKS = ["photos at 2/255"]
+#: The settings of the evaluations, and others that change no result.
+OTHER_EVALUATION = {"attack": {"steps": 1}, "limit": 12, "batch_size": 5, "checks": False}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +45,7 @@ def tree(photo_folder):
             "evaluation": {"checks": False, "attack": {"steps": 1}, "limit": 12},
         },
         "seeds": [0, 1],
-        "tasks": {"photos at 2/255": [f"data.name={photo_folder}", "threat.eps=2/255"]},
+        "axes": {"task": {"photos at 2/255": [f"data.name={photo_folder}", "threat.eps=2/255"]}},
         "methods": {"fix": ["schedule=fix"], "standard": ["schedule=standard"]},
         "choices": {
             # Not a valid file name.
@@ -61,6 +66,12 @@ def written(tree, folder):
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(tree))
     return path
+
+
+def run_of(out, method, seed):
+    """The folder of a run of the only task."""
+    (file,) = (out / "runs" / "photos_at_2_255" / method).glob(f"seed-{seed}-*/config.yaml")
+    return file.parent
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +124,7 @@ def test_every_run_reports_its_progress(finished):
 def test_an_evaluation_with_other_settings_is_never_used(finished, out):
     """Neither if it sorts first, nor if it has fewer images, nor if it is the only one."""
     study, figures, _ = finished
-    folder = out / "runs" / "photos_at_2_255" / "fix" / "seed-1"
+    folder = run_of(out, "fix", 1)
     for settings in (("threat.eps=1/255",), ("evaluation.limit=5",), ("evaluation.top_k=2",)):
         evaluate_run(folder, settings)
     assert run_study(study, out).figures == figures
@@ -133,7 +144,7 @@ def test_the_choice_is_made_on_validation(finished, out):
     values = task["tuned fix/2"]["validation expected"]
     assert task["tuned fix/2"]["chosen"] == max(values, key=values.get)
     for option in ("idle", "awake"):
-        (folder,) = (out / "choices").glob(f"*/*/{option}/seed-7")
+        (folder,) = (out / "choices").glob(f"*/*/{option}/seed-7-*")
         (record,) = (load_record(one) for one in (folder / "evaluations").iterdir())
         assert record.metadata["split"] == "validation"
         assert values[option] == pytest.approx(_expected(record))
@@ -146,7 +157,7 @@ def _expected(record):
 def test_figures_are_those_of_the_runs(finished, out):
     _, figures, _ = finished
     one = next(f for f in figures if (f.method, f.seed) == ("fix", 1))
-    folder = RunFolder(out / "runs" / "photos_at_2_255" / "fix" / "seed-1")
+    folder = RunFolder(run_of(out, "fix", 1))
     (record,) = (load_record(path) for path in folder.evaluations.iterdir())
     assert record.metadata["split"] == "test"
     assert (one.clean, one.adversarial) == (record.accuracy[0], record.accuracy[-1])
@@ -159,7 +170,7 @@ def test_figures_are_those_of_the_runs(finished, out):
 
 def test_an_interrupted_study_resumes(finished, out):
     study, figures, _ = finished
-    folder = out / "runs" / "photos_at_2_255" / "fix" / "seed-0"
+    folder = run_of(out, "fix", 0)
     for record in folder.glob("evaluations/*/record.json"):
         record.unlink()
     again = RecordingWatcher()
@@ -167,21 +178,67 @@ def test_an_interrupted_study_resumes(finished, out):
     assert again.ended == [(folder, 4, 4)]
 
 
-def test_a_changed_study_refuses_the_old_runs(finished, out):
+def test_a_changed_setting_is_a_new_run_and_the_old_one_stays(finished, out):
+    """So it is for a method, and for what changes no result nothing happens."""
+    study, figures, _ = finished
+    old = run_of(out, "fix", 0)
+    same = study.model_copy(update={"base": {**study.base, "evaluation": dict(OTHER_EVALUATION)}})
+    watched = RecordingWatcher()
+    assert run_study(same, out, watcher=watched).figures == figures
+    assert watched.ended == []
+    linear = {**study.methods, "fix": ("schedule=linear",)}
+    changed = study.model_copy(update={"methods": linear, "choices": {}, "seeds": (0,)})
+    run_study(changed, out, watcher=watched)
+    (new,) = (folder for folder, *_ in watched.ended)
+    assert (new != old, new.parent == old.parent, (old / "model").is_dir()) == (True,) * 3
+    shutil.rmtree(new)
+
+
+def test_a_moved_study_is_finished(finished, out, tmp_path):
+    study, figures, _ = finished
+    shutil.copytree(out, tmp_path / "elsewhere")
+    watched = RecordingWatcher()
+    assert run_study(study, tmp_path / "elsewhere", watcher=watched).figures == figures
+    assert watched.ended == []
+
+
+def test_a_run_whose_hash_an_older_version_wrote_is_found(finished, out):
+    """A new key changes the hash; the configuration, read by this version, has the identity."""
+    study, figures, _ = finished
+    folder = run_of(out, "fix", 1)
+    old = folder.with_name("seed-1-00000000")
+    folder.rename(old)
+    watched = RecordingWatcher()
+    assert run_study(study, out, watcher=watched).figures == figures
+    assert watched.ended == []
+    old.rename(folder)
+
+
+def test_a_configuration_that_was_changed_is_never_read(finished, out):
     study, _, _ = finished
-    changed = study.model_copy(update={"methods": {**study.methods, "fix": ("schedule=linear",)}})
-    with pytest.raises(RunError, match=r"fix.seed-0 .*schedule.name: fix -"):
-        run_study(changed, out)
+    file = run_of(out, "fix", 1) / "config.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("epochs: 1", "epochs: 2"))
+    result = run_study(study, out)
+    assert [one.cell.folder for one in result.failures] == [file.parent]
+    assert "training.epochs: 2 -> 1" in result.failures[0].reason
+    file.write_text(text)
+    assert not run_study(study, out).failures
 
 
 def test_the_table_has_a_row_per_method_and_the_csv_a_row_per_run(finished, out):
     study, figures, _ = finished
-    text = write_study(figures, list(study.tasks), out, study.references)
+    text = write_study(figures, TASKS, out, study.references)
     rows = [line for line in text.splitlines() if re.match(r"\| (fix|standard|tuned fix/2) ", line)]
     assert len(rows) == 3
     assert (out / "study.png").stat().st_size > 0
     with (out / "results.csv").open() as file:
-        assert len(list(csv.DictReader(file))) == 6
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6
+    for row in rows:
+        assert row["task"] == TASKS[0]
+        method = row["method"].replace("/", "_").replace(" ", "_")
+        assert run_of(out, method, row["seed"]).name.endswith(row["identity"])
 
 
 @pytest.mark.parametrize(
@@ -199,11 +256,14 @@ def test_the_table_has_a_row_per_method_and_the_csv_a_row_per_run(finished, out)
         ({"methods": {"fix": ["schedule=fxi"]}, "choices": {}}, "did you mean fix"),
         ({"methods": {"fix": ["evaluation.strengths=[9/255]"]}}, "as the last strength"),
         ({"references": ["nothing"]}, "references"),
-        ({"tasks": {}}, "tasks"),
+        ({"axes": {}}, "axes"),
         ({"seeds": 3}, "seeds: expected a list such as [0, 1, 2]"),
         ({"methods": {"fix": "schedule=fix"}}, "methods.fix: expected a list such as"),
         ({"methods": {"fix": {"schedule": "fix"}}}, "methods.fix: expected a list such as"),
-        ({"tasks": {"one": ["seed=3"]}}, "tasks.one=seed=3: expected no seed"),
+        (
+            {"axes": {"task": {"one": ["seed=3"]}}},
+            "axes.task.one=seed=3: expected no seed",
+        ),
         ({"methods": {"fix": ["seed=3"]}}, "methods.fix=seed=3: expected no seed"),
         (
             {"choices": {"t": {"method": "fix", "among": {"a": ["seed=3"], "b": []}}}},
@@ -227,9 +287,9 @@ def test_an_invalid_study_is_refused(tree, tmp_path, change, message):
     ("text", "says"),
     [
         ("model: resnet50\ndata: photos/", "rampart train"),
-        ("base: {}\nseeds: [0]", "has no tasks"),
+        ("base: {}\nseeds: [0]", "has no axes"),
         ("base: {}\nseed: 0", "key of a study 'seed'"),
-        ("", "tasks and methods"),
+        ("", "axes and methods"),
     ],
 )
 def test_a_file_without_the_keys_of_a_study_says_what_to_write(tmp_path, text, says):
@@ -273,7 +333,7 @@ def test_a_failed_run_does_not_stop_the_others(failing, tmp_path):
         saved = failure.cell.error_file.read_text()
         assert failure.reason in saved
         assert "Traceback" in saved
-    text = write_study(result.figures, list(failing.tasks), tmp_path, missing=result.missing)
+    text = write_study(result.figures, TASKS, tmp_path, missing=result.missing)
     assert "- photos at 2/255, bad, seed 0\n- photos at 2/255, tuned, every seed" in text
 
 
@@ -303,9 +363,7 @@ def test_a_signal_stops_the_study_and_it_resumes(failing, tmp_path):
     with pytest.raises(KeyboardInterrupt) as stop:
         run_study(failing, tmp_path, watcher=Stops())
     assert stop.value.args == (signal.SIGTERM,)
-    assert RunFolder(tmp_path / "runs" / "photos_at_2_255" / "fix" / "seed-0").status() == (
-        "interrupted"
-    )
+    assert RunFolder(run_of(tmp_path, "fix", 0)).status() == "interrupted"
     assert len(run_study(failing, tmp_path).figures) == 2
 
 
@@ -326,7 +384,9 @@ def test_a_process_that_dies_fails_its_run_only(failing, tmp_path):
     import_parts(str(part))
     methods = {**failing.methods, "bad": ("objective=dies",)}
     result = run_study(
-        failing.model_copy(update={"methods": methods, "choices": {}}), tmp_path, workers=2
+        failing.model_copy(update={"methods": methods, "choices": {}}),
+        tmp_path,
+        engine=Processes(2),
     )
     assert [one.method for one in result.figures] == ["fix", "standard"]
     (failure,) = result.failures
@@ -336,7 +396,7 @@ def test_a_process_that_dies_fails_its_run_only(failing, tmp_path):
 @pytest.mark.slow
 def test_several_workers_give_the_results_of_one(finished, tmp_path):
     study, figures, _ = finished
-    others = run_study(study, tmp_path / "workers", workers=2).figures
+    others = run_study(study, tmp_path / "workers", engine=Processes(2)).figures
     assert [one._replace(seconds=0) for one in others] == [
         one._replace(seconds=0) for one in figures
     ]

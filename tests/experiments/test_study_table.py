@@ -8,7 +8,9 @@ from rampart.metrics.intervals import paired_test
 
 
 def run(method, seed, expected, delay=2, full_from=0.2):
-    return RunFigures("digits", method, seed, 0.9, 0.4, expected, delay, full_from, 250_000, 30.0)
+    accuracies = (0.9, 0.4, expected)
+    place = {"task": "digits"}
+    return RunFigures(place, method, seed, "1f", *accuracies, delay, full_from, 250_000, 30.0)
 
 
 RUNS = [

@@ -3,8 +3,8 @@
 import pytest
 
 from rampart.errors import RunError
-from rampart.experiments.cells import Cell
-from rampart.experiments.cells import require_same as require_same_in_study
+from rampart.experiments.cells import Cell, require_own
+from rampart.recipes.config.identity import identity
 from rampart.recipes.config.loading import load_config, save_config
 from rampart.recipes.evaluation.settings import require_evaluation_keys
 from rampart.recipes.train import require_same
@@ -47,7 +47,7 @@ def refusals(new, folder):
     """The checks that refuse to resume with a changed configuration: run, study, evaluation."""
     checks = {
         "run": lambda: require_same(load(), new, folder),
-        "study": lambda: require_same_in_study(Cell("task", "method", new, folder.path)),
+        "study": lambda: require_own(Cell({"task": "one"}, "method", new, folder.path)),
         "evaluation": lambda: require_evaluation_keys(load(), new),
     }
     refused = []
@@ -73,6 +73,7 @@ def test_every_such_key_is_here():
 def test_it_may_change_everywhere(override, folder):
     assert load(override) != load()
     assert refusals(load(override), folder) == []
+    assert identity(load(override)) == identity(load())
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,7 @@ def test_it_may_change_everywhere(override, folder):
 )
 def test_others_are_refused_where_they_matter(override, refused, folder):
     assert refusals(load(override), folder) == refused
+    assert identity(load(override)) != identity(load())
 
 
 def test_the_attack_of_the_evaluation_matters_where_it_chooses_the_epoch(folder):

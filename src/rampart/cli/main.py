@@ -23,25 +23,34 @@ from rampart.cli import (
     preview,
     quickstart,
     report,
-    study,
     train,
     verify,
 )
 from rampart.cli.interruption import explain_interruption
-from rampart.cli.usage import UsageError, explain_usage, require_once
+from rampart.cli.study import run
+from rampart.cli.usage import UsageError, explain_usage, is_help, require_once
 from rampart.errors import RampartError, RampartWarning, RunError
 from rampart.plugins import CodeError, import_parts
 from rampart.version import __version__
 
-app = typer.Typer(
-    name="rampart",
-    help="Turn a pretrained image classifier into a robust one, and measure how robust it is.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+
+def _group(name: str, text: str) -> typer.Typer:
+    return typer.Typer(
+        name=name,
+        help=text,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+app = _group(
+    "rampart",
+    "Turn a pretrained image classifier into a robust one, and measure how robust it is.",
 )
+study = _group("study", "Train and evaluate every method on every task of a grid with every seed.")
 
 
 def _print_version(wanted: bool) -> None:
@@ -79,12 +88,12 @@ _VERBS: dict[str, Callable[..., None]] = {
     "verify": verify.verify,
     "report": report.report,
     "compare": compare.compare,
-    "study": study.study,
     "preview": preview.preview,
     "linear-probe": linear_probe.linear_probe,
     "data": data.data,
     "doctor": doctor.doctor,
 }
+_STUDY_VERBS: dict[str, Callable[..., None]] = {"run": run.run}
 
 
 def _with_advice(verb: Callable[..., None]) -> Callable[..., None]:
@@ -98,8 +107,12 @@ def _with_advice(verb: Callable[..., None]) -> Callable[..., None]:
     return explained
 
 
-for _name, _verb in _VERBS.items():
-    app.command(_name)(_with_advice(_verb))
+for _app, _verbs in ((app, _VERBS), (study, _STUDY_VERBS)):
+    for _name, _verb in _verbs.items():
+        _app.command(_name)(_with_advice(_verb))
+# A callback makes Typer keep the verb of a group with one verb.
+study.callback()(lambda: None)
+app.add_typer(study)
 
 
 def main() -> None:
@@ -110,7 +123,7 @@ def main() -> None:
             require_once(typer.main.get_command(app), sys.argv[1:])
             sys.exit(app(standalone_mode=False) or 0)
     except UsageError as error:
-        if len(sys.argv) == 1:
+        if is_help(error):
             typer.echo(error.format_message())
             sys.exit(2)
         print(f"rampart: {explain_usage(error, sys.argv[1:])}", file=sys.stderr)

@@ -21,15 +21,18 @@ def explain_usage(error: Any, words: Sequence[str]) -> str:
         words: the command line, without the name of the program.
     """
     context = error.ctx
-    verb = context.info_name if context is not None and context.parent is not None else ""
+    names = _verbs_of(context)
+    verb = " ".join(names)
     see = f"see `rampart {verb} --help`." if verb else "see `rampart --help`."
     unknown = getattr(error, "option_name", None)
     if type(error).__name__ == "NoSuchOption" and unknown:
         return _explain_option(unknown, verb, context, words)
     message = " ".join(error.format_message().split()).rstrip(".")
     if message.startswith("No such command") and context is not None:
-        word = next((one for one in words if not one.startswith("-")), "")
-        return str(UnknownName("verb", word, context.command.commands))
+        given = [one for one in words if not one.startswith("-")]
+        word = given[len(names)] if len(given) > len(names) else ""
+        kind = f"verb of `rampart {verb}`" if verb else "verb"
+        return str(UnknownName(kind, word, context.command.commands))
     return f"{message[:1].lower()}{message[1:]}: {see}"
 
 
@@ -43,11 +46,30 @@ def require_once(command: Any, words: Sequence[str]) -> None:
     Raises:
         InvalidArgument: the option and its values.
     """
-    verb = next((one for one in words if one in command.commands), None)
-    for part in command.commands[verb].params if verb else ():
+    for part in _command(command, words).params:
         given = [one for one in words if one.partition("=")[0] in part.opts and one[:1] == "-"]
         if len(given) > 1 and not part.multiple and not part.is_flag:
             raise InvalidArgument("options", " ".join(given), "each option once")
+
+
+def is_help(error: Any) -> bool:
+    """Return whether the parser's error is the help of a command without its verb."""
+    return type(error).__name__ == "NoArgsIsHelpError"
+
+
+def _verbs_of(context: Any) -> list[str]:
+    """Return the verbs up to the one that was read last: ["study", "run"]."""
+    if context is None or context.parent is None:
+        return []
+    return [*_verbs_of(context.parent), str(context.info_name)]
+
+
+def _command(command: Any, words: Sequence[str]) -> Any:
+    """Return the innermost command that the words name."""
+    for word in words:
+        if word in getattr(command, "commands", ()):
+            command = command.commands[word]
+    return command
 
 
 def _explain_option(name: str, verb: str, context: Any, words: Sequence[str]) -> str:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rampart.errors import RampartError, RunError, reason
+from rampart.experiments.coordinates import Coordinates, spell_coordinates
+from rampart.experiments.grid import Task
 from rampart.experiments.run_figures import RunFigures, read_figures
-from rampart.experiments.study import Overrides, Study
-from rampart.experiments.study_folder import run_place
+from rampart.experiments.study_folder import DIGITS, place_of, run_folder
 from rampart.files import write_atomic
 from rampart.recipes.config.differences import differences, spell_differences
+from rampart.recipes.config.identity import identity
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.evaluate_named import ensure_evaluated
@@ -30,18 +32,28 @@ class Cell:
     """One run of a study.
 
     Attributes:
-        task: name of the task.
+        coordinates: value of every axis, by the axis.
         method: name of the method; for a choice, name of the option.
         config: configuration of the run.
         folder: folder of the run.
         choice: name of the choice that the run belongs to; empty for a run of a method.
     """
 
-    task: str
+    coordinates: Coordinates
     method: str
     config: RunConfig
     folder: Path
     choice: str = ""
+
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+        return spell_coordinates(self.coordinates)
+
+    @property
+    def identity(self) -> str:
+        """Identity of the run, as in the name of its folder."""
+        return identity(self.config)[:DIGITS]
 
     @property
     def split(self) -> str:
@@ -73,25 +85,17 @@ class FailedRun:
     reason: str
 
 
-def make_cell(
-    study: Study,
-    folder: Path,
-    task: str,
-    method: str,
-    settings: Overrides,
-    seed: int,
-    choice: str = "",
-) -> Cell:
-    """Return one run of a study; its folder lies in `folder`."""
-    place = run_place(folder, task, method, seed)
-    return Cell(task, method, study.config(task, settings, seed), place, choice)
+def make_cell(task: Task, method: str, config: RunConfig, root: Path, choice: str = "") -> Cell:
+    """Return one run of a study; its folder lies below `root`."""
+    place = place_of(root, task.coordinates.values(), method)
+    return Cell(task.coordinates, method, config, run_folder(place, config), choice)
 
 
-def require_same(cell: Cell) -> None:
-    """Refuse a run of an earlier version of the study, which would end up in the wrong row.
+def require_own(cell: Cell) -> None:
+    """Refuse a folder whose run has another configuration than its name says.
 
     Raises:
-        RunError: the folder holds a run with another configuration.
+        RunError: the configuration was changed or is damaged.
     """
     folder = RunFolder(cell.folder)
     if not folder.exists():
@@ -101,12 +105,17 @@ def require_same(cell: Cell) -> None:
     if changed:
         raise RunError(
             f"{cell.folder} holds a run with another configuration ({spell_differences(changed)}): "
-            "the study has changed since. Delete that folder, or choose another --output."
+            "its config.yaml was changed. Delete that folder, or choose another --output."
         )
 
 
 def evaluation_of(cell: Cell) -> Path | None:
-    """Return the folder of the run's own evaluation on its split; None if it is not finished."""
+    """Return the folder of the run's own evaluation on its split; None if it is not finished.
+
+    Raises:
+        RunError: a file of the run is damaged or was changed.
+    """
+    require_own(cell)
     return own_evaluation(cell.folder, **_evaluation_changes(cell))
 
 
@@ -114,7 +123,9 @@ def figures_of(cell: Cell) -> RunFigures:
     """Return the figures of a finished run."""
     evaluation = evaluation_of(cell)
     assert evaluation is not None, "the run is not finished"
-    return read_figures(cell.task, cell.method, cell.config.seed, cell.folder, evaluation)
+    return read_figures(
+        cell.coordinates, cell.method, cell.config.seed, cell.identity, cell.folder, evaluation
+    )
 
 
 def attempt(cell: Cell, report: ReportLine) -> FailedRun | None:
@@ -145,6 +156,7 @@ def save_failure(cell: Cell, why: str, detail: str = "") -> FailedRun:
 
 def run_cell(cell: Cell, report: ReportLine = lambda line: None) -> None:
     """Train one run, or resume it, and evaluate it."""
+    require_own(cell)
     folder = RunFolder(cell.folder)
     train_run(cell.config, cell.folder, resume=folder.exists(), reporter=LineReporter(report))
     report(f"evaluation on the {cell.split} split")

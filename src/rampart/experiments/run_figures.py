@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rampart.experiments.coordinates import Coordinates, spell_coordinates
 from rampart.metrics.adaptation import adaptation_delay, has_measurable_delay
 from rampart.metrics.expectation import expected_robustness
 from rampart.records.storage import load_record
@@ -15,7 +16,10 @@ class RunFigures(NamedTuple):
     """One row of `results.csv`.
 
     Attributes:
-        task, method, seed: names of task and method, and the seed of the run.
+        coordinates: value of every axis of the study; a column each.
+        method, seed: name of the method, and the seed of the run.
+        identity: of the run, as in the name of its folder: a hash of the settings that change
+            results.
         clean, adversarial, expected: accuracies as fractions: without an attack, at eps_g, and the
             mean over [0, eps_g].
         delay: adaptation delay in epochs; None if the run never adapted, or if `classes` are too
@@ -27,9 +31,10 @@ class RunFigures(NamedTuple):
         classes: number of classes; None if unknown.
     """
 
-    task: str
+    coordinates: Coordinates
     method: str
     seed: int
+    identity: str
     clean: float
     adversarial: float
     expected: float
@@ -40,8 +45,15 @@ class RunFigures(NamedTuple):
     trained: int | None = None
     classes: int | None = None
 
+    @property
+    def task(self) -> str:
+        """Name of the task: the values of the axes."""
+        return spell_coordinates(self.coordinates)
 
-def read_figures(task: str, method: str, seed: int, folder: Path, record: Path) -> RunFigures:
+
+def read_figures(
+    coordinates: Coordinates, method: str, seed: int, identity: str, folder: Path, record: Path
+) -> RunFigures:
     """Return the figures of a finished and evaluated run."""
     found = load_record(record)
     run = RunFolder(folder)
@@ -50,9 +62,10 @@ def read_figures(task: str, method: str, seed: int, folder: Path, record: Path) 
     classes = number_of_classes(found)
     accuracies = [row["val_clean"] for row in rows]
     return RunFigures(
-        task=task,
+        coordinates=coordinates,
         method=method,
         seed=seed,
+        identity=identity,
         clean=float(found.accuracy[0]),
         adversarial=float(found.accuracy[-1]),
         expected=float(expected_robustness(found.critical, found.grid)),

@@ -2,18 +2,20 @@
 
 Its folder holds
 
-    runs/TASK/METHOD/seed-S            the folder of a run
-    runs/TASK/METHOD/seed-S-error.txt  the last error of a failed run
-    choices/CHOICE/TASK/OPTION/...     the runs of the options of a choice
-    choices.json                       the chosen options, and the figures that decided
-    results.csv                        one row per run
-    study.md, study.png                the table and the picture
+    study.yaml                              a copy of the study's file
+    runs/VALUE/.../METHOD/seed-S-HASH       the folder of a run, below a value of every axis
+    runs/.../METHOD/seed-S-HASH-error.txt   the last error of a failed run
+    choices/CHOICE/VALUE/.../OPTION/...     the runs of the options of a choice
+    choices.json                            the chosen options, and the figures that decided
+    results.csv                             one row per run
+    study.md, study.png                     the table and the picture
+
+HASH is the identity of a run. With changed settings it is another run, and the old one stays.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,21 +23,22 @@ from rampart.errors import RampartError
 from rampart.experiments.cells import (
     Cell,
     FailedRun,
-    attempt,
     evaluation_of,
     figures_of,
     make_cell,
-    require_same,
     save_failure,
 )
+from rampart.experiments.engines.base import Engine
+from rampart.experiments.engines.in_process import InProcess
+from rampart.experiments.grid import Task
 from rampart.experiments.run_figures import RunFigures
-from rampart.experiments.study import Overrides, Study
+from rampart.experiments.study import Study
 from rampart.experiments.study_folder import RUNS, choice_folder, require_own_folder
-from rampart.experiments.workers import attempt_all
 from rampart.files import write_atomic
 
 Result = RunFigures | FailedRun
-Chosen = dict[str, dict[str, Overrides]]
+#: The chosen option by task and choice.
+Chosen = dict[tuple[str, str], str]
 
 
 class Watcher(Protocol):
@@ -85,7 +88,7 @@ class StudyResult:
 
 
 def run_study(
-    study: Study, output: Path, *, workers: int = 1, watcher: Watcher | None = None
+    study: Study, output: Path, *, engine: Engine | None = None, watcher: Watcher | None = None
 ) -> StudyResult:
     """Carry out the missing runs of a study; return the figures of all its runs.
 
@@ -95,7 +98,7 @@ def run_study(
     Args:
         study: the study to carry out.
         output: folder of the study.
-        workers: number of runs at the same time; above 1, each runs in a process of its own.
+        engine: carries out the runs; by default one after another in this process.
         watcher: observer of every run.
 
     Raises:
@@ -103,49 +106,74 @@ def run_study(
         KeyboardInterrupt: a signal; every run has saved a checkpoint.
     """
     require_own_folder(study, output)
-    watcher, result = watcher or SilentWatcher(), StudyResult()
-    methods = dict.fromkeys(study.tasks, study.methods)
-    result.add([one for _, one in _carry_out(_cells(study, output, methods), workers, watcher)])
-    chosen = choose(study, output, workers, watcher, result)
-    result.add([one for _, one in _carry_out(_cells(study, output, chosen), workers, watcher)])
+    engine, watcher, result = engine or InProcess(), watcher or SilentWatcher(), StudyResult()
+    result.add([one for _, one in _carry_out(method_cells(study, output), engine, watcher)])
+    chosen = choose(study, output, engine, watcher, result)
+    result.add([one for _, one in _carry_out(chosen_cells(study, output, chosen), engine, watcher)])
     return result
 
 
-def choose(
-    study: Study, output: Path, workers: int, watcher: Watcher, result: StudyResult
-) -> Chosen:
-    """Choose for each task the settings that are best on validation; write `choices.json`.
+def method_cells(study: Study, output: Path) -> list[Cell]:
+    """Return the runs of all methods."""
+    return [
+        make_cell(task, method, study.config(task, method, seed), output / RUNS)
+        for task, method, seed in study.runs()
+    ]
 
-    If a run failed, nothing is chosen for its task, and `result.open_choices` lists the choice.
-    """
-    cells = [
+
+def choice_cells(study: Study, output: Path) -> list[Cell]:
+    """Return the runs of the options of all choices."""
+    return [
         make_cell(
-            study,
-            choice_folder(output, name),
             task,
             option,
-            (*study.methods[choice.method], *settings),
-            seed,
+            study.config(task, choice.method, seed, settings),
+            choice_folder(output, name),
             name,
         )
         for name, choice in study.choices.items()
         for task in study.tasks
         for option, settings in choice.among.items()
         for seed in choice.seeds
+        if not study.excludes(task, choice.method, seed)
     ]
-    ended = _carry_out(cells, workers, watcher)
+
+
+def chosen_cells(study: Study, output: Path, chosen: Chosen) -> list[Cell]:
+    """Return the runs of the choices that have been made, with the seeds of the study."""
+    return [
+        _chosen_cell(study, output, task, name, chosen[task.name, name], seed)
+        for seed in study.seeds
+        for task in study.tasks
+        for name, choice in study.choices.items()
+        if (task.name, name) in chosen and not study.excludes(task, choice.method, seed)
+    ]
+
+
+def _chosen_cell(study: Study, output: Path, task: Task, name: str, option: str, seed: int) -> Cell:
+    choice = study.choices[name]
+    config = study.config(task, choice.method, seed, choice.among[option])
+    return make_cell(task, name, config, output / RUNS)
+
+
+def choose(
+    study: Study, output: Path, engine: Engine, watcher: Watcher, result: StudyResult
+) -> Chosen:
+    """Choose for each task the settings that are best on validation; write `choices.json`.
+
+    If a run failed, nothing is chosen for its task, and `result.open_choices` lists the choice.
+    """
+    ended = _carry_out(choice_cells(study, output), engine, watcher)
     result.add([one for _, one in ended if isinstance(one, FailedRun)])
-    written: dict[str, Any] = {task: {} for task in study.tasks}
-    chosen: Chosen = {task: {} for task in study.tasks}
-    for name, choice in study.choices.items():
-        for task in study.tasks:
-            values = _means(ended, name, task)
-            if values is None:
-                result.open_choices.append((task, name))
-                continue
-            best = max(values, key=lambda option: values[option])
-            written[task][name] = {"chosen": best, "validation expected": values}
-            chosen[task][name] = (*study.methods[choice.method], *choice.among[best])
+    written: dict[str, Any] = {task.name: {} for task in study.tasks}
+    chosen: Chosen = {}
+    for task, name in dict.fromkeys((cell.task, cell.choice) for cell, _ in ended):
+        values = _means(ended, name, task)
+        if values is None:
+            result.open_choices.append((task, name))
+            continue
+        chosen[task, name] = max(values, key=lambda option: values[option])
+        written[task][name] = {"chosen": chosen[task, name], "validation expected": values}
     if study.choices:
         write_atomic(output / "choices.json", json.dumps(written, indent=1) + "\n")
     return chosen
@@ -163,39 +191,19 @@ def _means(ended: Sequence[tuple[Cell, Result]], name: str, task: str) -> dict[s
     return {option: sum(found) / len(found) for option, found in values.items()}
 
 
-def _cells(study: Study, output: Path, methods: Chosen) -> list[Cell]:
-    return [
-        make_cell(study, output / RUNS, task, method, settings, seed)
-        for seed in study.seeds
-        for task in study.tasks
-        for method, settings in methods[task].items()
-    ]
-
-
-def _carry_out(cells: Sequence[Cell], workers: int, watcher: Watcher) -> list[tuple[Cell, Result]]:
+def _carry_out(
+    cells: Sequence[Cell], engine: Engine, watcher: Watcher
+) -> list[tuple[Cell, Result]]:
     """Carry out every run that is not finished; return all results in the order of the cells."""
-    for cell in cells:
-        require_same(cell)
     finished = [_is_finished(cell) for cell in cells]
     missing = [cell for cell, has in zip(cells, finished, strict=True) if not has]
     failures: dict[Path, FailedRun] = {}
-    ended = _attempt_each(missing, workers, watcher)
+    ended = engine.carry_out(missing, watcher.on_progress)
     for done, (cell, failure) in enumerate(ended, sum(finished) + 1):
         if failure:
             failures[cell.folder] = failure
         watcher.on_end(cell, failure or _read(cell), done, len(cells))
     return [(cell, failures.get(cell.folder) or _read(cell)) for cell in cells]
-
-
-def _attempt_each(
-    cells: Sequence[Cell], workers: int, watcher: Watcher
-) -> Iterator[tuple[Cell, FailedRun | None]]:
-    """Carry out runs; yield each as it ends."""
-    if workers > 1:
-        yield from attempt_all(cells, workers, watcher.on_progress)
-        return
-    for cell in cells:
-        yield cell, attempt(cell, partial(watcher.on_progress, cell))
 
 
 def _is_finished(cell: Cell) -> bool:

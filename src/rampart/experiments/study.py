@@ -1,47 +1,74 @@
-"""The file of a study: every method on every task with every seed.
+"""The file of a study: every method on every task of a grid with every seed.
 
 A study is a YAML file:
 
-    base: {model: ..., data: ..., ...}    settings of all runs, as for `rampart train`
+    base: {training: {epochs: 50}, ...}     settings of all runs, as for `rampart train`
     seeds: [0, 1, 2]
-    tasks: {photos: [data=photos/, threat.eps=4/255], ...}
-    methods: {fix: [schedule=fix], ...}
-    references: [fix]                      methods that the others are compared with
-    differences: [clean, expected]         figures that are compared; by default expected
-    choices:                               methods whose settings are chosen on validation
+    axes:                                   their product gives the tasks
+      backbone: [vit, swin]                 a list: values of one key
+      dataset: [aircraft, cars]
+      eps: [4/255, 8/255]
+      size: {small: [data.image_size=64]}   a mapping: names of values with their settings
+    methods: {fix: [schedule=fix], ...}     or a list of schedules: [fix, two-hinge]
+    settings:                               settings of a part of the grid; the last entry wins
+      - where: {backbone: vit, dataset: [aircraft, cars], method: fix}
+        set: [optimizer.backbone_lr=1e-4]
+    exclude:                                parts of the grid without runs
+      - {backbone: vit, eps: 8/255}
+    references: [fix]                       methods that the others are compared with
+    differences: [clean, expected]          figures that are compared; by default expected
+    choices:                                methods whose settings are chosen on validation
       tuned fix: {method: fix, seeds: [100], among: {high: [optimizer.head_lr=1e-2], ...}}
 
-`rampart.experiments.running` lists the content of its folder.
+The axes backbone, dataset and eps stand for model.name, data.name and threat.eps; any other list
+has a key as its name. Settings apply in the order base, axes, methods, settings, choices. A choice
+takes the settings and exclusions of its method. `rampart.experiments.running` lists the content of
+the folder.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 from pydantic_core import ErrorDetails
 
 from rampart.counting import counted
-from rampart.errors import InvalidArgument, RampartError, RunError, UnknownName
+from rampart.errors import RampartError, RunError, UnknownName
+from rampart.experiments.grid import (
+    Overrides,
+    Part,
+    Task,
+    is_within,
+    name_of,
+    read_axes,
+    read_part,
+    tasks_of,
+)
 from rampart.experiments.study_table import Measure
-from rampart.plain import read_file
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.measured import require_measurable
 from rampart.schema.fields import RunFields
-from rampart.units import Horizon
 from rampart.value_types import expectation
 
-Overrides = tuple[str, ...]
 #: Advice on a file that does not describe a study.
-_FORM = "write the settings of all runs below base, and add seeds, tasks and methods"
+_FORM = "write the settings of all runs below base, and add seeds, axes and methods"
 
 #: Values of keys that hold a list other than settings.
 _EXAMPLES: dict[int | str, str] = {
     "seeds": "[0, 1, 2]",
     "references": "[fix]",
     "differences": "[clean, expected]",
+    "settings": "[{where: {backbone: vit}, set: [training.epochs=20]}]",
+    "exclude": "[{backbone: vit, eps: 8/255}]",
 }
 
 
@@ -54,6 +81,30 @@ def _all_different(seeds: tuple[int, ...]) -> tuple[int, ...]:
 Seeds = Annotated[
     tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_all_different)
 ]
+
+
+def _from_schedules(methods: Any) -> Any:
+    """Return methods by name; a list names schedules."""
+    if not isinstance(methods, list):
+        return methods
+    return {name_of(name): [f"schedule={name_of(name)}"] for name in methods}
+
+
+OnePart = Annotated[Part, BeforeValidator(read_part), Field(min_length=1)]
+
+
+class PartSettings(BaseModel):
+    """Settings that hold for a part of the grid.
+
+    Attributes:
+        where: the part.
+        settings: what is set there; `set` in a file.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    where: OnePart
+    settings: Overrides = Field(alias="set", min_length=1)
 
 
 class Choice(BaseModel):
@@ -80,18 +131,49 @@ class Study(BaseModel):
 
     base: dict[str, Any]
     seeds: Seeds
-    tasks: dict[str, Overrides] = Field(min_length=1)
-    methods: dict[str, Overrides] = Field(min_length=1)
+    axes: Annotated[
+        dict[str, dict[str, Overrides]], BeforeValidator(read_axes), Field(min_length=1)
+    ]
+    methods: Annotated[dict[str, Overrides], BeforeValidator(_from_schedules), Field(min_length=1)]
+    settings: tuple[PartSettings, ...] = ()
+    exclude: tuple[OnePart, ...] = ()
     choices: dict[str, Choice] = {}
     references: tuple[str, ...] = ()
     differences: tuple[Measure, ...] = ("expected",)
 
-    def config(self, task: str, method: Overrides, seed: int) -> RunConfig:
-        """Return the configuration of one run."""
-        return parse_config(self.base, (*self.tasks[task], *method, f"seed={seed}"))
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks: the product of the axes."""
+        return tuple(tasks_of(self.axes))
+
+    def excludes(self, task: Task, method: str, seed: int) -> bool:
+        """Return whether the grid leaves a run out."""
+        place = coordinates_of(task, method, seed)
+        return any(is_within(part, place) for part in self.exclude)
+
+    def runs(self) -> Iterator[tuple[Task, str, int]]:
+        """Yield task, method and seed of all runs except those of choices."""
+        for seed in self.seeds:
+            for task in self.tasks:
+                for method in self.methods:
+                    if not self.excludes(task, method, seed):
+                        yield task, method, seed
+
+    def config(self, task: Task, method: str, seed: int, option: Overrides = ()) -> RunConfig:
+        """Return the configuration of one run; `option` holds the settings of a choice."""
+        place = coordinates_of(task, method, seed)
+        parts = [part.settings for part in self.settings if is_within(part.where, place)]
+        local = [setting for some in parts for setting in some]
+        settings = (*task.settings, *self.methods[method], *local, *option, f"seed={seed}")
+        return parse_config(self.base, settings)
 
 
-def _explain(error: ValidationError, tree: Any, path: Path) -> RampartError:
+def coordinates_of(task: Task, method: str, seed: int) -> dict[str, str]:
+    """Return where a run lies in the grid, with `method` and `seed` as further axes."""
+    return {**task.coordinates, "method": method, "seed": str(seed)}
+
+
+def explain_study(error: ValidationError, tree: Any, path: Path) -> RampartError:
     """Return pydantic's first error about a study as one clear sentence."""
     keys = set(tree) if isinstance(tree, dict) else set()
     if keys & RunFields.model_fields.keys() and not keys & Study.model_fields.keys():
@@ -102,14 +184,23 @@ def _explain(error: ValidationError, tree: Any, path: Path) -> RampartError:
     # A key that does not exist explains others that are missing.
     first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     where = ".".join(map(str, first["loc"]))
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, RampartError):
+        return cause
     if first["type"] == "extra_forbidden":
-        fields = Study.model_fields if len(first["loc"]) == 1 else Choice.model_fields
-        return UnknownName("key of a study", where, fields)
+        place, _, key = where.rpartition(".")
+        return UnknownName(f"key of {place or 'a study'}", key, _keys(first["loc"]))
     if first["type"] == "missing":
         return RunError(f"study {path} has no {where}: {_FORM}.")
     if not where:
         return RunError(f"study {path} holds no keys: {_FORM}.")
     return RunError(f"study {path}: {where}: {_fault(first)}.")
+
+
+def _keys(place: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that may stand where an unknown one was found."""
+    fields = {"choices": list(Choice.model_fields), "settings": ["where", "set"]}
+    return list(Study.model_fields) if len(place) == 1 else fields[str(place[0])]
 
 
 def _fault(first: ErrorDetails) -> str:
@@ -121,79 +212,3 @@ def _fault(first: ErrorDetails) -> str:
     if first["type"] == "value_error":
         return first["msg"].removeprefix("Value error, ")
     return f"expected {expectation(first['msg'])}"
-
-
-def load_study(path: Path) -> Study:
-    """Read a study and check the configuration of every run.
-
-    Raises:
-        RunError: the file is missing, is not YAML, or does not describe a study.
-        RampartError: a key of the study is unknown, or the configuration of a run is invalid.
-    """
-    tree = read_file(path, "study")
-    try:
-        study = Study.model_validate(tree)
-    except ValidationError as error:
-        raise _explain(error, tree, path) from None
-    for reference in study.references:
-        if reference not in (*study.methods, *study.choices):
-            known = ", ".join([*study.methods, *study.choices])
-            raise InvalidArgument("references", reference, f"names among {known}")
-    for name, choice in study.choices.items():
-        if choice.method not in study.methods:
-            known = ", ".join(study.methods)
-            raise InvalidArgument(f"choices.{name}.method", choice.method, f"one of {known}")
-        if name in study.methods:
-            raise InvalidArgument(f"choices.{name}", name, "a name that differs from all methods")
-    _require_distinct_folders(study.tasks)
-    _require_distinct_folders([*study.methods, *study.choices])
-    _require_no_seeds(study)
-    for task in study.tasks:
-        settings = [*study.methods.values()]
-        for choice in study.choices.values():
-            _require_distinct_folders(choice.among)
-            settings += [(*study.methods[choice.method], *some) for some in choice.among.values()]
-        for method in settings:
-            _require_possible(study.config(task, method, study.seeds[0]))
-    return study
-
-
-def _require_no_seeds(study: Study) -> None:
-    """Refuse a seed among the settings: the seeds of the study would replace it."""
-    expected, do = "no seed, because the key seeds sets it", "list the seeds there"
-    if "seed" in study.base:
-        raise InvalidArgument("base.seed", study.base["seed"], expected, do)
-    lists = {f"tasks.{name}": found for name, found in study.tasks.items()}
-    lists |= {f"methods.{name}": found for name, found in study.methods.items()}
-    for name, choice in study.choices.items():
-        lists |= {f"choices.{name}.among.{key}": some for key, some in choice.among.items()}
-    for where, settings in lists.items():
-        for setting in settings:
-            if setting.partition("=")[0].strip() == "seed":
-                raise InvalidArgument(where, setting, expected, do)
-
-
-def _require_distinct_folders(names: Iterable[str]) -> None:
-    """Refuse two names that become the same file name."""
-    known: dict[str, str] = {}
-    for name in names:
-        other = known.setdefault(file_name(name), name)
-        if other != name:
-            expected = f"a name whose folder differs from that of '{other}'"
-            raise InvalidArgument("name", name, expected)
-
-
-def _require_possible(config: RunConfig) -> None:
-    """Refuse a run that cannot be evaluated, and schedule times beyond the end of the run.
-
-    Times in steps depend on the data and are checked with them.
-    """
-    require_measurable(config)
-    schedule = config.components.schedule
-    if schedule.unit != "step":
-        schedule.check(Horizon(config.training.epochs, 1))
-
-
-def file_name(name: str) -> str:
-    """Return a name for a file; `_` replaces characters that some file systems refuse."""
-    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)

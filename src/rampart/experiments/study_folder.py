@@ -1,20 +1,56 @@
 """The folder of a study: where its runs lie, and that it holds nothing of others."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rampart.errors import RunError
-from rampart.experiments.study import Study, file_name
-from rampart.files import require_output_folder
+from rampart.errors import RampartError, RunError
+from rampart.experiments.study import Study
+from rampart.files import require_output_folder, write_atomic
+from rampart.recipes.config.identity import identity
+from rampart.recipes.config.loading import load_config
+from rampart.recipes.config.run_config import RunConfig
 from rampart.runs.contents import runs_in, spell
 
 #: Folders of the runs of methods, and of the options of choices.
 RUNS, CHOICES = "runs", "choices"
+#: The copy of the study's file.
+STUDY_FILE = "study.yaml"
+#: Digits of the identity in the name of a folder.
+DIGITS = 8
+_RUN = re.compile(rf"seed-\d+-[0-9a-f]{{{DIGITS}}}")
 
 
-def run_place(folder: Path, task: str, method: str, seed: int) -> Path:
-    """Return the folder of one run below the folder of its kind."""
-    return folder / file_name(task) / file_name(method) / f"seed-{seed}"
+def file_name(name: str) -> str:
+    """Return a name for a file; `_` replaces characters that some file systems refuse."""
+    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
+
+
+def run_folder(place: Path, config: RunConfig) -> Path:
+    """Return the folder of a run, seed-S-HASH in a place, whether or not it exists.
+
+    The hash depends on the keys that this version of Rampart knows. So a folder with another hash
+    is taken if its configuration, read by this version, has the same identity.
+    """
+    wanted = identity(config)
+    folder = place / f"seed-{config.seed}-{wanted[:DIGITS]}"
+    if folder.exists():
+        return folder
+    others = sorted(file.parent for file in place.glob(f"seed-{config.seed}-*/config.yaml"))
+    return next((one for one in others if _holds(one, wanted)), folder)
+
+
+def _holds(folder: Path, wanted: str) -> bool:
+    """Whether the run in a folder has this identity."""
+    try:
+        return identity(load_config(folder / "config.yaml")) == wanted
+    except RampartError:
+        return False
+
+
+def place_of(root: Path, names: Iterable[str], method: str) -> Path:
+    """Return the folder of the runs of one task and method: VALUE/.../METHOD."""
+    return root.joinpath(*map(file_name, (*names, method)))
 
 
 def choice_folder(output: Path, choice: str) -> Path:
@@ -22,27 +58,23 @@ def choice_folder(output: Path, choice: str) -> Path:
     return output / CHOICES / file_name(choice)
 
 
-def run_places(study: Study, output: Path) -> set[Path]:
-    """Return the folders of all runs that a study may have."""
-    places = {
-        run_place(output / RUNS, task, method, seed)
-        for task in study.tasks
-        for method in (*study.methods, *study.choices)
-        for seed in study.seeds
-    }
+def places_of(study: Study, output: Path) -> set[Path]:
+    """Return the folders in which the runs of a study may lie."""
+    tasks = [list(task.coordinates.values()) for task in study.tasks]
+    rows = (*study.methods, *study.choices)
+    places = {place_of(output / RUNS, task, row) for task in tasks for row in rows}
     return places | {
-        run_place(choice_folder(output, name), task, option, seed)
+        place_of(choice_folder(output, name), task, option)
         for name, choice in study.choices.items()
-        for task in study.tasks
+        for task in tasks
         for option in choice.among
-        for seed in choice.seeds
     }
 
 
 def require_own_folder(study: Study, output: Path) -> None:
-    """Refuse a folder with runs that are not of the study, or with folders and no study.
+    """Refuse a folder with runs of others, or with folders and no study.
 
-    Files, such as the study's own file and logs, may lie there.
+    Runs of an earlier version of the study and files, such as logs, may lie there.
 
     Raises:
         RunError: the folder holds others, or cannot be written.
@@ -50,15 +82,33 @@ def require_own_folder(study: Study, output: Path) -> None:
     require_output_folder(output)
     if not output.is_dir():
         return
-    own = run_places(study, output)
-    if others := [path for path in runs_in(output) if path not in own]:
-        raise _occupied(output, "runs that are not of this study", others)
+    runs = runs_in(output)
+    if others := [path for path in runs if not _is_of_a_study(path, output)]:
+        raise _occupied(output, "runs that are not of a study", others)
+    own = places_of(study, output)
+    if runs and not any(path.parent in own for path in runs):
+        raise _occupied(output, "the runs of another study", runs)
     if (output / "run.json").is_file() or (output / "record.json").is_file():
         raise _occupied(output, "the files of a run or an evaluation", [])
     folders = [path for path in sorted(output.iterdir()) if path.is_dir()]
     folders = [path for path in folders if not path.name.startswith(".")]
     if folders and not {RUNS, CHOICES} & {path.name for path in folders}:
         raise _occupied(output, "other folders", folders)
+
+
+def keep_file(study: Study, file: Path, output: Path) -> None:
+    """Copy the file of a study into its folder.
+
+    Raises:
+        RunError: the folder holds others, or cannot be written.
+    """
+    require_own_folder(study, output)
+    write_atomic(output / STUDY_FILE, file.read_text(encoding="utf-8"))
+
+
+def _is_of_a_study(run: Path, output: Path) -> bool:
+    root = run.relative_to(output).parts[0]
+    return root in (RUNS, CHOICES) and _RUN.fullmatch(run.name) is not None
 
 
 def _occupied(output: Path, kind: str, others: Sequence[Path]) -> RunError:

@@ -123,8 +123,9 @@ def _line(cells: Sequence[str]) -> str:
 def _csv(figures: Sequence[RunFigures]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(RunFigures._fields)
+    axes = list(dict.fromkeys(axis for one in figures for axis in one.coordinates))
+    writer.writerow((*axes, *RunFigures._fields[1:]))
     for one in figures:
         rounded = one._replace(full_from=round(one.full_from, 4), seconds=round(one.seconds, 1))
-        writer.writerow(rounded)
+        writer.writerow((*(one.coordinates[axis] for axis in axes), *rounded[1:]))
     return text.getvalue()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from rampart.runs.evaluation_folder import EvaluationFolder
 
-#: A study has runs four folders down, and each run has its evaluations two further down.
-_DEPTH = 6
+#: A study of four axes has runs seven folders down, and each run its evaluations two further down.
+_DEPTH = 9
 
 
 def evaluations_in(path: Path) -> list[Path]:

@@ -18,7 +18,8 @@ def figures(
     classes: int = 100,
 ) -> RunFigures:
     return RunFigures(
-        *("task", "method", seed, clean, adversarial, expected, delay, 0.2, 250_000, 30.0),
+        *({"task": "task"}, "method", seed, "1f", clean, adversarial, expected),
+        *(delay, 0.2, 250_000, 30.0),
         classes=classes,
     )
 

@@ -88,3 +88,12 @@ def section_of(annotation: Any) -> type[Section] | None:
     """Return the section that a field holds; None for a single value."""
     holds = isinstance(annotation, type) and issubclass(annotation, Section)
     return annotation if holds else None
+
+
+def is_key(key: str) -> bool:
+    """Return whether a configuration has this key: a value, a section, or a component's option."""
+    if key.startswith(("model.options.", "data.options.")):
+        return True
+    keys = _all_keys_and_sections()
+    sections = {one.rpartition(".")[0] for one in keys}
+    return key in {*keys, *sections, *full_keys(key.rpartition(".")[2])} - {""}

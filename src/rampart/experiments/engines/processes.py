@@ -4,15 +4,58 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
 from rampart.experiments.cells import Cell, FailedRun, attempt, save_failure
+from rampart.experiments.engines.base import OnProgress
 from rampart.plugins import IMPORTED, import_parts
 
-#: Takes a run and a line of its progress.
-OnProgress = Callable[[Cell, str], None]
+
+@dataclass(frozen=True)
+class Processes:
+    """Carries out runs in processes of their own.
+
+    Attributes:
+        workers: number of runs at the same time.
+    """
+
+    workers: int
+
+    def carry_out(
+        self, cells: Sequence[Cell], on_progress: OnProgress
+    ) -> Iterator[tuple[Cell, FailedRun | None]]:
+        """Carry out runs; yield each as it ends."""
+        waiting = deque(cells)
+        threads = max(1, (os.cpu_count() or 1) // self.workers)
+        idle: list[Worker] = []
+        busy: list[Worker] = []
+        try:
+            while waiting or busy:
+                while waiting and len(busy) < self.workers:
+                    worker = idle.pop() if idle else Worker(threads)
+                    busy.append(worker)
+                    worker.start(waiting.popleft())
+                for worker in _ready(busy):
+                    answer = _answer(worker)
+                    if isinstance(answer, str):
+                        on_progress(worker.cell, answer)
+                        continue
+                    busy.remove(worker)
+                    if answer is None:
+                        idle.append(worker)
+                    else:
+                        # The failure may have left the process, or its GPU, in a bad state.
+                        worker.close()
+                    yield worker.cell, answer
+        except BaseException as error:
+            _stop(busy, number_of(error))
+            raise
+        finally:
+            for worker in (*idle, *busy):
+                worker.close()
 
 
 class Worker:
@@ -58,44 +101,6 @@ class Worker:
     def kill(self) -> None:
         """Kill the process."""
         self._process.kill()
-
-
-def attempt_all(
-    cells: Iterable[Cell], workers: int, on_progress: OnProgress
-) -> Iterator[tuple[Cell, FailedRun | None]]:
-    """Carry out runs, `workers` at a time; yield each as it ends, with its failure or None.
-
-    Raises:
-        KeyboardInterrupt: a signal; every run has saved a checkpoint.
-    """
-    waiting = deque(cells)
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    idle: list[Worker] = []
-    busy: list[Worker] = []
-    try:
-        while waiting or busy:
-            while waiting and len(busy) < workers:
-                worker = idle.pop() if idle else Worker(threads)
-                busy.append(worker)
-                worker.start(waiting.popleft())
-            for worker in _ready(busy):
-                answer = _answer(worker)
-                if isinstance(answer, str):
-                    on_progress(worker.cell, answer)
-                    continue
-                busy.remove(worker)
-                if answer is None:
-                    idle.append(worker)
-                else:
-                    # The failure may have left the process, or its GPU, in a bad state.
-                    worker.close()
-                yield worker.cell, answer
-    except BaseException as error:
-        _stop(busy, number_of(error))
-        raise
-    finally:
-        for worker in (*idle, *busy):
-            worker.close()
 
 
 def _ready(busy: Sequence[Worker]) -> list[Worker]:

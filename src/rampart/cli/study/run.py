@@ -1,4 +1,4 @@
-"""`rampart study`."""
+"""`rampart study run`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,34 +13,40 @@ if TYPE_CHECKING:
     from rampart.experiments.running import Result, StudyResult
 
 
-def study(
+def run(
     file: Path = typer.Argument(..., help="YAML file of the study.", show_default=False),
     output: Path = typer.Option(..., "--output", "-o", help="Folder for the runs and tables."),
     workers: int = typer.Option(1, "--workers", min=1, help="Number of runs that train at once."),
 ) -> None:
-    """Train and evaluate every method on every task with every seed; write one table.
+    """Train and evaluate what is missing of a study; write its tables.
 
-    The same command again skips finished runs and resumes interrupted ones. A failed run does not
-    stop the others: the reasons are listed at the end, and the exit status is 2.
+    The same command again skips finished runs and resumes interrupted ones. A run whose settings
+    have changed in the file is a new run. A failed run does not stop the others: the reasons are
+    listed at the end, and the exit status is 2.
     """
     from rampart.cli.console import console, quiet_libraries
     from rampart.cli.interruption import explain_interruption
 
     with console.status("loading"):
+        from rampart.experiments.engines.in_process import InProcess
+        from rampart.experiments.engines.processes import Processes
+        from rampart.experiments.loading import load_study
         from rampart.experiments.running import run_study
-        from rampart.experiments.study import load_study
+        from rampart.experiments.study_folder import keep_file
         from rampart.experiments.study_table import write_study
         from rampart.files import require_output_folder
 
     quiet_libraries()
     require_output_folder(output)
     read = load_study(file)
+    keep_file(read, file, output)
+    engine = Processes(workers) if workers > 1 else InProcess()
     with explain_interruption():
-        result = run_study(read, output, workers=workers, watcher=Lines())
+        result = run_study(read, output, engine=engine, watcher=Lines())
     if result.figures:
         text = write_study(
             result.figures,
-            list(read.tasks),
+            [task.name for task in read.tasks],
             output,
             read.references,
             read.differences,
@@ -90,8 +96,7 @@ def _require_no_failures(result: "StudyResult") -> None:
     count = len(result.failures)
     raise RunError(
         f"{counted(count, 'run')} failed for the reasons listed above: fix the "
-        "causes and run the same command again; it skips finished runs. If you change the "
-        "settings of a run in the study file, first delete the folder of that run."
+        "causes and run the same command again; it skips finished runs."
     )
 
 

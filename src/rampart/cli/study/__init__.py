@@ -1,0 +1,1 @@
+"""`rampart study`: a file per verb of it."""

@@ -18,6 +18,7 @@ from rampart.errors import InvalidArgument
 from rampart.metrics.curve import Floats, check_critical, check_grid
 from rampart.metrics.distributions import Distribution, check_extent
 from rampart.metrics.expectation import contributions
+from rampart.metrics.lead import Bracket
 from rampart.tolerance import below
 
 
@@ -134,6 +135,20 @@ def bounds(
     low, high = bound_contributions(critical, grid, distribution, distances)
     value = np.clip(contributions(critical, grid, distribution), low, high)
     return Bounds(float(low.mean()), float(value.mean()), float(high.mean()))
+
+
+def bracket(
+    critical: ArrayLike,
+    grid: ArrayLike,
+    distribution: Distribution | None = None,
+    distances: ArrayLike | None = None,
+) -> Bracket:
+    """Return (N,) contributions with straight lines and their bounds, for `lead_between`.
+
+    The arguments are those of `bound_contributions`. Known distances tighten the bounds only.
+    """
+    low, high = bound_contributions(critical, grid, distribution, distances)
+    return Bracket(low, contributions(critical, grid, distribution), high)
 
 
 def _check_distances(distances: ArrayLike, count: int | None = None) -> Floats:

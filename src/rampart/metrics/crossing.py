@@ -12,17 +12,18 @@ bounds: between strengths accuracy never rises, which bounds the mean accuracy o
 """
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rampart.errors import InvalidArgument
-from rampart.metrics.continuum import bounds
+from rampart.metrics.continuum import bounds, bracket
 from rampart.metrics.curve import Floats, Integers, accuracy_curve, check_critical, check_grid
 from rampart.metrics.distributions import Distribution, Uniform, check_extent
-from rampart.metrics.expectation import contributions
 from rampart.metrics.intervals import CONFIDENCE, Interval
+from rampart.metrics.lead import Lead, lead_between
 from rampart.metrics.pairs import paired_interval
 
 
@@ -51,6 +52,7 @@ class Disagreement:
         expected: expected robustness of both models.
         worst: accuracy of both models at eps_g.
         expected_difference: interval of first - second in expected robustness.
+        lead: the same difference with bounds that hold for any curve between the strengths.
         worst_difference: interval of first - second in accuracy at eps_g.
         stretches: the model that is ahead on each range of strengths, from 0 to eps_g.
         leads: the contribution of each stretch to the difference in expected robustness; the sum
@@ -68,6 +70,7 @@ class Disagreement:
     expected: tuple[float, float]
     worst: tuple[float, float]
     expected_difference: Interval
+    lead: Lead
     worst_difference: Interval
     stretches: tuple[Stretch, ...]
     leads: tuple[float, ...]
@@ -182,6 +185,7 @@ def disagreement(
     grid: ArrayLike,
     distribution: Distribution | None = None,
     confidence: float = CONFIDENCE,
+    distances: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
 ) -> Disagreement:
     """Return how two models compare by expected robustness, at eps_g, and in between.
 
@@ -191,6 +195,8 @@ def disagreement(
         grid: (n + 1,) strengths from 0 up.
         distribution: distribution of the strength; uniform on [0, eps_g] by default.
         confidence: confidence of the intervals.
+        distances: (N,) distances of the adversarial examples of both models, where known; they
+            tighten the bounds of `lead` (`continuum.bound_contributions`).
 
     Raises:
         InvalidArgument: different lengths, indices outside the grid, or a distribution that extends
@@ -199,7 +205,11 @@ def disagreement(
     strengths = check_grid(grid)
     n = len(strengths) - 1
     both = [check_critical(critical, n) for critical in (first, second)]
-    c = [contributions(critical, strengths, distribution) for critical in both]
+    brackets = [
+        bracket(critical, strengths, distribution, radii)
+        for critical, radii in zip(both, distances, strict=True)
+    ]
+    c = [one.value for one in brackets]
     curves = [accuracy_curve(critical, n) for critical in both]
     parts = stretches(curves[0], curves[1], strengths)
     changes = crossings(curves[0], curves[1], strengths)
@@ -209,6 +219,9 @@ def disagreement(
         expected=_pair([values.mean() for values in c]),
         worst=_pair([curve[-1] for curve in curves]),
         expected_difference=paired_interval(c[0], c[1], confidence),
+        lead=lead_between(
+            brackets[0], brackets[1], partial(paired_interval, confidence=confidence)
+        ),
         worst_difference=paired_interval(both[0] > n, both[1] > n, confidence),
         stretches=parts,
         leads=_leads(parts, curves, strengths, distribution),

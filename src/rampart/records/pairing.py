@@ -13,6 +13,15 @@ def align_critical(first: EvaluationRecord, second: EvaluationRecord) -> Integer
     """Return the (N,) critical indices of the second record in the sample order of the first.
 
     Raises:
+        InvalidArgument: as `align_rows`.
+    """
+    return second.critical[align_rows(first, second)]
+
+
+def align_rows(first: EvaluationRecord, second: EvaluationRecord) -> Integers:
+    """Return the (N,) rows of the second record in the sample order of the first.
+
+    Raises:
         InvalidArgument: the records differ in samples, norm or grid.
     """
     if first.norm != second.norm or not np.array_equal(first.grid, second.grid):
@@ -30,4 +39,4 @@ def align_critical(first: EvaluationRecord, second: EvaluationRecord) -> Integer
         got = f"{has}, of which {shared} are among the first record's {len(first)}"
         do = "evaluate both with the same data and evaluation.limit"
         raise InvalidArgument("second record", got, "a record of the same samples", do)
-    return second.critical[[place[name] for name in first.ids]]
+    return np.array([place[name] for name in first.ids], dtype=np.int64)

@@ -1,11 +1,25 @@
-"""Advice on which of two models to choose, in one or two sentences."""
+"""Advice on which of two models to choose, in one to three sentences."""
+
+from collections.abc import Sequence
 
 from rampart.metrics.crossing import Disagreement
+from rampart.reports.grids import BY_LINES, undecided
 from rampart.units import format_eps
 
 
-def advice(found: Disagreement, names: tuple[str, str] = ("the first", "the second")) -> str:
+def advice(
+    found: Disagreement,
+    names: tuple[str, str] = ("the first", "the second"),
+    grid: Sequence[float] = (),
+    norm: str = "linf",
+) -> str:
     """Return which of the two models to choose; the text follows from the numbers alone.
+
+    Args:
+        found: the comparison of the two models.
+        names: their names.
+        grid: the strengths of both, for the advice on which to add.
+        norm: norm of the strengths.
 
     Example:
         >>> advice(disagreement([1, 2], [1, 2], [0.0, 0.25, 0.5]))
@@ -18,7 +32,11 @@ def advice(found: Disagreement, names: tuple[str, str] = ("the first", "the seco
     ahead = next((sign for sign in found.leaders if sign), 1)
     pairs = [pair if ahead > 0 else pair[::-1] for pair in (found.expected, found.worst)]
     figures = f"{_points(pairs[0])} expected, {_points(pairs[1])} at {eps}"
-    return f"{_claim(found, names)} ({figures}){_choice(found, names)}.{_doubt(found)}"
+    text = f"{_claim(found, names)} ({figures}){_choice(found, names)}.{_doubt(found)}"
+    if found.lead.verdict != "grid":
+        return _capital(text)
+    missing = f"The difference in expected robustness is {undecided(found.lead, grid, norm)}."
+    return f"{_capital(BY_LINES)}, {text} {missing}"
 
 
 def _claim(found: Disagreement, names: tuple[str, str]) -> str:
@@ -29,9 +47,9 @@ def _claim(found: Disagreement, names: tuple[str, str]) -> str:
     ]
     eps = format_eps(found.eps)
     if leaders[0] == leaders[1]:
-        return f"{_capital(leaders[0])} in expected robustness and in accuracy at {eps}"
+        return f"{leaders[0]} in expected robustness and in accuracy at {eps}"
     link = "but" if found.opposite else "and"
-    return f"{_capital(leaders[0])} in expected robustness, {link} {leaders[1]} at {eps}"
+    return f"{leaders[0]} in expected robustness, {link} {leaders[1]} at {eps}"
 
 
 def _choice(found: Disagreement, names: tuple[str, str]) -> str:
@@ -71,4 +89,4 @@ def _points(pair: tuple[float, float]) -> str:
 
 def _capital(text: str) -> str:
     """Capitalize the start of a sentence, but not the name of a model."""
-    return text[:1].upper() + text[1:] if text.startswith(("the ", "neither ")) else text
+    return text[:1].upper() + text[1:] if text.startswith(("the ", "neither ", BY_LINES)) else text

@@ -7,25 +7,28 @@ the same samples, and to several seeds of one method.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from rampart.metrics.classes import class_means, worst_class
-from rampart.metrics.continuum import bounds
+from rampart.metrics.continuum import bounds, bracket
 from rampart.metrics.crossing import disagreement
 from rampart.metrics.curve import Floats, Integers
 from rampart.metrics.distributions import Distribution, default_distribution, parse_distribution
 from rampart.metrics.expectation import contributions
 from rampart.metrics.hierarchy import hierarchical_difference, hierarchical_interval
 from rampart.metrics.intervals import LEAST_SEEDS, mean_interval
+from rampart.metrics.lead import Bracket, Lead, lead_between
 from rampart.metrics.pairs import mcnemar, paired_interval, sign_flip_test
 from rampart.metrics.planning import pairs_needed, samples_needed
-from rampart.records.pairing import align_critical
+from rampart.records.pairing import align_critical, align_rows
 from rampart.records.record import EvaluationRecord
 from rampart.records.summary import summary
 from rampart.reports.advice import advice
+from rampart.reports.grids import undecided
 from rampart.reports.named_records import Measured
 from rampart.reports.tables import RunResult, name_methods
 
@@ -105,19 +108,21 @@ def difference(first: Measured, second: Measured, laws: Laws) -> Facts:
 
     Clean and adversarial accuracy use McNemar's test, expected robustness the sign-flip test. Each
     figure has the number of images needed for +-1 point of the difference. Expected robustness
-    also has `advice` and `crossings`.
+    also has `advice`, `crossings`, the `bounds` of the difference for any curve between the
+    strengths, and a `verdict` (`metrics.lead`): "decided", "chance" or "grid".
 
     Raises:
         InvalidArgument: the records differ in samples, norm or grid.
     """
     ours, theirs = first.record, second.record
-    critical = align_critical(ours, theirs)
+    order = align_rows(ours, theirs)
+    critical = theirs.critical[order]
     values, others = _values(ours, ours.critical, laws), _values(ours, critical, laws)
     figures = {
         name: _difference(name, v, others[name], ours.confidence) for name, v in values.items()
     }
     for name, law in laws.items():
-        figures[name] |= _choice(first, second, critical, law)
+        figures[name] |= _choice(first, second, order, law)
     return {
         "first": first.name,
         "second": second.name,
@@ -229,18 +234,33 @@ def _difference(name: str, first: Floats, second: Floats, confidence: float) -> 
     }
 
 
-def _choice(first: Measured, second: Measured, critical: Integers, law: Distribution) -> Facts:
+def _choice(first: Measured, second: Measured, order: Integers, law: Distribution) -> Facts:
     """Which model to choose, and the ranges of strengths in which that changes."""
-    record = first.record
-    found = disagreement(record.critical, critical, record.grid, law, record.confidence)
+    ours, theirs = first.record, second.record
+    distances = ours.distance, None if theirs.distance is None else theirs.distance[order]
+    critical = theirs.critical[order]
+    found = disagreement(ours.critical, critical, ours.grid, law, ours.confidence, distances)
+    grid = ours.grid.tolist()
     return {
+        **_lead_facts(found.lead, grid, ours.norm),
         "crossings": [list(change) for change in found.crossings],
         "decided": None if found.decided is None else list(found.decided),
         "stretches": [asdict(part) for part in found.stretches],
         "opposite": found.opposite,
         "certain": found.certain,
-        "advice": advice(found, (first.name, second.name)),
+        "advice": advice(found, (first.name, second.name), grid, ours.norm),
     }
+
+
+def _lead_facts(found: Lead, grid: Sequence[float], norm: str) -> Facts:
+    """The bounds of a difference, its verdict, and the strengths that would decide it."""
+    facts: Facts = {
+        "bounds": dict(zip(("low", "high"), found.bounds, strict=True)),
+        "verdict": found.verdict,
+    }
+    if found.verdict == "grid":
+        facts["undecided"] = undecided(found, grid, norm)
+    return facts
 
 
 def _group_by_method(measured: Sequence[Measured]) -> dict[str, list[Measured]]:
@@ -274,6 +294,12 @@ def _method_difference(
     reference = seeds[0][shared[0]].record
     first, second = (_tables([own[s] for s in shared], reference, laws) for own in seeds)
     figures = {n: _seed_difference(first[n], second[n], reference.confidence) for n in first}
+    for name, law in laws.items() if len(shared) >= LEAST_SEEDS else ():
+        ours, theirs = (_brackets([own[s] for s in shared], reference, law) for own in seeds)
+        found = lead_between(
+            ours, theirs, partial(hierarchical_difference, confidence=reference.confidence)
+        )
+        figures[name] |= _lead_facts(found, reference.grid.tolist(), reference.norm)
     names = {"first": pair[0], "second": pair[1], "seeds": shared}
     return {**names, "n": len(reference), "figures": figures}
 
@@ -284,6 +310,18 @@ def _tables(
     """For each figure its (S, N) values, with the samples in the order of the reference."""
     rows = [_values(reference, align_critical(reference, one.record), laws) for one in method]
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def _brackets(
+    method: Sequence[Measured], reference: EvaluationRecord, law: Distribution
+) -> Bracket:
+    """(S, N) contributions with their bounds, with the samples in the order of the reference."""
+    rows = []
+    for one in method:
+        order, known = align_rows(reference, one.record), one.record.distance
+        distances = None if known is None else known[order]
+        rows.append(bracket(one.record.critical[order], reference.grid, law, distances))
+    return Bracket(*(np.stack(part) for part in zip(*rows, strict=True)))
 
 
 def _seed_value(table: Floats, confidence: float) -> Facts:

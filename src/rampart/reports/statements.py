@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rampart.counting import counted
+from rampart.reports.grids import spell_bounds
 from rampart.reports.measures import EXPECTED, Facts
 from rampart.reports.percent import number, percent
 from rampart.runs.contents import spell
@@ -173,6 +174,9 @@ def _pair_lines(facts: Facts, eps: float) -> list[str]:
         lines.append(f"  warning: the evaluations also differ in {others}")
     for name, figure in facts["figures"].items():
         lines.append(f"  {_spell_name(name, eps)}: {_difference(figure)}")
+        # For two records the advice says the same.
+        if "undecided" in figure and "advice" not in figure:
+            lines.append(f"  the sign of this difference is {figure['undecided']}")
     chosen = {name: f["advice"] for name, f in facts["figures"].items() if "advice" in f}
     return [*lines, *(_advice(name, text, len(chosen) > 1) for name, text in chosen.items())]
 
@@ -185,11 +189,19 @@ def _difference(figure: Facts) -> str:
     if "seeds" in figure:
         return f"{' and '.join(map(_format_signed, figure['seeds']))} points, seed by seed"
     ends = f"[{_format_signed(figure['low'])}, {_format_signed(figure['high'])}]"
-    text = f"{_format_signed(figure['difference'])} points {ends}"
+    text = f"{_format_signed(figure['difference'])} points {ends}{_beyond(figure)}"
     if "p" in figure:
         text += f", p = {figure['p']:.2g} ({figure['test']})"
         text += f"; +-1 point needs {figure['pairs_needed']:,} images"
     return text
+
+
+def _beyond(figure: Facts) -> str:
+    """The bounds of a difference, where they reach beyond its interval."""
+    bounds = figure.get("bounds")
+    if bounds is None or (figure["low"] <= bounds["low"] and bounds["high"] <= figure["high"]):
+        return ""
+    return f", {spell_bounds((bounds['low'], bounds['high']))}"
 
 
 def _spell_name(name: str, eps: float) -> str:

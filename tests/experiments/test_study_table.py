@@ -48,6 +48,32 @@ def test_differences_are_paired_by_seed():
     assert cells(task_table(RUNS, "digits", ["rising"]), "short")[-1] == "-10.0"
 
 
+def with_bounds(runs, width):
+    ends = [(one.expected - width / 2, one.expected + width / 2) for one in runs]
+    return [
+        one._replace(expected_least=low, expected_most=high)
+        for one, (low, high) in zip(runs, ends, strict=True)
+    ]
+
+
+def test_bounds_stand_beside_a_difference_where_they_reach_beyond_its_interval():
+    narrow, wide = (task_table(with_bounds(RUNS, w), "digits", ["rising"]) for w in (0.01, 0.2))
+    assert "bounds" not in cells(narrow, "fix")[-1]
+    assert cells(wide, "fix")[-1].endswith(", bounds -50.0 to -10.0")
+    # One pair has no interval.
+    assert cells(narrow, "short")[-1] == "-10.0, bounds -11.0 to -9.0"
+
+
+def test_differences_that_the_grid_leaves_open_are_named_below_the_table():
+    narrow, wide = (task_table(with_bounds(RUNS, w), "digits", ["rising"]) for w in (0.01, 0.4))
+    assert "undecided" not in narrow
+    (line,) = (line for line in wide.splitlines() if "undecided" in line)
+    assert line.startswith("Against 'rising', undecided by the grid: fix; evaluate all at")
+    assert "short" not in line
+    clean = task_table(with_bounds(RUNS, 0.4), "digits", ["rising"], ["clean"])
+    assert "undecided" not in clean
+
+
 def test_several_references_have_a_column_each():
     text = task_table(RUNS, "digits", ["rising", "fix", "nowhere"])
     assert cells(text, "method")[-2:] == ["expected, minus 'rising'", "expected, minus 'fix'"]

@@ -1,5 +1,6 @@
 import re
 
+import numpy as np
 import pytest
 from made_up import FIX, STANDARD, TWO_HINGE, record, run
 
@@ -26,7 +27,7 @@ def test_names_the_gains_of_the_method(three):
 def test_names_a_loss_of_the_method():
     easy = (0.74, 0.6, 0.45, 0.3, 0.2)
     text = findings_of(run("fix", easy), run("two-hinge", (0.82, 0.5, 0.3, 0.15, 0.08)))
-    assert text.startswith("No schedule wins in expected robustness here: RFT-fix has the highest")
+    assert "o schedule wins in expected robustness here: RFT-fix has the highest" in text
     assert "points above two-hinge" in text
 
 
@@ -38,6 +39,52 @@ def test_names_another_method_that_is_best_at_full_strength():
 def test_a_lead_within_the_intervals_may_be_chance():
     text = findings_of(run("two-hinge", TWO_HINGE), run("linear", (0.96, 0.9, 0.8, 0.64, 0.49)))
     assert "may be chance (the two intervals overlap)" in text
+
+
+HIGH, LOW = (0.9, 0.5, 0.1), (0.8, 0.35, 0.0)
+
+
+def test_a_lead_that_rests_on_straight_lines_is_undecided_by_the_grid():
+    text = findings_of(run("two-hinge", HIGH), run("fix", LOW))
+    assert "By straight lines between the strengths, two-hinge has the highest" in text
+    assert "Its lead of 12 points over RFT-fix is undecided by the grid" in text
+    assert "by evaluation.resolution" in text
+
+
+def between(curve, parts=20):
+    """The same curve measured at more strengths, each step of the grid divided into parts."""
+    strengths = np.arange(len(curve) * parts - parts + 1) / parts
+    return [float(value) for value in np.interp(strengths, np.arange(len(curve)), curve)]
+
+
+def test_a_finer_grid_decides_the_same_lead():
+    text = findings_of(run("two-hinge", between(HIGH)), run("fix", between(LOW)))
+    assert "two-hinge has the highest expected robustness" in text.lower()
+    assert "undecided" not in text
+    assert "straight lines" not in text
+
+
+def test_seeds_are_undecided_by_the_grid_too():
+    def seeds(schedule, curve):
+        return [run(schedule, [v - 0.01 * k for v in curve], k) for k in range(3)]
+
+    low = (0.8, 0.35, 0.02)
+    coarse = findings_of(*seeds("two-hinge", HIGH), *seeds("fix", low))
+    assert "RFT-fix is undecided by the grid" in coarse
+    fine = findings_of(*seeds("two-hinge", between(HIGH)), *seeds("fix", between(low)))
+    assert "undecided" not in fine
+
+
+def test_a_lead_over_a_further_rival_is_qualified():
+    text = findings_of(
+        run("two-hinge", HIGH), run("linear", (0.88, 0.49, 0.1)), run("fix", (0.8, 0.35, 0.0))
+    )
+    assert "points above RFT-fix, undecided by the grid" in text
+
+
+def test_two_seeds_decide_no_lead():
+    ours, theirs = ([run(*one, k) for k in (0, 1)] for one in (("fix", FIX), ("auto", TWO_HINGE)))
+    assert "may be chance (too few seeds for an interval)" in findings_of(*ours, *theirs)
 
 
 def test_seeds_are_compared_in_pairs():

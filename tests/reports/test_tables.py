@@ -7,13 +7,13 @@ from made_up import FIX, STANDARD, TWO_HINGE, history, record, run
 from rich.console import Console
 
 from rampart.records.summary import summary
+from rampart.reports.csv_rows import csv_text
 from rampart.reports.tables import (
     RunResult,
     aggregate,
     aggregate_table,
     comparison_rows,
     comparison_table,
-    csv_text,
     markdown,
 )
 from rampart.schema.effects import fields_that_affect
@@ -138,6 +138,27 @@ def test_best_values_are_bold(three):
     assert [cell.style for cell in columns["expected"]] == ["", "", "bold"]
 
 
+def test_a_value_that_may_be_highest_between_the_strengths_is_bold_too():
+    rows = comparison_rows([run("two-hinge", (0.9, 0.1)), run("fix", (0.7, 0.1))])
+    table = comparison_table(rows)
+    columns = {column.header: list(column.cells) for column in table.columns}
+    assert [cell.style for cell in columns["expected"]] == ["bold", "bold"]
+    assert [cell.style for cell in columns["clean"]] == ["bold", ""]
+
+
+def test_bounds_stand_in_a_column_where_they_reach_beyond_the_interval():
+    coarse, fine = run("two-hinge", (0.9, 0.1)), run("fix", [0.5] * 9)
+    assert "bounds" not in markdown(comparison_rows([fine]))
+    head, _, first, second = (
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in markdown(comparison_rows([coarse, fine._replace(name="b")])).splitlines()
+    )
+    at = head.index("bounds")
+    assert (first[at], second[at]) == ("10.0 to 90.0", "")
+    seeds = [run("two-hinge", (0.9, 0.1 + s / 100), s) for s in range(3)]
+    assert "| 11.0 to 90.0 |" in markdown(aggregate(comparison_rows(seeds)))
+
+
 def test_columns_without_content_are_left_out(three):
     rows = comparison_rows([tuple(result)[:3] for result in three])
     assert "delay" not in show_progress(comparison_table(rows))
@@ -161,8 +182,9 @@ def test_two_seeds_show_their_values_and_no_interval():
 
 def test_markdown(three):
     lines = markdown(comparison_rows(three)).splitlines()
-    assert lines[0] == "| run | method | seed | objective | clean | at 4/255 | expected | delay |"
-    assert lines[1] == "| :-- | :-- | --: | :-- | --: | --: | --: | --: |"
+    columns = "run | method | seed | objective | clean | at 4/255 | expected | bounds | delay"
+    assert lines[0] == f"| {columns} |"
+    assert lines[1] == "| :-- | :-- | --: | :-- | --: | --: | --: | --: | --: |"
     assert len(lines) == 5
     assert "10.0 [6.6, 14.9]" in lines[3]
     assert "runs" in markdown(aggregate(comparison_rows(three))).splitlines()[0]

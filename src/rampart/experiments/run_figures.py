@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from rampart.experiments.coordinates import Coordinates, spell_coordinates
 from rampart.metrics.adaptation import adaptation_delay, has_measurable_delay
+from rampart.metrics.continuum import bounds
 from rampart.metrics.expectation import expected_robustness
 from rampart.records.storage import load_record
 from rampart.records.summary import number_of_classes
@@ -29,6 +30,8 @@ class RunFigures(NamedTuple):
         seconds: duration of the epochs; it depends on the other load of the machine.
         trained: number of trained parameters; None for a run of an earlier version.
         classes: number of classes; None if unknown.
+        expected_least, expected_most: bounds of expected robustness for any curve between the
+            strengths; None for a run of an earlier version.
     """
 
     coordinates: Coordinates
@@ -44,6 +47,8 @@ class RunFigures(NamedTuple):
     seconds: float
     trained: int | None = None
     classes: int | None = None
+    expected_least: float | None = None
+    expected_most: float | None = None
 
     @property
     def task(self) -> str:
@@ -61,6 +66,7 @@ def read_figures(
     pilot = facts.get("pilot", {})
     classes = number_of_classes(found)
     accuracies = [row["val_clean"] for row in rows]
+    ends = bounds(found.critical, found.grid, distances=found.distance)
     return RunFigures(
         coordinates=coordinates,
         method=method,
@@ -75,6 +81,8 @@ def read_figures(
         seconds=sum(row["seconds"] for row in rows),
         trained=facts.get("parameters", {}).get("trained"),
         classes=classes,
+        expected_least=ends.low,
+        expected_most=ends.high,
     )
 
 

@@ -2,15 +2,20 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
+
+import numpy as np
 
 from rampart.experiments.run_figures import RunFigures
 from rampart.files import write_atomic
 from rampart.metrics.adaptation import has_measurable_delay
+from rampart.metrics.intervals import LEAST_SEEDS, paired_test
+from rampart.metrics.lead import Bracket, lead_between
+from rampart.reports.grids import UNDECIDED, more_strengths
 from rampart.reports.methods import save_methods
-from rampart.reports.seeds import spell_seed_differences, spell_seeds
+from rampart.reports.seeds import spell_seed_differences, spell_seed_leads, spell_seeds
 
 Measure = Literal["clean", "adversarial", "expected"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
@@ -59,7 +64,11 @@ def task_table(
     references: Sequence[str] = (),
     differences: Sequence[Measure] = ("expected",),
 ) -> str:
-    """Return one task's methods as a Markdown table, percent over seeds (`spell_seeds`)."""
+    """Return one task's methods as a Markdown table, percent over seeds (`spell_seeds`).
+
+    Differences in expected robustness have bounds where these reach beyond the interval. Below the
+    table stand the methods whose difference is undecided by the grid.
+    """
     methods = _group_by_method([one for one in figures if one.task == task])
     head = ["method", *MEASURES, "full strength from", "passes", "adapted in epoch"]
     sizes_differ = len({run.trained for runs in methods.values() for run in runs}) > 1
@@ -81,7 +90,24 @@ def task_table(
             for name, measure in compared
         ]
         lines.append(_line(cells))
+    open_ = [_undecided(methods, name) for name, measure in compared if measure == "expected"]
+    lines += [line for text in open_ if text for line in ("", text)]
     return "\n".join([*lines, ""])
+
+
+def _undecided(methods: Mapping[str, Sequence[RunFigures]], reference: str) -> str:
+    """A sentence on the methods whose difference from a reference the grid leaves undecided."""
+    parts = {}
+    for method, runs in methods.items():
+        first, second = _paired(runs, methods[reference])
+        if len(first) >= LEAST_SEEDS and _bounded([*first, *second]):
+            found = lead_between(_bracket(first), _bracket(second), paired_test)
+            if found.verdict == "grid":
+                parts[method] = found.parts
+    if not parts:
+        return ""
+    more = more_strengths(max(parts.values()), whom="all")
+    return f"Against '{reference}', {UNDECIDED}: {', '.join(parts)}; {more}."
 
 
 def _spell_delay(run: RunFigures) -> str:
@@ -101,9 +127,30 @@ def _difference(
     runs: Sequence[RunFigures], reference: Sequence[RunFigures], measure: Measure
 ) -> str:
     """The paired difference over the seeds that both have."""
-    known = {run.seed: getattr(run, measure) for run in reference}
-    pairs = [(getattr(run, measure), known[run.seed]) for run in runs if run.seed in known]
-    return spell_seed_differences([a for a, _ in pairs], [b for _, b in pairs])
+    first, second = _paired(runs, reference)
+    if measure == "expected" and first and _bounded([*first, *second]):
+        return spell_seed_leads(_bracket(first), _bracket(second))
+    a, b = ([getattr(run, measure) for run in part] for part in (first, second))
+    return spell_seed_differences(a, b)
+
+
+def _paired(
+    runs: Sequence[RunFigures], reference: Sequence[RunFigures]
+) -> tuple[list[RunFigures], list[RunFigures]]:
+    """The runs of the seeds that both have, in the same order."""
+    known = {run.seed: run for run in reference}
+    first = [run for run in runs if run.seed in known]
+    return first, [known[run.seed] for run in first]
+
+
+def _bounded(runs: Sequence[RunFigures]) -> bool:
+    return all(run.expected_least is not None for run in runs)
+
+
+def _bracket(runs: Sequence[RunFigures]) -> Bracket:
+    """Expected robustness of each run, with its bounds."""
+    ends = ((run.expected_least, run.expected, run.expected_most) for run in runs)
+    return Bracket(*np.array(list(ends), dtype=np.float64).T)
 
 
 def _span(values: Sequence[str]) -> str:

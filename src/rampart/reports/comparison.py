@@ -12,10 +12,11 @@ from rampart.files import write_atomic
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record
 from rampart.records.summary import summary
+from rampart.reports.csv_rows import csv_text
 from rampart.reports.evaluations import own_evaluation, read_config
 from rampart.reports.findings import findings
 from rampart.reports.plots import save_comparison, save_histories
-from rampart.reports.tables import aggregate, comparison_rows, csv_text, markdown
+from rampart.reports.tables import aggregate, comparison_rows, markdown
 from rampart.runs.contents import evaluations_in, runs_in, spell
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.history import History

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from rampart.counting import counted
 from rampart.metrics.adaptation import has_measurable_delay
-from rampart.metrics.intervals import paired_test
+from rampart.reports.grids import BY_LINES, UNDECIDED
+from rampart.reports.leads import doubt
 from rampart.reports.percent import percent
 from rampart.reports.tables import Row, aggregate
 from rampart.units import format_eps
@@ -28,7 +29,7 @@ def findings(rows: Sequence[Row]) -> str:
 
     They compare the clean accuracy of the methods with standard fine-tuning, name the method with
     the highest expected robustness and accuracy at full strength, and state whether its lead may
-    be chance and whether no schedule wins.
+    be chance or is undecided by the grid, and whether no schedule wins.
     """
     if not rows:
         return "There is nothing to compare."
@@ -45,7 +46,7 @@ def findings(rows: Sequence[Row]) -> str:
     sentences = [
         _transfer(methods),
         _clean(methods),
-        _ranking(methods),
+        _ranking(methods, rows),
         _noise(methods, rows),
         _caution(methods),
         _unmeasured_delay(rows),
@@ -101,57 +102,44 @@ def _clean(methods: Sequence[Row]) -> str:
     return f"{start}{_enumerate(parts)}." if parts else ""
 
 
-def _ranking(methods: Sequence[Row]) -> str:
+def _ranking(methods: Sequence[Row], rows: Sequence[Row]) -> str:
     """The best methods, whether or not they use a schedule."""
     eps = format_eps(methods[0]["eps"])
     best, strongest = _top(methods, "expected"), _top(methods, "adversarial")
     lost = "no schedule wins in expected robustness here: " if _lost(methods, best) else ""
-    claim = f"{_spell_name(best)} has the highest expected robustness over 0 to {eps}"
-    sentence = f"{_capital(lost + claim)} ({percent(best['expected'], 0)}{_above(methods, best)})"
+    claim = f"{lost}{_spell_name(best)} has the highest expected robustness over 0 to {eps}"
+    if UNDECIDED in doubt(best, _second(methods, best), rows):
+        claim = f"{BY_LINES}, {claim}"
+    above = _above(methods, best, rows)
+    sentence = f"{_capital(claim)} ({percent(best['expected'], 0)}{above})"
     fraction = percent(strongest["adversarial"], 0)
     if strongest is best:
         return f"{sentence}, and the highest accuracy at {eps} ({fraction})."
     return f"{sentence}; at {eps} {_spell_name(strongest)} is highest ({fraction})."
 
 
-def _above(methods: Sequence[Row], best: Row) -> str:
+def _above(methods: Sequence[Row], best: Row, rows: Sequence[Row]) -> str:
     """The lead over RFT-fix, or over the best schedule if RFT-fix itself or standard leads."""
     fix, schedules = _reference(methods, "fix"), _schedules(methods)
     rival = _top(schedules, "expected") if best["schedule"] in _REFERENCES and schedules else fix
     if rival is None or rival is best:
         return ""
     difference = _describe_difference(best["expected"] - rival["expected"], "below", "above")
-    return f", {difference} {_spell_name(rival)}"
+    # The sentence on the closest rival says more.
+    further = rival is not _second(methods, best)
+    open_ = f", {UNDECIDED}" if further and UNDECIDED in doubt(best, rival, rows) else ""
+    return f", {difference} {_spell_name(rival)}{open_}"
 
 
 def _noise(methods: Sequence[Row], rows: Sequence[Row]) -> str:
-    """A warning if the lead in expected robustness may be chance."""
+    """A warning if the lead in expected robustness may be chance or is undecided by the grid."""
     best = _top(methods, "expected")
-    second = _top([method for method in methods if method is not best], "expected")
-    doubt = _doubt(best, second, rows)
+    second = _second(methods, best)
     lead = best["expected"] - second["expected"]
     if lead < 0.0005:
         return f"Its expected robustness is equal to that of {_spell_name(second)}."
-    return (
-        doubt and f"Its lead of {_points(lead)} over {_spell_name(second)} may be chance ({doubt})."
-    )
-
-
-def _doubt(best: Row, second: Row, rows: Sequence[Row]) -> str:
-    """Why the lead may be chance: a paired test over shared seeds, or overlapping intervals."""
-    values = [
-        {row["seed"]: row["expected"] for row in rows if row["method"] == method["method"]}
-        for method in (best, second)
-    ]
-    shared = [seed for seed in values[0] if seed in values[1]]
-    if len(shared) > 1:
-        first, other = ([value[seed] for seed in shared] for value in values)
-        test = paired_test(first, other)
-        return f"p = {test.p:.2f}, {test.n} paired seeds" if test.p >= 0.05 else ""
-    if "values" in (best["interval"], second["interval"]):
-        return "too few seeds for an interval"
-    apart = best["expected_low"] > second["expected_high"]
-    return "" if apart else "the two intervals overlap"
+    why = doubt(best, second, rows)
+    return why and f"Its lead of {_points(lead)} over {_spell_name(second)} {why}."
 
 
 def _caution(methods: Sequence[Row]) -> str:
@@ -187,6 +175,10 @@ def _lost(methods: Sequence[Row], best: Row) -> bool:
 
 def _top(methods: Sequence[Row], figure: str) -> Row:
     return max(methods, key=lambda method: method[figure])
+
+
+def _second(methods: Sequence[Row], best: Row) -> Row:
+    return _top([method for method in methods if method is not best], "expected")
 
 
 def _describe_difference(

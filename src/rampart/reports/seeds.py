@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from rampart.metrics.intervals import CONFIDENCE, LEAST_SEEDS, paired_test, spread_over_seeds
+from rampart.metrics.lead import Bracket, lead_between
+from rampart.reports.grids import spell_bounds
 from rampart.reports.percent import number
 
 
@@ -36,3 +40,16 @@ def spell_seed_differences(first: Sequence[float], second: Sequence[float]) -> s
     test = paired_test(first, second)
     span = f"[{100 * test.low:+.1f}, {100 * test.high:+.1f}]"
     return f"{100 * test.difference:+.1f} {span}, p = {test.p:.2g}"
+
+
+def spell_seed_leads(first: Bracket, second: Bracket) -> str:
+    """Return `spell_seed_differences` of expected robustness, with bounds that reach beyond it.
+
+    The bounds hold for any curve between the strengths; below three pairs they are always shown.
+    """
+    text = spell_seed_differences(first.value.tolist(), second.value.tolist())
+    if len(first.value) < LEAST_SEEDS:
+        bounds = float(np.mean(first.low - second.high)), float(np.mean(first.high - second.low))
+        return f"{text}, {spell_bounds(bounds)}"
+    found = lead_between(first, second, paired_test)
+    return f"{text}, {spell_bounds(found.bounds)}" if found.beyond else text

@@ -5,8 +5,6 @@ seed, or in keys that change no result (`rampart.schema.effects`), form a method
 after its schedule and the settings in which it differs from other methods with that schedule.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -148,10 +146,17 @@ def _method_row(rows: list[Row], confidence: float) -> Row:
         "runs": len(rows),
         "seeds": [row["seed"] for row in rows],
         **figures,
+        "expected_bounds": _mean_bounds(rows),
         "confidence": confidence if several else first.get("confidence"),
         "interval": _kind_of_interval(len(rows)),
         "delays": [row.get("delay") for row in rows if row.get("adapted") is not None],
     }
+
+
+def _mean_bounds(rows: list[Row]) -> dict[str, float]:
+    """The mean of expected robustness over the runs lies between them for every curve."""
+    ends = ("low", "high")
+    return {end: sum(row["expected_bounds"][end] for row in rows) / len(rows) for end in ends}
 
 
 def _kind_of_interval(runs: int) -> str:
@@ -179,6 +184,8 @@ def _as_evaluated(name: str, row: Row) -> Row:
 def comparison_table(rows: Sequence[Row]) -> "Table":
     """Return the rows as a table for the terminal; the best value of each figure is bold.
 
+    A column has the bounds of expected robustness where they reach beyond its interval.
+
     To fit into 80 columns, the table omits the method, and seed and objective if they are equal
     in all runs.
     """
@@ -202,25 +209,6 @@ def markdown(rows: Sequence[Row]) -> str:
     rule = [":--" if name in left else "--:" for name in header]
     lines = [header, rule, *(list(row.values()) for row in cells)]
     return "".join(f"| {' | '.join(_escape(cell) for cell in line)} |\n" for line in lines)
-
-
-def csv_text(rows: Sequence[Row]) -> str:
-    """Return the rows as CSV, fractions with all digits, without curves and other nested values."""
-    plain = [
-        {key: value for key, value in row.items() if not isinstance(value, list | dict)}
-        for row in rows
-    ]
-    columns = list(dict.fromkeys(key for row in plain for key in _leading_first(row)))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(plain)
-    return text.getvalue()
-
-
-def _leading_first(row: Row) -> list[str]:
-    lead = ("run", "method", "schedule", "seed", "objective", "n", "norm", "eps")
-    return [*(key for key in lead if key in row), *(key for key in row if key not in lead)]
 
 
 def _cells(rows: Sequence[Row]) -> list[dict[str, str]]:
@@ -260,7 +248,17 @@ def _figure_cells(row: Row, rows: Sequence[Row], digits: int = 1) -> dict[str, s
     if len(threats) > 1:
         at, eps = "at eps", {"eps": f"{row['norm']} {format_eps(row['eps'])}"}
     names = {"clean": "clean", at: "adversarial", "expected": "expected"}
-    return {**eps, **{title: _with_interval(row, name, digits) for title, name in names.items()}}
+    figures = {title: _with_interval(row, name, digits) for title, name in names.items()}
+    bounds = {"bounds": _bounds(row, digits)} if any(_bounds(one) for one in rows) else {}
+    return {**eps, **figures, **bounds}
+
+
+def _bounds(row: Row, digits: int = 1) -> str:
+    """The bounds of expected robustness, where they reach beyond its interval."""
+    low, high = (row["expected_bounds"][end] for end in ("low", "high"))
+    if row["expected_low"] <= low and high <= row["expected_high"]:
+        return ""
+    return f"{100 * low:.{digits}f} to {100 * high:.{digits}f}"
 
 
 def _with_interval(row: Row, name: str, digits: int = 1) -> str:
@@ -286,7 +284,11 @@ def _delay(delays: Sequence[int | None]) -> str:
 
 
 def _best(rows: Sequence[Row]) -> dict[str, set[int]]:
-    """The rows with the highest value of each figure; empty if threat models differ."""
+    """The rows with the highest value of each figure; empty if threat models differ.
+
+    In expected robustness these are also the rows that may be highest for some curve between the
+    strengths.
+    """
     if len(rows) < 2 or len({(row["norm"], row["eps"]) for row in rows}) > 1:
         return {}
     titles = ("clean", f"at {format_eps(rows[0]['eps'])}", "expected")
@@ -294,6 +296,10 @@ def _best(rows: Sequence[Row]) -> dict[str, set[int]]:
     for title, name in zip(titles, FIGURES, strict=True):
         top = max(row[name] for row in rows)
         best[title] = {index for index, row in enumerate(rows) if row[name] == top}
+    least = max(row["expected_bounds"]["low"] for row in rows)
+    best["expected"] |= {
+        index for index, row in enumerate(rows) if row["expected_bounds"]["high"] >= least
+    }
     return best
 
 

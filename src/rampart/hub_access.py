@@ -26,7 +26,7 @@ def hub_access(cache_only: bool = False) -> Iterator[None]:
     offline, verbosity = constants.HF_HUB_OFFLINE, get_verbosity()
     set_verbosity(logging.ERROR)
     # The client reads it at each request.
-    constants.HF_HUB_OFFLINE = offline or cache_only or not _is_reachable(constants.ENDPOINT)
+    constants.HF_HUB_OFFLINE = offline or cache_only or not is_reachable(constants.ENDPOINT)
     try:
         yield
     finally:
@@ -41,8 +41,8 @@ def is_not_cached(error: BaseException) -> bool:
     return isinstance(error, LocalEntryNotFoundError | OfflineModeIsEnabled)
 
 
-def _is_reachable(endpoint: str) -> bool:
-    """Whether a connection to the hub can be opened; assumed if there is a proxy."""
+def is_reachable(endpoint: str) -> bool:
+    """Whether a connection to an address can be opened; assumed if there is a proxy."""
     address = urlsplit(endpoint)
     if urllib.request.getproxies():
         return True

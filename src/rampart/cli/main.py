@@ -20,6 +20,7 @@ from rampart.cli import (
     evaluate,
     interpolate,
     linear_probe,
+    models,
     preview,
     quickstart,
     report,
@@ -91,6 +92,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "preview": preview.preview,
     "linear-probe": linear_probe.linear_probe,
     "data": data.data,
+    "models": models.models,
     "doctor": doctor.doctor,
 }
 _STUDY_VERBS: dict[str, Callable[..., None]] = {"run": run.run}

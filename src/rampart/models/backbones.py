@@ -14,17 +14,17 @@ from torch import nn
 from rampart.counting import counted
 from rampart.errors import InvalidArgument, ModelError, RampartError, reason
 from rampart.hub_access import hub_access
+from rampart.models.conversion import Normalization, read_for
 from rampart.models.normalized import NormalizedModel
 from rampart.models.resizing import resize, try_size
 from rampart.models.sources import Source, Unreachable, find_source, unreachable
-from rampart.models.weight_files import Weights, read_weights
+from rampart.models.weight_files import Weights
 from rampart.models.weights import (
     classes_in,
     fit_weights,
     head_modules,
     is_head,
     require_numbers,
-    without_prefix,
 )
 from rampart.runtime import scoped_seed
 
@@ -60,8 +60,8 @@ def build_model(
     """Return a classifier of pixels in [0, 1] with loaded weights and a fresh head.
 
     Args:
-        name: timm's name, "hf-hub:OWNER/NAME", "local-dir:FOLDER", or a weights file with a
-            configuration beside it (x.safetensors and x.json).
+        name: a name of the catalogue or of timm, "hf-hub:OWNER/NAME", "local-dir:FOLDER", or a
+            weights file with a configuration beside it (x.safetensors and x.json).
         num_classes: number of classes of the fresh head; required unless `pretrained_head`.
         pretrained: load timm's weights; otherwise the weights are random.
         weights: a safetensors or torch file for the named architecture.
@@ -75,8 +75,9 @@ def build_model(
         seed: of the fresh head, and of a backbone without weights.
 
     Raises:
-        UnknownName: no such architecture or tag.
-        ModelError: the weights cannot be found, downloaded or read, or do not fit.
+        UnknownName: no such backbone, architecture or tag.
+        ModelError: the weights cannot be found, downloaded or read, do not fit, or hold another
+            normalization.
         InvalidArgument: `num_classes` is missing or below 2, or an option is not an argument of
             the architecture.
     """
@@ -88,15 +89,24 @@ def build_model(
         raise ModelError(
             f"there are no weights for '{name}': give weights=FILE or pretrained=false."
         )
+    if pretrained:
+        source = source.fetched()
     arguments = {**source.model_args, **(options or {})}
     if in_chans is not None:
         arguments["in_chans"] = in_chans
+    own_mean, own_std = source.normalization(int(arguments.get("in_chans", source.in_chans)))
+    normalization = (
+        _per_channel("mean", mean, own_mean),
+        _per_channel("std", std, own_std),
+    )
 
     def build() -> nn.Module:
         with scoped_seed(seed, "backbone"):
             if source.weights is None:
                 return _from_timm(source, arguments, image_size, pretrained)
-            return _from_file(source, arguments, image_size, pretrained, pretrained_head)
+            return _from_file(
+                source, arguments, image_size, normalization, pretrained, pretrained_head
+            )
 
     backbone = build()
     if not pretrained_head and not hasattr(backbone, "reset_classifier"):
@@ -107,12 +117,9 @@ def build_model(
     with scoped_seed(seed, "head"):
         _set_head(backbone, name, num_classes, pretrained_head)
     require_numbers(backbone, name)
-    channels = int(arguments.get("in_chans", source.in_chans))
-    own_mean, own_std = source.normalization(channels)
     return NormalizedModel(
         backbone,
-        _per_channel("mean", mean, own_mean),
-        _per_channel("std", std, own_std),
+        *normalization,
         image_size or source.image_size,
         arguments,
         source.architecture,
@@ -170,6 +177,7 @@ def _from_file(
     source: Source,
     arguments: dict[str, Any],
     image_size: int | None,
+    normalization: Normalization,
     pretrained: bool,
     pretrained_head: bool,
 ) -> nn.Module:
@@ -179,10 +187,7 @@ def _from_file(
     cfg = {key: value for key, value in source.pretrained_cfg.items() if key in known}
     with_cfg = {**arguments, "pretrained_cfg": cfg}
     backbone = _create(source.name, False, with_cfg)
-    weights = None
-    if pretrained:
-        weights = read_weights(source.weights)
-        weights = without_prefix(weights, backbone.state_dict(), str(source.weights))
+    weights = read_for(source, backbone, normalization) if pretrained else None
     classes = _classes(source, backbone, weights if pretrained_head else None)
     if classes != getattr(backbone, "num_classes", classes) and "num_classes" not in arguments:
         # timm's own architectures read the number from `pretrained_cfg`, others need an argument.

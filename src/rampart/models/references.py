@@ -8,10 +8,13 @@ from rampart.plugins import GIVEN
 PREFIXES = ("timm", "torchvision", "hf")
 #: Prefixes of timm's own names.
 TIMM_PREFIXES = ("hf-hub", "local-dir")
+#: Prefixes of the names in the catalogue of backbones.
+CATALOGUE_PREFIXES = ("ares", "robustbench", "openclip", "madrylab")
+_ALL = (*PREFIXES, *TIMM_PREFIXES, *CATALOGUE_PREFIXES)
 _FUNCTION = re.compile(r"(.+\.py|[^\W\d]\w*(\.[^\W\d]\w*)*):[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def is_function(reference: str) -> bool:
     """Whether a name has the form "module:function" or "path/to/file.py:function"."""
-    prefixed = reference.startswith((GIVEN, *(f"{one}:" for one in (*PREFIXES, *TIMM_PREFIXES))))
+    prefixed = reference.startswith((GIVEN, *(f"{one}:" for one in _ALL)))
     return not prefixed and _FUNCTION.fullmatch(reference) is not None

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,13 @@ from timm.models import PretrainedCfg, get_pretrained_cfg, load_model_config_fro
 import rampart.models.glyphnet  # noqa: F401  # makes rampart_glyphnet known to timm
 from rampart.errors import ModelError, UnknownName, reason
 from rampart.hub_access import NOT_CACHED, hub_access, is_not_cached
+from rampart.models.catalogue import NORMALIZATIONS, Entry, catalogue, find_entry
+from rampart.models.downloads import fetch
 from rampart.models.weight_files import WEIGHT_SUFFIXES
 from rampart.plugins import GIVEN
 
+#: Keys of timm's description that tell where the weights are.
+_PLACES = ("url", "file", "hf_hub_id")
 _FOLDER_WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.pth")
 
 
@@ -29,6 +33,7 @@ class Source:
         model_args: arguments of the architecture that the weights were trained with.
         pretrained_cfg: timm's description of the weights: input size, mean, std, classes.
         num_classes: of the weights, if their configuration has it.
+        entry: the entry of the catalogue that describes the weights, if timm does not.
     """
 
     name: str
@@ -36,6 +41,7 @@ class Source:
     model_args: Mapping[str, Any] = field(default_factory=dict)
     pretrained_cfg: Mapping[str, Any] = field(default_factory=dict)
     num_classes: int | None = None
+    entry: Entry | None = None
 
     @property
     def architecture(self) -> str:
@@ -56,8 +62,8 @@ class Source:
     @property
     def has_weights(self) -> bool:
         """Whether there are weights to load."""
-        places = ("url", "file", "hf_hub_id")
-        return self.weights is not None or any(self.pretrained_cfg.get(key) for key in places)
+        known = any(self.pretrained_cfg.get(key) for key in _PLACES)
+        return self.weights is not None or self.entry is not None or known
 
     @property
     def has_fixed_size(self) -> bool:
@@ -68,6 +74,12 @@ class Source:
     def image_size(self) -> int:
         """Side of the images."""
         return self.input_size[-1]
+
+    def fetched(self) -> "Source":
+        """Return the source with its weights file, downloaded if the catalogue names its place."""
+        if self.entry is None or self.weights is not None:
+            return self
+        return replace(self, weights=fetch(self.entry))
 
     def normalization(self, in_chans: int) -> tuple[list[float], list[float]]:
         """Return mean and std of each channel; averages if the weights have other channels."""
@@ -87,19 +99,25 @@ def find_source(name: str, weights: str | Path | None = None) -> Source:
     """Return the source of a model; this builds nothing, and only `hf-hub:` uses the network.
 
     Args:
-        name: timm's name, "hf-hub:OWNER/NAME", "local-dir:FOLDER" (or the folder itself), or a
-            weights file with a configuration beside it: x.safetensors and x.json.
+        name: a name of the catalogue or of timm, "hf-hub:OWNER/NAME", "local-dir:FOLDER" (or the
+            folder itself), or a weights file with a configuration beside it: x.safetensors and
+            x.json.
         weights: file for the architecture `name`; a configuration beside it is read.
 
     Raises:
-        UnknownName: timm has no such architecture or tag; the error suggests the nearest.
-        ModelError: a file is missing or not a configuration, or the hub cannot be reached.
+        UnknownName: there is no such backbone, architecture or tag; the error suggests the nearest.
+        ModelError: a file is missing or not a configuration, the hub cannot be reached, or the
+            catalogue says why the backbone cannot be loaded.
     """
     if name.startswith(GIVEN):
         raise ModelError(
             f"model '{name}' was given in Python as a module: pass the module again to "
             "rampart.finetune or rampart.evaluate."
         )
+    if entry := find_entry(name):
+        if not entry.has_timm_weights:
+            return _source_of_entry(entry, weights)
+        name = entry.timm
     if weights is not None:
         return _source_of_weights(require_file(Path(weights)), _require_known(name))
     if name.startswith("local-dir:") or Path(name, "config.json").is_file():
@@ -109,6 +127,22 @@ def find_source(name: str, weights: str | Path | None = None) -> Source:
     if name.startswith("hf-hub:"):
         return _source_of_hub(name)
     return Source(_require_known(name), pretrained_cfg=_read_registry(name))
+
+
+def _source_of_entry(entry: Entry, weights: str | Path | None) -> Source:
+    """Return the source of a backbone of the catalogue, or of its file if that is given."""
+    mean, std = NORMALIZATIONS[entry.normalization]
+    cfg = {key: value for key, value in _read_registry(entry.timm).items() if key not in _PLACES}
+    cfg |= {
+        "input_size": (3, entry.image_size, entry.image_size),
+        "mean": mean,
+        "std": std,
+        "num_classes": entry.classes,
+        # timm's tag names other weights.
+        "tag": "in1k" if entry.classes == 1000 else "",
+    }
+    file = None if weights is None else require_file(Path(weights))
+    return Source(entry.timm, file, entry.options, cfg, entry.classes, entry)
 
 
 def require_file(path: Path) -> Path:
@@ -149,8 +183,17 @@ def _source_of_weights(weights: Path, name: str | None, config: Path | None = No
     cfg = {**_read_registry(architecture), **described.get("pretrained_cfg", {})}
     # timm writes the values of the weights here, and those of their origin in pretrained_cfg.
     cfg |= {key: described[key] for key in ("num_classes", "label_names") if key in described}
-    classes = described.get("num_classes")
-    return Source(architecture, weights, described.get("model_args", {}), cfg, classes)
+    model_args, classes = _arguments(described.get("model_args"))
+    return Source(architecture, weights, model_args, cfg, described.get("num_classes", classes))
+
+
+def _arguments(model_args: Mapping[str, Any] | None) -> tuple[dict[str, Any], int | None]:
+    """Return arguments of an architecture without the number of classes, and that number.
+
+    timm 1.0.31 writes the number among the arguments too; a fresh head has another one.
+    """
+    others = dict(model_args or {})
+    return others, others.pop("num_classes", None)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -175,7 +218,8 @@ def _source_of_hub(name: str) -> Source:
     # Each version of the hub's client raises other errors.
     except Exception as error:
         raise unreachable(name, error) from error
-    return Source(name, None, model_args or {}, {**_read_registry(architecture), **cfg})
+    others, _ = _arguments(model_args)
+    return Source(name, None, others, {**_read_registry(architecture), **cfg})
 
 
 class Unreachable(ModelError):
@@ -219,6 +263,7 @@ def _require_known(name: str) -> str:
         raise ModelError(
             f"unknown model '{name}': write hf-hub:{name} or local-dir:{name}, or a timm name."
         )
-    names = timm.list_models() + timm.list_models(pretrained=True, include_tags=True)
+    names = [*timm.list_models(), *timm.list_models(pretrained=True, include_tags=True)]
+    names += catalogue()
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     raise UnknownName("model", name, near or ["all that timm.list_models() returns"])

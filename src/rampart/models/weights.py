@@ -9,8 +9,9 @@ from torch import nn
 from rampart.errors import ModelError, RampartWarning
 from rampart.models.weight_files import Weights
 
-#: Prefixes that wrappers of a model add to the keys of its weights, alone or one after another.
-PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
+#: Prefixes that wrappers of a model add to the keys of its weights, alone or one after another; the
+#: last one is that of a network behind its normalization in a sequence.
+PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "1.")
 #: Wrappers inside wrappers at most, such as "model._orig_mod.module.".
 _DEPTH = 4
 

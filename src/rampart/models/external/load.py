@@ -15,7 +15,12 @@ from rampart.models.external.hugging_face import load_hugging_face
 from rampart.models.external.loaded import LoadedModel, Wanted
 from rampart.models.external.onnx import load_onnx
 from rampart.models.external.pretrained import load_timm, load_torchvision, refuse_pickle
-from rampart.models.references import PREFIXES, TIMM_PREFIXES, is_function
+from rampart.models.references import (
+    CATALOGUE_PREFIXES,
+    PREFIXES,
+    TIMM_PREFIXES,
+    is_function,
+)
 
 _LOAD: dict[str, Callable[[str, Wanted], LoadedModel]] = {
     "timm": load_timm,
@@ -44,15 +49,16 @@ def load_model(
     The first rule that applies decides:
 
     1. A prefix: "timm:NAME", "torchvision:NAME:WEIGHTS", "hf:REPOSITORY_OR_FOLDER", and timm's own
-       "hf-hub:NAME" and "local-dir:FOLDER". "timm:NAME:FILE" and "torchvision:NAME:FILE" load a
-       weights file into an architecture.
+       "hf-hub:NAME" and "local-dir:FOLDER"; or one of the catalogue of backbones, such as
+       "ares:NAME". "timm:NAME:FILE", "torchvision:NAME:FILE" and "ares:NAME:FILE" load a weights
+       file into an architecture.
     2. The ending of a file: ".onnx", ".pt2" (which can run code, see `load_exported`), or
        ".safetensors" with its configuration beside it. Pickles (".pt", ".pth", ".bin") without a
        configuration are refused, because their architecture is unknown; where it is known, only
        weights are read from them.
     3. A folder with `config.json` in the format of timm or transformers.
     4. "module:function" or "path/to/file.py:function": code of the user, which is run.
-    5. Anything else is a name of timm.
+    5. Anything else is a short name of the catalogue of backbones, or a name of timm.
 
     Args:
         reference: see above.
@@ -93,7 +99,7 @@ def kind_of(reference: str) -> tuple[str, str]:
     prefix, colon, rest = reference.partition(":")
     if colon and prefix in PREFIXES:
         return prefix, rest
-    if colon and prefix in TIMM_PREFIXES:
+    if colon and prefix in (*TIMM_PREFIXES, *CATALOGUE_PREFIXES):
         return "timm", reference
     path = Path(reference).expanduser()
     if path.suffix in (*_FILES, *_PICKLES):
@@ -108,7 +114,8 @@ def kind_of(reference: str) -> tuple[str, str]:
     if path.suffix == ".py":
         raise ModelError(f"'{reference}': name the function that returns the model, {path}:NAME.")
     if colon:
-        raise UnknownName("kind of model", prefix, [*PREFIXES, *TIMM_PREFIXES])
+        known = [*PREFIXES, *TIMM_PREFIXES, *CATALOGUE_PREFIXES]
+        raise UnknownName("kind of model", prefix, known)
     return "timm", reference
 
 

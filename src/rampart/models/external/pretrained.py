@@ -10,9 +10,11 @@ from torch import nn
 
 from rampart.errors import ModelError, UnknownName, reason
 from rampart.models.backbones import build_model
+from rampart.models.catalogue import full_name
 from rampart.models.external.class_names import imagenet_synsets, with_synonyms
 from rampart.models.external.fingerprints import weights_fingerprint
 from rampart.models.external.loaded import LoadedModel, Wanted
+from rampart.models.references import CATALOGUE_PREFIXES, TIMM_PREFIXES
 from rampart.models.sources import Source, find_source, require_file
 from rampart.models.weight_files import WEIGHT_SUFFIXES, read_weights
 from rampart.models.weights import classes_in, fit_weights, without_prefix
@@ -23,7 +25,7 @@ _CLASSES = 1000
 
 
 def load_timm(name: str, wanted: Wanted) -> LoadedModel:
-    """Return a model by timm's name, or from a folder or weights file in timm's format.
+    """Return a model by its name in timm or in the catalogue, or from a folder or file of timm.
 
     "NAME:FILE" loads a weights file into the architecture NAME, with as many classes as its head.
 
@@ -45,20 +47,28 @@ def load_timm(name: str, wanted: Wanted) -> LoadedModel:
     own = (model.in_chans, source.input_size[1], source.input_size[2])
     return wanted.examine(
         model,
-        name=name,
+        name=full_name(architecture) + (f":{file}" if file else ""),
         source="timm",
         fingerprint=weights_fingerprint(model),
         own_size=own,
         # Nothing names the classes of a bare weights file.
-        namings=_timm_namings(source) if not file or "label_names" in source.pretrained_cfg else [],
+        namings=_timm_namings(source) if not file or _names_classes(source) else [],
     )
 
 
+def _names_classes(source: Source) -> bool:
+    return source.entry is not None or "label_names" in source.pretrained_cfg
+
+
 def _split_file(name: str) -> tuple[str, str | None]:
-    """Split "NAME:FILE"; timm's own names may have a prefix with a colon."""
-    architecture, _, file = name.partition(":")
-    own = not file or architecture in ("hf-hub", "local-dir")
-    return (name, None) if own else (architecture, file)
+    """Split "NAME:FILE"; names of timm and of the catalogue may have a prefix with a colon."""
+    first, _, rest = name.partition(":")
+    if not rest or first in TIMM_PREFIXES:
+        return name, None
+    if first in CATALOGUE_PREFIXES:
+        second, _, file = rest.partition(":")
+        return f"{first}:{second}", file or None
+    return first, rest
 
 
 def _timm_namings(source: Source) -> list[tuple[str, ...]]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from rampart.attacks.catalogue import ATTACKS
 from rampart.errors import InvalidArgument, RampartWarning, RunError
 from rampart.files import write_atomic
+from rampart.models.catalogue import full_name
 from rampart.objectives.catalogue import OBJECTIVES
 from rampart.plain import read_file, read_value, require_text, write_plain
 from rampart.recipes.config.exchange import exchange_data
@@ -90,7 +91,10 @@ def save_config(config: RunConfig, path: Path) -> None:
 
 
 def _complete(config: RunConfig) -> RunConfig:
-    """Fill in the defaults of the named components, which also checks their options."""
+    """Fill in the full name of the model, and the defaults of the named components.
+
+    The latter also checks their options.
+    """
     parts = config.components
     schedule = SCHEDULES.dump(parts.schedule)
     attack = ATTACKS.dump(parts.attack)
@@ -98,6 +102,7 @@ def _complete(config: RunConfig) -> RunConfig:
     for dumped in (attack, evaluation):
         dumped.pop("norm")
     sections = {
+        "model": config.model.model_copy(update={"name": full_name(config.model.name)}),
         "schedule": ScheduleConfig(interval=config.schedule.interval, **schedule),
         "objective": ObjectiveConfig(**OBJECTIVES.dump(parts.objective)),
         "attack": AttackConfig(**attack),

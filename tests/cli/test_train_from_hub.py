@@ -15,11 +15,7 @@ def tiny_model(tmp_path, local_hub):
         torch.manual_seed(0)
         model = timm.create_model("test_resnet", num_classes=5)
     timm.models.save_for_hf(model, tmp_path / "model", safe_serialization=True)
-    files = files_in(tmp_path / "model")
-    config = json.loads(files["config.json"])
-    # As older versions of timm write it.
-    config.pop("model_args", None)
-    local_hub.add("someone/tiny", {**files, "config.json": json.dumps(config).encode()})
+    local_hub.add("someone/tiny", files_in(tmp_path / "model"))
     return "hf-hub:someone/tiny"
 
 

@@ -1,7 +1,13 @@
-import pytest
+import json
 
+import pytest
+import timm
+import torch
+
+from local_hub import files_in
 from rampart.errors import ModelError
 from rampart.models.backbones import build_model
+from rampart.models.reloading import require_reloadable
 from rampart.models.saving import save_model
 from rampart.models.sources import Source, find_source
 
@@ -47,3 +53,21 @@ def test_the_folder_of_a_run_is_answered_with_its_model(tmp_path, monkeypatch):
     (tmp_path / "runs" / "first" / "model" / "config.json").touch()
     with pytest.raises(ModelError, match="write local-dir:runs/first/model"):
         find_source("runs/first")
+
+
+def test_the_number_of_classes_is_no_argument_of_the_architecture(tmp_path, local_hub):
+    network = timm.create_model("test_resnet", num_classes=5, act_layer="silu")
+    timm.models.save_for_hf(network, tmp_path, safe_serialization=True)
+    written = json.loads((tmp_path / "config.json").read_text())
+    assert written["model_args"]["num_classes"] == 5, "as timm 1.0.31 writes it"
+    local_hub.add("someone/tiny", files_in(tmp_path))
+    for name in (f"local-dir:{tmp_path}", "hf-hub:someone/tiny"):
+        source = find_source(name)
+        assert "num_classes" not in source.model_args
+        assert source.model_args["act_layer"] == "silu"
+        assert build_model(name, pretrained_head=True).num_classes == 5
+        model = build_model(name, num_classes=3)
+        require_reloadable(model, "abc", 160, torch.rand(2, 3, 160, 160))
+    del written["num_classes"]
+    (tmp_path / "config.json").write_text(json.dumps(written))
+    assert find_source(str(tmp_path)).num_classes == 5

@@ -106,3 +106,11 @@ CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
 def test_shipped_configurations_are_valid(path):
     config = load_config(path, ["data.name=photos"])
     config.components.schedule.check(Horizon(config.training.epochs, 10))
+
+
+def test_a_short_name_of_a_backbone_is_written_out():
+    config = load_config(None, ["model=vit", "data=photos"])
+    assert config.model.name == "vit_base_patch16_224.augreg_in1k"
+    assert config == load_config(None, [f"model={config.model.name}", "data=photos"])
+    for name in ("ares:swinb_at", "resnet18"):
+        assert load_config(None, [f"model={name}", "data=photos"]).model.name == name

@@ -140,6 +140,33 @@ def test_n_steps_cost_n_plus_1_forwards_and_n_backwards(
     assert (model.forwards, model.backwards) == (240, 210)
 
 
+@pytest.mark.parametrize(("norm", "eps"), [*STRENGTHS, ("l1", 8.0)])
+def test_from_the_image_no_seed_matters_and_the_loss_never_falls(
+    digit_net: nn.Module, digit_images: Digits, norm: str, eps: float
+) -> None:
+    images, labels = (part[:60] for part in digit_images)
+    attack = Apgd(norm=norm, steps=10, start="none")
+    points = [attack(digit_net, images, labels, eps, seed) for seed in range(2)]
+    assert torch.equal(*points)
+    losses = [
+        nn.functional.cross_entropy(digit_net(at), labels, reduction="none")
+        for at in (images, points[0])
+    ]
+    assert (losses[1] >= losses[0] - 1e-6).all()
+    assert (losses[1] > losses[0] + 0.01).float().mean() > 0.5
+
+
+@pytest.mark.parametrize("kind", [Apgd, Pgd])
+def test_restarts_from_the_image_are_refused(kind: Any) -> None:
+    with pytest.raises(InvalidArgument, match="restarts=2.*start 'none'"):
+        kind(start="none", restarts=2, iterate="best")
+
+
+def test_other_starts_are_refused() -> None:
+    with pytest.raises(UnknownName, match="uniform.*sphere"):
+        Apgd(start="uniform")  # type: ignore[arg-type]
+
+
 def test_restarts_never_lower_the_loss(digit_net: nn.Module, digit_images: Digits) -> None:
     images, labels = digit_images
     values = []

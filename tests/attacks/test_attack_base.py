@@ -33,6 +33,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("apgd", {"steps": 4}),
     ("apgd", {"steps": 4, "iterate": "best", "restarts": 2, "loss": "dlr"}),
     ("apgd", {"steps": 4, "iterate": "adversarial", "restarts": 3}),
+    ("apgd", {"steps": 4, "start": "none"}),
     ("fab", {"steps": 4}),
     ("fab", {"steps": 3, "targets": 2, "restarts": 2, "iterate": "adversarial"}),
     ("fab", {"steps": 3, "targets": 0, "restarts": 2}),

@@ -42,6 +42,15 @@ def test_groups_have_their_own_rates_and_vectors_do_not_decay():
     }
 
 
+def test_betas_reach_every_group():
+    head = nn.Linear(2, 3)
+    rates = dict.fromkeys(("backbone_lr", "head_lr"), 1e-3)
+    decay = dict.fromkeys(("backbone_weight_decay", "head_weight_decay"), 0.1)
+    optimizer = adamw([], head.named_parameters(), **rates, **decay, betas=(0.9, 0.95))
+    assert {group["betas"] for group in optimizer.param_groups} == {(0.9, 0.95)}
+    assert make_adamw().param_groups[0]["betas"] == (0.9, 0.999)
+
+
 def test_a_model_without_weights_to_train_is_refused():
     with pytest.raises(ModelError, match="requires_grad_"):
         make_adamw(trained=False)

@@ -108,6 +108,7 @@ class FinetuneSettings(TypedDict, total=False):
     head_lr: float
     backbone_weight_decay: float
     head_weight_decay: float
+    betas: tuple[float, float]
     warmup: float
     lr_schedule: LrSchedule
     clip_norm: float | None

@@ -24,7 +24,7 @@ batch.
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -40,12 +40,14 @@ from rampart.attacks.algorithm import (
 from rampart.attacks.base import ATTACKS, Attack
 from rampart.attacks.sparse import Phases, SparseAscent, wide_start
 from rampart.attacks.stages import Stage
-from rampart.attacks.steps import ascend, sphere_start
+from rampart.attacks.steps import ascend, require_different_runs, sphere_start
 from rampart.errors import UnknownName
 from rampart.losses import LOSSES
 from rampart.threat import column
 from rampart.units import Norm
 
+#: The starting point: random on the sphere, or the image itself.
+ApgdStart = Literal["sphere", "none"]
 #: Initial step length, as a multiple of eps.
 FIRST_STEP = 2.0
 #: Weight of the new step in the next displacement; the last displacement has the rest.
@@ -67,11 +69,13 @@ class Apgd(Attack):
         restarts: number of independent starts; with "adversarial" only robust samples restart.
         iterate: "best" for the iterate with the highest loss, "adversarial" for the first
             adversarial one.
+        start: "sphere" for a random point on the sphere, as in AutoAttack; "none" for the image.
     """
 
     steps: int = 10
     restarts: int = 1
     iterate: Literal["best", "adversarial"] = "best"
+    start: ApgdStart = "sphere"
 
     #: As in the publication (arXiv 2509.23325).
     training_steps: ClassVar[int | None] = 7
@@ -81,14 +85,23 @@ class Apgd(Attack):
         check_algorithm(self.steps, self.restarts, self.iterate)
         if self.iterate not in ("best", "adversarial"):
             raise UnknownName("iterate", self.iterate, ["best", "adversarial"])
+        if self.start not in get_args(ApgdStart):
+            raise UnknownName("start", self.start, get_args(ApgdStart))
+        require_different_runs(self.restarts, self.start)
+
+    @property
+    def starts_at_image(self) -> bool:
+        """Return whether start is "none"."""
+        return self.start == "none"
 
     def stages(self) -> tuple[Stage, ...]:
         """Return its only stage, which is untargeted."""
-        algorithm, loss = ApgdAlgorithm(self.steps), LOSSES.get(self.loss)()
+        algorithm, loss = ApgdAlgorithm(self.steps, self.start), LOSSES.get(self.loss)()
         return (Stage(f"apgd-{self.loss}", algorithm, loss, self.restarts),)
 
     def _run(self, problem: Problem) -> Tensor:
-        return with_restarts(ApgdAlgorithm(self.steps), problem, self.restarts, self.iterate)
+        algorithm = ApgdAlgorithm(self.steps, self.start)
+        return with_restarts(algorithm, problem, self.restarts, self.iterate)
 
 
 @dataclass(frozen=True)
@@ -113,16 +126,19 @@ class Pace:
 
 @dataclass(frozen=True)
 class ApgdAlgorithm(Algorithm):
-    """APGD with `steps` steps from a random point on the sphere.
+    """APGD with `steps` steps from a random point on the sphere, or from the image.
 
     Under L1 it starts in larger balls (see `rampart.attacks.sparse`). A misclassified point outside
     the ball of eps does not count, and each new ball costs one more query.
     """
 
     steps: int
+    first: ApgdStart = "sphere"
 
     def start(self, problem: Problem) -> Tensor:
-        """Return random points on the sphere; under L1, of the first ball."""
+        """Return random points on the sphere; under L1, of the first ball. Or the images."""
+        if self.first == "none":
+            return problem.images
         if problem.norm == "l1":
             return wide_start(problem, Phases.of(self.steps))
         return sphere_start(problem)

@@ -18,7 +18,13 @@ from rampart.attacks.algorithm import (
 )
 from rampart.attacks.base import ATTACKS, Attack
 from rampart.attacks.stages import Stage
-from rampart.attacks.steps import Start, ascend, check_start, starting_point
+from rampart.attacks.steps import (
+    Start,
+    ascend,
+    check_start,
+    require_different_runs,
+    starting_point,
+)
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES
 from rampart.threat import column
@@ -97,10 +103,7 @@ class Pgd(Attack):
         check_algorithm(self.steps, self.restarts, self.iterate)
         check_start(self.start)
         object.__setattr__(self, "step_size", self._parsed_step())
-        if self.restarts > 1 and self.start == "none":
-            raise InvalidArgument(
-                "restarts", self.restarts, "1 with start 'none'", "all runs would be equal"
-            )
+        require_different_runs(self.restarts, self.start)
         if self.restarts > 1 and self.iterate == "last":
             raise InvalidArgument(
                 "restarts",

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 from torch import Tensor
 
 from rampart.attacks.algorithm import Problem
-from rampart.errors import UnknownName
+from rampart.errors import InvalidArgument, UnknownName
 from rampart.threat import column, random_start, steepest
 
 #: "uniform" in the ball (Madry et al. 2018); "gaussian", 0.001 · N(0, 1) around the image (the
@@ -19,6 +19,18 @@ def check_start(start: str) -> None:
     """Raise `UnknownName` unless `start` is known."""
     if start not in get_args(Start):
         raise UnknownName("start", start, get_args(Start))
+
+
+def require_different_runs(restarts: int, start: str) -> None:
+    """Refuse restarts from the image itself.
+
+    Raises:
+        InvalidArgument: more than one restart from "none".
+    """
+    if restarts > 1 and start == "none":
+        raise InvalidArgument(
+            "restarts", restarts, "1 with start 'none'", "all runs would be equal"
+        )
 
 
 def starting_point(problem: Problem, start: Start) -> Tensor:

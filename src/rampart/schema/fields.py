@@ -141,6 +141,10 @@ class CallbackConfig(Component):
     """A callback, which acts before and after each training step."""
 
 
+#: A decay of AdamW's averages.
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
 class OptimizerConfig(Section):
     """AdamW with separate learning rates for backbone and head, and a linear warm-up."""
 
@@ -148,6 +152,9 @@ class OptimizerConfig(Section):
     head_lr: AffectsTraining[float] = Field(4e-3, ge=0)
     backbone_weight_decay: AffectsTraining[float] = Field(0.01, ge=0)
     head_weight_decay: AffectsTraining[float] = Field(0.01, ge=0)
+    betas: AffectsTraining[tuple[Beta, Beta]] = Field(
+        (0.9, 0.999), description="decay of AdamW's averages of the gradient and of its square"
+    )
     warmup: AffectsTraining[float] = Field(0.1, ge=0, lt=1, description="fraction of the run")
     lr_schedule: AffectsTraining[LrSchedule] = Field(
         "cosine", description="course of the learning rates after the warm-up"

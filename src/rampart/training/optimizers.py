@@ -24,6 +24,7 @@ def adamw(
     head_lr: float,
     backbone_weight_decay: float,
     head_weight_decay: float,
+    betas: tuple[float, float] = (0.9, 0.999),
     no_weight_decay: Collection[str] = (),
 ) -> AdamW:
     """Return AdamW over four groups named backbone, backbone-no-decay, head, head-no-decay.
@@ -39,6 +40,7 @@ def adamw(
         head_lr: learning rate of the head.
         backbone_weight_decay: of the backbone.
         head_weight_decay: of the head.
+        betas: decay of the averages of the gradient and of its square, in [0, 1).
         no_weight_decay: names of parameters, or patterns such as "*.bias_table".
 
     Raises:
@@ -50,7 +52,7 @@ def adamw(
     ]
     if not groups:
         raise untrainable()
-    return AdamW(groups)
+    return AdamW(groups, betas=betas)
 
 
 def untrainable() -> ModelError:

@@ -5,7 +5,8 @@ import pytest
 from made_up import FIX, STANDARD, TWO_HINGE, history, record, run
 
 from rampart.errors import InvalidArgument, RunError
-from rampart.reports.plots import COLORS, save_comparison, save_curve, save_histories
+from rampart.reports.plots import save_comparison, save_curve, save_histories
+from rampart.reports.style import COLORS
 from rampart.reports.tables import comparison_rows
 
 SIGNATURES = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}

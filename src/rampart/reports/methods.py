@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rampart.metrics.intervals import LEAST_SEEDS, spread_over_seeds
 from rampart.reports.pictures import save_picture, styled
-from rampart.reports.plots import LOOK
+from rampart.reports.style import LOOK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

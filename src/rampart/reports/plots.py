@@ -4,7 +4,6 @@ Figures are created without pyplot: no global state changes, and no window opens
 """
 
 import math
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from rampart.records.summary import summary
 from rampart.reports.headline import spell_expected
 from rampart.reports.percent import percent
 from rampart.reports.pictures import save_picture, styled
+from rampart.reports.style import COLORS, DASHES, LOOK, MARKERS, color_of, wrap
 from rampart.reports.tables import Row, aggregate
 from rampart.units import Norm, format_eps
 
@@ -27,35 +27,6 @@ if TYPE_CHECKING:
 
 Curve = Sequence[Mapping[str, float]]
 History = Sequence[Mapping[str, Any]]
-
-#: Okabe and Ito's palette and two colors of Paul Tol's, safe for color-blind readers. A schedule
-#: has the same color in every picture. Yellow is left out: it is unreadable on white.
-COLORS = {
-    "standard": "#6b6b6b",
-    "fix": "#D55E00",
-    "two-hinge": "#0072B2",
-    "linear-warmup": "#009E73",
-    "auto": "#CC79A7",
-    "linear": "#56B4E9",
-    "switch": "#E69F00",
-    "uniform": "#000000",
-    "adaptive": "#882255",
-    "plateau": "#44AA99",
-}
-_SPARE = ("#999933", "#332288", "#AA4499", "#117733")
-#: Most characters in a line of a legend or of a panel's title.
-_LINE = 36
-_DASHES = ("-", "--", ":", "-.")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
-LOOK = {
-    "font.size": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e6e6e6",
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-}
 
 
 def save_curve(record: EvaluationRecord, path: str | Path, title: str = "") -> None:
@@ -96,7 +67,7 @@ def save_comparison(rows: Sequence[Row], path: str | Path, title: str = "") -> N
     norm = _only_norm(rows)
     with styled(LOOK):
         methods = aggregate(rows)
-        lines = sum(_wrap(method["method"]).count("\n") + 1 for method in methods)
+        lines = sum(wrap(method["method"]).count("\n") + 1 for method in methods)
         figure, axes = _canvas(7.2, max(4.4, 0.17 * lines + 1.2))
         for index, method in enumerate(methods):
             curve = _mean_curve([row["curve"] for row in rows if row["method"] == method["method"]])
@@ -130,10 +101,10 @@ def save_histories(
     if not methods:
         raise InvalidArgument("histories", "no rows", "at least one finished epoch")
     with styled(LOOK):
-        heading = max(_wrap(name).count("\n") for name in methods)
+        heading = max(wrap(name).count("\n") for name in methods)
         figure, panels = _panels(len(methods), heading)
         for panel, (name, runs) in zip(panels, methods.items(), strict=True):
-            _draw_histories(panel, runs, name, _color_of(name, list(methods)))
+            _draw_histories(panel, runs, name, color_of(name, list(methods)))
         _history_legend(figure)
         figure.suptitle(title, x=0.01, ha="left")
         figure.supylabel("percent (validation split)", fontsize="medium")
@@ -237,7 +208,7 @@ def _expectation_legend(figure: "Figure", axes: "Axes", methods: Sequence[Row]) 
     figure.legend(
         [lines[index] for index in order],
         [
-            _wrap(f"{methods[index]['method']}: {percent(methods[index]['expected'])}")
+            wrap(f"{methods[index]['method']}: {percent(methods[index]['expected'])}")
             for index in order
         ],
         loc="outside right center",
@@ -246,28 +217,12 @@ def _expectation_legend(figure: "Figure", axes: "Axes", methods: Sequence[Row]) 
     )
 
 
-def _color_of(name: str, names: Sequence[str]) -> str:
-    """The color of the schedule with which a name starts, or a spare color."""
-    schedules = [_schedule_in(other) for other in names]
-    schedule = _schedule_in(name)
-    if schedule in COLORS:
-        return COLORS[schedule]
-    unknown = [other for other in dict.fromkeys(schedules) if other not in COLORS]
-    return _SPARE[unknown.index(schedule) % len(_SPARE)]
-
-
-def _schedule_in(name: str) -> str:
-    """The longest schedule with which the name starts, such as "two-hinge" in "two-hinge-seed1"."""
-    found = [schedule for schedule in COLORS if name.startswith(schedule)]
-    return max(found, key=len, default=name)
-
-
 def _style_of(methods: Sequence[Row], index: int) -> tuple[str, dict[str, Any]]:
     """Color of the schedule, own marker; methods of one schedule also differ in their dashes."""
     schedules = [str(method["schedule"]) for method in methods]
     same = schedules[:index].count(schedules[index])
-    style = {"linestyle": _DASHES[same % len(_DASHES)], "marker": _MARKERS[index % len(_MARKERS)]}
-    return _color_of(schedules[index], schedules), style
+    style = {"linestyle": DASHES[same % len(DASHES)], "marker": MARKERS[index % len(MARKERS)]}
+    return color_of(schedules[index], schedules), style
 
 
 def _draw_histories(axes: "Axes", runs: Sequence[History], name: str, color: str) -> None:
@@ -281,7 +236,7 @@ def _draw_histories(axes: "Axes", runs: Sequence[History], name: str, color: str
         axes.fill_between(epochs, strength, color="#d0d0d0", alpha=shade, linewidth=0)
         for key, dash in (("val_clean", "-"), ("val_robust", "--")):
             _draw_column(axes, rows, key, linestyle=dash, color=color, linewidth=width)
-    axes.set_title(_wrap(name), loc="left", color=color, fontweight="bold", fontsize="medium")
+    axes.set_title(wrap(name), loc="left", color=color, fontweight="bold", fontsize="medium")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axes.set_ylim(0, 102)
 
@@ -313,8 +268,3 @@ def _only_norm(rows: Iterable[Row]) -> Norm:
         raise InvalidArgument("rows", got, "runs evaluated under one norm")
     norm: Norm = norms.pop()
     return norm
-
-
-def _wrap(name: str) -> str:
-    """The name of a method on several lines, as methods that differ in many settings are long."""
-    return "\n".join(textwrap.wrap(name, _LINE))

@@ -26,6 +26,11 @@ class Delayed(NamedTuple):
     delay: int | None
     clean: float
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Backbone, dataset and method: the runs of one correlation."""
+        return self.backbone, self.dataset, self.method
+
 
 class Correlation(NamedTuple):
     """Pearson's r of delay and final clean accuracy over the runs of one method on one pair.
@@ -65,8 +70,8 @@ def delayed_runs(results: Sequence[Results]) -> list[Delayed]:
 def correlations(runs: Sequence[Delayed]) -> list[Correlation]:
     """Return one correlation per backbone, dataset and method."""
     found = []
-    for key in dict.fromkeys((one.backbone, one.dataset, one.method) for one in runs):
-        own = [one for one in runs if (one.backbone, one.dataset, one.method) == key]
+    for key in dict.fromkeys(one.key for one in runs):
+        own = [one for one in runs if one.key == key]
         known = [(one.delay, one.clean) for one in own if one.delay is not None]
         r = correlation([delay for delay, _ in known], [clean for _, clean in known])
         found.append(Correlation(*key, len(known), len(own) - len(known), r))

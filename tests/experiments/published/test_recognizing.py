@@ -3,7 +3,7 @@
 import pytest
 
 from rampart.experiments.published.counterparts import counterparts
-from rampart.experiments.published.recognizing import condition_of
+from rampart.experiments.published.recognizing import condition_of, spell_other_axes
 from rampart.recipes.config.loading import parse_config
 
 SWIN = "swin_base_patch4_window7_224.ms_in22k_ft_in1k"
@@ -49,10 +49,15 @@ def test_names_of_models_and_data_become_short_ones():
     assert [row.table for row in counterparts(found)] == [1, 7]
 
 
+def test_a_folder_of_images_has_its_own_name():
+    assert condition("schedule=fix", "data=/home/me/photos/").dataset == "photos"
+
+
 def test_names_of_the_axes_come_first():
     names = {"backbone": "dinov2", "dataset": "trashnet", "eps": "4/255", "size": "small"}
     found = condition("schedule=fix", coordinates=names)
-    assert (found.backbone, found.dataset, found.method) == ("dinov2", "trashnet", "m, small")
+    assert (found.backbone, found.dataset, found.method) == ("dinov2", "trashnet", "m")
+    assert spell_other_axes(names) == "small"
     assert counterparts(found) == ()
     # An axis may also hold the name of the model.
     assert condition("schedule=fix", coordinates={"backbone": SWIN}).backbone == "swin"

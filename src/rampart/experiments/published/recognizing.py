@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rampart.data.catalogue import catalogue
@@ -18,28 +19,31 @@ def condition_of(
     Args:
         config: of the run.
         method: name of its method.
-        coordinates: names of the values of the study's axes, by axis. Axes other than backbone,
-            dataset and eps become part of the name of the method.
+        coordinates: names of the values of the study's axes, by axis; those of backbone and dataset
+            take precedence over the names in the configuration.
     """
-    axes = dict(coordinates or {})
-    backbone = short_name("backbone", axes.pop("backbone", config.model.name))
-    dataset = _short_dataset(axes.pop("dataset", config.data.name))
-    axes.pop("eps", None)
-    name = ", ".join([method, *axes.values()])
+    axes = coordinates or {}
     return replace(
         _schedule_of(config),
-        backbone=backbone,
-        dataset=dataset,
+        backbone=short_name("backbone", axes.get("backbone", config.model.name)),
+        dataset=_short_dataset(axes.get("dataset", config.data.name)),
         eps=config.threat.eps,
-        method=name,
+        method=method,
         attack=_attack_of(config),
         changes=_changes(config),
     )
 
 
+def spell_other_axes(coordinates: Mapping[str, str]) -> str:
+    """Return the values of the axes that a condition does not name."""
+    named = ("backbone", "dataset", "eps")
+    return ", ".join(value for axis, value in coordinates.items() if axis not in named)
+
+
 def _short_dataset(name: str) -> str:
+    """The short name of a dataset; of a folder or a file its own name without the path."""
     places = {source.data: one.name for one in catalogue().values() for source in one.sources}
-    return places.get(name, short_name("dataset", name))
+    return places.get(name) or short_name("dataset", Path(name).name or name)
 
 
 def _schedule_of(config: RunConfig) -> Condition:

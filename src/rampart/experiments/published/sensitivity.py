@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from rampart.experiments.published.conditions import Condition, Results
 from rampart.experiments.published.counterparts import counterpart_in
 from rampart.experiments.published.tables import Compared
-from rampart.experiments.study import file_name
+from rampart.experiments.study_folder import file_name
 from rampart.experiments.study_table import MEASURES
 from rampart.reports.heat_map import Tile, Tiles
 from rampart.units import format_eps

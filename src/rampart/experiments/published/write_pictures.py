@@ -14,7 +14,7 @@ from rampart.experiments.published.series import (
     mean_series,
     spell_interval,
 )
-from rampart.experiments.study import file_name
+from rampart.experiments.study_folder import file_name
 from rampart.reports.heat_map import save_heat_map
 from rampart.reports.panels import Panels, Place, Series, save_panels
 from rampart.units import format_eps

@@ -1,0 +1,113 @@
+"""The results of a study by condition, read from its folder; nothing is trained or attacked."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rampart.errors import RampartError, RunError
+from rampart.experiments.cells import Cell, evaluation_of, figures_of
+from rampart.experiments.loading import load_study
+from rampart.experiments.published.conditions import (
+    Condition,
+    FinishedRun,
+    Results,
+    read_run,
+)
+from rampart.experiments.published.recognizing import condition_of, spell_other_axes
+from rampart.experiments.running import Chosen, chosen_cells, method_cells
+from rampart.experiments.study import Study
+from rampart.experiments.study_folder import STUDY_FILE
+from rampart.plain import read_file
+
+
+@dataclass(frozen=True)
+class ReadStudy:
+    """What the folder of a study holds.
+
+    Attributes:
+        results: every condition of the study, also those without a finished run.
+        references: methods that the study compares the others with.
+        unreadable: why finished runs could not be read; they count as missing.
+    """
+
+    results: tuple[Results, ...]
+    references: tuple[str, ...]
+    unreadable: tuple[str, ...]
+
+
+def read_study(folder: Path) -> ReadStudy:
+    """Read the finished runs of a study from its folder.
+
+    Raises:
+        RunError: the folder is not that of a study, or its file is damaged.
+    """
+    file = folder / STUDY_FILE
+    if not file.is_file():
+        raise RunError(
+            f"{folder} has no {STUDY_FILE}, so it is not the folder of a study: name the folder "
+            "that `rampart study run` wrote with --output."
+        )
+    study = load_study(file)
+    results, unreadable = results_of_cells(planned_cells(study, folder))
+    return ReadStudy(tuple(results), study.references, tuple(unreadable))
+
+
+def planned_cells(study: Study, folder: Path) -> list[Cell]:
+    """Return the runs of all methods and choices.
+
+    A choice that is not made yet stands with its first option, which has no runs under this name.
+    """
+    first = {
+        (task.name, name): next(iter(choice.among))
+        for name, choice in study.choices.items()
+        for task in study.tasks
+    }
+    return [
+        *method_cells(study, folder),
+        *chosen_cells(study, folder, {**first, **_chosen(study, folder)}),
+    ]
+
+
+def _chosen(study: Study, folder: Path) -> Chosen:
+    file = folder / "choices.json"
+    tree = read_file(file, "choices") if file.is_file() else {}
+    return {
+        (task, name): one["chosen"]
+        for task, choices in tree.items()
+        for name, one in choices.items()
+        if name in study.choices and one["chosen"] in study.choices[name].among
+    }
+
+
+def results_of_cells(cells: Iterable[Cell]) -> tuple[list[Results], list[str]]:
+    """Return the results by condition, and why finished runs could not be read."""
+    unreadable: list[str] = []
+    found: dict[Condition, Results] = {}
+    for condition, cell in _conditions(list(cells)):
+        run = _finished(cell, unreadable)
+        known = found.get(condition, Results(condition))
+        runs = (*known.runs, run) if run else known.runs
+        found[condition] = replace(known, runs=runs, planned=known.planned + 1)
+    return list(found.values()), unreadable
+
+
+def _conditions(cells: list[Cell]) -> Iterator[tuple[Condition, Cell]]:
+    """The condition of every run; values of other axes join the method where they are needed."""
+    found = [condition_of(one.config, one.method, one.coordinates) for one in cells]
+    keys = {
+        (one.backbone, one.dataset, one.eps, one.method, cell.config.seed)
+        for one, cell in zip(found, cells, strict=True)
+    }
+    for condition, cell in zip(found, cells, strict=True):
+        other = spell_other_axes(cell.coordinates) if len(keys) < len(cells) else ""
+        method = f"{condition.method}, {other}" if other else condition.method
+        yield replace(condition, method=method), cell
+
+
+def _finished(cell: Cell, unreadable: list[str]) -> FinishedRun | None:
+    try:
+        record = evaluation_of(cell)
+        return read_run(figures_of(cell), cell.folder, record) if record else None
+    except RampartError as error:
+        unreadable.append(str(error))
+        return None

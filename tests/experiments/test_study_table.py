@@ -60,6 +60,8 @@ def test_bounds_stand_beside_a_difference_where_they_reach_beyond_its_interval()
     narrow, wide = (task_table(with_bounds(RUNS, w), "digits", ["rising"]) for w in (0.01, 0.2))
     assert "bounds" not in cells(narrow, "fix")[-1]
     assert cells(wide, "fix")[-1].endswith(", bounds -50.0 to -10.0")
+    same = [*RUNS, *(one._replace(method="again") for one in RUNS if one.method == "rising")]
+    assert "bounds" not in cells(task_table(with_bounds(same, 0.2), "digits", ["rising"]), "again")
     # One pair has no interval.
     assert cells(narrow, "short")[-1] == "-10.0, bounds -11.0 to -9.0"
 
@@ -68,8 +70,9 @@ def test_differences_that_the_grid_leaves_open_are_named_below_the_table():
     narrow, wide = (task_table(with_bounds(RUNS, w), "digits", ["rising"]) for w in (0.01, 0.4))
     assert "undecided" not in narrow
     (line,) = (line for line in wide.splitlines() if "undecided" in line)
-    assert line.startswith("Against 'rising', undecided by the grid: fix; evaluate all at")
-    assert "short" not in line
+    assert line.startswith("Against 'rising', undecided by the grid; in brackets")
+    # The lead is 30.0 points with a margin of 12.4, and the bounds reach 40 further: 40 / 17.6 < 3.
+    assert line.endswith("(evaluation.resolution): fix (3).")
     clean = task_table(with_bounds(RUNS, 0.4), "digits", ["rising"], ["clean"])
     assert "undecided" not in clean
 

@@ -13,7 +13,7 @@ from rampart.files import write_atomic
 from rampart.metrics.adaptation import has_measurable_delay
 from rampart.metrics.intervals import LEAST_SEEDS, paired_test
 from rampart.metrics.lead import Bracket, lead_between
-from rampart.reports.grids import UNDECIDED, more_strengths
+from rampart.reports.grids import MOST_PARTS, UNDECIDED
 from rampart.reports.methods import save_methods
 from rampart.reports.seeds import spell_seed_differences, spell_seed_leads, spell_seeds
 
@@ -97,17 +97,20 @@ def task_table(
 
 def _undecided(methods: Mapping[str, Sequence[RunFigures]], reference: str) -> str:
     """A sentence on the methods whose difference from a reference the grid leaves undecided."""
-    parts = {}
+    names = []
     for method, runs in methods.items():
         first, second = _paired(runs, methods[reference])
         if len(first) >= LEAST_SEEDS and _bounded([*first, *second]):
             found = lead_between(_bracket(first), _bracket(second), paired_test)
             if found.verdict == "grid":
-                parts[method] = found.parts
-    if not parts:
-        return ""
-    more = more_strengths(max(parts.values()), whom="all")
-    return f"Against '{reference}', {UNDECIDED}: {', '.join(parts)}; {more}."
+                few = found.parts <= MOST_PARTS
+                names.append(f"{method} ({found.parts if few else f'over {MOST_PARTS}'})")
+    return (
+        f"Against '{reference}', {UNDECIDED}; in brackets, how many times as many strengths would "
+        f"decide (evaluation.resolution): {', '.join(names)}."
+        if names
+        else ""
+    )
 
 
 def _spell_delay(run: RunFigures) -> str:

@@ -7,7 +7,7 @@ from rampart.metrics.lead import Lead
 from rampart.units import format_eps
 
 #: Most parts of a step that are advised; sixteen for each gray level are close to a continuum.
-_MOST_PARTS = 16
+MOST_PARTS = 16
 #: Steps of the default grid under another norm than Linf.
 _STEPS = 8
 
@@ -43,13 +43,11 @@ evaluate both at 3 times as many strengths, 0.333/255 apart, by evaluation.resol
     )
 
 
-def more_strengths(
-    parts: int, grid: Sequence[float] = (), norm: str = "linf", whom: str = "both"
-) -> str:
+def more_strengths(parts: int, grid: Sequence[float] = (), norm: str = "linf") -> str:
     """Return which strengths to add, so that each step of the grid has `parts` parts."""
-    if parts > _MOST_PARTS:
-        return f"even {_MOST_PARTS} times as many strengths would not decide so small a lead"
-    text = f"evaluate {whom} at {parts} times as many strengths"
+    if parts > MOST_PARTS:
+        return f"even {MOST_PARTS} times as many strengths would not decide so small a lead"
+    text = f"evaluate both at {parts} times as many strengths"
     steps = len(grid) - 1
     gap = grid[-1] / steps if steps > 0 else 0.0
     if not gap or any(abs(after - k * gap) > 1e-9 * grid[-1] for k, after in enumerate(grid)):

@@ -28,7 +28,8 @@ WITH_SETTINGS = ("train", "evaluate", "verify", "linear-probe")
 #: Stands for a value that a message fills in.
 FILLED = "FILLED"
 #: Endings of files, whose names look like keys.
-FILES = (".md", 
+FILES = (
+    ".md",
     ".json",
     ".safetensors",
     ".onnx",

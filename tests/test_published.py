@@ -5,9 +5,11 @@ from collections import Counter
 import pytest
 
 from rampart.data.catalogue import catalogue
+from rampart.models.catalogue import catalogue as catalogue_of_backbones
 from rampart.published import (
     benchmark_results,
     published_results,
+    short_name,
     sources,
     tuned_settings,
 )
@@ -32,6 +34,17 @@ def test_names_are_those_of_rampart():
     assert shared <= set(catalogue())
     assert {row.backbone for row in tuned_settings()} == SIX
     assert {row.backbone for row in benchmark_results()} >= SIX
+
+
+def test_names_of_the_catalogue_and_of_timm_become_short_ones():
+    backbones = catalogue_of_backbones()
+    for one in SIX:
+        assert short_name("backbone", backbones[one].timm) == short_name("backbone", one) == one
+    robust = ("ares:vitb_at", "ares:swinb_at", "ares:convnextb_at", "ares:resnet50_at")
+    assert set(robust) <= set(backbones)
+    table = {row.backbone for row in published_results() if row.table == 3}
+    assert {short_name("backbone", one) for one in robust} == table
+    assert short_name("backbone", "dinov2") == "dinov2"
 
 
 def test_units_are_fractions():

@@ -122,7 +122,7 @@ def sources() -> Mapping[str, Source]:
 
 
 def short_name(kind: Literal["backbone", "dataset", "schedule"], name: str) -> str:
-    """Return the name in Rampart of what they call `name`; `name` itself if it is not known."""
+    """Return the short name of what they, timm or the catalogue call `name`; else `name` itself."""
     return _names(kind).get(name, name)
 
 
@@ -202,7 +202,7 @@ def _rows(name: str) -> Iterator[dict[str, str]]:
 
 @cache
 def _names(kind: str) -> Mapping[str, str]:
-    return {theirs: ours for ours, theirs in _facts()["names"][kind].items()}
+    return {name: ours for ours, names in _facts()["names"][kind].items() for name in names}
 
 
 def _whole(text: str) -> int | None:

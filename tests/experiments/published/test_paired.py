@@ -63,4 +63,25 @@ def test_methods_of_other_names_and_backbones_have_no_published_statistics():
     assert (one.method, one.reference, one.ours.student.n) == ("adaptive", "fix", 2)
     assert one.ours.student.difference == pytest.approx(0.15)
     assert one.published is one.published_all is None
-    assert comparisons(ours, ["adaptive"])[0].ours.student.difference == pytest.approx(-0.15)
+    # The publication's reference is fixed strength, whatever the study's is.
+    assert comparisons(ours, ["adaptive"]) == comparisons(ours)
+
+
+def test_a_study_without_fixed_strength_has_the_references_that_it_names():
+    ours = [one for one in published_as_ours([1, 4]) if one.condition.schedule != "fix"]
+    assert comparisons(ours) == []
+    found = comparisons(ours, ["two-hinge"])
+    assert {(one.method, one.reference) for one in found} == {("auto", "two-hinge")}
+
+
+def test_methods_of_fixed_strength_are_compared_with_the_first_of_them():
+    ours = published_as_ours([1])
+    tuned = [
+        replace(one, condition=replace(one.condition, method="tuned"))
+        for one in ours
+        if one.condition.schedule == "fix"
+    ]
+    found = [one for one in comparisons([*ours, *tuned]) if one.measure == "clean"]
+    pairs = [(one.method, one.reference) for one in found]
+    assert pairs == [("two-hinge", "fix"), ("tuned", "fix"), ("two-hinge", "tuned")]
+    assert found[1].ours.student.t == 0

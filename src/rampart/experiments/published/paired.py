@@ -50,7 +50,8 @@ def comparisons(results: Sequence[Results], references: Collection[str] = ()) ->
 
     Args:
         results: of the study; the mean over the seeds stands for a condition.
-        references: names of methods; by default those that follow the schedule "fix".
+        references: names of methods, for a study without a method of fixed strength; such methods
+            are the references where there are any.
 
     The pairs of the publication and others, such as those of robust backbones, are tested apart.
     """
@@ -66,11 +67,13 @@ def _comparisons(
     results: Sequence[Results], references: Collection[str], over: str
 ) -> Iterator[Comparison]:
     conditions = [one.condition for one in results]
-    known = references or {one.method for one in conditions if one.schedule == "fix"}
+    fixed = dict.fromkeys(one.method for one in conditions if one.schedule == "fix")
+    known = list(fixed or references)
     methods = list(dict.fromkeys(one.method for one in conditions))
     planned = {(one.eps, one.method) for one in conditions}
     for eps, reference, method in product(sorted({eps for eps, _ in planned}), methods, methods):
-        chosen = reference in known and method not in known
+        # Of two references the first one in the study is that of the other.
+        chosen = reference in known and method not in known[: known.index(reference) + 1]
         if not chosen or not {(eps, reference), (eps, method)} <= planned:
             continue
         for measure in MEASURES:

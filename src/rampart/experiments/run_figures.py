@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rampart.errors import RunError
 from rampart.experiments.coordinates import Coordinates, spell_coordinates
 from rampart.metrics.adaptation import adaptation_delay, has_measurable_delay
 from rampart.metrics.continuum import bounds
@@ -11,6 +12,7 @@ from rampart.records.storage import load_record
 from rampart.records.summary import number_of_classes
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
+from rampart.runs.shortfall import shortfall_of
 
 
 class RunFigures(NamedTuple):
@@ -59,9 +61,21 @@ class RunFigures(NamedTuple):
 def read_figures(
     coordinates: Coordinates, method: str, seed: int, identity: str, folder: Path, record: Path
 ) -> RunFigures:
-    """Return the figures of a finished and evaluated run."""
+    """Return the figures of a finished and evaluated run.
+
+    Raises:
+        RunError: the run is not finished, its history is not whole, or a file is damaged.
+    """
     found = load_record(record)
     run = RunFolder(folder)
+    lacks = shortfall_of(run)
+    if lacks.unfinished:
+        raise RunError(f"{folder} is not finished ({lacks}): {run.how_to_resume()}.")
+    if lacks.history:
+        raise RunError(
+            f"{folder} has no whole history.jsonl ({lacks}): restore the file, or delete the "
+            "folder to train again."
+        )
     rows, facts = History(run.history).rows(), run.facts()
     pilot = facts.get("pilot", {})
     classes = number_of_classes(found)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -21,17 +21,28 @@ from rampart.runs.contents import evaluations_in, runs_in, spell
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
+from rampart.runs.shortfall import Shortfall, shortfall_of
 
 
 @dataclass(frozen=True)
 class EvaluatedRun:
-    """The parts of a run that a comparison reads; `others` names its further evaluations."""
+    """The parts of a run that a comparison reads.
+
+    Attributes:
+        name: of its folder.
+        config: as in config.yaml.
+        history: rows of history.jsonl.
+        record: of the evaluation that is compared.
+        others: names of its further evaluations.
+        lacks: its end, or a part of its history.
+    """
 
     name: str
     config: dict[str, Any]
     history: list[dict[str, Any]]
     record: EvaluationRecord
     others: tuple[str, ...] = ()
+    lacks: Shortfall = field(default_factory=Shortfall)
 
 
 def find_runs(paths: Sequence[Path]) -> list[Path]:
@@ -113,7 +124,9 @@ def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
         )
     history = History(folder.history).rows()
     others = tuple(name for name in names if name != own.name)
-    return EvaluatedRun(path.name, read_config(folder.config), history, load_record(own), others)
+    lacks = shortfall_of(folder)
+    record = load_record(own)
+    return EvaluatedRun(path.name, read_config(folder.config), history, record, others, lacks)
 
 
 def write_comparison(results: Sequence[EvaluatedRun], folder: Path) -> list[dict[str, Any]]:
@@ -128,7 +141,9 @@ def write_comparison(results: Sequence[EvaluatedRun], folder: Path) -> list[dict
         raise RunError(
             f"the runs were evaluated under different norms ({named}): compare those of one norm."
         )
-    rows = comparison_rows([(r.name, r.config, summary(r.record), r.history) for r in results])
+    rows = comparison_rows(
+        [(r.name, r.config, summary(r.record), r.history, r.lacks) for r in results]
+    )
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "comparison.json", json.dumps(rows, indent=1) + "\n")
     write_atomic(folder / "comparison.csv", csv_text(rows))

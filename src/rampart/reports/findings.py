@@ -29,10 +29,30 @@ def findings(rows: Sequence[Row]) -> str:
 
     They compare the clean accuracy of the methods with standard fine-tuning, name the method with
     the highest expected robustness and accuracy at full strength, and state whether its lead may
-    be chance or is undecided by the grid, and whether no schedule wins.
+    be chance or is undecided by the grid, and whether no schedule wins. Runs that are not finished
+    are named and left out.
     """
     if not rows:
         return "There is nothing to compare."
+    finished = [row for row in rows if "unfinished" not in row]
+    about = _findings(finished) if finished else ""
+    return " ".join(filter(None, [about, _left_out(rows), _cut(rows)]))
+
+
+def _left_out(rows: Sequence[Row]) -> str:
+    """Name the runs that are not finished, and how far they came."""
+    named = [f"{row['run']} ({row['unfinished']})" for row in rows if "unfinished" in row]
+    return f"Not finished, so left out here: {_enumerate(named)}." if named else ""
+
+
+def _cut(rows: Sequence[Row]) -> str:
+    """Name the runs whose history is not whole."""
+    named = [f"{row['run']} ({row['history']})" for row in rows if "history" in row]
+    why = "Without a delay, because the history is not whole"
+    return f"{why}: {_enumerate(named)}." if named else ""
+
+
+def _findings(rows: Sequence[Row]) -> str:
     different = [
         condition
         for condition, keys in _CONDITIONS.items()

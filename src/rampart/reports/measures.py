@@ -31,6 +31,7 @@ from rampart.reports.advice import advice
 from rampart.reports.grids import undecided
 from rampart.reports.named_records import Measured
 from rampart.reports.tables import RunResult, name_methods
+from rampart.runs.shortfall import Shortfall
 
 #: Half width of the interval for which a report gives the number of images needed: one point.
 POINT = 0.01
@@ -74,7 +75,12 @@ def report(
     records = [one.record for one in measured]
     laws = [_laws(record, distributions) for record in records]
     facts = [
-        {"name": one.name, "others": list(one.others), **measure(one.record, own, per_class)}
+        {
+            "name": one.name,
+            "others": list(one.others),
+            **({"unfinished": one.unfinished} if one.unfinished else {}),
+            **measure(one.record, own, per_class),
+        }
         for one, own in zip(measured, laws, strict=True)
     ]
     methods = _group_by_method(measured)
@@ -266,7 +272,15 @@ def _lead_facts(found: Lead, grid: Sequence[float], norm: str) -> Facts:
 def _group_by_method(measured: Sequence[Measured]) -> dict[str, list[Measured]]:
     """Records by method: their runs differ only in the seed."""
     runs = [one for one in measured if "run" in one.record.metadata]
-    results = [RunResult(o.name, o.record.metadata["run"], summary(o.record)) for o in runs]
+    results = [
+        RunResult(
+            one.name,
+            one.record.metadata["run"],
+            summary(one.record),
+            lacks=Shortfall(one.unfinished),
+        )
+        for one in runs
+    ]
     methods: dict[str, list[Measured]] = {}
     for method, one in zip(name_methods(results), runs, strict=True):
         methods.setdefault(method, []).append(one)

@@ -10,14 +10,23 @@ from rampart.records.storage import load_record
 from rampart.reports.comparison import read_run
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.run_folder import RunFolder
+from rampart.runs.shortfall import shortfall_of
 
 
 class Measured(NamedTuple):
-    """A record with its name in the report, and the folders of the run's other evaluations."""
+    """A record with its name in a report.
+
+    Attributes:
+        name: of its run or its model.
+        record: of the evaluation.
+        others: the folders of the run's other evaluations.
+        unfinished: status and progress of a run that is not finished; "" otherwise.
+    """
 
     name: str
     record: EvaluationRecord
     others: tuple[str, ...] = ()
+    unfinished: str = ""
 
 
 def find_records(paths: Sequence[Path]) -> list[Measured]:
@@ -33,27 +42,36 @@ def find_records(paths: Sequence[Path]) -> list[Measured]:
     if twice is not None:
         raise RunError(f"{twice} occurs twice: give each record once.")
     found = [_read(path) for path in paths]
-    names = [_name(record) for record, _ in found]
+    names = [one.name for one in found]
     return [
-        Measured(name if names.count(name) == 1 else str(path), record, others)
-        for name, path, (record, others) in zip(names, paths, found, strict=True)
+        one if names.count(one.name) == 1 else one._replace(name=str(path))
+        for path, one in zip(paths, found, strict=True)
     ]
 
 
-def _read(path: Path) -> tuple[EvaluationRecord, tuple[str, ...]]:
-    """The record of a folder; of a run, also the folders of its other evaluations."""
+def _read(path: Path) -> Measured:
+    """The record of a folder, under its own name."""
     evaluation = EvaluationFolder(path)
     if evaluation.is_finished():
-        return load_record(path), ()
+        return _of_evaluation(path)
     if RunFolder(path).exists():
         run = read_run(path)
-        return run.record, tuple(str(RunFolder(path).evaluations / name) for name in run.others)
+        others = tuple(str(RunFolder(path).evaluations / name) for name in run.others)
+        return Measured(_name(run.record), run.record, others, run.lacks.unfinished)
     if evaluation.has_begun():
         raise RunError(
             f"the evaluation {path} is not finished: run the same `rampart evaluate` command again "
             "to resume it."
         )
-    return load_record(path), ()
+    return _of_evaluation(path)
+
+
+def _of_evaluation(path: Path) -> Measured:
+    """The record in the folder of an evaluation, which may lie inside its run's folder."""
+    record, run = load_record(path), RunFolder(path.resolve().parent.parent)
+    trained = "run" in record.metadata and run.exists()
+    unfinished = shortfall_of(run).unfinished if trained else ""
+    return Measured(_name(record), record, unfinished=unfinished)
 
 
 def _name(record: EvaluationRecord) -> str:

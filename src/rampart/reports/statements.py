@@ -28,6 +28,8 @@ def record_lines(facts: Facts) -> list[str]:
         f"{facts['norm']}, "
         f"{100 * facts['confidence']:g} % intervals"
     ]
+    if facts.get("unfinished"):
+        lines.append(f"  warning: the run is not finished: {facts['unfinished']}")
     if facts.get("others"):
         others = spell(facts["others"])
         lines.append(f"  note: the evaluation of the run's own configuration; others: {others}")

@@ -2,10 +2,12 @@
 
 A row is a plain dictionary, one per run, as in `comparison.json`. Runs that differ only in their
 seed, or in keys that change no result (`rampart.schema.effects`), form a method. A method is named
-after its schedule and the settings in which it differs from other methods with that schedule.
+after its schedule and the settings in which it differs from other methods with that schedule. Runs
+that are not finished form methods of their own, which are named so.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +16,7 @@ from rampart.metrics.intervals import CONFIDENCE, LEAST_SEEDS, spread_over_seeds
 from rampart.registry import flatten
 from rampart.reports.percent import number
 from rampart.reports.seeds import spell_seeds
+from rampart.runs.shortfall import Shortfall
 from rampart.schema.effects import effect_of
 from rampart.units import format_eps
 
@@ -32,12 +35,14 @@ class RunResult(NamedTuple):
         config: the full configuration, as in config.yaml.
         summary: the summary of its evaluation, as in summary.json.
         history: rows of history.jsonl, for the adaptation delay; may be left out.
+        lacks: its end, or a part of its history.
     """
 
     name: str
     config: Mapping[str, Any]
     summary: Mapping[str, Any]
     history: Sequence[Mapping[str, Any]] = ()
+    lacks: Shortfall = Shortfall()
 
 
 def comparison_rows(runs: Iterable[RunResult | tuple[Any, ...]]) -> list[Row]:
@@ -45,7 +50,8 @@ def comparison_rows(runs: Iterable[RunResult | tuple[Any, ...]]) -> list[Row]:
 
     Each row has run, method, schedule, seed, objective, delay (first epoch that exceeds 5 %
     validation accuracy), adapted (None if the history is not known, or if guessing exceeds 5 %) and
-    all keys of the summary, whose seed becomes evaluation_seed.
+    all keys of the summary, whose seed becomes evaluation_seed. A run that is not finished has
+    `unfinished`, and one whose history is not whole has `history`, each in words (`Shortfall`).
     """
     results = [RunResult(*run) for run in runs]
     methods = name_methods(results)
@@ -53,7 +59,8 @@ def comparison_rows(runs: Iterable[RunResult | tuple[Any, ...]]) -> list[Row]:
 
 
 def _row(result: RunResult, method: str) -> Row:
-    measured = bool(result.history) and has_measurable_delay(result.summary.get("num_classes"))
+    known = bool(result.history) and not result.lacks.history
+    measured = known and has_measurable_delay(result.summary.get("num_classes"))
     accuracies = [row["val_clean"] for row in result.history]
     delay = adaptation_delay(accuracies) if measured else None
     return {
@@ -66,13 +73,14 @@ def _row(result: RunResult, method: str) -> Row:
         "objective": _name(result.config.get("objective")),
         "delay": delay,
         "adapted": delay is not None if measured else None,
+        **{key: text for key, text in asdict(result.lacks).items() if text},
     }
 
 
 def name_methods(results: Sequence[RunResult]) -> list[str]:
     """Return the name of each run's method: the schedule, and the settings that are not common.
 
-    Runs that differ only in their seed have the same name.
+    Runs that differ only in their seed have the same name, unless only one of them is finished.
     """
     schedules = [_name(result.config.get("schedule")) for result in results]
     settings = [_settings(result) for result in results]
@@ -81,6 +89,10 @@ def name_methods(results: Sequence[RunResult]) -> list[str]:
         peers = [s for name, s in zip(schedules, settings, strict=True) if name == schedule]
         keys = [key for key in own if any(peer.get(key) != own[key] for peer in peers)]
         labels.append(_label(schedule, {_short(key, keys): own[key] for key in keys}))
+    labels = [
+        f"{label} [not finished]" if result.lacks.unfinished else label
+        for result, label in zip(results, labels, strict=True)
+    ]
     return _tell_repeats_apart(results, labels)
 
 
@@ -138,11 +150,13 @@ def aggregate(rows: Sequence[Row], confidence: float = CONFIDENCE) -> list[Row]:
 def _method_row(rows: list[Row], confidence: float) -> Row:
     first, several = rows[0], len(rows) > 1
     common = ("method", "schedule", "objective", "n", "norm", "eps", "split", "attack")
+    marks = {"unfinished": first["unfinished"]} if "unfinished" in first else {}
     figures: Row = {}
     for name in FIGURES:
         figures.update(_mean_of(name, rows, confidence) if several else _as_evaluated(name, first))
     return {
         **{key: first.get(key) for key in common},
+        **marks,
         "runs": len(rows),
         "seeds": [row["seed"] for row in rows],
         **figures,
@@ -182,7 +196,7 @@ def _as_evaluated(name: str, row: Row) -> Row:
 
 
 def comparison_table(rows: Sequence[Row]) -> "Table":
-    """Return the rows as a table for the terminal; the best value of each figure is bold.
+    """Return the rows as a table for the terminal; the best value of finished runs is bold.
 
     A column has the bounds of expected robustness where they reach beyond its interval.
 
@@ -205,7 +219,7 @@ def markdown(rows: Sequence[Row]) -> str:
     """Return rows as a Markdown table: of runs, or of methods if they come from `aggregate`."""
     cells = _cells(rows)
     header = list(cells[0]) if cells else []
-    left = ("run", "method", "objective", "eps")
+    left = ("run", "method", "objective", "eps", "note")
     rule = [":--" if name in left else "--:" for name in header]
     lines = [header, rule, *(list(row.values()) for row in cells)]
     return "".join(f"| {' | '.join(_escape(cell) for cell in line)} |\n" for line in lines)
@@ -216,6 +230,7 @@ def _cells(rows: Sequence[Row]) -> list[dict[str, str]]:
 
 
 def _run_cells(rows: Sequence[Row], digits: int = 1) -> list[dict[str, str]]:
+    notes = [row.get("unfinished") or row.get("history") or "" for row in rows]
     return [
         {
             "run": str(row["run"]),
@@ -224,8 +239,9 @@ def _run_cells(rows: Sequence[Row], digits: int = 1) -> list[dict[str, str]]:
             "objective": row["objective"],
             **_figure_cells(row, rows, digits),
             "delay": _delay([row["delay"]]) if row.get("adapted") is not None else "",
+            **({"note": note} if any(notes) else {}),
         }
-        for row in rows
+        for row, note in zip(rows, notes, strict=True)
     ]
 
 
@@ -284,22 +300,20 @@ def _delay(delays: Sequence[int | None]) -> str:
 
 
 def _best(rows: Sequence[Row]) -> dict[str, set[int]]:
-    """The rows with the highest value of each figure; empty if threat models differ.
+    """The finished rows with the highest value of each figure; empty if threat models differ.
 
     In expected robustness these are also the rows that may be highest for some curve between the
     strengths.
     """
-    if len(rows) < 2 or len({(row["norm"], row["eps"]) for row in rows}) > 1:
+    finished = {index: row for index, row in enumerate(rows) if "unfinished" not in row}
+    if len(rows) < 2 or not finished or len({(row["norm"], row["eps"]) for row in rows}) > 1:
         return {}
-    titles = ("clean", f"at {format_eps(rows[0]['eps'])}", "expected")
-    best = {}
+    titles, best = ("clean", f"at {format_eps(rows[0]['eps'])}", "expected"), {}
     for title, name in zip(titles, FIGURES, strict=True):
-        top = max(row[name] for row in rows)
-        best[title] = {index for index, row in enumerate(rows) if row[name] == top}
-    least = max(row["expected_bounds"]["low"] for row in rows)
-    best["expected"] |= {
-        index for index, row in enumerate(rows) if row["expected_bounds"]["high"] >= least
-    }
+        top = max(row[name] for row in finished.values())
+        best[title] = {index for index, row in finished.items() if row[name] == top}
+    least = max(row["expected_bounds"]["low"] for row in finished.values())
+    best["expected"] |= {i for i, row in finished.items() if row["expected_bounds"]["high"] >= least}
     return best
 
 
@@ -321,7 +335,7 @@ def _table(cells: list[dict[str, str]], title: str, bold: Mapping[str, set[int]]
     table = Table(title=title, title_style="dim", title_justify="left", **style)
     filled = [name for name in (cells[0] if cells else {}) if any(row[name] for row in cells)]
     for name in filled:
-        numeric = name not in ("run", "method", "objective", "eps")
+        numeric = name not in ("run", "method", "objective", "eps", "note")
         table.add_column(name, justify="right" if numeric else "left")
     for index, row in enumerate(cells):
         # rich would read [70.1, 74.2] in a str as markup.

@@ -7,7 +7,7 @@ import numpy as np
 
 from rampart.records.record import EvaluationRecord
 from rampart.records.summary import summary
-from rampart.reports.tables import RunResult
+from rampart.reports.method_names import RunResult
 
 N, LEVELS = 200, 4
 

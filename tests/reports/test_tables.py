@@ -8,8 +8,8 @@ from rich.console import Console
 
 from rampart.records.summary import summary
 from rampart.reports.csv_rows import csv_text
+from rampart.reports.method_names import RunResult
 from rampart.reports.tables import (
-    RunResult,
     aggregate,
     aggregate_table,
     comparison_rows,

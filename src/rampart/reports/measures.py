@@ -29,9 +29,7 @@ from rampart.records.record import EvaluationRecord
 from rampart.records.summary import summary
 from rampart.reports.advice import advice
 from rampart.reports.grids import undecided
-from rampart.reports.named_records import Measured
-from rampart.reports.tables import RunResult, name_methods
-from rampart.runs.shortfall import Shortfall
+from rampart.reports.named_records import Measured, group_by_method
 
 #: Half width of the interval for which a report gives the number of images needed: one point.
 POINT = 0.01
@@ -83,7 +81,7 @@ def report(
         }
         for one, own in zip(measured, laws, strict=True)
     ]
-    methods = _group_by_method(measured)
+    methods = group_by_method(measured)
     several = {name: method for name, method in methods.items() if len(method) > 1}
     return {
         "records": facts,
@@ -267,24 +265,6 @@ def _lead_facts(found: Lead, grid: Sequence[float], norm: str) -> Facts:
     if found.verdict == "grid":
         facts["undecided"] = undecided(found, grid, norm)
     return facts
-
-
-def _group_by_method(measured: Sequence[Measured]) -> dict[str, list[Measured]]:
-    """Records by method: their runs differ only in the seed."""
-    runs = [one for one in measured if "run" in one.record.metadata]
-    results = [
-        RunResult(
-            one.name,
-            one.record.metadata["run"],
-            summary(one.record),
-            lacks=Shortfall(one.unfinished),
-        )
-        for one in runs
-    ]
-    methods: dict[str, list[Measured]] = {}
-    for method, one in zip(name_methods(results), runs, strict=True):
-        methods.setdefault(method, []).append(one)
-    return methods
 
 
 def _pairs(

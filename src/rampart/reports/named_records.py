@@ -7,10 +7,12 @@ from typing import NamedTuple
 from rampart.errors import RunError
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record
+from rampart.records.summary import summary
 from rampart.reports.comparison import read_run
+from rampart.reports.method_names import RunResult, name_methods
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.run_folder import RunFolder
-from rampart.runs.shortfall import shortfall_of
+from rampart.runs.shortfall import Shortfall, shortfall_of
 
 
 class Measured(NamedTuple):
@@ -78,3 +80,21 @@ def _name(record: EvaluationRecord) -> str:
     model = record.metadata.get("model")
     called = model.get("name") if isinstance(model, Mapping) else model
     return Path(str(record.metadata.get("run_folder", called))).name
+
+
+def group_by_method(measured: Sequence[Measured]) -> dict[str, list[Measured]]:
+    """Return the records of runs by their method; those of other models are left out."""
+    runs = [one for one in measured if "run" in one.record.metadata]
+    results = [
+        RunResult(
+            one.name,
+            one.record.metadata["run"],
+            summary(one.record),
+            lacks=Shortfall(one.unfinished),
+        )
+        for one in runs
+    ]
+    methods: dict[str, list[Measured]] = {}
+    for method, one in zip(name_methods(results), runs, strict=True):
+        methods.setdefault(method, []).append(one)
+    return methods

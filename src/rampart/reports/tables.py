@@ -1,23 +1,19 @@
 """Rows, means over seeds, and tables of several runs.
 
-A row is a plain dictionary, one per run, as in `comparison.json`. Runs that differ only in their
-seed, or in keys that change no result (`rampart.schema.effects`), form a method. A method is named
-after its schedule and the settings in which it differs from other methods with that schedule. Runs
-that are not finished form methods of their own, which are named so.
+A row is a plain dictionary, one per run, as in `comparison.json`. Runs form methods
+(`rampart.reports.method_names`), over whose seeds the means are taken.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rampart.metrics.adaptation import adaptation_delay, has_measurable_delay
 from rampart.metrics.intervals import CONFIDENCE, LEAST_SEEDS, spread_over_seeds
-from rampart.registry import flatten
+from rampart.reports.method_names import RunResult, component_name, name_methods
 from rampart.reports.percent import number
 from rampart.reports.seeds import spell_seeds
-from rampart.runs.shortfall import Shortfall
-from rampart.schema.effects import effect_of
 from rampart.units import format_eps
 
 if TYPE_CHECKING:
@@ -25,24 +21,6 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 FIGURES = ("clean", "adversarial", "expected")
-
-
-class RunResult(NamedTuple):
-    """The values of a run that a comparison needs; a plain tuple of them is accepted too.
-
-    Attributes:
-        name: name of the run, such as that of its folder.
-        config: the full configuration, as in config.yaml.
-        summary: the summary of its evaluation, as in summary.json.
-        history: rows of history.jsonl, for the adaptation delay; may be left out.
-        lacks: its end, or a part of its history.
-    """
-
-    name: str
-    config: Mapping[str, Any]
-    summary: Mapping[str, Any]
-    history: Sequence[Mapping[str, Any]] = ()
-    lacks: Shortfall = Shortfall()
 
 
 def comparison_rows(runs: Iterable[RunResult | tuple[Any, ...]]) -> list[Row]:
@@ -67,68 +45,14 @@ def _row(result: RunResult, method: str) -> Row:
         **result.summary,
         "run": result.name,
         "method": method,
-        "schedule": _name(result.config.get("schedule")),
+        "schedule": component_name(result.config.get("schedule")),
         "seed": result.config.get("seed"),
         "evaluation_seed": result.summary.get("seed"),
-        "objective": _name(result.config.get("objective")),
+        "objective": component_name(result.config.get("objective")),
         "delay": delay,
         "adapted": delay is not None if measured else None,
         **{key: text for key, text in asdict(result.lacks).items() if text},
     }
-
-
-def name_methods(results: Sequence[RunResult]) -> list[str]:
-    """Return the name of each run's method: the schedule, and the settings that are not common.
-
-    Runs that differ only in their seed have the same name, unless only one of them is finished.
-    """
-    schedules = [_name(result.config.get("schedule")) for result in results]
-    settings = [_settings(result) for result in results]
-    labels = []
-    for schedule, own in zip(schedules, settings, strict=True):
-        peers = [s for name, s in zip(schedules, settings, strict=True) if name == schedule]
-        keys = [key for key in own if any(peer.get(key) != own[key] for peer in peers)]
-        labels.append(_label(schedule, {_short(key, keys): own[key] for key in keys}))
-    labels = [
-        f"{label} [not finished]" if result.lacks.unfinished else label
-        for result, label in zip(results, labels, strict=True)
-    ]
-    return _tell_repeats_apart(results, labels)
-
-
-def _tell_repeats_apart(results: Sequence[RunResult], labels: Sequence[str]) -> list[str]:
-    """Give runs that repeat a seed methods of their own: they are not independent draws."""
-    keys = [(label, r.config.get("seed")) for label, r in zip(labels, results, strict=True)]
-    return [
-        f"{label} [{result.name}]" if keys.count(key) > 1 else label
-        for result, label, key in zip(results, labels, keys, strict=True)
-    ]
-
-
-def _settings(result: RunResult) -> dict[str, str]:
-    summary = result.summary
-    evaluation = [str(summary.get(key)) for key in ("norm", "eps", "attack", "split")]
-    flat = {**flatten(result.config), "evaluated": " ".join(evaluation)}
-    relevant = {key for key in flat if key != "seed" and effect_of(key) != "nothing"}
-    return {key: str(value) for key, value in flat.items() if key in relevant}
-
-
-def _short(key: str, keys: Sequence[str]) -> str:
-    """The last part of a key, without ".name"; the full key if another has the same last part."""
-
-    def last(key: str) -> str:
-        return key.removesuffix(".name").rpartition(".")[2]
-
-    return key if [last(other) for other in keys].count(last(key)) > 1 else last(key)
-
-
-def _label(schedule: str, settings: Mapping[str, str]) -> str:
-    options = ", ".join(f"{key}={value}" for key, value in settings.items())
-    return f"{schedule} ({options})" if options else schedule
-
-
-def _name(component: Any) -> str:
-    return str(component.get("name") if isinstance(component, Mapping) else component)
 
 
 def aggregate(rows: Sequence[Row], confidence: float = CONFIDENCE) -> list[Row]:
@@ -313,7 +237,9 @@ def _best(rows: Sequence[Row]) -> dict[str, set[int]]:
         top = max(row[name] for row in finished.values())
         best[title] = {index for index, row in finished.items() if row[name] == top}
     least = max(row["expected_bounds"]["low"] for row in finished.values())
-    best["expected"] |= {i for i, row in finished.items() if row["expected_bounds"]["high"] >= least}
+    best["expected"] |= {
+        i for i, row in finished.items() if row["expected_bounds"]["high"] >= least
+    }
     return best
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from made_up_study import figures, published_as_ours, results
 
+from rampart.experiments.published.cells import sheet_of_tests
 from rampart.experiments.published.conditions import Condition
 from rampart.experiments.published.paired import comparisons
 
@@ -85,3 +86,39 @@ def test_methods_of_fixed_strength_are_compared_with_the_first_of_them():
     pairs = [(one.method, one.reference) for one in found]
     assert pairs == [("two-hinge", "fix"), ("tuned", "fix"), ("two-hinge", "tuned")]
     assert found[1].ours.student.t == 0
+
+
+def bounded(ours, width):
+    """The same results with bounds of expected robustness that lie this far apart."""
+    return [
+        replace(
+            one,
+            runs=tuple(
+                replace(
+                    run,
+                    figures=run.figures._replace(
+                        expected_least=run.figures.expected - width / 2,
+                        expected_most=run.figures.expected + width / 2,
+                    ),
+                )
+                for run in one.runs
+            ),
+        )
+        for one in ours
+    ]
+
+
+@pytest.mark.parametrize(("width", "verdict"), [(0.01, "decided"), (0.5, "grid")])
+def test_a_difference_in_expected_robustness_has_bounds_over_the_pairs(width, verdict):
+    found = comparisons(bounded(published_as_ours([1]), width))
+    clean, _, expected = found
+    assert clean.lead is None
+    assert expected.lead.verdict == verdict
+    assert expected.lead.difference == pytest.approx(expected.ours.student.difference)
+    table = sheet_of_tests(found)
+    cell = dict(zip(table.heads, table.lines[2], strict=True))["bounds"]
+    assert ("undecided by the grid" in cell) == (verdict == "grid")
+
+
+def test_without_bounds_there_is_no_lead():
+    assert comparisons(published_as_ours([1]))[2].lead is None

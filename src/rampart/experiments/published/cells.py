@@ -6,7 +6,9 @@ from rampart.experiments.published.paired import Comparison
 from rampart.experiments.published.tables import Compared, ComparedTable
 from rampart.experiments.study_table import MEASURES
 from rampart.metrics.intervals import LEAST_SEEDS, spread_over_seeds
+from rampart.metrics.lead import Lead
 from rampart.metrics.tasks import TaskTests
+from rampart.reports.grids import UNDECIDED
 from rampart.reports.percent import number
 from rampart.reports.seeds import spell_seeds
 from rampart.reports.sheets import Sheet
@@ -85,7 +87,7 @@ def sheet_of_tests(found: Iterable[Comparison]) -> Sheet:
     """Return the tests over pairs as a table."""
     heads = (
         *("eps", "over", "comparison", "measure", "pairs", "difference", "interval", "bootstrap"),
-        *("t", "p", "Wilcoxon p", "published t, same pairs", "published t, all pairs"),
+        *("bounds", "t", "p", "Wilcoxon p", "published t, same pairs", "published t, all pairs"),
     )
     found = list(found)
     lines = tuple(
@@ -94,7 +96,7 @@ def sheet_of_tests(found: Iterable[Comparison]) -> Sheet:
             one.over,
             f"{one.method} - {one.reference}",
             one.measure,
-            *(_spelled_tests(one.ours)),
+            *(_spelled_tests(one.ours, _bounds(one.lead))),
             "" if one.published is None else f"{one.published.student.t:.4f}",
             _with_pairs(one.published_all),
         )
@@ -118,15 +120,24 @@ def sheet_of_tests(found: Iterable[Comparison]) -> Sheet:
     return Sheet("table-9", title, 4, (("", len(heads)),), heads, lines, (exact_heads, *exact))
 
 
-def _spelled_tests(tests: TaskTests | None) -> tuple[str, ...]:
+def _bounds(lead: Lead | None) -> str:
+    """The bounds where they reach beyond the interval, and whether they leave the sign open."""
+    if lead is None or not lead.beyond:
+        return ""
+    bounds = f"{spell_points(lead.bounds[0])} to {spell_points(lead.bounds[1])}"
+    return f"{bounds}, {UNDECIDED}" if lead.verdict == "grid" else bounds
+
+
+def _spelled_tests(tests: TaskTests | None, bounds: str) -> tuple[str, ...]:
     if tests is None:
-        return ("", "", "", "", "", "", "")
+        return ("", "", "", "", "", "", "", "")
     student, boot = tests.student, tests.bootstrap
     return (
         str(student.n),
         spell_points(student.difference),
         f"[{spell_points(student.low)}, {spell_points(student.high)}]",
         f"[{spell_points(boot.low)}, {spell_points(boot.high)}]",
+        bounds,
         f"{student.t:.4f}",
         f"{student.p:.2g}",
         f"{tests.rank_p:.2g}",

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import product
 from statistics import fmean
 
+import numpy as np
+
 from rampart.experiments.published.conditions import Results
 from rampart.experiments.published.counterparts import (
     PAIR_TABLES,
@@ -12,6 +14,8 @@ from rampart.experiments.published.counterparts import (
     is_published_pair,
 )
 from rampart.experiments.study_table import MEASURES
+from rampart.metrics.intervals import paired_test
+from rampart.metrics.lead import Bracket, Lead, lead_between
 from rampart.metrics.tasks import TaskTests, compare_over_tasks
 from rampart.published import published_results
 
@@ -33,6 +37,8 @@ class Comparison:
         ours: over the pairs that both have finished; None below two pairs.
         published: of the published figures, over the same pairs; None without them.
         published_all: of the published figures, over all their pairs; None without them.
+        lead: the same difference as `ours` in expected robustness, with bounds for any curve
+            between the strengths; None for other measures, or without bounds.
     """
 
     eps: float
@@ -43,6 +49,7 @@ class Comparison:
     ours: TaskTests | None
     published: TaskTests | None
     published_all: TaskTests | None
+    lead: Lead | None = None
 
 
 def comparisons(results: Sequence[Results], references: Collection[str] = ()) -> list[Comparison]:
@@ -89,6 +96,7 @@ def _comparisons(
                 _test(first, second),
                 _test(*({pair: one[pair] for pair in shared & set(one)} for one in theirs)),
                 _test(*theirs),
+                _lead(results, eps, method, reference) if measure == "expected" else None,
             )
 
 
@@ -115,6 +123,34 @@ def _published(results: Sequence[Results], eps: float, method: str, measure: str
         for row in published_results()
         if (row.table, row.schedule) == (example.table, example.schedule)
     }
+
+
+def _lead(results: Sequence[Results], eps: float, method: str, reference: str) -> Lead | None:
+    """The lead over the pairs that both have; None if they are too few or lack bounds."""
+    ours, theirs = (_brackets(results, eps, name) for name in (method, reference))
+    pairs = sorted(set(ours) & set(theirs))
+    if len(pairs) < _LEAST:
+        return None
+    first, second = (Bracket(*np.array([one[p] for p in pairs]).T) for one in (ours, theirs))
+    return lead_between(first, second, paired_test)
+
+
+def _brackets(
+    results: Sequence[Results], eps: float, method: str
+) -> dict[tuple[str, str], tuple[float, float, float]]:
+    """By pair, expected robustness between its bounds, as means over the seeds."""
+    found = {}
+    for one in results:
+        chosen = (one.condition.eps, one.condition.method) == (eps, method) and one.runs
+        ends = [
+            (run.figures.expected_least, run.figures.expected, run.figures.expected_most)
+            for run in one.runs
+        ]
+        known = [(a, b, c) for a, b, c in ends if a is not None and c is not None]
+        if chosen and len(known) == len(ends):
+            low, value, high = (fmean(part) for part in zip(*known, strict=True))
+            found[one.condition.backbone, one.condition.dataset] = (low, value, high)
+    return found
 
 
 def _test(first: ByPair, second: ByPair) -> TaskTests | None:

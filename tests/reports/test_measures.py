@@ -20,7 +20,8 @@ BETA = "beta:a=2,b=5"
 def shuffled(one, seed=0):
     """The same record with its samples in another order."""
     order = np.random.default_rng(seed).permutation(len(one))
-    columns = {name: getattr(one, name)[order] for name in ("labels", "predictions", "critical")}
+    names = ["labels", "predictions", "critical", *(["distance"] if one.distance is not None else [])]
+    columns = {name: getattr(one, name)[order] for name in names}
     return replace(one, ids=tuple(one.ids[i] for i in order), **columns)
 
 
@@ -113,6 +114,52 @@ def test_seeds_of_a_method_are_combined():
     # Both fall equally with the seed, which cancels in the difference.
     assert pair["figures"]["clean"]["difference"] == pytest.approx(FIX[0] - TWO_HINGE[0])
     assert "over 3 seeds and the images" in "\n".join(report_lines(facts))
+
+
+COARSE = ((0.9, 0.5, 0.1), (0.8, 0.35, 0.0))
+
+
+def test_a_difference_has_bounds_and_a_verdict_of_the_grid():
+    pair = [Measured(name, record(c)) for name, c in zip(("a", "b"), COARSE, strict=True)]
+    facts = report(pair)
+    found = facts["pairs"][0]["figures"]["expected"]
+    # Both models fall by 80 points over two steps: 40 points to each side.
+    assert found["bounds"] == pytest.approx({"low": 0.125 - 0.4, "high": 0.125 + 0.4})
+    assert found["verdict"] == "grid"
+    text = "\n".join(report_lines(facts))
+    assert "bounds -27.5 to +52.5" in text
+    assert text.count("undecided by the grid") == 1
+    assert "verdict" not in facts["pairs"][0]["figures"]["clean"]
+
+
+def test_distances_narrow_the_bounds_of_a_difference():
+    one, other = (record(c) for c in COARSE)
+    known = np.where(other.found, other.grid[np.minimum(other.critical, 2)], np.nan)
+    # Every adversarial example lies just above the strength before.
+    known = np.where(other.critical > 0, known - 0.9 / 255, known)
+    near = replace(other, distance=known)
+    wide, narrow = (
+        report([Measured("a", one), Measured("b", b)])["pairs"][0]["figures"]["expected"]["bounds"]
+        for b in (other, near)
+    )
+    assert narrow["low"] > wide["low"] + 0.3
+    assert narrow["high"] == pytest.approx(wide["high"])
+    again = report([Measured("a", one), Measured("b", shuffled(near, 3))])["pairs"][0]
+    assert again["figures"]["expected"]["bounds"] == pytest.approx(narrow)
+
+
+def test_seeds_have_bounds_and_a_verdict_of_the_grid():
+    first, second = (
+        [of_run(name, [a - s / 100 for a in curve], s) for s in range(3)]
+        for name, curve in zip(
+            ("fix", "two-hinge"), ((0.9, 0.5, 0.1), (0.8, 0.35, 0.02)), strict=True
+        )
+    )
+    facts = report([*first, *second])
+    found = facts["pairs"][0]["figures"]["expected"]
+    assert found["verdict"] == "grid"
+    text = "\n".join(report_lines(facts))
+    assert "the sign of this difference is undecided by the grid" in text
 
 
 def test_two_seeds_show_their_values():

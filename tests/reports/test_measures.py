@@ -20,7 +20,8 @@ BETA = "beta:a=2,b=5"
 def shuffled(one, seed=0):
     """The same record with its samples in another order."""
     order = np.random.default_rng(seed).permutation(len(one))
-    names = ["labels", "predictions", "critical", *(["distance"] if one.distance is not None else [])]
+    names = ["labels", "predictions", "critical"]
+    names += [] if one.distance is None else ["distance"]
     columns = {name: getattr(one, name)[order] for name in names}
     return replace(one, ids=tuple(one.ids[i] for i in order), **columns)
 

@@ -9,6 +9,7 @@ from published import network, open_clip, prefixed, published, small
 from rampart.errors import ModelError, RampartWarning, UnknownName
 from rampart.models.backbones import build_model
 from rampart.models.catalogue import NORMALIZATIONS, catalogue, find_entry, full_name
+from rampart.models.external.load import kind_of
 from rampart.models.references import CATALOGUE_PREFIXES, is_function
 from rampart.models.sources import find_source
 
@@ -112,6 +113,13 @@ def test_an_unknown_name_is_answered_with_the_nearest():
         find_source("ares:swinb")
     with pytest.raises(UnknownName, match="convnext"):
         find_source("convnxt")
+    with pytest.raises(UnknownName, match="did you mean robustbench:Standard"):
+        kind_of("robustbnch:Standard")
+
+
+def test_a_file_belongs_to_another_key():
+    with pytest.raises(ModelError, match=r"write ares:swinb_at and model\.weights=file\.pth"):
+        find_source("ares:swinb_at:file.pth")
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

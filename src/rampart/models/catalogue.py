@@ -122,12 +122,15 @@ def find_entry(name: str) -> Entry | None:
 
     Raises:
         UnknownName: the prefix is one of the catalogue, but the name is not.
-        ModelError: the backbone cannot be loaded.
+        ModelError: the backbone cannot be loaded, or the name ends with a file.
     """
     entry = catalogue().get(name)
     if entry is None:
         prefix, colon, _ = name.partition(":")
         if colon and prefix in CATALOGUE_PREFIXES:
+            known, _, file = name.rpartition(":")
+            if known in catalogue():
+                raise ModelError(f"'{name}' names a file: write {known} and model.weights={file}.")
             raise UnknownName("backbone", name, catalogue(), "`rampart models` lists them")
         return None
     if entry.refused:

@@ -107,7 +107,7 @@ def kind_of(reference: str) -> tuple[str, str]:
     if path.is_dir():
         return _kind_of_folder(path)
     if is_function(reference):
-        near = nearest(prefix, PREFIXES, n=1)
+        near = nearest(prefix, (*PREFIXES, *CATALOGUE_PREFIXES), n=1)
         if near and "." not in prefix and not _importable(prefix):
             raise UnknownName("kind of model", reference, [f"{near[0]}:{rest}"])
         return "factory", reference

@@ -1,6 +1,7 @@
 """The files with the tables of a study."""
 
 import csv
+import re
 from dataclasses import replace
 
 import pytest
@@ -26,6 +27,8 @@ def test_writes_every_table_in_every_format(tmp_path):
     page = (tmp_path / "published.md").read_text("utf-8")
     assert "arXiv 2509.23325" in page
     assert page.count("\n## ") == len(names)
+    numbers = list(map(int, re.findall(r"^## Table (\d+)", page, re.MULTILINE)))
+    assert numbers == [1, 2, 3, 4, 7, 8, 9, 10, 11]
     tests = read(tmp_path / "table-9.csv")
     assert float(tests[0]["t"]) == pytest.approx(7.8233, abs=1e-4)
     assert tests[0]["pairs"] == tests[0]["published_all_pairs"] == "30"

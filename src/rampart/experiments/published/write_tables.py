@@ -1,5 +1,6 @@
 """Write the tables of a study beside the published ones."""
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
@@ -23,13 +24,19 @@ def published_sheets(results: Sequence[Results], references: Collection[str] = (
         references: methods that the others are tested against; by default those of fixed strength.
     """
     tables = [*condition_tables(results), *average_tables(results)]
+    numbered = [*map(sheet_of, tables), sheet_of_tests(comparisons(results, references))]
     sheets = [
-        *map(sheet_of, tables),
-        sheet_of_tests(comparisons(results, references)),
+        *sorted(numbered, key=_number),
         delay_sheet(delayed_runs(results)),
         cost_sheet(results),
     ]
     return [one for one in sheets if one.lines]
+
+
+def _number(sheet: Sheet) -> float:
+    """The number of a published table; the others come last."""
+    number = sheet.name.removeprefix("table-")
+    return int(number) if number.isdigit() else math.inf
 
 
 def write_published_tables(

@@ -4,9 +4,10 @@ import pytest
 import torch
 from PIL import Image
 
-from rampart.data.copies import count_copies, number_pictures, warn_of_copies
+from rampart.data.copies import count_copies, find_repeated, number_pictures, warn_of_copies
 from rampart.data.datasets import load_splits
 from rampart.data.splits import Split
+from rampart.data.subset import subset
 
 
 def split_of(values, labels, prefix=""):
@@ -65,3 +66,40 @@ def test_equal_pixels_in_other_files_are_found(make_folder, layout):
     folder = make_folder(*layout("train", "val", "test"))
     Image.open(folder / "train/cat/0.png").save(folder / "test/cat/again.bmp")
     assert len(load_splits(str(folder), image_size=8).warnings) == 1
+
+
+def test_images_that_an_evaluation_counts_twice():
+    split = split_of([5, 7, 5, 9, 5], [0, 1, 0, 1, 1])
+    found = find_repeated(split)
+    assert (found.count, found.notes) == (2, ())
+    assert "2 of 5 images" in found.warnings[0]
+    assert "2 is a copy of 0" in found.warnings[0]
+    assert find_repeated(split.subset([1, 2, 3])) == find_repeated(split_of([1, 2], [0, 1]))
+    assert find_repeated(split.subset([1, 2, 1])).count == 1
+
+
+def test_few_repeated_images_are_only_noted():
+    many = split_of([*range(200), 7], [0, 1] * 100 + [0])
+    assert find_repeated(many).count == 1
+    assert "1 of 201 images" in find_repeated(many).notes[0]
+    assert find_repeated(many).warnings == ()
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_a_repeated_file_is_found_without_decoding_it_again(
+    make_folder, layout, cache, monkeypatch
+):
+    folder = make_folder(*layout("train", "val", "test", count=12))
+    shutil.copy(folder / "test/cat/0.png", folder / "test/cat/copy.png")
+    test = load_splits(str(folder), image_size=8, cache=cache).test
+    monkeypatch.setattr("rampart.data.decode.Decode.__call__", None)
+    assert find_repeated(test).count == 1
+    ids = [name for name in test.ids if name != "test/cat/copy.png"]
+    assert find_repeated(subset(test, ids=ids)).count == 0
+    assert find_repeated(subset(test, limit=len(test), seed=1)).count == 1
+
+
+def test_images_that_would_have_to_be_decoded_are_not_counted():
+    pixels = split_of([1, 1], [0, 1])
+    unknown = Split(pixels.ids, pixels.labels, pixels.class_names, lambda i: pixels.pixels(i))
+    assert find_repeated(unknown).count is None

@@ -14,6 +14,8 @@ from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.naming import evaluation_name
 from rampart.recipes.saved_model import load_saved_model, read_description
+from rampart.records.summary import summary
+from rampart.reports.headline import spell_images
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
@@ -52,8 +54,9 @@ class FinetunedRun:
         ]
         if (found := self.evaluation) is not None:
             parts.append(
-                f"{len(found)} {config.evaluation.split} images: clean {found.clean:.1%}, at eps "
-                f"{found.adversarial:.1%}, expected {found.expected().value:.1%}"
+                f"{config.evaluation.split}, {spell_images(summary(found))}: clean "
+                f"{found.clean:.1%}, at eps {found.adversarial:.1%}, expected "
+                f"{found.expected().value:.1%}"
             )
         return f"FinetunedRun('{self.path}': {'; '.join(parts)})"
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from rampart.counting import counted
 from rampart.errors import RunError
 from rampart.metrics.curve import Floats
 from rampart.metrics.distributions import Distribution, parse_distribution
@@ -15,7 +14,7 @@ from rampart.metrics.intervals import mean_interval
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record, save_record
 from rampart.records.summary import curve_points, summary
-from rampart.reports.headline import spell_expected
+from rampart.reports.headline import spell_expected, spell_images
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.units import format_eps
 
@@ -142,8 +141,9 @@ class EvaluationResult(EvaluationRecord):
     def __repr__(self) -> str:
         attack = self.metadata.get("attack", {}).get("name", "attack unknown")
         checks = f", checks {self.checks}" if self.checks else ""
+        figures = summary(self)
         return (
-            f"EvaluationResult({counted(len(self), 'image')}, {self.norm}, {attack}: clean "
+            f"EvaluationResult({spell_images(figures)}, {self.norm}, {attack}: clean "
             f"{self.clean:.1%}, at {format_eps(self.eps)} {self.adversarial:.1%}, "
-            f"{spell_expected(summary(self))}{checks})"
+            f"{spell_expected(figures)}{checks})"
         )

@@ -93,13 +93,13 @@ def _explain_position(classes: Sequence[str]) -> str:
 def print_evaluation(folder: Path, record: "EvaluationRecord") -> None:
     """Print the figures of an evaluation, the verdicts of its checks, and its folder."""
     from rampart.records.summary import summary
-    from rampart.reports.headline import spell_expected
+    from rampart.reports.headline import spell_expected, spell_images
     from rampart.reports.statements import evaluation_lines
     from rampart.units import format_eps
 
     figures = summary(record)
     console.print(
-        f"{figures['split']}, {counted(figures['n'], 'image')}: clean {figures['clean']:.1%}, "
+        f"{figures['split']}, {spell_images(figures)}: clean {figures['clean']:.1%}, "
         f"at {format_eps(figures['eps'])} {figures['adversarial']:.1%}, "
         f"{spell_expected(figures)}",
         soft_wrap=True,

@@ -1,12 +1,52 @@
 """Images that occur more than once."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from rampart.counting import counted
 from rampart.data.pictures import digest_of_bytes
 from rampart.data.splits import Labels, Split
+
+#: From this fraction of copies on, they are a fault of the data and not only worth a note.
+_MANY = 0.01
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Images of an evaluation that equal an earlier one.
+
+    Attributes:
+        count: number of these images; None if every image would have to be decoded to count them.
+        notes: a sentence, if they are few.
+        warnings: a sentence, if they are many.
+    """
+
+    count: int | None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def find_repeated(split: Split) -> Repeated:
+    """Return the images of an evaluation that equal an earlier one: listed twice, or copies."""
+    if not (split.in_memory or split.facts):
+        return Repeated(None)
+    first: dict[bytes, str] = {}
+    pairs: list[tuple[str, str]] = []
+    for digest, name in zip(_digests(split, split.in_memory), split.ids, strict=True):
+        if digest in first:
+            pairs.append((first[digest], name))
+        first.setdefault(digest, name)
+    if not pairs:
+        return Repeated(0)
+    sentence = (
+        f"copies of other evaluated images: {len(pairs)} of {counted(len(split), 'image')} "
+        f"({_example(pairs)}); each counts, and the intervals take it for an independent image, so "
+        "they are too narrow; remove the copies."
+    )
+    many = len(pairs) >= _MANY * len(split)
+    return Repeated(len(pairs), *(((), (sentence,)) if many else ((sentence,), ())))
 
 
 def number_pictures(split: Split) -> Labels:

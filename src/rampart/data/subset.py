@@ -85,7 +85,9 @@ def numbers_of(split: Split) -> Positions:
 
 def numbered(split: Split, numbers: Positions) -> Subset:
     """Return a split whose images have these numbers in the whole split, (N,) int64."""
-    return Subset(split.ids, split.labels, split.class_names, split.pixels, numbers)
+    return Subset(
+        split.ids, split.labels, split.class_names, split.pixels, numbers, facts=split.facts
+    )
 
 
 def having(split: Split, numbers: Positions) -> Subset:

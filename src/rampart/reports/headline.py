@@ -1,8 +1,9 @@
-"""Expected robustness as a headline shows it: with its interval and, where wider, its bounds."""
+"""The images and the expected robustness of an evaluation as a headline shows them."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from rampart.counting import counted
 from rampart.reports.percent import number
 
 
@@ -21,3 +22,17 @@ def spell_expected(facts: Mapping[str, Any]) -> str:
         return text
     ends = f"{number(bounds['low'])} to {number(bounds['high'])} %"
     return f"{text}, bounds {ends}"
+
+
+def spell_images(facts: Mapping[str, Any]) -> str:
+    """Return "200 images", and "200 images (12 are copies of others)" where that is so.
+
+    Args:
+        facts: a summary (`rampart.records.summary`).
+    """
+    data, images = facts.get("data"), counted(facts["n"], "image")
+    copies = data.get("copies") if isinstance(data, Mapping) else None
+    if not copies:
+        return images
+    those = "1 is a copy of another" if copies == 1 else f"{copies} are copies of others"
+    return f"{images} ({those})"

@@ -5,6 +5,7 @@ from typing import Any
 
 from rampart.counting import counted
 from rampart.reports.grids import spell_bounds
+from rampart.reports.headline import spell_images
 from rampart.reports.measures import EXPECTED, Facts
 from rampart.reports.percent import number, percent
 from rampart.runs.contents import spell
@@ -24,7 +25,7 @@ def report_lines(facts: Facts) -> list[str]:
 def record_lines(facts: Facts) -> list[str]:
     """Return the lines of one record: curve, figures, classes, stages, checks and cost."""
     lines = [
-        f"{facts['name']}: {counted(facts['n'], 'image')}, {facts['attack']} under "
+        f"{facts['name']}: {spell_images(facts)}, {facts['attack']} under "
         f"{facts['norm']}, "
         f"{100 * facts['confidence']:g} % intervals"
     ]

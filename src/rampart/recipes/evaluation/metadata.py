@@ -9,6 +9,7 @@ import timm
 import torch
 from accelerate import Accelerator
 
+from rampart.data.copies import find_repeated
 from rampart.evaluation.whole import Evaluation
 from rampart.recipes.config.loading import dump_config, load_config
 from rampart.recipes.evaluation.settings import record_keys
@@ -22,6 +23,7 @@ def describe_evaluation(
 ) -> dict[str, Any]:
     """Return the metadata of a record, plain JSON values."""
     config, model, results = subject.config, subject.model, done.results
+    splits, repeated = subject.splits, find_repeated(subject.split)
     return {
         "attack": config.evaluation.attack.model_dump(),
         "attack_suite": list(names),
@@ -35,14 +37,15 @@ def describe_evaluation(
             "name": model.name,
             "source": model.source,
             "fingerprint": model.fingerprint,
-            "classes": list(subject.splits.class_names),
+            "classes": list(splits.class_names),
             "matched_by": "position" if model.by_position else "name",
         },
         "data": {
             "name": config.data.name,
-            "fingerprint": subject.splits.fingerprint(),
-            "notes": list(subject.splits.notes),
-            "warnings": list(subject.splits.warnings),
+            "fingerprint": splits.fingerprint(),
+            "copies": repeated.count,
+            "notes": [*splits.notes, *repeated.notes],
+            "warnings": [*splits.warnings, *repeated.warnings],
         },
         "settings": dump_config(config),
         **(_run_facts(subject.run) if subject.run else {}),

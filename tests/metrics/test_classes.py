@@ -44,9 +44,18 @@ def test_sidaks_confidence_for_two_classes():
     assert table.mean == 0.5
 
 
-def test_the_worst_class_is_the_first_of_equals():
+def test_the_worst_class_is_the_first_of_equals_which_are_counted():
     worst = worst_class([0, 1, 0, 1, 1, 1], [7, 7, 3, 3, 5, 5])
     assert (worst.label, worst.count, worst.mean) == (3, 2, 0.5)
+    assert (worst.ties, worst.classes) == (2, 3)
+    assert worst_class([0, 1, 1], [0, 1, 2]).ties == 1
+
+
+def test_rounding_does_not_break_a_tie():
+    values = [0.1, 0.2, 0.3, 0.3, 0.2, 0.1]
+    assert sum(values[:3]) != sum(values[3:])
+    worst = worst_class(values, [0, 0, 0, 1, 1, 1])
+    assert worst.ties == worst.classes == 2
 
 
 @pytest.mark.parametrize("truth", [np.full(10, 0.7), np.linspace(0.65, 0.9, 10)])

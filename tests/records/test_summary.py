@@ -24,7 +24,7 @@ def test_summary_has_the_documented_keys(tmp_path):
     assert found["confidence"] == 0.95
     # Sample 1 is critical in the first cell, sample 2 in the third; two are robust.
     assert found["expected_bounds"] == {"low": pytest.approx(0.5), "high": pytest.approx(0.6)}
-    worst = {"label": 0, "n": 2, "expected": 0.5}
+    worst = {"label": 0, "n": 2, "ties": 1, "expected": 0.5}
     assert {key: found["worst_class"][key] for key in worst} == worst
     assert [point["eps"] for point in found["curve"]] == GRID.tolist()
     assert [p["accuracy"] for p in found["curve"]] == accuracy_curve(record.critical, 4).tolist()

@@ -71,6 +71,29 @@ def test_classes_have_their_names_and_the_worst_is_found():
     assert "classes" not in report([Measured("m", one)])["records"][0]
 
 
+@pytest.mark.parametrize(
+    ("robust", "says"),
+    [
+        ((0, 0, 0), "none, all 3 classes have 0.0 %"),
+        ((1, 1, 1), "none, all 3 classes have 100.0 %"),
+        ((1, 0, 0), "2 of 3 classes share the lowest value, the first is bee, 0.0 % "),
+        ((1, 1, 0), "cat, 0.0 % "),
+    ],
+)
+def test_classes_that_are_equal_are_not_called_the_worst(robust, says):
+    one = record(TWO_HINGE)
+    labels = np.arange(len(one)) % 3
+    critical = np.where(np.array(robust)[labels] == 1, len(one.grid), 0)
+    none = np.full(len(one), np.nan)
+    predictions = np.where(critical > 0, labels, (labels + 1) % 3)
+    metadata = {**one.metadata, "model": {"name": "m", "classes": ["ant", "bee", "cat"]}}
+    columns = {"labels": labels, "predictions": predictions, "critical": critical}
+    one = replace(one, **columns, distance=none, found_by=None, metadata=metadata)
+    lines = [line for line in report_lines(report([Measured("m", one)])) if "worst class" in line]
+    assert lines
+    assert all(says in line for line in lines)
+
+
 def test_two_records_are_paired_by_their_samples(two):
     pair = report(two, [BETA])["pairs"][0]
     assert (pair["first"], pair["second"], pair["n"]) == ("one", "other", 200)

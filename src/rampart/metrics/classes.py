@@ -62,6 +62,8 @@ class WorstClass:
         mean: mean of the class. On average it lies below the mean of the truly worst class.
         own: interval for the true mean of this class that allows for its selection.
         lowest: interval for the lowest true mean of all classes.
+        ties: number of classes with the lowest measured mean, this one among them.
+        classes: number of classes.
     """
 
     label: int
@@ -69,6 +71,8 @@ class WorstClass:
     mean: float
     own: Interval
     lowest: Interval
+    ties: int
+    classes: int
 
 
 def class_means(
@@ -119,6 +123,14 @@ def worst_class(values: ArrayLike, labels: ArrayLike, confidence: float = CONFID
     k = int(table.means.argmin())
     own = Interval(float(table.low[k]), float(table.high[k]), confidence, "sidak")
     lowest = Interval(float(table.low.min()), float(table.high.min()), confidence, "sidak")
+    # Sums of the same numbers in another order round differently.
+    ties = int(np.isclose(table.means, table.means[k], rtol=0, atol=1e-12).sum())
     return WorstClass(
-        int(table.labels[k]), int(table.counts[k]), float(table.means[k]), own, lowest
+        int(table.labels[k]),
+        int(table.counts[k]),
+        float(table.means[k]),
+        own,
+        lowest,
+        ties,
+        len(table.labels),
     )

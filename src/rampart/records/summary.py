@@ -108,6 +108,7 @@ def _worst_class(record: EvaluationRecord, c: Floats) -> dict[str, Any]:
     return {
         "label": worst.label,
         "n": worst.count,
+        "ties": worst.ties,
         "expected": worst.mean,
         "expected_low": worst.own.low,
         "expected_high": worst.own.high,

@@ -195,7 +195,8 @@ def _figure(values: Floats, confidence: float) -> Facts:
 def _worst(record: EvaluationRecord, values: Floats) -> Facts:
     worst = worst_class(values, record.labels, record.confidence)
     ends = {"value": worst.mean, "low": worst.own.low, "high": worst.own.high}
-    return {"class": _class(record, worst.label), "n": worst.count, **ends}
+    shared = {"ties": worst.ties, "classes": worst.classes}
+    return {"class": _class(record, worst.label), "n": worst.count, **shared, **ends}
 
 
 def _classes(record: EvaluationRecord, values: Mapping[str, Floats]) -> list[Facts]:

@@ -120,16 +120,25 @@ def _published_line(facts: Facts) -> Iterator[str]:
 
 def _class_lines(facts: Facts) -> Iterator[str]:
     for name, worst in facts["worst"].items():
-        yield (
-            f"  worst class {_spell_name(name, facts['eps'])}: {worst['class']}, "
-            f"{_fraction(worst, 'value')} of {counted(worst['n'], 'image')}"
-        )
+        yield f"  worst class {_spell_name(name, facts['eps'])}: {_spell_worst(worst)}"
     for one in facts.get("classes", []):
         figures = ", ".join(
             f"{_spell_name(name, facts['eps'])} {_fraction(one[name], 'value')}"
             for name in facts["figures"]
         )
         yield f"  class {one['class']} ({counted(one['n'], 'image')}): {figures}"
+
+
+def _spell_worst(worst: Facts) -> str:
+    """Name the worst class; of several that are equal, say how many they are."""
+    ties, classes = worst["ties"], worst["classes"]
+    if ties == classes > 1:
+        return f"none, all {classes} classes have {percent(worst['value'])}"
+    shared = (
+        f"{ties} of {classes} classes share the lowest value, the first is " if ties > 1 else ""
+    )
+    images = counted(worst["n"], "image")
+    return f"{shared}{worst['class']}, {_fraction(worst, 'value')} of {images}"
 
 
 def _stage_line(facts: Facts) -> str:

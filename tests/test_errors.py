@@ -66,6 +66,13 @@ def test_nearest_lists_a_few_best_first():
     assert nearest("xyz", known) == []
 
 
+def test_names_that_share_only_their_section_are_not_near():
+    known = ["optimizer.warmup", "optimizer.head_lr", "optimizer.clip_norm"]
+    assert nearest("optimizer.name", known) == []
+    assert nearest("optimizer.warmpu", known) == ["optimizer.warmup"]
+    assert nearest("sgd", ["standard", "linear"]) == nearest("dropout", ["root"]) == []
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -10,6 +10,8 @@ from typing import Any
 
 #: A message lists all known names beside the nearest ones if there are at most so many.
 FEW = 6
+#: Smallest fraction of letters that two names have in common, for one to be a slip of the other.
+ALIKE = 0.6
 #: A longer value is shortened in a message.
 LONG = 200
 
@@ -113,15 +115,30 @@ def shown(value: object) -> str:
     return text if len(text) <= LONG else f"{text[: LONG // 2]}...{text[-LONG // 4 :]}"
 
 
-def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
+def nearest(name: str, known: Iterable[str], n: int = 3, alike: float = ALIKE) -> list[str]:
     """Return up to `n` of the `known` names that look most like `name`, best first.
 
-    Upper and lower case are alike.
+    Only names with the fraction `alike` of their letters in common are returned. Upper and lower
+    case are alike. A section in front of all names, such as `optimizer.`, is not compared: it would
+    make them all alike.
     """
-    spelled = {one.lower(): one for one in known}
+    known = list(known)
+    section = name.rpartition(".")[0] + "."
+    shared = len(section) if all(one.startswith(section) for one in known) else 0
+    spelled = {one[shared:].lower(): one for one in known}
     # The search takes quadratic time, and no name is this long.
-    found = get_close_matches(name[:LONG].lower(), list(spelled), n=n, cutoff=0.5)
-    return [spelled[one] for one in found]
+    word = name[shared:][:LONG].lower()
+    near = get_close_matches(word, list(spelled), n=2 * n, cutoff=alike)
+    return [spelled[one] for one in near if _similar_lengths(word, one)][:n]
+
+
+def _similar_lengths(first: str, second: str) -> bool:
+    """Whether one name is not much longer than the other, or they begin alike, or one holds the other.
+
+    `dropout` has all letters of `root`, and is no slip of it.
+    """
+    shorter, longer = sorted((first, second), key=len)
+    return first[:3] == second[:3] or shorter in longer or len(shorter) >= ALIKE * len(longer)
 
 
 def reason(error: BaseException) -> str:

@@ -43,7 +43,7 @@ ROWS = [
         Group(
             (
                 *("threat", "losses", "logits", "guarded", "batch_sizes", "input_gradients"),
-                *("images_and_labels", "rows", "runtime", "restoring"),
+                *("devices", "images_and_labels", "rows", "runtime", "restoring"),
             ),
             "the ball and its projection; losses; reading and guarding a model; gradients of the "
             "pixels; checks of a batch; sums per sample; keyed noise; restoring a model",

@@ -15,6 +15,7 @@ from rampart.data.decode import Decode
 from rampart.data.from_torch import split_of
 from rampart.data.looking import note_changes
 from rampart.data.splits import OneSplit, Split, Splits
+from rampart.devices import require_device
 from rampart.errors import InvalidArgument
 from rampart.models.external.class_names import check_classes
 from rampart.models.external.load import load_model
@@ -134,9 +135,13 @@ def require_side(split: Split, side: int | None) -> None:
 
 
 def device_for(model: object, device: str | torch.device | None) -> torch.device:
-    """Return the given device, else that of a module's parameters, else the CPU."""
+    """Return the given device, else that of a module's parameters, else the CPU.
+
+    Raises:
+        InvalidArgument: this machine has no such device.
+    """
     if device is not None:
-        return torch.device(device)
+        return require_device(device)
     parameters = iter(model.parameters()) if isinstance(model, nn.Module) else iter(())
     return next((parameter.device for parameter in parameters), torch.device("cpu"))
 

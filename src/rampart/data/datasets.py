@@ -29,7 +29,7 @@ from rampart.data.splits import (
     Split,
     Splits,
 )
-from rampart.errors import DataError, InvalidArgument
+from rampart.errors import DataError, InvalidArgument, nearest
 from rampart.plugins import GIVEN
 
 Cache = bool | Literal["auto"]
@@ -222,7 +222,7 @@ def require_data(name: str, root: str = "") -> Path:
         return path
     if name in EMBEDDED or is_library_name(name) or name in catalogue():
         return path
-    if near := get_close_matches(name, [*EMBEDDED, *catalogue()], n=1):
+    if near := nearest(name, [*EMBEDDED, *catalogue()], n=1):
         raise DataError(f"no folder or dataset '{name}': did you mean {near[0]}?")
     public = f" For the public dataset write torch/{name}." if name.lower() in TORCH_NAMES else ""
     beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []

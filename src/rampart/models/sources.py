@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import timm
 from timm.models import PretrainedCfg, get_pretrained_cfg, load_model_config_from_hf
 
 import rampart.models.glyphnet  # noqa: F401  # makes rampart_glyphnet known to timm
-from rampart.errors import ModelError, UnknownName, reason
+from rampart.errors import ModelError, UnknownName, nearest, reason
 from rampart.hub_access import NOT_CACHED, hub_access, is_not_cached
 from rampart.models.catalogue import NORMALIZATIONS, Entry, catalogue, find_entry
 from rampart.models.downloads import fetch
@@ -265,5 +264,5 @@ def _require_known(name: str) -> str:
         )
     names = [*timm.list_models(), *timm.list_models(pretrained=True, include_tags=True)]
     names += catalogue()
-    near = get_close_matches(name, names, n=3, cutoff=0.5)
+    near = nearest(name, names)
     raise UnknownName("model", name, near or ["all that timm.list_models() returns"])

@@ -3,6 +3,7 @@
 from pydantic import ValidationError
 
 from rampart.errors import InvalidArgument, RampartError, RunError, nearest
+from rampart.recipes.config.advising import advise
 from rampart.recipes.config.suggesting import UnknownKey, full_keys, near_keys, section_of
 from rampart.registry import UnknownOption
 from rampart.schema.fields import RunFields
@@ -39,7 +40,7 @@ def explain(error: ValidationError) -> RampartError:
         return _no_section(key, section, first["input"])
     if first["type"] == "string_type" and isinstance(first["input"], bool | int | float):
         return _no_text(key, first["input"])
-    return InvalidArgument(key, first["input"], expected)
+    return InvalidArgument(key, first["input"], expected, advise(key, first["input"]))
 
 
 def _no_text(key: str, got: object) -> InvalidArgument:

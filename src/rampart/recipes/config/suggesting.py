@@ -69,10 +69,13 @@ def _all_keys_and_sections() -> list[str]:
 
 
 def near_keys(word: str) -> list[str]:
-    """Return the full keys whose last word is most like a misspelled one."""
+    """Return the full keys of any section whose last word is most like a misspelled one.
+
+    They have to be very much alike, because the user may have named another section.
+    """
     keys = all_keys(RunFields)
     words = {key.rpartition(".")[2] for key in keys}
-    return [key for one in nearest(word, words, 2) for key in full_keys(one)][:3]
+    return [key for one in nearest(word, words, 2, 0.8) for key in full_keys(one)][:3]
 
 
 def all_keys(section: type[Section], prefix: str = "") -> list[str]:

@@ -1,0 +1,25 @@
+"""The devices of this machine."""
+
+import torch
+
+from rampart.errors import InvalidArgument
+
+
+def require_device(device: str | torch.device) -> torch.device:
+    """Return a device that this machine has.
+
+    Raises:
+        InvalidArgument: it has no such device, or the name is not one of torch.
+    """
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        found = None
+    own = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    kinds = ["cpu"] if own is None else ["cpu", own.type]
+    count = 1 if own is None else torch.accelerator.device_count()
+    if found is None or found.type not in kinds or (found.index or 0) >= count:
+        numbers = f":0 to {count - 1}" if count > 1 else ""
+        do = "leave it out for the device of the model; cpu works without a GPU"
+        raise InvalidArgument("device", device, f"{' or '.join(kinds)}{numbers} here", do)
+    return found

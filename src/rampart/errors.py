@@ -133,7 +133,7 @@ def nearest(name: str, known: Iterable[str], n: int = 3, alike: float = ALIKE) -
 
 
 def _similar_lengths(first: str, second: str) -> bool:
-    """Whether one name is not much longer than the other, or they begin alike, or one holds the other.
+    """Whether the names are about as long, or begin alike, or one holds the other.
 
     `dropout` has all letters of `root`, and is no slip of it.
     """

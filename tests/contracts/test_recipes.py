@@ -191,7 +191,8 @@ def take_a_step(config, pictures, tmp_path, *settings):
     moved = [
         not one.equal(two) for one, two in zip(before, run.bare_model.parameters(), strict=True)
     ]
-    assert sum(moved) > len(moved) / 2
+    # ResNet-50 begins with residual branches of zero, so many of its gradients are 0.
+    assert sum(moved) > len(moved) / 4
     return run
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState, PartialState
 from accelerate.tracking import get_available_trackers
-from accelerate.utils import LoggerType
+from accelerate.utils import LoggerType, broadcast_object_list
 
 from rampart.errors import InvalidArgument, RunError, UnknownName
 from rampart.recipes.config.run_config import RunConfig
+from rampart.runs.lock import only_writer
 
 
 def make_accelerator(config: RunConfig, folder: Path | None = None) -> Accelerator:
@@ -45,6 +46,26 @@ def preserve_accelerate_state() -> Iterator[None]:
         for kind, state in zip(kinds, saved, strict=True):
             kind._shared_state.clear()
             kind._shared_state.update(state)
+
+
+@contextmanager
+def one_writer(folder: Path, accelerator: Accelerator) -> Iterator[None]:
+    """Let the processes of this run alone write a folder; the first one holds the lock.
+
+    Raises:
+        RunError: another process writes the folder; every process raises it.
+    """
+    with ExitStack() as held:
+        refusal = None
+        if accelerator.is_main_process:
+            try:
+                held.enter_context(only_writer(folder))
+            except RunError as error:
+                refusal = str(error)
+        (refusal,) = broadcast_object_list([refusal])
+        if refusal:
+            raise RunError(refusal)
+        yield
 
 
 def _reset_other_settings(precision: str, cpu: bool) -> None:

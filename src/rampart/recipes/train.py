@@ -6,6 +6,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from rampart.data.splits import Splits
@@ -13,7 +14,7 @@ from rampart.errors import RunError
 from rampart.models.external.fingerprints import weights_fingerprint
 from rampart.models.normalized import NormalizedModel
 from rampart.models.saving import save_model
-from rampart.recipes.accelerator import make_accelerator
+from rampart.recipes.accelerator import make_accelerator, one_writer
 from rampart.recipes.build import make_run, make_start
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import dump_config, load_config, save_config
@@ -57,29 +58,61 @@ def train_run(
         network: a network to train a copy of, in place of the configured backbone.
 
     Raises:
-        RunError: the folder cannot be used, or its run has another configuration or other data.
+        RunError: the folder cannot be used, another process writes it, or its run has another
+            configuration or other data.
         Interrupted: stopped by a signal, with a checkpoint.
         RampartError: the configuration, the data or the model is invalid.
     """
     folder = RunFolder(output)
     accelerator = make_accelerator(config, folder.tracking)
+    if _is_finished(config, folder, resume, overwrite, splits):
+        return folder
+    with one_writer(folder.path, accelerator):
+        # Another process may have written the folder until now.
+        if not _is_finished(config, folder, resume, overwrite, splits):
+            _train_in(
+                *(folder, config, accelerator, resume, overwrite),
+                *(reporter or Silent(), announce, splits, network),
+            )
+    return folder
+
+
+def _is_finished(
+    config: RunConfig, folder: RunFolder, resume: bool, overwrite: bool, splits: Splits | None
+) -> bool:
+    """Whether the run to resume is complete; refuse a folder that cannot be used."""
     folder.require_free(resume, overwrite)
-    if resume:
-        require_same(load_config(folder.config), config, folder)
-        if folder.status() == "complete":
-            if splits is not None:
-                require_same_data(folder, splits)
-            return folder
+    if not resume:
+        return False
+    require_same(load_config(folder.config), config, folder)
+    if folder.status() != "complete":
+        return False
+    if splits is not None:
+        require_same_data(folder, splits)
+    return True
+
+
+def _train_in(
+    folder: RunFolder,
+    config: RunConfig,
+    accelerator: Accelerator,
+    resume: bool,
+    overwrite: bool,
+    reporter: Reporter,
+    announce: Callable[[Run, Splits], None],
+    splits: Splits | None,
+    network: NormalizedModel | None,
+) -> None:
     # Refuse a wrong evaluation before the training.
     require_measurable(config)
-    splits, reporter_or_silent = splits or make_splits(config), reporter or Silent()
+    splits = splits or make_splits(config)
     require_measurable(config, splits)
     if resume:
         require_same_data(folder, splits)
     tried = resume and "pilot" in folder.facts()
     pilot = 0 if tried else pilot_epochs(config)
     start = partial(make_start, config, splits, network)
-    run = make_run(config, folder, splits, accelerator, reporter_or_silent, start)
+    run = make_run(config, folder, splits, accelerator, reporter, start)
     if resume:
         require_same_start(folder, run)
     try_end(run, splits)
@@ -92,12 +125,11 @@ def train_run(
         # Free the pilot's model and optimizer first: memory may hold only one of each.
         del run
         accelerator = make_accelerator(config, folder.tracking)
-        run = make_run(config, folder, splits, accelerator, reporter_or_silent, start)
+        run = make_run(config, folder, splits, accelerator, reporter, start)
         restored = restore(run)
     _begin(run, folder, splits, config, restored)
     with record_outcome(run, folder):
         _train(run, folder, splits, config)
-    return folder
 
 
 def _open_folder(

@@ -6,6 +6,7 @@ summary.json     the usual figures
 record.json      how the samples were evaluated; written last
 curve.png        a plot of the curve
 partial/         partial results; deleted when the evaluation ends
+writer.lock      the process that writes the folder
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from rampart.errors import RunError
 from rampart.files import intended_name, remove, require_output_folder
+from rampart.runs.lock import is_lock
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ class EvaluationFolder:
             RunError: the folder holds a file that no evaluation writes, or cannot be written.
         """
         require_output_folder(self.path)
-        others = sorted(set(self._entries()) - set(self._own_entries()))
+        entries = {entry for entry in self._entries() if not is_lock(entry)}
+        others = sorted(entries - set(self._own_entries()))
         if others:
             raise RunError(
                 f"output folder {self.path} holds other files, such as {others[0].name}: choose "

@@ -8,6 +8,7 @@ checkpoints/     the newest checkpoint
 best/            the best checkpoint, if the run saves it
 model/           the finished model, in the format that timm loads
 evaluations/     one folder per evaluation
+writer.lock      the process that writes the folder
 """
 
 import json
@@ -23,6 +24,7 @@ from rampart.plain import read_file
 from rampart.plugins import GIVEN
 from rampart.runs.contents import runs_in, spell
 from rampart.runs.evaluation_folder import EvaluationFolder
+from rampart.runs.lock import is_lock
 from rampart.version import __version__
 
 #: Keys that run.json retains when the status changes.
@@ -162,7 +164,7 @@ class RunFolder:
         require_output_folder(self.path)
         if resume and not self.exists():
             raise RunError(f"{self.path} holds no run to resume: leave out --resume to start one.")
-        occupied = self.path.is_dir() and any(self.path.iterdir())
+        occupied = self.path.is_dir() and any(not is_lock(one) for one in self.path.iterdir())
         if occupied and not self.exists():
             raise RunError(
                 f"output folder {self.path} exists and holds no run of Rampart, so it is not "

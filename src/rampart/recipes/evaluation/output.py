@@ -6,6 +6,7 @@ from accelerate import Accelerator
 
 from rampart.errors import RampartError, RunError
 from rampart.evaluation.partial_results import PartialResults
+from rampart.recipes.accelerator import one_writer
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
@@ -27,16 +28,35 @@ def evaluate_into(
     """Evaluate into a folder; resume an unfinished evaluation in it.
 
     Raises:
-        RunError: the folder holds a finished evaluation, or other files.
+        RunError: the folder holds a finished evaluation, or other files, or another process writes
+            it.
     """
     folder = EvaluationFolder(target)
-    if folder.is_finished() and not overwrite:
-        raise RunError(
-            f"{target} holds a finished evaluation{_describe_difference(target, subject.config)}: "
-            "--overwrite replaces it, --output chooses another folder."
-        )
+    _require_free(folder, subject, overwrite)
     require_valid(subject)
     folder.require_own()
+    with one_writer(target, accelerator):
+        # Another process may have written the folder until now.
+        _require_free(folder, subject, overwrite)
+        return _evaluate(subject, folder, accelerator, overwrite, on_progress)
+
+
+def _require_free(folder: EvaluationFolder, subject: Subject, overwrite: bool) -> None:
+    if folder.is_finished() and not overwrite:
+        raise RunError(
+            f"{folder.path} holds a finished evaluation"
+            f"{_describe_difference(folder.path, subject.config)}: --overwrite replaces it, "
+            "--output chooses another folder."
+        )
+
+
+def _evaluate(
+    subject: Subject,
+    folder: EvaluationFolder,
+    accelerator: Accelerator,
+    overwrite: bool,
+    on_progress: Progress | None,
+) -> EvaluationRecord:
     accelerator.wait_for_everyone()
     if overwrite and accelerator.is_main_process:
         folder.clear()
@@ -46,7 +66,7 @@ def evaluate_into(
     )
     record = evaluate_subject(subject, accelerator, partial_results, on_progress)
     if accelerator.is_main_process:
-        save_record(record, target)
+        save_record(record, folder.path)
         _draw(record, folder.picture, subject)
         partial_results.remove()
     accelerator.wait_for_everyone()

@@ -1,0 +1,200 @@
+"""One writer at a time: a lock file in the folder of a run or an evaluation.
+
+The file names the host, the process and its start. On the same host the process is looked up. On
+another host, as on a shared file system of a cluster, the file's time tells: the writer renews it.
+"""
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rampart.errors import RunError
+
+#: Name of the lock file.
+LOCK = "writer.lock"
+#: Seconds between two renewals, and after which a writer on another host counts as gone.
+RENEWED, GONE = 30.0, 600.0
+
+
+@dataclass(frozen=True)
+class Writer:
+    """The process that writes a folder.
+
+    Attributes:
+        host: name of its machine.
+        process: its id.
+        started: when the process started, in seconds since 1970; tells it from a later process
+            with the same id.
+        since: when it began to write, as text.
+        key: differs for every lock.
+    """
+
+    host: str
+    process: int
+    started: float
+    since: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"process {self.process} on {self.host} since {self.since}"
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Be the only writer of a folder during the block.
+
+    The folder is created; if nothing is written, it is removed again.
+
+    Raises:
+        RunError: another process writes the folder, or it cannot be written.
+    """
+    path, new = folder / LOCK, [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        own = _lock(path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}.") from error
+    done = threading.Event()
+    renewing = threading.Thread(target=_renew, args=(path, done), daemon=True)
+    renewing.start()
+    try:
+        yield
+    finally:
+        done.set()
+        renewing.join()
+        if _read(path) == own:
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            for one in new:
+                one.rmdir()
+
+
+def is_lock(path: Path) -> bool:
+    """Return whether a file is a lock, or the scratch file of one."""
+    return path.name == LOCK or path.name.startswith(f".{LOCK}.")
+
+
+def writer_of(folder: Path) -> Writer | None:
+    """Return the process that writes a folder; None if there is none, or it is gone."""
+    path = folder / LOCK
+    found = _read(path)
+    return found if found is not None and _is_alive(found, path) else None
+
+
+def _lock(path: Path) -> Writer:
+    own = _this_process()
+    while not _create(path, own):
+        found = _read(path)
+        if found is not None and _is_alive(found, path):
+            raise RunError(_refusal(path.parent, found))
+        if found is None and path.exists() and _age(path) < RENEWED:
+            # Written without hard links, and its content is still missing.
+            raise RunError(f"{path.parent} is being written by another process: try again later.")
+        _remove_stale(path, found)
+    return own
+
+
+def _refusal(folder: Path, writer: Writer) -> str:
+    do = "wait until it ends, or stop it"
+    if writer.host != socket.gethostname():
+        do += f"; if it is gone, try again {GONE / 60:.0f} minutes after its end"
+    return f"{folder} is being written by {writer}: {do}."
+
+
+def _this_process() -> Writer:
+    since = time.strftime("%Y-%m-%d %H:%M:%S")
+    started = _start_of(os.getpid())
+    assert started is not None, "this process runs"
+    return Writer(socket.gethostname(), os.getpid(), started, since, uuid.uuid4().hex)
+
+
+def _create(path: Path, own: Writer) -> bool:
+    """Create the lock, complete or not at all, also on network file systems."""
+    scratch = path.with_name(f".{path.name}.{own.key}.tmp")
+    text = json.dumps(asdict(own))
+    scratch.write_text(text, encoding="utf-8")
+    try:
+        os.link(scratch, path)
+    except FileExistsError:
+        return False
+    except OSError:
+        return _create_without_links(path, text)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return True
+
+
+def _create_without_links(path: Path, text: str) -> bool:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _read(path: Path) -> Writer | None:
+    """The writer in a lock file; None without a file, or with a damaged one."""
+    try:
+        return Writer(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _remove_stale(path: Path, stale: Writer | None) -> None:
+    """Remove the lock of a process that is gone, and no other one's."""
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    with suppress(FileNotFoundError):
+        path.rename(aside)
+        if _read(aside) != stale:
+            # Another process was faster, and its lock is new.
+            with suppress(OSError):
+                os.link(aside, path)
+        aside.unlink()
+
+
+def _is_alive(writer: Writer, path: Path) -> bool:
+    if writer.host != socket.gethostname():
+        return _age(path) < GONE
+    started = _start_of(writer.process)
+    return started is not None and abs(started - writer.started) < 2
+
+
+def _start_of(process: int) -> float | None:
+    """When a process of this host started; None if it is gone."""
+    import psutil
+
+    try:
+        found = psutil.Process(process)
+        return None if found.status() == psutil.STATUS_ZOMBIE else float(found.create_time())
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file was renewed, by the clock of its file system; 0 if it is gone."""
+    probe = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        probe.touch()
+        return probe.stat().st_mtime - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+    except OSError:
+        # A reader without permission to write uses its own clock.
+        return time.time() - path.stat().st_mtime
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
+def _renew(path: Path, done: threading.Event) -> None:
+    while not done.wait(RENEWED):
+        with suppress(OSError):
+            os.utime(path)

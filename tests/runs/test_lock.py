@@ -1,0 +1,141 @@
+"""One writer at a time in a folder."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, replace
+
+import pytest
+
+from rampart.errors import RunError
+from rampart.runs import lock
+from rampart.runs.lock import GONE, LOCK, only_writer, writer_of
+
+HOLDS = """
+import sys, time
+from pathlib import Path
+from rampart.runs.lock import only_writer
+with only_writer(Path(sys.argv[1])):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another process that writes the folder."""
+    command = [sys.executable, "-c", HOLDS, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "locked\n"
+        yield process
+        process.kill()
+
+
+def test_the_second_writer_is_refused_and_told_of_the_first(other, tmp_path):
+    for _ in range(2):
+        says = f"process {other.pid} on "
+        with pytest.raises(RunError, match=says) as caught, only_writer(tmp_path / "run"):
+            pass
+        assert str(caught.value).startswith(str(tmp_path / "run"))
+    assert writer_of(tmp_path / "run").process == other.pid
+    with only_writer(tmp_path / "another"):
+        pass
+
+
+def test_the_lock_of_a_killed_process_is_taken_over(other, tmp_path):
+    other.kill()
+    other.wait()
+    assert writer_of(tmp_path / "run") is None
+    with only_writer(tmp_path / "run"):
+        assert writer_of(tmp_path / "run").process == os.getpid()
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def held_by(folder, **changes):
+    """A lock as another process would leave it."""
+    folder.mkdir(exist_ok=True)
+    own = replace(lock._this_process(), key="other", **changes)
+    (folder / LOCK).write_text(json.dumps(asdict(own)))
+
+
+def test_a_later_process_with_the_same_id_is_another_one(tmp_path):
+    held_by(tmp_path / "run")
+    with pytest.raises(RunError), only_writer(tmp_path / "run"):
+        pass
+    held_by(tmp_path / "run", started=time.time() - 1e5)
+    with only_writer(tmp_path / "run"):
+        pass
+
+
+def test_on_another_host_the_time_of_the_file_tells(tmp_path):
+    held_by(tmp_path / "run", host="node7", process=1)
+    with pytest.raises(RunError, match="on node7 .* 10 minutes"), only_writer(tmp_path / "run"):
+        pass
+    past = time.time() - GONE - 5
+    os.utime(tmp_path / "run" / LOCK, (past, past))
+    assert writer_of(tmp_path / "run") is None
+    with only_writer(tmp_path / "run"):
+        pass
+
+
+def test_a_writer_renews_its_lock(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "RENEWED", 0.01)
+    with only_writer(tmp_path / "run"):
+        os.utime(tmp_path / "run" / LOCK, (0, 0))
+        end = time.monotonic() + 10
+        while (tmp_path / "run" / LOCK).stat().st_mtime == 0:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_many_that_find_a_stale_lock_one_writes(tmp_path, monkeypatch, links):
+    if not links:
+
+        def refuse(*_):
+            raise PermissionError(1, "no hard links here")
+
+        monkeypatch.setattr(os, "link", refuse)
+    held_by(tmp_path / "run", started=1.0)
+    writing, most, entered = [], [], threading.Event()
+    barrier = threading.Barrier(8)
+
+    def attempt():
+        barrier.wait()
+        try:
+            with only_writer(tmp_path / "run"):
+                writing.append(1)
+                most.append(len(writing))
+                entered.wait(1)
+                writing.pop()
+        except RunError:
+            pass
+
+    threads = [threading.Thread(target=attempt) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(most) == {1}
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_damaged_lock_counts_as_stale_after_a_while(tmp_path):
+    (tmp_path / LOCK).write_text("{")
+    with pytest.raises(RunError, match="another process"), only_writer(tmp_path):
+        pass
+    os.utime(tmp_path / LOCK, (0, 0))
+    with only_writer(tmp_path):
+        pass
+
+
+def test_nothing_stays_of_a_writer_that_wrote_nothing(tmp_path):
+    with only_writer(tmp_path / "a" / "b"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    with only_writer(tmp_path / "a" / "b"):
+        (tmp_path / "a" / "b" / "file").touch()
+    assert [one.name for one in (tmp_path / "a" / "b").iterdir()] == ["file"]

@@ -1,5 +1,6 @@
 """`rampart study run`: lines of progress, failed runs at the end, and resuming after a signal."""
 
+import json
 import os
 import signal
 import subprocess
@@ -63,6 +64,28 @@ def test_progress_is_plain_lines(rampart, study, tmp_path):
     shown = [line for line in lines if line.startswith("photos, fix, seed 0: ")]
     assert [line.split(": ")[1].split()[0] for line in shown] == ["fix,", "epoch", "evaluation"]
     assert any(line.startswith("   2/2  photos, fix, seed 0 (test): clean ") for line in lines)
+
+
+def test_status_table_and_figures_need_the_folder_only(rampart, refused, study, tmp_path):
+    out = tmp_path / "out"
+    (tmp_path / "empty").mkdir()
+    refused("holds no study.yaml", "study", "status", tmp_path / "empty")
+    before = rampart("study", "status", study, "-o", out).out
+    assert before.startswith("0 done, 0 running, 0 failed, 0 interrupted, 2 missing")
+    refused("nothing to draw", "study", "figures", study, "-o", out)
+    rampart("study", "run", study, "-o", out)
+    study.unlink()
+    said = rampart("study", "status", out).out
+    assert said.startswith("1 done, 0 running, 1 failed, 0 interrupted, 0 missing")
+    assert "  photos, bad, seed 0: training.batch_size=64" in said
+    found = json.loads(rampart("study", "status", out, "--json").out)
+    assert [run["state"] for run in found["runs"]] == ["failed", "done"]
+    assert found["counts"]["missing"] == 0
+    (out / "study.md").unlink()
+    (out / "study.png").unlink()
+    assert "| bad (0 of 1 runs) |" in rampart("study", "table", out).out
+    assert rampart("study", "figures", out).status == 0
+    assert (out / "study.png").stat().st_size > 0
 
 
 @pytest.mark.slow

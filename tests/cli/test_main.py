@@ -16,7 +16,8 @@ from rampart.runs.run_folder import RunFolder
 from settings import changed
 
 VERBS = ("quickstart", "train", "evaluate", "verify", "report", "compare", "preview")
-VERBS += ("study run", "linear-probe", "doctor")
+VERBS += ("study run", "study status", "study table", "study figures")
+VERBS += ("linear-probe", "doctor")
 
 
 def test_help_names_every_verb(rampart):
@@ -40,6 +41,9 @@ def test_the_surface_is_what_is_documented(rampart):
             *("--accuracy", "--table", "--output"),
         },
         "study run": {"--output", "--workers"},
+        "study status": {"--output", "--json"},
+        "study table": {"--output"},
+        "study figures": {"--output"},
         "linear-probe": set(),
         "doctor": set(),
     }

@@ -16,7 +16,8 @@ from rampart.experiments import cells
 from rampart.experiments.engines.processes import Processes
 from rampart.experiments.loading import load_study
 from rampart.experiments.running import SilentWatcher, run_study
-from rampart.experiments.study_table import write_study
+from rampart.experiments.study_cells import planned_runs
+from rampart.experiments.study_table import draw_study, write_table
 from rampart.plugins import import_parts
 from rampart.recipes.evaluation.evaluate_named import evaluate_run
 from rampart.records.storage import load_record
@@ -228,7 +229,8 @@ def test_a_configuration_that_was_changed_is_never_read(finished, out):
 
 def test_the_table_has_a_row_per_method_and_the_csv_a_row_per_run(finished, out):
     study, figures, _ = finished
-    text = write_study(figures, TASKS, out, study.references)
+    text = write_table(figures, planned_runs(study), out, study.references)
+    draw_study(figures, planned_runs(study), out, study.references)
     rows = [line for line in text.splitlines() if re.match(r"\| (fix|standard|tuned fix/2) ", line)]
     assert len(rows) == 3
     assert (out / "study.png").stat().st_size > 0
@@ -333,7 +335,7 @@ def test_a_failed_run_does_not_stop_the_others(failing, tmp_path):
         saved = failure.cell.error_file.read_text()
         assert failure.reason in saved
         assert "Traceback" in saved
-    text = write_study(result.figures, TASKS, tmp_path, missing=result.missing)
+    text = write_table(result.figures, planned_runs(failing), tmp_path, missing=result.missing)
     assert "- photos at 2/255, bad, seed 0\n- photos at 2/255, tuned, every seed" in text
 
 

@@ -28,7 +28,7 @@ from rampart.cli import (
     verify,
 )
 from rampart.cli.interruption import explain_interruption
-from rampart.cli.study import run
+from rampart.cli.study import figures, run, status, table
 from rampart.cli.usage import UsageError, explain_usage, is_help, require_once
 from rampart.errors import RampartError, RampartWarning, RunError
 from rampart.plugins import CodeError, import_parts
@@ -95,7 +95,12 @@ _VERBS: dict[str, Callable[..., None]] = {
     "models": models.models,
     "doctor": doctor.doctor,
 }
-_STUDY_VERBS: dict[str, Callable[..., None]] = {"run": run.run}
+_STUDY_VERBS: dict[str, Callable[..., None]] = {
+    "run": run.run,
+    "status": status.status,
+    "table": table.table,
+    "figures": figures.figures,
+}
 
 
 def _with_advice(verb: Callable[..., None]) -> Callable[..., None]:
@@ -112,8 +117,6 @@ def _with_advice(verb: Callable[..., None]) -> Callable[..., None]:
 for _app, _verbs in ((app, _VERBS), (study, _STUDY_VERBS)):
     for _name, _verb in _verbs.items():
         _app.command(_name)(_with_advice(_verb))
-# A callback makes Typer keep the verb of a group with one verb.
-study.callback()(lambda: None)
 app.add_typer(study)
 
 

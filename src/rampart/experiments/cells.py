@@ -10,6 +10,7 @@ from rampart.errors import RampartError, RunError, reason
 from rampart.experiments.coordinates import Coordinates, spell_coordinates
 from rampart.experiments.grid import Task
 from rampart.experiments.run_figures import RunFigures, read_figures
+from rampart.experiments.set_aside import set_aside_damage
 from rampart.experiments.study_folder import DIGITS, place_of, run_folder
 from rampart.files import write_atomic
 from rampart.recipes.config.differences import differences, spell_differences
@@ -119,13 +120,17 @@ def evaluation_of(cell: Cell) -> Path | None:
     return own_evaluation(cell.folder, **_evaluation_changes(cell))
 
 
-def figures_of(cell: Cell) -> RunFigures:
-    """Return the figures of a finished run."""
+def figures_of(cell: Cell) -> RunFigures | None:
+    """Return the figures of a run; None if it is not finished.
+
+    Raises:
+        RunError: a file of the run is damaged or was changed.
+    """
     evaluation = evaluation_of(cell)
-    assert evaluation is not None, "the run is not finished"
-    return read_figures(
-        cell.coordinates, cell.method, cell.config.seed, cell.identity, cell.folder, evaluation
-    )
+    if evaluation is None:
+        return None
+    seed, identity = cell.config.seed, cell.identity
+    return read_figures(cell.coordinates, cell.method, seed, identity, cell.folder, evaluation)
 
 
 def attempt(cell: Cell, report: ReportLine) -> FailedRun | None:
@@ -156,6 +161,8 @@ def save_failure(cell: Cell, why: str, detail: str = "") -> FailedRun:
 
 def run_cell(cell: Cell, report: ReportLine = lambda line: None) -> None:
     """Train one run, or resume it, and evaluate it."""
+    for line in set_aside_damage(cell.folder):
+        report(line)
     require_own(cell)
     folder = RunFolder(cell.folder)
     train_run(cell.config, cell.folder, resume=folder.exists(), reporter=LineReporter(report))

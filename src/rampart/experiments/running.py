@@ -20,25 +20,23 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rampart.errors import RampartError
-from rampart.experiments.cells import (
-    Cell,
-    FailedRun,
-    evaluation_of,
-    figures_of,
-    make_cell,
-    save_failure,
-)
+from rampart.experiments.cells import Cell, FailedRun, figures_of, save_failure
 from rampart.experiments.engines.base import Engine
 from rampart.experiments.engines.in_process import InProcess
-from rampart.experiments.grid import Task
 from rampart.experiments.run_figures import RunFigures
 from rampart.experiments.study import Study
-from rampart.experiments.study_folder import RUNS, choice_folder, require_own_folder
+from rampart.experiments.study_cells import (
+    Decision,
+    best_options,
+    chosen_cells,
+    means_of_options,
+    method_cells,
+    option_cells,
+)
+from rampart.experiments.study_folder import require_own_folder
 from rampart.files import write_atomic
 
 Result = RunFigures | FailedRun
-#: The chosen option by task and choice.
-Chosen = dict[tuple[str, str], str]
 
 
 class Watcher(Protocol):
@@ -113,109 +111,53 @@ def run_study(
     return result
 
 
-def method_cells(study: Study, output: Path) -> list[Cell]:
-    """Return the runs of all methods."""
-    return [
-        make_cell(task, method, study.config(task, method, seed), output / RUNS)
-        for task, method, seed in study.runs()
-    ]
-
-
-def choice_cells(study: Study, output: Path) -> list[Cell]:
-    """Return the runs of the options of all choices."""
-    return [
-        make_cell(
-            task,
-            option,
-            study.config(task, choice.method, seed, settings),
-            choice_folder(output, name),
-            name,
-        )
-        for name, choice in study.choices.items()
-        for task in study.tasks
-        for option, settings in choice.among.items()
-        for seed in choice.seeds
-        if not study.excludes(task, choice.method, seed)
-    ]
-
-
-def chosen_cells(study: Study, output: Path, chosen: Chosen) -> list[Cell]:
-    """Return the runs of the choices that have been made, with the seeds of the study."""
-    return [
-        _chosen_cell(study, output, task, name, chosen[task.name, name], seed)
-        for seed in study.seeds
-        for task in study.tasks
-        for name, choice in study.choices.items()
-        if (task.name, name) in chosen and not study.excludes(task, choice.method, seed)
-    ]
-
-
-def _chosen_cell(study: Study, output: Path, task: Task, name: str, option: str, seed: int) -> Cell:
-    choice = study.choices[name]
-    config = study.config(task, choice.method, seed, choice.among[option])
-    return make_cell(task, name, config, output / RUNS)
-
-
 def choose(
     study: Study, output: Path, engine: Engine, watcher: Watcher, result: StudyResult
-) -> Chosen:
+) -> dict[Decision, str]:
     """Choose for each task the settings that are best on validation; write `choices.json`.
 
     If a run failed, nothing is chosen for its task, and `result.open_choices` lists the choice.
     """
-    ended = _carry_out(choice_cells(study, output), engine, watcher)
+    ended = _carry_out(option_cells(study, output), engine, watcher)
     result.add([one for _, one in ended if isinstance(one, FailedRun)])
+    means = means_of_options(
+        (cell, None if isinstance(one, FailedRun) else one) for cell, one in ended
+    )
+    chosen = best_options(means)
+    result.open_choices.extend(one for one in means if one not in chosen)
     written: dict[str, Any] = {task.name: {} for task in study.tasks}
-    chosen: Chosen = {}
-    for task, name in dict.fromkeys((cell.task, cell.choice) for cell, _ in ended):
-        values = _means(ended, name, task)
-        if values is None:
-            result.open_choices.append((task, name))
-            continue
-        chosen[task, name] = max(values, key=lambda option: values[option])
-        written[task][name] = {"chosen": chosen[task, name], "validation expected": values}
+    for (task, name), best in chosen.items():
+        written[task][name] = {"chosen": best, "validation expected": means[task, name]}
     if study.choices:
         write_atomic(output / "choices.json", json.dumps(written, indent=1) + "\n")
     return chosen
-
-
-def _means(ended: Sequence[tuple[Cell, Result]], name: str, task: str) -> dict[str, float] | None:
-    """Mean expected robustness of every option over its seeds; None if a run failed."""
-    values: dict[str, list[float]] = {}
-    for cell, one in ended:
-        if (cell.choice, cell.task) != (name, task):
-            continue
-        if isinstance(one, FailedRun):
-            return None
-        values.setdefault(cell.method, []).append(one.expected)
-    return {option: sum(found) / len(found) for option, found in values.items()}
 
 
 def _carry_out(
     cells: Sequence[Cell], engine: Engine, watcher: Watcher
 ) -> list[tuple[Cell, Result]]:
     """Carry out every run that is not finished; return all results in the order of the cells."""
-    finished = [_is_finished(cell) for cell in cells]
-    missing = [cell for cell, has in zip(cells, finished, strict=True) if not has]
-    failures: dict[Path, FailedRun] = {}
-    ended = engine.carry_out(missing, watcher.on_progress)
-    for done, (cell, failure) in enumerate(ended, sum(finished) + 1):
-        if failure:
-            failures[cell.folder] = failure
-        watcher.on_end(cell, failure or _read(cell), done, len(cells))
-    return [(cell, failures.get(cell.folder) or _read(cell)) for cell in cells]
+    results: dict[Path, Result] = {
+        cell.folder: found for cell in cells if (found := _finished(cell)) is not None
+    }
+    missing = [cell for cell in cells if cell.folder not in results]
+    for cell, failure in engine.carry_out(missing, watcher.on_progress):
+        results[cell.folder] = failure or _read(cell)
+        watcher.on_end(cell, results[cell.folder], len(results), len(cells))
+    return [(cell, results[cell.folder]) for cell in cells]
 
 
-def _is_finished(cell: Cell) -> bool:
-    """Whether a run is evaluated; a damaged evaluation is reported when the run is attempted."""
+def _finished(cell: Cell) -> RunFigures | None:
+    """The figures of a finished run; damage is reported when the run is attempted."""
     try:
-        return evaluation_of(cell) is not None
+        return figures_of(cell)
     except RampartError:
-        return False
+        return None
 
 
 def _read(cell: Cell) -> Result:
     try:
-        return figures_of(cell)
+        figures = figures_of(cell)
     except RampartError as error:
         return save_failure(cell, str(error))
+    return figures or save_failure(cell, "it ended without an evaluation")

@@ -2,12 +2,14 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
 
+from rampart.errors import RunError
 from rampart.experiments.run_figures import RunFigures
 from rampart.files import write_atomic
 from rampart.metrics.adaptation import has_measurable_delay
@@ -21,30 +23,50 @@ Measure = Literal["clean", "adversarial", "expected"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 
-def write_study(
+#: Number of runs of every method, by task.
+Planned = Mapping[str, Mapping[str, int]]
+
+
+def write_table(
     figures: Sequence[RunFigures],
-    tasks: Sequence[str],
+    planned: Planned,
     output: Path,
     references: Sequence[str] = (),
     differences: Sequence[Measure] = ("expected",),
     missing: Sequence[str] = (),
 ) -> str:
-    """Write `results.csv`, `study.md` and `study.png`; return the text of the table.
+    """Write `results.csv` and `study.md`; return the text of the table.
 
     Args:
-        figures: figures of all runs.
-        tasks: names of the tasks, in the order of the table.
+        figures: figures of all finished runs.
+        planned: number of runs of every method, by task, in the order of the table.
         output: folder of the study.
         references: methods that every other one is compared with, seed by seed.
         differences: the figures that are compared.
         missing: names of failed runs, which are listed below the table.
     """
     write_atomic(output / "results.csv", _csv(figures))
-    text = "\n".join(task_table(figures, task, references, differences) for task in tasks)
+    text = "\n".join(
+        task_table(figures, task, references, differences, planned[task]) for task in planned
+    )
     if missing:
         text += "\nNot in the table, because they failed:\n\n"
         text += "".join(f"- {name}\n" for name in missing)
     write_atomic(output / "study.md", text)
+    return text
+
+
+def draw_study(
+    figures: Sequence[RunFigures],
+    tasks: Iterable[str],
+    output: Path,
+    references: Sequence[str] = (),
+) -> Path:
+    """Draw the expected robustness of every method to `study.png`; return the file.
+
+    Raises:
+        RunError: no run is finished.
+    """
     drawn = {
         task: {
             method: [run.expected for run in runs]
@@ -54,8 +76,11 @@ def write_study(
         }
         for task in tasks
     }
+    drawn = {task: methods for task, methods in drawn.items() if methods}
+    if not drawn:
+        raise RunError(f"no run of the study in {output} is finished, so there is nothing to draw.")
     save_methods(drawn, output / "study.png", "expected robustness", references)
-    return text
+    return output / "study.png"
 
 
 def task_table(
@@ -63,8 +88,11 @@ def task_table(
     task: str,
     references: Sequence[str] = (),
     differences: Sequence[Measure] = ("expected",),
+    planned: Mapping[str, int] = MappingProxyType({}),
 ) -> str:
     """Return one task's methods as a Markdown table, percent over seeds (`spell_seeds`).
+
+    A method with fewer finished runs than planned shows both numbers.
 
     Differences in expected robustness have bounds where these reach beyond the interval. Below the
     table stand the methods whose difference is undecided by the grid.
@@ -78,8 +106,13 @@ def task_table(
     ]
     head += [f"{measure}, minus '{name}'" for name, measure in compared]
     lines = [f"## {task}", "", _line(head), _line([":--", *["--:"] * (len(head) - 1)])]
-    for method, runs in methods.items():
-        cells = [method, *(spell_seeds([getattr(run, name) for run in runs]) for name in MEASURES)]
+    for method in dict.fromkeys((*planned, *methods)):
+        runs, wanted = methods.get(method, []), planned.get(method, 0)
+        label = f"{method} ({len(runs)} of {wanted} runs)" if len(runs) < wanted else method
+        if not runs:
+            lines.append(_line([label, *["-"] * (len(head) - 1)]))
+            continue
+        cells = [label, *(spell_seeds([getattr(run, name) for run in runs]) for name in MEASURES)]
         cells.append(_span([f"{run.full_from:.0%}" for run in runs]))
         cells.append(f"{sum(run.passes for run in runs) / len(runs) / 1e3:,.0f} k")
         cells.append(_span([_spell_delay(run) for run in runs]))

@@ -32,8 +32,9 @@ def run(
         from rampart.experiments.engines.processes import Processes
         from rampart.experiments.loading import load_study
         from rampart.experiments.running import run_study
+        from rampart.experiments.study_cells import planned_runs
         from rampart.experiments.study_folder import keep_file
-        from rampart.experiments.study_table import write_study
+        from rampart.experiments.study_table import draw_study, write_table
         from rampart.files import require_output_folder
 
     quiet_libraries()
@@ -43,16 +44,13 @@ def run(
     engine = Processes(workers) if workers > 1 else InProcess()
     with explain_interruption():
         result = run_study(read, output, engine=engine, watcher=Lines())
+    planned, references = planned_runs(read), read.references
+    text = write_table(
+        result.figures, planned, output, references, read.differences, result.missing
+    )
+    _print(text)
     if result.figures:
-        text = write_study(
-            result.figures,
-            [task.name for task in read.tasks],
-            output,
-            read.references,
-            read.differences,
-            result.missing,
-        )
-        _print(text)
+        draw_study(result.figures, planned, output, references)
         console.print(
             f"in {output}: study.md, study.png, results.csv and every run", soft_wrap=True
         )

@@ -1,0 +1,32 @@
+"""The arguments with which verbs name a study that has been started."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rampart.experiments.study import Study
+    from rampart.experiments.study_state import StudyState
+
+Place = typer.Argument(
+    ...,
+    metavar="FOLDER|FILE",
+    help="Folder of the study; or its file, with --output.",
+    show_default=False,
+)
+Output = typer.Option(
+    None, "--output", "-o", help="Folder of the study, if its file is given.", show_default=False
+)
+
+
+def read(place: Path, output: Path | None) -> tuple["Study", Path, "StudyState"]:
+    """Return a study, its folder, and how far it is."""
+    from rampart.cli.console import console, quiet_libraries
+
+    with console.status("loading"):
+        from rampart.experiments.study_state import open_study, read_study
+
+        quiet_libraries()
+        study, folder = open_study(place, output)
+        return study, folder, read_study(study, folder)

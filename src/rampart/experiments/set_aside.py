@@ -1,0 +1,42 @@
+"""Damaged runs and evaluations are moved out of the way, never read and never deleted."""
+
+from pathlib import Path
+
+from rampart.errors import RampartError
+from rampart.files import write_atomic
+from rampart.records.storage import load_record
+from rampart.reports.evaluations import read_config
+from rampart.runs.run_folder import RunFolder
+
+#: The folder with what was moved, below the folder of a run, or of the runs of a method.
+FOLDER = "set-aside"
+
+
+def set_aside_damage(run: Path) -> list[str]:
+    """Move a damaged run, or its damaged evaluations, aside; return a line about each.
+
+    They move to set-aside/N, where reason.txt says why.
+    """
+    folder = RunFolder(run)
+    try:
+        if folder.exists():
+            read_config(folder.config)
+    except RampartError as error:
+        return [_move(run, run.parent, error)]
+    lines = []
+    for evaluation in folder.finished_evaluations():
+        try:
+            load_record(evaluation.path)
+        except RampartError as error:
+            lines.append(_move(evaluation.path, run, error))
+    return lines
+
+
+def _move(path: Path, below: Path, error: RampartError) -> str:
+    number = 1
+    while (place := below / FOLDER / str(number)).exists():
+        number += 1
+    place.mkdir(parents=True)
+    path.rename(place / path.name)
+    write_atomic(place / "reason.txt", f"{error}\n")
+    return f"set aside in {place}: {error}"

@@ -16,7 +16,7 @@ from rampart.runs.run_folder import RunFolder
 from settings import changed
 
 VERBS = ("quickstart", "train", "evaluate", "verify", "report", "compare", "preview")
-VERBS += ("study run", "study status", "study table", "study figures")
+VERBS += ("study plan", "study run", "study status", "study table", "study figures")
 VERBS += ("linear-probe", "doctor")
 
 
@@ -40,6 +40,7 @@ def test_the_surface_is_what_is_documented(rampart):
             *("--eps", "--norm", "--epochs", "--steps-per-epoch", "--interval"),
             *("--accuracy", "--table", "--output"),
         },
+        "study plan": {"--calibration", "--no-calibration", "--json"},
         "study run": {"--output", "--workers"},
         "study status": {"--output", "--json"},
         "study table": {"--output"},

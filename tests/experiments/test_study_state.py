@@ -10,7 +10,7 @@ from rampart.errors import RunError
 from rampart.experiments.running import run_study
 from rampart.experiments.study_cells import method_cells, planned_runs
 from rampart.experiments.study_folder import keep_file
-from rampart.experiments.study_state import STATES, open_study, read_study
+from rampart.experiments.study_state import STATES, open_study, read_state
 from rampart.experiments.study_table import draw_study, write_table
 from rampart.runs.lock import only_writer
 
@@ -50,7 +50,7 @@ def place(whole, tmp_path):
 
 
 def read(place):
-    return read_study(*open_study(place))
+    return read_state(*open_study(place))
 
 
 def states(place):
@@ -66,7 +66,7 @@ def cell_of(place, method, seed):
 
 def test_a_study_that_has_not_begun_is_missing_and_waits_for_its_choice(tree, tmp_path):
     (tmp_path / "file.yaml").write_text(yaml.safe_dump(tree))
-    state = read_study(*open_study(tmp_path / "file.yaml", tmp_path / "none"))
+    state = read_state(*open_study(tmp_path / "file.yaml", tmp_path / "none"))
     assert [run.state for run in state.runs] == ["missing"] * 6
     assert state.waiting == {("1/255, photos", "tuned"): 2}
     assert state.count("missing") == 8

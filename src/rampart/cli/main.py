@@ -28,7 +28,7 @@ from rampart.cli import (
     verify,
 )
 from rampart.cli.interruption import explain_interruption
-from rampart.cli.study import figures, run, status, table
+from rampart.cli.study import figures, plan, run, status, table
 from rampart.cli.usage import UsageError, explain_usage, is_help, require_once
 from rampart.errors import RampartError, RampartWarning, RunError
 from rampart.plugins import CodeError, import_parts
@@ -96,6 +96,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "doctor": doctor.doctor,
 }
 _STUDY_VERBS: dict[str, Callable[..., None]] = {
+    "plan": plan.plan,
     "run": run.run,
     "status": status.status,
     "table": table.table,

@@ -96,7 +96,7 @@ def open_study(place: Path, output: Path | None = None) -> tuple[Study, Path]:
     return load_study(place / STUDY_FILE), place
 
 
-def read_study(study: Study, output: Path) -> StudyState:
+def read_state(study: Study, output: Path) -> StudyState:
     """Return how far a study is."""
     options = [state_of(cell) for cell in option_cells(study, output)]
     chosen = best_options(means_of_options((run.cell, run.figures) for run in options))

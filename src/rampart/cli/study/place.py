@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Place = typer.Argument(
     ...,
     metavar="FOLDER|FILE",
-    help="Folder of the study; or its file, with --output.",
+    help="Folder of the study; or its file, and the folder as an option.",
     show_default=False,
 )
 Output = typer.Option(
@@ -25,8 +25,8 @@ def read(place: Path, output: Path | None) -> tuple["Study", Path, "StudyState"]
     from rampart.cli.console import console, quiet_libraries
 
     with console.status("loading"):
-        from rampart.experiments.study_state import open_study, read_study
+        from rampart.experiments.study_state import open_study, read_state
 
         quiet_libraries()
         study, folder = open_study(place, output)
-        return study, folder, read_study(study, folder)
+        return study, folder, read_state(study, folder)

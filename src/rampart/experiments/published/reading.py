@@ -14,8 +14,8 @@ from rampart.experiments.published.conditions import (
     read_run,
 )
 from rampart.experiments.published.recognizing import condition_of, spell_other_axes
-from rampart.experiments.running import Chosen, chosen_cells, method_cells
 from rampart.experiments.study import Study
+from rampart.experiments.study_cells import Decision, chosen_cells, method_cells
 from rampart.experiments.study_folder import STUDY_FILE
 from rampart.plain import read_file
 
@@ -68,7 +68,7 @@ def planned_cells(study: Study, folder: Path) -> list[Cell]:
     ]
 
 
-def _chosen(study: Study, folder: Path) -> Chosen:
+def _chosen(study: Study, folder: Path) -> dict[Decision, str]:
     file = folder / "choices.json"
     tree = read_file(file, "choices") if file.is_file() else {}
     return {
@@ -106,8 +106,8 @@ def _conditions(cells: list[Cell]) -> Iterator[tuple[Condition, Cell]]:
 
 def _finished(cell: Cell, unreadable: list[str]) -> FinishedRun | None:
     try:
-        record = evaluation_of(cell)
-        return read_run(figures_of(cell), cell.folder, record) if record else None
+        figures, record = figures_of(cell), evaluation_of(cell)
+        return read_run(figures, cell.folder, record) if figures and record else None
     except RampartError as error:
         unreadable.append(str(error))
         return None

@@ -1,0 +1,80 @@
+"""`rampart study plan`."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from rampart.counting import counted
+
+if TYPE_CHECKING:
+    from rampart.experiments.planning.plan import PlannedRun
+
+
+def plan(
+    file: Path = typer.Argument(..., help="YAML file of the study.", show_default=False),
+    calibration: bool = typer.Option(
+        True,
+        "--calibration/--no-calibration",
+        help="Measure seconds for each model on this machine, to estimate hours.",
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON, one entry per run."),
+) -> None:
+    """Show the runs of a study, their passes, and the hours that they take on this machine.
+
+    Nothing is trained or downloaded. Numbers of images come from the catalogue or from data on this
+    machine. The evaluation is counted for images that withstand its attack, an adaptive schedule
+    with a pilot that fails, so the hours are an upper estimate. Reading the images is not counted.
+    """
+    from rampart.cli.console import console, quiet_libraries
+
+    with console.status("planning"):
+        from rampart.experiments.loading import load_study
+        from rampart.experiments.planning.calibration import seconds_per_pass
+        from rampart.experiments.planning.plan import plan_study
+
+        quiet_libraries()
+        runs = plan_study(load_study(file), seconds_per_pass if calibration else None)
+    if as_json:
+        print(json.dumps([vars(run) for run in runs], indent=1))
+        return
+    for line in _lines(runs):
+        console.print(line, soft_wrap=True)
+
+
+def _lines(runs: Sequence["PlannedRun"]) -> list[str]:
+    axes = [*runs[0].coordinates, "method"]
+    lines = [f"{counted(len(runs), 'run')}: {_cost(runs)}"]
+    for axis in axes:
+        values = Counter(_value(run, axis) for run in runs)
+        lines += ["", f"{axis}:"]
+        wide = max(map(len, values))
+        lines += [
+            f"  {value:<{wide}}  {counted(count, 'run')}: "
+            + _cost([run for run in runs if _value(run, axis) == value])
+            for value, count in values.items()
+        ]
+    unknown = dict.fromkeys(
+        ", ".join(run.coordinates.values()) for run in runs if run.training is None
+    )
+    if unknown:
+        lines += ["", "not counted, because their data are neither on this machine nor known:"]
+        lines += [f"  {name}" for name in unknown]
+    return lines
+
+
+def _value(run: "PlannedRun", axis: str) -> str:
+    if axis != "method":
+        return run.coordinates[axis]
+    return f"{run.choice}, options" if run.choice else run.method
+
+
+def _cost(runs: Sequence["PlannedRun"]) -> str:
+    training = sum(run.training or 0 for run in runs)
+    evaluation = sum(run.evaluation or 0 for run in runs)
+    text = f"{training / 1e6:,.1f} M passes of training, {evaluation / 1e6:,.1f} M of evaluation"
+    hours = [run.hours for run in runs if run.hours is not None]
+    return f"{text}, about {sum(hours):,.1f} hours" if hours else text

@@ -1,0 +1,86 @@
+"""How long a pass takes on this machine: a few seconds for each model and size of images."""
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from rampart.models.backbones import build_model
+from rampart.models.given import own_model
+from rampart.models.normalized import NormalizedModel
+from rampart.models.references import is_function
+from rampart.recipes.accelerator import make_accelerator, preserve_accelerate_state
+from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.initial_model import call_for_module, images_of_model
+
+#: Most seconds for one model, and most images at once.
+SECONDS, IMAGES = 3.0, 16
+
+
+def seconds_per_pass(config: RunConfig, classes: int) -> float:
+    """Return the seconds that one image forward, or one backward, takes on average.
+
+    The network has random weights, so nothing is downloaded.
+    """
+    with preserve_accelerate_state():
+        accelerator = make_accelerator(config)
+        device = accelerator.device
+        model = _random_model(config, classes).to(device).train()
+        channels, size = images_of_model(config)
+        side = config.data.image_size or size or 224
+        rows = min(IMAGES, config.training.batch_size)
+        shape = (rows, channels, side, side)
+        images = torch.full(shape, 0.5, device=device, requires_grad=True)
+        if config.training.channels_last:
+            model = model.to(memory_format=torch.channels_last)
+
+        def step() -> None:
+            with accelerator.autocast():
+                logits = model(images)
+            logits.float().sum().backward()
+
+        return _seconds(step, device) / (2 * rows)
+
+
+def _seconds(step: Callable[[], None], device: torch.device) -> float:
+    """Seconds of the fastest step; the first one, which prepares kernels, does not count."""
+    step()
+    end, times = time.perf_counter() + SECONDS, list[float]()
+    while not times or (len(times) < 20 and time.perf_counter() < end):
+        _wait(device)
+        start = time.perf_counter()
+        step()
+        _wait(device)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _random_model(config: RunConfig, classes: int) -> NormalizedModel:
+    model = config.model
+    channels, size = images_of_model(config)
+    side = config.data.image_size or size
+    if is_function(model.name):
+        module = call_for_module(model.name, config.seed)
+        shape = (channels, side or 224, side or 224)
+        return own_model(
+            module, num_classes=classes, input_size=shape, mean=model.mean, std=model.std
+        )
+    built = build_model(
+        model.name,
+        num_classes=classes,
+        pretrained=False,
+        weights=model.weights,
+        options=model.options,
+        mean=model.mean,
+        std=model.std,
+        in_chans=channels,
+        image_size=side,
+    )
+    if model.batch_norm == "frozen":
+        built.freeze_statistics()
+    return built

@@ -1,0 +1,114 @@
+"""The passes of a run for each image, counted as training counts them, on a small network.
+
+A pass is one image forward or one image backward. The number depends on objective, attack and
+schedule and not on the network, so a network of a few milliseconds gives the number of a large one.
+"""
+
+from functools import cache
+
+import torch
+
+from rampart.attacks.base import Attack, CountingModel, with_fewer_steps
+from rampart.attacks.stages import Stage
+from rampart.models.backbones import build_model
+from rampart.models.normalized import NormalizedModel
+from rampart.objectives.base import Objective
+from rampart.recipes.config.run_config import RunConfig
+from rampart.runtime import Noise
+from rampart.schedules.adaptive import longest_pilot
+from rampart.schedules.preview import preview
+from rampart.training.perturbing import make_perturb
+from rampart.units import Horizon, Norm
+
+#: Images of the small network, and their side in pixels.
+_IMAGES, _SIDE = 4, 16
+#: Positions in an epoch at which the strength is looked up.
+_POSITIONS = 10
+
+
+def training_passes(config: RunConfig) -> float:
+    """Return the passes for each training image in a whole run.
+
+    A schedule that follows the run is counted with the accuracies that `rampart preview` assumes,
+    and with a pilot that fails.
+    """
+    parts, attacked = config.components, config.attacks and config.threat.eps > 0
+    fewer = config.training.attack_steps == "proportional"
+    epochs, pilot = config.training.epochs, 0
+    strengths = [0.0] * epochs
+    if attacked:
+        rows = preview(
+            parts.schedule,
+            config.threat.eps,
+            Horizon(epochs, _POSITIONS),
+            norm=config.threat.norm,
+        )
+        strengths = [row.alpha for row in rows]
+        pilot = longest_pilot(parts.schedule.pilot, epochs)
+    counts = [
+        step_passes(
+            parts.objective,
+            with_fewer_steps(parts.attack, alpha) if fewer else parts.attack,
+            alpha > 0,
+        )
+        for alpha in strengths
+    ]
+    full = step_passes(parts.objective, parts.attack, attacked) if pilot else 0
+    return epochs * sum(counts) / len(counts) + pilot * full
+
+
+@cache
+def step_passes(objective: Objective, attack: Attack, perturbed: bool) -> float:
+    """Return the passes for each image of one training step."""
+    network, images, labels = _network(), *_batch()
+    model, attacked = CountingModel(network), CountingModel(network)
+    perturb = make_perturb(attack, attacked, 1e-3, Noise.like(images)) if perturbed else None
+    terms = objective.bind(network)(model, images, labels, perturb)
+    terms.loss.sum().backward()  # type: ignore[no-untyped-call]  # torch's
+    network.zero_grad()
+    counted = (model, attacked)
+    passes = sum(one.forwards + one.backwards for one in counted) + terms.forwards
+    return passes / len(images)
+
+
+def validation_passes(config: RunConfig) -> float:
+    """Return the passes for each validation image in a whole run."""
+    attack = config.components.attack
+    robust = attack_passes(attack, config.threat.norm, 10) if config.threat.eps > 0 else 0
+    best = config.training.checkpoint == "best"
+    return config.training.epochs * (1 + robust + (evaluation_passes(config, 10) if best else 0))
+
+
+def evaluation_passes(config: RunConfig, classes: int) -> float:
+    """Return the passes for each image of an evaluation whose attack never succeeds.
+
+    The curve costs about as much as the attack at its largest strength.
+    """
+    if config.threat.eps == 0:
+        return 1
+    attack = config.components.evaluation_attack
+    return 1 + attack_passes(attack, config.threat.norm, classes)
+
+
+def attack_passes(attack: Attack, norm: Norm, classes: int) -> float:
+    """Return the most passes of an attack on one image."""
+    return sum(_stage_passes(stage, norm, classes) for stage in attack.stages())
+
+
+def _stage_passes(stage: Stage, norm: Norm, classes: int) -> int:
+    algorithm = stage.algorithm
+    each = (2 if algorithm.gradient else 1) * int(getattr(algorithm, "draws", 1))
+    return stage.runs(classes) * algorithm.count_queries(norm) * each
+
+
+@cache
+def _network() -> NormalizedModel:
+    options = {"in_chans": 3}
+    return build_model(
+        "rampart_glyphnet", num_classes=10, pretrained=False, options=options, image_size=_SIDE
+    ).train()
+
+
+def _batch() -> tuple[torch.Tensor, torch.Tensor]:
+    pixels = torch.linspace(0.1, 0.9, _IMAGES * 3 * _SIDE * _SIDE)
+    return pixels.view(_IMAGES, 3, _SIDE, _SIDE), torch.arange(_IMAGES)

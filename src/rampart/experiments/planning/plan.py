@@ -1,0 +1,116 @@
+"""The plan of a study: its runs, their passes, and hours from a calibration."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rampart.experiments.coordinates import Coordinates
+from rampart.experiments.planning.calibration import seconds_per_pass
+from rampart.experiments.planning.images import Images, count_images
+from rampart.experiments.planning.passes import (
+    evaluation_passes,
+    training_passes,
+    validation_passes,
+)
+from rampart.experiments.study import Study
+from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.initial_model import images_of_model
+
+#: Takes a configuration and the number of classes; returns seconds for each pass.
+Calibrate = Callable[[RunConfig, int], float]
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a study before it begins.
+
+    Attributes:
+        coordinates: value of every axis, by the axis.
+        method: name of the method, of the choice whose best option will run, or of an option.
+        choice: name of the choice that an option belongs to; "" for others.
+        seed: of the run.
+        training: passes of the training, its validation included; None if the data are unknown.
+        evaluation: passes of the evaluation; likewise.
+        hours: of both; None without a calibration.
+    """
+
+    coordinates: Coordinates
+    method: str
+    choice: str
+    seed: int
+    training: float | None
+    evaluation: float | None
+    hours: float | None
+
+
+def plan_study(study: Study, calibrate: Calibrate | None = seconds_per_pass) -> list[PlannedRun]:
+    """Return all runs of a study with their cost.
+
+    Args:
+        study: the study.
+        calibrate: measures the time of a pass, once for each model and size of images; None for a
+            plan without hours.
+    """
+    costs = _Costs(calibrate)
+    runs = []
+    for task, method, seed in study.runs():
+        config = study.config(task, method, seed)
+        runs.append(_planned(task.coordinates, method, "", config, costs))
+    for name, choice in study.choices.items():
+        for task in study.tasks:
+            for seed in (*study.seeds, *choice.seeds):
+                if study.excludes(task, choice.method, seed):
+                    continue
+                for option, settings in choice.among.items():
+                    config = study.config(task, choice.method, seed, settings)
+                    if seed in study.seeds:
+                        # The option is not known yet; the first one stands for it.
+                        runs.append(_planned(task.coordinates, name, "", config, costs))
+                        break
+                    runs.append(_planned(task.coordinates, option, name, config, costs))
+    return runs
+
+
+class _Costs:
+    """Images and time, looked up once for each kind."""
+
+    def __init__(self, calibrate: Calibrate | None) -> None:
+        self._calibrate = calibrate
+        self._images: dict[str, Images | None] = {}
+        self._seconds: dict[str, float] = {}
+
+    def images(self, config: RunConfig) -> Images | None:
+        key = config.data.model_dump_json()
+        if key not in self._images:
+            self._images[key] = count_images(config)
+        return self._images[key]
+
+    def seconds(self, config: RunConfig, classes: int) -> float | None:
+        if self._calibrate is None:
+            return None
+        size = config.data.image_size or images_of_model(config)[1]
+        training = config.training
+        parts = (training.precision, training.device, training.channels_last, training.batch_size)
+        key = repr((config.model.model_dump_json(), size, parts))
+        if key not in self._seconds:
+            self._seconds[key] = self._calibrate(config, classes)
+        return self._seconds[key]
+
+
+def _planned(
+    coordinates: Coordinates, method: str, choice: str, config: RunConfig, costs: _Costs
+) -> PlannedRun:
+    found = costs.images(config)
+    if found is None:
+        return PlannedRun(coordinates, method, choice, config.seed, None, None, None)
+    training = found.train * training_passes(config)
+    training += found.validation * validation_passes(config)
+    images = found.validation if choice else _evaluated(config, found)
+    evaluation = images * evaluation_passes(config, found.classes)
+    seconds = costs.seconds(config, found.classes)
+    hours = None if seconds is None else (training + evaluation) * seconds / 3600
+    return PlannedRun(coordinates, method, choice, config.seed, training, evaluation, hours)
+
+
+def _evaluated(config: RunConfig, images: Images) -> int:
+    whole = images.validation if config.evaluation.split == "validation" else images.test
+    return min(whole, config.evaluation.limit or whole)

@@ -1,7 +1,7 @@
 """Every part around the schedule in a whole run: resume, micro-batches, cost, refusals."""
 
 import pytest
-from tests.recipes.test_recipes_train import StopAfter, assert_same, result
+from tests.recipes.test_recipes_train import StopAfter, assert_rounding_only, assert_same, result
 
 from rampart.errors import InvalidArgument, RampartError
 from rampart.recipes.config.loading import load_config
@@ -54,15 +54,15 @@ def test_resume_is_exact(part, stop, tiny_settings, tmp_path):
 
 @pytest.mark.parametrize("part", ["fare", "anchored", "awp"])
 def test_micro_batches_of_a_batch_add_up_to_the_batch(part, tiny_settings, tmp_path):
-    settings = [*tiny_settings, *PARTS[part], "model.options={norm: group, in_chans: 3}"]
+    """After one step. Later steps amplify rounding, because attacks and AdamW use signs."""
+    group = "model.options={norm: group, in_chans: 3}"
+    one_step = ["schedule=fix", "training.epochs=1", "training.batch_size=24"]
     ends = []
     for micro_batches in (1, 4):
-        config = load_config(
-            None, [*settings, f"training.gradient_accumulation_steps={micro_batches}"]
-        )
-        ends.append(result(train_run(config, tmp_path / f"run{micro_batches}"))[0])
-    for name, value in ends[0].items():
-        assert value.allclose(ends[1][name], atol=1e-4), name
+        accumulated = f"training.gradient_accumulation_steps={micro_batches}"
+        config = load_config(None, [*tiny_settings, *PARTS[part], group, *one_step, accumulated])
+        ends.append(result(train_run(config, tmp_path / f"run{micro_batches}")))
+    assert_rounding_only(*ends)
 
 
 def passes(settings, folder):

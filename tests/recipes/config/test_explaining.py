@@ -191,7 +191,7 @@ def test_a_slip_in_a_key_gets_the_key(key):
         ("data.image_size=224x224", "square.*write data.image_size=224"),
         ("data.image_size=[224, 224]", "write data.image_size=224"),
         ("data.image_size=224*224", "write data.image_size=224"),
-        ("seed=0,1,2", r"write seed=0\. .*seeds: \[0, 1, 2\].*`rampart study FILE -o FOLDER`"),
+        ("seed=0,1,2", r"write seed=0\. .*seeds: \[0, 1, 2\].*`rampart study run FILE -o FOLDER`"),
         ("seed=[3, 4]", r"write seed=3\. .*seeds: \[3, 4\]"),
         ("seed=0-2", r"seeds: \[0, 1, 2\]"),
         ("training.epochs=10,20", "write training.epochs=10; .*`rampart study`"),

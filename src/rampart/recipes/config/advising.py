@@ -28,7 +28,7 @@ def advise(key: str, got: object) -> str:
     if key == "seed":
         return (
             f"a run has one seed: {one}. For several write `seeds: [{', '.join(values)}]` in the "
-            "file of a study: `rampart study FILE -o FOLDER`"
+            "file of a study: `rampart study run FILE -o FOLDER`"
         )
     if key.startswith(_NO_METHOD):
         return one

@@ -33,12 +33,14 @@ class Facts:
         turned: EXIF says that the stored pixels are turned or mirrored.
         transparent: the picture has an alpha channel or a transparent color.
         colored: the picture is stored in color.
+        size: of the file in bytes; 0 without a file.
     """
 
     digest: bytes
     turned: bool = False
     transparent: bool = False
     colored: bool = False
+    size: int = 0
 
 
 def upright(picture: Image.Image) -> Image.Image:
@@ -71,6 +73,7 @@ def facts_of_file(data: bytes) -> Facts:
             not bare and _turn_of(picture) is not None,
             picture.has_transparency_data,
             picture.mode not in GRAY,
+            len(data),
         )
         picture.verify()
     return facts

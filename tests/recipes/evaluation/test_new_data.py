@@ -89,6 +89,61 @@ def test_what_describes_the_data_of_the_run_does_not_describe_others(
     assert len(record) == 9
 
 
+def texts(record):
+    """Return the notes and the warnings that tell whether training images are among others."""
+    data = record.metadata["data"]
+    start = "not the data of the run"
+    return [[text for text in data[key] if start in text] for key in ("notes", "warnings")]
+
+
+@pytest.mark.parametrize(
+    ("copied", "count"), [("train", 2), ("validation", 0), ("test", 0), (None, 0)]
+)
+def test_copies_of_training_images_are_counted(run, photo_folder, make_photos, copied, count):
+    data = make_photos("test")
+    for name in ("0.png", "1.png") if copied else ():
+        shutil.copy(photo_folder / copied / "red" / name, data / "test" / "red" / f"copy{name}")
+    _, record = evaluate_run(run.path, (f"data={data}", *FEW))
+    notes, warnings = texts(record)
+    assert len(record) == (11 if copied else 9)
+    if count:
+        assert notes == []
+        assert f"{count} of {len(record)} images" in warnings[0]
+        assert "test/red/copy0.png is a copy of train/red/0.png" in warnings[0]
+    else:
+        assert warnings == []
+        assert "no image is a training image" in notes[0]
+
+
+@pytest.mark.parametrize("lost", ["moved", "changed"])
+def test_training_images_that_are_not_there_cannot_be_excluded(
+    photo_folder, make_photos, tmp_path, tiny_settings, lost
+):
+    own = shutil.copytree(photo_folder, tmp_path / "own")
+    run = train_run(load_config(None, [*tiny_settings, f"data.name={own}"]), tmp_path / "run")
+    data = make_photos("test")
+    shutil.copy(own / "train/red/0.png", data / "test/red/copy.png")
+    if lost == "moved":
+        own.rename(tmp_path / "elsewhere")
+    else:
+        (own / "train/blue/0.png").unlink()
+    _, record = evaluate_run(run.path, (f"data={data}", *FEW))
+    notes, warnings = texts(record)
+    assert warnings == []
+    assert "if images that it was trained on are among them" in notes[0]
+
+
+def test_only_training_images_of_a_drawn_split_count(make_photos, tmp_path, tiny_settings):
+    own = make_photos(each=12).rename(tmp_path / "own")
+    run = train_run(load_config(None, [*tiny_settings, f"data.name={own}"]), tmp_path / "run")
+    data = shutil.copytree(own, tmp_path / "new")
+    (data / "red/0.png").rename(data / "red/renamed.png")
+    _, record = evaluate_run(run.path, (f"data={data}", "evaluation.split=all", *FEW))
+    _, warnings = texts(record)
+    # Of twelve images of each class two are for the test and one for validation.
+    assert "27 of 36 images" in warnings[0]
+
+
 def test_changed_data_of_the_run_are_refused(photo_folder, tmp_path, tiny_settings):
     own = shutil.copytree(photo_folder, tmp_path / "own")
     trained = train_run(load_config(None, [*tiny_settings, f"data.name={own}"]), tmp_path / "run")

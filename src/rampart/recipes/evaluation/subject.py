@@ -1,7 +1,7 @@
 """The subject of an evaluation: a model, its data and the settings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from accelerate import Accelerator
 
@@ -15,20 +15,15 @@ from rampart.models.external.loaded import LoadedModel
 from rampart.models.normalized import NormalizedModel
 from rampart.models.own import MODULE
 from rampart.models.references import is_function
-from rampart.models.sources import Source, find_source
+from rampart.models.sources import find_source
 from rampart.recipes.accelerator import make_accelerator
-from rampart.recipes.config.exchange import explain_dropped, place_of
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.evaluation.run_data import splits_for_run
 from rampart.recipes.evaluation.settings import default_config, require_evaluation_keys
 from rampart.recipes.measured import evaluated_part
 from rampart.recipes.saved_model import load_saved_model, read_description
-from rampart.recipes.splits import (
-    evaluated_splits_of_size,
-    make_evaluated_splits,
-    make_splits,
-)
-from rampart.recipes.train import require_same_data
+from rampart.recipes.splits import evaluated_splits_of_size
 from rampart.runs.run_folder import RunFolder
 
 
@@ -69,7 +64,7 @@ def subject_of_run(folder: RunFolder, config: RunConfig) -> tuple[Accelerator, S
     described = read_description(folder)
     own_module = MODULE in described and is_function(own.model.name)
     source = None if own_module else find_source(f"local-dir:{folder.model}")
-    splits = _splits_for_run(folder, own, config, source)
+    splits = splits_for_run(folder, own, config, source)
     shape = evaluated_part(config, splits).image_shape
     built = load_saved_model(folder, own, input_size=shape)
     accelerator = make_accelerator(config)
@@ -77,25 +72,6 @@ def subject_of_run(folder: RunFolder, config: RunConfig) -> tuple[Accelerator, S
     model = trained_model(built.to(accelerator.device), own.model.name, names, shape)
     model = check_classes(model, splits.class_names, config.evaluation.match)
     return accelerator, Subject(model, splits, config, folder)
-
-
-def _splits_for_run(
-    folder: RunFolder, own: RunConfig, config: RunConfig, source: Source | None
-) -> Splits | OneSplit:
-    """Return the data of a run, wherever they are now, or other data, with a note."""
-    if place_of(own.data.root, own.data.name) == place_of(config.data.root, config.data.name):
-        splits = make_splits(config, source)
-        require_same_data(folder, splits)
-        return splits
-    other = make_evaluated_splits(config, source)
-    if other.fingerprint() == folder.facts().get("data"):
-        return other
-    note = (
-        "not the data of the run: if images that it was trained on are among them, the figures are "
-        "too high."
-    )
-    dropped = explain_dropped(own.data.model_dump(), config.data.model_dump())
-    return replace(other, notes=(*other.notes, note, *filter(None, [dropped])))
 
 
 def trained_model(

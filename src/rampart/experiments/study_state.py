@@ -96,10 +96,19 @@ def open_study(place: Path, output: Path | None = None) -> tuple[Study, Path]:
     return load_study(place / STUDY_FILE), place
 
 
+def chosen_options(study: Study, output: Path) -> dict[Decision, str]:
+    """Return the options of the choices that are decided."""
+    return _decide([state_of(cell) for cell in option_cells(study, output)])
+
+
+def _decide(options: Sequence[RunState]) -> dict[Decision, str]:
+    return best_options(means_of_options((run.cell, run.figures) for run in options))
+
+
 def read_state(study: Study, output: Path) -> StudyState:
     """Return how far a study is."""
     options = [state_of(cell) for cell in option_cells(study, output)]
-    chosen = best_options(means_of_options((run.cell, run.figures) for run in options))
+    chosen = _decide(options)
     cells = [*method_cells(study, output), *chosen_cells(study, output, chosen)]
     runs = (*map(state_of, cells), *options)
     own = {run.cell.folder for run in runs}

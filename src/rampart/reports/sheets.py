@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from rampart.errors import UnknownName
+
 Format = Literal["md", "csv", "latex"]
 
 
@@ -103,3 +105,11 @@ FORMATS: Mapping[Format, tuple[str, Callable[[Sheet], str]]] = {
     "csv": (".csv", csv_text),
     "latex": (".tex", latex),
 }
+
+
+def format_named(name: str) -> Format:
+    """Return the format of this name; raise `UnknownName` if there is none."""
+    for form in FORMATS:
+        if form == name:
+            return form
+    raise UnknownName("format", name, FORMATS)

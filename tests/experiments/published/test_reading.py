@@ -99,7 +99,7 @@ def test_missing_and_damaged_runs_are_missing_and_the_damage_is_named(study):
 
 
 def test_an_open_choice_counts_its_runs(study):
-    (study / "choices.json").unlink()
+    shutil.rmtree(study / "choices")
     shutil.rmtree(study / "runs" / "cars" / "2_255" / "tuned")
     tuned = by_method(read_study(study).results)["tuned"]
     assert (tuned.missing, tuned.planned) == (2, 2)
@@ -127,7 +127,7 @@ def test_tables_and_pictures_from_a_folder(study, tmp_path):
 
 
 def test_a_folder_without_a_study_is_refused(tmp_path):
-    with pytest.raises(RunError, match="study run"):
+    with pytest.raises(RunError, match="study.yaml"):
         read_study(tmp_path)
 
 

@@ -3,14 +3,18 @@
 from pathlib import Path
 
 from rampart.cli.study.place import Output, Place, read
+from rampart.cli.study.published import Published, write_figures
 
 
-def figures(place: Path = Place, output: Path | None = Output) -> None:
+def figures(place: Path = Place, output: Path | None = Output, published: bool = Published) -> None:
     """Draw the pictures of a study from the runs that are finished; train nothing."""
     from rampart.cli.console import console
     from rampart.experiments.study_cells import planned_runs
     from rampart.experiments.study_table import draw_study
 
     study, folder, state = read(place, output)
+    if published:
+        write_figures(study, folder)
+        return
     draw_study(state.figures, planned_runs(study), folder, study.references)
     console.print(f"in {folder}: study.png", soft_wrap=True)

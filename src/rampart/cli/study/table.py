@@ -2,19 +2,38 @@
 
 from pathlib import Path
 
+import typer
+
 from rampart.cli.study.place import Output, Place, read
+from rampart.cli.study.published import Published, write_tables
+from rampart.errors import InvalidArgument
 
 
-def table(place: Path = Place, output: Path | None = Output) -> None:
+def table(
+    place: Path = Place,
+    output: Path | None = Output,
+    published: bool = Published,
+    form: str | None = typer.Option(
+        None,
+        "--format",
+        help="Of the tables of --published: md, csv or latex; by default all.",
+        show_default=False,
+    ),
+) -> None:
     """Write the table of a study from the runs that are finished; train nothing.
 
     A row says how many of its runs are finished if some are missing.
     """
+    if form and not published:
+        raise InvalidArgument("--format", form, "--published beside it")
     from rampart.cli.console import console
     from rampart.experiments.study_cells import planned_runs
     from rampart.experiments.study_table import write_table
 
     study, folder, state = read(place, output)
+    if published:
+        write_tables(study, folder, form)
+        return
     text = write_table(
         state.figures, planned_runs(study), folder, study.references, study.differences
     )

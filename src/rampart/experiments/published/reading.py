@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rampart.errors import RampartError, RunError
+from rampart.errors import RampartError
 from rampart.experiments.cells import Cell, evaluation_of, figures_of
-from rampart.experiments.loading import load_study
 from rampart.experiments.published.conditions import (
     Condition,
     FinishedRun,
@@ -15,9 +14,8 @@ from rampart.experiments.published.conditions import (
 )
 from rampart.experiments.published.recognizing import condition_of, spell_other_axes
 from rampart.experiments.study import Study
-from rampart.experiments.study_cells import Decision, chosen_cells, method_cells
-from rampart.experiments.study_folder import STUDY_FILE
-from rampart.plain import read_file
+from rampart.experiments.study_cells import chosen_cells, method_cells
+from rampart.experiments.study_state import chosen_options, open_study
 
 
 @dataclass(frozen=True)
@@ -41,13 +39,12 @@ def read_study(folder: Path) -> ReadStudy:
     Raises:
         RunError: the folder is not that of a study, or its file is damaged.
     """
-    file = folder / STUDY_FILE
-    if not file.is_file():
-        raise RunError(
-            f"{folder} has no {STUDY_FILE}, so it is not the folder of a study: name the folder "
-            "that `rampart study run` wrote with --output."
-        )
-    study = load_study(file)
+    study, place = open_study(folder)
+    return read_results(study, place)
+
+
+def read_results(study: Study, folder: Path) -> ReadStudy:
+    """Return the results of a study whose runs lie in a folder."""
     results, unreadable = results_of_cells(planned_cells(study, folder))
     return ReadStudy(tuple(results), study.references, tuple(unreadable))
 
@@ -64,19 +61,8 @@ def planned_cells(study: Study, folder: Path) -> list[Cell]:
     }
     return [
         *method_cells(study, folder),
-        *chosen_cells(study, folder, {**first, **_chosen(study, folder)}),
+        *chosen_cells(study, folder, {**first, **chosen_options(study, folder)}),
     ]
-
-
-def _chosen(study: Study, folder: Path) -> dict[Decision, str]:
-    file = folder / "choices.json"
-    tree = read_file(file, "choices") if file.is_file() else {}
-    return {
-        (task, name): one["chosen"]
-        for task, choices in tree.items()
-        for name, one in choices.items()
-        if name in study.choices and one["chosen"] in study.choices[name].among
-    }
 
 
 def results_of_cells(cells: Iterable[Cell]) -> tuple[list[Results], list[str]]:

@@ -43,8 +43,8 @@ def test_the_surface_is_what_is_documented(rampart):
         "study plan": {"--calibration", "--no-calibration", "--json"},
         "study run": {"--output", "--workers"},
         "study status": {"--output", "--json"},
-        "study table": {"--output"},
-        "study figures": {"--output"},
+        "study table": {"--output", "--published", "--format"},
+        "study figures": {"--output", "--published"},
         "linear-probe": set(),
         "doctor": set(),
     }

@@ -16,7 +16,7 @@ def table(
     form: str | None = typer.Option(
         None,
         "--format",
-        help="Of the tables of --published: md, csv or latex; by default all.",
+        help="md, csv or latex, for the published tables only; by default all.",
         show_default=False,
     ),
 ) -> None:

@@ -95,6 +95,10 @@ class RunError(RampartError):
     """A run's folder that cannot be written, resumed or read."""
 
 
+class Diverged(RunError):
+    """The loss or the weights of a run are not finite."""
+
+
 class MissingExtra(RampartError, ImportError):
     """A package that only some users need is not installed."""
 

@@ -24,7 +24,7 @@ DOCUMENTS = [
 ]
 COMMANDS = {**typer.main.get_command(app).commands}  # type: ignore[attr-defined]
 COMMANDS |= {f"study {name}": one for name, one in COMMANDS.pop("study").commands.items()}
-WITH_SETTINGS = ("train", "evaluate", "verify", "linear-probe")
+WITH_SETTINGS = ("train", "tune", "evaluate", "verify", "linear-probe")
 #: Stands for a value that a message fills in.
 FILLED = "FILLED"
 #: Endings of files, whose names look like keys.

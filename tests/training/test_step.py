@@ -96,3 +96,23 @@ def test_split_keeps_order_and_content(batch):
     assert torch.equal(
         torch.cat([micro_batch.images for micro_batch in micro_batches]), batch.images
     )
+
+
+def test_the_rates_of_attacked_steps_have_their_own_factor(batch):
+    """Equal to a run with that rate; steps at eps = 0 keep theirs, and so does the next step."""
+
+    def after_a_step(schedule, rate=0.5, **plan):
+        run = make_run(schedule, **plan)
+        run.lr_schedule.base_lrs = [rate]
+        for group in run.optimizer.param_groups:
+            group["lr"] = rate
+        train_batch(run, batch)
+        return run
+
+    scaled, plain = after_a_step(Fix(), ramp_lr_factor=0.25), after_a_step(Fix(), rate=0.125)
+    assert torch.equal(scaled.model[1].weight, plain.model[1].weight)
+    assert scaled.progress.used["lr_head"] == 0.125
+    assert scaled.optimizer.param_groups[0]["lr"] == 4 * plain.optimizer.param_groups[0]["lr"]
+    clean = after_a_step(Standard(), ramp_lr_factor=0.25)
+    assert torch.equal(clean.model[1].weight, after_a_step(Standard()).model[1].weight)
+    assert clean.progress.used["lr_head"] == 0.5

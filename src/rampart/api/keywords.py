@@ -112,6 +112,7 @@ class FinetuneSettings(TypedDict, total=False):
     warmup: float
     lr_schedule: LrSchedule
     clip_norm: float | None
+    ramp_lr_factor: float
 
 
 def place(

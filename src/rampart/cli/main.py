@@ -25,6 +25,7 @@ from rampart.cli import (
     quickstart,
     report,
     train,
+    tune,
     verify,
 )
 from rampart.cli.interruption import explain_interruption
@@ -84,6 +85,7 @@ def options(
 _VERBS: dict[str, Callable[..., None]] = {
     "quickstart": quickstart.quickstart,
     "train": train.train,
+    "tune": tune.tune,
     "evaluate": evaluate.evaluate,
     "interpolate": interpolate.interpolate,
     "verify": verify.verify,

@@ -129,7 +129,8 @@ def make_start(
         strategy.prepare(model, config.seed)
     if config.training.channels_last:
         model.to(memory_format=torch.channels_last)
-    settings = config.optimizer.model_dump(exclude={"warmup", "lr_schedule", "clip_norm"})
+    apart = {"warmup", "lr_schedule", "clip_norm", "ramp_lr_factor"}
+    settings = config.optimizer.model_dump(exclude=apart)
     groups = parameter_groups(model)
     return model, adamw(*groups, **settings, no_weight_decay=model.no_weight_decay())
 
@@ -168,6 +169,7 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
         batch_size=batch_size,
         gradient_accumulation_steps=training.gradient_accumulation_steps,
         clip_norm=config.optimizer.clip_norm,
+        ramp_lr_factor=config.optimizer.ramp_lr_factor,
         checkpoint_every=training.checkpoint_every,
         fewer_steps=training.attack_steps == "proportional",
         best_metric="val_expected" if training.checkpoint == "best" else None,

@@ -26,16 +26,16 @@ class History:
         try:
             return [json.loads(line) for line in self._lines()]
         except json.JSONDecodeError as error:
-            line = len(self._readable_rows()) + 1
+            line = len(self.readable_rows()) + 1
             raise RunError(f"{self.path} is damaged (line {line}): {error.msg}.") from None
 
     def truncate(self, epochs: int) -> None:
         """Keep the first `epochs` rows, those before the checkpoint from which a run resumes."""
-        rows = self._readable_rows()[:epochs]
+        rows = self.readable_rows()[:epochs]
         write_atomic(self.path, "".join(json.dumps(row) + "\n" for row in rows))
 
-    def _readable_rows(self) -> list[Row]:
-        """All complete rows: a run that was killed may have left half a line at the end."""
+    def readable_rows(self) -> list[Row]:
+        """Read all complete rows: a killed process may have left half a line at the end."""
         rows: list[Row] = []
         for line in self._lines():
             try:

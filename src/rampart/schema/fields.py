@@ -160,6 +160,9 @@ class OptimizerConfig(Section):
         "cosine", description="course of the learning rates after the warm-up"
     )
     clip_norm: AffectsTraining[float | None] = Field(None, gt=0)
+    ramp_lr_factor: AffectsTraining[float] = Field(
+        1.0, gt=0, description="on both learning rates in steps with eps above 0"
+    )
 
 
 class TrainingConfig(Section):

@@ -1,7 +1,8 @@
 """AdamW with separate groups for backbone and head; learning rates with a linear warm-up."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -122,6 +123,19 @@ def lr_schedule(
     warmup_steps = round(warmup * horizon.steps)
     factor = partial(FACTORS[course], steps=horizon.steps, warmup_steps=warmup_steps)
     return LambdaLR(optimizer, factor)
+
+
+@contextmanager
+def scaled_rates(optimizer: Optimizer, factor: float) -> Iterator[None]:
+    """Multiply all learning rates by a factor inside the block."""
+    before = [group["lr"] for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group["lr"] *= factor
+    try:
+        yield
+    finally:
+        for group, rate in zip(optimizer.param_groups, before, strict=True):
+            group["lr"] = rate
 
 
 def learning_rates(optimizer: Optimizer) -> dict[str, float]:

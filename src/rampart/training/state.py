@@ -37,6 +37,7 @@ class Plan:
         batch_size: samples per optimizer step, over all processes and micro-batches.
         gradient_accumulation_steps: number of micro-batches in each process's part of a batch.
         clip_norm: largest norm of the gradient; None for no clipping.
+        ramp_lr_factor: on all learning rates in steps with eps above 0.
         checkpoint_every: steps between checkpoints within an epoch; 0 for none.
         fewer_steps: whether the attack takes fewer steps while eps is small.
         best_metric: validation figure by which the best epoch is saved too; None for no saving.
@@ -47,6 +48,7 @@ class Plan:
     batch_size: int
     gradient_accumulation_steps: int = 1
     clip_norm: float | None = None
+    ramp_lr_factor: float = 1.0
     checkpoint_every: int = 0
     fewer_steps: bool = False
     best_metric: str | None = None

@@ -8,36 +8,33 @@ from torch import Tensor
 
 from rampart.attacks.base import CountingModel
 from rampart.data.batches import Batch
-from rampart.errors import RunError
+from rampart.errors import Diverged
 from rampart.losses import Loss
 from rampart.objectives.base import Perturb
 from rampart.runtime import Noise, scoped_seed
 from rampart.strategies.base import drop_gradients, set_modes
 from rampart.training.callbacks.base import Gradients
-from rampart.training.optimizers import learning_rates
+from rampart.training.optimizers import learning_rates, scaled_rates
 from rampart.training.perturbing import make_perturb
 from rampart.training.state import Training
 
 
 def train_batch(run: Training, batch: Batch) -> None:
     """Take one optimizer step on a batch, in `gradient_accumulation_steps` micro-batches."""
-    alpha, bare = run.schedule.alpha, run.bare_model
+    alpha, eps, bare = run.schedule.alpha, run.schedule.eps, run.bare_model
     run.model.train()
     set_modes(run.strategies, bare, alpha)
-    run.progress.used = {
-        "eps": run.schedule.eps,
-        "alpha": alpha,
-        **learning_rates(run.optimizer),
-    }
     micro_batches = [
         MicroBatch(p)
         for p in split(batch.to(run.accelerator.device), run.plan.gradient_accumulation_steps)
     ]
-    take_gradient(run, micro_batches)
-    drop_gradients(run.strategies, bare, alpha)
-    if run.plan.clip_norm is not None:
-        run.accelerator.clip_grad_norm_(run.model.parameters(), run.plan.clip_norm)
-    run.optimizer.step()
+    with scaled_rates(run.optimizer, run.plan.ramp_lr_factor if eps > 0 else 1.0):
+        run.progress.used = {"eps": eps, "alpha": alpha, **learning_rates(run.optimizer)}
+        take_gradient(run, micro_batches)
+        drop_gradients(run.strategies, bare, alpha)
+        if run.plan.clip_norm is not None:
+            run.accelerator.clip_grad_norm_(run.model.parameters(), run.plan.clip_norm)
+        run.optimizer.step()
     run.optimizer.zero_grad(set_to_none=True)
     run.lr_schedule.step()
     for hook in run.hooks.values():
@@ -157,10 +154,10 @@ def require_finite(loss: float, run: Training) -> None:
     """Stop before a step destroys the weights.
 
     Raises:
-        RunError: the loss is not finite.
+        Diverged: the loss is not finite.
     """
     if not math.isfinite(loss):
-        raise RunError(
+        raise Diverged(
             f"the training loss is {loss} at step {run.step + 1}: lower optimizer.backbone_lr and "
             "optimizer.head_lr, or set optimizer.clip_norm=1.0."
         )

@@ -26,7 +26,7 @@ def condition_of(
     return replace(
         _schedule_of(config),
         backbone=short_name("backbone", axes.get("backbone", config.model.name)),
-        dataset=_short_dataset(axes.get("dataset", config.data.name)),
+        dataset=short_dataset(axes.get("dataset", config.data.name)),
         eps=config.threat.eps,
         method=method,
         attack=_attack_of(config),
@@ -40,7 +40,7 @@ def spell_other_axes(coordinates: Mapping[str, str]) -> str:
     return ", ".join(value for axis, value in coordinates.items() if axis not in named)
 
 
-def _short_dataset(name: str) -> str:
+def short_dataset(name: str) -> str:
     """The short name of a dataset; of a folder or a file its own name without the path."""
     places = {source.data: one.name for one in catalogue().values() for source in one.sources}
     return places.get(name) or short_name("dataset", Path(name).name or name)

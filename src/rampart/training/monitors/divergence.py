@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from rampart.errors import RunError
+from rampart.errors import Diverged
 from rampart.training.monitors.base import Alert, Memory, Monitor, Observation, Row, begins
 
 #: A loss has exploded if it is this many times its reference.
@@ -74,11 +74,11 @@ def require_finite_weights(model: nn.Module, step: int) -> None:
         step: number of finished optimizer steps.
 
     Raises:
-        RunError: a value is infinite or NaN.
+        Diverged: a value is infinite or NaN.
     """
     for name, tensor in model.state_dict().items():
         if not bool(torch.isfinite(tensor).all()):
-            raise RunError(
+            raise Diverged(
                 f"{name} of the model is not finite after step {step}: restart with lower "
                 "optimizer.backbone_lr and optimizer.head_lr, or with optimizer.clip_norm=1.0. "
                 "The last checkpoint is still valid."

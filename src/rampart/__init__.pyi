@@ -17,6 +17,7 @@ from .data.splits import Splits as Splits
 from .errors import RampartError as RampartError
 from .errors import RampartWarning as RampartWarning
 from .evaluation.critical import critical_strengths as critical_strengths
+from .evaluation.predictions import Predictions as Predictions
 from .evaluation.verification import verify_record as verify_record
 from .evaluation.whole import evaluate_split as evaluate_split
 from .integrations.robust import RobustLoss as RobustLoss

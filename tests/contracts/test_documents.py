@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from rampart.errors import RampartWarning
 from rampart.recipes.config.loading import dump_config, load_config
+from rampart.recipes.train import train_run
 from rampart.records.storage import load_record
 from rampart.registry import flatten
 from rampart.runs.run_folder import RunFolder
@@ -193,3 +194,16 @@ def test_every_public_name_exists():
 
     for name in rampart.__all__:
         assert getattr(rampart, name) is not None
+
+
+def test_the_python_of_the_guide_after_training_runs(
+    tiny_settings, photo_folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    train_run(load_config(None, tiny_settings), Path("runs/first"))
+    Path("holiday").symlink_to(photo_folder / "test")
+    (predict,) = blocks(ROOT / "docs" / "after-training.md", "predict")
+    names: dict[str, Any] = {}
+    exec(predict, names)
+    assert len(names["predictions"]) == 15
+    assert len(Path("predictions.csv").read_text().splitlines()) == 16

@@ -8,11 +8,13 @@ from torch import nn
 
 from rampart.api.result import EvaluationResult
 from rampart.counting import counted
+from rampart.evaluation.predictions import Predictions
 from rampart.models.normalized import NormalizedModel
 from rampart.plugins import GIVEN
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.naming import evaluation_name
+from rampart.recipes.predict import predict_images
 from rampart.recipes.saved_model import load_saved_model, read_description
 from rampart.records.summary import summary
 from rampart.reports.headline import spell_images
@@ -44,6 +46,27 @@ class FinetunedRun:
     def history(self) -> list[dict[str, Any]]:
         """One row for each epoch: eps, losses, validation accuracies, seconds."""
         return History(RunFolder(self.path).history).rows()
+
+    def predict(self, images: Any) -> Predictions:
+        """Return the classes of images and their probabilities.
+
+        Images are prepared as in the evaluation, and the model runs in eval mode on its device.
+
+        Args:
+            images: the path of an image, or of a folder or a .tar of images; a picture of PIL; a
+                tensor (C, H, W) or (N, C, H, W), uint8 or floating point in [0, 1]; or a list of
+                them.
+
+        Returns:
+            `top(k)` gives the likeliest classes, `probabilities` all of them, and `save("a.csv")`
+            writes a table.
+
+        Raises:
+            DataError: there is no image, or a named file cannot be read. In a folder such files are
+                left out, with a `RampartWarning`.
+            InvalidArgument: another kind of image, or pixels outside [0, 1].
+        """
+        return predict_images(self.model, images, self.class_names, self.config)
 
     def __repr__(self) -> str:
         config = self.config

@@ -61,7 +61,6 @@ def evaluate_and_print(
 ) -> None:
     """Evaluate a run or another model; show progress, then the figures."""
     from rampart.cli.console import print_evaluation, progress_bar, quiet_libraries
-    from rampart.runs.run_folder import RunFolder
 
     without = " without --overwrite" if overwrite else ""
     advice = f"run the same command again{without} to resume"
@@ -69,7 +68,7 @@ def evaluate_and_print(
         from rampart.recipes.evaluation.evaluate_named import evaluate_model, evaluate_run
 
         quiet_libraries()
-        if RunFolder(Path(model)).exists() or _is_meant_as_run(str(model), overrides):
+        if names_run(str(model), overrides):
             folder, record = evaluate_run(
                 Path(model), overrides, output, overwrite=overwrite, on_progress=on_progress
             )
@@ -91,6 +90,13 @@ def evaluate_trained(run: Path) -> None:
         quiet_libraries()
         folder, record = ensure_evaluated(run, on_progress=on_progress)
     print_evaluation(folder, record)
+
+
+def names_run(model: str, overrides: tuple[str, ...] = ()) -> bool:
+    """Return whether a model is the folder of a run, or was probably meant as one."""
+    from rampart.runs.run_folder import RunFolder
+
+    return RunFolder(Path(model)).exists() or _is_meant_as_run(model, overrides)
 
 
 def _is_meant_as_run(model: str, overrides: tuple[str, ...]) -> bool:

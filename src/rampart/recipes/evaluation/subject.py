@@ -112,13 +112,18 @@ def subject_of_model(config: RunConfig) -> tuple[Accelerator, Subject]:
     )
     if model.input_size is None:
         require_data(config.data.name, config.data.root)
-        raise InvalidArgument(
-            "data.image_size",
-            None,
-            f"the side of the images that '{reference}' accepts",
-            "write data.image_size=224 for 224 pixels",
-        )
+        raise unknown_side(reference)
     channels, size, _ = model.input_size
     splits = evaluated_splits_of_size(config, channels, size)
     model = check_classes(model, splits.class_names, config.evaluation.match)
     return accelerator, Subject(model, splits, config)
+
+
+def unknown_side(reference: str) -> InvalidArgument:
+    """Return the error for a model that does not state the side of its images."""
+    return InvalidArgument(
+        "data.image_size",
+        None,
+        f"the side of the images that '{reference}' accepts",
+        "write data.image_size=224 for 224 pixels",
+    )

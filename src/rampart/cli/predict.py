@@ -1,0 +1,82 @@
+"""`rampart predict`."""
+
+import re
+from pathlib import Path
+
+import typer
+
+from rampart.cli.interruption import explain_interruption
+from rampart.cli.overrides import ordered
+from rampart.counting import counted
+
+#: The form of a setting; a file of such a name is an image.
+_SETTING = re.compile(r"(data|model|evaluation|training|threat)(\.\w+)*=")
+
+
+def predict(
+    model: str = typer.Argument(
+        ...,
+        help="Folder of a finished run, or any classifier as for `rampart evaluate`.",
+        show_default=False,
+    ),
+    images: list[str] = typer.Argument(
+        ...,
+        metavar="IMAGES... [KEY=VALUE]...",
+        help="Images, or folders or .tar files of images; and settings such as "
+        "data.resize=squash or, for other classifiers, data.image_size=224.",
+        show_default=False,
+    ),
+    output: Path = typer.Option(
+        None,
+        "--output",
+        "-o",
+        help="CSV file for the predictions, in place of printing them.",
+        show_default=False,
+    ),
+    top_k: int = typer.Option(
+        None,
+        "--top-k",
+        "-k",
+        help="Number of the likeliest classes to show; 5 by default.",
+        show_default=False,
+    ),
+) -> None:
+    """Predict the classes of images, with their probabilities.
+
+    Images are prepared as in the evaluation.
+    """
+    from rampart.cli.console import console, progress_bar, quiet_libraries
+
+    settings = [one for one in images if _SETTING.match(one) and not Path(one).exists()]
+    overrides = tuple(ordered(settings))
+    paths = [one for one in images if one not in settings]
+    with explain_interruption("run the same command again"), progress_bar("predicting") as show:
+        from rampart.cli.evaluate import names_run
+        from rampart.recipes.predict import predict_model, predict_run
+
+        quiet_libraries()
+        _require_output(output)
+        # Lines of progress would stand between printed predictions.
+        on_progress = show if output or console.is_terminal else None
+        if names_run(model):
+            found = predict_run(Path(model), paths, overrides, top_k, on_progress)
+        else:
+            found = predict_model(model, paths, overrides, top_k, on_progress)
+    if output:
+        found.save(output, top_k)
+        console.print(f"{counted(len(found), 'prediction')} in {output}", soft_wrap=True)
+        return
+    for line in found.lines(top_k):
+        console.print(line, soft_wrap=True)
+
+
+def _require_output(output: Path | None) -> None:
+    """Refuse a file that cannot be written before the work, not after it."""
+    from rampart.errors import InvalidArgument
+    from rampart.files import require_output_folder
+
+    if output is None:
+        return
+    if output.is_dir() or output.suffix.lower() != ".csv":
+        raise InvalidArgument("output", str(output), "a file that ends in .csv")
+    require_output_folder(output.parent)

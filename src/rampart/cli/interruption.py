@@ -19,7 +19,10 @@ def explain_interruption(
         advice: what the user can do; a function is called when the signal arrives.
     """
 
+    received: list[int] = []
+
     def stop(number: int, _frame: object) -> None:
+        received.append(number)
         raise KeyboardInterrupt(number)
 
     # Python lets only the main thread install handlers.
@@ -28,7 +31,8 @@ def explain_interruption(
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        number = interrupt.args[0] if interrupt.args else signal.SIGINT
+        # Ray raises an interrupt of its own, without the number.
+        number = interrupt.args[0] if interrupt.args else [signal.SIGINT, *received][-1]
         _leave(number, "stopped", advice)
     except RampartError as error:
         # A training run reports the signal itself, after its checkpoint.

@@ -146,7 +146,7 @@ def attempt(cell: Cell, report: ReportLine) -> FailedRun | None:
     except Interrupted as stop:
         raise KeyboardInterrupt(stop.signal_number) from stop
     except Exception as error:
-        return save_failure(cell, _describe_error(error), traceback.format_exc())
+        return save_failure(cell, describe_error(error), traceback.format_exc())
     cell.error_file.unlink(missing_ok=True)
     return None
 
@@ -177,6 +177,6 @@ def _evaluation_changes(cell: Cell) -> dict[str, str | None]:
     return {"split": cell.split, **({"limit": None} if cell.choice else {})}
 
 
-def _describe_error(error: Exception) -> str:
-    """The message of the error, with its type if it is not one of Rampart's."""
+def describe_error(error: Exception) -> str:
+    """Return the message of an error, with its type if it is not one of Rampart's."""
     return str(error) if isinstance(error, RampartError) else reason(error)

@@ -60,10 +60,13 @@ def require_ray(purpose: str, extra: str = "ray") -> None:
 
 
 @contextmanager
-def ray_session() -> Iterator[Any]:
+def ray_session(address: str | None = None) -> Iterator[Any]:
     """Start Ray on this machine and yield its module; at the end of the block, stop it.
 
-    With the environment variable RAY_ADDRESS the block uses that cluster instead.
+    With an address, or the environment variable RAY_ADDRESS, the block uses that cluster instead.
+
+    Raises:
+        InvalidArgument: no cluster answers at the address.
     """
     os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
     import ray
@@ -72,18 +75,36 @@ def ray_session() -> Iterator[Any]:
         # A failed run is reported with its own reason.
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
-    here: dict[str, Any] = {}
-    if not os.environ.get("RAY_ADDRESS"):
-        here = {"num_cpus": cpus_here(), "object_store_memory": _OBJECT_STORE_BYTES}
-        here["include_dashboard"] = False
     with _own_signals():
-        ray.init(
-            log_to_driver=False, logging_level=logging.CRITICAL, configure_logging=False, **here
-        )
+        _connect(ray, address or os.environ.get("RAY_ADDRESS"))
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _connect(ray: Any, address: str | None) -> None:
+    """Connect to a cluster; without an address, start Ray on this machine alone."""
+    quiet = {
+        "log_to_driver": False,
+        "logging_level": logging.CRITICAL,
+        "configure_logging": False,
+    }
+    if address is None:
+        ray.init(
+            # Without it Ray connects to any cluster that was started on this machine.
+            "local",
+            num_cpus=cpus_here(),
+            object_store_memory=_OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            **quiet,
+        )
+        return
+    try:
+        ray.init(address, **quiet)
+    except ConnectionError as error:
+        do = "start it by `ray start --head`, or leave out the address to use this machine alone"
+        raise InvalidArgument("address", address, "the address of a Ray cluster", do) from error
 
 
 @contextmanager
@@ -91,9 +112,11 @@ def _own_signals() -> Iterator[None]:
     """Restore the handler of SIGTERM after the block: that of Ray aborts the process."""
     main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM)
-    yield
-    if main:
-        signal.signal(signal.SIGTERM, before)
+    try:
+        yield
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)
 
 
 def cpus_here() -> int:
@@ -103,24 +126,28 @@ def cpus_here() -> int:
     return os.cpu_count() or 1
 
 
-def fit_resources(wanted: Resources, nodes: list[dict[str, float]]) -> Resources:
+def fit_resources(
+    wanted: Resources, nodes: list[dict[str, float]], section: str = "--"
+) -> Resources:
     """Return the resources with all numbers filled in.
 
     Args:
         wanted: as the user gave them.
         nodes: resources of each machine by Ray's names, "CPU" and "GPU".
+        section: what stands before the names of the resources in messages.
 
     Raises:
         InvalidArgument: one run fits on no machine; it would wait forever.
     """
+    cpus_name, gpus_name = f"{section}cpus", f"{section}gpus"
     largest = max((node.get("GPU", 0.0) for node in nodes), default=0.0)
     gpus = wanted.gpus if wanted.gpus is not None else min(1.0, largest)
-    _require("--cpus", wanted.cpus, max((node.get("CPU", 0.0) for node in nodes), default=0), "CPU")
-    _require("--gpus", gpus, largest, "GPU")
+    _require(cpus_name, wanted.cpus, max((n.get("CPU", 0.0) for n in nodes), default=0), "CPU")
+    _require(gpus_name, gpus, largest, "GPU")
     fitting = sum(_fitting(node, wanted.cpus, gpus) for node in nodes)
     if not fitting:
         most = max(node.get("CPU", 0.0) for node in nodes if node.get("GPU", 0.0) >= gpus)
-        _require("--cpus", wanted.cpus, most, "CPU", " with such GPUs")
+        _require(cpus_name, wanted.cpus, most, "CPU", " with such GPUs")
     return Resources(wanted.cpus, gpus, min(fitting, wanted.workers or fitting))
 
 
@@ -142,5 +169,5 @@ def _require(name: str, value: float, most: float, kind: str, where: str = "") -
             f"{value:g}",
             f"at most {counted(int(most), kind)}, all that the largest machine of Ray{where} has, "
             "because one run would wait forever",
-            f"write {name} {most:g} or less" if most else f"leave out {name}",
+            f"set {name} to {most:g} or less" if most else f"set {name} to 0",
         )

@@ -19,6 +19,8 @@ A study is a YAML file:
     differences: [clean, expected]          figures that are compared; by default expected
     choices:                                methods whose settings are chosen on validation
       tuned fix: {method: fix, seeds: [100], among: {high: [optimizer.head_lr=1e-2], ...}}
+    resources: {cpus: 4, gpus: 0.5}         of each run, under `--engine ray`
+    ray: {address: auto, results: shared}   the cluster of `--engine ray`
 
 The axes backbone, dataset and eps stand for model.name, data.name and threat.eps; any other list
 has a key as its name. Settings apply in the order base, axes, methods, settings, choices. A choice
@@ -43,6 +45,7 @@ from pydantic_core import ErrorDetails
 
 from rampart.counting import counted
 from rampart.errors import RampartError, RunError, UnknownName
+from rampart.experiments.engines.options import RayOptions, RunResources
 from rampart.experiments.grid import (
     Overrides,
     Part,
@@ -140,6 +143,8 @@ class Study(BaseModel):
     choices: dict[str, Choice] = {}
     references: tuple[str, ...] = ()
     differences: tuple[Measure, ...] = ("expected",)
+    resources: RunResources = RunResources()
+    ray: RayOptions = RayOptions()
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -199,7 +204,12 @@ def explain_study(error: ValidationError, tree: Any, path: Path) -> RampartError
 
 def _keys(place: tuple[int | str, ...]) -> list[str]:
     """Return the keys that may stand where an unknown one was found."""
-    fields = {"choices": list(Choice.model_fields), "settings": ["where", "set"]}
+    fields = {
+        "choices": list(Choice.model_fields),
+        "settings": ["where", "set"],
+        "resources": list(RunResources.model_fields),
+        "ray": list(RayOptions.model_fields),
+    }
     return list(Study.model_fields) if len(place) == 1 else fields[str(place[0])]
 
 

@@ -1,12 +1,15 @@
 """`rampart study run`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
 from rampart.counting import counted
 from rampart.errors import RunError
+
+#: As in `engines.choosing`, which is slow to import.
+EngineOption = Literal["processes", "ray"]
 
 if TYPE_CHECKING:
     from rampart.experiments.cells import Cell
@@ -16,7 +19,20 @@ if TYPE_CHECKING:
 def run(
     file: Path = typer.Argument(..., help="YAML file of the study.", show_default=False),
     output: Path = typer.Option(..., "--output", "-o", help="Folder for the runs and tables."),
-    workers: int = typer.Option(1, "--workers", min=1, help="Number of runs that train at once."),
+    workers: int | None = typer.Option(
+        None,
+        "--workers",
+        min=1,
+        help="Number of runs that train at once: by default 1, and as many as fit under Ray.",
+        show_default=False,
+    ),
+    engine: EngineOption = typer.Option("processes", "--engine", help="What carries out the runs."),
+    cpus: int | None = typer.Option(
+        None, "--cpus", help="CPUs of each run, in place of the file's resources.cpus."
+    ),
+    gpus: float | None = typer.Option(
+        None, "--gpus", help="GPUs of each run, such as 0.5, in place of the file's resources.gpus."
+    ),
 ) -> None:
     """Train and evaluate what is missing of a study; write its tables.
 
@@ -28,8 +44,7 @@ def run(
     from rampart.cli.interruption import explain_interruption
 
     with console.status("loading"):
-        from rampart.experiments.engines.in_process import InProcess
-        from rampart.experiments.engines.processes import Processes
+        from rampart.experiments.engines.choosing import open_engine
         from rampart.experiments.loading import load_study
         from rampart.experiments.running import run_study
         from rampart.experiments.study_cells import planned_runs
@@ -41,9 +56,15 @@ def run(
     require_output_folder(output)
     read = load_study(file)
     keep_file(read, file, output)
-    engine = Processes(workers) if workers > 1 else InProcess()
-    with explain_interruption():
-        result = run_study(read, output, engine=engine, watcher=Lines())
+    given = {"cpus": cpus, "gpus": gpus}
+    resources = read.resources.model_copy(
+        update={name: value for name, value in given.items() if value is not None}
+    )
+    with (
+        explain_interruption(),
+        open_engine(engine, workers, resources, read.ray) as opened,
+    ):
+        result = run_study(read, output, engine=opened, watcher=Lines())
     planned, references = planned_runs(read), read.references
     text = write_table(
         result.figures, planned, output, references, read.differences, result.missing

@@ -1,5 +1,6 @@
 """The contract of an engine."""
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
@@ -23,3 +24,9 @@ class Engine(Protocol):
             KeyboardInterrupt: a signal; every run has saved a checkpoint. The argument is the
                 number of the signal.
         """
+
+
+def number_of(error: BaseException) -> int:
+    """Return the number of the signal behind an interrupt; SIGINT by default."""
+    known = isinstance(error, KeyboardInterrupt) and error.args
+    return int(error.args[0] if known else signal.SIGINT)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
 from rampart.experiments.cells import Cell, FailedRun, attempt, save_failure
-from rampart.experiments.engines.base import OnProgress
+from rampart.experiments.engines.base import OnProgress, number_of
 from rampart.plugins import IMPORTED, import_parts
 
 
@@ -151,9 +151,3 @@ def _serve(connection: Connection, threads: int, imports: Iterable[str]) -> None
             except KeyboardInterrupt as interrupt:
                 connection.send(number_of(interrupt))
                 return
-
-
-def number_of(error: BaseException) -> int:
-    """Return the number of the signal behind an interrupt; SIGINT by default."""
-    known = isinstance(error, KeyboardInterrupt) and error.args
-    return int(error.args[0] if known else signal.SIGINT)

@@ -1,10 +1,13 @@
 """After Ctrl-C every verb says what is true for it."""
 
 import signal
+from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 
 from rampart.cli.interruption import explain_interruption
+from rampart.experiments.engines.options import RayOptions, RunResources
 from rampart.training.interrupts import Interrupted
 
 
@@ -19,6 +22,17 @@ def test_a_signal_prints_the_advice(number, capsys):
     assert capsys.readouterr().err.startswith("rampart: stopped; run the same command")
     assert signal.getsignal(signal.SIGTERM) == before
     signal.signal(signal.SIGINT, interrupt)
+
+
+def test_a_library_may_lose_the_number_of_the_signal(capsys):
+    def library():
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as stopped, explain_interruption():
+        library()
+    assert stopped.value.code == 128 + signal.SIGTERM
 
 
 def interrupt(*arguments, **more):
@@ -93,7 +107,8 @@ def test_an_interrupted_study_names_no_option_that_it_lacks(typed, monkeypatch, 
     def stop(*arguments, **more):
         raise Interrupted(signal.SIGTERM, 3)
 
-    monkeypatch.setattr("rampart.experiments.loading.load_study", lambda path: None)
+    read = SimpleNamespace(resources=RunResources(), ray=RayOptions())
+    monkeypatch.setattr("rampart.experiments.loading.load_study", lambda path: read)
     monkeypatch.setattr("rampart.experiments.study_folder.keep_file", lambda *_: None)
     monkeypatch.setattr("rampart.experiments.running.run_study", stop)
     result = typed("study", "run", "study.yaml", "-o", tmp_path / "out")

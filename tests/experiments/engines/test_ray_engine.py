@@ -1,17 +1,18 @@
 """A real Ray on this machine with two workers: what is killed half-way, and what is left."""
 
 import signal
+from importlib.util import find_spec
 
+import psutil
 import pytest
-
-psutil = pytest.importorskip("psutil")
-pytest.importorskip("ray")
-
 import real_study as study
 
 from rampart.runs.run_folder import RunFolder
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed"),
+]
 RAY = ("--engine", "ray", "--cpus", "1")
 
 

@@ -1,0 +1,77 @@
+"""The engine by its name, and what it needs before anything starts."""
+
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+
+from rampart.errors import InvalidArgument, MissingExtra
+from rampart.experiments import ray_session
+from rampart.experiments.engines import choosing
+from rampart.experiments.engines.choosing import open_engine
+from rampart.experiments.engines.in_process import InProcess
+from rampart.experiments.engines.options import RayOptions, RunResources
+from rampart.experiments.engines.processes import Processes
+from rampart.experiments.ray_session import Resources
+
+
+@pytest.fixture
+def addresses(monkeypatch):
+    """A cluster of two machines; the addresses at which it was asked for."""
+    nodes = [
+        {"Alive": True, "Resources": {"CPU": 8.0, "GPU": 2.0}},
+        {"Alive": True, "Resources": {"CPU": 4.0}},
+        {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}},
+    ]
+    seen = []
+
+    @contextmanager
+    def session(address):
+        seen.append(address)
+        yield SimpleNamespace(nodes=lambda: nodes)
+
+    monkeypatch.setattr(choosing, "ray_session", session)
+    monkeypatch.setattr(choosing, "require_ray", lambda purpose: None)
+    return seen
+
+
+@pytest.mark.parametrize(("workers", "kind"), [(None, InProcess), (1, InProcess), (2, Processes)])
+def test_processes_by_the_number_of_workers(workers, kind):
+    with open_engine("processes", workers, RunResources(), RayOptions()) as engine:
+        assert isinstance(engine, kind)
+
+
+@pytest.mark.parametrize(
+    ("workers", "wanted", "given"),
+    [
+        (None, RunResources(cpus=2, gpus=0.5), Resources(2, 0.5, 4)),
+        (3, RunResources(cpus=2, gpus=0.5), Resources(2, 0.5, 3)),
+        (None, RunResources(), Resources(1, 1, 2)),
+        (None, RunResources(cpus=4, gpus=0), Resources(4, 0, 3)),
+    ],
+)
+def test_ray_gets_the_resources_of_a_run(addresses, workers, wanted, given):
+    with open_engine("ray", workers, wanted, RayOptions(address="auto", results="pulled")) as one:
+        assert (one.resources, one.pulled) == (given, True)
+    assert addresses == ["auto"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [(RunResources(gpus=3), "resources.gpus"), (RunResources(cpus=9), "resources.cpus")],
+)
+def test_a_run_that_fits_nowhere_is_refused_by_the_key_of_the_file(addresses, wanted, name):
+    with (
+        pytest.raises(InvalidArgument, match=f"^{name}=.*wait forever"),
+        open_engine("ray", None, wanted, RayOptions()),
+    ):
+        pass
+
+
+def test_without_ray_the_command_that_installs_it_is_named(monkeypatch):
+    monkeypatch.setattr(ray_session, "find_spec", lambda name: None)
+    with (
+        pytest.raises(MissingExtra, match=r"--engine ray.*rampart-rft\[ray\]"),
+        open_engine("ray", None, RunResources(), RayOptions()),
+    ):
+        pass

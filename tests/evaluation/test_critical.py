@@ -177,6 +177,16 @@ def test_an_attack_that_leaves_the_ball_stops_the_evaluation(task, shift):
         critical_strengths(task.model, task.batches(16), Cheat(shift), LINF, seed=0)
 
 
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_grid_of_gray_levels_is_refused(task, attack):
+    """Every image would be broken at 1, all of the pixel range, in place of 1/255."""
+    with pytest.raises(InvalidArgument, match="grid=8.*write 8/255"):
+        critical_strengths(task.model, task.batches(16), attack, range(9), seed=0)
+    with pytest.raises(InvalidArgument, match="eps=8.*write 8/255"):
+        default_grid(8, "linf")
+    assert default_grid(8, "l2")[-1] == 8
+
+
 def test_only_misclassified_images_count_as_success(task):
     found = critical_strengths(task.model, task.batches(16), Cheat(0.0), LINF, seed=0)
     assert set(found.critical) == {0, len(LINF)}

@@ -37,3 +37,19 @@ def test_refuses_an_invalid_critical_index(critical):
 def test_refuses_an_invalid_grid(grid):
     with pytest.raises(InvalidArgument, match="grid="):
         check_grid(grid)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_a_grid_of_gray_levels_is_told_from_one_of_fractions(norm):
+    """Otherwise every image counts as broken at the first strength, 1 in place of 1/255."""
+    fractions = np.arange(9) / 255
+    np.testing.assert_array_equal(check_grid(fractions, norm), fractions)
+    levels = np.arange(9) * 255 if norm == "l1" else np.arange(9) * (1 if norm == "linf" else 8)
+    np.testing.assert_array_equal(check_grid(levels), levels)
+    with pytest.raises(InvalidArgument, match=r"grid=.*write \d+/255"):
+        check_grid(levels, norm)
+
+
+def test_a_grid_of_texts_says_how_to_read_them():
+    with pytest.raises(InvalidArgument, match="grid=.*parse_eps"):
+        check_grid(["0", "8/255"])

@@ -25,7 +25,7 @@ from rampart.metrics.curve import check_grid
 from rampart.runtime import Noise, scoped_seed
 from rampart.threat import distance, per_sample
 from rampart.tolerance import least_eps, within
-from rampart.units import Norm, format_eps
+from rampart.units import Norm, format_eps, parse_eps
 
 #: Least number of steps of the default grid, so that the error of a straight line between two
 #: strengths stays below a sixteenth of the fall of accuracy.
@@ -45,11 +45,14 @@ def default_grid(eps: float, norm: Norm, resolution: int | None = None) -> tuple
         resolution: number of parts into which each step is divided; 1 gives the grid of the
             publication. By default the smallest number that gives eight steps.
 
+    Raises:
+        InvalidArgument: eps is out of the range of its norm, as 8 in place of 8/255 is.
+
     Example:
         >>> [round(255 * strength, 2) for strength in default_grid(3 / 255, "linf")]
         [0.0, 0.33, 0.67, 1.0, 1.33, 1.67, 2.0, 2.33, 2.67, 3.0]
     """
-    if eps <= 0:
+    if parse_eps(eps, norm) == 0:
         return (0.0,)
     # 4/255 * 255 may lie a rounding error above 4.
     steps = int(np.ceil(eps * 255 - 1e-9)) if norm == "linf" else PARTS
@@ -130,9 +133,9 @@ def stream(
         criterion: what counts as success; misclassification by default.
 
     Raises:
-        InvalidArgument: the grid does not ascend from 0; the batch size is below 1; the attack
-            leaves its ball or runs in train mode; or an attack without stages gets another
-            criterion than misclassification.
+        InvalidArgument: the grid does not ascend from 0, or holds gray levels such as 8 in place of
+            8/255; the batch size is below 1; the attack leaves its ball or runs in train mode; or
+            an attack without stages gets another criterion than misclassification.
         UnknownName: the mode is unknown.
     """
     if mode not in get_args(EvaluationMode):
@@ -140,7 +143,7 @@ def stream(
     if batch_size < 1:
         raise InvalidArgument("batch_size", batch_size, "at least 1")
     require_as_used(attack)
-    strengths = tuple(check_grid(grid).tolist())
+    strengths = tuple(check_grid(grid, attack.norm).tolist())
     device, queried, criterion = device_of(model), QueriedModel.of(model), criterion or Criterion()
     stages = criterion.stages(attack.stages())
     if not stages and criterion != Criterion():

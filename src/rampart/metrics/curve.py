@@ -5,12 +5,11 @@ the smallest strength at which it is misclassified: 0 without perturbation, n + 
 at every strength.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rampart.errors import InvalidArgument
+from rampart.units import Norm, parse_eps
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -49,11 +48,29 @@ def check_critical(critical: ArrayLike, n: int) -> Integers:
     return indices.astype(np.int64)
 
 
-def check_grid(grid: ArrayLike) -> Floats:
-    """Return the grid as (n + 1,) floats; raise `InvalidArgument` unless it ascends from 0."""
-    strengths: NDArray[Any] = np.asarray(grid, dtype=np.float64)
+def check_grid(grid: ArrayLike, norm: Norm | None = None) -> Floats:
+    """Return the grid as (n + 1,) floats.
+
+    Args:
+        grid: ascending strengths from 0, fractions of the pixel range.
+        norm: their norm, where it is known; it tells 8 from 8/255.
+
+    Raises:
+        InvalidArgument: the grid does not ascend from 0, or its strengths are gray levels.
+    """
+    strengths = _as_floats(grid)
     if strengths.ndim != 1 or not len(strengths) or strengths[0] != 0:
         raise InvalidArgument("grid", grid, "a list of strengths that starts with 0")
     if not np.isfinite(strengths).all() or (np.diff(strengths) <= 0).any():
         raise InvalidArgument("grid", grid, "finite strengths, each larger than the one before")
+    if norm is not None:
+        parse_eps(float(strengths[-1]), norm, "grid")
     return strengths
+
+
+def _as_floats(grid: ArrayLike) -> Floats:
+    try:
+        return np.asarray(grid, dtype=np.float64)
+    except (ValueError, TypeError):
+        do = "use rampart.parse_eps('8/255') for texts"
+        raise InvalidArgument("grid", grid, "numbers such as 8 / 255", do) from None

@@ -187,8 +187,9 @@ def _check_adversarial_examples(
     yield from _where(rows, ~boxed, BOX)
     yield from _where(rows, ~within(far, eps), BALL)
     if record.distance is not None:
+        # Without a distance of its own, an example lies on the edge of the ball.
         distances = torch.from_numpy(record.distance[rows])
-        yield from _where(rows, ~same(far, distances), DISTANCE)
+        yield from _where(rows, ~same(far, distances.where(~distances.isnan(), eps)), DISTANCE)
     labels = torch.from_numpy(record.labels[rows]).to(adversarial_examples.device)
     yield from _where(
         rows, in_top_k(logits_of(queried, adversarial_examples), labels, record.top_k), RIGHT

@@ -47,8 +47,8 @@ def distance_contributions(
 
     Args:
         distances: (N,) distances of the nearest adversarial examples, in the norm of the
-            strengths; 0 for a sample that is misclassified without perturbation, nan or infinity
-            for one without an adversarial example.
+            strengths; 0 for a sample that is misclassified without perturbation, infinity for one
+            without an adversarial example.
         eps: the largest strength E that was attacked; a sample with a larger distance is robust.
         distribution: distribution of the strength; uniform on [0, E] by default.
 
@@ -56,13 +56,17 @@ def distance_contributions(
         (N,) fractions in [0, 1]: 0 at distance 0, 1 for robust samples.
 
     Raises:
-        InvalidArgument: no sample, a negative distance, or a distribution that extends beyond E.
+        InvalidArgument: no sample, a distance that is negative or nan, or a distribution that
+            extends beyond E.
     """
     radii = _check_distances(distances)
+    if np.isnan(radii).any():
+        do = "write infinity for a sample without an adversarial example, or use bounds() of a grid"
+        raise InvalidArgument("distances", "nan", "a number for each sample", do)
     law = check_extent(distribution, eps, "the largest strength that was attacked")
     # F is 1 beyond law.upper, so distances need no cut at E.
     values = law.below(np.where(np.isfinite(radii), radii, eps))
-    return np.where((radii > eps) | np.isnan(radii), 1.0, np.where(radii > 0, values, 0.0))
+    return np.where(radii > eps, 1.0, np.where(radii > 0, values, 0.0))
 
 
 def continuum_robustness(

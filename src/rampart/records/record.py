@@ -11,7 +11,7 @@ from rampart.counting import counted
 from rampart.errors import InvalidArgument
 from rampart.metrics.curve import Floats, Integers, accuracy_curve, check_critical, check_grid
 from rampart.metrics.intervals import CONFIDENCE
-from rampart.tolerance import below, within
+from rampart.tolerance import below, same, within
 from rampart.units import Norm, parse_norm
 
 #: The value of `found_by` for a sample that is misclassified without perturbation.
@@ -45,7 +45,8 @@ class EvaluationRecord:
             `confidence` of the intervals; `top_k`, the number of likeliest classes among which
             the label has to be.
         distance: (N,) distance, in the norm, of the nearest adversarial example; nan if there is
-            none.
+            none, or if it lies on the edge of the ball of the critical strength: then the distance
+            would only repeat this strength.
         found_by: (N,) the stage that found the critical strength, with `/run` appended after its
             first run ("apgd-ce", "apgd-t/3"); "clean" if the sample is misclassified without
             perturbation; None if it is robust at every strength.
@@ -78,9 +79,10 @@ class EvaluationRecord:
     adversarial_examples: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
-        grid = check_grid(self.grid)
+        norm = parse_norm(self.norm)
+        grid = check_grid(self.grid, norm)
         put = object.__setattr__
-        put(self, "norm", parse_norm(self.norm))
+        put(self, "norm", norm)
         put(self, "grid", grid)
         put(self, "ids", tuple(map(str, self.ids)))
         put(self, "critical", check_critical(self.critical, len(grid) - 1))
@@ -155,7 +157,7 @@ class EvaluationRecord:
             predictions=results.predictions,
             critical=results.critical,
             metadata=metadata,
-            distance=results.distance,
+            distance=_distances_inside(results.distance, results.critical, np.asarray(grid)),
             found_by=tuple(
                 CLEAN if critical == 0 else _name_stage(stage_names, stage, run)
                 for critical, stage, run in rows
@@ -194,6 +196,16 @@ def _column(name: str, values: object, kind: type[np.generic]) -> NDArray[Any]:
     if array.ndim != 1 or array.dtype.kind not in kinds:
         raise InvalidArgument(name, f"{array.dtype} of shape {array.shape}", f"(N,) {words}")
     return array.astype(kind)
+
+
+def _distances_inside(distances: Floats, critical: Integers, grid: Floats) -> Floats:
+    """Return the distances, nan where one only repeats the critical strength.
+
+    An attack moves as far as its ball allows. An adversarial example on the edge of the ball shows
+    that the image is misclassified there, and nothing about nearer ones.
+    """
+    edge = np.append(grid, np.inf)[critical]
+    return np.where(same(distances, edge), np.nan, distances)
 
 
 def _check_lengths(record: EvaluationRecord) -> None:
@@ -239,11 +251,10 @@ def _check_rows(record: EvaluationRecord) -> None:
         inside = within(record.distance, limit) & ~below(record.distance, before)
         expected = (
             "a distance above the strength before the critical one and up to the critical one, or "
-            "nan for a sample without an adversarial example"
+            "nan if it is not known"
         )
-        rules.append(
-            ("distance", np.where(record.found, inside, np.isnan(record.distance)), expected)
-        )
+        unknown = np.isnan(record.distance)
+        rules.append(("distance", unknown | (record.found & inside), expected))
     if record.found_by is not None:
         expected = "'clean' if critical is 0, None if the sample is robust, else a stage"
         rules.append(("found_by", _names_a_stage(record, record.found_by), expected))

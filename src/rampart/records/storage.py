@@ -67,7 +67,8 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "distance": (
         "distance",
         FLOAT,
-        "distance, in the norm, of the nearest adversarial example; null if there is none",
+        "distance, in the norm, of the nearest adversarial example; null if there is none, or if "
+        "it lies on the edge of the ball of the critical strength, which it would only repeat",
     ),
     "found_by": (
         "found_by",

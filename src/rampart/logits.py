@@ -5,7 +5,7 @@ accept and refuse the same models.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -14,6 +14,11 @@ from rampart.counting import counted
 from rampart.errors import ModelError
 from rampart.images_and_labels import type_of
 
+#: Rows that sum to 1 within this tolerance are probabilities; it allows for half precision.
+NEAR_ONE = 1e-2
+#: Outputs in [0, 1] are scores of a sigmoid if they come this near to both ends. Logits are about 0
+#: on average; before training, two of them may all lie in [0, 1], but close to each other.
+NEAR_END = 0.1
 #: The predicted class of a row of logits that are not all finite: none, so no label equals it.
 NO_CLASS = -1
 
@@ -79,6 +84,27 @@ def _describe(output: Any) -> str:
     if isinstance(output, tuple | list):
         return f"{article} {kind} of {len(output)} parts"
     return f"{article} {kind}"
+
+
+OutputKind = Literal["logits", "probabilities", "log-probabilities", "scores"]
+
+
+def kind_of_outputs(logits: Tensor) -> OutputKind:
+    """Return what finite outputs (N, K) look like.
+
+    The rows of probabilities sum to 1, and those of log-probabilities have a log-sum-exp of 0.
+    Scores are the outputs of a sigmoid: all of them lie in [0, 1], and some near each end.
+    """
+    values = logits.float()
+    low, high = torch.stack(torch.aminmax(values)).tolist()
+    if low >= 0 and high <= 1 + NEAR_ONE:
+        if float((values.sum(1) - 1).abs().amax()) <= NEAR_ONE:
+            return "probabilities"
+        if low <= NEAR_END and 1 - NEAR_END <= high <= 1:
+            return "scores"
+    if high <= 0 and float(values.logsumexp(1).abs().amax()) <= NEAR_ONE:
+        return "log-probabilities"
+    return "logits"
 
 
 def all_finite(logits: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from rampart.errors import (
     RunError,
     UnknownName,
 )
+from rampart.models.normalized import NormalizedModel
 from rampart.runtime import scoped_seed
 
 
@@ -396,3 +397,73 @@ def test_the_record_counts_the_rows_that_go_through_the_model():
 def test_keywords_of_a_training_are_answered_with_finetune(task, keyword):
     with pytest.raises(UnknownName, match=rf"'{keyword}': .*rampart.finetune"):
         evaluate(task, **{keyword: 3})
+
+
+def normalizing(task):
+    """The model of the task with a normalization in its forward."""
+    model, images, _ = task
+
+    class Inside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, x):
+            return self.model((x - 0.45) / 0.225)
+
+    inside = Inside()
+    return inside, images, inside(images).argmax(1)
+
+
+def test_mean_and_std_on_a_model_that_normalizes_inside_are_noticed(task):
+    second = {"mean": [0.45] * 3, "std": [0.225] * 3}
+    with pytest.warns(RampartWarning) as caught:
+        found = [faults(evaluate(normalizing(task), **options)) for options in ({}, second)]
+    assert [one.get("normalization") for one in found] == [None, "warn"]
+    texts = [str(one.message) for one in caught if "normalization" in str(one.message)]
+    assert len(texts) == 1
+    assert texts[0].startswith("warn normalization: the first layer gets pixels from")
+
+
+def test_mean_and_std_on_a_model_of_this_library_are_refused(task):
+    model, images, labels = task
+    own = NormalizedModel(model, [0.45] * 3, [0.225] * 3, 5)
+    with pytest.raises(InvalidArgument, match="mean=.*normalizes its images itself"):
+        evaluate((nn.Sequential(own), images, labels), mean=[0.45] * 3, std=[0.225] * 3)
+
+
+def test_images_that_are_normalized_already_are_refused(task):
+    _, images, labels = task
+    with pytest.raises(RampartError, match="remove Normalize"):
+        evaluate(task, ((images - 0.45) / 0.225, labels))
+
+
+def test_gray_levels_are_refused_as_strengths(task):
+    for options in ({"eps": 8}, {"strengths": [2, 4, 8]}, {"strengths": [2, 4, 8], "eps": 8}):
+        with pytest.raises(InvalidArgument, match="8/255|2/255"):
+            evaluate(task, **options)
+
+
+def test_a_coarse_grid_does_not_give_its_strength_as_a_distance(task):
+    """One strength breaks most images; how near the broken ones are is another question."""
+    model, images, labels = task
+    weight, bias = (part.detach() for part in model[1].parameters())
+    nearest = linear_critical_eps(weight, bias, images, labels, "linf").numpy()
+    eps = 24 / 255
+    found = evaluate(task, eps=eps, strengths=[eps], attack="apgd", checks=False)
+    broken = found.critical == 1
+    assert broken.sum() > 10
+    assert np.median(nearest[broken]) < eps / 2
+    known = found.distance[broken & ~np.isnan(found.distance)]
+    assert (known < 0.999 * eps).all()
+    # FAB searches for the nearest one, so it says something.
+    fab = evaluate(task, eps=eps, strengths=[eps], attack="fab", checks=False)
+    known = ~np.isnan(fab.distance)
+    assert known.sum() > 10
+    assert (fab.distance[known] >= nearest[known] * (1 - 1e-4)).all()
+    assert np.median(fab.distance[known]) < eps / 2
+
+
+def faults(result):
+    verdicts = result.metadata["checks"]["verdicts"]
+    return {one["check"]: one["status"] for one in verdicts if one["status"] in ("warn", "fail")}

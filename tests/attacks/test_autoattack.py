@@ -3,12 +3,15 @@
 from typing import get_args
 
 import pytest
+import torch
 from torch import Tensor, nn
 
 from rampart.attacks.autoattack import AutoAttack, Version
 from rampart.attacks.averaged import Averaged
+from rampart.attacks.base import CountingModel
 from rampart.attacks.catalogue import ATTACKS
-from rampart.errors import RampartError
+from rampart.errors import RampartError, RampartWarning
+from rampart.runtime import scoped_seed
 
 
 def described(attack: AutoAttack) -> list[tuple[str, int, int, int]]:
@@ -94,3 +97,39 @@ def test_as_strong_as_the_attacks_of_another_library(eps, digit_net, digit_image
     assert 8 < theirs.sum() < 72
     assert abs(int(ours.sum()) - int(theirs.sum())) <= 2
     assert (ours == theirs).float().mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("after", "message"),
+    [
+        (lambda z: z.softmax(1), "returns probabilities.*inputs of the softmax"),
+        (lambda z: z.log_softmax(1), "returns log-probabilities"),
+        (lambda z: z.sigmoid(), "returns scores.*sigmoid"),
+        (lambda z: z + 0.1 * torch.randn_like(z), "different logits.*version='rand'"),
+    ],
+)
+def test_a_direct_call_warns_of_outputs_that_mislead_it(after, message, digit_net, digit_images):
+    images, labels = (part[:16] for part in digit_images)
+    attack = AutoAttack(version="short", steps=2, targets=1)
+    with pytest.warns(RampartWarning, match=message) as caught:
+        attack(lambda x: after(digit_net(x)), images, labels, 0.01)
+    assert [one.filename for one in caught] == [__file__]
+
+
+def test_a_version_for_random_models_expects_randomness(digit_net, digit_images):
+    images, labels = (part[:16] for part in digit_images)
+    attack = AutoAttack(version="rand", steps=1, draws=2)
+    attack(lambda x: digit_net(x) + 0.1 * torch.randn(len(x), 10), images, labels, 0.01)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("classes", [2, 10])
+def test_a_direct_call_accepts_healthy_networks_at_the_cost_stated(seed, classes):
+    """Warnings are errors. Misclassified images need no attack, so only the questions cost."""
+    with scoped_seed(seed):
+        net = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, classes))
+        images, labels = torch.rand(40, 1, 4, 4), torch.arange(40) % classes
+    model = CountingModel(net.eval())
+    wrong = net(images).argmax(1) != labels
+    AutoAttack(version="short", steps=1)(model, images[wrong], labels[wrong], 0.01)
+    assert model.forwards == wrong.sum() + 2 * min(16, int(wrong.sum()))

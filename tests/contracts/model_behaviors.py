@@ -153,6 +153,14 @@ ROWS = [
         Outcome(checks=("logits fail",)),
     ),
     Row(
+        "returns scores of a sigmoid",
+        models.Scores,
+        WORKS,
+        WORKS,
+        WORKS,
+        Outcome(checks=("logits warn",)),
+    ),
+    Row(
         "returns NaN for some images",
         models.NanOnBright,
         WORKS,

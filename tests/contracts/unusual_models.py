@@ -333,6 +333,13 @@ class Probabilities(Net):
         return super().forward(images).softmax(1)
 
 
+class Scores(Net):
+    """As a model of several labels for each image."""
+
+    def forward(self, images):
+        return (4 * super().forward(images)).sigmoid()
+
+
 class BatchStatistics(Net):
     def forward(self, images):
         return super().forward(images - images.mean(0, keepdim=True) + 0.5)

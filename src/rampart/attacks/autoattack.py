@@ -5,6 +5,7 @@ implementation and not an adapter, for three reasons: no maintained package exis
 use other settings, and the evaluation engine needs attacks that it can run step by step.
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
@@ -17,11 +18,14 @@ from rampart.attacks.base import ATTACKS, Attack
 from rampart.attacks.fab import FabAlgorithm
 from rampart.attacks.square import SquareAlgorithm
 from rampart.attacks.stages import Stage, cascade
-from rampart.errors import InvalidArgument, UnknownName
+from rampart.errors import InvalidArgument, RampartWarning, UnknownName
+from rampart.logits import kind_of_outputs
 from rampart.losses import LOSSES
 
 Version = Literal["short", "standard", "plus", "rand"]
 
+#: Images of a call that are asked twice, and the largest relative change of their logits.
+ASKED, REPEATED = 16, 1e-4
 #: Restarts of APGD-CE and targets of APGD-T in the published standard version under L1.
 L1_RESTARTS, L1_TARGETS = 5, 5
 
@@ -103,7 +107,26 @@ class AutoAttack(Attack):
             raise InvalidArgument(
                 "loss", got, f"no loss for {type(self).__name__}", "use apgd or pgd for this loss"
             )
-        return cascade(problem, self.stages())
+        clean = problem.ask(problem.images)
+        self._question(problem, clean)
+        return cascade(problem, self.stages(), clean)
+
+    def _question(self, problem: Problem, clean: Tensor) -> None:
+        """Warn of outputs that are no logits and of random ones, as the published code does.
+
+        An evaluation asks more, in its checks. The cost is two passes of at most `ASKED` images.
+        """
+        if self.mode != "eval" or self.averages_answers:
+            return
+        some = problem.images[:ASKED]
+        first, second = problem.ask(some), problem.ask(some)
+        spread = first.amax() - first.amin()
+        if bool((second - first).abs().amax() > REPEATED * spread):
+            _warn("equal calls of the model give different logits", "use version='rand'")
+        # Few numbers lie in [0, 1] by chance.
+        kind = kind_of_outputs(clean)
+        if len(clean) >= ASKED and kind != "logits":
+            _warn(f"the model returns {kind}", "return the inputs of the softmax or the sigmoid")
 
     def _apgd(self, loss: str, restarts: int = 1, draws: int = 1) -> Stage:
         algorithm = ApgdAlgorithm(self.steps)
@@ -133,3 +156,9 @@ class AutoAttack(Attack):
             Stage("fab", fab, margin),
             Stage("fab-random", fab.restart(1), margin, restarts=4),
         )
+
+
+def _warn(seen: str, do: str) -> None:
+    """Show a warning at the line that calls the attack."""
+    message = f"{seen}, so AutoAttack may overrate the model: {do}."
+    warnings.warn(message, RampartWarning, stacklevel=6)

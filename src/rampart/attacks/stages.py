@@ -56,13 +56,14 @@ def run_noise(noise: Noise, stage: Stage, numbers: Tensor) -> Noise:
     return noise.child(stage.name).at(numbers)
 
 
-def cascade(problem: Problem, stages: Sequence[Stage]) -> Tensor:
+def cascade(problem: Problem, stages: Sequence[Stage], clean: Tensor | None = None) -> Tensor:
     """Return points (N, C, H, W): of the first successful run of a sample, else of the last run.
 
     Every run starts anew and attacks only the samples that are still robust, each at its own eps.
+    `clean` are the logits (N, K) of the images, if they are known.
     """
     labels, points = problem.targets, problem.images.clone()
-    clean = problem.ask(problem.images)
+    clean = problem.ask(problem.images) if clean is None else clean
     classes = likely_classes(clean, labels)
     robust = is_correct(clean, labels).nonzero()[:, 0]
     for stage in stages:

@@ -12,7 +12,7 @@ from rampart.errors import InvalidArgument, ModelError, reason
 from rampart.guarded import require_weights
 from rampart.models.external.loaded import Wanted
 from rampart.models.external.trial import Size
-from rampart.models.normalized import NormalizedModel, require_pixels
+from rampart.models.normalized import NormalizedModel, refuse_second_mean, require_pixels
 from rampart.models.own import OwnBackbone
 from rampart.models.reloading import require_reloadable
 
@@ -47,7 +47,7 @@ def own_model(
     copied = _copy_module(module)
     if isinstance(copied, NormalizedModel):
         if mean is not None:
-            raise InvalidArgument("mean", list(mean), "no mean, because the module has its own")
+            refuse_second_mean(copied, mean)
         model = copied
     else:
         means, stds = mean or [0.0] * channels, std or [1.0] * channels

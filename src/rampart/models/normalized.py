@@ -38,6 +38,21 @@ def require_pixels(model: object, mean: Sequence[float] | None) -> None:
     )
 
 
+def refuse_second_mean(model: nn.Module, mean: Sequence[float]) -> None:
+    """Refuse a mean for a model that normalizes its images already.
+
+    Raises:
+        InvalidArgument: a `NormalizedModel`, or a model that contains one.
+    """
+    if any(isinstance(part, NormalizedModel) for part in model.modules()):
+        raise InvalidArgument(
+            "mean",
+            list(mean),
+            "no mean, because the model normalizes its images itself",
+            "leave out mean and std",
+        )
+
+
 class NormalizedModel(nn.Module):
     """logits = backbone((images - mean) / std), so attacks work on pixels in [0, 1].
 

@@ -98,7 +98,29 @@ def test_catches_fab_that_beats_apgd_but_allows_a_few():
     assert ask(critical, stage)["fab"].status == "pass"
     stage[is_adv[:20]] = STAGES.index("fab-t")
     found = ask(critical, stage)
-    assert (found["fab"].status, found["black-box"].status) == ("warn", "pass")
+    assert (found["fab"].status, found["black-box"].status) == ("fail", "pass")
+
+
+@pytest.mark.parametrize(
+    ("stem", "fraction", "status"),
+    [
+        ("square", 0.02, "warn"),
+        ("square", 0.06, "fail"),
+        ("fab-t", 0.02, "pass"),
+        ("fab-t", 0.05, "warn"),
+        ("fab-t", 0.12, "fail"),
+        ("fab-t", 0.45, "fail"),
+    ],
+)
+def test_late_attacks_fail_by_the_fraction_of_correct_samples(stem, fraction, status):
+    """Half of the samples are misclassified without an attack, and count for nothing."""
+    critical = np.where(np.arange(400) < 200, 0, 3)
+    stage = np.where(critical > 0, 0, -1)
+    stage[200 : 200 + round(200 * fraction)] = STAGES.index(stem)
+    found = ask(critical, stage)
+    verdict = found["fab" if stem == "fab-t" else "black-box"]
+    assert (verdict.status, verdict.value) == (status, pytest.approx(fraction))
+    assert status == "pass" or f"{100 * fraction:.1f} % of the correct samples" in verdict.message
 
 
 def test_a_single_sample_is_not_reported():

@@ -1,24 +1,41 @@
 """Checks of a model's inputs and outputs: mode, pixels, logits, determinism, batches."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from rampart.attacks.frozen import Model, frozen, module_of
 from rampart.evaluation.checks.checked_model import CheckedModel
-from rampart.evaluation.checks.verdict import Verdict, passed, skipped
+from rampart.evaluation.checks.verdict import Status, Verdict, passed, skipped
 from rampart.evaluation.inference import logits_of
 from rampart.guarded import CallError, GuardedModel, explain_writing
-from rampart.logits import is_correct
+from rampart.logits import NEAR_ONE, OutputKind, is_correct, kind_of_outputs
 
 #: Largest relative change of the logits (see `CheckedModel.change`) between two equal calls, and
 #: between two batches on a CPU and on an accelerator. An accelerator may round a convolution to
 #: 10 bits in one batch and not in another: simulated, this changes the logits of MobileNetV2 by up
 #: to 0.018.
 REPEATED, BATCHED, BATCHED_FAST = 1e-4, 1e-3, 0.05
-#: Rows that sum to 1 within this tolerance are probabilities; it allows for half precision.
-NEAR_ONE = 1e-2
+#: Verdicts on outputs that are no logits.
+_OUTPUTS: dict[OutputKind, tuple[Status, str]] = {
+    "probabilities": (
+        "fail",
+        "each row of the outputs sums to 1, so they are probabilities, which have smaller "
+        "gradients than logits; return the inputs of the softmax.",
+    ),
+    "log-probabilities": (
+        "warn",
+        "the outputs are log-probabilities, which a softmax may have rounded; return the inputs of "
+        "the softmax.",
+    ),
+    "scores": (
+        "warn",
+        "all outputs lie in [0, 1] without summing to 1, so they are probably scores of a sigmoid, "
+        "which have smaller gradients than logits; return the inputs of the sigmoid.",
+    ),
+}
 #: Smallest plausible range of the pixels of all images.
 NARROW = 2 / 255
 #: Standard deviations above which a difference of paired counts is significant.
@@ -29,40 +46,73 @@ def check_mode(model: Model, images: Tensor) -> Verdict:
     """Check the mode of the model; call this before freezing it.
 
     The evaluation sets eval mode itself. A model in train mode is only a hint that the caller's own
-    figures may be those of another network.
+    figures may be those of another network. A model that stays in train mode is compared with
+    itself in eval mode, which is set past its `train` method.
     """
     module = module_of(model)
     if module is None:
         return skipped("mode", "the callable has no torch module, so it has no mode.")
-    left = [m for m in module.modules() if m.training]
+    left = _in_training(module)
     with frozen(model):
-        evaluated = logits_of(model, images)
-        stubborn = [m for m in module.modules() if m.training]
+        found = logits_of(model, images)
+        # After the call, because a model may return to train mode in its forward.
+        stubborn = _in_training(module)
+    if not (left or stubborn):
+        return passed("mode", 0.0, REPEATED, "the model is in eval mode.")
+    if not stubborn:
+        with frozen(model, "unchanged"):
+            found = logits_of(model, images)
+    with frozen(model), _forced_to_eval(stubborn):
+        evaluated, *again = [logits_of(model, images) for _ in range(4)]
+        returns = bool(_in_training(module))
+    change, names = _relative_change(found, evaluated), _name_types(stubborn or left)
+    if change <= REPEATED and not returns:
+        return passed("mode", change, REPEATED, "the model is in train mode, which has no effect.")
+    if max(_relative_change(logits, evaluated) for logits in again) > REPEATED and not returns:
+        return skipped(
+            "mode",
+            f"the model is in train mode ({names}), but equal calls in eval mode differ too, so "
+            "the effect of the mode is unknown.",
+        )
     if stubborn:
         return Verdict(
             "mode",
             "fail",
             float(len(stubborn)),
             0.0,
-            f"{_name_types(stubborn)} stay in train mode after eval(), so the numbers would be "
-            "those of a network in training; make the model follow eval().",
+            f"{names} stay in train mode after eval(), so the numbers would be those of a network "
+            "in training; make the model follow eval().",
         )
-    if not left:
-        return passed("mode", 0.0, REPEATED, "the model is in eval mode.")
-    with frozen(model, "unchanged"):
-        found = logits_of(model, images)
-    spread = (evaluated.amax(1) - evaluated.amin(1)).median().clamp_min(1e-30)
-    change = float((found - evaluated).nan_to_num(0.0).abs().amax() / spread)
-    if change <= REPEATED:
-        return passed("mode", change, REPEATED, "the model is in train mode, which has no effect.")
     return Verdict(
         "mode",
         "warn",
         change,
         REPEATED,
-        f"the model is in train mode ({_name_types(left)}), in which its logits differ from those "
-        "in eval mode. This evaluation uses eval mode; call model.eval() in other evaluations too.",
+        f"the model is in train mode ({names}), in which its logits differ from those in eval "
+        "mode. This evaluation uses eval mode; call model.eval() in other evaluations too.",
     )
+
+
+def _in_training(module: torch.nn.Module) -> list[torch.nn.Module]:
+    return [part for part in module.modules() if part.training]
+
+
+@contextmanager
+def _forced_to_eval(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
+    """Put modules in eval mode inside the block, although their `train` method does not."""
+    try:
+        for part in modules:
+            part.training = False
+        yield
+    finally:
+        for part in modules:
+            part.training = True
+
+
+def _relative_change(logits: Tensor, own: Tensor) -> float:
+    """Return the largest change, as a multiple of the median range of a sample's logits."""
+    spread = (own.amax(1) - own.amin(1)).median().clamp_min(1e-30)
+    return float((logits - own).nan_to_num(0.0).abs().amax() / spread)
 
 
 def _name_types(modules: Iterable[torch.nn.Module]) -> str:
@@ -159,26 +209,10 @@ def check_logits(subject: CheckedModel) -> Verdict:
             f"{100 * missing:.3g} % of the logits are NaN or infinite, and count as misclassified; "
             "find the overflow, or the division or root of 0, before evaluating.",
         )
-    sums = float((logits.sum(1) - 1).abs().amax())
-    if sums <= NEAR_ONE and bool((logits >= 0).all() & (logits <= 1 + NEAR_ONE).all()):
-        return Verdict(
-            "logits",
-            "fail",
-            sums,
-            NEAR_ONE,
-            "each row of the outputs sums to 1, so they are probabilities, which have smaller "
-            "gradients than logits; return the inputs of the softmax.",
-        )
-    logs = float(logits.logsumexp(1).abs().amax())
-    if logs <= NEAR_ONE and bool((logits <= 0).all()):
-        return Verdict(
-            "logits",
-            "warn",
-            logs,
-            NEAR_ONE,
-            "the outputs are log-probabilities, which a softmax may have rounded; return the "
-            "inputs of the softmax.",
-        )
+    sums, kind = float((logits.sum(1) - 1).abs().amax()), kind_of_outputs(logits)
+    if kind != "logits":
+        status, message = _OUTPUTS[kind]
+        return Verdict("logits", status, sums, NEAR_ONE, message)
     if subject.constant:
         return Verdict(
             "logits",

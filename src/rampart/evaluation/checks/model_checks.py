@@ -22,6 +22,7 @@ from rampart.evaluation.checks.gradients import (
     is_rounded_away,
     measure_rings,
 )
+from rampart.evaluation.checks.normalization import check_normalization
 from rampart.evaluation.checks.strength import check_strength
 from rampart.evaluation.checks.verdict import Verdict, skipped
 from rampart.evaluation.inference import QueriedModel
@@ -31,6 +32,7 @@ from rampart.units import Norm, parse_eps
 #: The checks of `check_model`, in the order of its verdicts.
 MODEL_CHECKS = (
     "pixels",
+    "normalization",
     "input",
     "mode",
     "logits",
@@ -58,7 +60,7 @@ def check_model(
 ) -> list[Verdict]:
     """Return one verdict for each check of `MODEL_CHECKS`.
 
-    It costs at most 270 forwards and 100 backwards per image, and up to 210 and 45 on models that
+    It costs at most 271 forwards and 100 backwards per image, and up to 211 and 45 on models that
     pass; about 100 are queries of Square on samples that are robust to APGD. The same seed gives
     the same verdicts, even for a model that draws from torch's default generators. The model and
     these generators are restored.
@@ -98,7 +100,8 @@ def _check_answers(
     subject: CheckedModel, mode: Verdict, differentiable: bool
 ) -> tuple[list[Verdict], list[Ring]]:
     """Return all verdicts but that on the strength, and the measurements around the images."""
-    verdicts = [check_expected_range(subject), check_input(subject), mode, check_logits(subject)]
+    verdicts = [check_expected_range(subject), check_normalization(subject)]
+    verdicts += [check_input(subject), mode, check_logits(subject)]
     if not subject.logits.isfinite().all():
         return _skip_rest(verdicts, "the logits are not finite."), []
     verdicts.append(check_determinism(subject))

@@ -23,8 +23,8 @@ from rampart.metrics.intervals import CONFIDENCE
 #: The checks of `check_results`, in the order of its verdicts.
 RESULT_CHECKS = ("finite", "classes", "clean", "black-box", "fab", "pruning", "monotone", "rerun")
 #: Largest fractions of the correct samples on which Square, and FAB, may succeed after APGD has
-#: failed; above them the check warns or fails.
-SQUARE_WARN, SQUARE_FAIL, FAB_WARN = 0.01, 0.05, 0.03
+#: failed; above them the check warns, and fails.
+SQUARE_LIMITS, FAB_LIMITS = (0.01, 0.05), (0.03, 0.1)
 #: Smallest number of lowered samples that these checks report.
 LEAST = 2
 #: Largest fraction of the rechecked samples whose critical strength pruning may have left too high;
@@ -140,46 +140,52 @@ def _finite(critical: Integers, finite: ArrayLike | None, ids: Sequence[str] | N
     )
 
 
-def _count_lowered(critical: Integers, names: NDArray[np.str_], stem: str) -> tuple[int, float]:
-    """Return the number of samples lowered by these stages, and the fraction of correct ones."""
-    count = int(np.char.startswith(names, stem).sum())
-    return count, count / max(int((critical > 0).sum()), 1)
-
-
 def _black_box(critical: Integers, names: NDArray[np.str_], stages: Sequence[str]) -> Verdict:
     """Check the fraction of samples on which Square succeeded after gradient attacks failed."""
     if not _follows(stages, "square"):
         return skipped("black-box", "no black-box attack followed gradient attacks.")
-    count, value = _count_lowered(critical, names, "square")
-    if count < LEAST or value <= SQUARE_WARN:
-        message = "the black-box attack adds almost nothing to gradient attacks."
-        return passed("black-box", value, SQUARE_WARN, message)
-    failed = value > SQUARE_FAIL
-    return Verdict(
-        "black-box",
-        "fail" if failed else "warn",
-        value,
-        SQUARE_FAIL if failed else SQUARE_WARN,
-        f"Square succeeded on {100 * value:.1f} % of the samples after every gradient attack had "
-        "failed, so gradients are masked and robust accuracy may be lower still; use "
-        "evaluation.mode=exact, and attack the model without the part that masks the gradients.",
-    )
+    good = "the black-box attack adds almost nothing to gradient attacks."
+    bad = "after every gradient attack had failed, so gradients are masked"
+    count = _count_lowered(names, "square")
+    return _judge_late("black-box", "Square", count, critical, SQUARE_LIMITS, good, bad)
 
 
 def _fab(critical: Integers, names: NDArray[np.str_], stages: Sequence[str]) -> Verdict:
     """Check the fraction of samples on which FAB succeeded after APGD; a few are normal."""
     if not _follows(stages, "fab"):
         return skipped("fab", "FAB did not follow another gradient attack.")
-    count, value = _count_lowered(critical, names, "fab")
-    if count < LEAST or value <= FAB_WARN:
-        return passed("fab", value, FAB_WARN, "FAB adds almost nothing to APGD.")
+    good = "FAB adds almost nothing to APGD."
+    bad = "after APGD had failed, so the gradients of APGD's losses mislead it"
+    return _judge_late("fab", "FAB", _count_lowered(names, "fab"), critical, FAB_LIMITS, good, bad)
+
+
+def _count_lowered(names: NDArray[np.str_], stem: str) -> int:
+    """Return the number of samples lowered by these stages."""
+    return int(np.char.startswith(names, stem).sum())
+
+
+def _judge_late(
+    check: str,
+    attack: str,
+    count: int,
+    critical: Integers,
+    limits: tuple[float, float],
+    good: str,
+    bad: str,
+) -> Verdict:
+    """Judge the fraction of the correct samples that an attack lowered after others had failed."""
+    value, (warn, fail) = count / max(int((critical > 0).sum()), 1), limits
+    if count < LEAST or value <= warn:
+        return passed(check, value, warn, good)
+    failed = value > fail
     return Verdict(
-        "fab",
-        "warn",
+        check,
+        "fail" if failed else "warn",
         value,
-        FAB_WARN,
-        f"FAB succeeded on {100 * value:.1f} % of the samples after APGD had failed, so the "
-        "gradients of APGD's loss may be masked; use evaluation.mode=exact.",
+        fail if failed else warn,
+        f"{attack} succeeded on {100 * value:.1f} % of the correct samples {bad} and robust "
+        "accuracy may be lower still; use evaluation.mode=exact, and attack the model without the "
+        "part that masks the gradients.",
     )
 
 

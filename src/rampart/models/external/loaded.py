@@ -13,7 +13,7 @@ from rampart.guarded import require_weights
 from rampart.logits import read_logits
 from rampart.models.external.fingerprints import code_fingerprint
 from rampart.models.external.trial import Size, try_model
-from rampart.models.normalized import NormalizedModel
+from rampart.models.normalized import NormalizedModel, refuse_second_mean
 from rampart.models.weights import require_numbers
 from rampart.restoring import in_mode, set_mode
 
@@ -113,8 +113,10 @@ class Wanted:
         """Add a normalization to a model: the required one, else its own, else none.
 
         Raises:
-            InvalidArgument: not one value for each channel.
+            InvalidArgument: not one value for each channel, or the model normalizes already.
         """
+        if self.mean is not None:
+            refuse_second_mean(model, self.mean)
         mean, std = (mean, std) if self.mean is None else (self.mean, self.std)
         if mean is None or std is None:
             return model

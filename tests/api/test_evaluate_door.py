@@ -211,6 +211,13 @@ def test_a_record_is_saved_and_read_and_not_replaced(task, tmp_path):
     with pytest.raises(RunError, match="overwrite"):
         result.save(tmp_path / "record")
     result.save(tmp_path / "record", overwrite=True)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "curve.csv").write_text("precious")
+    (mine / "notes.txt").write_text("precious")
+    with pytest.raises(RunError, match="other files, such as notes.txt"):
+        result.save(mine, overwrite=True)
+    assert (mine / "curve.csv").read_text() == "precious"
 
 
 def test_the_command_verify_refers_to_python(task, tmp_path):

@@ -4,7 +4,10 @@ import pytest
 
 from rampart.errors import RunError
 from rampart.experiments import quickstart
-from rampart.recipes.config.loading import parse_config
+from rampart.recipes.config.loading import parse_config, save_config
+from rampart.runs.contents import runs_in
+from rampart.runs.lock import only_writer
+from rampart.runs.run_folder import RunFolder
 
 
 def test_the_configuration_is_that_of_the_embedded_task():
@@ -42,6 +45,45 @@ def test_every_schedule_is_trained_evaluated_and_compared(short, tmp_path, monke
     quickstart.run_quickstart(tmp_path / "out", resume=True)
     again = [p.stat().st_mtime_ns for p in sorted((tmp_path / "out").glob("*/model/*"))]
     assert stamps == again
+
+
+def run_of_others(path, schedule="fix", seed=0):
+    tree = quickstart.quickstart_config(schedule, seed).model_dump(mode="json")
+    folder = RunFolder(path)
+    folder.checkpoints.mkdir(parents=True)
+    save_config(parse_config({**tree, "data": "digit-pairs", "seed": 7}), folder.config)
+    folder.set_status("complete")
+    return folder
+
+
+@pytest.mark.parametrize("how", ["overwrite", "resume"])
+@pytest.mark.parametrize("name", ["mine", "fix-seed0", "fix-seed7x", "group/mine"])
+def test_the_runs_of_others_are_named_and_stay(name, how, tmp_path):
+    other = run_of_others(tmp_path / name)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(RunError, match=f"not of a quickstart .*{name.partition('/')[0]}.*--output"):
+        quickstart.run_quickstart(tmp_path, seeds=(), **{how: True})
+    assert other.exists()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_comparison_of_others_stays(tmp_path):
+    for file, content in (("comparison.json", '[{"run": "mine"}]'), ("curves.png", "mine")):
+        folder = tmp_path / file
+        folder.mkdir()
+        (folder / file).write_text(content)
+        with pytest.raises(RunError, match=f"{file}|mine"):
+            quickstart.run_quickstart(folder, seeds=(), overwrite=True)
+        assert (folder / file).read_text() == content
+
+
+def test_a_run_that_another_process_writes_is_not_deleted(short, tmp_path):
+    quickstart.run_quickstart(tmp_path, seeds=(0,))
+    with only_writer(tmp_path / "fix-seed0"), pytest.raises(RunError, match="being written"):
+        quickstart.run_quickstart(tmp_path, seeds=(), overwrite=True)
+    assert len(runs_in(tmp_path)) == len(quickstart.SCHEDULES)
+    quickstart.run_quickstart(tmp_path, seeds=(), overwrite=True)
+    assert runs_in(tmp_path) == []
 
 
 def test_other_files_are_not_deleted(short, tmp_path):

@@ -529,3 +529,22 @@ def test_bf16_and_a_tracker(tiny_settings, tmp_path):
     evaluate_run(folder.path)
     weights = load_file(folder.model / "model.safetensors")
     assert all(w.dtype in (torch.float32, torch.int64) for w in weights.values())
+
+
+def test_a_run_is_not_replaced_by_one_that_reads_its_files(tiny_settings, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.model.mkdir(parents=True)
+    weights = folder.model / "model.safetensors"
+    weights.write_text("precious")
+    folder.config.write_text("seed: 0\n")
+    folder.set_status("complete")
+    for key, value in (
+        ("model.name", f"local-dir:{folder.model}"),
+        ("model.weights", str(weights)),
+        ("data.split_file", str(weights)),
+    ):
+        own = [text for text in tiny_settings if not text.startswith(("model.pre", f"{key}="))]
+        config = load_config(None, [*own, f"{key}={value}"])
+        with pytest.raises(RunError, match=f"{key}=.*--overwrite deletes.*--output"):
+            train_run(config, folder.path, overwrite=True)
+        assert weights.read_text() == "precious"

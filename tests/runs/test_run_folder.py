@@ -85,6 +85,45 @@ def test_overwriting_deletes_what_a_run_writes_and_nothing_else(tmp_path):
     assert [p.name for p in folder.path.iterdir()] == ["notes.txt"]
 
 
+def other_run(run):
+    started(run.path / "best")
+    return run.path / "best" / "run.json"
+
+
+def nested_run(run):
+    (run.path / "evaluations" / "extra").mkdir(parents=True)
+    started(run.path / "evaluations" / "extra" / "mine")
+    return run.path / "evaluations" / "extra" / "mine" / "run.json"
+
+
+def other_model(run):
+    folder = run.path / "evaluations" / "reference"
+    folder.mkdir(parents=True)
+    text = '{"metadata": {"model": {"source": "timm"}}}'
+    (folder / "record.json").write_text(text)
+    return folder / "record.json"
+
+
+def other_file(run):
+    folder = run.path / "evaluations" / "plots"
+    folder.mkdir(parents=True)
+    (folder / "mine.svg").write_text("")
+    return folder / "mine.svg"
+
+
+@pytest.mark.parametrize("add", [other_run, nested_run, other_model, other_file])
+def test_overwriting_refuses_to_delete_what_others_made(add, tmp_path):
+    folder = started(tmp_path / "run")
+    own = folder.evaluations / "own"
+    own.mkdir(parents=True)
+    (own / "record.json").write_text('{"metadata": {"model": {"source": "run"}}}')
+    folder.require_free(resume=False, overwrite=True)
+    file = add(folder)
+    with pytest.raises(RunError, match=f"more than its own run .*{file.parent.name}.*--output"):
+        folder.require_free(resume=False, overwrite=True)
+    folder.require_free(resume=True, overwrite=False)
+
+
 def test_a_damaged_status_is_an_error(tmp_path):
     folder = started(tmp_path / "run")
     folder.status_file.write_text("{")

@@ -128,13 +128,14 @@ class EvaluationResult(EvaluationRecord):
         `rampart report FOLDER` and `EvaluationResult.load(folder)` read it.
 
         Raises:
-            RunError: the folder holds another record, or cannot be written.
+            RunError: the folder holds another record or other files, or cannot be written.
         """
         target = EvaluationFolder(Path(folder))
         if target.record.exists() and not overwrite:
             raise RunError(
                 f"{folder} holds a record: choose another folder, or pass overwrite=True."
             )
+        target.require_own()
         save_record(self, target.path)
         self.plot(target.picture, str(self.metadata.get("model", {}).get("name", "")))
 

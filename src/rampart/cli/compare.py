@@ -33,6 +33,7 @@ def _require_own_folder(output: Path) -> None:
     """Refuse a folder of other files: plots in a folder of training images would be trained on."""
     from rampart.errors import RunError
     from rampart.files import require_output_folder
+    from rampart.reports.comparison import require_own_comparison
 
     require_output_folder(output)
     ours = (output / "comparison.json").exists() or any(output.glob("*/config.yaml"))
@@ -41,6 +42,7 @@ def _require_own_folder(output: Path) -> None:
             f"output folder {output} exists and holds neither runs nor a comparison: choose "
             "another with --output."
         )
+    require_own_comparison(output)
 
 
 def compare_and_print(runs: list[Path], output: Path, evaluation: str = "") -> None:

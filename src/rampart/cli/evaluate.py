@@ -40,7 +40,7 @@ def evaluate(
         show_default=False,
     ),
     overwrite: bool = typer.Option(
-        False, "--overwrite", help="Replace an earlier evaluation with the same settings."
+        False, "--overwrite", help="Replace the evaluation in the folder."
     ),
 ) -> None:
     """Measure accuracy at every strength up to eps, and expected robustness.

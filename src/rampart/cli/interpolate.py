@@ -11,7 +11,9 @@ def interpolate(
     first: Path = typer.Argument(..., help="Folder of a finished run, such as the robust one."),
     second: Path = typer.Argument(..., help="Folder of a second run on the same data."),
     output: Path = typer.Option(..., "--output", "-o", help="Folder for the new run."),
-    overwrite: bool = typer.Option(False, "--overwrite", help="Replace the run in the folder."),
+    overwrite: bool = typer.Option(
+        False, "--overwrite", help="Replace the run in the folder and its evaluations."
+    ),
     evaluate: bool = typer.Option(True, help="Evaluate the chosen model on the test split."),
 ) -> None:
     """Interpolate between the weights of two runs, and save the best model.

@@ -12,7 +12,9 @@ def quickstart(
     ),
     full: bool = typer.Option(False, "--full", help="Run five seeds, and show intervals."),
     resume: bool = typer.Option(False, "--resume", help="Resume the runs in the folder."),
-    overwrite: bool = typer.Option(False, "--overwrite", help="Replace the runs in the folder."),
+    overwrite: bool = typer.Option(
+        False, "--overwrite", help="Replace the quickstart's runs in the folder."
+    ),
 ) -> None:
     """Try the method on real handwritten digits, in minutes on a laptop's CPU."""
     from rampart.cli.compare import compare_and_print

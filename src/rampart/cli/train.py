@@ -19,7 +19,9 @@ def train(
     ),
     output: Path = typer.Option(..., "--output", "-o", help="Folder of the run."),
     resume: bool = typer.Option(False, "--resume", help="Resume the run in the folder."),
-    overwrite: bool = typer.Option(False, "--overwrite", help="Replace the run in the folder."),
+    overwrite: bool = typer.Option(
+        False, "--overwrite", help="Replace the run in the folder and its evaluations."
+    ),
     evaluate: bool = typer.Option(True, help="Evaluate the finished model on the test split."),
 ) -> None:
     """Fine-tune a pretrained classifier under a schedule over eps, and measure its robustness.

@@ -82,6 +82,8 @@ def _is_finished(
 ) -> bool:
     """Whether the run to resume is complete; refuse a folder that cannot be used."""
     folder.require_free(resume, overwrite)
+    if overwrite:
+        _require_not_needed(config, folder)
     if not resume:
         return False
     require_same(load_config(folder.config), config, folder)
@@ -90,6 +92,24 @@ def _is_finished(
     if splits is not None:
         require_same_data(folder, splits)
     return True
+
+
+def _require_not_needed(config: RunConfig, folder: RunFolder) -> None:
+    """Refuse to overwrite a run whose files the new run reads."""
+    model, data = config.model, config.data
+    for key, value in (
+        ("model.name", model.name.removeprefix("local-dir:")),
+        ("model.weights", model.weights),
+        ("data.name", data.name),
+        ("data.root", data.root),
+        ("data.split_file", data.split_file),
+        ("evaluation.ids", config.evaluation.ids),
+    ):
+        if value and folder.deletes(Path(value)):
+            raise RunError(
+                f"{key}={value} is part of the run in {folder.path}, which --overwrite deletes: "
+                "choose another folder with --output."
+            )
 
 
 def _train_in(

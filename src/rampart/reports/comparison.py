@@ -23,6 +23,9 @@ from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 from rampart.runs.shortfall import Shortfall, shortfall_of
 
+#: The files of a comparison, in the order in which they are written.
+FILES = ("comparison.json", "comparison.csv", "comparison.md", "curves.png", "histories.png")
+
 
 @dataclass(frozen=True)
 class EvaluatedRun:
@@ -129,8 +132,39 @@ def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
     return EvaluatedRun(path.name, read_config(folder.config), history, record, others, lacks)
 
 
+def require_own_comparison(folder: Path, runs: Sequence[str] | None = None) -> None:
+    """Refuse a folder with files of others under the names that a comparison writes.
+
+    Args:
+        folder: of the comparison.
+        runs: names of runs; a comparison of others is refused too. By default any is replaced.
+
+    Raises:
+        RunError: the folder holds such files.
+    """
+    first, *others = (folder / name for name in FILES)
+    if not first.exists() and (taken := [file for file in others if file.exists()]):
+        raise RunError(
+            f"output folder {folder} holds {spell(taken, word='and')}, which no comparison wrote: "
+            "move the file, or choose another folder with --output."
+        )
+    if runs is not None and first.exists() and (more := _compared(first) - set(runs)):
+        raise RunError(
+            f"output folder {folder} holds the comparison of other runs "
+            f"({spell(sorted(more), word='and')}): choose another folder with --output."
+        )
+
+
+def _compared(file: Path) -> set[str]:
+    """Return the names of the runs in comparison.json."""
+    try:
+        return {str(row["run"]) for row in json.loads(file.read_text(encoding="utf-8"))}
+    except (ValueError, TypeError, KeyError):
+        return {file.name}
+
+
 def write_comparison(results: Sequence[EvaluatedRun], folder: Path) -> list[dict[str, Any]]:
-    """Write `comparison.json`, `.csv`, `.md` and the pictures; return the rows.
+    """Write the files of a comparison; return the rows. comparison.json is written first.
 
     Raises:
         RunError: runs under different norms, whose strengths do not fit into one picture.
@@ -145,13 +179,14 @@ def write_comparison(results: Sequence[EvaluatedRun], folder: Path) -> list[dict
         [(r.name, r.config, summary(r.record), r.history, r.lacks) for r in results]
     )
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / "comparison.json", json.dumps(rows, indent=1) + "\n")
-    write_atomic(folder / "comparison.csv", csv_text(rows))
+    facts, table, text, curves, histories = (folder / name for name in FILES)
+    write_atomic(facts, json.dumps(rows, indent=1) + "\n")
+    write_atomic(table, csv_text(rows))
     methods = aggregate(rows)
     tables = [markdown(rows)] + ([markdown(methods)] if len(methods) < len(rows) else [])
-    write_atomic(folder / "comparison.md", "\n".join([*tables, findings(rows) + "\n"]))
-    save_comparison(rows, folder / "curves.png")
-    histories = [(row["method"], run.history) for row, run in zip(rows, results, strict=True)]
-    if any(rows for _, rows in histories):
-        save_histories(histories, folder / "histories.png")
+    write_atomic(text, "\n".join([*tables, findings(rows) + "\n"]))
+    save_comparison(rows, curves)
+    known = [(row["method"], run.history) for row, run in zip(rows, results, strict=True)]
+    if any(rows for _, rows in known):
+        save_histories(known, histories)
     return rows

@@ -9,6 +9,7 @@ partial/         partial results; deleted when the evaluation ends
 writer.lock      the process that writes the folder
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,9 +72,7 @@ class EvaluationFolder:
             RunError: the folder holds a file that no evaluation writes, or cannot be written.
         """
         require_output_folder(self.path)
-        entries = {entry for entry in self._entries() if not is_lock(entry)}
-        others = sorted(entries - set(self._own_entries()))
-        if others:
+        if others := self._others():
             raise RunError(
                 f"output folder {self.path} holds other files, such as {others[0].name}: choose "
                 "another --output."
@@ -84,6 +83,22 @@ class EvaluationFolder:
         # The record goes first: if this is interrupted, the rest must not look finished.
         for entry in (self.record, *self._own_entries()):
             remove(entry)
+
+    def is_of_a_run(self) -> bool:
+        """Whether the folder holds nothing but the evaluation of a run, finished or not."""
+        if not self.path.is_dir() or self._others():
+            return False
+        try:
+            record = json.loads(self.record.read_text(encoding="utf-8"))
+            return bool(record["metadata"]["model"]["source"] == "run")
+        except (OSError, ValueError, TypeError, KeyError):
+            # Nobody can read it.
+            return True
+
+    def _others(self) -> list[Path]:
+        """The entries that no evaluation writes."""
+        entries = {entry for entry in self._entries() if not is_lock(entry)}
+        return sorted(entries - set(self._own_entries()))
 
     def _entries(self) -> list[Path]:
         return list(self.path.iterdir()) if self.path.is_dir() else []

@@ -157,7 +157,8 @@ class RunFolder:
             overwrite: replace the run in the folder.
 
         Raises:
-            RunError: the folder exists and neither `resume` nor `overwrite` fits its content.
+            RunError: the folder exists and neither `resume` nor `overwrite` fits its content, or it
+                holds runs or evaluations of others where they would be deleted.
         """
         if resume and overwrite:
             raise RunError("--resume and --overwrite contradict each other: give one of them.")
@@ -176,13 +177,34 @@ class RunFolder:
                 f"output folder {self.path} exists: {resuming}--overwrite replaces it, --output "
                 "chooses another."
             )
+        if overwrite and (others := self._of_others()):
+            raise RunError(
+                f"{self.path} holds more than its own run ({spell(others, word='and')}), and "
+                "--overwrite would delete it: move it, or choose another folder with --output."
+            )
+
+    def _of_others(self) -> list[Path]:
+        """Return what `clear` would delete although this run did not make it."""
+        nested = [run for folder in self._own_folders() for run in (folder, *runs_in(folder))]
+        others = [run for run in nested if RunFolder(run).exists()]
+        entries = sorted(self.evaluations.iterdir()) if self.evaluations.is_dir() else []
+        entries = [one for one in entries if not one.name.startswith(".") and one not in others]
+        return others + [one for one in entries if not EvaluationFolder(one).is_of_a_run()]
+
+    def deletes(self, path: Path) -> bool:
+        """Return whether `clear` would delete a file or folder."""
+        own = (folder.resolve() for folder in self._own_folders())
+        return path.exists() and any(path.resolve().is_relative_to(folder) for folder in own)
+
+    def _own_folders(self) -> list[Path]:
+        ours = (self.checkpoints, self.best, self.model, self.evaluations, self.tracking)
+        return [*ours, self._dropped_folder]
 
     def clear(self) -> None:
-        """Delete the files of an earlier run, and nothing else."""
+        """Delete the files of an earlier run and its evaluations, and nothing else."""
         if not self.exists():
             return
-        ours = (self.checkpoints, self.best, self.model, self.evaluations, self.tracking)
-        for folder in (*ours, self._dropped_folder):
+        for folder in self._own_folders():
             shutil.rmtree(folder, ignore_errors=True)
         # run.json goes last: without it the folder would no longer be recognized as a run.
         for file in (self.history, self.pilot, self.config, self.status_file):

@@ -13,6 +13,7 @@ import numpy as np
 from rampart.counting import counted
 from rampart.data.decode import Decode, Decoded
 from rampart.data.labels import in_order
+from rampart.data.readers.images_in_parquet import how_to_read
 from rampart.data.readers.split_names import known_split, refuse_unnamed_splits
 from rampart.data.readers.tree import Tree, read_tree
 from rampart.data.splits import Split, check_same_classes
@@ -42,6 +43,7 @@ def load_folder(
             splits have different classes, or folders look like splits but have other names.
     """
     top = read_tree(path)
+    _refuse_parquet(top, path)
     tree = _without_wrappers(top)
     folders = _named_folders(tree, path, names) if names else _split_folders(tree, path)
     if not folders:
@@ -57,6 +59,12 @@ def load_folder(
         if inside.images and prefix
     ]
     return found, notes + _note_left_out(top, tree, set(folders.values()), path)
+
+
+def _refuse_parquet(tree: Tree, path: Path) -> None:
+    """Refuse a folder whose images are all in parquet files."""
+    if next(tree.walk(""), None) is None and (settings := how_to_read(path)):
+        raise DataError(f"the images in '{path}' are inside parquet files: write {settings}.")
 
 
 def _note_left_out(top: Tree, tree: Tree, used: set[str], path: Path) -> list[str]:

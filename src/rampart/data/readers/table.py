@@ -13,6 +13,7 @@ from rampart.counting import counted
 from rampart.data.decode import Decoded, ImageFile
 from rampart.data.labels import number_labels
 from rampart.data.readers.folder import TABLES
+from rampart.data.readers.images_in_parquet import how_to_read
 from rampart.data.readers.request import Found, Request
 from rampart.data.readers.split_names import choose_splits
 from rampart.data.splits import ONE_LABEL, Split
@@ -129,10 +130,9 @@ def _require_images(path: Path, paths: Sequence[Any], labels: Sequence[Any]) -> 
     seen: dict[str, Any] = {}
     for row, (one, label) in enumerate(zip(paths, labels, strict=True)):
         if not isinstance(one, str) or not one:
-            raise DataError(
-                f"row {row} of '{path}' has no path but {type(one).__name__}; a Parquet file with "
-                "the images in it can be read as hfds/FOLDER."
-            )
+            settings = how_to_read(path) if isinstance(one, dict) else ""
+            inside = f"; the images are inside the file: write {settings}" if settings else ""
+            raise DataError(f"row {row} of '{path}' has no path but {type(one).__name__}{inside}.")
         if one in seen:
             other = "; remove one of the two rows"
             if seen[one] != label:

@@ -35,24 +35,38 @@ class RampartWarning(UserWarning):
 
 
 class InvalidArgument(RampartError, ValueError):
-    """A value that is out of range, has the wrong type, or contradicts another one."""
+    """A value that is out of range, has the wrong type, or contradicts another one.
+
+    Attributes:
+        name: of the argument.
+        got: the value.
+        expected: what was expected.
+    """
 
     def __init__(self, name: str, got: object, expected: str, do: str = "") -> None:
         advice = f"; {do}" if do else ""
-        self.name = name
+        self.name, self.got, self.expected = name, got, expected
         self._rest = f"={shown(got)}: expected {expected}{advice}."
         super().__init__(name + self._rest)
 
     def renamed(self, name: str) -> "InvalidArgument":
         """Return the same error for an argument that the user knows by another name."""
-        error = InvalidArgument(name, "", "")
+        error = InvalidArgument(name, self.got, self.expected)
         error._rest = self._rest
         error.args = (name + self._rest,)
         return error
 
 
 class UnknownName(RampartError, ValueError):
-    """A name that is not known; the message offers the nearest names, or another way."""
+    """A name that is not known; the message offers the nearest names, or another way.
+
+    Attributes:
+        kind: the word for what the name should have named.
+        name: as it was given.
+        place: the key of the configuration that has it, where that is known; else "".
+    """
+
+    place = ""
 
     def __init__(
         self,
@@ -72,6 +86,7 @@ class UnknownName(RampartError, ValueError):
             otherwise: advice if none of them is near.
             instead: advice in place of names.
         """
+        self.kind, self.name = kind, name
         known = sorted(known)
         near = nearest(name, known)
         listed = ", ".join(known)

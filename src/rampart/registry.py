@@ -83,11 +83,17 @@ class Registry(Generic[T]):
         """All names, in the order of registration."""
         return list(self._members)
 
-    def get(self, name: str) -> type[T]:
-        """Return the class called `name`; raise `UnknownName` with the nearest names."""
+    def get(self, name: str, key: str = "") -> type[T]:
+        """Return the class called `name`; `key` is the configuration key that has the name.
+
+        Raises:
+            UnknownName: there is none; the error has the nearest names.
+        """
         if name not in self._members:
             other = self._elsewhere.get(name.lower(), self._OWN)
-            raise UnknownName(self.kind, name, self._members, other)
+            error = UnknownName(self.kind, name, self._members, other)
+            error.place = key
+            raise error
         return self._members[name]
 
     def takes(self, name: str, option: str) -> bool:
@@ -121,7 +127,7 @@ class Registry(Generic[T]):
         """
         from pydantic import TypeAdapter, ValidationError
 
-        cls: Any = self.get(name)
+        cls: Any = self.get(name, key)
         known = self.options(name)
         for option in options or {}:
             if option not in known:
@@ -137,6 +143,8 @@ class Registry(Generic[T]):
             if isinstance(cause, InvalidArgument):
                 raise self._add_key(cause, known, key or self.kind) from None
             if isinstance(cause, UnknownName):
+                same = [option for option, value in values.items() if value == cause.name]
+                cause.place = f"{key or self.kind}.{same[0]}" if same else ""
                 raise cause from None
             where = ".".join([key or self.kind, *map(str, first["loc"])])
             got = "nothing" if first["type"].startswith("missing") else first["input"]

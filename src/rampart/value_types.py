@@ -40,7 +40,7 @@ def fit(annotations: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
 def _fit(name: str, annotation: Any, value: Any) -> Any:
     kinds = _kinds(annotation)
     numeric = bool(kinds & {int, float})
-    if _takes_list(annotation):
+    if takes_several(annotation):
         if isinstance(value, str):
             value = [read_value(name, part.strip()) for part in value.split(",")]
         elif numeric and isinstance(value, int | float):
@@ -52,10 +52,10 @@ def _fit(name: str, annotation: Any, value: Any) -> Any:
     return value
 
 
-def _takes_list(annotation: Any) -> bool:
+def takes_several(annotation: Any) -> bool:
     """Return whether a field takes a list of values that are no lists themselves."""
     if get_origin(annotation) in (Union, UnionType):
-        return any(map(_takes_list, get_args(annotation)))
+        return any(map(takes_several, get_args(annotation)))
     inner = [get_origin(item) for item in get_args(annotation)]
     return get_origin(annotation) in (tuple, list) and not {tuple, list} & set(inner)
 

@@ -1,8 +1,12 @@
 """One clear sentence for a bad value, about the key that was given."""
 
+import re
+
 import pytest
 
 from rampart.errors import InvalidArgument, RampartError, UnknownName
+from rampart.experiments.loading import load_study
+from rampart.plain import read_plain, write_plain
 from rampart.recipes.config.loading import load_config
 from rampart.schema.sections import Section
 
@@ -194,8 +198,11 @@ def test_a_slip_in_a_key_gets_the_key(key):
         ("seed=0,1,2", r"write seed=0\. .*seeds: \[0, 1, 2\].*`rampart study run FILE -o FOLDER`"),
         ("seed=[3, 4]", r"write seed=3\. .*seeds: \[3, 4\]"),
         ("seed=0-2", r"seeds: \[0, 1, 2\]"),
-        ("training.epochs=10,20", "write training.epochs=10; .*`rampart study`"),
-        ("optimizer.head_lr=1e-3,1e-4", "write optimizer.head_lr=1e-3; .*study"),
+        ("threat.eps=4/255,8/255", "write threat.eps=4/255, or evaluation.strengths=4/255,8/255 "),
+        ("threat.eps=4,8", "write threat.eps=4/255, or evaluation.strengths=4/255,8/255 "),
+        ("threat.norm=linf,l2", r"write threat.norm=linf\.$"),
+        ("evaluation.attack=apgd,pgd", r"write evaluation.attack=apgd\.$"),
+        ("evaluation.attack.steps=10,20", r"write evaluation.attack.steps=10\.$"),
         ("evaluation.batch_size=16,32", r"write evaluation.batch_size=16\.$"),
         ("training.device=cuda", "auto takes the GPU.*cpu works without one"),
         ("training.device=gpu", "auto takes the GPU.*cpu works without one"),
@@ -205,3 +212,56 @@ def test_a_slip_in_a_key_gets_the_key(key):
 def test_a_value_of_another_form_is_answered_with_what_to_write(override, says):
     with pytest.raises(InvalidArgument, match=says):
         load(override)
+
+
+#: Lists for keys with one value, and the axes, methods or seeds of a study that take them.
+SEVERAL = {
+    "seed=[3, 4]": ("seeds", [3, 4]),
+    "seed=0-2": ("seeds", [0, 1, 2]),
+    "threat.eps=4/255,8/255": ("axes", {"eps": ["4/255", "8/255"]}),
+    "threat.eps=[0.01, 0.02]": ("axes", {"eps": [0.01, 0.02]}),
+    "training.epochs=10,20": ("axes", {"training.epochs": [10, 20]}),
+    "optimizer.head_lr=1e-3,1e-4": ("axes", {"optimizer.head_lr": [1e-3, 1e-4]}),
+    "attack.steps=10,20": ("axes", {"attack.steps": [10, 20]}),
+    "attack.steps=[10, 20]": ("axes", {"attack.steps": [10, 20]}),
+    "attack.loss=ce,dlr": ("axes", {"attack.loss": ["ce", "dlr"]}),
+    "attack=pgd,apgd": ("axes", {"attack.name": ["pgd", "apgd"]}),
+    "attack=[pgd, apgd]": ("axes", {"attack.name": ["pgd", "apgd"]}),
+    "objective=trades,mart": ("axes", {"objective.name": ["trades", "mart"]}),
+    "schedule.start=0.1,0.2": (
+        "methods",
+        {"0.1": ["schedule.start=0.1"], "0.2": ["schedule.start=0.2"]},
+    ),
+    "schedule=fix,two-hinge": ("methods", ["fix", "two-hinge"]),
+    "schedule=[fix, two-hinge]": ("methods", ["fix", "two-hinge"]),
+    "model=resnet18,resnet50": ("axes", {"backbone": ["resnet18", "resnet50"]}),
+    "model=[resnet18, resnet50]": ("axes", {"backbone": ["resnet18", "resnet50"]}),
+}
+
+
+@pytest.mark.parametrize("override", SEVERAL)
+def test_several_values_are_answered_with_the_lines_of_a_study(override, tmp_path):
+    key, expected = SEVERAL[override]
+    with pytest.raises(InvalidArgument) as refused:
+        load(override)
+    said = str(refused.value)
+    assert said.endswith("in the file of a study: `rampart study run FILE -o FOLDER`.")
+    line = said.rsplit("`", 4)[1]
+    assert read_plain(line) == {key: expected}
+    tree = {"base": {"data": "cars", "model": "resnet18"}, "seeds": [0], "methods": ["adaptive"]}
+    tree["axes"] = {"dataset": ["cars"]}
+    (tmp_path / "study.yaml").write_text(write_plain({**tree, **read_plain(line)}))
+    assert len(load_study(tmp_path / "study.yaml").tasks) == (2 if key == "axes" else 1)
+    found = re.search(r"write ([a-z_.]+=\S+?)[.,] ", said)
+    assert found is not None
+    load(found[1])
+
+
+@pytest.mark.parametrize(
+    "override", ["optimizer.betas=0.9,0.8,0.7", "evaluation.strengths=a,b", "strategies=full,lora"]
+)
+def test_a_key_that_takes_a_list_gets_no_advice_to_write_one_value(override):
+    with pytest.raises(InvalidArgument) as refused:
+        load(override)
+    assert "study" not in str(refused.value)
+    assert "write " not in str(refused.value)

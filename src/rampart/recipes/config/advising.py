@@ -2,37 +2,50 @@
 
 import re
 
+from rampart.recipes.config.suggesting import takes_list
+
 #: Keys whose values other programs spell otherwise, and what to write.
 _OTHER_WORDS = {
     "training.device": "auto takes the GPU where there is one, and cpu works without one",
 }
-#: Keys that only say how a result is measured, so that no study compares their values.
-_NO_METHOD = ("evaluation.", "data.")
+#: Keys that only say how a result is measured, or that no axis of a study changes alone.
+_NO_AXIS = ("evaluation.", "data.", "threat.norm")
+#: Names of keys as axes of a study.
+_AXES = {"threat.eps": "eps", "model": "backbone", "model.name": "backbone"}
+_STUDY = "in the file of a study: `rampart study run FILE -o FOLDER`"
 
 
 def advise(key: str, got: object) -> str:
     """Return what to write for a key; "" if nothing is known.
 
     Args:
-        key: a key that takes one value.
+        key: a key of the configuration, or "" if it is not known.
         got: the value that it does not take.
     """
     if key in _OTHER_WORDS:
         return _OTHER_WORDS[key]
-    values = _several(got)
+    values = [] if not key or takes_list(key) else _several(got)
+    if key == "threat.eps":
+        values = [f"{one}/255" if one.isdecimal() and int(one) > 0 else one for one in values]
     if not values:
         return ""
-    one = f"write {key}={values[0]}"
+    one, listed = f"write {key}={values[0]}", ", ".join(values)
     if key.rpartition(".")[2] == "image_size":
         return f"images are square, so one side is enough: {one}"
-    if key == "seed":
-        return (
-            f"a run has one seed: {one}. For several write `seeds: [{', '.join(values)}]` in the "
-            "file of a study: `rampart study run FILE -o FOLDER`"
-        )
-    if key.startswith(_NO_METHOD):
+    if key.startswith(_NO_AXIS):
         return one
-    return f"{one}; to compare several, name each as a method of a study, `rampart study`"
+    if key == "seed":
+        return f"a run has one seed: {one}. For several write `seeds: [{listed}]` {_STUDY}"
+    if key in ("schedule", "schedule.name"):
+        return f"a run has one schedule: {one}. For several write `methods: [{listed}]` {_STUDY}"
+    if key.startswith("schedule."):
+        # A method that names the schedule would drop an option that an axis sets.
+        rows = ", ".join(f"{value}: [{key}={value}]" for value in values)
+        return f"{one}. To compare several runs write `methods: {{{rows}}}` {_STUDY}"
+    if key == "threat.eps":
+        one += f", or evaluation.strengths={','.join(values)} for the strengths of an evaluation"
+    axis = _AXES.get(key, f"{key}.name" if key in ("objective", "attack", "data") else key)
+    return f"{one}. To compare several runs write `axes: {{{axis}: [{listed}]}}` {_STUDY}"
 
 
 def _several(got: object) -> list[str]:

@@ -60,6 +60,7 @@ def build_components(config: RunFields) -> Components:
 
 def _schedule(section: ScheduleConfig, seed: int) -> Schedule:
     name, options = section.name, section.options
+    SCHEDULES.get(name, "schedule")
     for option in options:
         if not SCHEDULES.takes(name, option):
             known = ["interval", *SCHEDULES.dump(SCHEDULES.build(name))]
@@ -69,12 +70,13 @@ def _schedule(section: ScheduleConfig, seed: int) -> Schedule:
 
 
 def _training_attack(section: AttackConfig, norm: Norm) -> Attack:
-    usual = ATTACKS.get(section.name).training_steps
+    usual = ATTACKS.get(section.name, "attack").training_steps
     steps = {"steps": usual} if usual is not None else {}
     return _attack(section.name, {**steps, **section.options}, norm, "attack")
 
 
 def _evaluation_attack(section: AttackConfig, norm: Norm) -> Attack:
+    ATTACKS.get(section.name, "evaluation.attack")
     strict = {"iterate": "adversarial"} if ATTACKS.takes(section.name, "iterate") else {}
     return _attack(section.name, {**strict, **section.options}, norm, "evaluation.attack")
 

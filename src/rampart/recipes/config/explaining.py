@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from rampart.errors import InvalidArgument, RampartError, RunError, nearest
+from rampart.errors import InvalidArgument, RampartError, RunError, UnknownName, nearest
 from rampart.recipes.config.advising import advise
 from rampart.recipes.config.suggesting import UnknownKey, full_keys, near_keys, section_of
 from rampart.registry import UnknownOption
@@ -22,9 +22,12 @@ def explain(error: ValidationError) -> RampartError:
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InvalidArgument):
         # A validator names its value relative to its own key.
-        return cause.renamed(".".join(filter(None, [key, cause.name])))
+        own = cause.renamed(".".join(filter(None, [key, cause.name])))
+        return _several(own.name, own.got, own.expected) or own
     if isinstance(cause, UnknownOption):
         return _unknown_option(cause)
+    if isinstance(cause, UnknownName):
+        return _several(cause.place, cause.name, f"one {cause.kind}") or cause
     if isinstance(cause, RampartError):
         return cause
     if first["type"] == "extra_forbidden":
@@ -37,10 +40,17 @@ def explain(error: ValidationError) -> RampartError:
     if "dictionary" in expected and first["loc"] != tuple(key.split(".")):
         return _no_name(key, first["input"])
     if "dictionary" in expected:
-        return _no_section(key, section, first["input"])
+        several = _several(key, first["input"], "one name")
+        return several or _no_section(key, section, first["input"])
     if first["type"] == "string_type" and isinstance(first["input"], bool | int | float):
         return _no_text(key, first["input"])
     return InvalidArgument(key, first["input"], expected, advise(key, first["input"]))
+
+
+def _several(key: str, got: object, expected: str) -> InvalidArgument | None:
+    """Return the error for several values where one is taken; None for other values."""
+    advice = advise(key, got)
+    return InvalidArgument(key, got, expected, advice) if advice else None
 
 
 def _no_text(key: str, got: object) -> InvalidArgument:

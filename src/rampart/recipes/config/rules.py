@@ -42,6 +42,9 @@ def _check_model(model: ModelConfig) -> None:
             raise InvalidArgument(
                 "model.options", key, "a value for each", "write model.options.NAME=VALUE"
             )
+    if "," in model.name and not {"/", ":"} & set(model.name):
+        # No name of timm or of the catalogue has a comma, and a path has a slash.
+        raise InvalidArgument("model.name", model.name, "one backbone")
     if is_function(model.name):
         _check_function(model)
     if model.weights is not None and not model.pretrained:

@@ -1,7 +1,7 @@
 """The full keys that a user may mean by a key without its section, such as `limit` or `steps`."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_type_hints
 
 from rampart.attacks.catalogue import ATTACKS
 from rampart.errors import UnknownName, nearest
@@ -11,6 +11,7 @@ from rampart.schedules.catalogue import SCHEDULES
 from rampart.schema.elsewhere import ELSEWHERE
 from rampart.schema.fields import RunFields
 from rampart.schema.sections import Section
+from rampart.value_types import takes_several
 
 #: Sections that take the options of a component as keys.
 _COMPONENTS: dict[str, Registry[Any]] = {
@@ -91,6 +92,20 @@ def section_of(annotation: Any) -> type[Section] | None:
     """Return the section that a field holds; None for a single value."""
     holds = isinstance(annotation, type) and issubclass(annotation, Section)
     return annotation if holds else None
+
+
+def takes_list(key: str) -> bool:
+    """Return whether a key takes several values."""
+    section, _, word = key.rpartition(".")
+    if section in _COMPONENTS and word not in ("name", "interval"):
+        registry = _COMPONENTS[section]
+        hints = [get_type_hints(registry.get(name)) for name in registry.names()]
+        return any(takes_several(one[word]) for one in hints if word in one)
+    fields = RunFields.model_fields
+    for part in section.split(".") if section else ():
+        inner = section_of(fields[part].annotation) if part in fields else None
+        fields = inner.model_fields if inner else {}
+    return word in fields and takes_several(fields[word].annotation)
 
 
 def is_key(key: str) -> bool:

@@ -156,6 +156,22 @@ def test_the_bound_of_pruning_is_exact():
     assert f"{100 * (1 - 0.05 ** (1 / 60)):.1f} %" in found.message
 
 
+@pytest.mark.parametrize(("rechecked", "status"), [(1, "skipped"), (4, "skipped"), (5, "pass")])
+def test_a_few_rechecked_samples_do_not_pass(rechecked, status):
+    """With four, the bound is 53 %; with five, 45 %."""
+    critical, stage = evaluation()
+    found = ask(critical, stage, None, np.arange(200) < rechecked, pruned=np.ones(200))["pruning"]
+    assert found.status == status
+    assert f"{100 * (1 - 0.05 ** (1 / rechecked)):.1f} %" in found.message
+
+
+def test_one_rechecked_sample_that_pruning_left_too_high_fails():
+    critical, stage = evaluation()
+    before, rechecked = critical.copy(), np.arange(200) == np.flatnonzero(critical < LEVELS)[0]
+    before[rechecked] += 1
+    assert ask(critical, stage, before, rechecked)["pruning"].status == "fail"
+
+
 def test_catches_accuracy_that_rises_with_strength():
     critical, stage = evaluation()
     runs = {k: critical > k for k in range(1, LEVELS + 1)}

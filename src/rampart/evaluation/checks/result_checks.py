@@ -30,6 +30,9 @@ LEAST = 2
 #: Largest fraction of the rechecked samples whose critical strength pruning may have left too high;
 #: above it the check warns, or fails.
 PRUNED_WARN, PRUNED_FAIL = 0.02, 0.1
+#: Upper bound of that fraction above which rechecked samples without a fault show nothing: with
+#: four of them, half of all samples may be wrong.
+UNKNOWN = 0.5
 #: Standard deviations above which a paired difference is a warning, and a failure; and the
 #: difference that is always allowed.
 LIKELY, SURE, ALLOWED = 2.0, 3.0, 0.003
@@ -221,6 +224,9 @@ def _pruning(
     bound = float(stats.beta.ppf(CONFIDENCE, lowered + 1, n - lowered)) if lowered < n else 1.0
     seen = f"pruning left the critical strength too high for {lowered} of {n} rechecked samples"
     known = f"and with 95 % confidence for at most {100 * bound:.1f} % of all"
+    if not lowered and bound > UNKNOWN:
+        few = f"{seen}, {known}, which excludes too little to judge"
+        return skipped("pruning", f"{few}; use more images, or evaluation.mode=exact.")
     if value <= PRUNED_WARN:
         return passed("pruning", value, PRUNED_WARN, f"{seen}, {known}.")
     failed = value > PRUNED_FAIL

@@ -16,3 +16,5 @@ Resize = Literal["crop", "squash"]
 LrSchedule = Literal["cosine", "constant"]
 #: Where the validation split comes from: the one that the data define, if any, or always a draw.
 Validation = Literal["official", "drawn"]
+#: Whether an exported program normalizes its images itself; see `rampart.recipes.export`.
+NormalizationPlace = Literal["inside", "outside"]

@@ -38,7 +38,7 @@ def read_logits(output: object, n: int, classes: int | None = None) -> Tensor:
     Raises:
         ModelError: the output is none of these, or has another shape or type.
     """
-    logits = _find_logits(output)
+    logits = find_logits(output)
     if not isinstance(logits, Tensor):
         got, do = _describe(logits), "wrap the model in a function that returns its main logits"
     elif not logits.is_floating_point():
@@ -66,7 +66,8 @@ def read_logits(output: object, n: int, classes: int | None = None) -> Tensor:
     )
 
 
-def _find_logits(output: Any) -> Any:
+def find_logits(output: Any) -> Any:
+    """Return the part of a model's output that holds the logits, unchecked."""
     if isinstance(output, Tensor):
         return output
     if isinstance(output, Mapping) and "logits" in output:

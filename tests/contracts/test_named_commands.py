@@ -34,6 +34,7 @@ FILES = (
     ".safetensors",
     ".onnx",
     ".pt2",
+    ".torchscript",
     ".pt",
     ".yaml",
     ".parquet",

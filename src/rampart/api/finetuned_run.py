@@ -14,6 +14,7 @@ from rampart.plugins import GIVEN
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.naming import evaluation_name
+from rampart.recipes.export import ExportedFile, export_model
 from rampart.recipes.predict import predict_images
 from rampart.recipes.saved_model import load_saved_model, read_description
 from rampart.records.summary import summary
@@ -67,6 +68,26 @@ class FinetunedRun:
             InvalidArgument: another kind of image, or pixels outside [0, 1].
         """
         return predict_images(self.model, images, self.class_names, self.config)
+
+    def export(
+        self, to: str, output: str | Path | None = None, *, normalization: str = "inside"
+    ) -> ExportedFile:
+        """Write the model as a program for other tools, and check that it gives the same logits.
+
+        Args:
+            to: "onnx", "pt2" (torch.export) or "torchscript".
+            output: the file; by default `model/model.onnx` and so on in the run's folder.
+            normalization: "inside" for a program that takes pixels in [0, 1], "outside" for one
+                that takes images normalized by the model's mean and std.
+
+        Raises:
+            UnknownName: an unknown format.
+            MissingExtra: the format needs a package that is not installed.
+            ModelError: the format cannot express the model, or the file gives other logits.
+        """
+        target = None if output is None else Path(output)
+        folder = RunFolder(self.path)
+        return export_model(self.model, folder, self.config, to, target, normalization)
 
     def __repr__(self) -> str:
         config = self.config

@@ -13,7 +13,8 @@ def evaluate(
     model: str = typer.Argument(
         ...,
         help="Folder of a finished run, or any classifier: timm:NAME, torchvision:NAME:WEIGHTS, "
-        "hf:REPOSITORY, a model folder, module:function, file.py:function, FILE.pt2, FILE.onnx.",
+        "hf:REPOSITORY, a model folder, module:function, file.py:function, FILE.pt2, FILE.onnx, "
+        "FILE.torchscript.",
         show_default=False,
     ),
     settings: list[str] = typer.Argument(

@@ -13,11 +13,12 @@ from rampart.errors import ModelError, reason
 from rampart.logits import read_logits
 from rampart.models.external.fingerprints import file_fingerprint
 from rampart.models.external.loaded import LoadedModel, Wanted
+from rampart.models.program_notes import NOTES, ProgramNotes
 from rampart.models.weight_files import other_content
 
 
 def load_exported(reference: str, wanted: Wanted) -> LoadedModel:
-    """Return the program in a .pt2 file, which takes pixels in [0, 1] unless `wanted` has a mean.
+    """Return the program in a .pt2 file, which takes pixels in [0, 1] unless a mean is known.
 
     Opening such a file can run code, like a Python file: torch evaluates its expressions, looks up
     its operators by name and unpickles constants that are not plain tensors. Open only files of
@@ -26,10 +27,10 @@ def load_exported(reference: str, wanted: Wanted) -> LoadedModel:
     Raises:
         ModelError: the file cannot be opened, or its input is not one batch of images.
     """
-    path = Path(reference)
+    path, notes = Path(reference), {NOTES: ""}
     try:
         with _quiet(logging.getLogger("torch.export")):
-            program = torch.export.load(path)
+            program = torch.export.load(path, extra_files=notes)
         if wanted.device.type != "cpu":
             from torch.export.passes import move_to_device_pass
 
@@ -44,13 +45,15 @@ def load_exported(reference: str, wanted: Wanted) -> LoadedModel:
         ) from error
     images = _find_input(program, path)
     own = [size if isinstance(size, int) else None for size in images.shape[1:]]
+    known = ProgramNotes.read(notes[NOTES])
     model = Exported(program.module(), images.dtype, *_batch_sizes(program, images.shape[0]))
     return wanted.examine(
-        wanted.normalized(model, own),
+        wanted.normalized(model, own, known.mean, known.std),
         name=reference,
         source="exported",
         fingerprint=file_fingerprint(path),
         own_size=own,
+        namings=known.namings(),
     )
 
 

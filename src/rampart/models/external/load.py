@@ -15,6 +15,7 @@ from rampart.models.external.hugging_face import load_hugging_face
 from rampart.models.external.loaded import LoadedModel, Wanted
 from rampart.models.external.onnx import load_onnx
 from rampart.models.external.pretrained import load_timm, load_torchvision, refuse_pickle
+from rampart.models.external.torchscript import load_torchscript
 from rampart.models.references import (
     CATALOGUE_PREFIXES,
     PREFIXES,
@@ -29,8 +30,14 @@ _LOAD: dict[str, Callable[[str, Wanted], LoadedModel]] = {
     "factory": load_factory,
     "exported": load_exported,
     "onnx": load_onnx,
+    "torchscript": load_torchscript,
 }
-_FILES = {".onnx": "onnx", ".pt2": "exported", ".safetensors": "timm"}
+_FILES = {
+    ".onnx": "onnx",
+    ".pt2": "exported",
+    ".torchscript": "torchscript",
+    ".safetensors": "timm",
+}
 _PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".tar")
 
 
@@ -52,10 +59,10 @@ def load_model(
        "hf-hub:NAME" and "local-dir:FOLDER"; or one of the catalogue of backbones, such as
        "ares:NAME". "timm:NAME:FILE", "torchvision:NAME:FILE" and "ares:NAME:FILE" load a weights
        file into an architecture.
-    2. The ending of a file: ".onnx", ".pt2" (which can run code, see `load_exported`), or
-       ".safetensors" with its configuration beside it. Pickles (".pt", ".pth", ".bin") without a
-       configuration are refused, because their architecture is unknown; where it is known, only
-       weights are read from them.
+    2. The ending of a file: ".onnx", ".pt2" or ".torchscript" (which can run code, see
+       `load_exported`), or ".safetensors" with its configuration beside it. Pickles (".pt", ".pth",
+       ".bin") without a configuration are refused, because their architecture is unknown; where it
+       is known, only weights are read from them.
     3. A folder with `config.json` in the format of timm or transformers.
     4. "module:function" or "path/to/file.py:function": code of the user, which is run.
     5. Anything else is a short name of the catalogue of backbones, or a name of timm.

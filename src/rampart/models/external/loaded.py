@@ -32,7 +32,8 @@ class LoadedModel:
     Attributes:
         model: in eval mode; images (N, C, H, W) float32 in [0, 1] to logits (N, K).
         name: the user's reference, with its defaults filled in.
-        source: kind of the model: timm, torchvision, hf, factory, exported, onnx or callable.
+        source: kind of the model: timm, torchvision, hf, factory, exported, onnx, torchscript or
+            callable.
         fingerprint: SHA-256 of its weights or files; None if there are none to read.
         input_size: channels, height and width of the images; None if unknown.
         num_classes: K; None if the model could not be tested.

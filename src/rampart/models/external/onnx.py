@@ -12,6 +12,7 @@ from rampart.errors import MissingExtra, ModelError, reason
 from rampart.models.external.exported import in_batches
 from rampart.models.external.fingerprints import file_fingerprint
 from rampart.models.external.loaded import LoadedModel, Wanted
+from rampart.models.program_notes import NOTES, ProgramNotes
 from rampart.models.weight_files import other_content
 from rampart.models.weights import not_finite
 
@@ -24,7 +25,7 @@ _TYPES = {
 
 
 def load_onnx(reference: str, wanted: Wanted) -> LoadedModel:
-    """Return the model in an .onnx file, which takes pixels in [0, 1] unless `wanted` has a mean.
+    """Return the model in an .onnx file, which takes pixels in [0, 1] unless a mean is known.
 
     Only its operators are run.
 
@@ -38,12 +39,14 @@ def load_onnx(reference: str, wanted: Wanted) -> LoadedModel:
     path = Path(reference)
     model = Onnx(_open_session(path, wanted.device), path)
     _require_numbers(path)
+    known = ProgramNotes.read(model.session.get_modelmeta().custom_metadata_map.get(NOTES))
     return wanted.examine(
-        wanted.normalized(model, model.size),
+        wanted.normalized(model, model.size, known.mean, known.std),
         name=reference,
         source="onnx",
         fingerprint=file_fingerprint(path, *_find_external(path)),
         own_size=model.size,
+        namings=known.namings(),
     )
 
 

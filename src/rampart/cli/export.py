@@ -1,0 +1,38 @@
+"""`rampart export`."""
+
+from pathlib import Path
+
+import typer
+
+
+def export(
+    run: Path = typer.Argument(..., help="Folder of a finished run.", show_default=False),
+    to: str = typer.Option(..., "--to", help="onnx, pt2 or torchscript.", show_default=False),
+    output: Path = typer.Option(
+        None,
+        "--output",
+        "-o",
+        help="The file; by default model/model.onnx, model.pt2 or model.torchscript in the run's "
+        "folder.",
+        show_default=False,
+    ),
+    normalization: str = typer.Option(
+        "inside",
+        "--normalization",
+        help="inside: the program takes pixels in [0, 1]; outside: images normalized by the "
+        "model's mean and std.",
+    ),
+) -> None:
+    """Export the model of a run for other tools, and check that the file predicts the same.
+
+    `rampart evaluate` and `rampart predict` take the file too.
+    """
+    from rampart.cli.console import console, quiet_libraries
+
+    with console.status("exporting"):
+        from rampart.recipes.export import export_run
+
+        quiet_libraries()
+        found = export_run(run, to, output, normalization)
+    for line in found.lines():
+        console.print(line, soft_wrap=True)

@@ -119,6 +119,8 @@ def _without_advice() -> Iterator[None]:
         doubts = torch.jit.TracerWarning  # type: ignore[attr-defined]  # torch
         for kind in (doubts, FutureWarning, DeprecationWarning):
             warnings.simplefilter("ignore", kind)
+        # Of batch norm in train mode, by which some networks standardize their weights.
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.onnx")
         yield
 
 

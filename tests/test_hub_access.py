@@ -1,5 +1,7 @@
 import socket
+import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import constants
@@ -54,6 +56,25 @@ def test_a_hub_that_cannot_be_reached_is_switched_off_inside_the_block(hub, nowh
     with pytest.raises(ZeroDivisionError), hub_access():
         1 / 0  # noqa: B018
     assert not constants.is_offline_mode()
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_what_is_imported_while_the_hub_is_away_does_not_stay_offline(
+    hub, nowhere, monkeypatch, offline
+):
+    hub(nowhere, offline)
+    monkeypatch.delenv("HF_DATASETS_OFFLINE", raising=False)
+    monkeypatch.delitem(sys.modules, "datasets.config", raising=False)
+    with hub_access():
+        # As the package `datasets` does when it is imported.
+        copied = SimpleNamespace(HF_HUB_OFFLINE=constants.HF_HUB_OFFLINE)
+        monkeypatch.setitem(sys.modules, "datasets.config", copied)
+        assert copied.HF_HUB_OFFLINE
+    assert copied.HF_HUB_OFFLINE is offline
+    copied.HF_HUB_OFFLINE = not offline
+    with hub_access():
+        pass
+    assert copied.HF_HUB_OFFLINE is not offline, "the user's own choice stays"
 
 
 def test_with_a_proxy_the_hub_is_used(hub, nowhere, monkeypatch):

@@ -1,7 +1,9 @@
 """The Hugging Face hub, where it can be reached; its cache elsewhere."""
 
 import logging
+import os
 import socket
+import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,8 @@ from urllib.parse import urlsplit
 WAIT = 3.0
 #: The reason in an error for files that are neither in the cache nor reachable.
 NOT_CACHED = "the hub cannot be reached or is switched off, and its cache does not hold the files"
+
+_DATASETS = "datasets.config"
 
 
 @contextmanager
@@ -24,6 +28,7 @@ def hub_access(cache_only: bool = False) -> Iterator[None]:
     from huggingface_hub.utils.logging import get_verbosity, set_verbosity
 
     offline, verbosity = constants.HF_HUB_OFFLINE, get_verbosity()
+    imported = _DATASETS in sys.modules
     set_verbosity(logging.ERROR)
     # The client reads it at each request.
     constants.HF_HUB_OFFLINE = offline or cache_only or not is_reachable(constants.ENDPOINT)
@@ -32,6 +37,10 @@ def hub_access(cache_only: bool = False) -> Iterator[None]:
     finally:
         constants.HF_HUB_OFFLINE = offline
         set_verbosity(verbosity)
+        config = sys.modules.get(_DATASETS)
+        if config is not None and not imported and "HF_DATASETS_OFFLINE" not in os.environ:
+            # The package `datasets` copied the switch when it was imported inside the block.
+            config.HF_HUB_OFFLINE = config.HF_DATASETS_OFFLINE = offline  # type: ignore[attr-defined]
 
 
 def is_not_cached(error: BaseException) -> bool:

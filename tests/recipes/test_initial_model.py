@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from rampart.errors import InvalidArgument, ModelError
+from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.models.own import OwnBackbone
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.initial_model import call_for_module, images_of_model, make_model
@@ -89,3 +89,18 @@ def test_options_that_a_saved_model_could_not_keep_are_refused_at_the_start(
     with pytest.raises(InvalidArgument, match=rf"^model\.options={option.partition('=')[0]}"):
         train_run(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("robustbnch:Engstrom2019Robustness", "robustbench:Engstrom2019Robustness"),
+        ("aers:swinb_at", "ares:swinb_at"),
+        ("local-dri:runs/first/model", "local-dir:runs/first/model"),
+        ("hf-hbu:timm/resnet18", "hf-hub:timm/resnet18"),
+    ],
+)
+def test_a_misspelled_prefix_is_answered_before_the_size_of_the_images(name, meant):
+    config = load_config(None, [f"model={name}", "data=photos"])
+    with pytest.raises(UnknownName, match=f"did you mean {meant}"):
+        images_of_model(config)

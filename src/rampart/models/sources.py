@@ -14,6 +14,7 @@ from rampart.errors import ModelError, UnknownName, nearest, reason
 from rampart.hub_access import NOT_CACHED, hub_access, is_not_cached
 from rampart.models.catalogue import NORMALIZATIONS, Entry, catalogue, find_entry
 from rampart.models.downloads import fetch
+from rampart.models.references import misspelled_prefix
 from rampart.models.weight_files import WEIGHT_SUFFIXES
 from rampart.plugins import GIVEN
 
@@ -258,6 +259,8 @@ def _require_known(name: str) -> str:
             f"unknown model '{name}': it is the folder of a run; write local-dir:{model} to start "
             "from its model."
         )
+    if meant := misspelled_prefix(name):
+        raise UnknownName("model", name, [meant])
     if "/" in name:
         raise ModelError(
             f"unknown model '{name}': write hf-hub:{name} or local-dir:{name}, or a timm name."

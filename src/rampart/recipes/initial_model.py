@@ -6,12 +6,12 @@ from torch import nn
 
 from rampart.data.datasets import EMBEDDED, require_data
 from rampart.data.splits import Splits
-from rampart.errors import InvalidArgument, ModelError
+from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.models.backbones import build_model
 from rampart.models.external.factories import call_function
 from rampart.models.given import own_model
 from rampart.models.normalized import NormalizedModel
-from rampart.models.references import is_function
+from rampart.models.references import is_function, misspelled_prefix
 from rampart.models.sources import Source, find_source
 from rampart.recipes.config.run_config import RunConfig
 from rampart.runtime import scoped_seed
@@ -27,9 +27,12 @@ def images_of_model(config: RunConfig, source: Source | None = None) -> tuple[in
 
     Raises:
         InvalidArgument: the model is a function, which does not tell the side of its images.
+        UnknownName: a misspelled prefix.
     """
     model, data, embedded = config.model, config.data, config.data.name in EMBEDDED
     if source is None and is_function(model.name):
+        if meant := misspelled_prefix(model.name):
+            raise UnknownName("model", model.name, [meant])
         if data.image_size is None and not embedded:
             require_data(data.name, data.root)
             raise InvalidArgument(

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 import torchvision
 
-from rampart.errors import ModelError, UnknownName, nearest
+from rampart.errors import ModelError, UnknownName
 from rampart.models.external.exported import load_exported
 from rampart.models.external.factories import load_factory
 from rampart.models.external.hugging_face import load_hugging_face
@@ -21,6 +20,7 @@ from rampart.models.references import (
     PREFIXES,
     TIMM_PREFIXES,
     is_function,
+    misspelled_prefix,
 )
 
 _LOAD: dict[str, Callable[[str, Wanted], LoadedModel]] = {
@@ -114,9 +114,8 @@ def kind_of(reference: str) -> tuple[str, str]:
     if path.is_dir():
         return _kind_of_folder(path)
     if is_function(reference):
-        near = nearest(prefix, (*PREFIXES, *CATALOGUE_PREFIXES), n=1)
-        if near and "." not in prefix and not _importable(prefix):
-            raise UnknownName("kind of model", reference, [f"{near[0]}:{rest}"])
+        if meant := misspelled_prefix(reference):
+            raise UnknownName("kind of model", reference, [meant])
         return "factory", reference
     if path.suffix == ".py":
         raise ModelError(f"'{reference}': name the function that returns the model, {path}:NAME.")
@@ -124,10 +123,6 @@ def kind_of(reference: str) -> tuple[str, str]:
         known = [*PREFIXES, *TIMM_PREFIXES, *CATALOGUE_PREFIXES]
         raise UnknownName("kind of model", prefix, known)
     return "timm", reference
-
-
-def _importable(module: str) -> bool:
-    return find_spec(module) is not None or Path(f"{module}.py").is_file() or Path(module).is_dir()
 
 
 def _kind_of_file(path: Path) -> tuple[str, str]:

@@ -70,6 +70,28 @@ def test_a_run_predicts_what_its_evaluation_predicts(run, photos):
     assert few.logits.equal(found.logits[3:6])
 
 
+def test_the_saved_model_given_as_any_other_resizes_as_its_configuration_says(
+    run, photos, tmp_path
+):
+    _, record = evaluate_run(run, overwrite=True)
+    reference, resize = f"local-dir:{run}/model", record.metadata["settings"]["data"]["resize"]
+    own = ("evaluation.attack.steps=1", "evaluation.checks=false", f"data={photos}")
+    _, again = evaluate_model(reference, (*own, "threat.eps=8/255"), tmp_path / "evaluation")
+    assert by_id(again) == by_id(record)
+    assert again.metadata["settings"]["data"]["resize"] == resize
+    said = " ".join(again.metadata["data"]["notes"])
+    assert ("write data.resize=crop." in said) is (resize == "squash")
+    attack = {"name": "apgd", "steps": 1}
+    door = rampart.evaluate(reference, photos, "8/255", attack=attack, checks=False)
+    assert by_id(door) == by_id(record)
+    # The user's own setting comes first.
+    _, crop = evaluate_model(reference, (*own, "data.resize=crop"), tmp_path / "crop")
+    assert crop.metadata["settings"]["data"]["resize"] == "crop"
+    found = predict_model(reference, photos / "test")
+    expected = by_id(record)
+    assert found.classes.tolist() == [expected[n.removeprefix(f"{photos}/")] for n in found.ids]
+
+
 def test_another_size_of_the_images(run, photos):
     found = predict_run(run, photos / "test", ["data.image_size=24"])
     _, record = evaluate_run(run, ("data.image_size=24",), overwrite=True)

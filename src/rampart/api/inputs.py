@@ -24,6 +24,7 @@ from rampart.models.normalized import NormalizedModel, require_pixels
 from rampart.plugins import GIVEN
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.subject import Subject
+from rampart.recipes.resizing import note_resize, resized_as
 from rampart.recipes.splits import evaluated_splits_of_size
 from rampart.restoring import in_mode, restored_buffers
 
@@ -49,7 +50,10 @@ def subject_of(
     channels, side = size_of(model, config)
     if found is not None and found.input_size is not None:
         channels, side, _ = found.input_size
-    splits = splits_for(data, config, channels, side)
+    given = config
+    if found is not None:
+        config = resized_as(found, config)
+    splits = note_resize(splits_for(data, config, channels, side), config, given)
     shape = splits[config.evaluation.split].image_shape
     if found is None:
         found = _wrap(model, config, device, shape)

@@ -18,6 +18,7 @@ from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.settings import load_for_evaluation
 from rampart.recipes.evaluation.subject import unknown_side
+from rampart.recipes.resizing import resized_as
 from rampart.recipes.saved_model import load_saved_model, read_description
 from rampart.runs.run_folder import RunFolder
 
@@ -95,6 +96,7 @@ def predict_model(
     channels, side, _ = model.input_size
     names = _names(model)
     top_k_for(top_k, len(names))
+    config = resized_as(model, config)
     return _predict(model.model, images, names, config, (channels, side), on_progress)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rampart.choices import Resize
 from rampart.counting import counted
 from rampart.errors import InvalidArgument, ModelError
 from rampart.guarded import require_weights
@@ -43,6 +44,7 @@ class LoadedModel:
             can. With an error, only attacks that use logits alone apply.
         device: device of the images.
         by_position: whether output k counts as class k of the data, although no names say so.
+        resize: how its configuration says that images become squares; None if it does not say.
     """
 
     model: nn.Module
@@ -55,6 +57,7 @@ class LoadedModel:
     gradient_error: ModelError | None = None
     device: torch.device = _CPU
     by_position: bool = False
+    resize: Resize | None = None
 
     @property
     def differentiable(self) -> bool:

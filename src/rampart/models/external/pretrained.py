@@ -2,12 +2,14 @@
 
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torchvision
 from torch import nn
 
+from rampart.choices import Resize
 from rampart.errors import ModelError, UnknownName, reason
 from rampart.models.backbones import build_model
 from rampart.models.catalogue import full_name
@@ -22,6 +24,8 @@ from rampart.runtime import scoped_seed
 
 #: Number of classes of torchvision's architectures by default.
 _CLASSES = 1000
+#: Our words for timm's crop modes; it has another one, which pads.
+_RESIZES: dict[str, Resize] = {"center": "crop", "squash": "squash"}
 
 
 def load_timm(name: str, wanted: Wanted) -> LoadedModel:
@@ -45,7 +49,7 @@ def load_timm(name: str, wanted: Wanted) -> LoadedModel:
         image_size=wanted.image_size,
     )
     own = (model.in_chans, source.input_size[1], source.input_size[2])
-    return wanted.examine(
+    found = wanted.examine(
         model,
         name=full_name(architecture) + (f":{file}" if file else ""),
         source="timm",
@@ -54,6 +58,7 @@ def load_timm(name: str, wanted: Wanted) -> LoadedModel:
         # Nothing names the classes of a bare weights file.
         namings=_timm_namings(source) if not file or _names_classes(source) else [],
     )
+    return replace(found, resize=_RESIZES.get(str(source.pretrained_cfg.get("crop_mode"))))
 
 
 def _names_classes(source: Source) -> bool:

@@ -22,6 +22,7 @@ from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.run_data import splits_for_run
 from rampart.recipes.evaluation.settings import default_config, require_evaluation_keys
 from rampart.recipes.measured import evaluated_part
+from rampart.recipes.resizing import note_resize, resized_as
 from rampart.recipes.saved_model import load_saved_model, read_description
 from rampart.recipes.splits import evaluated_splits_of_size
 from rampart.runs.run_folder import RunFolder
@@ -114,7 +115,8 @@ def subject_of_model(config: RunConfig) -> tuple[Accelerator, Subject]:
         require_data(config.data.name, config.data.root)
         raise unknown_side(reference)
     channels, size, _ = model.input_size
-    splits = evaluated_splits_of_size(config, channels, size)
+    given, config = config, resized_as(model, config)
+    splits = note_resize(evaluated_splits_of_size(config, channels, size), config, given)
     model = check_classes(model, splits.class_names, config.evaluation.match)
     return accelerator, Subject(model, splits, config)
 

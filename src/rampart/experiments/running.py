@@ -67,16 +67,19 @@ class StudyResult:
         figures: figures of the finished runs.
         failures: the failed runs.
         open_choices: (task, choice) that could not be made because a run failed; no run used them.
+        left_running: the runs that go on after the command.
     """
 
     figures: list[RunFigures] = field(default_factory=list)
     failures: list[FailedRun] = field(default_factory=list)
     open_choices: list[tuple[str, str]] = field(default_factory=list)
+    left_running: list[Cell] = field(default_factory=list)
 
-    def add(self, results: Sequence[Result]) -> None:
-        """Add the results of runs that have ended."""
-        self.figures.extend(one for one in results if isinstance(one, RunFigures))
-        self.failures.extend(one for one in results if isinstance(one, FailedRun))
+    def add(self, results: Sequence[tuple[Cell, Result | None]]) -> None:
+        """Add the results of runs; None for one that goes on after the command."""
+        self.figures.extend(one for _, one in results if isinstance(one, RunFigures))
+        self.failures.extend(one for _, one in results if isinstance(one, FailedRun))
+        self.left_running.extend(cell for cell, one in results if one is None)
 
     @property
     def missing(self) -> list[str]:
@@ -105,9 +108,9 @@ def run_study(
     """
     require_own_folder(study, output)
     engine, watcher, result = engine or InProcess(), watcher or SilentWatcher(), StudyResult()
-    result.add([one for _, one in _carry_out(method_cells(study, output), engine, watcher)])
+    result.add(_carry_out(method_cells(study, output), engine, watcher))
     chosen = choose(study, output, engine, watcher, result)
-    result.add([one for _, one in _carry_out(chosen_cells(study, output, chosen), engine, watcher)])
+    result.add(_carry_out(chosen_cells(study, output, chosen), engine, watcher))
     return result
 
 
@@ -119,9 +122,9 @@ def choose(
     If a run failed, nothing is chosen for its task, and `result.open_choices` lists the choice.
     """
     ended = _carry_out(option_cells(study, output), engine, watcher)
-    result.add([one for _, one in ended if isinstance(one, FailedRun)])
+    result.add([one for one in ended if not isinstance(one[1], RunFigures)])
     means = means_of_options(
-        (cell, None if isinstance(one, FailedRun) else one) for cell, one in ended
+        (cell, one if isinstance(one, RunFigures) else None) for cell, one in ended
     )
     chosen = best_options(means)
     result.open_choices.extend(one for one in means if one not in chosen)
@@ -135,8 +138,11 @@ def choose(
 
 def _carry_out(
     cells: Sequence[Cell], engine: Engine, watcher: Watcher
-) -> list[tuple[Cell, Result]]:
-    """Carry out every run that is not finished; return all results in the order of the cells."""
+) -> list[tuple[Cell, Result | None]]:
+    """Carry out every run that is not finished; return all results in the order of the cells.
+
+    A run without a result goes on after the command.
+    """
     results: dict[Path, Result] = {
         cell.folder: found for cell in cells if (found := _finished(cell)) is not None
     }
@@ -144,7 +150,7 @@ def _carry_out(
     for cell, failure in engine.carry_out(missing, watcher.on_progress):
         results[cell.folder] = failure or _read(cell)
         watcher.on_end(cell, results[cell.folder], len(results), len(cells))
-    return [(cell, results[cell.folder]) for cell in cells]
+    return [(cell, results.get(cell.folder)) for cell in cells]
 
 
 def _finished(cell: Cell) -> RunFigures | None:

@@ -19,8 +19,9 @@ A study is a YAML file:
     differences: [clean, expected]          figures that are compared; by default expected
     choices:                                methods whose settings are chosen on validation
       tuned fix: {method: fix, seeds: [100], among: {high: [optimizer.head_lr=1e-2], ...}}
-    resources: {cpus: 4, gpus: 0.5}         of each run, under `--engine ray`
+    resources: {cpus: 4, gpus: 0.5}         of each run, under `--engine ray` and `slurm`
     ray: {address: auto, results: shared}   the cluster of `--engine ray`
+    slurm: {time: 720, partition: gpu}      options of sbatch, of `--engine slurm`
 
 The axes backbone, dataset and eps stand for model.name, data.name and threat.eps; any other list
 has a key as its name. Settings apply in the order base, axes, methods, settings, choices. A choice
@@ -45,7 +46,7 @@ from pydantic_core import ErrorDetails
 
 from rampart.counting import counted
 from rampart.errors import RampartError, RunError, UnknownName
-from rampart.experiments.engines.options import RayOptions, RunResources
+from rampart.experiments.engines.options import RayOptions, RunResources, SlurmOptions
 from rampart.experiments.grid import (
     Overrides,
     Part,
@@ -145,6 +146,7 @@ class Study(BaseModel):
     differences: tuple[Measure, ...] = ("expected",)
     resources: RunResources = RunResources()
     ray: RayOptions = RayOptions()
+    slurm: SlurmOptions = {}
 
     @property
     def tasks(self) -> tuple[Task, ...]:

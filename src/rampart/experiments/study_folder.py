@@ -14,6 +14,8 @@ from rampart.runs.contents import runs_in, spell
 
 #: Folders of the runs of methods, and of the options of choices.
 RUNS, CHOICES = "runs", "choices"
+#: Folder of the scripts and logs of SLURM's jobs.
+SLURM = "slurm"
 #: The copy of the study's file.
 STUDY_FILE = "study.yaml"
 #: Digits of the identity in the name of a folder.
@@ -92,7 +94,7 @@ def require_own_folder(study: Study, output: Path) -> None:
         raise _occupied(output, "the files of a run or an evaluation", [])
     folders = [path for path in sorted(output.iterdir()) if path.is_dir()]
     folders = [path for path in folders if not path.name.startswith(".")]
-    if folders and not {RUNS, CHOICES} & {path.name for path in folders}:
+    if folders and not {RUNS, CHOICES, SLURM} & {path.name for path in folders}:
         raise _occupied(output, "other folders", folders)
 
 

@@ -1,6 +1,7 @@
 """The engine by its name, and what it needs before anything starts."""
 
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,11 +9,13 @@ import pytest
 from rampart.errors import InvalidArgument, MissingExtra
 from rampart.experiments import ray_session
 from rampart.experiments.engines import choosing
-from rampart.experiments.engines.choosing import open_engine
+from rampart.experiments.engines.choosing import Wanted, open_engine
 from rampart.experiments.engines.in_process import InProcess
 from rampart.experiments.engines.options import RayOptions, RunResources
 from rampart.experiments.engines.processes import Processes
 from rampart.experiments.ray_session import Resources
+
+OUT = Path("out")
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def addresses(monkeypatch):
 
 @pytest.mark.parametrize(("workers", "kind"), [(None, InProcess), (1, InProcess), (2, Processes)])
 def test_processes_by_the_number_of_workers(workers, kind):
-    with open_engine("processes", workers, RunResources(), RayOptions()) as engine:
+    with open_engine("processes", Wanted(workers=workers), OUT) as engine:
         assert isinstance(engine, kind)
 
 
@@ -51,7 +54,8 @@ def test_processes_by_the_number_of_workers(workers, kind):
     ],
 )
 def test_ray_gets_the_resources_of_a_run(addresses, workers, wanted, given):
-    with open_engine("ray", workers, wanted, RayOptions(address="auto", results="pulled")) as one:
+    ray = RayOptions(address="auto", results="pulled")
+    with open_engine("ray", Wanted(wanted, ray, workers=workers), OUT) as one:
         assert (one.resources, one.pulled) == (given, True)
     assert addresses == ["auto"]
 
@@ -63,7 +67,7 @@ def test_ray_gets_the_resources_of_a_run(addresses, workers, wanted, given):
 def test_a_run_that_fits_nowhere_is_refused_by_the_key_of_the_file(addresses, wanted, name):
     with (
         pytest.raises(InvalidArgument, match=f"^{name}=.*wait forever"),
-        open_engine("ray", None, wanted, RayOptions()),
+        open_engine("ray", Wanted(wanted), OUT),
     ):
         pass
 
@@ -72,6 +76,14 @@ def test_without_ray_the_command_that_installs_it_is_named(monkeypatch):
     monkeypatch.setattr(ray_session, "find_spec", lambda name: None)
     with (
         pytest.raises(MissingExtra, match=r"--engine ray.*rampart-rft\[ray\]"),
-        open_engine("ray", None, RunResources(), RayOptions()),
+        open_engine("ray", Wanted(), OUT),
+    ):
+        pass
+
+
+def test_only_slurm_goes_on_after_the_command():
+    with (
+        pytest.raises(InvalidArgument, match=r"^--detach=--engine processes: .*slurm"),
+        open_engine("processes", Wanted(detach=True), OUT),
     ):
         pass

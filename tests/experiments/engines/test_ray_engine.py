@@ -22,7 +22,7 @@ def test_workers_that_die_lose_nothing_and_run_nothing_twice(tmp_path, photo_fol
     assert status == 2, printed
     assert study.starts(tmp_path) == {"lives": 1, "dies": 2, "always": 2}
     assert printed.count("it is tried again") == 2
-    assert "photos, always, seed 0: twice lost its worker" in printed
+    assert "photos, always, seed 0: in both tries it lost its worker" in printed
     assert study.epochs(tmp_path, "dies") == study.epochs(tmp_path, "lives") == [1]
     # The engine changes no result, nor does a second try.
     assert study.curve(tmp_path, "dies") == study.curve(tmp_path, "lives")

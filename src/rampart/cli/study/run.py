@@ -1,6 +1,7 @@
 """`rampart study run`."""
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 import typer
@@ -9,7 +10,7 @@ from rampart.counting import counted
 from rampart.errors import RunError
 
 #: As in `engines.choosing`, which is slow to import.
-EngineOption = Literal["processes", "ray"]
+EngineOption = Literal["processes", "ray", "slurm"]
 
 if TYPE_CHECKING:
     from rampart.experiments.cells import Cell
@@ -23,7 +24,7 @@ def run(
         None,
         "--workers",
         min=1,
-        help="Number of runs that train at once: by default 1, and as many as fit under Ray.",
+        help="Number of runs that train at once: by default 1, and as many as fit on a cluster.",
         show_default=False,
     ),
     engine: EngineOption = typer.Option("processes", "--engine", help="What carries out the runs."),
@@ -32,6 +33,9 @@ def run(
     ),
     gpus: float | None = typer.Option(
         None, "--gpus", help="GPUs of each run, such as 0.5, in place of the file's resources.gpus."
+    ),
+    detach: bool = typer.Option(
+        False, "--detach", help="Submit the jobs of --engine slurm, and do not wait for them."
     ),
 ) -> None:
     """Train and evaluate what is missing of a study; write its tables.
@@ -44,7 +48,7 @@ def run(
     from rampart.cli.interruption import explain_interruption
 
     with console.status("loading"):
-        from rampart.experiments.engines.choosing import open_engine
+        from rampart.experiments.engines.choosing import Wanted, open_engine
         from rampart.experiments.loading import load_study
         from rampart.experiments.running import run_study
         from rampart.experiments.study_cells import planned_runs
@@ -60,11 +64,15 @@ def run(
     resources = read.resources.model_copy(
         update={name: value for name, value in given.items() if value is not None}
     )
-    with (
-        explain_interruption(),
-        open_engine(engine, workers, resources, read.ray) as opened,
-    ):
+    wanted = Wanted(resources, read.ray, read.slurm, workers, detach)
+    with explain_interruption(), open_engine(engine, wanted, output) as opened:
         result = run_study(read, output, engine=opened, watcher=Lines())
+    if result.left_running:
+        _print(
+            f"{counted(len(result.left_running), 'job')} in the queue: `rampart study status "
+            f"{quote(str(output))}` shows them; once they have ended, the same command goes on."
+        )
+        return
     planned, references = planned_runs(read), read.references
     text = write_table(
         result.figures, planned, output, references, read.differences, result.missing

@@ -18,7 +18,8 @@ class Engine(Protocol):
     ) -> Iterator[tuple[Cell, FailedRun | None]]:
         """Carry out runs by `cells.attempt`; yield each as it ends, with its failure or None.
 
-        Every run is yielded once. A run that an earlier call began is resumed from its folder.
+        Every run is yielded once, except those that are left to go on after the command. A run that
+        an earlier call began is resumed from its folder.
 
         Raises:
             KeyboardInterrupt: a signal; every run has saved a checkpoint. The argument is the

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
+from rampart.errors import InvalidArgument
 from rampart.experiments.engines.base import Engine
 from rampart.experiments.engines.in_process import InProcess
-from rampart.experiments.engines.options import RayOptions, RunResources
+from rampart.experiments.engines.options import RayOptions, RunResources, SlurmOptions
 from rampart.experiments.engines.processes import Processes
 from rampart.experiments.engines.ray_tasks import RayTasks
+from rampart.experiments.engines.slurm import SlurmJobs, make_executor, require_slurm
 from rampart.experiments.ray_session import (
     Resources,
     fit_resources,
@@ -16,32 +20,59 @@ from rampart.experiments.ray_session import (
     require_ray,
     resources_of_nodes,
 )
+from rampart.experiments.study_folder import SLURM
 
-EngineName = Literal["processes", "ray"]
+EngineName = Literal["processes", "ray", "slurm"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the file of a study and the command say about the engine.
+
+    Attributes:
+        resources: of one run; processes share those of this machine.
+        ray: which cluster to use, and where results are written.
+        slurm: options of sbatch.
+        workers: largest number of runs at once; by default one in this process, and as many as fit
+            on a cluster.
+        detach: leave the runs to SLURM.
+    """
+
+    resources: RunResources = field(default_factory=RunResources)
+    ray: RayOptions = field(default_factory=RayOptions)
+    slurm: SlurmOptions = field(default_factory=dict)
+    workers: int | None = None
+    detach: bool = False
 
 
 @contextmanager
-def open_engine(
-    name: EngineName, workers: int | None, wanted: RunResources, ray: RayOptions
-) -> Iterator[Engine]:
+def open_engine(name: EngineName, wanted: Wanted, output: Path) -> Iterator[Engine]:
     """Yield an engine; what it has started ends with the block.
 
     Args:
         name: name of the engine.
-        workers: largest number of runs at once; by default one in this process, and as many as fit
-            on Ray.
-        wanted: resources of one run; processes share those of this machine.
-        ray: which cluster to use, and where results are written.
+        wanted: what is asked of it.
+        output: folder of the study.
 
     Raises:
         MissingExtra: the package of the engine is not installed.
-        InvalidArgument: one run asks for more than any machine has.
+        InvalidArgument: one run asks for more than any machine has, or an option does not fit.
+        RunError: this machine cannot reach the cluster.
     """
+    resources, workers = wanted.resources, wanted.workers
+    if wanted.detach and name != "slurm":
+        expected = "--engine slurm, because other engines end with the command"
+        raise InvalidArgument("--detach", f"--engine {name}", expected)
     if name == "processes":
         yield Processes(workers) if workers and workers > 1 else InProcess()
         return
+    if name == "slurm":
+        require_slurm()
+        executor = make_executor(output.absolute() / SLURM, resources, wanted.slurm, workers)
+        yield SlurmJobs(executor, resources, wanted.detach)
+        return
     require_ray("--engine ray")
-    with ray_session(ray.address) as module:
-        asked = Resources(wanted.cpus, wanted.gpus, workers)
+    with ray_session(wanted.ray.address) as module:
+        asked = Resources(resources.cpus, resources.gpus, workers)
         fitting = fit_resources(asked, resources_of_nodes(module), "resources.")
-        yield RayTasks(module, fitting, ray.results == "pulled")
+        yield RayTasks(module, fitting, wanted.ray.results == "pulled")

@@ -35,5 +35,5 @@ class RayOptions(BaseModel):
     results: Literal["shared", "pulled"] = "shared"
 
 
-#: Options of sbatch, by submitit's names.
+#: Options of sbatch by submitit's names, such as time (minutes), partition, account and mem.
 SlurmOptions = dict[str, Any]

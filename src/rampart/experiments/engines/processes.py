@@ -1,16 +1,22 @@
-"""Runs in processes of their own, several at a time; if a process dies, only its run fails."""
+"""Runs in processes of their own, several at a time.
+
+If a process dies, its run is tried once more. If the study is killed, its processes save
+checkpoints and stop.
+"""
 
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
-from rampart.experiments.cells import Cell, FailedRun, attempt, save_failure
+from rampart.experiments.cells import Cell, FailedRun, attempt
 from rampart.experiments.engines.base import OnProgress, number_of
+from rampart.experiments.engines.tries import Lost, Tries
 from rampart.plugins import IMPORTED, import_parts
 
 
@@ -28,7 +34,7 @@ class Processes:
         self, cells: Sequence[Cell], on_progress: OnProgress
     ) -> Iterator[tuple[Cell, FailedRun | None]]:
         """Carry out runs; yield each as it ends."""
-        waiting = deque(cells)
+        waiting, tries = deque(cells), Tries(on_progress)
         threads = max(1, (os.cpu_count() or 1) // self.workers)
         idle: list[Worker] = []
         busy: list[Worker] = []
@@ -49,6 +55,11 @@ class Processes:
                     else:
                         # The failure may have left the process, or its GPU, in a bad state.
                         worker.close()
+                    if isinstance(answer, Lost):
+                        answer = tries.failure(worker.cell, answer)
+                        if answer is None:
+                            waiting.appendleft(worker.cell)
+                            continue
                     yield worker.cell, answer
         except BaseException as error:
             _stop(busy, number_of(error))
@@ -76,13 +87,13 @@ class Worker:
         with suppress(BrokenPipeError):
             self.connection.send(cell)
 
-    def report_death(self) -> FailedRun:
-        """Return the failure of the run during which the process died."""
+    def explain_death(self) -> Lost:
+        """Return how the process died."""
         self._process.join()
         code = self._process.exitcode or 0
         ended = f"status {code}" if code >= 0 else signal.Signals(-code).name
         memory = ", perhaps because memory ran out: try fewer --workers" if code == -9 else ""
-        return save_failure(self.cell, f"its process ended with {ended}{memory}")
+        return Lost(f"its process ended with {ended}{memory}")
 
     def interrupt(self, number: int) -> None:
         """Send a signal, upon which the run saves a checkpoint and stops."""
@@ -94,7 +105,7 @@ class Worker:
         self._process.join()
 
     def close(self) -> None:
-        """End the process; a run in progress fails at its next line of progress."""
+        """Wait for the end of the process, which has no run in progress."""
         self.connection.close()
         self._process.join()
 
@@ -109,12 +120,12 @@ def _ready(busy: Sequence[Worker]) -> list[Worker]:
     return [worker for worker in busy if worker.connection in ready]
 
 
-def _answer(worker: Worker) -> str | FailedRun | None:
-    """Return a line of progress; or, at the end of a run, its failure or None."""
+def _answer(worker: Worker) -> str | FailedRun | Lost | None:
+    """Return a line of progress; or, at the end of a run, its failure, the loss, or None."""
     try:
         answer: str | FailedRun | int | None = worker.connection.recv()
     except (EOFError, ConnectionResetError):
-        return worker.report_death()
+        return worker.explain_death()
     if isinstance(answer, int):
         raise KeyboardInterrupt(answer)
     return answer
@@ -142,12 +153,28 @@ def _serve(connection: Connection, threads: int, imports: Iterable[str]) -> None
     torch.set_num_threads(threads)
     # A terminal sends Ctrl-C to the process group of the study, which forwards it once.
     os.setpgrp()
+    threading.Thread(target=_end_with_study, daemon=True).start()
     for place in imports:
         import_parts(place)
-    with suppress(EOFError):
+
+    def report(line: str) -> None:
+        # Without the study, the signal ends the run, after a checkpoint.
+        with suppress(OSError):
+            connection.send(line)
+
+    # The connection ends with the study.
+    with suppress(EOFError, OSError):
         while True:
             try:
-                connection.send(attempt(connection.recv(), connection.send))
+                connection.send(attempt(connection.recv(), report))
             except KeyboardInterrupt as interrupt:
                 connection.send(number_of(interrupt))
                 return
+
+
+def _end_with_study() -> None:
+    """Stop this process as SIGTERM does when the process of the study has ended."""
+    study = multiprocessing.parent_process()
+    assert study is not None, "the study started this process"
+    study.join()
+    os.kill(os.getpid(), signal.SIGTERM)

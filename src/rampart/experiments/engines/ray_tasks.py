@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from signal import Signals
 from typing import Any
 
@@ -17,6 +16,7 @@ from rampart.experiments.cells import Cell, FailedRun
 from rampart.experiments.engines.base import OnProgress
 from rampart.experiments.engines.mailbox import Mailbox
 from rampart.experiments.engines.remote import Outcome, RemoteRun, carry_out, receive, remote_run
+from rampart.experiments.engines.tries import Lost, Tries
 from rampart.experiments.ray_session import Resources
 
 #: Seconds between two looks at the lines of progress, and after which they are given up.
@@ -47,7 +47,7 @@ class RayTasks:
         """
         if not cells:
             return
-        tasks, waiting, tried = Tasks(self), deque(cells), set[Path]()
+        tasks, waiting, tries = Tasks(self), deque(cells), Tries(on_progress)
         try:
             while waiting or tasks.running:
                 while waiting and len(tasks.running) < (self.resources.workers or 1):
@@ -58,26 +58,13 @@ class RayTasks:
                 for cell, outcome in ended:
                     if not isinstance(outcome, Lost):
                         yield cell, receive(cell, outcome)
-                    elif cell.folder in tried:
-                        yield cell, receive(cell, Outcome(f"twice {outcome.why}"))
+                    elif failure := tries.failure(cell, outcome):
+                        yield cell, failure
                     else:
-                        tried.add(cell.folder)
                         waiting.appendleft(cell)
-                        on_progress(cell, f"{outcome.why}; it is tried again")
         except BaseException:
             tasks.stop()
             raise
-
-
-@dataclass(frozen=True)
-class Lost:
-    """The end of a task that brought no outcome.
-
-    Attributes:
-        why: the reason.
-    """
-
-    why: str
 
 
 class Tasks:
@@ -142,9 +129,9 @@ class Tasks:
         except errors.RayTaskError as error:
             return Outcome(reason(error.cause), str(error))
         except errors.RayError as error:
-            return Lost(f"lost its worker ({type(error).__name__})")
+            return Lost(f"it lost its worker ({type(error).__name__})")
         if outcome.signal_number:
-            return Lost(f"stopped by {Signals(outcome.signal_number).name}")
+            return Lost(f"its worker was stopped by {Signals(outcome.signal_number).name}")
         return outcome
 
 

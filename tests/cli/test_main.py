@@ -41,7 +41,7 @@ def test_the_surface_is_what_is_documented(rampart):
             *("--accuracy", "--table", "--output"),
         },
         "study plan": {"--calibration", "--no-calibration", "--json"},
-        "study run": {"--output", "--workers"},
+        "study run": {"--output", "--workers", "--engine", "--cpus", "--gpus", "--detach"},
         "study status": {"--output", "--json"},
         "study table": {"--output", "--published", "--format"},
         "study figures": {"--output", "--published"},

@@ -1,5 +1,6 @@
 """Damaged runs and evaluations are moved out of the way, never read and never deleted."""
 
+import shutil
 from pathlib import Path
 
 from rampart.errors import RampartError
@@ -37,6 +38,6 @@ def _move(path: Path, below: Path, error: RampartError) -> str:
     while (place := below / FOLDER / str(number)).exists():
         number += 1
     place.mkdir(parents=True)
-    path.rename(place / path.name)
+    shutil.move(path, place / path.name)
     write_atomic(place / "reason.txt", f"{error}\n")
     return f"set aside in {place}: {error}"

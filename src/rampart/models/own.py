@@ -19,7 +19,7 @@ from rampart.errors import ModelError, reason
 from rampart.logits import read_logits
 from rampart.models.normalized import NormalizedModel
 from rampart.models.weight_files import read_weights
-from rampart.models.weights import fit_weights, require_numbers
+from rampart.models.weights import fit_exactly, require_numbers
 
 #: Key of config.json that only such a folder has.
 MODULE = "module"
@@ -86,6 +86,6 @@ def load_own(folder: str | Path, module: nn.Module) -> NormalizedModel:
         raise ModelError(f"'{path}' does not describe a module ({reason(error)}).") from error
     inner = module.backbone if isinstance(module, NormalizedModel) else module
     copied = copy.deepcopy(inner).cpu()
-    fit_weights(copied, read_weights(Path(folder, "model.safetensors")), True, str(folder))
+    fit_exactly(copied, read_weights(Path(folder, "model.safetensors")), True, str(folder))
     require_numbers(copied, str(folder))
     return NormalizedModel(OwnBackbone(copied, classes), mean, std, size[-1])

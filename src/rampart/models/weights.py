@@ -29,20 +29,31 @@ def is_head(key: str, heads: list[str]) -> bool:
 
 
 def fit_weights(backbone: nn.Module, weights: Weights, pretrained_head: bool, origin: str) -> None:
-    """Load weights into a backbone strictly; those of the head only with `pretrained_head`.
+    """Load weights of any origin into a backbone; those of the head only with `pretrained_head`.
 
-    Keys may carry `PREFIXES`. Counters of BatchNorm (`num_batches_tracked`), which files from
-    before torch 0.4 lack, keep their values.
+    Keys may carry `PREFIXES`; otherwise as `fit_exactly`.
 
     Raises:
-        ModelError: keys are missing, unexpected or of another shape, or a weight is not a number.
+        ModelError: keys are missing, unexpected or of another shape.
 
     Warns:
         RampartWarning: keys without the prefix were left out.
     """
+    found = without_prefix(weights, backbone.state_dict(), origin)
+    fit_exactly(backbone, found, pretrained_head, origin)
+
+
+def fit_exactly(backbone: nn.Module, weights: Weights, pretrained_head: bool, origin: str) -> None:
+    """Load weights with the backbone's own keys; those of the head only with `pretrained_head`.
+
+    Counters of BatchNorm (`num_batches_tracked`), which files from
+    before torch 0.4 lack, keep their values.
+
+    Raises:
+        ModelError: keys are missing, unexpected or of another shape.
+    """
     heads = [] if pretrained_head else head_modules(backbone)
     state = backbone.state_dict()
-    weights = without_prefix(weights, state, origin)
     own = {k: v for k, v in state.items() if not is_head(k, heads)}
     given = {k: v for k, v in weights.items() if not is_head(k, heads)}
     faults = misfits(own, given)

@@ -144,6 +144,7 @@ def _train_in(
             run_pilot(run, folder, splits, config, pilot, restored, start)
         # Free the pilot's model and optimizer first: memory may hold only one of each.
         del run
+        accelerator.free_memory()
         accelerator = make_accelerator(config, folder.tracking)
         run = make_run(config, folder, splits, accelerator, reporter, start)
         restored = restore(run)

@@ -117,7 +117,12 @@ def read_plain(text: str) -> Any:
 
 
 def read_file(path: Path, what: str) -> Any:
-    """Return the value of a YAML file.
+    """Return the value of a YAML file; arguments and errors as `read_plain_file`."""
+    return read_plain_file(path, what)[1]
+
+
+def read_plain_file(path: Path, what: str) -> tuple[str, Any]:
+    """Return the text and the value of a YAML file.
 
     Args:
         path: the file.
@@ -127,7 +132,8 @@ def read_file(path: Path, what: str) -> Any:
         RunError: the file cannot be read, or is not YAML of plain values.
     """
     try:
-        return read_plain(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return text, read_plain(text)
     except FileNotFoundError:
         raise RunError(f"{what} {path} does not exist.") from None
     except IsADirectoryError:

@@ -127,6 +127,7 @@ def test_the_returned_model_is_the_evaluated_one(tmp_path):
 
 
 def test_a_run_of_a_module_resumes_exactly(tmp_path):
+    from tests.checked_files import replace_text
     from tests.recipes.test_recipes_train import StopAfter
 
     from rampart.api import finetune as door
@@ -141,7 +142,7 @@ def test_a_run_of_a_module_resumes_exactly(tmp_path):
     for key, value in whole.model.state_dict().items():
         assert value.equal(run.model.state_dict()[key]), key
     file = run.path / "run.json"
-    file.write_text(file.read_text().replace("complete", "interrupted"))
+    replace_text(file, "complete", "interrupted")
     with pytest.raises(RunError, match="data"):
         finetune(Net(), (images_of(24, 5), *PARTS[1:]), run.path, resume=True)
 

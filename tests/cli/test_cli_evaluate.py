@@ -53,7 +53,9 @@ def test_evaluate_verify_report(rampart, refused, evaluate, tmp_path):
     refused("--overwrite replaces it", *evaluate)
     result = rampart("verify", where)
     assert result.status == 0, result.err
-    assert result.out.startswith("verified: 15 predictions and 15 adversarial")
+    files, verdict = result.out.splitlines()[:2]
+    assert files == f"{where}: 4 files as written, 0 damaged, changed or missing."
+    assert verdict.startswith("verified: 15 predictions and 15 adversarial")
     (tmp_path / "nets.py").write_text(NETWORK.format(scale=-20))
     refused("not the one that", "verify", where)
     said = rampart("report", where, "--per-class", "-d", "beta:a=2,b=5")
@@ -69,8 +71,7 @@ def test_a_folder_above_the_evaluations_names_them_and_the_verb(
 ):
     where = tmp_path / "evaluations" / "one"
     assert rampart(*evaluate[:-1], where).status == 0
-    for verb in ("verify", "report"):
-        refused(f"give one below it, {where}.", verb, tmp_path / "evaluations")
+    refused(f"give one below it, {where}.", "report", tmp_path / "evaluations")
     for folder in (where, tmp_path / "evaluations"):
         refused(f"`rampart report {where}`", "compare", folder, "-o", tmp_path / "comparison")
 
@@ -99,7 +100,7 @@ def test_verify_fails_where_images_have_changed(rampart, evaluate, tmp_path):
     )
     result = rampart("verify", tmp_path / "forged")
     assert result.status == 1
-    assert result.out.startswith("not verified: 15 of 15 samples")
+    assert "not verified: 15 of 15 samples" in result.out
 
 
 @pytest.mark.parametrize(
@@ -155,11 +156,37 @@ def test_weights_of_another_shape(refused, evaluate, tmp_path):
     refused("model.safetensors", "evaluate", tmp_path / "model.safetensors", *evaluate[2:])
 
 
-@pytest.mark.parametrize("verb", ["verify", "report"])
-def test_a_missing_or_damaged_record(refused, verb, tmp_path):
-    refused(str(tmp_path / "nothing"), verb, tmp_path / "nothing")
+def test_a_missing_or_damaged_record(rampart, refused, tmp_path):
+    for verb in ("verify", "report"):
+        refused(str(tmp_path / "nothing"), verb, tmp_path / "nothing")
     (tmp_path / "record.json").write_text("{")
-    refused("damaged", verb, tmp_path)
+    refused("damaged", "report", tmp_path)
+    result = rampart("verify", tmp_path)
+    assert result.status == 1
+    assert "record.json is damaged" in result.out
+
+
+def test_verify_checks_every_file_of_a_run_and_of_a_folder_of_runs(
+    rampart, refused, tiny_settings, tmp_path
+):
+    run = tmp_path / "runs" / "one"
+    assert rampart("train", *tiny_settings, "training.epochs=1", "-o", run).status == 0
+    for folder in (run, tmp_path / "runs"):
+        result = rampart("verify", folder)
+        assert result.status == 0, result.out
+        # run.json, config.yaml, history; 3 files of the model; 4 of the checkpoint and the record.
+        assert "14 files as written, 0 damaged" in result.out
+    refused("data=x", "verify", run, "data=x")
+    weights = run / "model" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    next(run.glob("evaluations/*/curve.csv")).unlink()
+    result = rampart("verify", tmp_path / "runs")
+    assert result.status == 1
+    assert "12 files as written, 2 damaged, changed or missing" in result.out
+    assert f"{weights} does not match its checksum in checksums.json" in result.out
+    assert "curve.csv is missing" in result.out
 
 
 def test_records_that_do_not_fit_each_other(refused, rampart, evaluate, tmp_path):

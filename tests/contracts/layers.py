@@ -25,10 +25,11 @@ ROWS = [
         Group(
             (
                 *("errors", "plain", "value_types", "units", "strengths", "counting", "skill"),
-                *("choices", "tolerance", "registry", "files", "plugins", "hub_access", "version"),
+                *("choices", "tolerance", "registry", "files", "checksums", "plugins"),
+                *("hub_access", "version"),
             ),
             "errors, values from YAML, strengths, counts, skill, tolerances, registries, atomic "
-            "writes, plugins, the hub",
+            "writes, checksums, plugins, the hub",
         )
     ],
     [

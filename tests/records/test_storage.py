@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from made_up_records import IMAGE, METADATA, full, make, same
 from pyarrow import parquet
+from tests.checked_files import replace_text, sign
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.records.storage import load_record, save_record
@@ -113,16 +114,9 @@ def test_refuses_metadata_that_json_cannot_represent(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def edit(path, old, new):
-    text = path.read_text("utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1), "utf-8")
-
-
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("record.json", "{", "", "damaged"),
         ("record.json", "rampart-evaluation", "other", "not the record of an evaluation"),
         ("record.json", '"version": 3', '"version": 1', "version 1 of the format"),
         ("record.json", '"norm"', '"nrm"', "lacks norm"),
@@ -133,7 +127,7 @@ def edit(path, old, new):
 )
 def test_refuses_damaged_files(tmp_path, file, old, new, message):
     save_record(make(), tmp_path)
-    edit(tmp_path / file, old, new)
+    replace_text(tmp_path / file, old, new)
     with pytest.raises(RunError, match=message):
         load_record(tmp_path)
 
@@ -144,6 +138,7 @@ def resigned(folder, **changes):
     digest = hashlib.sha256((folder / "samples.parquet").read_bytes()).hexdigest()
     header |= {"samples_sha256": digest, **changes}
     (folder / "record.json").write_text(json.dumps(header), "utf-8")
+    sign(folder / "record.json")
 
 
 @settings(max_examples=60, deadline=None)
@@ -236,7 +231,7 @@ def test_a_forged_header_is_refused(tmp_path, changes, message):
 
 def test_unknown_columns_are_refused(tmp_path):
     save_record(full(), tmp_path)
-    edit(tmp_path / "record.json", '"distance": {', '"extra": {')
+    replace_text(tmp_path / "record.json", '"distance": {', '"extra": {')
     with pytest.raises(RunError, match="unknown columns: extra"):
         load_record(tmp_path)
 
@@ -263,11 +258,14 @@ def test_nothing_is_ever_unpickled(tmp_path):
         load_record(tmp_path)
 
 
-@pytest.mark.parametrize("file", ["samples.parquet", "record.json"])
-def test_refuses_a_folder_with_a_file_missing(tmp_path, file):
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [("samples.parquet", "samples.parquet is missing"), ("record.json", "no finished evaluation")],
+)
+def test_refuses_a_folder_with_a_file_missing(tmp_path, file, message):
     save_record(make(), tmp_path)
     (tmp_path / file).unlink()
-    with pytest.raises(RunError, match="no finished evaluation"):
+    with pytest.raises(RunError, match=message):
         load_record(tmp_path)
 
 

@@ -124,7 +124,7 @@ def load_run(path: str | Path, module: nn.Module | None = None) -> FinetunedRun:
     """
     folder = RunFolder(Path(path))
     folder.require_finished()
-    config = load_config(folder.config)
+    config = load_config(folder)
     model = load_saved_model(folder, config, module)
     target = folder.evaluations / evaluation_name(config)
     finished = EvaluationFolder(target).is_finished()

@@ -38,7 +38,7 @@ def interpolate(
 
     with explain_interruption("nothing is saved, run the same command again to start anew"):
         folder, best = interpolate_runs(first, second, output, overwrite=overwrite, on_found=show)
-    threat = load_config(folder.config).threat_model
+    threat = load_config(folder).threat_model
     text = f"best at {threat}: {best.fraction:.0%} of the second run; model in {folder.model}"
     console.print(text, highlight=False, soft_wrap=True)
     if evaluate:

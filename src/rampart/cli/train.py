@@ -43,9 +43,8 @@ def train(
     folder = RunFolder(output)
     if resume and not folder.exists():
         folder.require_free(resume, overwrite)
-    if resume and path is None:
-        path = folder.config
-    config, begun = load_config(path, overrides), []
+    own = resume and path is None
+    config, begun = load_config(folder if own else path, overrides), []
 
     def announce(run: "Run", splits: "Splits") -> None:
         begun.append(run.step)

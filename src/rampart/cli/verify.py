@@ -8,29 +8,47 @@ from rampart.cli.overrides import ordered
 
 
 def verify(
-    record: Path = typer.Argument(
+    folder: Path = typer.Argument(
         ...,
-        help="Folder of an evaluation made with evaluation.adversarial_examples=true.",
+        help="Folder of a run, of an evaluation, or of many of them, such as a study.",
         show_default=False,
     ),
     settings: list[str] = typer.Argument(
         None,
         metavar="[KEY=VALUE]...",
-        help="Changes to its settings, such as data=FOLDER if the images have moved.",
+        help="For an evaluation: changes to its settings, such as data=FOLDER if the images have "
+        "moved.",
         show_default=False,
     ),
 ) -> None:
-    """Check an evaluation again from the adversarial examples that it saved.
+    """Check files against their checksums, and an evaluation by its adversarial examples.
 
-    This takes one or two forward passes per image.
+    A folder of runs is read once. An evaluation made with evaluation.adversarial_examples=true
+    takes one or two forward passes per image.
     """
     from rampart.cli.console import console, progress_bar, quiet_libraries
+    from rampart.errors import RunError
+    from rampart.records.whole_folders import check_files
+    from rampart.runs.evaluation_folder import EvaluationFolder
 
+    files = check_files(folder)
+    console.print(f"{folder}: {files.verdict}", soft_wrap=True)
+    for fault in files.faults:
+        console.print(f"  {fault}", soft_wrap=True)
+    if files.faults:
+        raise typer.Exit(1)
+    if not EvaluationFolder(folder).is_finished():
+        if settings:
+            raise RunError(
+                f"{folder} holds no evaluation itself, so {settings[0]} has no effect: leave it "
+                "out, or give the folder of an evaluation."
+            )
+        return
     with progress_bar("verifying") as on_progress:
         from rampart.recipes.evaluation.verify import verify as check
 
         quiet_libraries()
-        found = check(record, tuple(ordered(settings or [])), on_progress)
+        found = check(folder, tuple(ordered(settings or [])), on_progress)
     console.print(found.verdict, soft_wrap=True)
     for failure in found.failures[:10]:
         console.print(f"  {failure.id}: {failure.reason}", soft_wrap=True)

@@ -101,7 +101,7 @@ def require_own(cell: Cell) -> None:
     folder = RunFolder(cell.folder)
     if not folder.exists():
         return
-    found = differences(load_config(folder.config), cell.config)
+    found = differences(load_config(folder), cell.config)
     changed = [one for one in found if one.affects != "nothing"]
     if changed:
         raise RunError(

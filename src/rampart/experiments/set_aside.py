@@ -3,10 +3,11 @@
 import shutil
 from pathlib import Path
 
+from rampart.checksums import require_unchanged
 from rampart.errors import RampartError
 from rampart.files import write_atomic
 from rampart.records.storage import load_record
-from rampart.reports.evaluations import read_config
+from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 
 #: The folder with what was moved, below the folder of a run, or of the runs of a method.
@@ -21,7 +22,7 @@ def set_aside_damage(run: Path) -> list[str]:
     folder = RunFolder(run)
     try:
         if folder.exists():
-            read_config(folder.config)
+            _require_usable(folder)
     except RampartError as error:
         return [_move(run, run.parent, error)]
     lines = []
@@ -31,6 +32,18 @@ def set_aside_damage(run: Path) -> list[str]:
         except RampartError as error:
             lines.append(_move(evaluation.path, run, error))
     return lines
+
+
+def _require_usable(folder: RunFolder) -> None:
+    """Refuse a run with damage in the files that resuming, evaluating or comparing it reads."""
+    folder.settings()
+    History(folder.history).readable_rows()
+    # The model of an evaluated run is large and not read again.
+    if folder.status() != "complete" or not folder.finished_evaluations():
+        steps = (*folder.checkpoints.glob("step-*"), *folder.best.glob("step-*"))
+        for place in (folder.model, *steps):
+            if place.is_dir():
+                require_unchanged(place, "restore it")
 
 
 def _move(path: Path, below: Path, error: RampartError) -> str:

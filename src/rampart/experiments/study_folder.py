@@ -11,6 +11,7 @@ from rampart.recipes.config.identity import identity
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.runs.contents import runs_in, spell
+from rampart.runs.run_folder import RunFolder
 
 #: Folders of the runs of methods, and of the options of choices.
 RUNS, CHOICES = "runs", "choices"
@@ -45,7 +46,7 @@ def run_folder(place: Path, config: RunConfig) -> Path:
 def _holds(folder: Path, wanted: str) -> bool:
     """Whether the run in a folder has this identity."""
     try:
-        return identity(load_config(folder / "config.yaml")) == wanted
+        return identity(load_config(RunFolder(folder))) == wanted
     except RampartError:
         return False
 

@@ -9,10 +9,11 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from timm.models import PretrainedCfg, filter_pretrained_cfg
 
+from rampart.checksums import LISTING, list_checksums
 from rampart.choices import Resize
 from rampart.counting import counted
 from rampart.errors import InvalidArgument, ModelError, RunError
-from rampart.files import replacing, write_atomic
+from rampart.files import remove, replacing, write_atomic
 from rampart.models.normalized import NormalizedModel
 from rampart.models.own import OwnBackbone, own_config
 
@@ -38,7 +39,7 @@ def save_model(
     image_size: int | None = None,
     resize: Resize = "crop",
 ) -> None:
-    """Write `config.json` and `model.safetensors`.
+    """Write `config.json`, `model.safetensors` and their `checksums.json`.
 
     `build_model("local-dir:FOLDER", pretrained_head=True)` returns the whole model.
     `timm.create_model("local-dir:FOLDER", pretrained=True)` returns the backbone, which expects
@@ -64,12 +65,16 @@ def save_model(
     folder = Path(folder)
     state = network.state_dict()
     weights = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
+    # Until all files are new, no checksum may contradict one of them.
+    remove(folder / LISTING)
     try:
         with replacing(folder / "model.safetensors") as scratch:
             save_file(weights, scratch, metadata={"format": "pt"})
     except SafetensorError as error:
         raise RunError(f"model {folder} cannot be written ({error}): free some space.") from error
     write_atomic(folder / "config.json", config)
+    own_files = ("config.json", "model.safetensors")
+    write_atomic(folder / LISTING, list_checksums(folder, own_files))
 
 
 def config_text(

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from rampart.checksums import require_unchanged
 from rampart.errors import ModelError, RampartWarning
 
 Weights = dict[str, Tensor]
@@ -44,10 +45,12 @@ def read_weights(path: Path) -> Weights:
 
     Raises:
         ModelError: the file cannot be read, or holds other objects or no tensors.
+        RunError: it does not match its checksum in a checksums.json beside it.
 
     Warns:
         RampartWarning: several entries hold weights; the warning names the one that was taken.
     """
+    require_unchanged(path, "restore it, or save the model again")
     try:
         with warnings.catch_warnings():
             # torch comments on old and foreign formats; whether they can be read is decided here.

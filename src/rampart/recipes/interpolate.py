@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from accelerate import Accelerator
-from safetensors.torch import load_file
 
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Splits
@@ -20,6 +19,7 @@ from rampart.models.normalized import NormalizedModel
 from rampart.models.own import MODULE
 from rampart.models.saving import save_model
 from rampart.models.sources import Source, find_source
+from rampart.models.weight_files import read_weights
 from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.config.loading import load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
@@ -87,9 +87,9 @@ def interpolate_runs(
     if output.resolve() in (first.resolve(), second.resolve()):
         raise RunError(f"output folder {output} is one of the two runs: choose another path.")
     folder.require_free(resume=None, overwrite=overwrite)
-    config = load_config(runs[0].config)
+    config = load_config(runs[0])
     model, splits, accelerator = _prepare(runs, config)
-    start, end = (load_file(run.model / "model.safetensors") for run in runs)
+    start, end = (read_weights(run.model / "model.safetensors") for run in runs)
     found = []
     for fraction in fractions:
         model.backbone.load_state_dict(interpolate(start, end, fraction))

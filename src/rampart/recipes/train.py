@@ -86,7 +86,7 @@ def _is_finished(
         _require_not_needed(config, folder)
     if not resume:
         return False
-    require_same(load_config(folder.config), config, folder)
+    require_same(load_config(folder), config, folder)
     if folder.status() != "complete":
         return False
     if splits is not None:

@@ -3,8 +3,8 @@
     samples.parquet  one row per sample; record.json describes the columns
     curve.csv        eps, accuracy, low, high
     summary.json     the usual figures, as fractions (see `rampart.records.summary.summary`)
-    record.json      format, version, norm, grid, columns, metadata, checksum of samples.parquet;
-                     written last
+    record.json      format, version, norm, grid, columns, metadata, checksums of the other files
+                     and its own; written last
 
 Any Parquet, CSV and JSON reader can read these files, without Rampart or torch.
 """
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rampart.checksums import read_checked, require_checksum, with_checksum
 from rampart.errors import InvalidArgument, RunError
 from rampart.files import checksum, write_atomic
 from rampart.metrics.curve import Floats
@@ -42,6 +43,13 @@ from rampart.runs.run_folder import RunFolder
 
 FORMAT = "rampart-evaluation"
 VERSION = 3
+#: Key of the header: the file of which it states the SHA-256.
+CHECKSUMS = {
+    "samples_sha256": "samples.parquet",
+    "curve_sha256": "curve.csv",
+    "summary_sha256": "summary.json",
+}
+_DO = "restore it, or evaluate again"
 KEYS = {"norm", "grid", "n", "columns", "adversarial_shape", "samples_sha256", "metadata"}
 
 #: Column in the file: attribute of the record, type, meaning.
@@ -108,8 +116,18 @@ def save_record(record: EvaluationRecord, folder: str | Path) -> None:
     write_columns(place.samples, columns, images)
     for path, text in texts.items():
         write_atomic(path, text)
-    header["samples_sha256"] = checksum(place.samples)
-    write_atomic(place.record, _json(header))
+    header |= {key: checksum(place.path / name) for key, name in CHECKSUMS.items()}
+    write_atomic(place.record, _json(with_checksum(header)))
+
+
+def checksums_in(folder: str | Path) -> dict[str, str]:
+    """Return the SHA-256 of the files of a record, by name, as its record.json states them.
+
+    Raises:
+        RunError: record.json is missing, damaged or changed.
+    """
+    header = _read_header(EvaluationFolder(Path(folder)).record)
+    return {name: header[key] for key, name in CHECKSUMS.items() if header.get(key)}
 
 
 def load_record(folder: str | Path, *, adversarial_examples: bool = False) -> EvaluationRecord:
@@ -120,8 +138,8 @@ def load_record(folder: str | Path, *, adversarial_examples: bool = False) -> Ev
         adversarial_examples: read the adversarial examples too; they may be large.
 
     Raises:
-        RunError: a file is missing, damaged, inconsistent, or of another format or version; or
-            the adversarial examples were not saved.
+        RunError: a file is missing, damaged, changed, inconsistent, or of another format or
+            version; or the adversarial examples were not saved.
     """
     try:
         values, derived = _read(EvaluationFolder(Path(folder)), adversarial_examples)
@@ -153,7 +171,7 @@ class _Derived:
 def _read(folder: EvaluationFolder, adversarial_examples: bool) -> tuple[dict[str, Any], _Derived]:
     """The values of a record by name, and the columns to compare with them."""
     header, samples = _read_header(folder.record), folder.samples
-    _check_untouched(samples, header["samples_sha256"])
+    require_checksum(samples, header["samples_sha256"], folder.record.name, _DO)
     shape = _adversarial_shape(folder.record, header)
     types = {name: COLUMNS[name][1] for name in header["columns"] if name != "adversarial_example"}
     images = {"adversarial_example": shape} if adversarial_examples and shape else {}
@@ -223,7 +241,7 @@ def _header(
         "n": len(record),
         "columns": described,
         "adversarial_shape": list(images["adversarial_example"].shape) if images else None,
-        "samples_sha256": "",
+        **dict.fromkeys(CHECKSUMS, ""),
         "metadata": dict(record.metadata),
     }
 
@@ -233,20 +251,6 @@ def _json(content: Mapping[str, Any]) -> str:
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
         raise InvalidArgument("metadata", error, "plain JSON values only") from error
-
-
-def _check_untouched(samples: Path, expected: str) -> None:
-    try:
-        found = checksum(samples)
-    except FileNotFoundError:
-        raise RunError(f"{samples} is missing: the folder holds no finished evaluation.") from None
-    except OSError as error:
-        raise RunError(f"cannot read {samples}: {error}.") from error
-    if found != expected:
-        raise RunError(
-            f"{samples} does not match its checksum in record.json: restore the file, or evaluate "
-            "again."
-        )
 
 
 def _no_record(folder: Path) -> RunError:
@@ -265,19 +269,9 @@ def _no_record(folder: Path) -> RunError:
 
 
 def _read_header(path: Path) -> dict[str, Any]:
-    try:
-        header = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise _no_record(path.parent) from None
-    except json.JSONDecodeError as error:
-        raise RunError(
-            f"{path} is damaged: invalid JSON in line {error.lineno}; restore it, or evaluate "
-            "again."
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise RunError(f"{path} is damaged: {error}; restore it, or evaluate again.") from None
-    except OSError as error:
-        raise RunError(f"cannot read {path}: {error}.") from error
+    if not path.exists():
+        raise _no_record(path.parent)
+    header = read_checked(path, _DO)
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise RunError(f"{path} is not the record of an evaluation (format '{FORMAT}').")
     if header.get("version") != VERSION:

@@ -13,7 +13,7 @@ from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record
 from rampart.records.summary import summary
 from rampart.reports.csv_rows import csv_text
-from rampart.reports.evaluations import own_evaluation, read_config
+from rampart.reports.evaluations import own_evaluation
 from rampart.reports.findings import findings
 from rampart.reports.plots import save_comparison, save_histories
 from rampart.reports.tables import aggregate, comparison_rows, markdown
@@ -129,7 +129,7 @@ def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
     others = tuple(name for name in names if name != own.name)
     lacks = shortfall_of(folder)
     record = load_record(own)
-    return EvaluatedRun(path.name, read_config(folder.config), history, record, others, lacks)
+    return EvaluatedRun(path.name, folder.settings(), history, record, others, lacks)
 
 
 def require_own_comparison(folder: Path, runs: Sequence[str] | None = None) -> None:

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rampart.errors import RunError
-from rampart.plain import read_file
 from rampart.records.storage import load_record
 from rampart.registry import flatten
 from rampart.runs.run_folder import RunFolder
@@ -33,7 +31,7 @@ def own_evaluation(run: Path, **changes: Any) -> Path | None:
     folders = [evaluation.path for evaluation in RunFolder(run).finished_evaluations()]
     if not folders:
         return None
-    config, data = read_config(RunFolder(run).config), RunFolder(run).facts().get("data")
+    config, data = RunFolder(run).settings(), RunFolder(run).facts().get("data")
     evaluation = {**config.get("evaluation", {}), **changes}
     wanted = _settings({**config, "evaluation": evaluation})
     for folder in folders:
@@ -42,18 +40,6 @@ def own_evaluation(run: Path, **changes: Any) -> Path | None:
         if same_data and _settings(metadata.get("settings", {})) == wanted:
             return folder
     return None
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """Read the configuration of a run.
-
-    Raises:
-        RunError: the file is damaged.
-    """
-    config = read_file(path, "configuration")
-    if not isinstance(config, dict):
-        raise RunError(f"{path} is not the configuration of a run.")
-    return config
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:

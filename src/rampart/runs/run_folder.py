@@ -18,13 +18,14 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from rampart.checksums import read_checked, with_checksum
 from rampart.errors import RunError
 from rampart.files import require_output_folder, write_atomic
-from rampart.plain import read_file
 from rampart.plugins import GIVEN
 from rampart.runs.contents import runs_in, spell
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.lock import is_lock
+from rampart.runs.settings_file import read_settings
 from rampart.version import __version__
 
 #: Keys that run.json retains when the status changes.
@@ -95,15 +96,20 @@ class RunFolder:
         """The content of run.json; empty if the file is missing or belongs to something else.
 
         Raises:
-            RunError: the file is damaged.
+            RunError: the file is damaged or was changed.
         """
         if not self.status_file.is_file():
             return {}
-        try:
-            facts = json.loads(self.status_file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise RunError(f"{self.status_file} is damaged ({error}).") from error
+        facts = read_checked(self.status_file, "restore it, or train again in another --output")
         return facts if isinstance(facts, dict) else {}
+
+    def settings(self) -> dict[str, Any]:
+        """The content of config.yaml.
+
+        Raises:
+            RunError: the file is missing or damaged, or a setting was changed.
+        """
+        return read_settings(self.config)
 
     def status(self) -> str:
         """The status of the run, or "missing" if no run was started here."""
@@ -113,7 +119,7 @@ class RunFolder:
         """Write the status atomically; the keys in `RETAINED` do not change."""
         retained = {key: value for key, value in self.facts().items() if key in RETAINED}
         content = {"status": status, "rampart": __version__, **retained, **facts}
-        write_atomic(self.status_file, json.dumps(content, indent=1) + "\n")
+        write_atomic(self.status_file, json.dumps(with_checksum(content), indent=1) + "\n")
 
     def require_finished(self) -> None:
         """Refuse a folder without a finished model.
@@ -142,8 +148,8 @@ class RunFolder:
 
     def how_to_resume(self) -> str:
         """Return what to do to resume the run: a command, or a call for objects of Python."""
-        tree = read_file(self.config, "configuration")
-        sections = [tree.get(name) for name in ("model", "data")] if isinstance(tree, dict) else []
+        tree = self.settings()
+        sections = [tree.get(name) for name in ("model", "data")]
         names = [one.get("name") if isinstance(one, dict) else one for one in sections]
         if any(str(name).startswith(GIVEN) for name in names):
             return "call rampart.finetune again with the same arguments and resume=True"

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from rampart.counting import counted
-from rampart.plain import read_file
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 
@@ -43,8 +42,7 @@ def shortfall_of(folder: RunFolder) -> Shortfall:
 
 def _planned_epochs(folder: RunFolder) -> int:
     """Return the number of epochs in the configuration; 0 if it states none."""
-    config = read_file(folder.config, "configuration")
-    training = config.get("training") if isinstance(config, dict) else None
+    training = folder.settings().get("training")
     epochs = training.get("epochs") if isinstance(training, dict) else None
     return epochs if isinstance(epochs, int) else 0
 

@@ -1,7 +1,8 @@
 """Checkpoints: one folder each, moved into place when it is complete; only the newest stays.
 
 `checkpoints/step-00000046/` holds `model.safetensors`, `optimizer.pt` (tensors only, so reading it
-runs no code) and `state.json` (plain values: progress, schedules).
+runs no code), `state.json` (plain values: progress, schedules) and the `checksums.json` of all
+three.
 """
 
 import json
@@ -14,8 +15,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from rampart.checksums import LISTING, list_checksums, require_unchanged
 from rampart.errors import RunError, reason
 from rampart.files import intended_name, remove, writing_folder
+
+#: Files of a checkpoint; what they hold see above.
+FILES = ("model.safetensors", "optimizer.pt", "state.json")
+_DO = "restore it, or restart the run with --overwrite"
 
 
 @dataclass(frozen=True)
@@ -64,12 +70,13 @@ class CheckpointStore:
         """Read the newest complete checkpoint; None without one.
 
         Raises:
-            RunError: the newest checkpoint cannot be read.
+            RunError: the newest checkpoint cannot be read, or does not match its checksums.
         """
         complete = self._complete()
         if not complete:
             return None
         folder = complete[-1]
+        require_unchanged(folder, _DO)
         try:
             state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
             return Checkpoint(
@@ -82,8 +89,7 @@ class CheckpointStore:
             )
         except Exception as error:
             raise RunError(
-                f"checkpoint {folder} cannot be read ({reason(error)}): restart the run with "
-                "--overwrite."
+                f"checkpoint {folder} cannot be read ({reason(error)}): {_DO}."
             ) from error
 
     def _delete_unfinished(self) -> None:
@@ -106,6 +112,7 @@ def _write(checkpoint: Checkpoint, folder: Path, target: Path) -> None:
         save_file(tensors, folder / "model.safetensors")
         torch.save(checkpoint.optimizer, folder / "optimizer.pt")
         (folder / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
+        (folder / LISTING).write_text(list_checksums(folder, FILES), encoding="utf-8")
     # Both libraries raise their own errors when the disk is full.
     except (OSError, RuntimeError, SafetensorError) as error:
         raise RunError(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from evaluating import NETWORK, evaluate, margins
+from tests.checked_files import replace_text
 
 from rampart.errors import (
     InvalidArgument,
@@ -204,7 +205,7 @@ def test_an_evaluation_of_other_images_is_replaced(run):
     """Its folder has the same name, which does not contain the size of the images."""
     folder, record = ensure_evaluated(run.path, checks=False)
     header = folder / "record.json"
-    header.write_text(header.read_text().replace('"image_size": 16', '"image_size": 17'))
+    replace_text(header, '"image_size": 16', '"image_size": 17')
     again, anew = ensure_evaluated(run.path, checks=False)
     assert (again, anew.metadata["settings"]["data"]["image_size"]) == (folder, 16)
     assert anew.critical.tolist() == record.critical.tolist()

@@ -53,6 +53,10 @@ def test_changed_weights_are_reported(run):
         name: w + 1 if w.is_floating_point() else w for name, w in load_file(weights).items()
     }
     save_file(changed, weights, {"format": "pt"})
+    with pytest.raises(RunError, match=r"model\.safetensors does not match its checksum"):
+        verify(folder)
+    # As from an older version, without checksums.
+    (run.model / "checksums.json").unlink()
     with pytest.raises(RunError, match="its weights"):
         verify(folder)
 

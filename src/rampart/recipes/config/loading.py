@@ -9,13 +9,14 @@ from pydantic import ValidationError
 
 from rampart.attacks.catalogue import ATTACKS
 from rampart.errors import InvalidArgument, RampartWarning, RunError
-from rampart.files import write_atomic
 from rampart.models.catalogue import full_name
 from rampart.objectives.catalogue import OBJECTIVES
-from rampart.plain import read_file, read_value, require_text, write_plain
+from rampart.plain import read_file, read_value, require_text
 from rampart.recipes.config.exchange import exchange_data
 from rampart.recipes.config.explaining import explain
 from rampart.recipes.config.run_config import RunConfig
+from rampart.runs.run_folder import RunFolder
+from rampart.runs.settings_file import write_settings
 from rampart.schedules.catalogue import SCHEDULES
 from rampart.schema.fields import (
     AttackConfig,
@@ -39,12 +40,13 @@ def _warn(text: str) -> None:
 
 
 def load_config(
-    path: Path | None = None, overrides: Iterable[str] = (), tell: Tell = _warn
+    source: Path | RunFolder | None = None, overrides: Iterable[str] = (), tell: Tell = _warn
 ) -> RunConfig:
     """Read a configuration from YAML, apply `key=value` overrides, and fill in the defaults.
 
     Args:
-        path: the file; by default the overrides are everything.
+        source: the file, or a run, whose config.yaml has to match its checksum; by default the
+            overrides are everything.
         overrides: in the order in which they apply.
         tell: called with a sentence on keys that do not outlast a change of `data.name`; by default
             a `RampartWarning`.
@@ -52,9 +54,10 @@ def load_config(
     Raises:
         InvalidArgument: a value of the wrong type or out of range, an override without `=`.
         UnknownName: an unknown key, component or option; the nearest known ones are offered.
-        RunError: the file does not exist or is not a YAML mapping.
+        RunError: the file does not exist, is not a YAML mapping, or is that of a run and has
+            changed.
     """
-    return parse_config(_read_config(path) if path is not None else {}, overrides, tell)
+    return parse_config(_read_config(source), overrides, tell)
 
 
 def change_config(config: RunConfig, overrides: Iterable[str]) -> RunConfig:
@@ -86,8 +89,8 @@ def dump_config(config: RunConfig) -> dict[str, Any]:
 
 
 def save_config(config: RunConfig, path: Path) -> None:
-    """Write the configuration in full as YAML."""
-    write_atomic(path, write_plain(dump_config(config)))
+    """Write the configuration in full as YAML, with its checksum in a comment."""
+    write_settings(path, dump_config(config))
 
 
 def _complete(config: RunConfig) -> RunConfig:
@@ -117,8 +120,12 @@ def _complete(config: RunConfig) -> RunConfig:
     return config.model_copy(update=sections)
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    tree = read_file(path, "configuration")
+def _read_config(source: Path | RunFolder | None) -> dict[str, Any]:
+    if source is None:
+        return {}
+    if isinstance(source, RunFolder):
+        return source.settings()
+    path, tree = source, read_file(source, "configuration")
     if tree is None:
         return {}
     if not isinstance(tree, dict):

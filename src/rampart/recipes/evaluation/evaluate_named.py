@@ -43,7 +43,7 @@ def evaluate_run(
     """
     folder = RunFolder(path)
     folder.require_finished()
-    config = load_for_evaluation(folder.config, overrides)
+    config = load_for_evaluation(folder, overrides)
     accelerator, subject = subject_of_run(folder, config)
     target = output or folder.evaluations / _name_for_run(folder, subject)
     return target, evaluate_into(subject, target, accelerator, overwrite, on_progress)
@@ -55,7 +55,7 @@ def _name_for_run(folder: RunFolder, subject: Subject) -> str:
     It also names another size and another resizing of the images.
     """
     name, fingerprint = evaluation_name(subject.config), subject.splits.fingerprint()
-    own = load_config(folder.config).data
+    own = load_config(folder).data
     for key in ("image_size", "resize"):
         value = getattr(subject.config.data, key)
         if value != getattr(own, key):
@@ -93,7 +93,7 @@ def ensure_evaluated(
         f"evaluation.{key}={'null' if value is None else value}" for key, value in changes.items()
     )
     folder = RunFolder(path)
-    target = folder.evaluations / evaluation_name(load_config(folder.config, overrides))
+    target = folder.evaluations / evaluation_name(load_config(folder, overrides))
     overwrite = not EvaluationFolder(target).has_begun()
     return evaluate_run(path, overrides, overwrite=overwrite, on_progress=on_progress)
 

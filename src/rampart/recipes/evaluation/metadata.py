@@ -85,7 +85,7 @@ def identity_of(subject: Subject) -> dict[str, Any]:
 
 
 def _run_facts(folder: RunFolder) -> dict[str, Any]:
-    return {"run": dump_config(load_config(folder.config)), "run_folder": str(folder.path)}
+    return {"run": dump_config(load_config(folder)), "run_folder": str(folder.path)}
 
 
 def _hardware(accelerator: Accelerator) -> str:

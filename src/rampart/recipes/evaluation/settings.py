@@ -1,13 +1,13 @@
 """The settings that an evaluation may change."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from rampart.errors import RunError
 from rampart.recipes.config.differences import Difference, differences
 from rampart.recipes.config.loading import load_config, parse_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.config.suggesting import OF_EVALUATION, UnknownKey
+from rampart.runs.run_folder import RunFolder
 from rampart.schema.effects import fields_that_affect
 from rampart.schema.fields import EvaluationConfig
 
@@ -51,14 +51,14 @@ def _meant(refused: Difference, others: Sequence[Difference]) -> str:
     return f"evaluation.{option}={refused.new}" if option in EvaluationConfig.model_fields else ""
 
 
-def load_for_evaluation(path: Path | None, overrides: Sequence[str]) -> RunConfig:
+def load_for_evaluation(run: RunFolder | None, overrides: Sequence[str]) -> RunConfig:
     """Read the configuration of an evaluation; errors as `load_config`.
 
     A key without its section is answered with those that an evaluation may change.
     """
     try:
         # The record of an evaluation notes what other data did not take over.
-        return load_config(path, keep_data_settings(overrides), tell=lambda text: None)
+        return load_config(run, keep_data_settings(overrides), tell=lambda text: None)
     except UnknownKey as error:
         raise error.within(*OF_EVALUATION) from None
 

@@ -60,7 +60,7 @@ def subject_of_run(folder: RunFolder, config: RunConfig) -> tuple[Accelerator, S
         RunError: the images of the run have changed.
         ModelError: other data have other classes than the run.
     """
-    own = load_config(folder.config)
+    own = load_config(folder)
     require_evaluation_keys(own, config)
     described = read_description(folder)
     own_module = MODULE in described and is_function(own.model.name)

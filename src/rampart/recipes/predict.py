@@ -52,7 +52,7 @@ def predict_run(
     _require_settings(overrides, SETTINGS)
     folder = RunFolder(path)
     folder.require_finished()
-    config = load_for_evaluation(folder.config, overrides)
+    config = load_for_evaluation(folder, overrides)
     model = load_saved_model(folder, config)
     if (side := config.data.image_size or model.image_size) != model.image_size:
         model = load_saved_model(folder, config, input_size=(model.in_chans, side, side))

@@ -161,6 +161,15 @@ class Split(Dataset[Item]):
             facts=self.facts and [self.facts[i] for i in chosen],
         )
 
+    def content(self) -> str | None:
+        """Return the SHA-256 over the images in their order; None if no reader looked into them.
+
+        It covers their files, or their pixels where there are no files.
+        """
+        if self.facts is None:
+            return None
+        return hashlib.sha256(b"".join(one.digest for one in self.facts)).hexdigest()
+
     def fingerprint(self) -> str:
         """Return the SHA-256 over ids and labels in their order, without the pixels."""
         digest = hashlib.sha256()
@@ -217,6 +226,10 @@ class Splits:
         """Channels, height and width of every image."""
         return self.train.image_shape
 
+    def contents(self) -> dict[str, str]:
+        """Return the content of each split, by its name; without those that are unknown."""
+        return _known({name: self[name].content() for name in SPLIT_NAMES})
+
     def fingerprint(self) -> str:
         """Return one SHA-256 for all three splits."""
         parts = [self[name].fingerprint() for name in SPLIT_NAMES]
@@ -245,9 +258,22 @@ class OneSplit:
         """The classes, in the order of the model's outputs."""
         return self.split.class_names
 
+    def contents(self) -> dict[str, str]:
+        """Return the content of the split as that of "images", if it is known."""
+        return _known({"images": self.split.content()})
+
     def fingerprint(self) -> str:
         """Return the fingerprint of the split."""
         return self.split.fingerprint()
+
+
+def _known(contents: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: content for name, content in contents.items() if content is not None}
+
+
+def changed_contents(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return the names of the splits whose images have changed, under the same names and labels."""
+    return [name for name, content in now.items() if before.get(name, content) != content]
 
 
 def joined(parts: Iterable[Split]) -> Split:

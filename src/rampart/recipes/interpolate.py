@@ -23,10 +23,10 @@ from rampart.models.weight_files import read_weights
 from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.config.loading import load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.data_identity import describe_data, require_same_data
 from rampart.recipes.measured import evaluation_grid
 from rampart.recipes.saved_model import read_description
 from rampart.recipes.splits import make_splits
-from rampart.recipes.train import require_same_data
 from rampart.runs.run_folder import RunFolder
 
 #: Fractions of the second model's weights that are tried by default.
@@ -107,7 +107,7 @@ def interpolate_runs(
     save_model(model, folder.model, splits.class_names, side, resize)
     facts = {"first": str(first), "second": str(second), "fraction": best.fraction}
     facts["validation"] = [asdict(one) for one in found]
-    folder.set_status("complete", data=splits.fingerprint(), interpolation=facts)
+    folder.set_status("complete", **describe_data(splits), interpolation=facts)
     return folder, best
 
 

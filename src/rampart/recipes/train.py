@@ -19,6 +19,7 @@ from rampart.recipes.build import make_run, make_start
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import dump_config, load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.data_identity import describe_data, require_same_data
 from rampart.recipes.dry_run import try_end
 from rampart.recipes.measured import require_measurable
 from rampart.recipes.pilot import pilot_epochs, run_pilot
@@ -167,7 +168,7 @@ def _open_folder(
         trained = sum(p.numel() for p in parameters if p.requires_grad)
         sizes = {"trained": trained, "all": sum(p.numel() for p in parameters)}
         start = weights_fingerprint(run.bare_model)
-        folder.set_status("running", data=splits.fingerprint(), start=start, parameters=sizes)
+        folder.set_status("running", **describe_data(splits), start=start, parameters=sizes)
         save_config(config, folder.config)
     run.accelerator.wait_for_everyone()
 
@@ -246,21 +247,6 @@ def require_same(old: RunConfig, new: RunConfig, folder: RunFolder) -> None:
             f"{folder.path} was started with another configuration ({spell_differences(changed)}): "
             f"{folder.how_to_resume()} to resume with its own settings, or choose another "
             "--output."
-        )
-
-
-def require_same_data(folder: RunFolder, splits: Splits) -> None:
-    """Refuse splits that differ from those of the training: it may have seen test images.
-
-    Raises:
-        RunError: files were added, removed or renamed, or the splits were drawn differently.
-    """
-    if folder.facts().get("data") != splits.fingerprint():
-        raise RunError(
-            f"the data differ from those that {folder.path} was trained on (files were added, "
-            "removed or renamed, or another data.seed or fraction draws the splits), so test "
-            "images may have been training images: restore them, evaluate on new images in another "
-            "folder with data=FOLDER, or train a new run."
         )
 
 

@@ -31,15 +31,24 @@ def own_evaluation(run: Path, **changes: Any) -> Path | None:
     folders = [evaluation.path for evaluation in RunFolder(run).finished_evaluations()]
     if not folders:
         return None
-    config, data = RunFolder(run).settings(), RunFolder(run).facts().get("data")
+    config, facts = RunFolder(run).settings(), RunFolder(run).facts()
     evaluation = {**config.get("evaluation", {}), **changes}
     wanted = _settings({**config, "evaluation": evaluation})
     for folder in folders:
         metadata = load_record(folder).metadata
-        same_data = metadata.get("data", {}).get("fingerprint") in (None, data)
-        if same_data and _settings(metadata.get("settings", {})) == wanted:
+        if (
+            _is_of(facts, metadata.get("data", {}))
+            and _settings(metadata.get("settings", {})) == wanted
+        ):
             return folder
     return None
+
+
+def _is_of(run: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+    """Whether a record's data are those of a run, as far as both state them."""
+    named = data.get("fingerprint") in (None, run.get("data"))
+    contents = run.get("content", {}), data.get("content", {})
+    return named and all(contents[0].get(name, one) == one for name, one in contents[1].items())
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:

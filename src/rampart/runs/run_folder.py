@@ -29,7 +29,7 @@ from rampart.runs.settings_file import read_settings
 from rampart.version import __version__
 
 #: Keys that run.json retains when the status changes.
-RETAINED = ("data", "start", "parameters", "linear_probe", "pilot")
+RETAINED = ("data", "content", "start", "parameters", "linear_probe", "pilot")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from rampart.checksums import MARK, checksum_of
 from rampart.recipes.config.loading import load_config
+from rampart.recipes.data_identity import has_same_data
 from rampart.recipes.evaluation.measure import Progress
 from rampart.recipes.evaluation.naming import evaluation_name, name_other_settings
 from rampart.recipes.evaluation.output import evaluate_into
@@ -54,17 +56,18 @@ def _name_for_run(folder: RunFolder, subject: Subject) -> str:
 
     It also names another size and another resizing of the images.
     """
-    name, fingerprint = evaluation_name(subject.config), subject.splits.fingerprint()
+    name, splits = evaluation_name(subject.config), subject.splits
     own = load_config(folder).data
     for key in ("image_size", "resize"):
         value = getattr(subject.config.data, key)
         if value != getattr(own, key):
             name += f"-{key}_{value}"
-    if fingerprint == folder.facts().get("data"):
+    if has_same_data(folder, splits):
         return name
     data = Path(subject.config.data.name).name
     safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in data)
-    return f"{name}-data_{safe}_{fingerprint[:6]}"
+    told_apart = checksum_of([splits.fingerprint(), splits.contents()]).removeprefix(MARK)
+    return f"{name}-data_{safe}_{told_apart[:6]}"
 
 
 def ensure_evaluated(

@@ -43,6 +43,7 @@ def describe_evaluation(
         "data": {
             "name": config.data.name,
             "fingerprint": splits.fingerprint(),
+            "content": splits.contents(),
             "copies": repeated.count,
             "notes": [*splits.notes, *repeated.notes],
             "warnings": [*splits.warnings, *repeated.warnings],
@@ -77,6 +78,7 @@ def identity_of(subject: Subject) -> dict[str, Any]:
         "std": config.model.std,
         "input_size": subject.model.input_size,
         "data": subject.splits.fingerprint(),
+        "content": subject.splits.contents(),
         "threat": config.threat.model_dump(mode="json"),
         "evaluation": wanted,
         "seed": config.seed,

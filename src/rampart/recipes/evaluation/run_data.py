@@ -14,9 +14,9 @@ from rampart.models.sources import Source
 from rampart.plugins import GIVEN
 from rampart.recipes.config.exchange import explain_dropped, place_of
 from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.data_identity import has_same_data, require_same_data
 from rampart.recipes.measured import evaluated_part
 from rampart.recipes.splits import make_evaluated_splits, make_splits
-from rampart.recipes.train import require_same_data
 from rampart.runs.run_folder import RunFolder
 
 #: The start of notes and warnings on other data.
@@ -36,7 +36,7 @@ def splits_for_run(
         require_same_data(folder, splits)
         return splits
     other = make_evaluated_splits(config, source)
-    if other.fingerprint() == folder.facts().get("data"):
+    if has_same_data(folder, other):
         return other
     dropped = explain_dropped(own.data.model_dump(), config.data.model_dump())
     images = evaluated_part(config, other)

@@ -7,6 +7,7 @@ import torch
 
 from rampart.counting import counted
 from rampart.data.batches import ordered_batches
+from rampart.data.splits import changed_contents
 from rampart.errors import RunError
 from rampart.evaluation.verification import Verification, verify_record
 from rampart.recipes.config.differences import differences
@@ -16,6 +17,7 @@ from rampart.recipes.evaluation.measure import Progress
 from rampart.recipes.evaluation.settings import keep_data_settings
 from rampart.recipes.evaluation.subject import subject_of_model, subject_of_run
 from rampart.records.storage import load_record
+from rampart.runs.contents import spell
 from rampart.runs.run_folder import RunFolder
 
 
@@ -57,6 +59,12 @@ def verify(
         raise RunError(
             f"the model is not the one that {path} was made with: its weights, or the code file "
             "that builds it, have changed since."
+        )
+    before = record.metadata["data"].get("content", {})
+    if changed := changed_contents(before, subject.splits.contents()):
+        raise RunError(
+            f"images of {path} have changed since the evaluation, under the same names (split: "
+            f"{spell(changed, word='and')}): restore them, or evaluate again."
         )
     place = {name: row for row, name in enumerate(subject.split.ids)}
     unknown = [name for name in record.ids if name not in place]

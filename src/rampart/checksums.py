@@ -19,6 +19,8 @@ from rampart.files import checksum
 KEY, MARK = "checksum", "sha256:"
 #: The file with the checksums of the others in its folder.
 LISTING = "checksums.json"
+#: What to do about a changed file of a model, which a user may have changed.
+KEEP = f"restore it; to keep a change that you made, delete {LISTING}"
 
 
 def checksum_of(value: Any) -> str:

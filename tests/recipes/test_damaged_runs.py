@@ -9,6 +9,7 @@ from tests.checked_files import sign
 
 from rampart.checksums import KEY, LISTING
 from rampart.errors import RampartError, RunError
+from rampart.experiments.set_aside import set_aside_damage
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.evaluation.evaluate_named import ensure_evaluated
 from rampart.recipes.saved_model import load_saved_model
@@ -157,6 +158,37 @@ def test_a_setting_that_was_edited_is_refused_until_its_checksum_is_deleted(run)
     assert load_config(run).training.epochs == 3
     run.config.write_text(f"{text}\n# a comment\n")
     assert load_config(run).training.epochs == 2
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("run.json", "config.yaml", "history.jsonl", "checkpoints/*/optimizer.pt"),
+        *("best/*/model.safetensors", "model/model.safetensors", "model/config.json"),
+    ],
+)
+def test_a_study_sets_a_run_with_damage_aside(run, pattern):
+    run.set_status("interrupted")
+    assert set_aside_damage(run.path) == []
+    (file,) = run.path.glob(pattern)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 1
+    file.write_bytes(content)
+    (line,) = set_aside_damage(run.path)
+    assert file.name in line
+    assert not run.path.exists()
+    moved = run.path.parent / "set-aside" / "1"
+    assert file.name in (moved / "reason.txt").read_text()
+    assert (moved / "run" / file.relative_to(run.path)).read_bytes() == content
+
+
+def test_half_a_row_at_the_end_is_no_damage_while_a_run_can_be_resumed(run):
+    run.history.write_bytes(run.history.read_bytes()[:-9])
+    assert len(check_files(run.path).faults) == 1
+    run.set_status("interrupted")
+    assert set_aside_damage(run.path) == []
+    run.set_status("complete")
+    assert len(set_aside_damage(run.path)) == 1
 
 
 def test_resume_refuses_a_damaged_checkpoint(run):

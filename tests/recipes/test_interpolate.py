@@ -131,6 +131,7 @@ def test_the_same_weights_in_another_network_are_another_network(runs, tmp_path)
     config = json.loads(described.read_text())
     config["model_args"]["drop_rate"] = 0.5
     described.write_text(json.dumps(config))
+    (baseline / "model" / "checksums.json").unlink()
     interpolate_runs(runs / "fix", baseline, tmp_path / "alike", fractions=[0])
     config["model_args"]["global_pool"] = "max"
     described.write_text(json.dumps(config))
@@ -146,5 +147,6 @@ def test_a_pretrained_head_needs_weights(tiny_settings):
 def test_the_module_of_a_user_is_refused(runs, tmp_path):
     own = shutil.copytree(runs / "fix", tmp_path / "own")
     (own / "model" / "config.json").write_text(json.dumps({"module": "net.Net"}))
+    (own / "model" / "checksums.json").unlink()
     with pytest.raises(RunError, match="own holds the weights of your own module"):
         interpolate_runs(runs / "standard", own, tmp_path / "out")

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from rampart.errors import ModelError
+from rampart.errors import ModelError, RunError
 from rampart.models.given import own_model
 from rampart.models.normalized import NormalizedModel
 from rampart.models.saving import save_model
@@ -63,6 +63,7 @@ def test_a_weight_that_is_not_finite_is_named(folder):
     read = load_file(weights)
     read["1.bias"][2] = torch.nan
     save_file(read, weights)
+    (folder.model / "checksums.json").unlink()
     with pytest.raises(ModelError, match=r"1 of 5 weights in '1\.bias'"):
         load_saved_model(
             folder, config("python:Net"), nn.Sequential(nn.Flatten(), nn.Linear(48, 5))
@@ -71,6 +72,9 @@ def test_a_weight_that_is_not_finite_is_named(folder):
 
 def test_a_folder_without_a_description(folder):
     (folder.model / "config.json").write_text("{")
+    with pytest.raises(RunError, match=r"config\.json does not match its checksum"):
+        load_saved_model(folder, config("resnet18"))
+    (folder.model / "checksums.json").unlink()
     with pytest.raises(ModelError, match=r"config\.json"):
         load_saved_model(folder, config("resnet18"))
     (folder.model / "config.json").write_text(json.dumps({"module": "a.B"}))

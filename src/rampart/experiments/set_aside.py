@@ -7,11 +7,9 @@ from rampart.checksums import require_unchanged
 from rampart.errors import RampartError
 from rampart.files import write_atomic
 from rampart.records.storage import load_record
+from rampart.runs.contents import SET_ASIDE
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
-
-#: The folder with what was moved, below the folder of a run, or of the runs of a method.
-FOLDER = "set-aside"
 
 
 def set_aside_damage(run: Path) -> list[str]:
@@ -37,9 +35,11 @@ def set_aside_damage(run: Path) -> list[str]:
 def _require_usable(folder: RunFolder) -> None:
     """Refuse a run with damage in the files that resuming, evaluating or comparing it reads."""
     folder.settings()
-    History(folder.history).readable_rows()
+    history, complete = History(folder.history), folder.status() == "complete"
+    # Resuming drops half a row at the end.
+    history.rows() if complete else history.readable_rows()
     # The model of an evaluated run is large and not read again.
-    if folder.status() != "complete" or not folder.finished_evaluations():
+    if not (complete and folder.finished_evaluations()):
         steps = (*folder.checkpoints.glob("step-*"), *folder.best.glob("step-*"))
         for place in (folder.model, *steps):
             if place.is_dir():
@@ -48,7 +48,7 @@ def _require_usable(folder: RunFolder) -> None:
 
 def _move(path: Path, below: Path, error: RampartError) -> str:
     number = 1
-    while (place := below / FOLDER / str(number)).exists():
+    while (place := below / SET_ASIDE / str(number)).exists():
         number += 1
     place.mkdir(parents=True)
     shutil.move(path, place / path.name)

@@ -9,7 +9,6 @@ from rampart.errors import RampartError, RunError
 from rampart.experiments.cells import Cell, figures_of
 from rampart.experiments.loading import load_study
 from rampart.experiments.run_figures import RunFigures
-from rampart.experiments.set_aside import FOLDER as SET_ASIDE
 from rampart.experiments.study import Study
 from rampart.experiments.study_cells import (
     Decision,
@@ -20,7 +19,7 @@ from rampart.experiments.study_cells import (
     option_cells,
 )
 from rampart.experiments.study_folder import STUDY_FILE
-from rampart.runs.contents import runs_in
+from rampart.runs.contents import SET_ASIDE, runs_in
 from rampart.runs.lock import writer_of
 from rampart.runs.run_folder import RunFolder
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from rampart.checksums import require_unchanged
+from rampart.checksums import KEEP, require_unchanged
 from rampart.errors import ModelError, reason
 from rampart.logits import read_logits
 from rampart.models.normalized import NormalizedModel
@@ -79,7 +79,7 @@ def load_own(folder: str | Path, module: nn.Module) -> NormalizedModel:
         ModelError: the weights do not fit the module, or the folder holds no such module.
     """
     path = Path(folder, "config.json")
-    require_unchanged(path, "restore it; to keep a change that you made, delete checksums.json")
+    require_unchanged(path, KEEP)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         size = tuple(config["input_size"])

@@ -10,7 +10,7 @@ import timm
 from timm.models import PretrainedCfg, get_pretrained_cfg, load_model_config_from_hf
 
 import rampart.models.glyphnet  # noqa: F401  # makes rampart_glyphnet known to timm
-from rampart.checksums import require_unchanged
+from rampart.checksums import KEEP, require_unchanged
 from rampart.errors import ModelError, UnknownName, nearest, reason
 from rampart.hub_access import NOT_CACHED, hub_access, is_not_cached
 from rampart.models.catalogue import NORMALIZATIONS, Entry, catalogue, find_entry
@@ -198,7 +198,7 @@ def _arguments(model_args: Mapping[str, Any] | None) -> tuple[dict[str, Any], in
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    require_unchanged(path, "restore it; to keep a change that you made, delete checksums.json")
+    require_unchanged(path, KEEP)
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from rampart.checksums import require_unchanged
+from rampart.checksums import KEEP, require_unchanged
 from rampart.errors import ModelError, RampartWarning
 
 Weights = dict[str, Tensor]
@@ -50,7 +50,7 @@ def read_weights(path: Path) -> Weights:
     Warns:
         RampartWarning: several entries hold weights; the warning names the one that was taken.
     """
-    require_unchanged(path, "restore it, or save the model again")
+    require_unchanged(path, KEEP)
     try:
         with warnings.catch_warnings():
             # torch comments on old and foreign formats; whether they can be read is decided here.

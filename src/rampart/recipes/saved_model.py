@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from rampart.checksums import require_unchanged
+from rampart.checksums import KEEP, require_unchanged
 from rampart.errors import ModelError, reason
 from rampart.models.backbones import build_model
 from rampart.models.normalized import NormalizedModel
@@ -57,7 +57,7 @@ def read_description(folder: RunFolder) -> dict[str, Any]:
         ModelError: it cannot be read.
     """
     path = folder.model / "config.json"
-    require_unchanged(path, "restore it; to keep a change that you made, delete checksums.json")
+    require_unchanged(path, KEEP)
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -12,7 +12,7 @@ from rampart.checksums import KEY, LISTING, MARK, listed_checksums, require_chec
 from rampart.counting import counted
 from rampart.errors import RampartError, RunError
 from rampart.records.storage import checksums_in
-from rampart.runs.contents import evaluations_in, runs_in
+from rampart.runs.contents import SET_ASIDE, evaluations_in, runs_in
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
@@ -84,11 +84,16 @@ def check_files(path: Path) -> FilesCheck:
     if not runs and not evaluations:
         raise RunError(f"{path} holds no run and no evaluation: give a folder that Rampart wrote.")
     found = FilesCheck()
-    for run in runs:
+    for run in _in_use(path, runs):
         _check_run(RunFolder(run), found)
-    for folder in evaluations:
+    for folder in _in_use(path, evaluations):
         _check_evaluation(EvaluationFolder(folder), found)
     return found
+
+
+def _in_use(path: Path, folders: list[Path]) -> list[Path]:
+    """Return the folders that were not set aside as damaged, unless `path` is such a one."""
+    return [one for one in folders if SET_ASIDE not in one.relative_to(path).parts]
 
 
 def _check_run(run: RunFolder, found: FilesCheck) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from rampart.runs.evaluation_folder import EvaluationFolder
 
+#: The folder with damaged runs and evaluations that a study moved out of the way.
+SET_ASIDE = "set-aside"
 #: A study of four axes has runs seven folders down, and each run its evaluations two further down.
 _DEPTH = 9
 

@@ -58,6 +58,20 @@ def writing_folder(path: Path) -> Iterator[Path]:
         _put(scratch, path)
 
 
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yield a scratch folder beside `path`; it replaces `path` if the block succeeds.
+
+    Raises:
+        RunError: no space, or no permission.
+    """
+    with _scratch(path) as scratch:
+        scratch.mkdir()
+        yield scratch
+        remove(path)
+        _put(scratch, path)
+
+
 def write_atomic(path: Path, text: str) -> None:
     """Write a text file so that readers see the old file or the whole new one.
 

@@ -182,7 +182,7 @@ def test_a_record_is_made_of_results(indices):
         ({"ids": ["a", "b"]}, "ids=2 names: expected one for number 2"),
         ({"stage_names": ["apgd-ce"]}, "stage_names=1 name: expected one for number"),
         ({"grid": np.arange(LEVELS) / 255}, "critical=5"),
-        ({"grid": np.arange(LEVELS + 2) / 255}, "expected a distance above"),
+        ({"grid": np.arange(LEVELS + 2) / 255}, "found_by=None"),
         ({"stage_names": ["clean"] * 3}, "found_by=clean"),
     ],
 )

@@ -256,6 +256,7 @@ def test_the_probe_comes_after_a_pilot_that_failed(tiny_settings, tmp_path, verd
         "status",
         "rampart",
         "data",
+        "content",
         "start",
         "parameters",
         "pilot",

@@ -204,7 +204,8 @@ def _distances_inside(distances: Floats, critical: Integers, grid: Floats) -> Fl
     An attack moves as far as its ball allows. An adversarial example on the edge of the ball shows
     that the image is misclassified there, and nothing about nearer ones.
     """
-    edge = np.append(grid, np.inf)[critical]
+    # Positions beyond the grid are refused by the record.
+    edge = np.append(grid, np.inf)[np.minimum(critical, len(grid))]
     return np.where(same(distances, edge), np.nan, distances)
 
 

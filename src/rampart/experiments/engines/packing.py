@@ -1,12 +1,11 @@
 """The folder of a finished run as bytes, to send it from one machine to another."""
 
 import io
-import shutil
 import tarfile
-import uuid
 from pathlib import Path
 
 from rampart.errors import RunError, reason
+from rampart.files import replacing_folder
 from rampart.runs.lock import is_lock, writer_of
 
 
@@ -28,14 +27,11 @@ def unpack(content: bytes, folder: Path) -> None:
     """
     if writer := writer_of(folder):
         raise RunError(f"{folder} is being written by {writer}: run the same command again later.")
-    scratch = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
     try:
-        scratch.mkdir(parents=True)
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        with (
+            replacing_folder(folder) as scratch,
+            tarfile.open(fileobj=io.BytesIO(content)) as archive,
+        ):
             archive.extractall(scratch, filter="data")
-        shutil.rmtree(folder, ignore_errors=True)
-        scratch.rename(folder)
-    except (OSError, tarfile.TarError) as error:
+    except tarfile.TarError as error:
         raise RunError(f"cannot write {folder}: {reason(error)}.") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)

@@ -23,10 +23,20 @@ def rows_of(output):
     return list(csv.DictReader((output / "trials.csv").read_text().splitlines()))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def short(tiny_settings):
     """The run of `tiny_settings` with 2 epochs."""
     return list(changed([*tiny_settings, *SHORT]))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(short, tmp_path_factory):
+    """A search over longer runs, one after another: its settings, its options and its folder."""
+    settings, options = [*short, "training.epochs=20"], ("--runs", 3, "--workers", 1)
+    out = tmp_path_factory.mktemp("searches") / "whole"
+    done = subprocess.run(command(settings, out, *options), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return settings, options, out
 
 
 def test_a_search_ends_with_a_configuration_that_train_reads(short, tmp_path, rampart):
@@ -57,12 +67,11 @@ def test_a_search_ends_with_a_configuration_that_train_reads(short, tmp_path, ra
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_search_that_is_stopped_goes_on(short, tmp_path, number):
-    long = [*short, "training.epochs=30"]
+def test_a_search_that_is_stopped_goes_on(uninterrupted, tmp_path, number):
+    settings, options, whole = uninterrupted
     out = tmp_path / "search"
-    options = ("--runs", 3, "--workers", 1)
     with subprocess.Popen(
-        command(long, out, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command(settings, out, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         for line in process.stdout:
             if "epoch 3/" in line:
@@ -73,20 +82,17 @@ def test_a_search_that_is_stopped_goes_on(short, tmp_path, number):
     assert "Traceback" not in error
     assert number == signal.SIGKILL or "same command again to resume" in error
     before = (out / "reports.jsonl").read_text()
-    done = subprocess.run(command(long, out, *options), capture_output=True, text=True)
+    done = subprocess.run(command(settings, out, *options), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     after = (out / "reports.jsonl").read_text()
     assert after.startswith(before)
     seen = [(row["trial"], row["epoch"]) for row in map(json.loads, after.splitlines())]
     assert len(set(seen)) == len(seen)
-    whole = subprocess.run(command(long, tmp_path / "whole", *options), capture_output=True)
-    assert whole.returncode == 0
     columns = ("name", "val_clean", "epochs", "passes", "status")
-    resumed, uninterrupted = (
-        [[row[one] for one in columns] for row in rows_of(path)]
-        for path in (out, tmp_path / "whole")
+    resumed, alone = (
+        [[row[one] for one in columns] for row in rows_of(path)] for path in (out, whole)
     )
-    assert resumed == uninterrupted
+    assert resumed == alone
 
 
 @pytest.mark.slow

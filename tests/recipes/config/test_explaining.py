@@ -8,6 +8,7 @@ from rampart.errors import InvalidArgument, RampartError, UnknownName
 from rampart.experiments.loading import load_study
 from rampart.plain import read_plain, write_plain
 from rampart.recipes.config.loading import load_config
+from rampart.schema.fields import RunFields
 from rampart.schema.sections import Section
 
 NEEDED = ("model=resnet50.a1_in1k", "data=photos")
@@ -161,15 +162,6 @@ def test_a_key_without_its_section_gets_the_full_key(override, says):
         load_config(None, [override] if override == "limit=8" else [*NEEDED, override])
 
 
-def keys_of(section, prefix=""):
-    for name, field in section.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, Section):
-            yield from keys_of(inner, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
-
-
 SECTIONS = ["data", "evaluation", "model", "optimizer", "threat", "training"]
 
 
@@ -265,3 +257,86 @@ def test_a_key_that_takes_a_list_gets_no_advice_to_write_one_value(override):
         load(override)
     assert "study" not in str(refused.value)
     assert "write " not in str(refused.value)
+
+
+def keys_of(section, prefix=""):
+    """Every key of the configuration, of sections and of single values."""
+    for name, field in section.model_fields.items():
+        yield f"{prefix}{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield from keys_of(field.annotation, f"{prefix}{name}.")
+
+
+#: What a key may get by a typing error: text, nothing, numbers, lists and sections.
+SLIPS = ("drop_rate", "", "3.5", "[1, 2]", "{a: 1}", "{1: 2}", "[{name: 3}]", "{name: null}", "a,b")
+#: No key takes these.
+NEVER = (
+    *(".nan", "[true]", "[[full]]", "!!bool maybe", "'"),
+    *("9" * 5000, "10" * 30, "\udce9", "[" * 2000, "&a [*a]", "{a: 1, a: 2}"),
+)
+#: Keys of components, with an option each: a number, a list, text.
+OPTIONS = {
+    "schedule.start": "two-hinge",
+    "schedule.points": "piecewise",
+    "schedule.unit": "two-hinge",
+    "schedule.window": "smoothed",
+    "objective.beta": "trades",
+    "objective.inner": "trades",
+    "attack.steps": "pgd",
+    "attack.loss": "apgd",
+    "evaluation.attack.queries": "standard",
+    "evaluation.attack.draws": "rand",
+}
+
+
+def refusal(*overrides):
+    """The error for overrides; None if they are valid."""
+    try:
+        load(*overrides)
+    except RampartError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("key", [*keys_of(RunFields), *OPTIONS])
+def test_a_value_of_the_wrong_kind_is_refused_by_its_key(key):
+    component = [f"{key.rpartition('.')[0]}={OPTIONS[key]}"] if key in OPTIONS else []
+    refused = {slip: refusal(*component, f"{key}={slip}") for slip in (*SLIPS, *NEVER)}
+    assert all(refused[slip] for slip in NEVER)
+    for error in filter(None, refused.values()):
+        assert "\n" not in str(error)
+        assert len(str(error)) < 500
+        # The name of an unknown component tells which key is meant.
+        assert isinstance(error, UnknownName) or key.removesuffix(".name") in str(error)
+
+
+def numbers_of(section, prefix=""):
+    for key in keys_of(section, prefix):
+        field = section
+        for part in key.split("."):
+            info = field.model_fields[part]
+            field = info.annotation
+        if field in (int, float, int | None, float | None):
+            yield key
+
+
+@pytest.mark.parametrize("key", list(numbers_of(RunFields)))
+def test_true_is_not_a_number(key):
+    with pytest.raises(InvalidArgument) as caught:
+        load(f"{key}=true")
+    assert caught.value.name == key
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("threat.eps: 8/255", r"'threat.eps': .*in a file write threat: {eps: VALUE}"),
+        ("schedule.end: 0.5", r"in a file write schedule: {end: VALUE}"),
+        ("data: {augment.flip: 0}", r"in a file write data: {augment: {flip: VALUE}}"),
+        ("a.b: 1", r"unknown key 'a.b': (?!.*in a file)"),
+    ],
+)
+def test_a_key_with_dots_in_a_file_says_what_to_write(text, says, tmp_path):
+    (tmp_path / "run.yaml").write_text(text)
+    with pytest.raises(RampartError, match=says):
+        load_config(tmp_path / "run.yaml", ["model=resnet18"])

@@ -5,7 +5,7 @@ import timm
 import torch
 
 from local_hub import files_in
-from rampart.errors import ModelError
+from rampart.errors import ModelError, RunError
 from rampart.models.backbones import build_model
 from rampart.models.reloading import require_reloadable
 from rampart.models.saving import save_model
@@ -35,6 +35,9 @@ def test_a_folder_is_described_by_its_configuration(tmp_path):
     assert source == find_source(str(tmp_path))
     assert (source.in_chans, source.image_size) == (1, 16)
     (tmp_path / "config.json").write_text("no json")
+    with pytest.raises(RunError, match=r"config\.json does not match its checksum"):
+        find_source(str(tmp_path))
+    (tmp_path / "checksums.json").unlink()
     with pytest.raises(ModelError, match="cannot be read"):
         find_source(str(tmp_path))
 

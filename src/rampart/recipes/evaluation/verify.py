@@ -60,17 +60,17 @@ def verify(
             f"the model is not the one that {path} was made with: its weights, or the code file "
             "that builds it, have changed since."
         )
-    before = record.metadata["data"].get("content", {})
-    if changed := changed_contents(before, subject.splits.contents()):
-        raise RunError(
-            f"images of {path} have changed since the evaluation, under the same names (split: "
-            f"{spell(changed, word='and')}): restore them, or evaluate again."
-        )
     place = {name: row for row, name in enumerate(subject.split.ids)}
     unknown = [name for name in record.ids if name not in place]
     if unknown:
         raise RunError(
             f"the data lack {counted(len(unknown), 'image')} of {path}, such as '{unknown[0]}'."
+        )
+    before = record.metadata["data"].get("content", {})
+    if changed := changed_contents(before, subject.splits.contents()):
+        raise RunError(
+            f"images of {path} have changed since the evaluation, under the same names (split: "
+            f"{spell(changed, word='and')}): restore them, or evaluate again."
         )
 
     def images_of(ids: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:

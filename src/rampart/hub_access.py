@@ -40,7 +40,7 @@ def hub_access(cache_only: bool = False) -> Iterator[None]:
         config = sys.modules.get(_DATASETS)
         if config is not None and not imported and "HF_DATASETS_OFFLINE" not in os.environ:
             # The package `datasets` copied the switch when it was imported inside the block.
-            config.HF_HUB_OFFLINE = config.HF_DATASETS_OFFLINE = offline  # type: ignore[attr-defined]
+            config.HF_HUB_OFFLINE = config.HF_DATASETS_OFFLINE = offline  # type: ignore[attr-defined]  # any module
 
 
 def is_not_cached(error: BaseException) -> bool:

@@ -81,7 +81,7 @@ def means_of_options(
 def best_options(means: Mapping[Decision, Means | None]) -> dict[Decision, str]:
     """Return the option with the highest mean of every decision that can be made."""
     return {
-        decision: max(options, key=lambda option, found=options: found[option])  # type: ignore[misc]
+        decision: max(options, key=lambda option, found=options: found[option])  # type: ignore[misc]  # no type for a default
         for decision, options in means.items()
         if options is not None
     }

@@ -37,9 +37,9 @@ class Ends(Protocol):
     """A confidence interval."""
 
     @property
-    def low(self) -> float: ...  # noqa: D102
+    def low(self) -> float: ...  # noqa: D102  # see the class
     @property
-    def high(self) -> float: ...  # noqa: D102
+    def high(self) -> float: ...  # noqa: D102  # see the class
 
 
 @dataclass(frozen=True)

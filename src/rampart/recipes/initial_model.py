@@ -57,47 +57,73 @@ def make_model(config: RunConfig, splits: Splits) -> NormalizedModel:
             other classes.
         RampartError: as `build_model`.
     """
-    make = _from_function if is_function(config.model.name) else _from_name
-    try:
-        built = make(config, splits)
-    except InvalidArgument as error:
-        key = f"model.{error.name}" if error.name in ModelConfig.model_fields else error.name
-        raise error.renamed(key) from error
-    if config.model.batch_norm == "frozen":
-        built.freeze_statistics()
-    return built
-
-
-def _from_name(config: RunConfig, splits: Splits) -> NormalizedModel:
-    model = config.model
-    channels, size, _ = splits.image_shape
-    built = build_model(
-        model.name,
-        num_classes=len(splits.class_names),
+    model, named = config.model, not is_function(config.model.name)
+    built = _build(
+        config,
+        len(splits.class_names),
+        splits.image_shape,
         pretrained=model.pretrained,
-        weights=model.weights,
-        options=model.options,
-        mean=model.mean,
-        std=model.std,
         pretrained_head=model.head == "pretrained",
-        in_chans=channels,
-        image_size=size,
-        seed=config.seed,
     )
-    if model.head == "pretrained":
+    if named and model.head == "pretrained":
         _require_same_classes(config, splits)
     return built
 
 
-def _from_function(config: RunConfig, splits: Splits) -> NormalizedModel:
-    model = config.model
-    return own_model(
-        call_for_module(model.name, config.seed),
-        num_classes=len(splits.class_names),
-        input_size=splits.image_shape,
-        mean=model.mean,
-        std=model.std,
-    )
+def make_random_model(
+    config: RunConfig, classes: int, image_shape: tuple[int, int, int]
+) -> NormalizedModel:
+    """Return the network of a run with random weights; nothing is downloaded.
+
+    Args:
+        config: of the run.
+        classes: number of logits.
+        image_shape: (C, H, W) of the images.
+
+    Raises:
+        RampartError: as `make_model`.
+    """
+    return _build(config, classes, image_shape, pretrained=False, pretrained_head=False)
+
+
+def _build(
+    config: RunConfig,
+    classes: int,
+    image_shape: tuple[int, int, int],
+    *,
+    pretrained: bool,
+    pretrained_head: bool,
+) -> NormalizedModel:
+    model, (channels, size, _) = config.model, image_shape
+    try:
+        if is_function(model.name):
+            built = own_model(
+                call_for_module(model.name, config.seed),
+                num_classes=classes,
+                input_size=image_shape,
+                mean=model.mean,
+                std=model.std,
+            )
+        else:
+            built = build_model(
+                model.name,
+                num_classes=classes,
+                pretrained=pretrained,
+                weights=model.weights,
+                options=model.options,
+                mean=model.mean,
+                std=model.std,
+                pretrained_head=pretrained_head,
+                in_chans=channels,
+                image_size=size,
+                seed=config.seed,
+            )
+    except InvalidArgument as error:
+        key = f"model.{error.name}" if error.name in ModelConfig.model_fields else error.name
+        raise error.renamed(key) from error
+    if model.batch_norm == "frozen":
+        built.freeze_statistics()
+    return built
 
 
 def _require_same_classes(config: RunConfig, splits: Splits) -> None:

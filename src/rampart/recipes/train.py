@@ -71,9 +71,17 @@ def train_run(
     with one_writer(folder.path, accelerator):
         # Another process may have written the folder until now.
         if not _is_finished(config, folder, resume, overwrite, splits):
+            reporter = reporter or Silent()
             _train_in(
-                *(folder, config, accelerator, resume, overwrite),
-                *(reporter or Silent(), announce, splits, network),
+                folder,
+                config,
+                accelerator,
+                resume=resume,
+                overwrite=overwrite,
+                reporter=reporter,
+                announce=announce,
+                splits=splits,
+                network=network,
             )
     return folder
 
@@ -117,6 +125,7 @@ def _train_in(
     folder: RunFolder,
     config: RunConfig,
     accelerator: Accelerator,
+    *,
     resume: bool,
     overwrite: bool,
     reporter: Reporter,

@@ -35,7 +35,7 @@ def begin(search):
 
 
 def as_ray(settings, **more):
-    return SimpleNamespace(config=settings, trial_id="of this session", **more)
+    return SimpleNamespace(config=settings, trial_id="now", **more)
 
 
 @pytest.fixture

@@ -5,13 +5,9 @@ from collections.abc import Callable
 
 import torch
 
-from rampart.models.backbones import build_model
-from rampart.models.given import own_model
-from rampart.models.normalized import NormalizedModel
-from rampart.models.references import is_function
 from rampart.recipes.accelerator import make_accelerator, preserve_accelerate_state
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.initial_model import call_for_module, images_of_model
+from rampart.recipes.initial_model import images_of_model, make_random_model
 
 #: Most seconds for one model, and most images at once.
 SECONDS, IMAGES = 3.0, 16
@@ -25,12 +21,12 @@ def seconds_per_pass(config: RunConfig, classes: int) -> float:
     with preserve_accelerate_state():
         accelerator = make_accelerator(config)
         device = accelerator.device
-        model = _random_model(config, classes).to(device).train()
         channels, size = images_of_model(config)
         side = config.data.image_size or size or 224
+        shape = (channels, side, side)
+        model = make_random_model(config, classes, shape).to(device).train()
         rows = min(IMAGES, config.training.batch_size)
-        shape = (rows, channels, side, side)
-        images = torch.full(shape, 0.5, device=device, requires_grad=True)
+        images = torch.full((rows, *shape), 0.5, device=device, requires_grad=True)
         if config.training.channels_last:
             model = model.to(memory_format=torch.channels_last)
 
@@ -58,29 +54,3 @@ def _seconds(step: Callable[[], None], device: torch.device) -> float:
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _random_model(config: RunConfig, classes: int) -> NormalizedModel:
-    model = config.model
-    channels, size = images_of_model(config)
-    side = config.data.image_size or size
-    if is_function(model.name):
-        module = call_for_module(model.name, config.seed)
-        shape = (channels, side or 224, side or 224)
-        return own_model(
-            module, num_classes=classes, input_size=shape, mean=model.mean, std=model.std
-        )
-    built = build_model(
-        model.name,
-        num_classes=classes,
-        pretrained=False,
-        weights=model.weights,
-        options=model.options,
-        mean=model.mean,
-        std=model.std,
-        in_chans=channels,
-        image_size=side,
-    )
-    if model.batch_norm == "frozen":
-        built.freeze_statistics()
-    return built

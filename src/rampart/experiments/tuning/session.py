@@ -76,7 +76,7 @@ class Session:
         return self.runs > 0 and self.seconds > 0
 
     def draws(self) -> Iterator[Settings]:
-        """Yield the trials of this session; without an interruption they are the same."""
+        """Yield the trials that are left; an uninterrupted search has the same."""
         yield from self.points
         known = {*self.known, *map(name_of, self.points)}
         for number in itertools.count():

@@ -1,5 +1,6 @@
 """One writer at a time in a folder."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -99,6 +100,15 @@ def test_of_many_that_find_a_stale_lock_one_writes(tmp_path, monkeypatch, links)
             raise PermissionError(1, "no hard links here")
 
         monkeypatch.setattr(os, "link", refuse)
+    read, calls = lock._read, itertools.count()
+
+    def slow(path):
+        # Some processes act on what they read long after the others.
+        found = read(path)
+        time.sleep(0.05 * (next(calls) % 5))
+        return found
+
+    monkeypatch.setattr(lock, "_read", slow)
     held_by(tmp_path / "run", started=1.0)
     writing, most, entered = [], [], threading.Event()
     barrier = threading.Barrier(8)
@@ -120,6 +130,26 @@ def test_of_many_that_find_a_stale_lock_one_writes(tmp_path, monkeypatch, links)
     for thread in threads:
         thread.join()
     assert set(most) == {1}
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_slow_process_leaves_the_lock_that_replaced_the_stale_one(tmp_path):
+    held_by(tmp_path / "run", started=1.0)
+    stale = lock._read(tmp_path / "run" / LOCK)
+    with only_writer(tmp_path / "run"):
+        inode = (tmp_path / "run" / LOCK).stat().st_ino
+        lock._remove_stale(tmp_path / "run" / LOCK, stale)
+        assert (tmp_path / "run" / LOCK).stat().st_ino == inode
+        with pytest.raises(RunError), only_writer(tmp_path / "run"):
+            pass
+
+
+def test_a_process_killed_while_it_removes_a_stale_lock_is_followed_by_the_next(tmp_path):
+    held_by(tmp_path / "run", started=1.0)
+    removing = tmp_path / "run" / f".{LOCK}.other.stale"
+    removing.write_text((tmp_path / "run" / LOCK).read_text().replace("other", "killed"))
+    with only_writer(tmp_path / "run"):
+        pass
     assert list((tmp_path / "run").iterdir()) == []
 
 

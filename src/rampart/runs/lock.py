@@ -69,15 +69,14 @@ def only_writer(folder: Path) -> Iterator[None]:
     finally:
         done.set()
         renewing.join()
-        if _read(path) == own:
-            path.unlink(missing_ok=True)
+        _release(path, own)
         with suppress(OSError):
             for one in new:
                 one.rmdir()
 
 
 def is_lock(path: Path) -> bool:
-    """Return whether a file is a lock, or the scratch file of one."""
+    """Return whether a file is a lock, or a short-lived file of one."""
     return path.name == LOCK or path.name.startswith(f".{LOCK}.")
 
 
@@ -93,19 +92,21 @@ def _lock(path: Path) -> Writer:
     while not _create(path, own):
         found = _read(path)
         if found is not None and _is_alive(found, path):
-            raise RunError(_refusal(path.parent, found))
-        if found is None and path.exists() and _age(path) < RENEWED:
+            raise RunError(_refusal(path, found))
+        if found is None and _age(path) < RENEWED:
+            if not path.exists():
+                continue
             # Written without hard links, and its content is still missing.
             raise RunError(f"{path.parent} is being written by another process: try again later.")
         _remove_stale(path, found)
     return own
 
 
-def _refusal(folder: Path, writer: Writer) -> str:
+def _refusal(path: Path, writer: Writer) -> str:
     do = "wait until it ends, or stop it"
     if writer.host != socket.gethostname():
         do += f"; if it is gone, try again {GONE / 60:.0f} minutes after its end"
-    return f"{folder} is being written by {writer}: {do}."
+    return f"{path.parent} is being written by {writer}: {do}."
 
 
 def _this_process() -> Writer:
@@ -117,7 +118,7 @@ def _this_process() -> Writer:
 
 def _create(path: Path, own: Writer) -> bool:
     """Create the lock, complete or not at all, also on network file systems."""
-    scratch = path.with_name(f".{path.name}.{own.key}.tmp")
+    scratch = path.with_name(f".{LOCK}.{own.key}.tmp")
     text = json.dumps(asdict(own))
     scratch.write_text(text, encoding="utf-8")
     try:
@@ -149,15 +150,23 @@ def _read(path: Path) -> Writer | None:
 
 
 def _remove_stale(path: Path, stale: Writer | None) -> None:
-    """Remove the lock of a process that is gone, and no other one's."""
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    with suppress(FileNotFoundError):
-        path.rename(aside)
-        if _read(aside) != stale:
-            # Another process was faster, and its lock is new.
-            with suppress(OSError):
-                os.link(aside, path)
-        aside.unlink()
+    """Remove the lock of a process that is gone, and no other one's.
+
+    Only the holder of a second lock, named after the stale one, may remove it. A slow process that
+    read the stale lock long ago finds another one there by then, and leaves it.
+    """
+    removing = path.with_name(f".{LOCK}.{stale.key if stale else 'damaged'}.stale")
+    own = _lock(removing)
+    try:
+        if _read(path) == stale and (stale is not None or _age(path) >= RENEWED):
+            path.unlink(missing_ok=True)
+    finally:
+        _release(removing, own)
+
+
+def _release(path: Path, own: Writer) -> None:
+    if _read(path) == own:
+        path.unlink(missing_ok=True)
 
 
 def _is_alive(writer: Writer, path: Path) -> bool:
@@ -180,7 +189,7 @@ def _start_of(process: int) -> float | None:
 
 def _age(path: Path) -> float:
     """Seconds since a file was renewed, by the clock of its file system; 0 if it is gone."""
-    probe = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    probe = path.with_name(f".{LOCK}.{uuid.uuid4().hex}.tmp")
     try:
         probe.touch()
         return probe.stat().st_mtime - path.stat().st_mtime

@@ -424,4 +424,5 @@ def test_the_committed_studies_can_be_read():
         "photos-frozen-seeds": "default",
         "photos-reachable": "adaptive",
         "photos-seeds": "adaptive",
+        "small-grid": "default",
     }

@@ -4,6 +4,8 @@ from .api.evaluate import evaluate as evaluate
 from .api.finetune import finetune as finetune
 from .api.finetuned_run import FinetunedRun as FinetunedRun
 from .api.finetuned_run import load_run as load_run
+from .api.profile import ProfileResult as ProfileResult
+from .api.profile import profile as profile
 from .api.result import EvaluationResult as EvaluationResult
 from .attacks.apgd import Apgd as Apgd
 from .attacks.autoattack import AutoAttack as AutoAttack

@@ -13,8 +13,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, NamedTuple
 
+from rampart.units import Norm
+
 #: Strengths in gray levels, one apart, are 1/255 of the pixel range.
 _LEVELS = 255
+#: Strengths of the benchmark's figures, on images of `BENCHMARK_SIDE` x `BENCHMARK_SIDE` pixels.
+BENCHMARK_STRENGTHS: Mapping[Norm, float] = {"linf": 4 / 255, "l2": 2.0, "l1": 75.0}
+BENCHMARK_SIDE = 224
 
 
 class Source(NamedTuple):

@@ -32,6 +32,17 @@ def align_rows(first: EvaluationRecord, second: EvaluationRecord) -> Integers:
         )
         do = "evaluate both with the same threat and evaluation.strengths"
         raise InvalidArgument("second record", got, f"{first_threat}, like the first", do)
+    return align_samples(first, second)
+
+
+def align_samples(first: EvaluationRecord, second: EvaluationRecord) -> Integers:
+    """Return the (N,) rows of the second record in the sample order of the first.
+
+    The records may be of different threats.
+
+    Raises:
+        InvalidArgument: the records differ in samples.
+    """
     place = {name: row for row, name in enumerate(second.ids)}
     if place.keys() != set(first.ids):
         shared = len(place.keys() & set(first.ids))

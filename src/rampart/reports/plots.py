@@ -45,8 +45,8 @@ def draw_curve(record: EvaluationRecord, title: str = "") -> "Figure":
     facts = summary(record)
     with styled(LOOK):
         figure, axes = _canvas(6.4, 4.2)
-        _draw_curve(axes, facts["curve"], record.norm, COLORS["two-hinge"], area=True)
-        _strength_axis(axes, record.eps, record.norm)
+        draw_line(axes, facts["curve"], record.norm, COLORS["two-hinge"], area=True)
+        strength_axis(axes, record.eps, record.norm)
         axes.set_title(_headline(facts), loc="left", fontsize="medium", color="#555555")
         figure.suptitle(title or "Accuracy under attack", x=0.01, ha="left")
     return figure
@@ -72,8 +72,8 @@ def save_comparison(rows: Sequence[Row], path: str | Path, title: str = "") -> N
         for index, method in enumerate(methods):
             curve = _mean_curve([row["curve"] for row in rows if row["method"] == method["method"]])
             color, style = _style_of(methods, index)
-            _draw_curve(axes, curve, norm, color, **style)
-        _strength_axis(axes, max(row["eps"] for row in rows), norm)
+            draw_line(axes, curve, norm, color, **style)
+        strength_axis(axes, max(row["eps"] for row in rows), norm)
         _expectation_legend(figure, axes, methods)
         axes.set_title(title, loc="left")
         save_picture(figure, path)
@@ -144,7 +144,7 @@ def _headline(facts: Mapping[str, Any]) -> str:
     )
 
 
-def _draw_curve(
+def draw_line(
     axes: "Axes", curve: Curve, norm: Norm, color: str, area: bool = False, **line: Any
 ) -> None:
     """A line with markers and, where the curve has intervals, a band around it."""
@@ -164,7 +164,8 @@ def _place(eps: float, norm: Norm) -> float:
     return eps * 255 if norm == "linf" else eps
 
 
-def _strength_axis(axes: "Axes", eps: float, norm: Norm) -> None:
+def strength_axis(axes: "Axes", eps: float, norm: Norm) -> None:
+    """Label the axes of a curve that ends at eps."""
     unit = ", in 1/255 of the pixel range" if norm == "linf" else ""
     axes.set_xlabel(f"{norm.capitalize()} strength eps{unit}")
     axes.set_ylabel("accuracy (%)")

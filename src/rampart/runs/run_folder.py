@@ -8,6 +8,7 @@ checkpoints/     the newest checkpoint
 best/            the best checkpoint, if the run saves it
 model/           the finished model, in the format that timm loads
 evaluations/     one folder per evaluation
+profiles/        one folder per profile, which holds evaluations under several threats
 writer.lock      the process that writes the folder
 """
 
@@ -77,6 +78,11 @@ class RunFolder:
     def evaluations(self) -> Path:
         """One folder per evaluation."""
         return self.path / "evaluations"
+
+    @property
+    def profiles(self) -> Path:
+        """One folder per profile."""
+        return self.path / "profiles"
 
     def finished_evaluations(self) -> list[EvaluationFolder]:
         """The finished evaluations, sorted by name."""
@@ -203,8 +209,8 @@ class RunFolder:
         return path.exists() and any(path.resolve().is_relative_to(folder) for folder in own)
 
     def _own_folders(self) -> list[Path]:
-        ours = (self.checkpoints, self.best, self.model, self.evaluations, self.tracking)
-        return [*ours, self._dropped_folder]
+        ours = (self.checkpoints, self.best, self.model, self.evaluations, self.profiles)
+        return [*ours, self.tracking, self._dropped_folder]
 
     def clear(self) -> None:
         """Delete the files of an earlier run and its evaluations, and nothing else."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from rampart.checksums import MARK, checksum_of
 from rampart.recipes.config.loading import load_config
+from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.data_identity import has_same_data
 from rampart.recipes.evaluation.measure import Progress
 from rampart.recipes.evaluation.naming import evaluation_name, name_other_settings
@@ -47,16 +48,16 @@ def evaluate_run(
     folder.require_finished()
     config = load_for_evaluation(folder, overrides)
     accelerator, subject = subject_of_run(folder, config)
-    target = output or folder.evaluations / _name_for_run(folder, subject)
+    target = output or folder.evaluations / name_for_run(folder, subject)
     return target, evaluate_into(subject, target, accelerator, overwrite, on_progress)
 
 
-def _name_for_run(folder: RunFolder, subject: Subject) -> str:
+def name_for_run(folder: RunFolder, subject: Subject, threats: str = "") -> str:
     """Return the name of an evaluation; it names the data unless they are those of the run.
 
-    It also names another size and another resizing of the images.
+    It also names another size and another resizing of the images. `threats` as `evaluation_name`.
     """
-    name, splits = evaluation_name(subject.config), subject.splits
+    name, splits = evaluation_name(subject.config, threats), subject.splits
     own = load_config(folder).data
     for key in ("image_size", "resize"):
         value = getattr(subject.config.data, key)
@@ -123,8 +124,13 @@ def evaluate_model(
     """
     config = load_for_evaluation(None, (*overrides, f"model.name={reference}"))
     accelerator, subject = subject_of_model(config)
-    parts = [reference, Path(config.data.name).name, evaluation_name(config)]
+    target = output or Path("evaluations") / name_for_model(reference, config)
+    return target, evaluate_into(subject, target, accelerator, overwrite, on_progress)
+
+
+def name_for_model(reference: str, config: RunConfig, threats: str = "") -> str:
+    """Return the name of an evaluation of an external model; `threats` as `evaluation_name`."""
+    parts = [reference, Path(config.data.name).name, evaluation_name(config, threats)]
     parts += name_other_settings(config)
     name = "".join(c if c.isalnum() or c in "._-" else "_" for c in "-".join(parts))
-    target = output or Path("evaluations") / name.strip("._")
-    return target, evaluate_into(subject, target, accelerator, overwrite, on_progress)
+    return name.strip("._")

@@ -11,10 +11,14 @@ from rampart.schema.fields import EvaluationConfig
 from rampart.units import format_eps
 
 
-def evaluation_name(config: RunConfig) -> str:
+def evaluation_name(config: RunConfig, threats: str = "") -> str:
     """Return a folder name from split, threat and attack: `test-linf-4_255-apgd-10`.
 
     Other options follow if they differ from the defaults: `...-apgd-10-loss_dlr-limit_100`.
+
+    Args:
+        config: of the evaluation.
+        threats: the threats of a profile, in place of that of the configuration.
     """
     evaluation, usual_evaluation = config.evaluation, EvaluationConfig()
     attack = evaluation.attack
@@ -23,7 +27,8 @@ def evaluation_name(config: RunConfig) -> str:
     steps = attack.options.get("steps", "")
     if attack.name not in ("apgd", "pgd") and steps == usual.get("steps"):
         steps = ""
-    parts = [evaluation.split, config.threat.norm, format_eps(config.threat.eps)]
+    threat = threats or f"{config.threat.norm}-{format_eps(config.threat.eps)}"
+    parts = [evaluation.split, threat]
     parts += [attack.name, str(steps)]
     for key in sorted(set(record_keys()) - {"attack", "split"}):
         value = getattr(evaluation, key)

@@ -1,0 +1,71 @@
+"""`rampart profile`."""
+
+from pathlib import Path
+
+import typer
+
+from rampart.cli.evaluate import names_run
+from rampart.cli.interruption import explain_interruption
+from rampart.cli.overrides import ordered
+
+
+def profile(
+    model: str = typer.Argument(
+        ...,
+        help="Folder of a finished run, or any classifier, as for `rampart evaluate`.",
+        show_default=False,
+    ),
+    settings: list[str] = typer.Argument(
+        None,
+        metavar="[KEY=VALUE]...",
+        help="Settings such as evaluation.limit=200 or evaluation.attack=short. A classifier that "
+        "is not a run also needs data=FOLDER.",
+        show_default=False,
+    ),
+    threats: str = typer.Option(
+        "linf,l2,l1",
+        "--threats",
+        help="Threats, separated by commas. A threat may state its largest strength, such as "
+        "linf=8/255; by default twice the strength that is usual for the size of the images.",
+    ),
+    output: Path = typer.Option(
+        None,
+        "--output",
+        "-o",
+        help="Folder for the profile; by default in the run's folder, or in profiles/ for other "
+        "classifiers.",
+        show_default=False,
+    ),
+    overwrite: bool = typer.Option(
+        False, "--overwrite", help="Replace the evaluations in the folder."
+    ),
+) -> None:
+    """Measure robustness under several threats, side by side and all together.
+
+    Run the same command again to resume an interrupted profile; finished threats are kept.
+    """
+    from rampart.cli.console import console, progress_bar, quiet_libraries
+
+    overrides = tuple(ordered(settings or []))
+    without = " without --overwrite" if overwrite else ""
+    advice = f"run the same command again{without} to resume"
+    with explain_interruption(advice), progress_bar("profiling") as on_progress:
+        from rampart.recipes.evaluation.profile import profile_model, profile_run
+        from rampart.recipes.evaluation.threats import parse_threats
+
+        quiet_libraries()
+        wanted = parse_threats(threats)
+        if names_run(model, overrides):
+            folder, found = profile_run(
+                Path(model), overrides, wanted, output, overwrite=overwrite, on_progress=on_progress
+            )
+        else:
+            folder, found = profile_model(
+                model, overrides, wanted, output, overwrite=overwrite, on_progress=on_progress
+            )
+    from rampart.records.profile import profile_summary
+    from rampart.reports.profile import profile_lines
+
+    for line in profile_lines(profile_summary(found)):
+        console.print(line, soft_wrap=True)
+    console.print(f"profile in {folder}", soft_wrap=True)

@@ -17,7 +17,7 @@ from settings import changed
 
 VERBS = ("quickstart", "train", "evaluate", "verify", "report", "compare", "preview")
 VERBS += ("study plan", "study run", "study status", "study table", "study figures")
-VERBS += ("linear-probe", "doctor")
+VERBS += ("linear-probe", "doctor", "profile")
 
 
 def test_help_names_every_verb(rampart):
@@ -33,6 +33,7 @@ def test_the_surface_is_what_is_documented(rampart):
         "quickstart": {"--output", "--full", "--resume", "--overwrite"},
         "train": {"--output", "--resume", "--overwrite", "--evaluate", "--no-evaluate"},
         "evaluate": {"--rerun", "--output", "--overwrite"},
+        "profile": {"--threats", "--output", "--overwrite"},
         "verify": set(),
         "report": {"--distribution", "--per-class", "--json"},
         "compare": {"--output", "--evaluation", "--overwrite"},

@@ -9,6 +9,7 @@ from typing import Any
 from rampart.errors import InvalidArgument
 from rampart.experiments.coordinates import Coordinates, spell_coordinates
 from rampart.experiments.run_figures import RunFigures
+from rampart.experiments.search_budgets import SEARCH_COLUMN
 from rampart.recipes.config.suggesting import is_key, near_keys
 
 Overrides = tuple[str, ...]
@@ -24,7 +25,7 @@ _STAND_FOR = {
     "eps": "threat.eps",
 }
 #: Columns of results.csv, which no axis may be called.
-_COLUMNS = tuple(one for one in RunFigures._fields if one != "coordinates")
+_COLUMNS = (*(one for one in RunFigures._fields if one != "coordinates"), SEARCH_COLUMN)
 
 
 @dataclass(frozen=True)

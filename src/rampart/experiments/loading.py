@@ -1,31 +1,42 @@
 """Read the file of a study, and check it and every run before the first one starts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import product
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from rampart.errors import InvalidArgument, RunError, UnknownName
 from rampart.experiments.grid import Overrides, Part, Task, is_within
+from rampart.experiments.searches import finder
 from rampart.experiments.study import Study, coordinates_of, explain_study
 from rampart.experiments.study_folder import file_name
 from rampart.plain import read_file
+from rampart.recipes.config.differences import spell_differences
 from rampart.recipes.config.identity import identity
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.measured import require_measurable
 from rampart.units import Horizon
 
+#: Number of differing keys in a message.
+_SHOWN = 3
 
-def load_study(path: Path) -> Study:
+
+def load_study(path: Path, output: Path | None = None) -> Study:
     """Read a study and check the configuration of every run.
 
+    Args:
+        path: the file.
+        output: folder of the study, if it may hold what the searches found.
+
     Raises:
-        RunError: the file is missing, is not YAML, or does not describe a study.
+        RunError: the file is missing, is not YAML, or does not describe a study; or a folder holds
+            no finished search.
         RampartError: a key of the study is unknown, or the configuration of a run is invalid.
     """
     tree = read_file(path, "study")
     try:
-        study = Study.model_validate(tree)
+        study = Study.model_validate(tree, context={"find": finder(path, output)})
     except ValidationError as error:
         raise explain_study(error, tree, path) from None
     _require_known_names(study)
@@ -37,6 +48,7 @@ def load_study(path: Path) -> Study:
     for choice in study.choices.values():
         _require_distinct_folders(choice.among)
     _require_parts(study)
+    _require_fitting_searches(study)
     _require_possible_runs(study)
     return study
 
@@ -71,6 +83,7 @@ def _require_known_names(study: Study) -> None:
 def _parts(study: Study) -> dict[str, Part]:
     """The parts of the grid by their place in the file."""
     found = {f"settings.{k}.where": one.where for k, one in enumerate(study.settings)}
+    found |= {f"searches.{k}.where": one.where for k, one in enumerate(study.searches)}
     return found | {f"exclude.{k}": one for k, one in enumerate(study.exclude)}
 
 
@@ -87,9 +100,9 @@ def _require_parts(study: Study) -> None:
         count, left = len(left), [one for one in left if not is_within(part, one)]
         if len(left) == count:
             raise _no_run(f"exclude.{number}", part)
-    for number, settings in enumerate(study.settings):
-        if not any(is_within(settings.where, one) for one in left):
-            raise _no_run(f"settings.{number}.where", settings.where)
+    for place, part in _parts(study).items():
+        if place.endswith(".where") and not any(is_within(part, one) for one in left):
+            raise _no_run(place, part)
     if not any(True for _ in study.runs()):
         raise RunError("exclude leaves no run of the study: take out an entry.")
 
@@ -98,6 +111,34 @@ def _no_run(place: str, part: Part) -> InvalidArgument:
     spelled = ", ".join(f"{axis}: {' or '.join(values)}" for axis, values in part.items())
     expected = "a part of the grid with runs that no entry of exclude leaves out"
     return InvalidArgument(place, spelled, expected, "take the entry out, or change it")
+
+
+def _require_fitting_searches(study: Study) -> None:
+    """Refuse values that a search found for runs of another kind."""
+    for name, (task, method, seed), option in _named_runs(study):
+        search = study.search_of(task, method, seed)
+        unlike = search.result.unlike(study.config(task, method, seed, option)) if search else []
+        if search and unlike:
+            more = f"; and {len(unlike) - _SHOWN} more" if len(unlike) > _SHOWN else ""
+            raise InvalidArgument(
+                "searches.folder",
+                search.folder,
+                f"a search with the settings of its runs, but for {name} they differ "
+                f"({spell_differences(unlike[:_SHOWN])}{more})",
+                "run `rampart tune` with the settings of the study, or change where",
+            )
+
+
+def _named_runs(study: Study) -> Iterator[tuple[str, tuple[Task, str, int], Overrides]]:
+    """Yield the name of every run, its place, and the settings of an option of a choice."""
+    for task, method, seed in study.runs():
+        yield f"{task.name}, {method}, seed {seed}", (task, method, seed), ()
+    for name, choice in study.choices.items():
+        for task, seed in product(study.tasks, choice.seeds):
+            if not study.excludes(task, choice.method, seed):
+                for option, settings in choice.among.items():
+                    named = f"{task.name}, {option} for '{name}'"
+                    yield named, (task, choice.method, seed), settings
 
 
 def _require_no_seeds(study: Study) -> None:
@@ -138,12 +179,14 @@ def _require_distinct_folders(names: Iterable[str]) -> None:
 
 def _require_possible_runs(study: Study) -> None:
     """Refuse a run with an invalid configuration, and two runs with one configuration."""
-    known: dict[str, str] = {}
+    known: dict[tuple[str, str], str] = {}
     for task, method, seed in study.runs():
         config = study.config(task, method, seed)
         if seed == study.seeds[0]:
             _require_possible(config)
-        _require_new(known, config, f"{task.name}, {method}, seed {seed}")
+        search = study.search_of(task, method, seed)
+        name = f"{task.name}, {method}, seed {seed}"
+        _require_new(known, config, name, search.folder if search else "")
     for name, choice in study.choices.items():
         for task in study.tasks:
             if not study.excludes(task, choice.method, choice.seeds[0]):
@@ -151,16 +194,21 @@ def _require_possible_runs(study: Study) -> None:
 
 
 def _require_possible_options(study: Study, name: str, task: Task) -> None:
-    choice, known = study.choices[name], dict[str, str]()
+    choice, known = study.choices[name], dict[tuple[str, str], str]()
     for option, settings in choice.among.items():
         config = study.config(task, choice.method, choice.seeds[0], settings)
         _require_possible(config)
         _require_new(known, config, f"{task.name}, {option} for '{name}'")
 
 
-def _require_new(known: dict[str, str], config: RunConfig, name: str) -> None:
-    """Refuse a second run with the same identity: it would be the first one again."""
-    other = known.setdefault(identity(config), name)
+def _require_new(
+    known: dict[tuple[str, str], str], config: RunConfig, name: str, search: str = ""
+) -> None:
+    """Refuse a second run with the same identity: it would be the first one again.
+
+    A search may find the values of another run.
+    """
+    other = known.setdefault((identity(config), search), name)
     if other != name:
         raise RunError(
             f"the study has one run under two names, '{other}' and '{name}': their settings give "

@@ -3,6 +3,7 @@
 Its folder holds
 
     study.yaml                              a copy of the study's file
+    searches.json                           what the searches of the study found, and their budgets
     runs/VALUE/.../METHOD/seed-S-HASH       the folder of a run, below a value of every axis
     runs/.../METHOD/seed-S-HASH-error.txt   the last error of a failed run
     choices/CHOICE/VALUE/.../OPTION/...     the runs of the options of a choice

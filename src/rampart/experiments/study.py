@@ -13,6 +13,9 @@ A study is a YAML file:
     settings:                               settings of a part of the grid; the last entry wins
       - where: {backbone: vit, dataset: [aircraft, cars], method: fix}
         set: [optimizer.backbone_lr=1e-4]
+    searches:                               folders of `rampart tune` for a part of the grid
+      - where: {backbone: vit, method: two-hinge}
+        folder: searches/vit                its learning rates and weight decays are used
     exclude:                                parts of the grid without runs
       - {backbone: vit, eps: 8/255}
     references: [fix]                       methods that the others are compared with
@@ -24,9 +27,9 @@ A study is a YAML file:
     slurm: {time: 720, partition: gpu}      options of sbatch, of `--engine slurm`
 
 The axes backbone, dataset and eps stand for model.name, data.name and threat.eps; any other list
-has a key as its name. Settings apply in the order base, axes, methods, settings, choices. A choice
-takes the settings and exclusions of its method. `rampart.experiments.running` lists the content of
-the folder.
+has a key as its name. Settings apply in the order base, axes, methods, settings, searches, choices.
+A choice takes the settings, searches and exclusions of its method. `rampart.experiments.running`
+lists the content of the folder.
 """
 
 from collections.abc import Iterator
@@ -40,7 +43,9 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     ValidationError,
+    ValidationInfo,
 )
 from pydantic_core import ErrorDetails
 
@@ -57,6 +62,7 @@ from rampart.experiments.grid import (
     read_part,
     tasks_of,
 )
+from rampart.experiments.searches import Find, FoundSearch, find_in_folder
 from rampart.experiments.study_table import Measure
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
@@ -71,6 +77,7 @@ _EXAMPLES: dict[int | str, str] = {
     "seeds": "[0, 1, 2]",
     "references": "[fix]",
     "differences": "[clean, expected]",
+    "searches": "[{where: {backbone: vit}, folder: searches/vit}]",
     "settings": "[{where: {backbone: vit}, set: [training.epochs=20]}]",
     "exclude": "[{backbone: vit, eps: 8/255}]",
 }
@@ -111,6 +118,28 @@ class PartSettings(BaseModel):
     settings: Overrides = Field(alias="set", min_length=1)
 
 
+def _find(folder: Any, info: ValidationInfo) -> FoundSearch:
+    """Return the search in a folder, or what the context of the validation has for it."""
+    if not isinstance(folder, str) or not folder:
+        raise ValueError("expected a folder that `rampart tune` wrote")
+    find: Find = (info.context or {}).get("find", find_in_folder)
+    return find(folder)
+
+
+class PartSearch(BaseModel):
+    """A search whose values hold for a part of the grid.
+
+    Attributes:
+        where: the part.
+        found: the search; `folder` in a file.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    where: OnePart
+    found: Annotated[FoundSearch, PlainValidator(_find)] = Field(alias="folder")
+
+
 class Choice(BaseModel):
     """A method whose settings are chosen among several on the validation split.
 
@@ -140,6 +169,7 @@ class Study(BaseModel):
     ]
     methods: Annotated[dict[str, Overrides], BeforeValidator(_from_schedules), Field(min_length=1)]
     settings: tuple[PartSettings, ...] = ()
+    searches: tuple[PartSearch, ...] = ()
     exclude: tuple[OnePart, ...] = ()
     choices: dict[str, Choice] = {}
     references: tuple[str, ...] = ()
@@ -166,13 +196,21 @@ class Study(BaseModel):
                     if not self.excludes(task, method, seed):
                         yield task, method, seed
 
+    def search_of(self, task: Task, method: str, seed: int) -> FoundSearch | None:
+        """Return the search whose values a run has: the last entry wins."""
+        place = coordinates_of(task, method, seed)
+        found = (one.found for one in reversed(self.searches) if is_within(one.where, place))
+        return next(found, None)
+
     def config(self, task: Task, method: str, seed: int, option: Overrides = ()) -> RunConfig:
         """Return the configuration of one run; `option` holds the settings of a choice."""
         place = coordinates_of(task, method, seed)
         parts = [part.settings for part in self.settings if is_within(part.where, place)]
         local = [setting for some in parts for setting in some]
-        settings = (*task.settings, *self.methods[method], *local, *option, f"seed={seed}")
-        return parse_config(self.base, settings)
+        search = self.search_of(task, method, seed)
+        values = search.overrides if search else ()
+        settings = (*task.settings, *self.methods[method], *local, *values, *option)
+        return parse_config(self.base, (*settings, f"seed={seed}"))
 
 
 def coordinates_of(task: Task, method: str, seed: int) -> dict[str, str]:
@@ -209,6 +247,7 @@ def _keys(place: tuple[int | str, ...]) -> list[str]:
     fields = {
         "choices": list(Choice.model_fields),
         "settings": ["where", "set"],
+        "searches": ["where", "folder"],
         "resources": list(RunResources.model_fields),
         "ray": list(RayOptions.model_fields),
     }

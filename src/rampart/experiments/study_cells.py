@@ -6,6 +6,7 @@ from pathlib import Path
 from rampart.experiments.cells import Cell, make_cell
 from rampart.experiments.grid import Task
 from rampart.experiments.run_figures import RunFigures
+from rampart.experiments.search_budgets import Budgets
 from rampart.experiments.study import Study
 from rampart.experiments.study_folder import RUNS, choice_folder
 
@@ -84,6 +85,20 @@ def best_options(means: Mapping[Decision, Means | None]) -> dict[Decision, str]:
         decision: max(options, key=lambda option, found=options: found[option])  # type: ignore[misc]  # no type for a default
         for decision, options in means.items()
         if options is not None
+    }
+
+
+def search_budgets(study: Study) -> Budgets:
+    """Return the budgets of the searches whose values the runs of methods and choices have."""
+    rows = {method: method for method in study.methods}
+    rows |= {name: choice.method for name, choice in study.choices.items()}
+    return {
+        (task.name, row, seed): search.result.spent
+        for task in study.tasks
+        for row, method in rows.items()
+        for seed in study.seeds
+        if not study.excludes(task, method, seed)
+        and (search := study.search_of(task, method, seed))
     }
 
 

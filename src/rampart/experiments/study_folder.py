@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rampart.errors import RampartError, RunError
+from rampart.experiments.searches import keep_searches
 from rampart.experiments.study import Study
 from rampart.files import require_output_folder, write_atomic
 from rampart.recipes.config.identity import identity
@@ -100,12 +101,13 @@ def require_own_folder(study: Study, output: Path) -> None:
 
 
 def keep_file(study: Study, file: Path, output: Path) -> None:
-    """Copy the file of a study into its folder.
+    """Copy the file of a study into its folder, with what its searches found.
 
     Raises:
         RunError: the folder holds others, or cannot be written.
     """
     require_own_folder(study, output)
+    keep_searches((one.found for one in study.searches), output)
     write_atomic(output / STUDY_FILE, file.read_text(encoding="utf-8"))
 
 

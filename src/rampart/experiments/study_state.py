@@ -81,7 +81,7 @@ def open_study(place: Path, output: Path | None = None) -> tuple[Study, Path]:
         RunError: the folder holds no study, or the file is given without the folder.
     """
     if not place.is_dir():
-        study = load_study(place)
+        study = load_study(place, output)
         if output is None:
             raise RunError(f"{place} is the file of a study: add its folder with --output.")
         return study, output
@@ -92,7 +92,7 @@ def open_study(place: Path, output: Path | None = None) -> tuple[Study, Path]:
             f"{place} holds no {STUDY_FILE}: give the folder that `rampart study run` wrote, or "
             "the file of the study with --output."
         )
-    return load_study(place / STUDY_FILE), place
+    return load_study(place / STUDY_FILE, place), place
 
 
 def chosen_options(study: Study, output: Path) -> dict[Decision, str]:

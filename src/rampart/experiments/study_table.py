@@ -11,6 +11,14 @@ import numpy as np
 
 from rampart.errors import RunError
 from rampart.experiments.run_figures import RunFigures
+from rampart.experiments.search_budgets import (
+    SEARCH_COLUMN,
+    Budgets,
+    budgets_by_method,
+    spell_budgets,
+    spell_unequal,
+)
+from rampart.experiments.tuning.outcome import Spent
 from rampart.files import write_atomic
 from rampart.metrics.adaptation import has_measurable_delay
 from rampart.metrics.intervals import LEAST_SEEDS, paired_test
@@ -34,6 +42,7 @@ def write_table(
     references: Sequence[str] = (),
     differences: Sequence[Measure] = ("expected",),
     missing: Sequence[str] = (),
+    searches: Budgets = MappingProxyType({}),
 ) -> str:
     """Write `results.csv` and `study.md`; return the text of the table.
 
@@ -44,10 +53,19 @@ def write_table(
         references: methods that every other one is compared with, seed by seed.
         differences: the figures that are compared.
         missing: names of failed runs, which are listed below the table.
+        searches: budgets of the searches whose values the runs have.
     """
-    write_atomic(output / "results.csv", _csv(figures))
+    write_atomic(output / "results.csv", _csv(figures, searches))
     text = "\n".join(
-        task_table(figures, task, references, differences, planned[task]) for task in planned
+        task_table(
+            figures,
+            task,
+            references,
+            differences,
+            planned[task],
+            budgets_by_method(searches, task),
+        )
+        for task in planned
     )
     if missing:
         text += "\nNot in the table, because they failed:\n\n"
@@ -89,16 +107,25 @@ def task_table(
     references: Sequence[str] = (),
     differences: Sequence[Measure] = ("expected",),
     planned: Mapping[str, int] = MappingProxyType({}),
+    searches: Mapping[str, Sequence[Spent]] = MappingProxyType({}),
 ) -> str:
     """Return one task's methods as a Markdown table, percent over seeds (`spell_seeds`).
 
-    A method with fewer finished runs than planned shows both numbers.
+    A method with fewer finished runs than planned shows both numbers. If a method has the values of
+    a search, a column has the budgets.
 
     Differences in expected robustness have bounds where these reach beyond the interval. Below the
-    table stand the methods whose difference is undecided by the grid.
+    table stand the methods whose difference is undecided by the grid, and unequal budgets.
     """
     methods = _group_by_method([one for one in figures if one.task == task])
-    head = ["method", *MEASURES, "full strength from", "passes", "adapted in epoch"]
+    head = [
+        "method",
+        *([SEARCH_COLUMN] if searches else []),
+        *MEASURES,
+        "full strength from",
+        "passes",
+        "adapted in epoch",
+    ]
     sizes_differ = len({run.trained for runs in methods.values() for run in runs}) > 1
     head += ["trained weights"] if sizes_differ else []
     compared = [
@@ -109,10 +136,11 @@ def task_table(
     for method in dict.fromkeys((*planned, *methods)):
         runs, wanted = methods.get(method, []), planned.get(method, 0)
         label = f"{method} ({len(runs)} of {wanted} runs)" if len(runs) < wanted else method
+        first = [label, *([spell_budgets(searches.get(method, ()))] if searches else [])]
         if not runs:
-            lines.append(_line([label, *["-"] * (len(head) - 1)]))
+            lines.append(_line([*first, *["-"] * (len(head) - len(first))]))
             continue
-        cells = [label, *(spell_seeds([getattr(run, name) for run in runs]) for name in MEASURES)]
+        cells = [*first, *(spell_seeds([getattr(run, name) for run in runs]) for name in MEASURES)]
         cells.append(_span([f"{run.full_from:.0%}" for run in runs]))
         cells.append(f"{sum(run.passes for run in runs) / len(runs) / 1e3:,.0f} k")
         cells.append(_span([_spell_delay(run) for run in runs]))
@@ -123,8 +151,9 @@ def task_table(
             for name, measure in compared
         ]
         lines.append(_line(cells))
-    open_ = [_undecided(methods, name) for name, measure in compared if measure == "expected"]
-    lines += [line for text in open_ if text for line in ("", text)]
+    notes = [_undecided(methods, name) for name, measure in compared if measure == "expected"]
+    notes.append(spell_unequal(searches))
+    lines += [line for text in notes if text for line in ("", text)]
     return "\n".join([*lines, ""])
 
 
@@ -203,12 +232,14 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _csv(figures: Sequence[RunFigures]) -> str:
+def _csv(figures: Sequence[RunFigures], searches: Budgets) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     axes = list(dict.fromkeys(axis for one in figures for axis in one.coordinates))
-    writer.writerow((*axes, *RunFigures._fields[1:]))
+    writer.writerow((*axes, *RunFigures._fields[1:], *([SEARCH_COLUMN] if searches else [])))
     for one in figures:
         rounded = one._replace(full_from=round(one.full_from, 4), seconds=round(one.seconds, 1))
-        writer.writerow((*(one.coordinates[axis] for axis in axes), *rounded[1:]))
+        row = (*(one.coordinates[axis] for axis in axes), *rounded[1:])
+        spent = searches.get((one.task, one.method, one.seed))
+        writer.writerow((*row, *([spell_budgets([spent] if spent else [])] if searches else [])))
     return text.getvalue()

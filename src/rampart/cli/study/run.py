@@ -51,14 +51,14 @@ def run(
         from rampart.experiments.engines.choosing import Wanted, open_engine
         from rampart.experiments.loading import load_study
         from rampart.experiments.running import run_study
-        from rampart.experiments.study_cells import planned_runs
+        from rampart.experiments.study_cells import planned_runs, search_budgets
         from rampart.experiments.study_folder import keep_file
         from rampart.experiments.study_table import draw_study, write_table
         from rampart.files import require_output_folder
 
     quiet_libraries()
     require_output_folder(output)
-    read = load_study(file)
+    read = load_study(file, output)
     keep_file(read, file, output)
     given = {"cpus": cpus, "gpus": gpus}
     resources = read.resources.model_copy(
@@ -75,7 +75,13 @@ def run(
         return
     planned, references = planned_runs(read), read.references
     text = write_table(
-        result.figures, planned, output, references, read.differences, result.missing
+        result.figures,
+        planned,
+        output,
+        references,
+        read.differences,
+        result.missing,
+        search_budgets(read),
     )
     _print(text)
     if result.figures:

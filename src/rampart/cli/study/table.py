@@ -27,7 +27,7 @@ def table(
     if form and not published:
         raise InvalidArgument("--format", form, "--published beside it")
     from rampart.cli.console import console
-    from rampart.experiments.study_cells import planned_runs
+    from rampart.experiments.study_cells import planned_runs, search_budgets
     from rampart.experiments.study_table import write_table
 
     study, folder, state = read(place, output)
@@ -35,7 +35,12 @@ def table(
         write_tables(study, folder, form)
         return
     text = write_table(
-        state.figures, planned_runs(study), folder, study.references, study.differences
+        state.figures,
+        planned_runs(study),
+        folder,
+        study.references,
+        study.differences,
+        searches=search_budgets(study),
     )
     console.print(text, soft_wrap=True)
     console.print(f"in {folder}: study.md, results.csv", soft_wrap=True)

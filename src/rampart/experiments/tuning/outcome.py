@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rampart.counting import counted
 from rampart.errors import RunError
@@ -14,6 +15,9 @@ from rampart.experiments.tuning.trials import METRICS, Search, Trial
 from rampart.files import write_atomic
 from rampart.plain import write_plain
 from rampart.recipes.config.loading import dump_config
+
+#: The file with the best configuration, and the one with the budget.
+TUNED, SPENT = "tuned.yaml", "spent.json"
 
 
 @dataclass(frozen=True)
@@ -87,12 +91,30 @@ def write_outcome(search: Search) -> Outcome:
     best = choose(tried)
     if best is None:
         raise RunError(_no_best(search, tried))
-    config = search.output / "tuned.yaml"
+    config = search.output / TUNED
     write_atomic(config, _tuned(search, best, spent))
     facts = {"metric": METRICS[search.metric][0], "value": best.value, "epochs": best.epochs}
     content = {"best": best.trial.name, **facts, **vars(spent)}
-    write_atomic(search.output / "spent.json", json.dumps(content, indent=1) + "\n")
+    write_atomic(search.output / SPENT, json.dumps(content, indent=1) + "\n")
     return Outcome(best, tried, spent, table, config)
+
+
+def read_spent(folder: Path) -> tuple[str, Spent]:
+    """Return the name of the best trial and the budget, as `write_outcome` wrote them.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    file = folder / SPENT
+    try:
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        spent = Spent(*(content[name] for name in ("runs", "passes", "minutes")))
+        return content["best"], spent
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{file} is damaged: run the `rampart tune` command of this search again, which writes "
+            "it anew."
+        ) from error
 
 
 def choose(tried: Sequence[Tried]) -> Tried | None:

@@ -28,6 +28,9 @@ from rampart.recipes.config.run_config import RunConfig
 from rampart.runs.history import History, Row
 from rampart.runs.run_folder import RunFolder
 
+#: The file that says how a search is done.
+SEARCH = "search.json"
+
 Metric = Literal["clean", "expected", "loss"]
 Sampler = Literal["random", "optuna"]
 #: running: not ended, perhaps because the search was; stopped: by ASHA; diverged: the loss or the
@@ -210,7 +213,7 @@ class Search:
 
     @property
     def _file_of_search(self) -> Path:
-        return self.output / "search.json"
+        return self.output / SEARCH
 
     @property
     def _reports(self) -> History:
@@ -236,6 +239,23 @@ def make_search(
     # Built now, so that a wrong space is refused first.
     assert search.space.ranges
     return search
+
+
+def read_search(output: Path) -> Search:
+    """Return the search in a folder.
+
+    Raises:
+        RunError: its file is damaged.
+        RampartError: its configuration is invalid.
+    """
+    how = _read(output / SEARCH)
+    return make_search(
+        parse_config(how.get("config", {})),
+        output,
+        how.get("metric", ""),
+        how.get("sampler", ""),
+        how.get("per_phase", False),
+    )
 
 
 def _read(file: Path) -> dict[str, Any]:

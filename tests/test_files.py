@@ -12,9 +12,12 @@ from rampart.errors import RunError
 from rampart.files import (
     checksum,
     intended_name,
+    is_scratch,
     remove,
     replacing,
+    replacing_folder,
     require_output_folder,
+    scratch_beside,
     write_atomic,
     writing_folder,
 )
@@ -140,3 +143,43 @@ def test_an_output_folder_is_a_folder_that_can_be_written(tmp_path):
         require_output_folder(tmp_path / "file")
     with pytest.raises(RunError, match="cannot be written"):
         require_output_folder(tmp_path / "file" / "below")
+
+
+def left(folder, name, process, host=None):
+    """The scratch file of another process."""
+    own = scratch_beside(folder / name).name
+    words = own.rsplit(".", 2)[1].split("-")
+    theirs = "-".join([host or words[0], str(process), *words[2:]])
+    path = folder / own.replace("-".join(words), theirs)
+    path.write_text("half")
+    return path
+
+
+@pytest.mark.parametrize("write", [replacing, writing_folder, replacing_folder])
+def test_the_next_writer_removes_what_killed_ones_have_left(tmp_path, write):
+    dead = left(tmp_path, "other.json", 999999999)
+    folder = left(tmp_path, "step-2", 999999998)
+    folder.unlink()
+    folder.mkdir()
+    (folder / "model").touch()
+    earlier = left(tmp_path, "reused.json", os.getpid())
+    words = earlier.name.split("-")
+    earlier = earlier.rename(earlier.with_name("-".join([*words[:2], "1000", *words[3:]])))
+    mine = left(tmp_path, "mine.json", os.getpid())
+    (tmp_path / ".notes.17.tmp").touch()
+    (tmp_path / ".cache.tmp").touch()
+    with write(tmp_path / "new") as scratch:
+        assert not dead.exists()
+        assert not folder.exists()
+        assert not earlier.exists(), "a later process has the same number"
+        assert is_scratch(scratch)
+    assert names(tmp_path) == sorted([mine.name, ".notes.17.tmp", ".cache.tmp", "new"])
+
+
+def test_a_scratch_file_of_another_host_is_left_for_an_hour(tmp_path):
+    theirs = left(tmp_path, "file", 1, host="5")
+    write_atomic(tmp_path / "file", "")
+    assert theirs.exists()
+    os.utime(theirs, (0, 0))
+    write_atomic(tmp_path / "file", "")
+    assert names(tmp_path) == ["file"]

@@ -1,19 +1,30 @@
-"""Atomic writes: a file is complete or absent, also after a kill or a power cut."""
+"""Atomic writes: a file is complete or absent, also after a kill or a power cut.
+
+A scratch file names the process that writes it. The next writer in the same folder removes the
+scratch files of processes that were killed.
+"""
 
 import hashlib
 import os
 import re
 import shutil
+import socket
 import stat
+import time
 import uuid
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from rampart.alive import is_alive, own_start
 from rampart.errors import RunError
 
-#: Name of a scratch file or folder; the group is its final name.
-_SCRATCH = re.compile(r"\.(.+)\.\d+\.tmp")
+#: Name of a scratch file or folder. The groups are its final name and its writer: host, process and
+#: start of the process.
+_SCRATCH = re.compile(r"\.(.+?)\.(?:(\d+)-(\d+)-(\d+)-)?\d+\.tmp")
+#: Seconds after which a scratch file of another host is left of a killed writer.
+_LEFT = 3600.0
 
 
 @contextmanager
@@ -59,6 +70,18 @@ def writing_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """Yield a scratch folder beside `path`; it is removed after the block.
+
+    Raises:
+        RunError: no space, or no permission.
+    """
+    with _scratch(path) as scratch:
+        scratch.mkdir()
+        yield scratch
+
+
+@contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Yield a scratch folder beside `path`; it replaces `path` if the block succeeds.
 
@@ -86,6 +109,25 @@ def intended_name(path: Path) -> str:
     """Return the final name of a scratch file or folder; for any other path, its own name."""
     match = _SCRATCH.fullmatch(path.name)
     return match[1] if match else path.name
+
+
+def is_scratch(path: Path) -> bool:
+    """Whether a file or folder is a scratch file of a writer."""
+    return _writer(path) is not None
+
+
+def scratch_beside(path: Path) -> Path:
+    """Return a new name beside `path` for a file of this process that does not live long."""
+    start, unique = round(own_start()), uuid.uuid4().int
+    return path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{start}-{unique}.tmp")
+
+
+def remove_left(folder: Path) -> None:
+    """Remove the scratch files and folders that killed writers have left in a folder."""
+    for path in folder.glob(".*.tmp"):
+        with suppress(OSError):
+            if _is_left(path):
+                remove(path)
 
 
 def require_output_folder(path: Path) -> None:
@@ -123,15 +165,39 @@ def checksum(path: Path) -> str:
 @contextmanager
 def _scratch(path: Path) -> Iterator[Path]:
     """Yield a unique path beside `path`; delete it afterwards if it still exists."""
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().int}.tmp")
+    scratch = scratch_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_left(path.parent)
         yield scratch
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}.") from error
     finally:
         with suppress(OSError):
             remove(scratch)
+
+
+def _writer(path: Path) -> tuple[int, int, int] | None:
+    """Return host, process and start of the writer of a scratch file; None for other files."""
+    match = _SCRATCH.fullmatch(path.name)
+    if match is None or match[2] is None:
+        return None
+    return int(match[2]), int(match[3]), int(match[4])
+
+
+def _is_left(path: Path) -> bool:
+    """Whether a file is a scratch file whose writer is gone."""
+    writer = _writer(path)
+    if writer is None:
+        return False
+    host, process, started = writer
+    if host != _host():
+        return time.time() - path.stat().st_mtime > _LEFT
+    return not is_alive(process, started)
+
+
+def _host() -> int:
+    return zlib.crc32(socket.gethostname().encode())
 
 
 def _finish(file: Path, mode: int) -> None:

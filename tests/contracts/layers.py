@@ -25,11 +25,11 @@ ROWS = [
         Group(
             (
                 *("errors", "plain", "value_types", "units", "strengths", "counting", "skill"),
-                *("choices", "tolerance", "registry", "files", "checksums", "plugins"),
-                *("hub_access", "version"),
+                *("choices", "tolerance", "registry", "alive", "files", "checksums"),
+                *("plugins", "hub_access", "version"),
             ),
-            "errors, values from YAML, strengths, counts, skill, tolerances, registries, atomic "
-            "writes, checksums, plugins, the hub",
+            "errors, values from YAML, strengths, counts, skill, tolerances, registries, processes "
+            "that run, atomic writes, checksums, plugins, the hub",
         )
     ],
     [

@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from rampart.errors import RunError
+from rampart.files import scratch_beside
 from rampart.runs import lock
 from rampart.runs.lock import GONE, LOCK, only_writer, writer_of
 
@@ -169,3 +170,27 @@ def test_nothing_stays_of_a_writer_that_wrote_nothing(tmp_path):
     with only_writer(tmp_path / "a" / "b"):
         (tmp_path / "a" / "b" / "file").touch()
     assert [one.name for one in (tmp_path / "a" / "b").iterdir()] == ["file"]
+
+
+def test_files_of_a_writer_that_was_killed_go_with_the_next_one(tmp_path):
+    """It was killed as it made its lock, or as it had removed a stale one."""
+    held_by(tmp_path / "run", started=1.0)
+    stale = (tmp_path / "run" / LOCK).rename(tmp_path / "run" / f".{LOCK}.gone.stale")
+    own = scratch_beside(tmp_path / "run" / LOCK)
+    scratch = own.with_name(own.name.replace(f"-{os.getpid()}-", "-999999999-"))
+    scratch.touch()
+    with only_writer(tmp_path / "run"):
+        assert not stale.exists()
+        assert not scratch.exists()
+
+
+def test_a_writer_notices_that_its_folder_was_removed_or_taken_over(tmp_path):
+    with only_writer(tmp_path / "run") as require_held:
+        require_held()
+        (tmp_path / "run").rename(tmp_path / "moved")
+        with pytest.raises(RunError, match="run was removed, moved or replaced"):
+            require_held()
+        held_by(tmp_path / "run")
+        with pytest.raises(RunError, match="run was removed, moved or replaced"):
+            require_held()
+    assert (tmp_path / "run" / LOCK).exists(), "it is the lock of another"

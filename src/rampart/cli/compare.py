@@ -18,26 +18,30 @@ def compare(
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace an earlier comparison."),
 ) -> None:
     """Compare evaluated runs in a table and in plots of their curves and training histories."""
+    from rampart.files import require_output_folder
+    from rampart.runs.lock import only_writer
+
+    require_output_folder(output)
+    with only_writer(output):
+        _require_own_folder(output, overwrite)
+        compare_and_print(runs, output, evaluation)
+
+
+def _require_own_folder(output: Path, overwrite: bool) -> None:
+    """Refuse a folder of other files: plots in a folder of training images would be trained on."""
     from rampart.errors import RunError
+    from rampart.files import is_scratch
+    from rampart.reports.comparison import require_own_comparison
+    from rampart.runs.lock import is_lock
 
     if (output / "comparison.json").exists() and not overwrite:
         raise RunError(
             f"{output / 'comparison.json'} exists: --overwrite replaces it, --output chooses "
             "another folder."
         )
-    _require_own_folder(output)
-    compare_and_print(runs, output, evaluation)
-
-
-def _require_own_folder(output: Path) -> None:
-    """Refuse a folder of other files: plots in a folder of training images would be trained on."""
-    from rampart.errors import RunError
-    from rampart.files import require_output_folder
-    from rampart.reports.comparison import require_own_comparison
-
-    require_output_folder(output)
     ours = (output / "comparison.json").exists() or any(output.glob("*/config.yaml"))
-    if output.is_dir() and any(output.iterdir()) and not ours:
+    others = [one for one in output.iterdir() if not (is_lock(one) or is_scratch(one))]
+    if others and not ours:
         raise RunError(
             f"output folder {output} exists and holds neither runs nor a comparison: choose "
             "another with --output."

@@ -31,6 +31,7 @@ def quickstart(
     )
     with console.status("loading"):
         from rampart.experiments.quickstart import SEEDS, run_quickstart
+        from rampart.runs.lock import only_writer
         from rampart.training.reporting import ConsoleReporter
 
     quiet_libraries()
@@ -43,7 +44,8 @@ def quickstart(
             overwrite=overwrite,
             reporter=ConsoleReporter(console),
         )
-    compare_and_print(folders, output)
+    with only_writer(output):
+        compare_and_print(folders, output)
     console.print(
         "The task was chosen because training at full strength from the start fails on it. It "
         "illustrates the method; it is not independent evidence that the method is better."

@@ -43,7 +43,9 @@ def train(
     folder = RunFolder(output)
     if resume and not folder.exists():
         folder.require_free(resume, overwrite)
-    own = resume and path is None
+    own = resume and path is None and folder.exists()
+    if resume and not (own or path or overrides):
+        raise folder.no_run()
     config, begun = load_config(folder if own else path, overrides), []
 
     def announce(run: "Run", splits: "Splits") -> None:

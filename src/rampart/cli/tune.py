@@ -51,7 +51,6 @@ def tune(
 
     with console.status("loading"):
         from rampart.experiments.ray_session import Resources
-        from rampart.experiments.tuning.outcome import write_outcome
         from rampart.experiments.tuning.searching import run_search
         from rampart.experiments.tuning.session import Budget
         from rampart.experiments.tuning.trials import make_search
@@ -62,8 +61,7 @@ def tune(
     config = load_config(*config_and_overrides(settings or []))
     search = make_search(config, output.absolute(), metric, sampler, per_phase)
     with explain_interruption():
-        run_search(search, budget, resources, Lines(search))
-    outcome = write_outcome(search)
+        outcome = run_search(search, budget, resources, Lines(search))
     console.print(outcome.table, highlight=False, soft_wrap=True)
     console.print(f"in {output}: tuned.yaml, trials.md, trials.csv", soft_wrap=True)
     console.print(f"next: rampart train {output / 'tuned.yaml'} -o FOLDER", soft_wrap=True)

@@ -78,10 +78,15 @@ class PartialResults:
             phase: phase of the evaluation; a row of a later phase replaces the earlier one.
 
         Raises:
-            RunError: the file cannot be written.
+            RunError: the file cannot be written, or the folder was removed.
         """
         if not len(results):
             return
+        if not (self.folder / "identity.json").is_file():
+            raise RunError(
+                f"{self.folder} was removed or moved during the evaluation: run the same command "
+                "again."
+            )
         name = f"{phase:04d}-{self._count:08d}-{self.rank}-{uuid.uuid4().hex[:12]}.parquet"
         write_results(self._parts / name, results)
         self._count += 1

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from rampart.errors import RampartError, RunError
-from rampart.files import require_output_folder
+from rampart.files import is_scratch, require_output_folder
 from rampart.plain import read_plain
 from rampart.recipes.config.identity import identity
 from rampart.recipes.config.loading import load_config, parse_config
@@ -45,30 +45,31 @@ def run_quickstart(
         RunError: the output folder is not empty, and neither `resume` nor `overwrite` is set; it
             holds folders or a comparison of others; or another process writes a run in it.
     """
-    _prepare(output, resume, overwrite)
-    folders = []
-    for seed in seeds:
-        for schedule in SCHEDULES:
-            folder = RunFolder(output / f"{schedule}-seed{seed}")
-            train_run(
-                quickstart_config(schedule, seed),
-                folder.path,
-                resume=folder.exists(),
-                reporter=reporter or Silent(),
-            )
-            ensure_evaluated(folder.path)
-            folders.append(folder.path)
-    return folders
+    if resume and overwrite:
+        raise RunError("--resume and --overwrite contradict each other: give one of them.")
+    require_output_folder(output)
+    with only_writer(output):
+        _prepare(output, resume, overwrite)
+        return [
+            _run(output, schedule, seed, reporter or Silent())
+            for seed in seeds
+            for schedule in SCHEDULES
+        ]
+
+
+def _run(output: Path, schedule: str, seed: int, reporter: Reporter) -> Path:
+    """Train and evaluate one run, or what is missing of it; return its folder."""
+    folder = RunFolder(output / f"{schedule}-seed{seed}")
+    config = quickstart_config(schedule, seed)
+    train_run(config, folder.path, resume=folder.exists(), reporter=reporter)
+    ensure_evaluated(folder.path)
+    return folder.path
 
 
 def _prepare(output: Path, resume: bool, overwrite: bool) -> None:
     """Refuse a folder that holds others, or runs without a choice; delete what is replaced."""
-    if resume and overwrite:
-        raise RunError("--resume and --overwrite contradict each other: give one of them.")
-    require_output_folder(output)
-    if not output.exists():
-        return
-    if not (resume or overwrite) and any(output.iterdir()):
+    entries = [one for one in output.iterdir() if not (is_lock(one) or is_scratch(one))]
+    if not (resume or overwrite) and entries:
         raise RunError(
             f"output folder {output} exists: --resume continues its runs, --overwrite replaces "
             "them, --output chooses another."
@@ -105,6 +106,8 @@ def _is_own(folder: Path) -> bool:
     run = RunFolder(folder)
     try:
         ours = quickstart_config(found["schedule"], int(found["seed"]))
+        if run.is_unfinished_start():
+            return True
         return run.exists() and identity(load_config(run.config)) == identity(ours)
     except RampartError:
         return False

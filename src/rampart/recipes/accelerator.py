@@ -14,7 +14,7 @@ from accelerate.utils import LoggerType, broadcast_object_list
 
 from rampart.errors import InvalidArgument, RunError, UnknownName
 from rampart.recipes.config.run_config import RunConfig
-from rampart.runs.lock import only_writer
+from rampart.runs.lock import RequireHeld, do_nothing, only_writer
 
 
 def make_accelerator(config: RunConfig, folder: Path | None = None) -> Accelerator:
@@ -49,23 +49,25 @@ def preserve_accelerate_state() -> Iterator[None]:
 
 
 @contextmanager
-def one_writer(folder: Path, accelerator: Accelerator) -> Iterator[None]:
+def one_writer(folder: Path, accelerator: Accelerator) -> Iterator[RequireHeld]:
     """Let the processes of this run alone write a folder; the first one holds the lock.
+
+    It yields the check that the lock is still held, which does nothing in the other processes.
 
     Raises:
         RunError: another process writes the folder; every process raises it.
     """
     with ExitStack() as held:
-        refusal = None
+        refusal, require_held = None, do_nothing
         if accelerator.is_main_process:
             try:
-                held.enter_context(only_writer(folder))
+                require_held = held.enter_context(only_writer(folder))
             except RunError as error:
                 refusal = str(error)
         (refusal,) = broadcast_object_list([refusal])
         if refusal:
             raise RunError(refusal)
-        yield
+        yield require_held
 
 
 def _reset_other_settings(precision: str, cpu: bool) -> None:

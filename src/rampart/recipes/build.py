@@ -25,6 +25,7 @@ from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import make_model
 from rampart.recipes.monitors import make_monitors
 from rampart.runs.history import History
+from rampart.runs.lock import RequireHeld, do_nothing
 from rampart.runs.run_folder import RunFolder
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.skill import chance_of
@@ -45,6 +46,7 @@ def make_run(
     accelerator: Accelerator,
     reporter: Reporter,
     start: Start,
+    require_held: RequireHeld = do_nothing,
 ) -> Run:
     """Return the parts of a run, connected.
 
@@ -55,6 +57,7 @@ def make_run(
         accelerator: of this process.
         reporter: receives steps, epochs and notes.
         start: makes the model as it is before training, and its optimizer.
+        require_held: refuses a folder that was removed or replaced.
 
     Raises:
         InvalidArgument: settings that contradict each other or the data.
@@ -104,6 +107,7 @@ def make_run(
         monitors=make_monitors(config, splits, baseline, micro_batch),
         strategies=tuple(strategies.values()),
         hooks={name: callback.begin(bare) for name, callback in callbacks.items()},
+        require_held=require_held,
     )
 
 

@@ -1,9 +1,10 @@
 """Export the model of a run as a program for other tools, and check the file."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import get_args
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from rampart.choices import NormalizationPlace
 from rampart.errors import InvalidArgument, ModelError, reason
 from rampart.evaluation.inference import logits_of
-from rampart.files import replacing, require_output_folder
+from rampart.files import replacing, require_output_folder, scratch_folder
 from rampart.images_and_labels import to_bytes
 from rampart.models.exporting import require_packages, require_suffix, suffix_of, write_program
 from rampart.models.external.load import load_model
@@ -22,6 +23,7 @@ from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.saved_model import load_saved_model, read_description
 from rampart.restoring import in_mode
+from rampart.runs.lock import only_writer
 from rampart.runs.run_folder import RunFolder
 from rampart.runtime import Noise
 
@@ -109,6 +111,7 @@ def export_model(
         InvalidArgument: `output` has another ending, or an unknown place of the normalization.
         MissingExtra: the format needs a package that is not installed.
         ModelError: the format cannot express the model, or the file gives other predictions.
+        RunError: the file cannot be written, or another process writes the run's folder.
     """
     output = output or folder.model / f"model{suffix_of(to)}"
     require_suffix(output, to)
@@ -125,9 +128,8 @@ def export_model(
         model.std.flatten().tolist() if outside else None,
         config.data.resize,
     )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=output.parent, prefix=".") as scratch:
-        file = Path(scratch, output.name)
+    with _only_writer_of(folder, output), scratch_folder(output) as scratch:
+        file = scratch / output.name
         write_program(model, file, to, notes, _images(size)[:2])
         difference, differentiable = _check(file, model, to, _images(size))
         with replacing(output) as target:
@@ -135,6 +137,18 @@ def export_model(
     return ExportedFile(
         output, to, normalization, size, config.data.resize, difference, differentiable
     )
+
+
+@contextmanager
+def _only_writer_of(folder: RunFolder, output: Path) -> Iterator[None]:
+    """Be the only writer of the run if the file lies in its folder; elsewhere it is put whole."""
+    if not output.resolve().is_relative_to(folder.path.resolve()):
+        yield
+        return
+    with only_writer(folder.path):
+        # Another process may have replaced the run until now.
+        folder.require_finished()
+        yield
 
 
 def _check(file: Path, model: NormalizedModel, to: str, images: Tensor) -> tuple[float, bool]:

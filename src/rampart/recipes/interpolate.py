@@ -27,6 +27,7 @@ from rampart.recipes.data_identity import describe_data, require_same_data
 from rampart.recipes.measured import evaluation_grid
 from rampart.recipes.saved_model import read_description
 from rampart.recipes.splits import make_splits
+from rampart.runs.lock import RequireHeld, only_writer
 from rampart.runs.run_folder import RunFolder
 
 #: Fractions of the second model's weights that are tried by default.
@@ -75,7 +76,7 @@ def interpolate_runs(
 
     Raises:
         RunError: a run is not finished, the data or architectures differ, or the folder cannot be
-            used.
+            used, as while another process writes it.
         InvalidArgument: a fraction outside [0, 1], or none.
     """
     if not fractions or not all(0 <= fraction <= 1 for fraction in fractions):
@@ -87,6 +88,19 @@ def interpolate_runs(
     if output.resolve() in (first.resolve(), second.resolve()):
         raise RunError(f"output folder {output} is one of the two runs: choose another path.")
     folder.require_free(resume=None, overwrite=overwrite)
+    with only_writer(folder.path) as require_held:
+        # Another process may have written the folder until now.
+        folder.require_free(resume=None, overwrite=overwrite)
+        return folder, _interpolate_into(folder, runs, fractions, on_found, require_held)
+
+
+def _interpolate_into(
+    folder: RunFolder,
+    runs: tuple[RunFolder, RunFolder],
+    fractions: Sequence[float],
+    on_found: Callable[[Between], None],
+    require_held: RequireHeld,
+) -> Between:
     config = load_config(runs[0])
     model, splits, accelerator = _prepare(runs, config)
     start, end = (read_weights(run.model / "model.safetensors") for run in runs)
@@ -98,17 +112,19 @@ def interpolate_runs(
         found.append(figures)
     best = max(found, key=lambda one: one.expected)
     model.backbone.load_state_dict(interpolate(start, end, best.fraction))
-    if overwrite:
-        folder.clear()
-    folder.path.mkdir(parents=True, exist_ok=True)
-    folder.set_status("running")
+    require_held()
+    folder.begin()
     save_config(config, folder.config)
     side, resize = splits.image_shape[-1], config.data.resize
     save_model(model, folder.model, splits.class_names, side, resize)
-    facts = {"first": str(first), "second": str(second), "fraction": best.fraction}
-    facts["validation"] = [asdict(one) for one in found]
+    facts = {
+        "first": str(runs[0].path),
+        "second": str(runs[1].path),
+        "fraction": best.fraction,
+        "validation": [asdict(one) for one in found],
+    }
     folder.set_status("complete", **describe_data(splits), interpolation=facts)
-    return folder, best
+    return best
 
 
 def _prepare(

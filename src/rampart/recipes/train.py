@@ -1,7 +1,7 @@
 """Train a configuration; everything is written to the run's folder."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from rampart.recipes.pilot import pilot_epochs, run_pilot
 from rampart.recipes.probe_backbone import linear_probe_model
 from rampart.recipes.splits import make_splits
 from rampart.registry import flatten
+from rampart.runs.lock import RequireHeld
 from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
 from rampart.training.loop import fit
@@ -50,7 +51,8 @@ def train_run(
     Args:
         config: the whole configuration.
         output: the run's folder.
-        resume: resume the run in the folder; a finished run does not change.
+        resume: resume the run in the folder; a finished run does not change, and one that was
+            stopped before it began starts anew.
         overwrite: replace the run in the folder.
         reporter: receives steps, epochs and notes.
         announce: called once before the first step, with the parts of the run, or with those of
@@ -68,7 +70,7 @@ def train_run(
     accelerator = make_accelerator(config, folder.tracking)
     if _is_finished(config, folder, resume, overwrite, splits):
         return folder
-    with one_writer(folder.path, accelerator):
+    with one_writer(folder.path, accelerator) as require_held:
         # Another process may have written the folder until now.
         if not _is_finished(config, folder, resume, overwrite, splits):
             reporter = reporter or Silent()
@@ -76,12 +78,12 @@ def train_run(
                 folder,
                 config,
                 accelerator,
-                resume=resume,
-                overwrite=overwrite,
+                resume=resume and folder.exists(),
                 reporter=reporter,
                 announce=announce,
                 splits=splits,
                 network=network,
+                require_held=require_held,
             )
     return folder
 
@@ -93,7 +95,7 @@ def _is_finished(
     folder.require_free(resume, overwrite)
     if overwrite:
         _require_not_needed(config, folder)
-    if not resume:
+    if not (resume and folder.exists()):
         return False
     require_same(load_config(folder), config, folder)
     if folder.status() != "complete":
@@ -127,11 +129,11 @@ def _train_in(
     accelerator: Accelerator,
     *,
     resume: bool,
-    overwrite: bool,
     reporter: Reporter,
     announce: Callable[[Run, Splits], None],
     splits: Splits | None,
     network: NormalizedModel | None,
+    require_held: RequireHeld,
 ) -> None:
     # Refuse a wrong evaluation before the training.
     require_measurable(config)
@@ -142,11 +144,11 @@ def _train_in(
     tried = resume and "pilot" in folder.facts()
     pilot = 0 if tried else pilot_epochs(config)
     start = partial(make_start, config, splits, network)
-    run = make_run(config, folder, splits, accelerator, reporter, start)
+    run = make_run(config, folder, splits, accelerator, reporter, start, require_held)
     if resume:
         require_same_start(folder, run)
     try_end(run, splits)
-    _open_folder(run, folder, splits, config, overwrite)
+    _open_folder(run, folder, splits, config, resume)
     restored = resume and restore(run)
     announce(run, splits)
     if pilot:
@@ -156,7 +158,7 @@ def _train_in(
         del run
         accelerator.free_memory()
         accelerator = make_accelerator(config, folder.tracking)
-        run = make_run(config, folder, splits, accelerator, reporter, start)
+        run = make_run(config, folder, splits, accelerator, reporter, start, require_held)
         restored = restore(run)
     _begin(run, folder, splits, config, restored)
     with record_outcome(run, folder):
@@ -164,21 +166,20 @@ def _train_in(
 
 
 def _open_folder(
-    run: Run, folder: RunFolder, splits: Splits, config: RunConfig, overwrite: bool
+    run: Run, folder: RunFolder, splits: Splits, config: RunConfig, resume: bool
 ) -> None:
-    """Write the files that mark the folder as a run."""
+    """Write the files that mark the folder as a run, run.json last."""
     # All processes must have checked the folder before one of them writes.
     run.accelerator.wait_for_everyone()
     if run.accelerator.is_main_process:
-        if overwrite:
-            folder.clear()
-        folder.path.mkdir(parents=True, exist_ok=True)
+        if not resume:
+            folder.begin()
+        save_config(config, folder.config)
         parameters = list(run.bare_model.parameters())
         trained = sum(p.numel() for p in parameters if p.requires_grad)
         sizes = {"trained": trained, "all": sum(p.numel() for p in parameters)}
         start = weights_fingerprint(run.bare_model)
         folder.set_status("running", **describe_data(splits), start=start, parameters=sizes)
-        save_config(config, folder.config)
     run.accelerator.wait_for_everyone()
 
 
@@ -231,17 +232,22 @@ def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> No
 @contextmanager
 def record_outcome(run: Run, folder: RunFolder) -> Iterator[None]:
     """Write to run.json why the block stopped, if it is interrupted or fails."""
-    main = run.accelerator.is_main_process
     try:
         yield
     except Interrupted as stop:
-        if main:
-            folder.set_status("interrupted", step=run.step, reason=str(stop))
+        _record_stop(run, folder, "interrupted", str(stop))
         raise
     except BaseException as error:
-        if main:
-            folder.set_status("failed", step=run.step, reason=f"{type(error).__name__}: {error}")
+        _record_stop(run, folder, "failed", f"{type(error).__name__}: {error}")
         raise
+
+
+def _record_stop(run: Run, folder: RunFolder, status: str, reason: str) -> None:
+    if run.accelerator.is_main_process:
+        # The reason that is raised counts more than a folder that is gone, or a full disk.
+        with suppress(RunError):
+            run.require_held()
+            folder.set_status(status, step=run.step, reason=reason)
 
 
 def require_same(old: RunConfig, new: RunConfig, folder: RunFolder) -> None:

@@ -10,17 +10,24 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
+from rampart.alive import is_alive, own_start
 from rampart.errors import RunError
+from rampart.files import remove_left, scratch_beside
 
 #: Name of the lock file.
 LOCK = "writer.lock"
 #: Seconds between two renewals, and after which a writer on another host counts as gone.
 RENEWED, GONE = 30.0, 600.0
+
+
+#: Raises `RunError` if the folder was removed, moved or taken over since it was locked.
+RequireHeld = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -47,10 +54,11 @@ class Writer:
 
 
 @contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
-    """Be the only writer of a folder during the block.
+def only_writer(folder: Path) -> Iterator[RequireHeld]:
+    """Be the only writer of a folder during the block; yield the check that it still is.
 
-    The folder is created; if nothing is written, it is removed again.
+    The folder is created; if nothing is written, it is removed again. What killed writers have left
+    in it is removed.
 
     Raises:
         RunError: another process writes the folder, or it cannot be written.
@@ -61,11 +69,12 @@ def only_writer(folder: Path) -> Iterator[None]:
         own = _lock(path)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}.") from error
+    _remove_left(folder)
     done = threading.Event()
     renewing = threading.Thread(target=_renew, args=(path, done), daemon=True)
     renewing.start()
     try:
-        yield
+        yield partial(_require_held, path, own)
     finally:
         done.set()
         renewing.join()
@@ -73,6 +82,10 @@ def only_writer(folder: Path) -> Iterator[None]:
         with suppress(OSError):
             for one in new:
                 one.rmdir()
+
+
+def do_nothing() -> None:
+    """The check of a folder that is not locked."""
 
 
 def is_lock(path: Path) -> bool:
@@ -85,6 +98,23 @@ def writer_of(folder: Path) -> Writer | None:
     path = folder / LOCK
     found = _read(path)
     return found if found is not None and _is_alive(found, path) else None
+
+
+def _require_held(path: Path, own: Writer) -> None:
+    if _read(path) != own:
+        raise RunError(
+            f"{path.parent} was removed, moved or replaced while it was being written, so nothing "
+            "more is written there: run the same command again."
+        )
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove what writers have left that were killed, as while they took over a stale lock."""
+    remove_left(folder)
+    for path in folder.glob(f".{LOCK}.*.stale"):
+        found = _read(path)
+        if found is not None and not _is_alive(found, path):
+            path.unlink(missing_ok=True)
 
 
 def _lock(path: Path) -> Writer:
@@ -111,14 +141,12 @@ def _refusal(path: Path, writer: Writer) -> str:
 
 def _this_process() -> Writer:
     since = time.strftime("%Y-%m-%d %H:%M:%S")
-    started = _start_of(os.getpid())
-    assert started is not None, "this process runs"
-    return Writer(socket.gethostname(), os.getpid(), started, since, uuid.uuid4().hex)
+    return Writer(socket.gethostname(), os.getpid(), own_start(), since, uuid.uuid4().hex)
 
 
 def _create(path: Path, own: Writer) -> bool:
     """Create the lock, complete or not at all, also on network file systems."""
-    scratch = path.with_name(f".{LOCK}.{own.key}.tmp")
+    scratch = scratch_beside(path)
     text = json.dumps(asdict(own))
     scratch.write_text(text, encoding="utf-8")
     try:
@@ -172,24 +200,12 @@ def _release(path: Path, own: Writer) -> None:
 def _is_alive(writer: Writer, path: Path) -> bool:
     if writer.host != socket.gethostname():
         return _age(path) < GONE
-    started = _start_of(writer.process)
-    return started is not None and abs(started - writer.started) < 2
-
-
-def _start_of(process: int) -> float | None:
-    """When a process of this host started; None if it is gone."""
-    import psutil
-
-    try:
-        found = psutil.Process(process)
-        return None if found.status() == psutil.STATUS_ZOMBIE else float(found.create_time())
-    except psutil.NoSuchProcess:
-        return None
+    return is_alive(writer.process, writer.started)
 
 
 def _age(path: Path) -> float:
     """Seconds since a file was renewed, by the clock of its file system; 0 if it is gone."""
-    probe = path.with_name(f".{LOCK}.{uuid.uuid4().hex}.tmp")
+    probe = scratch_beside(path)
     try:
         probe.touch()
         return probe.stat().st_mtime - path.stat().st_mtime

@@ -1,7 +1,7 @@
 """The folder of a run: its files, when it may be written, and its status.
 
 config.yaml      the full configuration
-run.json         status: running, interrupted, failed or complete
+run.json         status: starting, running, interrupted, failed or complete
 history.jsonl    one row per epoch
 pilot.jsonl      the rows of a failed pilot, after which the run restarted
 checkpoints/     the newest checkpoint
@@ -21,14 +21,16 @@ from typing import Any
 
 from rampart.checksums import read_checked, with_checksum
 from rampart.errors import RunError
-from rampart.files import require_output_folder, write_atomic
+from rampart.files import is_scratch, require_output_folder, write_atomic
 from rampart.plugins import GIVEN
 from rampart.runs.contents import runs_in, spell
 from rampart.runs.evaluation_folder import EvaluationFolder
-from rampart.runs.lock import is_lock
+from rampart.runs.lock import is_lock, writer_of
 from rampart.runs.settings_file import read_settings
 from rampart.version import __version__
 
+#: The status before a run has begun: until then nothing in its folder counts.
+STARTING = "starting"
 #: Keys that run.json retains when the status changes.
 RETAINED = ("data", "content", "start", "parameters", "linear_probe", "pilot")
 
@@ -95,8 +97,24 @@ class RunFolder:
         return self.path / "tracking"
 
     def exists(self) -> bool:
-        """Whether Rampart started a run here; a `config.yaml` alone does not show that."""
-        return self.config.is_file() and "rampart" in self.facts()
+        """Whether Rampart began a run here; a `config.yaml` alone does not show that."""
+        if not self.config.is_file():
+            return False
+        facts = self.facts()
+        return "rampart" in facts and facts.get("status") != STARTING
+
+    def is_unfinished_start(self) -> bool:
+        """Whether a run was killed here before it began, so that any command may start it anew."""
+        try:
+            facts = self.facts()
+        except RunError:
+            return False
+        if "rampart" in facts and facts.get("status") == STARTING:
+            return True
+        entries = [one for one in self._entries() if not is_scratch(one)]
+        # Killed before the file was written, or at the end of `clear`.
+        none_but_status = entries == [self.status_file] and "rampart" in facts
+        return none_but_status or (not entries and bool(self._entries()))
 
     def facts(self) -> dict[str, Any]:
         """The content of run.json; empty if the file is missing or belongs to something else.
@@ -127,6 +145,19 @@ class RunFolder:
         content = {"status": status, "rampart": __version__, **retained, **facts}
         write_atomic(self.status_file, json.dumps(with_checksum(content), indent=1) + "\n")
 
+    def begin(self) -> None:
+        """Delete the files of an earlier run; the run has begun once `set_status` is called.
+
+        A process that is killed in between leaves an unfinished start.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        content = {"status": STARTING, "rampart": __version__}
+        write_atomic(self.status_file, json.dumps(with_checksum(content), indent=1) + "\n")
+        for folder in self._own_folders():
+            shutil.rmtree(folder, ignore_errors=True)
+        for file in (self.history, self.pilot, self.config):
+            file.unlink(missing_ok=True)
+
     def require_finished(self) -> None:
         """Refuse a folder without a finished model.
 
@@ -134,16 +165,20 @@ class RunFolder:
             RunError: the folder holds no run, or one that is not complete.
         """
         if not self.exists():
-            raise self._no_run()
+            raise self.no_run()
         if self.status() != "complete":
             raise RunError(
                 f"{self.path} holds no finished model (its run is {self.status()}): "
                 f"{self.how_to_resume()} to finish it."
             )
 
-    def _no_run(self) -> RunError:
+    def no_run(self) -> RunError:
+        """Return the error for a folder without a run that has begun."""
         if not self.path.exists():
             return RunError(f"{self.path} holds no run: it does not exist, check the path.")
+        if self.is_unfinished_start():
+            do = "run the command that starts it again"
+            return RunError(f"the run in {self.path} was stopped before it began: {do}.")
         inside = runs_in(self.path)
         do = (
             f"give one below it, {spell(inside)}"
@@ -170,14 +205,16 @@ class RunFolder:
 
         Raises:
             RunError: the folder exists and neither `resume` nor `overwrite` fits its content, or it
-                holds runs or evaluations of others where they would be deleted.
+                holds runs or evaluations of others where they would be deleted, or an evaluation
+                that is being written.
         """
         if resume and overwrite:
             raise RunError("--resume and --overwrite contradict each other: give one of them.")
         require_output_folder(self.path)
-        if resume and not self.exists():
+        unfinished = self.is_unfinished_start()
+        if resume and not (self.exists() or unfinished):
             raise RunError(f"{self.path} holds no run to resume: leave out --resume to start one.")
-        occupied = self.path.is_dir() and any(not is_lock(one) for one in self.path.iterdir())
+        occupied = bool(self._entries()) and not unfinished
         if occupied and not self.exists():
             raise RunError(
                 f"output folder {self.path} exists and holds no run of Rampart, so it is not "
@@ -189,11 +226,27 @@ class RunFolder:
                 f"output folder {self.path} exists: {resuming}--overwrite replaces it, --output "
                 "chooses another."
             )
-        if overwrite and (others := self._of_others()):
+        if overwrite or unfinished:
+            self._require_replaceable()
+
+    def _require_replaceable(self) -> None:
+        """Refuse to delete runs and evaluations of others, and what another process writes."""
+        if others := self._of_others():
             raise RunError(
                 f"{self.path} holds more than its own run ({spell(others, word='and')}), and "
                 "--overwrite would delete it: move it, or choose another folder with --output."
             )
+        for evaluation in self.evaluations.glob("*"):
+            if writer := writer_of(evaluation):
+                raise RunError(
+                    f"{evaluation} is being written by {writer}, and --overwrite would delete it: "
+                    "wait until it ends, or stop it."
+                )
+
+    def _entries(self) -> list[Path]:
+        """Return what lies in the folder, without locks."""
+        found = self.path.iterdir() if self.path.is_dir() else ()
+        return [one for one in found if not is_lock(one)]
 
     def _of_others(self) -> list[Path]:
         """Return what `clear` would delete although this run did not make it."""
@@ -214,13 +267,10 @@ class RunFolder:
 
     def clear(self) -> None:
         """Delete the files of an earlier run and its evaluations, and nothing else."""
-        if not self.exists():
-            return
-        for folder in self._own_folders():
-            shutil.rmtree(folder, ignore_errors=True)
-        # run.json goes last: without it the folder would no longer be recognized as a run.
-        for file in (self.history, self.pilot, self.config, self.status_file):
-            file.unlink(missing_ok=True)
+        if self.exists() or self.is_unfinished_start():
+            self.begin()
+            # It goes last: without it the folder would no longer be recognized as a run.
+            self.status_file.unlink(missing_ok=True)
 
     def drop_training(self) -> None:
         """Delete the checkpoints, so that the run restarts; the history moves to pilot.jsonl.

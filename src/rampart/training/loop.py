@@ -78,6 +78,7 @@ def finish_epoch(run: Run) -> None:
     progress = run.progress
     broadcast_buffers(run)
     require_finite_weights(run.bare_model, run.step)
+    run.require_held()
     with run.measured():
         # A hook may have averaged the buffers of its own process.
         broadcast_buffers(run)

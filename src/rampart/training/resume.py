@@ -26,9 +26,11 @@ def save_checkpoint(run: Run) -> None:
     """Save everything that an exact resume needs; every process must call this.
 
     Raises:
-        RunError: the weights are not finite; the older checkpoint stays.
+        RunError: the weights are not finite, and the older checkpoint stays; or the folder of the
+            run was removed or replaced.
     """
     require_finite_weights(run.bare_model, run.step)
+    run.require_held()
     totals = gather_object([asdict(run.progress.totals)])
     if run.accelerator.is_main_process:
         run.checkpoints.save(

@@ -14,6 +14,7 @@ from rampart.data.batches import Batch
 from rampart.data.transforms import Augment
 from rampart.objectives.base import Objective
 from rampart.runs.history import History
+from rampart.runs.lock import RequireHeld, do_nothing
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.strategies.base import Strategy
 from rampart.training.callbacks.base import Hook
@@ -126,7 +127,11 @@ class Training:
 
 @dataclass(kw_only=True)
 class Run(Training):
-    """A training with its data, its monitors and its files."""
+    """A training with its data, its monitors and its files.
+
+    `require_held` refuses a folder that was removed or replaced; it is called before files are
+    written.
+    """
 
     accelerator: Accelerator
     batches: EpochBatches
@@ -136,6 +141,7 @@ class Run(Training):
     best: CheckpointStore
     reporter: Reporter
     monitors: tuple[Monitor, ...] = ()
+    require_held: RequireHeld = do_nothing
 
     @contextmanager
     def measured(self) -> Iterator[nn.Module]:

@@ -15,6 +15,7 @@ EngineOption = Literal["processes", "ray", "slurm"]
 if TYPE_CHECKING:
     from rampart.experiments.cells import Cell
     from rampart.experiments.running import Result, StudyResult
+    from rampart.experiments.study import Study
 
 
 def run(
@@ -51,45 +52,52 @@ def run(
         from rampart.experiments.engines.choosing import Wanted, open_engine
         from rampart.experiments.loading import load_study
         from rampart.experiments.running import run_study
-        from rampart.experiments.study_cells import planned_runs, search_budgets
         from rampart.experiments.study_folder import keep_file
-        from rampart.experiments.study_table import draw_study, write_table
         from rampart.files import require_output_folder
+        from rampart.runs.lock import only_writer
 
     quiet_libraries()
     require_output_folder(output)
     read = load_study(file, output)
-    keep_file(read, file, output)
     given = {"cpus": cpus, "gpus": gpus}
     resources = read.resources.model_copy(
         update={name: value for name, value in given.items() if value is not None}
     )
     wanted = Wanted(resources, read.ray, read.slurm, workers, detach)
-    with explain_interruption(), open_engine(engine, wanted, output) as opened:
-        result = run_study(read, output, engine=opened, watcher=Lines())
+    with explain_interruption(), only_writer(output):
+        keep_file(read, file, output)
+        with open_engine(engine, wanted, output) as opened:
+            result = run_study(read, output, engine=opened, watcher=Lines())
+        _write_tables(read, output, result)
+    if not result.left_running:
+        _require_no_failures(result)
+
+
+def _write_tables(study: "Study", output: Path, result: "StudyResult") -> None:
+    """Write and print the table of the finished runs, unless some go on after the command."""
+    from rampart.experiments.study_cells import planned_runs, search_budgets
+    from rampart.experiments.study_table import draw_study, write_table
+
     if result.left_running:
         _print(
             f"{counted(len(result.left_running), 'job')} in the queue: `rampart study status "
             f"{quote(str(output))}` shows them; once they have ended, the same command goes on."
         )
         return
-    planned, references = planned_runs(read), read.references
+    planned, references = planned_runs(study), study.references
     text = write_table(
         result.figures,
         planned,
         output,
         references,
-        read.differences,
+        study.differences,
         result.missing,
-        search_budgets(read),
+        search_budgets(study),
     )
     _print(text)
     if result.figures:
         draw_study(result.figures, planned, output, references)
-        console.print(
-            f"in {output}: study.md, study.png, results.csv and every run", soft_wrap=True
-        )
-    _require_no_failures(result)
+        _print(f"in {output}: study.md, study.png, results.csv and every run")
 
 
 class Lines:

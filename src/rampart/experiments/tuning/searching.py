@@ -14,21 +14,25 @@ from rampart.experiments.ray_session import (
     require_ray,
     resources_of_nodes,
 )
+from rampart.experiments.tuning.outcome import Outcome, write_outcome
 from rampart.experiments.tuning.session import Budget, Session, Watcher
 from rampart.experiments.tuning.starting_points import starting_points
 from rampart.experiments.tuning.trials import Search
+from rampart.files import require_output_folder
 from rampart.recipes.build import make_plan
 from rampart.recipes.measured import require_measurable
 from rampart.recipes.splits import make_splits
+from rampart.runs.lock import only_writer
 
 
-def run_search(search: Search, budget: Budget, resources: Resources, watcher: Watcher) -> None:
-    """Carry out what the budget has left; the folder of the search holds the results.
+def run_search(search: Search, budget: Budget, resources: Resources, watcher: Watcher) -> Outcome:
+    """Carry out what the budget has left, and write the result; the folder holds everything.
 
     Raises:
         MissingExtra: Ray or Optuna is not installed.
         InvalidArgument: one trial needs more resources than there are.
-        RampartError: the folder holds another search, or configuration or data are invalid.
+        RampartError: the folder holds another search, another process writes it, configuration or
+            data are invalid, or no trial finished an epoch.
     """
     _require_packages(search)
     starts = starting_points(search.config, search.space)
@@ -36,14 +40,17 @@ def run_search(search: Search, budget: Budget, resources: Resources, watcher: Wa
         for point in starts:
             search.space.require_positive(point)
     _require_possible(search)
-    search.open()
-    session = Session(search, budget, starts, watcher)
-    if session.left:
-        with ray_session() as ray:
-            fitting = fit_resources(resources, resources_of_nodes(ray))
-            from rampart.experiments.tuning.ray_tune import fit
+    require_output_folder(search.output)
+    with only_writer(search.output):
+        search.open()
+        session = Session(search, budget, starts, watcher)
+        if session.left:
+            with ray_session() as ray:
+                fitting = fit_resources(resources, resources_of_nodes(ray))
+                from rampart.experiments.tuning.ray_tune import fit
 
-            fit(session, fitting)
+                fit(session, fitting)
+        return write_outcome(search)
 
 
 def _require_packages(search: Search) -> None:

@@ -21,11 +21,12 @@ from typing import Any, Literal, NamedTuple, cast, get_args
 
 from rampart.errors import Diverged, RampartError, RunError, UnknownName, reason
 from rampart.experiments.tuning.space import Settings, Space, make_space, name_of
-from rampart.files import require_output_folder, write_atomic
+from rampart.files import is_scratch, require_output_folder, write_atomic
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import dump_config, parse_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.runs.history import History, Row
+from rampart.runs.lock import is_lock
 from rampart.runs.run_folder import RunFolder
 
 #: The file that says how a search is done.
@@ -143,7 +144,9 @@ class Search:
             # Half a line, from when the search was killed.
             self._reports.truncate(len(self._reports.readable_rows()))
             return
-        if self.output.is_dir() and any(self.output.iterdir()):
+        # A search that was killed at its start leaves no more than these.
+        entries = self.output.iterdir() if self.output.is_dir() else ()
+        if any(not (is_lock(one) or is_scratch(one)) for one in entries):
             raise RunError(
                 f"output folder {self.output} exists and holds no search, so it is not changed: "
                 "choose another with --output."

@@ -1,10 +1,17 @@
+import io
+import os
+import struct
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from timm.data import create_transform
 
+from rampart.data import decode
 from rampart.data.decode import Decode, Decoded, ImageFile, each, in_memory
+from rampart.data.items import image_of
 from rampart.data.splits import Split
 from rampart.errors import DataError, InvalidArgument
 
@@ -106,11 +113,96 @@ def test_other_files_with_the_ending_of_an_image_are_recognized(tmp_path, says):
             read(0)
 
 
-def test_images_with_more_than_8_bits_are_refused(tmp_path):
-    Image.fromarray(np.full((8, 8), 40000, dtype=np.uint16)).save(tmp_path / "deep.png")
-    pixels = Decoded([ImageFile(tmp_path / "deep.png")], ["deep.png"], Decode(8))
-    with pytest.raises(DataError, match=r"deep.png.*more than 8 bits"):
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_images_with_more_than_8_bits_are_refused(tmp_path, kind):
+    """Only PNG says which value is white."""
+    Image.fromarray(np.full((8, 8), 40000, dtype=kind)).save(tmp_path / "deep.tif")
+    pixels = Decoded([ImageFile(tmp_path / "deep.tif")], ["deep.tif"], Decode(8))
+    with pytest.raises(DataError, match=r"deep.tif.*more than 8 bits"):
         pixels(0)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("avif"), struct.error("short"), IndexError(), MemoryError(), KeyError(1)]
+)
+def test_any_error_of_a_decoder_gives_one_sentence(tmp_path, encoded, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    pixels = write(tmp_path, photo=encoded)
+    monkeypatch.setattr("PIL.JpegImagePlugin.JpegImageFile.load", fail)
+    monkeypatch.setattr("PIL.JpegImagePlugin.JpegImageFile.verify", fail)
+    for read in (pixels, pixels.facts):
+        with pytest.raises(DataError, match=r"image 'photo' cannot be read \(.+\); repair it"):
+            read(0)
+    with Image.open(io.BytesIO(encoded)) as own, pytest.raises(DataError, match="image 3 cannot"):
+        image_of(own, 3, Decode(8))
+
+
+def outcome(pixels):
+    """The sentence that refuses an image, or the shape of its pixels."""
+    try:
+        return str(tuple(pixels(0).shape))
+    except DataError as error:
+        return str(error)
+
+
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "TGA", "ICO", "PPM", "JPEG2000")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_damage_of_every_format_is_refused_or_shows_pixels(tmp_path, name):
+    Image.init()
+    if name not in Image.SAVE:
+        pytest.skip(f"PIL was built without {name}")
+    rng, file = np.random.default_rng(0), io.BytesIO()
+    Image.fromarray(rng.integers(0, 256, (24, 24, 3), dtype=np.uint8)).save(file, name)
+    whole, refused = file.getvalue(), 0
+    for number in range(30):
+        damaged = bytearray(whole)
+        for place in rng.integers(0, min(len(whole), 400), 3):
+            damaged[place] = rng.integers(256)
+        pixels = write(tmp_path, photo=bytes(damaged[: len(whole) - number % 3 * 100]))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            refused += "image 'photo' cannot be read (" in outcome(pixels)
+    assert refused
+
+
+def test_a_picture_above_the_limit_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(decode, "MEGAPIXELS", 0.01)
+    Image.new("L", (101, 100)).save(tmp_path / "large.png")
+    Image.new("L", (100, 100)).save(tmp_path / "right.png")
+    files = [ImageFile(tmp_path / name) for name in ("large.png", "right.png")]
+    pixels = Decoded(files, ["large", "right"], Decode(8))
+    pixels(1)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", None)
+    with pytest.raises(DataError, match=r"'large'.*101 x 100 = .* megapixels.*make it smaller"):
+        pixels(0)
+
+
+def test_a_picture_so_long_that_resizing_would_fill_memory_is_refused():
+    strip = Image.new("L", (1, 400_000))
+    with pytest.raises(ValueError, match=r"224 x 89600000 .* data.resize=squash"):
+        Decode(224)(strip)
+    assert Decode(224, resize="squash")(strip).shape == (3, 224, 224)
+
+
+def test_a_bomb_is_refused_in_the_same_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    Image.new("L", (100, 100)).save(tmp_path / "bomb.png")
+    pixels = Decoded([ImageFile(tmp_path / "bomb.png")], ["bomb"], Decode(8))
+    for read in (pixels, pixels.facts):
+        with pytest.raises(DataError, match="'bomb' cannot .* 80 megapixels: make it smaller"):
+            read(0)
+
+
+def test_a_pipe_is_never_opened(tmp_path):
+    os.mkfifo(tmp_path / "photo.png")
+    pixels = Decoded([ImageFile(tmp_path / "photo.png")], ["photo.png"], Decode(8))
+    for read in (pixels, pixels.facts):
+        with pytest.raises(DataError, match="a pipe, a socket or a device"):
+            read(0)
 
 
 def test_in_memory_gives_the_same_split(tmp_path, encoded):

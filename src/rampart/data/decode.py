@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from rampart.choices import Resize
+from rampart.data.deep_png import has_16_bits, to_8_bits
 from rampart.data.pictures import Facts, facts_of_file, on_white, upright
 from rampart.data.splits import InMemory, Split
 from rampart.errors import DataError, InvalidArgument
@@ -25,15 +26,9 @@ from rampart.errors import DataError, InvalidArgument
 S = TypeVar("S")
 T = TypeVar("T")
 
-#: Errors of PIL for a file that is not an image, truncated, damaged or far too large.
-UNREADABLE = (
-    UnidentifiedImageError,
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    Image.DecompressionBombError,
-)
+#: Largest number of megapixels of a picture, also of one about to be cropped. Decoding takes
+#: up to 12 bytes a pixel, and many pictures are decoded at once.
+MEGAPIXELS = 80
 
 
 class Encoded(Protocol):
@@ -60,6 +55,9 @@ class ImageFile:
 
     def read(self) -> bytes:
         """Return the encoded bytes."""
+        if not self.path.is_file():
+            # Reading from a pipe or a device may never end.
+            raise OSError(not_a_file(self.path))
         with self.path.open("rb") as file:
             file.seek(self.offset)
             return file.read(self.size)
@@ -90,6 +88,7 @@ class Decode:
 
     def __call__(self, picture: Image.Image) -> Tensor:
         """Return the pixels of a picture; errors as `convert`."""
+        _require_size(picture.size, "has", "make it smaller")
         return pixels_of(self._square(convert(picture, self.in_chans)))
 
     def _square(self, picture: Image.Image) -> Image.Image:
@@ -100,6 +99,8 @@ class Decode:
         """
         size = self.image_size
         width, height = (self._side(side, min(picture.size)) for side in picture.size)
+        do = "crop its longer side, or use data.resize=squash"
+        _require_size((width, height), "is so long that before its center is cropped it has", do)
         if picture.size != (width, height):
             picture = picture.resize((width, height), Image.Resampling.BICUBIC)
         left, top = round((width - size) / 2), round((height - size) / 2)
@@ -113,9 +114,13 @@ class Decode:
 def convert(picture: Image.Image, in_chans: int) -> Image.Image:
     """Return a picture with 3 channels (RGB) or 1 (gray), upright and on white.
 
+    A PNG with 16 bits per channel is rescaled to 8.
+
     Raises:
-        ValueError: the picture has more than 8 bits per channel, which would be clipped.
+        ValueError: another picture has more than 8 bits per channel, which would be clipped.
     """
+    if has_16_bits(picture):
+        picture = to_8_bits(picture)
     if picture.mode.startswith(("I", "F")):
         raise ValueError(f"mode {picture.mode} has more than 8 bits per channel: convert it first")
     picture = on_white(upright(picture))
@@ -149,20 +154,22 @@ class Decoded:
         try:
             with Image.open(io.BytesIO(self.files[index].read())) as picture:
                 return self.decode(picture)
-        except UNREADABLE as error:
+        # Damage makes decoders raise errors of any kind: RuntimeError of AVIF, struct.error, ...
+        except Exception as error:
             raise self._unreadable(index, error) from error
 
     def facts(self, index: int) -> Facts:
         """Return the facts about image `index`; raise `DataError` if its header is unreadable."""
         try:
             return facts_of_file(self.files[index].read())
-        except UNREADABLE as error:
+        except Exception as error:
             raise self._unreadable(index, error) from error
 
     def _unreadable(self, index: int, error: BaseException) -> DataError:
         try:
             content = self.files[index].read()
-        except UNREADABLE:
+        except Exception:
+            # The reason is in the first error.
             content = None
         return unreadable(self.ids[index], error, content)
 
@@ -172,7 +179,27 @@ def unreadable(name: str, error: BaseException, content: bytes | None = None) ->
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     if isinstance(error, UnidentifiedImageError):
         reason = "not an image" if content is None else _kind(content)
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        reason = f"it has more than {MEGAPIXELS} megapixels: make it smaller"
     return DataError(f"image '{name}' cannot be read ({reason}); repair it or remove it.")
+
+
+def not_a_file(path: Path) -> str:
+    """Return what a path is instead of a file, as a clause."""
+    if path.is_dir():
+        return "a folder"
+    return "a pipe, a socket or a device, not a file" if path.exists() else "not there"
+
+
+def _require_size(size: tuple[int, int], has: str, do: str) -> None:
+    """Refuse a picture that would need too much memory."""
+    width, height = size
+    if width * height > MEGAPIXELS * 1e6:
+        megapixels = width * height / 1e6
+        raise ValueError(
+            f"it {has} {width} x {height} = {megapixels:.0f} megapixels, more than {MEGAPIXELS}: "
+            f"{do}"
+        )
 
 
 def _kind(content: bytes) -> str:

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from rampart.counting import counted
-from rampart.data.decode import UNREADABLE, Decode, convert, pixels_of
+from rampart.data.decode import Decode, convert, pixels_of
 from rampart.data.pictures import Facts, digest_of_bytes, facts_of_picture
 from rampart.data.splits import ONE_LABEL
 from rampart.errors import DataError, InvalidArgument, reason
@@ -94,7 +94,8 @@ def image_of(image: Any, position: int, decode: Decode | None) -> Tensor:
     if isinstance(image, Image.Image):
         try:
             return decode(image) if decode else _own_size(image)
-        except UNREADABLE as error:
+        # Damage makes decoders raise errors of any kind.
+        except Exception as error:
             raise DataError(f"image {position} cannot be read ({reason(error)}).") from error
     if not isinstance(image, Tensor) or image.ndim != 3:
         got = f"a {type(image).__name__}"

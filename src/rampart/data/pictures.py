@@ -19,7 +19,7 @@ UPRIGHT = {
     8: _TURN.ROTATE_90,
 }
 #: Modes of PIL without color.
-GRAY = ("1", "L", "LA", "La")
+GRAY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F")
 #: Marks of EXIF or XMP in a PNG, which may stand behind the pixels.
 _EXIF_IN_PNG = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
 
@@ -47,7 +47,7 @@ def upright(picture: Image.Image) -> Image.Image:
     """Return a picture turned as its EXIF orientation says."""
     # A TIFF is turned by PIL as it is loaded, and its orientation is then gone.
     picture.load()
-    turn = _turn_of(picture)
+    turn = turn_of(picture)
     return picture if turn is None else picture.transpose(turn)
 
 
@@ -70,7 +70,7 @@ def facts_of_file(data: bytes) -> Facts:
         bare = picture.format == "PNG" and not any(mark in data for mark in _EXIF_IN_PNG)
         facts = Facts(
             digest_of_bytes(data),
-            not bare and _turn_of(picture) is not None,
+            not bare and turn_of(picture) is not None,
             picture.has_transparency_data,
             picture.mode not in GRAY,
             len(data),
@@ -84,7 +84,7 @@ def facts_of_picture(picture: Image.Image) -> Facts:
     header = f"{picture.mode} {picture.size}".encode()
     return Facts(
         digest_of_bytes(header + picture.tobytes()),
-        _turn_of(picture) is not None,
+        turn_of(picture) is not None,
         picture.has_transparency_data,
         picture.mode not in GRAY,
     )
@@ -95,7 +95,7 @@ def digest_of_bytes(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
-def _turn_of(picture: Image.Image) -> Image.Transpose | None:
+def turn_of(picture: Image.Image) -> Image.Transpose | None:
     """Return the operation that turns a picture upright; None if it is upright."""
     try:
         return UPRIGHT.get(picture.getexif().get(Base.Orientation, 1))

@@ -1,7 +1,10 @@
-"""Names of classes that a reader takes for one."""
+"""Names that a reader takes for one, or that no text file could hold."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+from rampart.errors import DataError
 
 
 def look_alike(names: Iterable[str], *, case: bool = True) -> tuple[str, str] | None:
@@ -23,3 +26,19 @@ def look_alike(names: Iterable[str], *, case: bool = True) -> tuple[str, str] | 
         if first != name:
             return first, name
     return None
+
+
+def require_utf8(names: Sequence[str]) -> None:
+    """Refuse names of images or classes that no table or text file could hold.
+
+    Raises:
+        DataError: a name is not UTF-8, as of a file from a machine with another encoding.
+    """
+    with suppress(UnicodeEncodeError):
+        "".join(names).encode()
+        return
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(f"the name {name!a} is not UTF-8: rename it.") from error

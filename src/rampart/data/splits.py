@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from rampart.counting import counted
 from rampart.data.pictures import Facts
-from rampart.data.spelling import look_alike
+from rampart.data.spelling import look_alike, require_utf8
 from rampart.errors import DataError, InvalidArgument
 from rampart.images_and_labels import to_bytes, type_of
 
@@ -88,6 +88,7 @@ class Split(Dataset[Item]):
     def __post_init__(self) -> None:
         if len(self.ids) == 0:
             raise DataError("a split has no images: add at least one.")
+        require_utf8([*self.ids, *self.class_names])
         if self.labels.ndim != 1 or self.labels.dtype.kind not in "iu":
             got = f"{self.labels.dtype} of shape {self.labels.shape}"
             raise InvalidArgument("labels", got, "one whole number per image", ONE_LABEL)

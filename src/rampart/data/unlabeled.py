@@ -11,9 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from rampart.counting import counted
-from rampart.data.decode import Decode, Decoded, ImageFile, each
+from rampart.data.decode import Decode, Decoded, ImageFile, each, not_a_file
 from rampart.data.items import image_of, require_size
 from rampart.data.readers.tree import read_tree
+from rampart.data.spelling import require_utf8
 from rampart.data.splits import Split
 from rampart.errors import DataError, InvalidArgument
 from rampart.images_and_labels import check_images
@@ -48,6 +49,9 @@ class Unlabeled:
 
     items: tuple[Item, ...]
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_utf8([item.id for item in self.items])
 
     def __len__(self) -> int:
         return len(self.items)
@@ -145,15 +149,16 @@ def _in_tensor(images: Tensor, channels: int, start: int) -> Iterable[Item]:
 def _in_path(path: Path, decode: Decode, notes: list[str]) -> Iterable[Item]:
     if path.is_file() and path.suffix.lower() != ".tar":
         return [Item(str(path), partial(Decoded([ImageFile(path)], [str(path)], decode), 0))]
-    if not path.exists():
-        raise DataError(f"'{path}' does not exist: give an image, or a folder or a .tar of images.")
+    if not (path.is_file() or path.is_dir()):
+        what = "does not exist" if not path.exists() else f"is {not_a_file(path)}"
+        raise DataError(f"'{path}' {what}: give an image, or a folder or a .tar of images.")
     tree = read_tree(path)
     found, left_out = list(tree.walk(f"{path}/")), tree.all_left_out()
     if not found:
         but = f", only other files ({left_out})" if left_out else ""
         raise DataError(f"'{path}' has no image{but}: give a folder of images.")
     if left_out:
-        notes.append(f"left out of {path}, because the ending is not of an image: {left_out}.")
+        notes.append(f"left out of {path}, because they are not image files: {left_out}.")
     ids, files = zip(*found, strict=True)
     decoded = Decoded(files, ids, decode)
     return [Item(name, partial(decoded, i), optional=True) for i, name in enumerate(ids)]

@@ -78,7 +78,7 @@ def _note_left_out(top: Tree, tree: Tree, used: set[str], path: Path) -> list[st
     if tree.images:
         notes.append(f"ignored in {path}: {counted(len(tree.images), 'image')} beside the folders.")
     if left_out := top.all_left_out():
-        notes.append(f"left out of {path}, because the ending is not of an image: {left_out}.")
+        notes.append(f"left out of {path}, because they are not image files: {left_out}.")
     if top.loops:
         notes.append(
             f"not followed in {path}: {counted(len(top.loops), 'link')} to a folder above, such "
@@ -192,19 +192,9 @@ def _read_split(tree: Tree, prefix: str, path: Path, decode: Decode) -> Split:
                 f"class '{name}' in '{where}' has no image{but}; add some or remove it."
             )
     ids = [identity for images in members for identity, _ in images]
-    for identity in ids:
-        _require_text(identity)
     files = [file for images in members for _, file in images]
     labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(m) for m in members])
     return Split(ids, labels, classes, Decoded(files, ids, decode))
-
-
-def _require_text(identity: str) -> None:
-    """Refuse a path that is not UTF-8, because no table or text file could name the image."""
-    try:
-        identity.encode()
-    except UnicodeEncodeError as error:
-        raise DataError(f"the path {identity!a} is not UTF-8; rename it.") from error
 
 
 def _other_way(path: Path, prefix: str) -> str:

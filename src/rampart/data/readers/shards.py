@@ -19,6 +19,7 @@ import numpy as np
 from rampart.counting import counted
 from rampart.data.decode import Decoded, ImageFile
 from rampart.data.labels import number_labels
+from rampart.data.readers.archive import members_of
 from rampart.data.readers.request import Found, Request
 from rampart.data.readers.split_names import choose_splits, known_split
 from rampart.data.readers.tree import IMAGE_SUFFIXES
@@ -155,7 +156,8 @@ def _is_shard(path: Path) -> bool:
     try:
         with tarfile.open(path, mode="r:") as archive:
             members = [one for one in islice(archive, _FIRST) if one.isfile()]
-    except tarfile.TarError:
+    # Damage raises errors of many kinds; the reader of all members reports it.
+    except Exception:
         return False
     endings: dict[str, set[str]] = defaultdict(set)
     for member in members:
@@ -193,14 +195,20 @@ def _choose(own: list[str], request: Request, path: Path) -> tuple[dict[str, str
 
 def _read_shard(path: Path, top: Path) -> list[Sample]:
     try:
-        with tarfile.open(path, mode="r:") as archive:
-            members = [one for one in archive.getmembers() if one.isfile()]
+        members = members_of(path)
     except (tarfile.TarError, OSError) as error:
         raise DataError(
             f"shard '{path}' is not an uncompressed tar ({error}); fetch it again."
         ) from error
     files: dict[str, dict[str, ImageFile]] = defaultdict(dict)
     for member in members:
+        if member.isdir():
+            continue
+        if not member.isfile():
+            raise DataError(
+                f"shard '{path}' holds {member.name!a}, a link or a special file; write it again "
+                "with files alone."
+            )
         key, ending = _parts(member.name)
         if PurePosixPath(key).name.startswith("_"):
             # A name with an underscore stands for facts about the whole shard.

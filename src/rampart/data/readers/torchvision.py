@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from rampart.data.decode import UNREADABLE, Decode, Decoded, ImageFile, unreadable
+from rampart.data.decode import Decode, Decoded, ImageFile, unreadable
 from rampart.data.pictures import Facts, facts_of_picture
 from rampart.data.readers.request import Found, Request
 from rampart.data.splits import Split
@@ -75,14 +75,15 @@ class Pictures:
         """Return image `index`, (C, H, W) uint8; raise `DataError` if it is unreadable."""
         try:
             return self.decode(self.picture(index))
-        except UNREADABLE as error:
+        # Damage makes decoders raise errors of any kind.
+        except Exception as error:
             raise unreadable(f"{self.name}[{index}]", error) from error
 
     def facts(self, index: int) -> Facts:
         """Return the facts about image `index`; raise `DataError` if it is unreadable."""
         try:
             return facts_of_picture(self.picture(index))
-        except UNREADABLE as error:
+        except Exception as error:
             raise unreadable(f"{self.name}[{index}]", error) from error
 
 

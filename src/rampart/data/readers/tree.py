@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from rampart.data.decode import ImageFile
-from rampart.errors import DataError
+from rampart.data.decode import ImageFile, not_a_file
+from rampart.data.readers.archive import members_of
+from rampart.errors import DataError, shown
 
 #: Endings of images; other files are left out and counted.
 IMAGE_SUFFIXES = (
@@ -17,6 +18,8 @@ IMAGE_SUFFIXES = (
     *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpf", ".jpx"),
 )
 LINK_IN_TAR = "links in the tar"
+#: Reading them may never end.
+SPECIAL = "pipes, sockets or devices"
 
 
 @dataclass
@@ -54,7 +57,8 @@ class Tree:
         if name.lower().endswith(IMAGE_SUFFIXES):
             self.images[name] = image
         else:
-            self.left_out[PurePosixPath(name).suffix.lower() or "no ending"] += 1
+            # A name that is not UTF-8 could not be printed.
+            self.left_out[shown(PurePosixPath(name).suffix.lower()) or "no ending"] += 1
 
     def all_left_out(self) -> str:
         """Return the files left out here and below, as in ".txt 2, .heic 1"; "" without any."""
@@ -80,7 +84,8 @@ def read_tree(path: Path) -> Tree:
         return tree
     if path.is_file():
         return _read_tar(path)
-    raise DataError(f"data folder '{path}' does not exist; give a folder or a .tar of images.")
+    what = "does not exist" if not path.exists() else f"is {not_a_file(path)}"
+    raise DataError(f"data folder '{path}' {what}; give a folder or a .tar of images.")
 
 
 def _read_folder(
@@ -97,7 +102,10 @@ def _read_folder(
             continue
         _refuse_dead_link(path)
         if not path.is_dir():
-            tree.add(entry.name, ImageFile(path))
+            if path.exists() and not path.is_file():
+                tree.left_out[SPECIAL] += 1
+            else:
+                tree.add(entry.name, ImageFile(path))
             continue
         real = os.path.realpath(path)
         if any(f"{one}/".startswith(f"{real}/") for one in above):
@@ -119,14 +127,8 @@ def _refuse_dead_link(path: Path) -> None:
 def _read_tar(path: Path) -> Tree:
     tree = Tree()
     try:
-        with tarfile.open(path, mode="r:") as archive:
-            members = archive.getmembers()
+        members = members_of(path)
     except tarfile.TarError as error:
-        with path.open("rb") as file:
-            header = file.read(tarfile.BLOCKSIZE)
-        # The magic word of a tar that is not compressed.
-        if header[257:262] == b"ustar":
-            raise DataError(f"'{path}' is cut off or damaged ({error}); copy it again.") from error
         raise DataError(
             f"'{path}' is not a folder, a table (.csv, .tsv, .parquet) or an uncompressed tar "
             f"({error}); unpack it if it is packed, and give the folder."
@@ -139,7 +141,7 @@ def _read_tar(path: Path) -> Tree:
         if member.isfile():
             here.add(name, ImageFile(path, member.offset_data, member.size))
         elif not member.isdir():
-            here.left_out[LINK_IN_TAR] += 1
+            here.left_out[LINK_IN_TAR if member.issym() or member.islnk() else SPECIAL] += 1
     return tree
 
 

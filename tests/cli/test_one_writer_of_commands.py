@@ -16,6 +16,7 @@ from rampart.runs.lock import LOCK, only_writer, writer_of
 FOLDERS = {
     "train": ("{settings}",),
     "evaluate": ("{run}", "evaluation.limit=5"),
+    "profile": ("{run}", "evaluation.limit=5"),
     "interpolate": ("{run}", "{other}"),
     "compare": ("{run}",),
     "quickstart": (),

@@ -236,10 +236,10 @@ class RunFolder:
                 f"{self.path} holds more than its own run ({spell(others, word='and')}), and "
                 "--overwrite would delete it: move it, or choose another folder with --output."
             )
-        for evaluation in self.evaluations.glob("*"):
-            if writer := writer_of(evaluation):
+        for inside in (*self.evaluations.glob("*"), *self.profiles.glob("*")):
+            if writer := writer_of(inside):
                 raise RunError(
-                    f"{evaluation} is being written by {writer}, and --overwrite would delete it: "
+                    f"{inside} is being written by {writer}, and --overwrite would delete it: "
                     "wait until it ends, or stop it."
                 )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from rampart.errors import InvalidArgument, RampartError, RunError
+from rampart.recipes.accelerator import one_writer
 from rampart.recipes.config.differences import differences
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.evaluation.evaluate_named import name_for_model, name_for_run
@@ -101,10 +102,23 @@ def profile_into(
     """Evaluate a subject under every threat, each into its own folder below `target`.
 
     Raises:
-        RunError: a folder holds an evaluation with other settings, or other files.
+        RunError: a folder holds an evaluation with other settings, or other files, or another
+            process writes it.
     """
     folder = ProfileFolder(target)
     folder.require_own()
+    with one_writer(target, accelerator):
+        return _profile(subject, threats, folder, accelerator, overwrite, on_progress)
+
+
+def _profile(
+    subject: Subject,
+    threats: Sequence[Threat],
+    folder: ProfileFolder,
+    accelerator: Accelerator,
+    overwrite: bool,
+    on_progress: Progress | None,
+) -> Profile:
     subjects = _subjects(subject, threats)
     kept = [
         None if overwrite else _kept(folder.evaluation(one.norm), own)

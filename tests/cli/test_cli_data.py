@@ -107,3 +107,4 @@ def test_other_settings_are_refused(refused):
     refused("settings=threat.eps=1", "data", "cars", "threat.eps=1")
     refused("--write-splits", "data", "--write-splits", "splits.json")
     refused("did you mean cars", "data", "carss")
+    refused("data is set twice", "data", "cars", "data.name=dogs")

@@ -115,6 +115,8 @@ def test_verify_fails_where_images_have_changed(rampart, evaluate, tmp_path):
         ("evaluation.match=name", "evaluation.match=name"),
         ("model.batch_norm=frozen", "cannot change model.batch_norm"),
         ("attack=standard", "write evaluation.attack=standard"),
+        ("model=resnet18", "model=resnet18: expected no other model"),
+        ("model.name=resnet18", "model.name=resnet18: expected no other model"),
         ("attack.steps=3", "write evaluation.attack.steps=3"),
         ("training.batch_size=8", "write evaluation.batch_size=8"),
         ("schedule=fix", "leave them out"),

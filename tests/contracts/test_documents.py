@@ -18,6 +18,8 @@ from rampart.records.storage import load_record
 from rampart.registry import flatten
 from rampart.runs.run_folder import RunFolder
 from rampart.runtime import scoped_seed
+from rampart.schema.effects import fields_of_source
+from rampart.schema.fields import DataConfig, ModelConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +36,17 @@ def test_every_key_is_documented():
     }
     assert len(wanted) > 30
     assert wanted - documented == set()
+
+
+def test_the_keys_that_another_name_drops_are_documented():
+    text = (ROOT / "docs" / "configuration.md").read_text().partition("## Another name")[2]
+    rows = dict(
+        re.findall(r"^\| `(\w+)` \| (.*\|.*) \|$", text.partition("\n## ")[0], re.MULTILINE)
+    )
+    for section, fields in (("model", ModelConfig), ("data", DataConfig)):
+        dropped, stays = (re.findall(r"`(\w+)`", cell) for cell in rows[section].split("|"))
+        assert dropped == fields_of_source(fields)
+        assert stays == [key for key in fields.model_fields if key not in ("name", *dropped)]
 
 
 def test_links_between_documents_have_targets():

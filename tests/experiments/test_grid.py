@@ -68,6 +68,34 @@ def test_a_list_is_values_of_any_key(load):
     assert study.tasks[0].name == "fix, 3, 0.0, false, null, 1e3"
 
 
+def test_a_name_keeps_the_other_keys_of_its_section_however_it_is_written(load):
+    base = {
+        "model": {"name": "resnet18", "batch_norm": "frozen"},
+        "data": {"name": "cars", "image_size": 98},
+        "attack": {"name": "pgd", "steps": 3},
+        "schedule": {"name": "two-hinge", "start": 0.1, "interval": "epoch"},
+    }
+    identities = []
+    for name in ("", ".name"):
+        study = load(
+            base=base,
+            axes={
+                "data": {"other": [f"data{name}=dogs"], "same": [f"data{name}=cars"]},
+                f"model{name}": ["resnet50", "resnet18"],
+                f"attack{name}": ["pgd", "fgsm"],
+            },
+            methods={"linear": [f"schedule{name}=linear"], "ours": [f"schedule{name}=two-hinge"]},
+        )
+        configs = [study.config(*run) for run in study.runs()]
+        assert {one.data.image_size for one in configs} == {98}
+        assert {one.model.batch_norm for one in configs} == {"frozen"}
+        assert {one.schedule.interval for one in configs} == {"epoch"}
+        assert {one.attack.options.get("steps") for one in configs} == {3, None}
+        assert {one.schedule.options.get("start") for one in configs} == {0.1, None}
+        identities.append([identity(one) for one in configs])
+    assert identities[0] == identities[1]
+
+
 def test_settings_of_a_part_win_in_their_order(load):
     study = load(
         methods={"fix": ["schedule=fix", "training.epochs=9"], "linear": ["schedule=linear"]},

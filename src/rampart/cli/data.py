@@ -112,13 +112,14 @@ def _request(name: str, settings: list[str]) -> "Request":
 
 
 def _config(name: str, settings: list[str]) -> "RunConfig":
+    from rampart.cli.overrides import ordered
     from rampart.recipes.config.loading import load_config
 
     for word in settings:
         if not word.startswith("data."):
             raise InvalidArgument("settings", word, "keys of the data, such as data.root=FOLDER")
     # A configuration needs a model; its name is not used.
-    return load_config(None, ["model.name=resnet50", f"data.name={name}", *settings])
+    return load_config(None, ordered(["model.name=resnet50", f"data.name={name}", *settings]))
 
 
 def _facts(entry: "Entry") -> list[str]:

@@ -25,11 +25,11 @@ def config_and_overrides(words: list[str]) -> tuple[Path | None, list[str]]:
 
 
 def ordered(words: Sequence[str], expected: str = "key=value") -> list[str]:
-    """Return the overrides of whole sections before those of single keys in them.
+    """Return the overrides that name something before those of single keys in the same section.
 
-    A new section drops the keys of the previous one, a new component its options, and a new norm
-    its strength. On a command line the order carries no meaning: `schedule.start=0.1
-    schedule=linear` asks for a start of linear.
+    Another component drops the options of the previous one, another model or dataset the keys that
+    describe the previous one, and another norm its strength. On a command line the order carries no
+    meaning: `schedule.start=0.1 schedule=linear` asks for a start of linear.
 
     Raises:
         InvalidArgument: a word is no override, or a key is set twice.

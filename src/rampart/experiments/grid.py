@@ -16,14 +16,8 @@ Overrides = tuple[str, ...]
 #: A part of the grid: the names of values by axis, with `method` and `seed` as further axes.
 Part = dict[str, tuple[str, ...]]
 
-#: Axes that stand for a key. A model or dataset keeps the other keys of its section.
-_STAND_FOR = {
-    "backbone": "model.name",
-    "model": "model.name",
-    "dataset": "data.name",
-    "data": "data.name",
-    "eps": "threat.eps",
-}
+#: Axes that stand for a key.
+_STAND_FOR = {"backbone": "model.name", "dataset": "data.name", "eps": "threat.eps"}
 #: Columns of results.csv, which no axis may be called.
 _COLUMNS = (*(one for one in RunFigures._fields if one != "coordinates"), SEARCH_COLUMN)
 

@@ -40,6 +40,6 @@ def fields_that_affect(section: type[Section], effect: Effect) -> list[str]:
 
 
 def fields_of_source(section: type[Section]) -> list[str]:
-    """Return the names of a section's fields that describe particular data, in their order."""
+    """Return the names of a section's fields that describe what it names, in their order."""
     marked = section.model_fields.items()
     return [name for name, field in marked if any(isinstance(m, OfSource) for m in field.metadata)]

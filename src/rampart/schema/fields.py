@@ -1,8 +1,8 @@
 """The fields of a run's configuration, section by section.
 
 A section that names a component (`schedule`, `objective`, `attack`) takes the component's own
-fields as further keys; `schedule=fix` on the command line replaces the whole section, while
-`schedule.end=0.5` changes one key of it.
+fields as further keys. On the command line `schedule=fix` is short for `schedule.name=fix`. Another
+name drops the keys that describe what was named before; `recipes.config.exchange` says which.
 """
 
 from collections.abc import Mapping
@@ -36,10 +36,10 @@ class ModelConfig(Named):
 
     name: AffectsTraining[str]
     pretrained: AffectsTraining[bool] = True
-    weights: AffectsTraining[str | None] = None
-    options: AffectsTraining[dict[str, Any]] = Field(default_factory=dict)
-    mean: AffectsTraining[tuple[float, ...] | None] = None
-    std: AffectsTraining[tuple[float, ...] | None] = None
+    weights: DescribesSource[AffectsTraining[str | None]] = None
+    options: DescribesSource[AffectsTraining[dict[str, Any]]] = Field(default_factory=dict)
+    mean: DescribesSource[AffectsTraining[tuple[float, ...] | None]] = None
+    std: DescribesSource[AffectsTraining[tuple[float, ...] | None]] = None
     head: AffectsTraining[Literal["fresh", "pretrained"]] = Field(
         "fresh", description="pretrained: continue with the head that the weights contain"
     )

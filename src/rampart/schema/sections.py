@@ -42,7 +42,7 @@ AffectsNothing = Annotated[T, Affects("nothing")]
 
 @dataclass(frozen=True)
 class OfSource:
-    """Marks a key that describes particular data, such as their folder; other data have others."""
+    """Marks a key that describes a particular model or particular data, such as their folder."""
 
 
 DescribesSource = Annotated[T, OfSource()]

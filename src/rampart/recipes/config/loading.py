@@ -12,7 +12,7 @@ from rampart.errors import InvalidArgument, RampartWarning, RunError
 from rampart.models.catalogue import full_name
 from rampart.objectives.catalogue import OBJECTIVES
 from rampart.plain import read_file, read_value, require_text
-from rampart.recipes.config.exchange import exchange_data
+from rampart.recipes.config.exchange import NAMED, Exchange, exchange
 from rampart.recipes.config.explaining import explain
 from rampart.recipes.config.run_config import RunConfig
 from rampart.runs.run_folder import RunFolder
@@ -28,10 +28,7 @@ from rampart.schema.fields import (
 from rampart.strategies.catalogue import STRATEGIES
 from rampart.training.callbacks.catalogue import CALLBACKS
 
-#: Keys that choose a component whose options stand beside its name.
-COMPONENT_NAMES = ("schedule.name", "objective.name", "attack.name", "evaluation.attack.name")
-
-#: Takes a sentence on the outcome of an override.
+#: Takes a sentence on the outcome of the overrides.
 Tell = Callable[[str], None]
 
 
@@ -48,8 +45,8 @@ def load_config(
         source: the file, or a run, whose config.yaml has to match its checksum; by default the
             overrides are everything.
         overrides: in the order in which they apply.
-        tell: called with a sentence on keys that do not outlast a change of `data.name`; by default
-            a `RampartWarning`.
+        tell: called with a sentence on keys that do not outlast a change of `model.name` or
+            `data.name`; by default a `RampartWarning`.
 
     Raises:
         InvalidArgument: a value of the wrong type or out of range, an override without `=`.
@@ -73,14 +70,16 @@ def parse_config(
     Every default is filled in, the components' too; arguments and errors as `load_config`.
     """
     changed = dict(tree)
-    for override in overrides:
-        dropped = _override(changed, override)
-        if dropped:
-            tell(dropped)
+    exchanges = [_override(changed, override) for override in overrides]
     try:
-        return _complete(RunConfig.model_validate(changed))
+        config = _complete(RunConfig.model_validate(changed))
     except ValidationError as error:
         raise explain(error) from None
+    # Only now is it known which of the removed keys were set again.
+    for sentence in (one.explain(config) for one in exchanges if one is not None):
+        if sentence:
+            tell(sentence)
+    return config
 
 
 def dump_config(config: RunConfig) -> dict[str, Any]:
@@ -133,30 +132,37 @@ def _read_config(source: Path | RunFolder | None) -> dict[str, Any]:
     return tree
 
 
-def _override(tree: dict[str, Any], text: str) -> str:
+def _override(tree: dict[str, Any], text: str) -> Exchange | None:
     """Set `a.b.c=value` in a nested mapping; the value is read as YAML.
 
-    Return a sentence on other keys that were removed for it although they described the data.
+    `data=photos/` is short for `data.name=photos/`, and so is the name of any other section. Return
+    the exchange if this names another model or other data.
     """
     key, equals, value = text.partition("=")
     require_text("override", key)
     if not equals or not key:
         raise InvalidArgument("override", text, "key=value", "for example schedule.end=0.5")
-    *parents, last = key.split(".")
-    for parent in parents:
+    read = read_value(key, value)
+    if key in NAMED and isinstance(read, str):
+        key = f"{key}.name"
+    section, _, last = key.rpartition(".")
+    keys = _enter(tree, section, key)
+    named = last == "name" and section in NAMED
+    exchanged = exchange(section, keys, read) if named else None
+    if key == "threat.norm" and keys.get("norm", "linf") != read:
+        # A strength belongs to its norm.
+        keys.pop("eps", None)
+    keys[last] = read
+    return exchanged
+
+
+def _enter(tree: dict[str, Any], section: str, key: str) -> dict[str, Any]:
+    """Return the keys of a section, in which `key` is to be set; on the way mappings are copied."""
+    for parent in section.split(".") if section else ():
         child = tree.get(parent)
         if child is not None and not isinstance(child, str | dict):
             raise InvalidArgument(parent, child, "a section", f"{key} cannot be set in a value")
         # `model: name` is short for `model: {name: name}`.
         child = {"name": child} if isinstance(child, str) else dict(child or {})
         tree[parent] = tree = child
-    read = read_value(key, value)
-    if key in COMPONENT_NAMES and tree.get("name") != read:
-        # Another component has other options.
-        tree.clear()
-    if key == "threat.norm" and tree.get("norm", "linf") != read:
-        # A strength belongs to its norm.
-        tree.pop("eps", None)
-    dropped = exchange_data(tree, read) if key == "data.name" else ""
-    tree[last] = read
-    return dropped
+    return tree

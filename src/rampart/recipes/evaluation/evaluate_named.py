@@ -10,7 +10,7 @@ from rampart.recipes.data_identity import has_same_data
 from rampart.recipes.evaluation.measure import Progress
 from rampart.recipes.evaluation.naming import evaluation_name, name_other_settings
 from rampart.recipes.evaluation.output import evaluate_into
-from rampart.recipes.evaluation.settings import load_for_evaluation
+from rampart.recipes.evaluation.settings import load_for_evaluation, load_for_model
 from rampart.recipes.evaluation.subject import Subject, subject_of_model, subject_of_run
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record
@@ -114,7 +114,7 @@ def evaluate_model(
 
     Args:
         reference: the model, such as `timm:NAME`, `module:factory` or a file.
-        overrides: at least `data=FOLDER`; others as for a run.
+        overrides: at least `data=FOLDER`; others as for a run, and `model.mean` and `model.std`.
         output: folder of the evaluation; by default in `evaluations`.
         overwrite: replace an earlier evaluation there.
         on_progress: called with (samples done, samples in all).
@@ -122,7 +122,7 @@ def evaluate_model(
     Raises:
         RampartError: the model, the data or the settings are invalid.
     """
-    config = load_for_evaluation(None, (*overrides, f"model.name={reference}"))
+    config = load_for_model(reference, overrides)
     accelerator, subject = subject_of_model(config)
     target = output or Path("evaluations") / name_for_model(reference, config)
     return target, evaluate_into(subject, target, accelerator, overwrite, on_progress)

@@ -13,7 +13,7 @@ from rampart.recipes.config.loading import parse_config
 from rampart.recipes.evaluation.evaluate_named import name_for_model, name_for_run
 from rampart.recipes.evaluation.measure import Progress, evaluate_subject, require_valid
 from rampart.recipes.evaluation.output import evaluate_into
-from rampart.recipes.evaluation.settings import load_for_evaluation
+from rampart.recipes.evaluation.settings import load_for_evaluation, load_for_model
 from rampart.recipes.evaluation.subject import Subject, subject_of_model, subject_of_run
 from rampart.recipes.evaluation.threats import Threat
 from rampart.records.profile import Profile
@@ -82,8 +82,7 @@ def profile_model(
     Args and errors as `profile_run`; the overrides name the data, and the default folder is in
     `profiles`.
     """
-    overrides = (*_with_attack(overrides), f"model.name={reference}")
-    config = load_for_evaluation(None, overrides)
+    config = load_for_model(reference, _with_attack(overrides))
     accelerator, subject = subject_of_model(config)
     name = name_for_model(reference, config, spell_threats(threats))
     target = output or Path("profiles") / name

@@ -38,7 +38,7 @@ def splits_for_run(
     other = make_evaluated_splits(config, source)
     if has_same_data(folder, other):
         return other
-    dropped = explain_dropped(own.data.model_dump(), config.data.model_dump())
+    dropped = explain_dropped("data", own.data.model_dump(), config.data.model_dump())
     images = evaluated_part(config, other)
     seen = _seen_in_training(folder, own, images, source)
     unseen = [] if seen else [_explain_unseen(seen, own.data.name)]

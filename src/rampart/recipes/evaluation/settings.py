@@ -1,8 +1,9 @@
 """The settings that an evaluation may change."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from rampart.errors import RunError
+from rampart.errors import InvalidArgument, RunError
+from rampart.plain import read_value
 from rampart.recipes.config.differences import Difference, differences
 from rampart.recipes.config.loading import load_config, parse_config
 from rampart.recipes.config.run_config import RunConfig
@@ -58,9 +59,24 @@ def load_for_evaluation(run: RunFolder | None, overrides: Sequence[str]) -> RunC
     """
     try:
         # The record of an evaluation notes what other data did not take over.
-        return load_config(run, keep_data_settings(overrides), tell=lambda text: None)
+        return load_config(run, overrides, tell=lambda text: None)
     except UnknownKey as error:
         raise error.within(*OF_EVALUATION) from None
+
+
+def load_for_model(reference: str, overrides: Sequence[str]) -> RunConfig:
+    """Read the configuration of an evaluation of an external model; errors as `load_config`.
+
+    Raises:
+        InvalidArgument: a setting names another model.
+    """
+    for text in overrides:
+        key, _, value = text.partition("=")
+        read = read_value(key, value) if key in ("model", "model.name") else {}
+        if not isinstance(read, Mapping) or "name" in read:
+            expected = f"no other model than '{reference}'"
+            raise InvalidArgument(key, value, expected, "name one model, without a key")
+    return load_for_evaluation(None, (*overrides, f"model.name={reference}"))
 
 
 def record_keys() -> list[str]:
@@ -74,14 +90,3 @@ def record_keys() -> list[str]:
 def default_config(config: RunConfig) -> RunConfig:
     """Return the configuration of this model and these data with defaults for everything else."""
     return parse_config({"model": {"name": config.model.name}, "data": {"name": config.data.name}})
-
-
-def keep_data_settings(overrides: Sequence[str]) -> tuple[str, ...]:
-    """Let `data=FOLDER` change the data only, not other settings such as the size of the images.
-
-    It comes first: what describes the new data is set after it.
-    """
-    start = "data="
-    names = [text for text in overrides if text.startswith(start) and "{" not in text]
-    others = [text for text in overrides if text not in names]
-    return (*(f"data.name={text.removeprefix(start)}" for text in names), *others)

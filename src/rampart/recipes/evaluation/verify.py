@@ -14,7 +14,6 @@ from rampart.recipes.config.differences import differences
 from rampart.recipes.config.loading import change_config, parse_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.measure import Progress
-from rampart.recipes.evaluation.settings import keep_data_settings
 from rampart.recipes.evaluation.subject import subject_of_model, subject_of_run
 from rampart.records.storage import load_record
 from rampart.runs.contents import spell
@@ -44,7 +43,7 @@ def verify(
             "rampart.verify_record."
         )
     settings = parse_config(record.metadata["settings"])
-    config = change_config(settings, keep_data_settings(overrides))
+    config = change_config(settings, overrides)
     _require_same_measurement(settings, config)
     if "run" in record.metadata:
         # An evaluation is usually inside its run's folder, which may have moved.

@@ -180,7 +180,8 @@ def _with_attack(overrides: Sequence[str]) -> tuple[str, ...]:
                 "none, because a profile has a range of strengths for each threat",
                 "give the largest strength with --threats, such as --threats linf=8/255,l2=1",
             )
-    return (f"evaluation.attack={ATTACK}", *overrides)
+    # The whole section: options of the run's own attack are not taken over.
+    return (f"evaluation.attack={{name: {ATTACK}}}", *overrides)
 
 
 def _kept(folder: EvaluationFolder, subject: Subject) -> EvaluationRecord | None:

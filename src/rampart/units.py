@@ -9,6 +9,29 @@ from rampart.errors import InvalidArgument
 
 Norm = Literal["linf", "l2", "l1"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
+#: The kinds of common corruptions, in the order of ImageNet-C (arXiv 1903.12261).
+Corruption = Literal[
+    "gaussian-noise",
+    "shot-noise",
+    "impulse-noise",
+    "defocus-blur",
+    "glass-blur",
+    "motion-blur",
+    "zoom-blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic-transform",
+    "pixelate",
+    "jpeg-compression",
+]
+CORRUPTIONS: tuple[Corruption, ...] = get_args(Corruption)
+#: The strengths of a corruption; 0 is the image itself.
+SEVERITIES = (1, 2, 3, 4, 5)
+#: How an image is perturbed: by an attack in the ball of a norm, or by a common corruption.
+Perturbation = Norm | Corruption
 
 #: Largest strength accepted per norm. 1024 pixels changed from black to white are 32 away in L2 and
 #: 1024 in L1, almost any change of a small image; a larger number is nearly always a strength in
@@ -22,6 +45,42 @@ def parse_norm(norm: str) -> Norm:
         if norm == known:
             return known
     raise InvalidArgument("norm", norm, f"{', '.join(NORMS[:-1])} or {NORMS[-1]}")
+
+
+def parse_perturbation(name: str) -> Perturbation:
+    """Return the name of a norm or of a corruption if it is known.
+
+    Raises:
+        InvalidArgument: an unknown name.
+    """
+    for known in (*NORMS, *CORRUPTIONS):
+        if name == known:
+            return known
+    raise InvalidArgument("norm", name, f"{', '.join(NORMS)} or a corruption such as fog")
+
+
+def is_corruption(perturbation: Perturbation) -> bool:
+    """Return whether a perturbation is a common corruption, with severities in place of eps."""
+    return perturbation in CORRUPTIONS
+
+
+def require_norm(perturbation: Perturbation, name: str, do: str = "") -> Norm:
+    """Return a norm; refuse a corruption, whose severities are no distances.
+
+    Args:
+        perturbation: of a record.
+        name: the name of the value in an error.
+        do: what to do instead.
+
+    Raises:
+        InvalidArgument: a corruption.
+    """
+    for norm in NORMS:
+        if perturbation == norm:
+            return norm
+    raise InvalidArgument(
+        name, f"the corruption {perturbation}", f"{', '.join(NORMS[:-1])} or {NORMS[-1]}", do
+    )
 
 
 def parse_eps(eps: str | float, norm: Norm = "linf", name: str = "eps") -> float:

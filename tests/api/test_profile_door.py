@@ -7,7 +7,8 @@ from tests.oracles import linear_critical_eps
 from torch import nn
 
 import rampart
-from rampart.errors import InvalidArgument, RunError
+from rampart.corruptions import frost_photos
+from rampart.errors import InvalidArgument, MissingExtra, RunError
 from rampart.runtime import scoped_seed
 
 THREATS = {"linf": "60/255", "l2": 0.5}
@@ -51,7 +52,7 @@ def test_each_threat_is_that_of_evaluate_and_exact(task, tmp_path):
     assert "worst of all" in repr(result)
     result.plot(tmp_path / "profile.svg")
     drawn = (tmp_path / "profile.svg").read_text()
-    for title in ("Linf: expected", "L2: expected", "Worst of all: expected"):
+    for title in ("Linf: expected", "L2: expected", "Worst norm: expected"):
         assert title in drawn
 
 
@@ -95,3 +96,50 @@ def test_settings_of_the_threats_are_refused(task):
         profile(task, strengths=[0.5])
     with pytest.raises(InvalidArgument, match="attack"):
         profile(task, attack=rampart.Apgd())
+
+
+@pytest.fixture(scope="module")
+def gray():
+    """Gray images, and a model that calls those brighter than one half class 1."""
+    levels = torch.tensor([100, 80, 120, 60]) / 255
+    images = levels[:, None, None, None].expand(-1, 3, 32, 32).contiguous()
+
+    def model(pixels):
+        mean = pixels.mean((1, 2, 3))
+        return torch.stack([0.5 - mean, mean - 0.5], 1)
+
+    return model, images, torch.zeros(4, dtype=torch.int64)
+
+
+def test_corruptions_stand_beside_norms_and_are_kept(gray, tmp_path, no_pictures):
+    where, threats = tmp_path / "profile", ["linf=8/255", "brightness", "contrast"]
+    result = profile(gray, threats=threats, output=where)
+    assert result["brightness"].critical.tolist() == [3, 4, 1, 5]
+    found = result.summary()["corruptions"]
+    assert found["kinds"]["brightness"]["half"]["value"] == 0.5
+    assert found["half"]["value"] == 0.75
+    assert result.summary()["worst"]["half"]["value"] == 0.5
+    assert "2 corruptions" in (where / "profile.md").read_text()
+    record = where / "corruptions/brightness/record.json"
+    written = record.stat().st_mtime_ns
+    again = profile(gray, threats=["brightness"], output=where)
+    assert record.stat().st_mtime_ns == written
+    assert again.summary()["corruptions"]["kinds"] == {"brightness": found["kinds"]["brightness"]}
+    with pytest.raises(InvalidArgument, match="record"):
+        rampart.verify_record(result["brightness"], gray[0], lambda ids: (gray[1], gray[2]))
+
+
+def test_corruptions_that_cannot_be_applied_are_refused_before_any_attack(
+    gray, task, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(frost_photos, "find_spec", lambda name: None)
+    for subject, threats, error in (
+        (gray, "linf,frost", MissingExtra),
+        (task, "linf,fog", InvalidArgument),
+        (gray, "linf,fog=3", InvalidArgument),
+    ):
+        with pytest.raises(error, match="corruption"):
+            profile(subject, threats=threats, output=tmp_path / "profile")
+    with pytest.raises(InvalidArgument, match="target"):
+        profile(gray, threats="linf,fog", target="likely", output=tmp_path / "profile")
+    assert not (tmp_path / "profile").exists()

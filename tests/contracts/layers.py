@@ -39,7 +39,10 @@ ROWS = [
         Group(("runs",), "the folders of runs and evaluations, and the history"),
         Group(("published",), "figures that others published, with their sources"),
     ],
-    [Group(("records",), "the record of an evaluation: value, storage, summary, pairs")],
+    [
+        Group(("records",), "the record of an evaluation: value, storage, summary, pairs, profile"),
+        Group(("corruptions",), "common corruptions of images, as functions of arrays"),
+    ],
     [
         Group(
             (

@@ -7,6 +7,9 @@ from made_up_records import make
 from rampart.errors import InvalidArgument
 from rampart.metrics.expectation import contributions
 from rampart.records.profile import Profile, profile_summary
+from rampart.records.storage import load_record, save_record
+from rampart.reports.measures import report
+from rampart.reports.named_records import Measured
 
 LINF = (0, 1, 3, 5, 5)
 L2 = (0, 4, 2, 5, 1)
@@ -65,3 +68,75 @@ def test_records_that_do_not_belong_together_are_refused(others, says):
         Profile((first, *others))
     with pytest.raises(InvalidArgument, match="at least one"):
         Profile(())
+
+
+def severities(kind, wrong, **changes):
+    """A record of a corruption from the severities at which each sample is wrong."""
+    wrong = [sum(1 << severity for severity in one) for one in wrong]
+    critical = [next((s for s in range(6) if one >> s & 1), 6) for one in wrong]
+    return make(critical, norm=kind, grid=np.arange(6.0), wrong_at=np.array(wrong), **changes)
+
+
+FOG = ((0, 1), (1,), (3, 4), (), (5,))
+SNOW = ((0, 3), (), (2,), (4,), ())
+
+
+def test_corruptions_count_at_each_severity_and_in_the_worst_case():
+    profile = Profile((make(LINF), severities("fog", FOG), severities("snow", SNOW)))
+    facts = profile_summary(profile)
+    found = facts["corruptions"]
+    # Right at severity 3: all but the third under fog, all but the first under snow.
+    assert found["kinds"]["fog"]["half"]["value"] == 0.8
+    assert found["kinds"]["snow"]["half"]["value"] == 0.8
+    assert found["half"]["value"] == pytest.approx(0.8)
+    assert found["largest"]["value"] == pytest.approx(0.9)
+    right = [[1 - 4 / 25 - 1 / 25], [1 - 3 / 25]]
+    assert found["kinds"]["fog"]["expected"]["value"] == pytest.approx(right[0][0])
+    assert found["kinds"]["snow"]["expected"]["value"] == pytest.approx(right[1][0])
+    # Up to severity 3 and half of the norm: the fourth and the fifth image.
+    worst = facts["worst"]
+    assert worst["half"]["value"] == 0.4
+    assert worst["largest"]["value"] == 0.0
+    assert worst["expected"] == profile_summary(Profile((make(LINF),)))["worst"]["expected"]
+
+
+def test_corruptions_alone_have_no_strengths_in_common():
+    facts = profile_summary(Profile((severities("fog", FOG),)))
+    assert facts["worst"]["expected"] is None
+    assert facts["threats"] == []
+
+
+@pytest.mark.parametrize("wrong", [None, np.array([1, 2, 8, 0, 16])])
+def test_a_record_of_a_corruption_states_every_severity(wrong):
+    fog = severities("fog", FOG)
+    with pytest.raises(InvalidArgument, match="wrong_at"):
+        make(fog.critical, norm="fog", grid=fog.grid, wrong_at=wrong)
+
+
+def test_severities_and_strengths_are_never_mixed():
+    fog = severities("fog", FOG)
+    with pytest.raises(InvalidArgument, match="grid"):
+        make(fog.critical, norm="fog", grid=np.arange(6) / 255, wrong_at=fog.wrong_at)
+    with pytest.raises(InvalidArgument, match="wrong_at"):
+        make(LINF, wrong_at=np.array([1, 2, 8, 0, 0]))
+    with pytest.raises(InvalidArgument, match="severity"):
+        make(LINF).right_at(3)
+    for kind in ("linf", "snow"):
+        other = severities("snow", SNOW) if kind == "snow" else make(LINF)
+        for pair in ((fog, other), (other, fog)):
+            with pytest.raises(InvalidArgument, match="second record"):
+                report([Measured(str(n), one) for n, one in enumerate(pair)])
+    with pytest.raises(InvalidArgument, match="distribution"):
+        report([Measured("fog", fog)], ["beta:a=2,b=5"])
+
+
+def test_a_record_of_a_corruption_is_stored_like_any_other(tmp_path):
+    fog = severities("fog", FOG)
+    save_record(fog, tmp_path)
+    loaded = load_record(tmp_path)
+    assert loaded.norm == "fog"
+    assert loaded.wrong_at.tolist() == fog.wrong_at.tolist()
+    assert [loaded.right_at(4).tolist(), loaded.right_at(0).mean()] == [
+        [True, True, False, True, True],
+        0.8,
+    ]

@@ -23,9 +23,9 @@ from rampart.recipes.config.loading import parse_config
 from rampart.recipes.evaluation.measure import Progress
 from rampart.recipes.evaluation.profile import profile_in_memory, profile_into
 from rampart.recipes.evaluation.threats import parse_threats
-from rampart.records.profile import Profile, profile_summary
-from rampart.reports.profile import profile_lines
-from rampart.units import NORMS, Norm
+from rampart.records.profile import Profile
+from rampart.reports.profile import profile_facts, profile_lines
+from rampart.units import NORMS, Perturbation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,8 +37,8 @@ _OF_THREATS = ("strengths", "resolution")
 class ProfileResult(Profile):
     """Records of one model on the same images, one per threat; figures are computed from them."""
 
-    def __getitem__(self, threat: Norm) -> EvaluationResult:
-        """Return the evaluation under one threat, such as `result["l2"]`."""
+    def __getitem__(self, threat: Perturbation) -> EvaluationResult:
+        """Return the evaluation under one threat, such as `result["l2"]` or `result["fog"]`."""
         for one in self.records:
             if one.norm == threat:
                 return EvaluationResult.of(one)
@@ -46,8 +46,12 @@ class ProfileResult(Profile):
         raise InvalidArgument("threat", threat, known)
 
     def summary(self) -> dict[str, Any]:
-        """Return all figures as plain values; see `rampart.records.profile.profile_summary`."""
-        return profile_summary(self)
+        """Return all figures as plain values.
+
+        See `rampart.records.profile.profile_summary`; `standing` is the place among published runs
+        (`rampart.records.standing.standing`).
+        """
+        return profile_facts(self)
 
     def plot(self, path: str | Path | None = None, title: str = "") -> "Figure":
         """Return a figure with the threats side by side; with `path` also save it.
@@ -87,7 +91,8 @@ def profile(
         data: as for `rampart.evaluate`.
         threats: norms, each with its largest strength or without, such as "linf,l2=1" or {"linf":
             "8/255", "l2": None}. Without a strength, the range ends at twice the usual strength for
-            the size of the images.
+            the size of the images. "corruptions" adds ImageNet-C's fifteen kinds at severities 1 to
+            5, for color images of 32, 64 or 224 pixels; "fog" and the like a single one.
         attack: its name or a mapping, as for `rampart.evaluate`; the same under every threat.
         device: as for `rampart.evaluate`.
         output: folder for the records, a table and a picture; the same call again resumes there,

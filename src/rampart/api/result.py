@@ -16,7 +16,7 @@ from rampart.records.storage import load_record, save_record
 from rampart.records.summary import curve_points, summary
 from rampart.reports.headline import spell_expected, spell_images
 from rampart.runs.evaluation_folder import EvaluationFolder
-from rampart.units import format_eps
+from rampart.units import format_eps, require_norm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,10 +100,11 @@ class EvaluationResult(EvaluationRecord):
 
         Raises:
             UnknownName: the distribution is unknown.
-            InvalidArgument: it extends beyond eps.
+            InvalidArgument: it extends beyond eps, or the record is of a corruption.
         """
         if isinstance(distribution, str):
-            distribution = parse_distribution(distribution, self.eps, self.norm)
+            norm = require_norm(self.norm, "distribution", "leave out the distribution")
+            distribution = parse_distribution(distribution, self.eps, norm)
         values = contributions(self.critical, self.grid, distribution)
         interval = mean_interval(values, self.confidence)
         return Expected(float(values.mean()), interval.low, interval.high)

@@ -25,8 +25,9 @@ def profile(
     threats: str = typer.Option(
         "linf,l2,l1",
         "--threats",
-        help="Threats, separated by commas. A threat may state its largest strength, such as "
-        "linf=8/255; by default twice the strength that is usual for the size of the images.",
+        help="Threats, separated by commas: linf, l2, l1, corruptions, or single ones such as fog. "
+        "A norm may state its largest strength, such as linf=8/255; by default twice the "
+        "strength that is usual for the size of the images.",
     ),
     output: Path = typer.Option(
         None,
@@ -63,9 +64,8 @@ def profile(
             folder, found = profile_model(
                 model, overrides, wanted, output, overwrite=overwrite, on_progress=on_progress
             )
-    from rampart.records.profile import profile_summary
-    from rampart.reports.profile import profile_lines
+    from rampart.reports.profile import profile_facts, profile_lines
 
-    for line in profile_lines(profile_summary(found)):
+    for line in profile_lines(profile_facts(found)):
         console.print(line, soft_wrap=True)
     console.print(f"profile in {folder}", soft_wrap=True)

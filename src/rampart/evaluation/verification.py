@@ -24,6 +24,7 @@ from rampart.metrics.curve import Integers
 from rampart.records.record import EvaluationRecord
 from rampart.threat import distance
 from rampart.tolerance import same, within
+from rampart.units import require_norm
 
 #: A function from names of samples to images (B, C, H, W), pixels in [0, 1], and labels (B,).
 ImagesOf = Callable[[Sequence[str]], tuple[Tensor, Tensor]]
@@ -124,9 +125,11 @@ def verify_record(
         on_progress: called after each batch with the number of samples done so far.
 
     Raises:
-        InvalidArgument: the record has no adversarial examples, or the batch size is below 1.
+        InvalidArgument: the record has no adversarial examples or is of a corruption, or the batch
+            size is below 1.
         DataError: number or shape of the images differ from those of the adversarial examples.
     """
+    require_norm(record.norm, "record", "no attack ran, so there is nothing to verify")
     if record.adversarial_examples is None and record.found.any():
         do = "load it with adversarial_examples=True, or evaluate with adversarial examples"
         raise InvalidArgument(
@@ -181,7 +184,8 @@ def _check_adversarial_examples(
     # Copy, because a record's arrays may be read-only, and torch shares their memory.
     part = np.array(record.adversarial_examples[first : first + len(rows)])
     adversarial_examples = torch.from_numpy(part).to(images.device)
-    far = distance(adversarial_examples, images, record.norm).double().cpu()
+    norm = require_norm(record.norm, "record")
+    far = distance(adversarial_examples, images, norm).double().cpu()
     boxed = ((adversarial_examples >= 0) & (adversarial_examples <= 1)).flatten(1).all(1)
     eps = torch.from_numpy(record.grid[record.critical[rows]])
     yield from _where(rows, ~boxed, BOX)

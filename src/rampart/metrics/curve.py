@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rampart.errors import InvalidArgument
-from rampart.units import Norm, parse_eps
+from rampart.units import SEVERITIES, Perturbation, is_corruption, parse_eps, require_norm
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -48,23 +48,27 @@ def check_critical(critical: ArrayLike, n: int) -> Integers:
     return indices.astype(np.int64)
 
 
-def check_grid(grid: ArrayLike, norm: Norm | None = None) -> Floats:
+def check_grid(grid: ArrayLike, perturbation: Perturbation | None = None) -> Floats:
     """Return the grid as (n + 1,) floats.
 
     Args:
-        grid: ascending strengths from 0, fractions of the pixel range.
-        norm: their norm, where it is known; it tells 8 from 8/255.
+        grid: ascending strengths from 0, fractions of the pixel range; of a corruption 0 to 5.
+        perturbation: their norm or corruption, where it is known; a norm tells 8 from 8/255.
 
     Raises:
-        InvalidArgument: the grid does not ascend from 0, or its strengths are gray levels.
+        InvalidArgument: the grid does not ascend from 0, its strengths are gray levels, or those of
+            a corruption are not its severities.
     """
     strengths = _as_floats(grid)
     if strengths.ndim != 1 or not len(strengths) or strengths[0] != 0:
         raise InvalidArgument("grid", grid, "a list of strengths that starts with 0")
     if not np.isfinite(strengths).all() or (np.diff(strengths) <= 0).any():
         raise InvalidArgument("grid", grid, "finite strengths, each larger than the one before")
-    if norm is not None:
-        parse_eps(float(strengths[-1]), norm, "grid")
+    if perturbation is not None and is_corruption(perturbation):
+        if strengths.tolist() != [0, *SEVERITIES]:
+            raise InvalidArgument("grid", grid, f"0 to 5, the severities of {perturbation}")
+    elif perturbation is not None:
+        parse_eps(float(strengths[-1]), require_norm(perturbation, "grid"), "grid")
     return strengths
 
 

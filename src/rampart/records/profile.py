@@ -1,8 +1,9 @@
 """The profile of a model: its records under several threats, compared image by image.
 
 Every record covers the same images with the same model. A threat is described at two places of its
-range: at the largest strength and at half of it. The images that withstand every threat at such a
-place are the worst case, the union of all threats (Tramèr and Boneh 2019, arXiv 1904.13000).
+range: at the largest strength and at half of it; for a corruption at the severities 5 and 3. The
+images that withstand every threat at such a place are the worst case, the union of all threats
+(Tramèr and Boneh 2019, arXiv 1904.13000).
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,11 +21,13 @@ from rampart.metrics.intervals import mean_interval
 from rampart.records.pairing import align_samples
 from rampart.records.record import EvaluationRecord
 from rampart.records.summary import curve_points
-from rampart.units import format_eps
+from rampart.units import SEVERITIES, Perturbation, format_eps, is_corruption
 
 Booleans = NDArray[np.bool_]
 #: Places of the range of a threat: no perturbation, half of the largest strength, the largest.
 PLACES = ("clean", "half", "largest")
+#: The severity at which the figures of corruptions are usually compared.
+MIDDLE_SEVERITY = 3
 #: Strengths as fractions of the largest one are equal up to rounding.
 _ROUNDING = 1e-9
 
@@ -34,7 +37,7 @@ class Profile:
     """Records of one model on the same images, one per threat.
 
     Attributes:
-        records: each under another norm; the first one gives the order of the images.
+        records: each under another norm or corruption; the first one gives the order of the images.
 
     Raises:
         InvalidArgument: no record, two under one norm, records of different images, models or
@@ -61,19 +64,36 @@ class Profile:
         return len(self.records[0])
 
     @property
+    def norms(self) -> list[EvaluationRecord]:
+        """The records under a norm."""
+        return [one for one in self.records if not is_corruption(one.norm)]
+
+    @property
+    def corruptions(self) -> list[EvaluationRecord]:
+        """The records under a corruption."""
+        return [one for one in self.records if is_corruption(one.norm)]
+
+    @property
+    def corruption_rows(self) -> list[Integers]:
+        """For each record under a corruption its rows in the order of the first record's images."""
+        rows: Sequence[Integers] = self.__dict__["_rows"]
+        pairs = zip(self.records, rows, strict=True)
+        return [order for one, order in pairs if is_corruption(one.norm)]
+
+    @property
     def confidence(self) -> float:
         """Confidence of all intervals, that of the first record."""
         return self.records[0].confidence
 
     @property
-    def critical(self) -> dict[str, Integers]:
+    def critical(self) -> dict[Perturbation, Integers]:
         """For each threat the (N,) critical indices, in the order of the first record's images."""
         rows: Sequence[Integers] = self.__dict__["_rows"]
         return {
             one.norm: one.critical[order] for one, order in zip(self.records, rows, strict=True)
         }
 
-    def robust(self, place: str) -> dict[str, Booleans]:
+    def robust(self, place: str) -> dict[Perturbation, Booleans]:
         """For each threat, (N,) whether an image withstands it at a place of its range.
 
         Args:
@@ -87,20 +107,20 @@ class Profile:
         return np.logical_and.reduce(list(self.robust(place).values()))
 
     def shared_fractions(self) -> Floats:
-        """The strengths, as fractions of the largest one, that the grids of all threats contain."""
-        first, *others = (one.grid / one.eps for one in self.records)
+        """The strengths, as fractions of the largest one, that the grids of all norms contain."""
+        first, *others = (one.grid / one.eps for one in self.norms)
         shared = [f for f in first if all(np.abs(f - g).min() < _ROUNDING for g in others)]
         return np.array(shared)
 
     def worst_critical(self) -> Integers:
-        """(N,) critical indices of the worst case on the grid of shared fractions.
+        """(N,) critical indices of the worst norm on the grid of shared fractions.
 
-        All threats grow together: at the fraction f an image has to withstand each threat at f
-        times its largest strength.
+        All norms grow together: at the fraction f an image has to withstand each of them at f times
+        its largest strength. Corruptions have whole severities and are left out.
         """
         shared, critical = self.shared_fractions(), self.critical
         falls = []
-        for one in self.records:
+        for one in self.norms:
             fractions = np.append(one.grid / one.eps, np.inf)
             falls.append(np.searchsorted(shared, fractions - _ROUNDING)[critical[one.norm]])
         return np.minimum.reduce(falls)
@@ -114,11 +134,13 @@ def _index(record: EvaluationRecord, place: str) -> int:
 
 
 def half_index(record: EvaluationRecord) -> int:
-    """Return the grid index of half of the largest strength.
+    """Return the grid index of half of the largest strength; of a corruption that of severity 3.
 
     Raises:
         InvalidArgument: the grid does not contain it.
     """
+    if is_corruption(record.norm):
+        return MIDDLE_SEVERITY
     found = np.flatnonzero(np.abs(record.grid / (record.eps or 1) - 0.5) < _ROUNDING)
     if not len(found):
         got = f"{record.norm} up to {format_eps(record.eps)} without half of it"
@@ -130,48 +152,90 @@ def profile_summary(profile: Profile) -> dict[str, Any]:
     """Return the figures of a profile as plain values, fractions and not percent.
 
     Returns:
-        - n, model, data, attack, confidence;
+        - n, model, data, split, attack, confidence;
         - threats: for each norm `eps`, the largest strength, and `half_eps`; accuracy `clean`, at
           `half` and at the `largest` strength, and `expected` robustness (uniform on [0, eps]),
           each a mapping {value, low, high}; the curve; the overall verdict of its checks;
-        - worst: `threats`, the norms it covers, and the same four figures of the images that
-          withstand all of them; `expected` and `curve` are over the fraction of the largest
-          strengths.
+        - corruptions: None without any; else accuracy `clean`, at `half` (severity 3), at the
+          `largest` severity and `expected` (the mean over the severities), all as the mean over the
+          `kinds`, whose own figures follow. As in ImageNet-C, an image counts at each severity by
+          itself, whether or not it is right at lower ones;
+        - worst: `threats`, what it covers, and the figures of the images that withstand all of
+          them, a corruption at every severity up to the place; `expected` and `curve` are over the
+          fraction of the largest strengths of the norms, None without a norm.
     """
-    first, confidence = profile.records[0], profile.confidence
-    robust = {place: profile.robust(place) for place in PLACES}
-    threats = [
-        {
-            "norm": one.norm,
-            "eps": one.eps,
-            "half_eps": float(one.grid[half_index(one)]),
-            **{place: _figure(found[one.norm], confidence) for place, found in robust.items()},
-            "expected": _figure(contributions(one.critical, one.grid), confidence),
-            "curve": curve_points(one),
-            "checks": one.metadata.get("checks", {}).get("overall"),
-            "seconds": one.metadata.get("seconds"),
-        }
-        for one in profile.records
-    ]
+    first = profile.records[0]
     return {
         "n": len(profile),
         "model": _name(first.metadata.get("model")),
         "data": _name(first.metadata.get("data")),
         "split": first.metadata.get("split"),
-        "attack": _name(first.metadata.get("attack")),
-        "confidence": confidence,
-        "threats": threats,
+        "attack": _name(profile.norms[0].metadata.get("attack")) if profile.norms else None,
+        "confidence": profile.confidence,
+        "threats": [_under_norm(one, profile.confidence) for one in profile.norms],
+        "corruptions": _corruptions(profile),
         "worst": _worst(profile),
     }
 
 
+def _under_norm(record: EvaluationRecord, confidence: float) -> dict[str, Any]:
+    figure = partial(_figure, confidence=confidence)
+    return {
+        "norm": record.norm,
+        "eps": record.eps,
+        "half_eps": float(record.grid[half_index(record)]),
+        **{place: figure(record.critical > _index(record, place)) for place in PLACES},
+        "expected": figure(contributions(record.critical, record.grid)),
+        "curve": curve_points(record),
+        "checks": record.metadata.get("checks", {}).get("overall"),
+        "seconds": record.metadata.get("seconds"),
+    }
+
+
+def _corruptions(profile: Profile) -> dict[str, Any] | None:
+    """Return the figures of the corruptions, each image by itself at each severity."""
+    if not profile.corruptions:
+        return None
+    figure = partial(_figure, confidence=profile.confidence)
+    # (kinds, N, 6): a column for the clean image and one for each severity.
+    right = np.array(
+        [
+            np.stack([one.right_at(severity) for severity in (0, *SEVERITIES)], 1)[order]
+            for one, order in zip(profile.corruptions, profile.corruption_rows, strict=True)
+        ]
+    )
+
+    def facts(values: Floats) -> dict[str, Any]:
+        return {
+            "clean": figure(values[:, 0]),
+            "half": figure(values[:, MIDDLE_SEVERITY]),
+            "largest": figure(values[:, -1]),
+            "expected": figure(values[:, 1:].mean(1)),
+            "curve": [
+                {"eps": float(severity), **_point(figure(values[:, severity]))}
+                for severity in (0, *SEVERITIES)
+            ],
+        }
+
+    kinds = [one.norm for one in profile.corruptions]
+    own = {kind: facts(values.astype(float)) for kind, values in zip(kinds, right, strict=True)}
+    return {**facts(right.mean(0)), "kinds": own}
+
+
 def _worst(profile: Profile) -> dict[str, Any]:
     """Return the figures of the images that withstand every threat."""
-    shared, critical = profile.shared_fractions(), profile.worst_critical()
     figure = partial(_figure, confidence=profile.confidence)
-    return {
+    found: dict[str, Any] = {
         "threats": [one.norm for one in profile.records],
         **{place: figure(profile.worst(place)) for place in PLACES},
+        "expected": None,
+        "curve": None,
+    }
+    if not profile.norms:
+        return found
+    shared, critical = profile.shared_fractions(), profile.worst_critical()
+    return {
+        **found,
         "expected": figure(contributions(critical, shared)),
         "curve": [
             {"fraction": fraction, **_point(figure(critical > index))}

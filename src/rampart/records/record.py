@@ -12,7 +12,7 @@ from rampart.errors import InvalidArgument
 from rampart.metrics.curve import Floats, Integers, accuracy_curve, check_critical, check_grid
 from rampart.metrics.intervals import CONFIDENCE
 from rampart.tolerance import below, same, within
-from rampart.units import Norm, parse_norm
+from rampart.units import Norm, Perturbation, is_corruption, parse_perturbation
 
 #: The value of `found_by` for a sample that is misclassified without perturbation.
 CLEAN = "clean"
@@ -24,6 +24,7 @@ TYPES: dict[str, type[np.generic]] = {
     "distance": np.float64,
     **dict.fromkeys(COUNTS, np.int64),
     "rechecked": np.bool_,
+    "wrong_at": np.int64,
 }
 
 
@@ -32,8 +33,10 @@ class EvaluationRecord:
     """The critical strength of every sample, and how it was found.
 
     Attributes:
-        norm: norm of the threat model, such as "linf".
-        grid: (n + 1,) strengths g_0 = 0 < ... < g_n = eps_g, fractions of the pixel range.
+        norm: norm of the threat model, such as "linf"; or a corruption, such as "fog", whose
+            severities 0 to 5 are no distances.
+        grid: (n + 1,) strengths g_0 = 0 < ... < g_n = eps_g, fractions of the pixel range; or 0 to
+            5, the severities of a corruption.
         ids: (N,) names of the samples, unique.
         labels: (N,) true classes.
         predictions: (N,) predicted classes without perturbation; -1 where the logits are not all
@@ -56,6 +59,9 @@ class EvaluationRecord:
         rechecked: (N,) whether pruned runs were repeated in full.
         adversarial_examples: (M, C, H, W) float32, the nearest adversarial example of each sample
             with 1 <= critical <= n, in the order of the rows.
+        wrong_at: (N,) of a corruption, the severities at which the sample is misclassified, as the
+            sum of 2^severity: a sample may be right at a higher severity than one where it is
+            wrong.
 
     Columns after `metadata` are None if they are not known.
 
@@ -63,7 +69,7 @@ class EvaluationRecord:
         InvalidArgument: arrays that contradict each other.
     """
 
-    norm: Norm
+    norm: Perturbation
     grid: Floats
     ids: tuple[str, ...]
     labels: Integers
@@ -77,9 +83,10 @@ class EvaluationRecord:
     pruned: Integers | None = None
     rechecked: NDArray[np.bool_] | None = None
     adversarial_examples: NDArray[np.float32] | None = None
+    wrong_at: Integers | None = None
 
     def __post_init__(self) -> None:
-        norm = parse_norm(self.norm)
+        norm = parse_perturbation(self.norm)
         grid = check_grid(self.grid, norm)
         put = object.__setattr__
         put(self, "norm", norm)
@@ -95,6 +102,7 @@ class EvaluationRecord:
         _check_names(self)
         _check_rows(self)
         _check_adversarial_examples(self)
+        _check_severities(self)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -108,6 +116,19 @@ class EvaluationRecord:
     def accuracy(self) -> Floats:
         """(n + 1,) accuracy at each strength of the grid."""
         return accuracy_curve(self.critical, len(self.grid) - 1)
+
+    def right_at(self, severity: int) -> NDArray[np.bool_]:
+        """(N,) whether a sample is right at one severity of a corruption, whatever it is at others.
+
+        Its mean is the accuracy that ImageNet-C reports.
+
+        Raises:
+            InvalidArgument: the record is under a norm, or does not have this severity.
+        """
+        if self.wrong_at is None or severity not in self.grid:
+            got = f"{severity} of a record under {self.norm}"
+            raise InvalidArgument("severity", got, "a severity of a record of a corruption")
+        return self.wrong_at >> severity & 1 == 0
 
     @property
     def confidence(self) -> float:
@@ -288,3 +309,21 @@ def _check_adversarial_examples(record: EvaluationRecord) -> None:
     if len(images) != record.found.sum():
         expected = f"{record.found.sum()}, one for each sample with 1 <= critical <= n"
         raise InvalidArgument("adversarial_examples", len(images), expected)
+
+
+def _check_severities(record: EvaluationRecord) -> None:
+    """Refuse a record of a corruption without the result at each severity, or that contradicts."""
+    if record.wrong_at is None:
+        if is_corruption(record.norm):
+            raise InvalidArgument("wrong_at", None, f"the result of {record.norm} at each severity")
+        return
+    if not is_corruption(record.norm):
+        raise InvalidArgument("wrong_at", "a column", f"none under {record.norm}")
+    severities = np.arange(len(record.grid))
+    wrong = record.wrong_at[:, None] >> severities & 1 == 1
+    first = np.where(wrong.any(1), wrong.argmax(1), len(severities))
+    known = (record.wrong_at >= 0) & (record.wrong_at < 2 ** len(severities))
+    if not (known & (first == record.critical)).all():
+        row = int((known & (first == record.critical)).argmin())
+        got = f"{record.wrong_at[row]} for {record.ids[row]}"
+        raise InvalidArgument("wrong_at", got, "severities of which the critical one is the first")

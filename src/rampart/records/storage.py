@@ -92,6 +92,11 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
         "runs of the attack that were stopped early and not repeated in full",
     ),
     "rechecked": ("rechecked", BOOLEAN, "whether pruned runs were repeated in full"),
+    "wrong_at": (
+        "wrong_at",
+        INTEGER,
+        "of a corruption: severities at which the sample is misclassified, the sum of 2^severity",
+    ),
 }
 REQUIRED = ("id", "label", "prediction", "critical_index", "critical_eps")
 ADVERSARIAL_EXAMPLE = (

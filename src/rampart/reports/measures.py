@@ -30,6 +30,7 @@ from rampart.records.summary import summary
 from rampart.reports.advice import advice
 from rampart.reports.grids import undecided
 from rampart.reports.named_records import Measured, group_by_method
+from rampart.units import require_norm
 
 #: Half width of the interval for which a report gives the number of images needed: one point.
 POINT = 0.01
@@ -174,7 +175,9 @@ def over_seeds(name: str, method: Sequence[Measured], laws: Laws) -> Facts:
 
 def _laws(record: EvaluationRecord, distributions: Sequence[str]) -> dict[str, Distribution]:
     laws = {EXPECTED: default_distribution(record.eps)}
-    laws |= {text: parse_distribution(text, record.eps, record.norm) for text in distributions}
+    for text in distributions:
+        norm = require_norm(record.norm, "distribution", "leave out the distribution")
+        laws[text] = parse_distribution(text, record.eps, norm)
     return laws
 
 

@@ -19,7 +19,7 @@ from rampart.reports.percent import percent
 from rampart.reports.pictures import save_picture, styled
 from rampart.reports.style import COLORS, DASHES, LOOK, MARKERS, color_of, wrap
 from rampart.reports.tables import Row, aggregate
-from rampart.units import Norm, format_eps
+from rampart.units import Norm, Perturbation, format_eps, is_corruption
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -145,7 +145,7 @@ def _headline(facts: Mapping[str, Any]) -> str:
 
 
 def draw_line(
-    axes: "Axes", curve: Curve, norm: Norm, color: str, area: bool = False, **line: Any
+    axes: "Axes", curve: Curve, norm: Perturbation, color: str, area: bool = False, **line: Any
 ) -> None:
     """A line with markers and, where the curve has intervals, a band around it."""
     eps = [_place(point["eps"], norm) for point in curve]
@@ -159,15 +159,16 @@ def draw_line(
     axes.plot(eps, accuracy, color=color, **{**style, **line})
 
 
-def _place(eps: float, norm: Norm) -> float:
+def _place(eps: float, norm: Perturbation) -> float:
     """The position of a strength on the axis: in units of 1/255 for Linf."""
     return eps * 255 if norm == "linf" else eps
 
 
-def strength_axis(axes: "Axes", eps: float, norm: Norm) -> None:
-    """Label the axes of a curve that ends at eps."""
+def strength_axis(axes: "Axes", eps: float, norm: Perturbation) -> None:
+    """Label the axes of a curve that ends at eps, or at the last severity of a corruption."""
     unit = ", in 1/255 of the pixel range" if norm == "linf" else ""
-    axes.set_xlabel(f"{norm.capitalize()} strength eps{unit}")
+    strength = f"{norm.capitalize()} strength eps{unit}"
+    axes.set_xlabel(f"severity of {norm}" if is_corruption(norm) else strength)
     axes.set_ylabel("accuracy (%)")
     axes.set_ylim(0, 102)
     axes.set_xlim(0, 1.02 * _place(eps, norm) or 1)

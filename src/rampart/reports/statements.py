@@ -24,9 +24,9 @@ def report_lines(facts: Facts) -> list[str]:
 
 def record_lines(facts: Facts) -> list[str]:
     """Return the lines of one record: curve, figures, classes, stages, checks and cost."""
+    attack = "" if facts["attack"] == facts["norm"] else f"{facts['attack']} "
     lines = [
-        f"{facts['name']}: {spell_images(facts)}, {facts['attack']} under "
-        f"{facts['norm']}, "
+        f"{facts['name']}: {spell_images(facts)}, {attack}under {facts['norm']}, "
         f"{100 * facts['confidence']:g} % intervals"
     ]
     if facts.get("unfinished"):

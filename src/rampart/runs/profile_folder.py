@@ -1,6 +1,7 @@
 """The folder of a profile: one folder per threat, and what sums them up.
 
-linf/, l2/, l1/  the evaluations, one per threat
+linf/, l2/, l1/  the evaluations, one per norm
+corruptions/     one folder per kind of corruption, each an evaluation
 profile.md       a table of the threats
 profile.png      the threats side by side
 profile.json     the figures; written last
@@ -13,7 +14,7 @@ from rampart.errors import RunError
 from rampart.files import intended_name, require_output_folder
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.lock import is_lock
-from rampart.units import NORMS
+from rampart.units import NORMS, Perturbation, is_corruption
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,10 @@ class ProfileFolder:
         """The figures; written last."""
         return self.path / "profile.json"
 
-    def evaluation(self, threat: str) -> EvaluationFolder:
+    def evaluation(self, threat: Perturbation) -> EvaluationFolder:
         """Return the folder of the evaluation under one threat."""
-        return EvaluationFolder(self.path / threat)
+        inside = self.path / "corruptions" if is_corruption(threat) else self.path
+        return EvaluationFolder(inside / threat)
 
     def require_own(self) -> None:
         """Refuse a folder that holds other files, so that none is mixed with ours.
@@ -50,7 +52,7 @@ class ProfileFolder:
         require_output_folder(self.path)
         if not self.path.is_dir():
             return
-        ours = {self.table.name, self.picture.name, self.summary.name, *NORMS}
+        ours = {self.table.name, self.picture.name, self.summary.name, *NORMS, "corruptions"}
         entries = [one for one in self.path.iterdir() if not is_lock(one)]
         if others := sorted(one for one in entries if intended_name(one) not in ours):
             raise RunError(

@@ -6,7 +6,7 @@ from rampart.errors import InvalidArgument, RampartError
 from rampart.published import BENCHMARK_STRENGTHS
 from rampart.recipes.evaluation.threats import FRACTIONS, Threat, parse_threats
 from rampart.strengths import usual_strengths
-from rampart.units import NORMS
+from rampart.units import CORRUPTIONS, NORMS
 
 THREATS = [Threat("linf"), Threat("l2", 1.0)]
 
@@ -18,7 +18,15 @@ def test_names_may_state_the_largest_strength(spelled):
     assert list(parse_threats(spelled)) == THREATS
 
 
-@pytest.mark.parametrize("wrong", ["", "linf,linf", "fog2", "l2=0", "linf=8", "l2=", []])
+def test_corruptions_stand_for_every_kind():
+    assert [one.norm for one in parse_threats("l1,corruptions")] == ["l1", *CORRUPTIONS]
+    assert [one.corruption for one in parse_threats("l1,snow")] == [None, "snow"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["", "linf,linf", "fog2", "l2=0", "linf=8", "l2=", [], "fog=3", "corruptions,fog"],
+)
 def test_slips_are_refused(wrong):
     with pytest.raises(RampartError, match="threat"):
         parse_threats(wrong)

@@ -44,6 +44,7 @@ def describe_evaluation(
             "name": config.data.name,
             "fingerprint": splits.fingerprint(),
             "content": splits.contents(),
+            "shape": list(subject.split.image_shape),
             "copies": repeated.count,
             "notes": [*splits.notes, *repeated.notes],
             "warnings": [*splits.warnings, *repeated.warnings],

@@ -10,12 +10,17 @@ from rampart.errors import InvalidArgument, RampartError, RunError
 from rampart.recipes.accelerator import one_writer
 from rampart.recipes.config.differences import differences
 from rampart.recipes.config.loading import parse_config
+from rampart.recipes.evaluation.corruptions import (
+    corrupt_into,
+    corrupt_subject,
+    require_corruptible,
+)
 from rampart.recipes.evaluation.evaluate_named import name_for_model, name_for_run
 from rampart.recipes.evaluation.measure import Progress, evaluate_subject, require_valid
 from rampart.recipes.evaluation.output import evaluate_into
 from rampart.recipes.evaluation.settings import load_for_evaluation, load_for_model
 from rampart.recipes.evaluation.subject import Subject, subject_of_model, subject_of_run
-from rampart.recipes.evaluation.threats import Threat
+from rampart.recipes.evaluation.threats import ALL_CORRUPTIONS, Threat
 from rampart.records.profile import Profile
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record
@@ -23,7 +28,7 @@ from rampart.reports.profile import write_profile
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.profile_folder import ProfileFolder
 from rampart.runs.run_folder import RunFolder
-from rampart.units import format_eps
+from rampart.units import CORRUPTIONS, format_eps
 
 #: Published figures beside which a profile stands come from AutoAttack.
 ATTACK = "standard"
@@ -123,18 +128,11 @@ def _profile(
         None if overwrite else _kept(folder.evaluation(one.norm), own)
         for one, own in zip(threats, subjects, strict=True)
     ]
-    for own in subjects:
-        require_valid(own)
     records = []
     for number, (one, own, known) in enumerate(zip(threats, subjects, kept, strict=True)):
-        record = known or evaluate_into(
-            own,
-            folder.evaluation(one.norm).path,
-            accelerator,
-            overwrite,
-            _shared(on_progress, number, len(threats)),
-        )
-        records.append(record)
+        progress = _shared(on_progress, number, len(threats))
+        target = folder.evaluation(one.norm).path
+        records.append(known or _evaluate_into(own, one, target, accelerator, overwrite, progress))
     profile = Profile(tuple(records))
     if accelerator.is_main_process:
         write_profile(profile, folder, Path(subject.model.name).name)
@@ -149,24 +147,50 @@ def profile_in_memory(
     on_progress: Progress | None = None,
 ) -> Profile:
     """Evaluate a subject under every threat without writing files."""
-    subjects, records = _subjects(subject, threats), []
-    for own in subjects:
-        require_valid(own)
-    for number, own in enumerate(subjects):
-        progress = _shared(on_progress, number, len(threats))
-        records.append(evaluate_subject(own, accelerator, None, progress))
+    records = []
+    for number, (one, own) in enumerate(zip(threats, _subjects(subject, threats), strict=True)):
+        progress, kind = _shared(on_progress, number, len(threats)), one.corruption
+        records.append(
+            corrupt_subject(own, kind, accelerator, progress)
+            if kind
+            else evaluate_subject(own, accelerator, None, progress)
+        )
     return Profile(tuple(records))
 
 
+def _evaluate_into(
+    subject: Subject,
+    threat: Threat,
+    target: Path,
+    accelerator: Accelerator,
+    overwrite: bool,
+    on_progress: Progress | None,
+) -> EvaluationRecord:
+    if threat.corruption:
+        kind = threat.corruption
+        return corrupt_into(subject, kind, target, accelerator, overwrite, on_progress)
+    return evaluate_into(subject, target, accelerator, overwrite, on_progress)
+
+
 def spell_threats(threats: Sequence[Threat]) -> str:
-    """Return the threats as a part of a folder's name: "linf-l2_1"."""
-    parts = (one.norm + (f"_{format_eps(one.eps)}" if one.eps else "") for one in threats)
-    return "-".join(parts)
+    """Return the threats as a part of a folder's name: "linf-l2_1-corruptions"."""
+    corruptions = [one for one in threats if one.corruption]
+    every = len(corruptions) == len(CORRUPTIONS)
+    named = [one for one in threats if not (every and one.corruption)]
+    parts = [one.norm + (f"_{format_eps(one.eps)}" if one.eps else "") for one in named]
+    return "-".join([*parts, ALL_CORRUPTIONS] if every else parts)
 
 
 def _subjects(subject: Subject, threats: Sequence[Threat]) -> list[Subject]:
+    """Return the subject under each threat; refuse at once what the last one could not do."""
     shape = subject.split.image_shape
-    return [replace(subject, config=one.config(subject.config, shape)) for one in threats]
+    subjects = [replace(subject, config=one.config(subject.config, shape)) for one in threats]
+    for one, own in zip(threats, subjects, strict=True):
+        if one.corruption:
+            require_corruptible(own, one.corruption)
+        else:
+            require_valid(own)
+    return subjects
 
 
 def _with_attack(overrides: Sequence[str]) -> tuple[str, ...]:

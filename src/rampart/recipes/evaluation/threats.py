@@ -2,34 +2,50 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.published import BENCHMARK_SIDE, BENCHMARK_STRENGTHS
 from rampart.recipes.config.loading import change_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.strengths import usual_strengths
-from rampart.units import NORMS, Norm, format_eps, parse_eps
+from rampart.units import (
+    CORRUPTIONS,
+    NORMS,
+    Corruption,
+    Norm,
+    Perturbation,
+    format_eps,
+    parse_eps,
+    require_norm,
+)
 
 #: The strengths as fractions of the largest one, dense where accuracy usually falls.
 FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1)
 #: The largest strength is this many times the usual one: half of it is the usual one.
 _RANGE = 2
 
+#: The name of all corruptions together.
+ALL_CORRUPTIONS = "corruptions"
+
 Threats = str | Iterable[str] | Mapping[str, str | float | None]
 
 
 @dataclass(frozen=True)
 class Threat:
-    """A threat of a profile.
+    """A threat of a profile: a norm, or a common corruption with its severities 1 to 5.
 
     Attributes:
-        norm: of the ball.
-        eps: the largest strength; None for twice the usual one.
+        norm: of the ball, or the kind of the corruption.
+        eps: the largest strength; None for twice the usual one, and for a corruption.
     """
 
-    norm: Norm
+    norm: Perturbation
     eps: float | None = None
+
+    @property
+    def corruption(self) -> Corruption | None:
+        """The kind of a corruption; None for a norm."""
+        return next((kind for kind in CORRUPTIONS if kind == self.norm), None)
 
     def grid(self, shape: Sequence[int]) -> tuple[float, ...]:
         """Return the strengths above 0 for images (C, H, W), at the default range from a small one.
@@ -40,17 +56,22 @@ class Threat:
         Raises:
             InvalidArgument: the images are so large that the range exceeds that of eps.
         """
-        eps = self.eps or _RANGE * usual_strengths(self.norm, shape).usual
-        eps = parse_eps(eps, self.norm, "threats")
+        norm = require_norm(self.norm, "threat")
+        eps = parse_eps(self.eps or _RANGE * usual_strengths(norm, shape).usual, norm, "threats")
         found = {fraction * eps for fraction in FRACTIONS}
-        published = BENCHMARK_STRENGTHS[self.norm]
+        published = BENCHMARK_STRENGTHS[norm]
         near = any(abs(one - published) < 1e-9 * eps for one in found)
         if tuple(shape) == (3, BENCHMARK_SIDE, BENCHMARK_SIDE) and published < eps and not near:
             found.add(published)
         return tuple(sorted(found))
 
     def config(self, config: RunConfig, shape: Sequence[int]) -> RunConfig:
-        """Return the configuration of the evaluation under this threat."""
+        """Return the configuration of the evaluation under this threat.
+
+        A corruption has no strengths of its own there.
+        """
+        if self.corruption:
+            return config
         grid = [format_eps(one, exact=True) for one in self.grid(shape)]
         changes = (
             f"threat.norm={self.norm}",
@@ -65,8 +86,9 @@ def parse_threats(threats: Threats) -> tuple[Threat, ...]:
     """Return threats from their names, in the order given.
 
     Args:
-        threats: names, each with its largest strength or without: "linf,l2=1", ["linf", "l2=1"] or
-            {"linf": "8/255", "l2": None}.
+        threats: names, a norm with its largest strength or without: "linf,l2=1", ["linf", "l2=1"]
+            or {"linf": "8/255", "l2": None}. "corruptions" stands for all of them, and each also
+            has its own name, such as "fog".
 
     Raises:
         UnknownName: an unknown threat.
@@ -82,7 +104,7 @@ def parse_threats(threats: Threats) -> tuple[Threat, ...]:
         words = threats.split(",") if isinstance(threats, str) else list(threats)
         pairs = (word.partition("=") for word in words)
         named = [(name.strip(), eps.strip() if equals else None) for name, equals, eps in pairs]
-    found = tuple(_threat(name, eps) for name, eps in named)
+    found = tuple(one for name, eps in named for one in _threats(name, eps))
     names = [one.norm for one in found]
     if not names or len(set(names)) < len(names):
         got = ", ".join(names) or "none"
@@ -90,11 +112,18 @@ def parse_threats(threats: Threats) -> tuple[Threat, ...]:
     return found
 
 
-def _threat(name: str, eps: str | float | None) -> Threat:
+def _threats(name: str, eps: str | float | None) -> list[Threat]:
+    """Return a threat, or every corruption for their common name."""
     for norm in NORMS:
         if name == norm:
-            return Threat(norm, None if eps is None else _positive(eps, norm))
-    raise UnknownName("threat", name, get_args(Norm))
+            return [Threat(norm, None if eps is None else _positive(eps, norm))]
+    kinds = CORRUPTIONS if name == ALL_CORRUPTIONS else [k for k in CORRUPTIONS if name == k]
+    if not kinds:
+        raise UnknownName("threat", name, (*NORMS, ALL_CORRUPTIONS, *CORRUPTIONS))
+    if eps is not None:
+        expected = f"{name} alone, because corruptions have the severities 1 to 5"
+        raise InvalidArgument("threats", f"{name}={eps}", expected)
+    return [Threat(kind) for kind in kinds]
 
 
 def _positive(eps: str | float, norm: Norm) -> float:

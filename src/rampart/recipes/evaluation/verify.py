@@ -18,6 +18,7 @@ from rampart.recipes.evaluation.subject import subject_of_model, subject_of_run
 from rampart.records.storage import load_record
 from rampart.runs.contents import spell
 from rampart.runs.run_folder import RunFolder
+from rampart.units import require_norm
 
 
 def verify(
@@ -33,9 +34,12 @@ def verify(
         on_progress: called with (samples done, samples in all).
 
     Raises:
+        InvalidArgument: the record is of a corruption.
         RunError: the record is missing or has no adversarial examples, the model or the data
             have changed, or the overrides change how the record was made.
     """
+    # A record of a corruption has no adversarial examples, and cannot get any.
+    require_norm(load_record(path).norm, "record", "no attack ran, so there is nothing to verify")
     record = load_record(path, adversarial_examples=True)
     if record.metadata["model"]["source"] == "callable":
         raise RunError(

@@ -111,19 +111,19 @@ def profile_into(
     """
     folder = ProfileFolder(target)
     folder.require_own()
+    subjects = _subjects(subject, threats)
     with one_writer(target, accelerator):
-        return _profile(subject, threats, folder, accelerator, overwrite, on_progress)
+        return _profile(subjects, threats, folder, accelerator, overwrite, on_progress)
 
 
 def _profile(
-    subject: Subject,
+    subjects: Sequence[Subject],
     threats: Sequence[Threat],
     folder: ProfileFolder,
     accelerator: Accelerator,
     overwrite: bool,
     on_progress: Progress | None,
 ) -> Profile:
-    subjects = _subjects(subject, threats)
     kept = [
         None if overwrite else _kept(folder.evaluation(one.norm), own)
         for one, own in zip(threats, subjects, strict=True)
@@ -135,7 +135,7 @@ def _profile(
         records.append(known or _evaluate_into(own, one, target, accelerator, overwrite, progress))
     profile = Profile(tuple(records))
     if accelerator.is_main_process:
-        write_profile(profile, folder, Path(subject.model.name).name)
+        write_profile(profile, folder, Path(subjects[0].model.name).name)
     accelerator.wait_for_everyone()
     return profile
 

@@ -73,6 +73,10 @@ class Cell:
         return self.folder.with_name(f"{self.folder.name}-error.txt")
 
 
+#: Trains and evaluates a run.
+CarryOut = Callable[[Cell, ReportLine], None]
+
+
 @dataclass(frozen=True)
 class FailedRun:
     """A failed run of a study.
@@ -133,16 +137,21 @@ def figures_of(cell: Cell) -> RunFigures | None:
     return read_figures(cell.coordinates, cell.method, seed, identity, cell.folder, evaluation)
 
 
-def attempt(cell: Cell, report: ReportLine) -> FailedRun | None:
+def attempt(cell: Cell, report: ReportLine, carry_out: CarryOut) -> FailedRun | None:
     """Carry out one run; return its failure, or None.
 
     `cell.error_file` holds the error until the run succeeds.
+
+    Args:
+        cell: the run.
+        report: takes lines of progress.
+        carry_out: trains and evaluates the run, in this process or in others.
 
     Raises:
         KeyboardInterrupt: a signal stopped the run; the argument is its number.
     """
     try:
-        run_cell(cell, report)
+        run_cell(cell, report, carry_out)
     except Interrupted as stop:
         raise KeyboardInterrupt(stop.signal_number) from stop
     except Exception as error:
@@ -159,11 +168,16 @@ def save_failure(cell: Cell, why: str, detail: str = "") -> FailedRun:
     return FailedRun(cell, why)
 
 
-def run_cell(cell: Cell, report: ReportLine = lambda line: None) -> None:
-    """Train one run, or resume it, and evaluate it."""
+def run_cell(cell: Cell, report: ReportLine, carry_out: CarryOut) -> None:
+    """Set damage aside, refuse a run with other settings, then carry out the run."""
     for line in set_aside_damage(cell.folder):
         report(line)
     require_own(cell)
+    carry_out(cell, report)
+
+
+def train_and_evaluate(cell: Cell, report: ReportLine) -> None:
+    """Train one run, or resume it, and evaluate it; all processes of a run call this together."""
     folder = RunFolder(cell.folder)
     train_run(cell.config, cell.folder, resume=folder.exists(), reporter=LineReporter(report))
     report(f"evaluation on the {cell.split} split")

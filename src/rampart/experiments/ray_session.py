@@ -127,7 +127,11 @@ def cpus_here() -> int:
 
 
 def fit_resources(
-    wanted: Resources, nodes: list[dict[str, float]], section: str = "--"
+    wanted: Resources,
+    nodes: list[dict[str, float]],
+    section: str = "--",
+    *,
+    default_gpus: int = 1,
 ) -> Resources:
     """Return the resources with all numbers filled in.
 
@@ -135,13 +139,14 @@ def fit_resources(
         wanted: as the user gave them.
         nodes: resources of each machine by Ray's names, "CPU" and "GPU".
         section: what stands before the names of the resources in messages.
+        default_gpus: GPUs of a run, where there are GPUs and the user gave no number.
 
     Raises:
         InvalidArgument: one run fits on no machine; it would wait forever.
     """
     cpus_name, gpus_name = f"{section}cpus", f"{section}gpus"
     largest = max((node.get("GPU", 0.0) for node in nodes), default=0.0)
-    gpus = wanted.gpus if wanted.gpus is not None else min(1.0, largest)
+    gpus = wanted.gpus if wanted.gpus is not None else default_gpus * min(1.0, largest)
     _require(cpus_name, wanted.cpus, max((n.get("CPU", 0.0) for n in nodes), default=0), "CPU")
     _require(gpus_name, gpus, largest, "GPU")
     fitting = sum(_fitting(node, wanted.cpus, gpus) for node in nodes)

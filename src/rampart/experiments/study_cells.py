@@ -1,6 +1,6 @@
 """The runs of a study, and the choices that their results decide."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from rampart.experiments.cells import Cell, make_cell
@@ -14,6 +14,12 @@ from rampart.experiments.study_folder import RUNS, choice_folder
 Decision = tuple[str, str]
 #: The mean expected robustness of every option.
 Means = dict[str, float]
+
+
+def known_cells(study: Study, output: Path) -> Iterator[Cell]:
+    """Yield the runs that no result decides: those of all methods and of all options."""
+    yield from method_cells(study, output)
+    yield from option_cells(study, output)
 
 
 def method_cells(study: Study, output: Path) -> list[Cell]:

@@ -160,13 +160,7 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
             f"at most the {samples} training images",
             f"write training.batch_size={2 ** (samples.bit_length() - 1)} or less",
         )
-    if batch_size % (processes * training.gradient_accumulation_steps):
-        raise InvalidArgument(
-            "training.batch_size",
-            batch_size,
-            f"a multiple of processes x gradient_accumulation_steps, {processes} x "
-            f"{training.gradient_accumulation_steps}",
-        )
+    require_equal_parts(config, processes)
     return Plan(
         seed=config.seed,
         horizon=Horizon(training.epochs, steps_per_epoch(samples, batch_size)),
@@ -178,6 +172,22 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
         fewer_steps=training.attack_steps == "proportional",
         best_metric="val_expected" if training.checkpoint == "best" else None,
     )
+
+
+def require_equal_parts(config: RunConfig, processes: int) -> None:
+    """Refuse batches that do not divide into equal micro-batches.
+
+    Raises:
+        InvalidArgument: the batch size is not a multiple of their number.
+    """
+    batch_size = config.training.batch_size
+    accumulation = config.training.gradient_accumulation_steps
+    if batch_size % (processes * accumulation):
+        raise InvalidArgument(
+            "training.batch_size",
+            batch_size,
+            f"a multiple of processes x gradient_accumulation_steps, {processes} x {accumulation}",
+        )
 
 
 def _require_enough_for_batch_norm(model: NormalizedModel, micro_batch: int, plan: Plan) -> None:

@@ -12,7 +12,7 @@ from accelerate.utils import broadcast_object_list
 from rampart.data.splits import Splits
 from rampart.errors import RunError
 from rampart.models.external.fingerprints import weights_fingerprint
-from rampart.models.normalized import NormalizedModel
+from rampart.models.normalized import NormalizedModel, batch_norms
 from rampart.models.saving import save_model
 from rampart.recipes.accelerator import make_accelerator, one_writer
 from rampart.recipes.build import make_run, make_start
@@ -151,6 +151,7 @@ def _train_in(
     _open_folder(run, folder, splits, config, resume)
     restored = resume and restore(run)
     announce(run, splits)
+    _note_batch_norm(run, config)
     if pilot:
         with record_outcome(run, folder):
             run_pilot(run, folder, splits, config, pilot, restored, start)
@@ -163,6 +164,18 @@ def _train_in(
     _begin(run, folder, splits, config, restored)
     with record_outcome(run, folder):
         _train(run, folder, splits, config)
+
+
+def _note_batch_norm(run: Run, config: RunConfig) -> None:
+    """Note that the number of processes changes the results of a model with BatchNorm."""
+    count = run.accelerator.num_processes
+    parts = count > 1 and config.normalizes_by_batch and batch_norms(run.bare_model)
+    if parts and run.accelerator.is_main_process:
+        run.reporter.note(
+            f"BatchNorm uses the statistics of the part of each batch that one of the {count} "
+            "processes has, so the number of processes changes results; model.batch_norm=frozen "
+            "avoids this"
+        )
 
 
 def _open_folder(

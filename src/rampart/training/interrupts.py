@@ -52,6 +52,11 @@ class Interrupts:
     ) -> None:
         self._restore_handlers()
 
+    @property
+    def received(self) -> int:
+        """The number of the signal that this process has received; 0 without one."""
+        return self._received
+
     def requested(self, accelerator: Accelerator) -> bool:
         """Whether any process has received a signal; the same answer on all processes."""
         if accelerator.num_processes > 1:

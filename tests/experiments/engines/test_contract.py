@@ -7,7 +7,7 @@ from rampart.experiments.cells import FailedRun
 from rampart.experiments.engines import in_process, ray_tasks
 from rampart.experiments.engines.in_process import InProcess
 from rampart.experiments.engines.ray_tasks import RayTasks
-from rampart.experiments.engines.remote import Outcome
+from rampart.experiments.engines.outcome import Outcome
 from rampart.experiments.ray_session import Resources
 
 ENGINES = {"in process": InProcess, "Ray": lambda: RayTasks(FakeRay(), Resources(1, 0, 2))}
@@ -20,7 +20,7 @@ def carried_out(monkeypatch):
 
     seen = []
 
-    def attempt(cell, report):
+    def attempt(cell, report, carry_out):
         seen.append(cell.config.seed)
         report("a line")
         if cell.method == "stop":
@@ -28,7 +28,7 @@ def carried_out(monkeypatch):
         return FailedRun(cell, "planted") if cell.config.seed == 1 else None
 
     def carry_out(run, report):
-        failure = attempt(pickle.loads(run.pickled), report)
+        failure = attempt(pickle.loads(run.pickled), report, None)
         return Outcome(failure.reason if failure else "")
 
     monkeypatch.setattr(in_process, "attempt", attempt)

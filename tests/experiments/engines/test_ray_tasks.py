@@ -8,7 +8,7 @@ from fake_ray import FakeRay, LocalRayletDiedError, RayTaskError, WorkerCrashedE
 from rampart.errors import RunError
 from rampart.experiments.engines import ray_tasks
 from rampart.experiments.engines.ray_tasks import RayTasks
-from rampart.experiments.engines.remote import Outcome
+from rampart.experiments.engines.outcome import Outcome
 from rampart.experiments.ray_session import Resources
 
 

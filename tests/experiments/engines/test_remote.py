@@ -7,7 +7,8 @@ import pytest
 
 from rampart.experiments.cells import FailedRun
 from rampart.experiments.engines import remote
-from rampart.experiments.engines.remote import Outcome, carry_out, receive, remote_run
+from rampart.experiments.engines.outcome import Outcome
+from rampart.experiments.engines.remote import carry_out, receive, remote_run
 from rampart.runs.lock import Writer
 
 
@@ -24,7 +25,7 @@ def attempted(monkeypatch):
     """The runs that were attempted; each writes a file."""
     seen = []
 
-    def attempt(cell, report):
+    def attempt(cell, report, carry_out):
         seen.append(cell)
         cell.folder.mkdir(parents=True)
         (cell.folder / "run.json").write_text("{}")
@@ -58,7 +59,7 @@ def test_a_run_that_is_pulled_leaves_nothing_behind(cell, attempted, tmp_path):
 
 
 def test_a_pulled_run_that_failed_brings_its_error(cell, monkeypatch):
-    def attempt(own, report):
+    def attempt(own, report, carry_out):
         own.folder.mkdir(parents=True)
         own.error_file.write_text("name\nplanted\n\nTraceback: of the run")
         return FailedRun(own, "planted")

@@ -13,7 +13,7 @@ from rampart.errors import InvalidArgument, MissingExtra, RunError, UnknownName
 from rampart.experiments.engines import slurm
 from rampart.experiments.engines.choosing import Wanted, open_engine
 from rampart.experiments.engines.options import RunResources
-from rampart.experiments.engines.remote import Outcome
+from rampart.experiments.engines.outcome import Outcome
 
 RECORDED = Path(__file__).with_name("job_script.txt")
 OPTIONS = {"time": 720, "partition": "gpu", "account": "robust", "mem": "32GB"}

@@ -10,7 +10,8 @@ pytest.importorskip("submitit")
 from submitit import LocalExecutor
 
 from rampart.experiments.engines import slurm_job
-from rampart.experiments.engines.remote import Outcome, RemoteRun, remote_run
+from rampart.experiments.engines.outcome import Outcome
+from rampart.experiments.engines.remote import RemoteRun, remote_run
 from rampart.experiments.engines.slurm_job import SlurmJob
 from rampart.runs.run_folder import RunFolder
 

@@ -35,6 +35,12 @@ def run(
     gpus: float | None = typer.Option(
         None, "--gpus", help="GPUs of each run, such as 0.5, in place of the file's resources.gpus."
     ),
+    processes: int | None = typer.Option(
+        None,
+        "--processes",
+        min=1,
+        help="Processes of each run, in place of the file's resources.processes.",
+    ),
     detach: bool = typer.Option(
         False, "--detach", help="Submit the jobs of --engine slurm, and do not wait for them."
     ),
@@ -50,8 +56,10 @@ def run(
 
     with console.status("loading"):
         from rampart.experiments.engines.choosing import Wanted, open_engine
+        from rampart.experiments.engines.dividing import require_divisible
         from rampart.experiments.loading import load_study
         from rampart.experiments.running import run_study
+        from rampart.experiments.study_cells import known_cells
         from rampart.experiments.study_folder import keep_file
         from rampart.files import require_output_folder
         from rampart.runs.lock import only_writer
@@ -59,10 +67,11 @@ def run(
     quiet_libraries()
     require_output_folder(output)
     read = load_study(file, output)
-    given = {"cpus": cpus, "gpus": gpus}
+    given = {"cpus": cpus, "gpus": gpus, "processes": processes}
     resources = read.resources.model_copy(
         update={name: value for name, value in given.items() if value is not None}
     )
+    require_divisible(resources.processes, known_cells(read, output))
     wanted = Wanted(resources, read.ray, read.slurm, workers, detach)
     with explain_interruption(), only_writer(output):
         keep_file(read, file, output)

@@ -8,7 +8,9 @@ from typing import Literal
 
 from rampart.errors import InvalidArgument
 from rampart.experiments.engines.base import Engine
+from rampart.experiments.engines.dividing import gpus_on_this_machine, require_enough
 from rampart.experiments.engines.in_process import InProcess
+from rampart.experiments.engines.launcher import carrier
 from rampart.experiments.engines.options import RayOptions, RunResources, SlurmOptions
 from rampart.experiments.engines.processes import Processes
 from rampart.experiments.engines.ray_tasks import RayTasks
@@ -30,7 +32,7 @@ class Wanted:
     """What the file of a study and the command say about the engine.
 
     Attributes:
-        resources: of one run; processes share those of this machine.
+        resources: of one run; the engine `processes` shares those of this machine.
         ray: which cluster to use, and where results are written.
         slurm: options of sbatch.
         workers: largest number of runs at once; by default one in this process, and as many as fit
@@ -60,11 +62,12 @@ def open_engine(name: EngineName, wanted: Wanted, output: Path) -> Iterator[Engi
         RunError: this machine cannot reach the cluster.
     """
     resources, workers = wanted.resources, wanted.workers
+    require_enough(resources)
     if wanted.detach and name != "slurm":
         expected = "--engine slurm, because other engines end with the command"
         raise InvalidArgument("--detach", f"--engine {name}", expected)
     if name == "processes":
-        yield Processes(workers) if workers and workers > 1 else InProcess()
+        yield _on_this_machine(resources, workers or 1)
         return
     if name == "slurm":
         require_slurm()
@@ -73,6 +76,15 @@ def open_engine(name: EngineName, wanted: Wanted, output: Path) -> Iterator[Engi
         return
     require_ray("--engine ray")
     with ray_session(wanted.ray.address) as module:
-        asked = Resources(resources.cpus, resources.gpus, workers)
-        fitting = fit_resources(asked, resources_of_nodes(module), "resources.")
-        yield RayTasks(module, fitting, wanted.ray.results == "pulled")
+        asked = Resources(resources.all_cpus, resources.gpus, workers)
+        count, nodes = resources.processes, resources_of_nodes(module)
+        fitting = fit_resources(asked, nodes, "resources.", default_gpus=count)
+        yield RayTasks(module, fitting, wanted.ray.results == "pulled", count)
+
+
+def _on_this_machine(resources: RunResources, workers: int) -> Engine:
+    """Return the engine `processes`."""
+    count, gpu = resources.processes, True
+    if count > 1:
+        gpu = gpus_on_this_machine(resources, workers) > 0
+    return Processes(workers, count, gpu) if workers > 1 else InProcess(carrier(count, gpu=gpu))

@@ -9,14 +9,22 @@ class RunResources(BaseModel):
     """The resources of one run.
 
     Attributes:
-        cpus: CPUs.
-        gpus: GPUs, such as 0.5 for two runs on each; None for one where there is a GPU.
+        cpus: CPUs, over all processes; None for one for each process.
+        gpus: GPUs, such as 0.5 for two runs on each; None for one for each process where there is a
+            GPU.
+        processes: processes of accelerate that carry out the run together, on one machine.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    cpus: Annotated[int, Field(ge=1)] = 1
+    cpus: Annotated[int, Field(ge=1)] | None = None
     gpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    processes: Annotated[int, Field(ge=1)] = 1
+
+    @property
+    def all_cpus(self) -> int:
+        """The CPUs of the run."""
+        return self.cpus or self.processes
 
 
 class RayOptions(BaseModel):

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection, wait
 
 from rampart.experiments.cells import Cell, FailedRun, attempt
 from rampart.experiments.engines.base import OnProgress, number_of
+from rampart.experiments.engines.launcher import carrier
 from rampart.experiments.engines.tries import Lost, Tries
 from rampart.plugins import IMPORTED, import_parts
 
@@ -26,9 +27,13 @@ class Processes:
 
     Attributes:
         workers: number of runs at the same time.
+        processes: number of processes of accelerate that carry out each run.
+        gpu: whether several processes of a run may use GPUs.
     """
 
     workers: int
+    processes: int = 1
+    gpu: bool = True
 
     def carry_out(
         self, cells: Sequence[Cell], on_progress: OnProgress
@@ -41,7 +46,7 @@ class Processes:
         try:
             while waiting or busy:
                 while waiting and len(busy) < self.workers:
-                    worker = idle.pop() if idle else Worker(threads)
+                    worker = idle.pop() if idle else Worker(threads, self.processes, self.gpu)
                     busy.append(worker)
                     worker.start(waiting.popleft())
                 for worker in _ready(busy):
@@ -72,10 +77,11 @@ class Processes:
 class Worker:
     """A process that carries out one run after another."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, processes: int = 1, gpu: bool = True) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, threads, tuple(IMPORTED)))
+        arguments = (theirs, threads, tuple(IMPORTED), processes, gpu)
+        self._process = context.Process(target=_serve, args=arguments)
         self._process.start()
         # With this copy closed, the connection ends with the process.
         theirs.close()
@@ -145,7 +151,9 @@ def _stop(busy: Sequence[Worker], number: int) -> None:
         raise
 
 
-def _serve(connection: Connection, threads: int, imports: Iterable[str]) -> None:
+def _serve(
+    connection: Connection, threads: int, imports: Iterable[str], processes: int, gpu: bool
+) -> None:
     """Import the user's parts, and carry out runs until the connection ends."""
     import torch
 
@@ -162,11 +170,12 @@ def _serve(connection: Connection, threads: int, imports: Iterable[str]) -> None
         with suppress(OSError):
             connection.send(line)
 
+    run = carrier(processes, threads, gpu=gpu)
     # The connection ends with the study.
     with suppress(EOFError, OSError):
         while True:
             try:
-                connection.send(attempt(connection.recv(), report))
+                connection.send(attempt(connection.recv(), report, run))
             except KeyboardInterrupt as interrupt:
                 connection.send(number_of(interrupt))
                 return

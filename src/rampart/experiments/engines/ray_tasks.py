@@ -15,7 +15,8 @@ from rampart.errors import RunError, reason
 from rampart.experiments.cells import Cell, FailedRun
 from rampart.experiments.engines.base import OnProgress
 from rampart.experiments.engines.mailbox import Mailbox
-from rampart.experiments.engines.remote import Outcome, RemoteRun, carry_out, receive, remote_run
+from rampart.experiments.engines.outcome import Outcome
+from rampart.experiments.engines.remote import RemoteRun, carry_out, receive, remote_run
 from rampart.experiments.engines.tries import Lost, Tries
 from rampart.experiments.ray_session import Resources
 
@@ -31,11 +32,13 @@ class RayTasks:
         ray: the module of Ray, which is started.
         resources: of each run, as `fit_resources` returns them.
         pulled: whether results are sent back instead of written to shared storage.
+        processes: number of processes of accelerate that carry out each run.
     """
 
     ray: Any
     resources: Resources
     pulled: bool = False
+    processes: int = 1
 
     def carry_out(
         self, cells: Sequence[Cell], on_progress: OnProgress
@@ -72,6 +75,7 @@ class Tasks:
 
     def __init__(self, engine: RayTasks) -> None:
         self._ray, self._resources, self._pulled = engine.ray, engine.resources, engine.pulled
+        self._processes = engine.processes
         cpus, gpus = self._resources.cpus, self._resources.gpus or 0
         # Ray alone would try a run again without end if memory runs out.
         options = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": 0}
@@ -85,7 +89,7 @@ class Tasks:
         if not self._pulled:
             cell.folder.parent.mkdir(parents=True, exist_ok=True)
         cpus, gpu = self._resources.cpus, bool(self._resources.gpus)
-        run = remote_run(cell, cpus, gpu=gpu, pulled=self._pulled)
+        run = remote_run(cell, cpus, gpu=gpu, pulled=self._pulled, processes=self._processes)
         name = str(cell.folder)
         self._names[name] = cell
         self.running[self._task.remote(run, self._mailbox, name)] = cell

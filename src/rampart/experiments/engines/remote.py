@@ -26,6 +26,8 @@ from rampart.experiments.cells import (
     save_failure,
 )
 from rampart.experiments.engines.base import number_of
+from rampart.experiments.engines.launcher import carrier
+from rampart.experiments.engines.outcome import Outcome
 from rampart.experiments.engines.packing import pack, unpack
 from rampart.plugins import IMPORTED, import_parts
 from rampart.runs.lock import GONE, RENEWED, writer_of
@@ -39,9 +41,10 @@ class RemoteRun:
         pickled: the run.
         imports: the user's code that registers parts.
         working_folder: to which relative paths of data and outputs refer.
-        threads: CPU threads.
+        threads: CPU threads, over all processes of the run.
         gpu: whether the run may use a GPU.
         pulled: the run is carried out in a scratch folder and sent back when it is complete.
+        processes: number of processes of accelerate that carry out the run.
     """
 
     pickled: bytes
@@ -50,29 +53,15 @@ class RemoteRun:
     threads: int
     gpu: bool = True
     pulled: bool = False
+    processes: int = 1
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended.
-
-    Attributes:
-        reason: why it failed; empty if it did not.
-        detail: more about the failure.
-        signal_number: the signal that stopped it; 0 without one.
-        packed: the packed folder, if it has to be written by the receiver.
-    """
-
-    reason: str = ""
-    detail: str = ""
-    signal_number: int = 0
-    packed: bytes | None = None
-
-
-def remote_run(cell: Cell, threads: int, *, gpu: bool = True, pulled: bool = False) -> RemoteRun:
+def remote_run(
+    cell: Cell, threads: int, *, gpu: bool = True, pulled: bool = False, processes: int = 1
+) -> RemoteRun:
     """Return a run as it is sent to another process."""
-    place = Path.cwd()
-    return RemoteRun(pickle.dumps(cell), tuple(IMPORTED), place, threads, gpu, pulled)
+    run, imports, place = pickle.dumps(cell), tuple(IMPORTED), Path.cwd()
+    return RemoteRun(run, imports, place, threads, gpu, pulled, processes)
 
 
 def carry_out(run: RemoteRun, report: ReportLine) -> Outcome:
@@ -112,7 +101,7 @@ def _carry_out(run: RemoteRun, report: ReportLine) -> Outcome:
     if not run.pulled:
         _require_shared(cell)
     _wait_for_writer(own.folder, report)
-    failure = attempt(own, report)
+    failure = attempt(own, report, carrier(run.processes, run.threads, gpu=run.gpu))
     if failure is not None:
         return Outcome(failure.reason, _detail(own))
     if not run.pulled:

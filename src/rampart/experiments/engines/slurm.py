@@ -20,7 +20,8 @@ from rampart.errors import InvalidArgument, MissingExtra, RunError, UnknownName,
 from rampart.experiments.cells import Cell, FailedRun
 from rampart.experiments.engines.base import OnProgress
 from rampart.experiments.engines.options import RunResources, SlurmOptions
-from rampart.experiments.engines.remote import Outcome, receive, remote_run
+from rampart.experiments.engines.outcome import Outcome
+from rampart.experiments.engines.remote import receive, remote_run
 from rampart.experiments.engines.slurm_job import SlurmJob
 from rampart.experiments.engines.tries import Lost, Tries
 from rampart.files import write_atomic
@@ -78,7 +79,7 @@ def make_executor(
     for name in options:
         if name not in known:
             raise UnknownName("key of slurm", name, known)
-    given: dict[str, Any] = {"job_name": "rampart", "cpus_per_task": resources.cpus}
+    given: dict[str, Any] = {"job_name": "rampart", "cpus_per_task": resources.all_cpus}
     given |= {"gpus_per_node": int(gpus)} if gpus else {}
     given |= {"array_parallelism": workers} if workers else {}
     executor = SlurmExecutor(folder, max_num_timeout=REQUEUES)
@@ -194,9 +195,10 @@ class Queue:
             return []
         for cell in cells:
             cell.folder.parent.mkdir(parents=True, exist_ok=True)
-        cpus = self._resources.cpus
+        cpus = self._resources.all_cpus
         gpu = self._resources.gpus != 0
-        runs = [SlurmJob(remote_run(cell, cpus, gpu=gpu)) for cell in cells]
+        count = self._resources.processes
+        runs = [SlurmJob(remote_run(cell, cpus, gpu=gpu, processes=count)) for cell in cells]
         try:
             jobs: list[Any] = self._executor.submit_array(runs)
         except Exception as error:

@@ -4,7 +4,8 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
-from rampart.experiments.engines.remote import Outcome, RemoteRun, carry_out
+from rampart.experiments.engines.outcome import Outcome
+from rampart.experiments.engines.remote import RemoteRun, carry_out
 
 
 @dataclass(frozen=True)

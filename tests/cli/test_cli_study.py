@@ -59,6 +59,21 @@ def test_the_folder_of_a_study_names_the_command_that_compares_its_runs(
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--processes", "3"), "training.batch_size=64"),
+        (("--processes", "2", "--gpus", "1"), "resources.gpus=1"),
+        (("--processes", "2", "--cpus", "1"), "resources.cpus=1"),
+    ],
+)
+def test_a_run_that_cannot_be_divided_is_refused_before_anything_starts(
+    refused, study, tmp_path, options, says
+):
+    refused(says, "study", "run", study, "-o", tmp_path / "out", *options)
+    assert not (tmp_path / "out" / "runs").exists()
+
+
 def test_progress_is_plain_lines(rampart, study, tmp_path):
     lines = rampart("study", "run", study, "-o", tmp_path / "out").out.splitlines()
     shown = [line for line in lines if line.startswith("photos, fix, seed 0: ")]

@@ -42,7 +42,9 @@ def test_the_surface_is_what_is_documented(rampart):
             *("--accuracy", "--table", "--output"),
         },
         "study plan": {"--calibration", "--no-calibration", "--json"},
-        "study run": {"--output", "--workers", "--engine", "--cpus", "--gpus", "--detach"},
+        "study run": {
+            *("--output", "--workers", "--engine", "--cpus", "--gpus", "--processes", "--detach"),
+        },
         "study status": {"--output", "--json"},
         "study table": {"--output", "--published", "--format"},
         "study figures": {"--output", "--published"},

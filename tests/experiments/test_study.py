@@ -275,6 +275,7 @@ def test_the_table_has_a_row_per_method_and_the_csv_a_row_per_run(finished, out)
         ({"color": 1}, "color"),
         ({"resources": {"gpu": 1}}, "key of resources 'gpu': did you mean"),
         ({"resources": {"cpus": 0}}, "resources.cpus: expected"),
+        ({"resources": {"processes": 0}}, "resources.processes: expected"),
         ({"ray": {"results": "here"}}, "ray.results: expected"),
         ({"choices": {"t": {"method": "other", "among": {"a": [], "b": []}}}}, "choices.t.method"),
         ({"choices": {"fix": {"method": "fix", "among": {"a": [], "b": []}}}}, "choices.fix="),

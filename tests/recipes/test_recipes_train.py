@@ -2,17 +2,19 @@ import json
 import os
 import shutil
 import signal
+from types import SimpleNamespace
 
 import pytest
 import timm
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from rampart.errors import InvalidArgument, RampartError, RunError
 from rampart.evaluation.linear_probe import LinearProbeResult
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.evaluation.evaluate_named import evaluate_run
-from rampart.recipes.train import train_run
+from rampart.recipes.train import _note_batch_norm, train_run
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
@@ -529,6 +531,26 @@ def test_bf16_and_a_tracker(tiny_settings, tmp_path):
     evaluate_run(folder.path)
     weights = load_file(folder.model / "model.safetensors")
     assert all(w.dtype in (torch.float32, torch.int64) for w in weights.values())
+
+
+@pytest.mark.parametrize(
+    ("count", "layer", "setting", "noted"),
+    [
+        (2, nn.BatchNorm2d(3), "model.batch_norm=train", ["BatchNorm"]),
+        (2, nn.BatchNorm2d(3), "model.batch_norm=frozen", []),
+        (2, nn.GroupNorm(1, 3), "model.batch_norm=train", []),
+        (1, nn.BatchNorm2d(3), "model.batch_norm=train", []),
+    ],
+)
+def test_batch_norm_in_several_processes_is_noted(count, layer, setting, noted):
+    said = []
+    run = SimpleNamespace(
+        accelerator=SimpleNamespace(num_processes=count, is_main_process=True),
+        bare_model=layer,
+        reporter=SimpleNamespace(note=said.append),
+    )
+    _note_batch_norm(run, load_config(None, [*MODEL, setting]))
+    assert [text.split()[0] for text in said] == noted
 
 
 def test_a_run_is_not_replaced_by_one_that_reads_its_files(tiny_settings, tmp_path):

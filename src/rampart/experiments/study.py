@@ -22,7 +22,8 @@ A study is a YAML file:
     differences: [clean, expected]          figures that are compared; by default expected
     choices:                                methods whose settings are chosen on validation
       tuned fix: {method: fix, seeds: [100], among: {high: [optimizer.head_lr=1e-2], ...}}
-    resources: {cpus: 4, gpus: 0.5}         of each run, under `--engine ray` and `slurm`
+    resources: {cpus: 4, gpus: 0.5}         of each run, under `--engine ray` and `slurm`; also
+                                            processes, with every engine
     ray: {address: auto, results: shared}   the cluster of `--engine ray`
     slurm: {time: 720, partition: gpu}      options of sbatch, of `--engine slurm`
 

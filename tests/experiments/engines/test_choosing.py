@@ -11,6 +11,7 @@ from rampart.experiments import ray_session
 from rampart.experiments.engines import choosing
 from rampart.experiments.engines.choosing import Wanted, open_engine
 from rampart.experiments.engines.in_process import InProcess
+from rampart.experiments.engines.launcher import Launcher
 from rampart.experiments.engines.options import RayOptions, RunResources
 from rampart.experiments.engines.processes import Processes
 from rampart.experiments.ray_session import Resources
@@ -44,6 +45,15 @@ def test_processes_by_the_number_of_workers(workers, kind):
         assert isinstance(engine, kind)
 
 
+def test_several_processes_of_a_run_by_the_number_of_workers(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    two = RunResources(processes=2)
+    with open_engine("processes", Wanted(two), OUT) as engine:
+        assert engine == InProcess(Launcher(2, gpu=False))
+    with open_engine("processes", Wanted(two, workers=3), OUT) as engine:
+        assert engine == Processes(3, 2, gpu=False)
+
+
 @pytest.mark.parametrize(
     ("workers", "wanted", "given"),
     [
@@ -51,18 +61,25 @@ def test_processes_by_the_number_of_workers(workers, kind):
         (3, RunResources(cpus=2, gpus=0.5), Resources(2, 0.5, 3)),
         (None, RunResources(), Resources(1, 1, 2)),
         (None, RunResources(cpus=4, gpus=0), Resources(4, 0, 3)),
+        (None, RunResources(processes=2), Resources(2, 2, 1)),
+        (None, RunResources(processes=2, cpus=4, gpus=0), Resources(4, 0, 3)),
     ],
 )
 def test_ray_gets_the_resources_of_a_run(addresses, workers, wanted, given):
     ray = RayOptions(address="auto", results="pulled")
     with open_engine("ray", Wanted(wanted, ray, workers=workers), OUT) as one:
-        assert (one.resources, one.pulled) == (given, True)
+        assert (one.resources, one.pulled, one.processes) == (given, True, wanted.processes)
     assert addresses == ["auto"]
 
 
 @pytest.mark.parametrize(
     ("wanted", "name"),
-    [(RunResources(gpus=3), "resources.gpus"), (RunResources(cpus=9), "resources.cpus")],
+    [
+        (RunResources(gpus=3), "resources.gpus"),
+        (RunResources(cpus=9), "resources.cpus"),
+        (RunResources(processes=3), "resources.gpus"),
+        (RunResources(processes=9, gpus=0), "resources.cpus"),
+    ],
 )
 def test_a_run_that_fits_nowhere_is_refused_by_the_key_of_the_file(addresses, wanted, name):
     with (

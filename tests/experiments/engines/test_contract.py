@@ -6,8 +6,8 @@ from fake_ray import FakeRay
 from rampart.experiments.cells import FailedRun
 from rampart.experiments.engines import in_process, ray_tasks
 from rampart.experiments.engines.in_process import InProcess
-from rampart.experiments.engines.ray_tasks import RayTasks
 from rampart.experiments.engines.outcome import Outcome
+from rampart.experiments.engines.ray_tasks import RayTasks
 from rampart.experiments.ray_session import Resources
 
 ENGINES = {"in process": InProcess, "Ray": lambda: RayTasks(FakeRay(), Resources(1, 0, 2))}

@@ -7,8 +7,8 @@ from fake_ray import FakeRay, LocalRayletDiedError, RayTaskError, WorkerCrashedE
 
 from rampart.errors import RunError
 from rampart.experiments.engines import ray_tasks
-from rampart.experiments.engines.ray_tasks import RayTasks
 from rampart.experiments.engines.outcome import Outcome
+from rampart.experiments.engines.ray_tasks import RayTasks
 from rampart.experiments.ray_session import Resources
 
 
@@ -60,6 +60,20 @@ def test_the_resources_of_a_run_are_asked_from_ray_which_does_not_try_again(some
     assert task == {"num_cpus": 2, "num_gpus": 0.5, "max_retries": 0}
     assert mailbox == {"num_cpus": 0}
     assert ray.most_at_once == 2
+
+
+def test_the_processes_of_a_run_are_one_task(some_cells, monkeypatch):
+    seen = []
+
+    def carry_out(run, report):
+        seen.append((run.processes, run.threads, run.gpu))
+        return Outcome()
+
+    monkeypatch.setattr(ray_tasks, "carry_out", carry_out)
+    ray = FakeRay()
+    list(RayTasks(ray, Resources(4, 2, 1), processes=2).carry_out(some_cells[:1], print))
+    assert ray.options[0] == {"num_cpus": 4, "num_gpus": 2, "max_retries": 0}
+    assert seen == [(2, 4, True)]
 
 
 def test_an_error_around_a_run_is_its_failure(some_cells, ends):

@@ -7,6 +7,7 @@ import pytest
 
 from rampart.experiments.cells import FailedRun
 from rampart.experiments.engines import remote
+from rampart.experiments.engines.launcher import Launcher
 from rampart.experiments.engines.outcome import Outcome
 from rampart.experiments.engines.remote import carry_out, receive, remote_run
 from rampart.runs.lock import Writer
@@ -73,7 +74,7 @@ def test_a_pulled_run_that_failed_brings_its_error(cell, monkeypatch):
 
 
 def test_a_signal_is_no_failure(cell, monkeypatch):
-    def stop(own, report):
+    def stop(own, report, carry_out):
         raise KeyboardInterrupt(15)
 
     monkeypatch.setattr(remote, "attempt", stop)
@@ -105,6 +106,13 @@ def test_the_users_parts_are_imported_before_the_run_is_read(cell, attempted, tm
     part.write_text("raise ValueError('of the user')")
     run = remote.RemoteRun(b"not read", (str(part),), tmp_path, 1)
     assert "of the user" in carry_out(run, print).reason
+
+
+def test_several_processes_are_started_where_the_run_arrives(cell, monkeypatch):
+    seen = []
+    monkeypatch.setattr(remote, "attempt", lambda cell, report, carry_out: seen.append(carry_out))
+    assert carry_out(remote_run(cell, 4, gpu=False, processes=2), print) == Outcome()
+    assert seen == [Launcher(2, 4, gpu=False)]
 
 
 def test_without_gpus_a_run_sees_none(cell, attempted, monkeypatch):

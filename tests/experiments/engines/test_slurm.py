@@ -28,9 +28,10 @@ def cluster(tmp_path, monkeypatch):
     return folder
 
 
-def carry_out(cells, out, *, detach=False, end=None, **more):
+def carry_out(cells, out, *, detach=False, end=None, processes=1):
     """Carry out runs; `end` stands for the cluster and gets the folder of submitit."""
-    wanted = Wanted(RunResources(cpus=4, gpus=1), slurm=OPTIONS, workers=2, detach=detach, **more)
+    resources = RunResources(cpus=4, gpus=processes, processes=processes)
+    wanted = Wanted(resources, slurm=OPTIONS, workers=2, detach=detach)
     lines = []
 
     def on_progress(cell, line):
@@ -64,6 +65,19 @@ def test_the_job_script_is_the_recorded_one(some_cells, cluster, tmp_path):
     text = (cluster / "script-7").read_text()
     text = text.replace(str(tmp_path / "out"), "OUT").replace(sys.executable, "PYTHON")
     assert text == RECORDED.read_text()
+
+
+def test_the_processes_of_a_run_are_one_task_of_one_machine(some_cells, cluster, tmp_path):
+    out = tmp_path / "out"
+    carry_out(some_cells, out, detach=True, processes=2)
+    text = (cluster / "script-7").read_text()
+    text = text.replace(str(out), "OUT").replace(sys.executable, "PYTHON")
+    recorded = RECORDED.read_text()
+    assert text == recorded.replace("--gpus-per-node=1", "--gpus-per-node=2")
+    assert "--nodes=1" in text
+    jobs = sorted(out.glob("slurm/*submitted.pkl"))
+    runs = [pickle.loads(job.read_bytes()).function.run for job in jobs]
+    assert [(run.processes, run.threads, run.gpu) for run in runs] == [(2, 4, True)] * 3
 
 
 def test_a_second_command_submits_nothing_that_is_queued(some_cells, cluster, tmp_path):

@@ -4,6 +4,7 @@ A scratch file names the process that writes it. The next writer in the same fol
 scratch files of processes that were killed.
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -18,11 +19,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rampart.alive import is_alive, own_start
-from rampart.errors import RunError
+from rampart.errors import RampartError, RunError
 
 #: Name of a scratch file or folder. The groups are its final name and its writer: host, process and
 #: start of the process.
 _SCRATCH = re.compile(r"\.(.+?)\.(?:(\d+)-(\d+)-(\d+)-)?\d+\.tmp")
+#: Errors of the system for a full disk, a quota that is used up and the largest file.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: The same in the words of libraries.
+_FULL_TEXT = re.compile(r"No space left|StorageFull|(?:os error|code:|errno) (?:27|28|122)\b")
 #: Seconds after which a scratch file of another host is left of a killed writer.
 _LEFT = 3600.0
 
@@ -148,6 +153,22 @@ def require_output_folder(path: Path) -> None:
         )
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a library that could not write a file met a full disk, in whatever words."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return True
+    text = str(error)
+    # torch counts the bytes that it has written, and hides the error of the system.
+    return "enforce fail at inline_container" in text or _FULL_TEXT.search(text) is not None
+
+
+def why_unwritten(error: BaseException) -> str:
+    """Return why a file could not be written, as a clause."""
+    if is_disk_full(error):
+        return "No space left on device, or the quota is used up"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def remove(path: Path) -> None:
     """Delete a file, or a folder with its contents, if it exists."""
     if path.is_dir() and not path.is_symlink():
@@ -170,8 +191,12 @@ def _scratch(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_left(path.parent)
         yield scratch
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}.") from error
+    except RampartError:
+        raise
+    except Exception as error:
+        if not (isinstance(error, OSError) or is_disk_full(error)):
+            raise
+        raise RunError(f"cannot write {path}: {why_unwritten(error)}.") from error
     finally:
         with suppress(OSError):
             remove(scratch)

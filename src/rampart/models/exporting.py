@@ -5,6 +5,7 @@ The batch has any size; channels and sides of the images are fixed. Every file a
 """
 
 import copy
+import io
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,9 +20,11 @@ from rampart.errors import (
     MissingExtra,
     ModelError,
     RampartError,
+    RunError,
     UnknownName,
     reason,
 )
+from rampart.files import is_disk_full, why_unwritten
 from rampart.logits import find_logits
 from rampart.models.normalized import NormalizedModel
 from rampart.models.own import OwnBackbone
@@ -76,6 +79,7 @@ def write_program(
     Raises:
         MissingExtra: a package is not installed.
         ModelError: the format cannot express the model.
+        RunError: the disk is full.
     """
     program = Program(model, inside=notes.mean is None)
     try:
@@ -85,6 +89,8 @@ def write_program(
         raise
     # A model may hold anything, and every format has errors of its own.
     except Exception as error:
+        if is_disk_full(error):
+            raise RunError(f"cannot write {path}: {why_unwritten(error)}.") from error
         others = " or ".join(one for one in SUFFIXES if one != to)
         raise ModelError(
             f"the model cannot be exported to {to} ({reason(error)}): try {others}, or write its "
@@ -127,14 +133,20 @@ def _without_advice() -> Iterator[None]:
 def _write_pt2(program: Program, path: Path, notes: ProgramNotes, example: Tensor) -> None:
     batch = torch.export.Dim("batch")
     exported = torch.export.export(program, (example,), dynamic_shapes=({0: batch},))
-    torch.export.save(exported, path, extra_files={NOTES: notes.text()})
+    content = io.BytesIO()
+    torch.export.save(exported, content, extra_files={NOTES: notes.text()})
+    # From memory: on a full disk torch's own writer would end the process.
+    path.write_bytes(content.getbuffer())
 
 
 def _write_torchscript(program: Program, path: Path, notes: ProgramNotes, example: Tensor) -> None:
     traced = torch.jit.trace(  # type: ignore[no-untyped-call]  # torch
         program, (example,), check_trace=False
     )
-    torch.jit.save(traced, path, _extra_files={NOTES: notes.text()})
+    content = io.BytesIO()
+    torch.jit.save(traced, content, _extra_files={NOTES: notes.text()})
+    # As above.
+    path.write_bytes(content.getbuffer())
 
 
 def _write_onnx(program: Program, path: Path, notes: ProgramNotes, example: Tensor) -> None:

@@ -13,7 +13,7 @@ from rampart.checksums import LISTING, list_checksums
 from rampart.choices import Resize
 from rampart.counting import counted
 from rampart.errors import InvalidArgument, ModelError, RunError
-from rampart.files import remove, replacing, write_atomic
+from rampart.files import remove, replacing, why_unwritten, write_atomic
 from rampart.models.normalized import NormalizedModel
 from rampart.models.own import OwnBackbone, own_config
 
@@ -71,7 +71,8 @@ def save_model(
         with replacing(folder / "model.safetensors") as scratch:
             save_file(weights, scratch, metadata={"format": "pt"})
     except SafetensorError as error:
-        raise RunError(f"model {folder} cannot be written ({error}): free some space.") from error
+        why = why_unwritten(error)
+        raise RunError(f"model {folder} cannot be written ({why}): free some space.") from error
     write_atomic(folder / "config.json", config)
     own_files = ("config.json", "model.safetensors")
     write_atomic(folder / LISTING, list_checksums(folder, own_files))

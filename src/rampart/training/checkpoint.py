@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rampart.checksums import LISTING, list_checksums, require_unchanged
 from rampart.errors import RunError, reason
-from rampart.files import intended_name, remove, writing_folder
+from rampart.files import intended_name, remove, why_unwritten, writing_folder
 
 #: Files of a checkpoint; what they hold see above.
 FILES = ("model.safetensors", "optimizer.pt", "state.json")
@@ -116,6 +116,6 @@ def _write(checkpoint: Checkpoint, folder: Path, target: Path) -> None:
     # Both libraries raise their own errors when the disk is full.
     except (OSError, RuntimeError, SafetensorError) as error:
         raise RunError(
-            f"checkpoint {target} cannot be written ({error}): free some space or fix the "
-            "permissions, then continue with --resume."
+            f"checkpoint {target} cannot be written ({why_unwritten(error)}): free some space or "
+            "fix the permissions, then continue with --resume."
         ) from error

@@ -1,12 +1,14 @@
 """Plain values from YAML text: what is read, what is refused, and that writing is its inverse."""
 
+import os
+
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rampart.errors import InvalidArgument, RunError
-from rampart.plain import NotPlain, read_file, read_plain, read_value, write_plain
+from rampart.plain import NotPlain, read_file, read_json, read_plain, read_value, write_plain
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text() | st.floats()
 PLAIN = st.recursive(
@@ -80,3 +82,26 @@ def test_a_key_twice_in_a_file_is_refused(tmp_path):
     assert read_file(path, "configuration")["training"] == {"epochs": 5}
     with pytest.raises(RunError, match="is a folder"):
         read_file(tmp_path, "configuration")
+
+
+@pytest.mark.parametrize("text", ['"a\\0b"', '"\\ud800"', '{"a\\0": 1}', '[["\\ud8ff"]]'])
+def test_text_that_no_file_can_hold_is_refused(text):
+    with pytest.raises(NotPlain, match="text holds"):
+        read_plain(text, nul=False)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[" * 100_000, b"\xff\xfe", b'"\\ud800"', b"[" * 50 + b"]" * 50, b"9" * 5000, b"", b"{"],
+)
+def test_json_that_is_not_plain_is_a_value_error(content, tmp_path):
+    (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(ValueError, match="."):
+        read_json(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("read", [read_json, lambda path: read_file(path, "configuration")])
+def test_a_pipe_is_not_waited_for(read, tmp_path):
+    os.mkfifo(tmp_path / "x")
+    with pytest.raises((OSError, RunError), match="pipe"):
+        read(tmp_path / "x")

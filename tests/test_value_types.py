@@ -40,3 +40,26 @@ def test_true_and_false_are_not_numbers(annotation, value):
 
 def test_unknown_names_are_left_alone():
     assert fit({}, {"key": "a,b"}) == {"key": "a,b"}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        *((int, 10**18), (int, -(10**18)), (int, "9" * 30), (int | None, 1e18), (int, 10**400)),
+        *((float, 1e300), (float, 1e-320), (float, "1e300"), (float | None, 10**400)),
+        *((tuple[float, ...], [0.5, 1e-320]), (tuple[tuple[float, float], ...], [[0, 1e300]])),
+    ],
+)
+def test_numbers_that_overflow_are_refused(annotation, value):
+    with pytest.raises(InvalidArgument) as caught:
+        fit({"key": annotation}, {"key": value})
+    assert caught.value.name == "key"
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("name", "annotation", "value"),
+    [("seed", int, 2**62), ("x", int, 1_000_000), ("x", float, 1e-12), ("x", str, "9" * 30)],
+)
+def test_large_seeds_and_usual_numbers_pass(name, annotation, value):
+    assert fit({name: annotation}, {name: value}) == {name: value}

@@ -4,6 +4,8 @@ Every error that a user can cause is a `RampartError`; the command line prints i
 line and exits with status 2. Any other exception is a bug in Rampart.
 """
 
+import re
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
@@ -12,6 +14,10 @@ from typing import Any
 FEW = 6
 #: Smallest fraction of letters that two names have in common, for one to be a slip of the other.
 ALIKE = 0.6
+#: Categories of characters that are not shown: control, format, surrogates, ends of lines.
+_HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+#: Messages of errors for want of memory; most are plain `RuntimeError`s.
+_MEMORY = re.compile("out of memory|can't allocate memory|Cannot allocate memory")
 #: A longer value is shortened in a message.
 LONG = 200
 
@@ -130,8 +136,29 @@ def shown(value: object) -> str:
     except ValueError:
         # Python refuses to spell an integer of thousands of digits.
         return "a number of thousands of digits"
-    text = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    text = visible(text)
     return text if len(text) <= LONG else f"{text[: LONG // 2]}...{text[-LONG // 4 :]}"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether a library raised an error for want of memory, of the machine or of a GPU."""
+    return isinstance(error, MemoryError) or _MEMORY.search(str(error)) is not None
+
+
+def visible(text: str, keep: str = "") -> str:
+    """Return text for a terminal: characters that control it, or that nobody sees, are spelled.
+
+    A name of a file or a class may hold commands of the terminal, line ends, or marks that turn
+    the direction of writing: "\\x1b[31m" in place of a switch to red.
+
+    Args:
+        text: any text.
+        keep: characters that are meant as they are, such as the line ends of a table.
+    """
+    return "".join(
+        one if one in keep or unicodedata.category(one) not in _HIDDEN else repr(one)[1:-1]
+        for one in text
+    )
 
 
 def nearest(name: str, known: Iterable[str], n: int = 3, alike: float = ALIKE) -> list[str]:

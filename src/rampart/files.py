@@ -100,6 +100,19 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         _put(scratch, path)
 
 
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """Return the text of a file.
+
+    Raises:
+        OSError: it cannot be read, or is a device or a pipe, which may never end.
+        UnicodeDecodeError: it is not text in this encoding.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "it is a device or a pipe, not a file", str(path))
+    return path.read_text(encoding)
+
+
 def write_atomic(path: Path, text: str) -> None:
     """Write a text file so that readers see the old file or the whole new one.
 

@@ -12,14 +12,12 @@ from torch.nn.parameter import is_lazy
 
 from rampart.batch_sizes import accepted_batch, how_to_export
 from rampart.counting import counted
-from rampart.errors import ModelError, RampartError, RampartWarning, reason
+from rampart.errors import ModelError, RampartError, RampartWarning, is_out_of_memory, reason
 from rampart.images_and_labels import type_of
 from rampart.input_gradients import unreached
 from rampart.logits import read_logits
 from rampart.plugins import place_of
 
-#: Messages of errors for want of memory that are plain `RuntimeError`s.
-_MEMORY = re.compile("out of memory|can't allocate memory")
 #: Messages of torch on weights without values.
 _META = re.compile("device meta|meta tensor")
 
@@ -87,7 +85,7 @@ class GuardedModel:
         # The code of a model may raise any error.
         except Exception as error:
             # Too large a batch is no fault of the model, and the caller may try a smaller one.
-            if isinstance(error, torch.OutOfMemoryError) or _MEMORY.search(str(error)):
+            if is_out_of_memory(error):
                 raise
             # Torch refuses `numpy()` where a gradient is wanted.
             if images.requires_grad and "numpy() on Tensor that requires grad" in str(error):

@@ -1,10 +1,11 @@
-"""Plain values from text: the one place where the YAML of a configuration is read and written.
+"""Plain values from text: the one place where a configuration enters, in YAML or JSON.
 
 A plain value is null, a boolean, a number, text, or a list or mapping of plain values. Text is read
 as in YAML 1.2: only true and false are booleans, 1e-3 is a number, 010 is ten, and a date is text.
 The names in a mapping are text, as they are written.
 """
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ from typing import Any
 import yaml
 
 from rampart.errors import InvalidArgument, RampartError, RunError
+from rampart.files import read_text
 
 #: A value with more levels or parts than these is a mistake or an attack on the reader.
 MAX_DEPTH, MAX_PARTS = 30, 100_000
+#: A JSON file may list every image of a dataset.
+MAX_JSON_PARTS = 100_000_000
 #: Integers are below this, as in 64 bits.
 MAX_INTEGER = 2**63
 
@@ -28,7 +32,7 @@ _KINDS = {
 }
 
 
-class NotPlain(RampartError):
+class NotPlain(RampartError, ValueError):
     """Text that is not YAML of plain values; the message says where and why."""
 
 
@@ -97,22 +101,43 @@ for _kind in ("int", "float"):
     )
 
 
-def read_plain(text: str) -> Any:
+def read_plain(text: str, *, nul: bool = True) -> Any:
     """Return the value of a YAML text.
+
+    Args:
+        text: YAML.
+        nul: whether texts may hold the character NUL, which no path can.
 
     Raises:
         NotPlain: the text is not YAML, or not a plain value.
     """
     try:
         value = yaml.load(text, _Reader)
-        _require_plain(value)
+        _require_plain(value, nul=nul)
     except yaml.YAMLError as error:
         raise _NotYaml(_explain(error)) from None
+    except NotPlain:
+        raise
     except RecursionError:
         raise NotPlain(f"it is nested more than {MAX_DEPTH} levels deep") from None
     except (ValueError, LookupError, TypeError, AttributeError):
         # A tag such as `!!bool` on a value of another kind.
         raise NotPlain("a value does not fit its tag") from None
+    return value
+
+
+def read_json(path: Path) -> Any:
+    """Return the value of a JSON file.
+
+    Raises:
+        OSError: the file cannot be read, or is a device or a pipe.
+        ValueError: it is not JSON of plain values in UTF-8.
+    """
+    try:
+        value = json.loads(read_text(path))
+    except RecursionError:
+        raise NotPlain(f"it is nested more than {MAX_DEPTH} levels deep") from None
+    _require_plain(value, MAX_JSON_PARTS)
     return value
 
 
@@ -132,8 +157,8 @@ def read_plain_file(path: Path, what: str) -> tuple[str, Any]:
         RunError: the file cannot be read, or is not YAML of plain values.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        return text, read_plain(text)
+        text = read_text(path)
+        return text, read_plain(text, nul=False)
     except FileNotFoundError:
         raise RunError(f"{what} {path} does not exist.") from None
     except IsADirectoryError:
@@ -155,7 +180,7 @@ def read_value(key: str, text: str) -> Any:
     """
     require_text(key, text)
     try:
-        return read_plain(text)
+        return read_plain(text, nul=False)
     except NotPlain as error:
         if isinstance(error, _NotYaml) and not text.lstrip().startswith(tuple("[{\"'!&")):
             return text
@@ -163,12 +188,9 @@ def read_value(key: str, text: str) -> Any:
 
 
 def require_text(key: str, text: str) -> None:
-    """Refuse text with bytes that are not UTF-8: no file can hold it."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        shown = text.encode(errors="backslashreplace").decode()
-        raise InvalidArgument(key, shown, "text in UTF-8") from None
+    """Refuse text that no file or path can hold: bytes that are not UTF-8, or a NUL."""
+    if _cannot_be_written(text) or "\0" in text:
+        raise InvalidArgument(key, text, "text in UTF-8, without the character NUL")
 
 
 def write_plain(value: Any) -> str:
@@ -183,7 +205,7 @@ def _explain(error: yaml.YAMLError) -> str:
     return f"{problem} in line {mark.line + 1}, column {mark.column + 1}"
 
 
-def _require_plain(value: Any) -> None:
+def _require_plain(value: Any, largest: int = MAX_PARTS, *, nul: bool = False) -> None:
     """Refuse a value that is too deep or too large, or contains itself or another type."""
     waiting, parts = [(value, 0)], 0
     while waiting:
@@ -191,14 +213,23 @@ def _require_plain(value: Any) -> None:
         parts += 1
         if depth > MAX_DEPTH:
             raise NotPlain(f"it is nested more than {MAX_DEPTH} levels deep")
-        if parts > MAX_PARTS:
-            raise NotPlain(f"it has more than {MAX_PARTS:,} parts")
+        if parts > largest:
+            raise NotPlain(f"it has more than {largest:,} parts")
         if isinstance(one, dict):
-            waiting += [(inner, depth + 1) for inner in one.values()]
+            waiting += [(inner, depth + 1) for pair in one.items() for inner in pair]
         elif isinstance(one, list):
             waiting += [(inner, depth + 1) for inner in one]
+        elif isinstance(one, str) and _cannot_be_written(one):
+            raise NotPlain("a text holds a surrogate, which is half a character")
+        elif isinstance(one, str) and not nul and "\0" in one:
+            raise NotPlain("a text holds the character NUL")
         elif one is not None and not isinstance(one, bool | int | float | str):
             raise NotPlain(f"a value is a {type(one).__name__}, not a number or text")
+
+
+def _cannot_be_written(text: str) -> bool:
+    """Whether a text holds a surrogate: half a character, which no file in UTF-8 can hold."""
+    return any("\ud800" <= one <= "\udfff" for one in text)
 
 
 def _short(text: str) -> str:

@@ -3,15 +3,22 @@
 They hold for every key of a configuration and every option of a component:
 
 - a list may be written without brackets: 2/255,4/255, and a single value for a list of one;
-- true and false are not numbers.
+- true and false are not numbers;
+- a number is neither so large nor so small that computing with it overflows.
 """
 
+import math
 from collections.abc import Mapping
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 from rampart.errors import InvalidArgument
 from rampart.plain import read_value
+
+#: Counts are at most this; a seed may be larger.
+MAX_COUNT = 10_000_000
+#: Sizes of other numbers than 0: float32 holds them, their squares and their inverses.
+SMALLEST, LARGEST = 1e-15, 1e15
 
 #: Pydantic's words and those of a configuration.
 _WORDS = {
@@ -29,7 +36,8 @@ def fit(annotations: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
         values: plain values.
 
     Raises:
-        InvalidArgument: true or false in place of a number; named after the field.
+        InvalidArgument: true or false in place of a number, or a number out of every range; named
+            after the field.
     """
     return {
         name: _fit(name, annotations[name], value) if name in annotations else value
@@ -46,10 +54,33 @@ def _fit(name: str, annotation: Any, value: Any) -> Any:
         elif numeric and isinstance(value, int | float):
             value = [value]
     if numeric and not kinds & {bool, Any}:
-        for one in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(one, bool):
-                raise InvalidArgument(name, str(one).lower(), "a number")
+        for one in _flat(value):
+            _require_number(name, one, whole=float not in kinds)
     return value
+
+
+def _flat(value: Any) -> list[Any]:
+    """Return the values in lists of any depth."""
+    if not isinstance(value, list | tuple):
+        return [value]
+    return [one for inner in value for one in _flat(inner)]
+
+
+def _require_number(name: str, value: Any, *, whole: bool) -> None:
+    """Refuse true, false and numbers out of every range; other kinds of values are not checked."""
+    if isinstance(value, bool):
+        raise InvalidArgument(name, str(value).lower(), "a number")
+    try:
+        # A number in quotes is a number too.
+        size = abs(float(value))
+    except (TypeError, ValueError, OverflowError):
+        size = LARGEST * 2 if isinstance(value, int) else 0.0
+    if not math.isfinite(size):
+        return
+    if whole and size > MAX_COUNT and not name.endswith("seed"):
+        raise InvalidArgument(name, value, f"a whole number up to {MAX_COUNT:,}")
+    if not whole and size and not SMALLEST <= size <= LARGEST:
+        raise InvalidArgument(name, value, f"0, or a size from {SMALLEST:g} to {LARGEST:g}")
 
 
 def takes_several(annotation: Any) -> bool:

@@ -26,10 +26,10 @@ ROWS = [
             (
                 *("errors", "plain", "value_types", "units", "strengths", "counting", "skill"),
                 *("choices", "tolerance", "registry", "alive", "files", "checksums"),
-                *("plugins", "hub_access", "version"),
+                *("plugins", "hub_access", "version", "terminal"),
             ),
             "errors, values from YAML, strengths, counts, skill, tolerances, registries, processes "
-            "that run, atomic writes, checksums, plugins, the hub",
+            "that run, atomic writes, checksums, plugins, the hub, text for a terminal",
         )
     ],
     [

@@ -1,7 +1,6 @@
 from io import StringIO
 
-from rich.console import Console
-
+from rampart.terminal import Terminal
 from rampart.training import reporting
 from rampart.training.reporting import (
     ConsoleReporter,
@@ -26,13 +25,13 @@ ROW = {
 def test_a_long_warning_with_markup_stays_on_one_line():
     out = StringIO()
     text = "odd [red]markup[/red] " + "and many words " * 20
-    ConsoleReporter(Console(file=out, width=40)).warn(text.strip())
+    ConsoleReporter(Terminal(file=out, width=40)).warn(text.strip())
     assert out.getvalue() == f"warning: {text.strip()}\n"
 
 
 def test_a_warning_is_yellow():
     out = StringIO()
-    ConsoleReporter(Console(file=out, force_terminal=True, color_system="standard")).warn("x")
+    ConsoleReporter(Terminal(file=out, force_terminal=True, color_system="standard")).warn("x")
     assert out.getvalue() == "\x1b[33mwarning: x\x1b[0m\n"
 
 
@@ -66,7 +65,7 @@ def test_long_work_reports_its_progress_once_a_minute(monkeypatch):
 def test_long_epochs_have_lines_without_a_terminal(monkeypatch):
     now, out, lines = [0.0], StringIO(), []
     monkeypatch.setattr(reporting.time, "monotonic", lambda: now[0])
-    for reporter in (ConsoleReporter(Console(file=out)), LineReporter(lines.append)):
+    for reporter in (ConsoleReporter(Terminal(file=out)), LineReporter(lines.append)):
         with show_progress(reporter, "fix", Horizon(1, 9), 0):
             now[0] += 100
             reporter.step(0, 0.1)

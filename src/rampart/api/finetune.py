@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
-from rich.console import Console
 from torch import nn
 
 from rampart.api.evaluate import warn_of_verdicts
@@ -44,6 +43,7 @@ from rampart.schedules.base import Schedule
 from rampart.schedules.catalogue import SCHEDULES
 from rampart.strategies.catalogue import STRATEGIES
 from rampart.strengths import require_own_eps
+from rampart.terminal import Terminal
 from rampart.training.callbacks.catalogue import CALLBACKS
 from rampart.training.reporting import ConsoleReporter, Silent
 from rampart.training.state import Run
@@ -243,9 +243,7 @@ class _Warns:
 
 class _Console(_Warns, ConsoleReporter):
     def __init__(self) -> None:
-        super().__init__(
-            Console(quiet=os.environ.get("RANK", "0") != "0", highlight=False, markup=False)
-        )
+        super().__init__(Terminal())
 
 
 class _Quiet(_Warns, Silent):

@@ -60,15 +60,14 @@ def compare_and_print(runs: list[Path], output: Path, evaluation: str = "") -> N
     results = [read_run(path, evaluation) for path in find_runs(runs)]
     beside = sorted({name for run in results for name in run.others})
     if beside and not evaluation:
-        console.print(
+        console.say(
             "note: each run is compared by the evaluation of its own configuration; --evaluation "
-            f"NAME compares another: {spell(beside)}",
-            soft_wrap=True,
+            f"NAME compares another: {spell(beside)}"
         )
     rows = write_comparison(results, output)
     console.print(comparison_table(rows))
     methods = aggregate(rows)
     if len(methods) < len(rows):
         console.print(aggregate_table(methods))
-    console.print(findings(rows), soft_wrap=True)
-    console.print(f"in {output}: comparison.md and .csv, curves.png, histories.png", soft_wrap=True)
+    console.show(findings(rows))
+    console.say(f"in {output}: comparison.md and .csv, curves.png, histories.png")

@@ -1,15 +1,15 @@
 """Console output of the verbs."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from rampart.counting import counted
+from rampart.errors import visible
+from rampart.terminal import Terminal
 from rampart.training.reporting import sparse_progress
 
 if TYPE_CHECKING:
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from rampart.records.record import EvaluationRecord
     from rampart.training.state import Run
 
-# Under `accelerate launch` every process runs the verb; only the first one prints. Names of folders
-# and classes may look like markup: rich would swallow "[new]".
-console = Console(quiet=os.environ.get("RANK", "0") != "0", highlight=False, markup=False)
+console = Terminal()
 
 
 def quiet_libraries() -> None:
@@ -38,11 +36,11 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
     It draws a bar on a terminal, and otherwise prints a line now and then.
     """
     if not console.is_terminal:
-        yield sparse_progress(lambda text: console.print(f"{label}: {text}", soft_wrap=True))
+        yield sparse_progress(lambda text: console.say(f"{label}: {text}"))
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(label, total=None)
+        task = progress.add_task(visible(label), total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
@@ -50,26 +48,24 @@ def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:
     """Print the model, the data and the settings of a run, and notes about them."""
     horizon, parameters = run.plan.horizon, sum(p.numel() for p in run.bare_model.parameters())
     sizes = ", ".join(f"{len(splits[name])} {name}" for name in ("train", "validation", "test"))
-    console.print(f"{config.model.name}: {parameters / 1e6:.3g} M parameters", soft_wrap=True)
+    console.say(f"{config.model.name}: {parameters / 1e6:.3g} M parameters")
     channels, size, _ = splits.image_shape
-    console.print(
+    console.say(
         f"{config.data.name}: {counted(len(splits.class_names), 'class')}; {sizes}; {channels} x "
-        f"{size} x {size} pixels",
-        soft_wrap=True,
+        f"{size} x {size} pixels"
     )
     epochs = counted(horizon.epochs, "epoch")
-    console.print(
+    console.say(
         f"objective {config.objective.name}, schedule {config.schedule.name}, "
         f"{config.threat_model}, {epochs} of {counted(horizon.steps_per_epoch, 'step')}, "
-        f"on {run.accelerator.device}",
-        soft_wrap=True,
+        f"on {run.accelerator.device}"
     )
     if run.step:
-        console.print(f"resuming after step {run.step}")
+        console.say(f"resuming after step {run.step}")
     for note in (*splits.notes, *run.schedule.warnings(), *_explain_no_attack(config)):
-        console.print(f"note: {note}", soft_wrap=True)
+        console.say(f"note: {note}")
     for warning in splits.warnings:
-        console.print(f"warning: {warning}", soft_wrap=True)
+        console.say(f"warning: {warning}")
 
 
 def _explain_no_attack(config: "RunConfig") -> list[str]:
@@ -98,19 +94,18 @@ def print_evaluation(folder: Path, record: "EvaluationRecord") -> None:
     from rampart.units import format_eps
 
     figures = summary(record)
-    console.print(
+    console.say(
         f"{figures['split']}, {spell_images(figures)}: clean {figures['clean']:.1%}, "
         f"at {format_eps(figures['eps'])} {figures['adversarial']:.1%}, "
-        f"{spell_expected(figures)}",
-        soft_wrap=True,
+        f"{spell_expected(figures)}"
     )
     model = record.metadata.get("model", {})
     if model.get("matched_by") == "position":
-        console.print(_explain_position(model["classes"]), soft_wrap=True)
+        console.say(_explain_position(model["classes"]))
     for note in record.metadata.get("data", {}).get("notes", ()):
-        console.print(f"data: {note}", soft_wrap=True)
+        console.say(f"data: {note}")
     for warning in record.metadata.get("data", {}).get("warnings", ()):
-        console.print(f"warning: {warning}", soft_wrap=True)
+        console.say(f"warning: {warning}")
     for line in evaluation_lines({**figures, "pruning": record.metadata.get("pruning")}):
-        console.print(line, soft_wrap=True)
-    console.print(f"evaluation in {folder}", soft_wrap=True)
+        console.say(line)
+    console.say(f"evaluation in {folder}")

@@ -51,7 +51,7 @@ def data(
     else:
         lines, wrong = _show(name.removeprefix("data="), settings or [])
     for line in lines:
-        console.print(line, soft_wrap=True)
+        console.say(line)
     if wrong:
         raise typer.Exit(1)
 

@@ -21,14 +21,14 @@ def doctor() -> None:
     from rampart.cli.console import console
     from rampart.version import __version__
 
-    console.print(f"rampart {__version__}, Python {platform.python_version()}")
+    console.say(f"rampart {__version__}, Python {platform.python_version()}")
     for package, purpose in _PACKAGES.items():
-        console.print(f"{package:<13}{_find_version(package, purpose)}")
+        console.say(f"{package:<13}{_find_version(package, purpose)}")
     for device in _devices():
-        console.print(f"{'device':<13}{device}")
-    console.print(f"{'rounding':<13}{_rounding()}")
+        console.say(f"{'device':<13}{device}")
+    console.say(f"{'rounding':<13}{_rounding()}")
     ok, report = _self_test()
-    console.print(f"{'self-test':<13}{report}")
+    console.say(f"{'self-test':<13}{report}")
     if not ok:
         raise typer.Exit(1)
 

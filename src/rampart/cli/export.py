@@ -35,4 +35,4 @@ def export(
         quiet_libraries()
         found = export_run(run, to, output, normalization)
     for line in found.lines():
-        console.print(line, soft_wrap=True)
+        console.say(line)

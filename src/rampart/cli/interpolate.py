@@ -32,14 +32,14 @@ def interpolate(
 
     def show(found: Between) -> None:
         if found.fraction == FRACTIONS[0]:
-            console.print("of second   clean   at eps_g   expected   (validation split)")
+            console.say("of second   clean   at eps_g   expected   (validation split)")
         figures = f"{found.clean:7.1%} {found.adversarial:10.1%} {found.expected:10.1%}"
-        console.print(f"{found.fraction:9.0%} {figures}", highlight=False)
+        console.say(f"{found.fraction:9.0%} {figures}")
 
     with explain_interruption("nothing is saved, run the same command again to start anew"):
         folder, best = interpolate_runs(first, second, output, overwrite=overwrite, on_found=show)
     threat = load_config(folder).threat_model
     text = f"best at {threat}: {best.fraction:.0%} of the second run; model in {folder.model}"
-    console.print(text, highlight=False, soft_wrap=True)
+    console.say(text)
     if evaluate:
         evaluate_trained(output)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rampart.errors import RampartError
+from rampart.errors import RampartError, visible
 
 
 @contextmanager
@@ -47,5 +47,5 @@ def explain_interruption(
 
 def _leave(number: int, what: str, advice: str | Callable[[], str]) -> None:
     text = advice if isinstance(advice, str) else advice()
-    print(f"rampart: {what}; {text}.", file=sys.stderr)
+    print(f"rampart: {visible(f'{what}; {text}.')}", file=sys.stderr)
     sys.exit(128 + number)

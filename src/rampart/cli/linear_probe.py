@@ -31,7 +31,7 @@ def linear_probe(
         config = load_config(*config_and_overrides(_with_model(settings or [])))
         found = linear_probe_config(config)
     for line in _lines(found):
-        console.print(line, soft_wrap=True)
+        console.say(line)
 
 
 def _with_model(settings: list[str]) -> list[str]:

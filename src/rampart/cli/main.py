@@ -34,7 +34,8 @@ from rampart.cli import (
 from rampart.cli.interruption import explain_interruption
 from rampart.cli.study import figures, plan, run, status, table
 from rampart.cli.usage import UsageError, explain_usage, is_help, require_once
-from rampart.errors import RampartError, RampartWarning, RunError
+from rampart.errors import RampartError, RampartWarning, RunError, is_out_of_memory, visible
+from rampart.plain import require_text
 from rampart.plugins import CodeError, import_parts
 from rampart.version import __version__
 
@@ -134,24 +135,36 @@ def main() -> None:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
+            for word in sys.argv[1:]:
+                require_text("argument", word)
             require_once(typer.main.get_command(app), sys.argv[1:])
             sys.exit(app(standalone_mode=False) or 0)
     except UsageError as error:
         if is_help(error):
             typer.echo(error.format_message())
             sys.exit(2)
-        print(f"rampart: {explain_usage(error, sys.argv[1:])}", file=sys.stderr)
+        _refuse(explain_usage(error, sys.argv[1:]))
         sys.exit(2)
     except RampartError as error:
-        print(f"rampart: {error}", file=sys.stderr)
+        _refuse(str(error))
         sys.exit(2)
     except OSError as error:
         if error.errno not in _USERS_ERRORS:
             raise
-        print(f"rampart: {_explain(error)}", file=sys.stderr)
+        _refuse(_explain(error))
+        sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        _refuse(_NO_MEMORY)
         sys.exit(2)
     finally:
         _leave_group()
+
+
+def _refuse(why: str) -> None:
+    """Print an error on one line."""
+    print(f"rampart: {visible(why)}", file=sys.stderr)
 
 
 def _show_warning(
@@ -163,9 +176,10 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """Print a warning of Rampart as one line, and any other as Python does."""
-    text = f"rampart: warning: {message}\n"
+    text = f"rampart: warning: {visible(str(message))}\n"
     if not issubclass(category, RampartWarning):
-        text = warnings.formatwarning(message, category, filename, lineno, line)
+        shown = warnings.formatwarning(message, category, filename, lineno, line)
+        text = visible(shown, keep="\n")
     print(text, file=file or sys.stderr, end="")
 
 
@@ -176,6 +190,10 @@ def _leave_group() -> None:
         torch.distributed.destroy_process_group()
 
 
+_NO_MEMORY = (
+    "the memory does not suffice: lower training.batch_size, evaluation.batch_size or "
+    "data.image_size, or use a smaller model."
+)
 _USERS_ERRORS = {
     errno.ENOSPC: "no space is left on the disk; free some, or choose another folder",
     errno.EDQUOT: "the disk quota is used up; free some space, or choose another folder",

@@ -24,7 +24,7 @@ def models(
     from rampart.cli.console import console
 
     for line in _show(name.removeprefix("model=")) if name else _list():
-        console.print(line, soft_wrap=True)
+        console.say(line)
 
 
 def _list() -> list[str]:

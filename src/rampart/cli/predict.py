@@ -64,10 +64,10 @@ def predict(
             found = predict_model(model, paths, overrides, top_k, on_progress)
     if output:
         found.save(output, top_k)
-        console.print(f"{counted(len(found), 'prediction')} in {output}", soft_wrap=True)
+        console.say(f"{counted(len(found), 'prediction')} in {output}")
         return
     for line in found.lines(top_k):
-        console.print(line, soft_wrap=True)
+        console.say(line)
 
 
 def _require_output(output: Path | None) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rampart.errors import InvalidArgument
+from rampart.errors import InvalidArgument, visible
 from rampart.plain import read_value
 from rampart.reports import schedules as drawing
 from rampart.reports.pictures import check_picture
@@ -74,7 +74,7 @@ def preview(
         which = "" if len(schedules) == 1 else "schedules that depend on accuracy: "
         note = f"{which}{ASSUMED}" if assumed else ""
         drawing.picture(curves, output, eps_g, horizon, note)
-        typer.echo(f"plot: {output}")
+        typer.echo(f"plot: {visible(str(output))}")
 
 
 def _depends_on_accuracy(schedule: Schedule) -> bool:
@@ -133,4 +133,4 @@ def _echo(text: str) -> None:
         text.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:
         text = drawing.ascii_only(text)
-    typer.echo(text)
+    typer.echo(visible(text, keep="\n"))

@@ -67,5 +67,5 @@ def profile(
     from rampart.reports.profile import profile_facts, profile_lines
 
     for line in profile_lines(profile_facts(found)):
-        console.print(line, soft_wrap=True)
-    console.print(f"profile in {folder}", soft_wrap=True)
+        console.say(line)
+    console.say(f"profile in {folder}")

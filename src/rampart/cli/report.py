@@ -40,4 +40,4 @@ def report(
         typer.echo(json.dumps(facts, indent=1))
         return
     for line in report_lines(facts):
-        console.print(line, soft_wrap=True)
+        console.say(line)

@@ -67,6 +67,6 @@ def train(
             reporter=ConsoleReporter(console),
             announce=announce,
         )
-    console.print(f"model in {folder.model}", highlight=False, soft_wrap=True)
+    console.say(f"model in {folder.model}")
     if evaluate:
         evaluate_trained(output)

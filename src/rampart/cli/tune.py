@@ -62,9 +62,9 @@ def tune(
     search = make_search(config, output.absolute(), metric, sampler, per_phase)
     with explain_interruption():
         outcome = run_search(search, budget, resources, Lines(search))
-    console.print(outcome.table, highlight=False, soft_wrap=True)
-    console.print(f"in {output}: tuned.yaml, trials.md, trials.csv", soft_wrap=True)
-    console.print(f"next: rampart train {output / 'tuned.yaml'} -o FOLDER", soft_wrap=True)
+    console.show(outcome.table)
+    console.say(f"in {output}: tuned.yaml, trials.md, trials.csv")
+    console.say(f"next: rampart train {output / 'tuned.yaml'} -o FOLDER")
 
 
 class Lines:
@@ -94,4 +94,4 @@ class Lines:
 def _print(text: str) -> None:
     from rampart.cli.console import console
 
-    console.print(text, highlight=False, soft_wrap=True)
+    console.say(text)

@@ -32,9 +32,9 @@ def verify(
     from rampart.runs.evaluation_folder import EvaluationFolder
 
     files = check_files(folder)
-    console.print(f"{folder}: {files.verdict}", soft_wrap=True)
+    console.say(f"{folder}: {files.verdict}")
     for fault in files.faults:
-        console.print(f"  {fault}", soft_wrap=True)
+        console.say(f"  {fault}")
     if files.faults:
         raise typer.Exit(1)
     if not EvaluationFolder(folder).is_finished():
@@ -49,8 +49,8 @@ def verify(
 
         quiet_libraries()
         found = check(folder, tuple(ordered(settings or [])), on_progress)
-    console.print(found.verdict, soft_wrap=True)
+    console.say(found.verdict)
     for failure in found.failures[:10]:
-        console.print(f"  {failure.id}: {failure.reason}", soft_wrap=True)
+        console.say(f"  {failure.id}: {failure.reason}")
     if not found.ok:
         raise typer.Exit(1)

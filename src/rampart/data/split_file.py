@@ -16,6 +16,7 @@ from rampart.data.readers.split_names import known_split
 from rampart.data.splits import SPLIT_NAMES, Split, Splits, joined
 from rampart.errors import DataError
 from rampart.files import write_atomic
+from rampart.plain import read_json
 
 #: The label of each image by its path.
 Listed = Mapping[str, str | int]
@@ -159,7 +160,7 @@ def _check_labels(
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(f"split file '{path}' cannot be read ({error}).") from error
 

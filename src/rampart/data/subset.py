@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rampart.data.splits import Item, Split
 from rampart.errors import DataError, InvalidArgument
+from rampart.files import read_text
 from rampart.runtime import Noise
 
 Positions = NDArray[np.int64]
@@ -127,7 +128,7 @@ def _positions(split: Split, ids: Sequence[str] | str | Path) -> Positions:
 def read_ids(path: str | Path) -> list[str]:
     """Return the ids in a text file, one on each line; raise `DataError` if it cannot be read."""
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(Path(path), "utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"list of ids '{path}' cannot be read ({error}).") from error
     return [line.strip() for line in lines if line.strip()]

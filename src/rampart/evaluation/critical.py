@@ -55,7 +55,7 @@ def default_grid(eps: float, norm: Norm, resolution: int | None = None) -> tuple
     if parse_eps(eps, norm) == 0:
         return (0.0,)
     # 4/255 * 255 may lie a rounding error above 4.
-    steps = int(np.ceil(eps * 255 - 1e-9)) if norm == "linf" else PARTS
+    steps = max(1, int(np.ceil(eps * 255 - 1e-9))) if norm == "linf" else PARTS
     # Division gives the same number as parsing the text "k/255"; multiplying by 1/255 may not.
     parts = 255 if norm == "linf" else PARTS / eps
     coarse = [*(k / parts for k in range(steps)), eps]

@@ -8,7 +8,6 @@ and the folder holds its weights:
 """
 
 import copy
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from rampart.logits import read_logits
 from rampart.models.normalized import NormalizedModel
 from rampart.models.weight_files import read_weights
 from rampart.models.weights import fit_exactly, require_numbers
+from rampart.plain import read_json
 
 #: Key of config.json that only such a folder has.
 MODULE = "module"
@@ -81,10 +81,10 @@ def load_own(folder: str | Path, module: nn.Module) -> NormalizedModel:
     path = Path(folder, "config.json")
     require_unchanged(path, KEEP)
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = read_json(path)
         size = tuple(config["input_size"])
         mean, std, classes = config["mean"], config["std"], int(config["num_classes"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"'{path}' does not describe a module ({reason(error)}).") from error
     inner = module.backbone if isinstance(module, NormalizedModel) else module
     copied = copy.deepcopy(inner).cpu()

@@ -1,6 +1,5 @@
 """The source of a model: architecture, arguments and weights from a name, folder or file."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,9 +13,11 @@ from rampart.checksums import KEEP, require_unchanged
 from rampart.errors import ModelError, UnknownName, nearest, reason
 from rampart.hub_access import NOT_CACHED, hub_access, is_not_cached
 from rampart.models.catalogue import NORMALIZATIONS, Entry, catalogue, find_entry
+from rampart.models.described import require_sound
 from rampart.models.downloads import fetch
 from rampart.models.references import misspelled_prefix
 from rampart.models.weight_files import WEIGHT_SUFFIXES
+from rampart.plain import read_json
 from rampart.plugins import GIVEN
 
 #: Keys of timm's description that tell where the weights are.
@@ -181,7 +182,7 @@ def _source_of_weights(weights: Path, name: str | None, config: Path | None = No
     architecture = _require_known(str(described["architecture"]).partition(".")[0])
     if name and name.partition(".")[0] != architecture:
         raise ModelError(f"'{config}' describes {architecture}, not {name}: write {architecture}.")
-    cfg = {**_read_registry(architecture), **described.get("pretrained_cfg", {})}
+    cfg = {**_read_registry(architecture), **(described.get("pretrained_cfg") or {})}
     # timm writes the values of the weights here, and those of their origin in pretrained_cfg.
     cfg |= {key: described[key] for key in ("num_classes", "label_names") if key in described}
     model_args, classes = _arguments(described.get("model_args"))
@@ -200,7 +201,7 @@ def _arguments(model_args: Mapping[str, Any] | None) -> tuple[dict[str, Any], in
 def _read_config(path: Path) -> dict[str, Any]:
     require_unchanged(path, KEEP)
     try:
-        described = json.loads(path.read_text(encoding="utf-8"))
+        described = read_json(path)
     except (OSError, ValueError) as error:
         raise ModelError(f"model configuration '{path}' cannot be read ({error}).") from error
     if isinstance(described, dict) and "module" in described:
@@ -210,6 +211,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         )
     if not isinstance(described, dict) or "architecture" not in described:
         raise ModelError(f"model configuration '{path}' names no architecture: use timm's format.")
+    require_sound(described, str(path))
     return described
 
 
@@ -220,6 +222,8 @@ def _source_of_hub(name: str) -> Source:
     # Each version of the hub's client raises other errors.
     except Exception as error:
         raise unreachable(name, error) from error
+    given = {"architecture": architecture, "pretrained_cfg": cfg, "model_args": model_args}
+    require_sound(given, name)
     others, _ = _arguments(model_args)
     return Source(name, None, others, {**_read_registry(architecture), **cfg})
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from rampart.errors import visible
 from rampart.metrics.adaptation import adaptation_delay, has_measurable_delay
 from rampart.metrics.intervals import CONFIDENCE, LEAST_SEEDS, spread_over_seeds
 from rampart.reports.method_names import RunResult, component_name, name_methods
@@ -267,7 +268,7 @@ def _table(cells: list[dict[str, str]], title: str, bold: Mapping[str, set[int]]
         # rich would read [70.1, 74.2] in a str as markup.
         styles = ["bold" if index in bold.get(name, ()) else "" for name in filled]
         parts = [Text(row[name], style) for name, style in zip(filled, styles, strict=True)]
-        table.add_row(*parts)
+        table.add_row(*map(visible, parts))
     return table
 
 

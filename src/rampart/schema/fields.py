@@ -81,7 +81,7 @@ class DataConfig(Named):
     )
     seed: AffectsTraining[int] = Field(0, ge=0)
     image_size: AffectsTraining[int | None] = Field(
-        None, ge=8, description="side in pixels; by default that of the model"
+        None, ge=8, le=8192, description="side in pixels; by default that of the model"
     )
     resize: AffectsTraining[Resize] = Field(
         "crop", description="squash: straight to the square, without keeping the aspect ratio"
@@ -189,7 +189,10 @@ class TrainingConfig(Section):
     )
     checkpoint: AffectsTraining[Literal["last", "best"]] = "last"
     validation_strengths: AffectsTraining[int] = Field(
-        4, ge=1, description="strengths of the validation curve that checkpoint=best is chosen by"
+        4,
+        ge=1,
+        le=1000,
+        description="strengths of the validation curve that checkpoint=best is chosen by",
     )
     checkpoint_every: AffectsNothing[int] = Field(
         0, ge=0, description="steps between checkpoints; 0: only at the end of each epoch"
@@ -225,6 +228,7 @@ class EvaluationConfig(Section):
     resolution: AffectsEvaluation[int | None] = Field(
         None,
         ge=1,
+        le=1000,
         description="number of parts that each step of the grid is divided into; by default as "
         "many as give eight strengths, or 1 if strengths are given",
     )

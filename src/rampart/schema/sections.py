@@ -88,6 +88,8 @@ class Named(Section):
                 "a name",
                 f"""for a name write '"{value}"' on a command line, "{value}" in a file""",
             )
+        if value == "" or (isinstance(value, Mapping) and value.get("name") == ""):
+            raise InvalidArgument("" if value == "" else "name", "", "a name")
         return {"name": value} if isinstance(value, str | Path) else value
 
 

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from rampart.errors import visible
+from rampart.terminal import Terminal
 from rampart.units import Horizon, format_eps
 
 #: A ramp passes through fractions of a gray level; eps is printed in gray levels.
@@ -102,18 +103,18 @@ class LineReporter(Silent):
 class ConsoleReporter:
     """A progress bar on a terminal, and one line per epoch everywhere."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Terminal) -> None:
         self.console = console
         self._progress: Progress | None = None
         self._epochs = 0
-        self._print_progress = sparse_progress(lambda text: console.print(f"  step {text}"))
+        self._print_progress = sparse_progress(lambda text: console.say(f"  step {text}"))
 
     def start(self, name: str, horizon: Horizon, done: int) -> None:
         """Print the name of the run and open the bar."""
-        self.console.print(name, style="bold")
+        self.console.say(name, style="bold")
         self._epochs = horizon.epochs
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("eps {task.fields[eps]}"),
@@ -123,7 +124,9 @@ class ConsoleReporter:
             disable=not self.console.is_terminal,
         )
         self._progress.start()
-        self._task = self._progress.add_task(name, total=horizon.steps, completed=done, eps="0")
+        self._task = self._progress.add_task(
+            visible(name), total=horizon.steps, completed=done, eps="0"
+        )
 
     def step(self, epoch: int, eps: float) -> None:
         """Move the bar."""
@@ -136,17 +139,15 @@ class ConsoleReporter:
     def epoch(self, row: dict[str, Any]) -> None:
         """Print the line of the epoch."""
         line = epoch_line(row, self._epochs)
-        self.console.print(f"  {line}", highlight=False, soft_wrap=True)
+        self.console.say(f"  {line}")
 
     def note(self, text: str) -> None:
         """Print the text."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.console.say(text)
 
     def warn(self, text: str) -> None:
         """Print the warning on one line."""
-        self.console.print(
-            f"warning: {text}", style="yellow", highlight=False, markup=False, soft_wrap=True
-        )
+        self.console.say(f"warning: {text}", style="yellow")
 
     def stop(self) -> None:
         """Close the bar."""

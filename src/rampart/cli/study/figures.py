@@ -17,4 +17,4 @@ def figures(place: Path = Place, output: Path | None = Output, published: bool =
         write_figures(study, folder)
         return
     draw_study(state.figures, planned_runs(study), folder, study.references)
-    console.print(f"in {folder}: study.png", soft_wrap=True)
+    console.say(f"in {folder}: study.png")

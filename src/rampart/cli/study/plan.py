@@ -42,7 +42,7 @@ def plan(
         print(json.dumps([vars(run) for run in runs], indent=1))
         return
     for line in _lines(runs):
-        console.print(line, soft_wrap=True)
+        console.say(line)
 
 
 def _lines(runs: Sequence["PlannedRun"]) -> list[str]:

@@ -51,7 +51,7 @@ def _report(folder: Path, files: Sequence[Path], missing: int, unreadable: Seque
     from rampart.cli.console import console
 
     def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        console.show(text)
 
     if files:
         say(f"in {folder}: {', '.join(path.name for path in files)}")

@@ -153,4 +153,4 @@ def _require_no_failures(result: "StudyResult") -> None:
 def _print(text: str) -> None:
     from rampart.cli.console import console
 
-    console.print(text, highlight=False, soft_wrap=True)
+    console.show(text)

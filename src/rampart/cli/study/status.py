@@ -27,7 +27,7 @@ def status(
         print(json.dumps(_as_json(state), indent=1))
         return
     for line in _lines(folder, state):
-        console.print(line, soft_wrap=True)
+        console.say(line)
 
 
 def _lines(folder: Path, state: "StudyState") -> list[str]:

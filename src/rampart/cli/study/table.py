@@ -42,5 +42,5 @@ def table(
         study.differences,
         searches=search_budgets(study),
     )
-    console.print(text, soft_wrap=True)
-    console.print(f"in {folder}: study.md, results.csv", soft_wrap=True)
+    console.show(text)
+    console.say(f"in {folder}: study.md, results.csv")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rampart.errors import MissingExtra, ModelError, reason
+from rampart.errors import MissingExtra, ModelError, reason, shown
 from rampart.hub_access import NOT_CACHED, hub_access, is_not_cached
 from rampart.models.external.class_names import with_synonyms
 from rampart.models.external.fingerprints import weights_fingerprint
@@ -17,6 +17,8 @@ from rampart.models.external.loaded import Function, LoadedModel, Wanted
 
 #: Side of a picture that every processor shrinks, which shows its output size.
 _LARGE = 1024
+#: Larger numbers of channels are damage.
+MAX_CHANNELS = 10_000
 
 
 def load_hugging_face(name: str, wanted: Wanted) -> LoadedModel:
@@ -33,11 +35,10 @@ def load_hugging_face(name: str, wanted: Wanted) -> LoadedModel:
         raise MissingExtra("transformers", "transformers", f"model 'hf:{name}'")
     with _silence_transformers(), hub_access():
         model, processor = _load(name)
-    channels = int(getattr(model.config, "num_channels", 3))
+    channels, labels = _facts(name, model.config)
     height, width = _own_size(name, processor, channels)
     size = (channels, height, width)
     mean, std = _normalization(name, processor, (height, width, channels))
-    labels = [str(label) for _, label in sorted(model.config.id2label.items())]
     unnamed = all(label == f"LABEL_{i}" for i, label in enumerate(labels))
     return wanted.examine(
         wanted.normalized(Function(model), size, mean, std),
@@ -96,6 +97,18 @@ def _load(name: str) -> tuple[Any, Any]:
             f"model 'hf:{name}' cannot be loaded ({why}); it needs config.json, "
             "model.safetensors and preprocessor_config.json, on the hub or in a folder."
         ) from error
+
+
+def _facts(name: str, config: Any) -> tuple[int, list[str]]:
+    """Return the number of channels and the labels; config.json may hold anything."""
+    channels, labels = getattr(config, "num_channels", 3), config.id2label
+    if type(channels) is not int or not 0 < channels <= MAX_CHANNELS:
+        wrong = f"num_channels={shown(channels)}: expected a whole number up to {MAX_CHANNELS:,}"
+    elif not isinstance(labels, dict) or not all(isinstance(key, int) for key in labels):
+        wrong = f"id2label={shown(labels)}: expected a name for each number"
+    else:
+        return channels, [str(label) for _, label in sorted(labels.items())]
+    raise ModelError(f"config.json of 'hf:{name}': {wrong}; correct it, or save the model again.")
 
 
 def _process_images(processor: Any, images: list[NDArray[np.uint8]], **options: Any) -> Any:

@@ -1,6 +1,5 @@
 """Loading the model that a reference names."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from rampart.models.references import (
     is_function,
     misspelled_prefix,
 )
+from rampart.plain import read_json
 
 _LOAD: dict[str, Callable[[str, Wanted], LoadedModel]] = {
     "timm": load_timm,
@@ -135,7 +135,7 @@ def _kind_of_file(path: Path) -> tuple[str, str]:
 
 def _kind_of_folder(path: Path) -> tuple[str, str]:
     try:
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        config = read_json(path / "config.json")
     except (OSError, ValueError):
         config = {}
     if isinstance(config, dict) and "architecture" in config:

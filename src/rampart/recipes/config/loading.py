@@ -158,10 +158,12 @@ def _override(tree: dict[str, Any], text: str) -> Exchange | None:
 
 def _enter(tree: dict[str, Any], section: str, key: str) -> dict[str, Any]:
     """Return the keys of a section, in which `key` is to be set; on the way mappings are copied."""
-    for parent in section.split(".") if section else ():
+    parents = section.split(".") if section else []
+    for place, parent in enumerate(parents, start=1):
         child = tree.get(parent)
         if child is not None and not isinstance(child, str | dict):
-            raise InvalidArgument(parent, child, "a section", f"{key} cannot be set in a value")
+            known = ".".join(parents[:place])
+            raise InvalidArgument(known, child, "a section", f"{key} cannot be set in a value")
         # `model: name` is short for `model: {name: name}`.
         child = {"name": child} if isinstance(child, str) else dict(child or {})
         tree[parent] = tree = child

@@ -1,0 +1,1 @@
+"""What `benchmarks.fuzz` tries: random commands, damaged files and damaged images."""

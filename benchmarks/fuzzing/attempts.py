@@ -1,0 +1,114 @@
+"""One call of the command line in a forked process, and what is wrong with its outcome."""
+
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+#: Seconds of computing after which a command counts as hanging. On a machine with other work, and
+#: for a command that only waits, as many times of wall time.
+LIMIT, PATIENCE = 20, 6
+#: Address space of one call in bytes: a setting that asks for more fails at once.
+MEMORY = 8 * 2**30
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The outcome of one command.
+
+    Attributes:
+        status: exit status; minus the signal's number if one ended the process; None for a hang.
+        out: standard output.
+        err: standard error.
+        seconds: of wall time.
+    """
+
+    status: int | None
+    out: str
+    err: str
+    seconds: float
+
+    @property
+    def fault(self) -> str:
+        """The kind of fault; "" for a command that worked or was refused in one sentence."""
+        if self.status in (None, -signal.SIGXCPU):
+            return "hang"
+        if "Traceback (most recent call last)" in self.err or self.status < 0:
+            return "traceback"
+        if any(_is_control(one) for one in self.out + self.err):
+            return "control character"
+        if self.status == 2 and len(self.refusals) != 1:
+            return "not one sentence"
+        return ""
+
+    @property
+    def refusals(self) -> list[str]:
+        """The lines of standard error that are errors of Rampart."""
+        lines = self.err.splitlines()
+        own = [one for one in lines if one.startswith("rampart: ")]
+        return [one for one in own if not one.startswith("rampart: warning: ")]
+
+
+def attempt(words: Sequence[str], folder: Path, limit: int = LIMIT) -> Outcome:
+    """Call the command line with these words in a forked process.
+
+    Args:
+        words: of the command line, without the name of the program.
+        folder: takes the output; the command works inside it.
+        limit: seconds of computing.
+    """
+    files = {1: folder / "fuzz-out", 2: folder / "fuzz-err"}
+    begun = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        _run(words, folder, files, limit)
+    status = _wait(child, begun + PATIENCE * limit)
+    out, err = (path.read_bytes().decode(errors="backslashreplace") for path in files.values())
+    return Outcome(status, out, err, time.monotonic() - begun)
+
+
+def _run(words: Sequence[str], folder: Path, files: dict[int, Path], limit: int) -> None:
+    """Become the command: run its entry with its own output, then leave without clean-up."""
+    from rampart.cli.main import main
+
+    os.setpgid(0, 0)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    for number, path in files.items():
+        os.dup2(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY), number)
+    os.chdir(folder)
+    sys.argv = ["rampart", *words]
+    status = 1
+    try:
+        main()
+        status = 0
+    except SystemExit as stop:
+        status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _wait(child: int, until: float) -> int | None:
+    """Return the exit status of a child; kill it and its own children after `until`."""
+    with os.fdopen(os.pidfd_open(child), "rb", closefd=True) as ended:
+        ready, _, _ = select.select([ended], [], [], max(0.0, until - time.monotonic()))
+    if not ready:
+        os.killpg(child, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return code if ready else None
+
+
+def _is_control(one: str) -> bool:
+    return (ord(one) < 32 and one not in "\n\t\r") or 127 <= ord(one) < 160

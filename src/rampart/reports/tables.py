@@ -267,8 +267,10 @@ def _table(cells: list[dict[str, str]], title: str, bold: Mapping[str, set[int]]
     for index, row in enumerate(cells):
         # rich would read [70.1, 74.2] in a str as markup.
         styles = ["bold" if index in bold.get(name, ()) else "" for name in filled]
-        parts = [Text(row[name], style) for name, style in zip(filled, styles, strict=True)]
-        table.add_row(*map(visible, parts))
+        parts = [
+            Text(visible(row[name]), style) for name, style in zip(filled, styles, strict=True)
+        ]
+        table.add_row(*parts)
     return table
 
 

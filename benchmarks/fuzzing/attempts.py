@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rampart.cli.main import main
+
 #: Seconds of computing after which a command counts as hanging. On a machine with other work, and
 #: for a command that only waits, as many times of wall time.
 LIMIT, PATIENCE = 20, 6
@@ -74,8 +76,6 @@ def attempt(words: Sequence[str], folder: Path, limit: int = LIMIT) -> Outcome:
 
 def _run(words: Sequence[str], folder: Path, files: dict[int, Path], limit: int) -> None:
     """Become the command: run its entry with its own output, then leave without clean-up."""
-    from rampart.cli.main import main
-
     os.setpgid(0, 0)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))

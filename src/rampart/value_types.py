@@ -4,7 +4,7 @@ They hold for every key of a configuration and every option of a component:
 
 - a list may be written without brackets: 2/255,4/255, and a single value for a list of one;
 - true and false are not numbers;
-- a number is neither so large nor so small that computing with it overflows.
+- a number is not so large that computing with it overflows.
 """
 
 import math
@@ -17,8 +17,8 @@ from rampart.plain import read_value
 
 #: Counts are at most this; a seed may be larger.
 MAX_COUNT = 10_000_000
-#: Sizes of other numbers than 0: float32 holds them, their squares and their inverses.
-SMALLEST, LARGEST = 1e-15, 1e15
+#: Other numbers are at most this in size; float32 holds hundreds of times as much.
+LARGEST = 1e36
 
 #: Pydantic's words and those of a configuration.
 _WORDS = {
@@ -79,8 +79,8 @@ def _require_number(name: str, value: Any, *, whole: bool) -> None:
         return
     if whole and size > MAX_COUNT and not name.endswith("seed"):
         raise InvalidArgument(name, value, f"a whole number up to {MAX_COUNT:,}")
-    if not whole and size and not SMALLEST <= size <= LARGEST:
-        raise InvalidArgument(name, value, f"0, or a size from {SMALLEST:g} to {LARGEST:g}")
+    if not whole and size > LARGEST:
+        raise InvalidArgument(name, value, f"a number up to {LARGEST:g} in size")
 
 
 def takes_several(annotation: Any) -> bool:

@@ -300,3 +300,7 @@ def test_a_point_clipped_at_the_pixel_box_counts_for_the_smaller_ball():
     assert is_adv.sum() > 20
     below = np.array(grid)[found.critical[is_adv] - 1]
     assert (found.distance[is_adv] >= below - 1e-6).all()
+
+
+def test_the_grid_of_the_smallest_strength_ends_there():
+    assert default_grid(1e-320, "linf")[-1] == 1e-320

@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rampart.errors import InvalidArgument
-from rampart.units import MAX_EPS, NORMS, Horizon, format_eps, parse_eps, parse_norm
+from rampart.units import (
+    MAX_EPS,
+    NORMS,
+    Horizon,
+    format_eps,
+    parse_eps,
+    parse_norm,
+    parse_precision,
+)
 
 
 @pytest.mark.parametrize(
@@ -150,3 +158,24 @@ def test_a_fraction_above_1_gets_no_advice_on_gray_levels():
     assert "/255 for" not in str(caught.value)
     with pytest.raises(InvalidArgument, match="write 4/255"):
         parse_eps("4")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1%", 0.01), (" 0.5 %", 0.005), (0.02, 0.02), ("0.02", 0.02), ("1/50", 0.02)],
+)
+def test_a_precision_is_in_percent_or_a_fraction(text, value):
+    assert parse_precision(text) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        (1, "write 1% if you mean percent"),
+        ("0.5", "write 0.5% if you mean percent"),
+        *((bad, "write 1% for one point") for bad in (0, -0.01, "0%", "30%", "wide", "nan", True)),
+    ],
+)
+def test_a_precision_without_unit_or_out_of_range_is_refused(value, advice):
+    with pytest.raises(InvalidArgument, match=f"^until=.*{advice}"):
+        parse_precision(value)

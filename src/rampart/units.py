@@ -38,6 +38,9 @@ Perturbation = Norm | Corruption
 #: gray levels.
 MAX_EPS: dict[Norm, float] = {"linf": 1.0, "l2": 32.0, "l1": 1024.0}
 
+#: Largest half-width of an interval that is accepted as a precision.
+MAX_PRECISION = 0.2
+
 
 def parse_norm(norm: str) -> Norm:
     """Return `norm` if it is known; raise `InvalidArgument` otherwise."""
@@ -113,6 +116,38 @@ def parse_eps(eps: str | float, norm: Norm = "linf", name: str = "eps") -> float
     in_levels = limit < value <= 255 * limit and not is_fraction
     advice = f"write {value:g}/255 for {value:g} gray levels" if in_levels else ""
     raise InvalidArgument(name, eps, f"a fraction of the pixel range in [0, {limit:g}]", advice)
+
+
+def parse_precision(precision: str | float, name: str = "until") -> float:
+    """Return the half-width of an interval as a fraction: "1%" and 0.01 are one point.
+
+    Args:
+        precision: with a percent sign, or a fraction.
+        name: the name of the value in an error.
+
+    Raises:
+        InvalidArgument: not a number, not above 0, or above 20 points. Numbers such as 1 and 0.5
+            are nearly always meant in percent.
+
+    Example:
+        >>> parse_precision("0.5%"), parse_precision(0.02)
+        (0.005, 0.02)
+    """
+    text = str(precision).replace(" ", "")
+    in_percent = text.endswith("%")
+    try:
+        value = float(Fraction(text.removesuffix("%")) / (100 if in_percent else 1))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        value = math.nan
+    if 0 < value <= MAX_PRECISION and not isinstance(precision, bool):
+        return value
+    meant = value > MAX_PRECISION and not in_percent
+    raise InvalidArgument(
+        name,
+        precision,
+        "half the width of an interval, above 0 and up to 20%",
+        f"write {text}% if you mean percent" if meant else "write 1% for one point up and down",
+    )
 
 
 def _parse_fraction(text: str) -> float:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import InMemory, Split
-from rampart.data.subset import numbers_of, subset
+from rampart.data.subset import drawing_order, numbers_of, subset
 from rampart.errors import DataError, InvalidArgument
 
 
@@ -46,6 +46,16 @@ def test_a_larger_draw_contains_a_smaller_one(counts, data, stratified, seed):
         set(subset(split, limit=n, stratified=stratified, seed=seed).ids) for n in (smaller, larger)
     )
     assert small <= large
+
+
+@pytest.mark.parametrize("stratified", [False, True])
+def test_a_draw_takes_the_first_images_of_the_drawing_order(stratified):
+    options = {"stratified": stratified, "seed": 3, "ids": [f"i{n}" for n in range(5, 45)]}
+    order = drawing_order(SPLIT, **options)
+    assert sorted(order) == list(range(5, 45))
+    for n in (1, 9, 40):
+        assert sorted(order[:n]) == numbers_of(subset(SPLIT, limit=n, **options)).tolist()
+        assert drawing_order(SPLIT, limit=n, **options).tolist() == order[:n].tolist()
 
 
 @given(st.lists(st.integers(1, 200), min_size=2, max_size=12), st.data())

@@ -122,3 +122,13 @@ def test_of_many_evaluations_the_first_are_named(run):
     facts = report(find_records([run.path]))
     (note,) = [line for line in record_lines(facts["records"][0]) if "others" in line]
     assert note.endswith("and 6 more")
+
+
+@pytest.mark.parametrize(
+    ("there", "is_own"), [(0.02, True), (0.01, True), (0.05, False), (None, False)]
+)
+def test_an_evaluation_that_has_grown_is_still_the_own_one(run, there, is_own):
+    wanted = {**CONFIG, "evaluation": {**CONFIG["evaluation"], "until": 0.02}}
+    run.config.write_text(yaml.safe_dump(wanted))
+    evaluated(run, OWN, "evaluation", "until", there)
+    assert (own_evaluation(run.path) is not None) == is_own

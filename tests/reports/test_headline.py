@@ -1,3 +1,4 @@
+import pytest
 from made_up import record
 
 from rampart.records.summary import summary
@@ -14,3 +15,12 @@ def test_bounds_inside_the_interval_are_left_out():
     fine = summary(record([0.5] * 5))
     assert "bounds" not in spell_expected(fine)
     assert spell_expected(fine).startswith("expected 50.0 % [")
+
+
+@pytest.mark.parametrize(
+    ("reached", "words"),
+    [(True, " (until 1.5 %: 640 of 2000 images)"), (False, "not reached with all 2000 images)")],
+)
+def test_the_headline_says_how_many_images_a_precision_took(reached, words):
+    until = {"precision": 0.015, "reached": reached, "images": 640, "available": 2000}
+    assert words in spell_expected({**summary(record([0.5] * 5)), "until": until})

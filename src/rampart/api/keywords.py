@@ -38,6 +38,7 @@ class EvaluationSettings(TypedDict, total=False):
     split: Literal["test", "validation", "all"]
     limit: int | None
     limit_seed: int | None
+    until: str | float | None
     stratified: bool
     ids: str | None
     strengths: Sequence[str | float]

@@ -10,7 +10,6 @@ from rampart.errors import RunError
 from rampart.metrics.curve import Floats
 from rampart.metrics.distributions import Distribution, parse_distribution
 from rampart.metrics.expectation import contributions
-from rampart.metrics.intervals import mean_interval
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record, save_record
 from rampart.records.summary import curve_points, summary
@@ -106,7 +105,7 @@ class EvaluationResult(EvaluationRecord):
             norm = require_norm(self.norm, "distribution", "leave out the distribution")
             distribution = parse_distribution(distribution, self.eps, norm)
         values = contributions(self.critical, self.grid, distribution)
-        interval = mean_interval(values, self.confidence)
+        interval = self.expected_interval(values)
         return Expected(float(values.mean()), interval.low, interval.high)
 
     def plot(self, path: str | Path | None = None, title: str = "") -> "Figure":

@@ -71,12 +71,36 @@ def subset(
     chosen = np.arange(len(split)) if ids is None else _positions(split, ids)
     if limit is not None:
         _check_limit(limit, len(chosen))
-        order = _order_by_noise(numbers[chosen], seed, "subset")
-        if stratified:
-            order = order[_by_fraction(split.labels[chosen][order], limit, seed)]
-        chosen = chosen[order[:limit]]
+        chosen = _in_order(split, chosen, limit, stratified, seed)
     chosen = np.sort(chosen)
     return numbered(Split.subset(split, chosen), numbers[chosen])
+
+
+def drawing_order(
+    split: Split,
+    *,
+    limit: int | None = None,
+    ids: Sequence[str] | str | Path | None = None,
+    stratified: bool = False,
+    seed: int = 0,
+) -> Positions:
+    """Return the numbers of the images in the order in which `subset` draws them, (N,) int64.
+
+    The first n are those of `subset(split, limit=n, ...)`.
+
+    Args:
+        split, ids, stratified, seed: as for `subset`.
+        limit: length of the order; by default all images.
+
+    Raises:
+        InvalidArgument: `limit` is not from 1 to the number of images.
+        DataError: an id is unknown or listed twice, or the file cannot be read.
+    """
+    chosen = np.arange(len(split)) if ids is None else _positions(split, ids)
+    if limit is not None:
+        _check_limit(limit, len(chosen))
+    length = len(chosen) if limit is None else limit
+    return numbers_of(split)[_in_order(split, chosen, length, stratified, seed)]
 
 
 def numbers_of(split: Split) -> Positions:
@@ -95,6 +119,16 @@ def having(split: Split, numbers: Positions) -> Subset:
     """Return the images of a split with these numbers, in the order of the split."""
     chosen = np.flatnonzero(np.isin(numbers_of(split), numbers))
     return numbered(Split.subset(split, chosen), numbers_of(split)[chosen])
+
+
+def _in_order(
+    split: Split, chosen: Positions, limit: int, stratified: bool, seed: int
+) -> Positions:
+    """Return the first `limit` of the chosen positions in the order of the draw."""
+    order = _order_by_noise(numbers_of(split)[chosen], seed, "subset")
+    if stratified:
+        order = order[_by_fraction(split.labels[chosen][order], limit, seed)]
+    return chosen[order[:limit]]
 
 
 def _check_limit(limit: int, available: int) -> None:

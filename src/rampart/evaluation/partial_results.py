@@ -147,6 +147,12 @@ class PartialResults:
             with suppress(OSError):
                 folder.rmdir()
 
+    def keep(self, folder: Path) -> None:
+        """Move them to a folder, from which a later evaluation of more images goes on."""
+        remove(self.folder / ADVERSARIAL_EXAMPLES)
+        remove(folder)
+        self.folder.rename(folder)
+
     def _scratch(
         self, images: NDArray[np.float32] | None, count: int, shape: tuple[int, ...]
     ) -> NDArray[np.float32]:

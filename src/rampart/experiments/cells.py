@@ -187,8 +187,8 @@ def train_and_evaluate(cell: Cell, report: ReportLine) -> None:
 
 def _evaluation_changes(cell: Cell) -> dict[str, str | None]:
     """The keys in which the evaluation differs from the configuration of the run."""
-    # The limit applies to test images; choices use the whole validation split.
-    return {"split": cell.split, **({"limit": None} if cell.choice else {})}
+    # Limit and until apply to test images; choices use the whole validation split.
+    return {"split": cell.split, **({"limit": None, "until": None} if cell.choice else {})}
 
 
 def describe_error(error: Exception) -> str:

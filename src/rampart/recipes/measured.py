@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from rampart.data.splits import OneSplit, Split, Splits
-from rampart.data.subset import read_ids, subset
+from rampart.data.subset import Positions, drawing_order, having, read_ids, subset
 from rampart.errors import InvalidArgument
 from rampart.evaluation.criterion import Criterion, require_beatable
 from rampart.evaluation.critical import default_grid, refine, require_as_used
@@ -44,6 +44,8 @@ def evaluation_grid(config: RunConfig) -> tuple[float, ...]:
 def evaluated_part(config: RunConfig, splits: Splits | OneSplit) -> Split:
     """Return the selected images, each with its position in the whole split.
 
+    With `evaluation.until` these are the images that it may draw.
+
     Raises:
         InvalidArgument: all images of data that include those of a training.
         RampartError: the limit exceeds the split, or the list names images outside it.
@@ -56,13 +58,35 @@ def evaluated_part(config: RunConfig, splits: Splits | OneSplit) -> Split:
             "test or validation, because the model is trained on the other images",
             "write data=FOLDER too, to evaluate every image of other data",
         )
+    if wanted.until is not None:
+        return having(splits[wanted.split], order_of_images(config, splits))
     return subset(
         splits[wanted.split],
         limit=wanted.limit,
         ids=wanted.ids,
         stratified=wanted.stratified,
-        seed=config.seed if wanted.limit_seed is None else wanted.limit_seed,
+        seed=_seed_of_draw(config),
     )
+
+
+def order_of_images(config: RunConfig, splits: Splits | OneSplit) -> Positions:
+    """Return the numbers of the images in the order in which `evaluation.until` draws them.
+
+    Every class has its share among the first n, for any n. A larger limit only adds images.
+    """
+    wanted = config.evaluation
+    return drawing_order(
+        splits[wanted.split],
+        limit=wanted.limit,
+        ids=wanted.ids,
+        stratified=True,
+        seed=_seed_of_draw(config),
+    )
+
+
+def _seed_of_draw(config: RunConfig) -> int:
+    wanted = config.evaluation
+    return config.seed if wanted.limit_seed is None else wanted.limit_seed
 
 
 def require_measurable(config: RunConfig, splits: Splits | OneSplit | None = None) -> None:

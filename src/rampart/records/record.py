@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from rampart.counting import counted
 from rampart.errors import InvalidArgument
 from rampart.metrics.curve import Floats, Integers, accuracy_curve, check_critical, check_grid
-from rampart.metrics.intervals import CONFIDENCE
+from rampart.metrics.intervals import CONFIDENCE, Interval, mean_interval
+from rampart.metrics.sequential import sequential_interval
 from rampart.tolerance import below, same, within
 from rampart.units import Norm, Perturbation, is_corruption, parse_perturbation
 
@@ -44,7 +45,7 @@ class EvaluationRecord:
         critical: (N,) grid index of the smallest strength at which the sample is misclassified: 0
             without perturbation, n + 1 if the sample is robust at every strength.
         metadata: plain JSON values: attack, split, seed, model, data, versions, hardware,
-            precision, forwards, backwards, rows, seconds, attack_suite, mode, rerun, checks;
+            precision, forwards, backwards, rows, seconds, attack_suite, mode, until, rerun, checks;
             `confidence` of the intervals; `top_k`, the number of likeliest classes among which
             the label has to be.
         distance: (N,) distance, in the norm, of the nearest adversarial example; nan if there is
@@ -134,6 +135,14 @@ class EvaluationRecord:
     def confidence(self) -> float:
         """Confidence of the intervals, from the metadata; 0.95 by default."""
         return float(self.metadata.get("confidence", CONFIDENCE))
+
+    def expected_interval(self, values: ArrayLike) -> Interval:
+        """Return the interval of expected robustness from the contributions of the samples.
+
+        With `until` in the metadata it is the interval of that rule (`metrics.sequential`).
+        """
+        interval = sequential_interval if "until" in self.metadata else mean_interval
+        return interval(values, self.confidence)
 
     @property
     def top_k(self) -> int:

@@ -8,10 +8,7 @@ from rampart.metrics.classes import worst_class
 from rampart.metrics.continuum import bounds
 from rampart.metrics.curve import Floats
 from rampart.metrics.expectation import contributions, published_robustness
-from rampart.metrics.intervals import (
-    mean_interval,
-    proportion_interval,
-)
+from rampart.metrics.intervals import proportion_interval
 from rampart.records.record import EvaluationRecord
 
 
@@ -34,12 +31,13 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
         - forwards, backwards, seconds: passes spent on the samples, and the time of the last call;
         - rows, resumed: rows that went through the model in that call, with checks, rerun and
           filler, and the number of samples that it read from an interrupted one;
-        - rerun and checks if the metadata have them.
+        - until (the precision, whether it is reached, images, available, looks, interval), rerun
+          and checks if the metadata have them.
 
         A value that is not known is None.
     """
     c = contributions(record.critical, record.grid)
-    expected = mean_interval(c, record.confidence)
+    expected = record.expected_interval(c)
     curve = curve_points(record)
     metadata = record.metadata
     return {
@@ -72,7 +70,7 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
         "seconds": metadata.get("seconds"),
         "rows": metadata.get("rows"),
         "resumed": metadata.get("resumed"),
-        **{key: metadata[key] for key in ("rerun", "checks") if key in metadata},
+        **{key: metadata[key] for key in ("until", "rerun", "checks") if key in metadata},
     }
 
 

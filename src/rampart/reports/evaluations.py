@@ -8,6 +8,7 @@ from rampart.records.storage import load_record
 from rampart.registry import flatten
 from rampart.runs.run_folder import RunFolder
 from rampart.schema.effects import effect_of
+from rampart.units import parse_precision
 
 #: Sections of the configuration that an evaluation may change.
 _SECTIONS = ("seed", "data", "threat", "evaluation")
@@ -33,15 +34,25 @@ def own_evaluation(run: Path, **changes: Any) -> Path | None:
         return None
     config, facts = RunFolder(run).settings(), RunFolder(run).facts()
     evaluation = {**config.get("evaluation", {}), **changes}
-    wanted = _settings({**config, "evaluation": evaluation})
+    wanted = {**config, "evaluation": evaluation}
     for folder in folders:
         metadata = load_record(folder).metadata
+        settings = metadata.get("settings", {})
         if (
             _is_of(facts, metadata.get("data", {}))
-            and _settings(metadata.get("settings", {})) == wanted
+            and _settings(settings) == _settings(wanted)
+            and _is_as_precise(settings, wanted)
         ):
             return folder
     return None
+
+
+def _is_as_precise(settings: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether a record ran until the wanted precision; it may have grown beyond it."""
+    ours, asked = (one.get("evaluation", {}).get("until") for one in (settings, wanted))
+    if ours is None or asked is None:
+        return ours is asked
+    return parse_precision(ours) <= parse_precision(asked)
 
 
 def _is_of(run: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
@@ -55,8 +66,9 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings on which the figures of an evaluation depend."""
     part = flatten({key: config[key] for key in _SECTIONS if key in config})
     # The path of the data may change; `own_evaluation` compares their fingerprint.
+    apart = ("data.name", "evaluation.until")
     return {
         key: value
         for key, value in part.items()
-        if key != "data.name" and effect_of(key) != "nothing"
+        if key not in apart and effect_of(key) != "nothing"
     }

@@ -10,6 +10,9 @@ from rampart.reports.percent import number
 def spell_expected(facts: Mapping[str, Any]) -> str:
     """Return "expected 40.0 % [38.1, 41.9]", with bounds where they reach beyond the interval.
 
+    With `evaluation.until` it says how many images the precision took: "(until 2 %: 640 of 2000
+    images)", or that they did not suffice.
+
     The interval covers the choice of images only. The bounds cover the shape of the curve between
     the strengths of the grid, where accuracy may fall at once or at the end.
 
@@ -18,10 +21,21 @@ def spell_expected(facts: Mapping[str, Any]) -> str:
     """
     low, high, bounds = facts["expected_low"], facts["expected_high"], facts["expected_bounds"]
     text = f"expected {number(facts['expected'])} % [{number(low)}, {number(high)}]"
+    text += _spell_until(facts.get("until"))
     if low <= bounds["low"] and bounds["high"] <= high:
         return text
     ends = f"{number(bounds['low'])} to {number(bounds['high'])} %"
     return f"{text}, bounds {ends}"
+
+
+def _spell_until(until: Any) -> str:
+    if not isinstance(until, Mapping):
+        return ""
+    images, available = until["images"], counted(until["available"], "image")
+    wanted = f"until {100 * until['precision']:.3g} %"
+    if until["reached"]:
+        return f" ({wanted}: {images} of {available})"
+    return f" ({wanted}: not reached with all {available})"
 
 
 def spell_images(facts: Mapping[str, Any]) -> str:

@@ -100,6 +100,8 @@ def measure(record: EvaluationRecord, laws: Laws, per_class: bool = False) -> Fa
     values = _values(record, record.critical, laws)
     figures = {name: _figure(v, record.confidence) for name, v in values.items()}
     for name, law in laws.items():
+        interval = record.expected_interval(values[name])
+        figures[name] |= {"low": interval.low, "high": interval.high}
         found = bounds(record.critical, record.grid, law, record.distance)
         figures[name]["bounds"] = {"low": found.low, "high": found.high}
     worst = {name: _worst(record, v) for name, v in values.items() if name != "clean"}

@@ -6,6 +6,7 @@ summary.json     the usual figures
 record.json      how the samples were evaluated; written last
 curve.png        a plot of the curve
 partial/         partial results; deleted when the evaluation ends
+attacked/        partial results of an evaluation that drew images, kept so that it can grow
 writer.lock      the process that writes the folder
 """
 
@@ -53,6 +54,11 @@ class EvaluationFolder:
     def partial(self) -> Path:
         """The partial results."""
         return self.path / "partial"
+
+    @property
+    def attacked(self) -> Path:
+        """The partial results of a finished evaluation of a part of the images."""
+        return self.path / "attacked"
 
     def has_begun(self) -> bool:
         """Whether an evaluation was started here and has not been finished."""
@@ -105,6 +111,6 @@ class EvaluationFolder:
 
     def _own_entries(self) -> list[Path]:
         """The entries that an evaluation writes, temporary files of a killed one included."""
-        ours = (self.samples, self.curve, self.summary, self.record, self.picture, self.partial)
-        names = {path.name for path in ours}
+        files = (self.samples, self.curve, self.summary, self.record, self.picture)
+        names = {path.name for path in (*files, self.partial, self.attacked)}
         return [entry for entry in self._entries() if intended_name(entry) in names]

@@ -20,6 +20,7 @@ from rampart.schema.sections import (
     Eps,
     Fraction,
     Named,
+    Precision,
     Section,
     as_list,
 )
@@ -217,6 +218,11 @@ class EvaluationConfig(Section):
     )
     limit_seed: AffectsEvaluation[int | None] = Field(
         None, ge=0, description="the seed of that draw; by default `seed`"
+    )
+    until: AffectsEvaluation[Precision | None] = Field(
+        None,
+        description="draw images until the interval of expected robustness reaches at most this "
+        "far to each side, such as 1%",
     )
     stratified: AffectsEvaluation[bool] = False
     ids: AffectsEvaluation[str | None] = Field(

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from rampart.errors import InvalidArgument
-from rampart.units import format_eps, parse_eps
+from rampart.units import format_eps, parse_eps, parse_precision
 from rampart.value_types import fit
 
 T = TypeVar("T")
@@ -55,6 +55,9 @@ Eps = Annotated[
     # Exact, so that reading it again gives the same float.
     PlainSerializer(lambda eps: format_eps(eps, exact=True), return_type=str),
 ]
+
+#: Half the width of an interval, a fraction; "1%" is 0.01.
+Precision = Annotated[float, BeforeValidator(lambda value: parse_precision(value, ""))]
 
 
 class Section(BaseModel):

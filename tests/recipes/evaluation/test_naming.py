@@ -27,6 +27,15 @@ def test_settings_that_change_results_change_the_name(tmp_path):
     assert {evaluation_name(load_config(None, [*needed, one])) for one in free} == {names[-1]}
 
 
+def test_more_precision_keeps_the_name():
+    amounts = (("until=2%",), ("until=1%",), ("until=1%", "limit=500"))
+    names = {
+        evaluation_name(load_config(None, ["model=a", "data=b", *(f"evaluation.{o}" for o in one)]))
+        for one in amounts
+    }
+    assert names == {"test-linf-4_255-apgd-10-until"}
+
+
 def test_the_default_name_contains_model_data_and_settings(network, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _, settings = network

@@ -7,6 +7,7 @@ from rampart.checksums import MARK, checksum_of
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.data_identity import has_same_data
+from rampart.recipes.evaluation.growth import can_grow
 from rampart.recipes.evaluation.measure import Progress
 from rampart.recipes.evaluation.naming import evaluation_name, name_other_settings
 from rampart.recipes.evaluation.output import evaluate_into
@@ -76,8 +77,8 @@ def ensure_evaluated(
 ) -> tuple[Path, EvaluationRecord]:
     """Return the evaluation that a run's own configuration describes; evaluate if it is missing.
 
-    An interrupted evaluation resumes. An evaluation with other settings in the same folder is
-    replaced.
+    An interrupted evaluation resumes, and one of fewer images grows. An evaluation with other
+    settings in the same folder is replaced.
 
     Args:
         path: the run's folder.
@@ -97,8 +98,9 @@ def ensure_evaluated(
         f"evaluation.{key}={'null' if value is None else value}" for key, value in changes.items()
     )
     folder = RunFolder(path)
-    target = folder.evaluations / evaluation_name(load_config(folder, overrides))
-    overwrite = not EvaluationFolder(target).has_begun()
+    config = load_config(folder, overrides)
+    there = EvaluationFolder(folder.evaluations / evaluation_name(config))
+    overwrite = not (there.has_begun() or can_grow(there, config))
     return evaluate_run(path, overrides, overwrite=overwrite, on_progress=on_progress)
 
 

@@ -1,11 +1,15 @@
 """Evaluate a subject: attack, checks and rerun, in one record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from rampart.attacks.base import Attack
+from rampart.data.splits import Split
 from rampart.data.subset import numbers_of
 from rampart.errors import InvalidArgument
 from rampart.evaluation.criterion import Criterion
@@ -13,12 +17,15 @@ from rampart.evaluation.inference import QueriedModel
 from rampart.evaluation.partial_results import PartialResults
 from rampart.evaluation.rerun import rerun
 from rampart.evaluation.results import Results
-from rampart.evaluation.whole import Processes, evaluate_split
+from rampart.evaluation.until import evaluate_until
+from rampart.evaluation.whole import Evaluation, Processes, evaluate_split
 from rampart.input_gradients import NoGradientError
+from rampart.metrics.expectation import contributions
+from rampart.metrics.sequential import Until
 from rampart.recipes.evaluation.checks import checks_metadata, run_model_checks, run_result_checks
 from rampart.recipes.evaluation.metadata import describe_evaluation
 from rampart.recipes.evaluation.subject import Subject
-from rampart.recipes.measured import evaluation_grid, require_measurable
+from rampart.recipes.measured import evaluation_grid, order_of_images, require_measurable
 from rampart.records.record import EvaluationRecord
 
 Progress = Callable[[int, int], None]
@@ -29,28 +36,67 @@ def evaluate_subject(
     accelerator: Accelerator,
     partial_results: PartialResults | None = None,
     on_progress: Progress | None = None,
+    at_least: int = 0,
 ) -> EvaluationRecord:
-    """Return the record of critical strengths of a model, with its rerun and verdicts."""
-    config, split = subject.config, subject.split
+    """Return the record of critical strengths of a model, with its rerun and verdicts.
+
+    Args:
+        subject: the model, its data and the settings.
+        accelerator: of the process.
+        partial_results: where finished images are written, and from where they are read.
+        on_progress: called with (images done, images to do).
+        at_least: number of images that a record with `until` has already.
+    """
+    with _kept(subject, accelerator, partial_results) as kept:
+        return _evaluate(subject, accelerator, kept, on_progress, at_least)
+
+
+@contextmanager
+def _kept(
+    subject: Subject, accelerator: Accelerator, partial_results: PartialResults | None
+) -> Iterator[PartialResults | None]:
+    """Yield the partial results; with `until`, which needs some, those of a temporary folder."""
+    if partial_results is not None or subject.config.evaluation.until is None:
+        yield partial_results
+        return
+    if accelerator.num_processes > 1:
+        why = "a folder, in which several processes find the images that others have attacked"
+        raise InvalidArgument("output", None, why)
+    with TemporaryDirectory(prefix="rampart-", ignore_cleanup_errors=True) as folder:
+        yield PartialResults(folder, {})
+
+
+def _evaluate(
+    subject: Subject,
+    accelerator: Accelerator,
+    partial_results: PartialResults | None,
+    on_progress: Progress | None,
+    at_least: int,
+) -> EvaluationRecord:
+    config = subject.config
     wanted, attack, grid = config.evaluation, evaluation_attack(subject), evaluation_grid(config)
     criterion = Criterion(wanted.top_k, wanted.target)
     model, shared = QueriedModel(subject.model.model), _processes(accelerator)
-    verdicts = run_model_checks(subject, model, split) if wanted.checks else []
-    done = evaluate_split(
-        model,
-        split,
-        attack,
-        grid,
-        config.seed,
-        mode=wanted.mode,
-        batch_size=wanted.batch_size,
-        adversarial_examples=wanted.adversarial_examples,
-        criterion=criterion,
-        partial_results=partial_results,
-        processes=shared,
-        workers=config.data.workers,
-        on_progress=(lambda done: on_progress(done, len(split))) if on_progress else None,
-    )
+    verdicts = run_model_checks(subject, model, subject.split) if wanted.checks else []
+
+    def attack_images(part: Split) -> Evaluation:
+        return evaluate_split(
+            model,
+            part,
+            attack,
+            grid,
+            config.seed,
+            mode=wanted.mode,
+            batch_size=wanted.batch_size,
+            adversarial_examples=wanted.adversarial_examples,
+            criterion=criterion,
+            partial_results=partial_results,
+            processes=shared,
+            workers=config.data.workers,
+            on_progress=(lambda done: on_progress(done, len(part))) if on_progress else None,
+        )
+
+    done, split, until = _attacked(subject, attack_images, at_least)
     reran = None
     if wanted.rerun and len(grid) > 1:
         reran = rerun(
@@ -79,12 +125,32 @@ def evaluate_subject(
         config.threat.norm,
         names,
         {
-            **describe_evaluation(subject, done, names, accelerator),
+            **describe_evaluation(subject, split, done, names, accelerator),
             "rows": _rows(model),
+            **({"until": until} if until else {}),
             **({"rerun": reran.figures(grid)} if reran else {}),
             **({"checks": checks_metadata(verdicts)} if wanted.checks else {}),
         },
     )
+
+
+def _attacked(
+    subject: Subject, attack_images: Callable[[Split], Evaluation], at_least: int
+) -> tuple[Evaluation, Split, dict[str, Any] | None]:
+    """Return the evaluation, its images and, with `until`, where the rule stopped."""
+    config, wanted = subject.config, subject.config.evaluation
+    if wanted.until is None:
+        return attack_images(subject.split), subject.split, None
+    grid = evaluation_grid(config)
+    reached = evaluate_until(
+        attack_images,
+        subject.split,
+        order_of_images(config, subject.splits),
+        lambda results: contributions(results.critical, grid),
+        Until(wanted.until, wanted.confidence),
+        at_least,
+    )
+    return reached.evaluation, reached.part, reached.figures
 
 
 def require_valid(subject: Subject) -> None:

@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 
 from rampart.data.copies import find_repeated
+from rampart.data.splits import Split
 from rampart.evaluation.whole import Evaluation
 from rampart.recipes.config.loading import dump_config, load_config
 from rampart.recipes.evaluation.settings import record_keys
@@ -19,11 +20,15 @@ from rampart.version import __version__
 
 
 def describe_evaluation(
-    subject: Subject, done: Evaluation, names: Sequence[str], accelerator: Accelerator
+    subject: Subject,
+    split: Split,
+    done: Evaluation,
+    names: Sequence[str],
+    accelerator: Accelerator,
 ) -> dict[str, Any]:
-    """Return the metadata of a record, plain JSON values."""
+    """Return the metadata of a record of the images of a split, plain JSON values."""
     config, model, results = subject.config, subject.model, done.results
-    splits, repeated = subject.splits, find_repeated(subject.split)
+    splits, repeated = subject.splits, find_repeated(split)
     return {
         "attack": config.evaluation.attack.model_dump(),
         "attack_suite": list(names),
@@ -70,9 +75,13 @@ def describe_evaluation(
 
 
 def identity_of(subject: Subject) -> dict[str, Any]:
-    """Return everything that the results depend on; not batch size, processes or device."""
+    """Return everything that the result of an image depends on.
+
+    Batch size, processes and device are no part of it, nor how many images are drawn.
+    """
     config = subject.config
-    wanted = config.evaluation.model_dump(mode="json", include=set(record_keys()))
+    kept = set(record_keys()) - {"limit", "until", "stratified"}
+    wanted = config.evaluation.model_dump(mode="json", include=kept)
     return {
         "model": {"name": subject.model.name, "fingerprint": subject.model.fingerprint},
         "mean": config.model.mean,

@@ -10,6 +10,9 @@ from rampart.recipes.evaluation.settings import default_config, record_keys
 from rampart.schema.fields import EvaluationConfig
 from rampart.units import format_eps
 
+#: Keys without a place in the name of an evaluation that grows when more precision is asked for.
+AMOUNT = ("limit", "stratified", "until")
+
 
 def evaluation_name(config: RunConfig, threats: str = "") -> str:
     """Return a folder name from split, threat and attack: `test-linf-4_255-apgd-10`.
@@ -30,11 +33,13 @@ def evaluation_name(config: RunConfig, threats: str = "") -> str:
     threat = threats or f"{config.threat.norm}-{format_eps(config.threat.eps)}"
     parts = [evaluation.split, threat]
     parts += [attack.name, str(steps)]
-    for key in sorted(set(record_keys()) - {"attack", "split"}):
+    amount = AMOUNT if evaluation.until is not None else ()
+    for key in sorted(set(record_keys()) - {"attack", "split", *amount}):
         value = getattr(evaluation, key)
         if value != getattr(usual_evaluation, key):
             others[key] = _spell_value(value)
     parts += [f"{key}_{value}" for key, value in others.items()]
+    parts += ["until"] if amount else []
     return "-".join(filter(None, parts)).replace("/", "_").replace(" ", "")
 
 

@@ -10,6 +10,7 @@ from rampart.recipes.accelerator import one_writer
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.evaluation.growth import can_grow, continue_from, images_there
 from rampart.recipes.evaluation.measure import Progress, evaluate_subject, require_valid
 from rampart.recipes.evaluation.metadata import identity_of
 from rampart.recipes.evaluation.subject import Subject
@@ -27,6 +28,8 @@ def evaluate_into(
 ) -> EvaluationRecord:
     """Evaluate into a folder; resume an unfinished evaluation in it.
 
+    A finished one that has attacked a part of the wanted images grows.
+
     Raises:
         RunError: the folder holds a finished evaluation, or other files, or another process writes
             it.
@@ -42,7 +45,7 @@ def evaluate_into(
 
 
 def _require_free(folder: EvaluationFolder, subject: Subject, overwrite: bool) -> None:
-    if folder.is_finished() and not overwrite:
+    if folder.is_finished() and not overwrite and not can_grow(folder, subject.config):
         raise RunError(
             f"{folder.path} holds a finished evaluation"
             f"{_describe_difference(folder.path, subject.config)}: --overwrite replaces it, "
@@ -61,16 +64,29 @@ def _evaluate(
     if overwrite and accelerator.is_main_process:
         folder.clear()
     accelerator.wait_for_everyone()
+    at_least, grows = images_there(folder), can_grow(folder, subject.config)
+    accelerator.wait_for_everyone()
+    if grows and accelerator.is_main_process:
+        continue_from(folder, subject)
+    accelerator.wait_for_everyone()
     partial_results = PartialResults(
         folder.partial, identity_of(subject), accelerator.process_index
     )
-    record = evaluate_subject(subject, accelerator, partial_results, on_progress)
+    record = evaluate_subject(subject, accelerator, partial_results, on_progress, at_least)
     if accelerator.is_main_process:
         save_record(record, folder.path)
         _draw(record, folder.picture, subject)
-        partial_results.remove()
+        if _draws_images(subject.config):
+            partial_results.keep(folder.attacked)
+        else:
+            partial_results.remove()
     accelerator.wait_for_everyone()
     return record
+
+
+def _draws_images(config: RunConfig) -> bool:
+    """Whether the evaluation may have left images out that a later one takes."""
+    return config.evaluation.limit is not None or config.evaluation.until is not None
 
 
 def _describe_difference(target: Path, config: RunConfig) -> str:

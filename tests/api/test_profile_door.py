@@ -96,6 +96,8 @@ def test_settings_of_the_threats_are_refused(task):
         profile(task, strengths=[0.5])
     with pytest.raises(InvalidArgument, match="attack"):
         profile(task, attack=rampart.Apgd())
+    with pytest.raises(InvalidArgument, match="evaluation.until.*evaluation.limit"):
+        profile(task, until="2%")
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,12 @@ def task():
     return model, (images, labels)
 
 
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    """Drawing takes longer than the attacks."""
+    monkeypatch.setattr("rampart.recipes.evaluation.output._draw", lambda *args: None)
+
+
 @pytest.fixture
 def attacked(monkeypatch):
     """The numbers of the images in the order in which attacks on them end."""
@@ -91,11 +97,12 @@ def test_a_limit_grows_into_a_larger_one_and_into_a_precision(task, attacked, tm
 @pytest.mark.parametrize(
     "settings",
     [
-        {"until": "10%"},
+        {"until": "10%", "limit": 250},
         {"until": "12%"},
         {"until": "7%", "limit": 100},
         {"until": "7%", "attack": {"name": "apgd", "steps": 3}},
-        {"limit": 200},
+        {"limit": 200, "stratified": True},
+        {"limit": 280},
     ],
 )
 def test_other_changes_are_refused(task, tmp_path, settings):

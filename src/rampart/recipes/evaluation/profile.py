@@ -183,7 +183,14 @@ def spell_threats(threats: Sequence[Threat]) -> str:
 
 def _subjects(subject: Subject, threats: Sequence[Threat]) -> list[Subject]:
     """Return the subject under each threat; refuse at once what the last one could not do."""
-    shape = subject.split.image_shape
+    wanted, shape = subject.config.evaluation, subject.split.image_shape
+    if wanted.until is not None:
+        raise InvalidArgument(
+            "evaluation.until",
+            wanted.until,
+            "none, because a profile attacks the same images under every threat",
+            "write evaluation.limit=500 for 500 images",
+        )
     subjects = [replace(subject, config=one.config(subject.config, shape)) for one in threats]
     for one, own in zip(threats, subjects, strict=True):
         if one.corruption:

@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -30,9 +28,12 @@ class Attacks:
         new = np.setdiff1d(numbers, self.attacked)
         self.attacked += new.tolist()
         self.calls.append(len(part))
-        empty = {name: np.zeros(len(part), kind) for name, kind in COLUMNS.items()}
-        results = dataclasses.replace(Results(**empty), indices=numbers)
-        return Evaluation(results, None, 1.0, len(part) - len(new))
+        columns = {name: np.zeros(len(part), kind) for name, kind in COLUMNS.items()}
+        # All are misclassified without an attack.
+        own = {"indices": numbers, "predictions": columns["labels"] + 1}
+        own |= {name: np.full(len(part), -1) for name in ("stage", "run")}
+        own["distance"] = np.full(len(part), np.nan)
+        return Evaluation(Results(**{**columns, **own}), None, 1.0, len(part) - len(new))
 
 
 def until(attacks, half_width, **options):

@@ -77,7 +77,7 @@ def corrupt_subject(
         predictions=results.predictions,
         critical=results.critical,
         metadata={
-            **describe_evaluation(subject, done, [kind], accelerator),
+            **describe_evaluation(subject, subject.split, done, [kind], accelerator),
             # No attack of the configuration runs.
             "attack": {"name": kind},
             "mode": "exact",

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from rampart.counting import in_thousands
 from rampart.errors import RunError
 from rampart.experiments.run_figures import RunFigures
 from rampart.experiments.search_budgets import (
@@ -142,7 +143,7 @@ def task_table(
             continue
         cells = [*first, *(spell_seeds([getattr(run, name) for run in runs]) for name in MEASURES)]
         cells.append(_span([f"{run.full_from:.0%}" for run in runs]))
-        cells.append(f"{sum(run.passes for run in runs) / len(runs) / 1e3:,.0f} k")
+        cells.append(in_thousands(sum(run.passes for run in runs) / len(runs)))
         cells.append(_span([_spell_delay(run) for run in runs]))
         if sizes_differ:
             cells.append(_span([f"{run.trained:,}" if run.trained else "?" for run in runs]))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rampart.counting import counted
+from rampart.counting import counted, in_millions, spell_hours
 
 if TYPE_CHECKING:
     from rampart.experiments.planning.plan import PlannedRun
@@ -75,6 +75,6 @@ def _value(run: "PlannedRun", axis: str) -> str:
 def _cost(runs: Sequence["PlannedRun"]) -> str:
     training = sum(run.training or 0 for run in runs)
     evaluation = sum(run.evaluation or 0 for run in runs)
-    text = f"{training / 1e6:,.1f} M passes of training, {evaluation / 1e6:,.1f} M of evaluation"
+    text = f"{in_millions(training)} passes of training, {in_millions(evaluation)} of evaluation"
     hours = [run.hours for run in runs if run.hours is not None]
-    return f"{text}, about {sum(hours):,.1f} hours" if hours else text
+    return f"{text}, {spell_hours(sum(hours))}" if hours else text

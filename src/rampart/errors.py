@@ -142,7 +142,9 @@ def shown(value: object) -> str:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether a library raised an error for want of memory, of the machine or of a GPU."""
-    return isinstance(error, MemoryError) or _MEMORY.search(str(error)) is not None
+    # Torch's class is known by its name, because commands that need no torch do not load it.
+    named = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
+    return named or isinstance(error, MemoryError) or _MEMORY.search(str(error)) is not None
 
 
 def visible(text: str, keep: str = "") -> str:

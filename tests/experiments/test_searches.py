@@ -193,7 +193,7 @@ def test_one_search_for_two_methods_of_the_same_settings_is_refused(search, file
         ("objective=trades", "objective.beta: "),
         ("data.name=elsewhere", "data.name: elsewhere -> "),
         ("data.seed=3", "data.seed: 3 -> 0"),
-        ("model.name=resnet18", "model.name: resnet18"),
+        ("model={name: resnet18}", "model.name: resnet18"),
         ("optimizer.ramp_lr_factor=2", "optimizer.ramp_lr_factor: 2.0 -> 1.0"),
     ],
 )

@@ -23,6 +23,7 @@ from typing import IO
 from rampart.errors import RunError
 from rampart.experiments.cells import CarryOut, Cell, ReportLine, train_and_evaluate
 from rampart.experiments.engines.outcome import Outcome
+from rampart.files import replacing
 from rampart.plugins import IMPORTED
 from rampart.training.interrupts import Interrupts
 
@@ -251,6 +252,5 @@ def read_outcomes(folder: Path) -> list[Outcome]:
 def write_outcome(folder: Path, rank: int, outcome: Outcome) -> None:
     """Write how a process ended, as a whole or not at all."""
     file = folder / OUTCOME.replace("*", str(rank))
-    scratch = folder / f".{file.name}"
-    scratch.write_bytes(pickle.dumps(outcome))
-    scratch.rename(file)
+    with replacing(file) as scratch:
+        scratch.write_bytes(pickle.dumps(outcome))

@@ -131,8 +131,7 @@ def test_no_other_file_implements_atomic_writes():
     assert own.search("tempfile.NamedTemporaryFile()")
     assert own.search('path.with_suffix(".tmp")')
     for file in source.rglob("*.py"):
-        # A stale lock is taken over by a rename; nothing is written.
-        if file.name not in ("files.py", "lock.py"):
+        if file.name != "files.py":
             assert not own.search(file.read_text(encoding="utf-8")), f"{file}: use rampart.files"
 
 

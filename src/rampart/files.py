@@ -190,6 +190,12 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def move_over(path: Path, target: Path) -> None:
+    """Give a file or folder another name on the same disk, in place of what has this name."""
+    remove(target)
+    path.rename(target)
+
+
 def checksum(path: Path) -> str:
     """Return the SHA-256 of a file, read in blocks."""
     with path.open("rb") as file:

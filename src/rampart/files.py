@@ -190,9 +190,8 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def move_over(path: Path, target: Path) -> None:
-    """Give a file or folder another name on the same disk, in place of what has this name."""
-    remove(target)
+def move(path: Path, target: Path) -> None:
+    """Give a file or a folder another name on the same disk, which no folder with content has."""
     path.rename(target)
 
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from rampart.counting import counted
 from rampart.errors import InvalidArgument, RunError
 from rampart.evaluation.results import COLUMNS, Results
-from rampart.files import intended_name, move_over, remove, write_atomic
+from rampart.files import intended_name, move, remove, write_atomic
 from rampart.metrics.curve import Integers
 from rampart.records.columnar import (
     BOOLEAN,
@@ -150,7 +150,8 @@ class PartialResults:
     def keep(self, folder: Path) -> None:
         """Move them to a folder, from which a later evaluation of more images goes on."""
         remove(self.folder / ADVERSARIAL_EXAMPLES)
-        move_over(self.folder, folder)
+        remove(folder)
+        move(self.folder, folder)
 
     def _scratch(
         self, images: NDArray[np.float32] | None, count: int, shape: tuple[int, ...]

@@ -4,6 +4,7 @@ import math
 
 from rampart.errors import RampartError
 from rampart.evaluation.partial_results import PartialResults
+from rampart.files import move
 from rampart.recipes.config.differences import differences
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
@@ -59,7 +60,7 @@ def continue_from(folder: EvaluationFolder, subject: Subject) -> None:
     """
     # Refused before anything is moved.
     PartialResults(folder.attacked, identity_of(subject))
-    folder.attacked.rename(folder.partial)
+    move(folder.attacked, folder.partial)
 
 
 def images_there(folder: EvaluationFolder) -> int:

@@ -17,6 +17,7 @@ import sys
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from rampart.attacks.frozen import Model, frozen
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Splits
 from rampart.evaluation.engine.engine import Engine, Task
+from rampart.evaluation.engine.policy import AttackRun
 from rampart.evaluation.engine.pruning import SHORT, kind
 from rampart.evaluation.engine.sample_state import Running
 from rampart.evaluation.engine.stage_batch import StageBatch
@@ -44,34 +46,41 @@ AGES = {
     "minimum-norm": (3, 5, 7, 10, 15, 20, 30, 40, 50, 70),
     "black-box": (50, 100, 150, 250, 350, 500, 750, 1000, 1500, 2000, 3000),
 }
-TRACES: list[list[object]] = []
+TRACES: list[list[Any]] = []
+#: Number of a sample, and one of its runs.
+RunKey = tuple[int, AttackRun]
 
 
-@dataclass
+@dataclass(eq=False)
 class Traced(StageBatch):
     """A stage batch that stores the projections of its runs."""
 
-    open: dict[int, list[list[object]]] = field(default_factory=lambda: defaultdict(list))
+    open: dict[RunKey, list[list[Any]]] = field(default_factory=lambda: defaultdict(list))
 
     def _find_pruned(self, running: Running, ratio: Tensor) -> Tensor:
         ages = AGES[kind(self.stage)] if self.stage.algorithm.steps >= SHORT else range(1, SHORT)
-        rows = zip(running.samples, running.state.age.tolist(), ratio.tolist(), strict=True)
-        for sample, age, value in rows:
+        rows = zip(running.runs, running.state.age.tolist(), ratio.tolist(), strict=True)
+        for run, age, value in rows:
+            key = (run.sample.index, run.run)
+            # A run ahead of its turn was dropped, and has begun anew.
+            if age == 0:
+                self.open[key].clear()
             if age in ages:
                 name = f"{kind(self.stage)}, {self.stage.algorithm.steps} steps"
-                self.open[sample.index].append([name, age, value, False])
+                self.open[key].append([name, age, value, False])
             if age >= self.stage.algorithm.steps:
-                self._close(sample.index, won=False)
+                self._close(key, won=False)
         return torch.zeros_like(ratio, dtype=torch.bool)
 
     def _descend(self, running: Running, row: int, point: Tensor, length: float) -> bool:
         won = super()._descend(running, row, point, length)
         if won:
-            self._close(running.samples[row].index, won=True)
+            run = running.runs[row]
+            self._close((run.sample.index, run.run), won=True)
         return won
 
-    def _close(self, index: int, won: bool) -> None:
-        for row in self.open.pop(index, []):
+    def _close(self, key: RunKey, won: bool) -> None:
+        for row in self.open.pop(key, []):
             row[-1] = won
             TRACES.append(row)
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from oracles import linear_critical_eps, linear_model
-from rampart.attacks.algorithm import Output, Problem, rows, run_algorithm
+from rampart.attacks.algorithm import Output, Problem, rows
 from rampart.attacks.base import CountingModel
 from rampart.attacks.fab import Fab, FabAlgorithm, FabWalk
+from rampart.attacks.running import run_algorithm
 from rampart.attacks.stages import likely_classes, with_classes
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES

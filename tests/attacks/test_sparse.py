@@ -5,11 +5,12 @@ import torch
 from torch import Tensor, nn
 
 from oracles import linear_critical_eps, linear_model
-from rampart.attacks.algorithm import Output, Problem, rows, run_algorithm
+from rampart.attacks.algorithm import Output, Problem, rows
 from rampart.attacks.apgd import Apgd, ApgdAlgorithm
 from rampart.attacks.averaged import Averaged
 from rampart.attacks.base import CountingModel
 from rampart.attacks.pgd import Pgd
+from rampart.attacks.running import run_algorithm
 from rampart.attacks.sparse import Phases, SparseAscent
 from rampart.losses import LOSSES
 from rampart.runtime import Noise

@@ -1,11 +1,13 @@
-"""The base of iterative attacks: problem, query, early exit and restarts.
+"""The base of iterative attacks: problem, query and algorithm.
 
 An `Algorithm` gives the starting points. Its `AlgorithmState` holds one row per sample and
 proposes the next points. The caller queries the model and chooses the samples that continue:
-`run_algorithm` at one strength, `rampart.evaluation.engine.engine` at many strengths at once.
+`rampart.attacks.running` at one strength, `rampart.evaluation.engine.engine` at many strengths at
+once.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, Self, TypeVar, get_args
 
@@ -147,15 +149,36 @@ class Problem:
         Raises:
             ModelError: the gradient with respect to the pixels cannot be computed.
         """
-        points = self.rounded(points).detach().requires_grad_(gradient)
-        with torch.set_grad_enabled(gradient):
-            logits = self.ask(points)
-            value = self.loss.value(logits, self.targets)
-            slope = input_gradient(value, points) if gradient else torch.zeros_like(points)
-        logits = full_precision(logits.detach())
-        # Whatever the loss makes of them, no point is worse than one without finite logits.
-        value = value.detach().masked_fill(~all_finite(logits), torch.inf)
-        return Output(value, self.loss.is_adv(logits, self.targets), slope, logits)
+        return query_together([(self, points)], gradient)[0]
+
+
+def query_together(parts: Sequence[tuple[Problem, Tensor]], gradient: bool = True) -> list[Output]:
+    """Return the output of each problem at its points, from one pass of the model that they share.
+
+    Raises:
+        ModelError: the gradient with respect to the pixels cannot be computed.
+    """
+    points = torch.cat([problem.rounded(at) for problem, at in parts])
+    points = points.detach().requires_grad_(gradient)
+    sizes = [len(problem) for problem, _ in parts]
+    with torch.set_grad_enabled(gradient):
+        answers = torch.split(parts[0][0].ask(points), sizes)
+        values = [
+            problem.loss.value(logits, problem.targets)
+            for (problem, _), logits in zip(parts, answers, strict=True)
+        ]
+        slopes = input_gradient(torch.cat(values), points) if gradient else torch.zeros_like(points)
+    columns = (parts, values, torch.split(slopes, sizes), answers)
+    return [
+        _output(problem, value.detach(), slope, full_precision(logits.detach()))
+        for (problem, _), value, slope, logits in zip(*columns, strict=True)
+    ]
+
+
+def _output(problem: Problem, value: Tensor, gradient: Tensor, logits: Tensor) -> Output:
+    # Whatever the loss makes of them, no point is worse than one without finite logits.
+    value = value.masked_fill(~all_finite(logits), torch.inf)
+    return Output(value, problem.loss.is_adv(logits, problem.targets), gradient, logits)
 
 
 @dataclass(frozen=True)
@@ -209,11 +232,19 @@ class Algorithm(ABC):
         gradient: whether its queries need gradients.
         minimum_norm: whether the steps are independent of eps; one run then serves every strength
             and continues after a success.
+        only_improves: whether a query that neither raises the loss nor succeeds changes nothing in
+            the state but its age.
     """
 
     steps: int
     gradient: ClassVar[bool] = True
     minimum_norm: ClassVar[bool] = False
+    only_improves: ClassVar[bool] = False
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether a query is one pass of the model, which other algorithms may share."""
+        return True
 
     @abstractmethod
     def start(self, problem: Problem) -> Tensor:
@@ -222,9 +253,13 @@ class Algorithm(ABC):
     def query(self, problem: Problem, points: Tensor, gradient: bool = True) -> Output:
         """Return the model's output at `points`.
 
-        A method that needs more than one pass or gradient overrides this.
+        A method that needs more than one pass or gradient overrides this, and `one_pass`.
         """
-        return problem.query(points, gradient and self.gradient)
+        return self.read(problem, points, problem.query(points, gradient and self.gradient))
+
+    def read(self, problem: Problem, points: Tensor, output: Output) -> Output:
+        """Return the output as the method uses it; by default unchanged."""
+        return output
 
     @abstractmethod
     def begin(self, problem: Problem, points: Tensor, output: Output) -> AlgorithmState:
@@ -240,104 +275,3 @@ class Algorithm(ABC):
     def restart(self, number: int) -> "Algorithm":
         """Return the algorithm of restart `number`; the first run is 0."""
         return self
-
-
-def run_algorithm(problem: Problem, algorithm: Algorithm, iterate: Iterate) -> Found:
-    """Run an algorithm to its end; gradient ascent costs steps + 1 forwards and `steps` backwards.
-
-    With "adversarial", a sample leaves the batch at its first adversarial iterate, the start
-    included; this changes no other sample. A minimum-norm algorithm succeeds where its best point
-    is misclassified and within eps.
-
-    Args:
-        problem: the samples.
-        algorithm: the method.
-        iterate: "best" or "adversarial".
-    """
-    if algorithm.minimum_norm:
-        return _run_minimum_norm(problem, algorithm, iterate)
-    tally = Tally(problem)
-    points = algorithm.start(problem)
-    output = algorithm.query(problem, points)
-    state = algorithm.begin(problem, points, output)
-    for left in reversed(range(algorithm.count_queries(problem.norm))):
-        if iterate == "adversarial" and len(stay := tally.retire(points, output)) < len(problem):
-            problem, state = problem.select(stay), rows(state, stay)
-        if not left or not len(problem):
-            break
-        points = state.advance(problem)
-        # The last query needs no gradient: no step follows.
-        output = algorithm.query(problem, points, gradient=left > 1)
-        state = state.observe(problem, points, output)
-    return tally.close(state.best, state.best_value)
-
-
-def _run_minimum_norm(problem: Problem, algorithm: Algorithm, iterate: Iterate) -> Found:
-    """Find the nearest adversarial point; the best value is the negated distance."""
-    tally = Tally(problem)
-    points = algorithm.start(problem)
-    state = algorithm.begin(problem, points, algorithm.query(problem, points))
-    while len(problem):
-        near = -state.best_value <= problem.eps
-        over = (state.age >= algorithm.steps) | (near & (iterate == "adversarial"))
-        out, stay = over.nonzero()[:, 0], (~over).nonzero()[:, 0]
-        if len(out):
-            tally.leave(out, stay, Found(state.best, state.best_value, near))
-            problem, state = problem.select(stay), rows(state, stay)
-        else:
-            points = state.advance(problem)
-            state = state.observe(problem, points, algorithm.query(problem, points))
-    return tally.close(state.best, state.best_value)
-
-
-class Tally:
-    """The results of a batch whose samples finish at different times."""
-
-    def __init__(self, problem: Problem) -> None:
-        images = problem.images
-        self._rows = torch.arange(len(images), device=images.device)
-        self._found = Found(
-            torch.empty_like(images),
-            torch.empty(len(images), device=images.device, dtype=full_precision(images).dtype),
-            torch.zeros(len(images), device=images.device, dtype=torch.bool),
-        )
-
-    def retire(self, points: Tensor, output: Output) -> Tensor:
-        """Record the samples that are adversarial at `points`; return the other positions."""
-        out, stay = output.is_adv.nonzero()[:, 0], (~output.is_adv).nonzero()[:, 0]
-        if len(out):
-            self.leave(out, stay, Found(points, output.value, output.is_adv))
-        return stay
-
-    def leave(self, out: Tensor, stay: Tensor, found: Found) -> None:
-        """Record the samples at the positions `out` of the batch; those at `stay` continue."""
-        index = self._rows[out]
-        self._write(index, found.points[out], found.value[out])
-        self._found.is_adv[index] = found.is_adv[out]
-        self._rows = self._rows[stay]
-
-    def close(self, points: Tensor, value: Tensor) -> Found:
-        """Record the remaining samples; return the results of all."""
-        self._write(self._rows, points, value)
-        return self._found
-
-    def _write(self, index: Tensor, points: Tensor, value: Tensor) -> None:
-        self._found.points[index] = points
-        self._found.value[index] = value.to(self._found.value.dtype)
-
-
-def with_restarts(
-    algorithm: Algorithm, problem: Problem, restarts: int, iterate: Iterate
-) -> Tensor:
-    """Return the best points of several runs; with "adversarial" only robust samples restart."""
-    found = run_algorithm(problem, algorithm, iterate)
-    for number in range(1, restarts):
-        robust = ~found.is_adv if iterate == "adversarial" else torch.ones_like(found.is_adv)
-        index = robust.nonzero()[:, 0]
-        if not len(index):
-            break
-        again = run_algorithm(
-            problem.restart(number).select(index), algorithm.restart(number), iterate
-        )
-        found = found.improve(index, again)
-    return found.points

@@ -35,9 +35,9 @@ from rampart.attacks.algorithm import (
     Output,
     Problem,
     check_algorithm,
-    with_restarts,
 )
 from rampart.attacks.base import ATTACKS, Attack
+from rampart.attacks.running import with_restarts
 from rampart.attacks.sparse import Phases, SparseAscent, wide_start
 from rampart.attacks.stages import Stage
 from rampart.attacks.steps import ascend, require_different_runs, sphere_start
@@ -147,9 +147,8 @@ class ApgdAlgorithm(Algorithm):
         """Return the number of queries in a run."""
         return self.steps + 1 + (Phases.of(self.steps).openings if norm == "l1" else 0)
 
-    def query(self, problem: Problem, points: Tensor, gradient: bool = True) -> Output:
-        """Return the model's output; under L1 only points in the ball of eps are adversarial."""
-        output = problem.query(points, gradient)
+    def read(self, problem: Problem, points: Tensor, output: Output) -> Output:
+        """Return the output; under L1 only points in the ball of eps are adversarial."""
         if problem.norm != "l1":
             return output
         return replace(output, is_adv=output.is_adv & problem.holds(points))

@@ -27,6 +27,11 @@ class Averaged(Algorithm):
         """The steps of the inner algorithm."""
         return self.algorithm.steps
 
+    @property
+    def one_pass(self) -> bool:
+        """False, because a query takes `draws` passes."""
+        return False
+
     def start(self, problem: Problem) -> Tensor:
         """Return the starting points of the inner algorithm."""
         return self.algorithm.start(problem)

@@ -17,10 +17,10 @@ from rampart.attacks.algorithm import (
     Output,
     Problem,
     check_algorithm,
-    run_algorithm,
 )
 from rampart.attacks.base import ATTACKS, Attack
 from rampart.attacks.hyperplane import to_hyperplane
+from rampart.attacks.running import run_algorithm
 from rampart.attacks.stages import Stage, likely_classes, with_classes
 from rampart.attacks.steps import sphere_start
 from rampart.errors import InvalidArgument, UnknownName
@@ -128,6 +128,11 @@ class FabAlgorithm(Algorithm):
     random: bool = False
     minimum_norm: ClassVar[bool] = True
 
+    @property
+    def one_pass(self) -> bool:
+        """Whether it is targeted; otherwise a query takes one backward per wrong class."""
+        return self.targeted
+
     def restart(self, number: int) -> "FabAlgorithm":
         """Return the algorithm of a run: the first starts at the image, the others at random."""
         return replace(self, random=number > 0)
@@ -145,7 +150,10 @@ class FabAlgorithm(Algorithm):
         """
         if not self.targeted:
             return _nearest(problem, points)
-        output = problem.query(points)
+        return self.read(problem, points, problem.query(points))
+
+    def read(self, problem: Problem, points: Tensor, output: Output) -> Output:
+        """Return the output with finite values."""
         # The hyperplane of a point without finite logits, where the gradient is 0 too.
         return replace(output, value=output.value.masked_fill(output.value.isinf(), 0.0))
 

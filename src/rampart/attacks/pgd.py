@@ -14,9 +14,9 @@ from rampart.attacks.algorithm import (
     Output,
     Problem,
     check_algorithm,
-    with_restarts,
 )
 from rampart.attacks.base import ATTACKS, Attack
+from rampart.attacks.running import with_restarts
 from rampart.attacks.stages import Stage
 from rampart.attacks.steps import (
     Start,

@@ -18,9 +18,9 @@ from rampart.attacks.algorithm import (
     Output,
     Problem,
     check_algorithm,
-    with_restarts,
 )
 from rampart.attacks.base import ATTACKS, Attack
+from rampart.attacks.running import with_restarts
 from rampart.attacks.stages import Stage
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES
@@ -83,6 +83,7 @@ class SquareAlgorithm(Algorithm):
     steps: int
     p_init: float = 0.8
     gradient: ClassVar[bool] = False
+    only_improves: ClassVar[bool] = True
 
     def start(self, problem: Problem) -> Tensor:
         """Return the images with vertical stripes (Linf) or a grid of bumps (L2, L1)."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from rampart.attacks.algorithm import Algorithm, Problem, run_algorithm
+from rampart.attacks.algorithm import Algorithm, Problem
+from rampart.attacks.running import run_algorithm
 from rampart.logits import is_correct
 from rampart.losses import Loss
 from rampart.runtime import Noise

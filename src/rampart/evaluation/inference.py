@@ -70,6 +70,11 @@ class QueriedModel(GuardedModel):
         """Forwards and backwards so far."""
         return self.forwards, self.backwards
 
+    def discount(self, forwards: int, backwards: int) -> None:
+        """Take back passes that no result uses; they were rows that would have filled a batch."""
+        self.forwards -= forwards
+        self.backwards -= backwards
+
     def __call__(self, images: Tensor, **options: Any) -> Tensor:
         """Return float32 logits (N, K).
 

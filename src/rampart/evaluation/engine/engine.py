@@ -3,23 +3,27 @@
 Samples need very different numbers of steps: some are misclassified at once, robust ones take every
 step of every stage. In a plain batch, finished rows idle until the last row ends. Continuous
 batching, known from the serving of language models, fills each free row with the next waiting
-sample, so that the model always sees full batches. Here one batch per stage is filled in this way:
+sample, so that the model always sees full batches. Here the batches are filled in this way:
 
     while samples are unread or unfinished:
-        stage batch = the last full one, else the first that is not empty
-        if it is not full, and the memory holds further samples:
+        group = the last full stage batch, else the first that is not empty, with those that can
+                share its passes
+        if none is full, and the memory holds further samples:
             read images; the misclassified ones are finished, the others wait for their first run
             continue
-        fill its free rows with waiting samples
+        fill the free rows of the group with waiting runs
+        if rows are left: begin later runs ahead of their turn, or ask a random search's next points
         query the model at one point per row             # one pass, each row at its own strength
         for each row:
             adversarial within eps:  descend: restart at a smaller strength from this point
             last step, or pruned:    the sample leaves; its next run is the next in the suite
             otherwise:               the run continues
+        a run ahead of its turn waits at its first event, for its turn
         a sample that left without a further run is finished; the others wait for their next run
 
 A sample's path depends on that sample alone (`rampart.evaluation.engine.policy`), so the order in
-which stage batches are chosen changes how full they are, but no result.
+which stage batches are chosen changes how full they are, but no result. Nor do runs ahead of their
+turn: `rampart.evaluation.engine.sample_state` says why.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,11 +36,12 @@ from torch import Tensor
 from rampart.attacks.stages import Stage, with_classes
 from rampart.data.batches import Batch
 from rampart.evaluation.criterion import Criterion
+from rampart.evaluation.engine.passes import step
 from rampart.evaluation.engine.policy import AttackRun, first_progress
 from rampart.evaluation.engine.pruning import Limits, gaps, project_strength
-from rampart.evaluation.engine.sample_state import SampleState
+from rampart.evaluation.engine.sample_state import RunState, SampleState
 from rampart.evaluation.engine.stage_batch import StageBatch
-from rampart.evaluation.inference import QueriedModel, logits_of
+from rampart.evaluation.inference import ROWS, QueriedModel, logits_of
 from rampart.evaluation.results import Results
 from rampart.images_and_labels import fit_labels
 from rampart.logits import all_finite, predict
@@ -88,6 +93,8 @@ class Engine:
     ) -> None:
         self._model, self._task, self._device, self._kind = model, task, device, stage_batch
         self._batch_size = batch_size
+        # A batch of the model has a multiple of these rows.
+        self._rows = max(batch_size // ROWS * ROWS, ROWS)
         self._stage_batches = [
             self._stage_batch(number, prune=task.prune) for number in range(len(task.stages))
         ]
@@ -100,8 +107,8 @@ class Engine:
         exhausted, in_progress = False, 0
         capacity = self._batch_size * (1 + len(self._task.stages))
         while True:
-            stage_batch = self._next_stage_batch()
-            full = stage_batch is not None and len(stage_batch) >= self._batch_size
+            group = self._next_group()
+            full = any(len(stage_batch) >= self._rows for stage_batch in group)
             if not full and not exhausted and in_progress < capacity:
                 batch = next(source, None)
                 exhausted = batch is None
@@ -109,12 +116,10 @@ class Engine:
                     continue
                 in_progress += len(batch)
                 done = self._admit(batch.to(self._device))
-            elif stage_batch is None:
+            elif not group:
                 return
             else:
-                done = [
-                    sample for sample in stage_batch.step(self._batch_size) if self._route(sample)
-                ]
+                done = [sample for sample in self._step(group) if self._route(sample)]
             in_progress -= len(done)
             if done:
                 yield done
@@ -124,18 +129,64 @@ class Engine:
         limits = Limits.of(stage, task.norm, self._device) if prune else None
         return self._kind(number, stage, self._model, task.norm, task.grid, limits)
 
-    def _next_stage_batch(self) -> StageBatch | None:
-        """Return the last full stage batch of the suite; if none is full, the first with samples.
+    def _next_group(self) -> list[StageBatch]:
+        """Return the stage batches that share the next pass.
 
-        Samples then accumulate at the later stages, which take most of the steps.
+        That is the last full one of the suite. If none is full, it is the first with runs, with
+        those that can share its passes, the last ones first, as long as their rows fit. Samples
+        then accumulate at the later stages, which take most of the steps.
         """
-        stage_batches = [
-            stage_batch for stage_batch in (*self._stage_batches, *self._full) if len(stage_batch)
-        ]
-        full = [
-            stage_batch for stage_batch in stage_batches if len(stage_batch) >= self._batch_size
-        ]
-        return full[-1] if full else next(iter(stage_batches), None)
+        nonempty = [one for one in (*self._stage_batches, *self._full) if len(one)]
+        full = [one for one in nonempty if len(one) >= self._rows]
+        if full or not nonempty:
+            return full[-1:]
+        group: list[StageBatch] = []
+        for one in reversed([one for one in nonempty if _share_passes(one, nonempty[0])]):
+            if not group or sum(other.active for other in (*group, one)) <= self._rows:
+                group.append(one)
+        return group
+
+    def _step(self, group: list[StageBatch]) -> list[SampleState]:
+        """Fill the rows of a pass and make it; return the samples whose turn has ended."""
+        free = self._rows - sum(one.active for one in group)
+        for one in group:
+            before = one.active
+            one.admit(max(free, 0))
+            free -= one.active - before
+        group = [one for one in group if one.active]
+        group = self._begin_ahead(group, -sum(one.active for one in group) % ROWS)
+        return step(group, self._model, -sum(one.active for one in group) % ROWS)
+
+    def _begin_ahead(self, group: list[StageBatch], spare: int) -> list[StageBatch]:
+        """Begin runs ahead of their turn in rows that would only fill the batch.
+
+        The runs of repetitions come first, because they rarely succeed, and the next runs.
+        """
+        later: list[tuple[bool, int, SampleState, AttackRun, StageBatch]] = []
+        for one in group if spare else ():
+            for sample in [run.sample for run in one.runs if not run.ahead]:
+                later += self._later_runs(one, sample)
+        later = [entry for entry in later if entry[-1] in group or not entry[-1].active]
+        later.sort(key=lambda entry: entry[:2])
+        for _, _, sample, run, place in later[:spare]:
+            sample.ahead[run] = RunState(sample, run, ahead=True)
+            place.begin([sample.ahead[run]])
+            group = group if place in group else [*group, place]
+        return group
+
+    def _later_runs(
+        self, current: StageBatch, sample: SampleState
+    ) -> Iterator[tuple[bool, int, SampleState, AttackRun, StageBatch]]:
+        """Yield the runs that a sample may begin ahead: (first pass, turn, sample, run, place)."""
+        repeats = bool(sample.before_recheck)
+        # Most samples still descend in their first stage.
+        if not (repeats or current.number):
+            return
+        places = self._full if repeats else self._stage_batches
+        for turn, run in enumerate(sample.progress.runs[1:]):
+            place = places[run.stage]
+            if run not in sample.ahead and _share_passes(place, current):
+                yield not repeats, turn, sample, run, place
 
     def _admit(self, batch: Batch) -> list[SampleState]:
         """Classify clean images; return the misclassified samples, which are finished."""
@@ -147,7 +198,7 @@ class Engine:
             if not sample.right:
                 done.append(sample)
             else:
-                self._stage_batches[sample.progress.runs[0].stage].waiting.append(sample)
+                self._send(sample)
         return done
 
     def _sample_states(
@@ -178,19 +229,27 @@ class Engine:
             )
 
     def _route(self, sample: SampleState) -> bool:
-        """Send a sample to its next stage batch; return True if it is finished instead."""
-        progress = sample.progress
-        if progress.finished and sample.rechecked and progress.grid_index and progress.pruned:
-            sample.before_recheck = progress.critical
-            sample.progress = progress = progress.repeat_pruned()
-            self._full[progress.runs[0].stage].waiting.append(sample)
-            return False
-        if progress.finished:
-            return True
-        if sample.guide is not None and self._task.stages[progress.runs[0].stage].targets:
-            sample.progress = progress.order_runs(self._order_targets(sample))
-        stage_batches = self._full if sample.before_recheck else self._stage_batches
-        stage_batches[sample.progress.runs[0].stage].waiting.append(sample)
+        """Send a sample to its next run; return True if it is finished instead."""
+        while True:
+            progress = sample.progress
+            if progress.finished and sample.rechecked and progress.grid_index and progress.pruned:
+                sample.before_recheck = progress.critical
+                sample.progress = progress.repeat_pruned()
+            elif progress.finished:
+                return True
+            elif sample.guide is not None and self._task.stages[progress.runs[0].stage].targets:
+                sample.progress = progress.order_runs(self._order_targets(sample))
+            if not self._send(sample):
+                return False
+
+    def _send(self, sample: SampleState) -> bool:
+        """Let a sample's next run wait for a row, or take its turn; return whether it has ended."""
+        run = sample.progress.runs[0]
+        places = self._full if sample.before_recheck else self._stage_batches
+        begun = sample.ahead.pop(run, None)
+        if begun:
+            return places[run.stage].take_turn(begun)
+        places[run.stage].waiting.append(RunState(sample, run))
         return False
 
     def _order_targets(self, sample: SampleState) -> dict[AttackRun, int]:
@@ -211,6 +270,12 @@ class Engine:
                     run = AttackRun(number, rank * stage.restarts + restart)
                     turns[run] = turn * stage.restarts + restart
         return turns
+
+
+def _share_passes(first: StageBatch, second: StageBatch) -> bool:
+    """Return whether two stage batches can share a pass of the model."""
+    a, b = first.stage.algorithm, second.stage.algorithm
+    return first is second or (a.one_pass and b.one_pass and a.gradient == b.gradient)
 
 
 def collect_results(samples: Sequence[SampleState], adversarial_examples: bool) -> Results:

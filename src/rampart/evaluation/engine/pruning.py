@@ -75,6 +75,12 @@ class Limits:
                 table[age] = limit
         return cls(table)
 
+    @property
+    def ages(self) -> list[int]:
+        """The ages that have a limit."""
+        ages: list[int] = self.table.isfinite().nonzero()[:, 0].tolist()
+        return ages
+
     def exceeded(self, age: Tensor, projected: Tensor) -> Tensor:
         """Return (N,) bool: whether to prune runs of these ages (N,) and projections (N,)."""
         return projected > self.table[age.clamp_max(len(self.table) - 1)]

@@ -1,26 +1,35 @@
-"""A stage batch: the samples of one stage that are attacked together, each at its own strength.
+"""A stage batch: the runs of one stage that are attacked together, each at its own strength.
 
-When a run ends, its row takes the next waiting sample, so the batch stays full. The result of a
+When a run ends, its row takes the next waiting run, so the batch stays full. The result of a
 sample depends on that sample alone.
+
+A step has three parts, so that several stage batches can share one pass of the model
+(`rampart.evaluation.engine.passes`): `ask` returns the points, `count` notes their cost, and
+`answer` takes the output.
 """
 
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from rampart.attacks.algorithm import AlgorithmState, Output, Problem
+from rampart.attacks.algorithm import Output, Problem
 from rampart.attacks.stages import Stage, run_noise, with_classes
+from rampart.evaluation.engine.lookahead import Lookahead
 from rampart.evaluation.engine.pruning import Limits, gaps, project_strength
 from rampart.evaluation.engine.sample_state import (
+    Event,
     Margins,
     Running,
+    RunState,
     SampleState,
     Starting,
     join_problems,
+    join_rows,
     join_running,
     join_starting,
     rows_of,
@@ -32,8 +41,11 @@ from rampart.threat import distance
 from rampart.tolerance import least_eps, within
 from rampart.units import Norm
 
+#: What follows for a run: its turn ends, it restarts at a smaller strength, or it goes on.
+Outcome = Literal["ends", "descends", "stays"]
 
-@dataclass
+
+@dataclass(eq=False)
 class StageBatch:
     """The rows of one stage.
 
@@ -44,7 +56,7 @@ class StageBatch:
         norm: norm of the balls.
         grid: ascending strengths from 0.
         limits: when a run is pruned; None prunes no run.
-        waiting: samples without a row.
+        waiting: runs without a row.
     """
 
     number: int
@@ -53,40 +65,97 @@ class StageBatch:
     norm: Norm
     grid: Sequence[float]
     limits: Limits | None = None
-    waiting: deque[SampleState] = field(default_factory=deque)
+    waiting: deque[RunState] = field(default_factory=deque)
     _running: Running | None = None
     _starting: Starting | None = None
+    _parts: list[Starting] = field(default_factory=list)
+    _lookahead: Lookahead | None = None
+    _cost: int = 1
 
     def __len__(self) -> int:
-        return self._active + len(self.waiting)
+        return self.active + len(self.waiting)
 
     @property
-    def _active(self) -> int:
-        return sum(len(part.samples) for part in (self._running, self._starting) if part)
+    def active(self) -> int:
+        """Number of runs in rows."""
+        return len(self.runs)
 
-    def step(self, batch_size: int) -> list[SampleState]:
-        """Query one point per row; return the samples that leave the stage batch."""
-        self._admit(batch_size - self._active)
-        parts = [part for part in (self._advance_runs(), self._starting) if part]
-        assert parts, "a step needs samples"
-        points = torch.cat([part.points for part in parts])
-        output = self._query_model(parts, points)
-        self._running = self._observe_output(parts, points, output)
-        return self._settle(self._running, points, output)
+    @property
+    def runs(self) -> list[RunState]:
+        """The runs in rows, without those that were dropped."""
+        parts = [part for part in (self._running, self._starting) if part]
+        return [run for part in parts for run in part.runs if not run.dropped]
 
-    def _admit(self, free: int) -> None:
-        """Fill free rows with waiting samples."""
-        samples = [self.waiting.popleft() for _ in range(min(free, len(self.waiting)))]
-        if samples:
-            problem = self._problem_of(samples)
-            new = Starting(samples, problem, self.stage.algorithm.start(problem))
-            old = self._starting
-            self._starting = new if old is None else join_starting(old, new)
+    def admit(self, free: int) -> None:
+        """Fill free rows with waiting runs."""
+        self.begin([self.waiting.popleft() for _ in range(min(free, len(self.waiting)))])
 
-    def _problem_of(self, samples: Sequence[SampleState]) -> Problem:
+    def begin(self, runs: list[RunState]) -> None:
+        """Give each run a row."""
+        if runs:
+            problem = self._problem_of(runs)
+            self._start(Starting(runs, problem, self.stage.algorithm.start(problem)))
+
+    def _start(self, new: Starting) -> None:
+        old = self._starting
+        self._starting = new if old is None else join_starting(old, new)
+
+    def take_turn(self, run: RunState) -> bool:
+        """Begin the turn of a run that is ahead; return whether it has ended already."""
+        run.take_turn()
+        event, run.event = run.event, None
+        if event is None:
+            return False
+        outcome = self._follow(event)
+        if outcome == "descends":
+            self._start(self._restart([run], event.point))
+        elif outcome == "stays":
+            one = self._at_strength(event.running)
+            self._running = join_running(self._running, one) if self._running else one
+        return outcome == "ends"
+
+    def ask(self, spare: int = 0) -> tuple[Problem, Tensor]:
+        """Return the points of all rows, with up to `spare` further queries of runs in progress."""
+        self._purge()
+        self._parts = [part for part in (self._advance_runs(spare), self._starting) if part]
+        assert self._parts, "a step needs runs"
+        problem = self._parts[0].problem
+        for part in self._parts[1:]:
+            problem = join_problems(problem, part.problem)
+        return problem, torch.cat([part.points for part in self._parts])
+
+    def count(self, forwards: int, backwards: int) -> None:
+        """Note what the query of each row has cost."""
+        self._cost = forwards
+        for part in self._parts:
+            for run in part.runs:
+                run.count(forwards, backwards)
+
+    def answer(self, points: Tensor, output: Output) -> list[SampleState]:
+        """Continue with the output at the points; return the samples whose turn has ended."""
+        observed, row = [], 0
+        for part in self._parts:
+            rows = slice(row, row + len(part.runs))
+            row = rows.stop
+            observed.append(self._observe(part, points[rows], rows_of(output, rows)))
+        self._parts, self._starting, self._lookahead = [], None, None
+        running, points, output = observed[0]
+        for other, further, outputs in observed[1:]:
+            running = join_running(running, other)
+            points, output = torch.cat([points, further]), join_rows(output, outputs)
+        self._running = running
+        return self._settle(running, points, output)
+
+    def _purge(self) -> None:
+        """Take dropped runs out of their rows."""
+        self._running = self._running and self._running.wanted()
+        self._starting = self._starting and self._starting.wanted()
+
+    def _problem_of(self, runs: Sequence[RunState]) -> Problem:
+        samples = [run.sample for run in runs]
         images = torch.cat([sample.image for sample in samples])
         device = images.device
-        numbers = [sample.progress.runs[0].number for sample in samples]
+        numbers = [run.run.number for run in runs]
         targets = torch.tensor([sample.label for sample in samples], device=device)
         if self.stage.targets:
             ranks = [self.stage.rank(number) for number in numbers]
@@ -97,106 +166,105 @@ class StageBatch:
             self.model,
             images,
             targets,
-            self._strengths(samples, images),
+            self._strengths(runs, images),
             run_noise(noise, self.stage, torch.tensor(numbers, device=device)),
             self.stage.loss,
             self.norm,
         )
 
-    def _strengths(self, samples: Sequence[SampleState], images: Tensor) -> Tensor:
-        eps = [self.grid[sample.progress.grid_index] for sample in samples]
+    def _strengths(self, runs: Sequence[RunState], images: Tensor) -> Tensor:
+        eps = [self.grid[run.sample.progress.grid_index] for run in runs]
         return torch.tensor(eps, device=images.device, dtype=images.dtype)
 
-    def _advance_runs(self) -> Starting | None:
+    def _advance_runs(self, spare: int) -> Starting | None:
         """Return the runs in progress with their next points."""
         running = self._running
         if running is None:
             return None
-        return Starting(running.samples, running.problem, running.state.advance(running.problem))
+        if spare and self.stage.algorithm.only_improves:
+            stops = [*(self.limits.ages if self.limits else ()), self.stage.algorithm.steps]
+            ahead = Lookahead.of(running.state.age, spare, stops)
+            self._lookahead, runs = ahead, [running.runs[row] for row in ahead.place.tolist()]
+            return Starting(runs, *ahead.advance(running.problem, running.state))
+        return Starting(running.runs, running.problem, running.state.advance(running.problem))
 
-    def _query_model(self, parts: Sequence[Starting], points: Tensor) -> Output:
-        """Query the model, and divide the passes equally among the samples."""
-        problem = (
-            parts[0].problem
-            if len(parts) == 1
-            else join_problems(parts[0].problem, parts[1].problem)
-        )
-        before = self.model.passes
-        # The last query of a run needs no gradient, but it is always computed: other rows need it,
-        # and the cost of a sample must not depend on them.
-        output = self.stage.algorithm.query(problem, points)
-        forwards, backwards = (
-            (now - then) // len(points) for now, then in zip(self.model.passes, before, strict=True)
-        )
-        for part in parts:
-            for sample in part.samples:
-                sample.forwards += forwards
-                sample.backwards += backwards
-        return output
-
-    def _observe_output(self, parts: Sequence[Starting], points: Tensor, output: Output) -> Running:
-        """Update the state of runs in progress, and create that of starting runs."""
-        done, row = [], 0
-        for part in parts:
-            rows = slice(row, row + len(part.samples))
-            row = rows.stop
-            done.append(self._update_state(part, points[rows], rows_of(output, rows)))
-        self._starting = None
-        return done[0] if len(done) == 1 else join_running(*done)
-
-    def _update_state(self, part: Starting, points: Tensor, output: Output) -> Running:
+    def _observe(
+        self, part: Starting, points: Tensor, output: Output
+    ) -> tuple[Running, Tensor, Output]:
+        """Return the runs after their queries, with the point and the output of each."""
         gap = gaps(output.logits, part.problem.targets)
         running = self._running
-        if running is not None and part.samples is running.samples:
-            state: AlgorithmState = running.state.observe(part.problem, points, output)
-            return Running(
-                part.samples, part.problem, state, running.margins.observe(gap, output.logits)
-            )
-        state = self.stage.algorithm.begin(part.problem, points, output)
-        clean = torch.cat([sample.clean for sample in part.samples])
-        margins = Margins(gaps(clean, part.problem.targets), gap, output.logits)
-        return Running(part.samples, part.problem, state, margins)
+        if running is None or part is self._starting:
+            state = self.stage.algorithm.begin(part.problem, points, output)
+            clean = torch.cat([run.sample.clean for run in part.runs])
+            margins = Margins(gaps(clean, part.problem.targets), gap, output.logits)
+            return Running(part.runs, part.problem, state, margins), points, output
+        state, margins = running.state, running.margins
+        if ahead := self._lookahead:
+            used = ahead.used(state, output)
+            self._take_back(running.runs, (ahead.counts - 1 - used).tolist())
+            margins = replace(margins, gap=ahead.smallest(margins.gap, gap, used))
+            state, rows = replace(state, age=state.age + used), ahead.rows(used)
+            points, output, gap = points[rows], rows_of(output, rows), gap[rows]
+        state = state.observe(running.problem, points, output)
+        margins = margins.observe(gap, output.logits)
+        return Running(running.runs, running.problem, state, margins), points, output
+
+    def _take_back(self, runs: Sequence[RunState], unused: Sequence[int]) -> None:
+        """Take back the passes of queries that are not used."""
+        for run, queries in zip(runs, unused, strict=True):
+            if not run.dropped:
+                run.count(-queries * self._cost, 0)
+                self.model.discount(queries * self._cost, 0)
 
     def _settle(self, running: Running, points: Tensor, output: Output) -> list[SampleState]:
         """Descend after a success; return the samples whose run is over or pruned."""
         distances = distance(points, running.problem.images, self.norm)
         hit = output.is_adv & within(distances, running.problem.eps)
         over = running.state.age >= self.stage.algorithm.steps
-        ratio = self._project_strength(running)
-        pruned = self._find_pruned(running, ratio)
+        pruned = self._find_pruned(running, self._project_strength(running))
         if not bool((hit | over | pruned).any()):
             return []
         left: list[SampleState] = []
         stay: list[int] = []
         descending: list[int] = []
         finite = all_finite(output.logits)
-        columns = (
-            hit.tolist(),
-            over.tolist(),
-            pruned.tolist(),
-            distances.tolist(),
-            finite.tolist(),
-        )
-        for row, (is_hit, is_over, is_pruned, length, sane) in enumerate(
-            zip(*columns, strict=True)
-        ):
-            sample = running.samples[row]
-            descends = is_hit and self._descend(running, row, points[row : row + 1], length)
-            sample.finite = sane if descends else sample.finite
-            if sample.progress.grid_index == 0:
-                left.append(sample)
-            elif descends and not self.stage.algorithm.minimum_norm:
-                descending.append(row)
-            elif is_over or is_pruned:
-                ended = sample.progress
-                sample.progress = ended.fail_run() if is_over else ended.prune_run()
-                self._save_guide(sample, running.margins.guide[row : row + 1])
-                self._save_nearest(sample, running, row)
-                left.append(sample)
-            else:
+        columns = (hit, over, pruned, distances, finite)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        for row, (is_hit, is_over, is_pruned, length, sane) in enumerate(rows):
+            run, point = running.runs[row], points[row : row + 1]
+            event = Event(running, row, point, length, is_hit, is_over, is_pruned, sane)
+            if not (is_hit or is_over or is_pruned):
                 stay.append(row)
-        self._retain(running, stay, descending, points)
+            elif run.ahead:
+                run.event = event.alone()
+            elif (outcome := self._follow(event)) == "stays":
+                stay.append(row)
+            elif outcome == "descends":
+                descending.append(row)
+            else:
+                left.append(run.sample)
+        self._running = self._at_strength(running.select(stay)) if stay else None
+        if again := [running.runs[row] for row in descending]:
+            self._start(self._restart(again, points[descending]))
         return left
+
+    def _follow(self, event: Event) -> Outcome:
+        """Let the sample follow what happened to its run."""
+        running, row, sample = event.running, event.row, event.run.sample
+        descends = event.hit and self._descend(running, row, event.point, event.distance)
+        sample.finite = event.finite if descends else sample.finite
+        if sample.progress.grid_index == 0:
+            return "ends"
+        if descends and not self.stage.algorithm.minimum_norm:
+            return "descends"
+        if not (event.over or event.pruned):
+            return "stays"
+        ended = sample.progress
+        sample.progress = ended.fail_run() if event.over else ended.prune_run()
+        self._save_guide(sample, running.margins.guide[row : row + 1])
+        self._save_nearest(sample, running, row)
+        return "ends"
 
     def _project_strength(self, running: Running) -> Tensor:
         """Return the strength at which each run would succeed, in units of its strength."""
@@ -217,7 +285,7 @@ class StageBatch:
 
         A point from a minimum-norm method is first projected onto the ball of its strength.
         """
-        sample = running.samples[row]
+        sample = running.runs[row].sample
         critical = max(bisect_left(self.grid, least_eps(length)), 1)
         if self.stage.algorithm.minimum_norm and critical <= sample.progress.grid_index:
             inside = self._move_inside(running, row, point, critical)
@@ -231,6 +299,7 @@ class StageBatch:
         sample.adversarial_example, sample.distance = point.clone(), length
         sample.stage, sample.run = self.number, sample.progress.runs[0].number
         sample.progress = sample.progress.descend(critical - 1)
+        self.model.discount(*sample.drop_ahead())
         return True
 
     def _move_inside(
@@ -245,7 +314,7 @@ class StageBatch:
         inside = ball.project(point)
         if torch.equal(inside, point):
             return point
-        running.samples[row].forwards += 1
+        running.runs[row].sample.forwards += 1
         return inside if bool(ball.query(inside, gradient=False).is_adv) else None
 
     def _save_nearest(self, sample: SampleState, running: Running, row: int) -> None:
@@ -262,21 +331,16 @@ class StageBatch:
         if self.stage.algorithm.gradient and not self.stage.targets:
             sample.guide = guide.clone()
 
-    def _retain(
-        self, running: Running, stay: list[int], descending: list[int], points: Tensor
-    ) -> None:
-        """Remove the rows that left; rows that descend restart from the projected point."""
-        self._running = self._starting = None
-        if stay:
-            index = torch.tensor(stay, device=points.device)
-            samples = [running.samples[row] for row in stay]
-            problem = running.problem.select(index)
-            problem = replace(problem, eps=self._strengths(samples, points))
-            state, margins = rows_of(running.state, index), rows_of(running.margins, index)
-            self._running = Running(samples, problem, state, margins)
-        if descending:
-            samples = [running.samples[row] for row in descending]
-            problem = self._problem_of(samples)
-            n_strengths = torch.tensor([sample.progress.grid_index for sample in samples])
-            problem = replace(problem, noise=problem.noise.at(n_strengths.to(points.device)))
-            self._starting = Starting(samples, problem, problem.project(points[descending]))
+    def _at_strength(self, running: Running) -> Running:
+        """Return the runs at the present strengths of their samples."""
+        problem = running.problem
+        return replace(
+            running, problem=replace(problem, eps=self._strengths(running.runs, problem.images))
+        )
+
+    def _restart(self, runs: list[RunState], points: Tensor) -> Starting:
+        """Return runs that descended: they restart from the projected points."""
+        problem = self._problem_of(runs)
+        strengths = torch.tensor([run.sample.progress.grid_index for run in runs])
+        problem = replace(problem, noise=problem.noise.at(strengths.to(points.device)))
+        return Starting(runs, problem, problem.project(points))

@@ -108,7 +108,7 @@ def test_an_interrupted_study_names_no_option_that_it_lacks(typed, monkeypatch, 
         raise Interrupted(signal.SIGTERM, 3)
 
     read = SimpleNamespace(resources=RunResources(), ray=RayOptions(), slurm={})
-    monkeypatch.setattr("rampart.experiments.loading.load_study", lambda path: read)
+    monkeypatch.setattr("rampart.experiments.loading.load_study", lambda *_: read)
     monkeypatch.setattr("rampart.experiments.study_folder.keep_file", lambda *_: None)
     monkeypatch.setattr("rampart.experiments.running.run_study", stop)
     result = typed("study", "run", "study.yaml", "-o", tmp_path / "out")

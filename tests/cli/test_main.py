@@ -97,7 +97,8 @@ def test_defects_are_not_hidden(rampart, monkeypatch):
 
 
 def test_a_signal_ends_with_the_shells_status(tiny_settings, tmp_path):
-    settings = changed([*tiny_settings, "training.epochs=2000"])
+    # Without a pilot, between which and the run a signal has no step to name.
+    settings = changed([*tiny_settings, "training.epochs=2000", "schedule=fix"])
     command = [sys.executable, "-m", "rampart", "train", *settings, "-o", tmp_path / "run"]
     run = subprocess.Popen(
         command,
@@ -106,7 +107,8 @@ def test_a_signal_ends_with_the_shells_status(tiny_settings, tmp_path):
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    while not (tmp_path / "run" / "history.jsonl").exists():
+    history = tmp_path / "run" / "history.jsonl"
+    while not (history.exists() and history.stat().st_size):
         assert run.poll() is None, run.communicate()
         time.sleep(0.1)
     run.terminate()

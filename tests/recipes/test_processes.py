@@ -92,6 +92,7 @@ def test_two_processes_start_over_after_the_same_pilot(settings, tmp_path):
         assert [a[key] for key in EXACT + DECISIONS] == [b[key] for key in EXACT + DECISIONS]
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one_with_every_part(settings, tmp_path):
     more = [
         # With a larger weight, one step of APGD that rounding changes would show in the loss.

@@ -136,6 +136,17 @@ def test_an_interrupted_growth_resumes(task, attacked, tmp_path):
     assert same(grown, evaluate(task, until="7%"))
 
 
+def test_damaged_results_of_attacked_images_are_not_used(task, attacked, tmp_path):
+    evaluate(task, tmp_path / "e", until="10%")
+    for part in (tmp_path / "e" / "attacked").rglob("*.parquet"):
+        content = bytearray(part.read_bytes())
+        content[len(content) // 2] ^= 1
+        part.write_bytes(content)
+    grown = evaluate(task, tmp_path / "e", until="7%")
+    assert len(attacked) > len(set(attacked))
+    assert same(grown, evaluate(task, until="7%"))
+
+
 def test_overwriting_starts_afresh(task, attacked, tmp_path):
     n = len(evaluate(task, tmp_path / "e", until="10%"))
     again = evaluate(task, tmp_path / "e", until="10%", overwrite=True)

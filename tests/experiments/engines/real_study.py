@@ -14,6 +14,7 @@ import yaml
 PART = """
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from rampart.objectives.adversarial import Adversarial
@@ -29,8 +30,11 @@ class Counted(Adversarial):
         name = type(self).__name__.lower()
         with STARTS.open("a") as file:
             file.write(f"{name}\\n")
-        if STARTS.read_text().split().count(name) <= self.deaths:
-            os.kill(os.getpid(), 9)
+        for death in range(self.deaths):
+            # Of several processes that start at once, one creates the file and dies.
+            with suppress(FileExistsError):
+                STARTS.with_name(f"{name}-{death}").touch(exist_ok=False)
+                os.kill(os.getpid(), 9)
         return super().bind(model)
 
     def __call__(self, *args, **options):

@@ -26,6 +26,13 @@ def test_help_names_every_verb(rampart):
         assert verb.split()[0] in out
 
 
+@pytest.mark.parametrize("group", [(), ("study",)])
+def test_no_summary_of_a_verb_is_cut_off(rampart, group, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    summaries = rampart(*group, "--help").out.split("Commands:")[1]
+    assert "..." not in summaries
+
+
 def test_the_surface_is_what_is_documented(rampart):
     """New options are a decision: they appear here too."""
     surface = {verb: options_in(rampart(*verb.split(), "--help").out) for verb in VERBS}

@@ -17,7 +17,10 @@ def compare(
     ),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace an earlier comparison."),
 ) -> None:
-    """Compare evaluated runs in a table and in plots of their curves and training histories."""
+    """Compare evaluated runs in a table and in plots.
+
+    The plots show curves and training histories.
+    """
     from rampart.files import require_output_folder
     from rampart.runs.lock import only_writer
 

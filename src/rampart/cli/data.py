@@ -37,7 +37,7 @@ def data(
         show_default=False,
     ),
 ) -> None:
-    """List the public datasets, or show one, or count other data such as a folder.
+    """List the public datasets, show one, or count other data.
 
     Images are counted without decoding them, and nothing is downloaded. The status is 1 if data on
     this machine differ from the catalogue.

@@ -15,7 +15,10 @@ _PACKAGES = {
 
 
 def doctor() -> None:
-    """Show installed versions and devices, and test an attack on a model with a known result."""
+    """Show versions and devices, and test an attack.
+
+    The attacked model has a known result.
+    """
     import platform
 
     from rampart.cli.console import console

@@ -44,7 +44,7 @@ def evaluate(
         False, "--overwrite", help="Replace the evaluation in the folder."
     ),
 ) -> None:
-    """Measure accuracy at every strength up to eps, and expected robustness.
+    """Measure accuracy at every strength, and expected robustness.
 
     Run the same command again to resume an interrupted evaluation.
     """

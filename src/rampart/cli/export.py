@@ -23,9 +23,10 @@ def export(
         "model's mean and std.",
     ),
 ) -> None:
-    """Export the model of a run for other tools, and check that the file predicts the same.
+    """Export the model of a run for other tools.
 
-    `rampart evaluate` and `rampart predict` take the file too.
+    The exported file must predict as the run does. `rampart evaluate` and `rampart predict` take
+    the file too.
     """
     from rampart.cli.console import console, quiet_libraries
 

@@ -16,7 +16,7 @@ def interpolate(
     ),
     evaluate: bool = typer.Option(True, help="Evaluate the chosen model on the test split."),
 ) -> None:
-    """Interpolate between the weights of two runs, and save the best model.
+    """Interpolate between two runs, and save the best model.
 
     The second run gets a weight of 0, 10, ..., 100 %. The best model has the highest expected
     robustness on the validation split.

@@ -15,10 +15,10 @@ def linear_probe(
         None, metavar="[MODEL | CONFIG.yaml] [KEY=VALUE]...", help=HELP, show_default=False
     ),
 ) -> None:
-    """Measure how robust a backbone is before training, and where the ramp of eps may start.
+    """Measure how robust a backbone is before training.
 
-    The command takes the settings of `rampart train`. It fits a linear head to frozen features, and
-    writes no files.
+    The answer says where the ramp of eps may start. The command takes the settings of `rampart
+    train`. It fits a linear head to frozen features, and writes no files.
     """
     from rampart.cli.console import console, quiet_libraries
     from rampart.cli.overrides import config_and_overrides

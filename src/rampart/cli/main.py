@@ -56,7 +56,7 @@ app = _group(
     "rampart",
     "Turn a pretrained image classifier into a robust one, and measure how robust it is.",
 )
-study = _group("study", "Train and evaluate every method on every task of a grid with every seed.")
+study = _group("study", "Train and evaluate every method on every task and seed.")
 
 
 def _print_version(wanted: bool) -> None:

@@ -41,7 +41,7 @@ def profile(
         False, "--overwrite", help="Replace the evaluations in the folder."
     ),
 ) -> None:
-    """Measure robustness under several threats, side by side and all together.
+    """Measure robustness under several threats, side by side.
 
     Run the same command again to resume an interrupted profile; finished threats are kept.
     """

@@ -16,7 +16,10 @@ def quickstart(
         False, "--overwrite", help="Replace the quickstart's runs in the folder."
     ),
 ) -> None:
-    """Try the method on real handwritten digits, in minutes on a laptop's CPU."""
+    """Try the method on handwritten digits, in minutes.
+
+    A CPU is enough.
+    """
     from rampart.cli.compare import compare_and_print
     from rampart.cli.console import console, quiet_libraries
     from rampart.cli.interruption import explain_interruption

@@ -23,10 +23,10 @@ def report(
     ),
     machine: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Summarize evaluations: intervals, bounds, classes, costs, and how two models differ.
+    """Summarize evaluations, and compare two models.
 
-    No attack runs again. Two records on the same images are compared image by image; runs that
-    differ only in their seed are grouped.
+    A summary has intervals, bounds, classes and costs. No attack runs again. Two records on the
+    same images are compared image by image; runs that differ only in their seed are grouped.
     """
     import json
 

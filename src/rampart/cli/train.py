@@ -24,7 +24,7 @@ def train(
     ),
     evaluate: bool = typer.Option(True, help="Evaluate the finished model on the test split."),
 ) -> None:
-    """Fine-tune a pretrained classifier under a schedule over eps, and measure its robustness.
+    """Fine-tune a classifier, and measure how robust it is.
 
     With several processes: accelerate launch -m rampart train ...
     """

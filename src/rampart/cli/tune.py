@@ -40,10 +40,10 @@ def tune(
         show_default="1 if there is a GPU",
     ),
 ) -> None:
-    """Search learning rates and weight decays on the validation split; write tuned.yaml.
+    """Search learning rates and weight decays; write tuned.yaml.
 
-    Ray Tune trains the runs and stops the poor ones early (ASHA). The same command again resumes;
-    with a larger budget it continues.
+    Trials are compared on the validation split. Ray Tune trains the runs and stops the poor ones
+    early (ASHA). The same command again resumes; with a larger budget it continues.
     """
     from rampart.cli.console import console, quiet_libraries
     from rampart.cli.interruption import explain_interruption

@@ -21,7 +21,7 @@ def verify(
         show_default=False,
     ),
 ) -> None:
-    """Check files against their checksums, and an evaluation by its adversarial examples.
+    """Check files by their checksums, and evaluations by attacks.
 
     A folder of runs is read once. An evaluation made with evaluation.adversarial_examples=true
     takes one or two forward passes per image.

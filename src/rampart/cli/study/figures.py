@@ -7,7 +7,10 @@ from rampart.cli.study.published import Published, write_figures
 
 
 def figures(place: Path = Place, output: Path | None = Output, published: bool = Published) -> None:
-    """Draw the pictures of a study from the runs that are finished; train nothing."""
+    """Draw the pictures of a study; train nothing.
+
+    The pictures show the runs that are finished.
+    """
     from rampart.cli.console import console
     from rampart.experiments.study_cells import planned_runs
     from rampart.experiments.study_table import draw_study

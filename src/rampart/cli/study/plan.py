@@ -23,11 +23,12 @@ def plan(
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON, one entry per run."),
 ) -> None:
-    """Show the runs of a study, their passes, and the hours that they take on this machine.
+    """Show the runs of a study, their passes and their hours.
 
-    Nothing is trained or downloaded. Numbers of images come from the catalogue or from data on this
-    machine. The evaluation is counted for images that withstand its attack, an adaptive schedule
-    with a pilot that fails, so the hours are an upper estimate. Reading the images is not counted.
+    Hours are those of this machine. Nothing is trained or downloaded. Numbers of images come from
+    the catalogue or from data on this machine. The evaluation is counted for images that withstand
+    its attack, an adaptive schedule with a pilot that fails, so the hours are an upper estimate.
+    Reading the images is not counted.
     """
     from rampart.cli.console import console, quiet_libraries
 

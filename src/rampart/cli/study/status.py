@@ -19,7 +19,10 @@ def status(
     output: Path | None = Output,
     as_json: bool = typer.Option(False, "--json", help="Print JSON, one entry per run."),
 ) -> None:
-    """Show which runs of a study are done, running, failed, interrupted or missing."""
+    """Show the state of each run of a study.
+
+    A run is done, running, failed, interrupted or missing.
+    """
     from rampart.cli.console import console
 
     _, folder, state = read(place, output)

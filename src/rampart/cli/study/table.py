@@ -20,9 +20,10 @@ def table(
         show_default=False,
     ),
 ) -> None:
-    """Write the table of a study from the runs that are finished; train nothing.
+    """Write the table of a study; train nothing.
 
-    A row says how many of its runs are finished if some are missing.
+    The table shows the runs that are finished. A row says how many of its runs are finished if some
+    are missing.
     """
     if form and not published:
         raise InvalidArgument("--format", form, "--published beside it")

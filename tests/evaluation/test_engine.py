@@ -165,12 +165,7 @@ def test_no_column_depends_on_the_batch_size_or_the_order(name, options, norm, m
 
     def evaluate(batch_size: int, order: Sequence[int] | Tensor, size: int = 7) -> Results:
         batches = parts(batch, torch.as_tensor(order), size)
-        options = {
-            "mode": mode,
-            "batch_size": batch_size,
-            "recheck": 0.3,
-            "adversarial_examples": True,
-        }
+        options = {"mode": mode, "batch_size": batch_size, "adversarial_examples": True}
         return critical_strengths(model, batches, attack, grid, 0, **options)
 
     whole = evaluate(64, range(n))
@@ -182,7 +177,7 @@ def test_no_column_depends_on_the_batch_size_or_the_order(name, options, norm, m
     for some in ([is_adv[0]], [n - 2, 4, is_adv[1]], range(1, n, 2)):
         assert same(evaluate(64, some), whole.select(sorted(some)))
     assert len(set(whole.critical)) > 3
-    assert not whole.rechecked.any() or mode == "fast"
+    assert not whole.pruned.any() or mode == "fast"
 
 
 def test_memory_holds_no_more_samples_than_the_stage_batches():
@@ -224,7 +219,7 @@ def test_the_passes_of_the_samples_add_up_to_those_of_the_model():
     queried, attack = QueriedModel(model), attack_suite("plus", steps=3, targets=2)
     grid, batch = default_grid(8 / 255, "linf"), photos(model, 20)
     for prune in (False, True):
-        work = Work(attack.stages(), "linf", grid, 0, prune, recheck=0.5)
+        work = Work(attack.stages(), "linf", grid, 0, prune)
         before = queried.passes
         done = flown(Engine(queried, work, 8, torch.device("cpu")), batch)
         found = collect_results(done, adversarial_examples=False)

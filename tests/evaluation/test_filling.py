@@ -57,7 +57,7 @@ def evaluate(kind: type[Engine], name: str, n: int, prune: bool) -> tuple[Result
     options, eps = SUITES[name]
     model = QueriedModel(net(1))
     stages = ATTACKS.build(name, options).stages()
-    task = Task(stages, "linf", default_grid(eps, "linf"), 0, prune, recheck=0.3)
+    task = Task(stages, "linf", default_grid(eps, "linf"), 0, prune)
     done = kind(model, task, 128, torch.device("cpu")).run([photos(net(1), n)])
     samples = [sample for some in done for sample in some]
     return collect_results(samples, adversarial_examples=True).sorted(), model
@@ -73,7 +73,7 @@ def test_filled_rows_change_no_column_and_cost_fewer_rows(name, prune):
     rows = [model.rows_forward + model.rows_backward for model in (after, before)]
     assert rows[0] < 0.9 * rows[1]
     # Square alone has too few queries here to be pruned.
-    assert filled.rechecked.any() == (prune and name != "square")
+    assert filled.pruned.any() == (prune and name != "square")
     assert len(set(filled.critical)) > 3
 
 
@@ -84,7 +84,7 @@ def test_few_rows_do_no_work_above_64_images(mode, idle):
     batch, grid = photos(net(1), 72), default_grid(8 / 255, "linf")
     attack = ATTACKS.build("standard", {"steps": 20, "queries": 150})
     found = critical_strengths(
-        model, [batch], attack, grid, 0, mode=mode, recheck=0.1, adversarial_examples=True
+        model, [batch], attack, grid, 0, mode=mode, adversarial_examples=True
     )
     worked = found.forwards_total + found.backwards_total
     assert 0 <= 1 - worked / model.rows < idle

@@ -48,13 +48,7 @@ def test_any_course_of_events(n, runs, data):
     assert set(ended.values()) <= {1}
     assert {*ended, *progress.runs} == set(start.runs)
     assert len(ended) + len(progress.runs) == len(start.runs) == sum(runs)
-    again = progress.repeat_pruned()
-    assert (again.runs, again.grid_index, again.pruned) == (
-        progress.pruned,
-        progress.grid_index,
-        (),
-    )
-    assert set(again.runs) <= set(ended)
+    assert set(progress.pruned) <= set(ended)
 
 
 @given(n_strengths, plans, st.data())

@@ -278,6 +278,15 @@ def test_checks_escalation_rerun_and_cost_are_reported():
     ]
 
 
+def test_the_error_that_fast_mode_excludes_has_a_line():
+    found = {"gave_up": 114, "rechecked": 14, "lowered": 0, "pruned": 100, "sentinel": 0}
+    pruning = {**found, "excluded": 0.0707, "escalated": ""}
+    (line,) = evaluation_lines({"n": 200, "pruning": pruning})
+    assert line.startswith("fast mode: errors above 7.1 points are excluded at 95 %")
+    assert "14 of 114 images" in line
+    assert evaluation_lines({"n": 200, "pruning": {**pruning, "excluded": 0.0}}) == []
+
+
 def test_unknown_values_have_no_line():
     assert evaluation_lines({"n": 10, "pruning": None}) == []
     same = {"n": 3, "strengths": [{"eps": 0.1, "accuracy": 1.0, "alone": 1.0}]}

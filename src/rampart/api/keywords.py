@@ -35,6 +35,7 @@ class EvaluationSettings(TypedDict, total=False):
 
     seed: int
     mode: EvaluationMode
+    largest_error: str | float | None
     split: Literal["test", "validation", "all"]
     limit: int | None
     limit_seed: int | None

@@ -109,7 +109,6 @@ def stream(
     *,
     mode: EvaluationMode = "exact",
     batch_size: int = 128,
-    recheck: float = 0.0,
     adversarial_examples: bool = False,
     criterion: Criterion | None = None,
 ) -> Iterator[Results]:
@@ -128,7 +127,6 @@ def stream(
         seed: seed of the noise.
         mode: "exact", or "fast" with pruning (`rampart.evaluation.engine.pruning`).
         batch_size: rows of a batch.
-        recheck: in fast mode, fraction of the samples that repeat their pruned runs in full.
         adversarial_examples: whether to return the adversarial examples.
         criterion: what counts as success; misclassification by default.
 
@@ -151,7 +149,7 @@ def stream(
         raise InvalidArgument(
             "attack", got, "an attack with stages, because the criterion is not misclassification"
         )
-    task = Task(stages, attack.norm, strengths, seed, mode == "fast", recheck, criterion)
+    task = Task(stages, attack.norm, strengths, seed, mode == "fast", criterion)
 
     def parts() -> Iterator[Results]:
         if not stages or len(strengths) == 1:

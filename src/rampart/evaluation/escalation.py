@@ -1,30 +1,26 @@
-"""Whether pruning has changed results, and which samples have to repeat their pruned runs.
+"""Whether pruning has changed results, and which samples are attacked in full in the end.
 
-Two observations lead to an escalation. First, rechecked samples repeat their pruned runs in full;
-if that lowers a critical strength, pruning has hidden an adversarial example. Second, FAB and
-Square find almost nothing after gradient ascent on most networks; if they do lower critical
-strengths, gradients mislead and pruning cannot be trusted. If either exceeds its tolerance, every
-sample with pruned runs repeats them in full.
+Two observations lead to an escalation. First, samples that the recheck draws are attacked in full;
+if that lowers more of them than its looks allow, pruning has hidden adversarial examples. Second,
+FAB and Square find almost nothing after gradient ascent on most networks; if they do lower critical
+strengths, gradients mislead and pruning cannot be trusted. Then every sample that gave a run up is
+attacked in full, and the results are those of exact mode.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from rampart.attacks.stages import Stage
 from rampart.counting import counted
+from rampart.evaluation.recheck import Plan
 from rampart.evaluation.results import Booleans, Results
+from rampart.metrics.curve import Integers
 
-#: Fraction of the samples that are rechecked.
-RECHECK_FRACTION = 0.05
-#: Smallest expected number of rechecked samples in a small evaluation.
-MIN_RECHECKED = 6
-#: Largest fraction of rechecked samples whose critical strength the full runs may lower.
-RECHECK_TOLERANCE = 0.003
-#: Largest fraction of samples whose critical strength FAB or Square may set.
-SENTINEL_TOLERANCE = 0.01
+#: Largest fraction and number of samples whose critical strength FAB or Square may set.
+SENTINEL_TOLERANCE, SENTINEL_ALLOWED = 0.01, 1
 
 
 @dataclass(frozen=True)
@@ -32,17 +28,22 @@ class Pruning:
     """The effect of pruning.
 
     Attributes:
-        rechecked: number of samples that repeated their pruned runs in full.
-        lowered: how many of those got a smaller critical strength.
+        gave_up: number of samples that gave a run up.
+        rechecked: how many of those were attacked in full.
+        lowered: how many of these got a smaller critical strength.
         sentinel: number of samples lowered by FAB or Square, which use no gradient ascent.
-        pruned: number of samples with pruned runs that were not repeated.
-        escalated: why these runs have to be repeated; "" if they need not be.
+        pruned: number of samples with pruned runs that were not attacked in full.
+        excluded: an error above this is excluded at 95 %: of expected robustness, and of accuracy
+            at the largest strength. 0 if `pruned` is 0.
+        escalated: why every sample that gave a run up was attacked in full; "" otherwise.
     """
 
+    gave_up: int
     rechecked: int
     lowered: int
     sentinel: int
     pruned: int
+    excluded: float
     escalated: str
 
     def figures(self) -> dict[str, Any]:
@@ -50,28 +51,91 @@ class Pruning:
         return asdict(self)
 
 
-def recheck_fraction(n: int) -> float:
-    """Return the fraction of n samples to recheck."""
-    return min(1.0, max(RECHECK_FRACTION, MIN_RECHECKED / n)) if n else 0.0
+def recheck(
+    fast: Results,
+    plan: Plan,
+    grid: Sequence[float],
+    seed: int,
+    stages: Sequence[Stage],
+    in_full: Callable[[Booleans], Results],
+) -> tuple[Results, Pruning]:
+    """Attack as many samples in full as the plan asks for; return the results and the effect.
+
+    Args:
+        fast: results of a pass with pruning, one row per sample.
+        plan: what the recheck has to exclude.
+        grid, seed, stages: of the evaluation.
+        in_full: returns the results of some samples, (N,) bool, attacked without pruning.
+    """
+    why, whole = alarm(fast, stages), fast
+    for allowed, drawn in enumerate(() if why else plan.draws(fast, grid, seed)):
+        whole = merge(fast, in_full(drawn))
+        found = effect(fast, whole, stages, plan.largest_error)
+        if found.lowered <= allowed:
+            return whole, found
+        why = (
+            f"attacking samples in full lowered {found.lowered} of {found.rechecked} that were "
+            "rechecked"
+        )
+    whole = merge(fast, in_full(affected(fast)))
+    return whole, effect(fast, whole, stages, plan.largest_error, why)
 
 
-def judge(results: Results, stages: Sequence[Stage]) -> Pruning:
-    """Return the effect of pruning, and whether to escalate."""
-    lowered = int((results.critical < results.before_recheck).sum())
-    rechecked = int(results.rechecked.sum())
-    late = range(_after_ascent(stages), len(stages))
-    sentinel = int(np.isin(results.stage, list(late)).sum())
-    reasons = []
-    if lowered > RECHECK_TOLERANCE * rechecked:
-        reasons.append(f"repeating pruned runs lowered {lowered} of {rechecked} rechecked samples")
-    if sentinel > SENTINEL_TOLERANCE * len(results):
-        reasons.append(f"FAB or Square lowered {sentinel} of {counted(len(results), 'sample')}")
-    return Pruning(rechecked, lowered, sentinel, int(affected(results).sum()), "; ".join(reasons))
+def effect(
+    fast: Results, whole: Results, stages: Sequence[Stage], size: float, escalated: str = ""
+) -> Pruning:
+    """Return the effect of pruning; `size` is the error that is excluded where runs are pruned."""
+    left = int(affected(whole).sum())
+    return Pruning(
+        gave_up=int(affected(fast).sum()),
+        rechecked=int(whole.rechecked.sum()),
+        lowered=int((whole.critical < whole.before_recheck).sum()),
+        sentinel=_count_late(fast, stages),
+        pruned=left,
+        excluded=size if left else 0.0,
+        escalated=escalated if affected(fast).any() else "",
+    )
+
+
+def alarm(fast: Results, stages: Sequence[Stage]) -> str:
+    """Return why pruning cannot be trusted before any recheck; "" if it can."""
+    late = _count_late(fast, stages)
+    if late <= max(SENTINEL_TOLERANCE * len(fast), SENTINEL_ALLOWED):
+        return ""
+    return f"FAB or Square lowered {late} of {counted(len(fast), 'sample')}"
 
 
 def affected(results: Results) -> Booleans:
-    """Return (N,) bool: whether a sample has pruned runs that were not repeated."""
+    """Return (N,) bool: whether a sample has pruned runs and was not attacked in full."""
     return results.pruned > 0
+
+
+def merge(fast: Results, full: Results) -> Results:
+    """Return one row per sample, with the passes of both parts.
+
+    An adversarial example stays valid, so the smaller critical strength counts.
+    """
+    both = Results.concatenate([fast, full])
+    latest = both.select(np.argsort(-both.critical, kind="stable")).latest()
+    place = np.searchsorted(latest.indices, both.indices)
+
+    def total(passes: Integers) -> Integers:
+        return np.bincount(place, passes, len(latest)).astype(np.int64)
+
+    rechecked = np.isin(latest.indices, full.indices)
+    return replace(
+        latest,
+        forwards=total(both.forwards),
+        backwards=total(both.backwards),
+        pruned=np.where(rechecked, 0, latest.pruned),
+        rechecked=rechecked,
+        before_recheck=fast.sorted().critical,
+    )
+
+
+def _count_late(results: Results, stages: Sequence[Stage]) -> int:
+    late = list(range(_after_ascent(stages), len(stages)))
+    return int(np.isin(results.stage, late).sum())
 
 
 def _is_sentinel(stage: Stage) -> bool:

@@ -1,7 +1,7 @@
 """The evaluation of a whole split: in several processes, resumable, with recheck and escalation."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,9 +17,10 @@ from rampart.data.subset import having, numbers_of
 from rampart.errors import InvalidArgument
 from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.critical import stream
-from rampart.evaluation.escalation import Pruning, affected, judge, recheck_fraction
+from rampart.evaluation.escalation import Pruning, recheck
 from rampart.evaluation.partial_results import Buffer, PartialResults
-from rampart.evaluation.results import Results
+from rampart.evaluation.recheck import Plan, default_error
+from rampart.evaluation.results import Booleans, Results
 from rampart.metrics.curve import Integers
 
 
@@ -65,6 +66,7 @@ def evaluate_split(
     seed: int = 0,
     *,
     mode: EvaluationMode = "fast",
+    largest_error: float | None = None,
     batch_size: int = 128,
     adversarial_examples: bool = False,
     criterion: Criterion | None = None,
@@ -76,8 +78,10 @@ def evaluate_split(
 ) -> Evaluation:
     """Return the critical strength of every sample of a split.
 
-    Fast mode includes a recheck and, if needed, an escalation (`rampart.evaluation.escalation`).
-    The results do not depend on the batch size or the number of processes.
+    Fast mode includes a recheck (`rampart.evaluation.recheck`) and, if needed, an escalation
+    (`rampart.evaluation.escalation`). Where they would cost as much as exact mode, as for few
+    images or short attacks, it does not prune. The results do not depend on the batch size or the
+    number of processes.
 
     Args:
         model: pixels in [0, 1], (N, C, H, W), to logits.
@@ -86,13 +90,15 @@ def evaluate_split(
         grid: (n + 1,) ascending strengths from 0.
         seed: seed of all noise.
         mode: "fast" or "exact".
+        largest_error: in fast mode, the error that the recheck excludes; by default
+            `rampart.evaluation.recheck.default_error`.
         batch_size: rows of a batch.
         adversarial_examples: whether to return the adversarial examples. With partial results they
             are in a file and returned by the first process only; otherwise they are in memory.
         criterion: what counts as success; misclassification by default.
         partial_results: where finished samples are written, and from where an interrupted
             evaluation resumes.
-        phase: phase in the partial results; an escalation uses the next one too.
+        phase: phase in the partial results; the recheck uses the next one.
         processes: the processes that share the work.
         workers: number of processes that decode images.
         on_progress: called with an estimate of the number of samples that all processes have done.
@@ -105,38 +111,29 @@ def evaluate_split(
     processes, start = processes or Processes(), time.perf_counter()
     numbers = numbers_of(split)
 
-    def find_missing(todo: Integers, fraction: float, phase: int, done: int) -> Results:
-        mine, parts = np.sort(todo)[processes.rank :: processes.count], [Results.empty()]
-        with ExitStack() as stack:
-            buffer = stack.enter_context(Buffer(partial_results)) if partial_results else None
-            batches = _batches(split, mine, batch_size, workers)
-            options: dict[str, Any] = {"mode": mode, "batch_size": batch_size, "recheck": fraction}
-            options |= {"adversarial_examples": adversarial_examples, "criterion": criterion}
-            for part in stream(model, batches, attack, grid, seed, **options):
-                # Partial results are on disk, so the images need not stay in memory.
-                parts.append(part.without_adversarial_examples() if buffer else part)
-                if buffer:
-                    buffer.add(part, phase)
-                if on_progress:
-                    done += len(part) * processes.count
-                    on_progress(min(done, len(split)))
-        return Results.concatenate(processes.gather(Results.concatenate(parts)))
+    def attacked(batches: Iterable[Batch], mode: EvaluationMode) -> Iterator[Results]:
+        options: dict[str, Any] = {"mode": mode, "batch_size": batch_size}
+        options |= {"adversarial_examples": adversarial_examples, "criterion": criterion}
+        return stream(model, batches, attack, grid, seed, **options)
 
-    first = _read(partial_results, phase, numbers)
-    second = _read(partial_results, phase + 1, numbers)
+    work = _Work(split, attacked, processes, partial_results, batch_size, workers, on_progress)
+    first, full = (_read(partial_results, one, numbers) for one in (phase, phase + 1))
     # All processes must read before any of them writes.
     processes.wait()
-    rest = np.setdiff1d(numbers, first.indices)
-    results = Results.concatenate(
-        [first, find_missing(rest, recheck_fraction(len(split)), phase, len(first))]
-    )
     stages = (criterion or Criterion()).stages(attack.stages())
-    pruning = judge(results, stages) if mode == "fast" else None
-    if pruning and pruning.escalated:
-        rest = np.setdiff1d(results.indices[affected(results)], second.indices)
-        again = find_missing(rest, 1.0, phase + 1, len(split) - len(rest))
-        results = Results.concatenate([results, second, again])
-    results = _merge_phases(results)
+    size = default_error(len(split)) if largest_error is None else largest_error
+    plan, pruning = Plan(len(split), size), None
+    first_mode: EvaluationMode = "fast" if mode == "fast" and plan.pays(stages) else "exact"
+    results = work.complete(first, numbers, first_mode, phase).sorted()
+    if mode == "fast":
+        fast = results
+
+        def in_full(drawn: Booleans) -> Results:
+            nonlocal full
+            full = work.complete(full, fast.indices[drawn], "exact", phase + 1)
+            return full.select(np.isin(full.indices, fast.indices[drawn]))
+
+        results, pruning = recheck(fast, plan, grid, seed, stages, in_full)
     if partial_results and adversarial_examples and processes.rank == 0:
         results = replace(
             results,
@@ -144,6 +141,43 @@ def evaluate_split(
             adversarial_rows=None,
         )
     return Evaluation(results, pruning, time.perf_counter() - start, len(first))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Attacks samples of a split, shared among processes; see `evaluate_split`."""
+
+    split: Split
+    attacked: Callable[[Iterable[Batch], EvaluationMode], Iterator[Results]]
+    processes: Processes
+    partial_results: PartialResults | None
+    batch_size: int
+    workers: int
+    on_progress: Callable[[int], None] | None
+
+    def complete(
+        self, known: Results, wanted: Integers, mode: EvaluationMode, phase: int
+    ) -> Results:
+        """Return the known results and those of the wanted samples that they lack.
+
+        Every process calls it with the same arguments and gets the same rows.
+        """
+        rest = np.setdiff1d(wanted, known.indices)
+        mine = rest[self.processes.rank :: self.processes.count]
+        parts, done = [Results.empty()], len(self.split) - len(rest)
+        with ExitStack() as stack:
+            partial = self.partial_results
+            buffer = stack.enter_context(Buffer(partial)) if partial else None
+            batches = _batches(self.split, mine, self.batch_size, self.workers)
+            for part in self.attacked(batches, mode):
+                # Partial results are on disk, so the images need not stay in memory.
+                parts.append(part.without_adversarial_examples() if buffer else part)
+                if buffer:
+                    buffer.add(part, phase)
+                if self.on_progress:
+                    done += len(part) * self.processes.count
+                    self.on_progress(min(done, len(self.split)))
+        return Results.concatenate([known, *self.processes.gather(Results.concatenate(parts))])
 
 
 def _require_split(split: Split) -> None:
@@ -169,15 +203,3 @@ def _read(partial_results: PartialResults | None, phase: int, numbers: Integers)
         return Results.empty()
     known = partial_results.read(phase, adversarial_examples=False)
     return known.select(np.isin(known.indices, numbers))
-
-
-def _merge_phases(results: Results) -> Results:
-    """Return one row per sample, with the passes of all phases."""
-    # An adversarial example stays valid: the row with the smallest critical index counts.
-    latest = results.select(np.argsort(-results.critical, kind="stable")).latest()
-    place = np.searchsorted(latest.indices, results.indices)
-
-    def total(passes: Integers) -> Integers:
-        return np.bincount(place, passes, len(latest)).astype(np.int64)
-
-    return replace(latest, forwards=total(results.forwards), backwards=total(results.backwards))

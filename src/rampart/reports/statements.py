@@ -46,12 +46,12 @@ def record_lines(facts: Facts) -> list[str]:
 
 
 def evaluation_lines(facts: Mapping[str, Any]) -> list[str]:
-    """Return the lines on checks, escalation, rerun and cost of an evaluation.
+    """Return the lines on checks, pruning, rerun and cost of an evaluation.
 
     Args:
         facts: a summary, with `pruning` from the metadata added.
     """
-    lines = [*_check_lines(facts), _escalation_line(facts), _rerun_line(facts), _cost_line(facts)]
+    lines = [*_check_lines(facts), _pruning_line(facts), _rerun_line(facts), _cost_line(facts)]
     return [line for line in lines if line]
 
 
@@ -70,9 +70,18 @@ def _check_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _escalation_line(facts: Mapping[str, Any]) -> str:
-    why = (facts.get("pruning") or {}).get("escalated")
-    return f"escalation: all pruned runs were repeated in full ({why})" if why else ""
+def _pruning_line(facts: Mapping[str, Any]) -> str:
+    """The escalation, or the error that the recheck of fast mode excludes."""
+    pruning = facts.get("pruning") or {}
+    if pruning.get("escalated"):
+        return f"escalation: all pruned runs were repeated in full ({pruning['escalated']})"
+    if not pruning.get("excluded"):
+        return ""
+    return (
+        f"fast mode: errors above {number(pruning['excluded'])} points are excluded at 95 % "
+        f"({pruning['rechecked']} of {counted(pruning['gave_up'], 'image')} that gave runs up were "
+        f"attacked in full, {pruning['lowered']} changed)"
+    )
 
 
 def _rerun_line(facts: Mapping[str, Any]) -> str:

@@ -165,6 +165,19 @@ def test_a_few_rechecked_samples_do_not_pass(rechecked, status):
     assert f"{100 * (1 - 0.05 ** (1 / rechecked)):.1f} %" in found.message
 
 
+@pytest.mark.parametrize("lowered", [0, 1])
+def test_a_recheck_of_a_stated_power_says_what_it_excludes(lowered):
+    critical, stage = evaluation()
+    rechecked, pruned = np.arange(200) < 20, (np.arange(200) >= 20) & (critical > 1)
+    before = critical.copy()
+    before[np.flatnonzero(rechecked & (critical < LEVELS))[:lowered]] += 1
+    found = ask(critical, stage, before, rechecked, pruned=pruned, excluded=0.071)["pruning"]
+    assert found.status == "pass"
+    assert "7.1 points" in found.message
+    assert f"20 of {20 + pruned.sum()} images" in found.message
+    assert f"{lowered} withstand less" in found.message
+
+
 def test_one_rechecked_sample_that_pruning_left_too_high_fails():
     critical, stage = evaluation()
     before, rechecked = critical.copy(), np.arange(200) == np.flatnonzero(critical < LEVELS)[0]

@@ -53,6 +53,7 @@ def check_results(
     chance: float | None = None,
     predicted: Predicted | None = None,
     pruned: ArrayLike | None = None,
+    excluded: float | None = None,
     finite: ArrayLike | None = None,
     ids: Sequence[str] | None = None,
 ) -> list[Verdict]:
@@ -74,6 +75,8 @@ def check_results(
         predicted: the predictions without an attack, which show another order of the classes and
             outputs of no class.
         pruned: (N,) number of pruned runs that were not repeated in full.
+        excluded: an error of pruning above this is excluded, as a recheck of a stated power found
+            (`rampart.evaluation.recheck`); None if there was none.
         finite: (N,) bool, whether the logits are all finite, at the image and at its adversarial
             example.
         ids: (N,) names of the samples, for the messages.
@@ -96,7 +99,7 @@ def check_results(
         check_clean(indices, chance, predicted),
         _black_box(indices, names, stage_names),
         _fab(indices, names, stage_names),
-        _pruning(indices, before, chosen, None if pruned is None else bool(np.any(pruned))),
+        _pruning(indices, before, chosen, _count_left(pruned), excluded),
         _monotone({0: own > 0, **robust}),
         _rerun({k: (own > k, found) for k, found in robust.items()}),
     ]
@@ -199,18 +202,28 @@ def _follows(stages: Sequence[str], stem: str) -> bool:
     return bool(gradient and last and gradient[0] < last[-1])
 
 
+def _count_left(pruned: ArrayLike | None) -> int | None:
+    """Return the number of samples with pruned runs; None if unknown."""
+    return None if pruned is None else int((np.asarray(pruned) > 0).sum())
+
+
 def _pruning(
-    critical: Integers, before: Integers, rechecked: Booleans, left: bool | None
+    critical: Integers,
+    before: Integers,
+    rechecked: Booleans,
+    left: int | None,
+    excluded: float | None,
 ) -> Verdict:
     """Check the fraction of rechecked samples that pruning had left too high.
 
-    `left` says whether pruned runs remain in the end; without any, pruning did no harm; None if
-    unknown. The message gives an upper bound over all samples (Clopper & Pearson 1934, one-sided).
+    `left` is the number of samples whose pruned runs remain in the end; without any, pruning did no
+    harm; None if unknown. A recheck of a stated power says what it excludes. Otherwise the message
+    gives an upper bound over all samples (Clopper & Pearson 1934, one-sided).
     """
     n = int(rechecked.sum())
     if not n:
         if not left:
-            return skipped("pruning", "no pruned run was repeated in full.")
+            return skipped("pruning", "no run was pruned, or no pruned run was repeated in full.")
         message = (
             "runs were pruned and none was repeated in full, so the effect of pruning is unknown; "
             "use more images, or evaluation.mode=exact."
@@ -218,9 +231,17 @@ def _pruning(
         return Verdict("pruning", "warn", None, PRUNED_WARN, message)
     lowered = int((critical < before)[rechecked].sum())
     value = lowered / n
-    if left is False:
+    if left == 0:
         message = "every pruned run was repeated in full, so pruning changed nothing."
         return passed("pruning", value, PRUNED_WARN, message)
+    if left and excluded is not None:
+        message = (
+            f"errors above {100 * excluded:.1f} points, in expected robustness and in accuracy at "
+            f"the largest strength, are excluded with 95 % confidence: {n} of "
+            f"{counted(n + left, 'image')} that gave runs up were attacked in full, and {lowered} "
+            "withstand less."
+        )
+        return passed("pruning", value, None, message)
     bound = float(stats.beta.ppf(CONFIDENCE, lowered + 1, n - lowered)) if lowered < n else 1.0
     seen = f"pruning left the critical strength too high for {lowered} of {n} rechecked samples"
     known = f"and with 95 % confidence for at most {100 * bound:.1f} % of all"

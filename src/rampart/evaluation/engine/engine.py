@@ -59,7 +59,6 @@ class Task:
         grid: (n + 1,) ascending strengths from 0, with n >= 1.
         seed: noise is keyed by (seed, sample, stage, run).
         prune: whether to prune runs that are unlikely to succeed.
-        recheck: fraction of the samples that repeat their pruned runs in full.
         criterion: what counts as success; the losses of the stages have to match it.
     """
 
@@ -68,7 +67,6 @@ class Task:
     grid: tuple[float, ...]
     seed: int
     prune: bool = False
-    recheck: float = 0.0
     criterion: Criterion = field(default_factory=Criterion)
 
 
@@ -95,11 +93,7 @@ class Engine:
         self._batch_size = batch_size
         # A batch of the model has a multiple of these rows.
         self._rows = max(batch_size // ROWS * ROWS, ROWS)
-        self._stage_batches = [
-            self._stage_batch(number, prune=task.prune) for number in range(len(task.stages))
-        ]
-        # Rechecked samples repeat their pruned runs in stage batches that do not prune.
-        self._full = [self._stage_batch(number, prune=False) for number in range(len(task.stages))]
+        self._stage_batches = [self._stage_batch(number) for number in range(len(task.stages))]
 
     def run(self, batches: Iterable[Batch]) -> Iterator[list[SampleState]]:
         """Yield finished samples, in no particular order."""
@@ -124,9 +118,9 @@ class Engine:
             if done:
                 yield done
 
-    def _stage_batch(self, number: int, prune: bool) -> StageBatch:
+    def _stage_batch(self, number: int) -> StageBatch:
         stage, task = self._task.stages[number], self._task
-        limits = Limits.of(stage, task.norm, self._device) if prune else None
+        limits = Limits.of(stage, task.norm, self._device) if task.prune else None
         return self._kind(number, stage, self._model, task.norm, task.grid, limits)
 
     def _next_group(self) -> list[StageBatch]:
@@ -136,7 +130,7 @@ class Engine:
         those that can share its passes, the last ones first, as long as their rows fit. Samples
         then accumulate at the later stages, which take most of the steps.
         """
-        nonempty = [one for one in (*self._stage_batches, *self._full) if len(one)]
+        nonempty = [one for one in self._stage_batches if len(one)]
         full = [one for one in nonempty if len(one) >= self._rows]
         if full or not nonempty:
             return full[-1:]
@@ -158,17 +152,14 @@ class Engine:
         return step(group, self._model, -sum(one.active for one in group) % ROWS)
 
     def _begin_ahead(self, group: list[StageBatch], spare: int) -> list[StageBatch]:
-        """Begin runs ahead of their turn in rows that would only fill the batch.
-
-        The runs of repetitions come first, because they rarely succeed, and the next runs.
-        """
-        later: list[tuple[bool, int, SampleState, AttackRun, StageBatch]] = []
+        """Begin runs ahead of their turn in rows that would only fill the batch, the next first."""
+        later: list[tuple[int, SampleState, AttackRun, StageBatch]] = []
         for one in group if spare else ():
             for sample in [run.sample for run in one.runs if not run.ahead]:
                 later += self._later_runs(one, sample)
         later = [entry for entry in later if entry[-1] in group or not entry[-1].active]
-        later.sort(key=lambda entry: entry[:2])
-        for _, _, sample, run, place in later[:spare]:
+        later.sort(key=lambda entry: entry[0])
+        for _, sample, run, place in later[:spare]:
             sample.ahead[run] = RunState(sample, run, ahead=True)
             place.begin([sample.ahead[run]])
             group = group if place in group else [*group, place]
@@ -176,17 +167,15 @@ class Engine:
 
     def _later_runs(
         self, current: StageBatch, sample: SampleState
-    ) -> Iterator[tuple[bool, int, SampleState, AttackRun, StageBatch]]:
-        """Yield the runs that a sample may begin ahead: (first pass, turn, sample, run, place)."""
-        repeats = bool(sample.before_recheck)
+    ) -> Iterator[tuple[int, SampleState, AttackRun, StageBatch]]:
+        """Yield the runs that a sample may begin ahead: (turn, sample, run, place)."""
         # Most samples still descend in their first stage.
-        if not (repeats or current.number):
+        if not current.number:
             return
-        places = self._full if repeats else self._stage_batches
         for turn, run in enumerate(sample.progress.runs[1:]):
-            place = places[run.stage]
+            place = self._stage_batches[run.stage]
             if run not in sample.ahead and _share_passes(place, current):
-                yield not repeats, turn, sample, run, place
+                yield turn, sample, run, place
 
     def _admit(self, batch: Batch) -> list[SampleState]:
         """Classify clean images; return the misclassified samples, which are finished."""
@@ -210,7 +199,6 @@ class Engine:
         start = first_progress(
             len(task.grid) - 1, [stage.runs(logits.shape[1]) for stage in task.stages]
         )
-        rechecked = (noise.child("audit").uniform(1)[:, 0] < task.recheck).tolist()
         predictions, finite = predict(logits).tolist(), all_finite(logits).tolist()
         for row, (index, label) in enumerate(zip(indices.tolist(), labels.tolist(), strict=True)):
             one = slice(row, row + 1)
@@ -225,19 +213,15 @@ class Engine:
                 noise=Noise(noise.keys[one]),
                 progress=start,
                 finite=finite[row],
-                rechecked=rechecked[row] and task.prune,
             )
 
     def _route(self, sample: SampleState) -> bool:
         """Send a sample to its next run; return True if it is finished instead."""
         while True:
             progress = sample.progress
-            if progress.finished and sample.rechecked and progress.grid_index and progress.pruned:
-                sample.before_recheck = progress.critical
-                sample.progress = progress.repeat_pruned()
-            elif progress.finished:
+            if progress.finished:
                 return True
-            elif sample.guide is not None and self._task.stages[progress.runs[0].stage].targets:
+            if sample.guide is not None and self._task.stages[progress.runs[0].stage].targets:
                 sample.progress = progress.order_runs(self._order_targets(sample))
             if not self._send(sample):
                 return False
@@ -245,11 +229,10 @@ class Engine:
     def _send(self, sample: SampleState) -> bool:
         """Let a sample's next run wait for a row, or take its turn; return whether it has ended."""
         run = sample.progress.runs[0]
-        places = self._full if sample.before_recheck else self._stage_batches
         begun = sample.ahead.pop(run, None)
         if begun:
-            return places[run.stage].take_turn(begun)
-        places[run.stage].waiting.append(RunState(sample, run))
+            return self._stage_batches[run.stage].take_turn(begun)
+        self._stage_batches[run.stage].waiting.append(RunState(sample, run))
         return False
 
     def _order_targets(self, sample: SampleState) -> dict[AttackRun, int]:
@@ -285,7 +268,6 @@ def collect_results(samples: Sequence[SampleState], adversarial_examples: bool) 
         return [getattr(sample, name) for sample in samples]
 
     critical = [f.progress.critical if f.right else 0 for f in samples]
-    rechecked = [bool(sample.before_recheck) for sample in samples]
     found = [
         sample.adversarial_example for sample in samples if sample.adversarial_example is not None
     ]
@@ -302,9 +284,7 @@ def collect_results(samples: Sequence[SampleState], adversarial_examples: bool) 
         forwards=np.array(column("forwards"), dtype=np.int64),
         backwards=np.array(column("backwards"), dtype=np.int64),
         pruned=np.array([len(sample.progress.pruned) for sample in samples], dtype=np.int64),
-        rechecked=np.array(rechecked, dtype=np.bool_),
-        before_recheck=np.array(
-            [f.before_recheck or c for f, c in zip(samples, critical, strict=True)]
-        ),
+        rechecked=np.zeros(len(samples), dtype=np.bool_),
+        before_recheck=np.array(critical, dtype=np.int64),
         adversarial_examples=images if adversarial_examples and found else None,
     )

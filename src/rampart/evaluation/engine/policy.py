@@ -6,8 +6,8 @@ A sample starts at the largest strength of the grid, with all runs of all stages
   Strengths only decrease, because a success is cheap and a failure costs a full run.
 - A run that fails is over for good. The sample only descends from there, and the balls are nested:
   a run fails once, not once per strength.
-- A pruned run is over too, but the sample remembers it. For a recheck, `repeat_pruned` repeats the
-  pruned runs in full.
+- A pruned run is over too, but the sample remembers it, for the recheck
+  (`rampart.evaluation.recheck`).
 
 The sample is finished when no strength or no run is left. Its critical strength is the one above
 its last strength.
@@ -62,10 +62,6 @@ class SampleProgress:
     def prune_run(self) -> "SampleProgress":
         """Prune the run, and continue with the next one."""
         return replace(self, runs=self.runs[1:], pruned=(*self.pruned, self.runs[0]))
-
-    def repeat_pruned(self) -> "SampleProgress":
-        """Start the pruned runs again."""
-        return SampleProgress(self.grid_index, self.pruned)
 
     def order_runs(self, turns: Mapping[AttackRun, int]) -> "SampleProgress":
         """Sort the runs by their turn within each stage; by default the turn is the number."""

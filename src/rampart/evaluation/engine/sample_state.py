@@ -38,8 +38,6 @@ class SampleState:
         distance: its distance from the image.
         stage, run: the stage and run that found it; -1 if there is none.
         forwards, backwards: passes so far.
-        rechecked: whether the sample repeats its pruned runs in full.
-        before_recheck: critical index before that; 0 if it has not begun.
         ahead: the runs begun ahead of their turn, at the present strength.
     """
 
@@ -60,8 +58,6 @@ class SampleState:
     run: int = -1
     forwards: int = 1
     backwards: int = 0
-    rechecked: bool = False
-    before_recheck: int = 0
     ahead: "dict[AttackRun, RunState]" = field(default_factory=dict)
 
     def drop_ahead(self) -> tuple[int, int]:

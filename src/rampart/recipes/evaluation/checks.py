@@ -12,7 +12,7 @@ from rampart.evaluation.checks.result_checks import check_results
 from rampart.evaluation.checks.verdict import Verdict, overall, skipped
 from rampart.evaluation.inference import QueriedModel
 from rampart.evaluation.rerun import Rerun
-from rampart.evaluation.results import Results
+from rampart.evaluation.whole import Evaluation
 from rampart.recipes.evaluation.subject import Subject
 from rampart.skill import chance_of
 
@@ -40,9 +40,10 @@ def run_model_checks(subject: Subject, model: QueriedModel, split: Split) -> lis
 
 
 def run_result_checks(
-    subject: Subject, results: Results, names: Sequence[str], n_strengths: int, reran: Rerun | None
+    subject: Subject, done: Evaluation, names: Sequence[str], n_strengths: int, reran: Rerun | None
 ) -> list[Verdict]:
     """Return the verdicts on the results of the attacks and of the rerun."""
+    results = done.results
     names_of = dict(zip(numbers_of(subject.split).tolist(), subject.split.ids, strict=True))
     robust = dict(enumerate(reran.robust, start=1)) if reran else None
     return check_results(
@@ -62,6 +63,7 @@ def run_result_checks(
             subject.extra_outputs,
         ),
         pruned=results.pruned,
+        excluded=done.pruning.excluded if done.pruning else None,
         finite=results.finite,
         ids=[names_of[index] for index in results.indices.tolist()],
     )

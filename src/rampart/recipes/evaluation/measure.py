@@ -87,6 +87,7 @@ def _evaluate(
             grid,
             config.seed,
             mode=wanted.mode,
+            largest_error=wanted.largest_error,
             batch_size=wanted.batch_size,
             adversarial_examples=wanted.adversarial_examples,
             criterion=criterion,
@@ -116,7 +117,7 @@ def _evaluate(
     if wanted.checks:
         verdicts = [
             *verdicts,
-            *run_result_checks(subject, done.results, names, len(grid) - 1, reran),
+            *run_result_checks(subject, done, names, len(grid) - 1, reran),
         ]
     return EvaluationRecord.from_results(
         done.results,

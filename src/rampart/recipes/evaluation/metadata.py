@@ -77,10 +77,10 @@ def describe_evaluation(
 def identity_of(subject: Subject) -> dict[str, Any]:
     """Return everything that the result of an image depends on.
 
-    Batch size, processes and device are no part of it, nor how many images are drawn.
+    Batch size, processes and device are no part of it, nor how many images are drawn or rechecked.
     """
     config = subject.config
-    kept = set(record_keys()) - {"limit", "until", "stratified"}
+    kept = set(record_keys()) - {"limit", "until", "stratified", "largest_error"}
     wanted = config.evaluation.model_dump(mode="json", include=kept)
     return {
         "model": {"name": subject.model.name, "fingerprint": subject.model.fingerprint},

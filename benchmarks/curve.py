@@ -1,6 +1,6 @@
 """Compare the engine with attacks at single strengths: accuracy, disagreements and cost.
 
-    python -m benchmarks.curve NETWORK [--images 200] [--eps 60/255] [--strengths 8]
+    python -m benchmarks.curve NETWORK [--images 200] [--eps 40/255] [--strengths 8]
         [--attack standard] [--parts one,fast,exact,torchattacks] [--output benchmarks/results]
 
 NETWORK is `resnet20`, `groupnorm` or `transformer` (`benchmarks/networks.py`; trained on the first
@@ -226,7 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("network")
     parser.add_argument("--images", type=int, default=200)
-    parser.add_argument("--eps", default="60/255")
+    parser.add_argument("--eps", default="40/255")
     parser.add_argument("--strengths", type=int, default=8)
     parser.add_argument("--attack", default="standard")
     parser.add_argument("--options", default="{}", type=json.loads)

@@ -28,8 +28,8 @@ from rampart.data.splits import Split
 from rampart.data.subset import subset
 from rampart.runtime import scoped_seed
 
-#: The largest strength; training uses up to `networks.EPS`.
-LAST = 60 / 255
+#: The largest strength.
+LAST = EPS
 
 
 class Power(nn.Module):

@@ -116,8 +116,8 @@ def test_later_looks_contain_earlier_ones_and_more_than_half_is_all():
 
 
 def test_the_default_error_follows_from_the_number_of_images():
-    assert default_error(100) == 0.1
-    assert default_error(10_000) == 0.01
+    assert default_error(200) == 0.1
+    assert default_error(20_000) == 0.01
     assert default_error(1) == default_error(0) == LARGEST
     errors = [default_error(n) for n in range(500)]
     assert errors == sorted(errors, reverse=True)

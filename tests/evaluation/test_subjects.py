@@ -22,10 +22,12 @@ def short_runs_are_pruned(monkeypatch):
     monkeypatch.setattr(Plan, "pays", lambda plan, stages: True)
 
 
-def evaluate(name: str, seed: int, mode: str, attack: str = "apgd", n: int = 240) -> Evaluation:
+def evaluate(
+    name: str, seed: int, mode: str, attack: str = "apgd", n: int = 240, **options
+) -> Evaluation:
     model, split = trained(seed, n)
     built = ATTACKS.build(attack, ATTACKS_OF[attack])
-    return evaluate_split(SUBJECTS[name](model), split, built, GRID, seed, mode=mode)
+    return evaluate_split(SUBJECTS[name](model), split, built, GRID, seed, mode=mode, **options)
 
 
 def expected_and_last(results: Results) -> np.ndarray:
@@ -57,7 +59,8 @@ def test_margins_to_the_power_one_tenth_are_noticed(seed, short_runs_are_pruned)
     model, attack = SUBJECTS["power 0.1"](model), ATTACKS.build("apgd", ATTACKS_OF["apgd"])
     batches = ordered_batches(split, 240)
     hidden = critical_strengths(model, batches, attack, GRID, seed, mode="fast")
-    fast, exact = (evaluate("power 0.1", seed, mode) for mode in ("fast", "exact"))
+    modes = ("fast", "exact")
+    fast, exact = (evaluate("power 0.1", seed, mode, largest_error=0.05) for mode in modes)
     assert (hidden.critical > exact.results.critical).sum() > 5
     assert fast.pruning is not None
     assert fast.pruning.lowered > 0

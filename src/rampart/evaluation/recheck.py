@@ -46,16 +46,16 @@ FRACTION = 0.5
 
 
 def default_error(n: int) -> float:
-    """Return the largest error that may go unnoticed among n images, 1 / sqrt(n).
+    """Return the largest error that may go unnoticed among n images, sqrt(2 / n), at most 0.2.
 
-    It is half the width of the widest 95 % interval of an accuracy, which the choice of the images
-    leaves open anyway.
+    The widest 95 % interval of the difference between two models, each measured on n images of its
+    own, reaches so far to each side.
 
     Example:
-        >>> default_error(400)
-        0.05
+        >>> default_error(200)
+        0.1
     """
-    return min(1 / math.sqrt(max(n, 1)), LARGEST)
+    return min(math.sqrt(2 / max(n, 1)), LARGEST)
 
 
 @dataclass(frozen=True)

@@ -213,7 +213,7 @@ class EvaluationConfig(Section):
     largest_error: AffectsEvaluation[Precision | None] = Field(
         None,
         description="error of fast mode above which its recheck notices it, such as 5%; by default "
-        "1 / sqrt(number of images)",
+        "sqrt(2 / number of images)",
     )
     split: AffectsEvaluation[Literal["test", "validation", "all"]] = Field(
         "test", description="all: every image of data that the model was not trained on"

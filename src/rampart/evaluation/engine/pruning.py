@@ -33,7 +33,7 @@ LIMITS: dict[Kind, dict[int, float]] = {
     "untargeted": {3: 2.3, 5: 2.2, 10: 2.1, 30: 1.8, 50: 1.3, 70: 1.1},
     "targeted": {3: 4.5, 5: 2.8, 10: 2.2, 20: 1.75, 30: 1.35, 50: 1.12},
     "minimum-norm": {3: 1.6, 5: 1.35, 10: 1.12, 20: 1.05, 30: 1.02},
-    "black-box": {50: 2.0, 100: 1.5, 250: 1.2, 1000: 1.1},
+    "black-box": {50: 2.0, 100: 1.5, 250: 1.2, 1000: 1.1, 2000: 1.02},
 }
 #: Gradient ascent with fewer steps adapts faster; its limits go by the fraction of the run.
 SHORT = 50

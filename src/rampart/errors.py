@@ -121,12 +121,13 @@ class Diverged(RunError):
 
 
 class MissingExtra(RampartError, ImportError):
-    """A package that only some users need is not installed."""
+    """A package that only some users need is not installed, or cannot be imported."""
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(
-            f"{purpose} needs the package '{package}': pip install 'rampart-rft[{extra}]'."
-        )
+    def __init__(self, package: str, extra: str, purpose: str, fault: str = "") -> None:
+        install = f"'rampart-rft[{extra}]'"
+        how = f", which cannot be imported ({fault})" if fault else ""
+        do = f"pip install --force-reinstall {install}" if fault else f"pip install {install}"
+        super().__init__(f"{purpose} needs the package '{package}'{how}: {do}.")
 
 
 def shown(value: object) -> str:

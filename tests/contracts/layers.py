@@ -25,11 +25,12 @@ ROWS = [
         Group(
             (
                 *("errors", "plain", "value_types", "units", "strengths", "counting", "skill"),
-                *("choices", "tolerance", "registry", "alive", "files", "checksums"),
+                *("choices", "tolerance", "registry", "alive", "files", "checksums", "extras"),
                 *("plugins", "hub_access", "version", "terminal"),
             ),
             "errors, values from YAML, strengths, counts, skill, tolerances, registries, processes "
-            "that run, atomic writes, checksums, plugins, the hub, text for a terminal",
+            "that run, atomic writes, checksums, packages of extras, plugins, the hub, text for a "
+            "terminal",
         )
     ],
     [

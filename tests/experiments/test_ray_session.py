@@ -2,8 +2,8 @@
 
 import pytest
 
+from rampart import extras
 from rampart.errors import InvalidArgument, MissingExtra
-from rampart.experiments import ray_session
 from rampart.experiments.ray_session import Resources, fit_resources, require_ray
 
 LAPTOP = [{"CPU": 2.0}]
@@ -51,6 +51,6 @@ def test_impossible_resources_are_refused(wrong):
 
 
 def test_a_missing_ray_is_answered_with_the_command_that_installs_it(monkeypatch):
-    monkeypatch.setattr(ray_session, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"rampart-rft\[tune\]"):
         require_ray("rampart tune", "tune")

@@ -130,7 +130,7 @@ def test_mistakes_are_named_before_the_work(run, monkeypatch, tmp_path):
         export_run(run, "pt2", tmp_path / "model.pt")
     with pytest.raises(InvalidArgument, match="normalization=within"):
         export_run(run, "pt2", normalization="within")
-    monkeypatch.setattr("rampart.models.exporting.find_spec", lambda name: None)
+    monkeypatch.setattr("rampart.extras.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"rampart-rft\[onnx\]"):
         export_run(run, "onnx")
 

@@ -1,10 +1,9 @@
 """Adapters: which layers have one, which weights are trained, and merging."""
 
-import builtins
-
 import pytest
 import torch
 
+from rampart import extras
 from rampart.errors import InvalidArgument, RampartError
 from rampart.models.backbones import build_model
 from rampart.runtime import scoped_seed
@@ -108,14 +107,7 @@ def test_adapters_depend_on_the_seed_alone():
 
 
 def test_a_missing_peft_names_the_extra(monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *arguments, **options):
-        if name == "peft":
-            raise ImportError(name)
-        return real(name, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(RampartError, match=r"pip install 'rampart-rft\[lora\]'"):
         Lora().prepare(build(*MODELS["convolutions"]), 0)
 

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from rampart.counting import counted
-from rampart.errors import InvalidArgument, MissingExtra
+from rampart.errors import InvalidArgument
+from rampart.extras import require_extra
 
 #: Variables that Ray reads when it is imported or started.
 _QUIET = {
@@ -49,14 +49,14 @@ class Resources:
                 raise InvalidArgument(f"--{name}", value, f"{least} or more")
 
 
-def require_ray(purpose: str, extra: str = "ray") -> None:
-    """Refuse to go on without Ray.
+def require_ray(purpose: str, extra: str = "ray", module: str = "ray") -> None:
+    """Import Ray, or one of its modules.
 
     Raises:
-        MissingExtra: Ray is not installed.
+        MissingExtra: it is not installed, or cannot be imported.
     """
-    if find_spec("ray") is None:
-        raise MissingExtra("ray", extra, purpose)
+    _quieten()
+    require_extra(module, extra, purpose)
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def ray_session(address: str | None = None) -> Iterator[Any]:
     Raises:
         InvalidArgument: no cluster answers at the address.
     """
-    os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
+    _quieten()
     import ray
 
     for name in ("ray", "ray.tune", "ray.train"):
@@ -81,6 +81,10 @@ def ray_session(address: str | None = None) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _quieten() -> None:
+    os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
 
 
 def _connect(ray: Any, address: str | None) -> None:

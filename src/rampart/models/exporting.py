@@ -9,7 +9,6 @@ import io
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -17,13 +16,13 @@ from torch import Tensor, nn
 
 from rampart.errors import (
     InvalidArgument,
-    MissingExtra,
     ModelError,
     RampartError,
     RunError,
     UnknownName,
     reason,
 )
+from rampart.extras import require_extra
 from rampart.files import is_disk_full, why_unwritten
 from rampart.logits import find_logits
 from rampart.models.normalized import NormalizedModel
@@ -112,10 +111,9 @@ def require_suffix(path: Path, to: str) -> None:
 
 
 def require_packages(to: str) -> None:
-    """Raise `MissingExtra` if a format needs a package that is not installed."""
+    """Raise `MissingExtra` if a format needs a package that is not installed, or is broken."""
     for package in ("onnx", "onnxruntime") if to == "onnx" else ():
-        if find_spec(package) is None:
-            raise MissingExtra(package, "onnx", "export to onnx")
+        require_extra(package, "onnx", "export to onnx")
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import torch
 from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
-from rampart.errors import InvalidArgument, ModelError, RampartError
+from rampart.errors import InvalidArgument, ModelError
+from rampart.extras import require_extra
 from rampart.models.normalized import NormalizedModel
 from rampart.models.weights import head_modules, is_head
 from rampart.restoring import in_mode
@@ -55,10 +56,10 @@ class Lora(Strategy):
         """Freeze the backbone and add the adapters; B is 0, so the outputs do not change.
 
         Raises:
-            RampartError: peft is not installed.
+            MissingExtra: peft is not installed, or cannot be imported.
             ModelError: no layer can have an adapter.
         """
-        peft = _import_peft()
+        peft: Any = require_extra("peft", "lora", "strategy lora")
         targets = list_adapted_layers(model)
         if not targets:
             raise ModelError(
@@ -123,11 +124,3 @@ def _takes_adapter(module: nn.Module) -> bool:
         plain = module.padding_mode == "zeros" and module.dilation == (1, 1)
         return plain and module.groups == 1
     return True
-
-
-def _import_peft() -> Any:
-    try:
-        import peft
-    except ImportError:
-        raise RampartError("strategy lora needs peft: pip install 'rampart-rft[lora]'.") from None
-    return peft

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rampart import extras
 from rampart.data.datasets import load_splits
 from rampart.data.decode import Decode
-from rampart.data.readers import hub_download
 from rampart.data.readers.hub import splits_of_datasets
 from rampart.data.readers.request import Request
 from rampart.errors import DataError, MissingExtra, UnknownName
@@ -27,7 +27,7 @@ def test_hub_dataset_from_a_local_folder(hub_folder, tmp_path):
 def test_wrong_options_of_the_hub_are_refused(hub_folder, monkeypatch):
     with pytest.raises(UnknownName, match="input_key"):
         load_splits(f"hfds/{hub_folder}", options={"image_key": "x"})
-    monkeypatch.setattr(hub_download, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"rampart-rft\[hub\]"):
         load_splits(f"hfds/{hub_folder}")
 

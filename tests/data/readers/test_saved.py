@@ -3,8 +3,8 @@
 import pytest
 
 from hub_files import table
+from rampart import extras
 from rampart.data.datasets import load_defined, load_splits
-from rampart.data.readers import saved
 from rampart.errors import DataError, MissingExtra, UnknownName
 
 datasets = pytest.importorskip("datasets")
@@ -46,6 +46,6 @@ def test_damage_and_a_missing_package_are_named(with_splits, tmp_path, monkeypat
     (tmp_path / "saved" / "train" / "state.json").write_text("{")
     with pytest.raises(DataError, match="cannot be read .*save it again"):
         load_splits(with_splits)
-    monkeypatch.setattr(saved, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"rampart-rft\[hub\]"):
         load_splits(with_splits)

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from rampart import extras
 from rampart.errors import InvalidArgument, MissingExtra
-from rampart.experiments import ray_session
 from rampart.experiments.engines import choosing
 from rampart.experiments.engines.choosing import Wanted, open_engine
 from rampart.experiments.engines.in_process import InProcess
@@ -90,7 +90,7 @@ def test_a_run_that_fits_nowhere_is_refused_by_the_key_of_the_file(addresses, wa
 
 
 def test_without_ray_the_command_that_installs_it_is_named(monkeypatch):
-    monkeypatch.setattr(ray_session, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with (
         pytest.raises(MissingExtra, match=r"--engine ray.*rampart-rft\[ray\]"),
         open_engine("ray", Wanted(), OUT),

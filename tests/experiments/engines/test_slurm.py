@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("submitit")
 
+from rampart import extras
 from rampart.errors import InvalidArgument, MissingExtra, RunError, UnknownName
 from rampart.experiments.engines import slurm
 from rampart.experiments.engines.choosing import Wanted, open_engine
@@ -152,6 +153,6 @@ def test_without_submitit_or_slurm_the_error_says_what_to_do(tmp_path, monkeypat
     wanted = Wanted(slurm=OPTIONS)
     with pytest.raises(RunError, match="command sbatch"), open_engine("slurm", wanted, tmp_path):
         pass
-    monkeypatch.setattr(slurm, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"rampart-rft\[slurm\]"):
         slurm.require_slurm()

@@ -133,6 +133,6 @@ def test_code_in_a_repository_is_not_run(folder, tmp_path):
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setattr("rampart.models.external.hugging_face.find_spec", lambda name: None)
+    monkeypatch.setattr("rampart.extras.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"'hf:a/b' needs .*rampart-rft\[transformers\]"):
         load_model("hf:a/b")

@@ -104,7 +104,7 @@ def test_unsuitable_files_are_refused(write, tmp_path):
 
 
 def test_a_missing_package_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr("rampart.models.external.onnx.find_spec", lambda name: None)
+    monkeypatch.setattr("rampart.extras.find_spec", lambda name: None)
     (tmp_path / "a.onnx").touch()
     with pytest.raises(MissingExtra, match=r"onnxruntime.*rampart-rft\[onnx\]"):
         load_model(str(tmp_path / "a.onnx"))

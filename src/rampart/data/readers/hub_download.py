@@ -3,11 +3,11 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from rampart.errors import DataError, MissingExtra
+from rampart.extras import require_extra
 from rampart.hub_access import NOT_CACHED, hub_access, is_not_cached
 
 #: The branch in which the hub keeps its own conversion of every dataset to parquet.
@@ -52,12 +52,13 @@ def download(place: Place) -> tuple[Mapping[str, Any], list[str]]:
         DataError: there is no such dataset or revision, access is refused, the cache lacks it, or
             its files cannot be read.
     """
-    if find_spec("datasets") is None:
-        raise MissingExtra("datasets", "hub", f"dataset 'hfds/{place.name}'")
     try:
         with hub_access(place.cache_only or place.is_folder):
+            require_extra("datasets", "hub", f"dataset 'hfds/{place.name}'")
             builder = _builder(place)
             builder.download_and_prepare()
+    except MissingExtra:
+        raise
     # The network, archives and caches raise errors of many kinds.
     except Exception as error:
         raise _explained(error, place) from error

@@ -1,12 +1,12 @@
 """A folder that `save_to_disk` of the package `datasets` wrote, with splits or without."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from rampart.data.readers.hub import COLUMNS, splits_of_datasets
 from rampart.data.readers.request import Found, Request
 from rampart.data.readers.split_names import choose_splits
-from rampart.errors import DataError, MissingExtra, reason
+from rampart.errors import DataError, reason
+from rampart.extras import require_extra
 
 #: Files that such a folder holds: for a dataset with splits, and without.
 _MARKS = ("dataset_dict.json", "state.json")
@@ -27,8 +27,7 @@ def load_saved(path: Path, request: Request) -> Found:
         UnknownName: no such option.
         DataError: the folder cannot be read, or the columns do not fit.
     """
-    if find_spec("datasets") is None:
-        raise MissingExtra("datasets", "hub", f"folder '{path}'")
+    require_extra("datasets", "hub", f"folder '{path}'")
     from datasets import DatasetDict, load_from_disk
 
     request.require_options("a saved dataset", COLUMNS)

@@ -11,12 +11,11 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from signal import Signals
 from typing import Any
 
-from rampart.errors import InvalidArgument, MissingExtra, RunError, UnknownName, reason
+from rampart.errors import InvalidArgument, RunError, UnknownName, reason
 from rampart.experiments.cells import Cell, FailedRun
 from rampart.experiments.engines.base import OnProgress
 from rampart.experiments.engines.options import RunResources, SlurmOptions
@@ -24,6 +23,7 @@ from rampart.experiments.engines.outcome import Outcome
 from rampart.experiments.engines.remote import receive, remote_run
 from rampart.experiments.engines.slurm_job import SlurmJob
 from rampart.experiments.engines.tries import Lost, Tries
+from rampart.extras import require_extra
 from rampart.files import write_atomic
 
 #: Seconds between two looks at the queue.
@@ -41,8 +41,7 @@ def require_slurm() -> None:
         MissingExtra: submitit is not installed.
         RunError: this machine cannot submit jobs.
     """
-    if find_spec("submitit") is None:
-        raise MissingExtra("submitit", "slurm", "--engine slurm")
+    require_extra("submitit", "slurm", "--engine slurm")
     for command in ("sbatch", "srun", "squeue"):
         if shutil.which(command) is None:
             raise RunError(

@@ -4,9 +4,6 @@ All state lies in the folder of the search: a second call shows ASHA the earlier
 the unfinished trials and draws the missing ones.
 """
 
-from importlib.util import find_spec
-
-from rampart.errors import MissingExtra
 from rampart.experiments.ray_session import (
     Resources,
     fit_resources,
@@ -18,6 +15,7 @@ from rampart.experiments.tuning.outcome import Outcome, write_outcome
 from rampart.experiments.tuning.session import Budget, Session, Watcher
 from rampart.experiments.tuning.starting_points import starting_points
 from rampart.experiments.tuning.trials import Search
+from rampart.extras import require_extra
 from rampart.files import require_output_folder
 from rampart.recipes.build import make_plan
 from rampart.recipes.measured import require_measurable
@@ -55,9 +53,9 @@ def run_search(search: Search, budget: Budget, resources: Resources, watcher: Wa
 
 def _require_packages(search: Search) -> None:
     purpose = "rampart tune"
-    require_ray(purpose, "tune")
-    if search.sampler == "optuna" and find_spec("optuna") is None:
-        raise MissingExtra("optuna", "tune", f"{purpose} --sampler optuna")
+    require_ray(purpose, "tune", "ray.tune")
+    if search.sampler == "optuna":
+        require_extra("optuna", "tune", f"{purpose} --sampler optuna")
 
 
 def _require_possible(search: Search) -> None:

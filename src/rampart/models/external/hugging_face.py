@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rampart.errors import MissingExtra, ModelError, reason, shown
+from rampart.errors import ModelError, reason, shown
+from rampart.extras import require_extra
 from rampart.hub_access import NOT_CACHED, hub_access, is_not_cached
 from rampart.models.external.class_names import with_synonyms
 from rampart.models.external.fingerprints import weights_fingerprint
@@ -31,8 +31,7 @@ def load_hugging_face(name: str, wanted: Wanted) -> LoadedModel:
         ModelError: the model cannot be loaded, its head is untrained, or it has no image processor
             that only shifts and scales each channel.
     """
-    if find_spec("transformers") is None:
-        raise MissingExtra("transformers", "transformers", f"model 'hf:{name}'")
+    require_extra("transformers", "transformers", f"model 'hf:{name}'")
     with _silence_transformers(), hub_access():
         model, processor = _load(name)
     channels, labels = _facts(name, model.config)

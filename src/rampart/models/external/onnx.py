@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rampart.errors import MissingExtra, ModelError, reason
+from rampart.errors import ModelError, reason
+from rampart.extras import require_extra
 from rampart.models.external.exported import in_batches
 from rampart.models.external.fingerprints import file_fingerprint
 from rampart.models.external.loaded import LoadedModel, Wanted
@@ -34,8 +35,7 @@ def load_onnx(reference: str, wanted: Wanted) -> LoadedModel:
         ModelError: the file cannot be opened, a weight is NaN, its input is not one batch of
             images, or none of its several outputs is called "logits".
     """
-    if find_spec("onnxruntime") is None:
-        raise MissingExtra("onnxruntime", "onnx", f"model '{reference}'")
+    require_extra("onnxruntime", "onnx", f"model '{reference}'")
     path = Path(reference)
     model = Onnx(_open_session(path, wanted.device), path)
     _require_numbers(path)

@@ -6,7 +6,10 @@ import torch
 from rampart.errors import InvalidArgument
 from rampart.experiments.engines.choosing import Wanted, open_engine
 from rampart.experiments.engines.dividing import require_divisible, require_enough
+from rampart.experiments.engines.in_process import InProcess
+from rampart.experiments.engines.launcher import Launcher
 from rampart.experiments.engines.options import RunResources
+from rampart.experiments.engines.processes import Processes
 
 
 @pytest.mark.parametrize(
@@ -70,6 +73,40 @@ def test_gpus_that_this_machine_lacks_or_that_runs_would_share_are_refused(
         open_engine("processes", wanted, tmp_path),
     ):
         pass
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("name", ["cpus", "gpus"])
+def test_a_run_gets_at_most_what_this_machine_has(monkeypatch, tmp_path, name, workers):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr("rampart.experiments.engines.dividing.cpus_here", lambda: 2)
+    with open_engine("processes", Wanted(RunResources(**{name: 2}), workers=workers), tmp_path):
+        pass
+    more = Wanted(RunResources(**{name: 3}), workers=workers)
+    with (
+        pytest.raises(InvalidArgument, match=f"^resources.{name}=3: .* 2 .*--{name} 2"),
+        open_engine("processes", more, tmp_path),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("resources", "workers", "engine"),
+    [
+        (RunResources(cpus=1), 1, Processes(1, threads=1)),
+        (RunResources(cpus=1), 2, Processes(2, threads=1)),
+        (RunResources(gpus=0), 1, Processes(1, gpu=False)),
+        (RunResources(processes=2, cpus=2, gpus=0), 1, InProcess(Launcher(2, 2, gpu=False))),
+        (RunResources(gpus=0.5), 1, InProcess()),
+    ],
+)
+def test_a_run_on_this_machine_has_the_resources_of_the_file(
+    monkeypatch, tmp_path, resources, workers, engine
+):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr("rampart.experiments.engines.dividing.cpus_here", lambda: 2)
+    with open_engine("processes", Wanted(resources, workers=workers), tmp_path) as opened:
+        assert opened == engine
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,11 @@ from typing import Literal
 
 from rampart.errors import InvalidArgument
 from rampart.experiments.engines.base import Engine
-from rampart.experiments.engines.dividing import gpus_on_this_machine, require_enough
+from rampart.experiments.engines.dividing import (
+    gpus_on_this_machine,
+    require_enough,
+    require_on_this_machine,
+)
 from rampart.experiments.engines.in_process import InProcess
 from rampart.experiments.engines.launcher import carrier
 from rampart.experiments.engines.options import RayOptions, RunResources, SlurmOptions
@@ -32,7 +36,7 @@ class Wanted:
     """What the file of a study and the command say about the engine.
 
     Attributes:
-        resources: of one run; the engine `processes` shares those of this machine.
+        resources: of one run; by default the engine `processes` shares those of this machine.
         ray: which cluster to use, and where results are written.
         slurm: options of sbatch.
         workers: largest number of runs at once; by default one in this process, and as many as fit
@@ -83,8 +87,14 @@ def open_engine(name: EngineName, wanted: Wanted, output: Path) -> Iterator[Engi
 
 
 def _on_this_machine(resources: RunResources, workers: int) -> Engine:
-    """Return the engine `processes`."""
-    count, gpu = resources.processes, True
+    """Return the engine `processes`.
+
+    A run of one process that gets less than this one has needs a process of its own.
+    """
+    require_on_this_machine(resources)
+    count, threads, gpu = resources.processes, resources.cpus, resources.gpus != 0
     if count > 1:
         gpu = gpus_on_this_machine(resources, workers) > 0
-    return Processes(workers, count, gpu) if workers > 1 else InProcess(carrier(count, gpu=gpu))
+    if workers > 1 or (count == 1 and (threads or not gpu)):
+        return Processes(workers, count, gpu, threads)
+    return InProcess(carrier(count, threads, gpu=gpu))

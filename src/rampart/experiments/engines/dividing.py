@@ -6,6 +6,7 @@ from rampart.counting import counted
 from rampart.errors import InvalidArgument
 from rampart.experiments.cells import Cell
 from rampart.experiments.engines.options import RunResources
+from rampart.experiments.ray_session import cpus_here
 from rampart.recipes.build import require_equal_parts
 
 
@@ -30,6 +31,26 @@ def require_enough(resources: RunResources) -> None:
             f"one whole GPU for each of the {count} processes of a run, or none",
             f"set resources.gpus to {count}, to 0 for the CPU, or leave it out",
         )
+
+
+def require_on_this_machine(resources: RunResources) -> None:
+    """Refuse a run that asks for more than this machine has.
+
+    Raises:
+        InvalidArgument: more CPUs or GPUs.
+    """
+    import torch
+
+    wanted = (("cpus", "CPU", cpus_here()), ("gpus", "GPU", torch.cuda.device_count()))
+    for name, kind, most in wanted:
+        value = getattr(resources, name) or 0
+        if value > most:
+            raise InvalidArgument(
+                f"resources.{name}",
+                f"{value:g}",
+                f"at most {counted(most, kind)}, all that this machine has",
+                f"write --{name} {most}, or change it in the file",
+            )
 
 
 def require_divisible(processes: int, cells: Iterable[Cell]) -> None:

@@ -28,19 +28,21 @@ class Processes:
     Attributes:
         workers: number of runs at the same time.
         processes: number of processes of accelerate that carry out each run.
-        gpu: whether several processes of a run may use GPUs.
+        gpu: whether the runs may use GPUs.
+        threads: CPU threads of each run; None for an equal share of those of this machine.
     """
 
     workers: int
     processes: int = 1
     gpu: bool = True
+    threads: int | None = None
 
     def carry_out(
         self, cells: Sequence[Cell], on_progress: OnProgress
     ) -> Iterator[tuple[Cell, FailedRun | None]]:
         """Carry out runs; yield each as it ends."""
         waiting, tries = deque(cells), Tries(on_progress)
-        threads = max(1, (os.cpu_count() or 1) // self.workers)
+        threads = self.threads or max(1, (os.cpu_count() or 1) // self.workers)
         idle: list[Worker] = []
         busy: list[Worker] = []
         try:
@@ -159,6 +161,8 @@ def _serve(
 
     # Processes that all use every core slow one another down.
     torch.set_num_threads(threads)
+    if not gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     # A terminal sends Ctrl-C to the process group of the study, which forwards it once.
     os.setpgrp()
     threading.Thread(target=_end_with_study, daemon=True).start()

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from made_up_search import write_search
 
+from rampart.cli.study.plan import plan
 from rampart.errors import InvalidArgument, RampartError, RunError
 from rampart.experiments.loading import load_study
 from rampart.experiments.planning.plan import plan_study
@@ -254,13 +255,17 @@ def test_the_plan_counts_the_runs_with_the_values_found(search, file):
     }
 
 
-def test_the_folder_of_the_study_suffices_when_those_of_the_searches_are_gone(search, file, place):
+def test_the_folder_of_the_study_suffices_when_those_of_the_searches_are_gone(
+    search, file, place, capsys
+):
     search("tuned fix"), search("tuned two-hinge")
     study, out = open_study(file(), place / "out")
     keep_file(study, file(), out)
     shutil.rmtree(place / "searches")
     assert open_study(out) == (study, out)
     assert load_study(file(), out) == study
+    plan(out / "study.yaml", calibration=False, as_json=False)
+    assert capsys.readouterr().out.startswith("16 runs: ")
     with pytest.raises(RunError, match="tuned fix holds no search"):
         load_study(file())
 

@@ -21,10 +21,9 @@ def make_accelerator(config: RunConfig, folder: Path | None = None) -> Accelerat
     """Return the accelerator for this process: device, precision, processes and trackers."""
     training = config.training
     precision = "no" if training.precision == "fp32" else training.precision
+    require_precision(config)
     # Without a GPU accelerate forms a group of processes only if it is asked to use the CPU.
-    cpu = training.device == "cpu" or not torch.accelerator.is_available()
-    if precision == "fp16" and cpu:
-        raise InvalidArgument("training.precision", precision, "fp32 or bf16 on a CPU")
+    cpu = _uses_cpu(config)
     _reset_other_settings(precision, cpu)
     trackers = list(training.trackers) if folder is not None else []
     _require_trackers(trackers)
@@ -33,6 +32,20 @@ def make_accelerator(config: RunConfig, folder: Path | None = None) -> Accelerat
     )
     _require_group(accelerator)
     return accelerator
+
+
+def require_precision(config: RunConfig) -> None:
+    """Refuse a precision that this machine does not have.
+
+    Raises:
+        InvalidArgument: fp16 on a CPU.
+    """
+    if config.training.precision == "fp16" and _uses_cpu(config):
+        raise InvalidArgument("training.precision", "fp16", "fp32 or bf16 on a CPU")
+
+
+def _uses_cpu(config: RunConfig) -> bool:
+    return config.training.device == "cpu" or not torch.accelerator.is_available()
 
 
 @contextmanager

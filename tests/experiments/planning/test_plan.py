@@ -5,6 +5,8 @@ import json
 import pytest
 import yaml
 
+from rampart.cli.study.plan import plan
+from rampart.errors import DataError, InvalidArgument, UnknownName
 from rampart.experiments.loading import load_study
 from rampart.experiments.planning.calibration import seconds_per_pass
 from rampart.experiments.planning.images import count_images
@@ -79,7 +81,8 @@ def test_the_standard_attack_costs_what_its_stages_cost():
 def test_public_data_are_counted_without_them():
     found = count_images(load_config(None, PUBLIC))
     assert (found.train + found.validation + found.test, found.classes) == (16185, 196)
-    assert count_images(load_config(None, ["model=resnet18", "data=no/such/folder"])) is None
+    with pytest.raises(DataError, match="no/such/folder"):
+        count_images(load_config(None, ["model=resnet18", "data=no/such/folder"]))
 
 
 @pytest.fixture
@@ -130,20 +133,71 @@ def test_every_run_is_planned_and_every_model_measured_once(study):
     assert fix.evaluation == standard.evaluation
 
 
+@pytest.fixture
+def edited(study):
+    """Return the study with other settings of all runs and other keys."""
+
+    def edit(base, **keys):
+        tree = yaml.safe_load(study.read_text())
+        study.write_text(yaml.safe_dump({**tree, **keys, "base": base}))
+        return load_study(study)
+
+    return edit
+
+
+def test_runs_that_this_machine_cannot_carry_out_have_the_hours_of_fp32(
+    edited, study, monkeypatch, capsys
+):
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: False)
+    measured = []
+
+    def calibrate(config, classes):
+        measured.append(config.training.precision)
+        return 1e-3
+
+    fp16 = edited({"training": {"precision": "fp16"}})
+    runs = [run for run in plan_study(fp16, calibrate) if run.training]
+    assert set(measured) == {"fp32"}
+    for run in runs:
+        assert run.hours == pytest.approx((run.training + run.evaluation) * 1e-3 / 3600)
+        assert "training.precision=fp16" in run.note
+    monkeypatch.setattr("rampart.experiments.planning.calibration.seconds_per_pass", calibrate)
+    plan(study, calibration=True, as_json=False)
+    *_, head, last = capsys.readouterr().out.splitlines()
+    assert head.startswith("hours in fp32, because")
+    assert last.startswith(f"  {len(runs)} runs: training.precision=fp16")
+    assert not any(run.note for run in plan_study(fp16, None) if run.training)
+
+
+@pytest.mark.parametrize(
+    ("base", "keys", "kind", "says"),
+    [
+        ({"training": {"batch_size": 20_000}}, {}, InvalidArgument, "^training.batch_size=20000: "),
+        ({}, {"resources": {"processes": 3}}, InvalidArgument, "a multiple of processes"),
+        ({}, {"axes": {"backbone": ["resnet5"], "dataset": ["cars"]}}, UnknownName, "resnet50"),
+    ],
+)
+def test_runs_that_no_machine_can_carry_out_are_refused(edited, base, keys, kind, says):
+    study = edited(base, **{"exclude": [], **keys})
+    with pytest.raises(kind, match=says):
+        plan_study(study, None)
+
+
 def test_a_model_is_measured_with_random_weights():
     config = load_config(None, ["model=test_vit", "data=cars", "training.batch_size=2"])
     assert 1e-6 < seconds_per_pass(config, 5) < 10
 
 
 def test_the_command_shows_runs_by_axis(study, capsys, monkeypatch):
-    from rampart.cli.study.plan import plan
-
     plan(study, calibration=False, as_json=False)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("32 runs: ")
     assert any(line.split()[:3] == ["test_resnet", "18", "runs:"] for line in lines)
     assert any(line.split()[:4] == ["tuned,", "options", "12", "runs:"] for line in lines)
     assert "hours" not in lines[0]
-    assert lines[-1] == "  test_vit, no/folder"
+    assert any(line.split() == ["no/folder", "16", "runs:", "not", "counted"] for line in lines)
+    assert lines[-2] == "not counted:"
+    assert lines[-1].startswith("  16 runs: ")
+    assert "no/folder" in lines[-1]
     plan(study, calibration=False, as_json=True)
     assert len(json.loads(capsys.readouterr().out)) == 32

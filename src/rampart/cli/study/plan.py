@@ -25,10 +25,11 @@ def plan(
 ) -> None:
     """Show the runs of a study, their passes and their hours.
 
-    Hours are those of this machine. Nothing is trained or downloaded. Numbers of images come from
-    the catalogue or from data on this machine. The evaluation is counted for images that withstand
-    its attack, an adaptive schedule with a pilot that fails, so the hours are an upper estimate.
-    Reading the images is not counted.
+    Passes of training include validation. Hours are those of this machine, one run after another.
+    Nothing is trained or downloaded. Numbers of images come from the catalogue or from data on this
+    machine. The evaluation is counted for images that withstand its attack, an adaptive schedule
+    with a pilot that fails, so the hours are an upper estimate. The start of a run and reading the
+    images are not counted.
     """
     from rampart.cli.console import console, quiet_libraries
 
@@ -38,7 +39,9 @@ def plan(
         from rampart.experiments.planning.plan import plan_study
 
         quiet_libraries()
-        runs = plan_study(load_study(file), seconds_per_pass if calibration else None)
+        # The copy in the folder of a study has what its searches found beside it.
+        study = load_study(file, file.parent)
+        runs = plan_study(study, seconds_per_pass if calibration else None)
     if as_json:
         print(json.dumps([vars(run) for run in runs], indent=1))
         return
@@ -58,13 +61,19 @@ def _lines(runs: Sequence["PlannedRun"]) -> list[str]:
             + _cost([run for run in runs if _value(run, axis) == value])
             for value, count in values.items()
         ]
-    unknown = dict.fromkeys(
-        ", ".join(run.coordinates.values()) for run in runs if run.training is None
+    unknown, known = (
+        [run for run in runs if (run.training is None) == one] for one in (True, False)
     )
-    if unknown:
-        lines += ["", "not counted, because their data are neither on this machine nor known:"]
-        lines += [f"  {name}" for name in unknown]
+    lines += _notes("not counted:", unknown)
+    lines += _notes("hours in fp32, because this machine cannot carry out the runs:", known)
     return lines
+
+
+def _notes(head: str, runs: Sequence["PlannedRun"]) -> list[str]:
+    """Lines with every note of these runs and their number."""
+    notes = Counter(run.note for run in runs if run.note)
+    lines = [f"  {counted(count, 'run')}: {note}" for note, count in notes.items()]
+    return ["", head, *lines] if lines else []
 
 
 def _value(run: "PlannedRun", axis: str) -> str:
@@ -74,6 +83,8 @@ def _value(run: "PlannedRun", axis: str) -> str:
 
 
 def _cost(runs: Sequence["PlannedRun"]) -> str:
+    if all(run.training is None for run in runs):
+        return "not counted"
     training = sum(run.training or 0 for run in runs)
     evaluation = sum(run.evaluation or 0 for run in runs)
     text = f"{in_millions(training)} passes of training, {in_millions(evaluation)} of evaluation"

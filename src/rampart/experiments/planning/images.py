@@ -6,7 +6,6 @@ from rampart.data.catalogue import Entry
 from rampart.data.decode import Decode
 from rampart.data.inventory import entry_of, take_stock
 from rampart.data.readers.request import Request
-from rampart.errors import RampartError
 from rampart.recipes.config.run_config import RunConfig
 
 
@@ -25,14 +24,16 @@ class Images:
     classes: int
 
 
-def count_images(config: RunConfig) -> Images | None:
-    """Return the number of images: of data on this machine, or of the catalogue; None if unknown.
+def count_images(config: RunConfig) -> Images:
+    """Return the number of images: of data on this machine, or of the catalogue.
 
     Splits that the data lack take their fractions, to within the rounding of a class.
+
+    Raises:
+        RampartError: the data are neither on this machine nor in the catalogue, or cannot be read.
     """
     entry = entry_of(config.data.name)
-    counts = _of_catalogue(entry, config) if entry else _on_disk(config)
-    return None if counts is None else _completed(counts, config)
+    return _completed(_of_catalogue(entry, config) if entry else _on_disk(config), config)
 
 
 def _of_catalogue(entry: Entry, config: RunConfig) -> dict[str, int]:
@@ -41,14 +42,11 @@ def _of_catalogue(entry: Entry, config: RunConfig) -> dict[str, int]:
     return {**(published or entry.images), "classes": entry.classes}
 
 
-def _on_disk(config: RunConfig) -> dict[str, int] | None:
+def _on_disk(config: RunConfig) -> dict[str, int]:
     data = config.data
     splits = data.splits.model_dump(exclude_none=True)
     request = Request(data.name, Decode(8), data.root, data.options, splits)
-    try:
-        return dict(take_stock(request).counts)
-    except RampartError:
-        return None
+    return dict(take_stock(request).counts)
 
 
 def _completed(counts: dict[str, int], config: RunConfig) -> Images:

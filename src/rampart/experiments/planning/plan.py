@@ -1,8 +1,10 @@
 """The plan of a study: its runs, their passes, and hours from a calibration."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
+from rampart.errors import InvalidArgument, ModelError, RampartError
 from rampart.experiments.coordinates import Coordinates
 from rampart.experiments.planning.calibration import seconds_per_pass
 from rampart.experiments.planning.images import Images, count_images
@@ -12,6 +14,8 @@ from rampart.experiments.planning.passes import (
     validation_passes,
 )
 from rampart.experiments.study import Study
+from rampart.recipes.accelerator import require_precision
+from rampart.recipes.build import make_plan
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import images_of_model
 
@@ -30,7 +34,9 @@ class PlannedRun:
         seed: of the run.
         training: passes of the training, its validation included; None if the data are unknown.
         evaluation: passes of the evaluation; likewise.
-        hours: of both; None without a calibration.
+        hours: of both; None without a calibration. If this machine lacks the precision of the run,
+            they are those in fp32.
+        note: why the data are unknown, or why the hours are those in fp32; or "".
     """
 
     coordinates: Coordinates
@@ -40,6 +46,7 @@ class PlannedRun:
     training: float | None
     evaluation: float | None
     hours: float | None
+    note: str = ""
 
 
 def plan_study(study: Study, calibrate: Calibrate | None = seconds_per_pass) -> list[PlannedRun]:
@@ -49,8 +56,12 @@ def plan_study(study: Study, calibrate: Calibrate | None = seconds_per_pass) -> 
         study: the study.
         calibrate: measures the time of a pass, once for each model and size of images; None for a
             plan without hours.
+
+    Raises:
+        RampartError: a run is impossible on any machine: there is no such model, or its batches do
+            not fit its data or the processes of the study.
     """
-    costs = _Costs(calibrate)
+    costs = _Costs(calibrate, study.resources.processes)
     runs = []
     for task, method, seed in study.runs():
         config = study.config(task, method, seed)
@@ -71,44 +82,79 @@ def plan_study(study: Study, calibrate: Calibrate | None = seconds_per_pass) -> 
 
 
 class _Costs:
-    """Images and time, looked up once for each kind."""
+    """Images and time, looked up once for each kind.
 
-    def __init__(self, calibrate: Calibrate | None) -> None:
-        self._calibrate = calibrate
-        self._images: dict[str, Images | None] = {}
+    Attributes:
+        processes: that carry out each run.
+    """
+
+    def __init__(self, calibrate: Calibrate | None, processes: int) -> None:
+        self._calibrate, self.processes = calibrate, processes
+        self._images: dict[str, Images | RampartError] = {}
         self._seconds: dict[str, float] = {}
+        self._known: set[str] = set()
 
-    def images(self, config: RunConfig) -> Images | None:
+    def require_known_model(self, config: RunConfig) -> None:
+        """Refuse a model that no machine has."""
+        key = config.model.model_dump_json()
+        if key not in self._known:
+            self._known.add(key)
+            # A file may lie on another machine, and the hub be within its reach.
+            with suppress(ModelError):
+                images_of_model(config)
+
+    def images(self, config: RunConfig) -> Images:
+        """Return the number of images; raise why it is unknown."""
         key = config.data.model_dump_json()
         if key not in self._images:
-            self._images[key] = count_images(config)
-        return self._images[key]
+            try:
+                self._images[key] = count_images(config)
+            except RampartError as error:
+                self._images[key] = error
+        found = self._images[key]
+        if isinstance(found, RampartError):
+            raise found
+        return found
 
-    def seconds(self, config: RunConfig, classes: int) -> float | None:
+    def seconds(self, config: RunConfig, classes: int) -> tuple[float | None, str]:
+        """Return the seconds of a pass and why they are those in fp32; None if none is measured."""
         if self._calibrate is None:
-            return None
+            return None, ""
+        note = ""
+        try:
+            require_precision(config)
+        except InvalidArgument as why:
+            config, note = _in_fp32(config), str(why)
         size = config.data.image_size or images_of_model(config)[1]
         training = config.training
         parts = (training.precision, training.device, training.channels_last, training.batch_size)
         key = repr((config.model.model_dump_json(), size, parts))
         if key not in self._seconds:
             self._seconds[key] = self._calibrate(config, classes)
-        return self._seconds[key]
+        return self._seconds[key], note
+
+
+def _in_fp32(config: RunConfig) -> RunConfig:
+    training = config.training.model_copy(update={"precision": "fp32"})
+    return config.model_copy(update={"training": training})
 
 
 def _planned(
     coordinates: Coordinates, method: str, choice: str, config: RunConfig, costs: _Costs
 ) -> PlannedRun:
-    found = costs.images(config)
-    if found is None:
-        return PlannedRun(coordinates, method, choice, config.seed, None, None, None)
+    costs.require_known_model(config)
+    try:
+        found = costs.images(config)
+    except RampartError as why:
+        return PlannedRun(coordinates, method, choice, config.seed, None, None, None, str(why))
+    make_plan(config, found.train, costs.processes)
     training = found.train * training_passes(config)
     training += found.validation * validation_passes(config)
     images = found.validation if choice else _evaluated(config, found)
     evaluation = images * evaluation_passes(config, found.classes)
-    seconds = costs.seconds(config, found.classes)
+    seconds, note = costs.seconds(config, found.classes)
     hours = None if seconds is None else (training + evaluation) * seconds / 3600
-    return PlannedRun(coordinates, method, choice, config.seed, training, evaluation, hours)
+    return PlannedRun(coordinates, method, choice, config.seed, training, evaluation, hours, note)
 
 
 def _evaluated(config: RunConfig, images: Images) -> int:

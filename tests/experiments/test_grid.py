@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -143,6 +144,30 @@ def test_excluded_runs_are_left_out(load):
     )
 
 
+def test_one_line_shrinks_a_study_and_the_rest_of_the_file_stays(load):
+    changes = {
+        "exclude": [{"dataset": "aircraft", "method": "two-hinge"}],
+        "settings": [{"where": {"dataset": "aircraft"}, "set": ["training.epochs=7"]}],
+    }
+    whole = [run for run in load(**changes).runs() if run[0].coordinates["dataset"] == "cars"]
+    only = [{"dataset": "cars", "seed": 0}, {"dataset": "cars", "seed": 1, "method": "fix"}]
+    study = load(**changes, only=only)
+    assert list(study.runs()) == [run for run in whole if run[1] == "fix" or run[2] == 0]
+    for run in study.runs():
+        assert identity(study.config(*run)) == identity(load(**changes).config(*run))
+
+
+def test_a_part_of_the_published_study(tmp_path):
+    text = (Path(__file__).parents[2] / "configs" / "published" / "study.yaml").read_text("utf-8")
+    file = tmp_path / "study.yaml"
+    file.write_text(f"{text}only: [{{backbone: swin, dataset: cars}}]\n", "utf-8")
+    runs = [(task.coordinates["eps"], method) for task, method, _ in load_study(file).runs()]
+    assert runs == [
+        *(("4/255", method) for method in ("fix", "two-hinge", "auto", "uniform")),
+        *(("8/255", method) for method in ("fix", "two-hinge")),
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -166,6 +191,12 @@ def test_excluded_runs_are_left_out(load):
         ({"exclude": [{}]}, "exclude.0"),
         ({"exclude": [{"eps": "4/255"}, {"eps": "4/255", "seed": 1}]}, "exclude.1=eps: 4/255, se"),
         ({"exclude": [{"eps": ["4/255", "8/255"]}]}, "leaves no run"),
+        ({"only": [{"eps": "2/255"}]}, "value in only.0.eps '2/255'"),
+        ({"only": {"eps": "4/255"}}, "only: expected a list such as [{backbone: vit"),
+        (
+            {"only": [{"seed": 0}, {"eps": "8/255"}], "exclude": [{"eps": "8/255"}]},
+            "only.1=eps: 8/255: expected a part of the grid with runs",
+        ),
         ({"settings": [{"where": {"sead": 0}, "set": ["seed=1"]}]}, "axis in settings.0.where 's"),
         ({"settings": [{"where": {"eps": "8/255"}}]}, "has no settings.0.set"),
         ({"settings": [{"where": {"eps": "8/255"}, "set": []}]}, "settings.0.set: expected at le"),

@@ -84,11 +84,15 @@ def _parts(study: Study) -> dict[str, Part]:
     """The parts of the grid by their place in the file."""
     found = {f"settings.{k}.where": one.where for k, one in enumerate(study.settings)}
     found |= {f"searches.{k}.where": one.where for k, one in enumerate(study.searches)}
+    found |= {f"only.{k}": one for k, one in enumerate(study.only)}
     return found | {f"exclude.{k}": one for k, one in enumerate(study.exclude)}
 
 
 def _require_parts(study: Study) -> None:
-    """Refuse a part without runs: it is a mistake, or says what another part says."""
+    """Refuse a part without runs: it is a mistake, or says what another part says.
+
+    Parts outside `only` are left as they are, so that one line shrinks a study.
+    """
     seeds = {*study.seeds, *(seed for choice in study.choices.values() for seed in choice.seeds)}
     left = [
         coordinates_of(task, method, seed)
@@ -101,7 +105,7 @@ def _require_parts(study: Study) -> None:
         if len(left) == count:
             raise _no_run(f"exclude.{number}", part)
     for place, part in _parts(study).items():
-        if place.endswith(".where") and not any(is_within(part, one) for one in left):
+        if not place.startswith("exclude") and not any(is_within(part, one) for one in left):
             raise _no_run(place, part)
     if not any(True for _ in study.runs()):
         raise RunError("exclude leaves no run of the study: take out an entry.")

@@ -18,12 +18,13 @@ A study is a YAML file:
         folder: searches/vit                its learning rates and weight decays are used
     exclude:                                parts of the grid without runs
       - {backbone: vit, eps: 8/255}
+    only:                                   the parts that are carried out, if not the whole grid
+      - {backbone: swin, dataset: cars}
     references: [fix]                       methods that the others are compared with
     differences: [clean, expected]          figures that are compared; by default expected
     choices:                                methods whose settings are chosen on validation
       tuned fix: {method: fix, seeds: [100], among: {high: [optimizer.head_lr=1e-2], ...}}
-    resources: {cpus: 4, gpus: 0.5}         of each run, under `--engine ray` and `slurm`; also
-                                            processes, with every engine
+    resources: {cpus: 4, gpus: 0.5}         of each run; also processes
     ray: {address: auto, results: shared}   the cluster of `--engine ray`
     slurm: {time: 720, partition: gpu}      options of sbatch, of `--engine slurm`
 
@@ -81,6 +82,7 @@ _EXAMPLES: dict[int | str, str] = {
     "searches": "[{where: {backbone: vit}, folder: searches/vit}]",
     "settings": "[{where: {backbone: vit}, set: [training.epochs=20]}]",
     "exclude": "[{backbone: vit, eps: 8/255}]",
+    "only": "[{backbone: vit, dataset: cars}]",
 }
 
 
@@ -172,6 +174,7 @@ class Study(BaseModel):
     settings: tuple[PartSettings, ...] = ()
     searches: tuple[PartSearch, ...] = ()
     exclude: tuple[OnePart, ...] = ()
+    only: tuple[OnePart, ...] = ()
     choices: dict[str, Choice] = {}
     references: tuple[str, ...] = ()
     differences: tuple[Measure, ...] = ("expected",)
@@ -187,7 +190,8 @@ class Study(BaseModel):
     def excludes(self, task: Task, method: str, seed: int) -> bool:
         """Return whether the grid leaves a run out."""
         place = coordinates_of(task, method, seed)
-        return any(is_within(part, place) for part in self.exclude)
+        chosen = not self.only or any(is_within(part, place) for part in self.only)
+        return not chosen or any(is_within(part, place) for part in self.exclude)
 
     def runs(self) -> Iterator[tuple[Task, str, int]]:
         """Yield task, method and seed of all runs except those of choices."""

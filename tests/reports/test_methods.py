@@ -19,6 +19,20 @@ def test_every_method_and_task_is_named_and_equal_studies_are_equal_files(tmp_pa
     assert first.read_bytes() == second.read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("seeds", "says"),
+    [
+        ((1, 2), "range"),
+        ((1, 3), "95 % interval"),
+        ((2, 3), "95 % interval, or range of two seeds"),
+    ],
+)
+def test_the_label_says_what_the_lines_are(tmp_path, seeds, says):
+    tasks = {"digits": {str(count): [0.2, 0.3, 0.4][:count] for count in seeds}}
+    save_methods(tasks, tmp_path / "a.svg", "clean")
+    assert f"runs, mean, {says}<" in (tmp_path / "a.svg").read_text()
+
+
 def test_the_picture_changes_with_the_runs(tmp_path):
     save_methods(TASKS, tmp_path / "a.svg", "clean")
     save_methods({**TASKS, "photos": {"adaptive": [0.9]}}, tmp_path / "b.svg", "clean")

@@ -16,10 +16,15 @@ UNDECIDED = "undecided by the grid"
 BY_LINES = "by straight lines between the strengths"
 
 
-def spell_bounds(bounds: tuple[float, float]) -> str:
-    """Return the bounds of a difference in points, such as "bounds -1.9 to +6.1"."""
+def spell_bounds(bounds: tuple[float, float], of: str = "") -> str:
+    """Return the bounds of a difference in points, such as "bounds -1.9 to +6.1".
+
+    Args:
+        bounds: the least and the largest difference.
+        of: what they bound, if it is not the figure beside them; such as "the mean".
+    """
     low, high = (f"{round(100 * end, 1) + 0.0:+.1f}" for end in bounds)
-    return f"bounds {low} to {high}"
+    return f"bounds {f'of {of} ' if of else ''}{low} to {high}"
 
 
 def undecided(found: Lead, grid: Sequence[float] = (), norm: str = "linf") -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rampart.reports.pictures import save_picture, styled
+from rampart.reports.pictures import save_picture, set_headline, styled
 from rampart.reports.style import LOOK
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def save_heat_map(maps: Mapping[str, Tiles], path: str | Path, title: str = "") 
             axes.set_title(name, loc="left", fontsize="medium")
         grid[0].set_ylabel("T2, epoch of 50")
         figure.supxlabel("T1, epoch of 50; in brackets the published value", fontsize="medium")
-        figure.suptitle(title, x=0.01, ha="left")
+        set_headline(figure, title)
         save_picture(figure, path)
 
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rampart.metrics.intervals import LEAST_SEEDS, spread_over_seeds
+from rampart.metrics.intervals import spread_over_seeds
 from rampart.reports.pictures import save_picture, styled
+from rampart.reports.seeds import spell_spread
 from rampart.reports.style import LOOK
 
 if TYPE_CHECKING:
@@ -44,14 +45,9 @@ def save_methods(
             panel.set_title(task, loc="left", fontsize="medium")
         panels[0].set_yticks(range(len(names)), names)
         panels[0].set_ylim(len(names) - 0.5, -0.5)
-        figure.supxlabel(f"{measure}, percent: runs, mean, {_kind(tasks)}", fontsize="medium")
+        spread = spell_spread(len(values) for one in tasks.values() for values in one.values())
+        figure.supxlabel(f"{measure}, percent: runs, mean, {spread}", fontsize="medium")
         save_picture(figure, path)
-
-
-def _kind(tasks: Mapping[str, Methods]) -> str:
-    """The meaning of the lines: an interval only from `LEAST_SEEDS` seeds on."""
-    seeds = max((len(values) for one in tasks.values() for values in one.values()), default=0)
-    return "95 % interval" if seeds >= LEAST_SEEDS else "range"
 
 
 def _draw(panel: "Axes", methods: Methods, names: Sequence[str], references: Sequence[str]) -> None:

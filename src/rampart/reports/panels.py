@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rampart.reports.pictures import save_picture, styled
+from rampart.reports.pictures import save_picture, set_headline, styled
 from rampart.reports.style import LOOK, styles_of, wrap
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def save_panels(panels: Panels, path: str | Path) -> None:
                 axes.set_xlabel(panels.x)
                 if panels.whole:
                     _locate(axes)
-        figure.suptitle(panels.title, x=0.01, ha="left")
+        set_headline(figure, panels.title)
         _legend(figure, handles, wide)
         save_picture(figure, path)
 

@@ -16,7 +16,7 @@ from rampart.records.record import EvaluationRecord
 from rampart.records.summary import summary
 from rampart.reports.headline import spell_expected
 from rampart.reports.percent import percent
-from rampart.reports.pictures import save_picture, styled
+from rampart.reports.pictures import save_picture, set_headline, styled
 from rampart.reports.style import COLORS, DASHES, LOOK, MARKERS, color_of, wrap
 from rampart.reports.tables import Row, aggregate
 from rampart.units import Norm, Perturbation, format_eps, is_corruption
@@ -48,7 +48,7 @@ def draw_curve(record: EvaluationRecord, title: str = "") -> "Figure":
         draw_line(axes, facts["curve"], record.norm, COLORS["two-hinge"], area=True)
         strength_axis(axes, record.eps, record.norm)
         axes.set_title(_headline(facts), loc="left", fontsize="medium", color="#555555")
-        figure.suptitle(title or "Accuracy under attack", x=0.01, ha="left")
+        set_headline(figure, title or "Accuracy under attack")
     return figure
 
 
@@ -106,7 +106,7 @@ def save_histories(
         for panel, (name, runs) in zip(panels, methods.items(), strict=True):
             _draw_histories(panel, runs, name, color_of(name, list(methods)))
         _history_legend(figure)
-        figure.suptitle(title, x=0.01, ha="left")
+        set_headline(figure, title)
         figure.supylabel("percent (validation split)", fontsize="medium")
         save_picture(figure, path)
 

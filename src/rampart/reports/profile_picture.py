@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rampart.reports.percent import percent
-from rampart.reports.pictures import save_picture, styled
+from rampart.reports.pictures import save_picture, set_headline, styled
 from rampart.reports.plots import draw_line, strength_axis
 from rampart.reports.style import LOOK
 from rampart.units import SEVERITIES
@@ -56,7 +56,7 @@ def draw_profile(facts: Mapping[str, Any], title: str = "") -> "Figure":
             _draw_worst(panels[-1], worst)
         for panel in panels[1:]:
             panel.set_ylabel("")
-        figure.suptitle(title or str(facts["model"]), x=0.01, ha="left")
+        set_headline(figure, title or str(facts["model"]))
     return figure
 
 

@@ -1,6 +1,6 @@
 """Figures over several seeds, as the text of a cell."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -29,6 +29,19 @@ def spell_seeds(values: Sequence[float], confidence: float = CONFIDENCE) -> str:
     return f"{number(mean)} ± {50 * (interval.high - interval.low):.1f}"
 
 
+def spell_spread(counts: Iterable[int]) -> str:
+    """Return what a line or band is that shows the spread over each of these numbers of seeds.
+
+    Example:
+        >>> spell_spread([3, 3, 1]), spell_spread([2, 1]), spell_spread([3, 2])
+        ('95 % interval', 'range', '95 % interval, or range of two seeds')
+    """
+    kinds = {count >= LEAST_SEEDS for count in counts if count > 1}
+    if kinds == {True, False}:
+        return "95 % interval, or range of two seeds"
+    return "95 % interval" if True in kinds else "range"
+
+
 def spell_seed_differences(first: Sequence[float], second: Sequence[float]) -> str:
     """Return first - second in points, paired by seed: their mean with its interval and p-value.
 
@@ -53,6 +66,6 @@ def spell_seed_leads(first: Bracket, second: Bracket) -> str:
         return text
     if len(first.value) < LEAST_SEEDS:
         bounds = float(np.mean(first.low - second.high)), float(np.mean(first.high - second.low))
-        return f"{text}, {spell_bounds(bounds)}"
+        return f"{text}, {spell_bounds(bounds, 'the mean' if len(first.value) > 1 else '')}"
     found = lead_between(first, second, paired_test)
     return f"{text}, {spell_bounds(found.bounds)}" if found.beyond else text

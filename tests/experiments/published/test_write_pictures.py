@@ -38,8 +38,9 @@ def test_writes_the_pictures_of_the_publication(tmp_path):
     assert all(path.exists() for path in written.files)
     assert written.unreadable == []
     curves = text(tmp_path / "pictures", "curves-4_255")
-    for word in ("two-hinge", "swin", "cars", "trained at 4/255", "95 % interval"):
+    for word in ("two-hinge", "swin", "cars", "trained at 4/255", "95 % interval, or range of two"):
         assert word in curves
+    assert "passes (thousands)" in text(tmp_path / "pictures", "cost-4_255")
     assert "never adapted" in text(tmp_path / "pictures", "delay-by-strength")
     assert "r = -1.00" in text(tmp_path / "pictures", "accuracy-by-delay")
 

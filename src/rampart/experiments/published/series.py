@@ -5,9 +5,10 @@ from statistics import fmean
 
 from rampart.errors import RampartError
 from rampart.experiments.published.conditions import FinishedRun, Results
-from rampart.metrics.intervals import LEAST_SEEDS, spread_over_seeds
+from rampart.metrics.intervals import spread_over_seeds
 from rampart.records.storage import load_record
 from rampart.reports.panels import Series
+from rampart.reports.seeds import spell_spread
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 
@@ -89,7 +90,5 @@ def curve_points(run: FinishedRun) -> Points:
 
 def spell_interval(results: Sequence[Results]) -> str:
     """Return what the bands of a picture are."""
-    seeds = max((len(one.runs) for one in results), default=0)
-    if seeds < 2:
-        return ""
-    return "mean over the seeds, " + ("95 % interval" if seeds >= LEAST_SEEDS else "range")
+    counts = [len(one.runs) for one in results]
+    return f"mean over the seeds, {spell_spread(counts)}" if max(counts, default=0) > 1 else ""

@@ -105,14 +105,17 @@ def _curves(results: Sequence[Results], unreadable: Unreadable) -> Panels:
 
 
 def _costs(results: Sequence[Results]) -> Panels:
+    largest = max(value for one in results for value in one.values("passes"))
+    unit, name = (1e6, "millions") if largest >= 1e6 else (1e3, "thousands")
+
     def points(one: Results) -> Series:
-        x = tuple(value / 1e6 for value in one.values("passes"))
+        x = tuple(value / unit for value in one.values("passes"))
         y = tuple(100 * value for value in one.values("expected"))
         return Series(one.condition.method, x, y, joined=False)
 
     return Panels(
         f"Cost and expected robustness, trained at {format_eps(results[0].condition.eps)}",
-        "passes (millions)",
+        f"passes ({name})",
         "expected (%)",
         _by_place(results, points),
         whole=False,

@@ -98,8 +98,12 @@ def test_status_table_and_figures_need_the_folder_only(rampart, refused, study, 
     assert found["counts"]["missing"] == 0
     (out / "study.md").unlink()
     (out / "study.png").unlink()
-    assert "| bad (0 of 1 runs) |" in rampart("study", "table", out).out
-    assert rampart("study", "figures", out).status == 0
+    assert "\nfailed (the next `rampart study run` tries again" in said
+    for verb, shown in (("table", "| bad (0 of 1 runs) |"), ("figures", "study.png")):
+        result = rampart("study", verb, out)
+        assert result.status == 0
+        assert shown in result.out
+        assert "1 run of the study not finished: `rampart study status`" in result.out
     assert (out / "study.png").stat().st_size > 0
 
 

@@ -17,7 +17,7 @@ from rampart.experiments.engines.processes import Processes
 from rampart.experiments.loading import load_study
 from rampart.experiments.running import SilentWatcher, run_study
 from rampart.experiments.study_cells import planned_runs
-from rampart.experiments.study_table import draw_study, write_table
+from rampart.experiments.study_table import LEGEND, draw_study, write_table
 from rampart.plugins import import_parts
 from rampart.recipes.evaluation.evaluate_named import evaluate_run
 from rampart.records.storage import load_record
@@ -231,6 +231,7 @@ def test_a_configuration_that_was_changed_is_never_read(finished, out):
 def test_the_table_has_a_row_per_method_and_the_csv_a_row_per_run(finished, out):
     study, figures, _ = finished
     text = write_table(figures, planned_runs(study), out, study.references)
+    assert text.endswith(LEGEND)
     draw_study(figures, planned_runs(study), out, study.references)
     rows = [line for line in text.splitlines() if re.match(r"\| (fix|standard|tuned fix/2) ", line)]
     assert len(rows) == 3

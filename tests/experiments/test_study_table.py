@@ -1,5 +1,7 @@
 """The table of a study."""
 
+import re
+
 import pytest
 
 from rampart.experiments.run_figures import RunFigures
@@ -62,7 +64,10 @@ def test_bounds_stand_beside_a_difference_where_they_reach_beyond_its_interval()
     assert cells(wide, "fix")[-1].endswith(", bounds -50.0 to -10.0")
     same = [*RUNS, *(one._replace(method="again") for one in RUNS if one.method == "rising")]
     assert "bounds" not in cells(task_table(with_bounds(same, 0.2), "digits", ["rising"]), "again")
-    # One pair has no interval.
+    # One pair has no interval, and two have one pair of bounds.
+    few = [one for one in with_bounds(RUNS, 0.01) if one.seed < 2]
+    cell = cells(task_table(few, "digits", ["rising"]), "fix")[-1]
+    assert re.fullmatch(r"\S+, \S+, bounds of the mean \S+ to \S+", cell)
     assert cells(narrow, "short")[-1] == "-10.0, bounds -11.0 to -9.0"
 
 

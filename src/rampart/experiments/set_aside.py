@@ -53,4 +53,4 @@ def _move(path: Path, below: Path, error: RampartError) -> str:
     place.mkdir(parents=True)
     shutil.move(path, place / path.name)
     write_atomic(place / "reason.txt", f"{error}\n")
-    return f"set aside in {place}: {error}"
+    return f"set aside in {place}, and made again: {error}"

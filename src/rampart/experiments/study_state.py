@@ -64,6 +64,12 @@ class StudyState:
         """The figures of the finished runs of methods and decided choices."""
         return [run.figures for run in self.runs if run.figures and not run.cell.choice]
 
+    @property
+    def unfinished(self) -> int:
+        """The number of runs of methods and choices without figures."""
+        runs = sum(not (run.figures or run.cell.choice) for run in self.runs)
+        return runs + sum(self.waiting.values())
+
     def count(self, state: State) -> int:
         """Return the number of runs in a state; runs that wait for a choice are missing."""
         waiting = sum(self.waiting.values()) if state == "missing" else 0

@@ -32,6 +32,14 @@ Measure = Literal["clean", "adversarial", "expected"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 
+#: Stands below the tables, so that they can be read alone.
+LEGEND = """
+Percent: the mean over the seeds ± half of its 95 % interval, or the value of each seed if there are
+fewer than three. Differences are in points, and `bounds` hold for any curve between the strengths.
+`adversarial` is the accuracy at the largest strength, `expected` the mean over all strengths.
+`passes` are those of one training: images forward or backward.
+"""
+
 #: Number of runs of every method, by task.
 Planned = Mapping[str, Mapping[str, int]]
 
@@ -68,6 +76,7 @@ def write_table(
         )
         for task in planned
     )
+    text += LEGEND
     if missing:
         text += "\nNot in the table, because they failed:\n\n"
         text += "".join(f"- {name}\n" for name in missing)

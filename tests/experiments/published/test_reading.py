@@ -10,10 +10,12 @@ import yaml
 from rampart.errors import RunError
 from rampart.experiments.cells import evaluation_of
 from rampart.experiments.loading import load_study
+from rampart.experiments.published import reading
 from rampart.experiments.published.reading import planned_cells, read_study
 from rampart.experiments.published.write_pictures import write_published_figures
 from rampart.experiments.published.write_tables import write_published_tables
 from rampart.experiments.running import run_study
+from rampart.experiments.tuning.outcome import Spent
 from rampart.metrics.expectation import published_robustness
 from rampart.records.storage import load_record
 
@@ -75,6 +77,19 @@ def test_reads_every_method_and_choice(study):
         assert (one.condition.dataset, one.condition.eps) == ("cars", 2 / 255)
     assert results["tuned"].condition.schedule == "fix"
     assert results["two-hinge"].condition.start == 12.5
+
+
+def test_a_condition_has_the_budget_of_its_search_once(study, monkeypatch):
+    spent = Spent(6, 44_000, 3.0)
+    task = load_study(study / "study.yaml").tasks[0].name
+    budgets = {(task, "fix", 0): spent, (task, "fix", 1): spent}
+    monkeypatch.setattr(reading, "search_budgets", lambda study: budgets)
+    found = by_method(read_study(study).results)
+    assert {name: one.searches for name, one in found.items()} == {
+        "fix": (spent,),
+        "two-hinge": (),
+        "tuned": (),
+    }
 
 
 def test_expected_robustness_follows_the_publications_rule(study):

@@ -9,6 +9,7 @@ from made_up_study import figures, published_as_ours, results
 
 from rampart.experiments.published.conditions import Condition
 from rampart.experiments.published.write_tables import write_published_tables
+from rampart.experiments.tuning.outcome import Spent
 
 CONDITION = Condition("swin", "cars", 4 / 255, "two-hinge", "two-hinge", 12.0, 37.0)
 
@@ -53,6 +54,19 @@ def test_an_exact_table_has_seeds_intervals_and_differences(tmp_path):
     other = lines["vit", "cars"]
     assert (other["seeds"], other["clean"], other["clean_difference"]) == ("0", "", "")
     assert "85.0 ± 12.4" in (tmp_path / "published.md").read_text("utf-8")
+
+
+def test_the_cost_has_the_budgets_of_searches_if_there_are_any(tmp_path):
+    fix = replace(CONDITION, method="fix", schedule="fix", start=0.0, end=0.0)
+    both = [results(fix, [figures()]), results(CONDITION, [figures()])]
+    write_published_tables(both, tmp_path)
+    assert "search" not in read(tmp_path / "cost.csv")[0]
+    searches = (Spent(6, 44_000, 3.0), Spent(1, 900, 1.0))
+    write_published_tables([replace(both[0], searches=searches), both[1]], tmp_path)
+    found = [row["search"] for row in read(tmp_path / "cost.csv")]
+    assert found == ["6 runs, 44 k passes; 1 run, 900 passes", ""]
+    for file in ("published.md", "cost.tex"):
+        assert found[0] in (tmp_path / file).read_text("utf-8")
 
 
 def test_a_study_without_a_finished_run(tmp_path):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rampart.cli.study.place import Output, Place, read
+from rampart.cli.study.place import Output, Place, read, say_unfinished
 from rampart.cli.study.published import Published, write_figures
 
 
@@ -21,3 +21,4 @@ def figures(place: Path = Place, output: Path | None = Output, published: bool =
         return
     draw_study(state.figures, planned_runs(study), folder, study.references)
     console.say(f"in {folder}: study.png")
+    say_unfinished(state.unfinished)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from rampart.counting import counted
+
 if TYPE_CHECKING:
     from rampart.experiments.study import Study
     from rampart.experiments.study_state import StudyState
@@ -30,3 +32,12 @@ def read(place: Path, output: Path | None) -> tuple["Study", Path, "StudyState"]
         quiet_libraries()
         study, folder = open_study(place, output)
         return study, folder, read_state(study, folder)
+
+
+def say_unfinished(count: int) -> None:
+    """Print how many runs a table or picture lacks, if any, and where the reasons stand."""
+    from rampart.cli.console import console
+
+    if count:
+        runs = counted(count, "run")
+        console.show(f"{runs} of the study not finished: `rampart study status` says why")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rampart.counting import counted
+from rampart.cli.study.place import say_unfinished
 
 if TYPE_CHECKING:
     from rampart.experiments.study import Study
@@ -57,7 +57,6 @@ def _report(folder: Path, files: Sequence[Path], missing: int, unreadable: Seque
         say(f"in {folder}: {', '.join(path.name for path in files)}")
     else:
         say("nothing is written: no run of the study is finished")
-    if missing:
-        say(f"{counted(missing, 'run')} of the study not finished: `rampart study status` says why")
+    say_unfinished(missing)
     for reason in unreadable:
         say(f"left out: {reason}")

@@ -13,6 +13,12 @@ from rampart.counting import counted
 if TYPE_CHECKING:
     from rampart.experiments.study_state import RunState, StudyState
 
+#: What the next `rampart study run` does.
+_NEXT = {
+    "failed": " (the next `rampart study run` tries again, and sets damaged files aside)",
+    "interrupted": " (the next `rampart study run` resumes)",
+}
+
 
 def status(
     place: Path = Place,
@@ -43,7 +49,8 @@ def _lines(folder: Path, state: "StudyState") -> list[str]:
     for one in ("running", "failed", "interrupted"):
         found = [run for run in state.runs if run.state == one]
         if found:
-            lines += ["", f"{one}:", *(f"  {run.cell.name}: {run.detail}" for run in found)]
+            head = f"{one}{_NEXT.get(one, '')}:"
+            lines += ["", head, *(f"  {run.cell.name}: {run.detail}" for run in found)]
     if state.waiting:
         lines += ["", "waiting for runs that decide them:"]
         lines += [

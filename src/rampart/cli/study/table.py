@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from rampart.cli.study.place import Output, Place, read
+from rampart.cli.study.place import Output, Place, read, say_unfinished
 from rampart.cli.study.published import Published, write_tables
 from rampart.errors import InvalidArgument
 
@@ -45,3 +45,4 @@ def table(
     )
     console.show(text)
     console.say(f"in {folder}: study.md, results.csv")
+    say_unfinished(state.unfinished)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rampart.experiments.run_figures import RunFigures
+from rampart.experiments.tuning.outcome import Spent
 from rampart.metrics.expectation import published_robustness
 from rampart.records.storage import load_record
 
@@ -63,11 +64,13 @@ class Results:
         condition: the condition.
         runs: its finished runs.
         planned: number of its runs when the study is complete.
+        searches: budgets of the searches whose values its runs have, each once.
     """
 
     condition: Condition
     runs: tuple[FinishedRun, ...] = ()
     planned: int = 0
+    searches: tuple[Spent, ...] = ()
 
     @property
     def missing(self) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from rampart.errors import RampartError
 from rampart.experiments.cells import Cell, evaluation_of, figures_of
@@ -13,8 +14,9 @@ from rampart.experiments.published.conditions import (
     read_run,
 )
 from rampart.experiments.published.recognizing import condition_of, spell_other_axes
+from rampart.experiments.search_budgets import Budgets
 from rampart.experiments.study import Study
-from rampart.experiments.study_cells import chosen_cells, method_cells
+from rampart.experiments.study_cells import chosen_cells, method_cells, search_budgets
 from rampart.experiments.study_state import chosen_options, open_study
 
 
@@ -45,7 +47,8 @@ def read_study(folder: Path) -> ReadStudy:
 
 def read_results(study: Study, folder: Path) -> ReadStudy:
     """Return the results of a study whose runs lie in a folder."""
-    results, unreadable = results_of_cells(planned_cells(study, folder))
+    cells = planned_cells(study, folder)
+    results, unreadable = results_of_cells(cells, search_budgets(study))
     return ReadStudy(tuple(results), study.references, tuple(unreadable))
 
 
@@ -65,15 +68,24 @@ def planned_cells(study: Study, folder: Path) -> list[Cell]:
     ]
 
 
-def results_of_cells(cells: Iterable[Cell]) -> tuple[list[Results], list[str]]:
-    """Return the results by condition, and why finished runs could not be read."""
+def results_of_cells(
+    cells: Iterable[Cell], searches: Budgets = MappingProxyType({})
+) -> tuple[list[Results], list[str]]:
+    """Return the results by condition, and why finished runs could not be read.
+
+    Args:
+        cells: the runs.
+        searches: budgets of the searches whose values they have.
+    """
     unreadable: list[str] = []
     found: dict[Condition, Results] = {}
     for condition, cell in _conditions(list(cells)):
         run = _finished(cell, unreadable)
         known = found.get(condition, Results(condition))
         runs = (*known.runs, run) if run else known.runs
-        found[condition] = replace(known, runs=runs, planned=known.planned + 1)
+        spent = searches.get((cell.task, cell.method, cell.config.seed))
+        budgets = dict.fromkeys((*known.searches, *([spent] if spent else [])))
+        found[condition] = Results(condition, runs, known.planned + 1, tuple(budgets))
     return list(found.values()), unreadable
 
 

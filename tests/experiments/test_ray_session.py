@@ -1,10 +1,13 @@
 """Ray: which resources a run may ask for, and the advice without the package."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 
 from rampart import extras
-from rampart.errors import InvalidArgument, MissingExtra
-from rampart.experiments.ray_session import Resources, fit_resources, require_ray
+from rampart.errors import InvalidArgument, MissingExtra, RunError
+from rampart.experiments.ray_session import Resources, fit_resources, ray_session, require_ray
 
 LAPTOP = [{"CPU": 2.0}]
 CLUSTER = [{"CPU": 64.0}, {"CPU": 8.0, "GPU": 4.0}]
@@ -48,6 +51,28 @@ def test_a_run_that_fits_nowhere_is_refused(wanted, nodes, name):
 def test_impossible_resources_are_refused(wrong):
     with pytest.raises(InvalidArgument, match=f"^--{next(iter(wrong))}="):
         Resources(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "says"),
+    [
+        (None, RunError, r"does not start on this machine \(.*timed out.*--engine processes"),
+        ("10.0.0.1:6379", InvalidArgument, r"^address=10.0.0.1:6379: .*timed out.*ray start"),
+    ],
+)
+@pytest.mark.parametrize("error", [Exception, ConnectionError, ValueError])
+def test_a_ray_that_does_not_start_is_one_sentence(monkeypatch, address, kind, says, error):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+    def init(place, **options):
+        raise error("the node timed out")
+
+    fake = SimpleNamespace(init=init, shutdown=lambda: ended.append(True))
+    ended = []
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    with pytest.raises(kind, match=says), ray_session(address):
+        pass
+    assert ended
 
 
 def test_a_missing_ray_is_answered_with_the_command_that_installs_it(monkeypatch):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rampart.counting import counted
-from rampart.errors import InvalidArgument
+from rampart.errors import InvalidArgument, RunError, reason
 from rampart.extras import require_extra
 
 #: Variables that Ray reads when it is imported or started.
@@ -67,6 +67,7 @@ def ray_session(address: str | None = None) -> Iterator[Any]:
 
     Raises:
         InvalidArgument: no cluster answers at the address.
+        RunError: Ray does not start on this machine.
     """
     _quieten()
     import ray
@@ -94,21 +95,25 @@ def _connect(ray: Any, address: str | None) -> None:
         "logging_level": logging.CRITICAL,
         "configure_logging": False,
     }
-    if address is None:
-        ray.init(
-            # Without it Ray connects to any cluster that was started on this machine.
-            "local",
-            num_cpus=cpus_here(),
-            object_store_memory=_OBJECT_STORE_BYTES,
-            include_dashboard=False,
-            **quiet,
-        )
-        return
+    here = {
+        "num_cpus": cpus_here(),
+        "object_store_memory": _OBJECT_STORE_BYTES,
+        "include_dashboard": False,
+    }
     try:
-        ray.init(address, **quiet)
-    except ConnectionError as error:
-        do = "start it by `ray start --head`, or leave out the address to use this machine alone"
-        raise InvalidArgument("address", address, "the address of a Ray cluster", do) from error
+        # Without "local" Ray connects to any cluster that was started on this machine.
+        ray.init(address or "local", **quiet, **({} if address else here))
+    # A busy machine, a full disk and a wrong address raise errors of many kinds.
+    except Exception as error:
+        ray.shutdown()
+        if address:
+            expected = f"the address of a Ray cluster that answers ({reason(error)})"
+            do = "start one by `ray start --head`, or leave out the address to use this machine"
+            raise InvalidArgument("address", address, expected, do) from error
+        raise RunError(
+            f"Ray does not start on this machine ({reason(error)}): run the same command again "
+            "when the machine is less busy; a study also runs with --engine processes."
+        ) from error
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def test_the_clean_baseline_is_standard_fine_tuning(tiny_settings, tmp_path, mon
         History(folder.history).rows(),
     )
     for epochs in (1, 2, 3):
-        assert baseline(epochs) == rows[epochs - 1]["val_clean"]
+        assert baseline(epochs).clean == rows[epochs - 1]["val_clean"]
     expected = load_file(folder.model / "model.safetensors")
     for name, tensor in expected.items():
         assert torch.equal(seen[f"backbone.{name}"], tensor), name

@@ -28,6 +28,7 @@ ADDED = (
     "monitor_pgd10",
     "monitor_gap",
     "monitor_carried",
+    "monitor_passes",
 )
 #: So strong that three epochs do not get above chance, while standard fine-tuning does in two.
 STALLED = ("schedule=fix", "threat.eps=128/255", "training.epochs=4")

@@ -18,9 +18,10 @@ from rampart.recipes.config.loading import load_config
 from rampart.recipes.evaluation.evaluate_named import evaluate_run
 from rampart.recipes.train import train_run
 from rampart.runs.history import History
+from rampart.runs.passes import Passes
 from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
-from rampart.training.monitors.transfer import Transfer
+from rampart.training.monitors.transfer import Standard, Transfer
 from rampart.training.pilot_verdict import Pilot
 from rampart.training.reporting import Silent
 
@@ -88,8 +89,9 @@ def test_it_continues_as_rft_fix_or_starts_over(tiny_settings, tmp_path, verdict
         first["val_clean"],
         passed,
     )
-    # The clean baseline's 24 images, twice; if the pilot failed, also its epoch at full strength.
-    assert recorded["passes"] == 48 + (0 if passed else first["forwards"] + first["backwards"])
+    # The clean baseline's 24 images, twice, and the 9 of its validation; if the pilot failed, also
+    # all of its epoch at full strength.
+    assert recorded["passes"] == 48 + 9 + (0 if passed else Passes.of([first]).total)
     assert folder.pilot.exists() is not passed
     assert [note.startswith("pilot: after 1 epoch") for note in reporter.notes] == [True]
 
@@ -212,7 +214,7 @@ def test_a_signal_while_standard_fine_tuning_trains(tiny_settings, tmp_path, mon
     class BaselineAccuracy:
         def accuracies(self):
             os.kill(os.getpid(), signal.SIGTERM)
-            yield 0.9
+            yield Standard(0.9)
 
     with monkeypatch.context() as patch:
         patch.setattr(recipe, "make_baseline", lambda *_: BaselineAccuracy())
@@ -223,7 +225,8 @@ def test_a_signal_while_standard_fine_tuning_trains(tiny_settings, tmp_path, mon
 
 
 def test_the_pilot_ends_once_standard_fine_tuning_has_learned(tiny_settings, tmp_path, monkeypatch):
-    baseline = type("BaselineAccuracy", (), {"accuracies": lambda self: iter([0.4, 0.9, 0.9])})
+    found = [Standard(0.4), Standard(0.9), Standard(0.9)]
+    baseline = type("BaselineAccuracy", (), {"accuracies": lambda self: iter(found)})
     monkeypatch.setattr(recipe, "make_baseline", lambda *_: baseline())
     settings = [*tiny_settings, *TRIED[:2], "schedule.pilot=0.99"]
     folder = train(tmp_path / "run", settings)

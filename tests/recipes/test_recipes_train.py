@@ -388,12 +388,12 @@ def test_batch_norm_needs_two_images(tiny_settings, tmp_path):
 
 def test_validation_is_in_single_precision(tiny_settings, tmp_path, monkeypatch):
     """Also under bf16, where accelerate would wrap the model permanently."""
-    from rampart.recipes import build
+    from rampart.recipes import validation
 
     seen = []
-    whole = build.evaluate_accuracy
+    whole = validation.evaluate_accuracy
 
-    def spy(model, *arguments):
+    def spy(model, *arguments, **options):
         with torch.no_grad():
             model.eval()
             hook = model.backbone.stem.register_forward_hook(
@@ -401,9 +401,9 @@ def test_validation_is_in_single_precision(tiny_settings, tmp_path, monkeypatch)
             )
             model(torch.zeros(1, 3, 16, 16))
             hook.remove()
-        return whole(model, *arguments)
+        return whole(model, *arguments, **options)
 
-    monkeypatch.setattr(build, "evaluate_accuracy", spy)
+    monkeypatch.setattr(validation, "evaluate_accuracy", spy)
     settings = [*tiny_settings, "training.precision=bf16", "training.epochs=1"]
     train_run(load_config(None, settings), tmp_path / "run")
     assert seen == [torch.float32]

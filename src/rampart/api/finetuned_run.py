@@ -21,6 +21,7 @@ from rampart.records.summary import summary
 from rampart.reports.headline import spell_images
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.history import History
+from rampart.runs.passes import Passes
 from rampart.runs.run_folder import RunFolder
 from rampart.units import format_eps
 
@@ -45,8 +46,13 @@ class FinetunedRun:
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """One row for each epoch: eps, losses, validation accuracies, seconds."""
+        """One row for each epoch: eps, losses, validation accuracies, passes, seconds."""
         return History(RunFolder(self.path).history).rows()
+
+    @property
+    def passes(self) -> Passes:
+        """All passes of the run by their purpose: training, validation, monitors, pilot."""
+        return Passes.of(self.history, RunFolder(self.path).facts())
 
     def predict(self, images: Any) -> Predictions:
         """Return the classes of images and their probabilities.

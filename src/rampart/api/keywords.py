@@ -83,6 +83,9 @@ class FinetuneSettings(TypedDict, total=False):
     attack_steps: Literal["constant", "proportional"]
     checkpoint: Literal["last", "best"]
     validation_strengths: int
+    validation_limit: int | Literal["auto", "all"]
+    validation_steps: int | None
+    validation_every: int
     checkpoint_every: int
     monitors: bool
     trackers: Sequence[str]

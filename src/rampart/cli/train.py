@@ -31,6 +31,8 @@ def train(
     from rampart.cli.console import console, print_plan, quiet_libraries
     from rampart.cli.evaluate import evaluate_trained
     from rampart.cli.overrides import config_and_overrides
+    from rampart.runs.history import History
+    from rampart.runs.passes import Passes
     from rampart.runs.run_folder import RunFolder
 
     with console.status("loading"):
@@ -67,6 +69,7 @@ def train(
             reporter=ConsoleReporter(console),
             announce=announce,
         )
-    console.say(f"model in {folder.model}")
+    passes = Passes.of(History(folder.history).readable_rows(), folder.facts())
+    console.say(f"model in {folder.model}, {passes}")
     if evaluate:
         evaluate_trained(output)

@@ -25,10 +25,12 @@ class Accuracy:
     Attributes:
         n: number of samples.
         clean: fraction classified correctly without perturbation.
-        robust: fraction classified correctly both without and under the attack; None without an
-            attack.
+        robust: fraction of the attacked samples classified correctly both without and under the
+            attack; None without an attacked sample.
         clean_loss: mean cross-entropy without perturbation.
-        robust_loss: mean cross-entropy on the attacked images; None without an attack.
+        robust_loss: mean cross-entropy on the attacked samples; None without any.
+        attacked: number of attacked samples.
+        passes: forwards and backwards together.
     """
 
     n: int
@@ -36,13 +38,15 @@ class Accuracy:
     robust: float | None
     clean_loss: float
     robust_loss: float | None
+    attacked: int = 0
+    passes: int = 0
 
     def figures(self, prefix: str = "val_") -> dict[str, float]:
         """Return the figures of a history row that are not None: val_clean, val_robust, losses."""
         return {
             f"{prefix}{name}": value
             for name, value in vars(self).items()
-            if name != "n" and value is not None
+            if name not in ("n", "attacked", "passes") and value is not None
         }
 
 
@@ -53,6 +57,7 @@ def evaluate_accuracy(
     eps: float = 0.0,
     seed: int = 0,
     purpose: str = "validation",
+    only: Tensor | None = None,
 ) -> Accuracy:
     """Return clean accuracy and, given an attack, accuracy at one strength.
 
@@ -64,6 +69,7 @@ def evaluate_accuracy(
         eps: fraction of the pixel range.
         seed: noise is keyed by (seed, sample, purpose).
         purpose: keys the noise.
+        only: the indices of the samples to attack; all by default. Clean accuracy is of all.
 
     Raises:
         InvalidArgument: eps is above 0 without an attack.
@@ -71,7 +77,7 @@ def evaluate_accuracy(
     if attack is None and eps > 0:
         raise InvalidArgument("attack", None, f"an attack for eps={eps:g}")
     device, n = device_of(model), 0
-    total = torch.zeros(4, dtype=torch.float64, device=device)
+    total = torch.zeros(5, dtype=torch.float64, device=device)
     if attack is not None:
         # An attack in train mode would attack another network than the one that is measured.
         attack = replace(attack, mode="eval")
@@ -79,11 +85,12 @@ def evaluate_accuracy(
     with frozen(model):
         for batch in batches:
             n += len(batch)
-            total += _figures(queried, batch.to(device), attack, eps, seed, purpose)
-    clean, clean_loss, robust, robust_loss = (total / n).tolist() if n else [float("nan")] * 4
-    if attack is None:
-        return Accuracy(n, clean, None, clean_loss, None)
-    return Accuracy(n, clean, robust, clean_loss, robust_loss)
+            total += _figures(queried, batch.to(device), attack, eps, seed, purpose, only)
+    sums, attacked = total[:4].tolist(), int(total[4])
+    clean, clean_loss = (value / n if n else float("nan") for value in sums[:2])
+    robust, robust_loss = (value / attacked if attacked else None for value in sums[2:])
+    passes = sum(queried.passes)
+    return Accuracy(n, clean, robust, clean_loss, robust_loss, attacked, passes)
 
 
 def merge_accuracy(parts: Sequence[Accuracy]) -> Accuracy:
@@ -97,11 +104,12 @@ def merge_accuracy(parts: Sequence[Accuracy]) -> Accuracy:
     if not n:
         raise InvalidArgument("batches", "no images", "at least one image to evaluate on")
 
+    attacked = sum(part.attacked for part in parts)
+
     def mean(values: Sequence[float | None]) -> float | None:
-        known = [value for value in values if value is not None]
-        if len(known) < len(parts):
-            return None
-        return sum(value * part.n for value, part in zip(known, parts, strict=True)) / n
+        pairs = zip(values, parts, strict=True)
+        known = [value * part.attacked for value, part in pairs if value is not None]
+        return sum(known) / attacked if attacked else None
 
     return Accuracy(
         n=n,
@@ -109,22 +117,39 @@ def merge_accuracy(parts: Sequence[Accuracy]) -> Accuracy:
         robust=mean([part.robust for part in parts]),
         clean_loss=sum(part.clean_loss * part.n for part in parts) / n,
         robust_loss=mean([part.robust_loss for part in parts]),
+        attacked=attacked,
+        passes=sum(part.passes for part in parts),
     )
 
 
 def _figures(
-    model: Model, batch: Batch, attack: Attack | None, eps: float, seed: int, purpose: str
+    model: Model,
+    batch: Batch,
+    attack: Attack | None,
+    eps: float,
+    seed: int,
+    purpose: str,
+    only: Tensor | None,
 ) -> Tensor:
-    """Return sums (4,) float64: correct, loss, correct under attack, loss under attack."""
+    """Return sums (5,) float64.
+
+    They are: correct, loss, correct under attack, loss under attack, number of attacked samples.
+    """
     images, labels = batch.pixels(), batch.labels
     right, loss = _right_and_loss(model, images, labels)
     sums = [right.sum(), loss.sum()]
-    if attack is not None and eps > 0:
-        noise = Noise.of(seed, batch.indices, purpose)
+    chosen = torch.full_like(right, attack is not None)
+    if attack is not None and only is not None:
+        chosen = torch.isin(batch.indices, only.to(batch.indices.device))
+    right, loss = right[chosen], loss[chosen]
+    if attack is not None and eps > 0 and len(right):
+        noise = Noise.of(seed, batch.indices, purpose).select(chosen)
+        images, labels = images[chosen], labels[chosen]
         points = attack(model, images, labels, per_sample(eps, images), noise)
         attacked, loss = _right_and_loss(model, points, labels)
         right = right & attacked
-    return torch.stack([figure.double() for figure in [*sums, right.sum(), loss.sum()]])
+    sums += [right.sum(), loss.sum(), chosen.sum()]
+    return torch.stack([figure.double() for figure in sums])
 
 
 def _right_and_loss(model: Model, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

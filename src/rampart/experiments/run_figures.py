@@ -11,6 +11,7 @@ from rampart.metrics.expectation import expected_robustness
 from rampart.records.storage import load_record
 from rampart.records.summary import number_of_classes
 from rampart.runs.history import History
+from rampart.runs.passes import Passes
 from rampart.runs.run_folder import RunFolder
 from rampart.runs.shortfall import shortfall_of
 
@@ -28,12 +29,15 @@ class RunFigures(NamedTuple):
         delay: adaptation delay in epochs; None if the run never adapted, or if `classes` are too
             few to measure it.
         full_from: fraction of the run after which eps stays at eps_g; 1 if eps never reaches it.
-        passes: forward and backward passes of the training, including a failed pilot.
+        passes: all forward and backward passes of the run: of training, validation, monitors and
+            pilot.
         seconds: duration of the epochs; it depends on the other load of the machine.
         trained: number of trained parameters; None for a run of an earlier version.
         classes: number of classes; None if unknown.
         expected_least, expected_most: bounds of expected robustness for any curve between the
             strengths; None for a run of an earlier version.
+        training_passes, validation_passes, monitor_passes, pilot_passes: the parts of `passes`
+            (`runs.passes`); the last includes `training.linear_probe`.
     """
 
     coordinates: Coordinates
@@ -51,6 +55,10 @@ class RunFigures(NamedTuple):
     classes: int | None = None
     expected_least: float | None = None
     expected_most: float | None = None
+    training_passes: int | None = None
+    validation_passes: int | None = None
+    monitor_passes: int | None = None
+    pilot_passes: int | None = None
 
     @property
     def task(self) -> str:
@@ -77,7 +85,7 @@ def read_figures(
             "folder to train again."
         )
     rows, facts = History(run.history).rows(), run.facts()
-    pilot = facts.get("pilot", {})
+    passes = Passes.of(rows, facts)
     classes = number_of_classes(found)
     accuracies = [row["val_clean"] for row in rows]
     ends = bounds(found.critical, found.grid, distances=found.distance)
@@ -91,12 +99,16 @@ def read_figures(
         expected=float(expected_robustness(found.critical, found.grid)),
         delay=adaptation_delay(accuracies) if has_measurable_delay(classes) else None,
         full_from=_full_from(rows),
-        passes=sum(row["forwards"] + row["backwards"] for row in rows) + pilot.get("passes", 0),
+        passes=passes.total,
         seconds=sum(row["seconds"] for row in rows),
         trained=facts.get("parameters", {}).get("trained"),
         classes=classes,
         expected_least=ends.low,
         expected_most=ends.high,
+        training_passes=passes.training,
+        validation_passes=passes.validation,
+        monitor_passes=passes.monitors,
+        pilot_passes=passes.pilot + passes.linear_probe,
     )
 
 

@@ -1,29 +1,23 @@
 """Build the objects that a configuration describes, and connect them to a run."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
-from torch import nn
 from torch.optim import AdamW
 
-from rampart.data.batches import Batch, epoch_batches, ordered_batches, steps_per_epoch
+from rampart.data.batches import epoch_batches, steps_per_epoch
 from rampart.data.splits import Split, Splits
 from rampart.data.transforms import Augment
 from rampart.errors import InvalidArgument
-from rampart.evaluation.accuracy import evaluate_accuracy, merge_accuracy
-from rampart.evaluation.criterion import Criterion
-from rampart.evaluation.critical import critical_strengths
-from rampart.evaluation.results import Results
-from rampart.metrics.expectation import expected_robustness
 from rampart.models.backbones import parameter_groups
 from rampart.models.normalized import NormalizedModel, batch_norms
 from rampart.recipes.clean_baseline import CleanBaseline
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import make_model
 from rampart.recipes.monitors import make_monitors
+from rampart.recipes.validation import make_validation
 from rampart.runs.history import History
 from rampart.runs.lock import RequireHeld, do_nothing
 from rampart.runs.run_folder import RunFolder
@@ -32,7 +26,7 @@ from rampart.skill import chance_of
 from rampart.training.checkpoint import CheckpointStore
 from rampart.training.optimizers import adamw, lr_schedule
 from rampart.training.reporting import Reporter
-from rampart.training.state import EpochBatches, Plan, Run, Validate
+from rampart.training.state import EpochBatches, Plan, Run
 from rampart.units import Horizon
 
 #: Makes the model as it is before training, with a fresh optimizer.
@@ -99,7 +93,7 @@ def make_run(
         ),
         batches=make_batches(config, splits.train, plan.batch_size, accelerator),
         augment=Augment(**config.data.augment.model_dump()),
-        validate=make_validation(config, splits.validation, accelerator),
+        validate=make_validation(config, splits, accelerator),
         history=History(folder.history),
         checkpoints=CheckpointStore(folder.checkpoints),
         best=CheckpointStore(folder.best),
@@ -216,45 +210,3 @@ def make_batches(
     )
 
 
-def make_validation(config: RunConfig, split: Split, accelerator: Accelerator) -> Validate:
-    """Return the validation of an epoch: clean, and under the training attack at eps_g.
-
-    With `training.checkpoint=best` it also measures expected robustness on a coarse grid.
-    """
-    attack, eps = config.components.attack, config.threat.eps
-    grid = _coarse_grid(config)
-
-    def batches() -> Iterator[Batch]:
-        return ordered_batches(
-            split,
-            config.evaluation.batch_size,
-            rank=accelerator.process_index,
-            world_size=accelerator.num_processes,
-            workers=config.data.workers,
-        )
-
-    def validate(model: nn.Module) -> dict[str, float]:
-        bare = accelerator.unwrap_model(model)
-        accuracy = evaluate_accuracy(bare, batches(), attack, eps, config.seed)
-        figures = merge_accuracy(gather_object([accuracy])).figures()
-        if config.training.checkpoint == "best":
-            part = critical_strengths(
-                bare,
-                batches(),
-                config.components.evaluation_attack,
-                grid,
-                config.seed,
-                criterion=Criterion(config.evaluation.top_k, config.evaluation.target),
-            )
-            whole = Results.merge(gather_object([part]))
-            figures["val_expected"] = expected_robustness(whole.critical, grid)
-        return figures
-
-    return validate
-
-
-def _coarse_grid(config: RunConfig) -> list[float]:
-    if config.threat.eps == 0:
-        return [0.0]
-    count = config.training.validation_strengths
-    return [config.threat.eps * k / count for k in range(count + 1)]

@@ -15,6 +15,7 @@ from rampart.evaluation.accuracy import evaluate_accuracy
 from rampart.recipes.config.run_config import RunConfig
 from rampart.schedules.hinge import Fix
 from rampart.schedules.scheduler import EpsilonScheduler
+from rampart.training.monitors.transfer import Standard
 from rampart.training.one_process import OneProcess
 from rampart.training.optimizers import lr_schedule
 from rampart.training.state import Plan, Training
@@ -28,7 +29,8 @@ class CleanBaseline:
     Initial weights, batches, augmentation, learning rates and precision are those of the run. On
     one process the clean baseline equals the run under `schedule=standard` bit for bit. Each
     process trains its own copy, in micro-batches of the run's size and without the run's wrappers,
-    so none waits for another. An epoch costs 2 passes per image.
+    so none waits for another. An epoch costs 2 passes per image, and one per validation image. The
+    passes of one process count.
 
     Attributes:
         config: of the run.
@@ -44,18 +46,21 @@ class CleanBaseline:
     accelerator: Accelerator
     start: Callable[[], tuple[nn.Module, Optimizer]]
 
-    def __call__(self, epochs: int) -> float:
+    def __call__(self, epochs: int) -> Standard:
         """Return the clean accuracy on the validation split after some epochs, 1 or more."""
         return next(islice(self.accuracies(), epochs - 1, None))
 
-    def accuracies(self) -> Iterator[float]:
+    def accuracies(self) -> Iterator[Standard]:
         """Train; yield the clean accuracy on the validation split after each epoch of the run."""
-        training = self._training()
+        training, passes = self._training(), 0
         for epoch in range(self.plan.horizon.epochs):
             for batch in self._batches(epoch):
                 train_batch(training, batch)
+            totals = training.progress.totals
             training.progress.begin_next_epoch()
-            yield evaluate_accuracy(training.model, self._validation()).clean
+            found = evaluate_accuracy(training.model, self._validation())
+            passes += totals.forwards + totals.backwards + found.passes
+            yield Standard(found.clean, passes)
 
     def _training(self) -> Training:
         """Return the training of the run, at eps = 0 and without callbacks."""

@@ -19,6 +19,8 @@ from rampart.training.monitors.transfer import BaselineAccuracy, Transfer
 #: Largest number of images that an attack is checked on: validation images for a single-step
 #: attack, training images for the mismatch of BatchNorm's modes.
 CHECKED = 128
+#: Largest fraction of the training passes that the mismatch of BatchNorm's modes may take.
+SHARE = 0.03
 
 
 def make_monitors(
@@ -53,10 +55,10 @@ def _overfitting_monitor(config: RunConfig, validation: Split) -> Overfitting:
     fixed = subset(validation, limit=limit, stratified=True, seed=derive(config.seed, "guard"))
     batches = list(ordered_batches(fixed, config.evaluation.batch_size))
 
-    def measure(model: nn.Module, attack: Attack, eps: float) -> float:
-        found = evaluate_accuracy(model, batches, attack, eps, config.seed, "guard").robust
-        assert found is not None, "with an attack there is a robust accuracy"
-        return found
+    def measure(model: nn.Module, attack: Attack, eps: float) -> tuple[float, int]:
+        found = evaluate_accuracy(model, batches, attack, eps, config.seed, "guard")
+        assert found.robust is not None, "with an attack there is a robust accuracy"
+        return found.robust, found.passes
 
     return Overfitting(config.components.attack, measure, limit, chance_of(fixed.labels))
 
@@ -68,7 +70,7 @@ def _batch_norm_mismatch(config: RunConfig, train: Split, micro_batch: int) -> B
     micro_batches = ordered_batches(
         subset(train, limit=whole * micro_batch, seed=seed), micro_batch
     )
-    return BatchNormMismatch(config.components.attack, tuple(micro_batches), seed)
+    return BatchNormMismatch(config.components.attack, tuple(micro_batches), seed, share=SHARE)
 
 
 def _advice(config: RunConfig) -> str:

@@ -10,13 +10,14 @@ from rampart.data.splits import Splits
 from rampart.errors import RunError
 from rampart.recipes.build import Start, make_baseline
 from rampart.recipes.config.run_config import RunConfig
+from rampart.runs.passes import Passes
 from rampart.runs.run_folder import RunFolder
 from rampart.schedules.adaptive import longest_pilot
 from rampart.schedules.times import spell_time
 from rampart.skill import chance_of
 from rampart.training.interrupts import Interrupts
 from rampart.training.loop import fit
-from rampart.training.monitors.transfer import Transfer
+from rampart.training.monitors.transfer import Standard, Transfer
 from rampart.training.pilot_verdict import Pilot
 from rampart.training.reporting import show_progress
 from rampart.training.state import Run
@@ -55,14 +56,20 @@ def run_pilot(
         run.schedule.start_at(1.0)
     if run.accelerator.is_main_process:
         run.history.truncate(run.progress.epoch)
-    pilot = _train(run, splits, config, most, start)
+    pilot, passes = _train(run, splits, config, most, start)
     if run.accelerator.is_main_process:
-        _save_verdict(pilot, run, folder)
+        _save_verdict(pilot, passes, run, folder)
     run.accelerator.wait_for_everyone()
 
 
-def _train(run: Run, splits: Splits, config: RunConfig, most: int, start: Start) -> Pilot:
-    """Train until the clean baseline has learned enough to compare with; return both figures."""
+def _train(
+    run: Run, splits: Splits, config: RunConfig, most: int, start: Start
+) -> tuple[Pilot, int]:
+    """Train until the clean baseline has learned enough to compare with.
+
+    Returns:
+        The figures of both, and the passes of the clean baseline.
+    """
     chance = chance_of(splits.train.labels)
     baseline = make_baseline(config, splits, run.plan, run.accelerator, start).accuracies()
     # The pilot itself finds out whether the model stays at chance, so no monitor warns of it.
@@ -72,14 +79,15 @@ def _train(run: Run, splits: Splits, config: RunConfig, most: int, start: Start)
     with show_progress(run.reporter, name, run.plan.horizon, run.step):
         for epoch in range(1, most + 1):
             fit(tried, epochs=epoch)
-            pilot = _share_result(run, epoch, _train_baseline(run, baseline), chance)
+            standard = _train_baseline(run, baseline)
+            pilot = _share_result(run, epoch, standard.clean, chance)
             if pilot.decided:
                 break
-    return pilot
+    return pilot, standard.passes
 
 
-def _train_baseline(run: Run, baseline: Iterator[float]) -> float:
-    """Train the clean baseline for an epoch and return its accuracy.
+def _train_baseline(run: Run, baseline: Iterator[Standard]) -> Standard:
+    """Train the clean baseline for an epoch.
 
     A signal may stop it here, because `fit` has saved a checkpoint.
 
@@ -89,7 +97,7 @@ def _train_baseline(run: Run, baseline: Iterator[float]) -> float:
     """
     with Interrupts() as interrupts:
         try:
-            accuracy = next(baseline)
+            standard = next(baseline)
         except torch.OutOfMemoryError as error:
             raise RunError(
                 "the clean baseline, which the pilot is compared with, does not fit into memory: "
@@ -98,7 +106,7 @@ def _train_baseline(run: Run, baseline: Iterator[float]) -> float:
             ) from error
         if interrupts.requested(run.accelerator):
             interrupts.stop(run.step)
-    return accuracy
+    return standard
 
 
 def _share_result(run: Run, epoch: int, standard: float, chance: float) -> Pilot:
@@ -111,13 +119,18 @@ def _share_result(run: Run, epoch: int, standard: float, chance: float) -> Pilot
     return pilot
 
 
-def _save_verdict(pilot: Pilot, run: Run, folder: RunFolder) -> None:
-    """Drop the training of a failed pilot; then write the verdict, which ends the pilot."""
-    # The clean baseline takes two passes per training image.
-    passes = 2 * pilot.epochs * run.plan.batch_size * run.plan.horizon.steps_per_epoch
+def _save_verdict(pilot: Pilot, passes: int, run: Run, folder: RunFolder) -> None:
+    """Drop the training of a failed pilot; then write the verdict, which ends the pilot.
+
+    Args:
+        pilot: the figures.
+        passes: of the clean baseline.
+        run: of the pilot.
+        folder: of the run.
+    """
     run.reporter.note(f"pilot: {pilot.verdict}")
     if not pilot.passed:
-        passes += sum(row["forwards"] + row["backwards"] for row in run.history.rows())
+        passes += Passes.of(run.history.rows()).total
         folder.drop_training()
     found = {**asdict(pilot), "skill_ratio": pilot.skill_ratio, "passed": pilot.passed}
     folder.set_status("running", pilot={**found, "verdict": pilot.verdict, "passes": passes})

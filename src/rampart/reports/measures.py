@@ -78,6 +78,7 @@ def report(
             "name": one.name,
             "others": list(one.others),
             **({"unfinished": one.unfinished} if one.unfinished else {}),
+            **({"training_passes": one.passes.facts()} if one.passes else {}),
             **measure(one.record, own, per_class),
         }
         for one, own in zip(measured, laws, strict=True)

@@ -11,6 +11,8 @@ from rampart.records.summary import summary
 from rampart.reports.comparison import read_run
 from rampart.reports.method_names import RunResult, name_methods
 from rampart.runs.evaluation_folder import EvaluationFolder
+from rampart.runs.history import History
+from rampart.runs.passes import Passes
 from rampart.runs.run_folder import RunFolder
 from rampart.runs.shortfall import Shortfall, shortfall_of
 
@@ -23,12 +25,14 @@ class Measured(NamedTuple):
         record: of the evaluation.
         others: the folders of the run's other evaluations.
         unfinished: status and progress of a run that is not finished; "" otherwise.
+        passes: those of the training of a run; None for another model.
     """
 
     name: str
     record: EvaluationRecord
     others: tuple[str, ...] = ()
     unfinished: str = ""
+    passes: Passes | None = None
 
 
 def find_records(paths: Sequence[Path]) -> list[Measured]:
@@ -59,7 +63,8 @@ def _read(path: Path) -> Measured:
     if RunFolder(path).exists():
         run = read_run(path)
         others = tuple(str(RunFolder(path).evaluations / name) for name in run.others)
-        return Measured(_name(run.record), run.record, others, run.lacks.unfinished)
+        spent = _passes(RunFolder(path))
+        return Measured(_name(run.record), run.record, others, run.lacks.unfinished, spent)
     if evaluation.has_begun():
         raise RunError(
             f"the evaluation {path} is not finished: run the same `rampart evaluate` command again "
@@ -73,7 +78,17 @@ def _of_evaluation(path: Path) -> Measured:
     record, run = load_record(path), RunFolder(path.resolve().parent.parent)
     trained = "run" in record.metadata and run.exists()
     unfinished = shortfall_of(run).unfinished if trained else ""
-    return Measured(_name(record), record, unfinished=unfinished)
+    passes = _passes(run) if trained else None
+    return Measured(_name(record), record, unfinished=unfinished, passes=passes)
+
+
+def _passes(run: RunFolder) -> Passes | None:
+    """The passes of a run; None without a whole history, which `unfinished` tells."""
+    try:
+        rows = History(run.history).readable_rows()
+        return Passes.of(rows, run.facts()) if rows else None
+    except (RunError, KeyError):
+        return None
 
 
 def _name(record: EvaluationRecord) -> str:

@@ -9,6 +9,7 @@ from rampart.reports.headline import spell_images
 from rampart.reports.measures import EXPECTED, Facts
 from rampart.reports.percent import number, percent
 from rampart.runs.contents import spell
+from rampart.runs.passes import spell_passes
 from rampart.units import format_eps
 
 
@@ -42,6 +43,8 @@ def record_lines(facts: Facts) -> list[str]:
     lines += _published_line(facts)
     lines += _class_lines(facts)
     lines += [line for line in (_stage_line(facts), _needed_line(facts)) if line]
+    if "training_passes" in facts:
+        lines.append(f"training: {spell_passes(facts['training_passes'])}")
     return [*lines, *evaluation_lines(facts)]
 
 

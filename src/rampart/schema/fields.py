@@ -195,6 +195,17 @@ class TrainingConfig(Section):
         le=1000,
         description="strengths of the validation curve that checkpoint=best is chosen by",
     )
+    validation_limit: AffectsNothing[int | Literal["auto", "all"]] = Field(
+        "auto",
+        description="number of validation images that are attacked after an epoch; auto: a "
+        "twentieth of the training images and at least 50, about 5 % of an epoch's passes",
+    )
+    validation_steps: AffectsNothing[int | None] = Field(
+        None, ge=1, description="steps of that attack; by default those of the training attack"
+    )
+    validation_every: AffectsNothing[int] = Field(
+        1, ge=1, description="attack after every n-th epoch, and after the last one"
+    )
     checkpoint_every: AffectsNothing[int] = Field(
         0, ge=0, description="steps between checkpoints; 0: only at the end of each epoch"
     )

@@ -105,7 +105,7 @@ def measure(run: Run) -> dict[str, Any]:
         **progress.used,
         **epoch_figures(run),
         **decisions(run),
-        **run.validate(run.model),
+        **run.validate(run.model, progress.epoch + 1),
     }
     return row | run_monitors(run.monitors, run.bare_model, row, progress.memories)
 

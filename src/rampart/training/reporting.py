@@ -171,8 +171,10 @@ def sparse_progress(say: Callable[[str], None], every: float = 60.0) -> Callable
 
 def epoch_line(row: dict[str, Any], epochs: int) -> str:
     """Return the history row of an epoch as one line; `epochs` is the length of the run."""
+    robust = row.get("val_robust")
     return (
         f"epoch {row['epoch']:>3}/{epochs}  eps {format_eps(row['eps'], _LEVEL):>8}"
         f"  loss {row['train_loss']:5.2f}  validation {row['val_clean']:6.1%}"
-        f"  at eps_g {row['val_robust']:6.1%}  {row['seconds']:4.0f} s"
+        f"  at eps_g {'-' if robust is None else format(robust, '.1%'):>6}"
+        f"  {row['seconds']:4.0f} s"
     )

@@ -26,8 +26,9 @@ from rampart.units import Horizon
 
 #: (epoch, first step) to the batches of the epoch from that step on, for this process.
 EpochBatches = Callable[[int, int], Iterable[Batch]]
-#: The model to the validation figures of a history row; "val_clean" is required.
-Validate = Callable[[nn.Module], dict[str, float]]
+#: (model, epoch counted from 1) to the validation figures of a history row; "val_clean" and
+#: "validation_passes" are required.
+Validate = Callable[[nn.Module, int], dict[str, float]]
 
 
 @dataclass(frozen=True)

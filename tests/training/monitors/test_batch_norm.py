@@ -1,5 +1,7 @@
 """A network whose BatchNorm cancels the attack in train mode, and others."""
 
+import json
+
 import pytest
 import torch
 from torch import nn
@@ -130,3 +132,42 @@ def test_the_model_does_not_change():
     assert all(value.equal(before[name]) for name, value in model.state_dict().items())
     assert [model.training, model[0].training, model[1].norm.training] == [True, True, False]
     assert drawn.equal(torch.get_rng_state())
+
+
+def budgeted(attack, share, micro_batches=(BATCH,)):
+    return BatchNormMismatch(attack, micro_batches, 0, share)
+
+
+@pytest.mark.parametrize(
+    ("mode", "passes"), [("eval", 2 + 4), ("train", 2 * 2 + 4)], ids=["eval", "train"]
+)
+def test_the_passes_are_counted_and_points_in_eval_mode_found_once(mode, passes):
+    attack = Fgsm(start="none", step_size=1, mode=mode)
+    seen = BatchNormMismatch(attack, (BATCH,), 0).observe(steady(), {"eps": EPS}, {})
+    assert seen.passes == N * passes
+
+
+def test_it_waits_until_its_share_pays_for_a_micro_batch_and_takes_them_in_turn():
+    parts = tuple(Batch(IMAGES[at], LABELS[at], torch.arange(N)[at]) for at in PARTS)
+    seen = []
+
+    class Watched(Fgsm):
+        def _run(self, problem):
+            seen.append(len(problem))
+            return super()._run(problem)
+
+    watched = Watched(start="none", step_size=1)
+    half = (parts[0], Batch(*(part[8:16] for part in (IMAGES, LABELS, torch.arange(N)))))
+    monitor, memory = budgeted(watched, 0.1, half), {}
+    # A micro-batch costs 8 x 6 = 48, and an epoch earns 30.
+    row = {"eps": EPS, "forwards": 200, "backwards": 100}
+    passes = []
+    for _ in range(6):
+        passes.append(monitor.observe(steady(), row, memory).passes)
+        memory = json.loads(json.dumps(memory))
+    assert passes == [0, 48, 0, 48, 48, 0]
+    assert sum(passes) <= 0.1 * 300 * 6
+    assert seen == [8, 8, 8]
+    # A phase without an attack saves for later, and both are measured at once.
+    monitor.observe(steady(), {**row, "eps": 0.0, "forwards": 1000}, memory)
+    assert monitor.observe(steady(), row, memory).passes == 2 * 48

@@ -50,7 +50,8 @@ class Straight(nn.Module):
 
 def monitor(attack):
     def measure(model, attack, eps):
-        return evaluate_accuracy(model, [BATCH], attack, eps).robust
+        found = evaluate_accuracy(model, [BATCH], attack, eps)
+        return found.robust, found.passes
 
     return Overfitting(attack, measure, N, 0.5)
 

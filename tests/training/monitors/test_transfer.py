@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rampart.errors import ModelError
-from rampart.training.monitors.transfer import Transfer, chance_threshold
+from rampart.training.monitors.transfer import Standard, Transfer, chance_threshold
 
 
 class FakeBaseline:
@@ -20,7 +20,8 @@ class FakeBaseline:
         self.asked.append(epochs)
         if isinstance(self.accuracy, Exception):
             raise self.accuracy
-        return self.accuracy(epochs) if callable(self.accuracy) else self.accuracy
+        found = self.accuracy(epochs) if callable(self.accuracy) else self.accuracy
+        return Standard(found, 3 * epochs)
 
 
 def follow(accuracies, strengths, baseline, epochs=15, chance=0.01):

@@ -9,16 +9,17 @@ from functools import cache
 import torch
 
 from rampart.attacks.base import Attack, CountingModel, with_fewer_steps
-from rampart.attacks.stages import Stage
+from rampart.attacks.costs import attack_passes
 from rampart.models.backbones import build_model
 from rampart.models.normalized import NormalizedModel
 from rampart.objectives.base import Objective
 from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.validation import attacked_images, is_due, validation_attack
 from rampart.runtime import Noise
 from rampart.schedules.adaptive import longest_pilot
 from rampart.schedules.preview import preview
 from rampart.training.perturbing import make_perturb
-from rampart.units import Horizon, Norm
+from rampart.units import Horizon
 
 #: Images of the small network, and their side in pixels.
 _IMAGES, _SIDE = 4, 16
@@ -71,12 +72,21 @@ def step_passes(objective: Objective, attack: Attack, perturbed: bool) -> float:
     return passes / len(images)
 
 
-def validation_passes(config: RunConfig) -> float:
-    """Return the passes for each validation image in a whole run."""
-    attack = config.components.attack
-    robust = attack_passes(attack, config.threat.norm, 10) if config.threat.eps > 0 else 0
-    best = config.training.checkpoint == "best"
-    return config.training.epochs * (1 + robust + (evaluation_passes(config, 10) if best else 0))
+def validation_passes(config: RunConfig, training: int, validation: int) -> float:
+    """Return the passes of the validation in a whole run.
+
+    Args:
+        config: of the run.
+        training: number of training images.
+        validation: number of validation images.
+    """
+    epochs, each = config.training.epochs, 0
+    if config.threat.eps > 0:
+        each = 1 + attack_passes(validation_attack(config), config.threat.norm, 10)
+    attacks = sum(is_due(config, epoch) for epoch in range(1, epochs + 1))
+    attacked = attacks * attacked_images(config, training, validation) * each
+    best = evaluation_passes(config, 10) if config.training.checkpoint == "best" else 0
+    return epochs * validation * (1 + best) + attacked
 
 
 def evaluation_passes(config: RunConfig, classes: int) -> float:
@@ -88,17 +98,6 @@ def evaluation_passes(config: RunConfig, classes: int) -> float:
         return 1
     attack = config.components.evaluation_attack
     return 1 + attack_passes(attack, config.threat.norm, classes)
-
-
-def attack_passes(attack: Attack, norm: Norm, classes: int) -> float:
-    """Return the most passes of an attack on one image."""
-    return sum(_stage_passes(stage, norm, classes) for stage in attack.stages())
-
-
-def _stage_passes(stage: Stage, norm: Norm, classes: int) -> int:
-    algorithm = stage.algorithm
-    each = (2 if algorithm.gradient else 1) * int(getattr(algorithm, "draws", 1))
-    return stage.runs(classes) * algorithm.count_queries(norm) * each
 
 
 @cache

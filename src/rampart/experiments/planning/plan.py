@@ -149,7 +149,7 @@ def _planned(
         return PlannedRun(coordinates, method, choice, config.seed, None, None, None, str(why))
     make_plan(config, found.train, costs.processes)
     training = found.train * training_passes(config)
-    training += found.validation * validation_passes(config)
+    training += validation_passes(config, found.train, found.validation)
     images = found.validation if choice else _evaluated(config, found)
     evaluation = images * evaluation_passes(config, found.classes)
     seconds, note = costs.seconds(config, found.classes)

@@ -15,6 +15,7 @@ from rampart.experiments.tuning.trials import METRICS, Search, Trial
 from rampart.files import write_atomic
 from rampart.plain import write_plain
 from rampart.recipes.config.loading import dump_config
+from rampart.runs.passes import Passes
 
 #: The file with the best configuration, and the one with the budget.
 TUNED, SPENT = "tuned.yaml", "spent.json"
@@ -26,7 +27,8 @@ class Spent:
 
     Attributes:
         runs: number of trials.
-        passes: forward and backward passes of their training.
+        passes: forward and backward passes of their runs: of training, validation, monitors and
+            pilot.
         minutes: wall time of the search up to its last report.
     """
 
@@ -46,7 +48,7 @@ class Tried:
         trial: its settings and status.
         epochs: finished epochs.
         value: the metric after the last of them; None without one.
-        passes: forward and backward passes of the training.
+        passes: all forward and backward passes of the run.
         seconds: duration of the epochs.
     """
 
@@ -135,12 +137,12 @@ def _order(one: Tried) -> tuple[bool, int, float, int]:
 
 def _tried(search: Search, trial: Trial) -> Tried:
     rows = search.rows(trial)
-    pilot = search.run(trial.name).facts().get("pilot", {})
+    facts = search.run(trial.name).facts()
     return Tried(
         trial=trial,
         epochs=len(rows),
         value=search.value(rows[-1]) if rows and trial.status != "diverged" else None,
-        passes=sum(row["forwards"] + row["backwards"] for row in rows) + pilot.get("passes", 0),
+        passes=Passes.of(rows, facts).total,
         seconds=sum(row["seconds"] for row in rows),
     )
 

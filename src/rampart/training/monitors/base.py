@@ -35,10 +35,12 @@ class Observation:
     Attributes:
         figures: further entries of the history row.
         alerts: new alerts; a lasting state raises one when it begins.
+        passes: forwards and backwards that the monitor took.
     """
 
     figures: Mapping[str, float] = field(default_factory=dict)
     alerts: tuple[Alert, ...] = ()
+    passes: int = 0
 
 
 class Monitor(ABC):
@@ -64,7 +66,10 @@ class Monitor(ABC):
 def run_monitors(
     monitors: Iterable[Monitor], model: nn.Module, row: Row, memories: dict[str, Memory]
 ) -> dict[str, Any]:
-    """Return what the monitors add to a history row: their figures, and `alerts` if there are any.
+    """Return what the monitors add to a history row.
+
+    That is their figures, and if there are any, the passes of all of them as `monitor_passes`, and
+    `alerts`.
 
     Args:
         monitors: those of the run.
@@ -74,10 +79,14 @@ def run_monitors(
     """
     added: dict[str, Any] = {}
     alerts: list[Alert] = []
+    passes = 0
     for monitor in monitors:
         observation = monitor.observe(model, row, memories.setdefault(monitor.name, {}))
         added |= observation.figures
         alerts += observation.alerts
+        passes += observation.passes
+    if passes:
+        added["monitor_passes"] = passes
     return {**added, "alerts": [asdict(alert) for alert in alerts]} if alerts else added
 
 

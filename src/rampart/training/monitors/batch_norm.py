@@ -11,13 +11,14 @@ gain 16 points.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from rampart.attacks.base import Attack
+from rampart.attacks.base import Attack, CountingModel
+from rampart.attacks.costs import attack_passes
 from rampart.data.batches import Batch
 from rampart.models.normalized import batch_norms
 from rampart.restoring import in_mode, restored_buffers
@@ -37,22 +38,45 @@ from rampart.units import format_eps
 CARRIED = 0.4
 #: A smaller rise of the loss in eval mode is not judged.
 LEAST = 0.1
-#: Epochs in a row before the alert, because running statistics lag behind the weights.
+#: Measurements in a row before the alert, because running statistics lag behind the weights.
 EPOCHS = 2
+
+
+class Rises(NamedTuple):
+    """By how much the attack raises the mean loss of some images.
+
+    Attributes:
+        in_eval: in eval mode, under an attack in eval mode.
+        in_train: in train mode, under the training attack.
+        images: their number.
+        passes: forwards and backwards that this took.
+    """
+
+    in_eval: float
+    in_train: float
+    images: int
+    passes: int
 
 
 @dataclass(frozen=True)
 class BatchNormMismatch(Monitor):
     """Compares the training attack in train mode with an attack in eval mode, on the same images.
 
-    It runs after every epoch with an attack. Only BatchNorm is put into train mode; dropout would
+    It runs after an epoch with an attack. Only BatchNorm is put into train mode; dropout would
     draw noise. The figure `monitor_carried` is the rise of the mean loss in train mode divided by
     the rise in eval mode. It is left out if the rise in eval mode is too small.
+
+    Cost: the passes of one attack and 4 forwards per image, or of two attacks if the training
+    attack runs in train mode. `share` of the training passes so far pays for them: as many
+    micro-batches are measured as it affords, in turn, and none in an epoch in which it affords
+    none.
 
     Attributes:
         attack: the training attack.
         micro_batches: training images, in micro-batches of the size used in training.
         seed: of the attack's noise.
+        share: largest fraction of the training passes that the monitor may take; None for no
+            limit.
     """
 
     name: ClassVar[str] = "batch-norm"
@@ -60,47 +84,83 @@ class BatchNormMismatch(Monitor):
     attack: Attack
     micro_batches: Sequence[Batch]
     seed: int
+    share: float | None = None
 
     def observe(self, model: nn.Module, row: Row, memory: Memory) -> Observation:
         """Return the fraction that carries over, and an alert when it becomes too small."""
+        if self.share is not None:
+            earned = self.share * (row["forwards"] + row["backwards"])
+            memory["saved"] = memory.get("saved", 0.0) + earned
         if row["eps"] <= 0 or not batch_norms(model):
             return Observation()
-        in_eval, in_train = (self._rise(model, row["eps"], train) for train in (False, True))
-        if in_eval < LEAST:
+        affordable = self._affordable(memory)
+        if not affordable:
             return Observation()
-        carried = in_train / in_eval
+        rises = self._rises(model, row["eps"], affordable)
+        if self.share is not None:
+            memory["saved"] -= rises.passes
+        if rises.in_eval < LEAST:
+            return Observation(passes=rises.passes)
+        carried = rises.in_train / rises.in_eval
         figures = {"monitor_carried": carried}
         if not begins(memory, in_a_row(memory, carried < CARRIED) >= EPOCHS):
-            return Observation(figures)
-        return Observation(figures, (self._make_alert(in_eval, in_train, row["eps"]),))
+            return Observation(figures, passes=rises.passes)
+        return Observation(figures, (self._make_alert(rises, row["eps"]),), rises.passes)
 
-    def _rise(self, model: nn.Module, eps: float, training: bool) -> float:
-        """Return by how much the attack raises the mean loss, in train or in eval mode."""
-        with in_mode(model, training=False), restored_buffers(model), torch.no_grad():
-            rises = [
-                len(micro_batch) * self._rise_of(micro_batch, model, eps, training)
-                for micro_batch in self.micro_batches
-            ]
-        return sum(rises) / self._images
+    def _affordable(self, memory: Memory) -> list[Batch]:
+        """Return the next micro-batches that the saved passes suffice for; note where they end."""
+        whole = list(self.micro_batches)
+        if self.share is None:
+            return whole
+        attacks = 1 if self.attack.mode == "eval" else 2
+        each = len(whole[0]) * (attacks * attack_passes(self.attack) + 4)
+        count, first = min(int(memory["saved"] // each), len(whole)), memory.get("next", 0)
+        memory["next"] = (first + count) % len(whole)
+        return (whole + whole)[first : first + count]
 
-    def _rise_of(self, micro_batch: Batch, model: nn.Module, eps: float, training: bool) -> float:
+    def _rises(self, model: nn.Module, eps: float, micro_batches: Sequence[Batch]) -> Rises:
+        """Return by how much the attack raises the mean loss, in eval and in train mode."""
+        counting = CountingModel(model)
+        images = sum(len(micro_batch) for micro_batch in micro_batches)
+        in_eval = in_train = 0.0
+        with in_mode(model, training=False), torch.no_grad():
+            for micro_batch in micro_batches:
+                with restored_buffers(model):
+                    rises = self._rises_of(micro_batch, model, counting, eps)
+                in_eval += len(micro_batch) * rises[0]
+                in_train += len(micro_batch) * rises[1]
+        passes = counting.forwards + counting.backwards
+        return Rises(in_eval / images, in_train / images, images, passes)
+
+    def _rises_of(
+        self, micro_batch: Batch, model: nn.Module, counting: CountingModel, eps: float
+    ) -> tuple[float, float]:
+        """Return by how much the attack raises the mean loss of a micro-batch, in both modes."""
         batch = micro_batch.to(next(model.parameters()).device)
         images, noise = batch.pixels(), Noise.of(self.seed, batch.indices, "missed attack")
-        _normalize_by_batch(model, training and self.attack.mode != "eval")
-        points = replace(self.attack, mode="unchanged")(model, images, batch.labels, eps, noise)
-        _normalize_by_batch(model, training)
-        after, before = (cross_entropy(model(at), batch.labels) for at in (points, images))
-        return float(after - before)
+        attack = replace(self.attack, mode="unchanged")
 
-    @property
-    def _images(self) -> int:
-        return sum(len(micro_batch) for micro_batch in self.micro_batches)
+        def attacked(training: bool) -> Tensor:
+            _normalize_by_batch(model, training)
+            return attack(counting, images, batch.labels, eps, noise)
 
-    def _make_alert(self, in_eval: float, in_train: float, eps: float) -> Alert:
+        def rise(points: Tensor, training: bool) -> float:
+            _normalize_by_batch(model, training)
+            after, before = (cross_entropy(counting(at), batch.labels) for at in (points, images))
+            return float(after - before)
+
+        points = attacked(False)
+        in_eval = rise(points, False)
+        # In eval mode the training attack finds the same points.
+        points = points if self.attack.mode == "eval" else attacked(True)
+        return in_eval, rise(points, True)
+
+    def _make_alert(self, rises: Rises, eps: float) -> Alert:
+        in_eval, in_train = rises.in_eval, rises.in_train
         other = ", or attack.mode=train" if self.attack.mode == "eval" else ""
         return Alert(
             "batch-norm-mismatch",
-            f"BatchNorm mismatch: at {format_eps(eps)} an attack raises the loss of {self._images} "
+            f"BatchNorm mismatch: at {format_eps(eps)} an attack raises the loss of {rises.images} "
             f"training images by {in_eval:.2f} in eval mode. In train mode the training attack "
             f"raises it by only {in_train:.2f}, because BatchNorm normalizes by the batch. Try "
             "model.batch_norm=frozen together with schedule=adaptive and a third of the learning "

@@ -21,8 +21,8 @@ from rampart.units import format_eps
 
 #: Smallest sound ratio of accuracy under PGD-10 to accuracy under a single step.
 RATIO = 0.25
-#: (model, attack, eps) to the adversarial accuracy on fixed images.
-Measure = Callable[[nn.Module, Attack, float], float]
+#: (model, attack, eps) to the adversarial accuracy on fixed images, and the passes it took.
+Measure = Callable[[nn.Module, Attack, float], tuple[float, int]]
 
 
 def collapsed(single: float, several: float, chance: float, images: int) -> bool:
@@ -68,16 +68,17 @@ class Overfitting(Monitor):
         """Return both accuracies, and an alert when they begin to differ too much."""
         if row["eps"] <= 0:
             return Observation()
-        single = self.measure(model, replace(self.attack, mode="eval"), row["eps"])
-        several = self.measure(model, Pgd(norm=self.attack.norm, steps=10), row["eps"])
+        single, first = self.measure(model, replace(self.attack, mode="eval"), row["eps"])
+        several, second = self.measure(model, Pgd(norm=self.attack.norm, steps=10), row["eps"])
         figures = {
             "monitor_fgsm": single,
             "monitor_pgd10": several,
             "monitor_gap": single - several,
         }
         if not begins(memory, collapsed(single, several, self.chance, self.images)):
-            return Observation(figures)
-        return Observation(figures, (self._make_alert(single, several, row["eps"]),))
+            return Observation(figures, passes=first + second)
+        alert = self._make_alert(single, several, row["eps"])
+        return Observation(figures, (alert,), first + second)
 
     def _make_alert(self, single: float, several: float, eps: float) -> Alert:
         return Alert(

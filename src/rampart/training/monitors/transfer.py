@@ -8,7 +8,7 @@ clean baseline therefore shows whether the attack is the cause, or the task or t
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import nn
@@ -19,8 +19,22 @@ from rampart.metrics.adaptation import ADAPTED
 from rampart.schedules.times import spell_time
 from rampart.training.monitors.base import Alert, Memory, Monitor, Observation, Row, percent
 
-#: Number of epochs to the clean validation accuracy of standard fine-tuning after them.
-BaselineAccuracy = Callable[[int], float]
+
+
+class Standard(NamedTuple):
+    """Standard fine-tuning after some epochs.
+
+    Attributes:
+        clean: clean accuracy on the validation split.
+        passes: forwards and backwards so far, with those of the validation.
+    """
+
+    clean: float
+    passes: int = 0
+
+
+#: Number of epochs to standard fine-tuning after them.
+BaselineAccuracy = Callable[[int], Standard]
 #: Largest number of epochs of the clean baseline.
 BASELINE_EPOCHS = 3
 
@@ -100,17 +114,17 @@ class Transfer(Monitor):
             f"{percent(row['val_clean'])}, no better than chance"
         )
         try:
-            accuracy = self.baseline(trained)
+            accuracy, passes = self.baseline(trained)
         # A failed diagnosis must not end the run.
         except (RampartError, torch.OutOfMemoryError) as error:
             return Observation(alerts=(self._explain_failed_baseline(stuck, error),))
         figures = {"baseline_epochs": trained, "baseline_clean": accuracy}
         reached = f"{percent(accuracy)} after {spell_time(trained, 'epoch')}"
         if accuracy > chance_threshold(self.chance):
-            return Observation(figures, (self._explain_delay(stuck, reached),))
+            return Observation(figures, (self._explain_delay(stuck, reached),), passes)
         if epoch < min(BASELINE_EPOCHS, self.epochs):
-            return Observation(figures)
-        return Observation(figures, (self._explain_no_adaptation(stuck, reached),))
+            return Observation(figures, passes=passes)
+        return Observation(figures, (self._explain_no_adaptation(stuck, reached),), passes)
 
     def _explain_delay(self, stuck: str, reached: str) -> Alert:
         return Alert(

@@ -19,16 +19,20 @@ _MULTIPLIER_1 = 0xBF58476D1CE4E5B9 - (1 << 64)
 _MULTIPLIER_2 = 0x94D049BB133111EB - (1 << 64)
 
 
-def _shift_right(x: Tensor, bits: int) -> Tensor:
-    """Logical right shift; torch shifts signed integers arithmetically."""
-    return (x >> bits) & ((1 << (64 - bits)) - 1)
-
-
 def _mix(x: Tensor) -> Tensor:
     """SplitMix64's finalizer, elementwise on int64 (wrap-around multiplication)."""
-    x = (x ^ _shift_right(x, 30)) * _MULTIPLIER_1
-    x = (x ^ _shift_right(x, 27)) * _MULTIPLIER_2
-    return x ^ _shift_right(x, 31)
+    return _mix_in_place(x.clone())
+
+
+def _mix_in_place(x: Tensor) -> Tensor:
+    """`_mix` that overwrites its argument, with one further tensor of its size."""
+    shifted = torch.empty_like(x)
+    for bits, multiplier in ((30, _MULTIPLIER_1), (27, _MULTIPLIER_2), (31, None)):
+        torch.bitwise_right_shift(x, bits, out=shifted)
+        x.bitwise_xor_(shifted.bitwise_and_((1 << (64 - bits)) - 1))
+        if multiplier is not None:
+            x.mul_(multiplier)
+    return x
 
 
 def derive(seed: int, *purpose: str | int) -> int:
@@ -92,17 +96,21 @@ class Noise:
 
     def uniform(self, *shape: int) -> Tensor:
         """Return (N, *shape) float32, uniform in [0, 1)."""
-        return _shift_right(self._bits(*shape), 40).to(torch.float32) * 2**-24
+        bits = self._bits(*shape)
+        # A logical shift; torch shifts signed integers arithmetically.
+        bits.bitwise_right_shift_(40).bitwise_and_((1 << 24) - 1)
+        return bits.to(torch.float32).mul_(2**-24)
 
     def normal(self, *shape: int) -> Tensor:
         """Return (N, *shape) float32, standard normal."""
         # Half a unit of the 24-bit grid keeps the quantile function away from 0 and 1; added in
         # fp64, since fp32 would round the largest value up to 1, whose quantile is infinite.
-        return torch.special.ndtri(self.uniform(*shape).to(torch.float64) + 2**-25).float()
+        levels = self.uniform(*shape).to(torch.float64).add_(2**-25)
+        return torch.special.ndtri(levels, out=levels).float()
 
     def _bits(self, *shape: int) -> Tensor:
         count = 1
         for size in shape:
             count *= size
         stream = torch.arange(1, count + 1, device=self.keys.device) * _GOLDEN
-        return _mix(self.keys[:, None] + stream).view(len(self.keys), *shape)
+        return _mix_in_place(self.keys[:, None] + stream).view(len(self.keys), *shape)

@@ -58,27 +58,44 @@ def dual(gradient: Tensor, norm: Norm) -> Tensor:
     return row_norm(gradient.flatten(1), _DUAL[norm])
 
 
+def box(images: Tensor, eps: float | Tensor) -> tuple[Tensor, Tensor]:
+    """Return the least and the largest pixels of the Linf ball inside the pixel box.
+
+    Clamping to them is the projection, so whoever projects often computes them once.
+    """
+    radius = column(per_sample(eps, images), images)
+    return (images - radius).clamp_min_(0.0), (images + radius).clamp_max_(1.0)
+
+
 def project(perturbed: Tensor, images: Tensor, eps: float | Tensor, norm: Norm) -> Tensor:
     """Return `perturbed` moved into the ball and the pixel box.
 
     Linf and L1: the nearest point. L2: scaled back onto the ball, then clipped to the box. Clipping
     does not leave the ball, because the center lies in the box.
     """
-    own = per_sample(eps, images)
-    radius = column(own, images)
     if norm == "linf":
-        moved = torch.minimum(torch.maximum(perturbed, images - radius), images + radius)
-        return moved.clamp(0.0, 1.0)
+        return perturbed.clamp(*box(images, eps))
+    own = per_sample(eps, images)
     if norm == "l1":
-        moved = _project_l1(perturbed, images, own)
-    else:
-        delta = perturbed - images
-        length = column(distance(perturbed, images, "l2"), images)
-        moved = (images + delta * (radius / length.clamp_min(1e-12)).clamp_max(1.0)).clamp(0.0, 1.0)
-    # Each pixel of x + delta is rounded. In a small ball of many pixels this can add up: move each
-    # pixel of such an image towards x by one unit in the last place, twice the rounding error.
-    inside = column(within(distance(moved, images, norm), own), images)
-    return torch.where(inside, moved, moved.nextafter(images))
+        return _pull_inside(_project_l1(perturbed, images, own), images, own, norm)
+    delta = perturbed - images
+    length = column(row_norm(delta.flatten(1)), images)
+    scale = (column(own, images) / length.clamp_min(1e-12)).clamp_max(1.0)
+    moved = (images + delta.mul_(scale)).clamp_(0.0, 1.0)
+    return _pull_inside(moved, images, own, norm)
+
+
+def _pull_inside(moved: Tensor, images: Tensor, eps: Tensor, norm: Norm) -> Tensor:
+    """Return the points, each image that rounding put outside its ball pulled back.
+
+    Each pixel of x + delta is rounded. In a small ball of many pixels this can add up: each pixel
+    of such an image moves towards x by one unit in the last place, twice the rounding error.
+    """
+    inside = within(distance(moved, images, norm), eps)
+    # Other devices would have to wait for the answer.
+    if moved.device.type == "cpu" and bool(inside.all()):
+        return moved
+    return torch.where(column(inside, images), moved, moved.nextafter(images))
 
 
 def round_inside(points: Tensor, images: Tensor, dtype: torch.dtype) -> Tensor:
@@ -152,8 +169,9 @@ def random_start(images: Tensor, eps: float | Tensor, norm: Norm, noise: Noise) 
     radius = column(per_sample(eps, images), images)
     shape = images.shape[1:]
     if norm == "linf":
-        delta = radius * (2 * noise.uniform(*shape) - 1)
-    elif norm == "l1":
+        delta = noise.uniform(*shape).mul_(2).sub_(1).to(images.dtype)
+        return (images + delta.mul_(radius)).clamp_(*box(images, eps))
+    if norm == "l1":
         # Laplace numbers, scaled to a sum of 1, are uniform on the sphere. Half a unit of the
         # 24-bit grid keeps the logarithm finite; fp32 would round it away.
         sizes = -(noise.uniform(*shape).double() + 2**-25).log()

@@ -9,6 +9,7 @@ once.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, ClassVar, Literal, Self, TypeVar, get_args
 
 import torch
@@ -21,7 +22,7 @@ from rampart.input_gradients import input_gradient
 from rampart.logits import all_finite
 from rampart.losses import Loss, full_precision
 from rampart.runtime import Noise
-from rampart.threat import column, distance, project, round_inside
+from rampart.threat import box, column, distance, project, round_inside
 from rampart.tolerance import within
 from rampart.units import Norm
 
@@ -115,9 +116,20 @@ class Problem:
         """Return the problem with other targets."""
         return replace(self, targets=targets)
 
+    @cached_property
+    def box(self) -> tuple[Tensor, Tensor]:
+        """The least and the largest pixels of the Linf ball inside the pixel box."""
+        return box(self.images, self.eps)
+
     def project(self, points: Tensor) -> Tensor:
         """Return `points` projected onto ball and box."""
+        if self.norm == "linf":
+            return points.clamp(*self.box)
         return project(points, self.images, self.eps, self.norm)
+
+    def project_(self, points: Tensor) -> Tensor:
+        """Return `points` projected onto ball and box; the memory of `points` may be used."""
+        return points.clamp_(*self.box) if self.norm == "linf" else self.project(points)
 
     def holds(self, points: Tensor) -> Tensor:
         """Return (N,) bool, whether each point lies in its ball, up to rounding."""
@@ -143,6 +155,16 @@ class Problem:
         require_classes(self.classes, logits.shape[1], "targets")
         return logits
 
+    def gradient(self, points: Tensor) -> Tensor:
+        """Return the gradient of the loss alone, finite; costs one forward and one backward.
+
+        Raises:
+            ModelError: the gradient with respect to the pixels cannot be computed.
+        """
+        points = self.rounded(points).detach().requires_grad_()
+        with torch.enable_grad():
+            return input_gradient(self.loss.value(self.ask(points), self.targets), points)
+
     def query(self, points: Tensor, gradient: bool = True) -> Output:
         """Return the output at `points`; costs one forward, and one backward with `gradient`.
 
@@ -158,7 +180,8 @@ def query_together(parts: Sequence[tuple[Problem, Tensor]], gradient: bool = Tru
     Raises:
         ModelError: the gradient with respect to the pixels cannot be computed.
     """
-    points = torch.cat([problem.rounded(at) for problem, at in parts])
+    rounded = [problem.rounded(at) for problem, at in parts]
+    points = rounded[0] if len(rounded) == 1 else torch.cat(rounded)
     points = points.detach().requires_grad_(gradient)
     sizes = [len(problem) for problem, _ in parts]
     with torch.set_grad_enabled(gradient):
@@ -167,7 +190,12 @@ def query_together(parts: Sequence[tuple[Problem, Tensor]], gradient: bool = Tru
             problem.loss.value(logits, problem.targets)
             for (problem, _), logits in zip(parts, answers, strict=True)
         ]
-        slopes = input_gradient(torch.cat(values), points) if gradient else torch.zeros_like(points)
+        slopes = (
+            input_gradient(torch.cat(values), points)
+            if gradient
+            # A view of one zero: nothing is written, because no step follows.
+            else points.new_zeros(()).expand_as(points)
+        )
     columns = (parts, values, torch.split(slopes, sizes), answers)
     return [
         _output(problem, value.detach(), slope, full_precision(logits.detach()))

@@ -222,9 +222,9 @@ class Ascent(AlgorithmState):
     def advance(self, problem: Problem) -> Tensor:
         """Return the next points: a projected step with momentum."""
         fraction = column(torch.where(self.moved, MOMENTUM, 1.0).to(self.point.dtype), self.point)
-        step = ascend(problem, self.point, self.gradient, self.length) - self.point
-        drift = self.point - self.previous
-        return problem.project(self.point + fraction * step + (1 - fraction) * drift)
+        step = ascend(problem, self.point, self.gradient, self.length).sub_(self.point)
+        drift = (self.point - self.previous).mul_(1 - fraction)
+        return problem.project_(step.mul_(fraction).add_(self.point).add_(drift))
 
     def observe(self, problem: Problem, points: Tensor, output: Output) -> "Ascent":
         """Return the state after a query at `points`; a checkpoint adapts the step length."""

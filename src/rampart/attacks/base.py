@@ -133,7 +133,7 @@ class Attack(ABC):
         with frozen(part.model, self.mode):
             found = self._run(_complete_targets(part)).detach()
         # A model whose logits are not finite may have led the attack to no point at all.
-        points = part.project(torch.where(found.isfinite(), found, part.images))
+        points = part.project_(torch.where(found.isfinite(), found, part.images))
         if everyone:
             return points
         result = problem.images.clone()

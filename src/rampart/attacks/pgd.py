@@ -66,8 +66,7 @@ class Fgsm(Attack):
 
     def _run(self, problem: Problem) -> Tensor:
         point = starting_point(problem, self.start)
-        gradient = problem.query(point).gradient
-        return ascend(problem, point, gradient, self.step_size * problem.eps)
+        return ascend(problem, point, problem.gradient(point), self.step_size * problem.eps)
 
 
 @ATTACKS.register("pgd")
@@ -149,7 +148,7 @@ class Pgd(Attack):
     def _final(self, problem: Problem) -> Tensor:
         point, size = starting_point(problem, self.start), self.size(problem.eps)
         for _ in range(self.steps):
-            point = ascend(problem, point, problem.query(point).gradient, size)
+            point = ascend(problem, point, problem.gradient(point), size)
         return point
 
 

@@ -2,6 +2,7 @@
 
 from typing import Literal, get_args
 
+import torch
 from torch import Tensor
 
 from rampart.attacks.algorithm import Problem
@@ -39,8 +40,8 @@ def starting_point(problem: Problem, start: Start) -> Tensor:
         return problem.images
     if start == "uniform":
         return random_start(problem.images, problem.eps, problem.norm, problem.noise)
-    offset = GAUSSIAN_START * problem.noise.normal(*problem.images.shape[1:])
-    return problem.project(problem.images + offset.to(problem.images.dtype))
+    offset = problem.noise.normal(*problem.images.shape[1:]).mul_(GAUSSIAN_START)
+    return problem.project_(problem.images + offset.to(problem.images.dtype))
 
 
 def sphere_start(problem: Problem) -> Tensor:
@@ -51,16 +52,18 @@ def sphere_start(problem: Problem) -> Tensor:
     """
     images = problem.images
     if problem.norm == "linf":
-        noise = 2 * problem.noise.uniform(*images.shape[1:]) - 1
-        noise = noise / column(noise.flatten(1).abs().amax(1).clamp_min(1e-12), noise)
+        noise = problem.noise.uniform(*images.shape[1:]).mul_(2).sub_(1)
+        largest = torch.maximum(noise.flatten(1).amax(1), noise.flatten(1).amin(1).neg())
+        noise.div_(column(largest.clamp_min(1e-12), noise))
     elif problem.norm == "l1":
         noise = problem.noise.normal(*images.shape[1:])
         return problem.project(images + noise.to(images.dtype))
     else:
         noise = steepest(problem.noise.normal(*images.shape[1:]), "l2")
-    return problem.project(images + problem.scaled(1.0) * noise.to(images.dtype))
+    return problem.project_(images + noise.to(images.dtype).mul_(problem.scaled(1.0)))
 
 
 def ascend(problem: Problem, points: Tensor, gradient: Tensor, size: Tensor) -> Tensor:
     """Return the points after a projected step of length `size` (N,) along the gradient."""
-    return problem.project(points + column(size, points) * steepest(gradient, problem.norm))
+    step = steepest(gradient, problem.norm).mul_(column(size, points))
+    return problem.project_(points + step)

@@ -19,5 +19,10 @@ import lazy_loader
 # On many CPUs torch multiplies matrices with MKL. Without this variable, MKL's rounding of a row
 # depends on its memory address. MKL reads the variable once, at its first product.
 os.environ.setdefault("MKL_CBWR", "AUTO")
+# The threads of a small network wait for each other thousands of times a second. By default a
+# waiting thread keeps its core busy. If another program takes one core, the thread that is waited
+# for gets no core, and each wait lasts a time slice. OpenMP reads this when torch is imported; the
+# number of threads, on which rounding depends, does not change.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

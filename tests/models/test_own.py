@@ -7,11 +7,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from rampart.errors import InvalidArgument, ModelError
-from rampart.models.backbones import build_model, parameter_groups
+from rampart.models.backbones import build_model
 from rampart.models.given import own_model
 from rampart.models.normalized import NormalizedModel
 from rampart.models.own import OwnBackbone, load_own
 from rampart.models.saving import save_model
+from rampart.models.weights import parameter_groups
 
 SIZE = (3, 4, 4)
 

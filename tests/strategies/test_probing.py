@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from rampart.errors import InvalidArgument
-from rampart.models.backbones import build_model, parameter_groups
+from rampart.models.backbones import build_model
+from rampart.models.weights import parameter_groups
 from rampart.schedules.catalogue import SCHEDULES
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.strategies.base import drop_gradients, set_modes

@@ -6,7 +6,8 @@ from timm.optim import param_groups_weight_decay
 from torch import nn
 
 from rampart.errors import ModelError
-from rampart.models.backbones import build_model, parameter_groups
+from rampart.models.backbones import build_model
+from rampart.models.weights import parameter_groups
 from rampart.strategies.lora import Lora
 from rampart.training.optimizers import (
     adamw,

@@ -31,16 +31,11 @@ def train(
     from rampart.cli.console import console, print_plan, quiet_libraries
     from rampart.cli.evaluate import evaluate_trained
     from rampart.cli.overrides import config_and_overrides
+    from rampart.recipes.config.loading import load_config
     from rampart.runs.history import History
     from rampart.runs.passes import Passes
     from rampart.runs.run_folder import RunFolder
 
-    with console.status("loading"):
-        from rampart.recipes.config.loading import load_config
-        from rampart.recipes.train import train_run
-        from rampart.training.reporting import ConsoleReporter
-
-    quiet_libraries()
     path, overrides = config_and_overrides(settings or [])
     folder = RunFolder(output)
     if resume and not folder.exists():
@@ -49,6 +44,12 @@ def train(
     if resume and not (own or path or overrides):
         raise folder.no_run()
     config, begun = load_config(folder if own else path, overrides), []
+    # After the configuration, so that a wrong one is answered at once.
+    with console.status("loading"):
+        from rampart.recipes.train import train_run
+        from rampart.training.reporting import ConsoleReporter
+
+    quiet_libraries()
 
     def announce(run: "Run", splits: "Splits") -> None:
         begun.append(run.step)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rampart.errors import RampartError, RunError, reason
 from rampart.experiments.coordinates import Coordinates, spell_coordinates
@@ -16,13 +17,12 @@ from rampart.files import write_atomic
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.identity import identity
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.evaluation.evaluate_named import ensure_evaluated
-from rampart.recipes.train import train_run
 from rampart.reports.evaluations import own_evaluation
 from rampart.runs.run_folder import RunFolder
-from rampart.training.interrupts import Interrupted
 from rampart.training.reporting import LineReporter, sparse_progress
+
+if TYPE_CHECKING:
+    from rampart.recipes.config.run_config import RunConfig
 
 #: Takes one line of progress.
 ReportLine = Callable[[str], None]
@@ -42,7 +42,7 @@ class Cell:
 
     coordinates: Coordinates
     method: str
-    config: RunConfig
+    config: "RunConfig"
     folder: Path
     choice: str = ""
 
@@ -90,7 +90,7 @@ class FailedRun:
     reason: str
 
 
-def make_cell(task: Task, method: str, config: RunConfig, root: Path, choice: str = "") -> Cell:
+def make_cell(task: Task, method: str, config: "RunConfig", root: Path, choice: str = "") -> Cell:
     """Return one run of a study; its folder lies below `root`."""
     place = place_of(root, task.coordinates.values(), method)
     return Cell(task.coordinates, method, config, run_folder(place, config), choice)
@@ -150,6 +150,9 @@ def attempt(cell: Cell, report: ReportLine, carry_out: CarryOut) -> FailedRun | 
     Raises:
         KeyboardInterrupt: a signal stopped the run; the argument is its number.
     """
+    # Here and below, so that a study can be shown without what trains.
+    from rampart.training.interrupts import Interrupted
+
     try:
         run_cell(cell, report, carry_out)
     except Interrupted as stop:
@@ -178,6 +181,9 @@ def run_cell(cell: Cell, report: ReportLine, carry_out: CarryOut) -> None:
 
 def train_and_evaluate(cell: Cell, report: ReportLine) -> None:
     """Train one run, or resume it, and evaluate it; all processes of a run call this together."""
+    from rampart.recipes.evaluation.evaluate_named import ensure_evaluated
+    from rampart.recipes.train import train_run
+
     folder = RunFolder(cell.folder)
     train_run(cell.config, cell.folder, resume=folder.exists(), reporter=LineReporter(report))
     report(f"evaluation on the {cell.split} split")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import special
 
 from rampart.counting import counted
 from rampart.errors import InvalidArgument
@@ -164,7 +164,8 @@ def paired_test(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDE
     differences = a - b
     mean, margin = float(differences.mean()), _margin(differences, confidence)
     t = _ratio(mean, _standard_error(differences))
-    p = float(2 * stats.t.sf(abs(t), len(a) - 1))
+    # The survival function of Student's t; scipy.stats, which calls this too, is slow to import.
+    p = float(2 * special.stdtr(len(a) - 1, -abs(t)))
     return PairedTest(len(a), mean, mean - margin, mean + margin, confidence, t, p)
 
 
@@ -188,7 +189,7 @@ def _wilson(fraction: float, n: float, confidence: float) -> Interval:
 
 def _margin(values: Floats, confidence: float) -> float:
     """Half the width of Student's interval for the mean."""
-    quantile = stats.t.ppf((1 + check_confidence(confidence)) / 2, len(values) - 1)
+    quantile = special.stdtrit(len(values) - 1, (1 + check_confidence(confidence)) / 2)
     return float(quantile * _standard_error(values))
 
 

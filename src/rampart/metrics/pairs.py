@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from rampart.counting import counted
 from rampart.errors import InvalidArgument
@@ -81,8 +80,19 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> McNemar:
     if not np.isin(np.concatenate([first, second]), [0, 1]).all():
         raise InvalidArgument("first", "other values", "1 for correct or 0 for wrong")
     n, won, lost = len(differences), int((differences > 0).sum()), int((differences < 0).sum())
-    p = float(stats.binomtest(won, won + lost).pvalue) if won + lost else 1.0
-    return McNemar(n, won, lost, (won - lost) / n, p)
+    return McNemar(n, won, lost, (won - lost) / n, _both_tails(min(won, lost), won + lost))
+
+
+def _both_tails(k: int, n: int) -> float:
+    """Return 2 P(X <= k) for X ~ B(n, 1/2), at most 1, exactly rounded.
+
+    In integers: scipy.stats is slow to import, and reports must start at once.
+    """
+    total = term = 1
+    for i in range(k):
+        term = term * (n - i) // (i + 1)
+        total += term
+    return min(1.0, 2 * total / 2**n)
 
 
 def sign_flip_test(

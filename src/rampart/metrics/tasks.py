@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from rampart.metrics.curve import Floats
 from rampart.metrics.intervals import (
@@ -86,5 +85,8 @@ def _wilcoxon(differences: Floats) -> tuple[float, float]:
     """Statistic and p-value; equal pairs are left out, and if all are equal p is 1."""
     if not differences.any():
         return 0.0, 1.0
-    found = stats.wilcoxon(differences)
+    # It is slow to import, and reports must start at once.
+    from scipy.stats import wilcoxon
+
+    found = wilcoxon(differences)
     return float(found.statistic), float(found.pvalue)

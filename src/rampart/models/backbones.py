@@ -22,8 +22,6 @@ from rampart.models.weight_files import Weights
 from rampart.models.weights import (
     classes_in,
     fit_weights,
-    head_modules,
-    is_head,
     require_numbers,
 )
 from rampart.runtime import scoped_seed
@@ -40,7 +38,6 @@ NO_OPTIONS = {
     "device": "write training.device",
     "dtype": "write training.precision",
 }
-NamedParameters = list[tuple[str, nn.Parameter]]
 
 
 def build_model(
@@ -124,14 +121,6 @@ def build_model(
         arguments,
         source.architecture,
     )
-
-
-def parameter_groups(model: NormalizedModel) -> tuple[NamedParameters, NamedParameters]:
-    """Return the (name, parameter) pairs of the backbone and those of the head."""
-    heads = [f"backbone.{name}" for name in head_modules(model.backbone)]
-    named = list(model.named_parameters())
-    head = [(name, parameter) for name, parameter in named if is_head(name, heads)]
-    return [pair for pair in named if not is_head(pair[0], heads)], head
 
 
 def _check_options(options: Mapping[str, Any]) -> None:

@@ -7,8 +7,10 @@ from itertools import chain
 from torch import nn
 
 from rampart.errors import ModelError, RampartWarning
+from rampart.models.normalized import NormalizedModel
 from rampart.models.weight_files import Weights
 
+NamedParameters = list[tuple[str, nn.Parameter]]
 #: Prefixes that wrappers of a model add to the keys of its weights, alone or one after another; the
 #: last one is that of a network behind its normalization in a sequence.
 PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "1.")
@@ -26,6 +28,14 @@ def head_modules(backbone: nn.Module) -> list[str]:
 def is_head(key: str, heads: list[str]) -> bool:
     """Whether a key of a state_dict belongs to one of the modules in `heads`."""
     return any(key == name or key.startswith(f"{name}.") for name in heads)
+
+
+def parameter_groups(model: NormalizedModel) -> tuple[NamedParameters, NamedParameters]:
+    """Return the (name, parameter) pairs of the backbone and those of the head."""
+    heads = [f"backbone.{name}" for name in head_modules(model.backbone)]
+    named = list(model.named_parameters())
+    head = [(name, parameter) for name, parameter in named if is_head(name, heads)]
+    return [pair for pair in named if not is_head(pair[0], heads)], head
 
 
 def fit_weights(backbone: nn.Module, weights: Weights, pretrained_head: bool, origin: str) -> None:

@@ -11,8 +11,8 @@ from rampart.data.batches import epoch_batches, steps_per_epoch
 from rampart.data.splits import Split, Splits
 from rampart.data.transforms import Augment
 from rampart.errors import InvalidArgument
-from rampart.models.backbones import parameter_groups
 from rampart.models.normalized import NormalizedModel, batch_norms
+from rampart.models.weights import parameter_groups
 from rampart.recipes.clean_baseline import CleanBaseline
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import make_model
@@ -208,5 +208,3 @@ def make_batches(
         start=start,
         workers=config.data.workers,
     )
-
-

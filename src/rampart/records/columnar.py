@@ -195,9 +195,9 @@ def _values(column: Any, kind: str) -> Any:
         return column.to_pylist()
     if column.null_count and kind != FLOAT:
         raise ValueError("a null in a column of integers or booleans")
-    values = column.to_numpy()
-    # A column without rows loses its type.
-    return values.astype({INTEGER: np.int64, FLOAT: np.float64, BOOLEAN: np.bool_}[kind])
+    # `to_numpy` imports pandas, and reports must start at once.
+    values = [np.nan if value is None else value for value in column.to_pylist()]
+    return np.array(values, {INTEGER: np.int64, FLOAT: np.float64, BOOLEAN: np.bool_}[kind])
 
 
 def _length(column: Any) -> int:
@@ -209,7 +209,7 @@ def _images(file: Any, name: str, shape: tuple[int, ...]) -> Images:
     present, values = [np.zeros(0, bool)], [np.zeros((0, *shape), np.float32)]
     for group in range(file.num_row_groups):
         column = file.read_row_group(group, columns=[name])[name]
-        present.append(column.is_valid().to_numpy())
+        present.append(np.array(column.is_valid().to_pylist(), bool))
         packed = b"".join(column.drop_null().to_pylist())
         values.append(np.frombuffer(packed, PIXEL).reshape(-1, *shape).astype(np.float32))
     return Images(np.concatenate(present), np.concatenate(values))

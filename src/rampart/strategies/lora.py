@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
 from rampart.errors import InvalidArgument, ModelError
@@ -17,9 +16,6 @@ from rampart.models.weights import head_modules, is_head
 from rampart.restoring import in_mode
 from rampart.runtime import scoped_seed
 from rampart.strategies.base import STRATEGIES, Strategy
-
-#: Layers that use their weight unchanged; others standardize it, so an adapter cannot be merged.
-PLAIN = (nn.Linear, nn.Conv2d, Conv2dSame)
 
 
 @STRATEGIES.register("lora")
@@ -117,8 +113,16 @@ def list_adapted_layers(model: NormalizedModel) -> list[str]:
     return [name for module, name in fit.items() if module in called]
 
 
+def _plain() -> tuple[type[nn.Module], ...]:
+    """The layers that use their weight unchanged; an adapter of others cannot be merged."""
+    # timm is slow to import, and a configuration needs the options of a strategy only.
+    from timm.layers.conv2d_same import Conv2dSame
+
+    return nn.Linear, nn.Conv2d, Conv2dSame
+
+
 def _takes_adapter(module: nn.Module) -> bool:
-    if type(module) not in PLAIN:
+    if type(module) not in _plain():
         return False
     if isinstance(module, nn.Conv2d):
         plain = module.padding_mode == "zeros" and module.dilation == (1, 1)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rampart.errors import InvalidArgument
-from rampart.models.backbones import parameter_groups
 from rampart.models.normalized import NormalizedModel
+from rampart.models.weights import parameter_groups
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.strategies.base import STRATEGIES, Strategy
 

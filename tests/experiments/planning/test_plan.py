@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 
+from rampart.attacks.costs import attack_passes
 from rampart.cli.study.plan import plan
 from rampart.errors import DataError, InvalidArgument, UnknownName
 from rampart.experiments.loading import load_study

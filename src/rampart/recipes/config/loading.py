@@ -3,30 +3,28 @@
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from rampart.attacks.catalogue import ATTACKS
 from rampart.errors import InvalidArgument, RampartWarning, RunError
 from rampart.models.catalogue import full_name
-from rampart.objectives.catalogue import OBJECTIVES
 from rampart.plain import read_file, read_value, require_text
 from rampart.recipes.config.exchange import NAMED, Exchange, exchange
 from rampart.recipes.config.explaining import explain
-from rampart.recipes.config.run_config import RunConfig
 from rampart.runs.run_folder import RunFolder
 from rampart.runs.settings_file import write_settings
-from rampart.schedules.catalogue import SCHEDULES
 from rampart.schema.fields import (
     AttackConfig,
     CallbackConfig,
     ObjectiveConfig,
+    RunFields,
     ScheduleConfig,
     StrategyConfig,
 )
-from rampart.strategies.catalogue import STRATEGIES
-from rampart.training.callbacks.catalogue import CALLBACKS
+
+if TYPE_CHECKING:
+    from rampart.recipes.config.run_config import RunConfig
 
 #: Takes a sentence on the outcome of the overrides.
 Tell = Callable[[str], None]
@@ -38,7 +36,7 @@ def _warn(text: str) -> None:
 
 def load_config(
     source: Path | RunFolder | None = None, overrides: Iterable[str] = (), tell: Tell = _warn
-) -> RunConfig:
+) -> "RunConfig":
     """Read a configuration from YAML, apply `key=value` overrides, and fill in the defaults.
 
     Args:
@@ -57,14 +55,14 @@ def load_config(
     return parse_config(_read_config(source), overrides, tell)
 
 
-def change_config(config: RunConfig, overrides: Iterable[str]) -> RunConfig:
+def change_config(config: "RunConfig", overrides: Iterable[str]) -> "RunConfig":
     """Return the configuration changed by `key=value` overrides; errors as `load_config`."""
     return parse_config(dump_config(config), overrides)
 
 
 def parse_config(
     tree: Mapping[str, Any], overrides: Iterable[str] = (), tell: Tell = _warn
-) -> RunConfig:
+) -> "RunConfig":
     """Validate a plain nested mapping, changed by `key=value` overrides.
 
     Every default is filled in, the components' too; arguments and errors as `load_config`.
@@ -72,6 +70,10 @@ def parse_config(
     changed = dict(tree)
     exchanges = [_override(changed, override) for override in overrides]
     try:
+        # A wrong value of a key is answered at once: the components import torch.
+        RunFields.model_validate(changed)
+        from rampart.recipes.config.run_config import RunConfig
+
         config = _complete(RunConfig.model_validate(changed))
     except ValidationError as error:
         raise explain(error) from None
@@ -82,21 +84,27 @@ def parse_config(
     return config
 
 
-def dump_config(config: RunConfig) -> dict[str, Any]:
+def dump_config(config: "RunConfig") -> dict[str, Any]:
     """Return the configuration as plain values, from which `parse_config` makes an equal one."""
     return config.model_dump(mode="json")
 
 
-def save_config(config: RunConfig, path: Path) -> None:
+def save_config(config: "RunConfig", path: Path) -> None:
     """Write the configuration in full as YAML, with its checksum in a comment."""
     write_settings(path, dump_config(config))
 
 
-def _complete(config: RunConfig) -> RunConfig:
+def _complete(config: "RunConfig") -> "RunConfig":
     """Fill in the full name of the model, and the defaults of the named components.
 
     The latter also checks their options.
     """
+    from rampart.attacks.catalogue import ATTACKS
+    from rampart.objectives.catalogue import OBJECTIVES
+    from rampart.schedules.catalogue import SCHEDULES
+    from rampart.strategies.catalogue import STRATEGIES
+    from rampart.training.callbacks.catalogue import CALLBACKS
+
     parts = config.components
     schedule = SCHEDULES.dump(parts.schedule)
     attack = ATTACKS.dump(parts.attack)

@@ -3,25 +3,32 @@
 from collections.abc import Sequence
 from typing import Any, get_type_hints
 
-from rampart.attacks.catalogue import ATTACKS
 from rampart.errors import UnknownName, nearest
-from rampart.objectives.catalogue import OBJECTIVES
 from rampart.registry import Registry
-from rampart.schedules.catalogue import SCHEDULES
 from rampart.schema.elsewhere import ELSEWHERE
 from rampart.schema.fields import RunFields
 from rampart.schema.sections import Section
 from rampart.value_types import takes_several
 
 #: Sections that take the options of a component as keys.
-_COMPONENTS: dict[str, Registry[Any]] = {
-    "schedule": SCHEDULES,
-    "objective": OBJECTIVES,
-    "attack": ATTACKS,
-    "evaluation.attack": ATTACKS,
-}
+_COMPONENTS = ("schedule", "objective", "attack", "evaluation.attack")
 #: The sections that an evaluation may change.
 OF_EVALUATION = ("evaluation", "threat", "data")
+
+
+def _registry(section: str) -> Registry[Any]:
+    """Return the components of a section; attacks and objectives import torch, which is slow."""
+    if section == "schedule":
+        from rampart.schedules.catalogue import SCHEDULES
+
+        return SCHEDULES
+    if section == "objective":
+        from rampart.objectives.catalogue import OBJECTIVES
+
+        return OBJECTIVES
+    from rampart.attacks.catalogue import ATTACKS
+
+    return ATTACKS
 
 
 class UnknownKey(UnknownName):
@@ -58,7 +65,8 @@ def _keys_of(word: str) -> list[str]:
         return []
     keys = [word] if word in RunFields.model_fields else []
     keys += [key for key in _all_keys_and_sections() if key.rpartition(".")[2] == word]
-    for section, registry in _COMPONENTS.items():
+    for section in _COMPONENTS:
+        registry = _registry(section)
         if any(registry.takes(name, word) for name in registry.names()):
             keys.append(f"{section}.{word}")
     # `norm` is an option of every attack, but only `threat.norm` sets it.
@@ -98,7 +106,7 @@ def takes_list(key: str) -> bool:
     """Return whether a key takes several values."""
     section, _, word = key.rpartition(".")
     if section in _COMPONENTS and word not in ("name", "interval"):
-        registry = _COMPONENTS[section]
+        registry = _registry(section)
         hints = [get_type_hints(registry.get(name)) for name in registry.names()]
         return any(takes_several(one[word]) for one in hints if word in one)
     fields = RunFields.model_fields

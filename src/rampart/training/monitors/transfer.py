@@ -20,7 +20,6 @@ from rampart.schedules.times import spell_time
 from rampart.training.monitors.base import Alert, Memory, Monitor, Observation, Row, percent
 
 
-
 class Standard(NamedTuple):
     """Standard fine-tuning after some epochs.
 

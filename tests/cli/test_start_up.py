@@ -1,0 +1,131 @@
+"""Verbs that only read or refuse start at once: they do not import what trains."""
+
+import copy
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+from tests.records.made_up_records import make
+
+from rampart.records.storage import save_record
+from rampart.runs.run_folder import RunFolder
+
+#: No verb below needs any of them.
+SLOW = ("timm", "accelerate", "scipy.stats", "pandas", "torchvision", "transformers", "datasets")
+#: A study and a valid configuration need the options of attacks and objectives, and those torch.
+TORCH = (*SLOW, "torch")
+CONFIG = {
+    "seed": 0,
+    "schedule": {"name": "fix"},
+    "data": {"name": "photos"},
+    "threat": {"norm": "linf", "eps": "4/255"},
+    "objective": {"name": "adversarial"},
+    "training": {"epochs": 2},
+    "evaluation": {"attack": {"name": "apgd", "steps": 10}, "split": "test"},
+}
+#: Runs commands, and prints for each its status and which forbidden modules are imported by then.
+WATCH = """
+import json, sys
+from rampart.cli.main import main
+forbidden, commands = map(json.loads, sys.argv[1:])
+seen = []
+for command in commands:
+    sys.argv[1:], status = command, 0
+    try:
+        main()
+    except SystemExit as stop:
+        status = stop.code or 0
+    seen.append([status, sorted(set(forbidden) & set(sys.modules))])
+print(json.dumps(seen))
+"""
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """Two evaluated runs, and a study without any."""
+    root = tmp_path_factory.mktemp("places")
+    for seed, name in enumerate(("one", "two")):
+        folder, config = RunFolder(root / name), {**copy.deepcopy(CONFIG), "seed": seed}
+        folder.path.mkdir()
+        folder.config.write_text(yaml.safe_dump(config))
+        folder.set_status("complete")
+        rows = [
+            {"epoch": epoch, "eps": 4 / 255, "alpha": 1.0, "val_clean": 0.5, "val_robust": 0.4}
+            | {"forwards": 10, "backwards": 10, "seconds": 1.0}
+            for epoch in (1, 2)
+        ]
+        folder.history.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        made = make()
+        metadata = {**made.metadata, "settings": config, "run": config}
+        metadata["run_folder"] = str(folder.path)
+        save_record(dataclasses.replace(made, metadata=metadata), folder.evaluations / "own")
+    study = root / "study"
+    study.mkdir()
+    base = {"model": "resnet18", "data": "digit-pairs"}
+    tree = {"base": base, "seeds": [0], "axes": {"eps": ["4/255"]}, "methods": ["fix"]}
+    (study / "study.yaml").write_text(yaml.safe_dump(tree))
+    return root
+
+
+def watched(commands, forbidden, folder, code=WATCH):
+    """Return status and forbidden imports after each command, all of them in one new process."""
+    run = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(forbidden), json.dumps(commands)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert run.stdout, run.stderr
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+TRAIN = ["train", "model=resnet18", "data=x", "-o", "run"]
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "commands"),
+    [
+        (
+            TORCH,
+            {
+                0: [
+                    ["--help"],
+                    ["train", "--help"],
+                    ["preview", "two-hinge"],
+                    ["report", "one", "two"],
+                    ["compare", "one", "two", "-o", "comparison"],
+                ],
+                2: [
+                    [*TRAIN, "training.epochs=-1"],
+                    [*TRAIN, "data.resize=stretch"],
+                    ["train", "data=x", "-o", "run"],
+                    ["report", "nothing"],
+                ],
+            },
+        ),
+        (
+            SLOW,
+            {
+                0: [["study", "status", "study"], ["study", "table", "study"]],
+                2: [[*TRAIN, "attack.steps=0"]],
+            },
+        ),
+    ],
+    ids=["without torch", "with torch"],
+)
+def test_a_verb_does_not_import_what_it_does_not_need(places, forbidden, commands):
+    listed = [(status, one) for status, group in commands.items() for one in group]
+    seen = watched([one for _, one in listed], forbidden, places)
+    for (status, one), found in zip(listed, seen, strict=True):
+        assert found == [status, []], one
+
+
+def test_the_watch_sees_an_import(tmp_path):
+    code = WATCH.replace("import json, sys", "import json, sys; sys.modules['pandas'] = sys")
+    assert watched([["--version"]], ["pandas"], tmp_path, code) == [[0, ["pandas"]]]

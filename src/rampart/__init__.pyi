@@ -12,6 +12,7 @@ from .attacks.autoattack import AutoAttack as AutoAttack
 from .attacks.catalogue import ATTACKS as ATTACKS
 from .attacks.fab import Fab as Fab
 from .attacks.pgd import Fgsm as Fgsm
+from .attacks.pgd import NFgsm as NFgsm
 from .attacks.pgd import Pgd as Pgd
 from .attacks.square import Square as Square
 from .data.splits import Split as Split

@@ -27,6 +27,7 @@ NORMS = ["linf", "l2", "l1"]
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("fgsm", {}),
     ("fgsm", {"start": "none"}),
+    ("n-fgsm", {}),
     ("pgd", {"steps": 3}),
     ("pgd", {"steps": 3, "start": "gaussian", "iterate": "adversarial", "restarts": 2}),
     ("pgd", {"steps": 3, "step_rule": "absolute", "step_size": "20/255", "iterate": "best"}),
@@ -97,7 +98,8 @@ def test_results_lie_in_ball_and_box(attack: Attack, seed: int, strengths: list[
     result = attack(small_model(seed), images, labels, eps, seed)
     assert (result >= 0).all()
     assert (result <= 1).all()
-    assert (distance(result, images, attack.norm) <= eps * (1 + 1e-5) + 1e-6).all()
+    radius = attack.reach * eps
+    assert (distance(result, images, attack.norm) <= radius * (1 + 1e-5) + 1e-6).all()
     assert torch.equal(result[eps == 0], images[eps == 0])
     assert result.dtype == images.dtype
     assert not result.requires_grad
@@ -114,7 +116,7 @@ def test_the_ball_holds_in_the_type_of_the_images(attack: Attack, dtype: torch.d
     assert (points >= 0).all()
     assert (points <= 1).all()
     moved = distance(points.double(), images.double(), attack.norm)
-    assert (moved <= eps * (1 + 1e-5) + 1e-6).all()
+    assert (moved <= attack.reach * eps * (1 + 1e-5) + 1e-6).all()
     assert (moved > 0).any()
 
 
@@ -285,7 +287,7 @@ def test_losses_stay_in_fp32_under_autocast(
         result = attack(small_model(), images, labels, 0.1, 0)
     assert kinds == {(torch.bfloat16, torch.float32)}
     assert result.dtype == torch.float32
-    assert (distance(result, images, attack.norm) <= 0.1 + 1e-6).all()
+    assert (distance(result, images, attack.norm) <= 0.1 * attack.reach + 1e-6).all()
 
 
 def test_passes_count_samples_in_each_direction() -> None:

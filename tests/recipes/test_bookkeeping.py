@@ -47,11 +47,19 @@ def rows_of(folder):
     [
         (ADAPTIVE, False),
         (ADAPTIVE, True),
+        ([*ADAPTIVE, "schedule.pilot_restart=baseline"], False),
         (["schedule=fix", "threat.eps=128/255", "training.checkpoint=best"], None),
         (["schedule=fix", "attack={name: fgsm}", "objective=trades", "callbacks=awp"], None),
         (["schedule=fix", "attack={name: pgd, steps: 2}", "training.validation_limit=4"], None),
     ],
-    ids=["failed pilot", "passed pilot", "baseline of a monitor", "single step", "budget"],
+    ids=[
+        "failed pilot",
+        "passed pilot",
+        "shared pilot",
+        "baseline of a monitor",
+        "single step",
+        "budget",
+    ],
 )
 def test_all_passes_of_a_run_are_counted(tiny_settings, tmp_path, monkeypatch, more, passed):
     monkeypatch.setattr(Pilot, "passed", property(lambda _: passed))

@@ -1,6 +1,7 @@
 import re
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,3 +63,35 @@ def test_a_better_run_never_fails_where_a_worse_one_passes(clean, standard, chan
 )
 def test_the_verdict_has_the_figures_and_the_decision(pilot, verdict):
     assert re.search(verdict, pilot.verdict)
+
+
+@pytest.mark.parametrize(
+    ("clean", "standard", "images", "decided", "passed"),
+    [
+        (0.01, 0.3, 1000, True, False),
+        (0.25, 0.3, 1000, True, True),
+        (0.11, 0.3, 1000, False, False),
+        (0.02, 0.15, 20, False, False),
+        (0.5, 0.6, 20, True, True),
+        (0.05, 0.05, 5000, False, False),
+        (0.0, 1.0, 50, True, False),
+    ],
+)
+def test_a_certain_verdict_needs_images_and_in_doubt_the_ramp_stays(
+    clean, standard, images, decided, passed
+):
+    pilot = Pilot(1, clean, standard, 0.01, images, "certain")
+    assert (pilot.decided, pilot.passed) == (decided, passed)
+    assert ("continuing without" in pilot.verdict) == passed
+
+
+def test_the_error_is_that_of_two_independent_fractions():
+    """Simulated: the distance from the limit varies over draws of images as `errors` says."""
+    rng = np.random.default_rng(0)
+    clean, standard = (rng.binomial(400, p, 4000) / 400 for p in (0.3, 0.7))
+    distances = (clean - standard / 3) / np.std(clean - standard / 3)
+    found = [
+        Pilot(1, a, b, 0.0, 400, "certain").errors
+        for a, b in zip(clean[:50], standard[:50], strict=True)
+    ]
+    np.testing.assert_allclose(found, distances[:50], rtol=0.1, atol=0.2)

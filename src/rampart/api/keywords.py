@@ -81,6 +81,9 @@ class FinetuneSettings(TypedDict, total=False):
     channels_last: bool
     linear_probe: bool
     attack_steps: Literal["constant", "proportional"]
+    fewest_attack_steps: int
+    warm_start: bool
+    on_overfitting: Literal["warn", "more-steps"]
     checkpoint: Literal["last", "best"]
     validation_strengths: int
     validation_limit: int | Literal["auto", "all"]

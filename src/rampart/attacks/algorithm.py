@@ -83,6 +83,8 @@ class Problem:
         dtype: type of the caller's images, in which the model gets the points; None for that of
             `images`.
         classes: number of classes that the targets need; checked at every query.
+        begin: (N, C, H, W), points at which the first run begins; a row with a NaN begins as the
+            attack chooses. None for all.
     """
 
     model: Model
@@ -94,6 +96,7 @@ class Problem:
     norm: Norm
     dtype: torch.dtype | None = None
     classes: int = 0
+    begin: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -106,11 +109,25 @@ class Problem:
             targets=self.targets[index],
             eps=self.eps[index],
             noise=self.noise.select(index),
+            begin=None if self.begin is None else self.begin[index],
         )
 
     def restart(self, number: int) -> "Problem":
-        """Return the problem with the noise of another restart."""
-        return replace(self, noise=self.noise.child("restart", number)) if number else self
+        """Return the problem with the noise of another restart, which begins as usual."""
+        if not number:
+            return self
+        return replace(self, noise=self.noise.child("restart", number), begin=None)
+
+    def wider(self, factor: float) -> "Problem":
+        """Return the problem with balls of `factor` times the radius."""
+        return self if factor == 1 else replace(self, eps=self.eps * factor)
+
+    def starting_at(self, usual: Tensor) -> Tensor:
+        """Return the points at which a run begins: those of `begin`, and else the usual ones."""
+        if self.begin is None:
+            return usual
+        known = ~self.begin.flatten(1).isnan().any(1)
+        return torch.where(column(known, usual), self.project(self.begin), usual)
 
     def with_targets(self, targets: Tensor) -> "Problem":
         """Return the problem with other targets."""

@@ -40,7 +40,7 @@ from rampart.attacks.base import ATTACKS, Attack
 from rampart.attacks.running import with_restarts
 from rampart.attacks.sparse import Phases, SparseAscent, wide_start
 from rampart.attacks.stages import Stage
-from rampart.attacks.steps import ascend, require_different_runs, sphere_start
+from rampart.attacks.steps import ascend, choose, require_different_runs, sphere_start
 from rampart.errors import UnknownName
 from rampart.losses import LOSSES
 from rampart.threat import column
@@ -77,6 +77,7 @@ class Apgd(Attack):
     iterate: Literal["best", "adversarial"] = "best"
     start: ApgdStart = "sphere"
 
+    takes_start: ClassVar[bool] = True
     #: As in the publication (arXiv 2509.23325).
     training_steps: ClassVar[int | None] = 7
 
@@ -136,7 +137,13 @@ class ApgdAlgorithm(Algorithm):
     first: ApgdStart = "sphere"
 
     def start(self, problem: Problem) -> Tensor:
-        """Return random points on the sphere; under L1, of the first ball. Or the images."""
+        """Return random points on the sphere; under L1, of the first ball. Or the images.
+
+        Points at which a run is to begin take their place.
+        """
+        return problem.starting_at(self._usual_start(problem))
+
+    def _usual_start(self, problem: Problem) -> Tensor:
         if self.first == "none":
             return problem.images
         if problem.norm == "l1":
@@ -229,8 +236,8 @@ class Ascent(AlgorithmState):
     def observe(self, problem: Problem, points: Tensor, output: Output) -> "Ascent":
         """Return the state after a query at `points`; a checkpoint adapts the step length."""
         better = output.value > self.best_value
-        best = _choose(better, points, self.best)
-        best_gradient = _choose(better, output.gradient, self.best_gradient)
+        best = choose(better, points, self.best)
+        best_gradient = choose(better, output.gradient, self.best_gradient)
         best_value = torch.where(better, output.value, self.best_value)
         clock, rises = self.clock + 1, self.rises + (output.value > self.value)
         due = clock == self.window
@@ -242,9 +249,9 @@ class Ascent(AlgorithmState):
             age=self.age + 1,
             best_gradient=best_gradient,
             # Halving returns to the best point; the next displacement starts there.
-            point=_choose(halve, best, points),
+            point=choose(halve, best, points),
             previous=self.point,
-            gradient=_choose(halve, best_gradient, output.gradient),
+            gradient=choose(halve, best_gradient, output.gradient),
             value=output.value,
             length=torch.where(halve, self.length / 2, self.length),
             moved=torch.ones_like(self.moved),
@@ -258,8 +265,3 @@ class Ascent(AlgorithmState):
             checked=torch.where(due, best_value, self.checked),
             halved=torch.where(due, halve, self.halved),
         )
-
-
-def _choose(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    """Return, for each sample, `yes` where the (N,) mask holds and else `no`."""
-    return torch.where(column(mask, yes), yes, no)

@@ -50,6 +50,8 @@ class Attack(ABC):
 
     #: Whether a call may pass another loss to maximize.
     takes_any_loss: ClassVar[bool] = True
+    #: Whether a call may pass the points at which it begins.
+    takes_start: ClassVar[bool] = False
     #: Default number of steps in training; None uses the attack's own default.
     training_steps: ClassVar[int | None] = None
 
@@ -68,6 +70,14 @@ class Attack(ABC):
         """Whether it starts at the image itself, where some losses have zero gradient."""
         return False
 
+    @property
+    def reach(self) -> float:
+        """How far from the image its points may lie, as a multiple of eps.
+
+        Above 1 the points leave the ball: training may use them, and no evaluation may.
+        """
+        return 1.0
+
     def __post_init__(self) -> None:
         parse_norm(self.norm)
         LOSSES.get(self.loss)
@@ -83,8 +93,9 @@ class Attack(ABC):
         eps: float | Tensor,
         noise: Noise | int = 0,
         loss: Loss | None = None,
+        start: Tensor | None = None,
     ) -> Tensor:
-        """Return perturbed images, within eps of `images` and in [0, 1], detached.
+        """Return perturbed images, within `reach` eps of `images` and in [0, 1], detached.
 
         The call does not change parameters, gradients, buffers or mode of the model. Samples with
         eps = 0 are returned unchanged, at no cost. The call works under `no_grad`,
@@ -102,6 +113,8 @@ class Attack(ABC):
             noise: one key per sample, or a seed; a seed keys the noise by the position in the
                 batch.
             loss: what to maximize instead of this attack's loss.
+            start: (N, C, H, W), where to begin, for an attack with `takes_start`; the points are
+                projected first. A row with a NaN begins as usual.
 
         Raises:
             InvalidArgument: an argument is out of range or has the wrong shape; a label is none of
@@ -115,6 +128,7 @@ class Attack(ABC):
             loss.check(targets, len(images))
             needed = check_batch(images, targets, "targets").classes
             exact = full_precision(images)
+            start = self._parse_start(start, exact)
             strengths, attacked = _parse_strengths(eps, exact, self.norm)
             if not attacked:
                 return images.clone()
@@ -124,6 +138,7 @@ class Attack(ABC):
                 *(exact, targets, strengths, noise, loss, self.norm),
                 dtype=images.dtype,
                 classes=needed,
+                begin=start,
             )
             points = self._attack(problem, strengths > 0, attacked == len(images))
             return round_inside(points, exact, images.dtype)
@@ -133,12 +148,23 @@ class Attack(ABC):
         with frozen(part.model, self.mode):
             found = self._run(_complete_targets(part)).detach()
         # A model whose logits are not finite may have led the attack to no point at all.
-        points = part.project_(torch.where(found.isfinite(), found, part.images))
+        points = part.wider(self.reach).project_(torch.where(found.isfinite(), found, part.images))
         if everyone:
             return points
         result = problem.images.clone()
         result[chosen] = points
         return result
+
+    def _parse_start(self, start: Tensor | None, images: Tensor) -> Tensor | None:
+        if start is None:
+            return None
+        if not self.takes_start:
+            raise InvalidArgument(
+                "start", "points", "none, because this attack chooses its own", "use pgd or apgd"
+            )
+        if start.shape != images.shape:
+            raise InvalidArgument("start", tuple(start.shape), f"the shape {tuple(images.shape)}")
+        return _detach(start).to(images)
 
     def stages(self) -> tuple[Stage, ...]:
         """Return the attack's stages; empty for an attack that is only a call.
@@ -152,19 +178,20 @@ class Attack(ABC):
         """Return points (N, C, H, W); runs without gradients, on a frozen model."""
 
 
-def with_fewer_steps(attack: Attack, alpha: float) -> Attack:
-    """Return the attack with max(2, ceil(K alpha)) of its K steps.
+def with_fewer_steps(attack: Attack, alpha: float, fewest: int = 2) -> Attack:
+    """Return the attack with max(fewest, ceil(K alpha)) of its K steps.
 
-    In a small ball, few steps suffice. An attack without steps, or with one or two, is returned
-    unchanged.
+    In a small ball, few steps suffice. An attack without steps, or with `fewest` or less, is
+    returned unchanged.
 
     Args:
         attack: the attack at the full strength.
         alpha: current strength as a fraction of eps_g, in [0, 1].
+        fewest: smallest number of steps, 1 or more.
     """
     most = getattr(attack, "steps", 0)
     # Rounding may raise K alpha slightly above a whole number.
-    steps = max(2, math.ceil(most * alpha - 1e-9))
+    steps = max(fewest, math.ceil(most * alpha - 1e-9))
     return attack if steps >= most else replace(attack, steps=steps)  # type: ignore[call-arg]  # it has steps
 
 

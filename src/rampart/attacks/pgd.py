@@ -1,7 +1,7 @@
-"""FGSM and PGD: steps of constant length along the gradient."""
+"""FGSM, N-FGSM and PGD: steps of constant length along the gradient."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, get_args
 
 import torch
@@ -22,12 +22,12 @@ from rampart.attacks.steps import (
     Start,
     ascend,
     check_start,
+    choose,
     require_different_runs,
     starting_point,
 )
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES
-from rampart.threat import column
 from rampart.units import parse_eps
 
 StepRule = Literal["relative", "absolute"]
@@ -49,6 +49,8 @@ class Fgsm(Attack):
     step_size: float = 1.25
     start: Start = "uniform"
 
+    takes_start: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_start(self.start)
@@ -67,6 +69,46 @@ class Fgsm(Attack):
     def _run(self, problem: Problem) -> Tensor:
         point = starting_point(problem, self.start)
         return ascend(problem, point, problem.gradient(point), self.step_size * problem.eps)
+
+
+@ATTACKS.register("n-fgsm")
+@dataclass(frozen=True)
+class NFgsm(Attack):
+    """One step from a point outside the ball, without a projection: x + η + a · eps · sign(∇).
+
+    Jorge et al. 2022 (arXiv 2202.01181): η uniform in the ball of k eps, k = 2 and a = 1. Stronger
+    noise and no projection keep training on a single step from catastrophic overfitting. The points
+    lie within (k + a) eps of the image and in [0, 1]; their expected distance is smaller. They are
+    for training only: validation uses PGD. One forward, one backward.
+
+    Attributes:
+        noise: radius k of the noise, as a multiple of eps.
+        step_size: length a of the step, as a multiple of eps.
+    """
+
+    noise: float = 2.0
+    step_size: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_multiple(self.step_size)
+        if not (0 < self.noise < math.inf):
+            raise InvalidArgument("noise", self.noise, "a multiple of eps above 0, such as 2")
+
+    @property
+    def is_single_step(self) -> bool:
+        """Return True."""
+        return True
+
+    @property
+    def reach(self) -> float:
+        """The noise and the step together."""
+        return float(self.noise) + float(self.step_size)
+
+    def _run(self, problem: Problem) -> Tensor:
+        point = starting_point(problem.wider(float(self.noise)), "uniform")
+        size = float(self.step_size) * problem.eps
+        return ascend(problem.wider(self.reach), point, problem.gradient(point), size)
 
 
 @ATTACKS.register("pgd")
@@ -94,6 +136,7 @@ class Pgd(Attack):
     restarts: int = 1
     iterate: Iterate = "last"
 
+    takes_start: ClassVar[bool] = True
     #: As in the publication (arXiv 2509.23325).
     training_steps: ClassVar[int | None] = 7
 
@@ -152,6 +195,13 @@ class Pgd(Attack):
         return point
 
 
+def with_steps(attack: Attack, steps: int) -> Attack:
+    """Return the attack with so many gradient steps; in place of a single step, PGD."""
+    if hasattr(attack, "steps"):
+        return replace(attack, steps=steps)  # type: ignore[call-arg]  # it has steps
+    return Pgd(norm=attack.norm, mode=attack.mode, loss=attack.loss, steps=steps)
+
+
 @dataclass(frozen=True)
 class PgdAlgorithm(Algorithm):
     """PGD with the options of `attack`."""
@@ -191,7 +241,7 @@ class Walk(AlgorithmState):
         """Return the state after a query at `points`."""
         better = output.value > self.best_value
         return Walk(
-            best=torch.where(column(better, points), points, self.best),
+            best=choose(better, points, self.best),
             best_value=torch.where(better, output.value, self.best_value),
             age=self.age + 1,
             point=points,

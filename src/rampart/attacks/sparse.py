@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rampart.attacks.algorithm import AlgorithmState, Output, Problem
+from rampart.attacks.steps import choose
 from rampart.threat import column, project
 
 #: Radius of the ball in each of three phases, as a multiple of eps.
@@ -135,8 +136,8 @@ class SparseAscent(AlgorithmState):
         """Return the state after a query at `points`; a new phase resets the best point."""
         opening = self.opening
         better = opening | (output.value > self.best_value)
-        best = _choose(better, points, self.best)
-        best_gradient = _choose(better, output.gradient, self.best_gradient)
+        best = choose(better, points, self.best)
+        best_gradient = choose(better, output.gradient, self.best_gradient)
         clock = (self.clock + 1).masked_fill(opening, 0)
         window = self.windows.gather(1, self._phase()[:, None])[:, 0]
         due = ~opening & (clock == window)
@@ -152,8 +153,8 @@ class SparseAscent(AlgorithmState):
             age=age,
             best_gradient=best_gradient,
             # Continue from the best point if it has become sparser.
-            point=_choose(due & sparser, best, points),
-            gradient=_choose(due & sparser, best_gradient, output.gradient),
+            point=choose(due & sparser, best, points),
+            gradient=choose(due & sparser, best_gradient, output.gradient),
             opening=~opening & (age[:, None] == self.ends).any(1),
             length=length.masked_fill(opening, 1.0),
             clock=clock.masked_fill(due, 0),
@@ -163,8 +164,3 @@ class SparseAscent(AlgorithmState):
 
 def _count_changed(points: Tensor, images: Tensor) -> Tensor:
     return (points != images).flatten(1).sum(1)
-
-
-def _choose(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    """Return, for each sample, `yes` where the (N,) mask holds and else `no`."""
-    return torch.where(column(mask, yes), yes, no)

@@ -36,6 +36,10 @@ def require_different_runs(restarts: int, start: str) -> None:
 
 def starting_point(problem: Problem, start: Start) -> Tensor:
     """Return the starting points of PGD, (N, C, H, W) in ball and box."""
+    return problem.starting_at(_usual_start(problem, start))
+
+
+def _usual_start(problem: Problem, start: Start) -> Tensor:
     if start == "none":
         return problem.images
     if start == "uniform":
@@ -67,3 +71,14 @@ def ascend(problem: Problem, points: Tensor, gradient: Tensor, size: Tensor) -> 
     """Return the points after a projected step of length `size` (N,) along the gradient."""
     step = steepest(gradient, problem.norm).mul_(column(size, points))
     return problem.project_(points + step)
+
+
+def choose(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """Return, for each sample, `yes` where the (N,) mask holds and else `no`.
+
+    The result may be one of the two tensors itself, so nobody may write into it.
+    """
+    # Other devices would have to wait for the answer.
+    if mask.device.type == "cpu" and (count := int(mask.sum())) in (0, len(mask)):
+        return yes if count else no
+    return torch.where(column(mask, yes), yes, no)

@@ -48,14 +48,22 @@ class Augment:
     def __call__(self, images: Tensor, noise: Noise) -> Tensor:
         """Return augmented images, (N, C, H, W) in [0, 1]; `noise` has one key per image."""
         if self.flip:
-            flipped = noise.child("flip").uniform(1)[:, 0] < self.flip
-            images = torch.where(column(flipped, images), images.flip(-1), images)
+            images = turn_over(images, self.flips(noise))
         if self.jitter:
             images = jitter(images, 1 + self.jitter * (2 * noise.child("jitter").uniform(3) - 1))
         if self.rotation:
             angle = self.rotation * (2 * noise.child("rotation").uniform(1)[:, 0] - 1)
             images = rotate(images, angle)
         return images
+
+    def flips(self, noise: Noise) -> Tensor:
+        """Return (N,) bool, which images are flipped under this noise."""
+        return noise.child("flip").uniform(1)[:, 0] < self.flip
+
+
+def turn_over(images: Tensor, flipped: Tensor) -> Tensor:
+    """Flip the images (N, C, H, W) horizontally where the (N,) mask holds; twice is once undone."""
+    return torch.where(column(flipped, images), images.flip(-1), images)
 
 
 def jitter(images: Tensor, factors: Tensor) -> Tensor:

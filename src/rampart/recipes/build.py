@@ -9,6 +9,7 @@ from torch.optim import AdamW
 
 from rampart.data.batches import epoch_batches, steps_per_epoch
 from rampart.data.splits import Split, Splits
+from rampart.data.subset import numbers_of
 from rampart.data.transforms import Augment
 from rampart.errors import InvalidArgument
 from rampart.models.normalized import NormalizedModel, batch_norms
@@ -16,7 +17,7 @@ from rampart.models.weights import parameter_groups
 from rampart.recipes.clean_baseline import CleanBaseline
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import make_model
-from rampart.recipes.monitors import make_monitors
+from rampart.recipes.monitors import MORE_STEPS, make_monitors
 from rampart.recipes.validation import make_validation
 from rampart.runs.history import History
 from rampart.runs.lock import RequireHeld, do_nothing
@@ -27,6 +28,7 @@ from rampart.training.checkpoint import CheckpointStore
 from rampart.training.optimizers import adamw, lr_schedule
 from rampart.training.reporting import Reporter
 from rampart.training.state import EpochBatches, Plan, Run
+from rampart.training.warm_start import WarmStart
 from rampart.units import Horizon
 
 #: Makes the model as it is before training, with a fresh optimizer.
@@ -102,7 +104,22 @@ def make_run(
         strategies=tuple(strategies.values()),
         hooks={name: callback.begin(bare) for name, callback in callbacks.items()},
         require_held=require_held,
+        warm_start=_make_warm_start(config, splits.train, accelerator),
     )
+
+
+def _make_warm_start(config: RunConfig, train: Split, accelerator: Accelerator) -> WarmStart | None:
+    """Return the store of perturbations; None without `training.warm_start`."""
+    if not (config.training.warm_start and config.attacks):
+        return None
+    if accelerator.num_processes > 1:
+        raise InvalidArgument(
+            "training.warm_start",
+            True,
+            "one process, because each of several would know other images",
+            "train on one GPU, or set training.warm_start=false",
+        )
+    return WarmStart(int(numbers_of(train).max()) + 1)
 
 
 def make_baseline(
@@ -164,6 +181,8 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
         ramp_lr_factor=config.optimizer.ramp_lr_factor,
         checkpoint_every=training.checkpoint_every,
         fewer_steps=training.attack_steps == "proportional",
+        fewest_steps=training.fewest_attack_steps,
+        more_steps=MORE_STEPS if training.on_overfitting == "more-steps" else 0,
         best_metric="val_expected" if training.checkpoint == "best" else None,
     )
 

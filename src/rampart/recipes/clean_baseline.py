@@ -1,8 +1,10 @@
 """The clean baseline of a run: standard fine-tuning of the same initial model."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 from accelerate import Accelerator
 from torch import nn
@@ -52,15 +54,38 @@ class CleanBaseline:
 
     def accuracies(self) -> Iterator[Standard]:
         """Train; yield the clean accuracy on the validation split after each epoch of the run."""
+        for _, _, found in self.epochs():
+            yield found
+
+    def epochs(self) -> Iterator[tuple[Training, dict[str, Any], Standard]]:
+        """Train; yield the training after each epoch of the run, its history row and accuracy."""
         training, passes = self._training(), 0
         for epoch in range(self.plan.horizon.epochs):
+            started = time.perf_counter()
             for batch in self._batches(epoch):
                 train_batch(training, batch)
-            totals = training.progress.totals
+            training.progress.totals.seconds = time.perf_counter() - started
+            row = self._row(training)
             training.progress.begin_next_epoch()
             found = evaluate_accuracy(training.model, self._validation())
-            passes += totals.forwards + totals.backwards + found.passes
-            yield Standard(found.clean, passes)
+            row |= {**found.figures(), "validation_passes": found.passes}
+            passes += row["forwards"] + row["backwards"] + found.passes
+            yield training, row, Standard(found.clean, passes)
+
+    def _row(self, training: Training) -> dict[str, Any]:
+        """Return the row of an epoch, as the history of a run at eps = 0 has it."""
+        progress, totals = training.progress, training.progress.totals
+        return {
+            "epoch": progress.epoch + 1,
+            "step": training.step,
+            **progress.used,
+            "alpha": 0.0,
+            "train_loss": totals.loss / totals.samples,
+            "forwards": totals.forwards,
+            "backwards": totals.backwards,
+            "seconds": totals.seconds,
+            "images_per_second": totals.samples / max(totals.seconds, 1e-9),
+        }
 
     def _training(self) -> Training:
         """Return the training of the run, at eps = 0 and without callbacks."""

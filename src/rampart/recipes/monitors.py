@@ -19,6 +19,11 @@ from rampart.training.monitors.transfer import BaselineAccuracy, Transfer
 #: Largest number of images that an attack is checked on: validation images for a single-step
 #: attack, training images for the mismatch of BatchNorm's modes.
 CHECKED = 128
+#: Steps of the attack after the alert "catastrophic-overfitting", as in the publication.
+MORE_STEPS = 7
+#: Attacks of so many steps may mislead too; they are rarely found out, so fewer images and a
+#: share of the training passes suffice.
+FEW_STEPS, FEW_CHECKED, FEW_SHARE = 3, 32, 0.05
 #: Largest fraction of the training passes that the mismatch of BatchNorm's modes may take.
 SHARE = 0.03
 
@@ -42,7 +47,9 @@ def make_monitors(
     if not config.attacks:
         return tuple(monitors)
     if config.components.attack.is_single_step:
-        monitors.append(_overfitting_monitor(config, splits.validation))
+        monitors.append(_overfitting_monitor(config, splits.validation, CHECKED))
+    elif _may_mislead(config):
+        monitors.append(_overfitting_monitor(config, splits.validation, FEW_CHECKED, FEW_SHARE))
     if config.normalizes_by_batch:
         monitors.append(_batch_norm_mismatch(config, splits.train, micro_batch))
     chance = chance_of(splits.train.labels)
@@ -50,8 +57,16 @@ def make_monitors(
     return tuple(monitors)
 
 
-def _overfitting_monitor(config: RunConfig, validation: Split) -> Overfitting:
-    limit = min(CHECKED, len(validation))
+def _may_mislead(config: RunConfig) -> bool:
+    """Whether an attack of a few steps is watched, because an alert raises their number."""
+    steps = getattr(config.components.attack, "steps", FEW_STEPS + 1)
+    return config.training.on_overfitting == "more-steps" and steps <= FEW_STEPS
+
+
+def _overfitting_monitor(
+    config: RunConfig, validation: Split, most: int, share: float | None = None
+) -> Overfitting:
+    limit = min(most, len(validation))
     fixed = subset(validation, limit=limit, stratified=True, seed=derive(config.seed, "guard"))
     batches = list(ordered_batches(fixed, config.evaluation.batch_size))
 
@@ -60,7 +75,9 @@ def _overfitting_monitor(config: RunConfig, validation: Split) -> Overfitting:
         assert found.robust is not None, "with an attack there is a robust accuracy"
         return found.robust, found.passes
 
-    return Overfitting(config.components.attack, measure, limit, chance_of(fixed.labels))
+    more = MORE_STEPS if config.training.on_overfitting == "more-steps" else 0
+    chance = chance_of(fixed.labels)
+    return Overfitting(config.components.attack, measure, limit, chance, more, share)
 
 
 def _batch_norm_mismatch(config: RunConfig, train: Split, micro_batch: int) -> BatchNormMismatch:

@@ -8,18 +8,22 @@ from accelerate.utils import broadcast_object_list
 
 from rampart.data.splits import Splits
 from rampart.errors import RunError
+from rampart.files import remove
 from rampart.recipes.build import Start, make_baseline
+from rampart.recipes.clean_baseline import CleanBaseline
 from rampart.recipes.config.run_config import RunConfig
 from rampart.runs.passes import Passes
 from rampart.runs.run_folder import RunFolder
-from rampart.schedules.adaptive import longest_pilot
+from rampart.schedules.adaptive import Adaptive, Stop, longest_pilot
 from rampart.schedules.times import spell_time
 from rampart.skill import chance_of
+from rampart.training.checkpoint import Checkpoint, CheckpointStore
 from rampart.training.interrupts import Interrupts
 from rampart.training.loop import fit
 from rampart.training.monitors.transfer import Standard, Transfer
 from rampart.training.pilot_verdict import Pilot
 from rampart.training.reporting import show_progress
+from rampart.training.resume import save_checkpoint
 from rampart.training.state import Run
 
 
@@ -56,22 +60,52 @@ def run_pilot(
         run.schedule.start_at(1.0)
     if run.accelerator.is_main_process:
         run.history.truncate(run.progress.epoch)
-    pilot, passes = _train(run, splits, config, most, start)
+    pilot, passes = _train(run, folder, splits, config, most, start)
     if run.accelerator.is_main_process:
         _save_verdict(pilot, passes, run, folder)
     run.accelerator.wait_for_everyone()
 
 
+def continue_from_baseline(run: Run, folder: RunFolder, restored: bool) -> bool:
+    """Continue from the clean baseline that a failed pilot has left; False without one.
+
+    Its epochs become those of the run, whose first checkpoint this saves. Every process calls this.
+
+    Args:
+        run: of the ramp, before its first step, or restored.
+        folder: of the run.
+        restored: whether the run has a checkpoint of its own, so that the baseline is not needed.
+    """
+    left = None if restored else CheckpointStore(folder.baseline).latest()
+    if left is not None:
+        run.bare_model.load_state_dict(left.model)
+        run.optimizer.load_state_dict(left.optimizer["optimizer"])
+        run.lr_schedule.load_state_dict(left.state["lr_schedule"])
+        rows = left.state["rows"]
+        run.progress.epoch = len(rows)
+        run.schedule.start_after(left.step)
+        if run.accelerator.is_main_process:
+            run.history.truncate(0)
+            for row in rows:
+                run.history.append(row)
+        save_checkpoint(run)
+    if run.accelerator.is_main_process:
+        remove(folder.baseline)
+    run.accelerator.wait_for_everyone()
+    return restored or left is not None
+
+
 def _train(
-    run: Run, splits: Splits, config: RunConfig, most: int, start: Start
+    run: Run, folder: RunFolder, splits: Splits, config: RunConfig, most: int, start: Start
 ) -> tuple[Pilot, int]:
     """Train until the clean baseline has learned enough to compare with.
 
     Returns:
         The figures of both, and the passes of the clean baseline.
     """
-    chance = chance_of(splits.train.labels)
-    baseline = make_baseline(config, splits, run.plan, run.accelerator, start).accuracies()
+    shown = Pilot(0, 0.0, 0.0, chance_of(splits.train.labels), len(splits.validation), stop(config))
+    made = make_baseline(config, splits, run.plan, run.accelerator, start)
+    baseline = _kept(made, run, folder) if shares_baseline(config) else made.accuracies()
     # The pilot itself finds out whether the model stays at chance, so no monitor warns of it.
     monitors = tuple(monitor for monitor in run.monitors if not isinstance(monitor, Transfer))
     tried = replace(run, monitors=monitors)
@@ -80,7 +114,7 @@ def _train(
         for epoch in range(1, most + 1):
             fit(tried, epochs=epoch)
             standard = _train_baseline(run, baseline)
-            pilot = _share_result(run, epoch, standard.clean, chance)
+            pilot = _share_result(run, replace(shown, epochs=epoch, standard=standard.clean))
             if pilot.decided:
                 break
     return pilot, standard.passes
@@ -109,11 +143,37 @@ def _train_baseline(run: Run, baseline: Iterator[Standard]) -> Standard:
     return standard
 
 
-def _share_result(run: Run, epoch: int, standard: float, chance: float) -> Pilot:
+def stop(config: RunConfig) -> Stop:
+    """Return what ends the pilot; only an adaptive schedule has one."""
+    schedule = config.components.schedule
+    return schedule.pilot_stop if isinstance(schedule, Adaptive) else "learned"
+
+
+def shares_baseline(config: RunConfig) -> bool:
+    """Return whether the run continues from the clean baseline after a failed pilot."""
+    schedule = config.components.schedule
+    return isinstance(schedule, Adaptive) and schedule.pilot_restart == "baseline"
+
+
+def _kept(baseline: CleanBaseline, run: Run, folder: RunFolder) -> Iterator[Standard]:
+    """Train the clean baseline, and keep what the run needs to continue from it."""
+    store, rows = CheckpointStore(folder.baseline), []
+    for training, row, found in baseline.epochs():
+        rows.append(row)
+        if run.accelerator.is_main_process:
+            run.require_held()
+            tensors = {"optimizer": training.optimizer.state_dict()}
+            state = {"lr_schedule": training.lr_schedule.state_dict(), "rows": rows}
+            model = training.bare_model.state_dict()
+            store.save(Checkpoint(training.step, model, tensors, state))
+        yield found
+
+
+def _share_result(run: Run, pilot: Pilot) -> Pilot:
     """Return the main process's result on every process; only the main process has a history."""
     found = None
     if run.accelerator.is_main_process:
-        found = Pilot(epoch, run.history.rows()[epoch - 1]["val_clean"], standard, chance)
+        found = replace(pilot, clean=run.history.rows()[pilot.epochs - 1]["val_clean"])
     (pilot,) = broadcast_object_list([found])
     assert isinstance(pilot, Pilot)
     return pilot
@@ -129,7 +189,12 @@ def _save_verdict(pilot: Pilot, passes: int, run: Run, folder: RunFolder) -> Non
         folder: of the run.
     """
     run.reporter.note(f"pilot: {pilot.verdict}")
-    if not pilot.passed:
+    if pilot.passed:
+        remove(folder.baseline)
+    else:
+        if folder.baseline.exists():
+            # They become passes of the run.
+            passes = 0
         passes += Passes.of(run.history.rows()).total
         folder.drop_training()
     found = {**asdict(pilot), "skill_ratio": pilot.skill_ratio, "passed": pilot.passed}

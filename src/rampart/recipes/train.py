@@ -22,7 +22,7 @@ from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.data_identity import describe_data, require_same_data
 from rampart.recipes.dry_run import try_end
 from rampart.recipes.measured import require_measurable
-from rampart.recipes.pilot import pilot_epochs, run_pilot
+from rampart.recipes.pilot import continue_from_baseline, pilot_epochs, run_pilot
 from rampart.recipes.probe_backbone import linear_probe_model
 from rampart.recipes.splits import make_splits
 from rampart.registry import flatten
@@ -161,6 +161,7 @@ def _train_in(
         accelerator = make_accelerator(config, folder.tracking)
         run = make_run(config, folder, splits, accelerator, reporter, start, require_held)
         restored = restore(run)
+    restored = continue_from_baseline(run, folder, restored)
     _begin(run, folder, splits, config, restored)
     with record_outcome(run, folder):
         _train(run, folder, splits, config)

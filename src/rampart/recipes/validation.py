@@ -9,6 +9,7 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from rampart.attacks.base import Attack
+from rampart.attacks.pgd import Pgd
 from rampart.data.batches import Batch, ordered_batches
 from rampart.data.splits import Splits
 from rampart.data.subset import numbers_of, subset
@@ -26,6 +27,8 @@ from rampart.training.state import Validate
 PER_ATTACKED = 20
 #: The accuracy of fewer images says little.
 LEAST = 50
+#: Steps of the PGD that stands for an attack whose points leave the ball.
+IN_BALL = 7
 
 
 def make_validation(config: RunConfig, splits: Splits, accelerator: Accelerator) -> Validate:
@@ -74,8 +77,13 @@ def make_validation(config: RunConfig, splits: Splits, accelerator: Accelerator)
 
 
 def validation_attack(config: RunConfig) -> Attack:
-    """Return the attack of the validation: that of the training, perhaps with other steps."""
+    """Return the attack of the validation: that of the training, perhaps with other steps.
+
+    An attack whose points leave the ball would measure another threat; PGD takes its place.
+    """
     attack, steps = config.components.attack, config.training.validation_steps
+    if attack.reach > 1:
+        return Pgd(norm=attack.norm, loss=attack.loss, steps=steps or IN_BALL)
     if steps is None or not hasattr(attack, "steps"):
         return attack
     return replace(attack, steps=steps)  # type: ignore[call-arg]  # it has steps

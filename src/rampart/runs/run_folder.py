@@ -5,6 +5,7 @@ run.json         status: starting, running, interrupted, failed or complete
 history.jsonl    one row per epoch
 pilot.jsonl      the rows of a failed pilot, after which the run restarted
 checkpoints/     the newest checkpoint
+baseline/        during a pilot: the clean baseline, if the run may continue from it
 best/            the best checkpoint, if the run saves it
 model/           the finished model, in the format that timm loads
 evaluations/     one folder per evaluation
@@ -65,6 +66,11 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """The newest checkpoint."""
         return self.path / "checkpoints"
+
+    @property
+    def baseline(self) -> Path:
+        """The clean baseline of a pilot, if the run may continue from it."""
+        return self.path / "baseline"
 
     @property
     def best(self) -> Path:
@@ -263,7 +269,7 @@ class RunFolder:
 
     def _own_folders(self) -> list[Path]:
         ours = (self.checkpoints, self.best, self.model, self.evaluations, self.profiles)
-        return [*ours, self.tracking, self._dropped_folder]
+        return [*ours, self.tracking, self.baseline, self._dropped_folder]
 
     def clear(self) -> None:
         """Delete the files of an earlier run and its evaluations, and nothing else."""

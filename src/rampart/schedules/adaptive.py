@@ -2,13 +2,19 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
-from rampart.errors import InvalidArgument
+from rampart.errors import InvalidArgument, UnknownName
 from rampart.schedules.base import SCHEDULES, Schedule, State
 from rampart.schedules.hinge import check_alpha, ramp
 from rampart.schedules.smoothing import Average
 from rampart.schedules.times import check_fraction_of_run, spell_time
 from rampart.units import Horizon
+
+#: When a pilot ends before its largest number of epochs.
+Stop = Literal["learned", "certain"]
+#: Where a run starts after a failed pilot.
+Restart = Literal["start", "baseline"]
 
 
 @SCHEDULES.register("adaptive")
@@ -51,6 +57,11 @@ class Adaptive(Schedule):
     compares the run with standard fine-tuning. If the run has kept up, it continues; otherwise it
     restarts with the ramp (`rampart.training.pilot_verdict`).
 
+    With pilot_restart "baseline" it then continues from standard fine-tuning, whose epochs become
+    its own first ones, at eps = 0: only the epochs at full strength are lost. With pilot_stop
+    "certain" the pilot ends as soon as chance hardly explains the difference between the run and
+    the limit, and in doubt the ramp stays.
+
     Attributes:
         min_skill: smallest skill at which eps rises, in [0, 1].
         ramp: fraction of the run in which eps rises from 0 to eps_g without a wait.
@@ -58,6 +69,10 @@ class Adaptive(Schedule):
         start: fraction of the run at which the bound begins to rise.
         deadline: fraction of the run at which the bound reaches eps_g.
         pilot: largest fraction of the run for the pilot; 0 for no pilot.
+        pilot_stop: when the pilot ends before that: "learned", when standard fine-tuning has
+            learned something; "certain", when the verdict is certain.
+        pilot_restart: where a run starts after a failed pilot: "start", from the initial weights;
+            "baseline", from standard fine-tuning.
     """
 
     min_skill: float = 0.1
@@ -66,8 +81,13 @@ class Adaptive(Schedule):
     start: float = 0.25
     deadline: float = 0.75
     pilot: float = 0.2
+    pilot_stop: Stop = "learned"
+    pilot_restart: Restart = "start"
 
     def __post_init__(self) -> None:
+        for name, kind in (("pilot_stop", Stop), ("pilot_restart", Restart)):
+            if getattr(self, name) not in get_args(kind):
+                raise UnknownName(name, getattr(self, name), get_args(kind))
         check_alpha("min_skill", self.min_skill)
         for name in ("ramp", "memory", "start", "deadline", "pilot"):
             check_fraction_of_run(name, getattr(self, name))
@@ -112,6 +132,10 @@ class Adaptive(Schedule):
     def start_at(self, state: State | None, alpha: float) -> State:
         """Return the state of a run that starts at `alpha`, which the backbone withstands."""
         return {**(state or self.initial_state()), "alpha": float(alpha)}
+
+    def start_after(self, state: State | None, t: float, T: float) -> State:
+        """Return the state after steps without an attack, on which no skill was measured."""
+        return {**(state or self.initial_state()), "time": t / T}
 
     def watch(self, state: State | None, t: float, T: float, skill: float) -> State:
         """Return the state after a step, by the formula of the class."""

@@ -52,6 +52,10 @@ class Schedule(ABC):
         """
         return 0.0
 
+    def start_after(self, state: State | None, t: float, T: float) -> State | None:
+        """Return the state of a run whose first steps, up to t, had no attack."""
+        return state
+
     @final
     def alpha(self, t: float, T: float, state: State | None = None) -> float:
         """Return alpha at time t, the fraction of eps_g in [0, 1]; after T the value at T.

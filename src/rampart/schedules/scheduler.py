@@ -125,6 +125,12 @@ class EpsilonScheduler:
             raise InvalidArgument("alpha", alpha, "a fraction of eps_g in [0, 1]")
         self._state = self._alpha_state = self.schedule.start_at(self._state, alpha)
 
+    def start_after(self, steps: int) -> None:
+        """Start after so many steps without an attack, which another run has made."""
+        self.steps_done = steps
+        self._epochs_observed = steps // self.horizon.steps_per_epoch
+        self._state = self._alpha_state = self.schedule.start_after(self._state, *self._time())
+
     def step(self, accuracy: float | None = None) -> None:
         """Advance by one optimizer step; after the end of the run the value stays.
 

@@ -188,6 +188,17 @@ class TrainingConfig(Section):
         "proportional",
         description="of the attack's K steps, proportional: max(2, ceil(K alpha)); constant: all",
     )
+    fewest_attack_steps: AffectsTraining[int] = Field(
+        2, ge=1, description="smallest number of steps with attack_steps=proportional"
+    )
+    warm_start: AffectsTraining[bool] = Field(
+        False, description="begin each attack at the sample's perturbation of the epoch before"
+    )
+    on_overfitting: AffectsTraining[Literal["warn", "more-steps"]] = Field(
+        "warn",
+        description="what follows the alert catastrophic-overfitting; more-steps: the attack takes "
+        "7 steps from then on",
+    )
     checkpoint: AffectsTraining[Literal["last", "best"]] = "last"
     validation_strengths: AffectsTraining[int] = Field(
         4,

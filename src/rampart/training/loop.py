@@ -25,11 +25,12 @@
 import time
 from typing import Any
 
-from accelerate.utils import broadcast, gather_object
+from accelerate.utils import broadcast, broadcast_object_list, gather_object
 
 from rampart.training.interrupts import Interrupts
 from rampart.training.monitors.base import run_monitors
 from rampart.training.monitors.divergence import require_finite_weights
+from rampart.training.monitors.overfitting import OVERFITTING
 from rampart.training.resume import save_best, save_checkpoint
 from rampart.training.state import Run, Totals
 from rampart.training.step import train_batch
@@ -85,6 +86,7 @@ def finish_epoch(run: Run) -> None:
         row = measure(run)
         save_best(run, row)
     run.schedule.observe(row["val_clean"])
+    _raise_steps(run, row)
     progress.begin_next_epoch()
     if run.accelerator.is_main_process:
         run.history.append(row)
@@ -94,6 +96,15 @@ def finish_epoch(run: Run) -> None:
     scalars = {name: value for name, value in row.items() if not isinstance(value, list)}
     run.accelerator.log(scalars, step=row["step"])
     save_checkpoint(run)
+
+
+def _raise_steps(run: Run, row: dict[str, Any]) -> None:
+    """Give the attack more steps from the next epoch on, if a monitor found that it misleads."""
+    codes = [alert["code"] for alert in row.get("alerts", ())]
+    # Devices may round differently, and every process must train on the same attack.
+    (raised,) = broadcast_object_list([OVERFITTING in codes])
+    if raised and run.plan.more_steps:
+        run.progress.attack_steps = run.plan.more_steps
 
 
 def measure(run: Run) -> dict[str, Any]:
@@ -107,6 +118,8 @@ def measure(run: Run) -> dict[str, Any]:
         **decisions(run),
         **run.validate(run.model, progress.epoch + 1),
     }
+    if progress.attack_steps:
+        row["attack_steps"] = progress.attack_steps
     return row | run_monitors(run.monitors, run.bare_model, row, progress.memories)
 
 

@@ -1,5 +1,7 @@
 """An attack at the current strength, as the function that an objective calls."""
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from rampart.attacks.base import Attack, Features, with_fewer_steps
@@ -18,6 +20,8 @@ def make_perturb(
     *,
     alpha: float = 1.0,
     fewer_steps: bool = False,
+    fewest_steps: int = 2,
+    start: Callable[[Tensor], Tensor] | None = None,
 ) -> Perturb:
     """Return the function that an objective calls to perturb images.
 
@@ -28,12 +32,15 @@ def make_perturb(
         noise: one key for each image.
         alpha: the current fraction of eps_g.
         fewer_steps: whether the attack takes fewer steps while alpha is small.
+        fewest_steps: their smallest number.
+        start: images (N, C, H, W) to the points at which the attack begins (see `Attack`).
     """
-    chosen = with_fewer_steps(attack, alpha) if fewer_steps else attack
+    chosen = with_fewer_steps(attack, alpha, fewest_steps) if fewer_steps else attack
 
     def perturb(images: Tensor, targets: Tensor, loss: Loss | None = None) -> Tensor:
         attacked = Features(model) if isinstance(loss, FeatureDistance) else model
         # As a tensor: the strengths of a ramp are small on purpose.
-        return chosen(attacked, images, targets, per_sample(eps, images), noise, loss=loss)
+        strengths, begin = per_sample(eps, images), start(images) if start else None
+        return chosen(attacked, images, targets, strengths, noise, loss=loss, start=begin)
 
     return perturb

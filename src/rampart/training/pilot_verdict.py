@@ -1,7 +1,9 @@
 """The pilot: the first epochs of a run at full strength decide whether it needs a ramp."""
 
+import math
 from dataclasses import dataclass
 
+from rampart.schedules.adaptive import Stop
 from rampart.schedules.times import spell_time
 from rampart.skill import skill
 from rampart.training.monitors.base import percent
@@ -10,6 +12,9 @@ from rampart.training.monitors.base import percent
 DECIDED = 0.3
 #: With less skill of standard fine-tuning at the end, the pilot cannot decide.
 TELLING = 0.1
+#: Standard errors from the limit at which a verdict is certain; chance alone goes beyond them on
+#: one side in one of 40 pilots.
+CERTAIN = 2.0
 #: The run needs this fraction of that skill to continue at full strength.
 ENOUGH = 1 / 3
 
@@ -29,17 +34,40 @@ class Pilot:
         clean: validation accuracy of the run.
         standard: validation accuracy of standard fine-tuning.
         chance: accuracy of the best constant answer, from the training labels.
+        images: number of validation images.
+        stop: "learned" or "certain": what ends the pilot, and decides it.
     """
 
     epochs: int
     clean: float
     standard: float
     chance: float
+    images: int = 0
+    stop: Stop = "learned"
 
     @property
     def decided(self) -> bool:
-        """Whether standard fine-tuning has learned enough for the comparison."""
-        return self._skill(self.standard) >= DECIDED
+        """Whether the pilot may end.
+
+        "learned": standard fine-tuning has learned enough for the comparison. "certain": it has
+        learned something, and the distance from the limit is `CERTAIN` standard errors.
+        """
+        if self.stop == "learned":
+            return self._skill(self.standard) >= DECIDED
+        return self.telling and abs(self.errors) >= CERTAIN
+
+    @property
+    def errors(self) -> float:
+        """Distance from the limit, in standard errors; above 0 the run keeps up.
+
+        The skill of the run minus the limit times that of standard fine-tuning, as if the
+        validation images of both were drawn independently. Both have answered the same ones, so the
+        error is smaller in truth. A fraction of 0 or 1 has the error of one wrong image.
+        """
+        distance = self._skill(self.clean) - ENOUGH * self._skill(self.standard)
+        parts = ((self.clean, 1.0), (self.standard, ENOUGH))
+        variance = sum((w * w) * max(p * (1 - p), 1 / self.images) for p, w in parts) / self.images
+        return distance * (1 - self.chance) / math.sqrt(variance)
 
     @property
     def skill_ratio(self) -> float:
@@ -49,7 +77,9 @@ class Pilot:
 
     @property
     def passed(self) -> bool:
-        """Whether the run continues at full strength."""
+        """Whether the run continues at full strength; with "certain" it does not in doubt."""
+        if self.stop == "certain":
+            return self.telling and self.errors >= CERTAIN
         return self.telling and self.skill_ratio >= ENOUGH
 
     @property
@@ -68,6 +98,8 @@ class Pilot:
             return f"{measured} The attack hardly slows adaptation; continuing without a ramp."
         if not self.telling:
             return f"{measured} This is too little to decide; restarting with a ramp."
+        if not self.decided and self.stop == "certain":
+            return f"{measured} The difference may be chance; restarting with a ramp."
         return f"{measured} The attack slows adaptation; restarting with a ramp."
 
     def _skill(self, accuracy: float) -> float:

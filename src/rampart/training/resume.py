@@ -60,6 +60,8 @@ def restore(run: Run) -> bool:
         run.accelerator.scaler.load_state_dict(checkpoint.optimizer["scaler"])
     for name, hook in run.hooks.items():
         hook.load_state_dict(checkpoint.optimizer[f"hook.{name}"])
+    if run.warm_start is not None:
+        run.warm_start.load_state_dict(checkpoint.optimizer["warm_start"])
     run.lr_schedule.load_state_dict(checkpoint.state["lr_schedule"])
     run.schedule.load_state_dict(checkpoint.state["schedule"])
     run.progress = _restore_progress(checkpoint.state["progress"], run.accelerator)
@@ -86,6 +88,8 @@ def _values(totals: Totals) -> tuple[float, ...]:
 def _tensor_states(run: Run) -> dict[str, Any]:
     states = {"optimizer": run.optimizer.state_dict()}
     states |= {f"hook.{name}": hook.state_dict() for name, hook in run.hooks.items()}
+    if run.warm_start is not None:
+        states["warm_start"] = run.warm_start.state_dict()
     if run.accelerator.scaler is not None:
         states["scaler"] = run.accelerator.scaler.state_dict()
     return states

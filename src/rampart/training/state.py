@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from rampart.attacks.base import Attack
+from rampart.attacks.pgd import with_steps
 from rampart.data.batches import Batch
 from rampart.data.transforms import Augment
 from rampart.objectives.base import Objective
@@ -22,6 +23,7 @@ from rampart.training.checkpoint import CheckpointStore
 from rampart.training.monitors.base import Memory, Monitor
 from rampart.training.one_process import OneProcess
 from rampart.training.reporting import Reporter
+from rampart.training.warm_start import WarmStart
 from rampart.units import Horizon
 
 #: (epoch, first step) to the batches of the epoch from that step on, for this process.
@@ -42,6 +44,8 @@ class Plan:
         ramp_lr_factor: on all learning rates in steps with eps above 0.
         checkpoint_every: steps between checkpoints within an epoch; 0 for none.
         fewer_steps: whether the attack takes fewer steps while eps is small.
+        fewest_steps: their smallest number.
+        more_steps: steps of the attack after the alert "catastrophic-overfitting"; 0 to only warn.
         best_metric: validation figure by which the best epoch is saved too; None for no saving.
     """
 
@@ -53,6 +57,8 @@ class Plan:
     ramp_lr_factor: float = 1.0
     checkpoint_every: int = 0
     fewer_steps: bool = False
+    fewest_steps: int = 2
+    more_steps: int = 0
     best_metric: str | None = None
 
 
@@ -80,6 +86,7 @@ class Progress:
             adaptive schedule.
         best: highest value of `Plan.best_metric` so far.
         memories: memory of each monitor by its name.
+        attack_steps: steps of the attack since an alert has raised them; 0 before.
     """
 
     epoch: int = 0
@@ -89,6 +96,7 @@ class Progress:
     decisions: list[tuple[float, float, str | None]] = field(default_factory=list)
     best: float | None = None
     memories: dict[str, Memory] = field(default_factory=dict)
+    attack_steps: int = 0
 
     def begin_next_epoch(self) -> None:
         """Count the epoch as finished, and reset its sums."""
@@ -113,6 +121,14 @@ class Training:
     strategies: tuple[Strategy, ...] = ()
     #: By the name of the callback; the first is outermost.
     hooks: Mapping[str, Hook] = field(default_factory=dict)
+    #: Where attacks begin; None for where the attack chooses.
+    warm_start: WarmStart | None = None
+
+    @property
+    def current_attack(self) -> Attack:
+        """The attack at full strength, with more steps since an alert has raised them."""
+        steps = self.progress.attack_steps
+        return with_steps(self.attack, steps) if steps else self.attack
 
     @property
     def bare_model(self) -> nn.Module:

@@ -99,9 +99,9 @@ def train_micro_batch(run: Training, micro_batch: MicroBatch) -> None:
 
     The micro-batches of all processes together give the mean over the batch.
     """
-    accelerator, epoch, totals = run.accelerator, run.progress.epoch, run.progress.totals
-    seed, eps, batch = run.plan.seed, run.progress.used["eps"], micro_batch.batch
-    images = run.augment(batch.pixels(), Noise.of(seed, batch.indices, "augment", epoch))
+    accelerator, totals = run.accelerator, run.progress.totals
+    eps, batch = run.progress.used["eps"], micro_batch.batch
+    images = run.augment(batch.pixels(), _augmentation(run, batch))
     model, attacked = CountingModel(run.model), CountingModel(run.bare_model)
     perturb = perturb_once(run, attacked, eps, micro_batch) if eps > 0 else None
     with accelerator.autocast():
@@ -127,9 +127,23 @@ def perturb_once(
 
     A hook that computes the gradient again gets the images of the first time.
     """
-    noise = Noise.of(run.plan.seed, micro_batch.batch.indices, "attack", run.progress.epoch)
-    alpha, fewer = run.progress.used["alpha"], run.plan.fewer_steps
-    make = make_perturb(run.attack, model, eps, noise, alpha=alpha, fewer_steps=fewer)
+    batch, plan, warm = micro_batch.batch, run.plan, run.warm_start
+    noise = Noise.of(plan.seed, batch.indices, "attack", run.progress.epoch)
+    start = keep = None
+    if warm is not None:
+        flipped = run.augment.flips(_augmentation(run, batch))
+        start = partial(warm.points, indices=batch.indices, flipped=flipped)
+        keep = partial(warm.keep, indices=batch.indices, flipped=flipped)
+    make = make_perturb(
+        run.current_attack,
+        model,
+        eps,
+        noise,
+        alpha=run.progress.used["alpha"],
+        fewer_steps=plan.fewer_steps,
+        fewest_steps=plan.fewest_steps,
+        start=start,
+    )
     made = iter(micro_batch.perturbed)
 
     def perturb(images: Tensor, targets: Tensor, loss: Loss | None = None) -> Tensor:
@@ -137,11 +151,18 @@ def perturb_once(
             return next(made)
         with run.accelerator.autocast():
             points = make(images, targets, loss)
+        if keep is not None:
+            keep(points, images)
         if run.hooks:
             micro_batch.perturbed.append(points)
         return points
 
     return perturb
+
+
+def _augmentation(run: Training, batch: Batch) -> Noise:
+    """Return the noise of the augmentation, the same whenever it is asked for."""
+    return Noise.of(run.plan.seed, batch.indices, "augment", run.progress.epoch)
 
 
 def split(batch: Batch, micro_batches: int) -> list[Batch]:

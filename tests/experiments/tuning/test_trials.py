@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rampart.errors import Diverged, RunError, UnknownName
+from rampart.errors import Diverged, InvalidArgument, RunError, UnknownName
 from rampart.experiments.tuning.trials import Report, Trial, make_search
 from rampart.recipes.config.loading import change_config
 
@@ -95,3 +95,10 @@ def test_a_lower_loss_is_a_higher_value(search):
 def test_unknown_words_are_answered_with_the_known_ones(tuned_config, tmp_path, metric, sampler):
     with pytest.raises(UnknownName, match="--(metric|sampler)"):
         make_search(tuned_config, tmp_path, metric, sampler)
+
+
+def test_a_loss_that_is_not_measured_in_every_epoch_is_refused(tuned_config, tmp_path):
+    config = change_config(tuned_config, ["training.validation_every=2"])
+    assert make_search(config, tmp_path, "clean", "random").metric == "clean"
+    with pytest.raises(InvalidArgument, match="training.validation_every=2"):
+        make_search(config, tmp_path, "loss", "random")

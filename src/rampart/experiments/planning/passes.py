@@ -35,6 +35,7 @@ def training_passes(config: RunConfig) -> float:
     """
     parts, attacked = config.components, config.attacks and config.threat.eps > 0
     fewer = config.training.attack_steps == "proportional"
+    fewest = config.training.fewest_attack_steps
     epochs, pilot = config.training.epochs, 0
     strengths = [0.0] * epochs
     if attacked:
@@ -49,7 +50,7 @@ def training_passes(config: RunConfig) -> float:
     counts = [
         step_passes(
             parts.objective,
-            with_fewer_steps(parts.attack, alpha) if fewer else parts.attack,
+            with_fewer_steps(parts.attack, alpha, fewest) if fewer else parts.attack,
             alpha > 0,
         )
         for alpha in strengths

@@ -1,4 +1,4 @@
-"""The cost of every condition: passes and seconds of training, beside fixed strength."""
+"""The cost of every condition: passes and seconds of its runs, beside fixed strength."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -10,7 +10,7 @@ from rampart.reports.sheets import Sheet
 
 
 def cost_sheet(results: Sequence[Results]) -> Sheet:
-    """Return passes and seconds of training per run, and passes relative to fixed strength.
+    """Return passes and seconds per run, and passes relative to fixed strength.
 
     If runs have the values of a search, a column has its budget.
     """
@@ -51,7 +51,7 @@ def cost_sheet(results: Sequence[Results]) -> Sheet:
     )
     return Sheet(
         "cost",
-        "Cost: forward and backward passes of training, mean over the seeds",
+        "Cost: all forward and backward passes of a run, mean over the seeds",
         len(LABELS),
         (("", len(heads)),),
         heads,

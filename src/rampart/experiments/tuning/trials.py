@@ -19,7 +19,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args
 
-from rampart.errors import Diverged, RampartError, RunError, UnknownName, reason
+from rampart.errors import (
+    Diverged,
+    InvalidArgument,
+    RampartError,
+    RunError,
+    UnknownName,
+    reason,
+)
 from rampart.experiments.tuning.space import Settings, Space, make_space, name_of
 from rampart.files import is_scratch, require_output_folder, write_atomic
 from rampart.recipes.config.differences import differences, spell_differences
@@ -233,11 +240,19 @@ def make_search(
 
     Raises:
         UnknownName: no such metric or sampler.
-        InvalidArgument: `per_phase` for a run that does not have both phases.
+        InvalidArgument: `per_phase` for a run that does not have both phases; or the metric is
+            not measured after every epoch.
     """
     for word, value, kind in (("--metric", metric, Metric), ("--sampler", sampler, Sampler)):
         if value not in get_args(kind):
             raise UnknownName(word, value, get_args(kind))
+    every = config.training.validation_every
+    if metric == "loss" and every > 1:
+        raise InvalidArgument(
+            "training.validation_every",
+            every,
+            "1 with --metric loss, which is measured under attack after every epoch",
+        )
     search = Search(config, output, cast(Metric, metric), cast(Sampler, sampler), per_phase)
     # Built now, so that a wrong space is refused first.
     assert search.space.ranges

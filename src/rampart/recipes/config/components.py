@@ -78,7 +78,15 @@ def _training_attack(section: AttackConfig, norm: Norm) -> Attack:
 def _evaluation_attack(section: AttackConfig, norm: Norm) -> Attack:
     ATTACKS.get(section.name, "evaluation.attack")
     strict = {"iterate": "adversarial"} if ATTACKS.takes(section.name, "iterate") else {}
-    return _attack(section.name, {**strict, **section.options}, norm, "evaluation.attack")
+    attack = _attack(section.name, {**strict, **section.options}, norm, "evaluation.attack")
+    if attack.reach > 1:
+        raise InvalidArgument(
+            "evaluation.attack",
+            section.name,
+            "an attack whose points stay within eps, which this one's leave",
+            "write evaluation.attack=apgd",
+        )
+    return attack
 
 
 def _attack(name: str, options: dict[str, Any], norm: Norm, key: str) -> Attack:

@@ -10,6 +10,7 @@ from rampart.data.set_apart import check_fraction
 from rampart.errors import InvalidArgument
 from rampart.models.references import is_function
 from rampart.recipes.config.components import Components
+from rampart.schedules.adaptive import Adaptive
 from rampart.schema.fields import ModelConfig, RunFields
 from rampart.strategies.base import check_together
 
@@ -27,6 +28,9 @@ def check_rules(config: RunFields, parts: Components) -> None:
         _check_names_differ(section, [one.name for one in named])
     _check_loss(config, parts)
     _check_linear_probe(config, parts)
+    _check_pilot(config, parts)
+    _check_warm_start(config, parts)
+    _check_more_steps(config)
     _check_strategies(config, parts)
     _check_callbacks(config, parts)
 
@@ -130,6 +134,55 @@ def _check_linear_probe(config: RunFields, parts: Components) -> None:
                 True,
                 f"false with strategies=[{name}], which needs a phase at eps = 0",
             )
+
+
+def _check_pilot(config: RunFields, parts: Components) -> None:
+    """Refuse to continue from a clean baseline that is not the beginning of the run."""
+    schedule = parts.schedule
+    if not isinstance(schedule, Adaptive) or schedule.pilot_restart != "baseline":
+        return
+    unlike = [
+        *(f"callbacks=[{name}]" for name in parts.callbacks),
+        *(f"strategies=[{name}]" for name in parts.strategies),
+        *(["training.precision=fp16"] if config.training.precision == "fp16" else []),
+        *(["training.linear_probe=true"] if config.training.linear_probe else []),
+    ]
+    if unlike:
+        raise InvalidArgument(
+            "schedule.pilot_restart",
+            "baseline",
+            f"start with {unlike[0]}, which the clean baseline does not have",
+        )
+
+
+def _check_warm_start(config: RunFields, parts: Components) -> None:
+    """Refuse a warm start with an attack or an augmentation that cannot use it."""
+    if not config.training.warm_start:
+        return
+    if not parts.attack.takes_start:
+        raise InvalidArgument(
+            "training.warm_start",
+            True,
+            f"false with attack={config.attack.name}, which chooses where it begins",
+            "write attack=pgd or attack=apgd",
+        )
+    if config.data.augment.rotation:
+        raise InvalidArgument(
+            "data.augment.rotation",
+            config.data.augment.rotation,
+            "0 with training.warm_start, because a perturbation does not fit its image at another "
+            "angle",
+            "flips and color jitter are possible",
+        )
+
+
+def _check_more_steps(config: RunFields) -> None:
+    if config.training.on_overfitting == "more-steps" and not config.training.monitors:
+        raise InvalidArgument(
+            "training.monitors",
+            False,
+            "true with training.on_overfitting=more-steps, which follows a monitor",
+        )
 
 
 def _check_strategies(config: RunFields, parts: Components) -> None:

@@ -102,6 +102,22 @@ def in_a_row(memory: Memory, holds: bool) -> int:
     return int(memory["in a row"])
 
 
+def earn(memory: Memory, share: float, row: Row) -> None:
+    """Save a share of the training passes of an epoch for the passes of a monitor."""
+    earned = share * (row["forwards"] + row["backwards"])
+    memory["saved"] = memory.get("saved", 0.0) + earned
+
+
+def affords(memory: Memory, passes: float) -> int:
+    """Return how often the saved passes suffice for so many."""
+    return int(memory["saved"] // passes)
+
+
+def spend(memory: Memory, passes: int) -> None:
+    """Take passes from the saved ones."""
+    memory["saved"] -= passes
+
+
 def percent(fraction: float) -> str:
     """Return a fraction in percent: "4.3 %" for 0.043."""
     return f"{100 * fraction:.1f} %"

@@ -29,8 +29,11 @@ from rampart.training.monitors.base import (
     Monitor,
     Observation,
     Row,
+    affords,
     begins,
+    earn,
     in_a_row,
+    spend,
 )
 from rampart.units import format_eps
 
@@ -89,8 +92,7 @@ class BatchNormMismatch(Monitor):
     def observe(self, model: nn.Module, row: Row, memory: Memory) -> Observation:
         """Return the fraction that carries over, and an alert when it becomes too small."""
         if self.share is not None:
-            earned = self.share * (row["forwards"] + row["backwards"])
-            memory["saved"] = memory.get("saved", 0.0) + earned
+            earn(memory, self.share, row)
         if row["eps"] <= 0 or not batch_norms(model):
             return Observation()
         affordable = self._affordable(memory)
@@ -98,7 +100,7 @@ class BatchNormMismatch(Monitor):
             return Observation()
         rises = self._rises(model, row["eps"], affordable)
         if self.share is not None:
-            memory["saved"] -= rises.passes
+            spend(memory, rises.passes)
         if rises.in_eval < LEAST:
             return Observation(passes=rises.passes)
         carried = rises.in_train / rises.in_eval
@@ -114,7 +116,7 @@ class BatchNormMismatch(Monitor):
             return whole
         attacks = 1 if self.attack.mode == "eval" else 2
         each = len(whole[0]) * (attacks * attack_passes(self.attack) + 4)
-        count, first = min(int(memory["saved"] // each), len(whole)), memory.get("next", 0)
+        count, first = min(affords(memory, each), len(whole)), memory.get("next", 0)
         memory["next"] = (first + count) % len(whole)
         return (whole + whole)[first : first + count]
 

@@ -14,11 +14,25 @@ from typing import ClassVar
 from torch import nn
 
 from rampart.attacks.base import Attack
+from rampart.attacks.costs import attack_passes
 from rampart.attacks.pgd import Fgsm, Pgd
 from rampart.skill import clearly_above
-from rampart.training.monitors.base import Alert, Memory, Monitor, Observation, Row, begins, percent
+from rampart.training.monitors.base import (
+    Alert,
+    Memory,
+    Monitor,
+    Observation,
+    Row,
+    affords,
+    begins,
+    earn,
+    percent,
+    spend,
+)
 from rampart.units import format_eps
 
+#: The code of the alert.
+OVERFITTING = "catastrophic-overfitting"
 #: Smallest sound ratio of accuracy under PGD-10 to accuracy under a single step.
 RATIO = 0.25
 #: (model, attack, eps) to the adversarial accuracy on fixed images, and the passes it took.
@@ -47,14 +61,17 @@ class Overfitting(Monitor):
     """Compares a single-step attack with PGD-10 after every epoch with an attack.
 
     Both attack the same images in eval mode at the last strength of the epoch, with the same noise
-    in every epoch. That costs at most 15 forwards and 11 backwards per image. The figures are
-    `monitor_fgsm`, `monitor_pgd10` and their difference `monitor_gap`.
+    in every epoch. For a single step that costs at most 15 forwards and 11 backwards per image. The
+    figures are `monitor_fgsm`, `monitor_pgd10` and their difference `monitor_gap`.
 
     Attributes:
-        attack: the training attack, of a single step.
+        attack: the training attack, of one step or a few.
         measure: accuracy on the fixed images.
         images: number of the fixed images.
         chance: accuracy of the best constant answer on them.
+        more_steps: steps of the training attack after the alert; 0 if the alert only warns.
+        share: largest fraction of the training passes so far that the monitor may take, so that it
+            leaves out epochs; None for no limit.
     """
 
     name: ClassVar[str] = "overfitting"
@@ -63,13 +80,19 @@ class Overfitting(Monitor):
     measure: Measure
     images: int
     chance: float
+    more_steps: int = 0
+    share: float | None = None
 
     def observe(self, model: nn.Module, row: Row, memory: Memory) -> Observation:
         """Return both accuracies, and an alert when they begin to differ too much."""
-        if row["eps"] <= 0:
+        if self.share is not None:
+            earn(memory, self.share, row)
+        if row["eps"] <= 0 or not self._affords(memory):
             return Observation()
         single, first = self.measure(model, replace(self.attack, mode="eval"), row["eps"])
-        several, second = self.measure(model, Pgd(norm=self.attack.norm, steps=10), row["eps"])
+        several, second = self.measure(model, self._strong(), row["eps"])
+        if self.share is not None:
+            spend(memory, first + second)
         figures = {
             "monitor_fgsm": single,
             "monitor_pgd10": several,
@@ -80,13 +103,27 @@ class Overfitting(Monitor):
         alert = self._make_alert(single, several, row["eps"])
         return Observation(figures, (alert,), first + second)
 
+    def _strong(self) -> Attack:
+        return Pgd(norm=self.attack.norm, steps=10)
+
+    def _affords(self, memory: Memory) -> bool:
+        """Whether both attacks are paid for, with the forwards before and after each."""
+        if self.share is None:
+            return True
+        each = attack_passes(self.attack) + attack_passes(self._strong()) + 4
+        return affords(memory, self.images * each) > 0
+
     def _make_alert(self, single: float, several: float, eps: float) -> Alert:
+        steps = getattr(self.attack, "steps", 1)
+        then = f"Restart with attack=pgd attack.steps=7{self._advise_single_step()}"
+        if self.more_steps:
+            then = f"From the next epoch on the attack takes {self.more_steps} steps"
         return Alert(
-            "catastrophic-overfitting",
+            OVERFITTING,
             f"catastrophic overfitting: at {format_eps(eps)} accuracy on {self.images} validation "
-            f"images is {percent(single)} under the training attack of one step, but "
-            f"{percent(several)} under PGD-10. Do not rely on val_robust. Restart with attack=pgd "
-            f"attack.steps=7{self._advise_single_step()}.",
+            f"images is {percent(single)} under the training attack of "
+            f"{'one step' if steps == 1 else f'{steps} steps'}, but {percent(several)} under "
+            f"PGD-10. Do not rely on val_robust. {then}.",
         )
 
     def _advise_single_step(self) -> str:

@@ -1,0 +1,135 @@
+"""A failed pilot whose clean baseline becomes the beginning of the run."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rampart.errors import InvalidArgument
+from rampart.recipes.config.loading import load_config
+from rampart.recipes.train import train_run
+from rampart.runs.history import History
+from rampart.runs.passes import Passes
+from rampart.runs.run_folder import RunFolder
+from rampart.training.pilot_verdict import Pilot
+from rampart.training.reporting import Silent
+
+#: The pilot is one of 3 epochs, each with 3 steps.
+SHARED = ["schedule=adaptive", "schedule.min_skill=0", "schedule.pilot=0.4"]
+SHARED += ["schedule.pilot_restart=baseline"]
+TIMES = ("seconds", "images_per_second")
+
+
+class Stop(Silent):
+    """Kills the run after a number of steps."""
+
+    def __init__(self, steps):
+        self.left = steps
+
+    def step(self, epoch, eps):
+        self.left -= 1
+        if self.left == 0:
+            raise MemoryError("planted")
+
+
+@pytest.fixture(autouse=True)
+def verdict(monkeypatch):
+    """Force the verdict of the pilot; by default it fails."""
+
+    def set_verdict(passed):
+        monkeypatch.setattr(Pilot, "passed", property(lambda _: passed))
+
+    set_verdict(False)
+    return set_verdict
+
+
+def train(folder, settings, **options):
+    return train_run(load_config(None, settings), folder, **options)
+
+
+def result(folder):
+    rows = [{k: v for k, v in r.items() if k not in TIMES} for r in History(folder.history).rows()]
+    return load_file(folder.model / "model.safetensors"), rows
+
+
+def assert_same(a, b):
+    assert all(torch.equal(a[0][name], b[0][name]) for name in b[0])
+    assert a[1] == b[1]
+
+
+def test_the_run_begins_with_the_epochs_of_standard_fine_tuning(tiny_settings, tmp_path):
+    folder = train(tmp_path / "run", [*tiny_settings, *SHARED])
+    rows = result(folder)[1]
+    standard = result(train(tmp_path / "standard", [*tiny_settings, "schedule=standard"]))[1][0]
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    shared = ("step", "eps", "train_loss", "val_clean", "val_clean_loss", "forwards", "backwards")
+    assert {key: rows[0][key] for key in shared} == {key: standard[key] for key in shared}
+    assert rows[0]["alpha"] == 0
+    # After a third of the run; the bound rises from a quarter to three quarters.
+    assert rows[1]["step_alpha"][0] == pytest.approx((1 / 3 - 0.25) / 0.5)
+    assert rows[2]["alpha"] > 0
+    # Only the epoch at full strength is lost.
+    (lost,) = History(folder.pilot).rows()
+    assert folder.facts()["pilot"]["passes"] == Passes.of([lost]).total
+    assert not folder.baseline.exists()
+
+
+@pytest.mark.parametrize("stop", [2, 3, 4, 8])
+def test_resume_is_exact_before_and_after_the_verdict(tiny_settings, tmp_path, stop):
+    settings = [*tiny_settings, *SHARED, "training.checkpoint_every=1"]
+    whole = train(tmp_path / "whole", settings)
+    with pytest.raises(MemoryError):
+        train(tmp_path / "run", settings, reporter=Stop(stop))
+    resumed = train(tmp_path / "run", settings, resume=True)
+    assert_same(result(resumed), result(whole))
+    assert resumed.facts()["pilot"] == whole.facts()["pilot"]
+
+
+@pytest.mark.parametrize("place", ["pilot", "history"])
+def test_killed_between_the_verdict_and_the_first_checkpoint(
+    tiny_settings, tmp_path, monkeypatch, place
+):
+    settings = [*tiny_settings, *SHARED]
+    whole = train(tmp_path / "whole", settings)
+    write, append = RunFolder.set_status, History.append
+
+    def dies_after_the_verdict(folder, status, **facts):
+        write(folder, status, **facts)
+        if "pilot" in facts:
+            raise MemoryError("planted")
+
+    def dies_after_a_row(history, row):
+        append(history, row)
+        if row["alpha"] == 0:
+            raise MemoryError("planted")
+
+    with monkeypatch.context() as patch:
+        if place == "pilot":
+            patch.setattr(RunFolder, "set_status", dies_after_the_verdict)
+        else:
+            patch.setattr(History, "append", dies_after_a_row)
+        with pytest.raises(MemoryError):
+            train(tmp_path / "run", settings)
+    resumed = train(tmp_path / "run", settings, resume=True)
+    assert_same(result(resumed), result(whole))
+    assert resumed.facts()["pilot"] == whole.facts()["pilot"]
+
+
+def test_a_passed_pilot_keeps_no_baseline(tiny_settings, tmp_path, verdict):
+    verdict(True)
+    folder = train(tmp_path / "run", [*tiny_settings, *SHARED])
+    fixed = train(tmp_path / "fix", [*tiny_settings, "schedule=fix"])
+    assert_same((result(folder)[0], []), (result(fixed)[0], []))
+    assert not folder.baseline.exists()
+
+
+@pytest.mark.parametrize(
+    "more", ["callbacks=ema", "strategies=linear-probe", "training.linear_probe=true"]
+)
+def test_a_run_that_the_baseline_does_not_begin_is_refused(tiny_settings, more):
+    with pytest.raises(InvalidArgument, match="schedule.pilot_restart=baseline"):
+        load_config(None, [*tiny_settings, *SHARED, more])
+
+
+def test_other_words_are_refused(tiny_settings):
+    with pytest.raises(InvalidArgument, match="pilot_stop=sure.*'certain'"):
+        load_config(None, [*tiny_settings, *SHARED, "schedule.pilot_stop=sure"])

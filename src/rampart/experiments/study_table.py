@@ -37,7 +37,8 @@ LEGEND = """
 Percent: the mean over the seeds ± half of its 95 % interval, or the value of each seed if there are
 fewer than three. Differences are in points, and `bounds` hold for any curve between the strengths.
 `adversarial` is the accuracy at the largest strength, `expected` the mean over all strengths.
-`passes` are those of one training: images forward or backward.
+`passes` are those of one run: images forward or backward, in training, validation, monitors and
+pilot.
 """
 
 #: Number of runs of every method, by task.

@@ -11,6 +11,7 @@ import numpy as np
 
 from rampart.counting import in_thousands
 from rampart.errors import RunError
+from rampart.experiments.over_tasks import compare_methods, paired_by_seed
 from rampart.experiments.run_figures import RunFigures
 from rampart.experiments.search_budgets import (
     SEARCH_COLUMN,
@@ -77,12 +78,24 @@ def write_table(
         )
         for task in planned
     )
+    text += _over_tasks(figures, planned, references, differences)
     text += LEGEND
     if missing:
         text += "\nNot in the table, because they failed:\n\n"
         text += "".join(f"- {name}\n" for name in missing)
     write_atomic(output / "study.md", text)
     return text
+
+
+def _over_tasks(
+    figures: Sequence[RunFigures],
+    tasks: Iterable[str],
+    references: Sequence[str],
+    differences: Sequence[Measure],
+) -> str:
+    runs = {task: _group_by_method([one for one in figures if one.task == task]) for task in tasks}
+    tables = [compare_methods(runs, reference, differences) for reference in references]
+    return "".join(f"\n{table}" for table in tables if table)
 
 
 def draw_study(
@@ -172,7 +185,7 @@ def _undecided(methods: Mapping[str, Sequence[RunFigures]], reference: str) -> s
     """A sentence on the methods whose difference from a reference the grid leaves undecided."""
     names = []
     for method, runs in methods.items():
-        first, second = _paired(runs, methods[reference])
+        first, second = paired_by_seed(runs, methods[reference])
         if len(first) >= LEAST_SEEDS and _bounded([*first, *second]):
             found = lead_between(_bracket(first), _bracket(second), paired_test)
             if found.verdict == "grid":
@@ -203,20 +216,11 @@ def _difference(
     runs: Sequence[RunFigures], reference: Sequence[RunFigures], measure: Measure
 ) -> str:
     """The paired difference over the seeds that both have."""
-    first, second = _paired(runs, reference)
+    first, second = paired_by_seed(runs, reference)
     if measure == "expected" and first and _bounded([*first, *second]):
         return spell_seed_leads(_bracket(first), _bracket(second))
     a, b = ([getattr(run, measure) for run in part] for part in (first, second))
     return spell_seed_differences(a, b)
-
-
-def _paired(
-    runs: Sequence[RunFigures], reference: Sequence[RunFigures]
-) -> tuple[list[RunFigures], list[RunFigures]]:
-    """The runs of the seeds that both have, in the same order."""
-    known = {run.seed: run for run in reference}
-    first = [run for run in runs if run.seed in known]
-    return first, [known[run.seed] for run in first]
 
 
 def _bounded(runs: Sequence[RunFigures]) -> bool:

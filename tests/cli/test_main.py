@@ -42,7 +42,7 @@ def test_the_surface_is_what_is_documented(rampart):
         "evaluate": {"--rerun", "--output", "--overwrite"},
         "profile": {"--threats", "--output", "--overwrite"},
         "verify": set(),
-        "report": {"--distribution", "--per-class", "--json"},
+        "report": {"--distribution", "--per-class", "--json", "--html", "--output"},
         "compare": {"--output", "--evaluation", "--overwrite"},
         "preview": {
             *("--eps", "--norm", "--epochs", "--steps-per-epoch", "--interval"),

@@ -22,6 +22,15 @@ def report(
         False, "--per-class", help="Show every class, not only the worst one."
     ),
     machine: bool = typer.Option(False, "--json", help="Print JSON."),
+    page: bool = typer.Option(
+        False,
+        "--html",
+        help="Write one HTML page, by default as report.html into the folder of the run or of the "
+        "evaluation.",
+    ),
+    output: Path = typer.Option(
+        None, "--output", "-o", help="File of the page, for --html.", show_default=False
+    ),
 ) -> None:
     """Summarize evaluations, and compare two models.
 
@@ -35,9 +44,33 @@ def report(
     from rampart.reports.named_records import find_records
     from rampart.reports.statements import report_lines
 
+    if page or output:
+        _write_page(records, output, distribution, page=page, others=per_class or machine)
+        return
     facts = measure(find_records(records), distribution, per_class)
     if machine:
         typer.echo(json.dumps(facts, indent=1))
         return
     for line in report_lines(facts):
         console.say(line)
+
+
+def _write_page(
+    records: list[Path], output: Path | None, distribution: list[str], *, page: bool, others: bool
+) -> None:
+    """Write the page of one folder; refuse options that it does not have."""
+    from rampart.cli.console import console
+    from rampart.errors import InvalidArgument
+    from rampart.files import require_output_folder
+    from rampart.reports.page.write import write_report
+
+    if not page:
+        raise InvalidArgument("output", str(output), "--html too", "add --html")
+    if others:
+        got = "--html with --per-class or --json"
+        raise InvalidArgument("html", got, "one of them", "the page shows every class already")
+    if output is not None:
+        if output.is_dir() or output.suffix.lower() not in (".html", ".htm"):
+            raise InvalidArgument("output", str(output), "a file that ends in .html")
+        require_output_folder(output.parent)
+    console.say(f"report in {write_report(records, output, distribution)}")

@@ -1,12 +1,14 @@
 """Check all files of a run, or of a folder of runs, against their checksums.
 
 Pictures, the files of trackers and partial results are left out: no figure is read from a picture,
-and partial results are checked when an evaluation resumes.
+and partial results are checked when an evaluation resumes. A report is checked: its figures must be
+those of the files beside it.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 
 from rampart.checksums import KEY, LISTING, MARK, listed_checksums, require_checksum
 from rampart.counting import counted
@@ -15,6 +17,7 @@ from rampart.records.storage import checksums_in
 from rampart.runs.contents import SET_ASIDE, evaluations_in, runs_in
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.history import History
+from rampart.runs.report_page import require_page
 from rampart.runs.run_folder import RunFolder
 from rampart.runs.shortfall import shortfall_of
 
@@ -52,6 +55,17 @@ class FilesCheck:
             return
         text = file.read_text(encoding="utf-8")
         (self.matching if KEY in text and MARK in text else self.unknown).append(file)
+
+    def check_page(self, page: Path) -> None:
+        """Check a report, if there is one, against its checksum and the files that it shows."""
+        if not page.is_file():
+            return
+        try:
+            require_page(page, f"make it again with `rampart report {quote(str(page.parent))} --html`")
+        except RampartError as error:
+            self.faults.append(str(error))
+        else:
+            self.matching.append(page)
 
     def check_listed(self, folder: Path) -> None:
         """Check the files that checksums.json lists in a folder."""
@@ -102,6 +116,7 @@ def _check_run(run: RunFolder, found: FilesCheck) -> None:
     for file in (run.history, run.pilot):
         if file.is_file():
             found.check(file, History(file).rows)
+    found.check_page(run.page)
     for folder in _listed_folders(run):
         found.check_listed(folder)
     try:
@@ -134,3 +149,4 @@ def _check_evaluation(folder: EvaluationFolder, found: FilesCheck) -> None:
     found.check(folder.record, lambda: checksums.update(checksums_in(folder.path)))
     for name, expected in checksums.items():
         found.check_bytes(folder.path / name, expected, folder.record.name)
+    found.check_page(folder.page)

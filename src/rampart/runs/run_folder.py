@@ -7,6 +7,7 @@ pilot.jsonl      the rows of a failed pilot, after which the run restarted
 checkpoints/     the newest checkpoint
 baseline/        during a pilot: the clean baseline, if the run may continue from it
 best/            the best checkpoint, if the run saves it
+report.html      the run and its own evaluation as one page
 model/           the finished model, in the format that timm loads
 evaluations/     one folder per evaluation
 profiles/        one folder per profile, which holds evaluations under several threats
@@ -81,6 +82,11 @@ class RunFolder:
     def model(self) -> Path:
         """The finished model."""
         return self.path / "model"
+
+    @property
+    def page(self) -> Path:
+        """The run and its own evaluation as one page."""
+        return self.path / "report.html"
 
     @property
     def evaluations(self) -> Path:
@@ -161,7 +167,7 @@ class RunFolder:
         write_atomic(self.status_file, json.dumps(with_checksum(content), indent=1) + "\n")
         for folder in self._own_folders():
             shutil.rmtree(folder, ignore_errors=True)
-        for file in (self.history, self.pilot, self.config):
+        for file in (self.history, self.pilot, self.config, self.page):
             file.unlink(missing_ok=True)
 
     def require_finished(self) -> None:

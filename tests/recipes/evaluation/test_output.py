@@ -14,6 +14,7 @@ from rampart.records.storage import load_record
 def test_every_file_of_an_evaluation_is_there(network, tmp_path):
     evaluate(network, tmp_path)
     files = {"record.json", "samples.parquet", "curve.csv", "summary.json", "curve.png"}
+    files.add("report.html")
     assert {path.name for path in (tmp_path / "evaluation").iterdir()} == files
     figures = json.loads((tmp_path / "evaluation" / "summary.json").read_text())
     assert figures["expected_bounds"]["low"] <= figures["expected_bounds"]["high"]

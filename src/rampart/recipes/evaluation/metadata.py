@@ -13,6 +13,7 @@ from rampart.data.copies import find_repeated
 from rampart.data.splits import Split
 from rampart.evaluation.whole import Evaluation
 from rampart.recipes.config.loading import dump_config, load_config
+from rampart.recipes.evaluation.command import command_of
 from rampart.recipes.evaluation.settings import record_keys
 from rampart.recipes.evaluation.subject import Subject
 from rampart.runs.run_folder import RunFolder
@@ -55,6 +56,7 @@ def describe_evaluation(
             "warnings": [*splits.warnings, *repeated.warnings],
         },
         "settings": dump_config(config),
+        "command": command_of(subject),
         **(_run_facts(subject.run) if subject.run else {}),
         "versions": {
             "rampart": __version__,

@@ -14,6 +14,7 @@ from rampart.recipes.evaluation.growth import can_grow, continue_from, images_th
 from rampart.recipes.evaluation.measure import Progress, evaluate_subject, require_valid
 from rampart.recipes.evaluation.metadata import identity_of
 from rampart.recipes.evaluation.subject import Subject
+from rampart.recipes.pages import write_pages
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record, save_record
 from rampart.runs.evaluation_folder import EvaluationFolder
@@ -76,6 +77,7 @@ def _evaluate(
     if accelerator.is_main_process:
         save_record(record, folder.path)
         _draw(record, folder.picture, subject)
+        write_pages(folder, subject.run)
         if _draws_images(subject.config):
             partial_results.keep(folder.attacked)
         else:

@@ -1,0 +1,177 @@
+"""The charts of the page: curves of evaluations, and the history of a run."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rampart.reports.page.charts import Chart, Point, Series, ticks_of
+from rampart.reports.percent import number, percent
+from rampart.units import Perturbation, format_eps, is_corruption
+
+Facts = Mapping[str, Any]
+
+#: Colors of the runs of a comparison, one after another; a ninth run has the color of the first.
+COLORS = tuple(f"--c{k}" for k in range(1, 9))
+_DASHES = ("", "6 3", "2 3")
+
+INTERVAL, BOUNDS = "interval", "bounds between the strengths"
+
+
+def curve_chart(facts: Facts) -> Chart:
+    """Return the curve of one evaluation with its intervals and bounds.
+
+    Args:
+        facts: a summary (`rampart.records.summary`).
+    """
+    norm, points = facts["norm"], _points(facts)
+    interval = f"{100 * facts['confidence']:g} % {INTERVAL}"
+    series = [
+        Series(BOUNDS, "--c8", _bounds(points), "band", opacity=0.16),
+        Series(interval, "--c1", points, "band", opacity=0.24),
+        Series("accuracy", "--c1", points),
+    ]
+    ends = f"from {percent(facts['clean'])} on clean images to {percent(facts['adversarial'])}"
+    return Chart(
+        "curve",
+        "Accuracy at every strength",
+        f"Accuracy falls {ends} at {_spelled(facts['eps'], norm)}. The table below has the values.",
+        _label(norm),
+        "accuracy (%)",
+        0.0,
+        _place(facts["eps"], norm) or 1.0,
+        _ticks(facts),
+        tuple(series),
+        "severity" if is_corruption(norm) else "strength",
+    )
+
+
+def joint_chart(measured: Sequence[tuple[str, Facts]]) -> Chart:
+    """Return the curves of several evaluations under one threat, each with its intervals."""
+    longest = max((facts for _, facts in measured), key=lambda facts: float(facts["eps"]))
+    norm, bands, lines = longest["norm"], [], []
+    for index, (name, facts) in enumerate(measured):
+        color, points = COLORS[index % len(COLORS)], _points(facts)
+        dash = _DASHES[index // len(COLORS) % len(_DASHES)]
+        bands.append(Series(f"interval of {name}", color, points, "band", opacity=0.14))
+        lines.append(Series(name, color, points, dash=dash))
+    return Chart(
+        "curves",
+        "Accuracy at every strength",
+        "One curve for each evaluation. The table below has the figures.",
+        _label(norm),
+        "accuracy (%)",
+        0.0,
+        _place(longest["eps"], norm) or 1.0,
+        _ticks(longest),
+        (*bands, *lines),
+        "severity" if is_corruption(norm) else "strength",
+    )
+
+
+def history_chart(rows: Sequence[Mapping[str, Any]]) -> Chart:
+    """Return the schedule that a run followed beside its accuracies on the validation split.
+
+    Args:
+        rows: of history.jsonl, one or more.
+    """
+    epochs = [row["epoch"] for row in rows]
+    strength = [
+        Point(row["epoch"], low=0.0, high=100 * row["alpha"]) for row in rows if "alpha" in row
+    ]
+    columns = (("clean accuracy", "val_clean", "--c1", ""), ("robust", "val_robust", "--c3", "6 3"))
+    lines = [
+        Series(
+            "accuracy under attack" if name == "robust" else name,
+            color,
+            tuple(
+                Point(
+                    row["epoch"],
+                    100 * row[key],
+                    at=f"epoch {row['epoch']}",
+                    shown=f"{percent(row[key])} at eps = {format_eps(row['eps'])}",
+                )
+                for row in rows
+                if row.get(key) is not None
+            ),
+            dash=dash,
+        )
+        for name, key, color, dash in columns
+    ]
+    band = Series("strength, percent of its target", "--weight", tuple(strength), "band", "", 0.55)
+    return Chart(
+        "history",
+        "Strength and accuracy in training",
+        "Clean accuracy and accuracy under attack on the validation split after every epoch, over "
+        "the strength that the schedule reached. The table below has the values.",
+        "epoch",
+        "percent (validation split)",
+        float(min(1, *epochs)),
+        float(max(2, *epochs)),
+        ticks_of(epochs, [str(epoch) for epoch in epochs]),
+        (band, *lines),
+        "epoch",
+    )
+
+
+def curve_rows(facts: Facts) -> list[dict[str, str]]:
+    """Return the cells of the table below a curve."""
+    return [
+        {
+            "eps": _spelled(point["eps"], facts["norm"], facts["eps"]),
+            "accuracy": percent(point["accuracy"]),
+            "interval": f"{number(point['low'])} to {number(point['high'])}",
+        }
+        for point in facts["curve"]
+    ]
+
+
+def spell_strength(eps: float, norm: Perturbation) -> str:
+    """Return a strength in words: "eps = 4/255", or "severity 3" of a corruption."""
+    return f"severity {eps:g}" if is_corruption(norm) else f"eps = {format_eps(eps)}"
+
+
+def _points(facts: Facts) -> tuple[Point, ...]:
+    return tuple(
+        Point(
+            _place(one["eps"], facts["norm"]),
+            100 * one["accuracy"],
+            100 * one["low"],
+            100 * one["high"],
+            _spelled(one["eps"], facts["norm"], facts["eps"]),
+            f"{percent(one['accuracy'])} [{number(one['low'])}, {number(one['high'])}]",
+        )
+        for one in facts["curve"]
+    )
+
+
+def _bounds(points: Sequence[Point]) -> tuple[Point, ...]:
+    """Between two strengths accuracy lies between its values there, since it never rises."""
+    cells = zip(points, points[1:], strict=False)
+    return tuple(
+        Point(end.x, low=after.y, high=before.y)
+        for before, after in cells
+        for end in (before, after)
+    )
+
+
+def _place(eps: float, norm: Perturbation) -> float:
+    """The position of a strength: in units of 1/255 for Linf, rounded as `format_eps` rounds."""
+    return round(255 * eps, 9) if norm == "linf" else eps
+
+
+def _spelled(eps: float, norm: Perturbation, like: float | None = None) -> str:
+    return f"{eps:g}" if is_corruption(norm) else format_eps(eps, like)
+
+
+def _label(norm: Perturbation) -> str:
+    if is_corruption(norm):
+        return f"severity of {norm}"
+    unit = ", in 1/255 of the pixel range" if norm == "linf" else ""
+    return f"{norm.capitalize()} strength eps{unit}"
+
+
+def _ticks(facts: Facts) -> tuple[tuple[float, str], ...]:
+    """Whole gray levels under Linf where the grid has them, else strengths of the grid."""
+    places = [_place(one["eps"], facts["norm"]) for one in facts["curve"]]
+    whole = [place for place in places if abs(place - round(place)) < 1e-6]
+    chosen = whole if len(whole) > 2 else places
+    return ticks_of(chosen, [f"{place:.3g}" for place in chosen])

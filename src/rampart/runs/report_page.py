@@ -1,0 +1,71 @@
+"""The HTML report in a folder: its checksum, and the checksums of the files that it shows.
+
+Both stand in the head of the page. A figure that was edited in the page is noticed, and so is a page
+that shows an older record.
+"""
+
+import hashlib
+import html
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from rampart.checksums import MARK
+from rampart.errors import RunError
+from rampart.files import checksum, read_text, write_atomic
+
+_OPEN = MARK + 64 * "0"
+_SEAL = re.compile(rf'<meta name="rampart-checksum" content="({MARK}[0-9a-f]{{64}})">')
+_SOURCES = re.compile(r'<meta name="rampart-made-from" content="([^"]*)">')
+#: Where the template puts the checksum.
+SEAL = f'<meta name="rampart-checksum" content="{_OPEN}">'
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write a page whose head holds `SEAL`, with its checksum there.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    write_atomic(path, page.replace(_OPEN, _checksum(page), 1))
+
+
+def is_page(path: Path) -> bool:
+    """Whether a file is a page that Rampart wrote."""
+    try:
+        return _SEAL.search(path.read_text(encoding="utf-8")[:20_000]) is not None
+    except (OSError, ValueError):
+        return False
+
+
+def sources_of(folder: Path, *files: Path) -> dict[str, str]:
+    """Return the checksums of files by their path in the folder; a missing file is left out."""
+    there = [file for file in files if file.is_file()]
+    return {file.relative_to(folder).as_posix(): MARK + checksum(file) for file in there}
+
+
+def require_page(path: Path, do: str) -> None:
+    """Refuse a page that was changed, or that shows other files than those beside it.
+
+    Args:
+        path: the page.
+        do: what the user can do about it, as a clause.
+
+    Raises:
+        RunError: it was changed, or is older than a file that it shows.
+    """
+    text = read_text(path)
+    stated, sources = _SEAL.search(text), _SOURCES.search(text)
+    whole = stated and text.replace(stated.group(1), _OPEN, 1)
+    if not stated or not whole or _checksum(whole) != stated.group(1) or not sources:
+        raise RunError(f"{path} does not match its checksum, so it was changed: {do}.")
+    known: Mapping[str, str] = json.loads(html.unescape(sources.group(1)))
+    for name, expected in known.items():
+        file = path.parent / name
+        if not file.is_file() or MARK + checksum(file) != expected:
+            raise RunError(f"{path} shows another {name} than the one in its folder: {do}.")
+
+
+def _checksum(page: str) -> str:
+    return MARK + hashlib.sha256(page.encode()).hexdigest()

@@ -54,9 +54,14 @@ def _require_own_folder(output: Path, overwrite: bool) -> None:
 
 def compare_and_print(runs: list[Path], output: Path, evaluation: str = "") -> None:
     """Write the comparison of runs; print its table and findings."""
+    from shlex import join
+
     from rampart.cli.console import console
-    from rampart.reports.comparison import find_runs, read_run, write_comparison
+    from rampart.reports.comparison import PAGE, find_runs, read_run, write_comparison
     from rampart.reports.findings import findings
+    from rampart.reports.named_records import Measured
+    from rampart.reports.page.comparing import comparison_page
+    from rampart.reports.page.write import write_comparison_page
     from rampart.reports.tables import aggregate, aggregate_table, comparison_table
     from rampart.runs.contents import spell
 
@@ -72,5 +77,14 @@ def compare_and_print(runs: list[Path], output: Path, evaluation: str = "") -> N
     methods = aggregate(rows)
     if len(methods) < len(rows):
         console.print(aggregate_table(methods))
-    console.show(findings(rows))
-    console.say(f"in {output}: comparison.md and .csv, curves.png, histories.png")
+    said = findings(rows)
+    console.show(said)
+    measured = [Measured(one.name, one.record, one.others, one.lacks.unfinished) for one in results]
+    page = comparison_page(
+        measured,
+        histories=[(one.name, one.history) for one in results],
+        findings=said,
+        command=join(["rampart", "compare", *map(str, runs), "--output", str(output)]),
+    )
+    write_comparison_page(page, output / PAGE)
+    console.say(f"in {output}: report.html, comparison.md and .csv, curves.png, histories.png")

@@ -61,7 +61,9 @@ class FilesCheck:
         if not page.is_file():
             return
         try:
-            require_page(page, f"make it again with `rampart report {quote(str(page.parent))} --html`")
+            require_page(
+                page, f"make it again with `rampart report {quote(str(page.parent))} --html`"
+            )
         except RampartError as error:
             self.faults.append(str(error))
         else:
@@ -149,4 +151,6 @@ def _check_evaluation(folder: EvaluationFolder, found: FilesCheck) -> None:
     found.check(folder.record, lambda: checksums.update(checksums_in(folder.path)))
     for name, expected in checksums.items():
         found.check_bytes(folder.path / name, expected, folder.record.name)
+    if folder.gallery.is_dir():
+        found.check_listed(folder.gallery)
     found.check_page(folder.page)

@@ -23,8 +23,13 @@ from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 from rampart.runs.shortfall import Shortfall, shortfall_of
 
+#: All of it as one page, which `rampart.reports.page` writes.
+PAGE = "report.html"
 #: The files of a comparison, in the order in which they are written.
-FILES = ("comparison.json", "comparison.csv", "comparison.md", "curves.png", "histories.png")
+FILES = (
+    *("comparison.json", "comparison.csv", "comparison.md", "curves.png", "histories.png"),
+    PAGE,
+)
 
 
 @dataclass(frozen=True)
@@ -179,7 +184,7 @@ def write_comparison(results: Sequence[EvaluatedRun], folder: Path) -> list[dict
         [(r.name, r.config, summary(r.record), r.history, r.lacks) for r in results]
     )
     folder.mkdir(parents=True, exist_ok=True)
-    facts, table, text, curves, histories = (folder / name for name in FILES)
+    facts, table, text, curves, histories, _ = (folder / name for name in FILES)
     write_atomic(facts, json.dumps(rows, indent=1) + "\n")
     write_atomic(table, csv_text(rows))
     methods = aggregate(rows)

@@ -7,7 +7,7 @@ from rampart.counting import counted
 from rampart.reports.grids import spell_bounds
 from rampart.reports.headline import spell_images
 from rampart.reports.measures import EXPECTED, Facts
-from rampart.reports.percent import number, percent
+from rampart.reports.percent import number, percent, signed
 from rampart.runs.contents import spell
 from rampart.runs.passes import spell_passes
 from rampart.units import format_eps
@@ -94,7 +94,7 @@ def _rerun_line(facts: Mapping[str, Any]) -> str:
         return ""
     worst = max(strengths, key=lambda at: abs(at["accuracy"] - at["alone"]))
     gap, eps = worst["accuracy"] - worst["alone"], format_eps(worst["eps"])
-    largest = f"largest difference {_format_signed(gap)} points at {eps}"
+    largest = f"largest difference {signed(gap)} points at {eps}"
     found = largest if gap else "no difference at any strength"
     return (
         f"rerun: {counted(facts['rerun']['n'], 'image')} attacked at each strength alone, {found}"
@@ -211,9 +211,9 @@ def _advice(name: str, text: str, several: bool) -> str:
 
 def _difference(figure: Facts) -> str:
     if "seeds" in figure:
-        return f"{' and '.join(map(_format_signed, figure['seeds']))} points, seed by seed"
-    ends = f"[{_format_signed(figure['low'])}, {_format_signed(figure['high'])}]"
-    text = f"{_format_signed(figure['difference'])} points {ends}{_beyond(figure)}"
+        return f"{' and '.join(map(signed, figure['seeds']))} points, seed by seed"
+    ends = f"[{signed(figure['low'])}, {signed(figure['high'])}]"
+    text = f"{signed(figure['difference'])} points {ends}{_beyond(figure)}"
     if "p" in figure:
         text += f", p = {figure['p']:.2g} ({figure['test']})"
         text += f"; +-1 point needs {figure['pairs_needed']:,} images"
@@ -236,8 +236,3 @@ def _spell_name(name: str, eps: float) -> str:
 
 def _fraction(figure: Mapping[str, float], key: str) -> str:
     return f"{percent(figure[key])} [{number(figure['low'])}, {number(figure['high'])}]"
-
-
-def _format_signed(fraction: float) -> str:
-    # Adding 0.0 turns -0.0 into 0.0.
-    return f"{round(100 * fraction, 1) + 0.0:+.1f}"

@@ -5,6 +5,7 @@ curve.csv        accuracy at every strength
 summary.json     the usual figures
 record.json      how the samples were evaluated; written last
 curve.png        a plot of the curve
+gallery/         a handful of adversarial examples as pictures
 report.html      all of it as one page
 partial/         partial results; deleted when the evaluation ends
 attacked/        partial results of an evaluation that drew images, kept so that it can grow
@@ -50,6 +51,11 @@ class EvaluationFolder:
     def picture(self) -> Path:
         """A plot of the curve."""
         return self.path / "curve.png"
+
+    @property
+    def gallery(self) -> Path:
+        """A handful of adversarial examples as pictures."""
+        return self.path / "gallery"
 
     @property
     def page(self) -> Path:
@@ -118,5 +124,5 @@ class EvaluationFolder:
     def _own_entries(self) -> list[Path]:
         """The entries that an evaluation writes, temporary files of a killed one included."""
         files = (self.samples, self.curve, self.summary, self.record, self.picture, self.page)
-        names = {path.name for path in (*files, self.partial, self.attacked)}
+        names = {path.name for path in (*files, self.gallery, self.partial, self.attacked)}
         return [entry for entry in self._entries() if intended_name(entry) in names]

@@ -1,7 +1,7 @@
 """The HTML report in a folder: its checksum, and the checksums of the files that it shows.
 
-Both stand in the head of the page. A figure that was edited in the page is noticed, and so is a page
-that shows an older record.
+Both stand in the head of the page. A figure that was edited in the page is noticed, and so is a
+page that shows an older record.
 """
 
 import hashlib

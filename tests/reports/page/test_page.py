@@ -4,10 +4,10 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
-from pages import HOSTILE, evaluation, record, rewrite, rows, run
 
 from rampart.errors import RunError
 from rampart.records.storage import load_record, save_record
@@ -16,14 +16,16 @@ from rampart.records.whole_folders import check_files
 from rampart.reports.measures import report as measure
 from rampart.reports.named_records import find_records
 from rampart.reports.page.content import DISTRIBUTIONS
+from rampart.reports.page.words import MEANINGS
 from rampart.reports.page.write import LIMIT, write_report
 from rampart.reports.percent import percent
+from report_folders import HOSTILE, evaluation, record, rewrite, rows, run
+
+VOID = {"meta", "input", "br", "img", "rect", "line", "circle", "path", "link"}
 
 
 class Outline(HTMLParser):
     """The elements of a page with their attributes, and the text outside of scripts."""
-
-    VOID = {"meta", "input", "br", "img", "rect", "line", "circle", "path", "link"}
 
     def __init__(self, text):
         super().__init__()
@@ -33,7 +35,7 @@ class Outline(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.elements.append((tag, dict(attrs)))
-        if tag not in self.VOID:
+        if tag not in VOID:
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
@@ -196,4 +198,24 @@ def test_pages_of_corruptions_and_of_bare_records_are_written(tmp_path):
     assert "checks did not run" in Outline(page_of(tmp_path / "bare")).text
     outline = Outline(page_of(tmp_path / "fog"))
     assert "severity 5" in outline.text
-    assert not [one for one in outline.named("form")]
+    assert not outline.named("form")
+
+
+def test_every_check_has_its_question():
+    text = (Path(__file__).parents[3] / "docs/evaluation.md").read_text(encoding="utf-8")
+    table = text.partition("| check | question |")[2].partition("\n\n")[0]
+    names = [re.findall("`([a-z-]+)`", row.split("|")[1]) for row in table.splitlines()[2:]]
+    assert {name for row in names for name in row} == set(MEANINGS)
+
+
+def test_statements_for_auditors_name_data_adversary_uncertainty_and_limits(net):
+    text = Outline(page_of(net)).text.partition("Statements for auditors")[2]
+    (one,) = find_records([net])
+    facts = summary(one.record)
+    for name in ("clean", "adversarial", "expected"):
+        assert f"{percent(facts[name])} [" in text
+    for words in ("60 images of 3 classes, the test split of photos", "under linf", "eps = 4/255"):
+        assert words in text
+    for words in ("apgd-ce", "95 % confidence intervals", "upper bound", "warn: fab"):
+        assert words in text
+    assert "assess no conformity" in text

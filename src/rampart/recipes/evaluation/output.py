@@ -10,6 +10,7 @@ from rampart.recipes.accelerator import one_writer
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.evaluation.gallery import keep_gallery
 from rampart.recipes.evaluation.growth import can_grow, continue_from, images_there
 from rampart.recipes.evaluation.measure import Progress, evaluate_subject, require_valid
 from rampart.recipes.evaluation.metadata import identity_of
@@ -77,11 +78,12 @@ def _evaluate(
     if accelerator.is_main_process:
         save_record(record, folder.path)
         _draw(record, folder.picture, subject)
-        write_pages(folder, subject.run)
+        keep_gallery(subject, record, folder)
         if _draws_images(subject.config):
             partial_results.keep(folder.attacked)
         else:
             partial_results.remove()
+        write_pages(folder, subject.run)
     accelerator.wait_for_everyone()
     return record
 

@@ -9,6 +9,7 @@ from typing import Any
 from rampart.errors import RampartError, RunError
 from rampart.records.record import EvaluationRecord
 from rampart.reports.evaluations import own_evaluation
+from rampart.reports.headline import spell_images
 from rampart.reports.measures import report as measure_all
 from rampart.reports.named_records import Measured, find_records
 from rampart.reports.page.content import (
@@ -24,8 +25,9 @@ from rampart.reports.page.content import (
     tiles_of,
 )
 from rampart.reports.page.curves import history_chart, spell_strength
+from rampart.reports.page.declaration import declaration_section
+from rampart.reports.page.gallery import gallery_section
 from rampart.reports.page.words import verdict
-from rampart.reports.headline import spell_images
 from rampart.reports.percent import percent
 from rampart.runs.history import History
 from rampart.runs.report_page import sources_of
@@ -53,7 +55,7 @@ def evaluation_page(folder: Path, distributions: Sequence[str] = ()) -> Page:
     trained = run if "run" in one.record.metadata and run.exists() else None
     rows, status = _training(trained)
     command = str(one.record.metadata.get("command") or f"rampart evaluate {quote(one.name)} ...")
-    sections = _sections(facts, one.record, rows, status, trained)
+    sections = _sections(facts, one.record, rows, status, trained, folder)
     settings = one.record.metadata.get("settings", {})
     return Page(
         "evaluation",
@@ -94,7 +96,7 @@ def run_page(path: Path, distributions: Sequence[str] = ()) -> Page:
         path.name,
         f"{_spell_run(config)}. {_lead(facts)}",
         tiles_of(facts),
-        tuple(_sections(facts, one.record, rows, status, run)),
+        tuple(_sections(facts, one.record, rows, status, run, found)),
         {"expectation": expectation_data(one.record)},
     )
     settings = settings_section(config, one.record.metadata, command)
@@ -132,6 +134,7 @@ def _sections(
     rows: Sequence[Facts],
     status: Facts,
     run: RunFolder | None,
+    folder: Path,
 ) -> list[Section]:
     lacks = str(shortfall_of(run)) if run is not None else ""
     said = verdict(facts, record, rows, status)
@@ -140,8 +143,10 @@ def _sections(
         curve_section(facts, record),
         *_history_section(rows),
         classes_section(facts, record),
+        gallery_section(folder, record),
         checks_section(facts),
         cost_section(facts, record, rows, status),
+        declaration_section(facts, record),
     ]
     return [one for one in found if one is not None]
 

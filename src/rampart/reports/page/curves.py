@@ -1,6 +1,7 @@
 """The charts of the page: curves of evaluations, and the history of a run."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from rampart.reports.page.charts import Chart, Point, Series, ticks_of
@@ -16,11 +17,13 @@ _DASHES = ("", "6 3", "2 3")
 INTERVAL, BOUNDS = "interval", "bounds between the strengths"
 
 
-def curve_chart(facts: Facts) -> Chart:
+def curve_chart(facts: Facts, name: str = "curve", title: str = "") -> Chart:
     """Return the curve of one evaluation with its intervals and bounds.
 
     Args:
         facts: a summary (`rampart.records.summary`).
+        name: id of the chart.
+        title: its heading.
     """
     norm, points = facts["norm"], _points(facts)
     interval = f"{100 * facts['confidence']:g} % {INTERVAL}"
@@ -31,8 +34,8 @@ def curve_chart(facts: Facts) -> Chart:
     ]
     ends = f"from {percent(facts['clean'])} on clean images to {percent(facts['adversarial'])}"
     return Chart(
-        "curve",
-        "Accuracy at every strength",
+        name,
+        title or "Accuracy at every strength",
         f"Accuracy falls {ends} at {_spelled(facts['eps'], norm)}. The table below has the values.",
         _label(norm),
         "accuracy (%)",
@@ -67,11 +70,15 @@ def joint_chart(measured: Sequence[tuple[str, Facts]]) -> Chart:
     )
 
 
-def history_chart(rows: Sequence[Mapping[str, Any]]) -> Chart:
+def history_chart(
+    rows: Sequence[Mapping[str, Any]], name: str = "history", title: str = ""
+) -> Chart:
     """Return the schedule that a run followed beside its accuracies on the validation split.
 
     Args:
         rows: of history.jsonl, one or more.
+        name: id of the chart.
+        title: its heading.
     """
     epochs = [row["epoch"] for row in rows]
     strength = [
@@ -98,8 +105,8 @@ def history_chart(rows: Sequence[Mapping[str, Any]]) -> Chart:
     ]
     band = Series("strength, percent of its target", "--weight", tuple(strength), "band", "", 0.55)
     return Chart(
-        "history",
-        "Strength and accuracy in training",
+        name,
+        title or "Strength and accuracy in training",
         "Clean accuracy and accuracy under attack on the validation split after every epoch, over "
         "the strength that the schedule reached. The table below has the values.",
         "epoch",
@@ -145,10 +152,9 @@ def _points(facts: Facts) -> tuple[Point, ...]:
 
 def _bounds(points: Sequence[Point]) -> tuple[Point, ...]:
     """Between two strengths accuracy lies between its values there, since it never rises."""
-    cells = zip(points, points[1:], strict=False)
     return tuple(
         Point(end.x, low=after.y, high=before.y)
-        for before, after in cells
+        for before, after in pairwise(points)
         for end in (before, after)
     )
 

@@ -18,7 +18,7 @@ Status = Literal["pass", "warn", "fail", "note"]
 
 #: The question that each check asks of the model or of the results.
 MEANINGS = {
-    "pixels": "Are the images in [0, 1], as the model expects them?",
+    "pixels": "Are the images in [0, 1], and is the model more accurate on another range?",
     "normalization": "Does the first layer get images that are normalized once?",
     "input": "Does the model write into its input?",
     "mode": "Does the model follow eval()?",
@@ -27,17 +27,17 @@ MEANINGS = {
     "batch": "Do an image's logits depend on the other images of its batch?",
     "gradients": "Does a gradient arrive at the pixels?",
     "slope": "Does the gradient predict how the loss changes?",
-    "masking": "Do attacks with gradients do better than random search?",
-    "unbounded": "Does an attack without a limit succeed on almost every image?",
-    "clean": "Is clean accuracy above that of guessing?",
-    "classes": "Do the outputs stand for the classes of the data, in their order?",
-    "finite": "Are all logits finite?",
-    "black-box": "Do attacks without gradients find what attacks with gradients miss?",
-    "fab": "Does the attack FAB find what APGD misses?",
-    "pruning": "Did runs that were stopped early miss adversarial examples?",
-    "rerun": "Do attacks at each strength alone agree with the engine?",
-    "monotone": "Is no image right at a larger strength and wrong at a smaller one?",
-    "strength": "Did the attack come near its limit?",
+    "masking": "Do random points or queries find adversarial examples that gradients miss?",
+    "unbounded": "Does an attack without a bound reduce accuracy to zero?",
+    "clean": "Is clean accuracy above that of guessing, and is the order of the classes right?",
+    "classes": "Does every output belong to a class of the data?",
+    "finite": "Are the logits of all images and adversarial examples finite?",
+    "black-box": "Does Square find adversarial examples that gradient attacks missed?",
+    "fab": "Does FAB find adversarial examples that APGD missed?",
+    "pruning": "Did the recheck of pruned runs lower the critical strength of an image?",
+    "rerun": "Is accuracy lower if each strength is attacked alone?",
+    "monotone": "Is accuracy higher at a larger strength, if each is attacked alone?",
+    "strength": "Does an attack within eps change a margin, and is eps usual for these images?",
 }
 _OVERALL = {
     "pass": "nothing suggests that the numbers cannot be trusted",

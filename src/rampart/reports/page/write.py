@@ -12,11 +12,14 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from rampart.errors import InvalidArgument, RunError
+from rampart.errors import RunError
+from rampart.reports.named_records import find_records
 from rampart.reports.page.build import evaluation_page, run_page
 from rampart.reports.page.charts import still
+from rampart.reports.page.comparing import command_for, comparison_page
 from rampart.reports.page.content import Page
 from rampart.runs.evaluation_folder import EvaluationFolder
+from rampart.runs.history import History
 from rampart.runs.report_page import SEAL, is_page, write_page
 from rampart.runs.run_folder import RunFolder
 from rampart.version import __version__
@@ -39,7 +42,9 @@ def write_evaluation_page(
     return _write(evaluation_page(folder, distributions), target or EvaluationFolder(folder).page)
 
 
-def write_run_page(path: Path, target: Path | None = None, distributions: Sequence[str] = ()) -> Path:
+def write_run_page(
+    path: Path, target: Path | None = None, distributions: Sequence[str] = ()
+) -> Path:
     """Write the page of a run, by default into its folder; return its path; errors as above."""
     return _write(run_page(path, distributions), target or RunFolder(path).page)
 
@@ -47,13 +52,31 @@ def write_run_page(path: Path, target: Path | None = None, distributions: Sequen
 def write_report(
     paths: Sequence[Path], target: Path | None = None, distributions: Sequence[str] = ()
 ) -> Path:
-    """Write the page of the evaluation or the run in a folder; errors as above."""
+    """Write the page of an evaluation or a run into its folder, or a comparison of several.
+
+    Args:
+        paths: folders of evaluations or runs.
+        target: the file; of a comparison report.html in the working folder by default.
+        distributions: of the strength, besides the usual ones.
+
+    Raises:
+        RunError: a folder holds neither, or the page cannot be written.
+    """
     if len(paths) > 1:
-        raise InvalidArgument("records", len(paths), "one folder of an evaluation or of a run")
+        command = command_for(paths, distributions)
+        runs = [RunFolder(path) for path in paths if RunFolder(path).exists()]
+        histories = [(run.path.name, History(run.history).readable_rows()) for run in runs]
+        page = comparison_page(find_records(paths), distributions, histories, command=command)
+        return write_comparison_page(page, target or Path("report.html"))
     (path,) = paths
     if EvaluationFolder(path).is_finished() or not RunFolder(path).exists():
         return write_evaluation_page(path, target, distributions)
     return write_run_page(path, target, distributions)
+
+
+def write_comparison_page(page: Page, target: Path) -> Path:
+    """Write the page of a comparison; return its path; errors as above."""
+    return _write(page, target)
 
 
 def _write(page: Page, target: Path) -> Path:
@@ -71,15 +94,19 @@ def render(page: Page) -> str:
     """
     scripts = [_script(f"{_VEGA}/{name}") for name in _LIBRARIES]
     scripts += [_script(f"{_OWN}/{name}") for name in _SCRIPTS]
-    text = _environment().get_template("page.html.j2").render(
-        page=page,
-        seal=Markup(SEAL),
-        made_from=json.dumps(dict(page.made_from)),
-        style=Markup(_asset(f"{_OWN}/page.css")),
-        scripts=[Markup(text) for text, _ in scripts],
-        hashes=" ".join(f"'sha256-{one}'" for _, one in scripts),
-        data=_embedded(page.script_data()),
-        version=__version__,
+    text = (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            page=page,
+            seal=Markup(SEAL),
+            made_from=json.dumps(dict(page.made_from)),
+            style=Markup(_asset(f"{_OWN}/page.css")),
+            scripts=[Markup(text) for text, _ in scripts],
+            hashes=" ".join(f"'sha256-{one}'" for _, one in scripts),
+            data=_embedded(page.script_data()),
+            version=__version__,
+        )
     )
     size = len(text.encode())
     if size > LIMIT:

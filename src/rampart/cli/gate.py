@@ -1,0 +1,76 @@
+"""`rampart gate`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import typer
+
+
+def gate(
+    record: Path = typer.Argument(
+        ..., help="Folder of an evaluation, or of an evaluated run.", show_default=False
+    ),
+    expected: str = typer.Option(
+        None,
+        "--expected",
+        metavar="LIMIT",
+        help='Limit of expected robustness, such as ">=0.40".',
+        show_default=False,
+    ),
+    at: list[Any] = typer.Option(
+        [],
+        "--at",
+        click_type=click.Tuple([str, str]),
+        metavar="EPS LIMIT",
+        help='Limit of accuracy at a strength, such as 4/255 ">=0.25"; may be repeated.',
+        show_default=False,
+    ),
+    clean: str = typer.Option(
+        None,
+        "--clean",
+        metavar="LIMIT",
+        help='Limit of clean accuracy, such as ">=0.80".',
+        show_default=False,
+    ),
+    distribution: str = typer.Option(
+        None,
+        "--distribution",
+        "-d",
+        help="Distribution of the strengths for --expected, as for `rampart report`; uniform by "
+        "default.",
+        show_default=False,
+    ),
+    machine: bool = typer.Option(False, "--json", help="Print JSON."),
+    sarif: Path = typer.Option(
+        None, "--sarif", help="Also write SARIF 2.1.0 to this file.", show_default=False
+    ),
+) -> None:
+    """Pass or fail a model by the lower ends of its intervals; the exit status is 0 or 1.
+
+    A trust check that failed, or checks that did not run, refuse to pass. No attack runs again.
+
+    Example: rampart gate runs/first --expected ">=0.40" --at 4/255 ">=0.25"
+    """
+    import json
+
+    from rampart.cli.console import console
+    from rampart.files import require_output_folder, write_atomic
+    from rampart.reports.gate import decide
+    from rampart.reports.named_records import find_records
+    from rampart.reports.sarif import sarif as as_sarif
+
+    if sarif is not None:
+        require_output_folder(sarif.parent)
+    (measured,) = find_records([record])
+    decision = decide(measured, expected, [tuple(one) for one in at], clean, distribution)
+    if sarif is not None:
+        write_atomic(sarif, json.dumps(as_sarif(decision, record), indent=1) + "\n")
+    if machine:
+        typer.echo(json.dumps(decision.facts(), indent=1))
+    else:
+        for one in decision.conditions:
+            console.say(f"{'pass' if one.met else 'FAIL'}  {one.name}: {one.message}")
+        console.say(decision.verdict)
+    if not decision.passed:
+        raise typer.Exit(1)

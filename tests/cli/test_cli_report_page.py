@@ -41,3 +41,5 @@ def test_the_gate_refuses_what_it_cannot_decide(refused, tmp_path):
     refused("up to 4/255", "gate", folder, "--at", "8/255", ">=0.1")
     refused("lower limit", "gate", folder, "--expected", "<=0.1")
     refused("holds no finished evaluation", "gate", tmp_path, "--expected", ">=0")
+    refused("a limit behind each", "gate", folder, "--at", "1/255")
+    refused("one folder", "gate", folder, tmp_path, "--expected", ">=0")

@@ -1,15 +1,16 @@
 """`rampart gate`."""
 
 from pathlib import Path
-from typing import Any
 
-import click
 import typer
 
 
 def gate(
-    record: Path = typer.Argument(
-        ..., help="Folder of an evaluation, or of an evaluated run.", show_default=False
+    record: list[str] = typer.Argument(
+        ...,
+        metavar="RUN|RECORD",
+        help="Folder of an evaluated run, or of an evaluation.",
+        show_default=False,
     ),
     expected: str = typer.Option(
         None,
@@ -18,10 +19,9 @@ def gate(
         help='Limit of expected robustness, such as ">=0.40".',
         show_default=False,
     ),
-    at: list[Any] = typer.Option(
+    at: list[str] = typer.Option(
         [],
         "--at",
-        click_type=click.Tuple([str, str]),
         metavar="EPS LIMIT",
         help='Limit of accuracy at a strength, such as 4/255 ">=0.25"; may be repeated.',
         show_default=False,
@@ -60,12 +60,13 @@ def gate(
     from rampart.reports.named_records import find_records
     from rampart.reports.sarif import sarif as as_sarif
 
+    path, limits = _path_and_limits(record, at)
     if sarif is not None:
         require_output_folder(sarif.parent)
-    (measured,) = find_records([record])
-    decision = decide(measured, expected, [tuple(one) for one in at], clean, distribution)
+    (measured,) = find_records([path])
+    decision = decide(measured, expected, limits, clean, distribution)
     if sarif is not None:
-        write_atomic(sarif, json.dumps(as_sarif(decision, record), indent=1) + "\n")
+        write_atomic(sarif, json.dumps(as_sarif(decision, path), indent=1) + "\n")
     if machine:
         typer.echo(json.dumps(decision.facts(), indent=1))
     else:
@@ -74,3 +75,21 @@ def gate(
         console.say(decision.verdict)
     if not decision.passed:
         raise typer.Exit(1)
+
+
+def _path_and_limits(words: list[str], at: list[str]) -> tuple[Path, list[tuple[str, str]]]:
+    """Return the folder, and each strength of --at with the limit behind it.
+
+    An option takes one word, so the limits arrive among the arguments, in the same order.
+    """
+    from rampart.errors import InvalidArgument
+
+    limits = [word for word in words if word.startswith((">", "<", "="))]
+    paths = [word for word in words if word not in limits]
+    if len(paths) != 1:
+        got = " ".join(paths) or "none"
+        raise InvalidArgument("record", got, "one folder", "gate each record by itself")
+    if len(limits) != len(at):
+        got = f"{len(at)} strengths and {len(limits)} limits"
+        raise InvalidArgument("at", got, "a limit behind each", 'write --at 4/255 ">=0.25"')
+    return Path(paths[0]), list(zip(at, limits, strict=True))

@@ -119,6 +119,7 @@ def test_sliders_change_the_distribution_by_the_keyboard(opened):
     assert page.locator("#expected").inner_text() == f"{100 * one.accuracy[0]:.1f} %"
     page.select_option("#law", "beta")
     assert page.locator("#a").is_visible()
+    assert page.locator("#weights-hint").is_visible()
     assert said == []
 
 

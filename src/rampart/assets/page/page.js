@@ -122,7 +122,12 @@
     form.querySelector("#expected").dataset.value = String(found.value);
     form.querySelector("#expected-interval").textContent =
       "[" + percent(found.low) + ", " + percent(found.high) + "]";
+    return law;
+  }
+
+  function show(law) {
     weights = weightRows(law);
+    document.getElementById("weights-hint").hidden = false;
     if (views.curve) views.curve.view.data("weights", weights).run();
   }
 
@@ -135,7 +140,8 @@
   var form = document.getElementById("distribution");
   if (form && data.expectation) {
     form.hidden = false;
-    form.addEventListener("input", function () { recompute(form); });
+    // The weights are drawn once they are chosen; before, every strength is equally likely.
+    form.addEventListener("input", function () { show(recompute(form)); });
     form.addEventListener("submit", function (event) { event.preventDefault(); });
     recompute(form);
   }

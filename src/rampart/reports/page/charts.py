@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 WIDTH, HEIGHT = 720.0, 340.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 14.0, 12.0, 46.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 14.0, 12.0, 46.0
 _PERCENTS = (0, 20, 40, 60, 80, 100)
 #: Most ticks of the horizontal axis.
 _TICKS = 8
@@ -87,8 +87,11 @@ class Chart:
 
 def ticks_of(places: Sequence[float], labels: Sequence[str]) -> tuple[tuple[float, str], ...]:
     """Return at most `_TICKS` of the places with their labels, the last one among them."""
-    step = -(-max(len(places) - 1, 1) // (_TICKS - 1))
-    chosen = range(len(places) - 1, -1, -step)
+    last = len(places) - 1
+    # Equal parts reach the first place too; without any, the ticks count from the last one.
+    even = [step for step in range(1, last + 1) if last % step == 0 and 3 <= last / step <= _TICKS]
+    step = even[0] if even else -(-max(last, 1) // (_TICKS - 1))
+    chosen = range(last, -1, -step)
     return tuple((places[k], labels[k]) for k in reversed(chosen))
 
 

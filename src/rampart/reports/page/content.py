@@ -238,13 +238,19 @@ def cost_section(
     facts: Facts, record: EvaluationRecord, history: Sequence[Facts] = (), run: Facts | None = None
 ) -> Section:
     """Return passes and seconds of the evaluation and of the training."""
-    lines = [line for line in evaluation_lines(facts) if line.startswith(("cost", "rerun", "esc"))]
-    rows = [("evaluation", _capital(line)) for line in lines]
+    told = (line.partition(": ") for line in evaluation_lines(facts))
+    names = {"cost": "evaluation", "rerun": "rerun", "escalation": "escalation"}
+    rows = [(names[key], text) for key, _, text in told if key in names]
     hardware = record.metadata.get("hardware")
     if hardware:
         rows.append(("hardware of the evaluation", str(hardware)))
     rows += _training_cost(history, run or {})
-    return Section("cost", "Cost", "pairs", {"caption": "Cost", "rows": rows})
+    return Section(
+        "cost",
+        "Cost",
+        "pairs",
+        {"caption": "Passes of images through the model, and time", "rows": rows},
+    )
 
 
 def _training_cost(history: Sequence[Facts], run: Facts) -> list[tuple[str, str]]:
@@ -290,7 +296,3 @@ def _fingerprints(name: str, known: Any) -> list[tuple[str, str]]:
 
 def _spell(value: Any) -> str:
     return "" if value is None else str(value)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

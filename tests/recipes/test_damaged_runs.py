@@ -20,8 +20,8 @@ from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 from rampart.training.checkpoint import CheckpointStore
 
-#: Files that no command reads; curve.csv and summary.json are for people, and verify checks them.
-PICTURES, DERIVED = (".png",), ("curve.csv", "summary.json")
+#: Files that no command reads; those for people are checked by verify.
+PICTURES, DERIVED = (".png",), ("curve.csv", "summary.json", "report.html")
 #: Files whose values count, and not their bytes.
 TEXTS = ("run.json", "config.yaml", "history.jsonl", "record.json", LISTING)
 
@@ -52,13 +52,15 @@ def files_of(run):
 def read(run, file):
     """Read a file as the commands do; return its values if it is text, else nothing."""
     part = file.relative_to(run.path).parts[0]
+    if file.name in DERIVED:
+        return None
     if part in ("checkpoints", "best"):
         CheckpointStore(run.path / part).latest()
     elif part == "model":
         load_saved_model(run, load_config(run))
-    elif part == "evaluations" and file.name not in DERIVED:
+    elif part == "evaluations":
         return load_record(file.parent).metadata
-    elif part != "evaluations":
+    else:
         readers = {"run.json": run.facts, "config.yaml": run.settings}
         return readers.get(part, History(file).rows)()
     return None
@@ -79,7 +81,7 @@ def test_every_file_of_a_run_has_a_checksum(whole):
     found = check_files(whole.path)
     assert (found.faults, found.unknown) == ([], [])
     assert sorted(found.matching) == files_of(whole)
-    assert len(found.matching) == 18
+    assert len(found.matching) == 20
 
 
 def outcome(run, file):
@@ -126,8 +128,8 @@ def test_verify_finds_what_the_readers_find(run):
 @pytest.mark.parametrize("path", ["model", "checkpoints", "best", "evaluations"])
 def test_files_of_older_versions_are_read(whole, run, path):
     """They have no checksums; verify counts them."""
-    for listing in run.path.rglob(LISTING):
-        listing.unlink()
+    for written_since in (*run.path.rglob(LISTING), *run.path.rglob("report.html")):
+        written_since.unlink()
     for file in (run.status_file, *run.evaluations.glob("*/record.json")):
         content = {k: v for k, v in json.loads(file.read_text()).items() if k != KEY}
         content = {k: v for k, v in content.items() if k not in ("curve_sha256", "summary_sha256")}

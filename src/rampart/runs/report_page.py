@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from rampart.checksums import MARK
-from rampart.errors import RunError
-from rampart.files import checksum, read_text, write_atomic
+from rampart.checksums import MARK, checksum_of, parse_checked
+from rampart.errors import RampartError, RunError
+from rampart.files import write_atomic
+from rampart.runs.settings_file import read_settings
 
 _OPEN = MARK + 64 * "0"
 _SEAL = re.compile(rf'<meta name="rampart-checksum" content="({MARK}[0-9a-f]{{64}})">')
@@ -40,9 +41,23 @@ def is_page(path: Path) -> bool:
 
 
 def sources_of(folder: Path, *files: Path) -> dict[str, str]:
-    """Return the checksums of files by their path in the folder; a missing file is left out."""
-    there = [file for file in files if file.is_file()]
-    return {file.relative_to(folder).as_posix(): MARK + checksum(file) for file in there}
+    """Return the checksums of the values in files, by their path in the folder.
+
+    Spaces, comments and the order of keys do not count. A missing or damaged file is left out.
+    """
+    found = {file.relative_to(folder).as_posix(): _checksum_of_values(file) for file in files}
+    return {name: known for name, known in found.items() if known}
+
+
+def _checksum_of_values(file: Path) -> str:
+    """Return the checksum of the values in a .json, .jsonl or .yaml file; "" if unreadable."""
+    try:
+        if file.suffix == ".yaml":
+            return checksum_of(read_settings(file))
+        lines = file.read_bytes().splitlines() if file.suffix == ".jsonl" else [file.read_bytes()]
+        return checksum_of([parse_checked(line) for line in lines])
+    except (OSError, ValueError, RampartError):
+        return ""
 
 
 def require_page(path: Path, do: str) -> None:
@@ -55,15 +70,19 @@ def require_page(path: Path, do: str) -> None:
     Raises:
         RunError: it was changed, or is older than a file that it shows.
     """
-    text = read_text(path)
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read ({error}): {do}.") from None
     stated, sources = _SEAL.search(text), _SOURCES.search(text)
     whole = stated and text.replace(stated.group(1), _OPEN, 1)
     if not stated or not whole or _checksum(whole) != stated.group(1) or not sources:
         raise RunError(f"{path} does not match its checksum, so it was changed: {do}.")
     known: Mapping[str, str] = json.loads(html.unescape(sources.group(1)))
     for name, expected in known.items():
-        file = path.parent / name
-        if not file.is_file() or MARK + checksum(file) != expected:
+        found = _checksum_of_values(path.parent / name)
+        # A damaged file is a fault of its own.
+        if found and found != expected:
             raise RunError(f"{path} shows another {name} than the one in its folder: {do}.")
 
 

@@ -37,10 +37,10 @@
   function draw(figure) {
     var id = figure.dataset.chart, spec = colored(data.charts[id]);
     var hidden = {};
-    figure.querySelectorAll("input[data-series]").forEach(function (box) {
-      if (!box.checked) hidden[box.dataset.series] = true;
+    figure.querySelectorAll("input[data-group]").forEach(function (box) {
+      if (!box.checked) hidden[box.dataset.group] = true;
     });
-    spec.datasets.points = spec.datasets.points.filter(function (row) { return !hidden[row.series]; });
+    spec.datasets.points = spec.datasets.points.filter(function (row) { return !hidden[row.group]; });
     spec.datasets.weights = id === "curve" ? weights : [];
     var place = figure.querySelector(".live"), still = figure.querySelector(".still");
     place.hidden = false;

@@ -6,7 +6,7 @@ names of CSS variables, so both follow the light and the dark theme.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 WIDTH, HEIGHT = 720.0, 340.0
@@ -42,12 +42,14 @@ class Series:
     """A line or a band of a chart.
 
     Attributes:
-        name: in the legend.
+        name: one per chart.
         color: a CSS variable, such as "--c1".
         points: in the order in which they are joined.
         kind: "line" or "band".
         dash: of a line, in the form of SVG; "" for none.
         opacity: of a band.
+        group: series that are shown and hidden together, and their name in the legend; by default
+            its own name.
     """
 
     name: str
@@ -56,6 +58,12 @@ class Series:
     kind: str = "line"
     dash: str = ""
     opacity: float = 0.18
+    group: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name in the legend."""
+        return self.group or self.name
 
 
 @dataclass(frozen=True)
@@ -107,7 +115,19 @@ def still(chart: Chart) -> dict[str, Any]:
         "rows": [(round(_y(value), 1), f"{value}") for value in _PERCENTS],
         "columns": [(round(_x(chart, place), 1), label) for place, label in chart.ticks],
         "series": [_drawn(chart, one) for one in chart.series],
+        "legend": _legend(chart),
     }
+
+
+def _legend(chart: Chart) -> list[Series]:
+    """Return one entry for each group; of several series it has no color of its own."""
+    groups: dict[str, list[Series]] = {}
+    for one in chart.series:
+        groups.setdefault(one.label, []).append(one)
+    return [
+        several[0] if len(several) == 1 else replace(several[0], color="--c8")
+        for several in groups.values()
+    ]
 
 
 def _drawn(chart: Chart, one: Series) -> dict[str, Any]:
@@ -160,7 +180,7 @@ def live(chart: Chart) -> dict[str, Any]:
 
 def _row(one: Series, point: Point) -> dict[str, Any]:
     kept = {key: value for key, value in point._asdict().items() if value not in (None, "")}
-    return {"series": one.name, "kind": one.kind, **kept}
+    return {"series": one.name, "group": one.label, "kind": one.kind, **kept}
 
 
 def _horizontal(chart: Chart) -> dict[str, Any]:

@@ -163,15 +163,19 @@ def _curves(records: Sequence[Facts], joint: bool) -> Section:
         {
             "name": one["name"],
             "n": one["n"],
-            "at": spell_strength(one["eps"], one["norm"]),
-            "norm": one["norm"],
-            **{name: _interval(one["figures"][name]) for name in _FIGURES},
+            "threat": f"{one['norm']}, {spell_strength(one['eps'], one['norm'])}",
+            **{name: _cell(one["figures"][name]) for name in _FIGURES},
             "bounds": _bounds(one["figures"][EXPECTED]),
         }
         for one in records
     ]
     values = {"figures": charts, "named": not joint, "rows": rows}
     return Section("curves", "Accuracy at every strength", "curves", values, tuple(charts))
+
+
+def _cell(figure: Mapping[str, float]) -> dict[str, str]:
+    ends = f"{number(figure['low'])} to {number(figure['high'])}"
+    return {"value": percent(figure["value"]), "interval": ends}
 
 
 def _bounds(figure: Facts) -> str:

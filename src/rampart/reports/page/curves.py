@@ -6,13 +6,25 @@ from typing import Any
 
 from rampart.reports.page.charts import Chart, Point, Series, ticks_of
 from rampart.reports.percent import number, percent
+from rampart.reports.style import color_of
 from rampart.units import Perturbation, format_eps, is_corruption
 
 Facts = Mapping[str, Any]
 
-#: Colors of the runs of a comparison, one after another; a ninth run has the color of the first.
-COLORS = tuple(f"--c{k}" for k in range(1, 9))
-_DASHES = ("", "6 3", "2 3")
+#: Colors of the pictures of runs as CSS variables, which have a light and a dark value.
+COLORS = {
+    "#0072B2": "--c1",
+    "#D55E00": "--c2",
+    "#009E73": "--c3",
+    "#CC79A7": "--c4",
+    "#E69F00": "--c5",
+    "#56B4E9": "--c6",
+    "#882255": "--c7",
+    "#6b6b6b": "--c8",
+    "#44AA99": "--c9",
+    "#000000": "--ink",
+}
+_DASHES = ("", "7 3", "2 3", "7 3 2 3")
 
 INTERVAL, BOUNDS = "interval", "bounds between the strengths"
 
@@ -51,10 +63,12 @@ def joint_chart(measured: Sequence[tuple[str, Facts]]) -> Chart:
     """Return the curves of several evaluations under one threat, each with its intervals."""
     longest = max((facts for _, facts in measured), key=lambda facts: float(facts["eps"]))
     norm, bands, lines = longest["norm"], [], []
-    for index, (name, facts) in enumerate(measured):
-        color, points = COLORS[index % len(COLORS)], _points(facts)
-        dash = _DASHES[index // len(COLORS) % len(_DASHES)]
-        bands.append(Series(f"interval of {name}", color, points, "band", opacity=0.14))
+    together = f"{100 * longest['confidence']:g} % {INTERVAL}s"
+    styles = styles_of([name for name, _ in measured])
+    for (name, facts), (color, dash) in zip(measured, styles, strict=True):
+        points = _points(facts)
+        band = Series(f"{INTERVAL} of {name}", color, points, "band", opacity=0.14, group=together)
+        bands.append(band)
         lines.append(Series(name, color, points, dash=dash))
     return Chart(
         "curves",
@@ -68,6 +82,18 @@ def joint_chart(measured: Sequence[tuple[str, Facts]]) -> Chart:
         (*bands, *lines),
         "severity" if is_corruption(norm) else "strength",
     )
+
+
+def styles_of(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return color and dashes of each line; a schedule has the color of its other pictures."""
+    known = [COLORS.get(color_of(name, names), "") for name in names]
+    free = [color for color in COLORS.values() if color not in known] or ["--c1"]
+    found: list[tuple[str, str]] = []
+    for color in known:
+        chosen = color or free[sum(not one for one in known[: len(found)]) % len(free)]
+        again = sum(chosen == before for before, _ in found)
+        found.append((chosen, _DASHES[again % len(_DASHES)]))
+    return found
 
 
 def history_chart(

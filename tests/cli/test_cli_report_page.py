@@ -20,13 +20,13 @@ def test_pages_of_one_folder_and_of_several(rampart, refused, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(("limit", "status"), [(">=0.1", 0), (">=0.99", 1)])
-def test_the_gate_decides_by_its_exit_status(rampart, tmp_path, limit, status):
+def test_the_gate_decides_by_its_exit_status(typed, tmp_path, limit, status):
     folder = evaluation(tmp_path / "a b", name="net")
     asked = ("--expected", limit, "--at", "1/255", ">=0.1", "--at", "4/255", ">=0.01")
-    found = rampart("gate", folder, *asked)
+    found = typed("gate", folder, *asked)
     assert found.status == status
     assert f"gate: {'failed' if status else 'passed'}" in found.out
-    found = rampart("gate", folder, *asked, "--json", "--sarif", tmp_path / "log.sarif")
+    found = typed("gate", folder, *asked, "--json", "--sarif", tmp_path / "log.sarif")
     assert found.status == status
     facts = json.loads(found.out)
     assert facts["passed"] is (status == 0)

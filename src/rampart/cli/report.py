@@ -29,7 +29,7 @@ def report(
         "evaluation.",
     ),
     output: Path = typer.Option(
-        None, "--output", "-o", help="File of the page, for --html.", show_default=False
+        None, "--output", "-o", help="File of the page that --html writes.", show_default=False
     ),
 ) -> None:
     """Summarize evaluations, and compare two models.

@@ -29,10 +29,7 @@ def sarif(decision: Decision, path: Path) -> dict[str, Any]:
         path: of the record, as the user gave it.
     """
     names = list(_RULES)
-    rules = [
-        {"id": name, "name": name, "shortDescription": {"text": text}}
-        for name, text in _RULES.items()
-    ]
+    rules = [{"id": name, "shortDescription": {"text": text}} for name, text in _RULES.items()]
     driver = {"name": "Rampart", "version": __version__, "rules": rules}
     results = [_result(one, names.index(one.rule), path) for one in decision.conditions]
     return {

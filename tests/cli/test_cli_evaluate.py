@@ -54,7 +54,7 @@ def test_evaluate_verify_report(rampart, refused, evaluate, tmp_path):
     result = rampart("verify", where)
     assert result.status == 0, result.err
     files, verdict = result.out.splitlines()[:2]
-    assert files == f"{where}: 4 files as written, 0 damaged, changed or missing."
+    assert files == f"{where}: 31 files as written, 0 damaged, changed or missing."
     assert verdict.startswith("verified: 15 predictions and 15 adversarial")
     (tmp_path / "nets.py").write_text(NETWORK.format(scale=-20))
     refused("not the one that", "verify", where)
@@ -176,8 +176,8 @@ def test_verify_checks_every_file_of_a_run_and_of_a_folder_of_runs(
     for folder in (run, tmp_path / "runs"):
         result = rampart("verify", folder)
         assert result.status == 0, result.out
-        # run.json, config.yaml, history; 3 files of the model; 4 of the checkpoint and the record.
-        assert "14 files as written, 0 damaged" in result.out
+        # run.json, config.yaml, history; 3 files of the model; 4 of checkpoint and record; 2 reports.
+        assert "16 files as written, 0 damaged" in result.out
     refused("data=x", "verify", run, "data=x")
     weights = run / "model" / "model.safetensors"
     content = bytearray(weights.read_bytes())
@@ -186,7 +186,7 @@ def test_verify_checks_every_file_of_a_run_and_of_a_folder_of_runs(
     next(run.glob("evaluations/*/curve.csv")).unlink()
     result = rampart("verify", tmp_path / "runs")
     assert result.status == 1
-    assert "12 files as written, 2 damaged, changed or missing" in result.out
+    assert "14 files as written, 2 damaged, changed or missing" in result.out
     assert f"{weights} does not match its checksum in checksums.json" in result.out
     assert "curve.csv is missing" in result.out
 

@@ -24,7 +24,7 @@ FOLDERS = {
     "tune": ("{settings}", "--runs", "1"),
 }
 #: They write one file, as a whole or not at all, so that the last of two writers counts.
-FILES = ("predict", "preview", "export")
+FILES = ("predict", "preview", "export", "report")
 #: They name the folder of a study that they read; its tables are written as files.
 READ = ("study status", "study table", "study figures")
 

@@ -176,7 +176,8 @@ def test_verify_checks_every_file_of_a_run_and_of_a_folder_of_runs(
     for folder in (run, tmp_path / "runs"):
         result = rampart("verify", folder)
         assert result.status == 0, result.out
-        # run.json, config.yaml, history; 3 files of the model; 4 of checkpoint and record; 2 reports.
+        # run.json, config.yaml, history; 3 files of the model; 4 of the checkpoint and the
+        # record; 2 reports.
         assert "16 files as written, 0 damaged" in result.out
     refused("data=x", "verify", run, "data=x")
     weights = run / "model" / "model.safetensors"

@@ -219,3 +219,11 @@ def test_statements_for_auditors_name_data_adversary_uncertainty_and_limits(net)
     for words in ("apgd-ce", "95 % confidence intervals", "upper bound", "warn: fab"):
         assert words in text
     assert "assess no conformity" in text
+
+
+def test_a_page_of_many_classes_stays_small(tmp_path):
+    classes = tuple(f"class number {k}" for k in range(700))
+    page = page_of(evaluation(tmp_path / "many", classes=classes, n=1400))
+    assert len(page.encode()) < LIMIT
+    assert page.count('<th scope="row">class number') == 500
+    assert "200 classes with a higher expected robustness" in page

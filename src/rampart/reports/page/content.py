@@ -27,6 +27,8 @@ DISTRIBUTIONS = {
 }
 #: Classes in the first table; the others follow in a table that opens.
 MOST_BRITTLE = 10
+#: Most classes of a page, which would be too large with tens of thousands.
+MOST_CLASSES = 500
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,8 @@ def classes_section(facts: Facts, record: EvaluationRecord) -> Section | None:
     ]
     values = {
         "rows": rows[:MOST_BRITTLE],
-        "others": rows[MOST_BRITTLE:],
+        "others": rows[MOST_BRITTLE:MOST_CLASSES],
+        "left_out": len(rows[MOST_CLASSES:]),
         "at": spell_strength(facts["eps"], facts["norm"]),
         "confidence": f"{100 * facts['confidence']:g} %",
         "mistaken": "Clean images mistaken for",

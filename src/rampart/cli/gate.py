@@ -46,9 +46,10 @@ def gate(
         None, "--sarif", help="Also write SARIF 2.1.0 to this file.", show_default=False
     ),
 ) -> None:
-    """Pass or fail a model by the lower ends of its intervals; the exit status is 0 or 1.
+    """Pass or fail a model by the lower ends of its intervals.
 
-    A trust check that failed, or checks that did not run, refuse to pass. No attack runs again.
+    The exit status is 0 if every limit is met, and 1 if not. A trust check that failed, or checks
+    that did not run, refuse to pass. No attack runs again.
 
     Example: rampart gate runs/first --expected ">=0.40" --at 4/255 ">=0.25"
     """

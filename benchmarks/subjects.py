@@ -101,7 +101,7 @@ def network(seed: int, robust: bool, folder: Path) -> nn.Module:
     if file.exists():
         model.load_state_dict(torch.load(file, weights_only=True))
     else:
-        fit(model, digits()[0], EPS if robust else 0.0, seed, epochs=10)
+        fit(model, digits()[0], EPS if robust else 0.0, seed)
         folder.mkdir(parents=True, exist_ok=True)
         torch.save(model.state_dict(), file)
     return model.eval()

@@ -11,7 +11,7 @@ from rampart.experiments.engines.options import RayOptions, RunResources
 from rampart.training.interrupts import Interrupted
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
 def test_a_signal_prints_the_advice(number, capsys):
     # A shell that starts a job in the background has it ignore SIGINT.
     interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -99,6 +99,36 @@ def test_an_interrupted_training_resumes_with_the_command_it_prints(
     assert command[0] == "rampart"
     assert typed(*command[1:], "--no-evaluate").status == 0
     assert len(calls) == 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_a_warning_of_slurm_saves_a_checkpoint_and_the_run_resumes_exactly(
+    rampart, tiny_settings, tmp_path, monkeypatch, number
+):
+    from safetensors.torch import load_file
+
+    from rampart.training import loop
+
+    epoch, calls = loop.train_epoch, []
+
+    def warned_in_the_second_epoch(run, interrupts):
+        calls.append(run.step)
+        if len(calls) == 2:
+            signal.raise_signal(number)
+        epoch(run, interrupts)
+
+    train = ["train", *tiny_settings, "training.monitors=false", "--no-evaluate", "-o"]
+    assert rampart(*train, tmp_path / "whole").status == 0
+    monkeypatch.setattr(loop, "train_epoch", warned_in_the_second_epoch)
+    calls.clear()
+    result = rampart(*train, tmp_path / "run")
+    assert result.status == 128 + number
+    assert f"stopped by {number.name} after step" in result.err
+    assert rampart(*train, tmp_path / "run", "--resume").status == 0
+    ours, whole = (
+        load_file(tmp_path / one / "model/model.safetensors") for one in ("run", "whole")
+    )
+    assert all((ours[name] == whole[name]).all() for name in whole)
 
 
 def test_an_interrupted_study_names_no_option_that_it_lacks(typed, monkeypatch, tmp_path):

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: every verb says what is saved and how to go on."""
+"""Ctrl-C, SIGTERM and a warning of SLURM: every verb says what is saved and how to go on."""
 
 import signal
 import sys
@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rampart.errors import RampartError, visible
+from rampart.stop_signals import answered, ours
 
 
 @contextmanager
 def explain_interruption(
     advice: str | Callable[[], str] = "run the same command again to resume",
 ) -> Iterator[None]:
-    """On SIGINT or SIGTERM, print how to go on and exit with 128 + the signal's number.
+    """On a signal that asks to stop, print how to go on and exit with 128 + its number.
 
     Args:
         advice: what the user can do; a function is called when the signal arrives.
@@ -21,13 +22,16 @@ def explain_interruption(
 
     received: list[int] = []
 
+    @ours
     def stop(number: int, _frame: object) -> None:
         received.append(number)
         raise KeyboardInterrupt(number)
 
     # Python lets only the main thread install handlers.
     main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, stop) if main else None
+    # Of SIGINT Python makes a KeyboardInterrupt itself, unless a shell has it ignored.
+    numbers = [one for one in answered() if one != signal.SIGINT] if main else []
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     except KeyboardInterrupt as interrupt:
@@ -41,8 +45,8 @@ def explain_interruption(
             raise
         _leave(stopped, str(error), advice)
     finally:
-        if main:
-            signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _leave(number: int, what: str, advice: str | Callable[[], str]) -> None:

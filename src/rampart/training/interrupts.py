@@ -9,8 +9,8 @@ import torch
 from accelerate import Accelerator
 
 from rampart.errors import RampartError
+from rampart.stop_signals import answered, ours
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: Within so many seconds a second signal counts as the same request.
 ECHO = 1.0
 
@@ -25,7 +25,7 @@ class Interrupted(RampartError):
 
 
 class Interrupts:
-    """Records SIGINT and SIGTERM inside the block; a later signal acts as usual.
+    """Records the signals that ask to stop inside the block; a later one acts as usual.
 
     A signal within `ECHO` seconds of the first is the same request: a child process often gets a
     signal twice, from its process group and from its parent.
@@ -39,8 +39,8 @@ class Interrupts:
         # Python lets only the main thread install handlers.
         self._installed = threading.current_thread() is threading.main_thread()
         if self._installed:
-            self._previous = {number: signal.getsignal(number) for number in _SIGNALS}
-            for number in _SIGNALS:
+            self._previous = {number: signal.getsignal(number) for number in answered()}
+            for number in self._previous:
                 signal.signal(number, self._record)
         return self
 
@@ -68,6 +68,7 @@ class Interrupts:
         """Raise `Interrupted` for the signal that was received."""
         raise Interrupted(self._received, step)
 
+    @ours
     def _record(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if self._received_at is None:

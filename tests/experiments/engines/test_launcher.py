@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rampart.alive import own_start
 from rampart.errors import RunError
 from rampart.experiments.cells import attempt, train_and_evaluate
 from rampart.experiments.engines import launched
@@ -23,6 +24,7 @@ from rampart.experiments.engines.launcher import (
     write_outcome,
 )
 from rampart.experiments.engines.outcome import Outcome
+from rampart.files import scratch_beside
 from rampart.training.interrupts import Interrupted
 
 STUB = Path(__file__).with_name("launched_stub.py")
@@ -74,6 +76,19 @@ def test_lines_are_reported_and_nothing_is_left_behind(stub, some_cells, tmp_pat
     stub("lives")(some_cells[0], lines.append)
     assert sorted(lines) == ["line of 0", "line of 1"]
     assert not list(tmp_path.glob("rampart-*"))
+    assert [one.name for one in tmp_path.glob("runs/*")] == ["tries"]
+
+
+def test_the_next_launch_removes_what_a_killed_one_has_left(stub, some_cells):
+    place = some_cells[0].folder
+    place.parent.mkdir()
+    gone = scratch_beside(place)
+    start = round(own_start())
+    # As of a process with this number that started long ago.
+    left = gone.with_name(gone.name.replace(f"-{start}-", f"-{start - 9999}-"))
+    left.mkdir()
+    stub("lives")(some_cells[0], lambda line: None)
+    assert not left.exists()
 
 
 def test_the_first_failure_is_the_failure_of_the_run(stub, some_cells):
@@ -118,7 +133,7 @@ def test_a_signal_to_the_processes_alone_stops_the_run(stub, some_cells):
     assert stop.value.args == (15,)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_is_passed_on_and_the_processes_are_waited_for(stub, some_cells, number):
     lines = []
 

@@ -21,6 +21,19 @@ def test_a_process_that_dies_loses_nothing_and_runs_nothing_twice(tmp_path, phot
     assert study.curve(tmp_path, "dies") == study.curve(tmp_path, "lives")
 
 
+@pytest.mark.parametrize("more", [(), ("--workers", "2")], ids=["one worker", "two workers"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_to_the_study_saves_every_run(tmp_path, photo_folder, more, number):
+    study.write_study(tmp_path, photo_folder, epochs=300)
+    process = study.start(tmp_path, *more)
+    study.wait_for_text(tmp_path, process, "lives, seed 0: epoch   3")
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert study.stop(process, number) == 128 + number
+    assert psutil.wait_procs(children, timeout=60)[1] == []
+    assert RunFolder(study.run_folder(tmp_path, "lives")).status() == "interrupted"
+    assert "run the same command again to resume" in (tmp_path / "log.txt").read_text()
+
+
 def test_processes_end_with_a_killed_study_and_their_runs_resume(tmp_path, photo_folder):
     study.write_study(tmp_path, photo_folder, epochs=300, methods=("lives", "dies"))
     process = study.start(tmp_path, "--workers", "2")

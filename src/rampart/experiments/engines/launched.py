@@ -20,9 +20,8 @@ from rampart.experiments.engines.base import number_of
 from rampart.experiments.engines.launcher import RUN, Launched, write_outcome
 from rampart.experiments.engines.outcome import Outcome
 from rampart.plugins import import_parts
+from rampart.stop_signals import STOPS
 from rampart.training.interrupts import Interrupted
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main(folder: Path) -> NoReturn:
@@ -43,15 +42,16 @@ def main(folder: Path) -> NoReturn:
 
 def _listen() -> None:
     """Let signals stop this process, and the end of the standard input, which is the study's."""
-    for number in _SIGNALS:
+    for number in STOPS:
         signal.signal(number, _stop)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     threading.Thread(target=_obey, daemon=True).start()
 
 
 def _obey() -> None:
     (number,) = os.read(0, 1) or (signal.SIGTERM,)
-    os.kill(os.getpid(), number)
+    # The others are blocked here, because SLURM sends them to all processes.
+    os.kill(os.getpid(), number if number in STOPS else signal.SIGTERM)
 
 
 def _stop(number: int, frame: object) -> None:

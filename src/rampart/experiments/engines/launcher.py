@@ -12,10 +12,10 @@ import queue
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -23,8 +23,9 @@ from typing import IO
 from rampart.errors import RunError
 from rampart.experiments.cells import CarryOut, Cell, ReportLine, train_and_evaluate
 from rampart.experiments.engines.outcome import Outcome
-from rampart.files import replacing
+from rampart.files import remove, remove_left, replacing, scratch_beside
 from rampart.plugins import IMPORTED
+from rampart.stop_signals import STOPS, WARNINGS
 from rampart.training.interrupts import Interrupts
 
 #: Files in the folder of a launch.
@@ -36,7 +37,7 @@ _GRACE = 60.0
 #: Characters of the log that are kept with a failure.
 _KEPT = 8000
 #: Signals that only this process answers; it passes them on.
-_OWN = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR2}
+_OWN = {*STOPS, *WARNINGS}
 
 
 class LostProcessError(RunError):
@@ -110,14 +111,25 @@ class Launcher:
         return max(1, (self.threads or torch.get_num_threads()) // self.processes)
 
     def _launch(self, cell: Cell, report: ReportLine, *, last: bool = False) -> None:
-        with tempfile.TemporaryDirectory(prefix="rampart-") as name:
-            folder = Path(name)
+        with _folder_beside(cell.folder) as folder:
             run = Launched(pickle.dumps(cell), tuple(IMPORTED), self._threads)
             (folder / RUN).write_bytes(pickle.dumps(run))
             with (folder / LOG).open("wb") as log:
                 process = _start(self.command(folder), log, self.gpu)
             stopped = _follow(process, self.processes, folder, report)
             _judge(folder, self.processes, stopped, process.returncode, last=last)
+
+
+@contextmanager
+def _folder_beside(run: Path) -> Iterator[Path]:
+    """Yield a new folder beside that of a run; the next launch removes it if this one is killed."""
+    remove_left(run.parent)
+    folder = scratch_beside(run)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        remove(folder)
 
 
 def carrier(processes: int, threads: int | None = None, *, gpu: bool = True) -> CarryOut:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import pytest
 
 from rampart.errors import InvalidArgument
-from rampart.value_types import fit
+from rampart.value_types import fit, require_no_booleans
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,19 @@ def test_true_and_false_are_not_numbers(annotation, value):
     with pytest.raises(InvalidArgument) as caught:
         fit({"key": annotation}, {"key": value})
     assert caught.value.name == "key"
+
+
+class Takes:
+    def __init__(self, count: int, rate: float | None = None, plain=3, on: bool = True, **more):
+        pass
+
+
+def test_true_and_false_are_not_numbers_for_other_code():
+    require_no_booleans("model.options", {"count": 1, "on": False, "other": True}, Takes)
+    for name in ("count", "rate", "plain"):
+        with pytest.raises(InvalidArgument) as caught:
+            require_no_booleans("model.options", {"on": True, name: False}, Takes)
+        assert caught.value.name == f"model.options.{name}"
 
 
 def test_unknown_names_are_left_alone():

@@ -8,9 +8,11 @@ They hold for every key of a configuration and every option of a component:
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from inspect import Parameter, signature
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from rampart.errors import InvalidArgument
 from rampart.plain import read_value
@@ -81,6 +83,36 @@ def _require_number(name: str, value: Any, *, whole: bool) -> None:
         raise InvalidArgument(name, value, f"a whole number up to {MAX_COUNT:,}")
     if not whole and size > LARGEST:
         raise InvalidArgument(name, value, f"a number up to {LARGEST:g} in size")
+
+
+def require_no_booleans(where: str, values: Mapping[str, Any], code: Callable[..., Any]) -> None:
+    """Refuse true and false where the code of a library takes a number; Python counts true as 1.
+
+    Args:
+        where: the key of the configuration that holds the values.
+        values: plain values, by the name of the parameter.
+        code: a function or a class; it says what its parameters take by types or defaults.
+
+    Raises:
+        InvalidArgument: named after the key.
+    """
+    given = {name: value for name, value in values.items() if isinstance(value, bool)}
+    parameters = signature(code).parameters if given else {}
+    hints: dict[str, Any] = {}
+    # Types may name what is only imported for a type checker.
+    with suppress(Exception):
+        hints = get_type_hints(code.__init__ if isinstance(code, type) else code)  # type: ignore[misc]
+    for name, value in given.items():
+        found = parameters.get(name)
+        if found is not None and _takes_number(found, hints.get(name, Any)):
+            raise InvalidArgument(f"{where}.{name}", str(value).lower(), "a number")
+
+
+def _takes_number(parameter: Parameter, annotation: Any) -> bool:
+    kinds, default = _kinds(annotation), parameter.default
+    if kinds & {int, float}:
+        return bool not in kinds
+    return isinstance(default, int | float) and not isinstance(default, bool)
 
 
 def takes_several(annotation: Any) -> bool:

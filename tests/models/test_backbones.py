@@ -185,6 +185,12 @@ def test_unknown_names():
         build_model("someone/model", num_classes=3)
 
 
+@pytest.mark.parametrize("option", ["in_chans", "drop_rate", "drop_path_rate"])
+def test_true_is_no_number_for_an_argument_of_timm(option):
+    with pytest.raises(InvalidArgument, match=rf"options\.{option}=true: expected a number"):
+        build_model("test_resnet", pretrained=False, num_classes=3, options={option: True})
+
+
 def test_unknown_options():
     with pytest.raises(ModelError, match=r"options.*pad_typ"):
         build_model("test_resnet", pretrained=False, num_classes=3, options={"pad_typ": "same"})

@@ -81,6 +81,15 @@ def test_settings_of_a_backbone_are_refused_for_a_function(config, setting):
         config("net", f"model.{setting}")
 
 
+@pytest.mark.parametrize("option", ["in_chans", "drop_rate"])
+def test_true_is_no_number_for_an_option_of_the_architecture(option, tiny_settings, tmp_path):
+    settings = [one for one in tiny_settings if not one.startswith("model.")]
+    settings += ["model.name=resnet18", "model.pretrained=false", f"model.options.{option}=true"]
+    with pytest.raises(InvalidArgument, match=rf"^model\.options\.{option}=true"):
+        train_run(load_config(None, settings), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("option", ["checkpoint_path=a.pth", "num_classes=5", "scriptable=true"])
 def test_options_that_a_saved_model_could_not_keep_are_refused_at_the_start(
     option, tiny_settings, tmp_path

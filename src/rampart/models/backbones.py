@@ -25,6 +25,7 @@ from rampart.models.weights import (
     require_numbers,
 )
 from rampart.runtime import scoped_seed
+from rampart.value_types import require_no_booleans
 
 #: Arguments that belong to timm's functions or follow from other settings. A saved model would not
 #: have them when it is loaded again.
@@ -75,8 +76,8 @@ def build_model(
         UnknownName: no such backbone, architecture or tag.
         ModelError: the weights cannot be found, downloaded or read, do not fit, or hold another
             normalization.
-        InvalidArgument: `num_classes` is missing or below 2, or an option is not an argument of
-            the architecture.
+        InvalidArgument: `num_classes` is missing or below 2, an option is not an argument of the
+            architecture, or is true or false in place of a number.
     """
     if not pretrained_head and (num_classes is None or num_classes < 2):
         raise InvalidArgument("num_classes", num_classes, "at least 2")
@@ -110,6 +111,7 @@ def build_model(
         # The head of this architecture cannot be replaced later.
         arguments["num_classes"] = num_classes
         backbone = build()
+    require_no_booleans("options", options or {}, type(backbone))
     _require_interface(backbone, source.architecture)
     with scoped_seed(seed, "head"):
         _set_head(backbone, name, num_classes, pretrained_head)

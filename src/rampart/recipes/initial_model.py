@@ -119,7 +119,8 @@ def _build(
                 seed=config.seed,
             )
     except InvalidArgument as error:
-        key = f"model.{error.name}" if error.name in ModelConfig.model_fields else error.name
+        own = error.name.partition(".")[0] in ModelConfig.model_fields
+        key = f"model.{error.name}" if own else error.name
         raise error.renamed(key) from error
     if model.batch_norm == "frozen":
         built.freeze_statistics()

@@ -138,6 +138,7 @@ def test_a_refusal_of_sbatch_is_passed_on(some_cells, cluster, tmp_path):
     ("wanted", "kind", "says"),
     [
         (Wanted(RunResources(gpus=0.5), slurm=OPTIONS), InvalidArgument, r"^resources.gpus=0.5"),
+        (Wanted(slurm={**OPTIONS, "nodes": True}), InvalidArgument, r"^slurm.nodes=true"),
         (Wanted(), InvalidArgument, r"^slurm.time=.*time: 720"),
         (Wanted(slurm={**OPTIONS, "partion": "x"}), UnknownName, "did you mean partition"),
     ],

@@ -15,6 +15,7 @@ from rampart.data.pictures import Facts, facts_of_picture
 from rampart.data.readers.request import Found, Request
 from rampart.data.splits import Split
 from rampart.errors import InvalidArgument, UnknownName
+from rampart.value_types import require_no_booleans
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ def _require_options(
     for option in options:
         if option in chosen or not (option in free or any_name):
             raise UnknownName(f"option of torchvision's {known.cls}", str(option), free or ["none"])
+    require_no_booleans("data.options", options, build)
 
 
 def _torch_split(

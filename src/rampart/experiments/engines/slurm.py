@@ -24,7 +24,8 @@ from rampart.experiments.engines.remote import receive, remote_run
 from rampart.experiments.engines.slurm_job import SlurmJob
 from rampart.experiments.engines.tries import Lost, Tries
 from rampart.extras import require_extra
-from rampart.files import write_atomic
+from rampart.files import read_text, write_atomic
+from rampart.value_types import require_no_booleans
 
 #: Seconds between two looks at the queue.
 POLL = 15.0
@@ -66,6 +67,7 @@ def make_executor(
         UnknownName: an option that sbatch does not have.
     """
     from submitit import SlurmExecutor
+    from submitit.slurm.slurm import _make_sbatch_string
 
     gpus = resources.gpus or 0
     if gpus != int(gpus):
@@ -78,6 +80,7 @@ def make_executor(
     for name in options:
         if name not in known:
             raise UnknownName("key of slurm", name, known)
+    require_no_booleans("slurm", options, _make_sbatch_string)
     given: dict[str, Any] = {"job_name": "rampart", "cpus_per_task": resources.all_cpus}
     given |= {"gpus_per_node": int(gpus)} if gpus else {}
     given |= {"array_parallelism": workers} if workers else {}
@@ -207,7 +210,7 @@ class Queue:
 
     def _read(self) -> dict[str, str]:
         try:
-            read: dict[str, str] = json.loads(self._file.read_text(encoding="utf-8"))
+            read: dict[str, str] = json.loads(read_text(self._file))
         except (OSError, ValueError):
             return {}
         return read

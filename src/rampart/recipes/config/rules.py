@@ -46,6 +46,10 @@ def _check_model(model: ModelConfig) -> None:
             raise InvalidArgument(
                 "model.options", key, "a value for each", "write model.options.NAME=VALUE"
             )
+    # For a function of the user too, whose code is not asked.
+    channels = model.options.get("in_chans")
+    if isinstance(channels, bool):
+        raise InvalidArgument("model.options.in_chans", str(channels).lower(), "a number")
     if "," in model.name and not {"/", ":"} & set(model.name):
         # No name of timm or of the catalogue has a comma, and a path has a slash.
         raise InvalidArgument("model.name", model.name, "one backbone")

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import pytest
 from rampart.errors import RunError
 from rampart.files import scratch_beside
 from rampart.runs import lock
-from rampart.runs.lock import GONE, LOCK, only_writer, writer_of
+from rampart.runs.lock import GONE, LOCK, only_writer, tidy, writer_of
 
 HOLDS = """
 import sys, time
@@ -182,6 +183,16 @@ def test_files_of_a_writer_that_was_killed_go_with_the_next_one(tmp_path):
     with only_writer(tmp_path / "run"):
         assert not stale.exists()
         assert not scratch.exists()
+
+
+def test_a_finished_folder_loses_the_lock_of_a_writer_that_is_gone(tmp_path):
+    gone = {"host": socket.gethostname(), "process": os.getpid(), "started": 0.0}
+    (tmp_path / LOCK).write_text(json.dumps({**gone, "since": "", "key": "x"}))
+    tidy(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    with only_writer(tmp_path):
+        tidy(tmp_path)
+        assert writer_of(tmp_path) is not None
 
 
 def test_a_writer_notices_that_its_folder_was_removed_or_taken_over(tmp_path):

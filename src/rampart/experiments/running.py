@@ -36,6 +36,7 @@ from rampart.experiments.study_cells import (
 )
 from rampart.experiments.study_folder import require_own_folder
 from rampart.files import write_atomic
+from rampart.runs.lock import tidy
 
 Result = RunFigures | FailedRun
 
@@ -157,9 +158,13 @@ def _carry_out(
 def _finished(cell: Cell) -> RunFigures | None:
     """The figures of a finished run; damage is reported when the run is attempted."""
     try:
-        return figures_of(cell)
+        figures = figures_of(cell)
     except RampartError:
         return None
+    if figures is not None:
+        for folder in (cell.folder, *cell.folder.glob("evaluations/*")):
+            tidy(folder)
+    return figures
 
 
 def _read(cell: Cell) -> Result:

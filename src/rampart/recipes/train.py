@@ -27,7 +27,7 @@ from rampart.recipes.pilot import continue_from_baseline, pilot_epochs, run_pilo
 from rampart.recipes.probe_backbone import linear_probe_model
 from rampart.recipes.splits import make_splits
 from rampart.registry import flatten
-from rampart.runs.lock import RequireHeld
+from rampart.runs.lock import RequireHeld, tidy
 from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
 from rampart.training.loop import fit
@@ -103,6 +103,7 @@ def _is_finished(
         return False
     if splits is not None:
         require_same_data(folder, splits)
+    tidy(folder.path)
     return True
 
 

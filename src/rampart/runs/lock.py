@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rampart.alive import is_alive, own_start
 from rampart.errors import RunError
-from rampart.files import remove_left, scratch_beside
+from rampart.files import read_text, remove_left, scratch_beside
 
 #: Name of the lock file.
 LOCK = "writer.lock"
@@ -82,6 +82,19 @@ def only_writer(folder: Path) -> Iterator[RequireHeld]:
         with suppress(OSError):
             for one in new:
                 one.rmdir()
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a writer has left in a finished folder that was killed at its very end.
+
+    In other folders the next writer does so.
+    """
+    path = folder / LOCK
+    with suppress(OSError):
+        found = _read(path)
+        if found is not None and not _is_alive(found, path):
+            _remove_stale(path, found)
+            _remove_left(folder)
 
 
 def do_nothing() -> None:
@@ -172,7 +185,7 @@ def _create_without_links(path: Path, text: str) -> bool:
 def _read(path: Path) -> Writer | None:
     """The writer in a lock file; None without a file, or with a damaged one."""
     try:
-        return Writer(**json.loads(path.read_text(encoding="utf-8")))
+        return Writer(**json.loads(read_text(path)))
     except (OSError, ValueError, TypeError):
         return None
 

@@ -1,13 +1,17 @@
 import json
+import os
+import re
 import shutil
+import socket
 
 import numpy as np
 import pytest
-from evaluating import Killed, evaluate
+from evaluating import NETWORK, Killed, evaluate
 
 from rampart.errors import (
     RunError,
 )
+from rampart.guarded import CallError
 from rampart.records.storage import load_record
 
 
@@ -42,6 +46,29 @@ def test_an_interrupted_evaluation_resumes(network, tmp_path, size):
     assert not (tmp_path / "evaluation" / "partial").exists()
 
 
+def test_a_model_that_raises_in_mid_evaluation_loses_nothing(network, tmp_path):
+    whole = evaluate(network, tmp_path)
+    shutil.rmtree(tmp_path / "evaluation")
+    fails = tmp_path / "fails"
+    planted = (
+        "if Path(__file__).with_name('fails').exists():\n            raise ValueError('planted')"
+    )
+    code = NETWORK.replace("return 20", f"{planted}\n        return 20")
+    (tmp_path / "nets.py").write_text(f"from pathlib import Path\n{code}")
+
+    def fail(done, total):
+        if done > 5:
+            fails.touch()
+
+    says = r"ValueError: planted.* (\d+) of 15 images are evaluated and kept: .*same command"
+    with pytest.raises(CallError, match=says) as error:
+        evaluate(network, tmp_path, "evaluation.batch_size=2", on_progress=fail)
+    fails.unlink()
+    record = evaluate(network, tmp_path)
+    assert record.metadata["resumed"] == int(re.search(says, str(error.value))[1]) > 5
+    assert record.critical.tolist() == whole.critical.tolist()
+
+
 def test_partial_results_of_another_evaluation_are_not_used(network, tmp_path):
     def kill(done, total):
         raise Killed
@@ -56,6 +83,16 @@ def test_partial_results_of_another_evaluation_are_not_used(network, tmp_path):
         with pytest.raises(RunError, match="--overwrite"):
             evaluate((reference, settings), tmp_path, setting)
     assert len(evaluate(network, tmp_path, "evaluation.attack.steps=4", overwrite=True)) == 15
+
+
+def test_a_finished_evaluation_loses_the_lock_of_a_killed_process(network, tmp_path):
+    evaluate(network, tmp_path)
+    gone = {"host": socket.gethostname(), "process": os.getpid(), "started": 0.0}
+    lock = tmp_path / "evaluation" / "writer.lock"
+    lock.write_text(json.dumps({**gone, "since": "", "key": "x"}))
+    with pytest.raises(RunError, match="finished"):
+        evaluate(network, tmp_path)
+    assert not lock.exists()
 
 
 def test_an_evaluation_is_replaced_on_request_only(network, tmp_path):

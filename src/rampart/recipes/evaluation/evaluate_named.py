@@ -17,6 +17,7 @@ from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record
 from rampart.reports.evaluations import own_evaluation
 from rampart.runs.evaluation_folder import EvaluationFolder
+from rampart.runs.lock import tidy
 from rampart.runs.run_folder import RunFolder
 
 
@@ -93,6 +94,7 @@ def ensure_evaluated(
     """
     found = own_evaluation(path, **changes)
     if found is not None:
+        tidy(found)
         return found, load_record(found)
     overrides = tuple(
         f"evaluation.{key}={'null' if value is None else value}" for key, value in changes.items()

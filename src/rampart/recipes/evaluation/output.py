@@ -4,8 +4,10 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
+from rampart.counting import counted
 from rampart.errors import RampartError, RunError
 from rampart.evaluation.partial_results import PartialResults
+from rampart.guarded import CallError
 from rampart.recipes.accelerator import one_writer
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import parse_config
@@ -19,6 +21,7 @@ from rampart.recipes.pages import write_pages
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record, save_record
 from rampart.runs.evaluation_folder import EvaluationFolder
+from rampart.runs.lock import tidy
 
 
 def evaluate_into(
@@ -48,6 +51,7 @@ def evaluate_into(
 
 def _require_free(folder: EvaluationFolder, subject: Subject, overwrite: bool) -> None:
     if folder.is_finished() and not overwrite and not can_grow(folder, subject.config):
+        tidy(folder.path)
         raise RunError(
             f"{folder.path} holds a finished evaluation"
             f"{_describe_difference(folder.path, subject.config)}: --overwrite replaces it, "
@@ -74,7 +78,10 @@ def _evaluate(
     partial_results = PartialResults(
         folder.partial, identity_of(subject), accelerator.process_index
     )
-    record = evaluate_subject(subject, accelerator, partial_results, on_progress, at_least)
+    try:
+        record = evaluate_subject(subject, accelerator, partial_results, on_progress, at_least)
+    except CallError as error:
+        raise _with_count(error, partial_results, len(subject.split.ids)) from error
     if accelerator.is_main_process:
         save_record(record, folder.path)
         _draw(record, folder.picture, subject)
@@ -86,6 +93,17 @@ def _evaluate(
         write_pages(folder, subject.run)
     accelerator.wait_for_everyone()
     return record
+
+
+def _with_count(error: CallError, partial_results: PartialResults, images: int) -> CallError:
+    """Return the error of a model that has failed in mid-evaluation, with what is kept."""
+    done = len(partial_results.read(adversarial_examples=False))
+    if not done:
+        return error
+    return type(error)(
+        f"{error} {done} of {counted(images, 'image')} are evaluated and kept: with the same model "
+        "the same command goes on after them."
+    )
 
 
 def _draws_images(config: RunConfig) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rampart.errors import RunError
-from rampart.files import checksum
+from rampart.files import checksum, read_bytes
 
 #: The key of a checksum, and the start of its value.
 KEY, MARK = "checksum", "sha256:"
@@ -85,7 +85,7 @@ def read_checked(path: Path, do: str) -> Any:
         RunError: the file cannot be read, is not JSON, or does not match its checksum.
     """
     try:
-        return parse_checked(path.read_bytes())
+        return parse_checked(read_bytes(path))
     except ValueError as error:
         raise RunError(f"{path} is damaged or was changed ({error}): {do}.") from None
     except OSError as error:

@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from rampart.alive import is_alive, own_start
 from rampart.errors import RampartError, RunError
@@ -100,17 +101,53 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         _put(scratch, path)
 
 
-def read_text(path: Path, encoding: str = "utf-8") -> str:
-    """Return the text of a file.
+class NotAFileError(RunError, OSError):
+    """A device, a pipe or a socket in place of a file; reading it may never end."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is a device, a pipe or a socket, and reading it may never end: replace it by "
+            "a file."
+        )
+        self._path = path
+        #: What readers quote of an `OSError`.
+        self.strerror = "it is a device, a pipe or a socket, not a file"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle, as from a worker process to its parent."""
+        return type(self), (self._path,)
+
+
+def require_file(path: Path) -> None:
+    """Refuse a device, a pipe or a socket, because reading it may never end.
+
+    Every file that a user or a stranger may have put there is read after this check. A link to a
+    file passes, and so does a folder, which the reader itself refuses.
 
     Raises:
-        OSError: it cannot be read, or is a device or a pipe, which may never end.
-        UnicodeDecodeError: it is not text in this encoding.
+        OSError: the path does not exist.
+        NotAFileError: it is no file.
     """
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise OSError(errno.EINVAL, "it is a device or a pipe, not a file", str(path))
-    return path.read_text(encoding)
+        raise NotAFileError(path)
+
+
+def read_text(path: Path, encoding: str = "utf-8", errors: str | None = None) -> str:
+    """Return the text of a file.
+
+    Raises:
+        OSError: it cannot be read, or is no file (`require_file`).
+        UnicodeDecodeError: it is not text in this encoding.
+    """
+    require_file(path)
+    return path.read_text(encoding, errors)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file; raise `OSError` as `read_text`."""
+    require_file(path)
+    return path.read_bytes()
 
 
 def write_atomic(path: Path, text: str) -> None:
@@ -196,7 +233,8 @@ def move(path: Path, target: Path) -> None:
 
 
 def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file, read in blocks."""
+    """Return the SHA-256 of a file, read in blocks; raise `OSError` as `read_text`."""
+    require_file(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from rampart.counting import counted
 from rampart.errors import InvalidArgument, RunError
 from rampart.evaluation.results import COLUMNS, Results
-from rampart.files import intended_name, move, remove, write_atomic
+from rampart.files import intended_name, move, read_text, remove, write_atomic
 from rampart.metrics.curve import Integers
 from rampart.records.columnar import (
     BOOLEAN,
@@ -178,7 +178,7 @@ class PartialResults:
                 )
             write_atomic(file, json.dumps({"format": FORMAT, **identity}, indent=1) + "\n")
         try:
-            found = json.loads(file.read_text(encoding="utf-8"))
+            found = json.loads(read_text(file))
         except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"{file} is damaged ({error}): restart with --overwrite.") from None
         if not isinstance(found, dict):

@@ -7,7 +7,7 @@ from pathlib import Path
 from rampart.errors import RampartError, RunError
 from rampart.experiments.searches import keep_searches
 from rampart.experiments.study import Study
-from rampart.files import require_output_folder, write_atomic
+from rampart.files import read_text, require_output_folder, write_atomic
 from rampart.recipes.config.identity import identity
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
@@ -108,7 +108,7 @@ def keep_file(study: Study, file: Path, output: Path) -> None:
     """
     require_own_folder(study, output)
     keep_searches((one.found for one in study.searches), output)
-    write_atomic(output / STUDY_FILE, file.read_text(encoding="utf-8"))
+    write_atomic(output / STUDY_FILE, read_text(file))
 
 
 def _is_of_a_study(run: Path, output: Path) -> bool:

@@ -19,6 +19,7 @@ from rampart.experiments.study_cells import (
     option_cells,
 )
 from rampart.experiments.study_folder import STUDY_FILE
+from rampart.files import read_text
 from rampart.runs.contents import SET_ASIDE, runs_in
 from rampart.runs.lock import writer_of
 from rampart.runs.run_folder import RunFolder
@@ -156,5 +157,5 @@ def _writer_of(folder: Path) -> str:
 
 
 def _last_error(file: Path) -> str:
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = read_text(file, errors="replace").splitlines()
     return lines[1] if len(lines) > 1 else f"see {file}"

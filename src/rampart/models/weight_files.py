@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rampart.checksums import KEEP, require_unchanged
 from rampart.errors import ModelError, RampartWarning
+from rampart.files import NotAFileError, require_file
 
 Weights = dict[str, Tensor]
 
@@ -52,6 +53,7 @@ def read_weights(path: Path) -> Weights:
     """
     require_unchanged(path, KEEP)
     try:
+        require_file(path)
         with warnings.catch_warnings():
             # torch comments on old and foreign formats; whether they can be read is decided here.
             warnings.simplefilter("ignore")
@@ -80,6 +82,8 @@ def explain_content(path: Path, error: Exception) -> str:
         path: the file.
         error: of the library that could not read it.
     """
+    if isinstance(error, NotAFileError):
+        return "is a device, a pipe or a socket, not a file; give the file itself"
     if isinstance(error, OSError) and error.strerror:
         return f"gives the error '{error.strerror}'; check the path and the permissions"
     if other := other_content(path):

@@ -7,6 +7,7 @@ from torch import nn
 
 from rampart.checksums import KEEP, require_unchanged
 from rampart.errors import ModelError, reason
+from rampart.files import read_text
 from rampart.models.backbones import build_model
 from rampart.models.normalized import NormalizedModel
 from rampart.models.own import MODULE, load_own
@@ -59,7 +60,7 @@ def read_description(folder: RunFolder) -> dict[str, Any]:
     path = folder.model / "config.json"
     require_unchanged(path, KEEP)
     try:
-        described = json.loads(path.read_text(encoding="utf-8"))
+        described = json.loads(read_text(path))
     except FileNotFoundError:
         raise ModelError(
             f"{folder.path} lacks its model: '{path}' does not exist; restore the folder model, or "

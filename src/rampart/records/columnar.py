@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rampart.counting import counted
 from rampart.errors import RunError
-from rampart.files import replacing
+from rampart.files import replacing, require_file
 
 #: (N,) integers, floats or booleans, or a list of texts and Nones.
 Column = NDArray[Any] | Sequence[str | None]
@@ -121,6 +121,7 @@ def read_columns(
     from pyarrow import parquet
 
     try:
+        require_file(path)
         with parquet.ParquetFile(path, page_checksum_verification=True) as file:
             found_rows = file.metadata.num_rows
             if rows is not None and rows != found_rows:
@@ -150,6 +151,7 @@ def read_notes(path: Path) -> dict[str, str]:
     from pyarrow import parquet
 
     try:
+        require_file(path)
         notes = parquet.read_metadata(path).metadata or {}
         return {key.decode(): value.decode() for key, value in notes.items()}
     except (pa.ArrowException, OSError, ValueError) as error:

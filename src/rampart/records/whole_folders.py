@@ -13,6 +13,7 @@ from shlex import quote
 from rampart.checksums import KEY, LISTING, MARK, listed_checksums, require_checksum
 from rampart.counting import counted
 from rampart.errors import RampartError, RunError
+from rampart.files import read_text
 from rampart.records.storage import checksums_in
 from rampart.runs.contents import SET_ASIDE, evaluations_in, runs_in
 from rampart.runs.evaluation_folder import EvaluationFolder
@@ -53,7 +54,7 @@ class FilesCheck:
         except RampartError as error:
             self.faults.append(str(error))
             return
-        text = file.read_text(encoding="utf-8")
+        text = read_text(file)
         (self.matching if KEY in text and MARK in text else self.unknown).append(file)
 
     def check_page(self, page: Path) -> None:

@@ -8,7 +8,7 @@ from shlex import quote
 from typing import Any
 
 from rampart.errors import RunError
-from rampart.files import write_atomic
+from rampart.files import read_text, write_atomic
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record
 from rampart.records.summary import summary
@@ -163,7 +163,7 @@ def require_own_comparison(folder: Path, runs: Sequence[str] | None = None) -> N
 def _compared(file: Path) -> set[str]:
     """Return the names of the runs in comparison.json."""
     try:
-        return {str(row["run"]) for row in json.loads(file.read_text(encoding="utf-8"))}
+        return {str(row["run"]) for row in json.loads(read_text(file))}
     except (ValueError, TypeError, KeyError):
         return {file.name}
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rampart.errors import RunError
-from rampart.files import intended_name, remove, require_output_folder
+from rampart.files import intended_name, read_text, remove, require_output_folder
 from rampart.runs.lock import is_lock
 
 
@@ -107,7 +107,7 @@ class EvaluationFolder:
         if not self.path.is_dir() or self._others():
             return False
         try:
-            record = json.loads(self.record.read_text(encoding="utf-8"))
+            record = json.loads(read_text(self.record))
             return bool(record["metadata"]["model"]["source"] == "run")
         except (OSError, ValueError, TypeError, KeyError):
             # Nobody can read it.

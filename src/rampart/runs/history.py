@@ -8,7 +8,7 @@ from typing import Any
 from rampart.checksums import parse_checked, with_checksum
 from rampart.counting import counted
 from rampart.errors import RunError
-from rampart.files import write_atomic
+from rampart.files import read_bytes, write_atomic
 
 Row = dict[str, Any]
 
@@ -70,7 +70,7 @@ class History:
             RunError: another line is damaged.
         """
         rows: list[Row] = []
-        lines = self.path.read_bytes().split(b"\n") if self.path.exists() else []
+        lines = read_bytes(self.path).split(b"\n") if self.path.exists() else []
         if lines and not lines[-1]:
             lines.pop()
         for number, line in enumerate(lines, start=1):

@@ -17,7 +17,14 @@ from torch import Tensor
 
 from rampart.checksums import LISTING, list_checksums, require_unchanged
 from rampart.errors import RunError, reason
-from rampart.files import intended_name, remove, why_unwritten, writing_folder
+from rampart.files import (
+    intended_name,
+    read_text,
+    remove,
+    require_file,
+    why_unwritten,
+    writing_folder,
+)
 
 #: Files of a checkpoint; what they hold see above.
 FILES = ("model.safetensors", "optimizer.pt", "state.json")
@@ -78,7 +85,9 @@ class CheckpointStore:
         folder = complete[-1]
         require_unchanged(folder, _DO)
         try:
-            state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+            for name in FILES:
+                require_file(folder / name)
+            state = json.loads(read_text(folder / "state.json"))
             return Checkpoint(
                 step=state.pop("step"),
                 model=load_file(folder / "model.safetensors"),

@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 from rampart.errors import DataError, reason
+from rampart.files import require_file
 
 #: The end of a tar.
 _END = 2 * tarfile.BLOCKSIZE
@@ -21,10 +22,12 @@ def members_of(path: Path) -> list[tarfile.TarInfo]:
     """Return the members of an uncompressed tar, all of which lie inside it.
 
     Raises:
+        OSError: there is no such file.
         tarfile.TarError: the file is not an uncompressed tar.
         DataError: the tar is cut off or damaged, or holds a sparse file, whose bytes are not stored
             one after another.
     """
+    require_file(path)
     try:
         with tarfile.open(path, mode="r:") as archive:
             members = _read_all(archive)

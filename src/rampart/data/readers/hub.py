@@ -14,6 +14,7 @@ from rampart.data.readers.request import Found, Request
 from rampart.data.readers.split_names import choose_splits
 from rampart.data.splits import Labels, Split
 from rampart.errors import DataError
+from rampart.files import read_bytes
 
 COLUMNS = ("input_key", "target_key")
 PLACES = ("revision", "config", "data_dir")
@@ -40,7 +41,7 @@ class HubImage:
             return cell["bytes"]
         if not cell.get("path"):
             raise ValueError("the row has no image")
-        return Path(cell["path"]).read_bytes()
+        return read_bytes(Path(cell["path"]))
 
 
 def load_hub(request: Request) -> Found:

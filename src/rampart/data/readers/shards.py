@@ -25,6 +25,7 @@ from rampart.data.readers.split_names import choose_splits, known_split
 from rampart.data.readers.tree import IMAGE_SUFFIXES
 from rampart.data.splits import Labels, Split
 from rampart.errors import DataError
+from rampart.files import read_text, require_file
 
 OPTIONS = ("input_key", "target_key")
 #: A file beside the shards that names the classes, one on each line, for labels that are numbers.
@@ -154,6 +155,7 @@ def _in_order(path: Path) -> tuple[str, int, str]:
 def _is_shard(path: Path) -> bool:
     """Whether a tar begins with samples: an image beside a label, or beside JSON in no folder."""
     try:
+        require_file(path)
         with tarfile.open(path, mode="r:") as archive:
             members = [one for one in islice(archive, _FIRST) if one.isfile()]
     # Damage raises errors of many kinds; the reader of all members reports it.
@@ -260,7 +262,7 @@ def _numbered(
     values = [label for part in labels.values() for label in part]
     if not (file.is_file() and all(re.fullmatch("[0-9]+", str(one)) for one in values)):
         return number_labels(labels, f"'{top}'")
-    names = file.read_text(encoding="utf-8").split("\n")
+    names = read_text(file).split("\n")
     names = [name.strip() for name in names if name.strip()]
     return names, {
         split: np.array([int(label) for label in part], dtype=np.int64)

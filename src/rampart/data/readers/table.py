@@ -18,6 +18,7 @@ from rampart.data.readers.request import Found, Request
 from rampart.data.readers.split_names import choose_splits
 from rampart.data.splits import ONE_LABEL, Split
 from rampart.errors import DataError, shown
+from rampart.files import require_file
 
 SUFFIXES = TABLES
 #: Usual names of the columns, by the option that names another one.
@@ -69,6 +70,7 @@ def load_table(path: Path, request: Request) -> Found:
 def _read_columns(path: Path) -> Columns:
     """Return the columns of a file by their names; those of a CSV hold text."""
     try:
+        require_file(path)
         if path.suffix.lower() == ".parquet":
             import pyarrow.parquet as pq
 

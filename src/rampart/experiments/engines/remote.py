@@ -29,6 +29,7 @@ from rampart.experiments.engines.base import number_of
 from rampart.experiments.engines.launcher import carrier
 from rampart.experiments.engines.outcome import Outcome
 from rampart.experiments.engines.packing import pack, unpack
+from rampart.files import read_text
 from rampart.plugins import IMPORTED, import_parts
 from rampart.runs.lock import GONE, RENEWED, writer_of
 
@@ -158,6 +159,6 @@ def _wait_for_writer(folder: Path, report: ReportLine) -> None:
 def _detail(cell: Cell) -> str:
     """The traceback in the error file of a run, below its name and reason."""
     try:
-        return cell.error_file.read_text(encoding="utf-8").partition("\n\n")[2]
+        return read_text(cell.error_file).partition("\n\n")[2]
     except OSError:
         return ""

@@ -12,7 +12,7 @@ from rampart.counting import counted
 from rampart.errors import RunError
 from rampart.experiments.tuning.space import with_settings
 from rampart.experiments.tuning.trials import METRICS, Search, Trial
-from rampart.files import write_atomic
+from rampart.files import read_text, write_atomic
 from rampart.plain import write_plain
 from rampart.recipes.config.loading import dump_config
 from rampart.runs.passes import Passes
@@ -109,7 +109,7 @@ def read_spent(folder: Path) -> tuple[str, Spent]:
     """
     file = folder / SPENT
     try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(read_text(file))
         spent = Spent(*(content[name] for name in ("runs", "passes", "minutes")))
         return content["best"], spent
     except (ValueError, KeyError, TypeError) as error:

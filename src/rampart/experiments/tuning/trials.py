@@ -28,7 +28,7 @@ from rampart.errors import (
     reason,
 )
 from rampart.experiments.tuning.space import Settings, Space, make_space, name_of
-from rampart.files import is_scratch, require_output_folder, write_atomic
+from rampart.files import is_scratch, read_text, require_output_folder, write_atomic
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import dump_config, parse_config
 from rampart.recipes.config.run_config import RunConfig
@@ -278,7 +278,7 @@ def read_search(output: Path) -> Search:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(read_text(file))
     except ValueError as error:
         raise RunError(f"{file} is damaged ({error}): delete it.") from error
     if not isinstance(found, dict):

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from rampart.files import require_file
 from rampart.guarded import require_weights
 
 
@@ -30,6 +31,7 @@ def file_fingerprint(*files: Path) -> str:
     """Return the SHA-256 over the content of files."""
     digest = hashlib.sha256()
     for file in files:
+        require_file(file)
         with file.open("rb") as opened:
             digest.update(hashlib.file_digest(opened, "sha256").digest())
     return digest.hexdigest()

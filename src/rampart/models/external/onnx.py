@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from rampart.errors import ModelError, reason
 from rampart.extras import require_extra
+from rampart.files import read_bytes
 from rampart.models.external.exported import in_batches
 from rampart.models.external.fingerprints import file_fingerprint
 from rampart.models.external.loaded import LoadedModel, Wanted
@@ -137,6 +138,6 @@ def _find_output(session: Any, path: Path) -> str:
 
 def _find_external(path: Path) -> list[Path]:
     """Return the files with weights that an ONNX file names, in the same folder."""
-    content = path.read_bytes()
+    content = read_bytes(path)
     beside = sorted(f for f in path.parent.iterdir() if f.is_file() and f != path)
     return [file for file in beside if file.name.encode() in content]

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from rampart.attacks.catalogue import ATTACKS
+from rampart.files import read_bytes
 from rampart.recipes.config.differences import differences
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.settings import default_config, record_keys
@@ -60,7 +61,7 @@ def _spell_value(value: object) -> str:
     if isinstance(value, tuple):
         return f"{len(value)}_to_{format_eps(value[-1])}_{_digest(repr(value).encode())}"
     if isinstance(value, str) and Path(value).is_file():
-        return f"{Path(value).stem}_{_digest(Path(value).read_bytes())}"
+        return f"{Path(value).stem}_{_digest(read_bytes(Path(value)))}"
     return str(value)
 
 

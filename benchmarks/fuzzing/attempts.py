@@ -4,13 +4,12 @@ import os
 import resource
 import select
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rampart.cli.main import main
+from benchmarks.forked import become
 
 #: Seconds of computing after which a command counts as hanging. On a machine with other work, and
 #: for a command that only waits, as many times of wall time.
@@ -75,29 +74,12 @@ def attempt(words: Sequence[str], folder: Path, limit: int = LIMIT) -> Outcome:
 
 
 def _run(words: Sequence[str], folder: Path, files: dict[int, Path], limit: int) -> None:
-    """Become the command: run its entry with its own output, then leave without clean-up."""
+    """Become the command, with limits."""
     os.setpgid(0, 0)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    for number, path in files.items():
-        os.dup2(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY), number)
-    os.chdir(folder)
-    sys.argv = ["rampart", *words]
-    status = 1
-    try:
-        main()
-        status = 0
-    except SystemExit as stop:
-        status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+    become(words, folder, files[1], files[2])
 
 
 def _wait(child: int, until: float) -> int | None:

@@ -14,17 +14,19 @@ FORMATS = {"PNG": "png", "JPEG": "jpg", "GIF": "gif", "BMP": "bmp", "TIFF": "tif
 FORMATS |= {name: name.lower() for name in ("WEBP", "AVIF") if features.check(name.lower())}
 
 
-def damage_image(random: Random, run: Path, folder: Path) -> tuple[list[str], str]:
-    """Write a damaged image into `folder`/photos and return the command that predicts its class.
+def damage_image(random: Random, run: Path, name: str, folder: Path) -> list[str]:
+    """Write a damaged image into `folder`/photos; return the command that predicts its class.
 
-    Returns:
-        the words of `rampart predict`, and the format of the image.
+    Args:
+        random: draws everything.
+        run: whose model predicts.
+        name: of the format in PIL.
+        folder: of this attempt.
     """
-    name = random.choice(sorted(FORMATS))
     pixels = np.random.default_rng(random.randrange(2**32)).integers(0, 256, (24, 24, 3))
     buffer = BytesIO()
     Image.fromarray(pixels.astype(np.uint8)).save(buffer, name)
     photos = folder / "photos"
     photos.mkdir()
     (photos / f"a.{FORMATS[name]}").write_bytes(damaged(random, buffer.getvalue()))
-    return ["predict", str(run), "photos", "-o", "predictions.csv"], name
+    return ["predict", str(run), "photos", "-o", "predictions.csv"]

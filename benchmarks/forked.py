@@ -1,0 +1,40 @@
+"""The command line in a forked process: the imports are paid once, by the parent."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
+
+from rampart.cli.main import main
+
+
+def become(words: Sequence[str], folder: Path, out: Path, err: Path) -> NoReturn:
+    """Become the command in a process that was just forked; leave without clean-up.
+
+    Args:
+        words: of the command line, without the name of the program.
+        folder: in which the command works.
+        out: takes standard output.
+        err: takes standard error.
+    """
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number, path in ((1, out), (2, err)):
+        os.dup2(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY), number)
+    os.chdir(folder)
+    sys.argv = ["rampart", *words]
+    # Processes that the command starts import its main module, which is not that of a benchmark.
+    sys.modules["__main__"] = ModuleType("__main__")
+    status = 1
+    try:
+        main()
+        status = 0
+    except SystemExit as stop:
+        status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)

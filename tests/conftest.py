@@ -1,11 +1,13 @@
 import os
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 
 # Small networks are fastest on one thread, and results then do not hang on the machine's cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from local_hub import LocalHub, address
+from minimal import MINIMAL
 
 # The hub's clients read it when they are imported; no test reaches the real hub.
 ADDRESS = os.environ["HF_ENDPOINT"] = address()
@@ -14,6 +16,14 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from PIL import Image
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the tests of `MINIMAL`."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here) and item.path.relative_to(here).as_posix() in MINIMAL:
+            item.add_marker("minimal")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rampart.errors import InvalidArgument, ModelError, UnknownName
-from rampart.models.backbones import NO_OPTIONS, build_model, parameter_groups
+from rampart.models.backbones import NO_OPTIONS, build_model
+from rampart.models.weights import parameter_groups
 
 IMAGES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rampart.checksums import MARK, checksum_of, parse_checked
 from rampart.errors import RampartError, RunError
-from rampart.files import write_atomic
+from rampart.files import read_bytes, read_text, write_atomic
 from rampart.runs.settings_file import read_settings
 
 _OPEN = MARK + 64 * "0"
@@ -35,7 +35,7 @@ def write_page(path: Path, page: str) -> None:
 def is_page(path: Path) -> bool:
     """Whether a file is a page that Rampart wrote."""
     try:
-        return _SEAL.search(path.read_text(encoding="utf-8")[:20_000]) is not None
+        return _SEAL.search(read_text(path)[:20_000]) is not None
     except (OSError, ValueError):
         return False
 
@@ -54,7 +54,7 @@ def _checksum_of_values(file: Path) -> str:
     try:
         if file.suffix == ".yaml":
             return checksum_of(read_settings(file))
-        lines = file.read_bytes().splitlines() if file.suffix == ".jsonl" else [file.read_bytes()]
+        lines = read_bytes(file).splitlines() if file.suffix == ".jsonl" else [read_bytes(file)]
         return checksum_of([parse_checked(line) for line in lines])
     except (OSError, ValueError, RampartError):
         return ""
@@ -71,7 +71,7 @@ def require_page(path: Path, do: str) -> None:
         RunError: it was changed, or is older than a file that it shows.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = read_bytes(path).decode("utf-8")
     except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read ({error}): {do}.") from None
     stated, sources = _SEAL.search(text), _SOURCES.search(text)

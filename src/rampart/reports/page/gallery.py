@@ -10,7 +10,7 @@ from PIL import Image
 
 from rampart.checksums import read_checked, require_unchanged
 from rampart.counting import in_thousands
-from rampart.files import checksum
+from rampart.files import checksum, read_bytes
 from rampart.records.record import EvaluationRecord
 from rampart.reports.page.content import Section, class_name
 from rampart.reports.page.curves import spell_strength
@@ -114,7 +114,7 @@ def _size(packed: Sequence[Mapping[str, tuple[str, bytes]]]) -> int:
 
 def _packed(file: Path, quality: int | None) -> tuple[str, bytes]:
     if quality is None:
-        return "png", file.read_bytes()
+        return "png", read_bytes(file)
     with Image.open(file) as picture:
         text = io.BytesIO()
         picture.save(text, "JPEG", quality=quality, subsampling=0)

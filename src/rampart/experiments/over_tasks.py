@@ -67,7 +67,10 @@ def _difference(pairs: Sequence[Pair], measure: str) -> str:
 def _bracket(pairs: Sequence[Pair], part: int) -> Bracket:
     """Expected robustness of each task, with its bounds."""
     ends = [
-        np.mean([(run.expected_least, run.expected, run.expected_most) for run in pair[part]], 0)
+        np.array(
+            [(run.expected_least, run.expected, run.expected_most) for run in pair[part]],
+            dtype=np.float64,
+        ).mean(0)
         for pair in pairs
     ]
     return Bracket(*np.array(ends, dtype=np.float64).T)

@@ -54,8 +54,8 @@ def test_signals_and_a_killed_study_leave_runs_that_resume(tmp_path, photo_folde
         study.wait_for_text(tmp_path, process, f"epoch  {at}")
         children = psutil.Process(process.pid).children(recursive=True)
         assert end(process) == status
-        # Ray ends with the command that has started it.
-        assert psutil.wait_procs(children, timeout=60)[1] == []
+        # Ray ends with the command that has started it; its agents take minutes after a kill.
+        assert psutil.wait_procs(children, timeout=300)[1] == []
         if status > 0:
             assert RunFolder(study.run_folder(tmp_path, "lives")).status() == "interrupted"
     status, printed = study.run(tmp_path, *RAY)

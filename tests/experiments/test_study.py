@@ -12,13 +12,13 @@ import pytest
 import yaml
 
 from rampart.errors import RampartError, RunError
-from rampart.experiments import cells
 from rampart.experiments.engines.processes import Processes
 from rampart.experiments.loading import load_study
 from rampart.experiments.running import SilentWatcher, run_study
 from rampart.experiments.study_cells import planned_runs
 from rampart.experiments.study_table import LEGEND, draw_study, write_table
 from rampart.plugins import import_parts
+from rampart.recipes.evaluation import evaluate_named
 from rampart.recipes.evaluation.evaluate_named import evaluate_run
 from rampart.records.storage import load_record
 from rampart.runs.run_folder import RunFolder
@@ -164,7 +164,9 @@ def test_figures_are_those_of_the_runs(finished, out):
     assert (one.clean, one.adversarial) == (record.accuracy[0], record.accuracy[-1])
     assert one.expected == pytest.approx(_expected(record))
     # 24 images: APGD with one step queries twice and the training once, with gradients but once.
-    assert one.passes in (24 * 5, 24 * 6)
+    assert one.training_passes in (24 * 5, 24 * 6)
+    kinds = (one.training_passes, one.validation_passes, one.monitor_passes, one.pilot_passes)
+    assert one.passes == sum(kinds)
     assert one.full_from == 0
     assert next(f for f in figures if f.method == "standard").full_from == 1
 
@@ -350,7 +352,7 @@ def test_a_failed_run_is_repeated(failing, tmp_path, monkeypatch):
         raise MemoryError("planted")
 
     with monkeypatch.context() as patch:
-        patch.setattr(cells, "ensure_evaluated", planted)
+        patch.setattr(evaluate_named, "ensure_evaluated", planted)
         result = run_study(failing, tmp_path)
     assert not result.figures
     assert [one.reason for one in result.failures].count("MemoryError: planted") == 4

@@ -20,8 +20,8 @@ from rampart.schema.effects import fields_that_affect
 from rampart.schema.fields import DataConfig, EvaluationConfig, TrainingConfig
 
 
-def show_progress(table) -> str:
-    console = Console(width=200, record=True, file=io.StringIO())
+def show_progress(table, width=200) -> str:
+    console = Console(width=width, record=True, file=io.StringIO())
     console.print(table)
     return console.export_text()
 
@@ -157,6 +157,15 @@ def test_bounds_stand_in_a_column_where_they_reach_beyond_the_interval():
     assert (first[at], second[at]) == ("10.0 to 90.0", "")
     seeds = [run("two-hinge", (0.9, 0.1 + s / 100), s) for s in range(3)]
     assert "| 11.0 to 90.0 |" in markdown(aggregate(comparison_rows(seeds)))
+
+
+def test_the_widest_usual_columns_fit_80_characters():
+    runs = [run("two-hinge", (0.9, 0.1)), run("fix", (0.7, 0.1))]
+    runs = [one._replace(name="two-hinge-seed0") for one in runs]
+    text = show_progress(comparison_table(comparison_rows(runs)), 80)
+    assert text.count("two-hinge-seed0") == 2
+    assert "bounds" in text
+    assert len(text.strip().splitlines()) == 5
 
 
 def test_columns_without_content_are_left_out(three):

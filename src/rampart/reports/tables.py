@@ -259,6 +259,7 @@ def _table(cells: list[dict[str, str]], title: str, bold: Mapping[str, set[int]]
     from rich.text import Text
 
     style: dict[str, Any] = {"box": SIMPLE_HEAD, "show_edge": False, "pad_edge": False}
+    style["collapse_padding"] = True  # The usual columns fit 80 characters.
     table = Table(title=title, title_style="dim", title_justify="left", **style)
     filled = [name for name in (cells[0] if cells else {}) if any(row[name] for row in cells)]
     for name in filled:

@@ -216,9 +216,12 @@ def small_network(backbone):
 def test_every_configuration_takes_a_step_with_a_small_network(file, pictures, tmp_path):
     study = load_study(file)
     for task, method, seed in study.runs():
-        backbone = task.coordinates["backbone"]
-        settings = [*small_network(backbone), "data.image_size=32", "attack.steps=2"]
-        take_a_step(study.config(task, method, seed), pictures, tmp_path, *settings)
+        config = study.config(task, method, seed)
+        settings = [*small_network(task.coordinates["backbone"]), "data.image_size=32"]
+        for key in ("mean", "std"):
+            if values := getattr(config.model, key):
+                settings.append(f"model.{key}={list(values)}")
+        take_a_step(config, pictures, tmp_path, *settings, "attack.steps=2")
 
 
 @pytest.mark.slow

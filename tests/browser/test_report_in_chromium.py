@@ -154,8 +154,8 @@ def test_hovering_a_point_shows_its_values(opened):
     page.locator('figure[data-chart="curve"] .live').scroll_into_view_if_needed()
     box = page.locator('figure[data-chart="curve"] .live svg').bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.wait_for_selector("#vg-tooltip-element.visible")
-    text = page.locator("#vg-tooltip-element").inner_text()
+    page.wait_for_selector("#tooltip:not([hidden])")
+    text = page.locator("#tooltip").inner_text()
     assert "/255" in text
     assert "%" in text
     assert said == []

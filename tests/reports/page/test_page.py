@@ -75,7 +75,7 @@ def test_a_page_is_one_file_that_loads_nothing(net):
     for tag, attribute in (("script", "src"), ("link", "href"), ("img", "src")):
         found = [one.get(attribute) for one in outline.named(tag)]
         assert all(one is None or one.startswith("data:") for one in found)
-    assert len(outline.named("script")) == 6
+    assert len(outline.named("script")) == 5
     assert policy.count("'sha256-") == 5
 
 
@@ -134,7 +134,7 @@ def test_names_and_messages_are_escaped(tmp_path):
     folder = run(tmp_path / "net", history=history, classes=classes, split=HOSTILE)
     outline = Outline(page_of(folder))
     assert not outline.open
-    assert len(outline.named("script")) == 6
+    assert len(outline.named("script")) == 5
     assert not [one for one in outline.named("img") if not one["src"].startswith("data:")]
     assert not any(name.startswith("on") for _, one in outline.elements for name in one)
     assert " ".join(HOSTILE.split()) in outline.text

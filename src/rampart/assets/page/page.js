@@ -5,7 +5,7 @@
   var root = document.documentElement;
   var data = JSON.parse(document.getElementById("data").textContent);
   var weights = [];
-  var views = {};
+  var views = {};  // of each chart: a promise of the drawn view
 
   function dark() {
     if (root.classList.contains("dark")) return true;
@@ -34,6 +34,26 @@
     };
   }
 
+  var tooltip = document.createElement("div");
+  tooltip.id = "tooltip";
+  tooltip.hidden = true;
+  document.body.appendChild(tooltip);
+
+  // The values of a point are text, so that names of classes cannot become markup.
+  function showTooltip(handler, event, item, value) {
+    tooltip.hidden = !value;
+    if (!value) return;
+    tooltip.replaceChildren();
+    Object.keys(value).forEach(function (name) {
+      var row = tooltip.appendChild(document.createElement("div"));
+      row.appendChild(document.createElement("span")).textContent = name;
+      row.appendChild(document.createElement("b")).textContent = value[name];
+    });
+    var right = document.documentElement.clientWidth - tooltip.offsetWidth - 8;
+    tooltip.style.left = Math.max(8, Math.min(event.clientX + 12, right)) + "px";
+    tooltip.style.top = event.clientY + 14 + "px";
+  }
+
   function draw(figure) {
     var id = figure.dataset.chart, spec = colored(data.charts[id]);
     var hidden = {};
@@ -44,16 +64,21 @@
     spec.datasets.weights = id === "curve" ? weights : [];
     var place = figure.querySelector(".live"), still = figure.querySelector(".still");
     place.hidden = false;
-    var options = { actions: false, renderer: "svg", config: theme(), tooltip: { theme: "custom" } };
-    return vegaEmbed(place, spec, options).then(function (result) {
-      if (views[id]) views[id].finalize();
-      views[id] = result;
-      still.setAttribute("hidden", "");
+    // A chart is drawn after its last drawing, which would fail if it lost its view in between.
+    views[id] = Promise.resolve(views[id]).then(function (former) {
+      var compiled = vegaLite.compile(spec, { config: theme() }).spec;
+      var options = { renderer: "svg", container: place, tooltip: showTooltip };
+      return new vega.View(vega.parse(compiled), options).runAsync().then(function (view) {
+        if (former) former.finalize();
+        still.setAttribute("hidden", "");
+        return view;
+      });
     }).catch(function (error) {
       place.hidden = true;
       still.removeAttribute("hidden");
       console.error(error);
     });
+    return views[id];
   }
 
   function drawAll() {
@@ -128,7 +153,8 @@
   function show(law) {
     weights = weightRows(law);
     document.getElementById("weights-hint").hidden = false;
-    if (views.curve) views.curve.view.data("weights", weights).run();
+    if (!views.curve) return;
+    views.curve.then(function (view) { if (view) view.data("weights", weights).run(); });
   }
 
   root.classList.remove("plain");

@@ -27,7 +27,7 @@ from rampart.version import __version__
 #: Largest size of a page in bytes.
 LIMIT = 3_000_000
 _OWN, _VEGA = "assets/page", "assets/vega"
-_LIBRARIES = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js")
+_LIBRARIES = ("vega.min.js", "vega-lite.min.js")
 _SCRIPTS = ("expectation.js", "page.js")
 
 

@@ -1,13 +1,31 @@
 """The command line in a forked process: the imports are paid once, by the parent."""
 
+import gc
+import importlib
 import os
+import pkgutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
+import torch
+
+import rampart
 from rampart.cli.main import main
+
+
+def preload() -> None:
+    """Import every module of Rampart, so that forked processes need not; use one thread."""
+    # A forked process has no threads of its parent.
+    torch.set_num_threads(1)
+    for module in pkgutil.walk_packages(rampart.__path__, "rampart."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    # A collection in a child would copy every page that it visits.
+    gc.collect()
+    gc.freeze()
 
 
 def become(words: Sequence[str], folder: Path, out: Path, err: Path) -> NoReturn:

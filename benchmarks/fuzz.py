@@ -21,9 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import torch
-
-import rampart.recipes.train
+from benchmarks.forked import preload
 from benchmarks.fuzzing.attempts import Outcome, attempt
 from benchmarks.fuzzing.configurations import command
 from benchmarks.fuzzing.files import damage_file, damage_other, files_of, write_others
@@ -104,9 +102,7 @@ def main() -> None:
     parser.add_argument("--output", "-o", type=Path, default=Path("fuzz"))
     parser.add_argument("--only", default="", metavar="KIND:NUMBER")
     options = parser.parse_args()
-    # A forked process has no threads of its parent.
-    torch.set_num_threads(1)
-    assert rampart.recipes.train, "imported once, before the processes are forked"
+    preload()
     root = options.output.absolute() / f"seed-{options.seed}"
     bench = Bench(root, options.seed)
     if options.only:

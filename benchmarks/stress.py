@@ -23,11 +23,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import torch
-
-import rampart.evaluation.whole
-import rampart.recipes.evaluation.evaluate_named
-import rampart.recipes.train
+from benchmarks.forked import preload
 from benchmarks.fuzzing.material import write_photos
 from benchmarks.results import Rows, in_processes
 from benchmarks.stressing import part
@@ -227,9 +223,7 @@ def main() -> None:
     if options.kills is None:
         options.kills = 60 if options.hours is None else 10**9
     end = time.time() + 3600 * (options.hours or 1e6)
-    # A forked process has no threads of its parent.
-    torch.set_num_threads(1)
-    assert rampart.recipes.train, rampart.evaluation.whole
+    preload()
     bench = Bench(options.output.absolute() / f"seed-{options.seed}", options.seed)
     if options.only is not None:
         row = bench.attempt(options.only)

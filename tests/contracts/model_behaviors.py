@@ -1,4 +1,4 @@
-"""What a model may do; as a command, this file rewrites the table in docs/evaluation.md."""
+"""What a model may do; as a command, this file rewrites the table in the guide to evaluation."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from tests.contracts import unusual_models as models
 from tests.contracts.tables import rewrite
 
 ROOT = Path(__file__).parents[2]
-GUIDE = ROOT / "docs" / "evaluation.md"
+GUIDE = ROOT / "docs" / "evaluation" / "how-it-works.md"
 START, END = "<!-- what a model may do -->\n", "<!-- end of what a model may do -->"
 
 

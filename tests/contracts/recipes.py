@@ -1,4 +1,4 @@
-"""The recipes side by side; as a command, this file rewrites their table in docs/recipes.md."""
+"""The recipes side by side; as a command, this file rewrites their table in the guide."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from tests.contracts.tables import rewrite
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
-GUIDE = ROOT / "docs" / "recipes.md"
+GUIDE = ROOT / "docs" / "reproduce" / "recipes.md"
 START, END = "<!-- recipes -->\n", "<!-- end of recipes -->"
 NAMES = ("published", "benchmark", "ours")
 #: Files in which every value states where it comes from.

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_every_key_is_documented():
-    text = (ROOT / "docs" / "configuration.md").read_text()
+    text = (ROOT / "docs" / "reference" / "configuration.md").read_text()
     documented = set(re.findall(r"`([a-z_.0-9]+)`", text))
     config = load_config(None, ["model=a", "data=b"])
     of_components = ("schedule.", "objective.", "attack.", "evaluation.attack.")
@@ -39,7 +39,11 @@ def test_every_key_is_documented():
 
 
 def test_the_keys_that_another_name_drops_are_documented():
-    text = (ROOT / "docs" / "configuration.md").read_text().partition("## Another name")[2]
+    text = (
+        (ROOT / "docs" / "reference" / "configuration.md")
+        .read_text()
+        .partition("## Another name")[2]
+    )
     rows = dict(
         re.findall(r"^\| `(\w+)` \| (.*\|.*) \|$", text.partition("\n## ")[0], re.MULTILINE)
     )
@@ -127,7 +131,7 @@ def test_the_python_of_the_readme_runs(photo_folder, tmp_path, monkeypatch):
 
 
 def test_the_python_of_the_guide_to_evaluation_runs():
-    guide = ROOT / "docs" / "evaluation.md"
+    guide = ROOT / "docs" / "evaluation" / "how-it-works.md"
     (evaluate,), (on_a_grid,) = blocks(guide, "evaluate"), blocks(guide, "parts")
     (without_grid,) = blocks(guide, "continuum")
     with scoped_seed(0):
@@ -143,7 +147,7 @@ def test_the_python_of_the_guide_to_evaluation_runs():
 
 
 def test_the_losses_in_the_guide_to_own_loops_run():
-    text = (ROOT / "docs" / "parts.md").read_text()
+    text = (ROOT / "docs" / "choosing" / "parts.md").read_text()
     text = text.partition("## In your own loop")[2].partition("## Add your own")[0]
     first, second = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 10))
@@ -163,7 +167,7 @@ def test_the_losses_in_the_guide_to_own_loops_run():
 
 
 def test_a_run_trains_with_the_parts_of_the_guide(tiny_settings, tmp_path):
-    text = (ROOT / "docs" / "parts.md").read_text().partition("## Add your own")[2]
+    text = (ROOT / "docs" / "choosing" / "parts.md").read_text().partition("## Add your own")[2]
     code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
     # In its own process, because the registrations would stay.
     more = ["objective=both", "attack=corner", "strategies=[vectors]"]
@@ -215,7 +219,7 @@ def test_the_python_of_the_guide_after_training_runs(
     monkeypatch.chdir(tmp_path)
     train_run(load_config(None, tiny_settings), Path("runs/first"))
     Path("holiday").symlink_to(photo_folder / "test")
-    (predict,) = blocks(ROOT / "docs" / "after-training.md", "predict")
+    (predict,) = blocks(ROOT / "docs" / "after-training" / "index.md", "predict")
     names: dict[str, Any] = {}
     exec(predict, names)
     assert len(names["predictions"]) == 15

@@ -7,7 +7,7 @@ from rampart.errors import InvalidArgument
 
 HELP = (
     "A configuration file, then single settings: model=NAME data=FOLDER threat.eps=4/255 "
-    "schedule=fix training.epochs=30. docs/configuration.md lists all keys."
+    "schedule=fix training.epochs=30. docs/reference/configuration.md lists all keys."
 )
 
 

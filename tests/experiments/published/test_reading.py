@@ -19,7 +19,7 @@ from rampart.experiments.tuning.outcome import Spent
 from rampart.metrics.expectation import published_robustness
 from rampart.records.storage import load_record
 
-GUIDE = Path(__file__).parents[3] / "docs" / "published.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "reproduce" / "published.md"
 
 
 @pytest.fixture(scope="module")

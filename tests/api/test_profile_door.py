@@ -72,6 +72,9 @@ def test_finished_threats_are_kept_and_others_follow(task, tmp_path, no_pictures
     assert (both["l2"].critical == first["l2"].critical).all()
     for name in ("profile.json", "profile.md", "linf/record.json"):
         assert (tmp_path / "profile" / name).is_file()
+    text = (tmp_path / "profile/profile.md").read_text()
+    # A name of a file is no beginning of a sentence.
+    assert f"\n{both.summary()['model']}: 8 images, attack apgd" in text
 
 
 def test_other_settings_models_and_files_are_refused(task, tmp_path, no_pictures):

@@ -154,6 +154,6 @@ def _markdown(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def _footer(facts: Mapping[str, Any]) -> str:
-    lines = profile_lines(facts)
-    notes = [lines[0], *_notes(facts)]
-    return "".join(f"\n{line[0].upper()}{line[1:]}.\n" for line in notes)
+    # The head begins with the name of the model, which stays as it is spelled.
+    notes = [f"{line[0].upper()}{line[1:]}" for line in _notes(facts)]
+    return "".join(f"\n{line}.\n" for line in (profile_lines(facts)[0], *notes))

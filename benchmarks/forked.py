@@ -15,13 +15,16 @@ import torch
 import rampart
 from rampart.cli.main import main
 
+#: No command imports them: they make a process larger, and so slower to fork.
+_UNUSED = ("rampart.__main__", "rampart.integrations")
+
 
 def preload() -> None:
-    """Import every module of Rampart, so that forked processes need not; use one thread."""
+    """Import every module that commands use, so that forked processes need not; use one thread."""
     # A forked process has no threads of its parent.
     torch.set_num_threads(1)
     for module in pkgutil.walk_packages(rampart.__path__, "rampart."):
-        if not module.name.endswith("__main__"):
+        if not module.name.startswith(_UNUSED):
             importlib.import_module(module.name)
     # A collection in a child would copy every page that it visits.
     gc.collect()

@@ -1,15 +1,17 @@
 """Random commands, damaged files and damaged images: `python -m benchmarks.fuzz`.
 
     python -m benchmarks.fuzz [--seed 0] [--configurations 200] [--files 10] [--images 10]
-        [-o fuzz] [--jobs 1] [--only KIND:NUMBER]
+        [-o fuzz] [--jobs 1] [--only KIND:NUMBER,...]
 
 `--files` counts the attempts for every kind of file, `--images` those for every format. Every
 attempt calls the command line in a forked process with a limit of 20 seconds of computing. A
-traceback, a hang, a control character in the output, a refusal in more than one sentence, and a
-damaged file of a run that is used without a word are faults.
+traceback, a hang, a control character in the output, a refusal in more than one sentence, and
+damage to a file of Rampart that is used without a word are faults: a check must refuse every
+changed value, and a command that reads or resumes a damaged folder must refuse it or end with the
+same results as without the damage.
 
 The lines of FOLDER/fuzz.jsonl are written as the results come. The same command goes on where it
-was stopped. The seed, the kind and the number of an attempt repeat it: `--only run.json:17`.
+was stopped. The seed, the kind and the number of an attempt repeat it: `--only run/run.json:17`.
 """
 
 import argparse
@@ -17,56 +19,59 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from benchmarks.forked import preload
 from benchmarks.fuzzing.attempts import Outcome, attempt
+from benchmarks.fuzzing.cases import Kind
 from benchmarks.fuzzing.configurations import command
-from benchmarks.fuzzing.files import damage_file, damage_other, files_of, write_others
-from benchmarks.fuzzing.images import FORMATS, damage_image
-from benchmarks.fuzzing.material import write_photos, write_run
+from benchmarks.fuzzing.finished import finished_kinds
+from benchmarks.fuzzing.given import given_kinds
+from benchmarks.fuzzing.images import FORMATS, damaged_image
+from benchmarks.fuzzing.material import write_material
+from benchmarks.fuzzing.unfinished import unfinished_kinds
 from benchmarks.results import Rows, in_processes
 
 COMMANDS = "configurations"
 
 
 class Bench:
-    """The tiny data and the run, and one attempt of each kind."""
+    """Every kind of case, and one attempt of each."""
 
     def __init__(self, root: Path, seed: int) -> None:
         self.root, self.seed = root, seed
         shutil.rmtree(root / "material", ignore_errors=True)
-        material = root / "material"
-        self.photos = write_photos(material / "photos")
-        self.run = write_run(material, self.photos)
-        self.own = files_of(self.run)
-        self.others = write_others(material, self.photos, self.run)
+        material = write_material(root / "material")
+        self.files = {
+            **finished_kinds(material),
+            **unfinished_kinds(material),
+            **given_kinds(material),
+        }
+        self.kinds: dict[str, Kind] = {
+            COMMANDS: partial(command, material),
+            **self.files,
+            **{name: partial(damaged_image, material, name) for name in FORMATS},
+        }
 
     def attempt(self, kind: str, number: int) -> tuple[list[str], Outcome, str]:
         """Return the words of an attempt, its outcome and its fault."""
         random = Random(f"{self.seed} {kind} {number}")
         with tempfile.TemporaryDirectory(dir=self.root) as scratch:
             folder = Path(scratch)
-            if kind == COMMANDS:
-                words = command(random, self.photos, self.run, folder)
-            elif kind in self.own:
-                words = damage_file(random, self.run, self.own[kind], folder)
-            elif kind in self.others:
-                words = damage_other(random, self.others[kind], folder)
-            else:
-                words = damage_image(random, self.run, kind, folder)
-            outcome = attempt(words, folder)
-        fault = outcome.fault
-        if not fault and kind in self.own and outcome.status == 0:
-            fault = "damage unnoticed"
-        return words, outcome, fault
+            case = self.kinds[kind](random, folder)
+            outcome = attempt(case.words, folder)
+            fault = outcome.fault
+            if not fault and outcome.status == 0 and not case.is_right(outcome):
+                fault = "damage unnoticed"
+        return case.words, outcome, fault
 
     def attempts(self, options: argparse.Namespace) -> Iterator[tuple[str, int]]:
         """Yield the kind and the number of every attempt; the kinds take turns."""
         counts = {COMMANDS: options.configurations}
-        counts |= dict.fromkeys([*self.own, *self.others], options.files)
+        counts |= dict.fromkeys(self.files, options.files)
         counts |= dict.fromkeys(FORMATS, options.images)
         # Every kind is at the same part of its attempts when the command is stopped.
         parts = [(n / count, kind, n) for kind, count in counts.items() for n in range(count)]
@@ -92,6 +97,18 @@ def show(words: list[str], outcome: Outcome, what: str) -> None:
     print(f"  {outcome.err[-600:].strip()!r}", flush=True)
 
 
+def repeat(attempts: str, seed: int) -> bool:
+    """Repeat attempts, as KIND:NUMBER with commas; show them and return whether one has a fault."""
+    with tempfile.TemporaryDirectory() as root:
+        bench, faults = Bench(Path(root), seed), False
+        for one in attempts.split(","):
+            kind, _, number = one.rpartition(":")
+            words, outcome, fault = bench.attempt(kind, int(number))
+            show(words, outcome, f"{one}: {fault or f'status {outcome.status}'}")
+            faults |= bool(fault)
+    return faults
+
+
 def main() -> None:
     """Print every fault, then the counts; exit with status 1 if there are faults."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -100,16 +117,13 @@ def main() -> None:
         parser.add_argument(f"--{kind}", type=int, default=count)
     parser.add_argument("--jobs", type=int, default=1, help="commands at the same time")
     parser.add_argument("--output", "-o", type=Path, default=Path("fuzz"))
-    parser.add_argument("--only", default="", metavar="KIND:NUMBER")
+    parser.add_argument("--only", default="", metavar="KIND:NUMBER,...")
     options = parser.parse_args()
     preload()
+    if options.only:
+        raise SystemExit(int(repeat(options.only, options.seed)))
     root = options.output.absolute() / f"seed-{options.seed}"
     bench = Bench(root, options.seed)
-    if options.only:
-        kind, _, number = options.only.rpartition(":")
-        words, outcome, fault = bench.attempt(kind, int(number))
-        show(words, outcome, fault or f"status {outcome.status}")
-        raise SystemExit(int(bool(fault)))
     rows = Rows(root / "fuzz.jsonl")
     in_processes(options.jobs, lambda job: bench.work(options, rows, job))
     faults = 0

@@ -3,7 +3,9 @@
 from pathlib import Path
 from random import Random
 
-from benchmarks.fuzzing.material import SMALL
+from benchmarks.fuzzing.cases import Case
+from benchmarks.fuzzing.damage import damaged
+from benchmarks.fuzzing.material import SMALL, Material
 from rampart.recipes.config.suggesting import all_keys
 from rampart.schema.fields import RunFields
 
@@ -63,22 +65,22 @@ VERBS = (
 FOLDERS = ("run", "run[/y]", "a[bold]b", "\x1b[31m", "a\nb", "x" * 300, "/dev/null", "", "a:b:c")
 
 
-def command(random: Random, photos: Path, run: Path, folder: Path) -> list[str]:
-    """Return the words of a random command line; its file of settings is written into `folder`.
+def command(material: Material, random: Random, folder: Path) -> Case:
+    """Return a random command line; its file of settings is written into `folder`.
 
     Args:
+        material: that most commands name.
         random: draws everything.
-        photos: a folder of images.
-        run: a finished run.
         folder: of this attempt.
     """
+    run, photos = material.run, material.photos
     verb = random.choice(VERBS)
     if verb == "train":
-        return ["train", *_settings(random, photos, folder), "-o", _output(random)]
+        return Case(["train", *_settings(random, photos, folder), "-o", _output(random)])
     words = [*verb.split(), *random.sample([str(run), str(photos), "data=x", "nowhere"], 1)]
     for _ in range(random.choice((0, 1, 1, 2))):
         words.append(random.choice((_override(random), _option(random), _mangled(random, "run"))))
-    return words
+    return Case(words)
 
 
 def _settings(random: Random, photos: Path, folder: Path) -> list[str]:
@@ -102,30 +104,6 @@ def _settings(random: Random, photos: Path, folder: Path) -> list[str]:
         content = damaged(random, content)
     (folder / "settings.yaml").write_bytes(content)
     return ["settings.yaml", *words]
-
-
-def damaged(random: Random, content: bytes) -> bytes:
-    """Return content with a bit flipped, cut, or with bytes put in or doubled."""
-    if not content:
-        return b"\0"
-    place = random.randrange(len(content))
-    kind = random.choice(("flip", "flip", "cut", "insert", "zero", "double"))
-    if kind == "flip":
-        changed = bytearray(content)
-        changed[place] ^= 1 << random.randrange(8)
-        return bytes(changed)
-    if kind == "cut":
-        return content[:place]
-    if kind == "insert":
-        return content[:place] + random.randbytes(random.choice((1, 4, 100))) + content[place:]
-    if kind == "zero":
-        length = random.choice((1, 16, 512))
-        return (
-            content[:place]
-            + bytes(len(content[place : place + length]))
-            + content[place + length :]
-        )
-    return content[:place] + content
 
 
 def _override(random: Random) -> str:

@@ -7,20 +7,22 @@ from random import Random
 import numpy as np
 from PIL import Image, features
 
-from benchmarks.fuzzing.configurations import damaged
+from benchmarks.fuzzing.cases import Case
+from benchmarks.fuzzing.damage import damaged
+from benchmarks.fuzzing.material import Material
 
 #: Names of formats in PIL, with the endings of their files.
 FORMATS = {"PNG": "png", "JPEG": "jpg", "GIF": "gif", "BMP": "bmp", "TIFF": "tif", "PPM": "ppm"}
 FORMATS |= {name: name.lower() for name in ("WEBP", "AVIF") if features.check(name.lower())}
 
 
-def damage_image(random: Random, run: Path, name: str, folder: Path) -> list[str]:
-    """Write a damaged image into `folder`/photos; return the command that predicts its class.
+def damaged_image(material: Material, name: str, random: Random, folder: Path) -> Case:
+    """Write a damaged image into `folder`/photos, whose class a command predicts.
 
     Args:
-        random: draws everything.
-        run: whose model predicts.
+        material: with the run whose model predicts.
         name: of the format in PIL.
+        random: draws everything.
         folder: of this attempt.
     """
     pixels = np.random.default_rng(random.randrange(2**32)).integers(0, 256, (24, 24, 3))
@@ -29,4 +31,4 @@ def damage_image(random: Random, run: Path, name: str, folder: Path) -> list[str
     photos = folder / "photos"
     photos.mkdir()
     (photos / f"a.{FORMATS[name]}").write_bytes(damaged(random, buffer.getvalue()))
-    return ["predict", str(run), "photos", "-o", "predictions.csv"]
+    return Case(["predict", str(material.run), "photos", "-o", "predictions.csv"])

@@ -1,5 +1,7 @@
 """Tiny data, and a finished run on them, that the attempts damage or name."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,36 @@ SMALL = {
 }
 
 
+@dataclass(frozen=True)
+class Material:
+    """What attempts work with.
+
+    Attributes:
+        root: folder of all of it.
+        photos: a folder of images.
+        run: a finished run, trained and evaluated on them.
+    """
+
+    root: Path
+    photos: Path
+    run: Path
+
+
+def write_material(root: Path) -> Material:
+    """Write the images and train the run below `root`."""
+    photos = write_photos(root / "photos")
+    made = attempt([*train_words(photos), "-o", "run"], root)
+    if made.status:
+        raise SystemExit(f"the run that is to be damaged failed: {made.err}")
+    return Material(root, photos, root / "run")
+
+
+def train_words(photos: Path, more: Mapping[str, str] | None = None) -> list[str]:
+    """Return the words of a small training, without its output."""
+    settings = {**SMALL, **(more or {}), "data.name": str(photos)}
+    return ["train", *(f"{key}={value}" for key, value in settings.items())]
+
+
 def write_photos(root: Path) -> Path:
     """Write 24 images of 16 x 16 pixels in three classes and three splits; return their folder."""
     noise = np.random.default_rng(0)
@@ -34,12 +66,3 @@ def write_photos(root: Path) -> Path:
                 pixels[..., 2 - label] += 100
                 Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
     return root
-
-
-def write_run(root: Path, photos: Path) -> Path:
-    """Train and evaluate a run in `root`/run and return its folder."""
-    settings = [f"{key}={value}" for key, value in SMALL.items()]
-    made = attempt(["train", *settings, f"data.name={photos}", "-o", "run"], root)
-    if made.status:
-        raise SystemExit(f"the run that is to be damaged failed: {made.err}")
-    return root / "run"

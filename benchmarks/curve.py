@@ -6,7 +6,8 @@
 NETWORK is `resnet20`, `groupnorm` or `transformer` (`benchmarks/networks.py`; trained on the first
 call), or the folder of a run of `rampart train`. Every part is measured on the same images, with a
 wrapper around the model that counts all rows, forward and backward, also those that only fill a
-batch. A part is written to OUTPUT when it is finished and not measured again. The table at the end
+batch. Seconds are those of the processor, so other work on the machine counts little. A part is
+written to OUTPUT when it is finished and not measured again. The table at the end
 is made from the files in OUTPUT.
 
 each   the attack at each strength alone, from the clean image, with separate code
@@ -57,7 +58,7 @@ def at_each(
     (batch,) = ordered_batches(split, len(split))
     images, labels = batch.pixels(), batch.labels
     for grid_index, eps in enumerate(grid[1:], start=1):
-        counted, start = Counted(model), time.perf_counter()
+        counted, start = Counted(model), time.process_time()
         with frozen(model):
             right = counted(images).argmax(1) == labels
             noise = Noise.of(seed, batch.indices, "each", grid_index)
@@ -78,7 +79,7 @@ def torchattacks_at_each(
     classes = {"n_classes": len(split.class_names)}
     runs = []
     for eps in grid[1:]:
-        counted, start = Counted(model), time.perf_counter()
+        counted, start = Counted(model), time.process_time()
         settings: dict[str, Any] = {"eps": eps, "seed": seed}
         attacks = [
             torchattacks.APGD(counted, steps=100, loss="ce", **settings),
@@ -105,7 +106,7 @@ def engine(
     model: nn.Module, split: Split, attack: Attack, grid: list[float], seed: int, fast: bool
 ) -> dict[str, Any]:
     """Find the critical strengths, with all that the mode does."""
-    counted, start = Counted(model), time.perf_counter()
+    counted, start = Counted(model), time.process_time()
     mode: EvaluationMode = "fast" if fast else "exact"
     done = evaluate_split(counted, split, attack, grid, seed, mode=mode)
     results = done.results
@@ -137,7 +138,7 @@ def draws(
 
 
 def _cost(counted: Counted, start: float) -> dict[str, Any]:
-    return {**counted.figures(), "seconds": time.perf_counter() - start}
+    return {**counted.figures(), "seconds": time.process_time() - start}
 
 
 def table(results: Mapping[str, Any], grid: list[float]) -> str:

@@ -139,7 +139,8 @@ def test_keywords_are_those_of_the_configuration(task):
 def test_every_keyword_is_a_key_of_the_configuration():
     from rampart.api.evaluate import SECTIONS
     from rampart.api.keywords import EvaluationSettings
-    from rampart.schema.fields import EvaluationConfig, RunFields
+    from rampart.schema.fields import RunFields
+    from rampart.schema.measuring import EvaluationConfig
 
     typed = set(EvaluationSettings.__optional_keys__)
     assert set(EvaluationConfig.model_fields) - {"attack"} <= typed

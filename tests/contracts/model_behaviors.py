@@ -7,7 +7,7 @@ from tests.contracts import unusual_models as models
 from tests.contracts.tables import rewrite
 
 ROOT = Path(__file__).parents[2]
-GUIDE = ROOT / "docs" / "evaluation" / "how-it-works.md"
+GUIDE = ROOT / "docs" / "evaluation" / "checks.md"
 START, END = "<!-- what a model may do -->\n", "<!-- end of what a model may do -->"
 
 

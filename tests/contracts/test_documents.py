@@ -19,7 +19,7 @@ from rampart.registry import flatten
 from rampart.runs.run_folder import RunFolder
 from rampart.runtime import scoped_seed
 from rampart.schema.effects import fields_of_source
-from rampart.schema.fields import DataConfig, ModelConfig
+from rampart.schema.model_and_data import DataConfig, ModelConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -131,7 +131,7 @@ def test_the_python_of_the_readme_runs(photo_folder, tmp_path, monkeypatch):
 
 
 def test_the_python_of_the_guide_to_evaluation_runs():
-    guide = ROOT / "docs" / "evaluation" / "how-it-works.md"
+    guide = ROOT / "docs" / "evaluation" / "index.md"
     (evaluate,), (on_a_grid,) = blocks(guide, "evaluate"), blocks(guide, "parts")
     (without_grid,) = blocks(guide, "continuum")
     with scoped_seed(0):
@@ -147,8 +147,7 @@ def test_the_python_of_the_guide_to_evaluation_runs():
 
 
 def test_the_losses_in_the_guide_to_own_loops_run():
-    text = (ROOT / "docs" / "choosing" / "parts.md").read_text()
-    text = text.partition("## In your own loop")[2].partition("## Add your own")[0]
+    text = (ROOT / "docs" / "own-loop.md").read_text()
     first, second = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 10))
     batches = [(torch.rand(4, 3, 2, 2), torch.arange(4)) for _ in range(5)]
@@ -167,7 +166,7 @@ def test_the_losses_in_the_guide_to_own_loops_run():
 
 
 def test_a_run_trains_with_the_parts_of_the_guide(tiny_settings, tmp_path):
-    text = (ROOT / "docs" / "choosing" / "parts.md").read_text().partition("## Add your own")[2]
+    text = (ROOT / "docs" / "add-a-part.md").read_text()
     code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
     # In its own process, because the registrations would stay.
     more = ["objective=both", "attack=corner", "strategies=[vectors]"]

@@ -44,7 +44,7 @@ FILES = (
 )
 #: Keys that texts name as wrong ones, as those of an example part, or as attributes.
 OTHERS = ("attack.eps", "attack.norm", "schedule.power", "model.backbone")
-#: Options of the parts that CONTRIBUTING.md and docs/choosing/parts.md add.
+#: Options of the parts that CONTRIBUTING.md and docs/add-a-part.md add.
 OWN = ("power",)
 
 

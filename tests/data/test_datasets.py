@@ -8,7 +8,7 @@ from rampart.data import datasets
 from rampart.data.datasets import load_splits
 from rampart.data.set_apart import USUAL_FRACTIONS
 from rampart.errors import DataError, InvalidArgument
-from rampart.schema.fields import DataConfig
+from rampart.schema.model_and_data import DataConfig
 
 
 def sizes(splits):

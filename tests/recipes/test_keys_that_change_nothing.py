@@ -10,7 +10,9 @@ from rampart.recipes.evaluation.settings import require_evaluation_keys
 from rampart.recipes.train import require_same
 from rampart.runs.run_folder import RunFolder
 from rampart.schema.effects import fields_that_affect
-from rampart.schema.fields import DataConfig, EvaluationConfig, TrainingConfig
+from rampart.schema.learning import TrainingConfig
+from rampart.schema.measuring import EvaluationConfig
+from rampart.schema.model_and_data import DataConfig
 
 #: A value that differs from the default, for every key that changes no result.
 OTHER = {

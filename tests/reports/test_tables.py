@@ -17,7 +17,9 @@ from rampart.reports.tables import (
     markdown,
 )
 from rampart.schema.effects import fields_that_affect
-from rampart.schema.fields import DataConfig, EvaluationConfig, TrainingConfig
+from rampart.schema.learning import TrainingConfig
+from rampart.schema.measuring import EvaluationConfig
+from rampart.schema.model_and_data import DataConfig
 
 
 def show_progress(table, width=200) -> str:

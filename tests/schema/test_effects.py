@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from rampart.schema.effects import effect_of, fields_that_affect, mark_of
-from rampart.schema.fields import EvaluationConfig, RunFields, TrainingConfig
+from rampart.schema.fields import RunFields
+from rampart.schema.learning import TrainingConfig
+from rampart.schema.measuring import EvaluationConfig
 from rampart.schema.sections import AffectsNothing, Component, Section
 
 

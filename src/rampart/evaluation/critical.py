@@ -84,7 +84,11 @@ def critical_strengths(
     """Return the critical strength of every sample, in the order of the samples.
 
     Args:
-        model, batches, attack, grid, seed: see `stream`.
+        model: pixels to logits; see `stream` for it and the next four.
+        batches: the samples, in any order.
+        attack: finds the adversarial examples.
+        grid: strengths from 0 on, ascending.
+        seed: of the noise of the attack.
         on_progress: called with the number of samples done so far.
         options: further arguments of `stream`.
 

@@ -15,7 +15,7 @@ from rampart.models.references import is_function, misspelled_prefix
 from rampart.models.sources import Source, find_source
 from rampart.recipes.config.run_config import RunConfig
 from rampart.runtime import scoped_seed
-from rampart.schema.fields import ModelConfig
+from rampart.schema.model_and_data import ModelConfig
 
 
 def images_of_model(config: RunConfig, source: Source | None = None) -> tuple[int, int | None]:

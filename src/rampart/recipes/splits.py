@@ -10,7 +10,7 @@ from rampart.errors import InvalidArgument
 from rampart.models.sources import Source
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import images_of_model
-from rampart.schema.fields import DataConfig
+from rampart.schema.model_and_data import DataConfig
 
 T = TypeVar("T")
 

@@ -52,8 +52,9 @@ class Fix(Schedule):
 class Standard(Schedule):
     """Standard fine-tuning without an attack: alpha(t) = 0.
 
-    >>> [Standard().alpha(t, 50) for t in (0, 25, 50)]
-    [0.0, 0.0, 0.0]
+    Example:
+        >>> [Standard().alpha(t, 50) for t in (0, 25, 50)]
+        [0.0, 0.0, 0.0]
     """
 
     def _alpha(self, _t: float, _T: float, _state: State | None, /) -> float:
@@ -157,8 +158,9 @@ class LinearWarmup(Schedule):
 class Linear(Schedule):
     """End-to-end linear: alpha(t) = t / T, two-hinge with T1 = 0 and T2 = T.
 
-    >>> [Linear().alpha(t, 50) for t in (0, 25, 50)]
-    [0.0, 0.5, 1.0]
+    Example:
+        >>> [Linear().alpha(t, 50) for t in (0, 25, 50)]
+        [0.0, 0.5, 1.0]
     """
 
     def _alpha(self, t: float, T: float, _state: State | None, /) -> float:

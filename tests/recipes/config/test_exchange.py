@@ -10,7 +10,7 @@ from rampart.recipes.config.exchange import NAMED, explain_dropped
 from rampart.recipes.config.loading import dump_config, load_config, parse_config
 from rampart.registry import flatten
 from rampart.schema.effects import fields_of_source
-from rampart.schema.fields import DataConfig, ModelConfig
+from rampart.schema.model_and_data import DataConfig, ModelConfig
 from rampart.schema.sections import Component
 
 #: Another value than the default, for every key of `model` and `data` except the name.

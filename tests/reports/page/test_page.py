@@ -202,9 +202,7 @@ def test_pages_of_corruptions_and_of_bare_records_are_written(tmp_path):
 
 
 def test_every_check_has_its_question():
-    text = (Path(__file__).parents[3] / "docs/evaluation/how-it-works.md").read_text(
-        encoding="utf-8"
-    )
+    text = (Path(__file__).parents[3] / "docs/evaluation/checks.md").read_text(encoding="utf-8")
     table = text.partition("| check | question |")[2].partition("\n\n")[0]
     names = [re.findall("`([a-z-]+)`", row.split("|")[1]) for row in table.splitlines()[2:]]
     assert {name for row in names for name in row} == set(MEANINGS)

@@ -10,7 +10,8 @@ from rampart.objectives.base import Objective
 from rampart.objectives.catalogue import OBJECTIVES
 from rampart.schedules.base import Schedule
 from rampart.schedules.catalogue import SCHEDULES
-from rampart.schema.fields import AttackConfig, RunFields, ScheduleConfig
+from rampart.schema.components import AttackConfig, ScheduleConfig
+from rampart.schema.fields import RunFields
 from rampart.strategies.base import Strategy
 from rampart.strategies.catalogue import STRATEGIES
 from rampart.training.callbacks.base import Callback

@@ -14,14 +14,14 @@ from rampart.recipes.config.exchange import NAMED, Exchange, exchange
 from rampart.recipes.config.explaining import explain
 from rampart.runs.run_folder import RunFolder
 from rampart.runs.settings_file import write_settings
-from rampart.schema.fields import (
+from rampart.schema.components import (
     AttackConfig,
     CallbackConfig,
     ObjectiveConfig,
-    RunFields,
     ScheduleConfig,
     StrategyConfig,
 )
+from rampart.schema.fields import RunFields
 
 if TYPE_CHECKING:
     from rampart.recipes.config.run_config import RunConfig

@@ -11,7 +11,8 @@ from rampart.errors import InvalidArgument
 from rampart.models.references import is_function
 from rampart.recipes.config.components import Components
 from rampart.schedules.adaptive import Adaptive
-from rampart.schema.fields import ModelConfig, RunFields
+from rampart.schema.fields import RunFields
+from rampart.schema.model_and_data import ModelConfig
 from rampart.strategies.base import check_together
 
 

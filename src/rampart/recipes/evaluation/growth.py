@@ -13,7 +13,7 @@ from rampart.recipes.evaluation.naming import AMOUNT
 from rampart.recipes.evaluation.subject import Subject
 from rampart.records.storage import load_record
 from rampart.runs.evaluation_folder import EvaluationFolder
-from rampart.schema.fields import EvaluationConfig
+from rampart.schema.measuring import EvaluationConfig
 
 #: The keys that may differ: how many images are drawn, and where the result is computed.
 _MAY_DIFFER = (*(f"evaluation.{key}" for key in AMOUNT), "training.device")

@@ -8,7 +8,7 @@ from rampart.files import read_bytes
 from rampart.recipes.config.differences import differences
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.settings import default_config, record_keys
-from rampart.schema.fields import EvaluationConfig
+from rampart.schema.measuring import EvaluationConfig
 from rampart.units import format_eps
 
 #: Keys without a place in the name of an evaluation that grows when more precision is asked for.

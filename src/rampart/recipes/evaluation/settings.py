@@ -10,7 +10,7 @@ from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.config.suggesting import OF_EVALUATION, UnknownKey
 from rampart.runs.run_folder import RunFolder
 from rampart.schema.effects import fields_that_affect
-from rampart.schema.fields import EvaluationConfig
+from rampart.schema.measuring import EvaluationConfig
 
 #: Keys that an evaluation may change although training depends on them.
 EVALUATION_KEYS = ("threat", "data", "training.device")

@@ -38,13 +38,15 @@ class Reader:
     is_right: Callable[[Path, Outcome, bool], bool]
 
 
-def without_promise(*words: str) -> Reader:
+def without_promise(folder: Path, *words: str) -> Reader:
     """Return a reader of files that nobody has given a checksum."""
+    _try(folder, words)
     return Reader(words, lambda place, outcome, changed: True)
 
 
-def refusing(*words: str) -> Reader:
+def refusing(folder: Path, *words: str) -> Reader:
     """Return a reader that has to refuse every changed value."""
+    _try(folder, words)
     return Reader(words, lambda place, outcome, changed: not changed)
 
 
@@ -52,16 +54,11 @@ def agreeing(folder: Path, find: Find, *words: str) -> Reader:
     """Return a reader that may succeed if it finds the same as without the damage.
 
     Args:
-        folder: without damage; the command is tried on a copy of it.
+        folder: without damage.
         find: what is compared.
         words: of the command.
     """
-    place = folder.parent / f"expected-{folder.name}-{words[0]}"
-    shutil.copytree(folder, place / folder.name, symlinks=True)
-    outcome = attempt(words, place)
-    if outcome.status:
-        raise SystemExit(f"{' '.join(words)} failed without damage: {outcome.err}")
-    expected = find(place, outcome)
+    expected = find(*_try(folder, words))
 
     def is_right(place: Path, outcome: Outcome, changed: bool) -> bool:
         try:
@@ -71,6 +68,16 @@ def agreeing(folder: Path, find: Find, *words: str) -> Reader:
             return False
 
     return Reader(words, is_right)
+
+
+def _try(folder: Path, words: Sequence[str]) -> tuple[Path, Outcome]:
+    """Try a command on a copy of a folder; it has to work, or its attempts would show nothing."""
+    place = folder.parent / f"{folder.name}-{words[0]}"
+    shutil.copytree(folder, place / folder.name, symlinks=True)
+    outcome = attempt(words, place)
+    if outcome.status or outcome.fault:
+        raise SystemExit(f"{' '.join(words)} failed without damage: {outcome.err}")
+    return place, outcome
 
 
 def printed(place: Path, outcome: Outcome) -> str:

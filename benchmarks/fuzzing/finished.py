@@ -15,7 +15,7 @@ def finished_kinds(material: Material) -> dict[str, Kind]:
     return damaged_copies(
         run,
         files_in(run),
-        refusing("verify", "run"),
+        refusing(run, "verify", "run"),
         agreeing(run, printed, "report", "run"),
         agreeing(run, _predicted, "predict", "run", photos, "-o", "predictions.csv"),
     )

@@ -46,5 +46,6 @@ def given_kinds(material: Material) -> dict[str, Kind]:
     for number, (name, write, words) in enumerate(given):
         folder = material.root / "given" / str(number) / name
         folder.mkdir(parents=True)
-        kinds |= damaged_copies(folder, write(material, folder), without_promise(*words))
+        files = write(material, folder)
+        kinds |= damaged_copies(folder, files, without_promise(folder, *words))
     return {name.removeprefix("data/"): kind for name, kind in kinds.items()}

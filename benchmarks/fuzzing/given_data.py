@@ -66,8 +66,7 @@ def saved(material: Material, folder: Path) -> list[Path]:
 
 def ids(material: Material, folder: Path) -> list[Path]:
     """Write a list of images to evaluate."""
-    test = material.photos / "test"
-    names = [one.relative_to(test) for one in sorted(test.rglob("*.png"))]
+    names = [one.relative_to(material.photos) for one in _images(material) if "test" in one.parts]
     (folder / "ids.txt").write_text("".join(f"{one}\n" for one in names))
     return [Path("ids.txt")]
 
@@ -91,7 +90,7 @@ def splits(material: Material, folder: Path) -> list[Path]:
 def study(material: Material, folder: Path) -> list[Path]:
     """Write the file of a study."""
     content = {
-        "base": {"training": {"epochs": 1}},
+        "base": {"training": {"epochs": 1, "batch_size": 6}},
         "seeds": [0],
         "axes": {
             "task": {"photos": [f"data.name={material.photos}", "model.name=rampart_glyphnet"]}

@@ -3,10 +3,11 @@
 import shutil
 from pathlib import Path
 
+import timm
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
-from transformers import ResNetConfig, ResNetForImageClassification
+from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessor
 
 from benchmarks.fuzzing.attempts import attempt
 from benchmarks.fuzzing.material import Material
@@ -17,19 +18,19 @@ _EXPORT = 200
 
 def torch_weights(material: Material, folder: Path) -> list[Path]:
     """Write tensors by torch.save."""
-    torch.save(_weights(material), folder / "weights.pth")
+    torch.save(_weights(), folder / "weights.pth")
     return [Path("weights.pth")]
 
 
 def safetensors(material: Material, folder: Path) -> list[Path]:
     """Write a file of safetensors."""
-    save_file(_weights(material), folder / "weights.safetensors")
+    save_file(_weights(), folder / "weights.safetensors")
     return [Path("weights.safetensors")]
 
 
 def lightning(material: Material, folder: Path) -> list[Path]:
     """Write a checkpoint as Lightning does: tensors beside plain values."""
-    content = {"epoch": 1, "state_dict": _weights(material), "hyper_parameters": {"lr": 0.1}}
+    content = {"epoch": 1, "state_dict": _weights(), "hyper_parameters": {"lr": 0.1}}
     torch.save(content, folder / "weights.ckpt")
     return [Path("weights.ckpt")]
 
@@ -59,9 +60,10 @@ def transformers_folder(material: Material, folder: Path) -> list[Path]:
     names = {0: "blue", 1: "green", 2: "red"}
     config.id2label, config.label2id = names, {name: number for number, name in names.items()}
     ResNetForImageClassification(config).save_pretrained(folder)
-    return [Path("config.json"), Path("model.safetensors")]
+    ViTImageProcessor(size={"height": 16, "width": 16}).save_pretrained(folder)
+    return [Path(name) for name in ("config.json", "preprocessor_config.json", "model.safetensors")]
 
 
-def _weights(material: Material) -> dict[str, Tensor]:
-    weights = load_file(material.run / "model" / "model.safetensors")
-    return {key.removeprefix("backbone."): one for key, one in weights.items()}
+def _weights() -> dict[str, Tensor]:
+    """The weights of a fresh network for gray images, as its architecture is by default."""
+    return dict(timm.create_model("rampart_glyphnet", num_classes=3).state_dict())

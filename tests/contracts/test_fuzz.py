@@ -33,7 +33,8 @@ def test_fault_of_an_outcome(status, out, err, fault):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(copies, "attempt", lambda words, place: Outcome(0, "33 %", "", 0.1))
     folder = tmp_path / "template" / "run"
     (folder / "checkpoints" / "step-1").mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps({"status": "complete", "epochs": 3}) + "\n")
@@ -52,13 +53,13 @@ def _cases(folder, tmp_path, reader, count=60):
 
 def test_names_of_kinds_leave_out_the_names_of_checkpoints(folder):
     files = [file.relative_to(folder) for file in folder.rglob("*.json")]
-    kinds = copies.damaged_copies(folder, files, copies.refusing("verify", "run"))
+    kinds = copies.damaged_copies(folder, files, copies.refusing(folder, "verify", "run"))
     assert set(kinds) == {"run/run.json", "run/checkpoints/state.json"}
 
 
 def test_damage_changes_bytes_of_one_file_of_the_copy(folder, tmp_path):
     before = (folder / "run.json").read_bytes()
-    for _, place in _cases(folder, tmp_path, copies.refusing("verify", "run")):
+    for _, place in _cases(folder, tmp_path, copies.refusing(folder, "verify", "run")):
         assert (place / "run" / "run.json").read_bytes() != before
         assert (place / "run" / "checkpoints" / "step-1" / "state.json").read_text() == "{}\n"
     assert (folder / "run.json").read_bytes() == before
@@ -67,7 +68,7 @@ def test_damage_changes_bytes_of_one_file_of_the_copy(folder, tmp_path):
 def test_a_check_has_to_refuse_what_changes_a_value(folder, tmp_path):
     before = json.loads((folder / "run.json").read_text())
     seen = set()
-    for case, place in _cases(folder, tmp_path, copies.refusing("verify", "run"), 200):
+    for case, place in _cases(folder, tmp_path, copies.refusing(folder, "verify", "run"), 200):
         try:
             same = json.loads((place / "run" / "run.json").read_bytes()) == before
         except ValueError:
@@ -78,8 +79,7 @@ def test_a_check_has_to_refuse_what_changes_a_value(folder, tmp_path):
     assert seen == {True, False}
 
 
-def test_a_reader_has_to_find_the_same_as_without_damage(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(copies, "attempt", lambda words, place: Outcome(0, "33 %", "", 0.1))
+def test_a_reader_has_to_find_the_same_as_without_damage(folder, tmp_path):
     reader = copies.agreeing(folder, copies.printed, "report", "run")
     ((case, _),) = _cases(folder, tmp_path, reader, 1)
     assert case.words == ["report", "run"]
@@ -87,9 +87,7 @@ def test_a_reader_has_to_find_the_same_as_without_damage(folder, tmp_path, monke
     assert not case.is_right(Outcome(0, "34 %", "", 0.1))
 
 
-def test_results_that_are_damaged_are_not_the_same(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(copies, "attempt", lambda words, place: Outcome(0, "", "", 0.1))
-
+def test_results_that_are_damaged_are_not_the_same(folder, tmp_path):
     def find(place, outcome):
         if place.is_relative_to(folder.parent):
             return 1
@@ -102,7 +100,7 @@ def test_results_that_are_damaged_are_not_the_same(folder, tmp_path, monkeypatch
 def test_a_command_that_fails_without_damage_is_no_reader(folder, monkeypatch):
     monkeypatch.setattr(copies, "attempt", lambda words, place: Outcome(2, "", REFUSED, 0.1))
     with pytest.raises(SystemExit, match="report run failed without damage"):
-        copies.agreeing(folder, copies.printed, "report", "run")
+        copies.without_promise(folder, "report", "run")
 
 
 @pytest.mark.parametrize("content", [b"", b"a", bytes(100), b"abc" * 50])

@@ -1,7 +1,8 @@
 """A small server that speaks as much of the Hugging Face hub's protocol as its clients need.
 
-It serves models and datasets that a test adds, counts what is asked, and can break a transfer in
-the middle. `address()` must be in HF_ENDPOINT before `huggingface_hub` is imported.
+It serves models and datasets that a test adds, takes uploads of the user "tester", counts what is
+asked, and can break a transfer in the middle. `address()` must be in HF_ENDPOINT before
+`huggingface_hub` is imported.
 """
 
 import base64
@@ -50,6 +51,7 @@ class Repository:
     """The commits of a model or a dataset, by their hashes, and the names of some of them."""
 
     gated: bool = False
+    private: bool = False
     commits: dict[str, Files] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
 
@@ -65,12 +67,14 @@ class LocalHub:
     """The server, and what it serves.
 
     Attributes:
-        token: the only one that opens gated repositories.
+        token: the only one that opens gated repositories and writes.
+        user: the owner of this token.
         requests: every request as "METHOD path", with " from N" where a transfer is resumed.
         breaks: number of bytes after which the next transfer of a file breaks off.
     """
 
     token = "hf_local"
+    user = "tester"
 
     def __init__(self, address: str) -> None:
         self.repositories: dict[tuple[str, str], Repository] = {}
@@ -152,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send_file(kind or "models", name, revision, unquote(path))
         if url.path == "/api/whoami-v2":
             self._require_token()
-            return self._send_json({"type": "user", "name": "tester", "auth": {}})
+            return self._send_json({"type": "user", "name": self.hub.user, "auth": {}})
         found = API.fullmatch(url.path)
         if not found:
             raise _Refusal(404, "RepoNotFound")
@@ -169,18 +173,14 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send_json(_tree(files, unquote(below or ""), recursive))
         siblings = [{"rfilename": path} for path in files]
         about = {"_id": sha, "id": name, "sha": sha, "siblings": siblings, "tags": []}
-        return self._send_json({**about, "private": False, "gated": repository.gated})
+        access = {"private": repository.private, "gated": repository.gated}
+        return self._send_json({**about, **access})
 
     def _post(self, url: Any) -> None:
         if url.path == "/api/validate-yaml":
-            return self._send_json({"errors": [], "warnings": []})
+            return self._validate(json.loads(self.body)["content"])
         if url.path == "/api/repos/create":
-            self._require_token()
-            asked = json.loads(self.body)
-            name = f"{asked.get('organization') or 'tester'}/{asked['name']}"
-            kind = f"{asked.get('type') or 'model'}s"
-            self.hub.repositories.setdefault((kind, name), Repository()).commit({})
-            return self._send_json({"url": f"http://{self.headers['Host']}/{name}"})
+            return self._create(json.loads(self.body))
         found = API.fullmatch(url.path)
         if not found:
             raise _Refusal(404, "RepoNotFound")
@@ -191,6 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
             everything = {one["path"]: one for one in _tree(files, "", True)}
             return self._send_json([everything[path] for path in paths if path in everything])
         self._require_token()
+        self._require_own(name)
         if what == "preupload":
             asked = json.loads(self.body)["files"]
             modes = [
@@ -201,6 +202,32 @@ class _Handler(BaseHTTPRequestHandler):
         digest = repository.commit(_committed(files, self.body))
         where = f"http://{self.headers['Host']}/{name}/commit/{digest}"
         return self._send_json({"success": True, "commitOid": digest, "commitUrl": where})
+
+    def _create(self, asked: dict[str, Any]) -> None:
+        self._require_token()
+        name = f"{asked.get('organization') or self.hub.user}/{asked['name']}"
+        self._require_own(name)
+        kind = f"{asked.get('type') or 'model'}s"
+        if (kind, name) in self.hub.repositories:
+            raise _Refusal(409, "RepoExists")
+        private = bool(asked.get("private")) or asked.get("visibility") == "private"
+        self.hub.repositories[kind, name] = Repository(private=private)
+        self.hub.repositories[kind, name].commit({})
+        self._send_json({"url": f"http://{self.headers['Host']}/{name}"})
+
+    def _validate(self, card: str) -> None:
+        """Refuse metadata as the hub does; here it knows two licenses."""
+        found = re.search("^license: (.*)$", card, re.MULTILINE)
+        errors = (
+            [{"message": '"license" must be one of [apache-2.0, mit]'}]
+            if found and found[1] not in ("apache-2.0", "mit")
+            else []
+        )
+        self._send_json({"errors": errors, "warnings": []}, 400 if errors else 200)
+
+    def _require_own(self, name: str) -> None:
+        if name.partition("/")[0] != self.hub.user:
+            raise _Refusal(403, "Forbidden")
 
     def _find(self, kind: str, name: str, revision: str | None) -> tuple[Repository, str, Files]:
         repository = self.hub.repositories.get((kind, name))
@@ -239,8 +266,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._has_token():
             raise _Refusal(401, "Unauthorized")
 
-    def _send_json(self, value: Any) -> None:
-        self._send(json.dumps(value).encode(), 200, {"Content-Type": "application/json"})
+    def _send_json(self, value: Any, status: int = 200) -> None:
+        self._send(json.dumps(value).encode(), status, {"Content-Type": "application/json"})
 
     def _send(
         self,

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
+from huggingface_hub import HfApi, ModelCard, constants, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
+    HfHubHTTPError,
     LocalEntryNotFoundError,
     RemoteEntryNotFoundError,
     RepositoryNotFoundError,
@@ -80,3 +81,18 @@ def test_a_folder_is_published(local_hub, tmp_path):
     api.create_repo("tester/published")
     api.upload_folder(repo_id="tester/published", folder_path=tmp_path / "model")
     assert local_hub.files("tester/published") == {"sub/config.json": b"{}"}
+
+
+def test_uploads_are_refused_as_by_the_hub(local_hub):
+    api = HfApi(token=local_hub.token)
+    api.create_repo("tester/own", private=True)
+    assert api.model_info("tester/own").private
+    for name, status in (("tester/own", 409), ("someone/else", 403)):
+        with pytest.raises(HfHubHTTPError) as error:
+            api.create_repo(name)
+        assert error.value.response.status_code == status
+    local_hub.add("someone/else", {"a.txt": b"a"})
+    with pytest.raises(HfHubHTTPError):
+        api.upload_file(path_or_fileobj=b"b", path_in_repo="a.txt", repo_id="someone/else")
+    with pytest.raises(ValueError, match="license"):
+        ModelCard("---\nlicense: none\n---\n").validate()

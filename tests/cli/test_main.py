@@ -17,7 +17,7 @@ from settings import changed
 
 VERBS = ("quickstart", "train", "evaluate", "verify", "report", "compare", "preview")
 VERBS += ("study plan", "study run", "study status", "study table", "study figures")
-VERBS += ("linear-probe", "doctor", "profile", "gate")
+VERBS += ("linear-probe", "doctor", "profile", "gate", "publish")
 
 
 def test_help_names_every_verb(rampart):
@@ -56,6 +56,7 @@ def test_the_surface_is_what_is_documented(rampart):
         "study table": {"--output", "--published", "--format"},
         "study figures": {"--output", "--published"},
         "gate": {"--expected", "--at", "--clean", "--distribution", "--json", "--sarif"},
+        "publish": {"--to", "--private", "--license", "--dry-run"},
         "linear-probe": set(),
         "doctor": set(),
     }

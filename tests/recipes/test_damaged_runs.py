@@ -21,7 +21,7 @@ from rampart.runs.run_folder import RunFolder
 from rampart.training.checkpoint import CheckpointStore
 
 #: Files that no command reads; those for people are checked by verify.
-PICTURES, DERIVED = (".png",), ("curve.csv", "summary.json", "report.html")
+PICTURES, DERIVED = (".png",), ("curve.csv", "summary.json", "report.html", "README.md")
 #: Files whose values count, and not their bytes.
 TEXTS = ("run.json", "config.yaml", "history.jsonl", "record.json", LISTING)
 
@@ -81,7 +81,7 @@ def test_every_file_of_a_run_has_a_checksum(whole):
     found = check_files(whole.path)
     assert (found.faults, found.unknown) == ([], [])
     assert sorted(found.matching) == files_of(whole)
-    assert len(found.matching) == 20
+    assert len(found.matching) == 21
 
 
 def outcome(run, file):
@@ -129,8 +129,9 @@ def test_verify_finds_what_the_readers_find(run):
 @pytest.mark.parametrize("path", ["model", "checkpoints", "best", "evaluations"])
 def test_files_of_older_versions_are_read(whole, run, path):
     """They have no checksums; verify counts them."""
-    for written_since in (*run.path.rglob(LISTING), *run.path.rglob("report.html")):
-        written_since.unlink()
+    for name in (LISTING, "report.html", "README.md"):
+        for written_since in run.path.rglob(name):
+            written_since.unlink()
     for file in (run.status_file, *run.evaluations.glob("*/record.json")):
         content = {k: v for k, v in json.loads(file.read_text()).items() if k != KEY}
         content = {k: v for k, v in content.items() if k not in ("curve_sha256", "summary_sha256")}

@@ -16,6 +16,7 @@ from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.naming import evaluation_name
 from rampart.recipes.export import ExportedFile, export_model
 from rampart.recipes.predict import predict_images
+from rampart.recipes.publishing.publish import Publication, publish_run
 from rampart.recipes.saved_model import load_saved_model, read_description
 from rampart.records.summary import summary
 from rampart.reports.headline import spell_images
@@ -94,6 +95,23 @@ class FinetunedRun:
         target = None if output is None else Path(output)
         folder = RunFolder(self.path)
         return export_model(self.model, folder, self.config, to, target, normalization)
+
+    def publish(
+        self, to: str | Path, *, private: bool = False, license: str = "", dry_run: bool = False
+    ) -> Publication:
+        """Publish the model, its card and the records of its evaluations.
+
+        Args:
+            to: a folder that is empty or does not exist, or "hf:OWNER/NAME" for the hub.
+            private: create a private repository.
+            license: of the model, an identifier of the hub such as "apache-2.0".
+            dry_run: check everything and write nothing.
+
+        Raises:
+            InvalidArgument: the name, the license, or `private` for a folder.
+            RunError: the folder is not empty, or the hub refuses.
+        """
+        return publish_run(self.path, str(to), private=private, license=license, dry_run=dry_run)
 
     def __repr__(self) -> str:
         config = self.config

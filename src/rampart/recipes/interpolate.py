@@ -25,6 +25,7 @@ from rampart.recipes.config.loading import load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.data_identity import describe_data, require_same_data
 from rampart.recipes.measured import evaluation_grid
+from rampart.recipes.pages import write_card_of
 from rampart.recipes.saved_model import read_description
 from rampart.recipes.splits import make_splits
 from rampart.runs.lock import RequireHeld, only_writer
@@ -124,6 +125,7 @@ def _interpolate_into(
         "validation": [asdict(one) for one in found],
     }
     folder.set_status("complete", **describe_data(splits), interpolation=facts)
+    write_card_of(folder)
     return best
 
 

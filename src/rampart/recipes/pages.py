@@ -1,8 +1,7 @@
-"""Write the reports of runs and evaluations where their files are written."""
+"""Write the pages for people where the files of runs and evaluations are written."""
 
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 from rampart.errors import RampartError, RampartWarning
 from rampart.runs.evaluation_folder import EvaluationFolder
@@ -10,25 +9,33 @@ from rampart.runs.run_folder import RunFolder
 
 
 def write_pages(folder: EvaluationFolder, run: RunFolder | None) -> None:
-    """Write the report of an evaluation, and that of its run if the run's folder holds it."""
+    """Write the report of an evaluation, and the pages of its run if the run's folder holds it."""
     # Templates are slow to import.
-    from rampart.reports.page.write import write_evaluation_page, write_run_page
+    from rampart.reports.page.write import write_evaluation_page
 
-    _attempt(write_evaluation_page, folder.path)
+    _attempt("report", lambda: write_evaluation_page(folder.path))
     if run is not None and folder.path.parent == run.evaluations:
-        _attempt(write_run_page, run.path)
+        write_pages_of(run)
 
 
-def write_page_of(run: RunFolder) -> None:
-    """Write the report of a run."""
+def write_pages_of(run: RunFolder) -> None:
+    """Write the report of a run and the card of its model."""
     from rampart.reports.page.write import write_run_page
 
-    _attempt(write_run_page, run.path)
+    _attempt("report", lambda: write_run_page(run.path))
+    write_card_of(run)
 
 
-def _attempt(write: Callable[[Path], Path], path: Path) -> None:
+def write_card_of(run: RunFolder) -> None:
+    """Write the card of a run's model."""
+    from rampart.recipes.publishing.card import write_card
+
+    _attempt("model card", lambda: write_card(run))
+
+
+def _attempt(what: str, write: Callable[[], object]) -> None:
     """Write a page; what it shows counts without it, so a failure is a warning."""
     try:
-        write(path)
+        write()
     except RampartError as error:
-        warnings.warn(f"no report was written: {error}", RampartWarning, stacklevel=3)
+        warnings.warn(f"no {what} was written: {error}", RampartWarning, stacklevel=3)

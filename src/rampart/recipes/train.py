@@ -22,7 +22,7 @@ from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.data_identity import describe_data, require_same_data
 from rampart.recipes.dry_run import try_end
 from rampart.recipes.measured import require_measurable
-from rampart.recipes.pages import write_page_of
+from rampart.recipes.pages import write_pages_of
 from rampart.recipes.pilot import continue_from_baseline, pilot_epochs, run_pilot
 from rampart.recipes.probe_backbone import linear_probe_model
 from rampart.recipes.splits import make_splits
@@ -239,7 +239,7 @@ def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> No
         with run.measured():
             _save_result(run, folder, splits, config)
         folder.set_status("complete", epochs=run.progress.epoch)
-        write_page_of(folder)
+        write_pages_of(folder)
     # end_training() would also destroy the process group, which an evaluation may need.
     for tracker in run.accelerator.trackers:
         tracker.finish()

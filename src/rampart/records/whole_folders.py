@@ -1,4 +1,4 @@
-"""Check all files of a run, or of a folder of runs, against their checksums.
+"""Check all files of a run, of a folder of runs, or of a published run against their checksums.
 
 Pictures, the files of trackers and partial results are left out: no figure is read from a picture,
 and partial results are checked when an evaluation resumes. A report is checked: its figures must be
@@ -18,11 +18,12 @@ from rampart.records.storage import checksums_in
 from rampart.runs.contents import SET_ASIDE, evaluations_in, runs_in
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.history import History
-from rampart.runs.report_page import require_page
+from rampart.runs.report_page import is_page, require_page
 from rampart.runs.run_folder import RunFolder
 from rampart.runs.shortfall import shortfall_of
 
 _DO = "restore it, or train again"
+_DO_CARD = "restore it, or delete it; `rampart publish` writes its own"
 
 
 @dataclass
@@ -57,14 +58,18 @@ class FilesCheck:
         text = read_text(file)
         (self.matching if KEY in text and MARK in text else self.unknown).append(file)
 
-    def check_page(self, page: Path) -> None:
-        """Check a report, if there is one, against its checksum and the files that it shows."""
+    def check_page(self, page: Path, do: str = "") -> None:
+        """Check a page, if there is one, against its checksum and the files that it shows.
+
+        Args:
+            page: a report or a model card.
+            do: what the user can do about damage, as a clause; by default to make a report again.
+        """
         if not page.is_file():
             return
+        again = f"make it again with `rampart report {quote(str(page.parent))} --html`"
         try:
-            require_page(
-                page, f"make it again with `rampart report {quote(str(page.parent))} --html`"
-            )
+            require_page(page, do or again)
         except RampartError as error:
             self.faults.append(str(error))
         else:
@@ -76,7 +81,8 @@ class FilesCheck:
         if (folder / LISTING).is_file():
             self.check(folder / LISTING, lambda: listed.update(listed_checksums(folder, _DO)))
         elif folder.is_dir():
-            self.unknown += [file for file in sorted(folder.iterdir()) if file.is_file()]
+            found = (file for file in sorted(folder.iterdir()) if file.is_file())
+            self.unknown += [file for file in found if not is_page(file)]
         for name, expected in listed.items():
             self.check_bytes(folder / name, expected.removeprefix(MARK), LISTING)
 
@@ -93,9 +99,15 @@ class FilesCheck:
 def check_files(path: Path) -> FilesCheck:
     """Check the files of a run, of an evaluation, or of all runs and evaluations in a folder.
 
+    Of a published run the folder lists all files.
+
     Raises:
         RunError: the folder holds neither.
     """
+    if (path / LISTING).is_file():
+        published = FilesCheck()
+        published.check_listed(path)
+        return published
     runs = [path] if (path / "run.json").is_file() else runs_in(path)
     evaluations = [path] if EvaluationFolder(path).is_finished() else evaluations_in(path)
     if not runs and not evaluations:
@@ -120,6 +132,7 @@ def _check_run(run: RunFolder, found: FilesCheck) -> None:
         if file.is_file():
             found.check(file, History(file).rows)
     found.check_page(run.page)
+    found.check_page(run.card, _DO_CARD)
     for folder in _listed_folders(run):
         found.check_listed(folder)
     try:

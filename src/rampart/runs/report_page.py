@@ -1,12 +1,13 @@
-"""The HTML report in a folder: its checksum, and the checksums of the files that it shows.
+"""A page for people in a folder: its checksum, and the checksums of the files that it shows.
 
-Both stand in the head of the page. A figure that was edited in the page is noticed, and so is a
-page that shows an older record.
+Both stand in the head of the HTML report and of the model card. A figure that was edited in the
+page is noticed, and so is a page that shows an older record.
 """
 
 import hashlib
 import html
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +30,12 @@ def write_page(path: Path, page: str) -> None:
     Raises:
         RunError: the file cannot be written.
     """
-    write_atomic(path, page.replace(_OPEN, _checksum(page), 1))
+    write_atomic(path, sealed(page))
+
+
+def sealed(page: str) -> str:
+    """Return a page whose head holds `SEAL`, with its checksum there."""
+    return page.replace(_OPEN, _checksum(page), 1)
 
 
 def is_page(path: Path) -> bool:
@@ -41,11 +47,12 @@ def is_page(path: Path) -> bool:
 
 
 def sources_of(folder: Path, *files: Path) -> dict[str, str]:
-    """Return the checksums of the values in files, by their path in the folder.
+    """Return the checksums of the values in files, by their path from the folder of the page.
 
     Spaces, comments and the order of keys do not count. A missing or damaged file is left out.
     """
-    found = {file.relative_to(folder).as_posix(): _checksum_of_values(file) for file in files}
+    paths = {Path(os.path.relpath(file, folder)).as_posix(): file for file in files}
+    found = {name: _checksum_of_values(file) for name, file in paths.items()}
     return {name: known for name, known in found.items() if known}
 
 

@@ -8,7 +8,7 @@ checkpoints/     the newest checkpoint
 baseline/        during a pilot: the clean baseline, if the run may continue from it
 best/            the best checkpoint, if the run saves it
 report.html      the run and its own evaluation as one page
-model/           the finished model, in the format that timm loads
+model/           the finished model, in the format that timm loads, and its card
 evaluations/     one folder per evaluation
 profiles/        one folder per profile, which holds evaluations under several threats
 writer.lock      the process that writes the folder
@@ -82,6 +82,11 @@ class RunFolder:
     def model(self) -> Path:
         """The finished model."""
         return self.path / "model"
+
+    @property
+    def card(self) -> Path:
+        """The model card beside the finished model."""
+        return self.model / "README.md"
 
     @property
     def page(self) -> Path:

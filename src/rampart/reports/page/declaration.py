@@ -31,10 +31,10 @@ def declaration_section(facts: Facts, record: EvaluationRecord) -> Section:
     parts = [
         ("What was measured", _metrics(facts)),
         ("For which model", _model(record)),
-        ("On which data", _data(facts, record)),
-        ("Against which adversary", _adversary(facts, record)),
-        ("With which uncertainty", _uncertainty(facts)),
-        ("Known limits", _limits(facts, record)),
+        ("On which data", data_lines(facts, record)),
+        ("Against which adversary", [*adversary_lines(facts, record), *_strength(facts)]),
+        ("With which uncertainty", uncertainty_lines(facts)),
+        ("Known limits", limits_lines(facts, record)),
     ]
     return Section("declaration", "Statements for auditors", "declaration", {"parts": parts})
 
@@ -69,7 +69,8 @@ def _model(record: EvaluationRecord) -> list[str]:
     return [f"{model.get('name')}, {origin}, float32 in eval mode.{known}"]
 
 
-def _data(facts: Facts, record: EvaluationRecord) -> list[str]:
+def data_lines(facts: Facts, record: EvaluationRecord) -> list[str]:
+    """Return sentences on the images: how many, of which split, and what to know about them."""
     data, classes = facts.get("data"), class_names(record)
     text = spell_images(facts)
     if classes:
@@ -83,7 +84,8 @@ def _data(facts: Facts, record: EvaluationRecord) -> list[str]:
     return lines
 
 
-def _adversary(facts: Facts, record: EvaluationRecord) -> list[str]:
+def adversary_lines(facts: Facts, record: EvaluationRecord) -> list[str]:
+    """Return sentences on the changes of the images and on the attack."""
     norm = facts["norm"]
     if is_corruption(norm):
         return [
@@ -98,11 +100,17 @@ def _adversary(facts: Facts, record: EvaluationRecord) -> list[str]:
         f"with {spell_strength(facts['eps'], norm)} at most.",
         f"Attack {facts.get('attack')} ({suite}), which aims at {aim}. It knows the model and its "
         "weights unless its stages use the outputs alone (square).",
-        "Its strength is measured by trust checks; see their section.",
     ]
 
 
-def _uncertainty(facts: Facts) -> list[str]:
+def _strength(facts: Facts) -> list[str]:
+    if is_corruption(facts["norm"]):
+        return []
+    return ["Its strength is measured by trust checks; see their section."]
+
+
+def uncertainty_lines(facts: Facts) -> list[str]:
+    """Return sentences on the intervals and on the bounds between the strengths."""
     bounds = facts["expected_bounds"]
     methods = ", ".join(f"{name}: {how}" for name, how in facts["interval_method"].items())
     return [
@@ -114,7 +122,8 @@ def _uncertainty(facts: Facts) -> list[str]:
     ]
 
 
-def _limits(facts: Facts, record: EvaluationRecord) -> list[str]:
+def limits_lines(facts: Facts, record: EvaluationRecord) -> list[str]:
+    """Return sentences on what the figures do not cover, and on doubts about them."""
     lines = []
     if not is_corruption(facts["norm"]):
         lines += [

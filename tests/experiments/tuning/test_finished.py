@@ -3,9 +3,10 @@
 import json
 
 import pytest
+from checked_files import sign
 from made_up_search import write_search
 
-from rampart.errors import RunError
+from rampart.errors import RampartError, RunError
 from rampart.experiments.tuning.finished import read_finished
 from rampart.experiments.tuning.outcome import Spent
 from rampart.recipes.config.loading import change_config, load_config
@@ -74,6 +75,7 @@ def changed_epochs(folder):
 def another_best(folder):
     file = folder / "spent.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"best": "0123abcd"}))
+    sign(file)
 
 
 @pytest.mark.parametrize("change", [changed_rate, changed_epochs, another_best])
@@ -90,3 +92,19 @@ def test_a_damaged_budget_is_refused(tiny_settings, tmp_path, text):
     (tmp_path / "search" / "spent.json").write_text(text)
     with pytest.raises(RunError, match="spent.json is damaged"):
         read_finished(tmp_path / "search")
+
+
+@pytest.mark.parametrize("name", ["search.json", "spent.json", "tuned.yaml"])
+def test_no_flipped_bit_changes_what_is_read(tiny_settings, tmp_path, name):
+    write_search(tmp_path / "search", tiny_settings)
+    file, expected = tmp_path / "search" / name, read_finished(tmp_path / "search")
+    whole, refused = file.read_bytes(), 0
+    for place in range(0, len(whole), 1 + len(whole) // 60):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << place % 7
+        file.write_bytes(changed)
+        try:
+            assert read_finished(tmp_path / "search") == expected
+        except RampartError:
+            refused += 1
+    assert refused > 20

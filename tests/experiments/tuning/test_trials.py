@@ -78,6 +78,15 @@ def test_a_damaged_file_is_named(search):
         search.trials()
 
 
+def test_a_changed_value_of_a_trial_is_refused(search):
+    search.open()
+    search.save(Trial(1, search.space.draw(0, 0), "stopped"))
+    (file,) = (search.output / "trials").glob("*.json")
+    file.write_text(file.read_text().replace("stopped", "failed"))
+    with pytest.raises(RunError, match=rf"{file.name} is damaged or was changed"):
+        search.trials()
+
+
 def test_a_metric_that_is_not_finite_is_a_divergence(search):
     row = {"epoch": 1, "val_robust_loss": float("nan"), "val_clean": 0.5}
     assert search.value(row) == 0.5

@@ -6,13 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from rampart.checksums import read_checked, with_checksum
 from rampart.counting import counted
 from rampart.errors import RunError
 from rampart.experiments.tuning.space import with_settings
 from rampart.experiments.tuning.trials import METRICS, Search, Trial
-from rampart.files import read_text, write_atomic
+from rampart.files import write_atomic
 from rampart.plain import write_plain
 from rampart.recipes.config.loading import dump_config
 from rampart.runs.passes import Passes
@@ -97,7 +97,7 @@ def write_outcome(search: Search) -> Outcome:
     write_atomic(config, _tuned(search, best, spent))
     facts = {"metric": METRICS[search.metric][0], "value": best.value, "epochs": best.epochs}
     content = {"best": best.trial.name, **facts, **vars(spent)}
-    write_atomic(search.output / SPENT, json.dumps(content, indent=1) + "\n")
+    write_atomic(search.output / SPENT, json.dumps(with_checksum(content), indent=1) + "\n")
     return Outcome(best, tried, spent, table, config)
 
 
@@ -108,15 +108,13 @@ def read_spent(folder: Path) -> tuple[str, Spent]:
         RunError: the file is damaged.
     """
     file = folder / SPENT
+    do = "run the `rampart tune` command of this search again, which writes it anew"
+    content = read_checked(file, do)
     try:
-        content: dict[str, Any] = json.loads(read_text(file))
         spent = Spent(*(content[name] for name in ("runs", "passes", "minutes")))
         return content["best"], spent
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"{file} is damaged: run the `rampart tune` command of this search again, which writes "
-            "it anew."
-        ) from error
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{file} is damaged or was changed (no budget): {do}.") from error
 
 
 def choose(tried: Sequence[Tried]) -> Tried | None:

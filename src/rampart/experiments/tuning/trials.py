@@ -19,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args
 
+from rampart.checksums import read_checked, with_checksum
 from rampart.errors import (
     Diverged,
     InvalidArgument,
@@ -28,7 +29,7 @@ from rampart.errors import (
     reason,
 )
 from rampart.experiments.tuning.space import Settings, Space, make_space, name_of
-from rampart.files import is_scratch, read_text, require_output_folder, write_atomic
+from rampart.files import is_scratch, require_output_folder, write_atomic
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import dump_config, parse_config
 from rampart.recipes.config.run_config import RunConfig
@@ -159,7 +160,7 @@ class Search:
                 "choose another with --output."
             )
         content = {**self._how, "config": dump_config(self.config)}
-        write_atomic(self._file_of_search, json.dumps(content, indent=1) + "\n")
+        _write(self._file_of_search, content)
 
     def _require_same(self, before: dict[str, Any]) -> None:
         """Refuse another search: trials of both could not be compared."""
@@ -191,7 +192,7 @@ class Search:
 
     def save(self, trial: Trial) -> None:
         """Write a trial; once it has ended its weights are deleted."""
-        write_atomic(self._file(trial.name), json.dumps(asdict(trial), indent=1) + "\n")
+        _write(self._file(trial.name), asdict(trial))
         if trial.ended:
             run = self.run(trial.name)
             for folder in (run.checkpoints, run.best, run.model):
@@ -277,10 +278,11 @@ def read_search(output: Path) -> Search:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(read_text(file))
-    except ValueError as error:
-        raise RunError(f"{file} is damaged ({error}): delete it.") from error
+    found = read_checked(file, "restore it, or delete it")
     if not isinstance(found, dict):
         raise RunError(f"{file} is damaged (no mapping): delete it.")
     return found
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    write_atomic(file, json.dumps(with_checksum(content), indent=1) + "\n")

@@ -17,6 +17,8 @@ from rampart.cli.main import main
 
 #: No command imports them: they make a process larger, and so slower to fork.
 _UNUSED = ("rampart.__main__", "rampart.integrations")
+#: Slow to import, and imported by the commands that need them.
+_LATE = ("datasets", "matplotlib.figure", "matplotlib.backends.backend_agg", "onnx", "onnxruntime")
 
 
 def preload() -> None:
@@ -26,6 +28,8 @@ def preload() -> None:
     for module in pkgutil.walk_packages(rampart.__path__, "rampart."):
         if not module.name.startswith(_UNUSED):
             importlib.import_module(module.name)
+    for name in _LATE:
+        importlib.import_module(name)
     # A collection in a child would copy every page that it visits.
     gc.collect()
     gc.freeze()

@@ -17,14 +17,12 @@ _GLYPHNET = "timm:rampart_glyphnet:data/weights"
 
 def given_kinds(material: Material) -> dict[str, Kind]:
     """Return a kind for every file; nobody has given it a checksum, so damage may go unnoticed."""
-    run, photos = str(material.run), f"data={material.photos}"
-    sized = (photos, "data.image_size=16", "threat.eps=8/255", *_FEW)
-    program = (*sized, "evaluation.attack=square", "evaluation.attack.queries=2")
+    run, photos = str(material.run), str(material.photos / "test")
     train = train_words(material.photos)
     # The folder, what is in it, and the command that reads it.
     given: list[tuple[str, Write, tuple[str, ...]]] = [
-        ("data", given_data.labels_csv, ("evaluate", run, "data=data/labels.csv", *_FEW)),
-        ("data", given_data.labels_parquet, ("evaluate", run, "data=data/labels.parquet", *_FEW)),
+        ("data", given_data.labels_csv, ("data", "data/labels.csv")),
+        ("data", given_data.labels_parquet, ("data", "data/labels.parquet")),
         ("data", given_data.photos_tar, ("predict", run, "data/photos.tar")),
         ("data", given_data.shard_tar, ("evaluate", run, "data=data/test-0.tar", *_FEW)),
         ("saved", given_data.saved, ("evaluate", run, "data=saved", *_FEW)),
@@ -35,12 +33,17 @@ def given_kinds(material: Material) -> dict[str, Kind]:
             (*train, "data.split_file=data/splits.json", "-o", "out", "--no-evaluate"),
         ),
         ("data", given_data.study, ("study", "plan", "data/study.yaml")),
-        ("data", given_models.torch_weights, ("evaluate", f"{_GLYPHNET}.pth", *sized)),
-        ("data", given_models.safetensors, ("evaluate", f"{_GLYPHNET}.safetensors", *sized)),
-        ("data", given_models.lightning, ("evaluate", f"{_GLYPHNET}.ckpt", *sized)),
-        ("data", given_models.onnx, ("evaluate", "data/model.onnx", *program)),
-        ("timm", given_models.timm_folder, ("evaluate", "local-dir:timm", *sized)),
-        ("transformers", given_models.transformers_folder, ("evaluate", "transformers", *sized)),
+        *(
+            (name, write, ("predict", model, photos, "data.image_size=16"))
+            for name, write, model in (
+                ("data", given_models.torch_weights, f"{_GLYPHNET}.pth"),
+                ("data", given_models.safetensors, f"{_GLYPHNET}.safetensors"),
+                ("data", given_models.lightning, f"{_GLYPHNET}.ckpt"),
+                ("data", given_models.onnx, "data/model.onnx"),
+                ("timm", given_models.timm_folder, "local-dir:timm"),
+                ("transformers", given_models.transformers_folder, "transformers"),
+            )
+        ),
     ]
     kinds: dict[str, Kind] = {}
     for number, (name, write, words) in enumerate(given):

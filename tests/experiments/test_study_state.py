@@ -12,6 +12,7 @@ from rampart.experiments.study_cells import method_cells, planned_runs
 from rampart.experiments.study_folder import keep_file
 from rampart.experiments.study_state import STATES, open_study, read_state
 from rampart.experiments.study_table import draw_study, write_table
+from rampart.records.whole_folders import check_files
 from rampart.runs.lock import only_writer
 
 
@@ -197,3 +198,20 @@ def test_the_folder_keeps_the_file(tree, tmp_path):
     keep_file(study, file, tmp_path / "out")
     assert open_study(tmp_path / "out") == (study, tmp_path / "out")
     assert (tmp_path / "out" / "study.yaml").read_text() == file.read_text()
+
+
+def test_a_changed_copy_of_the_file_is_refused(tree, tmp_path):
+    file, out = tmp_path / "file.yaml", tmp_path / "out"
+    file.write_text(yaml.safe_dump(tree))
+    study, _ = open_study(file, out)
+    keep_file(study, file, out)
+    copy = out / "study.yaml"
+    text = copy.read_text()
+    copy.write_text(text.replace("fix", "mix", 1))
+    assert copy.read_text() != text
+    with pytest.raises(RunError, match=r"study.yaml does not match its checksum.*study run"):
+        open_study(out)
+    assert len(check_files(out).faults) == 1
+    keep_file(study, file, out)
+    assert open_study(out)[0] == study
+    assert not check_files(out).faults

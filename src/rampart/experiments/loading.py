@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from rampart.checksums import require_unchanged
 from rampart.errors import InvalidArgument, RunError, UnknownName
 from rampart.experiments.grid import Overrides, Part, Task, is_within
 from rampart.experiments.searches import finder
@@ -18,6 +19,8 @@ from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.measured import require_measurable
 from rampart.units import Horizon
 
+#: What to do about a changed copy of a study's file.
+_DO = "run `rampart study run` with your own file again, which copies it"
 #: Number of differing keys in a message.
 _SHOWN = 3
 
@@ -30,11 +33,12 @@ def load_study(path: Path, output: Path | None = None) -> Study:
         output: folder of the study, if it may hold what the searches found.
 
     Raises:
-        RunError: the file is missing, is not YAML, or does not describe a study; or a folder holds
-            no finished search.
+        RunError: the file is missing, is not YAML, or does not describe a study; it is the copy in
+            the folder of a study, and was changed; or a folder holds no finished search.
         RampartError: a key of the study is unknown, or the configuration of a run is invalid.
     """
     tree = read_file(path, "study")
+    require_unchanged(path, _DO)
     try:
         study = Study.model_validate(tree, context={"find": finder(path, output)})
     except ValidationError as error:

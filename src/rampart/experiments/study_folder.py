@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from rampart.checksums import LISTING, list_checksums
 from rampart.errors import RampartError, RunError
 from rampart.experiments.searches import keep_searches
 from rampart.experiments.study import Study
@@ -101,14 +102,18 @@ def require_own_folder(study: Study, output: Path) -> None:
 
 
 def keep_file(study: Study, file: Path, output: Path) -> None:
-    """Copy the file of a study into its folder, with what its searches found.
+    """Copy the file of a study into its folder, with its checksum and what its searches found.
 
     Raises:
         RunError: the folder holds others, or cannot be written.
     """
     require_own_folder(study, output)
     keep_searches((one.found for one in study.searches), output)
-    write_atomic(output / STUDY_FILE, read_text(file))
+    text = read_text(file)
+    # Killed in between, the copy has no checksum, not that of another file.
+    (output / LISTING).unlink(missing_ok=True)
+    write_atomic(output / STUDY_FILE, text)
+    write_atomic(output / LISTING, list_checksums(output, [STUDY_FILE]))
 
 
 def _is_of_a_study(run: Path, output: Path) -> bool:

@@ -99,20 +99,20 @@ class FilesCheck:
 def check_files(path: Path) -> FilesCheck:
     """Check the files of a run, of an evaluation, or of all runs and evaluations in a folder.
 
-    Of a published run the folder lists all files.
+    Of a published run the folder lists all files, of a study the copy of the study's file.
 
     Raises:
         RunError: the folder holds neither.
     """
-    if (path / LISTING).is_file():
-        published = FilesCheck()
-        published.check_listed(path)
-        return published
+    found = FilesCheck()
     runs = [path] if (path / "run.json").is_file() else runs_in(path)
+    if (path / LISTING).is_file():
+        found.check_listed(path)
+        if not runs:
+            return found
     evaluations = [path] if EvaluationFolder(path).is_finished() else evaluations_in(path)
     if not runs and not evaluations:
         raise RunError(f"{path} holds no run and no evaluation: give a folder that Rampart wrote.")
-    found = FilesCheck()
     for run in _in_use(path, runs):
         _check_run(RunFolder(run), found)
     for folder in _in_use(path, evaluations):

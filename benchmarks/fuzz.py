@@ -32,6 +32,7 @@ from benchmarks.fuzzing.finished import finished_kinds
 from benchmarks.fuzzing.given import given_kinds
 from benchmarks.fuzzing.images import FORMATS, damaged_image
 from benchmarks.fuzzing.material import write_material
+from benchmarks.fuzzing.studies import study_kinds
 from benchmarks.fuzzing.unfinished import unfinished_kinds
 from benchmarks.results import Rows, in_processes
 
@@ -48,6 +49,7 @@ class Bench:
         self.files = {
             **finished_kinds(material),
             **unfinished_kinds(material),
+            **study_kinds(material),
             **given_kinds(material),
         }
         self.kinds: dict[str, Kind] = {

@@ -72,13 +72,18 @@ def changed_epochs(folder):
     file.write_text(file.read_text().replace("epochs: 3", "epochs: 9"))
 
 
+def cut(folder):
+    file = folder / "tuned.yaml"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:8]))
+
+
 def another_best(folder):
     file = folder / "spent.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"best": "0123abcd"}))
     sign(file)
 
 
-@pytest.mark.parametrize("change", [changed_rate, changed_epochs, another_best])
+@pytest.mark.parametrize("change", [changed_rate, changed_epochs, cut, another_best])
 def test_values_that_the_search_did_not_find_are_refused(tiny_settings, tmp_path, change):
     write_search(tmp_path / "search", tiny_settings)
     change(tmp_path / "search")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from rampart.errors import RunError
+from rampart.errors import RampartError, RunError
 from rampart.experiments.tuning.outcome import SPENT, TUNED, Spent, read_spent
 from rampart.experiments.tuning.space import Settings, name_of, with_settings
 from rampart.experiments.tuning.trials import SEARCH, read_search
@@ -56,12 +56,19 @@ def read_finished(folder: Path) -> FinishedSearch:
             f"the search in {folder} is not finished (it has no {' and no '.join(lacking)}): "
             f"{again}, which resumes it."
         )
-    search, tuned = read_search(folder), load_config(folder / TUNED)
+    search, (best, spent) = read_search(folder), read_spent(folder)
+    try:
+        tuned = load_config(folder / TUNED)
+    except RampartError as error:
+        raise _changed(folder, str(error)) from None
     settings = search.space.of(tuned)
-    best, spent = read_spent(folder)
     if best != name_of(settings) or tuned != with_settings(search.config, settings):
-        raise RunError(
-            f"{folder / TUNED} is not what the search found: it was changed. {again.capitalize()}, "
-            "which writes the file anew."
-        )
+        raise _changed(folder, "other values")
     return FinishedSearch(search.config, settings, spent)
+
+
+def _changed(folder: Path, why: str) -> RunError:
+    return RunError(
+        f"{folder / TUNED} is not what the search found: it was changed ({why.rstrip('.')}). Run "
+        "its `rampart tune` command again, which writes the file anew."
+    )

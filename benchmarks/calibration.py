@@ -31,7 +31,7 @@ from rampart.data.splits import Splits
 from rampart.evaluation.engine.engine import Engine, Task
 from rampart.evaluation.engine.policy import AttackRun
 from rampart.evaluation.engine.pruning import SHORT, kind
-from rampart.evaluation.engine.sample_state import Running
+from rampart.evaluation.engine.sample_state import Event, Running
 from rampart.evaluation.engine.stage_batch import StageBatch
 from rampart.evaluation.inference import QueriedModel
 from rampart.models.backbones import build_model
@@ -72,11 +72,10 @@ class Traced(StageBatch):
                 self._close(key, won=False)
         return torch.zeros_like(ratio, dtype=torch.bool)
 
-    def _descend(self, running: Running, row: int, point: Tensor, length: float) -> bool:
-        won = super()._descend(running, row, point, length)
+    def _descend(self, event: Event) -> bool:
+        won = super()._descend(event)
         if won:
-            run = running.runs[row]
-            self._close((run.sample.index, run.run), won=True)
+            self._close((event.run.sample.index, event.run.run), won=True)
         return won
 
     def _close(self, key: RunKey, won: bool) -> None:

@@ -21,7 +21,8 @@ def record(name="a model", classes=("cat", "dog", "fox"), n=60, seed=0, stuck=Fa
     critical = np.random.default_rng(seed).integers(0, 6, n)
     if stuck:
         critical = np.where(np.arange(n) % len(classes) == 0, 5, 0)
-    labels = np.arange(n) % len(classes)
+    labels, wrong = np.arange(n) % len(classes), 1 + critical % max(1, len(classes) - 1)
+    predictions = np.where(critical == 0, labels + 1, labels) % len(classes)
     verdicts = [
         {"check": "slope", "status": "pass", "value": 1.0, "limit": 0.75, "message": "good."},
         {"check": "fab", "status": "warn", "value": 0.1, "limit": 0.03, "message": f"<b>{name}"},
@@ -31,8 +32,11 @@ def record(name="a model", classes=("cat", "dog", "fox"), n=60, seed=0, stuck=Fa
         grid=np.arange(5) / 255,
         ids=tuple(map(str, range(n))),
         labels=labels,
-        predictions=np.where(critical == 0, (labels + 1) % len(classes), labels),
+        predictions=predictions,
         critical=critical,
+        attacked_predictions=np.where(
+            (critical > 0) & (critical < 5), (labels + wrong) % len(classes), predictions
+        ),
         metadata={
             "attack": {"name": "apgd", "steps": 10},
             "attack_suite": ["apgd-ce"],

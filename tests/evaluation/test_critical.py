@@ -8,7 +8,9 @@ from test_results import same
 from torch import nn
 
 from rampart.attacks.apgd import Apgd
+from rampart.attacks.fab import Fab
 from rampart.attacks.pgd import Fgsm, Pgd
+from rampart.attacks.square import Square
 from rampart.data.batches import Batch
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.evaluation.criterion import Criterion
@@ -71,6 +73,26 @@ def test_results_hold_samples_labels_and_predictions(task, attack):
     np.testing.assert_array_equal(found.predictions, logits.argmax(1))
     np.testing.assert_array_equal(found.critical, (logits.argmax(1) == task.labels).int())
     assert (found.forwards_total, found.backwards_total) == (60, 0)
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+@pytest.mark.parametrize("attack", [*ATTACKS, Square(queries=40)])
+def test_attacked_predictions_are_those_at_the_adversarial_examples(attack, mode):
+    task, model = make_task(classes=3), small_net()
+    options = {"adversarial_examples": True, "mode": mode, "batch_size": 16}
+    found = critical_strengths(model, task.batches(16), attack, LINF[:20], seed=2, **options)
+    rows = found.adversarial_rows
+    assert len(rows) > 3
+    expected = found.predictions.copy()
+    expected[rows] = model(torch.from_numpy(found.adversarial_examples)).argmax(1).numpy()
+    np.testing.assert_array_equal(found.attacked_predictions, expected)
+
+
+def test_a_minimum_norm_attack_names_the_class_that_it_found(task):
+    model = small_net()
+    found = critical_strengths(model, task.batches(16), Fab(steps=10), LINF[:20], seed=2)
+    assert found.found.sum() > 3
+    assert (found.attacked_predictions[found.found] != found.labels[found.found]).all()
 
 
 @pytest.mark.parametrize("attack", ATTACKS)

@@ -18,6 +18,7 @@ def made_up(n: int, late: int = 0, pruned: int = 0) -> Results:
     columns = {name: np.zeros(n, kind) for name, kind in COLUMNS.items()}
     columns |= {"indices": rows, "critical": rows * 0 + 3, "before_recheck": rows * 0 + 3}
     columns["finite"] = np.ones(n, bool)
+    columns["attacked_predictions"] = np.ones(n, int)
     columns["distance"] = rows * 0 + 0.01
     columns["stage"] = np.where(rows < late, 2 + rows % 2, rows % 2)
     columns["pruned"] = (rows < pruned).astype(np.int64)

@@ -26,6 +26,7 @@ def gave_up(critical: np.ndarray) -> Results:
         indices=np.arange(n),
         labels=np.zeros(n, int),
         predictions=(critical == 0).astype(int),
+        attacked_predictions=(critical < len(GRID)).astype(int),
         finite=np.ones(n, bool),
         critical=critical,
         distance=np.where(found, 0.01, np.nan),

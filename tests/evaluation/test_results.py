@@ -22,6 +22,7 @@ def made_up(indices, seed=0, adversarial_examples=True) -> Results:
         indices=indices,
         labels=indices % 3,
         predictions=np.where(critical == 0, indices + 1, indices) % 3,
+        attacked_predictions=np.where(critical <= LEVELS, indices + 1, indices) % 3,
         finite=np.ones(len(indices), bool),
         critical=critical,
         distance=np.where(found, critical / 255, np.nan),
@@ -124,6 +125,8 @@ def test_adversarial_examples_are_kept_by_all_parts_or_by_none():
         ({"critical": [0, -1, 5, 2]}, "critical=-1 for sample 1"),
         ({"predictions": [-1, -1, 2, 0], "finite": [False, True, True, True]}, "finite=True for"),
         ({"finite": [True, True, False, True]}, "finite=False for sample 2"),
+        ({"attacked_predictions": [2, -1, 2, 2]}, "attacked_predictions=2 for sample 0"),
+        ({"attacked_predictions": [1, -1, 2, 0]}, "attacked_predictions=0 for sample 3"),
         ({"stage": [0, 1, -1, 0], "run": [0, 0, -1, 0]}, "stage=0 for sample 0"),
         ({"run": [-1, 0, 0, 0]}, "run=0 for sample 2"),
         ({"distance": [np.nan, np.nan, np.nan, 0.1]}, "distance=nan for sample 1"),
@@ -140,6 +143,7 @@ def test_columns_that_contradict_each_other_are_refused(changes, message):
         "indices": np.arange(4),
         "labels": np.array([0, 1, 2, 0]),
         "predictions": np.array([1, 1, 2, 0]),
+        "attacked_predictions": np.array([1, -1, 2, 2]),
         "finite": np.array([False, False, True, True]),
         "critical": np.array([0, 1, 5, 2]),
         "distance": np.array([np.nan, 0.1, np.nan, 0.1]),
@@ -173,6 +177,7 @@ def test_a_record_is_made_of_results(indices):
     assert np.array_equal(record.adversarial_examples, results.adversarial_examples)
     assert record.forwards.sum() == results.forwards_total
     columns = ("labels", "predictions", "critical", "backwards", "pruned", "rechecked")
+    columns += ("attacked_predictions",)
     assert all(np.array_equal(getattr(record, c), getattr(results, c)) for c in columns)
 
 

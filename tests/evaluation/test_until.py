@@ -31,6 +31,7 @@ class Attacks:
         columns = {name: np.zeros(len(part), kind) for name, kind in COLUMNS.items()}
         # All are misclassified without an attack.
         own = {"indices": numbers, "predictions": columns["labels"] + 1}
+        own["attacked_predictions"] = own["predictions"]
         own |= {name: np.full(len(part), -1) for name in ("stage", "run")}
         own["distance"] = np.full(len(part), np.nan)
         return Evaluation(Results(**{**columns, **own}), None, 1.0, len(part) - len(new))

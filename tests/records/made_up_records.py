@@ -48,6 +48,7 @@ def full(critical=(0, 1, 3, 5, 5), **changes) -> EvaluationRecord:
         "backwards": np.arange(len(critical)),
         "pruned": np.full(len(critical), 2),
         "rechecked": critical > 2,
+        "attacked_predictions": (np.arange(len(critical)) % 3) + (critical < last),
         "adversarial_examples": np.broadcast_to(images, (found.sum(), 3, 2, 4)).astype(np.float32),
     }
     return make(critical, **{**values, **changes})
@@ -56,7 +57,7 @@ def full(critical=(0, 1, 3, 5, 5), **changes) -> EvaluationRecord:
 ARRAYS = ("grid", "labels", "predictions", "critical", "distance", "forwards", "backwards")
 
 
-MORE_ARRAYS = ("pruned", "rechecked", "adversarial_examples")
+MORE_ARRAYS = ("pruned", "rechecked", "attacked_predictions", "adversarial_examples")
 
 
 def same(a: EvaluationRecord, b: EvaluationRecord) -> bool:

@@ -57,6 +57,7 @@ def test_round_trip_of_any_record(tmp_path_factory, steps, ids, seed, group, dat
         "backwards": rng.integers(0, 9, len(ids)),
         "pruned": rng.integers(0, 9, len(ids)),
         "rechecked": rng.random(len(ids)) < 0.5,
+        "attacked_predictions": full(critical, grid=grid, distance=None).attacked_predictions,
         "adversarial_examples": rng.random((found.sum(), 2, 3, 1), dtype=np.float32),
     }
     chosen = data.draw(st.sets(st.sampled_from(sorted(columns))))

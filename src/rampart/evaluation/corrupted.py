@@ -94,17 +94,21 @@ def _evaluate_batch(
     logits = logits_of(model, batch.to(device).pixels())
     labels = fit_labels(batch.labels.to(device), logits)
     wrong, finite = [~criterion.right(logits, labels)], all_finite(logits)
+    predictions = [predict(logits)]
     for images in _corrupted_batches(batch, kind, seed):
         attacked = logits_of(model, images.to(device).float() / 255)
         wrong.append(~criterion.right(attacked, labels))
+        predictions.append(predict(attacked))
         finite &= all_finite(attacked)
     table = torch.stack(wrong, 1).cpu().numpy()
     critical = np.where(table.any(1), table.argmax(1), table.shape[1])
     found, n = (critical > 0) & (critical < table.shape[1]), len(batch)
+    predicted = torch.stack(predictions, 1).cpu().numpy()
     results = Results(
         indices=batch.indices.numpy(),
         labels=labels.cpu().numpy(),
-        predictions=predict(logits).cpu().numpy(),
+        predictions=predicted[:, 0],
+        attacked_predictions=predicted[np.arange(n), np.where(found, critical, 0)],
         finite=finite.cpu().numpy(),
         critical=critical,
         distance=np.where(found, critical, np.nan),

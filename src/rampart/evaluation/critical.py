@@ -203,6 +203,7 @@ def _attack_each_strength(
     labels = fit_labels(batch.labels, logits)
     predictions, right = predict(logits), task.criterion.right(logits, labels)
     critical, finite = torch.where(right, len(strengths), 0), all_finite(logits)
+    attacked_predictions = predictions.clone()
     found, passes = images.clone(), torch.zeros(2, len(images), dtype=torch.int64)
     passes[0] = 1
     robust = torch.nonzero(right)[:, 0]
@@ -221,6 +222,7 @@ def _attack_each_strength(
             passes[row, robust.cpu()] += (now - then) // len(robust)
         critical[robust[is_adv]], found[robust[is_adv]] = grid_index, points[is_adv]
         finite[robust[is_adv]] = all_finite(attacked[is_adv])
+        attacked_predictions[robust[is_adv]] = predict(attacked[is_adv])
         robust = robust[~is_adv]
     is_adv = right & (critical < len(strengths))
     distances = torch.where(is_adv, distance(found, images, attack.norm).double(), torch.nan)
@@ -233,6 +235,7 @@ def _attack_each_strength(
         indices=batch.indices.cpu().numpy(),
         labels=labels.cpu().numpy(),
         predictions=predictions.cpu().numpy(),
+        attacked_predictions=attacked_predictions.cpu().numpy(),
         finite=finite.cpu().numpy(),
         critical=critical.cpu().numpy(),
         distance=distances.cpu().numpy(),

@@ -40,7 +40,7 @@ from rampart.records.columnar import (
 )
 from rampart.registry import flatten
 
-FORMAT = "rampart-partial-results-2"
+FORMAT = "rampart-partial-results-3"
 #: Name of a part: phase, number, process, and a random suffix that makes it unique.
 PART = re.compile(r"(\d{4})-(\d{8})-(\d+)-[0-9a-f]{12}\.parquet")
 ADVERSARIAL_EXAMPLES = "adversarial_examples.npy"

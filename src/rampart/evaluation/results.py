@@ -21,6 +21,7 @@ COLUMNS: dict[str, type[np.generic]] = {
     "indices": np.int64,
     "labels": np.int64,
     "predictions": np.int64,
+    "attacked_predictions": np.int64,
     "finite": np.bool_,
     "critical": np.int64,
     "distance": np.float64,
@@ -44,6 +45,8 @@ class Results:
         labels: (N,) true classes.
         predictions: (N,) predicted classes without perturbation; -1 where the logits are not all
             finite.
+        attacked_predictions: (N,) predicted classes at the adversarial example that set `critical`;
+            -1 as above. Without one, `predictions`.
         finite: (N,) bool, whether the logits are all finite, both without perturbation and at the
             adversarial example. Where they are not, the image counts as misclassified.
         critical: (N,) index of the critical strength, the smallest at which the sample is
@@ -69,6 +72,7 @@ class Results:
     indices: Integers
     labels: Integers
     predictions: Integers
+    attacked_predictions: Integers
     finite: Booleans
     critical: Integers
     distance: Floats
@@ -189,6 +193,8 @@ def _check_consistent(results: Results, rows: Integers) -> None:
     right = results.predictions == results.labels
     lowered = results.critical < results.before_recheck
     same = results.critical == results.before_recheck
+    attacked = results.attacked_predictions
+    led_astray = np.where(found, attacked != results.labels, attacked == results.predictions)
     rules = [
         *((name, getattr(results, name) >= 0, "no negative number") for name in COUNTS),
         ("predictions", ~(clean & right), "another class where critical is 0"),
@@ -209,6 +215,11 @@ def _check_consistent(results: Results, rows: Integers) -> None:
             "before_recheck",
             same | (lowered & results.rechecked),
             "critical, or more where rechecked",
+        ),
+        (
+            "attacked_predictions",
+            led_astray,
+            "another class than the label where there is a stage, and the prediction elsewhere",
         ),
     ]
     for name, holds, expected in rules:

@@ -25,6 +25,7 @@ TYPES: dict[str, type[np.generic]] = {
     "distance": np.float64,
     **dict.fromkeys(COUNTS, np.int64),
     "rechecked": np.bool_,
+    "attacked_predictions": np.int64,
     "wrong_at": np.int64,
 }
 
@@ -58,6 +59,9 @@ class EvaluationRecord:
         backwards: (N,) backward passes spent on the sample.
         pruned: (N,) runs that were stopped early and not repeated in full.
         rechecked: (N,) whether pruned runs were repeated in full.
+        attacked_predictions: (N,) predicted classes at the adversarial example, or the corrupted
+            image, that set the critical strength; -1 where its logits are not all finite. Without
+            one, `predictions`.
         adversarial_examples: (M, C, H, W) float32, the nearest adversarial example of each sample
             with 1 <= critical <= n, in the order of the rows.
         wrong_at: (N,) of a corruption, the severities at which the sample is misclassified, as the
@@ -83,6 +87,7 @@ class EvaluationRecord:
     backwards: Integers | None = None
     pruned: Integers | None = None
     rechecked: NDArray[np.bool_] | None = None
+    attacked_predictions: Integers | None = None
     adversarial_examples: NDArray[np.float32] | None = None
     wrong_at: Integers | None = None
 
@@ -196,6 +201,7 @@ class EvaluationRecord:
             backwards=results.backwards,
             pruned=results.pruned,
             rechecked=results.rechecked,
+            attacked_predictions=results.attacked_predictions,
             adversarial_examples=results.adversarial_examples,
         )
 
@@ -289,6 +295,11 @@ def _check_rows(record: EvaluationRecord) -> None:
     if record.found_by is not None:
         expected = "'clean' if critical is 0, None if the sample is robust, else a stage"
         rules.append(("found_by", _names_a_stage(record, record.found_by), expected))
+    if record.attacked_predictions is not None:
+        attacked = record.attacked_predictions
+        astray = np.where(record.found, attacked != record.labels, attacked == record.predictions)
+        expected = "another class than the label where 1 <= critical <= n, else the prediction"
+        rules.append(("attacked_predictions", astray, expected))
     for name, holds, expected in rules:
         if not holds.all():
             row = int(holds.argmin())

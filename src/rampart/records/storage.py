@@ -92,6 +92,12 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
         "runs of the attack that were stopped early and not repeated in full",
     ),
     "rechecked": ("rechecked", BOOLEAN, "whether pruned runs were repeated in full"),
+    "attacked_prediction": (
+        "attacked_predictions",
+        INTEGER,
+        "predicted class at the adversarial example, or the corrupted image, that set the critical "
+        "strength; -1: logits that are not all finite; without one, the prediction",
+    ),
     "wrong_at": (
         "wrong_at",
         INTEGER,

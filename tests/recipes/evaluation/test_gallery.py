@@ -95,6 +95,7 @@ def test_the_choice_spreads_over_strengths_and_classes(shown, monkeypatch):
     assert record.found[rows].all()
     assert len(set(record.labels[rows].tolist())) == 3
     assert np.array_equal(rows, gallery.choose(record))
-    nobody = replace(record, critical=np.full(len(record), len(record.grid)), found_by=None)
+    robust = {"critical": np.full(len(record), len(record.grid)), "found_by": None}
+    nobody = replace(record, **robust, attacked_predictions=None)
     nobody = replace(nobody, predictions=nobody.labels, distance=None)
     assert not len(gallery.choose(nobody))

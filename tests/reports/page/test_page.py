@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,7 +16,7 @@ from rampart.records.summary import summary
 from rampart.records.whole_folders import check_files
 from rampart.reports.measures import report as measure
 from rampart.reports.named_records import find_records
-from rampart.reports.page.content import DISTRIBUTIONS
+from rampart.reports.page.content import DISTRIBUTIONS, confusions
 from rampart.reports.page.words import MEANINGS
 from rampart.reports.page.write import LIMIT, write_report
 from rampart.reports.percent import percent
@@ -193,7 +194,8 @@ def test_pages_of_corruptions_and_of_bare_records_are_written(tmp_path):
     save_record(bare, tmp_path / "bare")
     critical = bare.critical
     wrong = np.array([63 >> one << one if one < 6 else 0 for one in critical.tolist()])
-    fog = replace(bare, norm="fog", grid=np.arange(6.0), wrong_at=wrong, critical=critical)
+    severities = {"norm": "fog", "grid": np.arange(6.0), "wrong_at": wrong}
+    fog = replace(bare, **severities, critical=critical, attacked_predictions=None)
     save_record(fog, tmp_path / "fog")
     assert "checks did not run" in Outline(page_of(tmp_path / "bare")).text
     outline = Outline(page_of(tmp_path / "fog"))
@@ -219,6 +221,27 @@ def test_statements_for_auditors_name_data_adversary_uncertainty_and_limits(net)
     for words in ("apgd-ce", "95 % confidence intervals", "upper bound", "warn: fab"):
         assert words in text
     assert "assess no conformity" in text
+
+
+def test_brittle_classes_name_what_they_are_mistaken_for(net, tmp_path):
+    found = load_record(net / "evaluations" / "own")
+    for predictions in (found.predictions, found.attacked_predictions):
+        wrong = predictions != found.labels
+        counts = Counter(zip(found.labels[wrong].tolist(), predictions[wrong], strict=True))
+        table = confusions(found, predictions)
+        assert sum(counts.values()) == sum(sum(own.values()) for own in table.values())
+        for (label, other), count in counts.items():
+            assert table[label][found.metadata["model"]["classes"][other]] == count
+    # Every image that is wrong at the largest strength is counted.
+    assert wrong.sum() == (found.critical < len(found.grid)).sum()
+    spelled = "Mistaken for under attack"
+    assert spelled in Outline(page_of(net)).text
+    old = replace(found, attacked_predictions=None)
+    save_record(old, tmp_path / "old")
+    assert load_record(tmp_path / "old").attacked_predictions is None
+    text = Outline(page_of(tmp_path / "old")).text
+    assert spelled not in text
+    assert "does not hold the classes that are predicted under attack" in text
 
 
 def test_a_page_of_many_classes_stays_small(tmp_path):

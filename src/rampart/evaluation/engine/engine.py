@@ -212,6 +212,7 @@ class Engine:
                 classes=classes[row],
                 noise=Noise(noise.keys[one]),
                 progress=start,
+                attacked_prediction=predictions[row],
                 finite=finite[row],
             )
 
@@ -276,6 +277,7 @@ def collect_results(samples: Sequence[SampleState], adversarial_examples: bool) 
         indices=np.array(column("index"), dtype=np.int64),
         labels=np.array(column("label"), dtype=np.int64),
         predictions=np.array(column("prediction"), dtype=np.int64),
+        attacked_predictions=np.array(column("attacked_prediction"), dtype=np.int64),
         finite=np.array(column("finite"), dtype=np.bool_),
         critical=np.array(critical, dtype=np.int64),
         distance=np.array([sample.distance for sample in samples], dtype=np.float64),

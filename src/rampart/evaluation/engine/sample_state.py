@@ -34,6 +34,8 @@ class SampleState:
         progress: its strength and remaining runs.
         guide: (1, K) logits at the point with the smallest margin in an untargeted stage.
         adversarial_example: (1, C, H, W), the adversarial example at the smallest strength so far.
+        attacked_prediction: predicted class at the adversarial example that set its strength, or of
+            the image without one.
         finite: whether the logits there, or of the image without one, are all finite.
         distance: its distance from the image.
         stage, run: the stage and run that found it; -1 if there is none.
@@ -52,6 +54,7 @@ class SampleState:
     progress: SampleProgress
     guide: Tensor | None = None
     adversarial_example: Tensor | None = None
+    attacked_prediction: int = -1
     finite: bool = True
     distance: float = float("nan")
     stage: int = -1
@@ -187,6 +190,7 @@ class Event:
         hit: whether the point is adversarial within eps.
         over: whether this was the last step.
         pruned: whether the run is hopeless.
+        prediction: predicted class at the point; -1 where the logits are not all finite.
         finite: whether the logits there are all finite.
     """
 
@@ -197,6 +201,7 @@ class Event:
     hit: bool
     over: bool
     pruned: bool
+    prediction: int
     finite: bool
 
     @property

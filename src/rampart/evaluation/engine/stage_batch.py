@@ -35,7 +35,7 @@ from rampart.evaluation.engine.sample_state import (
     rows_of,
 )
 from rampart.evaluation.inference import QueriedModel
-from rampart.logits import all_finite
+from rampart.logits import all_finite, predict
 from rampart.runtime import Noise
 from rampart.threat import distance
 from rampart.tolerance import least_eps, within
@@ -228,12 +228,11 @@ class StageBatch:
         left: list[SampleState] = []
         stay: list[int] = []
         descending: list[int] = []
-        finite = all_finite(output.logits)
-        columns = (hit, over, pruned, distances, finite)
+        columns = (hit, over, pruned, distances, predict(output.logits), all_finite(output.logits))
         rows = zip(*(column.tolist() for column in columns), strict=True)
-        for row, (is_hit, is_over, is_pruned, length, sane) in enumerate(rows):
+        for row, (is_hit, is_over, is_pruned, length, predicted, sane) in enumerate(rows):
             run, point = running.runs[row], points[row : row + 1]
-            event = Event(running, row, point, length, is_hit, is_over, is_pruned, sane)
+            event = Event(running, row, point, length, is_hit, is_over, is_pruned, predicted, sane)
             if not (is_hit or is_over or is_pruned):
                 stay.append(row)
             elif run.ahead:
@@ -252,7 +251,7 @@ class StageBatch:
     def _follow(self, event: Event) -> Outcome:
         """Let the sample follow what happened to its run."""
         running, row, sample = event.running, event.row, event.run.sample
-        descends = event.hit and self._descend(running, row, event.point, event.distance)
+        descends = event.hit and self._descend(event)
         sample.finite = event.finite if descends else sample.finite
         if sample.progress.grid_index == 0:
             return "ends"
@@ -280,42 +279,47 @@ class StageBatch:
             return torch.zeros_like(running.state.age, dtype=torch.bool)
         return self.limits.exceeded(running.state.age, ratio)
 
-    def _descend(self, running: Running, row: int, point: Tensor, length: float) -> bool:
+    def _descend(self, event: Event) -> bool:
         """Record an adversarial point; return whether the sample descends to a smaller strength.
 
         A point from a minimum-norm method is first projected onto the ball of its strength.
         """
-        sample = running.runs[row].sample
+        sample, point, length, prediction = (
+            *(event.run.sample, event.point, event.distance, event.prediction),
+        )
         critical = max(bisect_left(self.grid, least_eps(length)), 1)
         if self.stage.algorithm.minimum_norm and critical <= sample.progress.grid_index:
-            inside = self._move_inside(running, row, point, critical)
+            inside = self._move_inside(event, critical)
             if inside is None:
                 # The point itself lies in the ball of the next strength.
                 critical += 1
             else:
-                point, length = inside, float(distance(inside, sample.image, self.norm))
+                point, prediction = inside
+                length = float(distance(point, sample.image, self.norm))
         if critical > sample.progress.grid_index:
             return False
         sample.adversarial_example, sample.distance = point.clone(), length
+        sample.attacked_prediction = prediction
         sample.stage, sample.run = self.number, sample.progress.runs[0].number
         sample.progress = sample.progress.descend(critical - 1)
         self.model.discount(*sample.drop_ahead())
         return True
 
-    def _move_inside(
-        self, running: Running, row: int, point: Tensor, grid_index: int
-    ) -> Tensor | None:
-        """Return the point projected onto the ball of a strength; None if not adversarial there.
+    def _move_inside(self, event: Event, grid_index: int) -> tuple[Tensor, int] | None:
+        """Return the point projected onto the ball of a strength, and the class predicted there.
 
-        It queries the model once if the projection changes the point.
+        None if it is not adversarial there. It queries the model once if the projection changes the
+        point.
         """
-        ball = running.problem.select(torch.tensor([row], device=point.device))
+        point = event.point
+        ball = event.running.problem.select(torch.tensor([event.row], device=point.device))
         ball = replace(ball, eps=torch.full_like(ball.eps, self.grid[grid_index]))
         inside = ball.project(point)
         if torch.equal(inside, point):
-            return point
-        running.runs[row].sample.forwards += 1
-        return inside if bool(ball.query(inside, gradient=False).is_adv) else None
+            return point, event.prediction
+        event.run.sample.forwards += 1
+        output = ball.query(inside, gradient=False)
+        return (inside, int(predict(output.logits))) if bool(output.is_adv) else None
 
     def _save_nearest(self, sample: SampleState, running: Running, row: int) -> None:
         """Save the nearest adversarial example of a minimum-norm run, if nearer than the last."""

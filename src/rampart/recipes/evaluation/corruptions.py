@@ -89,6 +89,7 @@ def corrupt_subject(
         ),
         forwards=results.forwards,
         backwards=results.backwards,
+        attacked_predictions=results.attacked_predictions,
         wrong_at=found.wrong_at,
     )
 

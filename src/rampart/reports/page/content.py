@@ -7,6 +7,7 @@ from typing import Any
 from scipy import special
 
 from rampart.counting import counted, in_thousands
+from rampart.metrics.curve import Integers
 from rampart.metrics.sequential import SHARE
 from rampart.records.record import EvaluationRecord
 from rampart.registry import flatten
@@ -172,7 +173,9 @@ def classes_section(facts: Facts, record: EvaluationRecord) -> Section | None:
     classes = facts.get("classes") or []
     if len(classes) < 2:
         return None
-    confused = confusions(record)
+    clean = confusions(record, record.predictions)
+    attacked = record.attacked_predictions
+    astray = {} if attacked is None else confusions(record, attacked)
     # `measures` lists the classes that occur in the order of their labels.
     labelled = zip(classes, sorted(set(record.labels.tolist())), strict=True)
     ordered = sorted(
@@ -183,7 +186,8 @@ def classes_section(facts: Facts, record: EvaluationRecord) -> Section | None:
             "name": one["class"],
             "n": one["n"],
             **{name: _cell(one[name]) for name in ("clean", "adversarial", EXPECTED)},
-            "confused": _spell_confused(confused.get(label, {})),
+            "confused": _spell_confused(clean.get(label, {})),
+            "astray": _spell_confused(astray.get(label, {})),
         }
         for one, label in ordered
     ]
@@ -193,7 +197,8 @@ def classes_section(facts: Facts, record: EvaluationRecord) -> Section | None:
         "left_out": len(rows[MOST_CLASSES:]),
         "at": spell_strength(facts["eps"], facts["norm"]),
         "confidence": f"{100 * facts['confidence']:g} %",
-        "mistaken": "Clean images mistaken for",
+        "changed": "corrupted" if is_corruption(record.norm) else "under attack",
+        "known": attacked is not None,
     }
     return Section("classes", "Classes", "classes", values)
 
@@ -216,10 +221,15 @@ def class_name(record: EvaluationRecord, label: int) -> str:
     return names[label] if 0 <= label < len(names) else str(label)
 
 
-def confusions(record: EvaluationRecord) -> dict[int, dict[str, int]]:
-    """Return for each label the wrong predictions of its clean images, the commonest first."""
+def confusions(record: EvaluationRecord, predictions: Integers) -> dict[int, dict[str, int]]:
+    """Return for each label the classes of its wrong predictions, the commonest first.
+
+    Args:
+        record: the images.
+        predictions: (N,) of the clean images, or under attack.
+    """
     found: dict[int, dict[str, int]] = {}
-    pairs = zip(record.labels.tolist(), record.predictions.tolist(), strict=True)
+    pairs = zip(record.labels.tolist(), predictions.tolist(), strict=True)
     for label, prediction in pairs:
         if prediction not in (label, -1):
             own = found.setdefault(label, {})

@@ -176,9 +176,9 @@ def test_verify_checks_every_file_of_a_run_and_of_a_folder_of_runs(
     for folder in (run, tmp_path / "runs"):
         result = rampart("verify", folder)
         assert result.status == 0, result.out
-        # run.json, config.yaml, history; 3 files of the model; 4 of the checkpoint and the
-        # record; 2 reports.
-        assert "16 files as written, 0 damaged" in result.out
+        # run.json, config.yaml, history; 3 files of the model and its card; 4 of the checkpoint
+        # and the record; 2 reports.
+        assert "17 files as written, 0 damaged" in result.out
     refused("data=x", "verify", run, "data=x")
     weights = run / "model" / "model.safetensors"
     content = bytearray(weights.read_bytes())
@@ -187,7 +187,7 @@ def test_verify_checks_every_file_of_a_run_and_of_a_folder_of_runs(
     next(run.glob("evaluations/*/curve.csv")).unlink()
     result = rampart("verify", tmp_path / "runs")
     assert result.status == 1
-    assert "14 files as written, 2 damaged, changed or missing" in result.out
+    assert "15 files as written, 2 damaged, changed or missing" in result.out
     assert f"{weights} does not match its checksum in checksums.json" in result.out
     assert "curve.csv is missing" in result.out
 

@@ -20,6 +20,8 @@ _UNUSED = ("rampart.__main__", "rampart.integrations")
 #: Slow to import, and imported by the commands that need them.
 _LATE = ("datasets", "matplotlib.figure", "matplotlib.backends.backend_agg", "onnx", "onnxruntime")
 
+_NEW = os.O_CREAT | os.O_TRUNC | os.O_WRONLY
+
 
 def preload() -> None:
     """Import every module that commands use, so that forked processes need not; use one thread."""
@@ -44,9 +46,19 @@ def become(words: Sequence[str], folder: Path, out: Path, err: Path) -> NoReturn
         out: takes standard output.
         err: takes standard error.
     """
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number, path in ((1, out), (2, err)):
-        os.dup2(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY), number)
+    status = 1
+    try:
+        status = call(words, folder, out, err)
+    finally:
+        os._exit(status)
+
+
+def call(words: Sequence[str], folder: Path, out: Path, err: Path) -> int:
+    """Do what the command does, with the standard streams of this process; return its status."""
+    for number, path, mode in ((0, Path(os.devnull), os.O_RDONLY), (1, out, _NEW), (2, err, _NEW)):
+        opened = os.open(path, mode)
+        os.dup2(opened, number)
+        os.close(opened)
     os.chdir(folder)
     sys.argv = ["rampart", *words]
     # Processes that the command starts import its main module, which is not that of a benchmark.
@@ -62,4 +74,4 @@ def become(words: Sequence[str], folder: Path, out: Path, err: Path) -> NoReturn
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(status)
+    return status

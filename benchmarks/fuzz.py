@@ -4,11 +4,12 @@
         [-o fuzz] [--jobs 1] [--only KIND:NUMBER,...]
 
 `--files` counts the attempts for every kind of file, `--images` those for every format. Every
-attempt calls the command line in a forked process with a limit of 20 seconds of computing. A
-traceback, a hang, a control character in the output, a refusal in more than one sentence, and
-damage to a file of Rampart that is used without a word are faults: a check must refuse every
-changed value, and a command that reads or resumes a damaged folder must refuse it or end with the
-same results as without the damage.
+attempt calls the command line in a forked process with a limit of 20 seconds of computing. Fifty
+attempts follow each other in one process; a fault counts if a process of its own repeats it. Faults
+are a traceback, a hang, a control character in the output, a refusal in more than one sentence, and
+damage to a file of Rampart that is used without a word: a check must refuse every changed value,
+and a command that reads or resumes a damaged folder must refuse it or end with the same results as
+without the damage.
 
 The lines of FOLDER/fuzz.jsonl are written as the results come. The same command goes on where it
 was stopped. The seed, the kind and the number of an attempt repeat it: `--only run/run.json:17`.
@@ -18,7 +19,7 @@ import argparse
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -31,6 +32,7 @@ from benchmarks.fuzzing.configurations import command
 from benchmarks.fuzzing.finished import finished_kinds
 from benchmarks.fuzzing.given import given_kinds
 from benchmarks.fuzzing.images import FORMATS, damaged_image
+from benchmarks.fuzzing.in_turn import InTurn
 from benchmarks.fuzzing.material import write_material
 from benchmarks.fuzzing.studies import study_kinds
 from benchmarks.fuzzing.unfinished import unfinished_kinds
@@ -58,13 +60,15 @@ class Bench:
             **{name: partial(damaged_image, material, name) for name in FORMATS},
         }
 
-    def attempt(self, kind: str, number: int) -> tuple[list[str], Outcome, str]:
-        """Return the words of an attempt, its outcome and its fault."""
+    def attempt(
+        self, kind: str, number: int, make: Callable[[Sequence[str], Path], Outcome] = attempt
+    ) -> tuple[list[str], Outcome, str]:
+        """Return the words of an attempt, its outcome and its fault; `make` calls the command."""
         random = Random(f"{self.seed} {kind} {number}")
         with tempfile.TemporaryDirectory(dir=self.root) as scratch:
             folder = Path(scratch)
             case = self.kinds[kind](random, folder)
-            outcome = attempt(case.words, folder)
+            outcome = make(case.words, folder)
             fault = outcome.fault
             if not fault and outcome.status == 0 and not case.is_right(outcome):
                 fault = "damage unnoticed"
@@ -82,15 +86,20 @@ class Bench:
     def work(self, options: argparse.Namespace, rows: Rows, job: int) -> None:
         """Make the attempts of one process that are missing; print the faults."""
         done = {(row["kind"], row["number"]) for row in rows.read()}
+        in_turn = InTurn()
         for place, (kind, number) in enumerate(self.attempts(options)):
             if place % options.jobs == job and (kind, number) not in done:
-                words, outcome, fault = self.attempt(kind, number)
+                words, outcome, fault = self.attempt(kind, number, in_turn.attempt)
+                if fault:
+                    # A fault counts if a process of its own has it too.
+                    words, outcome, fault = self.attempt(kind, number)
                 usual = "worked" if outcome.status == 0 else "refused"
                 row: dict[str, Any] = {"kind": kind, "number": number, "outcome": fault or usual}
                 if fault:
                     show(words, outcome, f"{kind}:{number}: {fault}")
                     row["error"] = outcome.err[-600:]
                 rows.add(row)
+        in_turn.close()
 
 
 def show(words: list[str], outcome: Outcome, what: str) -> None:

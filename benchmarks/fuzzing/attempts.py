@@ -16,6 +16,8 @@ from benchmarks.forked import become
 LIMIT, PATIENCE = 20, 6
 #: Address space of one call in bytes: a setting that asks for more fails at once.
 MEMORY = 8 * 2**30
+#: Standard output and standard error in the folder of an attempt.
+FILES = ("fuzz-out", "fuzz-err")
 
 
 @dataclass(frozen=True)
@@ -63,23 +65,27 @@ def attempt(words: Sequence[str], folder: Path, limit: int = LIMIT) -> Outcome:
         folder: takes the output; the command works inside it.
         limit: seconds of computing.
     """
-    files = {1: folder / "fuzz-out", 2: folder / "fuzz-err"}
     begun = time.monotonic()
     child = os.fork()
     if child == 0:
-        _run(words, folder, files, limit)
+        os.setpgid(0, 0)
+        limit_memory()
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
+        become(words, folder, *(folder / name for name in FILES))
     status = _wait(child, begun + PATIENCE * limit)
-    out, err = (path.read_bytes().decode(errors="backslashreplace") for path in files.values())
-    return Outcome(status, out, err, time.monotonic() - begun)
+    return outcome_of(status, folder, time.monotonic() - begun)
 
 
-def _run(words: Sequence[str], folder: Path, files: dict[int, Path], limit: int) -> None:
-    """Become the command, with limits."""
-    os.setpgid(0, 0)
+def limit_memory() -> None:
+    """Limit the address space of this process; it leaves no core file."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    become(words, folder, files[1], files[2])
+
+
+def outcome_of(status: int | None, folder: Path, seconds: float) -> Outcome:
+    """Return the outcome of a command that has worked in a folder."""
+    out, err = ((folder / name).read_bytes().decode(errors="backslashreplace") for name in FILES)
+    return Outcome(status, out, err, seconds)
 
 
 def _wait(child: int, until: float) -> int | None:

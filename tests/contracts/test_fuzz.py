@@ -1,11 +1,13 @@
 """The fuzz can fail: it recognizes every fault that it looks for."""
 
 import json
+import os
 import signal
+import time
 from random import Random
 
 import pytest
-from benchmarks.fuzzing import copies
+from benchmarks.fuzzing import copies, in_turn
 from benchmarks.fuzzing.attempts import Outcome
 from benchmarks.fuzzing.damage import damage
 
@@ -110,3 +112,31 @@ def test_damage_always_changes_a_file(tmp_path, content):
         file.write_bytes(content)
         damage(Random(seed), file)
         assert file.read_bytes() != content
+
+
+def _act(words, folder, out, err):
+    """Stands for a command: writes its process, and dies or lingers if its words say so."""
+    left = int("LEFT" in os.environ)
+    os.environ["LEFT"] = "behind"
+    out.write_text(f"{os.getpid()}\n")
+    err.write_text("")
+    if words == ["die"]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if words == ["linger"]:
+        time.sleep(60)
+    return 2 if words == ["\udce9"] else left
+
+
+def test_commands_in_turn_share_a_process_until_it_dies(tmp_path, monkeypatch):
+    monkeypatch.setattr(in_turn, "call", _act)
+    monkeypatch.setattr(in_turn, "ROUNDS", 3)
+    turns = in_turn.InTurn()
+    found = [
+        turns.attempt([word], tmp_path, limit=1 / in_turn.PATIENCE if word == "linger" else 20)
+        for word in ("a", "\udce9", "c", "d", "die", "e", "linger", "f")
+    ]
+    assert turns.close() == 0
+    assert [one.status for one in found] == [0, 2, 0, 0, -signal.SIGKILL, 0, None, 0]
+    processes = [one.out for one in found]
+    # Three rounds; two until one dies; two until one is killed; the last.
+    assert [processes.index(one) for one in processes] == [0, 0, 0, 3, 3, 5, 5, 7]

@@ -23,6 +23,8 @@ OUTSIDE = (
     "examples/*.sh",
 )
 PLACE = "repository"
+#: MkDocs takes a README for the first page of its section.
+RENAMED = {f"{PLACE}/benchmarks/README.md": f"{PLACE}/benchmarks.md"}
 LINK = re.compile(r"(\]\()([^)#\s:]+)(#[^)\s]*)?(\))")
 
 
@@ -30,8 +32,8 @@ def on_files(files: Files, config: Any) -> Files:
     """Add the files outside docs/."""
     for pattern in OUTSIDE:
         for file in sorted(ROOT.glob(pattern)):
-            path = file.relative_to(ROOT).as_posix()
-            files.append(File.generated(config, f"{PLACE}/{path}", abs_src_path=str(file)))
+            path = place_of(file.relative_to(ROOT).as_posix())
+            files.append(File.generated(config, path, abs_src_path=str(file)))
     return files
 
 
@@ -55,9 +57,11 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
 def origin_of(uri: str) -> str:
     """Return where a file of the site lies in the repository."""
+    uri = {new: old for old, new in RENAMED.items()}.get(uri, uri)
     return uri.removeprefix(f"{PLACE}/") if uri.startswith(f"{PLACE}/") else f"docs/{uri}"
 
 
 def place_of(path: str) -> str:
     """Return where a file of the repository lies on the site."""
-    return path.removeprefix("docs/") if path.startswith("docs/") else f"{PLACE}/{path}"
+    place = path.removeprefix("docs/") if path.startswith("docs/") else f"{PLACE}/{path}"
+    return RENAMED.get(place, place)

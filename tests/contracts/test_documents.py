@@ -66,6 +66,19 @@ def test_links_between_documents_have_targets():
         assert (document.parent / " ".join(link.split())).exists(), f"{document}: {link}"
 
 
+def test_every_page_is_in_the_navigation_of_the_site():
+    site = (ROOT / "mkdocs.yml").read_text()
+    nav = set(
+        re.findall(r"^ +- (?:.*: )?([\w/.-]+\.md)$", site.partition("\nnav:")[2], re.MULTILINE)
+    )
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
+    tables = {page for page in pages if re.fullmatch(r"studies/[\w-]+/[\w-]+\.md", page)}
+    assert len(nav) > 25
+    assert pages - tables - nav == set()
+    outside = {page for page in nav if not page.startswith("repository/")}
+    assert outside - pages == set()
+
+
 def anchors(document: Path) -> set[str]:
     """The anchors that GitHub gives to the headings of a document."""
     headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)

@@ -1,6 +1,9 @@
-"""The devices of this machine."""
+"""The devices of this machine, and constants on them."""
+
+from functools import lru_cache
 
 import torch
+from torch import Tensor
 
 from rampart.errors import InvalidArgument
 
@@ -23,3 +26,15 @@ def require_device(device: str | torch.device) -> torch.device:
         do = "leave it out for the device of the model; cpu works without a GPU"
         raise InvalidArgument("device", device, f"{' or '.join(kinds)}{numbers} here", do)
     return found
+
+
+@lru_cache(maxsize=64)
+def constant(
+    values: tuple[float, ...], device: torch.device, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Return a tensor of constants that is made once for each device; nobody may write into it.
+
+    Each copy of numbers to a GPU waits until the GPU is idle.
+    """
+    with torch.inference_mode(False):
+        return torch.tensor(values, device=device, dtype=dtype)

@@ -40,7 +40,10 @@ _DUAL: dict[Norm, float] = {"linf": 1, "l2": 2, "l1": torch.inf}
 
 def per_sample(eps: float | Tensor, images: Tensor) -> Tensor:
     """Return the strengths as (N,), with device and dtype of `images`."""
-    return torch.as_tensor(eps, device=images.device, dtype=images.dtype).expand(len(images))
+    if isinstance(eps, Tensor):
+        return eps.to(images.device, images.dtype).expand(len(images))
+    # Not by `torch.as_tensor`: copying a number to a GPU waits for it.
+    return images.new_full((), eps).expand(len(images))
 
 
 def column(values: Tensor, images: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ def train(settings, folder, **options):
 
 
 def result(folder):
-    times = ("seconds", "images_per_second")
+    times = ("seconds", "data_seconds", "images_per_second")
     rows = [{k: v for k, v in r.items() if k not in times} for r in History(folder.history).rows()]
     return load_file(folder.model / "model.safetensors"), rows
 

@@ -18,7 +18,7 @@ from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
 from rampart.training.reporting import Silent
 
-TIMES = ("seconds", "images_per_second")
+TIMES = ("seconds", "data_seconds", "images_per_second")
 #: What the monitors add to a row.
 ADDED = (
     "alerts",

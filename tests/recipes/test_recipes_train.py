@@ -21,7 +21,7 @@ from rampart.training.interrupts import Interrupted
 from rampart.training.reporting import Silent
 
 MODEL = ["model=resnet18", "data=photos"]
-TIMES = ("seconds", "images_per_second")
+TIMES = ("seconds", "data_seconds", "images_per_second")
 
 
 class StopAfter(Silent):
@@ -102,7 +102,8 @@ def test_a_run_writes_the_documented_files(config, tmp_path):
     assert load_config(folder.config) == config
     wanted = {
         *("eps", "train_loss", "val_clean", "val_robust", "val_clean_loss", "val_robust_loss"),
-        *("lr_backbone", "lr_head", "forwards", "backwards", "seconds", "images_per_second"),
+        *("lr_backbone", "lr_head", "forwards", "backwards", "seconds", "data_seconds"),
+        "images_per_second",
     }
     assert wanted <= rows[0].keys()
     # Two-hinge in fractions of 9 steps: 0 before 2.25, 1 from 6.75 on; the row has the last step's.

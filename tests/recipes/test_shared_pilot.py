@@ -16,7 +16,7 @@ from rampart.training.reporting import Silent
 #: The pilot is one of 3 epochs, each with 3 steps.
 SHARED = ["schedule=adaptive", "schedule.min_skill=0", "schedule.pilot=0.4"]
 SHARED += ["schedule.pilot_restart=baseline"]
-TIMES = ("seconds", "images_per_second")
+TIMES = ("seconds", "data_seconds", "images_per_second")
 
 
 class Stop(Silent):

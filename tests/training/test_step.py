@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 from rampart.attacks.apgd import Apgd
 from rampart.data.batches import Batch
 from rampart.data.transforms import Augment
+from rampart.errors import Diverged
 from rampart.objectives.adversarial import Adversarial
 from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.config.loading import load_config
@@ -18,8 +19,8 @@ from rampart.runtime import Noise, scoped_seed
 from rampart.schedules.hinge import Fix, Standard
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.training.optimizers import lr_schedule
-from rampart.training.state import Plan, Progress, Run
-from rampart.training.step import split, train_batch
+from rampart.training.state import Plan, Progress, Run, Totals
+from rampart.training.step import read_losses, split, train_batch, waited_for
 from rampart.units import Horizon
 
 EPS = 8 / 255
@@ -116,3 +117,45 @@ def test_the_rates_of_attacked_steps_have_their_own_factor(batch):
     clean = after_a_step(Standard(), ramp_lr_factor=0.25)
     assert torch.equal(clean.model[1].weight, after_a_step(Standard()).model[1].weight)
     assert clean.progress.used["lr_head"] == 0.5
+
+
+def test_losses_that_are_read_together_have_the_same_sum(batch):
+    """As a GPU reads them; a CPU reads each before the backward pass."""
+
+    def total(limit):
+        run = make_run(Fix(), gradient_accumulation_steps=2)
+        run.losses.limit = limit
+        for _ in range(3):
+            train_batch(run, batch)
+        read_losses(run)
+        return run.progress.totals
+
+    assert total(limit=4) == total(limit=1)
+    assert total(limit=100).loss > 0
+
+
+@pytest.mark.parametrize(("limit", "steps"), [(1, 0), (2, 1), (100, 3)])
+def test_a_loss_that_is_not_finite_stops_the_run_when_it_is_read(limit, steps, batch):
+    run = make_run(Standard())
+    run.losses.limit = limit
+    with torch.no_grad():
+        run.bare_model[1].weight.fill_(torch.inf)
+    with pytest.raises(Diverged, match="at step 1"):
+        for _ in range(3):
+            train_batch(run, batch)
+        read_losses(run)
+    assert run.step == steps
+
+
+def test_a_step_counts_how_long_it_waits_for_its_images(batch, monkeypatch):
+    totals, now = Totals(), [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+
+    def slow():
+        for seconds in (1.0, 2.0):
+            now[0] += seconds
+            yield batch
+
+    for _ in waited_for(slow(), totals):
+        now[0] += 10.0
+    assert totals.data_seconds == 3.0

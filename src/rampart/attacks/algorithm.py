@@ -236,13 +236,18 @@ class Found:
 
     def improve(self, index: Tensor, other: "Found") -> "Found":
         """Return the better result of this run and another run on the samples `index`."""
-        better = other.is_adv & ~self.is_adv[index]
-        better |= (other.is_adv == self.is_adv[index]) & (other.value > self.value[index])
-        index, other = index[better], rows(other, better)
+        own = rows(self, index)
+        better = other.is_adv & ~own.is_adv
+        better |= (other.is_adv == own.is_adv) & (other.value > own.value)
+        chosen = (
+            torch.where(column(better, new), new, old)
+            for new, old in zip(vars(other).values(), vars(own).values(), strict=True)
+        )
         return Found(
-            self.points.index_copy(0, index, other.points),
-            self.value.index_copy(0, index, other.value),
-            self.is_adv.index_copy(0, index, other.is_adv),
+            *(
+                old.index_copy(0, index, new)
+                for old, new in zip(vars(self).values(), chosen, strict=True)
+            )
         )
 
 

@@ -132,28 +132,65 @@ class Attack(ABC):
             strengths, attacked = _parse_strengths(eps, exact, self.norm)
             if not attacked:
                 return images.clone()
-            noise = _parse_noise(noise, images)
             problem = Problem(
                 guarded(local(model)),
-                *(exact, targets, strengths, noise, loss, self.norm),
+                *(exact, targets, strengths, _parse_noise(noise, images), loss, self.norm),
                 dtype=images.dtype,
                 classes=needed,
                 begin=start,
             )
-            points = self._attack(problem, strengths > 0, attacked == len(images))
-            return round_inside(points, exact, images.dtype)
+            return self._attack(problem, everyone=attacked == len(images))
 
-    def _attack(self, problem: Problem, chosen: Tensor, everyone: bool) -> Tensor:
-        part = problem if everyone else problem.select(chosen)
+    @final
+    def on_checked(
+        self,
+        model: Model,
+        images: Tensor,
+        targets: Tensor,
+        eps: float,
+        noise: Noise,
+        loss: Loss | None = None,
+        start: Tensor | None = None,
+    ) -> Tensor:
+        """Return what a call returns, for images and targets that were checked before.
+
+        It reads no value, so a GPU is not waited for, unless the attack itself has to know which
+        samples are left.
+
+        Args:
+            model: as in a call.
+            images: as in a call; pixels in [0, 1].
+            targets: as in a call; labels are int64 and classes of the model.
+            eps: strength of every sample, a fraction of the pixel range above 0.
+            noise: one key per sample.
+            loss: as in a call.
+            start: as in a call.
+        """
+        loss = LOSSES.get(self.loss)() if loss is None else loss
+        with torch.inference_mode(False), torch.no_grad():
+            images, targets = _detach(images), _detach(targets)
+            if not len(images):
+                return images.clone()
+            exact = full_precision(images)
+            problem = Problem(
+                guarded(local(model)),
+                *(exact, targets, per_sample(eps, exact), noise, loss, self.norm),
+                dtype=images.dtype,
+                begin=self._parse_start(start, exact),
+            )
+            return self._attack(problem, everyone=True)
+
+    def _attack(self, problem: Problem, *, everyone: bool) -> Tensor:
+        """Attack the samples with eps > 0; return points in the type of the caller's images."""
+        chosen = None if everyone else problem.eps > 0
+        part = problem if chosen is None else problem.select(chosen)
         with frozen(part.model, self.mode):
             found = self._run(_complete_targets(part)).detach()
         # A model whose logits are not finite may have led the attack to no point at all.
         points = part.wider(self.reach).project_(torch.where(found.isfinite(), found, part.images))
-        if everyone:
-            return points
-        result = problem.images.clone()
-        result[chosen] = points
-        return result
+        if chosen is not None:
+            points = problem.images.index_put((chosen,), points)
+        return round_inside(points, problem.images, problem.dtype or points.dtype)
 
     def _parse_start(self, start: Tensor | None, images: Tensor) -> Tensor | None:
         if start is None:

@@ -97,10 +97,12 @@ def with_restarts(
     """Return the best points of several runs; with "adversarial" only robust samples restart."""
     found = run_algorithm(problem, algorithm, iterate)
     for number in range(1, restarts):
-        robust = ~found.is_adv if iterate == "adversarial" else torch.ones_like(found.is_adv)
-        index = robust.nonzero()[:, 0]
-        if not len(index):
-            break
+        if iterate == "adversarial":
+            index = (~found.is_adv).nonzero()[:, 0]
+            if not len(index):
+                break
+        else:
+            index = torch.arange(len(found.is_adv), device=found.is_adv.device)
         again = run_algorithm(
             problem.restart(number).select(index), algorithm.restart(number), iterate
         )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rampart.attacks.algorithm import AlgorithmState, Output, Problem
 from rampart.attacks.steps import choose
+from rampart.devices import constant
 from rampart.threat import column, project
 
 #: Radius of the ball in each of three phases, as a multiple of eps.
@@ -106,8 +107,8 @@ class SparseAscent(AlgorithmState):
             length=torch.ones_like(output.value),
             clock=zero,
             changed=_count_changed(points, problem.images),
-            ends=torch.tensor(phases.ends, device=device).expand(n, -1),
-            windows=torch.tensor(phases.windows, device=device).expand(n, -1),
+            ends=constant(phases.ends, device).expand(n, -1),
+            windows=constant(phases.windows, device).expand(n, -1),
         )
 
     def _phase(self) -> Tensor:
@@ -115,7 +116,7 @@ class SparseAscent(AlgorithmState):
 
     def advance(self, problem: Problem) -> Tensor:
         """Return the points after a sparse step; at the start of a phase, the projected best."""
-        radius = torch.tensor(RADII, device=self.age.device)[self._phase()].to(problem.eps.dtype)
+        radius = constant(RADII, self.age.device)[self._phase()].to(problem.eps.dtype)
         radius = radius * problem.eps
         length = self.length.to(radius.dtype) * radius
         step = self.point + column(length, self.point) * self._direction()

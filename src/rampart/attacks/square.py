@@ -22,6 +22,7 @@ from rampart.attacks.algorithm import (
 from rampart.attacks.base import ATTACKS, Attack
 from rampart.attacks.running import with_restarts
 from rampart.attacks.stages import Stage
+from rampart.devices import constant
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES
 from rampart.rows import row_norm, row_sum
@@ -114,7 +115,7 @@ class SquareWalk(AlgorithmState):
         return patch(problem, self.best, self._fraction(), noise)
 
     def _fraction(self) -> Tensor:
-        limits = torch.tensor(HALVINGS, device=self.age.device)
+        limits = constant(HALVINGS, self.age.device)
         return self.fraction * 0.5 ** (self.age[:, None] > limits).sum(1)
 
     def observe(self, problem: Problem, points: Tensor, output: Output) -> "SquareWalk":
@@ -274,7 +275,7 @@ def _bumps(problem: Problem, noise: Noise) -> Tensor:
     side = max(min(height, width) // 5, 1)
     margin = max(min(height, width) - 5 * side, 0) // 2
     place = torch.arange(side, device=images.device)[None]
-    length = torch.tensor([side], device=images.device)
+    length = torch.full((1,), side, device=images.device)
     tile = _bump(length, place, place, place[:, 0] > 0, p)[0]
     tiles = torch.stack([tile, tile.T]).to(images.dtype)
     rows, columns = (torch.arange(n, device=images.device) - margin for n in (height, width))

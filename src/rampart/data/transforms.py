@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rampart.devices import constant
 from rampart.errors import InvalidArgument
 from rampart.runtime import Noise
 from rampart.threat import column
@@ -87,7 +88,7 @@ def gray(images: Tensor) -> Tensor:
     """Return the luma, (N, 1, H, W); the mean of the channels if there are not three."""
     if images.shape[1] != 3:
         return images.mean(1, keepdim=True)
-    weights = torch.tensor(_LUMA, device=images.device, dtype=images.dtype)
+    weights = constant(_LUMA, images.device, images.dtype)
     return (images * weights.view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 

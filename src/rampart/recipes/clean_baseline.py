@@ -21,7 +21,7 @@ from rampart.training.monitors.transfer import Standard
 from rampart.training.one_process import OneProcess
 from rampart.training.optimizers import lr_schedule
 from rampart.training.state import Plan, Training
-from rampart.training.step import train_batch
+from rampart.training.step import read_losses, train_batch, waited_for
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,9 @@ class CleanBaseline:
         training, passes = self._training(), 0
         for epoch in range(self.plan.horizon.epochs):
             started = time.perf_counter()
-            for batch in self._batches(epoch):
+            for batch in waited_for(self._batches(epoch), training.progress.totals):
                 train_batch(training, batch)
+            read_losses(training)
             training.progress.totals.seconds = time.perf_counter() - started
             row = self._row(training)
             training.progress.begin_next_epoch()
@@ -84,6 +85,7 @@ class CleanBaseline:
             "forwards": totals.forwards,
             "backwards": totals.backwards,
             "seconds": totals.seconds,
+            "data_seconds": totals.data_seconds,
             "images_per_second": totals.samples / max(totals.seconds, 1e-9),
         }
 

@@ -13,6 +13,7 @@
                          show the hooks the new weights
                          step the schedule                  # with the accuracy on x'
                          checkpoint, if one is due or a signal arrived
+                     read the losses                        # on a GPU; on a CPU at every step
                      validate; run the monitors             # on the weights that hooks put in
                      save the weights of the best epoch
                      show the schedule the clean validation accuracy
@@ -33,7 +34,10 @@ from rampart.training.monitors.divergence import require_finite_weights
 from rampart.training.monitors.overfitting import OVERFITTING
 from rampart.training.resume import save_best, save_checkpoint
 from rampart.training.state import Run, Totals
-from rampart.training.step import train_batch
+from rampart.training.step import read_losses, train_batch, waited_for
+
+#: Steps from one time that several GPUs ask for a signal to the next.
+ASK_EVERY = 10
 
 
 def fit(run: Run, epochs: int | None = None) -> None:
@@ -59,19 +63,30 @@ def fit(run: Run, epochs: int | None = None) -> None:
 def train_epoch(run: Run, interrupts: Interrupts) -> None:
     """Take the remaining optimizer steps of the current epoch."""
     progress, started = run.progress, time.perf_counter()
-    for batch in run.batches(progress.epoch, progress.step_in_epoch):
+    for batch in waited_for(run.batches(progress.epoch, progress.step_in_epoch), progress.totals):
         train_batch(run, batch)
         # The wait for the next batch counts too.
         now = time.perf_counter()
         progress.totals.seconds, started = progress.totals.seconds + now - started, now
         run.reporter.step(progress.epoch, progress.used["eps"])
-        # All processes must agree; otherwise one would wait for the others forever.
-        if interrupts.requested(run.accelerator):
+        if may_ask(run) and interrupts.requested(run.accelerator):
             save_checkpoint(run)
             interrupts.stop(run.step)
         every = run.plan.checkpoint_every
         if every and progress.step_in_epoch % every == 0:
             save_checkpoint(run)
+    read_losses(run)
+    progress.totals.seconds += time.perf_counter() - started
+
+
+def may_ask(run: Run) -> bool:
+    """Return whether the processes ask each other for a signal after this step.
+
+    All must agree; otherwise one would wait for the others forever. Several GPUs are idle while
+    they ask, so they do not ask after every step.
+    """
+    several = run.accelerator.num_processes > 1 and run.accelerator.device.type != "cpu"
+    return not several or run.progress.step_in_epoch % ASK_EVERY == 0
 
 
 def finish_epoch(run: Run) -> None:
@@ -142,6 +157,7 @@ def epoch_figures(run: Run) -> dict[str, float]:
         "forwards": sum(part.forwards for part in everyone),
         "backwards": sum(part.backwards for part in everyone),
         "seconds": seconds,
+        "data_seconds": max(part.data_seconds for part in everyone),
         "images_per_second": samples / max(seconds, 1e-9),
     }
 

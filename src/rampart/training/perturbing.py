@@ -9,7 +9,6 @@ from rampart.attacks.frozen import Model
 from rampart.losses import FeatureDistance, Loss
 from rampart.objectives.base import Perturb
 from rampart.runtime import Noise
-from rampart.threat import per_sample
 
 
 def make_perturb(
@@ -23,12 +22,12 @@ def make_perturb(
     fewest_steps: int = 2,
     start: Callable[[Tensor], Tensor] | None = None,
 ) -> Perturb:
-    """Return the function that an objective calls to perturb images.
+    """Return the function that an objective calls to perturb images that were checked before.
 
     Args:
         attack: at full strength.
         model: pixels in [0, 1] to logits.
-        eps: the current strength, a fraction of the pixel range.
+        eps: the current strength, a fraction of the pixel range above 0.
         noise: one key for each image.
         alpha: the current fraction of eps_g.
         fewer_steps: whether the attack takes fewer steps while alpha is small.
@@ -39,8 +38,7 @@ def make_perturb(
 
     def perturb(images: Tensor, targets: Tensor, loss: Loss | None = None) -> Tensor:
         attacked = Features(model) if isinstance(loss, FeatureDistance) else model
-        # As a tensor: the strengths of a ramp are small on purpose.
-        strengths, begin = per_sample(eps, images), start(images) if start else None
-        return chosen(attacked, images, targets, strengths, noise, loss=loss, start=begin)
+        begin = start(images) if start else None
+        return chosen.on_checked(attacked, images, targets, eps, noise, loss, begin)
 
     return perturb

@@ -9,6 +9,7 @@ from accelerate.utils import gather_object
 from rampart.training.checkpoint import Checkpoint
 from rampart.training.monitors.divergence import require_finite_weights
 from rampart.training.state import Progress, Run, Totals
+from rampart.training.step import read_losses
 
 
 def save_best(run: Run, row: dict[str, Any]) -> None:
@@ -26,9 +27,10 @@ def save_checkpoint(run: Run) -> None:
     """Save everything that an exact resume needs; every process must call this.
 
     Raises:
-        RunError: the weights are not finite, and the older checkpoint stays; or the folder of the
-            run was removed or replaced.
+        RunError: a loss or the weights are not finite, and the older checkpoint stays; or the
+            folder of the run was removed or replaced.
     """
+    read_losses(run)
     require_finite_weights(run.bare_model, run.step)
     run.require_held()
     totals = gather_object([asdict(run.progress.totals)])
@@ -76,6 +78,7 @@ def _restore_progress(state: dict[str, Any], accelerator: Accelerator) -> Progre
     elif accelerator.is_main_process:
         totals = Totals(*(sum(column) for column in zip(*map(_values, parts), strict=True)))
         totals.seconds = max(part.seconds for part in parts)
+        totals.data_seconds = max(part.data_seconds for part in parts)
     else:
         totals = Totals()
     return Progress(**{**state, "totals": totals})

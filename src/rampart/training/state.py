@@ -23,6 +23,7 @@ from rampart.training.checkpoint import CheckpointStore
 from rampart.training.monitors.base import Memory, Monitor
 from rampart.training.one_process import OneProcess
 from rampart.training.reporting import Reporter
+from rampart.training.unread import UnreadLosses
 from rampart.training.warm_start import WarmStart
 from rampart.units import Horizon
 
@@ -71,6 +72,8 @@ class Totals:
     forwards: int = 0
     backwards: int = 0
     seconds: float = 0.0
+    #: Seconds that steps waited for their images; a part of `seconds`.
+    data_seconds: float = 0.0
 
 
 @dataclass
@@ -123,6 +126,10 @@ class Training:
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     #: Where attacks begin; None for where the attack chooses.
     warm_start: WarmStart | None = None
+    losses: UnreadLosses = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.losses = UnreadLosses.on(self.accelerator.device)
 
     @property
     def current_attack(self) -> Attack:

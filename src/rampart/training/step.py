@@ -1,6 +1,8 @@
 """One optimizer step: batch and micro-batch. `rampart.training.loop` shows the whole loop."""
 
 import math
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,7 +18,7 @@ from rampart.strategies.base import drop_gradients, set_modes
 from rampart.training.callbacks.base import Gradients
 from rampart.training.optimizers import learning_rates, scaled_rates
 from rampart.training.perturbing import make_perturb
-from rampart.training.state import Training
+from rampart.training.state import Totals, Training
 
 
 def train_batch(run: Training, batch: Batch) -> None:
@@ -108,15 +110,15 @@ def train_micro_batch(run: Training, micro_batch: MicroBatch) -> None:
         terms = run.objective(model, images, batch.labels, perturb)
     # Processes average their gradients, so each multiplies its sum by their number.
     fraction = accelerator.num_processes / run.plan.batch_size
-    loss = float(terms.loss.detach().sum())
-    require_finite(loss, run)
+    run.losses.add(terms.loss.detach().sum(), run.step + 1, counts=not micro_batch.computed)
+    if run.losses.full:
+        read_losses(run)
     accelerator.backward(terms.loss.sum() * fraction)
     totals.forwards += model.forwards + attacked.forwards + terms.forwards
     totals.backwards += model.backwards + attacked.backwards
     if micro_batch.computed:
         return
     totals.samples += len(batch)
-    totals.loss += loss
     micro_batch.correct, micro_batch.computed = terms.correct.sum(), True
 
 
@@ -171,14 +173,26 @@ def split(batch: Batch, micro_batches: int) -> list[Batch]:
     return [Batch(*part) for part in zip(*parts, strict=True)]
 
 
-def require_finite(loss: float, run: Training) -> None:
-    """Stop before a step destroys the weights.
+def waited_for(batches: Iterable[Batch], totals: Totals) -> Iterator[Batch]:
+    """Yield batches, and count the seconds that each is waited for."""
+    coming, started = iter(batches), time.perf_counter()
+    while (batch := next(coming, None)) is not None:
+        totals.data_seconds += time.perf_counter() - started
+        yield batch
+        started = time.perf_counter()
+
+
+def read_losses(run: Training) -> None:
+    """Read the losses that are unread, and add them to the totals; a GPU is waited for.
 
     Raises:
-        Diverged: the loss is not finite.
+        Diverged: a loss is not finite.
     """
-    if not math.isfinite(loss):
-        raise Diverged(
-            f"the training loss is {loss} at step {run.step + 1}: lower optimizer.backbone_lr and "
-            "optimizer.head_lr, or set optimizer.clip_norm=1.0."
-        )
+    for loss, step, counts in run.losses.read():
+        if not math.isfinite(loss):
+            raise Diverged(
+                f"the training loss is {loss} at step {step}: lower optimizer.backbone_lr and "
+                "optimizer.head_lr, or set optimizer.clip_norm=1.0."
+            )
+        if counts:
+            run.progress.totals.loss += loss

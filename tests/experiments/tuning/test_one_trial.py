@@ -30,7 +30,7 @@ class Stop:
 
 
 def without_times(rows):
-    times = ("seconds", "images_per_second")
+    times = ("seconds", "data_seconds", "images_per_second")
     return [{key: one for key, one in row.items() if key not in times} for row in rows]
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from rampart.batch_sizes import accepted_batch, how_to_export
+from rampart.compiling import is_compiled
 from rampart.counting import counted
 from rampart.errors import ModelError, RampartError, RampartWarning, is_out_of_memory, reason
 from rampart.images_and_labels import type_of
@@ -68,7 +69,7 @@ class GuardedModel:
         # torch.compile warns of a copy that is part of a graph. The leaf of a graph needs none,
         # because torch refuses to write into it.
         leaf = images.requires_grad and images.is_leaf
-        copied = images if leaf and hasattr(self.module, "_orig_mod") else images.clone()
+        copied = images if leaf and is_compiled(self.module) else images.clone()
         version = _version(copied)
         output = self._call(copied, options)
         if not self.writes and self._has_changed(copied, version, images):

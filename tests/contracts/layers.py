@@ -48,10 +48,10 @@ ROWS = [
         Group(
             (
                 *("threat", "losses", "logits", "guarded", "batch_sizes", "input_gradients"),
-                *("devices", "images_and_labels", "rows", "runtime", "restoring"),
+                *("devices", "images_and_labels", "rows", "runtime", "restoring", "compiling"),
             ),
             "the ball and its projection; losses; reading and guarding a model; gradients of the "
-            "pixels; checks of a batch; sums per sample; keyed noise; restoring a model",
+            "pixels; checks of a batch; sums per sample; keyed noise; restoring a model; compiling it",
         ),
         Group(("reports",), "tables, sentences and pictures from the files of runs; no torch"),
     ],

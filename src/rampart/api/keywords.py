@@ -79,6 +79,7 @@ class FinetuneSettings(TypedDict, total=False):
     precision: Literal["fp32", "bf16", "fp16"]
     device: Literal["auto", "cpu"]
     channels_last: bool
+    compile: bool
     linear_probe: bool
     attack_steps: Literal["constant", "proportional"]
     fewest_attack_steps: int

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from rampart.attacks.frozen import Model, module_of
+from rampart.compiling import is_compiled
 from rampart.guarded import GuardedModel
 from rampart.runtime import Noise
 
@@ -46,7 +47,8 @@ class QueriedModel(GuardedModel):
     """Queries a model in float32, in batches of one shape, and counts the passes.
 
     Attributes:
-        rows: rows of every batch; None for `ROWS` on a CPU and a multiple of it on other devices.
+        rows: rows of every batch; None for `ROWS` on a CPU or with a compiled network, and else a
+            multiple of it.
         forwards: number of samples passed forward, without rows that only fill a batch.
         backwards: number of samples whose logits received a gradient.
         rows_forward: number of rows passed forward, with those that fill a batch.
@@ -84,7 +86,7 @@ class QueriedModel(GuardedModel):
         n = len(images)
         ask = partial(super().__call__, **options)
         with single_precision(images.device):
-            logits = _in_batches(ask, images.float(), self.rows)
+            logits = _in_batches(ask, images.float(), self._rows_for(images))
         self.forwards += n
         self.rows_forward += len(logits)
         if logits.requires_grad:
@@ -92,15 +94,20 @@ class QueriedModel(GuardedModel):
             hooked.register_hook(partial(self._count_backward, n))
         return logits[:n].float()
 
+    def _rows_for(self, images: Tensor) -> int:
+        """Return the rows of every batch; each other number would be compiled anew."""
+        if self.rows is not None:
+            return self.rows
+        few = images.device.type == "cpu" or is_compiled(module_of(self))
+        return ROWS if few else ROWS * max(1, -(-len(images) // ROWS))
+
     def _count_backward(self, n: int, gradient: Tensor) -> None:
         self.backwards += n
         self.rows_backward += len(gradient)
 
 
-def _in_batches(model: Model, images: Tensor, rows: int | None) -> Tensor:
+def _in_batches(model: Model, images: Tensor, rows: int) -> Tensor:
     """Return the logits of the images and of the rows that fill the last batch."""
-    if rows is None:
-        rows = ROWS if images.device.type == "cpu" else ROWS * max(1, -(-len(images) // ROWS))
     return torch.cat([model(_fill_batch(batch, rows)) for batch in torch.split(images, rows)])
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from rampart.compiling import eagerly
 from rampart.counting import counted
 from rampart.errors import InvalidArgument, ModelError
 from rampart.restoring import in_mode
@@ -140,7 +141,7 @@ class NormalizedModel(nn.Module):
         size = self.image_size
         images = torch.zeros(1, self.in_chans, size, size, device=self.mean.device)
         try:
-            with in_mode(self, training=False), torch.no_grad():
+            with eagerly(self), in_mode(self, training=False), torch.no_grad():
                 logits, seen = self(images, features="joint")
                 same = seen.ndim == 2 and torch.allclose(logits, self(images), atol=1e-4)
         # The code of an architecture may raise any error.

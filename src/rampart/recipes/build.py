@@ -7,6 +7,7 @@ import torch
 from accelerate import Accelerator
 from torch.optim import AdamW
 
+from rampart.compiling import compile_in_place, require_compiler
 from rampart.data.batches import epoch_batches, steps_per_epoch
 from rampart.data.splits import Split, Splits
 from rampart.data.subset import numbers_of
@@ -59,6 +60,8 @@ def make_run(
         InvalidArgument: settings that contradict each other or the data.
     """
     plan = make_plan(config, len(splits.train), accelerator.num_processes)
+    if config.training.compile:
+        require_compiler(accelerator.device, "training.compile")
     schedule = EpsilonScheduler(
         config.components.schedule,
         config.threat.eps,
@@ -144,6 +147,8 @@ def make_start(
         strategy.prepare(model, config.seed)
     if config.training.channels_last:
         model.to(memory_format=torch.channels_last)
+    if config.training.compile:
+        compile_in_place(model)
     apart = {"warmup", "lr_schedule", "clip_norm", "ramp_lr_factor"}
     settings = config.optimizer.model_dump(exclude=apart)
     groups = parameter_groups(model)

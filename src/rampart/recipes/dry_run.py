@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from rampart.attacks.frozen import frozen
+from rampart.compiling import eagerly
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Splits
 from rampart.errors import ModelError, reason
@@ -28,8 +29,9 @@ def try_end(run: Run, splits: Splits) -> None:
     assert isinstance(model, NormalizedModel)
     for strategy in run.strategies:
         model = strategy.finished(model)
-    _require_attackable(model, images, len(splits.class_names))
-    require_reloadable(model, splits.class_names, images.shape[-1], images)
+    with eagerly(model):
+        _require_attackable(model, images, len(splits.class_names))
+        require_reloadable(model, splits.class_names, images.shape[-1], images)
 
 
 def _require_attackable(model: NormalizedModel, images: Tensor, classes: int) -> None:

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from rampart.compiling import eagerly
 from rampart.data.splits import Splits
 from rampart.errors import InvalidArgument
 from rampart.evaluation.linear_probe import LinearProbeResult, measure_linear_probe
@@ -32,13 +33,14 @@ def linear_probe_config(config: RunConfig) -> LinearProbeResult:
 
 def linear_probe_model(model: nn.Module, splits: Splits, config: RunConfig) -> LinearProbeResult:
     """Return how robust a model with a fresh head is, on these data and as configured."""
-    return measure_linear_probe(
-        model,
-        splits.train,
-        splits.validation,
-        config.threat.eps,
-        config.threat.norm,
-        seed=config.seed,
-        batch_size=config.evaluation.batch_size,
-        workers=config.data.workers,
-    )
+    with eagerly(model):
+        return measure_linear_probe(
+            model,
+            splits.train,
+            splits.validation,
+            config.threat.eps,
+            config.threat.norm,
+            seed=config.seed,
+            batch_size=config.evaluation.batch_size,
+            workers=config.data.workers,
+        )

@@ -67,6 +67,11 @@ class TrainingConfig(Section):
         description="memory layout in which many convolutional networks train faster; results "
         "differ by rounding",
     )
+    compile: AffectsTraining[bool] = Field(
+        False,
+        description="run the network by torch.compile ([docs](../gpu.md#compiling)); results "
+        "differ by rounding",
+    )
     linear_probe: AffectsTraining[bool] = Field(
         False,
         description="measure the backbone before training, as `rampart linear-probe` does, and "

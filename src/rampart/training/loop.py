@@ -28,6 +28,7 @@ from typing import Any
 
 from accelerate.utils import broadcast, broadcast_object_list, gather_object
 
+from rampart.compiling import eagerly
 from rampart.training.interrupts import Interrupts
 from rampart.training.monitors.base import run_monitors
 from rampart.training.monitors.divergence import require_finite_weights
@@ -135,7 +136,9 @@ def measure(run: Run) -> dict[str, Any]:
     }
     if progress.attack_steps:
         row["attack_steps"] = progress.attack_steps
-    return row | run_monitors(run.monitors, run.bare_model, row, progress.memories)
+    # Monitors call the network with few images, of many shapes.
+    with eagerly(run.bare_model):
+        return row | run_monitors(run.monitors, run.bare_model, row, progress.memories)
 
 
 def decisions(run: Run) -> dict[str, list[Any]]:

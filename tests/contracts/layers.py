@@ -51,7 +51,8 @@ ROWS = [
                 *("devices", "images_and_labels", "rows", "runtime", "restoring", "compiling"),
             ),
             "the ball and its projection; losses; reading and guarding a model; gradients of the "
-            "pixels; checks of a batch; sums per sample; keyed noise; restoring a model; compiling it",
+            "pixels; checks of a batch; sums per sample; keyed noise; restoring and compiling a "
+            "model",
         ),
         Group(("reports",), "tables, sentences and pictures from the files of runs; no torch"),
     ],

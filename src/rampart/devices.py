@@ -1,5 +1,7 @@
 """The devices of this machine, and constants on them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
@@ -26,6 +28,17 @@ def require_device(device: str | torch.device) -> torch.device:
         do = "leave it out for the device of the model; cpu works without a GPU"
         raise InvalidArgument("device", device, f"{' or '.join(kinds)}{numbers} here", do)
     return found
+
+
+@contextmanager
+def tf32(allowed: bool) -> Iterator[None]:
+    """Allow or forbid an NVIDIA GPU to round fp32 products to TF32 inside the block."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    try:
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
 @lru_cache(maxsize=64)

@@ -262,6 +262,7 @@ def test_the_probe_comes_after_a_pilot_that_failed(tiny_settings, tmp_path, verd
         "content",
         "start",
         "parameters",
+        "computing",
         "pilot",
         "linear_probe",
         "epochs",

@@ -76,10 +76,12 @@ class FinetuneSettings(TypedDict, total=False):
     evaluation: Options
     # Of `training`.
     gradient_accumulation_steps: int
-    precision: Literal["fp32", "bf16", "fp16"]
+    precision: Literal["auto", "fp32", "bf16", "fp16"]
     device: Literal["auto", "cpu"]
-    channels_last: bool
+    channels_last: bool | Literal["auto"]
+    tf32: bool | Literal["auto"]
     compile: bool
+    gradient_checkpointing: bool
     linear_probe: bool
     attack_steps: Literal["constant", "proportional"]
     fewest_attack_steps: int

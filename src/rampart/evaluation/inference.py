@@ -17,6 +17,7 @@ from torch import Tensor
 
 from rampart.attacks.frozen import Model, module_of
 from rampart.compiling import is_compiled
+from rampart.devices import tf32
 from rampart.guarded import GuardedModel
 from rampart.runtime import Noise
 
@@ -28,13 +29,8 @@ ROWS = 16
 @contextmanager
 def single_precision(device: torch.device) -> Iterator[None]:
     """Compute in float32, without mixed precision and TF32."""
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    try:
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-        with torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+    with tf32(False), torch.autocast(device.type, enabled=False):
+        yield
 
 
 def logits_of(model: Model, images: Tensor) -> Tensor:

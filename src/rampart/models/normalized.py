@@ -108,6 +108,24 @@ class NormalizedModel(nn.Module):
         self._frozen_statistics = True
         self.train(self.training)
 
+    def checkpoint_gradients(self) -> None:
+        """Compute activations anew in the backward pass, instead of keeping them in memory.
+
+        Raises:
+            ModelError: the backbone cannot do so.
+        """
+        enable: Any = getattr(self.backbone, "set_grad_checkpointing", None)
+        try:
+            # timm's architectures without checkpoints fail an assertion.
+            assert enable is not None
+            enable(True)
+        except AssertionError:
+            raise ModelError(
+                f"{self.architecture or type(self.backbone).__name__} has no gradient checkpoints: "
+                "leave out training.gradient_checkpointing, or save memory by "
+                "training.gradient_accumulation_steps."
+            ) from None
+
     def train(self, mode: bool = True) -> Self:
         """Set the mode; BatchNorm with frozen statistics stays in eval mode."""
         super().train(mode)

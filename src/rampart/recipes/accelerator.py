@@ -6,46 +6,31 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState, PartialState
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import LoggerType, broadcast_object_list
 
-from rampart.errors import InvalidArgument, RunError, UnknownName
+from rampart.errors import RunError, UnknownName
+from rampart.recipes.computing import computing, device_type
 from rampart.recipes.config.run_config import RunConfig
 from rampart.runs.lock import RequireHeld, do_nothing, only_writer
 
 
 def make_accelerator(config: RunConfig, folder: Path | None = None) -> Accelerator:
     """Return the accelerator for this process: device, precision, processes and trackers."""
-    training = config.training
-    precision = "no" if training.precision == "fp32" else training.precision
-    require_precision(config)
+    found = computing(config).precision
+    precision = "no" if found == "fp32" else found
     # Without a GPU accelerate forms a group of processes only if it is asked to use the CPU.
-    cpu = _uses_cpu(config)
+    cpu = device_type(config) == "cpu"
     _reset_other_settings(precision, cpu)
-    trackers = list(training.trackers) if folder is not None else []
+    trackers = list(config.training.trackers) if folder is not None else []
     _require_trackers(trackers)
     accelerator = Accelerator(
         mixed_precision=precision, cpu=cpu, log_with=trackers or None, project_dir=folder
     )
     _require_group(accelerator)
     return accelerator
-
-
-def require_precision(config: RunConfig) -> None:
-    """Refuse a precision that this machine does not have.
-
-    Raises:
-        InvalidArgument: fp16 on a CPU.
-    """
-    if config.training.precision == "fp16" and _uses_cpu(config):
-        raise InvalidArgument("training.precision", "fp16", "fp32 or bf16 on a CPU")
-
-
-def _uses_cpu(config: RunConfig) -> bool:
-    return config.training.device == "cpu" or not torch.accelerator.is_available()
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from rampart.errors import InvalidArgument
 from rampart.models.normalized import NormalizedModel, batch_norms
 from rampart.models.weights import parameter_groups
 from rampart.recipes.clean_baseline import CleanBaseline
+from rampart.recipes.computing import computing
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import make_model
 from rampart.recipes.monitors import MORE_STEPS, make_monitors
@@ -88,6 +89,7 @@ def make_run(
     return Run(
         plan=plan,
         accelerator=accelerator,
+        tf32=computing(config).tf32,
         model=prepared,
         objective=config.components.objective.bind(bare),
         attack=config.components.attack,
@@ -145,14 +147,29 @@ def make_start(
     model = make_model(config, splits) if network is None else _copy_network(network, config)
     for strategy in config.components.strategies.values():
         strategy.prepare(model, config.seed)
-    if config.training.channels_last:
+    if config.training.gradient_checkpointing:
+        _checkpoint_gradients(model, config)
+    chosen = computing(config)
+    if chosen.channels_last:
         model.to(memory_format=torch.channels_last)
     if config.training.compile:
         compile_in_place(model)
     apart = {"warmup", "lr_schedule", "clip_norm", "ramp_lr_factor"}
-    settings = config.optimizer.model_dump(exclude=apart)
+    settings = config.optimizer.model_dump(exclude=apart) | {"fused": chosen.fused}
     groups = parameter_groups(model)
     return model, adamw(*groups, **settings, no_weight_decay=model.no_weight_decay())
+
+
+def _checkpoint_gradients(model: NormalizedModel, config: RunConfig) -> None:
+    """Save the memory of activations; refuse BatchNorm that a second forward would update again."""
+    if config.normalizes_by_batch and batch_norms(model):
+        raise InvalidArgument(
+            "training.gradient_checkpointing",
+            True,
+            "false with BatchNorm in train mode, whose statistics it would update twice in a step",
+            "write model.batch_norm=frozen",
+        )
+    model.checkpoint_gradients()
 
 
 def _copy_network(network: NormalizedModel, config: RunConfig) -> NormalizedModel:

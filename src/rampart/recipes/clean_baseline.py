@@ -14,6 +14,7 @@ from rampart.data.batches import Batch, epoch_batches, ordered_batches
 from rampart.data.splits import Splits
 from rampart.data.transforms import Augment
 from rampart.evaluation.accuracy import evaluate_accuracy
+from rampart.recipes.computing import computing
 from rampart.recipes.config.run_config import RunConfig
 from rampart.schedules.hinge import Fix
 from rampart.schedules.scheduler import EpsilonScheduler
@@ -101,6 +102,7 @@ class CleanBaseline:
         return Training(
             plan=replace(self.plan, gradient_accumulation_steps=micro_batches),
             accelerator=one,
+            tf32=computing(self.config).tf32,
             model=model,
             objective=components.objective.bind(model),
             attack=components.attack,

@@ -16,6 +16,7 @@ from rampart.models.normalized import NormalizedModel, batch_norms
 from rampart.models.saving import save_model
 from rampart.recipes.accelerator import make_accelerator, one_writer
 from rampart.recipes.build import make_run, make_start
+from rampart.recipes.computing import computing
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import dump_config, load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
@@ -150,6 +151,7 @@ def _train_in(
     if resume:
         require_same_start(folder, run)
     try_end(run, splits)
+    _note_device(run, folder, config)
     _open_folder(run, folder, splits, config, resume)
     restored = resume and restore(run)
     announce(run, splits)
@@ -181,6 +183,20 @@ def _note_batch_norm(run: Run, config: RunConfig) -> None:
         )
 
 
+def _note_device(run: Run, folder: RunFolder, config: RunConfig) -> None:
+    """Note that a resumed run computes in another way than before, on another device."""
+    before, now = folder.facts().get("computing"), asdict(computing(config))
+    if before in (None, now) or not run.accelerator.is_main_process:
+        return
+    changed = [
+        f"{key} {before.get(key)} -> {one}" for key, one in now.items() if before.get(key) != one
+    ]
+    run.reporter.note(
+        f"the run continues on a device that computes in another way ({', '.join(changed)}), so it "
+        "does not end as it would have on the first"
+    )
+
+
 def _open_folder(
     run: Run, folder: RunFolder, splits: Splits, config: RunConfig, resume: bool
 ) -> None:
@@ -195,7 +211,8 @@ def _open_folder(
         trained = sum(p.numel() for p in parameters if p.requires_grad)
         sizes = {"trained": trained, "all": sum(p.numel() for p in parameters)}
         start = weights_fingerprint(run.bare_model)
-        folder.set_status("running", **describe_data(splits), start=start, parameters=sizes)
+        facts = {"start": start, "parameters": sizes, "computing": asdict(computing(config))}
+        folder.set_status("running", **describe_data(splits), **facts)
     run.accelerator.wait_for_everyone()
 
 

@@ -34,7 +34,7 @@ from rampart.version import __version__
 #: The status before a run has begun: until then nothing in its folder counts.
 STARTING = "starting"
 #: Keys that run.json retains when the status changes.
-RETAINED = ("data", "content", "start", "parameters", "linear_probe", "pilot")
+RETAINED = ("data", "content", "start", "parameters", "computing", "linear_probe", "pilot")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ ELSEWHERE = {
     "img_size": ("image_size",),
     "input_size": ("image_size",),
     "amp": ("precision",),
+    "grad_checkpointing": ("gradient_checkpointing",),
+    "torchcompile": ("compile",),
     "grad_clip": ("clip_norm",),
     "clip_grad": ("clip_norm",),
     "lr_scheduler": ("lr_schedule",),

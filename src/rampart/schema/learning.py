@@ -42,6 +42,11 @@ class OptimizerConfig(Section):
     ramp_lr_factor: AffectsTraining[float] = Field(
         1.0, gt=0, description="factor on both learning rates in steps with eps above 0"
     )
+    fused: AffectsTraining[bool | Literal["auto"]] = Field(
+        "auto",
+        description="update all weights in one kernel; `auto`: on an NVIDIA GPU; results differ by "
+        "rounding",
+    )
 
 
 class TrainingConfig(Section):
@@ -56,21 +61,33 @@ class TrainingConfig(Section):
     gradient_accumulation_steps: AffectsTraining[int] = Field(
         1, ge=1, description="micro-batches that a batch is split into, to save memory"
     )
-    precision: AffectsTraining[Literal["fp32", "bf16", "fp16"]] = Field(
-        "fp32", description="mixed precision of the training; evaluation is always in float32"
+    precision: AffectsTraining[Literal["auto", "fp32", "bf16", "fp16"]] = Field(
+        "auto",
+        description="mixed precision of the training; `auto`: bf16 on a GPU that has it, and else "
+        "fp32 ([docs](../gpu.md#defaults)); evaluation is always in float32",
     )
     device: AffectsTraining[Literal["auto", "cpu"]] = Field(
         "auto", description="the GPU if there is one; or `cpu`"
     )
-    channels_last: AffectsTraining[bool] = Field(
-        False,
-        description="memory layout in which many convolutional networks train faster; results "
-        "differ by rounding",
+    channels_last: AffectsTraining[bool | Literal["auto"]] = Field(
+        "auto",
+        description="memory layout in which many convolutional networks train faster; `auto`: on a "
+        "GPU with bf16; results differ by rounding",
+    )
+    tf32: AffectsTraining[bool | Literal["auto"]] = Field(
+        "auto",
+        description="let an NVIDIA GPU round fp32 products of the training to TF32; `auto`: if it "
+        "has bf16",
     )
     compile: AffectsTraining[bool] = Field(
         False,
         description="run the network by torch.compile ([docs](../gpu.md#compiling)); results "
         "differ by rounding",
+    )
+    gradient_checkpointing: AffectsTraining[bool] = Field(
+        False,
+        description="compute activations anew in the backward pass, which saves memory and takes "
+        "about a third more time; results stay the same",
     )
     linear_probe: AffectsTraining[bool] = Field(
         False,

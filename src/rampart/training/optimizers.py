@@ -27,6 +27,7 @@ def adamw(
     head_weight_decay: float,
     betas: tuple[float, float] = (0.9, 0.999),
     no_weight_decay: Collection[str] = (),
+    fused: bool = False,
 ) -> AdamW:
     """Return AdamW over four groups named backbone, backbone-no-decay, head, head-no-decay.
 
@@ -43,6 +44,7 @@ def adamw(
         head_weight_decay: of the head.
         betas: decay of the averages of the gradient and of its square, in [0, 1).
         no_weight_decay: names of parameters, or patterns such as "*.bias_table".
+        fused: update all weights in one kernel.
 
     Raises:
         ModelError: there are no parameters, or all are frozen.
@@ -53,7 +55,8 @@ def adamw(
     ]
     if not groups:
         raise untrainable()
-    return AdamW(groups, betas=betas)
+    # None leaves the choice to torch, which then takes one kernel for each operation.
+    return AdamW(groups, betas=betas, fused=fused or None)
 
 
 def untrainable() -> ModelError:

@@ -126,6 +126,8 @@ class Training:
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     #: Where attacks begin; None for where the attack chooses.
     warm_start: WarmStart | None = None
+    #: Whether fp32 products may be rounded to TF32.
+    tf32: bool = False
     losses: UnreadLosses = field(init=False)
 
     def __post_init__(self) -> None:

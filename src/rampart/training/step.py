@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rampart.attacks.base import CountingModel
 from rampart.data.batches import Batch
+from rampart.devices import tf32
 from rampart.errors import Diverged
 from rampart.losses import Loss
 from rampart.objectives.base import Perturb
@@ -30,7 +31,7 @@ def train_batch(run: Training, batch: Batch) -> None:
         MicroBatch(p)
         for p in split(batch.to(run.accelerator.device), run.plan.gradient_accumulation_steps)
     ]
-    with scaled_rates(run.optimizer, run.plan.ramp_lr_factor if eps > 0 else 1.0):
+    with tf32(run.tf32), scaled_rates(run.optimizer, run.plan.ramp_lr_factor if eps > 0 else 1.0):
         run.progress.used = {"eps": eps, "alpha": alpha, **learning_rates(run.optimizer)}
         take_gradient(run, micro_batches)
         drop_gradients(run.strategies, bare, alpha)

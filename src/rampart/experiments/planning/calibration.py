@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 
 from rampart.recipes.accelerator import make_accelerator, preserve_accelerate_state
+from rampart.recipes.computing import computing
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import images_of_model, make_random_model
 
@@ -27,7 +28,7 @@ def seconds_per_pass(config: RunConfig, classes: int) -> float:
         model = make_random_model(config, classes, shape).to(device).train()
         rows = min(IMAGES, config.training.batch_size)
         images = torch.full((rows, *shape), 0.5, device=device, requires_grad=True)
-        if config.training.channels_last:
+        if computing(config).channels_last:
             model = model.to(memory_format=torch.channels_last)
 
         def step() -> None:

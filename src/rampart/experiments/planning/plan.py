@@ -14,8 +14,8 @@ from rampart.experiments.planning.passes import (
     validation_passes,
 )
 from rampart.experiments.study import Study
-from rampart.recipes.accelerator import require_precision
 from rampart.recipes.build import make_plan
+from rampart.recipes.computing import computing
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import images_of_model
 
@@ -122,7 +122,7 @@ class _Costs:
             return None, ""
         note = ""
         try:
-            require_precision(config)
+            computing(config)
         except InvalidArgument as why:
             config, note = _in_fp32(config), str(why)
         size = config.data.image_size or images_of_model(config)[1]

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -59,6 +60,18 @@ def test_other_devices_get_one_filled_batch():
     for n in (5, 40):
         _in_batches(model, torch.rand(n, 1, 2, 2, device="meta"), None)
     assert given == [ROWS, 3 * ROWS]
+
+
+def test_a_compiled_network_gets_batches_of_one_size(monkeypatch):
+    """Each other size would be compiled anew."""
+    given = []
+    network = torch.nn.Flatten()
+    network.register_forward_pre_hook(lambda _, inputs: given.append(len(inputs[0])))
+    monkeypatch.setattr("rampart.evaluation.inference.is_compiled", lambda model: model is network)
+    # Only a device other than the CPU shows the difference, and "meta" has no mixed precision.
+    monkeypatch.setattr("rampart.evaluation.inference.single_precision", lambda _: nullcontext())
+    QueriedModel(network)(torch.rand(40, 1, 2, 2, device="meta"))
+    assert given == [ROWS, ROWS, ROWS]
 
 
 def test_the_model_gets_a_copy_of_the_images():

@@ -82,7 +82,7 @@ class QueriedModel(GuardedModel):
         n = len(images)
         ask = partial(super().__call__, **options)
         with single_precision(images.device):
-            logits = _in_batches(ask, images.float(), self._rows_for(images))
+            logits = _in_batches(ask, images.float(), self._rows())
         self.forwards += n
         self.rows_forward += len(logits)
         if logits.requires_grad:
@@ -90,20 +90,21 @@ class QueriedModel(GuardedModel):
             hooked.register_hook(partial(self._count_backward, n))
         return logits[:n].float()
 
-    def _rows_for(self, images: Tensor) -> int:
-        """Return the rows of every batch; each other number would be compiled anew."""
-        if self.rows is not None:
-            return self.rows
-        few = images.device.type == "cpu" or is_compiled(module_of(self))
-        return ROWS if few else ROWS * max(1, -(-len(images) // ROWS))
+    def _rows(self) -> int | None:
+        """Return the rows of every batch, if it has to be one number."""
+        # Each number of rows would be compiled anew.
+        compiled = self.rows is None and is_compiled(module_of(self))
+        return ROWS if compiled else self.rows
 
     def _count_backward(self, n: int, gradient: Tensor) -> None:
         self.backwards += n
         self.rows_backward += len(gradient)
 
 
-def _in_batches(model: Model, images: Tensor, rows: int) -> Tensor:
+def _in_batches(model: Model, images: Tensor, rows: int | None) -> Tensor:
     """Return the logits of the images and of the rows that fill the last batch."""
+    if rows is None:
+        rows = ROWS if images.device.type == "cpu" else ROWS * max(1, -(-len(images) // ROWS))
     return torch.cat([model(_fill_batch(batch, rows)) for batch in torch.split(images, rows)])
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import timm
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rampart import compiling
 from rampart.attacks.pgd import Pgd
@@ -74,7 +74,6 @@ def measure_network(name: str, device: torch.device, tiny: bool) -> Iterator[Row
                 break
             except torch.OutOfMemoryError:
                 batch //= 2
-            training = None
             free(device)
         free(device)
 
@@ -152,16 +151,20 @@ def make_training(
     settings = [f"training.precision={precision}"]
     settings += ["training.device=cpu"] if device.type == "cpu" else []
     accelerator = make_accelerator(load_config(None, ["model=a", "data=b", *settings]))
-    size = {"img_size": side} if "vit" in name or "swin" in name else {}
-    backbone = timm.create_model(name, pretrained=False, num_classes=CLASSES, **size)
+    backbone = make_network(name, side, CLASSES)
     model = NormalizedModel(backbone, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), side)
-    model.to(device=device, memory_format=torch.channels_last)
+    model.to(device).to(memory_format=torch.channels_last)
     if compiled:
         compile_in_place(model)
-    rates = {"backbone_lr": 1e-5, "head_lr": 1e-5}
-    decays = {"backbone_weight_decay": 0.01, "head_weight_decay": 0.01}
-    fused = device.type == "cuda"
-    optimizer = adamw(model.named_parameters(), [], **rates, **decays, fused=fused)
+    optimizer = adamw(
+        model.named_parameters(),
+        [],
+        backbone_lr=1e-5,
+        head_lr=1e-5,
+        backbone_weight_decay=0.01,
+        head_weight_decay=0.01,
+        fused=device.type == "cuda",
+    )
     one, horizon = OneProcess(accelerator, optimizer), Horizon(1, 10**6)
     return Training(
         plan=Plan(seed=0, horizon=horizon, batch_size=batch),
@@ -175,6 +178,15 @@ def make_training(
         augment=Augment(),
         tf32=precision == "bf16",
     )
+
+
+def make_network(name: str, side: int, classes: int) -> nn.Module:
+    """Return a network of timm with random weights, for images of any size."""
+    size: dict[str, Any] = {}
+    if any(word in name for word in ("vit", "deit", "swin")):
+        size = {"img_size": side}
+    network: nn.Module = timm.create_model(name, num_classes=classes, **size)
+    return network
 
 
 def machine(device: torch.device) -> Row:

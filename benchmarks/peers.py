@@ -23,12 +23,11 @@ from statistics import median
 from types import ModuleType
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from benchmarks.gpu import make_training, random_batch
+from benchmarks.gpu import make_network, make_training, random_batch
 from rampart.attacks.apgd import Apgd
 from rampart.attacks.pgd import Pgd
 from rampart.data.transforms import Augment
@@ -184,8 +183,9 @@ PEERS = {
 
 def attacks(kind: str, say: Callable[[str], None] = print) -> dict[str, Attack]:
     """Return the attacks of one kind by name, our own first; say which libraries are left out."""
-    own = {"by hand": by_hand, "rampart": rampart_pgd} if kind == "pgd" else {}
-    found: dict[str, Attack] = own or {"rampart": rampart_apgd}
+    found: dict[str, Attack] = {"rampart": rampart_apgd}
+    if kind == "pgd":
+        found = {"by hand": by_hand, "rampart": rampart_pgd}
     # adv-lib imports it for its plots alone.
     sys.modules.setdefault("visdom", _nothing("visdom", "Visdom"))
     for name, module, make in PEERS[kind]:
@@ -316,10 +316,8 @@ def one_thread() -> Iterator[None]:
 
 def network(name: str, side: int) -> nn.Module:
     """Return a network with random weights in eval mode."""
-    size = {"img_size": side} if "vit" in name or "deit" in name else {}
     with scoped_seed(0):
-        model: nn.Module = timm.create_model(name, num_classes=CLASSES, **size)
-    return model.eval()
+        return make_network(name, side, CLASSES).eval()
 
 
 def main() -> None:

@@ -124,6 +124,7 @@ class FinetuneSettings(TypedDict, total=False):
     lr_schedule: LrSchedule
     clip_norm: float | None
     ramp_lr_factor: float
+    fused: bool | Literal["auto"]
 
 
 def place(

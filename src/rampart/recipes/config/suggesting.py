@@ -31,6 +31,10 @@ def _registry(section: str) -> Registry[Any]:
     return ATTACKS
 
 
+#: Keys of a section that a message lists.
+LISTED = 15
+
+
 class UnknownKey(UnknownName):
     """A key that no section has.
 
@@ -41,8 +45,12 @@ class UnknownKey(UnknownName):
 
     def __init__(self, key: str, means: Sequence[str], known: Sequence[str] = ()) -> None:
         self.key, self.means = key, list(means)
+        rest = ""
+        if len(known) > LISTED and not nearest(key, known):
+            known = sorted(known)[:LISTED]
+            rest = "docs/reference/configuration.md has the others"
         instead = f"did you mean {' or '.join(means)}? Write it in full" if means else ""
-        super().__init__("key", key, known, instead=instead)
+        super().__init__("key", key, known, rest, instead=instead)
 
     def within(self, *sections: str) -> "UnknownKey":
         """Return the error with the keys of these sections only, if any of them is meant."""

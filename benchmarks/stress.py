@@ -1,7 +1,7 @@
 """Kill commands, resume them and compare bit for bit: `python -m benchmarks.stress`.
 
     python -m benchmarks.stress [--kills 60 | --hours 2] [--seed 0] [-o stress] [--jobs 1]
-        [--only NUMBER]
+        [--scenario NAME] [--only NUMBER]
 
 Trainings, evaluations and studies are killed by SIGKILL one to four times each: at a random
 moment, or just before a change of a file; every kind of change has its turn. Then they are resumed
@@ -9,7 +9,8 @@ to the end, and every file of results is compared with that of an uninterrupted 
 an error, a command that is stuck, a process or a scratch file that is left behind are faults.
 
 The lines of FOLDER/stress.jsonl are written as the results come. The same command goes on where it
-was stopped. The seed and the number of a try repeat it: `--only 17`.
+was stopped. The seed and the number of a try repeat it: `--only 17`. `--scenario 'study, worker'`
+kills in one scenario only.
 """
 
 import argparse
@@ -55,7 +56,7 @@ class Reference:
 class Bench:
     """The data, and an uninterrupted run of every scenario."""
 
-    def __init__(self, root: Path, seed: int) -> None:
+    def __init__(self, root: Path, seed: int, only: str = "") -> None:
         self.root, self.seed = root, seed
         root.mkdir(parents=True, exist_ok=True)
         photos, study = root / "photos", root / "study.yaml"
@@ -65,7 +66,10 @@ class Bench:
         made = Scenario("the run that is evaluated", trained(photos), "run", resumes=True)
         _require(made, carry_out(made, root))
         self.scenarios = scenarios(photos, root / "run", study, Path(part.__file__))
-        self.references = {one.name: self._reference(one) for one in self.scenarios}
+        wanted = [one for one in self.scenarios if only in ("", one.name)]
+        if not wanted:
+            raise SystemExit(f"no scenario {only}: {'; '.join(one.name for one in self.scenarios)}")
+        self.references = {one.name: self._reference(one) for one in wanted}
 
     def _reference(self, scenario: Scenario) -> Reference:
         place = self.root / "references" / scenario.name.replace(", ", "-").replace(" ", "-")
@@ -85,9 +89,13 @@ class Bench:
             )
         return Reference(*json.loads(file.read_text("utf-8")))
 
+    def scenario(self, number: int) -> Scenario:
+        """Return what a try kills; the scenarios take turns."""
+        return self.scenarios[number % len(self.scenarios)]
+
     def attempt(self, number: int) -> dict[str, Any]:
         """Kill and resume a command; return what was seen."""
-        scenario = self.scenarios[number % len(self.scenarios)]
+        scenario = self.scenario(number)
         reference = self.references[scenario.name]
         folder = self.root / "tries" / str(number)
         shutil.rmtree(folder, ignore_errors=True)
@@ -128,7 +136,9 @@ class Bench:
             if rank == 0 and random.random() < 0.6:
                 # Every kind has its turn, whatever the numbers of kills were before.
                 kind = kinds[(first + place) % len(kinds)]
-                times = random.randint(1, reference.changes[kind])
+                # The workers of a study share the changes.
+                shared = 2 if scenario.victim == "worker" else 1
+                times = random.randint(1, max(1, reference.changes[kind] // shared))
                 yield Kill(death=Death(kind, times))
             else:
                 yield Kill(random.uniform(0.02, 0.98) * reference.seconds, rank=rank)
@@ -169,7 +179,7 @@ def _work(bench: Bench, options: argparse.Namespace, job: int, end: float) -> No
     rows, number = Rows(bench.root / "stress.jsonl"), job
     done = {row["number"] for row in rows.read()}
     while time.time() < end and _kills(rows.read()) < options.kills:
-        if number not in done:
+        if number not in done and bench.scenario(number).name in bench.references:
             row = bench.attempt(number)
             rows.add(row)
             outcome = "; ".join(row["faults"]) or f"{row['compared']} files of results are equal"
@@ -189,6 +199,8 @@ def _summary(bench: Bench) -> int:
     """Print the counts of every scenario; return the number of tries with faults."""
     rows = Rows(bench.root / "stress.jsonl").read()
     for scenario in bench.scenarios:
+        if scenario.name not in bench.references:
+            continue
         own = [row for row in rows if row["scenario"] == scenario.name]
         kills = [kill for row in own for kill in row["kills"]]
         changes = [kill for kill in kills if kill.startswith("before")]
@@ -218,13 +230,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="commands at the same time")
     parser.add_argument("--output", "-o", type=Path, default=Path("stress"))
+    parser.add_argument("--scenario", default="", metavar="NAME")
     parser.add_argument("--only", type=int, default=None, metavar="NUMBER")
     options = parser.parse_args()
     if options.kills is None:
         options.kills = 60 if options.hours is None else 10**9
     end = time.time() + 3600 * (options.hours or 1e6)
     preload()
-    bench = Bench(options.output.absolute() / f"seed-{options.seed}", options.seed)
+    root = options.output.absolute() / f"seed-{options.seed}"
+    bench = Bench(root, options.seed, options.scenario)
     if options.only is not None:
         row = bench.attempt(options.only)
         print(json.dumps(row, indent=1))

@@ -1,5 +1,6 @@
 """The full keys that a user may mean by a key without its section, such as `limit` or `steps`."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any, get_type_hints
 
@@ -7,6 +8,7 @@ from rampart.errors import UnknownName, nearest
 from rampart.registry import Registry
 from rampart.schema.elsewhere import ELSEWHERE
 from rampart.schema.fields import RunFields
+from rampart.schema.options import OPTIONS
 from rampart.schema.sections import Section
 from rampart.value_types import takes_several
 
@@ -16,8 +18,25 @@ _COMPONENTS = ("schedule", "objective", "attack", "evaluation.attack")
 OF_EVALUATION = ("evaluation", "threat", "data")
 
 
+def _takes(section: str, option: str) -> bool:
+    """Return whether a component of a section has an option.
+
+    Without components of the user those of Rampart are listed: they import torch, which is slow.
+    """
+    kind = section.rpartition(".")[2]
+    if kind in OPTIONS and not _loaded():
+        return option in OPTIONS[kind]
+    registry = _registry(section)
+    return any(registry.takes(name, option) for name in registry.names())
+
+
+def _loaded() -> bool:
+    """Return whether components are imported, perhaps with some of the user."""
+    return bool({"rampart.attacks.base", "rampart.objectives.base"} & set(sys.modules))
+
+
 def _registry(section: str) -> Registry[Any]:
-    """Return the components of a section; attacks and objectives import torch, which is slow."""
+    """Return the components of a section."""
     if section == "schedule":
         from rampart.schedules.catalogue import SCHEDULES
 
@@ -74,8 +93,7 @@ def _keys_of(word: str) -> list[str]:
     keys = [word] if word in RunFields.model_fields else []
     keys += [key for key in _all_keys_and_sections() if key.rpartition(".")[2] == word]
     for section in _COMPONENTS:
-        registry = _registry(section)
-        if any(registry.takes(name, word) for name in registry.names()):
+        if _takes(section, word):
             keys.append(f"{section}.{word}")
     # `norm` is an option of every attack, but only `threat.norm` sets it.
     return [key for key in dict.fromkeys(keys) if not key.endswith("attack.norm")]
@@ -114,6 +132,8 @@ def takes_list(key: str) -> bool:
     """Return whether a key takes several values."""
     section, _, word = key.rpartition(".")
     if section in _COMPONENTS and word not in ("name", "interval"):
+        if section.rpartition(".")[2] in OPTIONS and not _loaded():
+            return False
         registry = _registry(section)
         hints = [get_type_hints(registry.get(name)) for name in registry.names()]
         return any(takes_several(one[word]) for one in hints if word in one)

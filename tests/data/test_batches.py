@@ -1,4 +1,6 @@
+import io
 import itertools
+import os
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from rampart.data.batches import epoch_batches, ordered_batches, steps_per_epoch
+from rampart.data.batches import Workers, epoch_batches, ordered_batches, steps_per_epoch
 from rampart.data.decode import Decode, Decoded, ImageFile
 from rampart.data.splits import InMemory, Split
 from rampart.errors import DataError, InvalidArgument
@@ -120,3 +122,41 @@ def test_an_unreadable_image_is_one_line_from_a_worker_too(lazy_split, workers):
     lazy_split.pixels.files[3].path.write_bytes(b"no image")
     with pytest.raises(DataError, match=r"^image '3.png' cannot be read \(not an image\); [^\n]*$"):
         list(ordered_batches(lazy_split, 2, workers=workers))
+
+
+def _png():
+    content = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(content, "PNG")
+    return content.getvalue()
+
+
+PNG = _png()
+
+
+class Process:
+    """An encoded image whose bytes tell by which process it was read."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def read(self):
+        pid = os.getpid()
+        (self.folder / str(pid)).touch()
+        return PNG
+
+
+def test_workers_stay_from_epoch_to_epoch_and_after_one_that_was_broken_off(tmp_path):
+    files = [Process(tmp_path)] * 6
+    ids = [f"{i}.png" for i in range(6)]
+    split = Split(ids, np.zeros(6, dtype=np.int64), ["a"], Decoded(files, ids, Decode(4)))
+    kept = Workers(1)
+    next(epoch_batches(split, 2, seed=0, epoch=0, workers=kept))
+    for epoch in (1, 2):
+        plain = list(epoch_batches(split, 2, seed=0, epoch=epoch))
+        found = list(epoch_batches(split, 2, seed=0, epoch=epoch, workers=kept))
+        assert [batch.indices.tolist() for batch in found] == [
+            batch.indices.tolist() for batch in plain
+        ]
+    # One worker, and this process for the plain batches.
+    assert {int(file.name) for file in tmp_path.iterdir()} - {os.getpid()} != set()
+    assert len(list(tmp_path.iterdir())) == 2

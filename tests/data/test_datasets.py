@@ -89,7 +89,7 @@ def test_the_cache_does_not_change_pixels(make_folder, layout):
 def test_auto_caches_data_below_the_limit(make_folder, layout, monkeypatch):
     folder = str(make_folder(*layout(count=10)))
     assert load_splits(folder, image_size=8).train.in_memory
-    monkeypatch.setattr(datasets, "CACHE_LIMIT", 20 * 8 * 8 * 3)
+    monkeypatch.setattr(datasets, "cache_limit", lambda: 20 * 8 * 8 * 3)
     assert not load_splits(folder, image_size=8).train.in_memory
 
 

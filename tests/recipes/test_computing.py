@@ -10,7 +10,7 @@ from rampart.devices import tf32
 from rampart.errors import InvalidArgument
 from rampart.recipes import computing as module
 from rampart.recipes.build import make_start
-from rampart.recipes.computing import Computing, computing
+from rampart.recipes.computing import Computing, computing, decoding_workers
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.splits import make_splits
 from rampart.recipes.train import train_run
@@ -61,6 +61,28 @@ def test_what_is_set_is_used_on_every_device(device):
     assert on(*settings) == MODERN
     with pytest.raises(InvalidArgument, match="auto, fp32 or bf16 on a CPU"):
         on("training.precision=fp16")
+
+
+@pytest.mark.parametrize(
+    ("kind", "cores", "setting", "expected"),
+    [
+        ("cpu", 16, "auto", 0),
+        ("cuda", 16, "auto", 8),
+        ("cuda", 4, "auto", 3),
+        ("cuda", 1, "auto", 0),
+        ("cpu", 2, "5", 5),
+        ("cuda", 16, "0", 0),
+    ],
+)
+def test_workers_follow_the_cores_of_a_machine_with_a_gpu(
+    device, monkeypatch, kind, cores, setting, expected
+):
+    device(kind)
+    monkeypatch.setattr(module, "cores_here", lambda: cores)
+    config = load_config(None, [*NEEDED, f"data.workers={setting}"])
+    assert decoding_workers(config) == expected
+    with pytest.raises(InvalidArgument, match="data.workers"):
+        load_config(None, [*NEEDED, "data.workers=-1"])
 
 
 def test_the_optimizer_and_the_memory_layout_are_those_of_the_device(tiny_settings, monkeypatch):

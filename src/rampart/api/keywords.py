@@ -60,7 +60,7 @@ class EvaluationSettings(TypedDict, total=False):
     root: str
     splits: Mapping[str, str]
     split_file: str | None
-    workers: int
+    workers: int | Literal["auto"]
     cache: bool | Literal["auto"]
     mean: Sequence[float] | None
     std: Sequence[float] | None
@@ -111,7 +111,7 @@ class FinetuneSettings(TypedDict, total=False):
     validation: Validation
     validation_fraction: float
     test_fraction: float
-    workers: int
+    workers: int | Literal["auto"]
     cache: bool | Literal["auto"]
     augment: Mapping[str, float]
     # Of `optimizer`.

@@ -68,7 +68,7 @@ def epoch_batches(
     rank: int = 0,
     world_size: int = 1,
     start: int = 0,
-    workers: int = 0,
+    workers: "int | Workers" = 0,
     drop_last: bool = True,
 ) -> Iterator[Batch]:
     """Yield this process's part of an epoch's global batches, in an order keyed by (seed, epoch).
@@ -81,7 +81,8 @@ def epoch_batches(
         rank: number of this process.
         world_size: number of processes; each gets an equal contiguous slice of a global batch.
         start: number of global batches to skip, for a resumed epoch.
-        workers: number of processes that decode; images in memory need none.
+        workers: number of processes that decode, or the processes of other epochs; images in
+            memory need none.
         drop_last: drop a last batch that is not full.
 
     Raises:
@@ -125,20 +126,42 @@ def _check_equal_slices(batches: Sequence[Positions], world_size: int) -> None:
             )
 
 
-def _load(split: Split, slices: Sequence[Positions], workers: int) -> Iterator[Batch]:
-    workers = 0 if split.in_memory else workers
-    if not workers and not torch.cuda.is_available():
+class Workers:
+    """Processes that decode the images of one split, and stay from one epoch to the next.
+
+    Args:
+        count: number of processes.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._order: list[list[int]] = []
+        self._loader: Iterable[Batch] | None = None
+
+    def load(self, split: Split, slices: Sequence[Positions]) -> Iterator[Batch]:
+        """Yield the batches of these positions; the split is the same at every call."""
+        # The loader reads the order anew at the beginning of every epoch.
+        self._order[:] = [part.tolist() for part in slices]
+        if self._loader is None:
+            count = 0 if split.in_memory else self.count
+            self._loader = DataLoader(
+                split,
+                batch_sampler=self._order,
+                collate_fn=_collate,
+                num_workers=count,
+                persistent_workers=count > 0,
+                pin_memory=torch.cuda.is_available(),
+                # Without its own generator a loader draws from the global one of torch.
+                generator=torch.Generator(),
+            )
+        return _shorten_errors(self._loader)
+
+
+def _load(split: Split, slices: Sequence[Positions], workers: int | Workers) -> Iterator[Batch]:
+    workers = workers if isinstance(workers, Workers) else Workers(workers)
+    if (split.in_memory or not workers.count) and not torch.cuda.is_available():
         return (_collate([split[int(i)] for i in part]) for part in slices)
-    loader: Iterable[Batch] = DataLoader(
-        split,
-        batch_sampler=[part.tolist() for part in slices],
-        collate_fn=_collate,
-        num_workers=workers,
-        pin_memory=torch.cuda.is_available(),
-        # Without its own generator a loader draws from the global one of torch.
-        generator=torch.Generator(),
-    )
-    return _shorten_errors(loader)
+    return workers.load(split, slices)
 
 
 def _shorten_errors(loader: Iterable[Batch]) -> Iterator[Batch]:

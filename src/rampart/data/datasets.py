@@ -13,6 +13,7 @@ from rampart.data.defined_splits import DefinedSplits, without_validation
 from rampart.data.digits import digit_pairs
 from rampart.data.glyphs import glyphs
 from rampart.data.looking import with_facts
+from rampart.data.memory import cache_limit
 from rampart.data.readers.catalogued import load_catalogued
 from rampart.data.readers.folder import load_folder
 from rampart.data.readers.library import is_library_name, load_library
@@ -37,8 +38,6 @@ Cache = bool | Literal["auto"]
 #: Tasks without files: 16 x 16 gray images.
 EMBEDDED: dict[str, Callable[[int], Splits]] = {"digit-pairs": digit_pairs, "glyphs": glyphs}
 EMBEDDED_SIZE = 16
-#: With cache="auto" decoded images stay in memory up to this many bytes.
-CACHE_LIMIT = 2**30
 
 
 class DataOptions(TypedDict, total=False):
@@ -55,7 +54,8 @@ class DataOptions(TypedDict, total=False):
         validation_fraction: fraction of the training images for validation, in (0, 1); 0.1.
         test_fraction: fraction of all images for the test, in (0, 1); 0.2.
         root: folder for the files of a public library, and parent of a relative folder name.
-        cache: keep decoded images in memory; "auto" does so below 1 GiB.
+        cache: keep decoded images in memory; "auto" does so if they take less than a quarter of
+            the memory that is free.
         options: further arguments for a public library or a table.
         splits: the name in the data of each split, as in {"train": "seg_train"}: of a folder, of a
             split on the hub, or in the table's column of splits. By default usual names are
@@ -256,6 +256,6 @@ def _read_once(found: Mapping[str, Split], cache: Cache) -> dict[str, Split]:
     first = next(iter(found.values()))
     total = sum(len(split) for split in found.values()) * first.pixels(0).numel()
     looked = {name: with_facts(split) for name, split in found.items()}
-    if cache is True or (cache == "auto" and total < CACHE_LIMIT):
+    if cache is True or (cache == "auto" and total < cache_limit()):
         return {name: in_memory(split) for name, split in looked.items()}
     return looked

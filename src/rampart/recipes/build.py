@@ -8,7 +8,7 @@ from accelerate import Accelerator
 from torch.optim import AdamW
 
 from rampart.compiling import compile_in_place, require_compiler
-from rampart.data.batches import epoch_batches, steps_per_epoch
+from rampart.data.batches import Workers, epoch_batches, steps_per_epoch
 from rampart.data.splits import Split, Splits
 from rampart.data.subset import numbers_of
 from rampart.data.transforms import Augment
@@ -16,7 +16,7 @@ from rampart.errors import InvalidArgument
 from rampart.models.normalized import NormalizedModel, batch_norms
 from rampart.models.weights import parameter_groups
 from rampart.recipes.clean_baseline import CleanBaseline
-from rampart.recipes.computing import computing
+from rampart.recipes.computing import computing, decoding_workers
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import make_model
 from rampart.recipes.monitors import MORE_STEPS, make_monitors
@@ -239,6 +239,7 @@ def make_batches(
     config: RunConfig, split: Split, batch_size: int, accelerator: Accelerator
 ) -> EpochBatches:
     """Return a function of (epoch, first step) that yields this process's part of each batch."""
+    workers = Workers(decoding_workers(config))
     return lambda epoch, start: epoch_batches(
         split,
         batch_size,
@@ -247,5 +248,5 @@ def make_batches(
         rank=accelerator.process_index,
         world_size=accelerator.num_processes,
         start=start,
-        workers=config.data.workers,
+        workers=workers,
     )

@@ -14,7 +14,7 @@ from rampart.data.batches import Batch, epoch_batches, ordered_batches
 from rampart.data.splits import Splits
 from rampart.data.transforms import Augment
 from rampart.evaluation.accuracy import evaluate_accuracy
-from rampart.recipes.computing import computing
+from rampart.recipes.computing import computing, decoding_workers
 from rampart.recipes.config.run_config import RunConfig
 from rampart.schedules.hinge import Fix
 from rampart.schedules.scheduler import EpsilonScheduler
@@ -115,9 +115,9 @@ class CleanBaseline:
         )
 
     def _validation(self) -> Iterable[Batch]:
-        size, workers = self.config.evaluation.batch_size, self.config.data.workers
+        size, workers = self.config.evaluation.batch_size, decoding_workers(self.config)
         return ordered_batches(self.splits.validation, size, workers=workers)
 
     def _batches(self, epoch: int) -> Iterable[Batch]:
-        size, seed, workers = self.plan.batch_size, self.plan.seed, self.config.data.workers
+        size, seed, workers = self.plan.batch_size, self.plan.seed, decoding_workers(self.config)
         return epoch_batches(self.splits.train, size, seed=seed, epoch=epoch, workers=workers)

@@ -5,8 +5,12 @@ from typing import Literal
 
 import torch
 
+from rampart.data.memory import cores_here
 from rampart.errors import InvalidArgument
 from rampart.recipes.config.run_config import RunConfig
+
+#: More processes that decode images hardly help one GPU.
+MOST_WORKERS = 8
 
 Numbers = Literal["fp32", "bf16", "fp16"]
 
@@ -56,6 +60,16 @@ def computing(config: RunConfig) -> Computing:
         tf32=chosen(training.tf32, modern),
         fused=chosen(config.optimizer.fused, nvidia),
     )
+
+
+def decoding_workers(config: RunConfig) -> int:
+    """Return the number of processes that decode images for this one.
+
+    A GPU leaves the cores of the CPU to them; on a CPU they would take those that train.
+    """
+    if config.data.workers != "auto":
+        return config.data.workers
+    return 0 if device_type(config) == "cpu" else min(MOST_WORKERS, cores_here() - 1)
 
 
 def device_type(config: RunConfig) -> str:

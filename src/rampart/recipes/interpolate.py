@@ -21,6 +21,7 @@ from rampart.models.saving import save_model
 from rampart.models.sources import Source, find_source
 from rampart.models.weight_files import read_weights
 from rampart.recipes.accelerator import make_accelerator
+from rampart.recipes.computing import decoding_workers
 from rampart.recipes.config.loading import load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.data_identity import describe_data, require_same_data
@@ -179,7 +180,7 @@ def _measure_model(
     accelerator: Accelerator,
 ) -> Between:
     batches = ordered_batches(
-        splits.validation, config.evaluation.batch_size, workers=config.data.workers
+        splits.validation, config.evaluation.batch_size, workers=decoding_workers(config)
     )
     grid = evaluation_grid(config)
     attack = config.components.evaluation_attack

@@ -7,6 +7,7 @@ from rampart.data.splits import Splits
 from rampart.errors import InvalidArgument
 from rampart.evaluation.linear_probe import LinearProbeResult, measure_linear_probe
 from rampart.recipes.accelerator import make_accelerator
+from rampart.recipes.computing import decoding_workers
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import make_model
 from rampart.recipes.splits import make_splits
@@ -42,5 +43,5 @@ def linear_probe_model(model: nn.Module, splits: Splits, config: RunConfig) -> L
             config.threat.norm,
             seed=config.seed,
             batch_size=config.evaluation.batch_size,
-            workers=config.data.workers,
+            workers=decoding_workers(config),
         )

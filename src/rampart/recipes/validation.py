@@ -18,6 +18,7 @@ from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.critical import critical_strengths
 from rampart.evaluation.results import Results
 from rampart.metrics.expectation import expected_robustness
+from rampart.recipes.computing import decoding_workers
 from rampart.recipes.config.run_config import RunConfig
 from rampart.runtime import derive
 from rampart.training.state import Validate
@@ -48,7 +49,7 @@ def make_validation(config: RunConfig, splits: Splits, accelerator: Accelerator)
             config.evaluation.batch_size,
             rank=accelerator.process_index,
             world_size=accelerator.num_processes,
-            workers=config.data.workers,
+            workers=decoding_workers(config),
         )
 
     def validate(model: nn.Module, epoch: int) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """The fields of `model` and `data`: which network learns, and from which images."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -125,10 +125,14 @@ class DataConfig(Named):
     test_fraction: AffectsTraining[float] = Field(
         0.2, description="fraction of the images for the test, if the data have no test split"
     )
-    workers: AffectsNothing[int] = Field(
-        0, ge=0, description="processes that decode images, if these do not fit into memory"
+    workers: AffectsNothing[Annotated[int, Field(ge=0)] | Literal["auto"]] = Field(
+        "auto",
+        description="processes that decode images, if these do not fit into memory; `auto`: on a "
+        "GPU one less than the cores and at most 8, and 0 on a CPU, whose cores train",
     )
     cache: AffectsNothing[bool | Literal["auto"]] = Field(
-        "auto", description="keep decoded images in memory; `auto`: if they take less than 1 GiB"
+        "auto",
+        description="keep decoded images in memory; `auto`: if they take less than a "
+        "quarter of the free memory",
     )
     augment: AugmentConfig = AugmentConfig()

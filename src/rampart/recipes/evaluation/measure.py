@@ -22,6 +22,7 @@ from rampart.evaluation.whole import Evaluation, Processes, evaluate_split
 from rampart.input_gradients import NoGradientError
 from rampart.metrics.expectation import contributions
 from rampart.metrics.sequential import Until
+from rampart.recipes.computing import decoding_workers
 from rampart.recipes.evaluation.checks import checks_metadata, run_model_checks, run_result_checks
 from rampart.recipes.evaluation.metadata import describe_evaluation
 from rampart.recipes.evaluation.subject import Subject
@@ -93,7 +94,7 @@ def _evaluate(
             criterion=criterion,
             partial_results=partial_results,
             processes=shared,
-            workers=config.data.workers,
+            workers=decoding_workers(config),
             on_progress=(lambda done: on_progress(done, len(part))) if on_progress else None,
         )
 

@@ -115,7 +115,7 @@ def test_data_that_can_only_be_iterated_are_read_once():
 
 
 def test_large_data_are_read_when_needed(monkeypatch):
-    monkeypatch.setattr(from_torch, "CACHE_LIMIT", 100)
+    monkeypatch.setattr(from_torch, "cache_limit", lambda: 100)
     split = split_of(TensorDataset(GREYS, LABELS), "train/")
     assert not split.in_memory
     assert split.ids[0] == "train/0"

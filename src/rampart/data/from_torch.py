@@ -17,7 +17,6 @@ from torch.utils.data import (
     default_collate,
 )
 
-from rampart.data.datasets import CACHE_LIMIT
 from rampart.data.decode import Decode
 from rampart.data.items import (
     ONE_FOLDER,
@@ -31,6 +30,7 @@ from rampart.data.items import (
     pair_of,
     require_size,
 )
+from rampart.data.memory import cache_limit
 from rampart.data.pictures import Facts
 from rampart.data.splits import InMemory, Split
 from rampart.errors import DataError, InvalidArgument, RampartError, reason
@@ -49,8 +49,8 @@ def split_of(data: Any, prefix: str = "", decode: Decode | None = None) -> Split
 
     An image is a picture of PIL, a uint8 tensor (C, H, W), or a floating-point tensor (C, H, W)
     with pixels in [0, 1], which is rounded to 8 bits as in an image file. A label is a whole number
-    from 0. Every item is read once. Up to 1 GiB the images stay in memory; larger data are read
-    again at every access.
+    from 0. Every item is read once. Images that take at most a quarter of the free memory stay in
+    it; larger data are read again at every access.
 
     - From a `DataLoader` the `.dataset` is read in its own order, with the images of the sampler.
       Batch size, shuffling and `drop_last` do not matter. Its own `collate_fn` is called on one
@@ -131,7 +131,7 @@ class _Reader:
         # Transforms may draw from the global generator of torch, which must not change.
         with scoped_seed(0, "reading data"):
             first = self._require_same_again(items)
-            in_memory = len(items.positions) * first.numel() <= CACHE_LIMIT
+            in_memory = len(items.positions) * first.numel() <= cache_limit()
             for position in items.positions:
                 given, label = _fetch(items.fetch, position)
                 image = image_of(given, position, self.decode)

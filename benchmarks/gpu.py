@@ -56,9 +56,6 @@ Row = dict[str, Any]
 def measure_network(name: str, device: torch.device, tiny: bool) -> Iterator[Row]:
     """Yield the rows of a network: one for each mode and kind of work."""
     seconds, side = (0.05, 32) if tiny else (3.0, 224)
-    if tiny:
-        # Torch's own kernels; nothing is compiled for seconds.
-        compiling.BACKEND = "aot_eager"
     for mode, (precision, compiled) in MODES.items():
         if precision == "bf16" and device.type == "cuda" and not has_bf16():
             yield {"network": name, "mode": mode, "skipped": "the card has no bf16"}
@@ -66,16 +63,29 @@ def measure_network(name: str, device: torch.device, tiny: bool) -> Iterator[Row
         batch = 4 if tiny else BATCH
         while batch:
             try:
-                training = make_training(name, side, batch, device, precision, compiled)
-                images = random_batch(batch, side)
-                for kind, work in works(training, images).items():
-                    row = {"network": name, "mode": mode, "work": kind, "batch": batch}
-                    yield row | speed(work, batch, device, seconds)
+                training = (name, side, batch, device, precision, compiled)
+                for row in measure_mode(*training, seconds):
+                    yield {"network": name, "mode": mode} | row
                 break
             except torch.OutOfMemoryError:
                 batch //= 2
             free(device)
         free(device)
+
+
+def measure_mode(
+    name: str,
+    side: int,
+    batch: int,
+    device: torch.device,
+    precision: str,
+    compiled: bool,
+    seconds: float,
+) -> Iterator[Row]:
+    """Yield a row for each kind of work; what it has allocated is freed at its end."""
+    training = make_training(name, side, batch, device, precision, compiled)
+    for kind, work in works(training, random_batch(batch, side)).items():
+        yield {"work": kind, "batch": batch} | speed(work, batch, device, seconds)
 
 
 def works(training: Training, batch: Batch) -> dict[str, Callable[[], object]]:
@@ -252,6 +262,9 @@ def main() -> None:
         return
     device = torch.device(options.device)
     if options.only:
+        if options.tiny:
+            # Torch's own kernels; nothing is compiled for minutes.
+            compiling.BACKEND = "aot_eager"
         for row in measure_network(options.only, device, options.tiny):
             print(json.dumps(row), flush=True)
         return

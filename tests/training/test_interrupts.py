@@ -2,9 +2,11 @@ import signal
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from rampart.training import interrupts
 from rampart.training.interrupts import Interrupted, Interrupts
+from rampart.training.loop import ASK_EVERY, may_ask
 
 ALONE = SimpleNamespace(num_processes=1)
 
@@ -26,3 +28,16 @@ def test_a_later_signal_acts_as_usual(monkeypatch):
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("processes", "device", "asked"), [(1, "cuda", 2 * ASK_EVERY), (4, "cuda", 2), (4, "cpu", 20)]
+)
+def test_several_gpus_ask_each_other_at_some_steps_only(processes, device, asked):
+    """They are idle while they ask; the same steps on every process."""
+    accelerator = SimpleNamespace(num_processes=processes, device=torch.device(device))
+    steps = [
+        may_ask(SimpleNamespace(accelerator=accelerator, progress=progress))
+        for progress in (SimpleNamespace(step_in_epoch=step) for step in range(1, 21))
+    ]
+    assert sum(steps) == asked

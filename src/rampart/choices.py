@@ -16,5 +16,9 @@ Resize = Literal["crop", "squash"]
 LrSchedule = Literal["cosine", "constant"]
 #: Where the validation split comes from: the one that the data define, if any, or always a draw.
 Validation = Literal["official", "drawn"]
+#: The images of an epoch: each once, or equally many of each class; see `rampart.data.balance`.
+Sampler = Literal["shuffle", "balanced"]
+#: The weight of each class in the training loss; see `rampart.data.balance`.
+ClassWeights = Literal["none", "balanced"]
 #: Whether an exported program normalizes its images itself; see `rampart.recipes.export`.
 NormalizationPlace = Literal["inside", "outside"]

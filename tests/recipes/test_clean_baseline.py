@@ -38,6 +38,7 @@ def baseline_of(settings, folder):
         ],
         ["model.options={norm: batch, in_chans: 3, drop_rate: 0.3}", "optimizer.warmup=0.5"],
         ["training.precision=bf16"],
+        ["training.sampler=balanced"],
     ],
 )
 def test_the_clean_baseline_is_standard_fine_tuning(tiny_settings, tmp_path, monkeypatch, more):

@@ -1,8 +1,10 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from made_up_records import GRID, make
+from sklearn.metrics import balanced_accuracy_score
 
 from rampart.metrics.curve import accuracy_curve
 from rampart.metrics.expectation import contributions
@@ -30,6 +32,25 @@ def test_summary_has_the_documented_keys(tmp_path):
     assert [p["accuracy"] for p in found["curve"]] == accuracy_curve(record.critical, 4).tolist()
     save_record(record, tmp_path)
     assert json.loads((tmp_path / "summary.json").read_text()) == found
+
+
+def test_means_over_the_classes_are_those_of_scikit_learn():
+    labels = np.array([0] * 8 + [1] * 3 + [2])
+    critical = np.random.default_rng(0).integers(0, 6, len(labels))
+    wrong = (labels + 1) % 3
+    predictions = np.where(critical == 0, wrong, labels)
+    found = summary(make(critical, labels=labels, predictions=predictions))
+    attacked = np.where(critical < 5, wrong, labels)
+    balanced = found["balanced"]
+    assert balanced["clean"] == pytest.approx(balanced_accuracy_score(labels, predictions))
+    assert balanced["adversarial"] == pytest.approx(balanced_accuracy_score(labels, attacked))
+    c = contributions(critical, GRID)
+    means = [c[labels == label].mean() for label in range(3)]
+    assert balanced["expected"] == pytest.approx(np.mean(means))
+    assert found["expected"] != pytest.approx(np.mean(means))
+    assert [one["expected"] for one in found["by_class"]] == pytest.approx(means)
+    assert [one["n"] for one in found["by_class"]] == [8, 3, 1]
+    assert found["images_per_class"] == {"least": 1, "most": 8}
 
 
 def test_the_confidence_comes_from_the_metadata():

@@ -1,6 +1,7 @@
 """One optimizer step against the formula, computed by hand."""
 
 import copy
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -20,7 +21,7 @@ from rampart.schedules.hinge import Fix, Standard
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.training.optimizers import lr_schedule
 from rampart.training.state import Plan, Progress, Run, Totals
-from rampart.training.step import read_losses, split, train_batch, waited_for
+from rampart.training.step import read_losses, train_batch, waited_for
 from rampart.units import Horizon
 
 EPS = 8 / 255
@@ -59,6 +60,30 @@ def batch():
     return Batch(images, torch.arange(8) % 3, torch.arange(100, 108))
 
 
+def test_class_weights_multiply_the_losses(batch):
+    """Equal to torch's weighted cross-entropy, whose sum is divided by the number of images."""
+    weights = torch.tensor([0.5, 1.0, 3.0])
+    run = make_run(Standard(), gradient_accumulation_steps=2)
+    run.class_weights = weights
+    reference = copy.deepcopy(run.bare_model)
+    losses = cross_entropy(reference(batch.images / 255), batch.labels, weights, reduction="none")
+    (losses.sum() / len(batch)).backward()
+    expected = [p - 0.5 * p.grad for p in reference.parameters()]
+    train_batch(run, batch)
+    for parameter, value in zip(run.bare_model.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter, value)
+    assert run.progress.totals.loss == pytest.approx(float(losses.detach().sum()))
+
+
+def test_a_repeated_image_has_noise_of_its_own(batch):
+    """The first draw has the noise that it has without repeats."""
+    again = replace(batch, repeats=torch.tensor([0, 0, 0, 0, 1, 1, 2, 0]))
+    noise, other = (Noise.of(0, one.noise_keys, "attack", 3).uniform(4) for one in (batch, again))
+    assert (noise == other).all(1).tolist() == (again.repeats == 0).tolist()
+    same = replace(batch, indices=torch.full((3,), 5), repeats=torch.arange(3))
+    assert len(set(same.noise_keys.tolist())) == 3
+
+
 @pytest.mark.parametrize("schedule", [Standard(), Fix()])
 @pytest.mark.parametrize("micro_batches", [1, 2, 4])
 def test_a_step_follows_the_mean_gradient_at_the_perturbed_images(schedule, micro_batches, batch):
@@ -89,7 +114,7 @@ def test_the_gradient_is_clipped_as_a_whole(batch):
 
 
 def test_split_keeps_order_and_content(batch):
-    micro_batches = split(batch, 4)
+    micro_batches = batch.split(4)
     assert [len(micro_batch) for micro_batch in micro_batches] == [2, 2, 2, 2]
     assert torch.equal(
         torch.cat([micro_batch.indices for micro_batch in micro_batches]), batch.indices

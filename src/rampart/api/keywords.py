@@ -10,7 +10,16 @@ from torch import Tensor
 
 from rampart.attacks.base import Attack
 from rampart.attacks.catalogue import ATTACKS
-from rampart.choices import EvaluationMode, LrSchedule, Match, Resize, Target, Validation
+from rampart.choices import (
+    ClassWeights,
+    EvaluationMode,
+    LrSchedule,
+    Match,
+    Resize,
+    Sampler,
+    Target,
+    Validation,
+)
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.objectives.base import Objective
 from rampart.objectives.catalogue import OBJECTIVES
@@ -75,6 +84,8 @@ class FinetuneSettings(TypedDict, total=False):
     callbacks: str | Sequence[str | Options | Callback]
     evaluation: Options
     # Of `training`.
+    sampler: Sampler
+    class_weights: ClassWeights
     gradient_accumulation_steps: int
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     device: Literal["auto", "cpu"]

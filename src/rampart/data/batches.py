@@ -1,8 +1,8 @@
 """Batches of a split: equal for any number of processes, and resumable within an epoch.
 
-The order of an epoch depends on (seed, epoch) alone. It is cut into global batches, and each global
-batch into one contiguous slice per process. All processes together therefore see the same batches
-as a single one.
+The order of an epoch depends on (seed, epoch) alone; a balanced one also on the labels. It is cut
+into global batches, and each global batch into one contiguous slice per process. All processes
+together therefore see the same batches as a single one.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from rampart.choices import Sampler
+from rampart.data.balance import balanced_order
 from rampart.data.splits import Item, Split
 from rampart.errors import DataError, InvalidArgument
 from rampart.runtime import derive
@@ -29,23 +31,41 @@ class Batch:
         images: (N, C, H, W) uint8.
         labels: (N,) int64.
         indices: (N,) int64, positions in the split.
+        repeats: (N,) int64, how often each image came before in the epoch's draw; None for never.
     """
 
     images: Tensor
     labels: Tensor
     indices: Tensor
+    repeats: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def noise_keys(self) -> Tensor:
+        """(N,) int64, keys of the noise: the indices, and other numbers for repeated images."""
+        return self.indices if self.repeats is None else self.indices + (self.repeats << 40)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {name: one for name, one in vars(self).items() if one is not None}
+
+    def split(self, parts: int) -> "list[Batch]":
+        """Return the batch cut into equal parts."""
+        cut = {name: one.chunk(parts) for name, one in self._tensors().items()}
+        return [
+            Batch(**{name: pieces[part] for name, pieces in cut.items()})
+            for part in range(len(cut["labels"]))
+        ]
+
     def to(self, device: torch.device | str) -> "Batch":
         """Return the batch on `device`, asynchronously from pinned memory."""
-        moved = {k: v.to(device, non_blocking=True) for k, v in vars(self).items()}
+        moved = {k: v.to(device, non_blocking=True) for k, v in self._tensors().items()}
         return replace(self, **moved)
 
     def pin_memory(self) -> "Batch":
         """Return the batch in pinned memory; torch's DataLoader calls this."""
-        return replace(self, **{k: v.pin_memory() for k, v in vars(self).items()})
+        return replace(self, **{k: v.pin_memory() for k, v in self._tensors().items()})
 
     def pixels(self) -> Tensor:
         """Return the images as float32 in [0, 1], (N, C, H, W)."""
@@ -70,6 +90,7 @@ def epoch_batches(
     start: int = 0,
     workers: "int | Workers" = 0,
     drop_last: bool = True,
+    sampler: Sampler = "shuffle",
 ) -> Iterator[Batch]:
     """Yield this process's part of an epoch's global batches, in an order keyed by (seed, epoch).
 
@@ -84,15 +105,27 @@ def epoch_batches(
         workers: number of processes that decode, or the processes of other epochs; images in
             memory need none.
         drop_last: drop a last batch that is not full.
+        sampler: "shuffle" for each image once, "balanced" for equally many of each class.
 
     Raises:
         InvalidArgument: a global batch cannot be cut into `world_size` equal slices.
     """
-    order = np.random.default_rng(derive(seed, "shuffle", epoch)).permutation(len(split))
     count = steps_per_epoch(len(split), batch_size, drop_last)
-    batches = _cut_batches(order, batch_size)[start:count]
-    _check_equal_slices(batches, world_size)
-    return _load(split, _slices(batches, rank, world_size), workers)
+
+    def mine(order: Positions) -> list[Positions]:
+        batches = _cut_batches(order, batch_size)[start:count]
+        _check_equal_slices(batches, world_size)
+        return _slices(batches, rank, world_size)
+
+    if sampler == "shuffle":
+        order = np.random.default_rng(derive(seed, "shuffle", epoch)).permutation(len(split))
+        return _load(split, mine(order), workers)
+    order, repeats = balanced_order(split.labels, seed=seed, epoch=epoch)
+    loaded = _load(split, mine(order), workers)
+    return (
+        replace(batch, repeats=torch.from_numpy(own))
+        for batch, own in zip(loaded, mine(repeats), strict=True)
+    )
 
 
 def ordered_batches(

@@ -3,11 +3,14 @@
 import copy
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from accelerate import Accelerator
+from torch import Tensor
 from torch.optim import AdamW
 
 from rampart.compiling import compile_in_place, require_compiler
+from rampart.data.balance import balanced_weights
 from rampart.data.batches import Workers, epoch_batches, steps_per_epoch
 from rampart.data.splits import Split, Splits
 from rampart.data.subset import numbers_of
@@ -69,7 +72,7 @@ def make_run(
         plan.horizon,
         config.schedule.interval,
         norm=config.threat.norm,
-        chance=chance_of(splits.train.labels),
+        chance=_chance(config, splits),
     )
     callbacks = config.components.callbacks
     strategies = config.components.strategies
@@ -110,7 +113,24 @@ def make_run(
         hooks={name: callback.begin(bare) for name, callback in callbacks.items()},
         require_held=require_held,
         warm_start=_make_warm_start(config, splits.train, accelerator),
+        class_weights=make_class_weights(config, splits),
     )
+
+
+def _chance(config: RunConfig, splits: Splits) -> float:
+    """Return the accuracy of guessing on the batches of the training."""
+    labels = splits.train.labels
+    if config.training.sampler == "balanced":
+        return 1 / len(np.unique(labels))
+    return chance_of(labels)
+
+
+def make_class_weights(config: RunConfig, splits: Splits) -> Tensor | None:
+    """Return the (K,) weights of the classes in the loss; None for equal weights."""
+    if config.training.class_weights == "none":
+        return None
+    weights = balanced_weights(splits.train.labels, len(splits.class_names))
+    return torch.from_numpy(weights).float()
 
 
 def _make_warm_start(config: RunConfig, train: Split, accelerator: Accelerator) -> WarmStart | None:
@@ -131,7 +151,8 @@ def make_baseline(
     config: RunConfig, splits: Splits, plan: Plan, accelerator: Accelerator, start: Start
 ) -> CleanBaseline:
     """Return the clean baseline, which trains a copy of the initial model without an attack."""
-    return CleanBaseline(config, splits, plan, accelerator, start)
+    weights = make_class_weights(config, splits)
+    return CleanBaseline(config, splits, plan, accelerator, start, weights)
 
 
 def make_start(
@@ -249,4 +270,5 @@ def make_batches(
         world_size=accelerator.num_processes,
         start=start,
         workers=workers,
+        sampler=config.training.sampler,
     )

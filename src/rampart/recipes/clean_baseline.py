@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from rampart.data.batches import Batch, epoch_batches, ordered_batches
@@ -41,6 +41,7 @@ class CleanBaseline:
         plan: of the run.
         accelerator: of the run, for device and precision only.
         start: makes the model as it was before training, with a fresh optimizer.
+        class_weights: of the run.
     """
 
     config: RunConfig
@@ -48,6 +49,7 @@ class CleanBaseline:
     plan: Plan
     accelerator: Accelerator
     start: Callable[[], tuple[nn.Module, Optimizer]]
+    class_weights: Tensor | None = None
 
     def __call__(self, epochs: int) -> Standard:
         """Return the clean accuracy on the validation split after some epochs, 1 or more."""
@@ -112,6 +114,7 @@ class CleanBaseline:
             lr_schedule=rates,
             augment=Augment(**vars(self.config.data.augment)),
             strategies=tuple(components.strategies.values()),
+            class_weights=self.class_weights,
         )
 
     def _validation(self) -> Iterable[Batch]:
@@ -119,5 +122,11 @@ class CleanBaseline:
         return ordered_batches(self.splits.validation, size, workers=workers)
 
     def _batches(self, epoch: int) -> Iterable[Batch]:
-        size, seed, workers = self.plan.batch_size, self.plan.seed, decoding_workers(self.config)
-        return epoch_batches(self.splits.train, size, seed=seed, epoch=epoch, workers=workers)
+        return epoch_batches(
+            self.splits.train,
+            self.plan.batch_size,
+            seed=self.plan.seed,
+            epoch=epoch,
+            workers=decoding_workers(self.config),
+            sampler=self.config.training.sampler,
+        )

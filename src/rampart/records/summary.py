@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from rampart.metrics.classes import worst_class
+from rampart.metrics.classes import balance_of, worst_class
 from rampart.metrics.continuum import bounds
 from rampart.metrics.curve import Floats
 from rampart.metrics.expectation import contributions, published_robustness
@@ -24,6 +24,9 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
           k/255), for tables beside published figures; None if the grid lacks a gray level;
         - expected_bounds: expected robustness lies between them, whatever the curve does between
           its strengths (`metrics.continuum`);
+        - balanced: clean, adversarial and expected as means over the classes instead of the images;
+          images_per_class: the smallest and the largest number;
+        - by_class: the label, the number of images and the expected robustness of each class;
         - worst_class: the class of the lowest expected robustness, with an interval that allows
           for the selection of this class;
         - curve: a list of {eps, accuracy, low, high};
@@ -62,6 +65,7 @@ def summary(record: EvaluationRecord) -> dict[str, Any]:
         "confidence": record.confidence,
         "interval_method": {"accuracy": "wilson", "expected": expected.method},
         "expected_bounds": _bounds(record),
+        **_over_classes(record, c),
         "worst_class": _worst_class(record, c),
         "curve": curve,
         "found_by": _count_found_by(record),
@@ -99,6 +103,20 @@ def _published(record: EvaluationRecord) -> float | None:
 def _bounds(record: EvaluationRecord) -> dict[str, float]:
     found = bounds(record.critical, record.grid, distances=record.distance)
     return {"low": found.low, "high": found.high}
+
+
+def _over_classes(record: EvaluationRecord, c: Floats) -> dict[str, Any]:
+    last = len(record.grid) - 1
+    values = {"clean": record.critical > 0, "adversarial": record.critical > last, "expected": c}
+    found = {name: balance_of(one, record.labels) for name, one in values.items()}
+    expected = found["expected"]
+    columns = (expected.labels.tolist(), expected.counts.tolist(), expected.means.tolist())
+    rows = zip(*columns, strict=True)
+    return {
+        "balanced": {name: one.mean for name, one in found.items()},
+        "images_per_class": {"least": min(columns[1]), "most": max(columns[1])},
+        "by_class": [{"label": label, "n": n, "expected": mean} for label, n, mean in rows],
+    }
 
 
 def _worst_class(record: EvaluationRecord, c: Floats) -> dict[str, Any]:

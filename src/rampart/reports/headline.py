@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from rampart.counting import counted
-from rampart.reports.percent import number
+from rampart.reports.percent import number, percent
+from rampart.units import format_eps, is_corruption
+
+#: Classes are unbalanced if the largest has so many times the images of the smallest.
+UNBALANCED = 2
 
 
 def spell_expected(facts: Mapping[str, Any]) -> str:
@@ -36,6 +40,26 @@ def _spell_until(until: Any) -> str:
     if until["reached"]:
         return f" ({wanted}: {images} of {available})"
     return f" ({wanted}: not reached with all {available})"
+
+
+def spell_balanced(facts: Mapping[str, Any]) -> str:
+    """Return the figures as means over the classes, if the sizes of the classes differ much.
+
+    "over the classes, of 5 to 100 images: clean 80.0 %, at 4/255 30.2 %, expected 51.3 %". It is ""
+    if the largest class has less than twice the images of the smallest.
+
+    Args:
+        facts: a summary (`rampart.records.summary`).
+    """
+    sizes, balanced = facts.get("images_per_class"), facts.get("balanced")
+    if not sizes or not balanced or sizes["most"] < UNBALANCED * sizes["least"]:
+        return ""
+    at = "severity" if is_corruption(facts["norm"]) else "at"
+    return (
+        f"over the classes, of {sizes['least']} to {counted(sizes['most'], 'image')}: clean "
+        f"{percent(balanced['clean'])}, {at} {format_eps(facts['eps'])} "
+        f"{percent(balanced['adversarial'])}, expected {percent(balanced['expected'])}"
+    )
 
 
 def spell_images(facts: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from rampart.counting import counted
 from rampart.reports.grids import spell_bounds
-from rampart.reports.headline import spell_images
+from rampart.reports.headline import spell_balanced, spell_images
 from rampart.reports.measures import EXPECTED, Facts
 from rampart.reports.percent import number, percent, signed
 from rampart.runs.contents import spell
@@ -49,12 +49,19 @@ def record_lines(facts: Facts) -> list[str]:
 
 
 def evaluation_lines(facts: Mapping[str, Any]) -> list[str]:
-    """Return the lines on checks, pruning, rerun and cost of an evaluation.
+    """Return the lines on unbalanced classes, checks, pruning, rerun and cost of an evaluation.
 
     Args:
         facts: a summary, with `pruning` from the metadata added.
     """
-    lines = [*_check_lines(facts), _pruning_line(facts), _rerun_line(facts), _cost_line(facts)]
+    balanced = spell_balanced(facts)
+    lines = [
+        f"balanced: {balanced}" if balanced else "",
+        *_check_lines(facts),
+        _pruning_line(facts),
+        _rerun_line(facts),
+        _cost_line(facts),
+    ]
     return [line for line in lines if line]
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rampart.choices import LrSchedule
+from rampart.choices import ClassWeights, LrSchedule, Sampler
 from rampart.schema.sections import AffectsNothing, AffectsTraining, Section
 
 #: A decay of AdamW's averages.
@@ -57,6 +57,16 @@ class TrainingConfig(Section):
     )
     batch_size: AffectsTraining[int] = Field(
         32, ge=1, description="images per optimizer step, over all processes and micro-batches"
+    )
+    sampler: AffectsTraining[Sampler] = Field(
+        "shuffle",
+        description="images of an epoch: each once; `balanced`: as many in all, and equally many "
+        "of each class",
+    )
+    class_weights: AffectsTraining[ClassWeights] = Field(
+        "none",
+        description="weight of each image's loss; `balanced`: n / (K n_k) for n images of K "
+        "classes, n_k of its own",
     )
     gradient_accumulation_steps: AffectsTraining[int] = Field(
         1, ge=1, description="micro-batches that a batch is split into, to save memory"

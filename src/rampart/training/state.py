@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -124,6 +124,8 @@ class Training:
     strategies: tuple[Strategy, ...] = ()
     #: By the name of the callback; the first is outermost.
     hooks: Mapping[str, Hook] = field(default_factory=dict)
+    #: (K,) weight of each class in the loss; None for equal weights.
+    class_weights: Tensor | None = None
     #: Where attacks begin; None for where the attack chooses.
     warm_start: WarmStart | None = None
     #: Whether fp32 products may be rounded to TF32.

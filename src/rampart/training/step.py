@@ -29,7 +29,7 @@ def train_batch(run: Training, batch: Batch) -> None:
     set_modes(run.strategies, bare, alpha)
     micro_batches = [
         MicroBatch(p)
-        for p in split(batch.to(run.accelerator.device), run.plan.gradient_accumulation_steps)
+        for p in batch.to(run.accelerator.device).split(run.plan.gradient_accumulation_steps)
     ]
     with tf32(run.tf32), scaled_rates(run.optimizer, run.plan.ramp_lr_factor if eps > 0 else 1.0):
         run.progress.used = {"eps": eps, "alpha": alpha, **learning_rates(run.optimizer)}
@@ -109,18 +109,24 @@ def train_micro_batch(run: Training, micro_batch: MicroBatch) -> None:
     perturb = perturb_once(run, attacked, eps, micro_batch) if eps > 0 else None
     with accelerator.autocast():
         terms = run.objective(model, images, batch.labels, perturb)
+    losses = weighted(terms.loss, batch.labels, run.class_weights)
     # Processes average their gradients, so each multiplies its sum by their number.
     fraction = accelerator.num_processes / run.plan.batch_size
-    run.losses.add(terms.loss.detach().sum(), run.step + 1, counts=not micro_batch.computed)
+    run.losses.add(losses.detach().sum(), run.step + 1, counts=not micro_batch.computed)
     if run.losses.full:
         read_losses(run)
-    accelerator.backward(terms.loss.sum() * fraction)
+    accelerator.backward(losses.sum() * fraction)
     totals.forwards += model.forwards + attacked.forwards + terms.forwards
     totals.backwards += model.backwards + attacked.backwards
     if micro_batch.computed:
         return
     totals.samples += len(batch)
     micro_batch.correct, micro_batch.computed = terms.correct.sum(), True
+
+
+def weighted(losses: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+    """Return the losses (N,), each times the weight (K,) of its class."""
+    return losses if weights is None else losses * weights.to(losses.device)[labels]
 
 
 def perturb_once(
@@ -131,7 +137,7 @@ def perturb_once(
     A hook that computes the gradient again gets the images of the first time.
     """
     batch, plan, warm = micro_batch.batch, run.plan, run.warm_start
-    noise = Noise.of(plan.seed, batch.indices, "attack", run.progress.epoch)
+    noise = Noise.of(plan.seed, batch.noise_keys, "attack", run.progress.epoch)
     start = keep = None
     if warm is not None:
         flipped = run.augment.flips(_augmentation(run, batch))
@@ -165,13 +171,7 @@ def perturb_once(
 
 def _augmentation(run: Training, batch: Batch) -> Noise:
     """Return the noise of the augmentation, the same whenever it is asked for."""
-    return Noise.of(run.plan.seed, batch.indices, "augment", run.progress.epoch)
-
-
-def split(batch: Batch, micro_batches: int) -> list[Batch]:
-    """Cut a batch into equal micro-batches."""
-    parts = (part.chunk(micro_batches) for part in (batch.images, batch.labels, batch.indices))
-    return [Batch(*part) for part in zip(*parts, strict=True)]
+    return Noise.of(run.plan.seed, batch.noise_keys, "augment", run.progress.epoch)
 
 
 def waited_for(batches: Iterable[Batch], totals: Totals) -> Iterator[Batch]:

@@ -31,6 +31,7 @@ def check_rules(config: RunFields, parts: Components) -> None:
     _check_linear_probe(config, parts)
     _check_pilot(config, parts)
     _check_warm_start(config, parts)
+    _check_balance(config)
     _check_more_steps(config)
     _check_strategies(config, parts)
     _check_callbacks(config, parts)
@@ -82,6 +83,25 @@ def _check_function(model: ModelConfig) -> None:
             others[0],
             f"at most in_chans, because '{model.name}' is called without arguments",
             "set it inside the function",
+        )
+
+
+def _check_balance(config: RunFields) -> None:
+    """Refuse a balance that is counted twice, and perturbations kept for images seen twice."""
+    training = config.training
+    if training.sampler != "balanced":
+        return
+    if training.class_weights == "balanced":
+        raise InvalidArgument(
+            "training.class_weights",
+            "balanced",
+            "none with training.sampler=balanced, which shows all classes equally often already",
+        )
+    if training.warm_start:
+        raise InvalidArgument(
+            "training.warm_start",
+            True,
+            "false with training.sampler=balanced, which shows some images several times an epoch",
         )
 
 

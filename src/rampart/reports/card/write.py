@@ -15,6 +15,7 @@ from rampart.plain import read_json
 from rampart.reports.card.evaluated import Evaluated, evaluations_of
 from rampart.reports.card.markdown import render
 from rampart.reports.card.metadata import Origin, metadata
+from rampart.reports.headline import spell_balanced
 from rampart.reports.page.declaration import (
     adversary_lines,
     data_lines,
@@ -112,14 +113,18 @@ def _measured(
         return {"figures": [], "data": data, "threat": [trained], "limits": limits}
     first, *others = evaluations
     names = [f"{place.above}{one.folder.relative_to(run.path).as_posix()}" for one in evaluations]
-    picture = EvaluationFolder(first.folder).picture
+    picture, balanced = EvaluationFolder(first.folder).picture, spell_balanced(first.facts)
     return {
         "figures": first.figures(),
         "confidence": f"{100 * first.facts['confidence']:g} %",
         "picture": f"{names[0]}/{picture.name}" if picture.is_file() else "",
         "data": data_lines(first.facts, first.record),
         "threat": [trained, *adversary_lines(first.facts, first.record)],
-        "evaluation": [*trust(first.facts).sentences, *uncertainty_lines(first.facts)],
+        "evaluation": [
+            *([f"The classes differ in size. Means {balanced}."] if balanced else []),
+            *trust(first.facts).sentences,
+            *uncertainty_lines(first.facts),
+        ],
         "others": [_other(one) for one in others],
         "records": [Markup(quote(name)) for name in names],
         "limits": limits_lines(first.facts, first.record),

@@ -11,6 +11,7 @@ from rampart.metrics.curve import Integers
 from rampart.metrics.sequential import SHARE
 from rampart.records.record import EvaluationRecord
 from rampart.registry import flatten
+from rampart.reports.headline import spell_balanced
 from rampart.reports.measures import EXPECTED
 from rampart.reports.page.charts import Chart, live
 from rampart.reports.page.curves import curve_chart, curve_rows, spell_strength
@@ -199,6 +200,7 @@ def classes_section(facts: Facts, record: EvaluationRecord) -> Section | None:
         "confidence": f"{100 * facts['confidence']:g} %",
         "changed": "corrupted" if is_corruption(record.norm) else "under attack",
         "known": attacked is not None,
+        "balanced": spell_balanced(facts),
     }
     return Section("classes", "Classes", "classes", values)
 

@@ -13,8 +13,8 @@ from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 
 Victim = Literal["command", "worker"]
-#: Columns of the history that tell time.
-_TIMES = ("seconds", "images_per_second")
+#: Ends of the names of columns of the history that tell time.
+_TIMES = ("seconds", "per_second")
 #: Facts of a run that no clock changes.
 _FACTS = ("status", "epochs", "data", "content", "start", "parameters", "pilot")
 _TRAINING = {
@@ -82,7 +82,7 @@ class Scenario:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     rows = History(path).rows()
-    return [{key: one for key, one in row.items() if key not in _TIMES} for row in rows]
+    return [{key: one for key, one in row.items() if not key.endswith(_TIMES)} for row in rows]
 
 
 def _facts(path: Path) -> dict[str, Any]:

@@ -67,10 +67,14 @@ def read(run, file):
 
 
 def damages(content, draw, count):
-    """Copies with one flipped bit each, and cuts."""
-    for _ in range(count):
+    """Copies with one flipped bit each, and cuts; some flips are in the words of a comment."""
+    flips = [(draw.randrange(len(content)), draw.randrange(8)) for _ in range(count)]
+    if content.startswith(b"# "):
+        end = content.index(b"\n")
+        flips += [(place, 0) for place in range(end - 4, end)]
+    for place, bit in flips:
         flipped = bytearray(content)
-        flipped[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+        flipped[place] ^= 1 << bit
         yield bytes(flipped)
     for share in (0, 0.3, 0.6, 0.95):
         yield content[: int(share * len(content))]

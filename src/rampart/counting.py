@@ -45,3 +45,17 @@ def spell_hours(hours: float) -> str:
     if hours * 60 < 1:
         return "less than a minute"
     return f"about {counted(round(hours * 60), 'minute')}"
+
+
+def spell_range(low: float, high: float) -> str:
+    """Return a range of times in hours, or one time if both read the same.
+
+    Example:
+        >>> spell_range(0.2, 1.5), spell_range(0.001, 0.4), spell_range(0.2, 0.201)
+        ('about 12 minutes to 1.5 hours', 'up to 24 minutes', 'about 12 minutes')
+    """
+    least, most = spell_hours(low), spell_hours(high)
+    if least == most:
+        return least
+    end = most.removeprefix("about ")
+    return f"{least} to {end}" if least.startswith("about ") else f"up to {end}"

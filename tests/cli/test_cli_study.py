@@ -77,7 +77,7 @@ def test_a_run_that_cannot_be_divided_is_refused_before_anything_starts(
 def test_progress_is_plain_lines(rampart, study, tmp_path):
     lines = rampart("study", "run", study, "-o", tmp_path / "out").out.splitlines()
     shown = [line for line in lines if line.startswith("photos, fix, seed 0: ")]
-    assert [line.split(": ")[1].split()[0] for line in shown] == ["fix,", "epoch", "evaluation"]
+    assert [line.split(": ")[1].split()[0] for line in shown] == ["training", "epoch", "evaluation"]
     assert any(line.startswith("   2/2  photos, fix, seed 0 (test): clean ") for line in lines)
 
 

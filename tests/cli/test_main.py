@@ -38,12 +38,14 @@ def test_the_surface_is_what_is_documented(rampart):
     surface = {verb: options_in(rampart(*verb.split(), "--help").out) for verb in VERBS}
     assert surface == {
         "quickstart": {"--output", "--full", "--resume", "--overwrite"},
-        "train": {"--output", "--resume", "--overwrite", "--evaluate", "--no-evaluate"},
-        "evaluate": {"--rerun", "--output", "--overwrite"},
-        "profile": {"--threats", "--output", "--overwrite"},
-        "verify": set(),
+        "train": {
+            *("--output", "--resume", "--overwrite", "--evaluate", "--no-evaluate", "--json"),
+        },
+        "evaluate": {"--rerun", "--output", "--overwrite", "--json"},
+        "profile": {"--threats", "--output", "--overwrite", "--json"},
+        "verify": {"--json"},
         "report": {"--distribution", "--per-class", "--json", "--html", "--output"},
-        "compare": {"--output", "--evaluation", "--overwrite"},
+        "compare": {"--output", "--evaluation", "--overwrite", "--json"},
         "preview": {
             *("--eps", "--norm", "--epochs", "--steps-per-epoch", "--interval"),
             *("--accuracy", "--table", "--output"),
@@ -53,11 +55,11 @@ def test_the_surface_is_what_is_documented(rampart):
             *("--output", "--workers", "--engine", "--cpus", "--gpus", "--processes", "--detach"),
         },
         "study status": {"--output", "--json"},
-        "study table": {"--output", "--published", "--format"},
+        "study table": {"--output", "--published", "--format", "--json"},
         "study figures": {"--output", "--published"},
         "gate": {"--expected", "--at", "--clean", "--distribution", "--json", "--sarif"},
         "publish": {"--to", "--private", "--license", "--dry-run"},
-        "linear-probe": set(),
+        "linear-probe": {"--json"},
         "doctor": set(),
     }
 

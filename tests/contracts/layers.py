@@ -26,11 +26,11 @@ ROWS = [
             (
                 *("errors", "plain", "value_types", "units", "strengths", "counting", "skill"),
                 *("choices", "tolerance", "registry", "alive", "files", "checksums", "extras"),
-                *("plugins", "hub_access", "version", "terminal", "stop_signals"),
+                *("plugins", "hub_access", "version", "terminal", "progress", "stop_signals"),
             ),
             "errors, values from YAML, strengths, counts, skill, tolerances, registries, processes "
             "that run, atomic writes, checksums, packages of extras, plugins, the hub, text for a "
-            "terminal, signals",
+            "terminal, progress of long work, signals",
         )
     ],
     [

@@ -158,7 +158,7 @@ def test_a_failed_pilot_leaves_no_model_in_memory(tiny_settings, tmp_path, verdi
     models = []
 
     class Margins(Stop):
-        def start(self, name, horizon, done):
+        def start(self, name, horizon, done, cost=float):
             gc.collect()
             alive.append(sum(model() is not None for model in models))
 

@@ -1,14 +1,18 @@
 from io import StringIO
 
+import pytest
+
+from rampart.progress import pace
+from rampart.progress.display import display_on
+from rampart.progress.lines import Lines
+from rampart.progress.work import Work, showing
 from rampart.terminal import Terminal
-from rampart.training import reporting
 from rampart.training.reporting import (
     ConsoleReporter,
     LineReporter,
     Silent,
     epoch_line,
     show_progress,
-    sparse_progress,
 )
 from rampart.units import Horizon
 
@@ -53,22 +57,38 @@ def test_a_line_begins_the_run_and_one_ends_every_epoch():
 
 
 def test_long_work_reports_its_progress_once_a_minute(monkeypatch):
+    """Long work: after eight minutes a line comes each minute, and later less often."""
     now, lines = [0.0], []
-    monkeypatch.setattr(reporting.time, "monotonic", lambda: now[0])
-    report = sparse_progress(lines.append, every=60)
-    for done in range(1, 11):
-        now[0] += 25
-        report(done, 10)
-    assert lines == ["3 of 10", "6 of 10", "9 of 10"]
+    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
+    with Lines(lines.append).begin(Work("decoding", 100)) as update:
+        now[0] = 480.0
+        update(48)
+        for done in range(49, 57):
+            now[0] += 20
+            update(done)
+    counts = [line.partition(" images")[0] for line in lines]
+    assert counts == ["decoding: 48 of 100", "decoding: 52 of 100", "decoding: 56 of 100"]
 
 
 def test_long_epochs_have_lines_without_a_terminal(monkeypatch):
     now, out, lines = [0.0], StringIO(), []
-    monkeypatch.setattr(reporting.time, "monotonic", lambda: now[0])
-    for reporter in (ConsoleReporter(Terminal(file=out)), LineReporter(lines.append)):
-        with show_progress(reporter, "fix", Horizon(1, 9), 0):
+    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
+    console = Terminal(file=out)
+    for reporter, display in (
+        (ConsoleReporter(console), display_on(console)),
+        (LineReporter(lines.append), Lines(lines.append)),
+    ):
+        with showing(display), show_progress(reporter, "fix", Horizon(1, 9), 0):
             now[0] += 100
             reporter.step(0, 0.1)
             reporter.step(0, 0.1)
-    assert out.getvalue() == "fix\n  step 1 of 9\n"
-    assert lines == ["fix", "step 1 of 9"]
+    said = "fix: 1 of 9 steps, eps 25.5/255, 36.0 steps/h, about 13 minutes left"
+    assert out.getvalue() == f"fix\n{said}\n"
+    assert lines == ["fix", said]
+
+
+def test_a_run_that_fails_shows_no_more_steps():
+    reporter = LineReporter([].append)
+    with pytest.raises(ValueError, match="planted"), show_progress(reporter, "a", Horizon(1, 9), 0):
+        raise ValueError("planted")
+    reporter.step(0, 0.1)

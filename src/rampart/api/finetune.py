@@ -4,6 +4,7 @@ import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -29,6 +30,8 @@ from rampart.models.given import own_model
 from rampart.models.normalized import NormalizedModel
 from rampart.objectives.catalogue import OBJECTIVES
 from rampart.plugins import GIVEN
+from rampart.progress.display import display_on
+from rampart.progress.work import showing
 from rampart.recipes.accelerator import make_accelerator, preserve_accelerate_state
 from rampart.recipes.config.loading import parse_config
 from rampart.recipes.config.run_config import RunConfig
@@ -130,9 +133,11 @@ def finetune(
     config = parse_config(_with_sections(tree, norm))
     folder = RunFolder(Path(output) if output is not None else free_folder(config))
     folder.require_free(resume, overwrite)
-    reporter = _Console() if progress else _Quiet()
+    console = Terminal()
+    reporter = _Console(console) if progress else _Quiet()
     module = model if isinstance(model, nn.Module) else None
-    with preserve_accelerate_state():
+    shown = showing(display_on(console)) if progress else nullcontext()
+    with preserve_accelerate_state(), shown:
         splits = training_splits(data, module, config)
         network = None if module is None else _network(module, splits, config)
         train_run(
@@ -242,8 +247,7 @@ class _Warns:
 
 
 class _Console(_Warns, ConsoleReporter):
-    def __init__(self) -> None:
-        super().__init__(Terminal())
+    """Prints lines, and shows warnings."""
 
 
 class _Quiet(_Warns, Silent):

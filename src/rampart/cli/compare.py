@@ -1,8 +1,11 @@
 """`rampart compare`."""
 
 from pathlib import Path
+from typing import Any
 
 import typer
+
+from rampart.cli.json_output import Json, print_json
 
 
 def compare(
@@ -16,6 +19,7 @@ def compare(
         "", help="Name of the evaluation to compare, if the runs have several."
     ),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace an earlier comparison."),
+    as_json: bool = Json,
 ) -> None:
     """Compare evaluated runs in a table and in plots.
 
@@ -27,7 +31,9 @@ def compare(
     require_output_folder(output)
     with only_writer(output):
         _require_own_folder(output, overwrite)
-        compare_and_print(runs, output, evaluation)
+        facts = compare_and_print(runs, output, evaluation)
+    if as_json:
+        print_json(facts)
 
 
 def _require_own_folder(output: Path, overwrite: bool) -> None:
@@ -52,8 +58,8 @@ def _require_own_folder(output: Path, overwrite: bool) -> None:
     require_own_comparison(output)
 
 
-def compare_and_print(runs: list[Path], output: Path, evaluation: str = "") -> None:
-    """Write the comparison of runs; print its table and findings."""
+def compare_and_print(runs: list[Path], output: Path, evaluation: str = "") -> dict[str, Any]:
+    """Write the comparison of runs; print its table and findings, and return them."""
     from shlex import join
 
     from rampart.cli.console import console
@@ -88,3 +94,4 @@ def compare_and_print(runs: list[Path], output: Path, evaluation: str = "") -> N
     )
     write_comparison_page(page, output / PAGE)
     console.say(f"in {output}: report.html, comparison.md and .csv, curves.png, histories.png")
+    return {"folder": output, "runs": rows, "methods": methods, "findings": said}

@@ -1,16 +1,14 @@
 """Console output of the verbs."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from typing import TYPE_CHECKING, Any
 
 from rampart.counting import counted
-from rampart.errors import visible
+from rampart.progress.display import display_on
+from rampart.progress.work import showing
 from rampart.terminal import Terminal
-from rampart.training.reporting import sparse_progress
 
 if TYPE_CHECKING:
     from rampart.data.splits import Splits
@@ -19,6 +17,8 @@ if TYPE_CHECKING:
     from rampart.training.state import Run
 
 console = Terminal()
+#: For progress beside results that are printed.
+errors = Terminal(stderr=True)
 
 
 def quiet_libraries() -> None:
@@ -29,19 +29,13 @@ def quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-@contextmanager
-def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function of (done, total) that shows progress while the block runs.
+def show_progress(on: Terminal = console) -> AbstractContextManager[None]:
+    """Show how far the work of a block is: as bars on a terminal, and else as lines now and then.
 
-    It draws a bar on a terminal, and otherwise prints a line now and then.
+    Args:
+        on: where; another place than that of printed results.
     """
-    if not console.is_terminal:
-        yield sparse_progress(lambda text: console.say(f"{label}: {text}"))
-        return
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(visible(label), total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+    return showing(display_on(on))
 
 
 def print_plan(config: "RunConfig", run: "Run", splits: "Splits") -> None:
@@ -86,8 +80,8 @@ def _explain_position(classes: Sequence[str]) -> str:
     return f"outputs are matched to classes by position: {', '.join(parts)}"
 
 
-def print_evaluation(folder: Path, record: "EvaluationRecord") -> None:
-    """Print the figures of an evaluation, the verdicts of its checks, and its folder."""
+def print_evaluation(folder: Path, record: "EvaluationRecord") -> dict[str, Any]:
+    """Print the figures of an evaluation, its verdicts and its folder; return all of them."""
     from rampart.records.summary import summary
     from rampart.reports.headline import spell_expected, spell_images
     from rampart.reports.statements import evaluation_lines
@@ -109,3 +103,4 @@ def print_evaluation(folder: Path, record: "EvaluationRecord") -> None:
     for line in evaluation_lines({**figures, "pruning": record.metadata.get("pruning")}):
         console.say(line)
     console.say(f"evaluation in {folder}")
+    return {"folder": folder, **figures}

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from rampart.cli.json_output import Json, print_json
 from rampart.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def data(
         help="Write the splits that a training uses; data.split_file=FILE.json reads them.",
         show_default=False,
     ),
+    as_json: bool = Json,
 ) -> None:
     """List the public datasets, show one, or count other data.
 
@@ -44,19 +46,23 @@ def data(
     """
     from rampart.cli.console import console
 
+    name, keys = name.removeprefix("data="), settings or []
     if write_splits is not None:
-        lines, wrong = _write(write_splits, name.removeprefix("data="), settings or []), False
+        lines, facts, wrong = *_write(write_splits, name, keys), False
     elif not name:
-        lines, wrong = _list(), False
+        lines, facts, wrong = *_list(), False
     else:
-        lines, wrong = _show(name.removeprefix("data="), settings or [])
-    for line in lines:
-        console.say(line)
+        lines, facts, wrong = _show(name, keys)
+    if as_json:
+        print_json(facts)
+    else:
+        for line in lines:
+            console.say(line)
     if wrong:
         raise typer.Exit(1)
 
 
-def _list() -> list[str]:
+def _list() -> tuple[list[str], object]:
     from rampart.data.catalogue import catalogue
 
     head = f"{'data=':<12}{'classes':>7}{'train':>8}{'val.':>7}{'test':>7}  license"
@@ -69,26 +75,29 @@ def _list() -> list[str]:
         + f"  {entry.license or 'not known'}"
         for name, entry in catalogue().items()
     ]
-    return [head, *rows, "`rampart data NAME` shows one and counts what is on this machine."]
+    last = "`rampart data NAME` shows one and counts what is on this machine."
+    return [head, *rows, last], list(catalogue().values())
 
 
-def _show(name: str, settings: list[str]) -> tuple[list[str], bool]:
-    """Return the lines about data, and whether data on this machine are wrong."""
+def _show(name: str, settings: list[str]) -> tuple[list[str], object, bool]:
+    """Return the lines and facts about data, and whether data on this machine are wrong."""
     from rampart.data.inventory import entry_of, take_stock, take_stock_of_sources
 
     request, entry = _request(name, settings), entry_of(name)
     if entry is None:
-        return _stock_lines(take_stock(request)), False
+        stock = take_stock(request)
+        return _stock_lines(stock), {"entry": None, "stock": [stock]}, False
     stocks = take_stock_of_sources(entry, request)
     lines = [*_facts(entry), "on this machine:"]
     for stock in stocks:
         lines += [f"  {line}" for line in _stock_lines(stock)]
     if not request.root and any(source.library == "torch" for source in entry.sources):
         lines.append("  data.root=FOLDER looks for the files of torchvision in a folder.")
-    return lines, any(stock.wrong for stock in stocks)
+    facts = {"entry": entry, "stock": stocks}
+    return lines, facts, any(stock.wrong for stock in stocks)
 
 
-def _write(path: Path, name: str, settings: list[str]) -> list[str]:
+def _write(path: Path, name: str, settings: list[str]) -> tuple[list[str], object]:
     """Write the splits of a training with these settings into a file."""
     from rampart.data.split_file import write_split_file
     from rampart.recipes.splits import splits_of_size
@@ -98,8 +107,9 @@ def _write(path: Path, name: str, settings: list[str]) -> list[str]:
     config = _config(name, settings)
     splits = splits_of_size(config, 3, config.data.image_size)
     write_split_file(path, splits)
-    sizes = _spell({split: len(splits[split]) for split in _SPLITS})
-    return [*(f"note: {note}" for note in splits.notes), f"{path}: {sizes}"]
+    sizes = {split: len(splits[split]) for split in _SPLITS}
+    lines = [*(f"note: {note}" for note in splits.notes), f"{path}: {_spell(sizes)}"]
+    return lines, {"file": path, "images": sizes, "notes": splits.notes}
 
 
 def _request(name: str, settings: list[str]) -> "Request":

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 import typer
 
 from rampart.cli.interruption import explain_interruption
+from rampart.cli.json_output import Json, print_json
 from rampart.cli.overrides import ordered
 
 
@@ -43,6 +45,7 @@ def evaluate(
     overwrite: bool = typer.Option(
         False, "--overwrite", help="Replace the evaluation in the folder."
     ),
+    as_json: bool = Json,
 ) -> None:
     """Measure accuracy at every strength, and expected robustness.
 
@@ -50,7 +53,9 @@ def evaluate(
     """
     short = () if rerun is None else (f"evaluation.rerun={rerun}",)
     overrides = tuple(ordered([*(settings or []), *short]))
-    evaluate_and_print(model, overrides, output, overwrite=overwrite)
+    facts = evaluate_and_print(model, overrides, output, overwrite=overwrite)
+    if as_json:
+        print_json(facts)
 
 
 def evaluate_and_print(
@@ -59,38 +64,37 @@ def evaluate_and_print(
     output: Path | None = None,
     *,
     overwrite: bool = False,
-) -> None:
-    """Evaluate a run or another model; show progress, then the figures."""
-    from rampart.cli.console import print_evaluation, progress_bar, quiet_libraries
+) -> dict[str, Any]:
+    """Evaluate a run or another model; show progress, then the figures, and return them."""
+    from rampart.cli.console import print_evaluation, quiet_libraries, show_progress
 
     without = " without --overwrite" if overwrite else ""
     advice = f"run the same command again{without} to resume"
-    with explain_interruption(advice), progress_bar("evaluating") as on_progress:
+    with explain_interruption(advice), show_progress():
         from rampart.recipes.evaluation.evaluate_named import evaluate_model, evaluate_run
 
         quiet_libraries()
         if names_run(str(model), overrides):
-            folder, record = evaluate_run(
-                Path(model), overrides, output, overwrite=overwrite, on_progress=on_progress
-            )
+            folder, record = evaluate_run(Path(model), overrides, output, overwrite=overwrite)
         else:
-            folder, record = evaluate_model(
-                str(model), overrides, output, overwrite=overwrite, on_progress=on_progress
-            )
-    print_evaluation(folder, record)
+            folder, record = evaluate_model(str(model), overrides, output, overwrite=overwrite)
+    return print_evaluation(folder, record)
 
 
-def evaluate_trained(run: Path) -> None:
-    """Evaluate a run with its own configuration; show progress, then the figures."""
-    from rampart.cli.console import print_evaluation, progress_bar, quiet_libraries
+def evaluate_trained(run: Path) -> dict[str, Any]:
+    """Evaluate a run with its own configuration; show progress, then the figures, and return them.
+
+    The figures have their folder under "folder".
+    """
+    from rampart.cli.console import print_evaluation, quiet_libraries, show_progress
 
     advice = f"run `rampart evaluate {quote(str(run))}` to resume"
-    with explain_interruption(advice), progress_bar("evaluating") as on_progress:
+    with explain_interruption(advice), show_progress():
         from rampart.recipes.evaluation.evaluate_named import ensure_evaluated
 
         quiet_libraries()
-        folder, record = ensure_evaluated(run, on_progress=on_progress)
-    print_evaluation(folder, record)
+        folder, record = ensure_evaluated(run)
+    return print_evaluation(folder, record)
 
 
 def names_run(model: str, overrides: tuple[str, ...] = ()) -> bool:

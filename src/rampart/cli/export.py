@@ -30,7 +30,7 @@ def export(
     """
     from rampart.cli.console import console, quiet_libraries
 
-    with console.status("exporting"):
+    with console.busy("exporting"):
         from rampart.recipes.export import export_run
 
         quiet_libraries()

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import typer
 
+from rampart.cli.json_output import Json, print_json
+
 
 def gate(
     record: list[str] = typer.Argument(
@@ -41,7 +43,7 @@ def gate(
         "default.",
         show_default=False,
     ),
-    machine: bool = typer.Option(False, "--json", help="Print JSON."),
+    as_json: bool = Json,
     sarif: Path = typer.Option(
         None, "--sarif", help="Also write SARIF 2.1.0 to this file.", show_default=False
     ),
@@ -68,8 +70,8 @@ def gate(
     decision = decide(measured, expected, limits, clean, distribution)
     if sarif is not None:
         write_atomic(sarif, json.dumps(as_sarif(decision, path), indent=1) + "\n")
-    if machine:
-        typer.echo(json.dumps(decision.facts(), indent=1))
+    if as_json:
+        print_json(decision.facts())
     else:
         for one in decision.conditions:
             console.say(f"{'pass' if one.met else 'FAIL'}  {one.name}: {one.message}")

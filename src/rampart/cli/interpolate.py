@@ -21,10 +21,10 @@ def interpolate(
     The second run gets a weight of 0, 10, ..., 100 %. The best model has the highest expected
     robustness on the validation split.
     """
-    from rampart.cli.console import console, quiet_libraries
+    from rampart.cli.console import console, quiet_libraries, show_progress
     from rampart.cli.evaluate import evaluate_trained
 
-    with console.status("loading"):
+    with console.busy("loading"):
         from rampart.recipes.config.loading import load_config
         from rampart.recipes.interpolate import FRACTIONS, Between, interpolate_runs
 
@@ -36,7 +36,8 @@ def interpolate(
         figures = f"{found.clean:7.1%} {found.adversarial:10.1%} {found.expected:10.1%}"
         console.say(f"{found.fraction:9.0%} {figures}")
 
-    with explain_interruption("nothing is saved, run the same command again to start anew"):
+    again = "nothing is saved, run the same command again to start anew"
+    with explain_interruption(again), show_progress():
         folder, best = interpolate_runs(first, second, output, overwrite=overwrite, on_found=show)
     threat = load_config(folder).threat_model
     text = f"best at {threat}: {best.fraction:.0%} of the second run; model in {folder.model}"

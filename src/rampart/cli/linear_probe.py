@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from rampart.cli.json_output import Json, print_json
 from rampart.cli.overrides import HELP
 
 if TYPE_CHECKING:
@@ -14,22 +15,26 @@ def linear_probe(
     settings: list[str] = typer.Argument(
         None, metavar="[MODEL | CONFIG.yaml] [KEY=VALUE]...", help=HELP, show_default=False
     ),
+    as_json: bool = Json,
 ) -> None:
     """Measure how robust a backbone is before training.
 
     The answer says where the ramp of eps may start. The command takes the settings of `rampart
     train`. It fits a linear head to frozen features, and writes no files.
     """
-    from rampart.cli.console import console, quiet_libraries
+    from rampart.cli.console import console, quiet_libraries, show_progress
     from rampart.cli.overrides import config_and_overrides
 
     quiet_libraries()
-    with console.status("fitting the linear probe"):
+    with show_progress():
         from rampart.recipes.config.loading import load_config
         from rampart.recipes.probe_backbone import linear_probe_config
 
         config = load_config(*config_and_overrides(_with_model(settings or [])))
         found = linear_probe_config(config)
+    if as_json:
+        print_json({**vars(found), "start": found.start, "verdict": found.verdict})
+        return
     for line in _lines(found):
         console.say(line)
 

@@ -34,6 +34,7 @@ from rampart.cli import (
     verify,
 )
 from rampart.cli.interruption import explain_interruption
+from rampart.cli.json_output import KEY, json_only
 from rampart.cli.study import figures, plan, run, status, table
 from rampart.cli.usage import UsageError, explain_usage, is_help, require_once
 from rampart.errors import RampartError, RampartWarning, RunError, is_out_of_memory, visible
@@ -118,11 +119,12 @@ _STUDY_VERBS: dict[str, Callable[..., None]] = {
 
 
 def _with_advice(verb: Callable[..., None]) -> Callable[..., None]:
-    """Explain Ctrl-C also in a verb that saves nothing on the way; others give own advice."""
+    """Explain Ctrl-C also in a verb that saves nothing on the way, and obey `--json`."""
 
     @wraps(verb)
     def explained(*arguments: Any, **options: Any) -> None:
-        with explain_interruption("run the same command again"):
+        again = explain_interruption("run the same command again")
+        with again, json_only(options.get(KEY, False)):
             verb(*arguments, **options)
 
     return explained

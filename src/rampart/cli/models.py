@@ -1,8 +1,10 @@
 """`rampart models`."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+from rampart.cli.json_output import Json, print_json
 
 if TYPE_CHECKING:
     from rampart.models.catalogue import Entry
@@ -16,6 +18,7 @@ def models(
         help="A name of the list, such as ares:swinb_at, or anything that model= takes.",
         show_default=False,
     ),
+    as_json: bool = Json,
 ) -> None:
     """List the backbones that Rampart knows by name, or show one.
 
@@ -23,8 +26,41 @@ def models(
     """
     from rampart.cli.console import console
 
-    for line in _show(name.removeprefix("model=")) if name else _list():
+    name = name.removeprefix("model=")
+    if as_json:
+        print_json(_as_json(name))
+        return
+    for line in _show(name) if name else _list():
         console.say(line)
+
+
+def _as_json(name: str) -> list[dict[str, Any]] | dict[str, Any]:
+    """Return the facts about all backbones, or about one."""
+    from rampart.models.catalogue import catalogue
+
+    if not name:
+        return [_as_json_entry(entry) for entry in catalogue().values()]
+    if name in catalogue():
+        return _as_json_entry(catalogue()[name])
+    from rampart.models.sources import find_source
+
+    source = find_source(name)
+    mean, std = source.normalization(source.in_chans)
+    return {
+        "name": name,
+        "timm": source.architecture,
+        "image_size": source.image_size,
+        "in_chans": source.in_chans,
+        "mean": mean,
+        "std": std,
+        "classes": source.pretrained_cfg.get("num_classes"),
+        "weights": source.has_weights,
+        "license": source.pretrained_cfg.get("license"),
+    }
+
+
+def _as_json_entry(entry: "Entry") -> dict[str, Any]:
+    return {**vars(entry), "kind": _kind(entry), "cached": bool(_cached(entry))}
 
 
 def _list() -> list[str]:

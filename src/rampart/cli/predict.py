@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 
 from rampart.cli.interruption import explain_interruption
+from rampart.cli.json_output import Json, print_json
 from rampart.cli.overrides import ordered
 from rampart.counting import counted
 
@@ -40,34 +41,41 @@ def predict(
         help="Number of the likeliest classes to show; 5 by default.",
         show_default=False,
     ),
+    as_json: bool = Json,
 ) -> None:
     """Predict the classes of images, with their probabilities.
 
     Images are prepared as in the evaluation.
     """
-    from rampart.cli.console import console, progress_bar, quiet_libraries
+    from rampart.cli.console import console, errors, quiet_libraries, show_progress
 
     settings = [one for one in images if _SETTING.match(one) and not Path(one).exists()]
     overrides = tuple(ordered(settings))
     paths = [one for one in images if one not in settings]
-    with explain_interruption("run the same command again"), progress_bar("predicting") as show:
+    with explain_interruption("run the same command again"), show_progress(errors):
         from rampart.cli.evaluate import names_run
         from rampart.recipes.predict import predict_model, predict_run
 
         quiet_libraries()
         _require_output(output)
-        # Lines of progress would stand between printed predictions.
-        on_progress = show if output or console.is_terminal else None
         if names_run(model):
-            found = predict_run(Path(model), paths, overrides, top_k, on_progress)
+            found = predict_run(Path(model), paths, overrides, top_k)
         else:
-            found = predict_model(model, paths, overrides, top_k, on_progress)
+            found = predict_model(model, paths, overrides, top_k)
     if output:
         found.save(output, top_k)
         console.say(f"{counted(len(found), 'prediction')} in {output}")
+    if as_json:
+        rows = zip(found.ids, found.top(top_k), strict=True)
+        print_json([{"image": name, "classes": [_one(*one) for one in top]} for name, top in rows])
+    if output or as_json:
         return
     for line in found.lines(top_k):
         console.say(line)
+
+
+def _one(name: str, probability: float) -> dict[str, str | float]:
+    return {"class": name, "probability": probability}
 
 
 def _require_output(output: Path | None) -> None:

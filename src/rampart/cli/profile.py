@@ -6,6 +6,7 @@ import typer
 
 from rampart.cli.evaluate import names_run
 from rampart.cli.interruption import explain_interruption
+from rampart.cli.json_output import Json, print_json
 from rampart.cli.overrides import ordered
 
 
@@ -40,32 +41,32 @@ def profile(
     overwrite: bool = typer.Option(
         False, "--overwrite", help="Replace the evaluations in the folder."
     ),
+    as_json: bool = Json,
 ) -> None:
     """Measure robustness under several threats, side by side.
 
     Run the same command again to resume an interrupted profile; finished threats are kept.
     """
-    from rampart.cli.console import console, progress_bar, quiet_libraries
+    from rampart.cli.console import console, quiet_libraries, show_progress
 
     overrides = tuple(ordered(settings or []))
     without = " without --overwrite" if overwrite else ""
     advice = f"run the same command again{without} to resume"
-    with explain_interruption(advice), progress_bar("profiling") as on_progress:
+    with explain_interruption(advice), show_progress():
         from rampart.recipes.evaluation.profile import profile_model, profile_run
         from rampart.recipes.evaluation.threats import parse_threats
 
         quiet_libraries()
         wanted = parse_threats(threats)
         if names_run(model, overrides):
-            folder, found = profile_run(
-                Path(model), overrides, wanted, output, overwrite=overwrite, on_progress=on_progress
-            )
+            folder, found = profile_run(Path(model), overrides, wanted, output, overwrite=overwrite)
         else:
-            folder, found = profile_model(
-                model, overrides, wanted, output, overwrite=overwrite, on_progress=on_progress
-            )
+            folder, found = profile_model(model, overrides, wanted, output, overwrite=overwrite)
     from rampart.reports.profile import profile_facts, profile_lines
 
-    for line in profile_lines(profile_facts(found)):
+    facts = profile_facts(found)
+    for line in profile_lines(facts):
         console.say(line)
     console.say(f"profile in {folder}")
+    if as_json:
+        print_json({"folder": folder, **facts})

@@ -21,7 +21,7 @@ def quickstart(
     A CPU is enough.
     """
     from rampart.cli.compare import compare_and_print
-    from rampart.cli.console import console, quiet_libraries
+    from rampart.cli.console import console, quiet_libraries, show_progress
     from rampart.cli.interruption import explain_interruption
 
     console.print(
@@ -32,14 +32,14 @@ def quickstart(
         "three minutes on two CPU cores. Each line gives the strength eps at the end of the "
         "epoch and the accuracy on the validation split, clean and attacked at eps_g = 20/255.\n"
     )
-    with console.status("loading"):
+    with console.busy("loading"):
         from rampart.experiments.quickstart import SEEDS, run_quickstart
         from rampart.runs.lock import only_writer
         from rampart.training.reporting import ConsoleReporter
 
     quiet_libraries()
     again = f"rampart quickstart --output {quote(str(output))}{' --full' if full else ''} --resume"
-    with explain_interruption(f"`{again}` resumes"):
+    with explain_interruption(f"`{again}` resumes"), show_progress():
         folders = run_quickstart(
             output,
             seeds=SEEDS if full else SEEDS[:1],

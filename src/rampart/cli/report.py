@@ -4,6 +4,8 @@ from pathlib import Path
 
 import typer
 
+from rampart.cli.json_output import Json, print_json
+
 
 def report(
     records: list[Path] = typer.Argument(
@@ -21,7 +23,7 @@ def report(
     per_class: bool = typer.Option(
         False, "--per-class", help="Show every class, not only the worst one."
     ),
-    machine: bool = typer.Option(False, "--json", help="Print JSON."),
+    as_json: bool = Json,
     page: bool = typer.Option(
         False,
         "--html",
@@ -37,19 +39,17 @@ def report(
     A summary has intervals, bounds, classes and costs. No attack runs again. Two records on the
     same images are compared image by image; runs that differ only in their seed are grouped.
     """
-    import json
-
     from rampart.cli.console import console
     from rampart.reports.measures import report as measure
     from rampart.reports.named_records import find_records
     from rampart.reports.statements import report_lines
 
     if page or output:
-        _write_page(records, output, distribution, page=page, others=per_class or machine)
+        _write_page(records, output, distribution, page=page, others=per_class or as_json)
         return
     facts = measure(find_records(records), distribution, per_class)
-    if machine:
-        typer.echo(json.dumps(facts, indent=1))
+    if as_json:
+        print_json(facts)
         return
     for line in report_lines(facts):
         console.say(line)

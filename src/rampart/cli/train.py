@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from rampart.cli.interruption import explain_interruption
+from rampart.cli.json_output import Json, print_json
 from rampart.cli.overrides import HELP
 
 if TYPE_CHECKING:
@@ -23,12 +24,13 @@ def train(
         False, "--overwrite", help="Replace the run in the folder and its evaluations."
     ),
     evaluate: bool = typer.Option(True, help="Evaluate the finished model on the test split."),
+    as_json: bool = Json,
 ) -> None:
     """Fine-tune a classifier, and measure how robust it is.
 
     With several processes: accelerate launch -m rampart train ...
     """
-    from rampart.cli.console import console, print_plan, quiet_libraries
+    from rampart.cli.console import console, print_plan, quiet_libraries, show_progress
     from rampart.cli.evaluate import evaluate_trained
     from rampart.cli.overrides import config_and_overrides
     from rampart.recipes.config.loading import load_config
@@ -45,7 +47,7 @@ def train(
         raise folder.no_run()
     config, begun = load_config(folder if own else path, overrides), []
     # After the configuration, so that a wrong one is answered at once.
-    with console.status("loading"):
+    with console.busy("loading"):
         from rampart.recipes.train import train_run
         from rampart.training.reporting import ConsoleReporter
 
@@ -61,7 +63,7 @@ def train(
             return "nothing is changed, run the same command again"
         return f"{folder.how_to_resume()} to resume"
 
-    with explain_interruption(advice):
+    with explain_interruption(advice), show_progress():
         train_run(
             config,
             output,
@@ -72,5 +74,7 @@ def train(
         )
     passes = Passes.of(History(folder.history).readable_rows(), folder.facts())
     console.say(f"model in {folder.model}, {passes}")
-    if evaluate:
-        evaluate_trained(output)
+    evaluation = evaluate_trained(output) if evaluate else None
+    if as_json:
+        facts = {"run": output, "model": folder.model, "status": folder.status()}
+        print_json({**facts, "passes": passes.facts(), "evaluation": evaluation})

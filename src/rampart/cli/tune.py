@@ -49,7 +49,7 @@ def tune(
     from rampart.cli.interruption import explain_interruption
     from rampart.cli.overrides import config_and_overrides
 
-    with console.status("loading"):
+    with console.busy("loading"):
         from rampart.experiments.ray_session import Resources
         from rampart.experiments.tuning.searching import run_search
         from rampart.experiments.tuning.session import Budget

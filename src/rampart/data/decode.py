@@ -6,7 +6,7 @@ and `crop_mode="center"` (or "squash"), which `config.json` of a saved model nam
 
 import io
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from rampart.data.deep_png import has_16_bits, to_8_bits
 from rampart.data.pictures import Facts, facts_of_file, on_white, upright
 from rampart.data.splits import InMemory, Split
 from rampart.errors import DataError, InvalidArgument
+from rampart.progress.work import watched
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -215,11 +216,18 @@ def _kind(content: bytes) -> str:
     return "not an image"
 
 
-def each(task: Callable[[S], T], arguments: Iterable[S]) -> list[T]:
-    """Run a task on every argument in threads; PIL decodes without the global lock."""
+def each(task: Callable[[S], T], arguments: Sequence[S], name: str = "") -> list[T]:
+    """Run a task on every image in threads; PIL decodes without the global lock.
+
+    Args:
+        task: of one image.
+        arguments: one for each image.
+        name: of the work, for the display; "" for work that is a part of a larger one.
+    """
     with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
         try:
-            return list(pool.map(task, arguments))
+            done = pool.map(task, arguments)
+            return list(watched(done, name, len(arguments)) if name else done)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -235,5 +243,5 @@ def in_memory(split: Split) -> Split:
     def fill(index: int) -> None:
         images[index] = split.pixels(index)
 
-    each(fill, range(len(split)))
+    each(fill, range(len(split)), "decoding")
     return replace(split, pixels=InMemory(images))

@@ -34,6 +34,7 @@ from rampart.data.memory import cache_limit
 from rampart.data.pictures import Facts
 from rampart.data.splits import InMemory, Split
 from rampart.errors import DataError, InvalidArgument, RampartError, reason
+from rampart.progress.work import watched
 from rampart.runtime import scoped_seed
 
 T = TypeVar("T")
@@ -132,7 +133,7 @@ class _Reader:
         with scoped_seed(0, "reading data"):
             first = self._require_same_again(items)
             in_memory = len(items.positions) * first.numel() <= cache_limit()
-            for position in items.positions:
+            for position in watched(items.positions, "reading images", len(items.positions)):
                 given, label = _fetch(items.fetch, position)
                 image = image_of(given, position, self.decode)
                 require_size(image, first, position)

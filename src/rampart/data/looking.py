@@ -18,7 +18,7 @@ def with_facts(split: Split) -> Split:
     facts: Callable[[int], Facts] | None = getattr(split.pixels, "facts", None)
     if split.facts is not None or facts is None:
         return split
-    return replace(split, facts=each(facts, range(len(split))))
+    return replace(split, facts=each(facts, range(len(split)), "looking into images"))
 
 
 def note_changes(parts: Mapping[str, Split]) -> list[str]:

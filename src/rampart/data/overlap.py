@@ -1,6 +1,6 @@
 """Whether images may be copies of files of other data, without reading most of these files."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from rampart.data.decode import Decoded, ImageFile, each
 from rampart.data.pictures import digest_of_bytes
@@ -26,7 +26,7 @@ def may_overlap(images: Split, others: Mapping[str, Split]) -> bool | None:
     if not files or len(files) < sum(map(len, others.values())):
         return None
     sizes, digests = {one.size for one in facts}, {one.digest for one in facts}
-    return not digests.isdisjoint(_digests(file for file in files if _size(file) in sizes))
+    return not digests.isdisjoint(_digests([file for file in files if _size(file) in sizes]))
 
 
 def pairs_of_copies(images: Split, others: Split) -> list[tuple[str, str]]:
@@ -47,5 +47,5 @@ def _size(file: ImageFile) -> int:
     return file.path.stat().st_size - file.offset if file.size < 0 else file.size
 
 
-def _digests(files: Iterable[ImageFile]) -> list[bytes]:
-    return each(lambda file: digest_of_bytes(file.read()), files)
+def _digests(files: Sequence[ImageFile]) -> list[bytes]:
+    return each(lambda file: digest_of_bytes(file.read()), files, "comparing images")

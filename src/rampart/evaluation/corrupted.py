@@ -18,6 +18,7 @@ from rampart.evaluation.results import Results
 from rampart.images_and_labels import fit_labels
 from rampart.logits import all_finite, predict
 from rampart.metrics.curve import Integers
+from rampart.progress.work import watched
 from rampart.runtime import derive, scoped_seed
 from rampart.units import SEVERITIES, Corruption
 
@@ -70,8 +71,9 @@ def evaluate_corruption(
     """
     mine, parts, done = np.sort(numbers_of(split))[rank::count], list[Corrupted](), 0
     batches = ordered_batches(having(split, mine), batch_size) if len(mine) else ()
+    shown = watched(batches, kind, len(mine), count=len)
     with frozen(model), scoped_seed(seed, "stochastic model", kind):
-        for batch in batches:
+        for batch in shown:
             parts.append(_evaluate_batch(model, batch, kind, seed, criterion or Criterion()))
             done += len(batch) * count
             if on_progress:

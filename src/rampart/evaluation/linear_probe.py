@@ -20,6 +20,7 @@ from rampart.evaluation.ridge import ridge_head
 from rampart.logits import is_correct
 from rampart.models.normalized import NormalizedModel
 from rampart.models.weights import head_modules
+from rampart.progress.work import watched
 from rampart.runtime import Noise, derive
 from rampart.skill import chance_of, clearly_above
 from rampart.threat import per_sample
@@ -177,10 +178,14 @@ def measure_linear_probe(
 
     attack = Pgd(norm=norm, steps=10, iterate="adversarial")
     with frozen(module):
-        fitted = _fit_head(features, batches(train, FITTED), len(train.class_names))
+        number = min(FITTED, len(train))
+        shown = watched(batches(train, FITTED), "linear probe", number, count=len)
+        fitted = _fit_head(features, shown, len(train.class_names))
         head = QueriedModel(Headed(inputs, *fitted))
         right, labels = [], []
-        for batch in batches(held_out, HELD_OUT):
+        number = min(HELD_OUT, len(held_out))
+        shown = watched(batches(held_out, HELD_OUT), "attacking the probe", number, count=len)
+        for batch in shown:
             right.append(_still_right(head, batch, attack, eps, seed))
             labels.append(batch.labels)
     images = sum(len(part) for part in labels)

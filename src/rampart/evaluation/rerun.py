@@ -15,6 +15,7 @@ from rampart.evaluation.partial_results import PartialResults
 from rampart.evaluation.results import Booleans, Results
 from rampart.evaluation.whole import Processes, evaluate_split
 from rampart.metrics.curve import Integers
+from rampart.progress.work import watched
 from rampart.runtime import derive
 
 #: Phases of partial results below this number belong to the evaluation itself.
@@ -81,7 +82,8 @@ def rerun(
     part = subset(split, limit=min(n, len(split)), seed=derive(seed, "audited samples"))
     rows = np.flatnonzero(np.isin(results.indices, numbers_of(part)))
     robust, passes = [], 0
-    for grid_index, eps in enumerate(grid[1:], start=1):
+    strengths = list(enumerate(grid[1:], start=1))
+    for grid_index, eps in watched(strengths, "each strength alone", len(strengths), "strength"):
         alone = evaluate_split(
             model,
             part,

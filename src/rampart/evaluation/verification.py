@@ -21,6 +21,7 @@ from rampart.evaluation.criterion import in_top_k
 from rampart.evaluation.inference import QueriedModel, device_of, logits_of
 from rampart.logits import predict
 from rampart.metrics.curve import Integers
+from rampart.progress.work import watched
 from rampart.records.record import EvaluationRecord
 from rampart.threat import distance
 from rampart.tolerance import same, within
@@ -142,8 +143,8 @@ def verify_record(
         raise InvalidArgument("batch_size", batch_size, "at least 1")
     queried, device, failures = QueriedModel(model), device_of(model), list[Failure]()
     with frozen(model):
-        for start in range(0, len(record), batch_size):
-            rows = np.arange(start, min(start + batch_size, len(record)))
+        parts = np.split(np.arange(len(record)), range(batch_size, len(record), batch_size))
+        for rows in watched(parts, "verifying", len(record), count=len):
             images, labels = images_of([record.ids[row] for row in rows])
             _require_fitting(record, images, labels, len(rows))
             images, labels = images.to(device).float(), labels.to(device)

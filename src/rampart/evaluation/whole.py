@@ -22,6 +22,7 @@ from rampart.evaluation.partial_results import Buffer, PartialResults
 from rampart.evaluation.recheck import Plan, default_error
 from rampart.evaluation.results import Booleans, Results
 from rampart.metrics.curve import Integers
+from rampart.progress.work import working
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,10 @@ class _Work:
         rest = np.setdiff1d(wanted, known.indices)
         mine = rest[self.processes.rank :: self.processes.count]
         parts, done = [Results.empty()], len(self.split) - len(rest)
+        name = "attacking" if len(wanted) == len(self.split) else "attacking in full"
         with ExitStack() as stack:
+            work = working(name, len(wanted), done=len(wanted) - len(rest))
+            update = stack.enter_context(work)
             partial = self.partial_results
             buffer = stack.enter_context(Buffer(partial)) if partial else None
             batches = _batches(self.split, mine, self.batch_size, self.workers)
@@ -174,8 +178,9 @@ class _Work:
                 parts.append(part.without_adversarial_examples() if buffer else part)
                 if buffer:
                     buffer.add(part, phase)
+                done += len(part) * self.processes.count
+                update(len(wanted) - len(self.split) + done)
                 if self.on_progress:
-                    done += len(part) * self.processes.count
                     self.on_progress(min(done, len(self.split)))
         return Results.concatenate([known, *self.processes.gather(Results.concatenate(parts))])
 

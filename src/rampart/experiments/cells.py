@@ -5,21 +5,24 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rampart.errors import RampartError, RunError, reason
 from rampart.experiments.coordinates import Coordinates, spell_coordinates
 from rampart.experiments.grid import Task
 from rampart.experiments.run_figures import RunFigures, read_figures
 from rampart.experiments.set_aside import set_aside_damage
+from rampart.experiments.study_advice import in_study
 from rampart.experiments.study_folder import DIGITS, place_of, run_folder
 from rampart.files import write_atomic
+from rampart.progress.lines import Lines
+from rampart.progress.work import showing
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.identity import identity
 from rampart.recipes.config.loading import load_config
 from rampart.reports.evaluations import own_evaluation
 from rampart.runs.run_folder import RunFolder
-from rampart.training.reporting import LineReporter, sparse_progress
+from rampart.training.reporting import LineReporter
 
 if TYPE_CHECKING:
     from rampart.recipes.config.run_config import RunConfig
@@ -109,8 +112,8 @@ def require_own(cell: Cell) -> None:
     changed = [one for one in found if one.affects != "nothing"]
     if changed:
         raise RunError(
-            f"{cell.folder} holds a run with another configuration ({spell_differences(changed)}): "
-            "its config.yaml was changed. Delete that folder, or choose another --output."
+            f"{cell.folder} holds a run with another configuration ({spell_differences(changed)}), "
+            "because its config.yaml was changed: delete that folder."
         )
 
 
@@ -164,7 +167,11 @@ def attempt(cell: Cell, report: ReportLine, carry_out: CarryOut) -> FailedRun | 
 
 
 def save_failure(cell: Cell, why: str, detail: str = "") -> FailedRun:
-    """Return a failure, and write it to the error file of the run."""
+    """Return a failure, and write it to the error file of the run.
+
+    Advice about the options of `rampart train` becomes advice about the run of the study.
+    """
+    why = in_study(why, cell.folder)
     # If the file cannot be written either, the printed line has to suffice.
     with suppress(RunError):
         write_atomic(cell.error_file, "\n".join([cell.name, why, "", detail]))
@@ -184,14 +191,14 @@ def train_and_evaluate(cell: Cell, report: ReportLine) -> None:
     from rampart.recipes.evaluation.evaluate_named import ensure_evaluated
     from rampart.recipes.train import train_run
 
-    folder = RunFolder(cell.folder)
-    train_run(cell.config, cell.folder, resume=folder.exists(), reporter=LineReporter(report))
-    report(f"evaluation on the {cell.split} split")
-    progress = sparse_progress(lambda text: report(f"evaluation: {text} images"))
-    ensure_evaluated(cell.folder, on_progress=progress, **_evaluation_changes(cell))
+    resume = RunFolder(cell.folder).exists()
+    with showing(Lines(report)):
+        train_run(cell.config, cell.folder, resume=resume, reporter=LineReporter(report))
+        report(f"evaluation on the {cell.split} split")
+        ensure_evaluated(cell.folder, **_evaluation_changes(cell))
 
 
-def _evaluation_changes(cell: Cell) -> dict[str, str | None]:
+def _evaluation_changes(cell: Cell) -> dict[str, Any]:
     """The keys in which the evaluation differs from the configuration of the run."""
     # Limit and until apply to test images; choices use the whole validation split.
     return {"split": cell.split, **({"limit": None, "until": None} if cell.choice else {})}

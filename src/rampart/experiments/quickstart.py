@@ -61,6 +61,7 @@ def _run(output: Path, schedule: str, seed: int, reporter: Reporter) -> Path:
     """Train and evaluate one run, or what is missing of it; return its folder."""
     folder = RunFolder(output / f"{schedule}-seed{seed}")
     config = quickstart_config(schedule, seed)
+    reporter.note(f"{schedule}, seed {seed}")
     train_run(config, folder.path, resume=folder.exists(), reporter=reporter)
     ensure_evaluated(folder.path)
     return folder.path

@@ -36,6 +36,7 @@ from rampart.experiments.study_cells import (
 )
 from rampart.experiments.study_folder import require_own_folder
 from rampart.files import write_atomic
+from rampart.progress.work import working
 from rampart.runs.lock import tidy
 
 Result = RunFigures | FailedRun
@@ -149,9 +150,11 @@ def _carry_out(
         cell.folder: found for cell in cells if (found := _finished(cell)) is not None
     }
     missing = [cell for cell in cells if cell.folder not in results]
-    for cell, failure in engine.carry_out(missing, watcher.on_progress):
-        results[cell.folder] = failure or _read(cell)
-        watcher.on_end(cell, results[cell.folder], len(results), len(cells))
+    with working("study", len(cells), "run", done=len(results)) as update:
+        for cell, failure in engine.carry_out(missing, watcher.on_progress):
+            results[cell.folder] = failure or _read(cell)
+            watcher.on_end(cell, results[cell.folder], len(results), len(cells))
+            update(len(results))
     return [(cell, results.get(cell.folder)) for cell in cells]
 
 

@@ -14,6 +14,7 @@ from rampart.data.batches import Batch, epoch_batches, ordered_batches
 from rampart.data.splits import Splits
 from rampart.data.transforms import Augment
 from rampart.evaluation.accuracy import evaluate_accuracy
+from rampart.progress.work import watched
 from rampart.recipes.computing import computing, decoding_workers
 from rampart.recipes.config.run_config import RunConfig
 from rampart.schedules.hinge import Fix
@@ -65,7 +66,9 @@ class CleanBaseline:
         training, passes = self._training(), 0
         for epoch in range(self.plan.horizon.epochs):
             started = time.perf_counter()
-            for batch in waited_for(self._batches(epoch), training.progress.totals):
+            batches = waited_for(self._batches(epoch), training.progress.totals)
+            steps = self.plan.horizon.steps_per_epoch
+            for batch in watched(batches, "clean baseline", steps, "step"):
                 train_batch(training, batch)
             read_losses(training)
             training.progress.totals.seconds = time.perf_counter() - started

@@ -20,6 +20,7 @@ from rampart.models.own import MODULE
 from rampart.models.saving import save_model
 from rampart.models.sources import Source, find_source
 from rampart.models.weight_files import read_weights
+from rampart.progress.work import watched
 from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.computing import decoding_workers
 from rampart.recipes.config.loading import load_config, save_config
@@ -107,7 +108,7 @@ def _interpolate_into(
     model, splits, accelerator = _prepare(runs, config)
     start, end = (read_weights(run.model / "model.safetensors") for run in runs)
     found = []
-    for fraction in fractions:
+    for fraction in watched(fractions, "interpolating", len(fractions), "model"):
         model.backbone.load_state_dict(interpolate(start, end, fraction))
         figures = _measure_model(model, fraction, splits, config, accelerator)
         on_found(figures)

@@ -25,6 +25,7 @@ from rampart.training.pilot_verdict import Pilot
 from rampart.training.reporting import show_progress
 from rampart.training.resume import save_checkpoint
 from rampart.training.state import Run
+from rampart.units import Horizon
 
 
 def pilot_epochs(config: RunConfig) -> int:
@@ -110,7 +111,8 @@ def _train(
     monitors = tuple(monitor for monitor in run.monitors if not isinstance(monitor, Transfer))
     tried = replace(run, monitors=monitors)
     name = f"pilot at full strength, at most {spell_time(most, 'epoch')}"
-    with show_progress(run.reporter, name, run.plan.horizon, run.step):
+    horizon = Horizon(most, run.plan.horizon.steps_per_epoch)
+    with show_progress(run.reporter, name, horizon, run.step):
         for epoch in range(1, most + 1):
             fit(tried, epochs=epoch)
             standard = _train_baseline(run, baseline)

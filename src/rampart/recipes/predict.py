@@ -14,6 +14,7 @@ from rampart.evaluation.predictions import Predictions, predict_batches, top_k_f
 from rampart.models.external.load import load_model
 from rampart.models.external.loaded import LoadedModel
 from rampart.models.normalized import NormalizedModel
+from rampart.progress.work import watched
 from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.settings import load_for_evaluation
@@ -142,7 +143,8 @@ def _predict(
     for note in found.notes:
         warnings.warn(note, RampartWarning, stacklevel=4)
     unreadable = list[str]()
-    batches = _readable(found, config.evaluation.batch_size, unreadable)
+    readable = _readable(found, config.evaluation.batch_size, unreadable)
+    batches = watched(readable, "predicting", len(found), count=lambda batch: len(batch[0]))
     show = (lambda done: on_progress(done, len(found))) if on_progress else None
     predictions = predict_batches(model, batches, class_names, show)
     if unreadable:

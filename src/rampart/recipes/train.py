@@ -14,6 +14,7 @@ from rampart.errors import RunError
 from rampart.models.external.fingerprints import weights_fingerprint
 from rampart.models.normalized import NormalizedModel, batch_norms
 from rampart.models.saving import save_model
+from rampart.progress.work import is_shown
 from rampart.recipes.accelerator import make_accelerator, one_writer
 from rampart.recipes.build import make_run, make_start
 from rampart.recipes.computing import computing
@@ -24,12 +25,14 @@ from rampart.recipes.data_identity import describe_data, require_same_data
 from rampart.recipes.dry_run import try_end
 from rampart.recipes.measured import require_measurable
 from rampart.recipes.pages import write_pages_of
+from rampart.recipes.passes import cost_of_steps
 from rampart.recipes.pilot import continue_from_baseline, pilot_epochs, run_pilot
 from rampart.recipes.probe_backbone import linear_probe_model
 from rampart.recipes.splits import make_splits
 from rampart.registry import flatten
 from rampart.runs.lock import RequireHeld, tidy
 from rampart.runs.run_folder import RunFolder
+from rampart.runtime import scoped_seed
 from rampart.training.interrupts import Interrupted
 from rampart.training.loop import fit
 from rampart.training.reporting import Reporter, Silent, show_progress
@@ -249,8 +252,9 @@ def _start_at_linear_probe(run: Run, folder: RunFolder, splits: Splits, config: 
 
 def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:
     """Train to the end and save the model."""
-    name = f"{config.schedule.name}, seed {config.seed}"
-    with show_progress(run.reporter, name, run.plan.horizon, run.step):
+    horizon = run.plan.horizon
+    cost = _cost_of_steps(config, horizon.steps) if is_shown() else float
+    with show_progress(run.reporter, "training", horizon, run.step, cost):
         fit(run)
     if run.accelerator.is_main_process:
         with run.measured():
@@ -261,6 +265,16 @@ def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> No
     for tracker in run.accelerator.trackers:
         tracker.finish()
     run.accelerator.wait_for_everyone()
+
+
+def _cost_of_steps(config: RunConfig, steps: int) -> Callable[[float], float]:
+    """Return the cost of the first steps; all cost the same if own parts cannot be counted."""
+    try:
+        with scoped_seed(config.seed, "cost of steps"):
+            return cost_of_steps(config, steps)
+    # Own parts may need more than the small network has, and progress is no reason to fail.
+    except Exception:
+        return float
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.critical import critical_strengths
 from rampart.evaluation.results import Results
 from rampart.metrics.expectation import expected_robustness
+from rampart.progress.work import watched
 from rampart.recipes.computing import decoding_workers
 from rampart.recipes.config.run_config import RunConfig
 from rampart.runtime import derive
@@ -43,27 +44,31 @@ def make_validation(config: RunConfig, splits: Splits, accelerator: Accelerator)
     grid, split = _coarse_grid(config), splits.validation
     chosen = _attacked(config, splits)
 
-    def batches() -> Iterator[Batch]:
-        return ordered_batches(
+    def batches(name: str) -> Iterator[Batch]:
+        rank, count = accelerator.process_index, accelerator.num_processes
+        mine = ordered_batches(
             split,
             config.evaluation.batch_size,
-            rank=accelerator.process_index,
-            world_size=accelerator.num_processes,
+            rank=rank,
+            world_size=count,
             workers=decoding_workers(config),
         )
+        return watched(mine, name, -(-len(split) // count), count=len)
 
     def validate(model: nn.Module, epoch: int) -> dict[str, float]:
         bare, due = accelerator.unwrap_model(model), is_due(config, epoch)
         if due:
-            accuracy = evaluate_accuracy(bare, batches(), attack, eps, seed, only=chosen)
+            accuracy = evaluate_accuracy(
+                bare, batches("validation"), attack, eps, seed, only=chosen
+            )
         else:
-            accuracy = evaluate_accuracy(bare, batches(), seed=seed)
+            accuracy = evaluate_accuracy(bare, batches("validation"), seed=seed)
         whole = merge_accuracy(gather_object([accuracy]))
         figures, passes = whole.figures(), whole.passes
         if config.training.checkpoint == "best":
             part = critical_strengths(
                 bare,
-                batches(),
+                batches("validation curve"),
                 config.components.evaluation_attack,
                 grid,
                 seed,

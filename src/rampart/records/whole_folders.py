@@ -14,6 +14,7 @@ from rampart.checksums import KEY, LISTING, MARK, listed_checksums, require_chec
 from rampart.counting import counted
 from rampart.errors import RampartError, RunError
 from rampart.files import read_text
+from rampart.progress.work import watched
 from rampart.records.storage import checksums_in
 from rampart.runs.contents import SET_ASIDE, evaluations_in, runs_in
 from rampart.runs.evaluation_folder import EvaluationFolder
@@ -113,10 +114,13 @@ def check_files(path: Path) -> FilesCheck:
     evaluations = [path] if EvaluationFolder(path).is_finished() else evaluations_in(path)
     if not runs and not evaluations:
         raise RunError(f"{path} holds no run and no evaluation: give a folder that Rampart wrote.")
-    for run in _in_use(path, runs):
-        _check_run(RunFolder(run), found)
-    for folder in _in_use(path, evaluations):
-        _check_evaluation(EvaluationFolder(folder), found)
+    runs, evaluations = _in_use(path, runs), _in_use(path, evaluations)
+    folders = len(runs) + len(evaluations)
+    for number, folder in enumerate(watched([*runs, *evaluations], "files", folders, "folder")):
+        if number < len(runs):
+            _check_run(RunFolder(folder), found)
+        else:
+            _check_evaluation(EvaluationFolder(folder), found)
     return found
 
 

@@ -1,13 +1,10 @@
-"""The progress of a run: nothing, lines, or a progress bar with one line per epoch."""
+"""The events of a run, as nothing or as lines; how far it is goes to the display."""
 
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from rampart.errors import visible
+from rampart.progress.work import Update, working
 from rampart.terminal import Terminal
 from rampart.units import Horizon, format_eps
 
@@ -18,8 +15,10 @@ _LEVEL = 1 / 255
 class Reporter(Protocol):
     """Receives the events of the loop and never changes the run."""
 
-    def start(self, name: str, horizon: Horizon, done: int) -> None:
-        """A run begins, or resumes after `done` steps."""
+    def start(
+        self, name: str, horizon: Horizon, done: int, cost: Callable[[float], float] = float
+    ) -> None:
+        """A run begins, or resumes after `done` steps; `cost` as in `Work`, of steps."""
 
     def step(self, epoch: int, eps: float) -> None:
         """An optimizer step has ended."""
@@ -38,9 +37,15 @@ class Reporter(Protocol):
 
 
 @contextmanager
-def show_progress(reporter: Reporter, name: str, horizon: Horizon, done: int) -> Iterator[None]:
+def show_progress(
+    reporter: Reporter,
+    name: str,
+    horizon: Horizon,
+    done: int,
+    cost: Callable[[float], float] = float,
+) -> Iterator[None]:
     """Start a reporter after `done` steps of the run, and stop it after the block."""
-    reporter.start(name, horizon, done)
+    reporter.start(name, horizon, done, cost)
     try:
         yield
     finally:
@@ -50,7 +55,9 @@ def show_progress(reporter: Reporter, name: str, horizon: Horizon, done: int) ->
 class Silent:
     """Shows nothing."""
 
-    def start(self, name: str, horizon: Horizon, done: int) -> None:
+    def start(
+        self, name: str, horizon: Horizon, done: int, cost: Callable[[float], float] = float
+    ) -> None:
         """Show nothing."""
 
     def step(self, epoch: int, eps: float) -> None:
@@ -69,23 +76,46 @@ class Silent:
         """Show nothing."""
 
 
-class LineReporter(Silent):
-    """One line when a run begins and after every epoch; more lines in long epochs."""
+class _Steps(Silent):
+    """Shows the steps on the display of the context."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._epochs = self._steps = self._done = 0
-        self._progress = sparse_progress(lambda text: say(f"step {text}"))
+    def __init__(self) -> None:
+        self._shown, self._epochs, self._done = ExitStack(), 0, 0
+        self._update: Update | None = None
 
-    def start(self, name: str, horizon: Horizon, done: int) -> None:
-        """Say which run begins, and from which step."""
-        self._epochs, self._steps, self._done = horizon.epochs, horizon.steps, done
-        self._say(f"{name}, from step {done} of {horizon.steps}" if done else name)
+    def start(
+        self, name: str, horizon: Horizon, done: int, cost: Callable[[float], float] = float
+    ) -> None:
+        """Begin to show the steps."""
+        self._epochs, self._done = horizon.epochs, done
+        work = working(name, horizon.steps, "step", done=done, cost=cost)
+        self._update = self._shown.enter_context(work)
 
     def step(self, epoch: int, eps: float) -> None:
-        """Say the step once a minute."""
+        """Show one more step."""
         self._done += 1
-        self._progress(self._done, self._steps)
+        if self._update is not None:
+            self._update(self._done, f"eps {format_eps(eps, _LEVEL)}")
+
+    def stop(self) -> None:
+        """Show no more steps."""
+        self._update = None
+        self._shown.close()
+
+
+class LineReporter(_Steps):
+    """One line when a run begins, and one after every epoch."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__()
+        self._say = say
+
+    def start(
+        self, name: str, horizon: Horizon, done: int, cost: Callable[[float], float] = float
+    ) -> None:
+        """Say which run begins, and from which step."""
+        self._say(f"{name}, from step {done} of {horizon.steps}" if done else name)
+        super().start(name, horizon, done, cost)
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Say the line of the epoch."""
@@ -100,41 +130,19 @@ class LineReporter(Silent):
         self._say(f"warning: {text}")
 
 
-class ConsoleReporter:
-    """A progress bar on a terminal, and one line per epoch everywhere."""
+class ConsoleReporter(_Steps):
+    """The same lines on a console, indented below the name."""
 
     def __init__(self, console: Terminal) -> None:
+        super().__init__()
         self.console = console
-        self._progress: Progress | None = None
-        self._epochs = 0
-        self._print_progress = sparse_progress(lambda text: console.say(f"  step {text}"))
 
-    def start(self, name: str, horizon: Horizon, done: int) -> None:
-        """Print the name of the run and open the bar."""
+    def start(
+        self, name: str, horizon: Horizon, done: int, cost: Callable[[float], float] = float
+    ) -> None:
+        """Print the name of the run."""
         self.console.say(name, style="bold")
-        self._epochs = horizon.epochs
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("eps {task.fields[eps]}"),
-            TimeRemainingColumn(),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        )
-        self._progress.start()
-        self._task = self._progress.add_task(
-            visible(name), total=horizon.steps, completed=done, eps="0"
-        )
-
-    def step(self, epoch: int, eps: float) -> None:
-        """Move the bar."""
-        if self._progress is not None:
-            self._progress.update(self._task, advance=1, eps=format_eps(eps, _LEVEL))
-            if not self.console.is_terminal:
-                task = self._progress.tasks[self._task]
-                self._print_progress(int(task.completed), int(task.total or 0))
+        super().start(name, horizon, done, cost)
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Print the line of the epoch."""
@@ -148,25 +156,6 @@ class ConsoleReporter:
     def warn(self, text: str) -> None:
         """Print the warning on one line."""
         self.console.say(f"warning: {text}", style="yellow")
-
-    def stop(self) -> None:
-        """Close the bar."""
-        if self._progress is not None:
-            self._progress.stop()
-
-
-def sparse_progress(say: Callable[[str], None], every: float = 60.0) -> Callable[[int, int], None]:
-    """Return a function of (done, total) that says "DONE of TOTAL" once in `every` seconds."""
-    last = time.monotonic()
-
-    def report(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= every:
-            last = now
-            say(f"{done} of {total}")
-
-    return report
 
 
 def epoch_line(row: dict[str, Any], epochs: int) -> str:

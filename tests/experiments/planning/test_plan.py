@@ -11,9 +11,9 @@ from rampart.errors import DataError, InvalidArgument, UnknownName
 from rampart.experiments.loading import load_study
 from rampart.experiments.planning.calibration import seconds_per_pass
 from rampart.experiments.planning.images import count_images
-from rampart.experiments.planning.passes import training_passes
 from rampart.experiments.planning.plan import plan_study
 from rampart.recipes.config.loading import load_config
+from rampart.recipes.passes import training_passes
 from rampart.recipes.splits import make_splits
 from rampart.recipes.train import train_run
 from rampart.runs.history import History

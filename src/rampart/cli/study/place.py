@@ -26,7 +26,7 @@ def read(place: Path, output: Path | None) -> tuple["Study", Path, "StudyState"]
     """Return a study, its folder, and how far it is."""
     from rampart.cli.console import console, quiet_libraries
 
-    with console.status("loading"):
+    with console.busy("loading"):
         from rampart.experiments.study_state import open_study, read_state
 
         quiet_libraries()

@@ -1,6 +1,5 @@
 """`rampart study plan`."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from rampart.cli.json_output import Json, print_json
 from rampart.counting import counted, in_millions, spell_hours
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def plan(
         "--calibration/--no-calibration",
         help="Measure seconds for each model on this machine, to estimate hours.",
     ),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON, one entry per run."),
+    as_json: bool = Json,
 ) -> None:
     """Show the runs of a study, their passes and their hours.
 
@@ -33,7 +33,7 @@ def plan(
     """
     from rampart.cli.console import console, quiet_libraries
 
-    with console.status("planning"):
+    with console.busy("planning"):
         from rampart.experiments.loading import load_study
         from rampart.experiments.planning.calibration import seconds_per_pass
         from rampart.experiments.planning.plan import plan_study
@@ -43,7 +43,7 @@ def plan(
         study = load_study(file, file.parent)
         runs = plan_study(study, seconds_per_pass if calibration else None)
     if as_json:
-        print(json.dumps([vars(run) for run in runs], indent=1))
+        print_json(runs)
         return
     for line in _lines(runs):
         console.say(line)

@@ -51,10 +51,10 @@ def run(
     have changed in the file is a new run. A failed run does not stop the others: the reasons are
     listed at the end, and the exit status is 2.
     """
-    from rampart.cli.console import console, quiet_libraries
+    from rampart.cli.console import console, quiet_libraries, show_progress
     from rampart.cli.interruption import explain_interruption
 
-    with console.status("loading"):
+    with console.busy("loading"):
         from rampart.experiments.engines.choosing import Wanted, open_engine
         from rampart.experiments.engines.dividing import require_divisible
         from rampart.experiments.loading import load_study
@@ -73,7 +73,7 @@ def run(
     )
     require_divisible(resources.processes, known_cells(read, output))
     wanted = Wanted(resources, read.ray, read.slurm, workers, detach)
-    with explain_interruption(), only_writer(output):
+    with explain_interruption(), only_writer(output), show_progress():
         keep_file(read, file, output)
         with open_engine(engine, wanted, output) as opened:
             result = run_study(read, output, engine=opened, watcher=Lines())

@@ -1,12 +1,10 @@
 """`rampart study status`."""
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
+from rampart.cli.json_output import Json, print_json
 from rampart.cli.study.place import Output, Place, read
 from rampart.counting import counted
 
@@ -23,7 +21,7 @@ _NEXT = {
 def status(
     place: Path = Place,
     output: Path | None = Output,
-    as_json: bool = typer.Option(False, "--json", help="Print JSON, one entry per run."),
+    as_json: bool = Json,
 ) -> None:
     """Show the state of each run of a study.
 
@@ -33,7 +31,7 @@ def status(
 
     _, folder, state = read(place, output)
     if as_json:
-        print(json.dumps(_as_json(state), indent=1))
+        print_json(_as_json(state))
         return
     for line in _lines(folder, state):
         console.say(line)

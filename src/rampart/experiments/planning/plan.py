@@ -8,16 +8,16 @@ from rampart.errors import InvalidArgument, ModelError, RampartError
 from rampart.experiments.coordinates import Coordinates
 from rampart.experiments.planning.calibration import seconds_per_pass
 from rampart.experiments.planning.images import Images, count_images
-from rampart.experiments.planning.passes import (
-    evaluation_passes,
-    training_passes,
-    validation_passes,
-)
 from rampart.experiments.study import Study
 from rampart.recipes.build import make_plan
 from rampart.recipes.computing import computing
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import images_of_model
+from rampart.recipes.passes import (
+    evaluation_passes,
+    training_passes,
+    validation_passes,
+)
 
 #: Takes a configuration and the number of classes; returns seconds for each pass.
 Calibrate = Callable[[RunConfig, int], float]

@@ -37,7 +37,9 @@ class EpochReporter(Silent):
         self._folder, self._has_pilot, self._report = folder, has_pilot, report
         self._undecided = False
 
-    def start(self, name: str, horizon: Horizon, done: int) -> None:
+    def start(
+        self, name: str, horizon: Horizon, done: int, cost: Callable[[float], float] = float
+    ) -> None:
         """Report the epochs that the run already has."""
         self._undecided = self._has_pilot and "pilot" not in self._folder.facts()
         if not self._undecided:

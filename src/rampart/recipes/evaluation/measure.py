@@ -24,6 +24,7 @@ from rampart.metrics.expectation import contributions
 from rampart.metrics.sequential import Until
 from rampart.recipes.computing import decoding_workers
 from rampart.recipes.evaluation.checks import checks_metadata, run_model_checks, run_result_checks
+from rampart.recipes.evaluation.estimate import tell_cost
 from rampart.recipes.evaluation.metadata import describe_evaluation
 from rampart.recipes.evaluation.subject import Subject
 from rampart.recipes.measured import evaluation_grid, order_of_images, require_measurable
@@ -78,6 +79,8 @@ def _evaluate(
     wanted, attack, grid = config.evaluation, evaluation_attack(subject), evaluation_grid(config)
     criterion = Criterion(wanted.top_k, wanted.target)
     model, shared = QueriedModel(subject.model.model), _processes(accelerator)
+    done_before = len(partial_results.read(adversarial_examples=False)) if partial_results else 0
+    tell_cost(subject, accelerator, done_before)
     verdicts = run_model_checks(subject, model, subject.split) if wanted.checks else []
 
     def attack_images(part: Split) -> Evaluation:

@@ -7,6 +7,7 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from rampart.errors import InvalidArgument, RampartError, RunError
+from rampart.progress.work import watched
 from rampart.recipes.accelerator import one_writer
 from rampart.recipes.config.differences import differences
 from rampart.recipes.config.loading import parse_config
@@ -129,7 +130,9 @@ def _profile(
         for one, own in zip(threats, subjects, strict=True)
     ]
     records = []
-    for number, (one, own, known) in enumerate(zip(threats, subjects, kept, strict=True)):
+    wanted = list(zip(threats, subjects, kept, strict=True))
+    shown = watched(wanted, "profile", len(wanted), "threat")
+    for number, (one, own, known) in enumerate(shown):
         progress = _shared(on_progress, number, len(threats))
         target = folder.evaluation(one.norm).path
         records.append(known or _evaluate_into(own, one, target, accelerator, overwrite, progress))
@@ -148,7 +151,8 @@ def profile_in_memory(
 ) -> Profile:
     """Evaluate a subject under every threat without writing files."""
     records = []
-    for number, (one, own) in enumerate(zip(threats, _subjects(subject, threats), strict=True)):
+    wanted = list(zip(threats, _subjects(subject, threats), strict=True))
+    for number, (one, own) in enumerate(watched(wanted, "profile", len(wanted), "threat")):
         progress, kind = _shared(on_progress, number, len(threats)), one.corruption
         records.append(
             corrupt_subject(own, kind, accelerator, progress)

@@ -4,8 +4,10 @@ A pass is one image forward or one image backward. The number depends on objecti
 schedule and not on the network, so a network of a few milliseconds gives the number of a large one.
 """
 
+from collections.abc import Callable
 from functools import cache
 
+import numpy as np
 import torch
 
 from rampart.attacks.base import Attack, CountingModel, with_fewer_steps
@@ -33,10 +35,33 @@ def training_passes(config: RunConfig) -> float:
     A schedule that follows the run is counted with the accuracies that `rampart preview` assumes,
     and with a pilot that fails.
     """
+    counts, epochs = passes_over_run(config), config.training.epochs
+    pilot, full = 0, 0.0
+    if config.attacks and config.threat.eps > 0:
+        pilot = longest_pilot(config.components.schedule.pilot, epochs)
+        full = step_passes(config.components.objective, config.components.attack, True)
+    return epochs * sum(counts) / len(counts) + pilot * full
+
+
+def cost_of_steps(config: RunConfig, steps: int) -> Callable[[float], float]:
+    """Return a function from a number of steps to the passes for each image of a batch until then.
+
+    The steps of a run cost unequally: without an attack, a step costs a fraction.
+
+    Args:
+        config: of the run.
+        steps: of the whole run.
+    """
+    total = np.cumsum([0.0, *passes_over_run(config)])
+    places = np.linspace(0, steps, len(total))
+    return lambda done: float(np.interp(done, places, total))
+
+
+def passes_over_run(config: RunConfig) -> list[float]:
+    """Return the passes for each image of a step, at places spread evenly over the run."""
     parts, attacked = config.components, config.attacks and config.threat.eps > 0
     fewer = config.training.attack_steps == "proportional"
-    fewest = config.training.fewest_attack_steps
-    epochs, pilot = config.training.epochs, 0
+    fewest, epochs = config.training.fewest_attack_steps, config.training.epochs
     strengths = [0.0] * epochs
     if attacked:
         rows = preview(
@@ -46,8 +71,7 @@ def training_passes(config: RunConfig) -> float:
             norm=config.threat.norm,
         )
         strengths = [row.alpha for row in rows]
-        pilot = longest_pilot(parts.schedule.pilot, epochs)
-    counts = [
+    return [
         step_passes(
             parts.objective,
             with_fewer_steps(parts.attack, alpha, fewest) if fewer else parts.attack,
@@ -55,8 +79,6 @@ def training_passes(config: RunConfig) -> float:
         )
         for alpha in strengths
     ]
-    full = step_passes(parts.objective, parts.attack, attacked) if pilot else 0
-    return epochs * sum(counts) / len(counts) + pilot * full
 
 
 @cache

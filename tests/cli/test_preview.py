@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from rampart.cli.preview import preview
 from rampart.errors import InvalidArgument, RampartError, UnknownName
+from rampart.reports import schedules as drawing
 from rampart.schedules.catalogue import SCHEDULES
 
 app = typer.Typer()
@@ -144,3 +145,20 @@ def test_a_terminal_without_block_characters_gets_ascii():
 def test_accuracies_are_fractions(given):
     with pytest.raises(InvalidArgument, match=r"^accuracy=.*fractions in \[0, 1\]"):
         run("adaptive", "--epochs", "3", "--accuracy", given)
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("name", SCHEDULES.names())
+def test_no_line_of_any_schedule_is_wider_than_the_terminal(name, columns, monkeypatch):
+    """Titles, charts, footers and warnings; and nothing of a title is lost."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = run(name, "--eps", "16/255", "--epochs", "1000", "--table").splitlines()
+    assert [line for line in lines if len(line) > columns] == []
+    words = drawing.title(SCHEDULES.build(name)).split()
+    assert " ".join(lines).split()[: len(words)] == words
+
+
+def test_a_long_warning_is_not_wider_than_the_terminal():
+    lines = run("auto", "--epochs", "3").splitlines()
+    assert any(line.startswith("warning: ") for line in lines)
+    assert max(map(len, lines)) <= 80

@@ -52,8 +52,6 @@ def gate(
 
     The exit status is 0 if every limit is met, and 1 if not. A trust check that failed, or checks
     that did not run, refuse to pass. No attack runs again.
-
-    Example: rampart gate runs/first --expected ">=0.40" --at 4/255 ">=0.25"
     """
     import json
 

@@ -33,6 +33,7 @@ from rampart.cli import (
     tune,
     verify,
 )
+from rampart.cli.examples import examples_of
 from rampart.cli.interruption import explain_interruption
 from rampart.cli.json_output import KEY, json_only
 from rampart.cli.study import figures, plan, run, status, table
@@ -130,9 +131,9 @@ def _with_advice(verb: Callable[..., None]) -> Callable[..., None]:
     return explained
 
 
-for _app, _verbs in ((app, _VERBS), (study, _STUDY_VERBS)):
+for _app, _verbs, _group_name in ((app, _VERBS, ""), (study, _STUDY_VERBS, "study ")):
     for _name, _verb in _verbs.items():
-        _app.command(_name)(_with_advice(_verb))
+        _app.command(_name, epilog=examples_of(_group_name + _name))(_with_advice(_verb))
 app.add_typer(study)
 
 

@@ -51,10 +51,7 @@ def preview(
         Path | None, typer.Option(help="Also write the plot to this .png, .svg or .pdf file.")
     ] = None,
 ) -> None:
-    """Draw a schedule, or all of them, without training.
-
-    Example: rampart preview two-hinge start=0.25 end=0.75 --eps 8/255 --output schedule.png
-    """
+    """Draw a schedule, or all of them, without training."""
     if output is not None:
         check_picture(output, "output")
     own_eps = require_own_eps(eps, parse_norm(norm), "4/255")
@@ -116,15 +113,20 @@ def _print_schedule(
 ) -> None:
     """Print title, chart and warnings of one schedule."""
     width = min(100, shutil.get_terminal_size().columns)
-    _echo(drawing.title(schedule))
+    _echo(_filled(drawing.title(schedule), width, indent="  "))
     _echo(drawing.chart(rows, eps_g, horizon.epochs, width))
     if _depends_on_accuracy(schedule) and assumed:
-        _echo(fill(ASSUMED, width, break_on_hyphens=False))
+        _echo(_filled(ASSUMED, width))
     for warning in schedule.warnings(horizon):
-        _echo(fill(f"warning: {warning}", width, break_on_hyphens=False))
+        _echo(_filled(f"warning: {warning}", width))
     if table:
         _echo(drawing.table(rows, eps_g))
     _echo("")
+
+
+def _filled(text: str, width: int, indent: str = "") -> str:
+    """Return a text in lines that a terminal of this width does not cut or break."""
+    return fill(text, width, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _echo(text: str) -> None:

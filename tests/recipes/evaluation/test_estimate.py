@@ -10,7 +10,6 @@ from rampart.recipes.evaluation import estimate as module
 from rampart.recipes.evaluation.estimate import Timing
 from rampart.recipes.passes import cost_of_steps
 
-
 #: The default strengths, k/255.
 ALL = ("evaluation.strengths=[]", "evaluation.checks=false")
 

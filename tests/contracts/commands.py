@@ -7,6 +7,7 @@ from typing import Any
 import typer
 from tests.contracts.tables import rewrite
 
+from rampart.cli.examples import EXAMPLES
 from rampart.cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -40,16 +41,13 @@ def of_command(name: str, command: Any) -> Iterator[str]:
     for record in rows:
         if record and not record[0].endswith("--help"):
             yield f"| `{cell(record[0])}` | {cell(record[1])} |"
+    if name in EXAMPLES:
+        yield "\n```sh\n" + "\n".join(EXAMPLES[name]) + "\n```"
 
 
 def paragraphs(text: str) -> str:
-    """Return a help text in Markdown: examples are blocks."""
-    lines = []
-    for part in text.replace("\b\n", "").strip().split("\n\n"):
-        word, _, rest = part.partition(": ")
-        example = word in ("Example", "Examples") and rest.startswith("rampart")
-        lines.append(f"{word}:\n\n```sh\n{rest}\n```\n" if example else f"{part}\n")
-    return "\n".join(lines)
+    """Return a help text in Markdown."""
+    return "\n".join(f"{part}\n" for part in text.replace("\b\n", "").strip().split("\n\n"))
 
 
 def cell(text: str) -> str:

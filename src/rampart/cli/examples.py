@@ -23,6 +23,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "rampart predict runs/a cat.jpg --top-k 1 --json",
     ),
     "export": ("rampart export runs/a --to onnx", "rampart export runs/a --to pt2 -o a.pt2"),
+    "publish": (
+        "rampart publish runs/a --to published/a",
+        "rampart publish runs/a --to hf:me/birds --license mit --dry-run",
+    ),
     "interpolate": ("rampart interpolate runs/robust runs/standard -o runs/between",),
     "verify": (
         "rampart verify runs/a",

@@ -29,7 +29,7 @@ def publish(
     """
     from rampart.cli.console import console, quiet_libraries
 
-    with console.status("publishing"):
+    with console.busy("publishing"):
         from rampart.recipes.publishing.publish import publish_run
 
         quiet_libraries()

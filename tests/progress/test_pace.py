@@ -32,7 +32,7 @@ def test_work_that_becomes_slower_is_judged_by_its_recent_pace(now):
     for done in range(1, 101):
         now[0] += 1 if done <= 50 else 4
         pace.update(done)
-    # Of 250 seconds the last 125 or so count, in which a step took 4.
+    # Of 250 seconds the last 200 count, in which a step took 4.
     assert pace.remaining == pytest.approx(900 * 4, rel=0.05)
 
 

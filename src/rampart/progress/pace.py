@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from rampart.counting import counted, spell_hours
 from rampart.progress.work import Work
 
-#: The rate is that of the last part of the time so far: work may become slower or faster.
-RECENT = 0.5
+#: The rate is that of this last part of the time so far: work may become slower or faster.
+RECENT = 0.8
 
 
 @dataclass

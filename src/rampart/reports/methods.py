@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rampart.metrics.intervals import spread_over_seeds
 from rampart.reports.pictures import save_picture, styled
@@ -76,7 +76,7 @@ def _draw(panel: "Axes", methods: Methods, names: Sequence[str], references: Seq
     for name, values in methods.items():
         color = _REFERENCE if name in references else _OTHER
         fractions, line = [100 * value for value in values], names.index(name)
-        dots = {"color": color, "alpha": 0.3, "markersize": 3, "clip_on": False}
+        dots: dict[str, Any] = {"color": color, "alpha": 0.3, "markersize": 3, "clip_on": False}
         panel.plot(fractions, [line] * len(fractions), "o", **dots)
         mean = sum(fractions) / len(fractions)
         panel.plot(mean, line, "|", color=color, markersize=9, markeredgewidth=2, clip_on=False)

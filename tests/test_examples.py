@@ -1,5 +1,7 @@
+import runpy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,23 @@ def test_a_loop_of_another_library(name, tmp_path):
 def test_every_loop_is_run():
     found = {path.stem for path in (EXAMPLES[0].parents[1] / "loops").glob("*.py")}
     assert found == set(LOOPS)
+
+
+TOOLS = {"in_maite": "maite", "in_attackbench": "torch", "in_torchmetrics": "torchmetrics"}
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_another_tool(name, capsys, monkeypatch):
+    pytest.importorskip(TOOLS[name])
+    folder = EXAMPLES[0].parents[1] / "other_tools"
+    monkeypatch.syspath_prepend(folder)
+    with warnings.catch_warnings():
+        # Those libraries raise warnings that do not concern Rampart.
+        warnings.simplefilter("ignore")
+        runpy.run_path(str(folder / f"{name}.py"))
+    assert "%" in capsys.readouterr().out
+
+
+def test_every_tool_is_run():
+    found = {path.stem for path in (EXAMPLES[0].parents[1] / "other_tools").glob("in_*.py")}
+    assert found == set(TOOLS)

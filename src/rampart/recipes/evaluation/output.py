@@ -17,6 +17,7 @@ from rampart.recipes.evaluation.growth import can_grow, continue_from, images_th
 from rampart.recipes.evaluation.measure import Progress, evaluate_subject, require_valid
 from rampart.recipes.evaluation.metadata import identity_of
 from rampart.recipes.evaluation.subject import Subject
+from rampart.recipes.evaluation.tracking import track_evaluation
 from rampart.recipes.pages import write_pages
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record, save_record
@@ -91,6 +92,7 @@ def _evaluate(
         else:
             partial_results.remove()
         write_pages(folder, subject.run)
+        track_evaluation(subject, record, folder)
     accelerator.wait_for_everyone()
     return record
 

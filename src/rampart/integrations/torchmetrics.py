@@ -19,8 +19,8 @@ from rampart.metrics.intervals import CONFIDENCE, Interval, check_confidence, me
 class ExpectedRobustness(Metric):
     """Mean accuracy over a distribution of strengths, as `rampart.expected_robustness`.
 
-    `update` takes the predictions at every strength of the grid, or `update_critical` the critical
-    strengths of an evaluation. Processes share their images as for every metric of torchmetrics, so
+    `update` takes the predictions at every strength of the grid, or the critical indices of an
+    evaluation. Processes share their images as for every metric of torchmetrics, so
     the figure is that of all images.
 
     Args:
@@ -59,8 +59,14 @@ class ExpectedRobustness(Metric):
         # interval needs the spread.
         self.add_state("critical", default=[], dist_reduce_fx="cat")
 
-    def update(self, predictions: Tensor, labels: Tensor) -> None:
-        """Add images by their predictions under attack.
+    def update(
+        self,
+        predictions: Tensor | None = None,
+        labels: Tensor | None = None,
+        *,
+        critical: Tensor | None = None,
+    ) -> None:
+        """Add images by their predictions under attack, or by their critical indices.
 
         An image is robust at a strength if its predictions there and at all smaller strengths are
         right.
@@ -68,10 +74,22 @@ class ExpectedRobustness(Metric):
         Args:
             predictions: (N, n + 1) classes, or (N, n + 1, K) logits; column 0 is without an attack.
             labels: (N,).
+            critical: (N,) in 0..n + 1, in place of both; as `Results.critical` has them.
 
         Raises:
-            InvalidArgument: another shape.
+            InvalidArgument: another shape, an index outside the grid, or neither of the two.
         """
+        if critical is not None and predictions is None and labels is None:
+            check_critical(critical.cpu().numpy(), len(self.grid) - 1)
+            self.critical.append(critical.to(self.device, torch.int64))
+        elif predictions is not None and labels is not None and critical is None:
+            self.critical.append(self._critical_of(predictions, labels))
+        else:
+            raise InvalidArgument(
+                "update", "other arguments", "predictions and labels, or critical"
+            )
+
+    def _critical_of(self, predictions: Tensor, labels: Tensor) -> Tensor:
         classes = predictions.argmax(-1) if predictions.ndim == 3 else predictions
         expected = f"(N, {len(self.grid)}) classes, or such logits (N, {len(self.grid)}, K)"
         if classes.ndim != 2 or classes.shape[1] != len(self.grid) or not is_whole(classes):
@@ -79,18 +97,7 @@ class ExpectedRobustness(Metric):
             raise InvalidArgument("predictions", got, expected)
         if labels.shape != classes.shape[:1]:
             raise InvalidArgument("labels", tuple(labels.shape), f"({len(classes)},)")
-        right = (classes == labels[:, None]).cumprod(1)
-        self.critical.append(right.sum(1))
-
-    def update_critical(self, critical: Tensor) -> None:
-        """Add images by their critical indices (N,) in 0..n + 1, as `Results.critical` has them.
-
-        Raises:
-            InvalidArgument: an index outside the grid.
-        """
-        found = torch.as_tensor(critical)
-        check_critical(found.cpu().numpy(), len(self.grid) - 1)
-        self.critical.append(found.to(self.device, torch.int64))
+        return (classes == labels[:, None]).cumprod(1).sum(1)
 
     def compute(self) -> Tensor:
         """Return expected robustness, a fraction, float64.

@@ -116,10 +116,11 @@ def test_every_run_is_carried_out_once(finished, out):
 def test_every_run_reports_its_progress(finished):
     _, _, watched = finished
     lines = [line for method, line in watched.lines if method == "standard"]
-    kinds = ["standard, seed", "epoch   1/1", "evaluation"]
+    kinds = ["training", "epoch   1/1", "evaluation"]
     assert len(lines) == 6
     for line, kind in zip(lines, kinds * 2, strict=True):
         assert line.startswith(kind)
+        assert "standard" not in line, "the line before it names method and seed"
 
 
 def test_an_evaluation_with_other_settings_is_never_used(finished, out):

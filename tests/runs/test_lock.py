@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import os
 import socket
 import subprocess
@@ -155,8 +156,18 @@ def test_a_process_killed_while_it_removes_a_stale_lock_is_followed_by_the_next(
     assert list((tmp_path / "run").iterdir()) == []
 
 
-def test_a_damaged_lock_counts_as_stale_after_a_while(tmp_path):
-    (tmp_path / LOCK).write_text("{")
+WHOLE = {"host": socket.gethostname(), "process": 7, "started": 1.0, "since": "", "key": "x"}
+CHANGED = (
+    *({"process": one} for one in (2.5, -7, 0, True, 10**30, "7", None)),
+    *({"started": one} for one in (math.inf, math.nan, "1", None)),
+    *({"key": one} for one in ("../../x", "", "\0", 5)),
+    *({"host": 5}, {"since": []}, {"more": 1}),
+)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", *(json.dumps({**WHOLE, **one}) for one in CHANGED)])
+def test_a_damaged_lock_counts_as_stale_after_a_while(tmp_path, text):
+    (tmp_path / LOCK).write_text(text)
     with pytest.raises(RunError, match="another process"), only_writer(tmp_path):
         pass
     os.utime(tmp_path / LOCK, (0, 0))

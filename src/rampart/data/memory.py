@@ -5,6 +5,8 @@ from pathlib import Path
 
 import psutil
 
+from rampart.files import read_text
+
 #: Part of the memory at hand that decoded images may take; training needs the rest.
 PART = 4
 #: Where Linux says how much a container may use, and how much it uses.
@@ -35,7 +37,7 @@ def _left_in_container() -> list[int]:
     left = []
     for most, used in _LIMITS:
         try:
-            left.append(int(most.read_text()) - int(used.read_text()))
+            left.append(int(read_text(most)) - int(read_text(used)))
         # There is no such file, or no limit ("max").
         except (OSError, ValueError):
             continue

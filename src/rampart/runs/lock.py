@@ -5,7 +5,9 @@ another host, as on a shared file system of a cluster, the file's time tells: th
 """
 
 import json
+import math
 import os
+import re
 import socket
 import threading
 import time
@@ -185,9 +187,19 @@ def _create_without_links(path: Path, text: str) -> bool:
 def _read(path: Path) -> Writer | None:
     """The writer in a lock file; None without a file, or with a damaged one."""
     try:
-        return Writer(**json.loads(read_text(path)))
+        found = Writer(**json.loads(read_text(path)))
     except (OSError, ValueError, TypeError):
         return None
+    return found if _is_whole(found) else None
+
+
+def _is_whole(writer: Writer) -> bool:
+    """Whether every value may be in a lock; the key becomes a part of the name of a file."""
+    texts = isinstance(writer.host, str) and isinstance(writer.since, str)
+    process = type(writer.process) is int and 0 < writer.process < 2**31
+    started = isinstance(writer.started, float) and math.isfinite(writer.started)
+    key = isinstance(writer.key, str) and re.fullmatch("[0-9a-z]+", writer.key) is not None
+    return texts and process and started and key
 
 
 def _remove_stale(path: Path, stale: Writer | None) -> None:

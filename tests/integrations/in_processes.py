@@ -4,6 +4,7 @@ Each process takes its part of every batch. To RESULT go, for each loop, the str
 much the weights have moved in all, those of every process in a list.
 """
 
+import os
 import sys
 import tempfile
 import warnings
@@ -210,3 +211,5 @@ def main(place):
 
 if __name__ == "__main__":
     main(sys.argv[1])
+    # The results are written. Threads of libraries sometimes abort an interpreter that ends.
+    os._exit(0)

@@ -37,7 +37,7 @@ def test_every_option_of_a_component_has_a_description():
     found = [
         (f"{section} {name}", option)
         for section, kind in keys.COMPONENTS.items()
-        for name in kind.names()
+        for name in keys.names_of(kind)
         for option in keys.options(kind, name)
     ]
     assert len(found) > 60

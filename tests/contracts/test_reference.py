@@ -1,6 +1,9 @@
 """The reference of keys, commands and names is complete, and equal to what the code says."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from pydantic import Field
@@ -50,11 +53,20 @@ def test_the_reference_of_the_configuration_is_that_of_the_code():
     assert text == with_table(text, keys.reference(), keys.START, keys.END), advice
 
 
-def test_the_reference_of_the_commands_is_that_of_the_code(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
+def test_the_reference_of_the_commands_is_that_of_the_code():
     text = commands.GUIDE.read_text(encoding="utf-8")
+    # The help lists what is registered, so a process in which no test has registered anything.
+    program = "from tests.contracts import commands; print(commands.reference(), end='')"
+    made = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     advice = "run `python -m tests.contracts.commands`"
-    assert text == with_table(text, commands.reference(), commands.START, commands.END), advice
+    assert text == with_table(text, made.stdout, commands.START, commands.END), advice
 
 
 def test_the_reference_of_python_has_every_public_name():

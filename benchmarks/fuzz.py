@@ -91,7 +91,8 @@ class Bench:
             if place % options.jobs == job and (kind, number) not in done:
                 words, outcome, fault = self.attempt(kind, number, in_turn.attempt)
                 if fault:
-                    # A fault counts if a process of its own has it too.
+                    # A fault counts if a process of its own has it too, and is shown in any case.
+                    show(words, outcome, f"{kind}:{number}: {fault}, in a process of many")
                     words, outcome, fault = self.attempt(kind, number)
                 usual = "worked" if outcome.status == 0 else "refused"
                 row: dict[str, Any] = {"kind": kind, "number": number, "outcome": fault or usual}

@@ -109,39 +109,6 @@ def class_means(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Balance:
-    """The number of samples of each class, and the mean of each.
-
-    Attributes:
-        labels: (K,) classes that occur, ascending.
-        counts: (K,) number of samples of each class.
-        means: (K,) mean value of each class.
-    """
-
-    labels: Integers
-    counts: Integers
-    means: Floats
-
-    @property
-    def mean(self) -> float:
-        """The mean over the classes, whatever their sizes: balanced accuracy."""
-        return float(self.means.mean())
-
-
-def balance_of(values: ArrayLike, labels: ArrayLike) -> Balance:
-    """Return the mean of each class without an interval; arguments as `class_means`.
-
-    Example:
-        >>> balance_of([1, 1, 1, 0], [0, 0, 0, 1]).mean
-        0.5
-    """
-    fractions = check_fractions(values)
-    classes, place, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
-    sums = np.bincount(place, weights=fractions, minlength=len(classes))
-    return Balance(classes.astype(np.int64), counts.astype(np.int64), sums / counts)
-
-
 def worst_class(values: ArrayLike, labels: ArrayLike, confidence: float = CONFIDENCE) -> WorstClass:
     """Return the worst class; arguments as `class_means`.
 

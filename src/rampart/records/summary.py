@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from rampart.metrics.classes import balance_of, worst_class
+from rampart.metrics.classes import class_means, worst_class
 from rampart.metrics.continuum import bounds
 from rampart.metrics.curve import Floats
 from rampart.metrics.expectation import contributions, published_robustness
@@ -108,7 +108,7 @@ def _bounds(record: EvaluationRecord) -> dict[str, float]:
 def _over_classes(record: EvaluationRecord, c: Floats) -> dict[str, Any]:
     last = len(record.grid) - 1
     values = {"clean": record.critical > 0, "adversarial": record.critical > last, "expected": c}
-    found = {name: balance_of(one, record.labels) for name, one in values.items()}
+    found = {name: class_means(one, record.labels) for name, one in values.items()}
     expected = found["expected"]
     columns = (expected.labels.tolist(), expected.counts.tolist(), expected.means.tolist())
     rows = zip(*columns, strict=True)

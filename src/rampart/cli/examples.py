@@ -28,6 +28,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "rampart publish runs/a --to hf:me/birds --license mit --dry-run",
     ),
     "interpolate": ("rampart interpolate runs/robust runs/standard -o runs/between",),
+    "refine": (
+        "rampart refine runs/a -o runs/a-refined",
+        "rampart refine studies/a/runs/photos/default/seed-* -o refined/",
+        "rampart refine runs/a -o runs/a-refined --resume",
+    ),
     "verify": (
         "rampart verify runs/a",
         "rampart verify runs/a/evaluations/test-linf-4_255-standard",

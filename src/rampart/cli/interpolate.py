@@ -25,8 +25,9 @@ def interpolate(
     from rampart.cli.evaluate import evaluate_trained
 
     with console.busy("loading"):
+        from rampart.recipes.between import FRACTIONS, Between
         from rampart.recipes.config.loading import load_config
-        from rampart.recipes.interpolate import FRACTIONS, Between, interpolate_runs
+        from rampart.recipes.interpolate import interpolate_runs
 
     quiet_libraries()
 

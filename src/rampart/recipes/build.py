@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 
 from rampart.compiling import compile_in_place, require_compiler
 from rampart.data.balance import balanced_weights
@@ -37,7 +37,7 @@ from rampart.training.warm_start import WarmStart
 from rampart.units import Horizon
 
 #: Makes the model as it is before training, with a fresh optimizer.
-Start = Callable[[], tuple[NormalizedModel, AdamW]]
+Start = Callable[[], tuple[NormalizedModel, Optimizer]]
 
 
 def make_run(

@@ -1,18 +1,11 @@
 """Interpolate between the weights of two runs; the validation split chooses the best model."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from accelerate import Accelerator
-
-from rampart.data.batches import ordered_batches
 from rampart.data.splits import Splits
-from rampart.errors import InvalidArgument, RunError
-from rampart.evaluation.criterion import Criterion
-from rampart.evaluation.critical import critical_strengths
-from rampart.metrics.curve import accuracy_curve
-from rampart.metrics.expectation import expected_robustness
+from rampart.errors import RunError
 from rampart.models.backbones import build_model
 from rampart.models.interpolation import interpolate
 from rampart.models.normalized import NormalizedModel
@@ -20,36 +13,23 @@ from rampart.models.own import MODULE
 from rampart.models.saving import save_model
 from rampart.models.sources import Source, find_source
 from rampart.models.weight_files import read_weights
-from rampart.progress.work import watched
 from rampart.recipes.accelerator import make_accelerator
-from rampart.recipes.computing import decoding_workers
+from rampart.recipes.between import (
+    FRACTIONS,
+    Between,
+    choose,
+    measure_between,
+    require_fractions,
+)
 from rampart.recipes.config.loading import load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.data_identity import describe_data, require_same_data
-from rampart.recipes.measured import evaluation_grid
 from rampart.recipes.pages import write_card_of
 from rampart.recipes.saved_model import read_description
 from rampart.recipes.splits import make_splits
+from rampart.runs.afterwards import INTERPOLATION
 from rampart.runs.lock import RequireHeld, only_writer
 from rampart.runs.run_folder import RunFolder
-
-#: Fractions of the second model's weights that are tried by default.
-FRACTIONS = tuple(step / 10 for step in range(11))
-
-
-@dataclass(frozen=True)
-class Between:
-    """The accuracies of an interpolated model on the validation split.
-
-    Attributes:
-        fraction: of the second model's weights, in [0, 1].
-        clean, adversarial, expected: accuracies, in [0, 1].
-    """
-
-    fraction: float
-    clean: float
-    adversarial: float
-    expected: float
 
 
 def interpolate_runs(
@@ -82,8 +62,7 @@ def interpolate_runs(
             used, as while another process writes it.
         InvalidArgument: a fraction outside [0, 1], or none.
     """
-    if not fractions or not all(0 <= fraction <= 1 for fraction in fractions):
-        raise InvalidArgument("fractions", list(fractions), "numbers in [0, 1], at least one")
+    require_fractions(fractions)
     runs, folder = (RunFolder(first), RunFolder(second)), RunFolder(output)
     for run in runs:
         run.require_finished()
@@ -105,15 +84,10 @@ def _interpolate_into(
     require_held: RequireHeld,
 ) -> Between:
     config = load_config(runs[0])
-    model, splits, accelerator = _prepare(runs, config)
+    model, splits = _prepare(runs, config)
     start, end = (read_weights(run.model / "model.safetensors") for run in runs)
-    found = []
-    for fraction in watched(fractions, "interpolating", len(fractions), "model"):
-        model.backbone.load_state_dict(interpolate(start, end, fraction))
-        figures = _measure_model(model, fraction, splits, config, accelerator)
-        on_found(figures)
-        found.append(figures)
-    best = max(found, key=lambda one: one.expected)
+    found = measure_between(model, (start, end), fractions, splits.validation, config, on_found)
+    best = choose(found)
     model.backbone.load_state_dict(interpolate(start, end, best.fraction))
     require_held()
     folder.begin()
@@ -126,14 +100,14 @@ def _interpolate_into(
         "fraction": best.fraction,
         "validation": [asdict(one) for one in found],
     }
-    folder.set_status("complete", **describe_data(splits), interpolation=facts)
+    folder.set_status("complete", **describe_data(splits), **{INTERPOLATION: facts})
     write_card_of(folder)
     return best
 
 
 def _prepare(
     runs: tuple[RunFolder, RunFolder], config: RunConfig
-) -> tuple[NormalizedModel, Splits, Accelerator]:
+) -> tuple[NormalizedModel, Splits]:
     """Return the first run's model, and the data of both runs."""
     reference = f"local-dir:{runs[0].model}"
     splits = make_splits(config, find_source(reference))
@@ -145,7 +119,6 @@ def _prepare(
             f"{runs[0].path} and {runs[1].path} differ in the architecture, input size or "
             "normalization of their models: give runs of the same model."
         )
-    accelerator = make_accelerator(config)
     channels, size, _ = splits.image_shape
     model = build_model(
         reference,
@@ -154,7 +127,7 @@ def _prepare(
         in_chans=channels,
         image_size=size,
     )
-    return model.to(accelerator.device).eval(), splits, accelerator
+    return model.to(make_accelerator(config).device).eval(), splits
 
 
 def _require_named_model(run: RunFolder) -> None:
@@ -171,23 +144,3 @@ def _architecture(kind: Source) -> tuple[object, ...]:
     """Return what two models must share; rates of dropout matter in training only."""
     arguments = {name: value for name, value in kind.model_args.items() if "drop" not in name}
     return kind.name, kind.pretrained_cfg, arguments
-
-
-def _measure_model(
-    model: NormalizedModel,
-    fraction: float,
-    splits: Splits,
-    config: RunConfig,
-    accelerator: Accelerator,
-) -> Between:
-    batches = ordered_batches(
-        splits.validation, config.evaluation.batch_size, workers=decoding_workers(config)
-    )
-    grid = evaluation_grid(config)
-    attack = config.components.evaluation_attack
-    wanted = Criterion(config.evaluation.top_k, config.evaluation.target)
-    found = critical_strengths(model, batches, attack, grid, config.seed, criterion=wanted)
-    critical = found.critical
-    curve = accuracy_curve(critical, len(grid) - 1)
-    expected = expected_robustness(critical, grid)
-    return Between(fraction, float(curve[0]), float(curve[-1]), expected)

@@ -12,6 +12,7 @@ from rampart.models.backbones import build_model
 from rampart.models.normalized import NormalizedModel
 from rampart.models.own import MODULE, load_own
 from rampart.models.references import is_function
+from rampart.models.sources import Source, find_source
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import call_for_module
 from rampart.runs.run_folder import RunFolder
@@ -49,6 +50,12 @@ def load_saved_model(
             "module of the same architecture, load_run(FOLDER, module)."
         )
     return load_own(folder.model, module).eval()
+
+
+def source_of(folder: RunFolder, config: RunConfig) -> Source | None:
+    """Return the saved model of a run as a source; None for a function of the user."""
+    own_module = MODULE in read_description(folder) and is_function(config.model.name)
+    return None if own_module else find_source(f"local-dir:{folder.model}")
 
 
 def read_description(folder: RunFolder) -> dict[str, Any]:

@@ -102,6 +102,7 @@ def _is_finished(
         _require_not_needed(config, folder)
     if not (resume and folder.exists()):
         return False
+    folder.require_trained()
     require_same(load_config(folder), config, folder)
     if folder.status() != "complete":
         return False

@@ -17,6 +17,7 @@ from rampart.reports.evaluations import own_evaluation
 from rampart.reports.findings import findings
 from rampart.reports.plots import save_comparison, save_histories
 from rampart.reports.tables import aggregate, comparison_rows, markdown
+from rampart.runs.afterwards import name_afterwards
 from rampart.runs.contents import evaluations_in, runs_in, spell
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.history import History
@@ -38,7 +39,7 @@ class EvaluatedRun:
 
     Attributes:
         name: of its folder.
-        config: as in config.yaml.
+        config: as in config.yaml, and what was done after training.
         history: rows of history.jsonl.
         record: of the evaluation that is compared.
         others: names of its further evaluations.
@@ -134,7 +135,8 @@ def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
     others = tuple(name for name in names if name != own.name)
     lacks = shortfall_of(folder)
     record = load_record(own)
-    return EvaluatedRun(path.name, folder.settings(), history, record, others, lacks)
+    config = {**folder.settings(), **name_afterwards(folder.facts())}
+    return EvaluatedRun(path.name, config, history, record, others, lacks)
 
 
 def require_own_comparison(folder: Path, runs: Sequence[str] | None = None) -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from rampart.counting import in_thousands
+from rampart.runs.afterwards import REFINEMENT
 from rampart.runs.history import Row
 
 
@@ -23,6 +24,7 @@ class Passes:
         pilot: of the pilot: its clean baseline, and all passes of the epochs that a failed pilot
             drops. The epochs of a passed pilot are a part of the run.
         linear_probe: of `training.linear_probe`.
+        refinement: of a refined run: the criticality of its layers, and the models between.
     """
 
     training: int = 0
@@ -30,6 +32,7 @@ class Passes:
     monitors: int = 0
     pilot: int = 0
     linear_probe: int = 0
+    refinement: int = 0
 
     @classmethod
     def of(cls, rows: Iterable[Row], facts: Mapping[str, Any] | None = None) -> Self:
@@ -48,6 +51,7 @@ class Passes:
             monitors=sum(row.get("monitor_passes", 0) for row in rows),
             pilot=facts.get("pilot", {}).get("passes", 0),
             linear_probe=probe.get("forwards", 0) + probe.get("backwards", 0),
+            refinement=facts.get(REFINEMENT, {}).get("passes", 0),
         )
 
     @property

@@ -11,6 +11,7 @@ report.html      the run and its own evaluation as one page
 model/           the finished model, in the format that timm loads, and its card
 evaluations/     one folder per evaluation
 profiles/        one folder per profile, which holds evaluations under several threats
+refinement/      of a refined run: the criticality of its layers
 writer.lock      the process that writes the folder
 """
 
@@ -25,6 +26,7 @@ from rampart.checksums import read_checked, with_checksum
 from rampart.errors import RunError
 from rampart.files import is_scratch, require_output_folder, write_atomic
 from rampart.plugins import GIVEN
+from rampart.runs.afterwards import REFINEMENT
 from rampart.runs.contents import runs_in, spell
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.lock import is_lock, writer_of
@@ -34,7 +36,16 @@ from rampart.version import __version__
 #: The status before a run has begun: until then nothing in its folder counts.
 STARTING = "starting"
 #: Keys that run.json retains when the status changes.
-RETAINED = ("data", "content", "start", "parameters", "computing", "linear_probe", "pilot")
+RETAINED = (
+    "data",
+    "content",
+    "start",
+    "parameters",
+    "computing",
+    "linear_probe",
+    "pilot",
+    REFINEMENT,
+)
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,11 @@ class RunFolder:
     def page(self) -> Path:
         """The run and its own evaluation as one page."""
         return self.path / "report.html"
+
+    @property
+    def refinement(self) -> Path:
+        """The criticality of the layers of a refined run, as a table and a picture."""
+        return self.path / "refinement"
 
     @property
     def evaluations(self) -> Path:
@@ -189,6 +205,15 @@ class RunFolder:
                 f"{self.how_to_resume()} to finish it."
             )
 
+    def require_trained(self) -> None:
+        """Refuse to train on in a folder whose run was made from finished runs.
+
+        Raises:
+            RunError: the run is a refinement that is not finished.
+        """
+        if REFINEMENT in self.facts() and self.status() != "complete":
+            raise RunError(f"{self.path} holds a refinement: {self.how_to_resume()} to finish it.")
+
     def no_run(self) -> RunError:
         """Return the error for a folder without a run that has begun."""
         if not self.path.exists():
@@ -208,6 +233,9 @@ class RunFolder:
         """Return what to do to resume the run: a command, or a call for objects of Python."""
         tree = self.settings()
         sections = [tree.get(name) for name in ("model", "data")]
+        if refined := self.facts().get(REFINEMENT):
+            again = f"rampart refine {quote(refined['of'])} --output {quote(str(self.path))}"
+            return f"run `{again} --resume`"
         names = [one.get("name") if isinstance(one, dict) else one for one in sections]
         if any(str(name).startswith(GIVEN) for name in names):
             return "call rampart.finetune again with the same arguments and resume=True"
@@ -280,7 +308,7 @@ class RunFolder:
 
     def _own_folders(self) -> list[Path]:
         ours = (self.checkpoints, self.best, self.model, self.evaluations, self.profiles)
-        return [*ours, self.tracking, self.baseline, self._dropped_folder]
+        return [*ours, self.tracking, self.baseline, self.refinement, self._dropped_folder]
 
     def clear(self) -> None:
         """Delete the files of an earlier run and its evaluations, and nothing else."""

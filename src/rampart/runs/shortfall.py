@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from rampart.counting import counted
+from rampart.runs.afterwards import INTERPOLATION, REFINEMENT
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 
@@ -35,14 +36,15 @@ def shortfall_of(folder: RunFolder) -> Shortfall:
     if folder.status() != "complete":
         return Shortfall(unfinished=f"{folder.status()}, {of}")
     # An interpolation of two runs is not trained.
-    if "interpolation" in folder.facts() or found >= planned:
+    if INTERPOLATION in folder.facts() or found >= planned:
         return Shortfall()
     return Shortfall(history=f"history of {of}" if found else "history missing")
 
 
 def _planned_epochs(folder: RunFolder) -> int:
-    """Return the number of epochs in the configuration; 0 if it states none."""
-    training = folder.settings().get("training")
+    """Return the number of epochs that the run should have; 0 if it is not stated."""
+    refined = folder.facts().get(REFINEMENT)
+    training = refined["settings"] if refined else folder.settings().get("training")
     epochs = training.get("epochs") if isinstance(training, dict) else None
     return epochs if isinstance(epochs, int) else 0
 

@@ -13,9 +13,6 @@ from rampart.models.external.fingerprints import weights_fingerprint
 from rampart.models.external.load import load_model
 from rampart.models.external.loaded import LoadedModel
 from rampart.models.normalized import NormalizedModel
-from rampart.models.own import MODULE
-from rampart.models.references import is_function
-from rampart.models.sources import find_source
 from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
@@ -23,7 +20,7 @@ from rampart.recipes.evaluation.run_data import splits_for_run
 from rampart.recipes.evaluation.settings import default_config, require_evaluation_keys
 from rampart.recipes.measured import evaluated_part
 from rampart.recipes.resizing import note_resize, resized_as
-from rampart.recipes.saved_model import load_saved_model, read_description
+from rampart.recipes.saved_model import load_saved_model, read_description, source_of
 from rampart.recipes.splits import evaluated_splits_of_size
 from rampart.runs.run_folder import RunFolder
 
@@ -63,9 +60,7 @@ def subject_of_run(folder: RunFolder, config: RunConfig) -> tuple[Accelerator, S
     own = load_config(folder)
     require_evaluation_keys(own, config)
     described = read_description(folder)
-    own_module = MODULE in described and is_function(own.model.name)
-    source = None if own_module else find_source(f"local-dir:{folder.model}")
-    splits = splits_for_run(folder, own, config, source)
+    splits = splits_for_run(folder, own, config, source_of(folder, own))
     shape = evaluated_part(config, splits).image_shape
     built = load_saved_model(folder, own, input_size=shape)
     accelerator = make_accelerator(config)

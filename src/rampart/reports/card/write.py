@@ -23,6 +23,7 @@ from rampart.reports.page.declaration import (
     uncertainty_lines,
 )
 from rampart.reports.page.words import trust
+from rampart.runs.afterwards import spell_afterwards
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.report_page import SEAL, sealed, sources_of
 from rampart.runs.run_folder import RunFolder
@@ -90,7 +91,7 @@ def card_text(run: RunFolder, origin: Origin, place: Place) -> str:
         title=title,
         lead=_lead(settings, described),
         settings=f"{place.above}config.yaml",
-        recipe=_recipe(settings),
+        recipe=[*_recipe(settings), *_after_training(run)],
         ramps=_is_attacked(settings) and settings["schedule"]["name"] != "fix",
         license=origin.license,
         trained_from=_trained_from(settings, origin),
@@ -170,6 +171,11 @@ def _lead(settings: Settings, described: Settings) -> str:
 def _is_attacked(settings: Settings) -> bool:
     names = settings["objective"]["name"], settings["schedule"]["name"]
     return "standard" not in names and str(settings["threat"]["eps"]) not in ("0", "0.0")
+
+
+def _after_training(run: RunFolder) -> list[tuple[str, str]]:
+    said = spell_afterwards(run.facts())
+    return [("after training", said)] if said else []
 
 
 def _recipe(settings: Settings) -> list[tuple[str, str]]:

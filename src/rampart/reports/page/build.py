@@ -29,6 +29,7 @@ from rampart.reports.page.declaration import declaration_section
 from rampart.reports.page.gallery import gallery_section
 from rampart.reports.page.words import verdict
 from rampart.reports.percent import percent
+from rampart.runs.afterwards import command_afterwards
 from rampart.runs.history import History
 from rampart.runs.report_page import sources_of
 from rampart.runs.run_folder import RunFolder
@@ -83,7 +84,7 @@ def run_page(path: Path, distributions: Sequence[str] = ()) -> Page:
         raise run.no_run()
     config, found = run.settings(), _own(path)
     rows, status = _training(run)
-    command = f"rampart train {quote(str(run.config))} --output {quote(f'{path}-again')}"
+    command = _command(run)
     sources = [run.config, run.history]
     if found is None:
         page = Page("run", path.name, _unmeasured_lead(run, config), (), _alone(rows, run))
@@ -101,6 +102,13 @@ def run_page(path: Path, distributions: Sequence[str] = ()) -> Page:
     )
     settings = settings_section(config, one.record.metadata, command)
     return _with(page, settings, sources_of(path, *sources, found / "record.json"))
+
+
+def _command(run: RunFolder) -> str:
+    """Return the command that makes such a run again."""
+    output = quote(f"{run.path}-again")
+    made = command_afterwards(run.facts()) or f"rampart train {quote(str(run.config))}"
+    return f"{made} --output {output}"
 
 
 def _with(page: Page, settings: Section, sources: dict[str, str]) -> Page:

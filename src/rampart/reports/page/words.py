@@ -9,6 +9,7 @@ from rampart.metrics.adaptation import adaptation_delay, has_measurable_delay
 from rampart.records.record import EvaluationRecord
 from rampart.reports.page.curves import spell_strength
 from rampart.reports.percent import number, percent
+from rampart.runs.afterwards import REFINEMENT, spell_afterwards
 from rampart.skill import chance_of, clearly_above
 from rampart.units import is_corruption
 
@@ -81,7 +82,7 @@ def transfer(facts: Facts, record: EvaluationRecord, history: History, run: Fact
     chance = chance_of(record.labels, record.top_k)
     figures = f"clean accuracy is {_figure(facts, 'clean')}, and guessing reaches {percent(chance)}"
     title = "Did it transfer?" if history else "Does it know the task?"
-    lines = [*_delay(history, facts.get("num_classes")), *_pilot(run)]
+    lines = [*_after_training(run), *_delay(history, facts.get("num_classes"), run), *_pilot(run)]
     if not clearly_above(facts["clean"], chance, facts["n"]):
         text = f"It did not learn the task: {figures}." if history else f"No: {figures}."
         return Statement(title, "fail", (text, *_alerts(history), *lines))
@@ -91,13 +92,18 @@ def transfer(facts: Facts, record: EvaluationRecord, history: History, run: Fact
     return Statement(title, "warn" if alerts else "pass", (text, *alerts, *lines))
 
 
-def _delay(history: History, classes: int | None) -> list[str]:
+def _delay(history: History, classes: int | None, run: Facts) -> list[str]:
     """The first epoch in which the run exceeded 5 %, where guessing does not reach that."""
-    if not history or not has_measurable_delay(classes):
+    if not history or REFINEMENT in run or not has_measurable_delay(classes):
         return []
     delay = adaptation_delay([row["val_clean"] for row in history if "val_clean" in row])
     when = "never" if delay is None else f"first in epoch {delay}"
     return [f"Clean accuracy on the validation split exceeded 5 % {when}."]
+
+
+def _after_training(run: Facts) -> list[str]:
+    said = spell_afterwards(run)
+    return [said] if said else []
 
 
 def _pilot(run: Facts) -> list[str]:

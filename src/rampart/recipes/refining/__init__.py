@@ -1,0 +1,1 @@
+"""Refine a finished run after training: RiFT."""

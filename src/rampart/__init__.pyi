@@ -6,6 +6,7 @@ from .api.finetuned_run import FinetunedRun as FinetunedRun
 from .api.finetuned_run import load_run as load_run
 from .api.profile import ProfileResult as ProfileResult
 from .api.profile import profile as profile
+from .api.refine import refine as refine
 from .api.result import EvaluationResult as EvaluationResult
 from .attacks.apgd import Apgd as Apgd
 from .attacks.autoattack import AutoAttack as AutoAttack
@@ -43,6 +44,7 @@ from .recipes.config.loading import parse_config as parse_config
 from .recipes.config.run_config import RunConfig as RunConfig
 from .recipes.evaluation.evaluate_named import evaluate_model as evaluate_model
 from .recipes.evaluation.evaluate_named import evaluate_run as evaluate_run
+from .recipes.refining.settings import Refinement as Refinement
 from .recipes.train import train_run as train_run
 from .records.record import EvaluationRecord as EvaluationRecord
 from .records.storage import load_record as load_record

@@ -53,6 +53,10 @@ STOPPED_AT = {
         "recipes.interpolate.interpolate_runs",
         "nothing is saved, run the same command again to start anew.",
     ),
+    "refine a -o out": (
+        "recipes.refining.refine.refine_run",
+        "nothing is changed, run the same command again.",
+    ),
     "train model=m data=d -o out": (
         "recipes.train.train_run",
         "nothing is changed, run the same command again.",

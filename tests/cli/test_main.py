@@ -17,7 +17,7 @@ from settings import changed
 
 VERBS = ("quickstart", "train", "evaluate", "verify", "report", "compare", "preview")
 VERBS += ("study plan", "study run", "study status", "study table", "study figures")
-VERBS += ("linear-probe", "doctor", "profile", "gate", "publish")
+VERBS += ("linear-probe", "doctor", "profile", "gate", "publish", "refine")
 
 
 def test_help_names_every_verb(rampart):
@@ -58,6 +58,11 @@ def test_the_surface_is_what_is_documented(rampart):
         "study table": {"--output", "--published", "--format", "--json"},
         "study figures": {"--output", "--published"},
         "gate": {"--expected", "--at", "--clean", "--distribution", "--json", "--sarif"},
+        "refine": {
+            *("--output", "--images", "--steps", "--radius", "--epochs", "--lr", "--momentum"),
+            *("--weight-decay", "--choose", "--resume", "--overwrite"),
+            *("--evaluate", "--no-evaluate", "--json"),
+        },
         "publish": {"--to", "--private", "--license", "--dry-run"},
         "linear-probe": {"--json"},
         "doctor": set(),
@@ -153,6 +158,7 @@ def test_a_warning_is_one_line(rampart, tiny_settings, tmp_path):
         ("compare", "runs"),
         ("study", "run", "study.yaml"),
         ("interpolate", "one", "two"),
+        ("refine", "one"),
         ("quickstart",),
     ],
 )

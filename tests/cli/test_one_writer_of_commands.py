@@ -18,6 +18,7 @@ FOLDERS = {
     "evaluate": ("{run}", "evaluation.limit=5"),
     "profile": ("{run}", "evaluation.limit=5"),
     "interpolate": ("{run}", "{other}"),
+    "refine": ("{run}",),
     "compare": ("{run}",),
     "quickstart": (),
     "study run": ("{study}",),

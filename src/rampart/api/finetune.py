@@ -48,7 +48,7 @@ from rampart.strategies.catalogue import STRATEGIES
 from rampart.strengths import require_own_eps
 from rampart.terminal import Terminal
 from rampart.training.callbacks.catalogue import CALLBACKS
-from rampart.training.reporting import ConsoleReporter, Silent
+from rampart.training.reporting import ConsoleReporter, Reporter, Silent
 from rampart.training.state import Run
 from rampart.units import Norm, parse_norm
 
@@ -134,7 +134,7 @@ def finetune(
     folder = RunFolder(Path(output) if output is not None else free_folder(config))
     folder.require_free(resume, overwrite)
     console = Terminal()
-    reporter = _Console(console) if progress else _Quiet()
+    reporter = console_reporter(console, progress)
     module = model if isinstance(model, nn.Module) else None
     shown = showing(display_on(console)) if progress else nullcontext()
     with preserve_accelerate_state(), shown:
@@ -150,7 +150,7 @@ def finetune(
             splits=splits,
             network=network,
         )
-        run = _finish(folder, config, splits, module, evaluate)
+        run = finished_run(folder, config, splits, module, evaluate)
     if run.evaluation is not None:
         warn_of_verdicts(run.evaluation)
     return run
@@ -209,14 +209,22 @@ def _with_sections(tree: Mapping[str, Any], norm: Norm) -> dict[str, Any]:
     return whole
 
 
-def _finish(
+def finished_run(
     folder: RunFolder,
     config: RunConfig,
     splits: Splits,
     module: nn.Module | None,
     evaluate: bool,
 ) -> FinetunedRun:
-    """Return the run with its evaluation; evaluate if that is wanted and missing."""
+    """Return a finished run with its evaluation; evaluate if that is wanted and missing.
+
+    Args:
+        folder: of the run.
+        config: of the run.
+        splits: its data.
+        module: for a run that trained a module of the user: one of the same architecture.
+        evaluate: whether to evaluate on the test split.
+    """
     accelerator = make_accelerator(config)
     model = load_saved_model(folder, config, module).to(accelerator.device)
     result, target = None, folder.evaluations / evaluation_name(config)
@@ -236,6 +244,11 @@ def _print_notes(run: Run, splits: Splits) -> None:
         run.reporter.note(f"note: {note}")
     for warning in splits.warnings:
         run.reporter.warn(warning)
+
+
+def console_reporter(console: Terminal, progress: bool) -> Reporter:
+    """Return what shows the events of a run: lines and warnings, or warnings only."""
+    return _Console(console) if progress else _Quiet()
 
 
 class _Warns:

@@ -142,8 +142,8 @@ def _refine_one(
             listener=_listener(),
         )
     layer, threat = folder.facts()["refinement"]["layer"], load_config(folder).threat_model
-    console.say(f"best at {threat}: {best.fraction:.0%} of the change of {layer}")
-    console.say(f"model in {folder.model}, criticality in {folder.refinement}")
+    text = f"best at {threat}: {best.fraction:.0%} of the change of {layer}"
+    console.say(f"{text}; model in {folder.model}, pictures in {folder.refinement}")
     evaluation = evaluate_trained(output) if evaluate else None
     return {
         "run": run,

@@ -231,14 +231,15 @@ class RunFolder:
 
     def how_to_resume(self) -> str:
         """Return what to do to resume the run: a command, or a call for objects of Python."""
-        tree = self.settings()
+        tree, refined = self.settings(), self.facts().get(REFINEMENT)
         sections = [tree.get(name) for name in ("model", "data")]
-        if refined := self.facts().get(REFINEMENT):
-            again = f"rampart refine {quote(refined['of'])} --output {quote(str(self.path))}"
-            return f"run `{again} --resume`"
         names = [one.get("name") if isinstance(one, dict) else one for one in sections]
         if any(str(name).startswith(GIVEN) for name in names):
-            return "call rampart.finetune again with the same arguments and resume=True"
+            call = "refine" if refined else "finetune"
+            return f"call rampart.{call} again with the same arguments and resume=True"
+        if refined:
+            again = f"rampart refine {quote(refined['of'])} --output {quote(str(self.path))}"
+            return f"run `{again} --resume`"
         return f"run `rampart train --output {quote(str(self.path))} --resume`"
 
     def require_free(self, resume: bool | None, overwrite: bool) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from rampart.attacks.base import CountingModel
 from rampart.data.splits import Splits
-from rampart.errors import RunError
+from rampart.errors import RampartError, RunError
 from rampart.evaluation.criticality import Criticality
 from rampart.models.external.fingerprints import weights_fingerprint
 from rampart.models.interpolation import interpolate
@@ -131,21 +131,24 @@ def _prepare(source: RunFolder, splits: Splits | None, network: NormalizedModel 
     model = load_saved_model(source, config) if network is None else copy.deepcopy(network)
     model = model.to(accelerator.device).eval()
     layers = trained_layers(source.path, config, model)
-    splits = splits or make_splits(config, source_of(source, config))
-    _require_own_data(source, splits)
-    require_measurable(config, splits)
+    # The run has checked its settings against the test images, which stay closed here.
+    require_measurable(config)
+    splits = _own_data(source, config, splits)
     start = weights_fingerprint(model)
     return _Job(source, config, splits, accelerator, model, layers, start)
 
 
-def _require_own_data(source: RunFolder, splits: Splits) -> None:
-    """Refuse a run whose validation split is no longer there as it was."""
+def _own_data(source: RunFolder, config: RunConfig, splits: Splits | None) -> Splits:
+    """Return the data of a run; refuse one whose validation split is not there as it was."""
     try:
+        splits = splits or make_splits(config, source_of(source, config))
         require_same_data(source, splits)
-    except RunError as error:
+    except RampartError as error:
         raise RunError(
-            f"a refinement chooses on the validation split that the run had, and {error}"
+            f"{source.path} lacks the validation split that it was trained with, on which a "
+            f"refinement chooses: {error}"
         ) from error
+    return splits
 
 
 def _settings(

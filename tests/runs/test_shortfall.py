@@ -51,5 +51,11 @@ def test_an_interpolation_has_no_history(make):
     assert str(shortfall_of(make("complete", None, interpolation={"fraction": 0.5}))) == ""
 
 
+def test_the_epochs_of_a_refinement_are_its_own(make):
+    refined = {"refinement": {"settings": {"epochs": 2}}}
+    lacks = shortfall_of(make("interrupted", [1], **refined))
+    assert lacks == Shortfall(unfinished="interrupted, 1 of 2 epochs")
+
+
 def test_a_configuration_without_epochs(make):
     assert shortfall_of(make("failed", [1], planned="seed: 0\n")).unfinished == "failed, 1 epoch"

@@ -214,8 +214,8 @@ def require_data(name: str, root: str = "") -> Path:
     """
     if name.startswith(GIVEN):
         raise DataError(
-            f"data '{name}' were given in Python: pass them again to rampart.finetune or "
-            "rampart.evaluate."
+            f"data '{name}' were given in Python: pass them again to rampart.finetune, "
+            "rampart.refine or rampart.evaluate."
         )
     path = Path(root, name).expanduser()
     if path.exists() or is_range(name):

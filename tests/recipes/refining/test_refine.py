@@ -99,6 +99,7 @@ def test_it_is_an_ordinary_run(refined):
     folder, best = refined
     facts = folder.facts()
     assert folder.status() == "complete"
+    assert facts["parameters"]["trained"] < facts["parameters"]["all"] / 2
     assert facts["refinement"]["fraction"] == best.fraction
     assert [row["fraction"] for row in facts["refinement"]["validation"]] == [0.0, 0.5, 1.0]
     assert [(row["epoch"], row["eps"]) for row in History(folder.history).rows()] == [
@@ -163,7 +164,7 @@ def test_it_resumes_exactly(run, refined, tmp_path, monkeypatch, where):
         with pytest.raises(KeyboardInterrupt):
             refine_run(run, tmp_path / "out", TINY)
     folder = RunFolder(tmp_path / "out")
-    assert folder.status() != "complete"
+    assert folder.status() == "interrupted"
     with pytest.raises(RunError, match="rampart refine .* --resume"):
         folder.require_finished()
     with pytest.raises(RunError, match="holds a refinement"):

@@ -17,7 +17,6 @@ from rampart.recipes.build import make_run
 from rampart.recipes.config.loading import dump_config, parse_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.refining.settings import Refinement
-from rampart.recipes.train import record_outcome
 from rampart.runs.lock import RequireHeld
 from rampart.runs.run_folder import RunFolder
 from rampart.training.loop import fit
@@ -85,7 +84,7 @@ def fine_tune(
     restore(run)
     run.history.truncate(run.progress.epoch)
     name = f"fine-tuning {layer} without an attack"
-    with record_outcome(run, folder), show_progress(reporter, name, run.plan.horizon, run.step):
+    with show_progress(reporter, name, run.plan.horizon, run.step):
         fit(run)
     tuned = run.bare_model
     assert isinstance(tuned, NormalizedModel)

@@ -8,7 +8,8 @@ save the best one                           # see `choose`
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ from rampart.reports.criticality import write_criticality
 from rampart.runs.afterwards import REFINEMENT
 from rampart.runs.lock import RequireHeld, only_writer
 from rampart.runs.run_folder import RunFolder
+from rampart.training.interrupts import Interrupted
 from rampart.training.reporting import Reporter, Silent
 
 
@@ -105,7 +107,23 @@ def refine_run(
             return folder, _chosen(folder)
         if not (folder.exists() and resume):
             _begin(folder, job, settings)
-        return folder, _refine(folder, job, settings, reporter or Silent(), listener, require_held)
+        with _recorded_stop(folder, require_held):
+            best = _refine(folder, job, settings, reporter or Silent(), listener, require_held)
+        return folder, best
+
+
+@contextmanager
+def _recorded_stop(folder: RunFolder, require_held: RequireHeld) -> Iterator[None]:
+    """Write to run.json why the block stopped, if it is interrupted or fails."""
+    try:
+        yield
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, KeyboardInterrupt | Interrupted) else "failed"
+        # The reason that is raised counts more than a folder that is gone, or a full disk.
+        with suppress(RunError):
+            require_held()
+            folder.set_status(status, reason=f"{type(error).__name__}: {error}")
+        raise
 
 
 @dataclass(frozen=True)
@@ -186,6 +204,17 @@ def _begin(folder: RunFolder, job: _Job, settings: Refinement) -> None:
     folder.set_status("running", **data, start=job.start, **{REFINEMENT: facts})
 
 
+def _note_layer(folder: RunFolder, job: _Job, layer: str) -> None:
+    """Write the layer that is fine-tuned, and how many weights are trained."""
+    trained = job.model.backbone.get_submodule(layer).parameters(recurse=False)
+    sizes = {
+        "trained": sum(weight.numel() for weight in trained),
+        "all": sum(weight.numel() for weight in job.model.parameters()),
+    }
+    facts = {**folder.facts()[REFINEMENT], "layer": layer}
+    folder.set_status("running", parameters=sizes, **{REFINEMENT: facts})
+
+
 def _refine(
     folder: RunFolder,
     job: _Job,
@@ -197,7 +226,8 @@ def _refine(
     found = _measure(folder, job, settings, require_held)
     listener.on_criticality(found)
     layer = least_critical(found)
-    _note(folder, require_held, layer=layer.module)
+    require_held()
+    _note_layer(folder, job, layer.module)
     before = _weights(job.model)
     tuned = fine_tune(
         job.model,

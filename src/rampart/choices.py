@@ -13,7 +13,9 @@ Match = Literal["strict", "by_name", "by_position"]
 #: are resized, which changes the aspect ratio.
 Resize = Literal["crop", "squash"]
 #: How the learning rate goes on after its warm-up; see `rampart.training.optimizers`.
-LrSchedule = Literal["cosine", "constant"]
+LrSchedule = Literal["cosine", "constant", "multistep"]
+#: The optimizer, by timm's word for this option; see `rampart.training.optimizers`.
+Opt = Literal["adamw", "sgd"]
 #: Where the validation split comes from: the one that the data define, if any, or always a draw.
 Validation = Literal["official", "drawn"]
 #: The images of an epoch: each once, or equally many of each class; see `rampart.data.balance`.

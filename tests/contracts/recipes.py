@@ -13,9 +13,14 @@ CONFIGS = ROOT / "configs"
 GUIDE = ROOT / "docs" / "reproduce" / "recipes.md"
 START, END = "<!-- recipes -->\n", "<!-- end of recipes -->"
 NAMES = ("published", "benchmark", "ours")
+#: Recipes of other methods.
+METHODS = sorted((CONFIGS / "methods").glob("*.yaml"))
 #: Files in which every value states where it comes from.
 MARKED = sorted(
-    file for name in ("published", "benchmark") for file in (CONFIGS / name).glob("*.yaml")
+    [
+        *(file for name in ("published", "benchmark") for file in (CONFIGS / name).glob("*.yaml")),
+        *METHODS,
+    ]
 )
 MARK = re.compile(r"(read|inferred): \S.*")
 #: Keys by which studies compare methods; they are a matter of taste.

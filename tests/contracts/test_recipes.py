@@ -9,6 +9,7 @@ from tests.contracts.recipes import (
     END,
     GUIDE,
     MARKED,
+    METHODS,
     NAMES,
     START,
     lines_of,
@@ -28,7 +29,7 @@ from rampart.runs.run_folder import RunFolder
 from rampart.training.reporting import Silent
 from rampart.training.step import train_batch
 
-STUDIES = [file for file in MARKED if file.name != "recipe.yaml"]
+STUDIES = [file for file in MARKED if file.name != "recipe.yaml" and file not in METHODS]
 
 
 #: The six of the publication, and the robust four.
@@ -69,6 +70,20 @@ def test_a_recipe_reads_line_by_line_as_yaml_does(name):
 def test_the_base_of_a_study_is_the_recipe_beside_it(file):
     study = yaml.safe_load(file.read_text(encoding="utf-8"))
     assert study["base"] == yaml.safe_load(recipe(file.parent.name).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("file", METHODS, ids=lambda file: file.stem)
+def test_a_recipe_of_another_method_is_complete_and_takes_our_schedule(file):
+    text = file.read_text(encoding="utf-8")
+    assert len(list(lines_of(text))) > 25
+    words = ["model.name=resnet50.a1_in1k", "data=cub200"]
+    config = load_config(file, words)
+    assert config.schedule.name == "fix"
+    assert load_config(file, [*words, "schedule=adaptive"]).components.schedule.needs_accuracy
+    # A key that is left out would follow the defaults when they change.
+    stated = {line.key for line in lines_of(text)}
+    for key in ("optimizer.opt", "optimizer.warmup", "optimizer.lr_schedule", "training.epochs"):
+        assert key in stated, key
 
 
 def test_ours_are_the_defaults():

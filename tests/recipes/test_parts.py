@@ -1,14 +1,22 @@
 """Every part around the schedule in a whole run: resume, micro-batches, cost, refusals."""
 
+from functools import partial
+
 import pytest
 from tests.recipes.test_recipes_train import StopAfter, assert_rounding_only, assert_same, result
 
 from rampart.errors import InvalidArgument, RampartError
+from rampart.recipes.accelerator import make_accelerator
+from rampart.recipes.build import make_run, make_start
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.evaluation.evaluate_named import evaluate_run
+from rampart.recipes.splits import make_splits
 from rampart.recipes.train import train_run
 from rampart.runs.history import History
+from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
+from rampart.training.reporting import Silent
+from rampart.training.step import train_batch
 
 PARTS = {
     "mart": ["objective=mart"],
@@ -17,6 +25,7 @@ PARTS = {
     "ema": ["callbacks=[{name: ema, decay: 0.5}]", "schedule.end=0.4"],
     "awp": ["callbacks=[awp]"],
     "lp-ft": ["strategies=[lp-ft]", "schedule.start=0.5"],
+    "roli": ["strategies=[{name: roli, probe: 0.3}]", "schedule={name: adaptive, pilot: 0}"],
     "linear-probe": ["strategies=[linear-probe]"],
     "lora": ["strategies=[{name: lora, rank: 2}]"],
     "lora and more": [
@@ -33,6 +42,10 @@ PARTS = {
         "callbacks=[ema]",
         "schedule.end=0.4",
         "training.checkpoint=best",
+    ],
+    "twins by SGD": [
+        "objective=twins",
+        "optimizer={opt: sgd, lr_schedule: multistep, milestones: [0.3, 0.7], momentum: 0.8}",
     ],
     "micro-batches of a batch": [
         "training.gradient_accumulation_steps=2",
@@ -80,6 +93,46 @@ def test_awp_costs_one_more_pass_where_there_is_an_attack(tiny_settings, tmp_pat
     assert attacked[2] == (24, 24)
 
 
+def test_roli_trains_the_head_at_full_strength_and_then_follows_the_schedule(
+    tiny_settings, tmp_path
+):
+    """One epoch of probe, then a schedule that has an epoch without an attack and one with it."""
+    parts = ["strategies=[{name: roli, probe: 0.3}]", "schedule={name: switch, at: 0.5}"]
+    config = load_config(None, [*tiny_settings, *parts])
+    splits, accelerator = make_splits(config), make_accelerator(config)
+    folder, start = RunFolder(tmp_path / "run"), partial(make_start, config, splits)
+    run = make_run(config, folder, splits, accelerator, Silent(), start)
+    seen = []
+    for epoch in range(3):
+        for batch in run.batches(epoch, 0):
+            before = {n: v.clone() for n, v in run.bare_model.state_dict().items()}
+            train_batch(run, batch)
+            after = run.bare_model.state_dict()
+            seen.append(
+                (run.progress.used["alpha"], {n for n in before if before[n].ne(after[n]).any()})
+            )
+        run.progress.begin_next_epoch()
+    head = {"backbone.head.weight", "backbone.head.bias"}
+    assert [alpha for alpha, _ in seen] == [1.0] * 3 + [0.0] * 3 + [1.0] * 3
+    assert all(moved == head for _, moved in seen[:3])
+    assert all("backbone.stem.weight" in moved for _, moved in seen[3:])
+    assert all("backbone.stem_norm.running_var" in moved for _, moved in seen[3:])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["model.options={norm: group, in_chans: 3}"], "GroupNorm.*with BatchNorm"),
+        (["training.batch_size=2"], "at least 4 images"),
+    ],
+)
+def test_twins_is_refused_before_any_training(settings, message, tiny_settings, tmp_path):
+    config = load_config(None, [*tiny_settings, "objective=twins", *settings])
+    with pytest.raises(RampartError, match=message):
+        train_run(config, tmp_path / "run")
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
 def test_the_average_is_validated_and_saved(tiny_settings, tmp_path):
     settings = [*tiny_settings, "schedule=fix"]
     plain = result(train_run(load_config(None, settings), tmp_path / "plain"))
@@ -124,6 +177,8 @@ def test_one_part_needs_no_brackets(tiny_settings):
         (["objective=fare", "attack.loss=dlr"], "attack.loss=dlr.*objective=fare"),
         (["objective={name: fare, base: adversarial, beta: 6}"], "beta=6"),
         (["objective=fare", "strategies=[linear-probe]"], "leave out linear-probe"),
+        (["objective=twins", "strategies=[linear-probe]"], "leave out linear-probe"),
+        (["objective=twins", "model.batch_norm=frozen"], "model.batch_norm=frozen.*leave it out"),
         (["strategies=[{name: lora, alpha: .inf}]"], "alpha"),
         (["strategies=[lora]", "optimizer.backbone_lr=0"], "a rate above 0"),
         (["strategies=[lp-ft]", "optimizer.backbone_lr=0"], "backbone_lr=0.*lp-ft"),

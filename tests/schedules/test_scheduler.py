@@ -3,6 +3,7 @@ import json
 import pytest
 
 from rampart.errors import InvalidArgument, RampartError
+from rampart.schedules.adaptive import Adaptive
 from rampart.schedules.auto import Auto
 from rampart.schedules.hinge import Fix, Linear, Smoothed, TwoHinge
 from rampart.schedules.preview import preview
@@ -121,3 +122,63 @@ def test_a_state_with_parts_missing_is_refused():
     scheduler = EpsilonScheduler(PUBLISHED, 0.1, Horizon(50, 2))
     with pytest.raises(InvalidArgument, match="without .*eps_g, .*steps_done"):
         scheduler.load_state_dict({"schedule": {}})
+
+
+def test_a_probe_comes_before_the_schedule_which_extends_over_the_rest():
+    """Steps 0 to 5 at full strength, then the schedule of a run of four epochs."""
+    for schedule, interval in ((TwoHinge(), "step"), (TwoHinge.at_steps(3, 9), "epoch")):
+        rest = [row.alpha for row in preview(schedule, 1, Horizon(4, 3), interval)]
+        scheduler = EpsilonScheduler(schedule, 1, Horizon(6, 3), interval, probe=2)
+        alphas, probing = [], []
+        for _ in range(18):
+            alphas.append(scheduler.alpha)
+            probing.append(scheduler.probing)
+            scheduler.step()
+        each = 1 if interval == "step" else 3
+        assert alphas[:6] == [1.0] * 6
+        assert alphas[6::each] == rest
+        assert probing == [True] * 6 + [False] * 12
+
+
+def test_a_schedule_that_follows_the_run_learns_nothing_from_a_probe():
+    schedule = Adaptive(pilot=0.0)
+    with_probe = EpsilonScheduler(schedule, 1, Horizon(6, 4), chance=0.1, probe=2)
+    alone = EpsilonScheduler(schedule, 1, Horizon(4, 4), chance=0.1)
+    for _ in range(8):
+        with_probe.step(1.0)
+        assert with_probe.decision is None
+    for step in range(16):
+        assert with_probe.alpha == alone.alpha
+        for one in (with_probe, alone):
+            one.step(0.05 if step % 3 else 0.9)
+        assert with_probe.decision == alone.decision
+
+
+def test_a_schedule_that_needs_validation_waits_for_the_end_of_the_probe():
+    with_probe = EpsilonScheduler(Auto(), 1, Horizon(12, 2), probe=3)
+    alone = EpsilonScheduler(Auto(), 1, Horizon(9, 2))
+    for epoch in range(12):
+        for one in (with_probe, alone)[: 1 if epoch < 3 else 2]:
+            one.step()
+            one.step()
+            one.observe(0.5)
+        assert epoch < 2 or with_probe.alpha == alone.alpha
+    assert with_probe.alpha > 0
+
+
+def test_a_state_in_a_probe_is_resumed_and_one_of_another_probe_refused():
+    horizon = Horizon(4, 2)
+    scheduler = EpsilonScheduler(TwoHinge(), 1, horizon, probe=2)
+    for _ in range(3):
+        scheduler.step()
+    other = EpsilonScheduler(TwoHinge(), 1, horizon, probe=2)
+    other.load_state_dict(json.loads(json.dumps(scheduler.state_dict())))
+    assert (other.probing, other.alpha, other.steps_done) == (True, 1.0, 3)
+    with pytest.raises(InvalidArgument, match="probe"):
+        EpsilonScheduler(TwoHinge(), 1, horizon, probe=1).load_state_dict(scheduler.state_dict())
+
+
+@pytest.mark.parametrize("probe", [-1, 4])
+def test_a_probe_leaves_epochs_to_the_schedule(probe):
+    with pytest.raises(InvalidArgument, match="probe"):
+        EpsilonScheduler(Fix(), 1, Horizon(4, 2), probe=probe)

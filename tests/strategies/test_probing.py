@@ -11,7 +11,7 @@ from rampart.models.weights import parameter_groups
 from rampart.schedules.catalogue import SCHEDULES
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.strategies.base import drop_gradients, set_modes
-from rampart.strategies.probing import HeadFirst, LinearProbe
+from rampart.strategies.probing import AdversarialHeadFirst, HeadFirst, LinearProbe
 from rampart.training.optimizers import adamw
 from rampart.units import Horizon
 
@@ -23,17 +23,17 @@ def model():
     )
 
 
-def moved_by_a_step(model, strategy, alpha):
+def moved_by_a_step(model, strategy, alpha, probing=False):
     """Return the names of the parameters and buffers that one step changes."""
     rates = {"backbone_lr": 0.1, "head_lr": 0.1}
     optimizer = adamw(
         *parameter_groups(model), **rates, backbone_weight_decay=0.1, head_weight_decay=0.1
     )
     before = copy.deepcopy(model.state_dict())
-    set_modes([strategy], model, alpha)
+    set_modes([strategy], model, alpha, probing)
     assert model.training
     model(torch.rand(4, 1, 8, 8)).logsumexp(1).sum().backward()
-    drop_gradients([strategy], model, alpha)
+    drop_gradients([strategy], model, alpha, probing)
     optimizer.step()
     return {name for name, value in model.state_dict().items() if not value.equal(before[name])}
 
@@ -97,3 +97,35 @@ def test_schedules_without_a_phase_at_0_are_refused(schedule):
 def test_a_schedule_that_stays_at_0_is_refused():
     with pytest.raises(InvalidArgument, match=r"strategies=\[linear-probe\]"):
         check(HeadFirst(), "standard")
+
+
+def test_only_the_head_changes_in_the_probe_of_roli():
+    """At full strength; after the probe everything changes at any strength."""
+    model = build_model(
+        "rampart_glyphnet", num_classes=3, pretrained=False, options={"norm": "batch"}, image_size=8
+    )
+    strategy = AdversarialHeadFirst()
+    head = {"backbone.head.weight", "backbone.head.bias"}
+    assert moved_by_a_step(model, strategy, 1.0, probing=True) == head
+    for alpha in (0.0, 1.0):
+        later = moved_by_a_step(model, strategy, alpha)
+        assert {*head, "backbone.stem.weight", "backbone.stem_norm.running_mean"} < later
+
+
+@pytest.mark.parametrize(
+    ("probe", "epochs", "expected"),
+    [(0.5, 120, 60), (0.5, 15, 8), (0.01, 15, 1), (0.99, 15, 14), (0.25, 3, 1), (0.5, 2, 1)],
+)
+def test_the_probe_of_roli_is_a_fraction_of_the_epochs(probe, epochs, expected):
+    assert AdversarialHeadFirst(probe).probe_epochs(epochs) == expected
+
+
+def test_roli_refuses_a_pilot_a_run_without_an_attack_and_an_impossible_probe():
+    with pytest.raises(InvalidArgument, match=r"schedule\.pilot=0\.2.*roli"):
+        check(AdversarialHeadFirst(), "adaptive", pilot=0.2)
+    with pytest.raises(InvalidArgument, match=r"strategies=roli.*threat\.eps"):
+        AdversarialHeadFirst().check(EpsilonScheduler(SCHEDULES.build("fix"), 0, Horizon(2, 2)))
+    with pytest.raises(InvalidArgument, match="probe=1"):
+        AdversarialHeadFirst(1.0)
+    check(AdversarialHeadFirst(), "fix")
+    check(AdversarialHeadFirst(), "adaptive")

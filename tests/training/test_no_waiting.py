@@ -23,6 +23,7 @@ from rampart.objectives.adversarial import Adversarial, StandardObjective, Trade
 from rampart.objectives.catalogue import OBJECTIVES
 from rampart.objectives.fare import Fare
 from rampart.objectives.mart import Mart
+from rampart.objectives.twins import Twins
 from rampart.schedules.adaptive import Adaptive
 from rampart.schedules.hinge import Fix, Standard
 from rampart.schedules.scheduler import EpsilonScheduler
@@ -164,7 +165,7 @@ def test_the_list_of_attacks_is_complete():
 
 @pytest.mark.parametrize(
     "objective",
-    [StandardObjective(), Trades(), Mart(), Fare(), Fare(base="standard")],
+    [StandardObjective(), Trades(), Mart(), Fare(), Fare(base="standard"), Twins()],
     ids=lambda one: f"{type(one).__name__}-{getattr(one, 'base', '')}",
 )
 def test_a_step_reads_nothing_with_every_objective(objective):
@@ -172,7 +173,8 @@ def test_a_step_reads_nothing_with_every_objective(objective):
 
 
 def test_the_list_of_objectives_is_complete():
-    assert set(OBJECTIVES.names()) == {"standard", "adversarial", "trades", "mart", "fare"}
+    listed = {"standard", "adversarial", "trades", "mart", "fare", "twins"}
+    assert set(OBJECTIVES.names()) == listed
 
 
 @pytest.mark.parametrize("callback", [Ema(), Awp()])

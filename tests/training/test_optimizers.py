@@ -13,8 +13,10 @@ from rampart.training.optimizers import (
     adamw,
     learning_rates,
     lr_schedule,
+    sgd,
     warmup_constant,
     warmup_cosine,
+    warmup_multistep,
 )
 from rampart.units import Horizon
 
@@ -52,6 +54,26 @@ def test_betas_reach_every_group():
     assert make_adamw().param_groups[0]["betas"] == (0.9, 0.999)
 
 
+def test_sgd_follows_its_formula_in_the_groups_of_adamw():
+    """v = m v + g + decay w, w = w - lr v (torch.optim.SGD)."""
+    head = nn.Linear(2, 3)
+    settings = dict.fromkeys(("backbone_lr", "backbone_weight_decay"), 0.0)
+    optimizer = sgd(
+        [], head.named_parameters(), **settings, head_lr=0.1, head_weight_decay=0.5, momentum=0.8
+    )
+    assert [group["name"] for group in optimizer.param_groups] == ["head", "head-no-decay"]
+    weight, velocity = head.weight.detach().clone(), 0.0
+    bias, speed = head.bias.detach().clone(), 0.0
+    for _ in range(2):
+        head.weight.grad, head.bias.grad = torch.ones(3, 2), torch.ones(3)
+        optimizer.step()
+        velocity = 0.8 * velocity + 1 + 0.5 * weight
+        speed = 0.8 * speed + 1
+        weight, bias = weight - 0.1 * velocity, bias - 0.1 * speed
+    torch.testing.assert_close(head.weight.detach(), weight)
+    torch.testing.assert_close(head.bias.detach(), bias)
+
+
 def test_a_model_without_weights_to_train_is_refused():
     with pytest.raises(ModelError, match="requires_grad_"):
         make_adamw(trained=False)
@@ -77,10 +99,21 @@ def test_a_constant_rate_rises_and_stays(step, factor):
     assert warmup_constant(step, steps=100, warmup_steps=0) == 1.0
 
 
-@pytest.mark.parametrize(("course", "end"), [("cosine", 0.0), ("constant", 1.0)])
+@pytest.mark.parametrize(
+    ("step", "factor"),
+    [(0, 0.1), (9, 1.0), (29, 1.0), (30, 0.1), (49, 0.1), (50, 0.01), (60, 0.01)],
+)
+def test_a_rate_falls_to_a_tenth_at_each_milestone(step, factor):
+    found = warmup_multistep(step, steps=60, warmup_steps=10, milestones=(0.5, 5 / 6))
+    assert found == pytest.approx(factor)
+
+
+@pytest.mark.parametrize(
+    ("course", "end"), [("cosine", 0.0), ("constant", 1.0), ("multistep", 0.1 * 0.1)]
+)
 def test_the_course_decides_the_rate_at_the_end(course, end):
     optimizer = make_adamw()
-    schedule = lr_schedule(optimizer, Horizon(2, 5), 0.0, course)
+    schedule = lr_schedule(optimizer, Horizon(2, 5), 0.0, course, (0.5, 0.7))
     for _ in range(10):
         optimizer.step()
         schedule.step()

@@ -15,6 +15,7 @@ from rampart.choices import (
     EvaluationMode,
     LrSchedule,
     Match,
+    Opt,
     Resize,
     Sampler,
     Target,
@@ -126,13 +127,16 @@ class FinetuneSettings(TypedDict, total=False):
     cache: bool | Literal["auto"]
     augment: Mapping[str, float]
     # Of `optimizer`.
+    opt: Opt
     backbone_lr: float
     head_lr: float
     backbone_weight_decay: float
     head_weight_decay: float
     betas: tuple[float, float]
+    momentum: float
     warmup: float
     lr_schedule: LrSchedule
+    milestones: Sequence[float]
     clip_norm: float | None
     ramp_lr_factor: float
     fused: bool | Literal["auto"]

@@ -112,8 +112,8 @@ class RobustTrainer(Trainer):
         self.robust = self._make_loss(self._pixels(inner), horizon)
         if "frozen_copy" in self.robust.state_dict():
             raise ModelError(
-                "RobustTrainer does not support objectives with a frozen copy of the backbone, "
-                "such as FARE: choose another objective."
+                "RobustTrainer does not support objectives with a frozen copy of the backbone or "
+                "of its statistics, such as FARE and TWINS: choose another objective."
             )
         if state is not None:
             self.robust.load_state_dict(state)

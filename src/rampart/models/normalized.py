@@ -108,6 +108,11 @@ class NormalizedModel(nn.Module):
         self._frozen_statistics = True
         self.train(self.training)
 
+    @property
+    def has_frozen_statistics(self) -> bool:
+        """Whether `freeze_statistics` was called."""
+        return self._frozen_statistics
+
     def checkpoint_gradients(self) -> None:
         """Compute activations anew in the backward pass, instead of keeping them in memory.
 

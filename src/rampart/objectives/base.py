@@ -50,6 +50,10 @@ class Objective(ABC):
     attacks: ClassVar[bool] = True
     #: Whether it anchors features of the backbone, so that the backbone must be trained.
     anchors: ClassVar[bool] = False
+    #: Whether it needs BatchNorm in train mode.
+    needs_batch_norm: ClassVar[bool] = False
+    #: Images of a micro-batch that BatchNorm in train mode needs at least.
+    least_images: ClassVar[int] = 2
     #: Name of its option for the loss that the attack maximizes; "" without one.
     loss_option: ClassVar[str] = ""
 

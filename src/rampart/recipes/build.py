@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 
 from rampart.compiling import compile_in_place, require_compiler
 from rampart.data.balance import balanced_weights
@@ -29,8 +29,9 @@ from rampart.runs.lock import RequireHeld, do_nothing
 from rampart.runs.run_folder import RunFolder
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.skill import chance_of
+from rampart.strategies.base import longest_probe
 from rampart.training.checkpoint import CheckpointStore
-from rampart.training.optimizers import adamw, lr_schedule
+from rampart.training.optimizers import Groups, adamw, lr_schedule, sgd
 from rampart.training.reporting import Reporter
 from rampart.training.state import EpochBatches, Plan, Run
 from rampart.training.warm_start import WarmStart
@@ -73,6 +74,7 @@ def make_run(
         config.schedule.interval,
         norm=config.threat.norm,
         chance=_chance(config, splits),
+        probe=longest_probe(config.components.strategies.values(), plan.horizon.epochs),
     )
     callbacks = config.components.callbacks
     strategies = config.components.strategies
@@ -83,7 +85,8 @@ def make_run(
     model, optimizer = start()
     micro_batch = plan.batch_size // (accelerator.num_processes * plan.gradient_accumulation_steps)
     if config.normalizes_by_batch:
-        _require_enough_for_batch_norm(model, micro_batch, plan)
+        least = config.components.objective.least_images
+        _require_enough_for_batch_norm(model, micro_batch, plan, least)
     prepared, optimizer = accelerator.prepare(model, optimizer)
     bare = accelerator.unwrap_model(prepared)
     # The loop enables mixed precision for training only; validation stays in float32.
@@ -99,7 +102,11 @@ def make_run(
         schedule=schedule,
         optimizer=optimizer,
         lr_schedule=lr_schedule(
-            optimizer, plan.horizon, config.optimizer.warmup, config.optimizer.lr_schedule
+            optimizer,
+            plan.horizon,
+            config.optimizer.warmup,
+            config.optimizer.lr_schedule,
+            config.optimizer.milestones,
         ),
         batches=make_batches(config, splits.train, plan.batch_size, accelerator),
         augment=Augment(**config.data.augment.model_dump()),
@@ -157,7 +164,7 @@ def make_baseline(
 
 def make_start(
     config: RunConfig, splits: Splits, network: NormalizedModel | None = None
-) -> tuple[NormalizedModel, AdamW]:
+) -> tuple[NormalizedModel, Optimizer]:
     """Return the model as it is before training, and its optimizer.
 
     Args:
@@ -175,10 +182,23 @@ def make_start(
         model.to(memory_format=torch.channels_last)
     if config.training.compile:
         compile_in_place(model)
-    apart = {"warmup", "lr_schedule", "clip_norm", "ramp_lr_factor"}
-    settings = config.optimizer.model_dump(exclude=apart) | {"fused": chosen.fused}
-    groups = parameter_groups(model)
-    return model, adamw(*groups, **settings, no_weight_decay=model.no_weight_decay())
+    return model, _make_optimizer(model, config, chosen.fused)
+
+
+def _make_optimizer(model: NormalizedModel, config: RunConfig, fused: bool) -> Optimizer:
+    chosen, parts = config.optimizer, parameter_groups(model)
+    groups = Groups(
+        backbone_lr=chosen.backbone_lr,
+        head_lr=chosen.head_lr,
+        backbone_weight_decay=chosen.backbone_weight_decay,
+        head_weight_decay=chosen.head_weight_decay,
+        no_weight_decay=model.no_weight_decay(),
+    )
+    match chosen.opt:
+        case "adamw":
+            return adamw(*parts, betas=chosen.betas, fused=fused, **groups)
+        case "sgd":
+            return sgd(*parts, momentum=chosen.momentum, fused=fused, **groups)
 
 
 def _checkpoint_gradients(model: NormalizedModel, config: RunConfig) -> None:
@@ -246,13 +266,15 @@ def require_equal_parts(config: RunConfig, processes: int) -> None:
         )
 
 
-def _require_enough_for_batch_norm(model: NormalizedModel, micro_batch: int, plan: Plan) -> None:
-    """Refuse micro-batches of one image with BatchNorm, which then has no variance."""
-    if micro_batch == 1 and batch_norms(model):
+def _require_enough_for_batch_norm(
+    model: NormalizedModel, micro_batch: int, plan: Plan, least: int
+) -> None:
+    """Refuse micro-batches in which BatchNorm gets one image, and so has no variance."""
+    if micro_batch < least and batch_norms(model):
         raise InvalidArgument(
             "training.batch_size",
             plan.batch_size,
-            "at least 2 images per process and micro-batch, because the model has BatchNorm",
+            f"at least {least} images per process and micro-batch, because the model has BatchNorm",
         )
 
 

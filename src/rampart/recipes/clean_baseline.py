@@ -101,7 +101,13 @@ class CleanBaseline:
         model.to(self.accelerator.device)
         one = OneProcess(self.accelerator, optimizer)
         course = self.config.optimizer
-        rates = lr_schedule(one.optimizer, self.plan.horizon, course.warmup, course.lr_schedule)
+        rates = lr_schedule(
+            one.optimizer,
+            self.plan.horizon,
+            course.warmup,
+            course.lr_schedule,
+            course.milestones,
+        )
         micro_batches = self.plan.gradient_accumulation_steps * self.accelerator.num_processes
         components = self.config.components
         return Training(

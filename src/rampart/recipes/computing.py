@@ -23,7 +23,7 @@ class Computing:
         precision: of the network in training steps and their attacks.
         channels_last: whether images and weights have the layout (N, H, W, C) in memory.
         tf32: whether fp32 products may be rounded to TF32 in training steps.
-        fused: whether AdamW updates all weights in one kernel.
+        fused: whether the optimizer updates all weights in one kernel.
     """
 
     precision: Numbers
@@ -36,8 +36,8 @@ def computing(config: RunConfig) -> Computing:
     """Return how a run computes on this machine.
 
     On an NVIDIA GPU with bf16 (Ampere or later) `auto` is bf16, channels last, TF32 and the fused
-    AdamW; on another NVIDIA GPU, only the fused AdamW. On a CPU and on other devices `auto` changes
-    nothing.
+    optimizer; on another NVIDIA GPU, only the fused optimizer. On a CPU and on other devices `auto`
+    changes nothing.
 
     Raises:
         InvalidArgument: fp16 on a CPU.

@@ -20,6 +20,7 @@ from rampart.recipes.validation import attacked_images, is_due, validation_attac
 from rampart.runtime import Noise
 from rampart.schedules.adaptive import longest_pilot
 from rampart.schedules.preview import preview
+from rampart.strategies.base import longest_probe
 from rampart.training.perturbing import make_perturb
 from rampart.units import Horizon
 
@@ -64,11 +65,13 @@ def passes_over_run(config: RunConfig) -> list[float]:
     fewest, epochs = config.training.fewest_attack_steps, config.training.epochs
     strengths = [0.0] * epochs
     if attacked:
+        probe = longest_probe(parts.strategies.values(), epochs)
         rows = preview(
             parts.schedule,
             config.threat.eps,
             Horizon(epochs, _POSITIONS),
             norm=config.threat.norm,
+            probe=probe,
         )
         strengths = [row.alpha for row in rows]
     return [
@@ -125,7 +128,8 @@ def evaluation_passes(config: RunConfig, classes: int) -> float:
 
 @cache
 def _network() -> NormalizedModel:
-    options = {"in_chans": 3}
+    # Some objectives need BatchNorm.
+    options = {"in_chans": 3, "norm": "batch"}
     return build_model(
         "rampart_glyphnet", num_classes=10, pretrained=False, options=options, image_size=_SIDE
     ).train()

@@ -42,6 +42,7 @@ def preview(
     *,
     accuracy: Sequence[float] | None = None,
     norm: Norm = "linf",
+    probe: int = 0,
 ) -> list[PreviewRow]:
     """Return the strengths of a run without training, one row per change.
 
@@ -53,6 +54,7 @@ def preview(
         accuracy: accuracy after each epoch, for a schedule that follows it (on the batches it is
             assumed to rise in straight lines from 0); by default `assumed_accuracy`.
         norm: the norm whose range applies to `eps_g`.
+        probe: epochs at full strength before the schedule.
 
     Raises:
         InvalidArgument: as `EpsilonScheduler`, and for fewer accuracies than epochs.
@@ -61,7 +63,9 @@ def preview(
     if len(curve) < horizon.epochs:
         expected = f"one for each of the {counted(horizon.epochs, 'epoch')}"
         raise InvalidArgument("accuracy", counted(len(curve), "value"), expected)
-    scheduler = EpsilonScheduler(schedule, eps_g, horizon, interval, norm=norm, chance=0.0)
+    scheduler = EpsilonScheduler(
+        schedule, eps_g, horizon, interval, norm=norm, chance=0.0, probe=probe
+    )
     rows = []
     for epoch in range(horizon.epochs):
         for step in range(horizon.steps_per_epoch):

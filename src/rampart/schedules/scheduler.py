@@ -3,9 +3,10 @@
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Literal, get_args
 
+from rampart.counting import counted
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.schedules.base import Schedule, State
 from rampart.skill import skill
@@ -37,10 +38,12 @@ class EpsilonScheduler:
         norm: the norm whose range applies to `eps_g`.
         chance: accuracy of the best constant answer: `rampart.skill.chance_of(labels)` of the
             training labels, or 1/K for K classes of the same size. Adaptive schedules need it.
+        probe: epochs at `eps_g` before the schedule begins, in which only the head is trained; the
+            schedule then extends over the other epochs.
 
     Raises:
-        InvalidArgument: a time after the end of the run, an `eps_g` out of range, or no `chance`
-            for a schedule that needs it.
+        InvalidArgument: a time after the end of the run, an `eps_g` out of range, no `chance` for a
+            schedule that needs it, or no epochs after the probe.
     """
 
     def __init__(
@@ -52,14 +55,20 @@ class EpsilonScheduler:
         *,
         norm: Norm = "linf",
         chance: float | None = None,
+        probe: int = 0,
     ) -> None:
+        if not 0 <= probe < horizon.epochs:
+            expected = f"0 or more, and less than the run's {counted(horizon.epochs, 'epoch')}"
+            raise InvalidArgument("probe", counted(probe, "epoch"), expected, "train for longer")
         if interval not in get_args(UpdateInterval):
             raise UnknownName("interval", str(interval), get_args(UpdateInterval))
         if schedule.needs_accuracy and (chance is None or not 0 <= chance < 1):
             expected = f"an accuracy in [0, 1), for {_name_schedule(schedule)}"
             advice = "write chance_of(labels), or 1/K for K classes of the same size"
             raise InvalidArgument("chance", chance, expected, advice)
-        schedule.check(horizon)
+        self.probe = probe
+        self._rest = replace(horizon, epochs=horizon.epochs - probe)
+        schedule.check(self._rest)
         self.schedule = schedule
         self.eps_g = parse_eps(eps_g, norm, "eps_g")
         self.horizon = horizon
@@ -77,8 +86,15 @@ class EpsilonScheduler:
         return self.steps_done / self.horizon.steps_per_epoch
 
     @property
+    def probing(self) -> bool:
+        """Whether the next step belongs to the probe."""
+        return self.steps_done < self._probe_steps
+
+    @property
     def alpha(self) -> float:
         """Fraction of eps_g at the current position, in [0, 1]."""
+        if self.probing:
+            return 1.0
         return self.schedule.alpha(*self._time(), self._alpha_state)
 
     @property
@@ -99,8 +115,8 @@ class EpsilonScheduler:
 
     def warnings(self) -> list[str]:
         """Return warnings of options that are valid but unlikely to be meant in this run."""
-        found = self.schedule.warnings(self.horizon)
-        parts = self.horizon.epochs if self.interval == "epoch" else self.horizon.steps
+        found = self.schedule.warnings(self._rest)
+        parts = self._rest.epochs if self.interval == "epoch" else self._rest.steps
         last, arrival = 1 - 1 / parts, self.schedule.arrival
         if arrival is not None and last < arrival - 1e-9:
             found.append(
@@ -112,8 +128,11 @@ class EpsilonScheduler:
 
     @property
     def decision(self) -> str | None:
-        """The decision of an adaptive schedule after the last step; None for other schedules."""
-        return (self._state or {}).get("decision")
+        """The decision of an adaptive schedule after the last step.
+
+        None for other schedules, and in the probe.
+        """
+        return None if self._before_schedule else (self._state or {}).get("decision")
 
     def start_at(self, alpha: float) -> None:
         """Start at a fraction of eps_g that the backbone withstands; call it before the first step.
@@ -142,7 +161,8 @@ class EpsilonScheduler:
                 missing `observe` after the last epoch for a schedule that needs validation.
         """
         self._require_observed()
-        skill = self._skill(accuracy) if self.schedule.needs_accuracy else None
+        follows = self.schedule.needs_accuracy and not self.probing
+        skill = self._skill(accuracy) if follows else None
         self.steps_done += 1
         if skill is not None:
             self._state = self.schedule.watch(self._state, *self._time("step"), skill)
@@ -152,6 +172,8 @@ class EpsilonScheduler:
     def observe(self, metric: float) -> None:
         """Give the schedule the clean validation accuracy, in [0, 1], at the end of an epoch."""
         self._epochs_observed = self.steps_done // self.horizon.steps_per_epoch
+        if self._before_schedule:
+            return
         self._state = self._alpha_state = self.schedule.observe(self._state, *self._time(), metric)
 
     def state_dict(self) -> State:
@@ -195,7 +217,17 @@ class EpsilonScheduler:
             "epochs": self.horizon.epochs,
             "steps_per_epoch": self.horizon.steps_per_epoch,
             "interval": self.interval,
+            "probe": self.probe,
         }
+
+    @property
+    def _probe_steps(self) -> int:
+        return self.probe * self.horizon.steps_per_epoch
+
+    @property
+    def _before_schedule(self) -> bool:
+        """Whether all steps so far belong to a probe."""
+        return self.probe > 0 and self.steps_done <= self._probe_steps
 
     def _skill(self, accuracy: float | None) -> float:
         """Return the skill on a batch; refuse an accuracy outside [0, 1]."""
@@ -222,14 +254,17 @@ class EpsilonScheduler:
             )
 
     def _time(self, interval: UpdateInterval | None = None) -> tuple[float, float]:
-        """Return (t, T) in the unit of the schedule; epochs for a schedule in fractions."""
+        """Return (t, T) in the unit of the schedule; epochs for a schedule in fractions.
+
+        They count from the end of the probe.
+        """
         per_epoch = self.horizon.steps_per_epoch
-        whole = self.steps_done // per_epoch * per_epoch
+        done = self.steps_done - self._probe_steps
         epoch = (interval or self.interval) == "epoch"
-        steps = whole if epoch else self.steps_done
+        steps = done // per_epoch * per_epoch if epoch else done
         if self.schedule.unit == "step":
-            return steps, self.horizon.steps
-        return steps / per_epoch, self.horizon.epochs
+            return steps, self._rest.steps
+        return steps / per_epoch, self._rest.epochs
 
 
 def _name_schedule(schedule: Schedule) -> str:

@@ -22,6 +22,7 @@ ELSEWHERE = {
     "torchcompile": ("compile",),
     "grad_clip": ("clip_norm",),
     "clip_grad": ("clip_norm",),
+    "optim": ("opt",),
     "lr_scheduler": ("lr_schedule",),
     "lr_scheduler_type": ("lr_schedule",),
     "crop_mode": ("resize",),

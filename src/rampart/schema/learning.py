@@ -4,16 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rampart.choices import ClassWeights, LrSchedule, Sampler
-from rampart.schema.sections import AffectsNothing, AffectsTraining, Section
+from rampart.choices import ClassWeights, LrSchedule, Opt, Sampler
+from rampart.schema.sections import AffectsNothing, AffectsTraining, Fraction, Section
 
-#: A decay of AdamW's averages.
+#: A decay of the averages of AdamW, or of the sum of SGD.
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimizerConfig(Section):
-    """AdamW with separate learning rates for backbone and head, and a linear warm-up."""
+    """An optimizer with separate learning rates for backbone and head, and a linear warm-up."""
 
+    opt: AffectsTraining[Opt] = Field("adamw", description="`adamw`, or `sgd` with momentum")
     backbone_lr: AffectsTraining[float] = Field(
         1e-4, ge=0, description="learning rate of the backbone; 0 leaves it as it is"
     )
@@ -30,11 +31,19 @@ class OptimizerConfig(Section):
     betas: AffectsTraining[tuple[Beta, Beta]] = Field(
         (0.9, 0.999), description="decay of AdamW's averages of the gradient and of its square"
     )
+    momentum: AffectsTraining[Beta] = Field(
+        0.9, description="momentum of SGD: decay of its sum of the gradients"
+    )
     warmup: AffectsTraining[float] = Field(
         0.1, ge=0, lt=1, description="fraction of the run in which the learning rates rise"
     )
     lr_schedule: AffectsTraining[LrSchedule] = Field(
-        "cosine", description="how they go on: fall as a `cosine`, or stay `constant`"
+        "cosine",
+        description="how they go on: fall as a `cosine`, stay `constant`, or fall to a tenth at "
+        "each milestone (`multistep`)",
+    )
+    milestones: AffectsTraining[tuple[Fraction, ...]] = Field(
+        (0.5, 0.75), description="milestones of `multistep`, fractions of the run"
     )
     clip_norm: AffectsTraining[float | None] = Field(
         None, gt=0, description="largest norm of the gradient; by default it has no limit"

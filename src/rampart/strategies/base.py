@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import nn
 
 from rampart.errors import InvalidArgument
 from rampart.models.normalized import NormalizedModel
+from rampart.models.weights import parameter_groups
 from rampart.registry import Registry
 from rampart.schedules.scheduler import EpsilonScheduler
 
@@ -25,6 +26,14 @@ class Strategy:
     backbone: ClassVar[Literal["whole", "part", "frozen", ""]] = ""
     #: Whether it needs a phase at eps = 0, which a run that starts above 0 lacks.
     needs_clean_phase: ClassVar[bool] = False
+
+    def probe_epochs(self, epochs: int) -> int:
+        """Return the epochs before the schedule; they train only the head, at full strength.
+
+        Args:
+            epochs: of the run.
+        """
+        return 0
 
     def check(self, scheduler: EpsilonScheduler) -> None:
         """Refuse a run in which the strategy would have no effect or a wrong one.
@@ -77,17 +86,57 @@ def check_together(strategies: Mapping[str, Strategy]) -> None:
             )
 
 
-def set_modes(strategies: Iterable[Strategy], model: nn.Module, alpha: float) -> None:
-    """Put a model into train mode, except for what the strategies do not train in this step."""
+def longest_probe(strategies: Iterable[Strategy], epochs: int) -> int:
+    """Return the epochs before the schedule of a run with these strategies."""
+    return max((one.probe_epochs(epochs) for one in strategies), default=0)
+
+
+def set_modes(
+    strategies: Iterable[Strategy], model: nn.Module, alpha: float, probing: bool = False
+) -> None:
+    """Put a model into train mode, except for what is not trained in this step.
+
+    Args:
+        strategies: of the run.
+        model: before the step.
+        alpha: fraction of eps_g of the step, in [0, 1].
+        probing: whether the step trains only the head.
+    """
     model.train()
     for strategy in strategies:
         strategy.set_mode(_require_normalized(model), alpha)
+    if probing:
+        train_head_only(_require_normalized(model))
 
 
-def drop_gradients(strategies: Iterable[Strategy], model: nn.Module, alpha: float) -> None:
-    """Remove the gradients that a step must not use."""
+def drop_gradients(
+    strategies: Iterable[Strategy], model: nn.Module, alpha: float, probing: bool = False
+) -> None:
+    """Remove the gradients that a step must not use; see `set_modes`."""
     for strategy in strategies:
         strategy.drop_gradients(_require_normalized(model), alpha)
+    if probing:
+        keep_head_gradients(_require_normalized(model))
+
+
+def train_head_only(model: NormalizedModel) -> None:
+    """Put all except the head into eval mode."""
+    head: Any = model.backbone.get_classifier()  # type: ignore[operator]  # timm's interface
+    model.eval()
+    # The run reads the flag of the whole model, which must say train mode.
+    model.training = True
+    for part in head if isinstance(head, tuple | list) else [head]:
+        part.train()
+
+
+def keep_head_gradients(model: NormalizedModel) -> None:
+    """Remove all gradients except those of the head.
+
+    `requires_grad` must not change within a run that is distributed or compiled, so the gradients
+    are computed and removed.
+    """
+    for _, parameter in parameter_groups(model)[0]:
+        parameter.grad = None
 
 
 def _require_normalized(model: nn.Module) -> NormalizedModel:

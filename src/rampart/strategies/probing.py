@@ -1,13 +1,17 @@
 """Training the head alone, for the whole run or before the backbone."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from rampart.errors import InvalidArgument
 from rampart.models.normalized import NormalizedModel
 from rampart.models.weights import parameter_groups
 from rampart.schedules.scheduler import EpsilonScheduler
-from rampart.strategies.base import STRATEGIES, Strategy
+from rampart.strategies.base import (
+    STRATEGIES,
+    Strategy,
+    keep_head_gradients,
+    train_head_only,
+)
 
 
 @STRATEGIES.register("full")
@@ -33,7 +37,7 @@ class LinearProbe(Strategy):
 
     def set_mode(self, model: NormalizedModel, alpha: float) -> None:
         """Put all except the head into eval mode."""
-        _train_head_only(model)
+        train_head_only(model)
 
 
 @STRATEGIES.register("lp-ft")
@@ -56,13 +60,7 @@ class HeadFirst(Strategy):
         Raises:
             InvalidArgument: the schedule has a pilot, never has eps = 0, or never leaves it.
         """
-        if scheduler.schedule.pilot > 0:
-            raise InvalidArgument(
-                "schedule.pilot",
-                scheduler.schedule.pilot,
-                "0 with strategies=[lp-ft], because a pilot begins at full strength",
-                "write schedule.pilot=0",
-            )
+        _refuse_pilot(scheduler, "lp-ft", "a pilot begins at full strength")
         last = scheduler.horizon.steps - 1
         if scheduler.follows:
             waits = getattr(scheduler.schedule, "start", 1) * scheduler.horizon.steps >= 1
@@ -86,23 +84,66 @@ class HeadFirst(Strategy):
     def set_mode(self, model: NormalizedModel, alpha: float) -> None:
         """Put all except the head into eval mode while eps is 0."""
         if alpha == 0:
-            _train_head_only(model)
+            train_head_only(model)
 
     def drop_gradients(self, model: NormalizedModel, alpha: float) -> None:
-        """Keep only the gradients of the head while eps is 0.
-
-        `requires_grad` must not change within a run that is distributed or compiled, so the
-        gradients are computed and removed.
-        """
+        """Keep only the gradients of the head while eps is 0."""
         if alpha == 0:
-            for _, parameter in parameter_groups(model)[0]:
-                parameter.grad = None
+            keep_head_gradients(model)
 
 
-def _train_head_only(model: NormalizedModel) -> None:
-    head: Any = model.backbone.get_classifier()  # type: ignore[operator]  # timm's interface
-    model.eval()
-    # The run reads the flag of the whole model, which must say train mode.
-    model.training = True
-    for part in head if isinstance(head, tuple | list) else [head]:
-        part.train()
+@STRATEGIES.register("roli")
+@dataclass(frozen=True)
+class AdversarialHeadFirst(Strategy):
+    """RoLI, Hua et al. 2024 (arXiv 2312.05716): adversarial linear probing, then fine-tuning.
+
+    In the first epochs the backbone is frozen in eval mode, and the head is trained at full
+    strength. The schedule then begins, and extends over the other epochs: with schedule=fix they
+    are adversarial fine-tuning at full strength, as published. The probe costs as many passes as
+    other epochs at full strength.
+
+    It needs a robust backbone: from another one the head learns nothing under the attack. `rampart
+    linear-probe` measures what a backbone withstands. Otherwise use `lp-ft`, whose head is trained
+    without an attack.
+
+    Attributes:
+        probe: fraction of the run, rounded to whole epochs; in the published code both phases have
+            the same number of epochs.
+    """
+
+    probe: float = 0.5
+
+    backbone = "part"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.probe < 1:
+            raise InvalidArgument("probe", self.probe, "a fraction of the run in (0, 1)")
+
+    def probe_epochs(self, epochs: int) -> int:
+        """Return `probe` of the epochs, at least one, which leaves at least one of two or more."""
+        return max(1, min(round(self.probe * epochs), epochs - 1))
+
+    def check(self, scheduler: EpsilonScheduler) -> None:
+        """Refuse a schedule with a pilot, and a run without an attack.
+
+        Raises:
+            InvalidArgument: the schedule has a pilot, or eps_g is 0.
+        """
+        _refuse_pilot(scheduler, "roli", "the head is trained before it")
+        if scheduler.eps_g == 0:
+            raise InvalidArgument(
+                "strategies",
+                "roli",
+                "a threat.eps above 0, at which the head is trained first",
+                "write strategies=[linear-probe] to train only the head",
+            )
+
+
+def _refuse_pilot(scheduler: EpsilonScheduler, name: str, reason: str) -> None:
+    if scheduler.schedule.pilot > 0:
+        raise InvalidArgument(
+            "schedule.pilot",
+            scheduler.schedule.pilot,
+            f"0 with strategies=[{name}], because {reason}",
+            "write schedule.pilot=0",
+        )

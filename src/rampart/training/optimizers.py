@@ -1,13 +1,14 @@
-"""AdamW with separate groups for backbone and head; learning rates with a linear warm-up."""
+"""AdamW and SGD with separate groups for backbone and head; learning rates with a warm-up."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
+from typing import NotRequired, TypedDict, Unpack
 
 from torch.nn import Parameter
-from torch.optim import AdamW, Optimizer
+from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from rampart.choices import LrSchedule
@@ -17,17 +18,29 @@ from rampart.units import Horizon
 NamedParameters = Iterable[tuple[str, Parameter]]
 
 
+class Groups(TypedDict):
+    """The settings of the groups of an optimizer.
+
+    Attributes:
+        backbone_lr, head_lr: learning rates.
+        backbone_weight_decay, head_weight_decay: weight decays.
+        no_weight_decay: names of parameters, or patterns such as "*.bias_table".
+    """
+
+    backbone_lr: float
+    head_lr: float
+    backbone_weight_decay: float
+    head_weight_decay: float
+    no_weight_decay: NotRequired[Collection[str]]
+
+
 def adamw(
     backbone: NamedParameters,
     head: NamedParameters,
     *,
-    backbone_lr: float,
-    head_lr: float,
-    backbone_weight_decay: float,
-    head_weight_decay: float,
     betas: tuple[float, float] = (0.9, 0.999),
-    no_weight_decay: Collection[str] = (),
     fused: bool = False,
+    **groups: Unpack[Groups],
 ) -> AdamW:
     """Return AdamW over four groups named backbone, backbone-no-decay, head, head-no-decay.
 
@@ -38,25 +51,38 @@ def adamw(
     Args:
         backbone: (name, parameter) pairs.
         head: likewise.
-        backbone_lr: learning rate of the backbone.
-        head_lr: learning rate of the head.
-        backbone_weight_decay: of the backbone.
-        head_weight_decay: of the head.
         betas: decay of the averages of the gradient and of its square, in [0, 1).
-        no_weight_decay: names of parameters, or patterns such as "*.bias_table".
         fused: update all weights in one kernel.
+        groups: learning rates, weight decays, and what has none.
 
     Raises:
         ModelError: there are no parameters, or all are frozen.
     """
-    groups = [
-        *_groups("backbone", backbone, backbone_lr, backbone_weight_decay, no_weight_decay),
-        *_groups("head", head, head_lr, head_weight_decay, no_weight_decay),
-    ]
-    if not groups:
-        raise untrainable()
     # None leaves the choice to torch, which then takes one kernel for each operation.
-    return AdamW(groups, betas=betas, fused=fused or None)
+    return AdamW(_all_groups(backbone, head, groups), betas=betas, fused=fused or None)
+
+
+def sgd(
+    backbone: NamedParameters,
+    head: NamedParameters,
+    *,
+    momentum: float = 0.9,
+    fused: bool = False,
+    **groups: Unpack[Groups],
+) -> SGD:
+    """Return SGD over the groups of `adamw`; the weight decay is added to the gradient.
+
+    Args:
+        backbone: (name, parameter) pairs.
+        head: likewise.
+        momentum: decay of the sum of the gradients, in [0, 1).
+        fused: update all weights in one kernel.
+        groups: as in `adamw`.
+
+    Raises:
+        ModelError: as `adamw`.
+    """
+    return SGD(_all_groups(backbone, head, groups), momentum=momentum, fused=fused or None)
 
 
 def untrainable() -> ModelError:
@@ -65,6 +91,21 @@ def untrainable() -> ModelError:
         "the model has no weights to train: call model.requires_grad_(True), or pass a model with "
         "weights."
     )
+
+
+def _all_groups(
+    backbone: NamedParameters, head: NamedParameters, groups: Groups
+) -> list[dict[str, object]]:
+    spared = groups.get("no_weight_decay", ())
+    found = [
+        *_groups(
+            "backbone", backbone, groups["backbone_lr"], groups["backbone_weight_decay"], spared
+        ),
+        *_groups("head", head, groups["head_lr"], groups["head_weight_decay"], spared),
+    ]
+    if not found:
+        raise untrainable()
+    return found
 
 
 def _groups(
@@ -105,15 +146,34 @@ def warmup_constant(step: int, *, steps: int, warmup_steps: int) -> float:
     return (step + 1) / warmup_steps if step < warmup_steps else 1.0
 
 
+def warmup_multistep(
+    step: int, *, steps: int, warmup_steps: int, milestones: Sequence[float]
+) -> float:
+    """Return the factor on the learning rate: the same rise, then a tenth after each milestone.
+
+    The milestones are fractions of the run.
+    """
+    if step < warmup_steps:
+        return warmup_constant(step, steps=steps, warmup_steps=warmup_steps)
+    # A product such as 0.7 * 10 may miss a whole number by rounding.
+    passed = sum(step >= milestone * steps - 1e-9 for milestone in milestones)
+    return math.pow(0.1, passed)
+
+
 #: Factor on the learning rate of (step, steps, warmup_steps), by `optimizer.lr_schedule`.
 FACTORS: Mapping[LrSchedule, Callable[..., float]] = {
     "cosine": warmup_cosine,
     "constant": warmup_constant,
+    "multistep": warmup_multistep,
 }
 
 
 def lr_schedule(
-    optimizer: Optimizer, horizon: Horizon, warmup: float, course: LrSchedule = "cosine"
+    optimizer: Optimizer,
+    horizon: Horizon,
+    warmup: float,
+    course: LrSchedule = "cosine",
+    milestones: Sequence[float] = (),
 ) -> LambdaLR:
     """Return the learning-rate schedule of a run.
 
@@ -122,9 +182,12 @@ def lr_schedule(
         horizon: epochs and steps of the run.
         warmup: fraction of the steps in which the rates rise.
         course: how the rates go on after the warm-up.
+        milestones: of "multistep", fractions of the run.
     """
     warmup_steps = round(warmup * horizon.steps)
     factor = partial(FACTORS[course], steps=horizon.steps, warmup_steps=warmup_steps)
+    if course == "multistep":
+        factor = partial(factor, milestones=milestones)
     return LambdaLR(optimizer, factor)
 
 

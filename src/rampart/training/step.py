@@ -25,8 +25,9 @@ from rampart.training.state import Totals, Training
 def train_batch(run: Training, batch: Batch) -> None:
     """Take one optimizer step on a batch, in `gradient_accumulation_steps` micro-batches."""
     alpha, eps, bare = run.schedule.alpha, run.schedule.eps, run.bare_model
+    probing = run.schedule.probing
     run.model.train()
-    set_modes(run.strategies, bare, alpha)
+    set_modes(run.strategies, bare, alpha, probing)
     micro_batches = [
         MicroBatch(p)
         for p in batch.to(run.accelerator.device).split(run.plan.gradient_accumulation_steps)
@@ -34,7 +35,7 @@ def train_batch(run: Training, batch: Batch) -> None:
     with tf32(run.tf32), scaled_rates(run.optimizer, run.plan.ramp_lr_factor if eps > 0 else 1.0):
         run.progress.used = {"eps": eps, "alpha": alpha, **learning_rates(run.optimizer)}
         take_gradient(run, micro_batches)
-        drop_gradients(run.strategies, bare, alpha)
+        drop_gradients(run.strategies, bare, alpha, probing)
         if run.plan.clip_norm is not None:
             run.accelerator.clip_grad_norm_(run.model.parameters(), run.plan.clip_norm)
         run.optimizer.step()

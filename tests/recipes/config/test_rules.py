@@ -164,3 +164,18 @@ def test_a_users_attack_sets_its_steps_in_training():
 def test_a_users_strategy_sets_the_mode_of_the_backbone():
     assert load("strategies=silent").normalizes_by_batch
     assert not load("strategies=head-only").normalizes_by_batch
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "chosen", "instead"),
+    [
+        ("momentum", 0.5, "opt=adamw", "opt=sgd"),
+        ("betas", "0.9,0.95", "opt=sgd", "opt=adamw"),
+        ("milestones", "0.5", "lr_schedule=cosine", "lr_schedule=multistep"),
+    ],
+)
+def test_an_option_of_another_optimizer_is_refused(key, value, chosen, instead):
+    settings = [f"optimizer.{key}={value}", f"optimizer.{chosen}"]
+    with pytest.raises(InvalidArgument, match=rf"optimizer\.{key}.*optimizer\.{instead}"):
+        load(*settings)
+    assert load(f"optimizer.{key}={value}", f"optimizer.{instead}").optimizer

@@ -13,6 +13,7 @@ from rampart.recipes.config.loading import change_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.runtime import derive
 from rampart.schedules.scheduler import EpsilonScheduler
+from rampart.strategies.base import longest_probe
 from rampart.units import Horizon
 
 #: Values by key of the configuration.
@@ -88,7 +89,11 @@ def make_space(config: RunConfig, per_phase: bool) -> Space:
 def _require_phases(config: RunConfig) -> None:
     """Refuse a run without steps at eps = 0 or without steps above it."""
     horizon = Horizon(config.training.epochs, 1)
-    scheduler = EpsilonScheduler(config.components.schedule, config.threat.eps, horizon, chance=0.0)
+    parts = config.components
+    probe = longest_probe(parts.strategies.values(), horizon.epochs)
+    scheduler = EpsilonScheduler(
+        parts.schedule, config.threat.eps, horizon, chance=0.0, probe=probe
+    )
     alphas = [scheduler.alpha_at(step) for step in range(horizon.steps)]
     both = scheduler.follows or (0.0 in alphas and max(alphas) > 0)
     if not (both and config.attacks):

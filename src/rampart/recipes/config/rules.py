@@ -12,6 +12,7 @@ from rampart.models.references import is_function
 from rampart.recipes.config.components import Components
 from rampart.schedules.adaptive import Adaptive
 from rampart.schema.fields import RunFields
+from rampart.schema.learning import OptimizerConfig
 from rampart.schema.model_and_data import ModelConfig
 from rampart.strategies.base import check_together
 
@@ -27,7 +28,9 @@ def check_rules(config: RunFields, parts: Components) -> None:
     check_fraction("data.test_fraction", config.data.test_fraction)
     for section, named in (("strategies", config.strategies), ("callbacks", config.callbacks)):
         _check_names_differ(section, [one.name for one in named])
+    _check_optimizer(config.optimizer)
     _check_loss(config, parts)
+    _check_batch_norm(config, parts)
     _check_linear_probe(config, parts)
     _check_pilot(config, parts)
     _check_warm_start(config, parts)
@@ -86,6 +89,24 @@ def _check_function(model: ModelConfig) -> None:
         )
 
 
+def _check_optimizer(optimizer: OptimizerConfig) -> None:
+    """Refuse an option that the chosen optimizer or its course does not have."""
+    usual = OptimizerConfig()
+    for key, chooser, needs in (
+        ("betas", "opt", "adamw"),
+        ("momentum", "opt", "sgd"),
+        ("milestones", "lr_schedule", "multistep"),
+    ):
+        value, chosen = getattr(optimizer, key), getattr(optimizer, chooser)
+        if chosen != needs and value != getattr(usual, key):
+            raise InvalidArgument(
+                f"optimizer.{key}",
+                list(value) if isinstance(value, tuple) else value,
+                f"no value with optimizer.{chooser}={chosen}",
+                f"leave it out, or write optimizer.{chooser}={needs}",
+            )
+
+
 def _check_balance(config: RunFields) -> None:
     """Refuse a balance that is counted twice, and perturbations kept for images seen twice."""
     training = config.training
@@ -132,6 +153,30 @@ def _check_loss(config: RunFields, parts: Components) -> None:
             attack.loss,
             f"no loss, because objective={config.objective.name} chooses it",
             f"set objective.{option}" if option else "leave it out",
+        )
+
+
+def _check_batch_norm(config: RunFields, parts: Components) -> None:
+    """Refuse an objective that needs BatchNorm in train mode where it is in eval mode."""
+    if not parts.objective.needs_batch_norm:
+        return
+    objective = config.objective.name
+    if config.model.batch_norm == "frozen":
+        raise InvalidArgument(
+            "model.batch_norm",
+            "frozen",
+            f"train with objective={objective}, which freezes the statistics of a part of each "
+            "batch itself",
+            f"leave it out, or leave out objective={objective}",
+        )
+    frozen = [name for name, one in parts.strategies.items() if one.backbone == "frozen"]
+    if frozen:
+        raise InvalidArgument(
+            "strategies",
+            frozen[0],
+            f"one that trains the backbone, because objective={objective} needs BatchNorm in train "
+            "mode",
+            f"leave out {frozen[0]}, or write objective=adversarial",
         )
 
 

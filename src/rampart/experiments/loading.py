@@ -17,6 +17,7 @@ from rampart.recipes.config.differences import spell_differences
 from rampart.recipes.config.identity import identity
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.measured import require_measurable
+from rampart.strategies.base import longest_probe
 from rampart.units import Horizon
 
 #: What to do about a changed copy of a study's file.
@@ -230,6 +231,7 @@ def _require_possible(config: RunConfig) -> None:
     Times in steps depend on the data and are checked with them.
     """
     require_measurable(config)
-    schedule = config.components.schedule
+    schedule, epochs = config.components.schedule, config.training.epochs
     if schedule.unit != "step":
-        schedule.check(Horizon(config.training.epochs, 1))
+        probe = longest_probe(config.components.strategies.values(), epochs)
+        schedule.check(Horizon(epochs - probe, 1))

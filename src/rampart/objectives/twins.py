@@ -102,7 +102,6 @@ class _TwoPaths(Objective):
         count, half = len(points), len(points) // 2
         paths = []
         if half:
-            # First, because a wrapper for several processes writes the buffers before a forward.
             with self.pretrained.applied():
                 paths.append(model(points[:half]))
         paths.append(model(points[half:]))

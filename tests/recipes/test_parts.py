@@ -25,7 +25,6 @@ PARTS = {
     "ema": ["callbacks=[{name: ema, decay: 0.5}]", "schedule.end=0.4"],
     "awp": ["callbacks=[awp]"],
     "lp-ft": ["strategies=[lp-ft]", "schedule.start=0.5"],
-    "roli": ["strategies=[{name: roli, probe: 0.3}]", "schedule={name: adaptive, pilot: 0}"],
     "linear-probe": ["strategies=[linear-probe]"],
     "lora": ["strategies=[{name: lora, rank: 2}]"],
     "lora and more": [
@@ -43,8 +42,10 @@ PARTS = {
         "schedule.end=0.4",
         "training.checkpoint=best",
     ],
-    "twins by SGD": [
+    "twins after roli, by SGD": [
         "objective=twins",
+        "strategies=[{name: roli, probe: 0.3}]",
+        "schedule={name: adaptive, pilot: 0}",
         "optimizer={opt: sgd, lr_schedule: multistep, milestones: [0.3, 0.7], momentum: 0.8}",
     ],
     "micro-batches of a batch": [

@@ -8,11 +8,11 @@ from rampart.errors import InvalidArgument
 from rampart.strategies.base import check_together
 from rampart.strategies.catalogue import STRATEGIES
 
-TOGETHER = {("lp-ft", "lora")}
+TOGETHER = {("lp-ft", "lora"), ("roli", "lora"), ("roli", "lp-ft")}
 
 
 def test_the_registry_lists_every_strategy():
-    assert STRATEGIES.names() == ["lora", "full", "linear-probe", "lp-ft"]
+    assert STRATEGIES.names() == ["lora", "full", "linear-probe", "lp-ft", "roli"]
 
 
 @pytest.mark.parametrize("pair", list(itertools.permutations(STRATEGIES.names(), 2)))

@@ -39,6 +39,7 @@ from .objectives.adversarial import Trades as Trades
 from .objectives.catalogue import OBJECTIVES as OBJECTIVES
 from .objectives.fare import Fare as Fare
 from .objectives.mart import Mart as Mart
+from .objectives.twins import Twins as Twins
 from .recipes.config.loading import load_config as load_config
 from .recipes.config.loading import parse_config as parse_config
 from .recipes.config.run_config import RunConfig as RunConfig

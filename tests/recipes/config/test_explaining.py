@@ -166,7 +166,9 @@ SECTIONS = ["data", "evaluation", "model", "optimizer", "threat", "training"]
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-@pytest.mark.parametrize("word", ["foo", "zzqx", "dropout", "momentum"])
+@pytest.mark.parametrize(
+    "word", ["foo", "zzqx", "dropout", pytest.param("nesterov", id="momentum")]
+)
 def test_a_key_that_is_like_none_gets_the_keys_of_its_section(section, word):
     with pytest.raises(RampartError) as caught:
         load(f"{section}.{word}=3")

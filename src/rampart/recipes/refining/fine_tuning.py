@@ -19,6 +19,7 @@ from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.refining.settings import Refinement
 from rampart.runs.lock import RequireHeld
 from rampart.runs.run_folder import RunFolder
+from rampart.schema.learning import OptimizerConfig
 from rampart.training.loop import fit
 from rampart.training.reporting import Reporter, show_progress
 from rampart.training.resume import restore
@@ -39,7 +40,12 @@ _CHANGES: Mapping[str, Any] = {
         "gradient_checkpointing": False,
         "trackers": [],
     },
-    "optimizer": {"warmup": 0.0, "lr_schedule": "constant", "clip_norm": None},
+    "optimizer": {
+        "warmup": 0.0,
+        "lr_schedule": "constant",
+        "milestones": OptimizerConfig().milestones,
+        "clip_norm": None,
+    },
     "model": {"batch_norm": "frozen"},
 }
 

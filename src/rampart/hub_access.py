@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+from rampart.progress.tqdm_bars import tqdm_bars
+
 #: Seconds to wait for a connection. The hub's own client tries again for up to 45 s for each file.
 WAIT = 3.0
 #: The reason in an error for files that are neither in the cache nor reachable.
@@ -22,7 +24,7 @@ def hub_access(cache_only: bool = False) -> Iterator[None]:
     """Use the hub inside the block, or only its cache if the hub cannot be reached.
 
     With `cache_only`, or the environment variable HF_HUB_OFFLINE=1, the hub is not tried. The
-    hub's client prints errors only.
+    hub's client prints errors only; the display of the context shows what it downloads.
     """
     from huggingface_hub import constants
     from huggingface_hub.utils.logging import get_verbosity, set_verbosity
@@ -33,7 +35,8 @@ def hub_access(cache_only: bool = False) -> Iterator[None]:
     # The client reads it at each request.
     constants.HF_HUB_OFFLINE = offline or cache_only or not is_reachable(constants.ENDPOINT)
     try:
-        yield
+        with tqdm_bars():
+            yield
     finally:
         constants.HF_HUB_OFFLINE = offline
         set_verbosity(verbosity)

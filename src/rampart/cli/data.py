@@ -99,13 +99,16 @@ def _show(name: str, settings: list[str]) -> tuple[list[str], object, bool]:
 
 def _write(path: Path, name: str, settings: list[str]) -> tuple[list[str], object]:
     """Write the splits of a training with these settings into a file."""
+    from rampart.cli.console import errors, show_progress
     from rampart.data.split_file import write_split_file
     from rampart.recipes.splits import splits_of_size
 
     if not name:
         raise InvalidArgument("--write-splits", path, "a NAME of data too", "name the data first")
     config = _config(name, settings)
-    splits = splits_of_size(config, 3, config.data.image_size)
+    # The result is printed, perhaps as JSON.
+    with show_progress(errors):
+        splits = splits_of_size(config, 3, config.data.image_size)
     write_split_file(path, splits)
     sizes = {split: len(splits[split]) for split in _SPLITS}
     lines = [*(f"note: {note}" for note in splits.notes), f"{path}: {_spell(sizes)}"]

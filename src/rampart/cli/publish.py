@@ -27,12 +27,13 @@ def publish(
     timm and Rampart load the model from the folder or by its name on the hub. The token of the hub
     comes from `hf auth login` or HF_TOKEN.
     """
-    from rampart.cli.console import console, quiet_libraries
+    from rampart.cli.console import console, quiet_libraries, show_progress
 
-    with console.busy("publishing"):
+    with console.busy("loading"):
         from rampart.recipes.publishing.publish import publish_run
 
-        quiet_libraries()
+    quiet_libraries()
+    with show_progress():
         found = publish_run(run, to, private=private, license=license, dry_run=dry_run)
     for line in found.lines():
         console.say(line)

@@ -45,7 +45,7 @@ def tune(
     Trials are compared on the validation split. Ray Tune trains the runs and stops the poor ones
     early (ASHA). The same command again resumes; with a larger budget it continues.
     """
-    from rampart.cli.console import console, quiet_libraries
+    from rampart.cli.console import console, quiet_libraries, show_progress
     from rampart.cli.interruption import explain_interruption
     from rampart.cli.overrides import config_and_overrides
 
@@ -60,7 +60,7 @@ def tune(
     budget, resources = Budget(runs, minutes), Resources(cpus, gpus, workers)
     config = load_config(*config_and_overrides(settings or []))
     search = make_search(config, output.absolute(), metric, sampler, per_phase)
-    with explain_interruption():
+    with explain_interruption(), show_progress():
         outcome = run_search(search, budget, resources, Lines(search))
     console.show(outcome.table)
     console.say(f"in {output}: tuned.yaml, trials.md, trials.csv")

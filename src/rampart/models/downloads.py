@@ -10,6 +10,8 @@ from pathlib import Path
 from rampart.errors import ModelError, reason
 from rampart.hub_access import NOT_CACHED, hub_access, is_not_cached, is_reachable
 from rampart.models.catalogue import Entry
+from rampart.progress.tqdm_bars import tqdm_bars
+from rampart.progress.work import is_shown
 
 
 def cached_file(entry: Entry) -> Path | None:
@@ -73,7 +75,8 @@ def _from_address(entry: Entry) -> Path:
     fresh = path.with_name(f"fresh-{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        download_url_to_file(entry.address, str(fresh), progress=False)
+        with tqdm_bars(entry.file):
+            download_url_to_file(entry.address, str(fresh), progress=is_shown())
         with warnings.catch_warnings():
             # What is taken from the file is said when the model is built.
             warnings.simplefilter("ignore")

@@ -36,11 +36,10 @@ class Bars:
         if not self._open:
             self._progress.start()
         self._open += 1
-        task = self._progress.add_task(
-            visible(work.name), total=work.total, completed=work.done, pace=pace
-        )
+        task = self._progress.add_task(visible(work.name), total=work.total, pace=pace)
+        self._progress.update(task, completed=work.done)
 
-        def update(done: int, note: str = "") -> None:
+        def update(done: float, note: str = "") -> None:
             pace.update(done, note)
             self._progress.update(task, completed=pace.done)
 
@@ -72,7 +71,8 @@ class _PaceColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Return the text of one bar."""
         pace: Pace = task.fields["pace"]
-        parts = [f"{pace.done}/{pace.work.total}"]
+        total = pace.work.total
+        parts = [str(int(pace.done)) + ("" if total is None else f"/{total}")]
         remaining, rate = pace.remaining, pace.rate
         if remaining is not None:
             parts.append(f"{timedelta(seconds=round(remaining))} left")

@@ -25,7 +25,7 @@ class Lines:
         """Say lines during the block."""
         pace, last = Pace(work), 0.0
 
-        def update(done: int, note: str = "") -> None:
+        def update(done: float, note: str = "") -> None:
             nonlocal last
             pace.update(done, note)
             elapsed = pace.elapsed

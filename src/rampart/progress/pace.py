@@ -1,5 +1,6 @@
 """The rate of work and its remaining time, from how far it was at which times."""
 
+import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -22,19 +23,19 @@ class Pace:
     """
 
     work: Work
-    done: int = 0
+    done: float = 0
     note: str = ""
-    _marks: deque[tuple[float, int]] = field(default_factory=deque)
+    _marks: deque[tuple[float, float]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self.done = self.work.done
         self._start = time.monotonic()
         self._marks.append((self._start, self.done))
 
-    def update(self, done: int, note: str = "") -> None:
+    def update(self, done: float, note: str = "") -> None:
         """Note that so many units are done now."""
-        now = time.monotonic()
-        self.done, self.note = min(done, self.work.total), note
+        now, total = time.monotonic(), self.work.total
+        self.done, self.note = done if total is None else min(done, total), note
         # A mark for each hundredth of the time suffices.
         if now - self._marks[-1][0] > (now - self._start) / 100:
             self._marks.append((now, self.done))
@@ -54,27 +55,40 @@ class Pace:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds until the end at this pace; None before there is a pace."""
+        """Seconds until the end at this pace, or until time is up; None if neither is known."""
+        left = min(self._remaining_units, self.work.seconds - self.elapsed)
+        return None if math.isinf(left) else max(0.0, left)
+
+    @property
+    def _remaining_units(self) -> float:
+        """Seconds until all units are done at this pace; infinite if it is unknown."""
         (since, before), (until, after) = self._marks[0], self._marks[-1]
-        cost = self.work.cost
-        spent, left = cost(after) - cost(before), cost(self.work.total) - cost(after)
-        if not (spent > 0 and until > since):
-            return None
-        return max(0.0, left * (until - since) / spent - (time.monotonic() - until))
+        cost, total = self.work.cost, self.work.total
+        spent = cost(after) - cost(before)
+        if total is None or not (spent > 0 and until > since):
+            return math.inf
+        left = cost(total) - cost(after)
+        return left * (until - since) / spent - (time.monotonic() - until)
 
     def spell(self) -> str:
         """Return the progress, the rate and the remaining time as one line.
 
         Such as "120 of 1,000 images, 2.3 images/s, about 6 minutes left".
         """
-        unit = counted(self.work.total, self.work.unit).split(" ", 1)[1]
-        parts = [f"{self.done:,} of {self.work.total:,} {unit}"]
+        parts = [self._spell_done()]
         parts += [self.note] if self.note else []
         if self.rate is not None:
             parts.append(spell_rate(self.rate, self.work.unit))
         if self.remaining is not None:
             parts.append(f"{spell_hours(self.remaining / 3600)} left")
         return ", ".join(parts)
+
+    def _spell_done(self) -> str:
+        """Return the units that are done and the total; a fraction is not done."""
+        done, total, unit = int(self.done), self.work.total, self.work.unit
+        if total is None:
+            return f"{done:,} {_noun(done, unit)}"
+        return f"{done:,} of {total:,} {_noun(total, unit)}"
 
 
 def spell_rate(rate: float, unit: str) -> str:
@@ -84,9 +98,14 @@ def spell_rate(rate: float, unit: str) -> str:
         >>> spell_rate(0.05, "image")
         '3.0 images/min'
     """
-    units = counted(2, unit).split(" ", 1)[1]
+    units = _noun(2, unit)
     for factor, per in ((1, "s"), (60, "min"), (3600, "h")):
         if rate * factor >= 1 or per == "h":
             break
     number = rate * factor
     return f"{number:,.0f} {units}/{per}" if number >= 100 else f"{number:.1f} {units}/{per}"
+
+
+def _noun(number: int, unit: str) -> str:
+    """Return the noun of so many units."""
+    return counted(number, unit).split(" ", 1)[1]

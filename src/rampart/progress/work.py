@@ -5,6 +5,7 @@ display by `showing`; without one, nothing is shown. The display belongs to the 
 a logger does, so that no function needs an argument for it. Threads and worker processes have none.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -20,25 +21,30 @@ class Work:
 
     Attributes:
         name: what is done, such as "validation".
-        total: number of units.
+        total: number of units; None if it is unknown.
         unit: the noun of one unit.
         done: units that are done at the beginning, as after a resume.
         cost: the cost of the first n units, in any unit of its own, where they cost unequally; it
             does not fall as n grows. It weighs the remaining time.
+        seconds: the work ends after this time, even if units are left.
     """
 
     name: str
-    total: int
+    total: int | None
     unit: str = "image"
-    done: int = 0
+    done: float = 0
     cost: Callable[[float], float] = float
+    seconds: float = math.inf
 
 
 class Update(Protocol):
     """Receives how far the work is."""
 
-    def __call__(self, done: int, note: str = "") -> None:
-        """Show that `done` units of the work are done; `note` says more, such as "eps 4/255"."""
+    def __call__(self, done: float, note: str = "") -> None:
+        """Show how many units are done; `note` says more, such as "eps 4/255".
+
+        A fraction counts units that have begun: 2.5 runs are 2 runs and half of another one.
+        """
 
 
 class Display(Protocol):
@@ -63,7 +69,7 @@ class Hidden:
         """Show nothing."""
 
 
-def _ignore(done: int, note: str = "") -> None:
+def _ignore(done: float, note: str = "") -> None:
     """Ignore how far the work is."""
 
 
@@ -83,21 +89,27 @@ def showing(display: Display) -> Iterator[None]:
 
 def is_shown() -> bool:
     """Return whether anyone looks, so that what is shown may cost something."""
-    return not isinstance(_DISPLAY.get(_HIDDEN), Hidden)
+    return not isinstance(current_display(), Hidden)
+
+
+def current_display() -> Display:
+    """Return the display of this context, for threads that the work starts."""
+    return _DISPLAY.get(_HIDDEN)
 
 
 def tell(text: str) -> None:
     """Show a sentence about the work on the display."""
-    _DISPLAY.get(_HIDDEN).tell(text)
+    current_display().tell(text)
 
 
 def working(
     name: str,
-    total: int,
+    total: int | None,
     unit: str = "image",
     *,
-    done: int = 0,
+    done: float = 0,
     cost: Callable[[float], float] = float,
+    seconds: float = math.inf,
 ) -> AbstractContextManager[Update]:
     """Show a piece of work during a block, which calls the update; arguments as in `Work`.
 
@@ -106,7 +118,7 @@ def working(
         ...     for number in range(3):
         ...         update(number + 1)
     """
-    return _DISPLAY.get(_HIDDEN).begin(Work(name, total, unit, done, cost))
+    return current_display().begin(Work(name, total, unit, done, cost, seconds))
 
 
 def watched(

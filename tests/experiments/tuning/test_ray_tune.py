@@ -88,7 +88,10 @@ def test_optuna_knows_ended_trials_and_resumes_unfinished_ones(search, earlier):
 def test_events_are_written_once(search, earlier):
     good, _ = earlier
     session = begin(search)
-    recorder, ray = Recorder(session), as_ray(good.settings, last_result={"epoch": 2})
+    recorder, ray = (
+        Recorder(session, session.watcher),
+        as_ray(good.settings, last_result={"epoch": 2}),
+    )
     recorder.on_trial_start(0, [], ray)
     for epoch in (1, 2):
         recorder.on_trial_result(0, [], ray, {"epoch": epoch, "value": 0.5})
@@ -104,7 +107,10 @@ def test_the_last_epoch_completes_a_trial_and_time_leaves_it_open(search, earlie
     for seconds, last, status in ((1e9, 3, "complete"), (0.0, 3, "complete"), (0.0, 1, "running")):
         session = begin(search)
         session.seconds = seconds
-        recorder, ray = Recorder(session), as_ray(good.settings, last_result={"epoch": last})
+        recorder, ray = (
+            Recorder(session, session.watcher),
+            as_ray(good.settings, last_result={"epoch": last}),
+        )
         recorder.on_trial_start(0, [], ray)
         recorder.on_trial_complete(0, [], ray)
         assert search.trial(name_of(good.settings)).status == status
@@ -112,7 +118,7 @@ def test_the_last_epoch_completes_a_trial_and_time_leaves_it_open(search, earlie
 
 def test_a_process_that_died_is_named(search, earlier):
     good, _ = earlier
-    recorder, ray = Recorder(begin(search)), as_ray(good.settings)
+    recorder, ray = Recorder(begin(search), Watcher()), as_ray(good.settings)
     recorder.on_trial_start(0, [], ray)
     recorder.on_trial_error(0, [], ray)
     died = search.trial(good.name)

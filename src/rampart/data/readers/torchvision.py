@@ -15,6 +15,7 @@ from rampart.data.pictures import Facts, facts_of_picture
 from rampart.data.readers.request import Found, Request
 from rampart.data.splits import Split
 from rampart.errors import InvalidArgument, UnknownName
+from rampart.progress.tqdm_bars import tqdm_bars
 from rampart.value_types import require_no_booleans
 
 
@@ -132,7 +133,8 @@ def _torch_split(
         if not request.download:
             raise
         Path(request.root).mkdir(parents=True, exist_ok=True)
-        dataset = build(**arguments, download=True)
+        with tqdm_bars(request.name):
+            dataset = build(**arguments, download=True)
     labels = _torch_labels(dataset)
     classes = getattr(dataset, "classes", None) or getattr(dataset, "categories", None)
     names = [_class_name(c) for c in classes or range(int(labels.max()) + 1)]

@@ -17,8 +17,9 @@ from ray.tune.search import ConcurrencyLimiter
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
 from rampart.experiments.ray_session import Resources
+from rampart.experiments.tuning.counting import counting
 from rampart.experiments.tuning.one_trial import run_trial
-from rampart.experiments.tuning.session import Session
+from rampart.experiments.tuning.session import Session, Watcher
 from rampart.experiments.tuning.space import Space, name_of
 from rampart.experiments.tuning.trials import Report, Trial
 from rampart.plugins import IMPORTED
@@ -34,7 +35,8 @@ def fit(session: Session, resources: Resources) -> None:
         run_trial, search=session.search, threads=resources.cpus, imports=tuple(IMPORTED)
     )
     random = session.search.sampler == "random"
-    with tempfile.TemporaryDirectory(prefix="rampart-tune-") as scratch:
+    folder = tempfile.TemporaryDirectory(prefix="rampart-tune-")
+    with folder as scratch, counting(session) as watcher:
         tune.Tuner(
             tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
             # OptunaSearch has the space already.
@@ -47,7 +49,10 @@ def fit(session: Session, resources: Resources) -> None:
             ),
             # Our own folders hold the state.
             run_config=tune.RunConfig(
-                storage_path=scratch, name="search", verbose=0, callbacks=[Recorder(session)]
+                storage_path=scratch,
+                name="search",
+                verbose=0,
+                callbacks=[Recorder(session, watcher)],
             ),
         ).fit()
 
@@ -149,8 +154,8 @@ class _Earlier:
 class Recorder(tune.Callback):
     """Writes starts, reports and ends of trials into the folder of the search."""
 
-    def __init__(self, session: Session) -> None:
-        self._search, self._watcher = session.search, session.watcher
+    def __init__(self, session: Session, watcher: Watcher) -> None:
+        self._search, self._watcher = session.search, watcher
         self._numbers = {name: trial.number for name, trial in session.known.items()}
         self._reported = {(report.trial, report.epoch) for report in session.reports}
         self._before, self._seconds = session.seconds_before, session.seconds

@@ -63,6 +63,8 @@ class Session:
         ended = [trial for trial in self.known.values() if trial.ended]
         runs = MOST_RUNS if budget.runs is None else budget.runs
         self.runs = max(0, runs - len(ended))
+        #: Of all sessions; None if only time bounds the search.
+        self.total_runs = None if budget.runs is None else len(ended) + self.runs
         self.seconds = (
             math.inf if budget.minutes is None else budget.minutes * 60 - self.seconds_before
         )

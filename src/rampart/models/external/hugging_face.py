@@ -14,6 +14,7 @@ from rampart.hub_access import NOT_CACHED, hub_access, is_not_cached
 from rampart.models.external.class_names import with_synonyms
 from rampart.models.external.fingerprints import weights_fingerprint
 from rampart.models.external.loaded import Function, LoadedModel, Wanted
+from rampart.progress.work import is_shown
 
 #: Side of a picture that every processor shrinks, which shows its output size.
 _LARGE = 1024
@@ -51,13 +52,14 @@ def load_hugging_face(name: str, wanted: Wanted) -> LoadedModel:
 
 @contextmanager
 def _silence_transformers() -> Iterator[None]:
-    """Silence the bars and warnings of transformers."""
+    """Silence the warnings of transformers, and its bars unless a display shows them."""
     from transformers import utils
 
     logging: Any = utils.logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    if not is_shown():
+        logging.disable_progress_bar()
     try:
         yield
     finally:

@@ -20,6 +20,8 @@ from rampart.models.references import CATALOGUE_PREFIXES, TIMM_PREFIXES
 from rampart.models.sources import Source, find_source, require_file
 from rampart.models.weight_files import WEIGHT_SUFFIXES, read_weights
 from rampart.models.weights import classes_in, fit_weights, without_prefix
+from rampart.progress.tqdm_bars import tqdm_bars
+from rampart.progress.work import is_shown
 from rampart.runtime import scoped_seed
 
 #: Number of classes of torchvision's architectures by default.
@@ -163,7 +165,8 @@ def _with_file(architecture: str, file: Path, image_size: int | None) -> nn.Modu
 def _with_weights(architecture: str, weights: Any) -> nn.Module:
     try:
         # torchvision unpickles its download; this call checks the file first and runs no code.
-        weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+        with tqdm_bars(f"{architecture}:{weights.name}"):
+            weights.get_state_dict(progress=is_shown(), check_hash=True, weights_only=True)
         return torchvision.models.get_model(architecture, weights=weights, progress=False)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         cache = os.environ.get("TORCH_HOME", "~/.cache/torch") + "/hub/checkpoints"

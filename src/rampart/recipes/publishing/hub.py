@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rampart.errors import InvalidArgument, RampartError, RunError, reason
 from rampart.hub_access import is_reachable
+from rampart.progress.tqdm_bars import tqdm_bars
 from rampart.recipes.publishing.files import CARD, Files
 from rampart.version import __version__
 
@@ -137,7 +138,8 @@ def _commit(api: "HfApi", name: str, files: Files, there: list[str]) -> None:
     with warnings.catch_warnings():
         # A record is a table beside its model, as intended.
         warnings.filterwarnings("ignore", "It seems that you are about to commit a data file")
-        api.create_commit(name, operations, commit_message="Publish a run of Rampart")
+        with tqdm_bars("uploading"):
+            api.create_commit(name, operations, commit_message="Publish a run of Rampart")
 
 
 @contextmanager

@@ -80,6 +80,15 @@ def test_a_page_opens_without_errors_and_fits(opened, pages, name, scheme, viewp
         page.screenshot(path=kept, full_page=True)
 
 
+def test_the_bars_of_the_classes_and_their_figures_share_a_line(opened):
+    page, _, _ = opened()
+    lines = page.locator("td.bar > span:not(.meter)").evaluate_all(
+        "all => all.map(one => one.getClientRects().length)"
+    )
+    assert lines
+    assert set(lines) == {1}
+
+
 def test_without_scripts_the_page_is_whole(opened):
     page, said, _ = opened(script=False)
     assert said == []

@@ -14,7 +14,7 @@ from rampart.training.reporting import (
     epoch_line,
     show_progress,
 )
-from rampart.units import Horizon
+from rampart.units import Horizon, parse_eps
 
 ROW = {
     "epoch": 2,
@@ -92,3 +92,20 @@ def test_a_run_that_fails_shows_no_more_steps():
     with pytest.raises(ValueError, match="planted"), show_progress(reporter, "a", Horizon(1, 9), 0):
         raise ValueError("planted")
     reporter.step(0, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("eps", "text"),
+    [
+        (0.0, "0"),
+        (0.341 / 255, "0.341/255"),
+        (20 / 255, "20/255"),
+        (0.5, "0.5"),
+        (0.125, "31.9/255"),
+    ],
+)
+def test_an_epoch_spells_small_strengths_in_gray_levels(eps, text):
+    """Strengths under L2 are too large for that: 0.5 is not 128/255."""
+    shown = epoch_line({**ROW, "eps": eps}, 2).partition("eps")[2].split()[0]
+    assert shown == text
+    assert parse_eps(shown, "l2") == pytest.approx(eps, rel=0.01)

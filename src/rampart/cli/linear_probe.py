@@ -53,6 +53,8 @@ def _lines(found: "LinearProbeResult") -> list[str]:
     for fraction, accuracy, retained in zip(
         found.fractions, found.accuracy, found.retained, strict=True
     ):
-        lines.append(f"{format_eps(fraction * found.eps):>8}  {accuracy:8.1%}  {retained:8.1%}")
+        lines.append(
+            f"{format_eps(fraction * found.eps, found.eps):>8}  {accuracy:8.1%}  {retained:8.1%}"
+        )
     cost = f"{found.forwards:,} forwards and {found.backwards:,} backwards"
     return [*lines, f"{found.images} validation images, {cost}", found.verdict]

@@ -123,7 +123,7 @@ class LinearProbeResult:
 
     def _describe_retained(self, index: int) -> str:
         return (
-            f"at {format_eps(self.fractions[index] * self.eps)} the linear probe keeps "
+            f"at {format_eps(self.fractions[index] * self.eps, self.eps)} the linear probe keeps "
             f"{self.retained[index]:.0%} of its accuracy beyond chance "
             f"(clean accuracy {self.accuracy[0]:.0%})"
         )

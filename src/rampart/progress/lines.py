@@ -29,6 +29,9 @@ class Lines:
             nonlocal last
             pace.update(done, note)
             elapsed = pace.elapsed
+            # The result follows at once.
+            if pace.done == work.total:
+                return
             if elapsed - last >= min(MOST, max(LEAST, SHARE * elapsed)):
                 last = elapsed
                 self._say(f"{work.name}: {pace.spell()}")

@@ -8,8 +8,9 @@ from rampart.progress.work import Update, working
 from rampart.terminal import Terminal
 from rampart.units import Horizon, format_eps
 
-#: A ramp passes through fractions of a gray level; eps is printed in gray levels.
-_LEVEL = 1 / 255
+#: A ramp passes through fractions of a gray level; eps is printed in gray levels, as under Linf,
+#: unless it is as large as under other norms.
+_LEVEL, _LARGE = 1 / 255, 64 / 255
 
 
 class Reporter(Protocol):
@@ -95,7 +96,7 @@ class _Steps(Silent):
         """Show one more step."""
         self._done += 1
         if self._update is not None:
-            self._update(self._done, f"eps {format_eps(eps, _LEVEL)}")
+            self._update(self._done, f"eps {_spell(eps)}")
 
     def stop(self) -> None:
         """Show no more steps."""
@@ -162,8 +163,12 @@ def epoch_line(row: dict[str, Any], epochs: int) -> str:
     """Return the history row of an epoch as one line; `epochs` is the length of the run."""
     robust = row.get("val_robust")
     return (
-        f"epoch {row['epoch']:>3}/{epochs}  eps {format_eps(row['eps'], _LEVEL):>8}"
+        f"epoch {row['epoch']:>3}/{epochs}  eps {_spell(row['eps']):>8}"
         f"  loss {row['train_loss']:5.2f}  validation {row['val_clean']:6.1%}"
         f"  at eps_g {'-' if robust is None else format(robust, '.1%'):>6}"
         f"  {row['seconds']:4.0f} s"
     )
+
+
+def _spell(eps: float) -> str:
+    return format_eps(eps, _LEVEL if eps < _LARGE else 1.0)

@@ -17,6 +17,7 @@ from rampart.records.whole_folders import check_files
 from rampart.reports.measures import report as measure
 from rampart.reports.named_records import find_records
 from rampart.reports.page.content import DISTRIBUTIONS, confusions
+from rampart.reports.page.curves import spell_reached, spell_strength
 from rampart.reports.page.words import MEANINGS
 from rampart.reports.page.write import LIMIT, write_report
 from rampart.reports.percent import percent
@@ -250,3 +251,22 @@ def test_a_page_of_many_classes_stays_small(tmp_path):
     assert len(page.encode()) < LIMIT
     assert page.count('<th scope="row">class number') == 500
     assert "200 classes with a higher expected robustness" in page
+
+
+@pytest.mark.parametrize(
+    ("eps", "norm", "like", "text"),
+    [
+        (1 / 1020, "linf", 2 / 255, "eps = 0.25/255"),
+        (4 / 255, "linf", 20 / 255, "eps = 4/255"),
+        (0.25, "l2", 1.0, "eps = 0.25"),
+        (3, "fog", 5, "severity 3"),
+    ],
+)
+def test_a_strength_is_spelled_in_the_unit_of_the_largest(eps, norm, like, text):
+    assert spell_strength(eps, norm, like) == text
+
+
+def test_a_strength_on_the_ramp_is_spelled_in_the_unit_of_its_target():
+    assert spell_reached({"eps": 0.5 / 255, "alpha": 0.125}) == "0.5/255"
+    assert spell_reached({"eps": 0.5, "alpha": 0.5}) == "0.5"
+    assert spell_reached({"eps": 0.0, "alpha": 0.0}) == "0"

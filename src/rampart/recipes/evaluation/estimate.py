@@ -68,7 +68,7 @@ class Estimate:
         seconds: likewise, on this machine.
         basis: the timing.
         each: passes of an image that withstands everything.
-        eps: strength of the short attack.
+        at: strength of the short attack, spelled.
     """
 
     images: int
@@ -76,7 +76,7 @@ class Estimate:
     seconds: tuple[float, float]
     basis: Timing
     each: float
-    eps: float
+    at: str
 
     def __str__(self) -> str:
         """Return the cost and its basis in one sentence."""
@@ -87,7 +87,7 @@ class Estimate:
         seen = (
             f"{found.right} are classified correctly"
             if found.withstand is None
-            else f"{found.withstand} withstand a short attack at {format_eps(self.eps)}"
+            else f"{found.withstand} withstand a short attack at {self.at}"
         )
         return (
             f"{counted(self.images, 'image')} will take {passes} passes, {spell_range(low, high)} "
@@ -118,7 +118,7 @@ def estimate(subject: Subject, timing: Timing, done: int = 0, processes: int = 1
     falls = right * FALL * (len(grid) - 1)
     passes = (n * (1 + low * each * saved), n * (1 + high * each + falls) * MORE)
     least, most = (value * timing.seconds / processes for value in passes)
-    return Estimate(n, passes, (least, most), timing, each, grid[1])
+    return Estimate(n, passes, (least, most), timing, each, format_eps(grid[1], grid[-1]))
 
 
 def time_images(subject: Subject) -> Timing:

@@ -77,7 +77,10 @@ def _log_images(tracker: Any, pictures: Mapping[str, Pictures], step: int) -> No
 
 def curve_table(curve: Sequence[Mapping[str, float]]) -> tuple[list[str], list[list[Any]]]:
     """Return the curve as the names of columns and rows."""
-    rows = [[format_eps(one["eps"]), one["accuracy"], one["low"], one["high"]] for one in curve]
+    most = max((one["eps"] for one in curve), default=0.0)
+    rows = [
+        [format_eps(one["eps"], most), one["accuracy"], one["low"], one["high"]] for one in curve
+    ]
     return ["eps", "accuracy", "low", "high"], rows
 
 

@@ -1,17 +1,17 @@
 """The model card of a run, with what timm and the configuration know of its model."""
 
 import timm
-from timm.models import get_pretrained_cfg, model_entrypoint
+from timm.models import get_pretrained_cfg, is_model_pretrained, model_entrypoint
 
 from rampart.files import write_atomic
 from rampart.models.catalogue import find_entry
 from rampart.models.own import MODULE
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.saved_model import read_description
 from rampart.reports.card.metadata import Origin
 from rampart.reports.card.write import Place, card_text
 from rampart.runs.run_folder import RunFolder
+from rampart.schema.model_and_data import ModelConfig
 
 
 def write_card(run: RunFolder) -> None:
@@ -37,7 +37,7 @@ def model_card(run: RunFolder, place: Place, license: str = "") -> str:
     described = read_description(run)
     module = str(described.get(MODULE, ""))
     origin = Origin(
-        base="" if module else _base(load_config(run)),
+        base="" if module else base_of(load_config(run).model),
         defined_in="" if module else _defined_in(described["architecture"]),
         module=module,
         license=license,
@@ -45,9 +45,8 @@ def model_card(run: RunFolder, place: Place, license: str = "") -> str:
     return card_text(run, origin, place)
 
 
-def _base(config: RunConfig) -> str:
-    """Return the name on the hub of the weights that training started from; "" if unknown."""
-    wanted = config.model
+def base_of(wanted: ModelConfig) -> str:
+    """Return the name on the hub of the weights that training starts from; "" if unknown."""
     if not wanted.pretrained or wanted.weights is not None:
         return ""
     if wanted.name.startswith("hf-hub:"):
@@ -55,7 +54,9 @@ def _base(config: RunConfig) -> str:
     entry = find_entry(wanted.name)
     if entry is not None and not entry.has_timm_weights:
         return ""
-    cfg = get_pretrained_cfg(wanted.name if entry is None else entry.timm)
+    name = wanted.name if entry is None else entry.timm
+    # A file or a folder may begin with the name of an architecture.
+    cfg = get_pretrained_cfg(name) if is_model_pretrained(name) else None
     return str(getattr(cfg, "hf_hub_id", None) or "")
 
 

@@ -24,7 +24,7 @@ from rampart.reports.page.content import (
     settings_section,
     tiles_of,
 )
-from rampart.reports.page.curves import history_chart, spell_strength
+from rampart.reports.page.curves import history_chart, spell_reached, spell_strength
 from rampart.reports.page.declaration import declaration_section
 from rampart.reports.page.gallery import gallery_section
 from rampart.reports.page.words import verdict
@@ -34,7 +34,6 @@ from rampart.runs.history import History
 from rampart.runs.report_page import sources_of
 from rampart.runs.run_folder import RunFolder
 from rampart.runs.shortfall import shortfall_of
-from rampart.units import format_eps
 
 Facts = dict[str, Any]
 
@@ -166,7 +165,7 @@ def _history_section(rows: Sequence[Facts]) -> list[Section]:
     table = [
         {
             "epoch": str(row["epoch"]),
-            "eps": format_eps(row["eps"]),
+            "eps": spell_reached(row),
             **{key: _percent_or_dash(row.get(key)) for key in ("val_clean", "val_robust")},
             "loss": f"{row['train_loss']:.3f}" if row.get("train_loss") is not None else "",
         }

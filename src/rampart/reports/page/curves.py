@@ -120,7 +120,7 @@ def history_chart(
                     row["epoch"],
                     100 * row[key],
                     at=f"epoch {row['epoch']}",
-                    shown=f"{percent(row[key])} at eps = {format_eps(row['eps'])}",
+                    shown=f"{percent(row[key])} at eps = {spell_reached(row)}",
                 )
                 for row in rows
                 if row.get(key) is not None
@@ -145,6 +145,12 @@ def history_chart(
     )
 
 
+def spell_reached(row: Facts) -> str:
+    """Return the strength that the schedule reached in an epoch, in the unit of its target."""
+    target = row["eps"] / row["alpha"] if row.get("alpha") else None
+    return format_eps(row["eps"], target)
+
+
 def curve_rows(facts: Facts) -> list[dict[str, str]]:
     """Return the cells of the table below a curve."""
     return [
@@ -157,9 +163,15 @@ def curve_rows(facts: Facts) -> list[dict[str, str]]:
     ]
 
 
-def spell_strength(eps: float, norm: Perturbation) -> str:
-    """Return a strength in words: "eps = 4/255", or "severity 3" of a corruption."""
-    return f"severity {eps:g}" if is_corruption(norm) else f"eps = {format_eps(eps)}"
+def spell_strength(eps: float, norm: Perturbation, like: float | None = None) -> str:
+    """Return a strength in words: "eps = 4/255", or "severity 3" of a corruption.
+
+    Args:
+        eps: the strength.
+        norm: of the perturbation.
+        like: the largest strength, in whose unit `eps` is spelled: "eps = 0.25/255".
+    """
+    return f"severity {eps:g}" if is_corruption(norm) else f"eps = {format_eps(eps, like)}"
 
 
 def _points(facts: Facts) -> tuple[Point, ...]:

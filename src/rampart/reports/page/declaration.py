@@ -139,7 +139,8 @@ def limits_lines(facts: Facts, record: EvaluationRecord) -> list[str]:
         value = f"{percent(worst['value'])} [{number(worst['low'])}, {number(worst['high'])}]"
         lines.append(
             f"Classes differ: the lowest expected robustness is {value}, of the class "
-            f"{worst['class']}."
+            f"{worst['class']}. This interval holds whichever class is the lowest, so it is wider "
+            "than that of the class alone."
         )
     checks = record.metadata.get("checks")
     if checks is None:

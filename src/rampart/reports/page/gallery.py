@@ -67,7 +67,7 @@ def _words(one: Facts, record: EvaluationRecord) -> dict[str, Any]:
         "label": class_name(record, one["label"]),
         "prediction": _answer(record, one["prediction"], one["confidence"]),
         "wrong": _answer(record, one["adversarial_prediction"], one["adversarial_confidence"]),
-        "strength": spell_strength(one["critical_eps"], record.norm),
+        "strength": spell_strength(one["critical_eps"], record.norm, record.eps),
         "near": near,
         "magnified": f"{one['magnified']:g}",
         "small": one["side"] < _SMALL,

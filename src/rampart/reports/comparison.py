@@ -17,7 +17,7 @@ from rampart.reports.evaluations import own_evaluation
 from rampart.reports.findings import findings
 from rampart.reports.plots import save_comparison, save_histories
 from rampart.reports.tables import aggregate, comparison_rows, markdown
-from rampart.runs.afterwards import name_afterwards
+from rampart.runs.afterwards import REFINEMENT, name_afterwards
 from rampart.runs.contents import evaluations_in, runs_in, spell
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.history import History
@@ -40,7 +40,7 @@ class EvaluatedRun:
     Attributes:
         name: of its folder.
         config: as in config.yaml, and what was done after training.
-        history: rows of history.jsonl.
+        history: rows of history.jsonl; none of a refined run.
         record: of the evaluation that is compared.
         others: names of its further evaluations.
         lacks: its end, or a part of its history.
@@ -131,11 +131,13 @@ def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
             f"option --evaluation {spell(names)}, or give `rampart report` its folder, such "
             f"as {folder.evaluations / names[0]}."
         )
-    history = History(folder.history).rows()
+    facts = folder.facts()
+    # The epochs of a refinement come after the training, and are not beside those of others.
+    history = [] if REFINEMENT in facts else History(folder.history).rows()
     others = tuple(name for name in names if name != own.name)
     lacks = shortfall_of(folder)
     record = load_record(own)
-    config = {**folder.settings(), **name_afterwards(folder.facts())}
+    config = {**folder.settings(), **name_afterwards(facts)}
     return EvaluatedRun(path.name, config, history, record, others, lacks)
 
 

@@ -126,6 +126,7 @@ def test_the_learning_rate_falls_half_way(refined):
 def test_a_comparison_takes_it_for_a_method_of_its_own(run, refined):
     one = read_run(refined[0].path)
     assert str(one.lacks) == ""
+    assert one.history == [], "a refinement has no delay of adaptation"
     configs = (RunFolder(run).settings(), one.config)
     names = name_methods(
         [RunResult(one.name, {**own, "seed": seed}, {}) for own in configs for seed in (0, 1)]

@@ -2,13 +2,11 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from accelerate import Accelerator
 from torch.optim import SGD, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 from rampart.data.splits import Splits
 from rampart.models.normalized import NormalizedModel, batch_norms
@@ -40,12 +38,10 @@ _CHANGES: Mapping[str, Any] = {
         "gradient_checkpointing": False,
         "trackers": [],
     },
-    "optimizer": {
-        "warmup": 0.0,
-        "lr_schedule": "constant",
-        "milestones": OptimizerConfig().milestones,
-        "clip_norm": None,
-    },
+    # The rate falls to a tenth half way; the optimizer is made by `_start`.
+    "optimizer": OptimizerConfig(warmup=0.0, lr_schedule="multistep", milestones=(0.5,)).model_dump(
+        mode="json"
+    ),
     "model": {"batch_norm": "frozen"},
 }
 
@@ -84,9 +80,6 @@ def fine_tune(
     config = _without_attack(config, settings.epochs)
     start = partial(_start, model, layer, settings)
     run = make_run(config, folder, splits, accelerator, reporter, start, require_held)
-    half = max(1, settings.epochs // 2) * run.plan.horizon.steps_per_epoch
-    falls = LambdaLR(run.optimizer, lambda step: 1.0 if step < half else 0.1)
-    run = replace(run, lr_schedule=falls)
     restore(run)
     run.history.truncate(run.progress.epoch)
     name = f"fine-tuning {layer} without an attack"

@@ -33,6 +33,19 @@ def in_mode(module: nn.Module, training: bool) -> Iterator[None]:
 
 
 @contextmanager
+def fixed(parameters: Iterable[nn.Parameter]) -> Iterator[None]:
+    """Turn off the gradients of parameters inside the block; those of others do not change."""
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    try:
+        for parameter in trained:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
 def restored_buffers(module: nn.Module, *, same_mode: bool = False) -> Iterator[None]:
     """Restore the buffers of a network after the block: their values and the tensors themselves.
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from rampart.guarded import require_weights
-from rampart.restoring import in_mode, restored_buffers
+from rampart.restoring import fixed, in_mode, restored_buffers
 
 Model = Callable[[Tensor], Tensor]
 Mode = Literal["eval", "train", "unchanged"]
@@ -48,20 +48,8 @@ def frozen(model: Model, mode: Mode = "eval") -> Iterator[None]:
     with ExitStack() as restore:
         if module is not None:
             require_weights(module)
-            restore.enter_context(_fixed_parameters(module))
+            restore.enter_context(fixed(module.parameters()))
             if mode != "unchanged":
                 restore.enter_context(in_mode(module, mode == "train"))
             restore.enter_context(restored_buffers(module, same_mode=True))
         yield
-
-
-@contextmanager
-def _fixed_parameters(module: nn.Module) -> Iterator[None]:
-    trained = [p for p in module.parameters() if p.requires_grad]
-    try:
-        for parameter in trained:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)

@@ -175,7 +175,7 @@ class RobustLoss:
             )
         # The check of the first call has warned of a model that writes into its input.
         trained = GuardedModel(through or self._model, warns=False)
-        terms = self._objective(trained, images, labels, perturb)
+        terms = self._objective_of_step()(trained, images, labels, perturb)
         if torch.is_grad_enabled():
             if not terms.loss.requires_grad:
                 raise untrainable()
@@ -265,6 +265,14 @@ class RobustLoss:
         if copied is not None:
             copied.load_state_dict(state["frozen_copy"])
         self._batch = _Batch()
+
+    def _objective_of_step(self) -> Objective:
+        """Return the variant of the objective that this step takes."""
+        done = self.scheduler.steps_done
+        variant = self._objective.variants[self._objective.draw(self._seed, done)]
+        if not self._batch.images and torch.is_grad_enabled():
+            variant.begin_step(done, self.scheduler.horizon)
+        return variant
 
     def _check_batch(self, images: Tensor, labels: Tensor, indices: Tensor | None) -> Tensor:
         """Refuse an invalid batch at every strength; return the labels as int64.

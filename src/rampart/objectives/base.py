@@ -12,6 +12,7 @@ from rampart.errors import InvalidArgument
 from rampart.logits import is_correct
 from rampart.losses import Loss, cross_entropy
 from rampart.registry import Registry
+from rampart.units import Horizon
 
 Model = Callable[[Tensor], Tensor]
 #: (images, targets, loss) to perturbed images at the current eps; loss None: the attack's own.
@@ -56,6 +57,8 @@ class Objective(ABC):
     least_images: ClassVar[int] = 2
     #: Name of its option for the loss that the attack maximizes; "" without one.
     loss_option: ClassVar[str] = ""
+    #: Name of the strategy that it needs, which adds weights for it; "" without one.
+    needs_strategy: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:
@@ -70,6 +73,28 @@ class Objective(ABC):
     def flat_at_image(self) -> bool:
         """Whether the loss that the attack maximizes has gradient 0 at the image itself."""
         return False
+
+    @property
+    def variants(self) -> tuple["Objective", ...]:
+        """The objectives of which each step takes one; by default this one alone."""
+        return (self,)
+
+    def draw(self, seed: int, step: int) -> int:
+        """Return which of the variants a step takes, the same on every process.
+
+        Args:
+            seed: of the run.
+            step: number of finished optimizer steps.
+        """
+        return 0
+
+    def begin_step(self, step: int, horizon: Horizon) -> None:  # noqa: B027  # most need nothing
+        """Prepare for an optimizer step; called once before its first micro-batch.
+
+        Args:
+            step: number of finished optimizer steps.
+            horizon: epochs and steps of the run.
+        """
 
     def check_attack(self, attack: Attack) -> None:
         """Refuse an attack that would never leave the image.

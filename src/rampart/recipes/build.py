@@ -173,8 +173,9 @@ def make_start(
         network: a network to copy, in place of the configured backbone.
     """
     model = make_model(config, splits) if network is None else _copy_network(network, config)
+    defenses = len(config.components.objective.variants)
     for strategy in config.components.strategies.values():
-        strategy.prepare(model, config.seed)
+        strategy.prepare_for(model, config.seed, defenses)
     if config.training.gradient_checkpointing:
         _checkpoint_gradients(model, config)
     chosen = computing(config)

@@ -4,6 +4,7 @@ A pass is one image forward or one image backward. The number depends on objecti
 schedule and not on the network, so a network of a few milliseconds gives the number of a large one.
 """
 
+import copy
 from collections.abc import Callable
 from functools import cache
 
@@ -21,6 +22,7 @@ from rampart.runtime import Noise
 from rampart.schedules.adaptive import longest_pilot
 from rampart.schedules.preview import preview
 from rampart.strategies.base import longest_probe
+from rampart.strategies.catalogue import STRATEGIES
 from rampart.training.perturbing import make_perturb
 from rampart.units import Horizon
 
@@ -86,8 +88,16 @@ def passes_over_run(config: RunConfig) -> list[float]:
 
 @cache
 def step_passes(objective: Objective, attack: Attack, perturbed: bool) -> float:
-    """Return the passes for each image of one training step."""
+    """Return the passes for each image of one training step, the mean over what it may draw."""
+    each = [_passes_of(one, attack, perturbed) for one in objective.variants]
+    return sum(each) / len(each)
+
+
+def _passes_of(objective: Objective, attack: Attack, perturbed: bool) -> float:
     network, images, labels = _network(), *_batch()
+    if objective.needs_strategy:
+        network = copy.deepcopy(network)
+        STRATEGIES.build(objective.needs_strategy).prepare(network, 0)
     model, attacked = CountingModel(network), CountingModel(network)
     perturb = make_perturb(attack, attacked, 1e-3, Noise.like(images)) if perturbed else None
     terms = objective.bind(network)(model, images, labels, perturb)

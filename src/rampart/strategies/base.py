@@ -1,6 +1,7 @@
 """The contract of a strategy: which weights an optimizer step changes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, ClassVar, Literal
@@ -26,6 +27,13 @@ class Strategy:
     backbone: ClassVar[Literal["whole", "part", "frozen", ""]] = ""
     #: Whether it needs a phase at eps = 0, which a run that starts above 0 lacks.
     needs_clean_phase: ClassVar[bool] = False
+    #: Name of the objective that it needs, which trains what it adds; "" for any.
+    needs_objective: ClassVar[str] = ""
+    #: Whether it adds adapters to layers; a model can have those of one strategy.
+    adds_adapters: ClassVar[bool] = False
+    #: Whether the network of a forward pass is still the same in its backward pass, so that
+    #: activations may be computed anew there.
+    allows_gradient_checkpointing: ClassVar[bool] = True
 
     def probe_epochs(self, epochs: int) -> int:
         """Return the epochs before the schedule; they train only the head, at full strength.
@@ -53,6 +61,18 @@ class Strategy:
             seed: of the added parameters.
         """
 
+    def prepare_for(self, model: NormalizedModel, seed: int, defenses: int) -> None:
+        """Prepare for an objective with this number of variants; by default as `prepare`."""
+        self.prepare(model, seed)
+
+    def choose(self, model: NormalizedModel, defense: int | None) -> None:
+        """Use the weights for one variant of the objective, before its step.
+
+        Args:
+            model: of the run.
+            defense: number of the variant; None for the network that is validated and saved.
+        """
+
     def set_mode(self, model: NormalizedModel, alpha: float) -> None:
         """Put what a step does not train back into eval mode; the model is in train mode.
 
@@ -73,8 +93,17 @@ def check_together(strategies: Mapping[str, Strategy]) -> None:
     """Refuse strategies that exclude each other.
 
     Raises:
-        InvalidArgument: two strategies disagree on how the backbone is trained.
+        InvalidArgument: two strategies disagree on how the backbone is trained, or both add
+            adapters.
     """
+    adding = [name for name, one in strategies.items() if one.adds_adapters]
+    if len(adding) > 1:
+        raise InvalidArgument(
+            "strategies",
+            adding,
+            "one strategy that adds adapters",
+            f"leave out '{adding[0]}' or '{adding[1]}'",
+        )
     deciding = [(name, one.backbone) for name, one in strategies.items() if one.backbone]
     for (name, backbone), (other, another) in combinations(deciding, 2):
         if backbone != another:
@@ -107,6 +136,19 @@ def set_modes(
         strategy.set_mode(_require_normalized(model), alpha)
     if probing:
         train_head_only(_require_normalized(model))
+
+
+@contextmanager
+def chosen(strategies: Iterable[Strategy], model: nn.Module, defense: int) -> Iterator[None]:
+    """Use the weights for one variant of the objective inside the block."""
+    strategies = tuple(strategies)
+    try:
+        for strategy in strategies:
+            strategy.choose(_require_normalized(model), defense)
+        yield
+    finally:
+        for strategy in strategies:
+            strategy.choose(_require_normalized(model), None)
 
 
 def drop_gradients(

@@ -1,6 +1,6 @@
 """Every strategy by name: importing this module fills the registry."""
 
-from rampart.strategies import lora, probing
+from rampart.strategies import autolora, hyperat, lora, probing
 from rampart.strategies.base import STRATEGIES
 
-__all__ = ["STRATEGIES", "lora", "probing"]
+__all__ = ["STRATEGIES", "autolora", "hyperat", "lora", "probing"]

@@ -3,6 +3,7 @@
 import copy
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,12 +40,10 @@ class Lora(Strategy):
     dropout: float = 0.0
 
     backbone = "part"
+    adds_adapters = True
 
     def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise InvalidArgument("rank", self.rank, "a whole number of at least 1")
-        if not 0 < self.alpha < math.inf:
-            raise InvalidArgument("alpha", self.alpha, "a number above 0")
+        check_size(self.rank, self.alpha)
         if not 0 <= self.dropout < 1:
             raise InvalidArgument("dropout", self.dropout, "a number in [0, 1)")
 
@@ -55,36 +54,81 @@ class Lora(Strategy):
             MissingExtra: peft is not installed, or cannot be imported.
             ModelError: no layer can have an adapter.
         """
-        peft: Any = require_extra("peft", "lora", "strategy lora")
-        targets = list_adapted_layers(model)
-        if not targets:
-            raise ModelError(
-                "strategy lora: no layer of the backbone can have an adapter; leave out lora."
-            )
-        settings = peft.LoraConfig(
-            r=self.rank,
-            lora_alpha=self.alpha,
-            lora_dropout=self.dropout,
-            # In a list peft would match the ends of names; a pattern matches whole names.
-            target_modules="|".join(re.escape(name) for name in targets),
-        )
-        with scoped_seed(seed, "lora"):
-            peft.inject_adapter_in_model(settings, model.backbone)
-        heads = head_modules(model.backbone)
-        for name, parameter in model.backbone.named_parameters():
-            if is_head(name, heads):
-                parameter.requires_grad_(True)
+        add_adapters(model, seed, "lora", self.rank, self.alpha, self.dropout)
 
     def finished(self, model: NormalizedModel) -> NormalizedModel:
         """Return a copy with the adapters merged into the weights."""
-        from peft.tuners.lora import LoraLayer
+        return without_adapters(model, merge=True)
 
-        merged = copy.deepcopy(model)
-        for name, module in list(merged.backbone.named_modules()):
-            if isinstance(module, LoraLayer):
-                module.merge()
-                merged.backbone.set_submodule(name, module.get_base_layer())
-        return merged.requires_grad_(True)
+
+def check_size(rank: int, alpha: float) -> None:
+    """Refuse an impossible size of adapters.
+
+    Raises:
+        InvalidArgument: rank or alpha is out of range.
+    """
+    if rank < 1:
+        raise InvalidArgument("rank", rank, "a whole number of at least 1")
+    if not 0 < alpha < math.inf:
+        raise InvalidArgument("alpha", alpha, "a number above 0")
+
+
+def add_adapters(
+    model: NormalizedModel, seed: int, strategy: str, rank: int, alpha: float, dropout: float = 0.0
+) -> None:
+    """Freeze the backbone, add adapters to its layers, and leave only these and the head to train.
+
+    Args:
+        model: pretrained, with a fresh head.
+        seed: of the adapters.
+        strategy: name of the strategy, for errors.
+        rank: see `Lora`, as the others.
+        alpha: scale.
+        dropout: fraction of dropped inputs.
+
+    Raises:
+        MissingExtra: peft is not installed, or cannot be imported.
+        ModelError: no layer can have an adapter.
+    """
+    peft: Any = require_extra("peft", "lora", f"strategy {strategy}")
+    targets = list_adapted_layers(model)
+    if not targets:
+        raise ModelError(
+            f"strategy {strategy}: no layer of the backbone can have an adapter; leave out "
+            f"{strategy}."
+        )
+    settings = peft.LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        # In a list peft would match the ends of names; a pattern matches whole names.
+        target_modules="|".join(re.escape(name) for name in targets),
+    )
+    with scoped_seed(seed, "lora"):
+        peft.inject_adapter_in_model(settings, model.backbone)
+    heads = head_modules(model.backbone)
+    for name, parameter in model.backbone.named_parameters():
+        if is_head(name, heads):
+            parameter.requires_grad_(True)
+
+
+def adapters(model: NormalizedModel) -> Iterator[tuple[str, Any]]:
+    """Yield (name, layer) of the backbone's layers with an adapter; the layer is peft's."""
+    from peft.tuners.lora import LoraLayer
+
+    for name, module in model.backbone.named_modules():
+        if isinstance(module, LoraLayer):
+            yield name, module
+
+
+def without_adapters(model: NormalizedModel, *, merge: bool) -> NormalizedModel:
+    """Return a copy whose adapters are merged into the weights, or else dropped."""
+    plain = copy.deepcopy(model)
+    for name, layer in list(adapters(plain)):
+        if merge:
+            layer.merge()
+        plain.backbone.set_submodule(name, layer.get_base_layer())
+    return plain.requires_grad_(True)
 
 
 def list_adapted_layers(model: NormalizedModel) -> list[str]:

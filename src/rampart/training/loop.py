@@ -4,6 +4,7 @@
     epoch            for each batch of the epoch:           # the order follows (seed, epoch)
     batch                eps = alpha(t) * eps_g             # the schedule
                          train mode, except for what a strategy freezes
+                         draw a variant of the objective    # for most objectives the only one
                          for each micro-batch:              # a hook such as AWP may repeat this
     micro-batch              x = augment(images)            # pixels in [0, 1]
                              x' = attack(x, eps)            # for the objective; none at eps = 0

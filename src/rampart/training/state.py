@@ -142,6 +142,16 @@ class Training:
         return with_steps(self.attack, steps) if steps else self.attack
 
     @property
+    def defense(self) -> int:
+        """The number of the objective's variant that the current step takes."""
+        return self.objective.draw(self.plan.seed, self.step)
+
+    @property
+    def current_objective(self) -> Objective:
+        """The variant of the objective that the current step takes."""
+        return self.objective.variants[self.defense]
+
+    @property
     def bare_model(self) -> nn.Module:
         """The model without the wrapper of distributed training, as attacks use it."""
         model: nn.Module = self.accelerator.unwrap_model(self.model)

@@ -15,7 +15,7 @@ from rampart.errors import Diverged
 from rampart.losses import Loss
 from rampart.objectives.base import Perturb
 from rampart.runtime import Noise, scoped_seed
-from rampart.strategies.base import drop_gradients, set_modes
+from rampart.strategies.base import chosen, drop_gradients, set_modes
 from rampart.training.callbacks.base import Gradients
 from rampart.training.optimizers import learning_rates, scaled_rates
 from rampart.training.perturbing import make_perturb
@@ -34,7 +34,9 @@ def train_batch(run: Training, batch: Batch) -> None:
     ]
     with tf32(run.tf32), scaled_rates(run.optimizer, run.plan.ramp_lr_factor if eps > 0 else 1.0):
         run.progress.used = {"eps": eps, "alpha": alpha, **learning_rates(run.optimizer)}
-        take_gradient(run, micro_batches)
+        run.current_objective.begin_step(run.step, run.plan.horizon)
+        with chosen(run.strategies, bare, run.defense):
+            take_gradient(run, micro_batches)
         drop_gradients(run.strategies, bare, alpha, probing)
         if run.plan.clip_norm is not None:
             run.accelerator.clip_grad_norm_(run.model.parameters(), run.plan.clip_norm)
@@ -109,7 +111,7 @@ def train_micro_batch(run: Training, micro_batch: MicroBatch) -> None:
     model, attacked = CountingModel(run.model), CountingModel(run.bare_model)
     perturb = perturb_once(run, attacked, eps, micro_batch) if eps > 0 else None
     with accelerator.autocast():
-        terms = run.objective(model, images, batch.labels, perturb)
+        terms = run.current_objective(model, images, batch.labels, perturb)
     losses = weighted(terms.loss, batch.labels, run.class_weights)
     # Processes average their gradients, so each multiplies its sum by their number.
     fraction = accelerator.num_processes / run.plan.batch_size

@@ -257,6 +257,7 @@ def _check_more_steps(config: RunFields) -> None:
 
 def _check_strategies(config: RunFields, parts: Components) -> None:
     check_together(parts.strategies)
+    _check_partners(config, parts)
     objective = f"objective={config.objective.name}"
     frozen = [name for name, one in parts.strategies.items() if one.backbone == "frozen"]
     if parts.objective.anchors and frozen:
@@ -277,6 +278,32 @@ def _check_strategies(config: RunFields, parts: Components) -> None:
             f"a rate above 0, because {moving[0]} trains the backbone",
             f"to train only the head write strategies=[linear-probe] in place of {moving[0]}",
         )
+
+
+def _check_partners(config: RunFields, parts: Components) -> None:
+    """Refuse one half of a method that consists of an objective and a strategy."""
+    name, wanted = config.objective.name, parts.objective.needs_strategy
+    if wanted and wanted not in parts.strategies:
+        raise InvalidArgument(
+            "objective",
+            name,
+            f"strategies=[{wanted}] with it, which adds the weights that it trains",
+            f"write strategies=[{wanted}]",
+        )
+    for strategy, one in parts.strategies.items():
+        if one.needs_objective not in ("", name):
+            raise InvalidArgument(
+                "strategies",
+                strategy,
+                f"objective={one.needs_objective} with it, which trains the weights that it adds",
+                f"write objective={one.needs_objective}, or leave out '{strategy}'",
+            )
+        if config.training.gradient_checkpointing and not one.allows_gradient_checkpointing:
+            raise InvalidArgument(
+                "training.gradient_checkpointing",
+                True,
+                f"false with strategies=[{strategy}], whose network changes within a step",
+            )
 
 
 def _check_callbacks(config: RunFields, parts: Components) -> None:

@@ -8,11 +8,15 @@ from rampart.errors import InvalidArgument
 from rampart.strategies.base import check_together
 from rampart.strategies.catalogue import STRATEGIES
 
-TOGETHER = {("lp-ft", "lora"), ("roli", "lora"), ("roli", "lp-ft")}
+TOGETHER = {
+    *[(first, adapters) for first in ("lp-ft", "roli") for adapters in ("lora", "hyperat")],
+    *[("roli", "lp-ft"), ("full", "autolora")],
+}
 
 
 def test_the_registry_lists_every_strategy():
-    assert STRATEGIES.names() == ["lora", "full", "linear-probe", "lp-ft", "roli"]
+    listed = ["lora", "autolora", "hyperat", "full", "linear-probe", "lp-ft", "roli"]
+    assert STRATEGIES.names() == listed
 
 
 @pytest.mark.parametrize("pair", list(itertools.permutations(STRATEGIES.names(), 2)))

@@ -20,13 +20,16 @@ from rampart.data.transforms import Augment
 from rampart.models.backbones import build_model
 from rampart.models.normalized import NormalizedModel
 from rampart.objectives.adversarial import Adversarial, StandardObjective, Trades
+from rampart.objectives.autolora import AutoLora
 from rampart.objectives.catalogue import OBJECTIVES
+from rampart.objectives.drawn import Drawn
 from rampart.objectives.fare import Fare
 from rampart.objectives.mart import Mart
 from rampart.objectives.twins import Twins
 from rampart.schedules.adaptive import Adaptive
 from rampart.schedules.hinge import Fix, Standard
 from rampart.schedules.scheduler import EpsilonScheduler
+from rampart.strategies.catalogue import STRATEGIES
 from rampart.training.callbacks.awp import Awp
 from rampart.training.callbacks.ema import Ema
 from rampart.training.one_process import OneProcess
@@ -99,7 +102,7 @@ def device_without_values(monkeypatch):
 
 
 def make_network(objective):
-    if objective.anchors:
+    if objective.anchors or objective.needs_strategy:
         options = {"in_chans": 3}
         return build_model(
             "rampart_glyphnet", num_classes=3, pretrained=False, options=options, image_size=16
@@ -112,7 +115,11 @@ def make_network(objective):
 
 def make_training(schedule=None, objective=None, attack=None, callbacks=(), **plan):
     objective = objective or Adversarial()
-    model = make_network(objective).to(META)
+    model = make_network(objective)
+    if objective.needs_strategy:
+        pytest.importorskip("peft")
+        STRATEGIES.build(objective.needs_strategy).prepare(model, 0)
+    model.to(META)
     optimizer = adamw(
         model.named_parameters(),
         [],
@@ -165,7 +172,10 @@ def test_the_list_of_attacks_is_complete():
 
 @pytest.mark.parametrize(
     "objective",
-    [StandardObjective(), Trades(), Mart(), Fare(), Fare(base="standard"), Twins()],
+    [
+        *(StandardObjective(), Trades(), Mart(), Fare(), Fare(base="standard"), Twins()),
+        *(Drawn(), AutoLora()),
+    ],
     ids=lambda one: f"{type(one).__name__}-{getattr(one, 'base', '')}",
 )
 def test_a_step_reads_nothing_with_every_objective(objective):
@@ -173,7 +183,7 @@ def test_a_step_reads_nothing_with_every_objective(objective):
 
 
 def test_the_list_of_objectives_is_complete():
-    listed = {"standard", "adversarial", "trades", "mart", "fare", "twins"}
+    listed = {"standard", "adversarial", "trades", "mart", "fare", "twins", "drawn", "autolora"}
     assert set(OBJECTIVES.names()) == listed
 
 

@@ -6,7 +6,7 @@ seconds. `tests/schema/test_options.py` compares them with the code.
 
 from collections.abc import Mapping
 
-#: By the kind of component. Each takes a single value.
+#: By the kind of component. Each takes a single value, except for `SEVERAL`.
 OPTIONS: Mapping[str, frozenset[str]] = {
     "attack": frozenset(
         {
@@ -15,5 +15,15 @@ OPTIONS: Mapping[str, frozenset[str]] = {
             "targets",
         }
     ),
-    "objective": frozenset({"base", "beta", "inner", "label_smoothing", "weight"}),
+    "objective": frozenset(
+        {
+            *("base", "beta", "defenses", "flow", "inner", "label_smoothing", "refreshes"),
+            *("scale", "weight"),
+        }
+    ),
+}
+#: The options that take a list.
+SEVERAL: Mapping[str, frozenset[str]] = {
+    "attack": frozenset(),
+    "objective": frozenset({"defenses"}),
 }

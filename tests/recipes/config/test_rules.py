@@ -86,6 +86,29 @@ class Silent(Strategy):
 
 
 @dataclass(frozen=True)
+class Paired(StandardObjective):
+    """One half of a method."""
+
+    needs_strategy: ClassVar[str] = "half"
+
+
+@dataclass(frozen=True)
+class Half(Strategy):
+    needs_objective = "paired"
+
+
+@dataclass(frozen=True)
+class Adapting(Strategy):
+    backbone = "part"
+    adds_adapters = True
+
+
+@dataclass(frozen=True)
+class Changing(Strategy):
+    allows_gradient_checkpointing = False
+
+
+@dataclass(frozen=True)
 class Perturbed(Callback):
     needs_attack = True
 
@@ -95,10 +118,11 @@ class Perturbed(Callback):
 
 @pytest.fixture(autouse=True)
 def users_parts(monkeypatch):
+    halves = {"half": Half, "adapting": Adapting, "changing": Changing}
     parts = [
         (ATTACKS, {"one-loss": OneLoss, "from-the-image": FromTheImage}),
-        (OBJECTIVES, {"own-loss": OwnLoss, "held": Held}),
-        (STRATEGIES, {"norms-only": NormsOnly, "head-only": HeadOnly, "silent": Silent}),
+        (OBJECTIVES, {"own-loss": OwnLoss, "held": Held, "paired": Paired}),
+        (STRATEGIES, {"norms-only": NormsOnly, "head-only": HeadOnly, "silent": Silent, **halves}),
         (CALLBACKS, {"perturbed": Perturbed}),
     ]
     for registry, members in parts:
@@ -128,6 +152,17 @@ def users_parts(monkeypatch):
         (["strategies=[norms-only, head-only]"], "strategies", "leave out .*norms-only"),
         (["strategies=[full, norms-only]"], "strategies", "leave out .*norms-only"),
         (["strategies=[linear-probe, norms-only]"], "strategies", "leave out .*norms-only"),
+        (["objective=paired"], "objective", r"strategies=\[half\]"),
+        (["strategies=half"], "strategies", "objective=paired"),
+        (["strategies=[adapting, lora]"], "strategies", "leave out 'adapting' or 'lora'"),
+        (
+            ["strategies=changing", "training.gradient_checkpointing=true"],
+            "training.gradient_checkpointing",
+            "changing",
+        ),
+        (["objective=autolora"], "objective", r"strategies=\[autolora\]"),
+        (["strategies=hyperat"], "strategies", "objective=drawn"),
+        (["objective=drawn", "attack=fab"], "attack", "objective=drawn"),
         (["callbacks=perturbed", "objective=held"], "callbacks", "perturbed"),
         (["callbacks=perturbed", "threat.eps=0"], "callbacks", "perturbed"),
     ],

@@ -8,7 +8,7 @@ from rampart.errors import UnknownName, nearest
 from rampart.registry import Registry
 from rampart.schema.elsewhere import ELSEWHERE
 from rampart.schema.fields import RunFields
-from rampart.schema.options import OPTIONS
+from rampart.schema.options import OPTIONS, SEVERAL
 from rampart.schema.sections import Section
 from rampart.value_types import takes_several
 
@@ -132,8 +132,9 @@ def takes_list(key: str) -> bool:
     """Return whether a key takes several values."""
     section, _, word = key.rpartition(".")
     if section in _COMPONENTS and word not in ("name", "interval"):
-        if section.rpartition(".")[2] in OPTIONS and not _loaded():
-            return False
+        kind = section.rpartition(".")[2]
+        if kind in SEVERAL and not _loaded():
+            return word in SEVERAL[kind]
         registry = _registry(section)
         hints = [get_type_hints(registry.get(name)) for name in registry.names()]
         return any(takes_several(one[word]) for one in hints if word in one)

@@ -66,6 +66,22 @@ def test_resume_is_exact(part, stop, tiny_settings, tmp_path):
     assert_same(result(train_run(config, tmp_path / "run", resume=True)), whole)
 
 
+#: Methods whose whole state is in the weights, and one draw for each step.
+HALVES = {
+    "hyperat": ["strategies=[{name: hyperat, rank: 2}]", "objective=drawn"],
+    "autolora": ["strategies=[{name: autolora, rank: 2}]", "objective=autolora"],
+}
+
+
+@pytest.mark.parametrize("part", HALVES)
+def test_resume_within_an_epoch_is_exact(part, tiny_settings, tmp_path):
+    config = load_config(None, [*tiny_settings, *HALVES[part], "training.epochs=2"])
+    whole = result(train_run(config, tmp_path / "whole"))
+    with pytest.raises(Interrupted):
+        train_run(config, tmp_path / "run", reporter=StopAfter(4))
+    assert_same(result(train_run(config, tmp_path / "run", resume=True)), whole)
+
+
 @pytest.mark.parametrize("part", ["fare", "anchored", "awp"])
 def test_micro_batches_of_a_batch_add_up_to_the_batch(part, tiny_settings, tmp_path):
     """After one step. Later steps amplify rounding, because attacks and AdamW use signs."""

@@ -36,7 +36,9 @@ from .models.external.load import load_model as load_model
 from .models.external.loaded import callable_model as callable_model
 from .objectives.adversarial import Adversarial as Adversarial
 from .objectives.adversarial import Trades as Trades
+from .objectives.autolora import AutoLora as AutoLora
 from .objectives.catalogue import OBJECTIVES as OBJECTIVES
+from .objectives.drawn import Drawn as Drawn
 from .objectives.fare import Fare as Fare
 from .objectives.mart import Mart as Mart
 from .objectives.twins import Twins as Twins

@@ -4,10 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from rampart import RobustLoss
 from rampart.errors import InvalidArgument, ModelError
 from rampart.models.backbones import build_model
 from rampart.objectives.autolora import AutoLora
 from rampart.runtime import scoped_seed
+from rampart.schedules.hinge import Fix
 from rampart.strategies.autolora import AutoLoraBranch
 from rampart.units import Horizon
 
@@ -147,6 +149,19 @@ def test_a_model_without_a_branch_is_refused():
         AutoLora().bind(plain)
     with pytest.raises(ModelError, match="bind"):
         AutoLora()(plain, None, None, None)
+
+
+def test_a_loop_of_its_own_trains_both_paths(model, images):
+    robust = RobustLoss(model, 4 / 255, Horizon(1, 4), schedule=Fix(), objective=AutoLora())
+    with torch.no_grad():
+        robust(images, LABELS)
+    robust(images[:2], LABELS[:2]).backward()
+    robust(images[2:], LABELS[2:]).backward()
+    robust.step()
+    assert all(p.grad is not None for p in model.parameters())
+    assert model.branch.seen == 4
+    robust(images, LABELS)
+    assert model.branch.seen == 4, "a new period has begun"
 
 
 @pytest.mark.parametrize("options", [{"scale": -1.0}, {"refreshes": 0}, {"flow": "both"}])

@@ -4,11 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+from rampart import Horizon, RobustLoss
 from rampart.attacks.pgd import Pgd
 from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.objectives.catalogue import OBJECTIVES
 from rampart.objectives.drawn import Drawn
 from rampart.objectives.mart import Mart
+from rampart.schedules.hinge import Fix
 
 
 def test_the_defense_follows_seed_and_step():
@@ -53,6 +55,7 @@ def test_the_attack_has_to_serve_every_defense():
         (["mart", "mart"], "each name once"),
         (["mart", "standard"], "standard"),
         (["mart", "fare"], "fare"),
+        (["mart", "twins"], "twins"),
         (["mart", "drawn"], "drawn"),
         (["mart", "autolora"], "autolora"),
         (["mart", {"beta": 6}], "a name"),
@@ -73,3 +76,23 @@ def test_unknown_names_and_options():
 def test_the_loss_of_no_step_is_refused():
     with pytest.raises(ModelError, match="draw"):
         Drawn()(nn.Linear(2, 2), torch.zeros(1, 2), torch.tensor([0]), None)
+
+
+def test_a_loop_of_its_own_draws_by_its_steps():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    attack = Pgd(steps=1)
+    robust = RobustLoss(
+        model, 0.1, Horizon(1, 30), schedule=Fix(), objective=Drawn(), attack=attack, seed=5
+    )
+    images, labels, found, expected = torch.rand(4, 3, 2, 2), torch.tensor([0, 1, 2, 0]), [], []
+    for step in range(8):
+        objective = Drawn().variants[Drawn().draw(5, step)]
+        alone = RobustLoss(
+            model, 0.1, Horizon(1, 30), schedule=Fix(), objective=objective, attack=attack, seed=5
+        )
+        alone.scheduler.steps_done = step
+        found.append(robust(images, labels).item())
+        expected.append(alone(images, labels).item())
+        robust.step()
+    assert found == expected
+    assert len({Drawn().draw(5, step) for step in range(8)}) == 3

@@ -94,7 +94,8 @@ class Drawn(Objective):
         if not isinstance(name, str):
             raise InvalidArgument("defenses", defense, "a name", "write {name: trades, beta: 6}")
         cls = OBJECTIVES.get(name, "objective.defenses")
-        if cls is Drawn or not cls.attacks or cls.anchors or cls.needs_strategy:
+        alone = not (cls.anchors or cls.needs_batch_norm or cls.needs_strategy)
+        if cls is Drawn or not (cls.attacks and alone):
             raise InvalidArgument(
                 "defenses", name, "objectives that use an attack and nothing besides the model"
             )

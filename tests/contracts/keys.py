@@ -158,8 +158,12 @@ class Option(NamedTuple):
 
 
 def names_of(kind: Registry[Any]) -> list[str]:
-    """Return the names of Rampart's own components; another test may have registered one."""
-    return [one for one in kind.names() if kind.get(one).__module__.startswith("rampart.")]
+    """Return the names of Rampart's own components; another test may have registered one.
+
+    They are ordered by module, because the order of registration follows the first import.
+    """
+    own = [one for one in kind.names() if kind.get(one).__module__.startswith("rampart.")]
+    return sorted(own, key=lambda one: kind.get(one).__module__)
 
 
 def options(kind: Registry[Any], name: str) -> list[Option]:

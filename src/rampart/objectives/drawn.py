@@ -84,8 +84,8 @@ class Drawn(Objective):
             ModelError: always.
         """
         raise ModelError(
-            "objective=drawn has another loss in each step: call "
-            "objective.variants[objective.draw(seed, step)]."
+            "objective=drawn has another loss in each step: call the variant with the number "
+            "draw(seed, step)."
         )
 
     def _build(self, defense: str | Mapping[str, Any]) -> Objective:

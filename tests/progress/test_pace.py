@@ -36,6 +36,21 @@ def test_work_that_becomes_slower_is_judged_by_its_recent_pace(now):
     assert pace.remaining == pytest.approx(900 * 4, rel=0.05)
 
 
+def test_a_pause_between_two_waves_is_not_the_pace(now):
+    """Of 300 images 90 end in 90 seconds, and the next one after 14 minutes."""
+    pace = Pace(Work("attacking", 300))
+    for done in range(1, 91):
+        now[0] += 1
+        pace.update(done)
+    now[0] += 840
+    pace.update(91)
+    assert pace.remaining == pytest.approx(209 * 930 / 91)
+    for done in range(92, 182):
+        now[0] += 1
+        pace.update(done)
+    assert pace.remaining < 209 * 930 / 91
+
+
 def test_units_of_known_cost_weigh_the_remaining_time(now):
     """Half of the steps cost 1, the others 9; the pace of the first half foretells the second."""
     pace = Pace(Work("training", 100, "step", cost=lambda n: n + 8 * max(0, n - 50)))

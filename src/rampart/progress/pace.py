@@ -10,6 +10,8 @@ from rampart.progress.work import Work
 
 #: The rate is that of this last part of the time so far: work may become slower or faster.
 RECENT = 0.8
+#: Unless this part holds less than this share of the units: work that ends in waves pauses.
+FEWEST = 0.1
 
 
 @dataclass
@@ -50,7 +52,7 @@ class Pace:
     @property
     def rate(self) -> float | None:
         """Units a second; None if none is done yet."""
-        (since, before), (until, after) = self._marks[0], self._marks[-1]
+        (since, before), (until, after) = self._part
         return (after - before) / (until - since) if after > before and until > since else None
 
     @property
@@ -62,13 +64,20 @@ class Pace:
     @property
     def _remaining_units(self) -> float:
         """Seconds until all units are done at this pace; infinite if it is unknown."""
-        (since, before), (until, after) = self._marks[0], self._marks[-1]
+        (since, before), (until, after) = self._part
         cost, total = self.work.cost, self.work.total
         spent = cost(after) - cost(before)
         if total is None or not (spent > 0 and until > since):
             return math.inf
         left = cost(total) - cost(after)
         return left * (until - since) / spent - (time.monotonic() - until)
+
+    @property
+    def _part(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The time and the units done at the ends of the part that the rate is that of."""
+        begun, recent, last = (self._start, self.work.done), self._marks[0], self._marks[-1]
+        few = last[1] - recent[1] < FEWEST * (last[1] - begun[1])
+        return (begun if few else recent), last
 
     def spell(self) -> str:
         """Return the progress, the rate and the remaining time as one line.

@@ -84,7 +84,7 @@ def run(folder: Path, evaluated=True, history=None, **options):
     folder.mkdir(parents=True)
     settings = {
         "seed": 7,
-        "model": {"name": "net"},
+        "model": {"name": "net", "batch_norm": "frozen"},
         "data": {"name": "photos"},
         "threat": {"norm": "linf", "eps": "4/255"},
         "schedule": {"name": "two-hinge"},

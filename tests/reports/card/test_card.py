@@ -67,6 +67,7 @@ def test_the_card_shows_figures_recipe_limits_and_how_to_load_it(tmp_path):
     assert "import mine  # defines" in text
     assert "rampart report evaluations/own" in text
     assert "| schedule of eps | two-hinge |" in text
+    assert "| BatchNorm | frozen |" in text
     assert "upper bound" in text
     assert "states no license" in text
 

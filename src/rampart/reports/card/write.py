@@ -37,6 +37,7 @@ _RECIPE = {
     "backbone": "model.name",
     "pretrained": "model.pretrained",
     "head": "model.head",
+    "BatchNorm": "model.batch_norm",
     "data": "data.name",
     "size of the images": "data.image_size",
     "schedule of eps": "schedule",

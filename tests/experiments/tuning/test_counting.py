@@ -1,5 +1,7 @@
 """How far a search is, over sessions and with runs that are stopped early."""
 
+import pickle
+
 import pytest
 
 from rampart.experiments.tuning.counting import counting
@@ -77,3 +79,10 @@ def test_a_search_of_some_minutes_ends_with_them(search, now):
         now[0] += 600
         watcher.on_epoch(first, Report(first.name, 3, 0.5, 0.0))
     assert lines == ["search: 1 run, 6.0 runs/h, about 20 minutes left"]
+
+
+def test_ray_can_copy_the_watcher_without_its_display(search):
+    with showing(Lines(print)), counting(begin(search, runs=3)) as watcher:
+        with pytest.raises((AttributeError, pickle.PicklingError)):
+            pickle.dumps(watcher.update)
+        assert pickle.dumps(watcher)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rampart.experiments.tuning.session import Session, Watcher
 from rampart.experiments.tuning.trials import Report, Trial
@@ -31,6 +32,10 @@ class Counting:
         self._ended = sum(trial.ended for trial in session.known.values())
         open_ones = {name for name, trial in session.known.items() if not trial.ended}
         self._reached = {one.trial: one.epoch for one in session.reports if one.trial in open_ones}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without the display: Ray writes a copy of its callbacks to the disk."""
+        return {name: value for name, value in vars(self).items() if name != "update"}
 
     @property
     def done(self) -> float:

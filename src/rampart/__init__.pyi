@@ -41,6 +41,7 @@ from .objectives.catalogue import OBJECTIVES as OBJECTIVES
 from .objectives.drawn import Drawn as Drawn
 from .objectives.fare import Fare as Fare
 from .objectives.mart import Mart as Mart
+from .objectives.noisy_labels import NoisyLabels as NoisyLabels
 from .objectives.twins import Twins as Twins
 from .recipes.config.loading import load_config as load_config
 from .recipes.config.loading import parse_config as parse_config

@@ -22,5 +22,7 @@ Validation = Literal["official", "drawn"]
 Sampler = Literal["shuffle", "balanced"]
 #: The weight of each class in the training loss; see `rampart.data.balance`.
 ClassWeights = Literal["none", "balanced"]
+#: Whether training labels are only read, or checked first; see `rampart.recipes.check_labels`.
+LabelUse = Literal["given", "check"]
 #: Whether an exported program normalizes its images itself; see `rampart.recipes.export`.
 NormalizationPlace = Literal["inside", "outside"]

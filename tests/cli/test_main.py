@@ -17,7 +17,7 @@ from settings import changed
 
 VERBS = ("quickstart", "train", "evaluate", "verify", "report", "compare", "preview")
 VERBS += ("study plan", "study run", "study status", "study table", "study figures")
-VERBS += ("linear-probe", "doctor", "profile", "gate", "publish", "refine")
+VERBS += ("linear-probe", "doctor", "profile", "gate", "publish", "refine", "check-labels")
 
 
 def test_help_names_every_verb(rampart):
@@ -65,6 +65,7 @@ def test_the_surface_is_what_is_documented(rampart):
         },
         "publish": {"--to", "--private", "--license", "--dry-run"},
         "linear-probe": {"--json"},
+        "check-labels": {"--output", "--overwrite", "--json"},
         "doctor": set(),
     }
 

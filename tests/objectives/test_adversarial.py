@@ -43,15 +43,15 @@ def expected_ce(logits: Tensor, smoothing: float = 0.0) -> Tensor:
 
 
 #: Each has a file of its own: FARE and TWINS need a frozen copy, and use it at eps = 0 too; `drawn`
-#: has another loss in each step; AutoLoRA needs a branch.
-APART = ("fare", "twins", "drawn", "autolora")
+#: has another loss in each step; AutoLoRA needs a branch, and noisy-labels guidance.
+APART = ("fare", "twins", "drawn", "autolora", "noisy-labels")
 ANCHORLESS = [name for name in OBJECTIVES.names() if name not in APART]
 
 
 def test_the_registry_lists_every_objective() -> None:
     listed = ["standard", "adversarial", "trades", "mart", "fare", "twins", "drawn", "autolora"]
     # The order follows the first import.
-    assert sorted(OBJECTIVES.names()) == sorted(listed)
+    assert sorted(OBJECTIVES.names()) == sorted([*listed, "noisy-labels"])
 
 
 @pytest.mark.parametrize("name", ANCHORLESS)

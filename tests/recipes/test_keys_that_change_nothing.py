@@ -17,6 +17,7 @@ from rampart.schema.model_and_data import DataConfig
 #: A value that differs from the default, for every key that changes no result.
 OTHER = {
     "data.root": "elsewhere",
+    "data.labels": "check",
     "data.workers": 3,
     "data.cache": "false",
     "training.validation_limit": 7,

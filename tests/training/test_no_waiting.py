@@ -25,6 +25,7 @@ from rampart.objectives.catalogue import OBJECTIVES
 from rampart.objectives.drawn import Drawn
 from rampart.objectives.fare import Fare
 from rampart.objectives.mart import Mart
+from rampart.objectives.noisy_labels import NoisyLabels
 from rampart.objectives.twins import Twins
 from rampart.schedules.adaptive import Adaptive
 from rampart.schedules.hinge import Fix, Standard
@@ -175,6 +176,7 @@ def test_the_list_of_attacks_is_complete():
     [
         *(StandardObjective(), Trades(), Mart(), Fare(), Fare(base="standard"), Twins()),
         *(Drawn(), AutoLora()),
+        NoisyLabels().guided(torch.eye(3)[[0, 1, 2, 0]], torch.tensor([0, 1, 2, 1])),
     ],
     ids=lambda one: f"{type(one).__name__}-{getattr(one, 'base', '')}",
 )
@@ -184,6 +186,7 @@ def test_a_step_reads_nothing_with_every_objective(objective):
 
 def test_the_list_of_objectives_is_complete():
     listed = {"standard", "adversarial", "trades", "mart", "fare", "twins", "drawn", "autolora"}
+    listed |= {"noisy-labels"}
     assert set(OBJECTIVES.names()) == listed
 
 

@@ -13,6 +13,7 @@ from rampart.attacks.catalogue import ATTACKS
 from rampart.choices import (
     ClassWeights,
     EvaluationMode,
+    LabelUse,
     LrSchedule,
     Match,
     Opt,
@@ -123,6 +124,8 @@ class FinetuneSettings(TypedDict, total=False):
     validation: Validation
     validation_fraction: float
     test_fraction: float
+    label_noise: float
+    labels: LabelUse
     workers: int | Literal["auto"]
     cache: bool | Literal["auto"]
     augment: Mapping[str, float]

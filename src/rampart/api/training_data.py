@@ -23,7 +23,7 @@ from rampart.data.splits import SPLIT_NAMES, Split, Splits
 from rampart.errors import DataError, InvalidArgument
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import images_of_model
-from rampart.recipes.splits import make_splits, splits_of_size
+from rampart.recipes.splits import make_splits, splits_of_size, with_configured_noise
 
 
 def training_splits(data: Any, module: nn.Module | None, config: RunConfig) -> Splits:
@@ -41,14 +41,14 @@ def training_splits(data: Any, module: nn.Module | None, config: RunConfig) -> S
         require_no_files(config)
         require_no_draw(config, "the object has all three splits")
         require_side(data.train, config.data.image_size)
-        return data
+        return with_configured_noise(data, config)
     named = isinstance(data, str | Path | Mapping)
     if named and module is None:
         return make_splits(config)
     channels, side = _image_size(module, config)
     if not named:
         decode = Decode(side, channels, config.data.resize) if side else None
-        return _convert(data, config, decode)
+        return with_configured_noise(_convert(data, config, decode), config)
     if config.data.name in EMBEDDED:
         side = None
     elif side is None:

@@ -67,7 +67,7 @@ def compare_and_print(runs: list[Path], output: Path, evaluation: str = "") -> d
     from rampart.reports.findings import findings
     from rampart.reports.named_records import Measured
     from rampart.reports.page.comparing import comparison_page
-    from rampart.reports.page.write import write_comparison_page
+    from rampart.reports.page.write import write_built_page
     from rampart.reports.tables import aggregate, aggregate_table, comparison_table
     from rampart.runs.contents import spell
 
@@ -92,6 +92,6 @@ def compare_and_print(runs: list[Path], output: Path, evaluation: str = "") -> d
         findings=said,
         command=join(["rampart", "compare", *map(str, runs), "--output", str(output)]),
     )
-    write_comparison_page(page, output / PAGE)
+    write_built_page(page, output / PAGE)
     console.say(f"in {output}: report.html, comparison.md and .csv, curves.png, histories.png")
     return {"folder": output, "runs": rows, "methods": methods, "findings": said}

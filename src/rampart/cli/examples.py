@@ -49,6 +49,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "rampart preview two-hinge start=0.25 end=0.75 --eps 8/255 --output s.png",
     ),
     "linear-probe": ("rampart linear-probe resnet50.a1_in1k data=photos/ threat.eps=4/255",),
+    "check-labels": ("rampart check-labels resnet50.a1_in1k data=photos/ -o labels",),
     "data": (
         "rampart data",
         "rampart data cars",

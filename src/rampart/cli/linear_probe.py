@@ -30,7 +30,7 @@ def linear_probe(
         from rampart.recipes.config.loading import load_config
         from rampart.recipes.probe_backbone import linear_probe_config
 
-        config = load_config(*config_and_overrides(_with_model(settings or [])))
+        config = load_config(*config_and_overrides(with_model(settings or [])))
         found = linear_probe_config(config)
     if as_json:
         print_json({**vars(found), "start": found.start, "verdict": found.verdict})
@@ -39,7 +39,7 @@ def linear_probe(
         console.say(line)
 
 
-def _with_model(settings: list[str]) -> list[str]:
+def with_model(settings: list[str]) -> list[str]:
     """Read a first argument that is neither a YAML file nor KEY=VALUE as the model's name."""
     if settings and "=" not in settings[0] and not settings[0].endswith((".yaml", ".yml")):
         return [f"model.name={settings[0]}", *settings[1:]]

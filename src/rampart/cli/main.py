@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import typer
 
 from rampart.cli import (
+    check_labels,
     compare,
     data,
     doctor,
@@ -108,6 +109,7 @@ _VERBS: dict[str, Callable[..., None]] = {
     "compare": compare.compare,
     "preview": preview.preview,
     "linear-probe": linear_probe.linear_probe,
+    "check-labels": check_labels.check_labels,
     "data": data.data,
     "models": models.models,
     "doctor": doctor.doctor,

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from rampart.counting import counted
 from rampart.data.catalogue import Counts
 from rampart.data.copies import count_copies, warn_of_copies
 from rampart.data.looking import note_changes
 from rampart.data.set_apart import USUAL_FRACTIONS, Number, set_apart
-from rampart.data.splits import SPLIT_NAMES, Split, Splits, warn_of_empty_classes
+from rampart.data.splits import SPLIT_NAMES, Split, Splits
 
 
 def complete_splits(
@@ -48,7 +50,7 @@ def complete_splits(
         )
     notes += note_changes(parts)
     ordered = {name: parts[name] for name in SPLIT_NAMES}
-    warnings = [*warn_of_empty_classes(parts["train"]), *warn_of_copies(ordered)]
+    warnings = [*_warn_of_empty_classes(parts["train"]), *warn_of_copies(ordered)]
     return Splits.of(parts, notes, warnings)
 
 
@@ -61,3 +63,16 @@ def _number(per_class: Counts, name: str) -> tuple[Number | None, str]:
     if name == "test":
         return lambda size: size - kept, f"all but {kept} of each class"
     return lambda size: validation, f"{validation} of each class"
+
+
+def _warn_of_empty_classes(train: Split) -> list[str]:
+    """Return a warning of classes without a training image, as with labels that begin at 1."""
+    counts = np.bincount(train.labels, minlength=len(train.class_names))
+    empty = np.flatnonzero(counts == 0).tolist()
+    if not empty:
+        return []
+    return [
+        f"without a training image: {len(empty)} of {counted(len(counts), 'class')}, such as "
+        f"'{train.class_names[empty[0]]}': number the labels from 0 without gaps, unless the "
+        "outputs of the model need these numbers."
+    ]

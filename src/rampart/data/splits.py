@@ -189,6 +189,10 @@ class Splits:
         test: images for the reported results only.
         notes: sentences on how the splits were made.
         warnings: sentences on faults of the data that the user should mend.
+        true_labels: (N,) int64, those of the training images before label noise was added (see
+            `rampart.data.label_noise`); None without label noise.
+        guidance: (N, K), probabilities of the classes for the training images, from outside the
+            model (see `rampart.objectives.noisy_labels`); None without guidance.
     """
 
     train: Split
@@ -196,6 +200,8 @@ class Splits:
     test: Split
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    true_labels: Labels | None = field(default=None, kw_only=True, compare=False)
+    guidance: Tensor | None = field(default=None, kw_only=True, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("validation", "test"):
@@ -326,19 +332,6 @@ def check_trained_classes(train: Split, other: Split, name: str) -> None:
             f"{name} has {counted(number, 'image')} of a class without a training image, such as "
             f"'{other.class_names[unknown[0]]}'; add training images of it, or remove the others."
         )
-
-
-def warn_of_empty_classes(train: Split) -> list[str]:
-    """Return a warning of classes without a training image, as with labels that begin at 1."""
-    counts = np.bincount(train.labels, minlength=len(train.class_names))
-    empty = np.flatnonzero(counts == 0).tolist()
-    if not empty:
-        return []
-    return [
-        f"without a training image: {len(empty)} of {counted(len(counts), 'class')}, such as "
-        f"'{train.class_names[empty[0]]}': number the labels from 0 without gaps, unless the "
-        "outputs of the model need these numbers."
-    ]
 
 
 def check_disjoint(splits: Splits) -> None:

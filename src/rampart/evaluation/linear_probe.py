@@ -169,7 +169,7 @@ def measure_linear_probe(
     if module is None:
         raise ModelError(f"model={type(model).__name__}: a linear probe needs a torch module.")
     inputs = HeadInputs(module)
-    features = _QueriedFeatures(inputs)
+    features = QueriedFeatures(inputs)
     device = next(module.parameters()).device
 
     def batches(split: Split, limit: int) -> Iterator[Batch]:
@@ -200,7 +200,7 @@ def measure_linear_probe(
     )
 
 
-class _QueriedFeatures(QueriedModel):
+class QueriedFeatures(QueriedModel):
     """Queries features (N, F), of which there may be one, in place of logits."""
 
     def _read(self, output: object, n: int) -> Tensor:

@@ -175,7 +175,8 @@ class RobustLoss:
             )
         # The check of the first call has warned of a model that writes into its input.
         trained = GuardedModel(through or self._model, warns=False)
-        terms = self._objective_of_step()(trained, images, labels, perturb)
+        objective = self._objective_of_step().of_images(indices)
+        terms = objective(trained, images, labels, perturb)
         if torch.is_grad_enabled():
             if not terms.loss.requires_grad:
                 raise untrainable()
@@ -225,6 +226,8 @@ class RobustLoss:
         right, images = self._count_everywhere()
         self.scheduler.step(right / images if self.scheduler.schedule.needs_accuracy else None)
         self._batch = _Batch()
+        if self.scheduler.steps_done % self.scheduler.horizon.steps_per_epoch == 0:
+            self._objective.finish_epoch()
 
     @property
     def waits_for_validation(self) -> bool:
@@ -239,9 +242,12 @@ class RobustLoss:
     def state_dict(self) -> dict[str, Any]:
         """Return the state from which training resumes exactly.
 
-        Plain values; if the objective copies the initial model, also the weights of this copy.
+        Plain values; also the tensors that the objective remembers, such as a copy of the initial
+        model.
         """
         state: dict[str, Any] = {"scheduler": self.scheduler.state_dict()}
+        if own := self._objective.state_dict():
+            state["objective"] = own
         copied = self._objective.frozen_copy()
         if copied is not None:
             state["frozen_copy"] = copied.state_dict()
@@ -256,6 +262,7 @@ class RobustLoss:
         """
         copied = self._objective.frozen_copy()
         expected = {"scheduler"} if copied is None else {"scheduler", "frozen_copy"}
+        expected |= {"objective"} if self._objective.state_dict() else set()
         if missing := expected - set(state):
             raise RunError(
                 f"the state of the loss lacks {', '.join(sorted(missing))}: pass the state that "
@@ -264,6 +271,7 @@ class RobustLoss:
         self.scheduler.load_state_dict(state["scheduler"])
         if copied is not None:
             copied.load_state_dict(state["frozen_copy"])
+        self._objective.load_state_dict(state.get("objective", {}))
         self._batch = _Batch()
 
     def _objective_of_step(self) -> Objective:

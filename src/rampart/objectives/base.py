@@ -55,6 +55,8 @@ class Objective(ABC):
     needs_batch_norm: ClassVar[bool] = False
     #: Images of a micro-batch that BatchNorm in train mode needs at least.
     least_images: ClassVar[int] = 2
+    #: Whether it needs guidance for every training image (see `NoisyLabels.guided`).
+    needs_guidance: ClassVar[bool] = False
     #: Name of its option for the loss that the attack maximizes; "" without one.
     loss_option: ClassVar[str] = ""
     #: Name of the strategy that it needs, which adds weights for it; "" without one.
@@ -120,6 +122,33 @@ class Objective(ABC):
             ModelError: the objective needs another kind of model.
         """
         return self
+
+    def guided(self, guidance: Tensor, labels: Tensor) -> "Objective":
+        """Return the objective for training images with this guidance, if it needs any.
+
+        Args:
+            guidance: (N, K), probabilities of the classes for all N training images.
+            labels: (N,), their given labels.
+        """
+        return self
+
+    def of_images(self, indices: Tensor | None) -> "Objective":
+        """Return the objective for a batch; most do not ask which images it holds.
+
+        Args:
+            indices: (N,) int64, numbers of the images in the training split; None if unknown.
+        """
+        return self
+
+    def finish_epoch(self) -> None:  # noqa: B027  # most have no memory
+        """Receive the end of an epoch, before its checkpoint."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return what an exact resume needs; nothing by default."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:  # noqa: B027
+        """Restore what `state_dict` returned."""
 
     def frozen_copy(self) -> nn.Module | None:
         """Return the frozen copy of the model that `bind` has made; None by default."""

@@ -1,6 +1,15 @@
 """Every objective by name: importing this module fills the registry."""
 
-from rampart.objectives import adversarial, autolora, drawn, fare, mart, twins
+from rampart.objectives import adversarial, autolora, drawn, fare, mart, noisy_labels, twins
 from rampart.objectives.base import OBJECTIVES
 
-__all__ = ["OBJECTIVES", "adversarial", "autolora", "drawn", "fare", "mart", "twins"]
+__all__ = [
+    "OBJECTIVES",
+    "adversarial",
+    "autolora",
+    "drawn",
+    "fare",
+    "mart",
+    "noisy_labels",
+    "twins",
+]

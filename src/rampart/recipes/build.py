@@ -21,6 +21,7 @@ from rampart.models.weights import parameter_groups
 from rampart.recipes.clean_baseline import CleanBaseline
 from rampart.recipes.computing import computing, decoding_workers
 from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.guidance import bound_objective
 from rampart.recipes.initial_model import make_model
 from rampart.recipes.monitors import MORE_STEPS, make_monitors
 from rampart.recipes.validation import make_validation
@@ -97,7 +98,7 @@ def make_run(
         accelerator=accelerator,
         tf32=computing(config).tf32,
         model=prepared,
-        objective=config.components.objective.bind(bare),
+        objective=bound_objective(config, splits, bare),
         attack=config.components.attack,
         schedule=schedule,
         optimizer=optimizer,

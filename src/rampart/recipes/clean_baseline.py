@@ -17,6 +17,7 @@ from rampart.evaluation.accuracy import evaluate_accuracy
 from rampart.progress.work import watched
 from rampart.recipes.computing import computing, decoding_workers
 from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.guidance import bound_objective
 from rampart.schedules.hinge import Fix
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.training.monitors.transfer import Standard
@@ -74,6 +75,7 @@ class CleanBaseline:
             training.progress.totals.seconds = time.perf_counter() - started
             row = self._row(training)
             training.progress.begin_next_epoch()
+            training.objective.finish_epoch()
             found = evaluate_accuracy(training.model, self._validation())
             row |= {**found.figures(), "validation_passes": found.passes}
             passes += row["forwards"] + row["backwards"] + found.passes
@@ -115,7 +117,7 @@ class CleanBaseline:
             accelerator=one,
             tf32=computing(self.config).tf32,
             model=model,
-            objective=components.objective.bind(model),
+            objective=bound_objective(self.config, self.splits, model),
             attack=components.attack,
             # At alpha = 1, so that strategies act as after a phase at eps = 0.
             schedule=EpsilonScheduler(Fix(), 0.0, self.plan.horizon),

@@ -10,7 +10,11 @@ from rampart.runs.run_folder import RunFolder
 
 def describe_data(splits: Splits) -> dict[str, Any]:
     """Return the entries of run.json that tell the data of the run from others."""
-    return {"data": splits.fingerprint(), "content": splits.contents()}
+    facts: dict[str, Any] = {"data": splits.fingerprint(), "content": splits.contents()}
+    if splits.true_labels is None:
+        return facts
+    wrong = int((splits.train.labels != splits.true_labels).sum())
+    return {**facts, "label_noise": {"wrong": wrong, "of": len(splits.train)}}
 
 
 def has_same_data(folder: RunFolder, splits: Splits | OneSplit) -> bool:

@@ -26,8 +26,8 @@ from rampart.strategies.catalogue import STRATEGIES
 from rampart.training.perturbing import make_perturb
 from rampart.units import Horizon
 
-#: Images of the small network, and their side in pixels.
-_IMAGES, _SIDE = 4, 16
+#: Images and classes of the small network, and the side of the images in pixels.
+_IMAGES, _CLASSES, _SIDE = 4, 10, 16
 #: Positions in an epoch at which the strength is looked up.
 _POSITIONS = 10
 
@@ -100,7 +100,11 @@ def _passes_of(objective: Objective, attack: Attack, perturbed: bool) -> float:
         STRATEGIES.build(objective.needs_strategy).prepare(network, 0)
     model, attacked = CountingModel(network), CountingModel(network)
     perturb = make_perturb(attack, attacked, 1e-3, Noise.like(images)) if perturbed else None
-    terms = objective.bind(network)(model, images, labels, perturb)
+    if objective.needs_guidance:
+        certain = torch.nn.functional.one_hot(labels, _CLASSES).float()
+        objective = objective.guided(certain, labels)
+    numbered = objective.bind(network).of_images(torch.arange(_IMAGES))
+    terms = numbered(model, images, labels, perturb)
     terms.loss.sum().backward()  # type: ignore[no-untyped-call]  # torch's
     network.zero_grad()
     counted = (model, attacked)
@@ -141,7 +145,11 @@ def _network() -> NormalizedModel:
     # Some objectives need BatchNorm.
     options = {"in_chans": 3, "norm": "batch"}
     return build_model(
-        "rampart_glyphnet", num_classes=10, pretrained=False, options=options, image_size=_SIDE
+        "rampart_glyphnet",
+        num_classes=_CLASSES,
+        pretrained=False,
+        options=options,
+        image_size=_SIDE,
     ).train()
 
 

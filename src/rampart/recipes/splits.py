@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from rampart.data.datasets import load_defined
 from rampart.data.defined_splits import DefinedSplits
+from rampart.data.label_noise import with_label_noise
 from rampart.data.splits import OneSplit, Splits
 from rampart.errors import InvalidArgument
 from rampart.models.sources import Source
@@ -12,7 +13,7 @@ from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import images_of_model
 from rampart.schema.model_and_data import DataConfig
 
-T = TypeVar("T")
+T = TypeVar("T", Splits, Splits | OneSplit)
 
 
 def make_splits(config: RunConfig, source: Source | None = None) -> Splits:
@@ -67,7 +68,14 @@ def _load(
             splits=data.splits.model_dump(exclude_none=True),
             split_file=data.split_file,
         )
-        return choose(defined)
+        return with_configured_noise(choose(defined), config)
     except InvalidArgument as error:
         key = f"data.{error.name}" if error.name in DataConfig.model_fields else error.name
         raise error.renamed(key) from error
+
+
+def with_configured_noise(splits: T, config: RunConfig) -> T:
+    """Return splits with the configured label noise, which only training images have."""
+    if isinstance(splits, OneSplit):
+        return splits
+    return with_label_noise(splits, config.data.label_noise, config.data.seed)

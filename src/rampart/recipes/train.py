@@ -17,12 +17,14 @@ from rampart.models.saving import save_model
 from rampart.progress.work import is_shown
 from rampart.recipes.accelerator import make_accelerator, one_writer
 from rampart.recipes.build import make_run, make_start
+from rampart.recipes.check_labels import checked_labels, write_label_check
 from rampart.recipes.computing import computing
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import dump_config, load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.data_identity import describe_data, require_same_data
 from rampart.recipes.dry_run import try_end
+from rampart.recipes.guidance import guidance_facts, with_guidance
 from rampart.recipes.measured import require_measurable
 from rampart.recipes.pages import write_pages_of
 from rampart.recipes.passes import cost_of_steps
@@ -148,6 +150,7 @@ def _train_in(
     require_measurable(config, splits)
     if resume:
         require_same_data(folder, splits)
+    splits = with_guidance(splits, config, network)
     tried = resume and "pilot" in folder.facts()
     pilot = 0 if tried else pilot_epochs(config)
     start = partial(make_start, config, splits, network)
@@ -155,8 +158,11 @@ def _train_in(
     if resume:
         require_same_start(folder, run)
     try_end(run, splits)
+    checked = checked_labels(config, splits, network, folder if resume else None)
     _note_device(run, folder, config)
     _open_folder(run, folder, splits, config, resume)
+    if checked:
+        write_label_check(checked, splits, folder.labels)
     restored = resume and restore(run)
     announce(run, splits)
     _note_batch_norm(run, config)
@@ -216,6 +222,7 @@ def _open_folder(
         sizes = {"trained": trained, "all": sum(p.numel() for p in parameters)}
         start = weights_fingerprint(run.bare_model)
         facts = {"start": start, "parameters": sizes, "computing": asdict(computing(config))}
+        facts |= guidance_facts(splits, config)
         folder.set_status("running", **describe_data(splits), **facts)
     run.accelerator.wait_for_everyone()
 

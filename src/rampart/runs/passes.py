@@ -25,6 +25,7 @@ class Passes:
             drops. The epochs of a passed pilot are a part of the run.
         linear_probe: of `training.linear_probe`.
         refinement: of a refined run: the criticality of its layers, and the models between.
+        guidance: of the guidance for noisy labels, through the backbone that guides.
     """
 
     training: int = 0
@@ -33,6 +34,7 @@ class Passes:
     pilot: int = 0
     linear_probe: int = 0
     refinement: int = 0
+    guidance: int = 0
 
     @classmethod
     def of(cls, rows: Iterable[Row], facts: Mapping[str, Any] | None = None) -> Self:
@@ -52,6 +54,7 @@ class Passes:
             pilot=facts.get("pilot", {}).get("passes", 0),
             linear_probe=probe.get("forwards", 0) + probe.get("backwards", 0),
             refinement=facts.get(REFINEMENT, {}).get("passes", 0),
+            guidance=facts.get("guidance", {}).get("forwards", 0),
         )
 
     @property

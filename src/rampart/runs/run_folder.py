@@ -7,6 +7,7 @@ pilot.jsonl      the rows of a failed pilot, after which the run restarted
 checkpoints/     the newest checkpoint
 baseline/        during a pilot: the clean baseline, if the run may continue from it
 best/            the best checkpoint, if the run saves it
+labels/          with data.labels=check: training images whose labels are likely wrong
 report.html      the run and its own evaluation as one page
 model/           the finished model, in the format that timm loads, and its card
 evaluations/     one folder per evaluation
@@ -37,14 +38,8 @@ from rampart.version import __version__
 STARTING = "starting"
 #: Keys that run.json retains when the status changes.
 RETAINED = (
-    "data",
-    "content",
-    "start",
-    "parameters",
-    "computing",
-    "linear_probe",
-    "pilot",
-    REFINEMENT,
+    *("data", "content", "label_noise", "start", "parameters", "computing"),
+    *("linear_probe", "guidance", "pilot", REFINEMENT),
 )
 
 
@@ -108,6 +103,11 @@ class RunFolder:
     def refinement(self) -> Path:
         """The criticality of the layers of a refined run, as a table and a picture."""
         return self.path / "refinement"
+
+    @property
+    def labels(self) -> Path:
+        """The check of the training labels."""
+        return self.path / "labels"
 
     @property
     def evaluations(self) -> Path:
@@ -308,8 +308,9 @@ class RunFolder:
         return path.exists() and any(path.resolve().is_relative_to(folder) for folder in own)
 
     def _own_folders(self) -> list[Path]:
-        ours = (self.checkpoints, self.best, self.model, self.evaluations, self.profiles)
-        return [*ours, self.tracking, self.baseline, self.refinement, self._dropped_folder]
+        results = (self.best, self.model, self.evaluations, self.profiles, self.refinement)
+        others = (self.checkpoints, self.labels, self.tracking, self.baseline)
+        return [*results, *others, self._dropped_folder]
 
     def clear(self) -> None:
         """Delete the files of an earlier run and its evaluations, and nothing else."""

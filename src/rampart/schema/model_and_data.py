@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from rampart.choices import Resize, Validation
+from rampart.choices import LabelUse, Resize, Validation
 from rampart.schema.sections import (
     AffectsNothing,
     AffectsTraining,
@@ -124,6 +124,18 @@ class DataConfig(Named):
     )
     test_fraction: AffectsTraining[float] = Field(
         0.2, description="fraction of the images for the test, if the data have no test split"
+    )
+    label_noise: AffectsTraining[float] = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="fraction of the training images that get a wrong label on purpose, drawn by "
+        "`data.seed`; for tests and studies",
+    )
+    labels: AffectsNothing[LabelUse] = Field(
+        "given",
+        description="`check`: before training, list the training images whose labels are likely "
+        "wrong in the folder `labels` of the run; no label changes",
     )
     workers: AffectsNothing[Annotated[int, Field(ge=0)] | Literal["auto"]] = Field(
         "auto",

@@ -17,8 +17,8 @@ OPTIONS: Mapping[str, frozenset[str]] = {
     ),
     "objective": frozenset(
         {
-            *("base", "beta", "defenses", "flow", "inner", "label_smoothing", "refreshes"),
-            *("scale", "weight"),
+            *("base", "beta", "defenses", "flow", "guide", "guide_model", "inner"),
+            *("label_smoothing", "refreshes", "scale", "trust", "weight"),
         }
     ),
 }

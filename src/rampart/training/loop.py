@@ -103,6 +103,7 @@ def finish_epoch(run: Run) -> None:
         row = measure(run)
         save_best(run, row)
     run.schedule.observe(row["val_clean"])
+    run.objective.finish_epoch()
     _raise_steps(run, row)
     progress.begin_next_epoch()
     if run.accelerator.is_main_process:

@@ -62,6 +62,7 @@ def restore(run: Run) -> bool:
         run.accelerator.scaler.load_state_dict(checkpoint.optimizer["scaler"])
     for name, hook in run.hooks.items():
         hook.load_state_dict(checkpoint.optimizer[f"hook.{name}"])
+    run.objective.load_state_dict(checkpoint.optimizer.get("objective", {}))
     if run.warm_start is not None:
         run.warm_start.load_state_dict(checkpoint.optimizer["warm_start"])
     run.lr_schedule.load_state_dict(checkpoint.state["lr_schedule"])
@@ -91,6 +92,8 @@ def _values(totals: Totals) -> tuple[float, ...]:
 def _tensor_states(run: Run) -> dict[str, Any]:
     states = {"optimizer": run.optimizer.state_dict()}
     states |= {f"hook.{name}": hook.state_dict() for name, hook in run.hooks.items()}
+    if own := run.objective.state_dict():
+        states["objective"] = own
     if run.warm_start is not None:
         states["warm_start"] = run.warm_start.state_dict()
     if run.accelerator.scaler is not None:

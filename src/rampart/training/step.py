@@ -111,7 +111,8 @@ def train_micro_batch(run: Training, micro_batch: MicroBatch) -> None:
     model, attacked = CountingModel(run.model), CountingModel(run.bare_model)
     perturb = perturb_once(run, attacked, eps, micro_batch) if eps > 0 else None
     with accelerator.autocast():
-        terms = run.current_objective(model, images, batch.labels, perturb)
+        objective = run.current_objective.of_images(batch.indices)
+        terms = objective(model, images, batch.labels, perturb)
     losses = weighted(terms.loss, batch.labels, run.class_weights)
     # Processes average their gradients, so each multiplies its sum by their number.
     fraction = accelerator.num_processes / run.plan.batch_size

@@ -216,11 +216,12 @@ def _write_pictures(
     names = {}
     for kind, pixels in pictures.items():
         names[kind] = f"{number}-{kind}.png"
-        _picture(pixels).save(folder / names[kind], optimize=True)
+        picture_of(pixels).save(folder / names[kind], optimize=True)
     return {"magnified": magnified, "side": max(image.shape[1:]), "files": names}
 
 
-def _picture(pixels: NDArray[np.float64]) -> Image.Image:
+def picture_of(pixels: NDArray[np.float64]) -> Image.Image:
+    """Return pixels (C, H, W) in [0, 1] as a picture of at most `SIDE` pixels a side."""
     values = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
     picture = Image.fromarray(values[0] if len(values) == 1 else values.transpose(1, 2, 0))
     longest = max(picture.size)

@@ -67,15 +67,15 @@ def write_report(
         runs = [RunFolder(path) for path in paths if RunFolder(path).exists()]
         histories = [(run.path.name, History(run.history).readable_rows()) for run in runs]
         page = comparison_page(find_records(paths), distributions, histories, command=command)
-        return write_comparison_page(page, target or Path("report.html"))
+        return write_built_page(page, target or Path("report.html"))
     (path,) = paths
     if EvaluationFolder(path).is_finished() or not RunFolder(path).exists():
         return write_evaluation_page(path, target, distributions)
     return write_run_page(path, target, distributions)
 
 
-def write_comparison_page(page: Page, target: Path) -> Path:
-    """Write the page of a comparison; return its path; errors as above."""
+def write_built_page(page: Page, target: Path) -> Path:
+    """Write a page that is built, such as a comparison; return its path; errors as above."""
     return _write(page, target)
 
 

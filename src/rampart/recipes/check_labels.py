@@ -1,0 +1,108 @@
+"""Check training labels: likely wrong ones are listed with their pictures, and none changes."""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image
+
+from rampart.data.splits import Splits
+from rampart.errors import RunError
+from rampart.evaluation.held_out import held_out_probabilities
+from rampart.evaluation.label_check import LabelCheck, find_suspects, require_cleanlab
+from rampart.files import require_output_folder, write_atomic
+from rampart.models.normalized import NormalizedModel
+from rampart.recipes.accelerator import make_accelerator
+from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.evaluation.gallery import picture_of
+from rampart.recipes.guidance import train_features
+from rampart.recipes.initial_model import make_model
+from rampart.recipes.splits import make_splits
+from rampart.reports.csv_rows import csv_text
+from rampart.reports.page.labels import label_page
+from rampart.reports.page.write import write_built_page
+from rampart.runs.run_folder import RunFolder
+
+#: Names of the files of a check.
+TABLE, PAGE = "labels.csv", "labels.html"
+
+
+def check_labels(config: RunConfig, output: Path, *, overwrite: bool = False) -> LabelCheck:
+    """Check the labels of the configured training images; write a table and a page.
+
+    Args:
+        config: names the data and the pretrained backbone; nothing is trained but linear heads.
+        output: folder of the two files.
+        overwrite: replace the files of an earlier check there.
+
+    Raises:
+        MissingExtra: cleanlab is not installed.
+        RunError: the folder holds a check already, or cannot be written.
+        RampartError: the configuration, the data or the model is invalid.
+    """
+    require_cleanlab()
+    require_output_folder(output)
+    if not overwrite and any((output / name).exists() for name in (TABLE, PAGE)):
+        raise RunError(
+            f"{output} holds a check of labels: --overwrite replaces it, --output chooses another "
+            "folder."
+        )
+    splits = make_splits(config)
+    checked = _check(config, splits, make_model(config, splits))
+    write_label_check(checked, splits, output)
+    return checked
+
+
+def checked_labels(
+    config: RunConfig,
+    splits: Splits,
+    network: NormalizedModel | None = None,
+    resumed: RunFolder | None = None,
+) -> LabelCheck | None:
+    """Return the check that a run asks for by `data.labels=check`; None without, or if it is done.
+
+    Args:
+        config: of the run.
+        splits: of the run.
+        network: the network of the run, in place of the configured backbone.
+        resumed: the folder, if the run resumes.
+
+    Raises:
+        MissingExtra: cleanlab is not installed.
+    """
+    done = resumed is not None and resumed.labels.is_dir()
+    if config.data.labels != "check" or done or not make_accelerator(config).is_main_process:
+        return None
+    require_cleanlab()
+    model = make_model(config, splits) if network is None else copy.deepcopy(network)
+    return _check(config, splits, model)
+
+
+def write_label_check(checked: LabelCheck, splits: Splits, output: Path) -> None:
+    """Write the table and the page of a check.
+
+    Raises:
+        RunError: they cannot be written.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    rows = checked.rows()
+    write_atomic(output / TABLE, csv_text(rows) if rows else "rank,image,label\n")
+    pictures = _pictures(checked, splits)
+    write_built_page(label_page(checked.summary(), rows, pictures), output / PAGE)
+
+
+def _check(config: RunConfig, splits: Splits, model: NormalizedModel) -> LabelCheck:
+    train = splits.train
+    features = train_features(model.to(make_accelerator(config).device), train, config)
+    classes = len(train.class_names)
+    found = held_out_probabilities(features, train.labels, classes, config.data.seed)
+    probabilities = found.double().numpy()
+    suspects = find_suspects(train.labels, probabilities)
+    return LabelCheck(
+        train.ids, train.class_names, train.labels, probabilities, suspects, splits.true_labels
+    )
+
+
+def _pictures(checked: LabelCheck, splits: Splits) -> Iterator[Image.Image]:
+    for place in checked.suspects.tolist():
+        yield picture_of((splits.train.pixels(place).double() / 255).numpy())

@@ -298,7 +298,11 @@ def test_a_misspelled_keyword_gets_the_nearest_ones(tmp_path):
         ("training_epochs", "write epochs"),
         ("evaluation_limit", r'write evaluation=.*"limit": ...'),
         ("limit", r'write evaluation=.*"limit": ...'),
-        ("optimizer", "give its keys, such as opt, backbone_lr"),
+        pytest.param(
+            "optimizer",
+            "give its keys, such as opt, backbone_lr",
+            id="optimizer-give its keys, such as backbone_lr",
+        ),
         ("threat", "write norm and eps"),
         ("lr", "write backbone_lr and head_lr"),
         ("epsilon", "write eps"),

@@ -1,5 +1,7 @@
 """Models by name from a hub: downloaded, cached, pinned, gated, missing."""
 
+from contextlib import contextmanager
+
 import pytest
 import timm
 import torch
@@ -7,6 +9,7 @@ import torch
 from local_hub import files_in
 from rampart.errors import ModelError
 from rampart.models.backbones import build_model
+from rampart.progress.work import showing
 
 
 @pytest.fixture
@@ -37,6 +40,31 @@ def test_a_model_by_name(local_hub, files):
     assert sorted(local_hub.downloads()) == ["config.json", "model.safetensors"]
     local_hub.close()
     assert torch.equal(stem("hf-hub:someone/tiny"), weight), "from the cache, without the hub"
+
+
+class Recording:
+    """A display that notes each piece of work and how far it came."""
+
+    def __init__(self):
+        self.seen = {}
+
+    def tell(self, text):
+        raise AssertionError(text)
+
+    @contextmanager
+    def begin(self, work):
+        yield lambda done, note="": self.seen.update({work.name: (done, work.total, work.unit)})
+
+
+def test_a_download_is_shown_on_our_display(local_hub, files, capfd):
+    content, _ = files(0)
+    local_hub.add("someone/shown", content)
+    display = Recording()
+    with showing(display):
+        stem("hf-hub:someone/shown")
+    megabytes = len(content["model.safetensors"]) / 1e6
+    assert display.seen["model.safetensors"] == (pytest.approx(megabytes), 2, "megabyte")
+    assert capfd.readouterr().err == ""
 
 
 def test_a_model_pinned_to_a_revision(local_hub, files):

@@ -74,7 +74,8 @@ class _Bar:
     def __init__(
         self, display: Display, name: str, unit: str, done: float, total: float | None
     ) -> None:
-        self._display, self._name = display, name
+        # The hub's client names a file by its address.
+        self._display, self._name = display, name.rpartition("/")[2] if unit == "B" else name
         self._divisor = MEGABYTE if unit == "B" else 1
         self._unit = "megabyte" if unit == "B" else unit.strip().removesuffix("s")
         self._open, self._done, self._total = ExitStack(), done, total

@@ -38,7 +38,7 @@ def prepare(model, trained=True):
     if trained:
         with torch.no_grad(), scoped_seed(1):
             for one in hypernetwork_of(model).up.parameters():
-                one.normal_(std=0.3)
+                one.normal_()
     return model
 
 
@@ -60,7 +60,7 @@ def test_only_the_hypernetwork_and_the_head_are_trained(model):
 def codes_by_hand(net, defense, layer):
     """The definition: norm(gelu(trunk([defense, layer]))), one row for each rank."""
     pair = torch.cat([net.defenses[defense], net.layers[layer]])
-    hidden = nn.functional.gelu(net.trunk.weight @ pair + net.trunk.bias).view(2, 3)
+    hidden = nn.functional.gelu(net.trunk.weight @ pair / len(pair)).view(2, 3)
     centered = hidden - hidden.mean(1, keepdim=True)
     return centered / (centered.square().mean(1, keepdim=True) + 1e-5).sqrt()
 
@@ -78,7 +78,7 @@ def test_merged_weights_are_the_mean_that_the_hypernetwork_defines(model):
         total = torch.zeros_like(weight).flatten(1)
         for defense in range(DEFENSES):
             codes = codes_by_hand(net, defense, number)
-            a, b = codes @ net.down[key].weight.T, net.up[key].weight @ codes.T
+            a, b = codes @ net.down[key].weight.T / 3, net.up[key].weight @ codes.T / 3
             total += b @ a
         expected = weight + 6.0 / 2 * total.view_as(weight) / DEFENSES
         assert not torch.allclose(expected, weight, atol=1e-3)

@@ -44,10 +44,13 @@ class Hypernetwork(nn.Module):
         self._rank, self._hidden = rank, hidden
         self.defenses = nn.Parameter(torch.randn(defenses, embedding))
         self.layers = nn.Parameter(torch.randn(len(fans), embedding))
-        self.trunk = nn.Linear(2 * embedding, rank * hidden)
+        self.trunk = Map(2 * embedding, rank * hidden)
         kinds = dict(zip(self._keys, fans, strict=True))
-        self.down = nn.ModuleDict({k: _rows(hidden, inputs) for k, (inputs, _) in kinds.items()})
-        self.up = nn.ModuleDict({k: _zeros(hidden, outputs) for k, (_, outputs) in kinds.items()})
+        # The rows of A are as large at first as those of LoRA: of variance 1 / 3n for n inputs.
+        self.down = nn.ModuleDict(
+            {key: Map(hidden, n, 1 / math.sqrt(3 * n)) for key, (n, _) in kinds.items()}
+        )
+        self.up = nn.ModuleDict({key: Map(hidden, n, 0.0) for key, (_, n) in kinds.items()})
 
     def a(self, layer: int) -> Tensor:
         """Return the rows of A of a layer, (rank, inputs), or (D x rank, inputs) for the mean."""
@@ -69,18 +72,25 @@ class Hypernetwork(nn.Module):
         return F.layer_norm(codes, (self._hidden,))
 
 
-def _rows(hidden: int, inputs: int) -> nn.Linear:
-    """Return a map to rows of A that are as large at first as those of LoRA: variance 1 / 3n."""
-    linear = nn.Linear(hidden, inputs, bias=False)
-    nn.init.normal_(linear.weight, std=1 / math.sqrt(3 * inputs * hidden))
-    return linear
+class Map(nn.Module):
+    """y = W x / n for n inputs, so that a learning rate that suits the weights of LoRA suits W.
 
+    A step of Adam moves every weight by about the learning rate. Without the division the n weights
+    together would move y n times as far, and with it y moves as far as a weight of LoRA.
 
-def _zeros(hidden: int, outputs: int) -> nn.Linear:
-    """Return a map to columns of B that are 0 at first."""
-    linear = nn.Linear(hidden, outputs, bias=False)
-    nn.init.zeros_(linear.weight)
-    return linear
+    Args:
+        inputs: n.
+        outputs: their number.
+        std: standard deviation of y at first, for inputs of variance 1.
+    """
+
+    def __init__(self, inputs: int, outputs: int, std: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) * (std * math.sqrt(inputs)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., inputs) to (..., outputs)."""
+        return F.linear(x, self.weight) / x.shape[-1]
 
 
 def emit(layer: Any, hypernetwork: Hypernetwork, number: int) -> None:

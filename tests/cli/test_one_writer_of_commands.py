@@ -23,6 +23,7 @@ FOLDERS = {
     "quickstart": (),
     "study run": ("{study}",),
     "tune": ("{settings}", "--runs", "1"),
+    "check-labels": ("{settings}",),
 }
 #: They write one file, as a whole or not at all, so that the last of two writers counts.
 FILES = ("predict", "preview", "export", "report")

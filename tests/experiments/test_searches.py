@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 import yaml
-from made_up_search import write_search
 
+from made_up_search import write_search
 from rampart.cli.study.plan import plan
 from rampart.errors import InvalidArgument, RampartError, RunError
 from rampart.experiments.loading import load_study

@@ -422,6 +422,7 @@ def test_the_committed_studies_can_be_read():
         "embedded-seeds": "default",
         "min-skill-embedded": None,
         "min-skill-photos": None,
+        "neighbours": "tuned default",
         "parts": "default",
         "parts-photos": "default",
         "photos": "adaptive",

@@ -19,7 +19,7 @@ def check_labels(
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace the check in the folder."),
     as_json: bool = Json,
 ) -> None:
-    """List training images whose labels are likely wrong, with pictures.
+    """List the training images whose labels are likely wrong.
 
     Linear heads on features of a pretrained backbone, each fitted to other images, tell which
     labels are unlikely, by the rules of cleanlab. No label changes. The command takes the settings

@@ -21,6 +21,7 @@ from rampart.recipes.splits import make_splits
 from rampart.reports.csv_rows import csv_text
 from rampart.reports.page.labels import label_page
 from rampart.reports.page.write import write_built_page
+from rampart.runs.lock import only_writer
 from rampart.runs.run_folder import RunFolder
 
 #: Names of the files of a check.
@@ -37,19 +38,21 @@ def check_labels(config: RunConfig, output: Path, *, overwrite: bool = False) ->
 
     Raises:
         MissingExtra: cleanlab is not installed.
-        RunError: the folder holds a check already, or cannot be written.
+        RunError: the folder holds a check already, is being written by another process, or cannot
+            be written.
         RampartError: the configuration, the data or the model is invalid.
     """
     require_cleanlab()
     require_output_folder(output)
-    if not overwrite and any((output / name).exists() for name in (TABLE, PAGE)):
-        raise RunError(
-            f"{output} holds a check of labels: --overwrite replaces it, --output chooses another "
-            "folder."
-        )
-    splits = make_splits(config)
-    checked = _check(config, splits, make_model(config, splits))
-    write_label_check(checked, splits, output)
+    with only_writer(output):
+        if not overwrite and any((output / name).exists() for name in (TABLE, PAGE)):
+            raise RunError(
+                f"{output} holds a check of labels: --overwrite replaces it, --output chooses "
+                "another folder."
+            )
+        splits = make_splits(config)
+        checked = _check(config, splits, make_model(config, splits))
+        write_label_check(checked, splits, output)
     return checked
 
 

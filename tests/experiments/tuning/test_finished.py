@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from made_up_search import write_search
 
 from checked_files import sign
+from made_up_search import write_search
 from rampart.errors import RampartError, RunError
 from rampart.experiments.tuning.finished import read_finished
 from rampart.experiments.tuning.outcome import Spent

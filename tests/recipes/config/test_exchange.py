@@ -34,6 +34,8 @@ STAYS = {
     "data.validation": "drawn",
     "data.validation_fraction": 0.25,
     "data.test_fraction": 0.5,
+    "data.label_noise": 0.25,
+    "data.labels": "check",
     "data.workers": 2,
     "data.cache": False,
     "data.augment.flip": 0.0,

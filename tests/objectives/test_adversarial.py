@@ -113,6 +113,8 @@ def test_trades_chooses_the_loss_of_its_attack(inner: Any, kind: type) -> None:
 
 #: Attacks with a fixed loss.
 OWN_LOSS = ("fab", "short", "standard", "plus", "rand")
+#: Every attack and stage as usual, but fewer steps of each: their number does not matter here.
+SHORT = {"queries": 100, "steps": 10, "draws": 2}
 
 
 @pytest.mark.parametrize("attack", ATTACKS.names())
@@ -123,7 +125,8 @@ def test_objectives_train_with_every_attack(name: str, attack: str) -> None:
         with pytest.raises(InvalidArgument, match="loss="):
             ATTACKS.build(attack)(net(), IMAGES, LABELS, 0.1, 0, loss=Kl())
         return
-    method, objective, model = ATTACKS.build(attack), OBJECTIVES.build(name), net().train()
+    options = {key: value for key, value in SHORT.items() if ATTACKS.takes(attack, key)}
+    method, objective, model = ATTACKS.build(attack, options), OBJECTIVES.build(name), net().train()
     asked: list[Tensor] = []
 
     def perturb(images: Tensor, targets: Tensor, loss: Loss | None) -> Tensor:

@@ -7,9 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rampart.attacks.catalogue import ATTACKS
-from rampart.errors import InvalidArgument, UnknownName
+from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.losses import CrossEntropy, Kl, Loss
 from rampart.objectives.adversarial import Adversarial, StandardObjective, Trades
+from rampart.objectives.base import Incomplete
 from rampart.objectives.catalogue import OBJECTIVES
 from rampart.runtime import scoped_seed
 
@@ -42,16 +43,21 @@ def expected_ce(logits: Tensor, smoothing: float = 0.0) -> Tensor:
     return F.cross_entropy(logits, LABELS, reduction="none", label_smoothing=smoothing)
 
 
-#: Each has a file of its own: FARE and TWINS need a frozen copy, and use it at eps = 0 too; `drawn`
-#: has another loss in each step; AutoLoRA needs a branch, and noisy-labels guidance.
-APART = ("fare", "twins", "drawn", "autolora", "noisy-labels")
-ANCHORLESS = [name for name in OBJECTIVES.names() if name not in APART]
+#: Each has a file of its own, and a loss only once it has what it lacks.
+INCOMPLETE = [one for one in OBJECTIVES.names() if issubclass(OBJECTIVES.get(one), Incomplete)]
+ANCHORLESS = [name for name in OBJECTIVES.names() if name not in INCOMPLETE]
 
 
 def test_the_registry_lists_every_objective() -> None:
     listed = ["standard", "adversarial", "trades", "mart", "fare", "twins", "drawn", "autolora"]
     # The order follows the first import.
     assert sorted(OBJECTIVES.names()) == sorted([*listed, "noisy-labels"])
+
+
+@pytest.mark.parametrize("name", INCOMPLETE)
+def test_an_incomplete_objective_says_what_it_lacks(name: str) -> None:
+    with pytest.raises(ModelError, match=f"objective={name} has .*: call "):
+        OBJECTIVES.build(name)(net(), IMAGES, LABELS, None)
 
 
 @pytest.mark.parametrize("name", ANCHORLESS)

@@ -11,7 +11,7 @@ from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.logits import is_correct
 from rampart.losses import cross_entropy, kl
 from rampart.models.branch import Branch
-from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms
+from rampart.objectives.base import OBJECTIVES, Incomplete, Model, Objective, Perturb, Terms
 from rampart.units import Horizon
 
 Flow = Literal["apart", "published"]
@@ -19,7 +19,7 @@ Flow = Literal["apart", "published"]
 
 @OBJECTIVES.register("autolora")
 @dataclass(frozen=True)
-class AutoLora(Objective):
+class AutoLora(Incomplete):
     """AutoLoRA, Xu et al. 2024 (arXiv 2310.01818), with weights that follow the clean accuracy.
 
         l1 ℓ(g(x), y) + (1 - l1) ℓ(f(x'), y) + l2 KL(g(x) ‖ f(x')), l1 = 1 - SA, l2 = scale SA
@@ -47,6 +47,11 @@ class AutoLora(Objective):
 
     needs_strategy: ClassVar[str] = "autolora"
 
+    lacks: ClassVar[str] = (
+        "objective=autolora has no branch: call objective = objective.bind(model) before the "
+        "first step."
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.scale < math.inf:
@@ -73,19 +78,6 @@ class AutoLora(Objective):
     def weights(self, accuracy: Tensor) -> tuple[Tensor, Tensor]:
         """Return l1 and l2, (), for the clean accuracy () of the network with the branch."""
         return 1 - accuracy, self.scale * accuracy
-
-    def __call__(
-        self, model: Model, images: Tensor, labels: Tensor, perturb: Perturb | None
-    ) -> Terms:
-        """Refuse to compute a loss before `bind`.
-
-        Raises:
-            ModelError: always.
-        """
-        raise ModelError(
-            "objective=autolora has no branch: call objective = objective.bind(model) before the "
-            "first step."
-        )
 
 
 @dataclass(frozen=True)

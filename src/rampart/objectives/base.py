@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from rampart.attacks.base import Attack
-from rampart.errors import InvalidArgument
+from rampart.errors import InvalidArgument, ModelError
 from rampart.logits import is_correct
 from rampart.losses import Loss, cross_entropy
 from rampart.registry import Registry
@@ -171,3 +171,21 @@ class Objective(ABC):
         """Return the cross-entropy of the logits."""
         loss = cross_entropy(logits, labels, self.label_smoothing)
         return Terms(loss, is_correct(logits, labels))
+
+
+@dataclass(frozen=True)
+class Incomplete(Objective):
+    """The settings of an objective that computes a loss only once it has what `lacks` names."""
+
+    #: What is missing and the call that gives it: a sentence for the user.
+    lacks: ClassVar[str]
+
+    def __call__(
+        self, model: Model, images: Tensor, labels: Tensor, perturb: Perturb | None
+    ) -> Terms:
+        """Refuse to compute a loss.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError(self.lacks)

@@ -4,21 +4,21 @@ from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 # The usual defenses are registered there.
 import rampart.objectives.adversarial
 import rampart.objectives.mart  # noqa: F401
-from rampart.errors import InvalidArgument, ModelError
-from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms
+from rampart.errors import InvalidArgument
+from rampart.objectives.base import OBJECTIVES, Incomplete, Objective
 from rampart.runtime import derive
 
 
 @OBJECTIVES.register("drawn")
 @dataclass(frozen=True)
-class Drawn(Objective):
+class Drawn(Incomplete):
     """One of several defenses in each step, drawn at random, as in HyperAT (arXiv 2410.05951).
 
     Every defense is equally likely. The draw is keyed by (seed, step): every process and a resumed
@@ -31,6 +31,11 @@ class Drawn(Objective):
     """
 
     defenses: tuple[str | dict[str, Any], ...] = ("adversarial", "trades", "mart")
+
+    lacks: ClassVar[str] = (
+        "objective=drawn has another loss in each step: call the variant with the number "
+        "draw(seed, step)."
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -74,19 +79,6 @@ class Drawn(Objective):
         bound = copy(self)
         bound.__dict__["variants"] = tuple(one.bind(model) for one in self.variants)
         return bound
-
-    def __call__(
-        self, model: Model, images: Tensor, labels: Tensor, perturb: Perturb | None
-    ) -> Terms:
-        """Refuse to compute a loss of no step.
-
-        Raises:
-            ModelError: always.
-        """
-        raise ModelError(
-            "objective=drawn has another loss in each step: call the variant with the number "
-            "draw(seed, step)."
-        )
 
     def _build(self, defense: str | Mapping[str, Any]) -> Objective:
         options = {"name": defense} if isinstance(defense, str) else dict(defense)

@@ -13,7 +13,7 @@ from rampart.logits import is_correct
 from rampart.losses import FeatureDistance, Loss, squared_distance
 from rampart.models.normalized import NormalizedModel
 from rampart.objectives.adversarial import Adversarial, StandardObjective, Trades
-from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms
+from rampart.objectives.base import OBJECTIVES, Incomplete, Model, Objective, Perturb, Terms
 from rampart.objectives.mart import Mart
 
 Base = Literal["none", "standard", "adversarial", "trades", "mart"]
@@ -21,7 +21,7 @@ Base = Literal["none", "standard", "adversarial", "trades", "mart"]
 
 @OBJECTIVES.register("fare")
 @dataclass(frozen=True)
-class Fare(Objective):
+class Fare(Incomplete):
     """FARE, Schlarmann et al. 2024 (arXiv 2402.12336, eq. 3): max over x' of ‖φ(x') − φ_0(x)‖².
 
     φ are the features that enter the head, φ_0 those of the backbone before training in eval mode.
@@ -46,6 +46,11 @@ class Fare(Objective):
     weight: float = 1.0
     base: Base = "none"
     beta: float = 1.0
+
+    lacks: ClassVar[str] = (
+        "objective=fare has no frozen copy of the backbone: call "
+        "objective = objective.bind(model) before the first step."
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,19 +99,6 @@ class Fare(Objective):
                 return Trades(self.label_smoothing, beta=self.beta)
             case "mart":
                 return Mart(self.label_smoothing, beta=self.beta)
-
-    def __call__(
-        self, model: Model, images: Tensor, labels: Tensor, perturb: Perturb | None
-    ) -> Terms:
-        """Refuse to compute a loss before `bind`.
-
-        Raises:
-            ModelError: always.
-        """
-        raise ModelError(
-            "objective=fare has no frozen copy of the backbone: call "
-            "objective = objective.bind(model) before the first step."
-        )
 
 
 @dataclass(frozen=True)

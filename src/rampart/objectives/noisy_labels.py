@@ -7,16 +7,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, distributed, nn
 
-from rampart.errors import InvalidArgument, ModelError
+from rampart.errors import InvalidArgument
 from rampart.logits import is_correct
 from rampart.losses import full_precision
-from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms
+from rampart.objectives.base import OBJECTIVES, Incomplete, Model, Objective, Perturb, Terms
 from rampart.objectives.separation import EASY, HARD, Separation
 
 
 @OBJECTIVES.register("noisy-labels")
 @dataclass(frozen=True)
-class NoisyLabels(Objective):
+class NoisyLabels(Incomplete):
     """Adversarial training with targets that doubt the labels; our adaptation of LAFT to photos.
 
     LAFT, Wang et al. 2023 (arXiv 2311.01108), fine-tunes language models with noisy labels. An
@@ -54,6 +54,11 @@ class NoisyLabels(Objective):
 
     needs_guidance: ClassVar[bool] = True
 
+    lacks: ClassVar[str] = (
+        "objective=noisy-labels has no guidance: call "
+        "objective = objective.guided(probabilities, labels) before the first step."
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.trust <= 1:
@@ -78,19 +83,6 @@ class NoisyLabels(Objective):
             InvalidArgument: the guidance does not fit the labels.
         """
         return Guided(self.label_smoothing, self, Separation(guidance, labels))
-
-    def __call__(
-        self, model: Model, images: Tensor, labels: Tensor, perturb: Perturb | None
-    ) -> Terms:
-        """Refuse to compute a loss without guidance.
-
-        Raises:
-            ModelError: always.
-        """
-        raise ModelError(
-            "objective=noisy-labels has no guidance: call "
-            "objective = objective.guided(probabilities, labels) before the first step."
-        )
 
 
 #: Names of the guidance that is computed from features.

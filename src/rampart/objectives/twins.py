@@ -12,12 +12,12 @@ from rampart.logits import is_correct
 from rampart.losses import cross_entropy
 from rampart.models.normalized import NormalizedModel
 from rampart.models.running_statistics import RunningStatistics
-from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms
+from rampart.objectives.base import OBJECTIVES, Incomplete, Model, Objective, Perturb, Terms
 
 
 @OBJECTIVES.register("twins")
 @dataclass(frozen=True)
-class Twins(Objective):
+class Twins(Incomplete):
     """TWINS, Liu et al. 2023 (arXiv 2303.11135): λ mean ℓ(f_0(x'), y) + mean ℓ(f(x'), y).
 
     f_0 and f have the same weights. In the frozen path f_0 every BatchNorm layer normalizes by its
@@ -43,6 +43,11 @@ class Twins(Objective):
     needs_batch_norm: ClassVar[bool] = True
     least_images: ClassVar[int] = 4
 
+    lacks: ClassVar[str] = (
+        "objective=twins has no copy of the pretrained statistics: call "
+        "objective = objective.bind(model) before the first step."
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.weight < math.inf:
@@ -67,19 +72,6 @@ class Twins(Objective):
                 "backbone with BatchNorm, such as resnet50.a1_in1k, or write objective=adversarial."
             ) from error
         return _TwoPaths(self.label_smoothing, self.weight, pretrained)
-
-    def __call__(
-        self, model: Model, images: Tensor, labels: Tensor, perturb: Perturb | None
-    ) -> Terms:
-        """Refuse to compute a loss before `bind`.
-
-        Raises:
-            ModelError: always.
-        """
-        raise ModelError(
-            "objective=twins has no copy of the pretrained statistics: call "
-            "objective = objective.bind(model) before the first step."
-        )
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,11 @@ def test_an_incomplete_objective_says_what_it_lacks(name: str) -> None:
         OBJECTIVES.build(name)(net(), IMAGES, LABELS, None)
 
 
+def test_objectives_say_whether_they_remember() -> None:
+    remembering = [name for name in OBJECTIVES.names() if OBJECTIVES.get(name).remembers]
+    assert sorted(remembering) == ["autolora", "noisy-labels"]
+
+
 @pytest.mark.parametrize("name", ANCHORLESS)
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_without_an_attack_every_objective_equals_standard_training(

@@ -1,5 +1,7 @@
 """AutoLoRA: its weights, which term trains which weights, and when it measures the accuracy."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -131,9 +133,22 @@ def test_the_accuracy_is_measured_anew_four_times_an_epoch(model):
         found.append(model.branch.accuracy.item())
         model.branch.count(torch.arange(10) < step % 11)
     anew = [step for step in range(1, 20) if found[step] != found[step - 1]]
-    assert anew == [2, 4, 6, 8, 10, 12, 14, 16, 18]
-    assert found[:2] == [pytest.approx(1 / 3)] * 2, "chance, before anything is measured"
-    assert found[4] == pytest.approx((2 + 3) / 20)
+    assert anew == [3, 5, 8, 10, 13, 15, 18]
+    assert found[:3] == [pytest.approx(1 / 3)] * 3, "chance, before anything is measured"
+    assert found[5] == pytest.approx((3 + 4) / 20)
+
+
+@pytest.mark.parametrize("refreshes", [1, 3, 4, 7])
+def test_an_epoch_measures_as_often_as_asked_whatever_its_steps(model, monkeypatch, refreshes):
+    objective, begun = AutoLora(refreshes=refreshes).bind(model), []
+    monkeypatch.setattr(model.branch, "end_period", lambda: begun.append(step))
+    for steps in (1, 2, 3, 4, 5, 7, 9, 10, 13, 100, 391):
+        begun.clear()
+        for step in range(2 * steps):
+            objective.begin_step(step, Horizon(2, steps))
+        assert len(begun) == 2 * min(refreshes, steps)
+        gaps = {after - before for before, after in pairwise([*begun, 2 * steps])}
+        assert max(gaps) - min(gaps) <= 1, "evenly"
 
 
 def test_validation_is_not_counted(model, images):

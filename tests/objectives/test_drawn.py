@@ -54,16 +54,28 @@ def test_the_attack_has_to_serve_every_defense():
         (["mart"], "two defenses or more"),
         (["mart", "mart"], "each name once"),
         (["mart", "standard"], "standard"),
-        (["mart", "fare"], "fare"),
-        (["mart", "twins"], "twins"),
-        (["mart", "drawn"], "drawn"),
-        (["mart", "autolora"], "autolora"),
         (["mart", {"beta": 6}], "a name"),
     ],
 )
 def test_impossible_defenses(defenses, message):
     with pytest.raises(InvalidArgument, match=message):
         OBJECTIVES.build("drawn", {"defenses": defenses})
+
+
+ALONE = ("adversarial", "trades", "mart")
+
+
+@pytest.mark.parametrize("name", [name for name in OBJECTIVES.names() if name not in ALONE])
+def test_a_defense_that_needs_more_than_the_model_and_the_batch_is_refused(name):
+    with pytest.raises(InvalidArgument, match=f"defenses={name}"):
+        Drawn(defenses=("mart", name))
+
+
+@pytest.mark.parametrize("flag", ["needs_guidance", "remembers", "anchors", "needs_batch_norm"])
+def test_an_own_defense_that_says_so_is_refused(flag, monkeypatch):
+    monkeypatch.setattr(Mart, flag, True)
+    with pytest.raises(InvalidArgument, match="defenses=mart"):
+        Drawn()
 
 
 def test_unknown_names_and_options():

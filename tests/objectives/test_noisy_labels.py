@@ -108,7 +108,11 @@ def test_it_remembers_its_own_probabilities_and_separates_after_an_epoch():
         objective(net(), IMAGES, LABELS, None)
     assert (objective.separation.state_dict()["seen"] < 0).all(), "validation does not count"
     objective(net(), IMAGES, LABELS, shift)
+    assert objective.remembers
+    handed = objective.state_dict()
+    before = {name: one.clone() for name, one in handed.items()}
     objective.finish_epoch()
+    assert all(torch.equal(one, before[name]) for name, one in handed.items()), "a copy"
     torch.testing.assert_close(objective.separation.own, own[NUMBERS, LABELS])
     assert set(objective.separation.groups[[0, 3]].tolist()) == {EASY}
 

@@ -21,6 +21,14 @@ def test_guidance_agrees_by_its_likeliest_class_or_its_mean():
     assert agrees(weak, torch.tensor([0, 0, 0])).tolist() == [True, False, True]
 
 
+@pytest.mark.parametrize("own", [0.0, 0.25])
+def test_guidance_that_says_the_same_of_all_images_of_a_class_agrees_with_none(own):
+    guidance = torch.tensor([[own, 1 - own]] * 3 + [[0.0, 1.0]])
+    assert agrees(guidance, torch.tensor([0, 0, 0, 1])).tolist() == [False] * 3 + [True]
+    # A class with one image: its probability is the mean.
+    assert agrees(guidance[:1], torch.tensor([0])).tolist() == [False]
+
+
 def test_hard_clean_images_reach_the_mean_of_the_easy_clean_ones():
     separation = Separation(GUIDANCE, LABELS)
     first = [EASY, NOISY, NOISY, EASY, EASY, NOISY]
@@ -71,10 +79,20 @@ def test_a_restored_separation_goes_on_as_the_first():
     first.record(torch.arange(6), torch.tensor([0.6, 0.7, 0.5, 0.2, 0.4, 0.3]))
     first.renew()
     first.record(torch.tensor([5]), torch.tensor([0.01]))
-    second.load_state_dict({name: one.clone() for name, one in first.state_dict().items()})
+    second.load_state_dict(first.state_dict())
     for one in (first, second):
         one.renew()
     assert first.groups.tolist() == second.groups.tolist() == [EASY, HARD, NOISY, EASY, EASY, NOISY]
+
+
+def test_state_that_was_handed_out_does_not_change():
+    separation = Separation(GUIDANCE, LABELS)
+    handed, other = separation.state_dict(), Separation(GUIDANCE, LABELS).state_dict()
+    separation.record(torch.arange(6), torch.full((6,), 0.5))
+    separation.renew()
+    separation.record(torch.arange(6), torch.full((6,), 0.9))
+    separation.load_state_dict({name: torch.ones_like(one) for name, one in handed.items()})
+    assert all(torch.equal(one, other[name]) for name, one in handed.items())
 
 
 def test_a_class_without_values_gets_the_mean_of_all():

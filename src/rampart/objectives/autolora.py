@@ -27,9 +27,10 @@ class AutoLora(Incomplete):
     f is the network and g the network with the low-rank branch of `strategies=[autolora]`. The
     attack maximizes its own loss on f. SA is the accuracy of g on clean images, so training moves
     from clean to perturbed images by itself. SA starts at chance, and is measured anew `refreshes`
-    times an epoch. The published code evaluates the whole training split each time; here SA is
-    that of the training batches since the last time, which costs no further pass. With several
-    processes it is that of the first. Without an attack x' is x, and the formula stays.
+    times an epoch, as evenly as its steps allow; an epoch of fewer steps measures at each of them.
+    The published code evaluates the whole training split each time; here SA is that of the training
+    batches since the last time, which costs no further pass. With several processes it is that of
+    the first. Without an attack x' is x, and the formula stays.
 
     Gradients of the clean cross-entropy reach the branch and the head. With flow "apart" those of
     the other terms reach the backbone alone. With "published", as in the published code, they
@@ -46,6 +47,8 @@ class AutoLora(Incomplete):
     flow: Flow = "apart"
 
     needs_strategy: ClassVar[str] = "autolora"
+    #: The accuracy of the batches since the last time; it lies in the branch.
+    remembers: ClassVar[bool] = True
 
     lacks: ClassVar[str] = (
         "objective=autolora has no branch: call objective = objective.bind(model) before the "
@@ -89,7 +92,9 @@ class _Bound(AutoLora):
     def begin_step(self, step: int, horizon: Horizon) -> None:
         """Measure the clean accuracy anew, if it is time."""
         assert self.branch is not None
-        if step % max(1, horizon.steps_per_epoch // self.refreshes) == 0:
+        # Step s of S begins period floor(s R / S) of an epoch if the step before was in another.
+        place, steps = step % horizon.steps_per_epoch, horizon.steps_per_epoch
+        if place * self.refreshes % steps < self.refreshes:
             self.branch.end_period()
 
     def __call__(

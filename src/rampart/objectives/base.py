@@ -57,6 +57,9 @@ class Objective(ABC):
     least_images: ClassVar[int] = 2
     #: Whether it needs guidance for every training image (see `NoisyLabels.guided`).
     needs_guidance: ClassVar[bool] = False
+    #: Whether it remembers what it saw, from one step to the next: then every image of a step has
+    #: to be shown to it once, and a checkpoint needs its memory.
+    remembers: ClassVar[bool] = False
     #: Name of its option for the loss that the attack maximizes; "" without one.
     loss_option: ClassVar[str] = ""
     #: Name of the strategy that it needs, which adds weights for it; "" without one.
@@ -144,7 +147,7 @@ class Objective(ABC):
         """Receive the end of an epoch, before its checkpoint."""
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return what an exact resume needs; nothing by default."""
+        """Return a copy of what an exact resume needs; nothing by default."""
         return {}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:  # noqa: B027

@@ -86,10 +86,10 @@ class Drawn(Incomplete):
         if not isinstance(name, str):
             raise InvalidArgument("defenses", defense, "a name", "write {name: trades, beta: 6}")
         cls = OBJECTIVES.get(name, "objective.defenses")
-        alone = not (cls.anchors or cls.needs_batch_norm or cls.needs_strategy)
-        if cls is Drawn or not (cls.attacks and alone):
-            raise InvalidArgument(
-                "defenses", name, "objectives that use an attack and nothing besides the model"
-            )
+        needs = cls.needs_guidance or cls.needs_batch_norm or cls.needs_strategy or cls.anchors
+        # Only the variants of a step are asked, so none can remember earlier steps.
+        if needs or cls.remembers or issubclass(cls, Incomplete) or not cls.attacks:
+            expected = "objectives that use an attack and nothing besides the model and the batch"
+            raise InvalidArgument("defenses", name, expected)
         options = {"label_smoothing": self.label_smoothing, **options}
         return OBJECTIVES.build(name, options, "objective.defenses")

@@ -53,6 +53,7 @@ class NoisyLabels(Incomplete):
     guide_model: str = ""
 
     needs_guidance: ClassVar[bool] = True
+    remembers: ClassVar[bool] = True
 
     lacks: ClassVar[str] = (
         "objective=noisy-labels has no guidance: call "
@@ -96,6 +97,8 @@ class Guided(Objective):
     settings: NoisyLabels = NoisyLabels()
     separation: Separation | None = None
     indices: Tensor | None = None
+
+    remembers: ClassVar[bool] = True
 
     def bind(self, model: nn.Module) -> Objective:
         """Refuse several processes, each of which would remember other images.

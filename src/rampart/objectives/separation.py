@@ -65,8 +65,9 @@ class Separation:
             setattr(self, name, value.to(device))
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return what an exact resume needs."""
-        return {"groups": self.groups, "own": self.own, "seen": self._seen}
+        """Return a copy of what an exact resume needs; later epochs do not change it."""
+        state = {"groups": self.groups, "own": self.own, "seen": self._seen}
+        return {name: value.clone() for name, value in state.items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state_dict` returned."""
@@ -77,10 +78,12 @@ class Separation:
 def agrees(guidance: Tensor, labels: Tensor) -> Tensor:
     """Return whether the guidance agrees with each label, (N,) bool.
 
-    It does if the label is its likeliest class, or if its probability of the label reaches the mean
-    of this probability over all images with the label. This mean is the threshold of confident
+    It does if the label is its likeliest class, or if its probability of the label is above the
+    mean of this probability over all images with the label. This mean is the threshold of confident
     learning (Northcutt et al. 2021, arXiv 1911.00068, eq. 2). Unlike the likeliest class alone, it
-    also tells labels apart with weak guidance, whose likeliest class is often wrong.
+    also tells labels apart with weak guidance, whose likeliest class is often wrong. A probability
+    equal to the mean does not agree: guidance that says the same of every image of a class, such as
+    0, tells none of them apart.
 
     Args:
         guidance: (N, K), probabilities.
@@ -88,7 +91,7 @@ def agrees(guidance: Tensor, labels: Tensor) -> Tensor:
     """
     own = guidance.gather(1, labels[:, None])[:, 0]
     limits = class_means(own, labels, torch.ones_like(labels, dtype=torch.bool), guidance.shape[1])
-    return (guidance.argmax(1) == labels) | (own >= limits[labels])
+    return (guidance.argmax(1) == labels) | (own > limits[labels])
 
 
 def class_means(values: Tensor, labels: Tensor, chosen: Tensor, classes: int) -> Tensor:

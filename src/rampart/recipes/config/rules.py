@@ -216,8 +216,7 @@ def _check_pilot(config: RunFields, parts: Components) -> None:
         *(f"strategies=[{name}]" for name in parts.strategies),
         *(["training.precision=fp16"] if config.training.precision == "fp16" else []),
         *(["training.linear_probe=true"] if config.training.linear_probe else []),
-        # It remembers what the run has predicted for each image.
-        *([f"objective={config.objective.name}"] if parts.objective.needs_guidance else []),
+        *([f"objective={config.objective.name}"] if parts.objective.remembers else []),
     ]
     if unlike:
         raise InvalidArgument(

@@ -1,11 +1,11 @@
-"""The devices of this machine, and constants on them."""
+"""The devices of this machine, constants on them, and the processes that share the work."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from rampart.errors import InvalidArgument
 
@@ -28,6 +28,13 @@ def require_device(device: str | torch.device) -> torch.device:
         do = "leave it out for the device of the model; cpu works without a GPU"
         raise InvalidArgument("device", device, f"{' or '.join(kinds)}{numbers} here", do)
     return found
+
+
+def rank_and_processes() -> tuple[int, int]:
+    """Return the number of this process in its group, and how many there are; (0, 1) alone."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return 0, 1
+    return distributed.get_rank(), distributed.get_world_size()
 
 
 @contextmanager

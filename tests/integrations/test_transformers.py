@@ -1,11 +1,16 @@
 """Hugging Face's Trainer: pixels, eps, resume, and the history of a plain loop."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import pytest
 import torch
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.integrations.robust import RobustLoss
-from rampart.objectives.adversarial import Trades
+from rampart.objectives.adversarial import StandardObjective, Trades
+from rampart.objectives.noisy_labels import NoisyLabels
+from rampart.objectives.twins import Twins
 from rampart.runtime import scoped_seed
 from rampart.schedules.auto import Auto
 from rampart.schedules.hinge import TwoHinge
@@ -285,6 +290,42 @@ def test_eps_is_logged_beside_the_loss(dataset, tmp_path):
 def test_options_without_effect_are_refused(dataset, tmp_path, options):
     with pytest.raises(InvalidArgument):
         make(tmp_path, dataset, **options)
+
+
+@dataclass(frozen=True)
+class Mindful(StandardObjective):
+    """An own objective that says it remembers."""
+
+    remembers: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Stateful(StandardObjective):
+    """An own objective that does not say it."""
+
+    def state_dict(self):
+        return {"seen": torch.zeros(1)}
+
+
+GUIDANCE = torch.full((24, 3), 1 / 3)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        Twins(),
+        NoisyLabels().guided(GUIDANCE, torch.arange(24) % 3),
+        Mindful(),
+        Stateful(),
+    ],
+    ids=["twins", "noisy-labels", "mindful", "stateful"],
+)
+def test_an_objective_that_remembers_is_refused_before_any_step(dataset, tmp_path, objective):
+    trainer = make(tmp_path, dataset, objective=objective)
+    with pytest.raises(InvalidArgument) as caught:
+        trainer.train()
+    assert caught.value.name == "objective"
+    assert not hasattr(trainer, "seen")
 
 
 def test_normalized_pixels_are_refused_before_any_attack(dataset, tmp_path):

@@ -97,6 +97,16 @@ def test_a_single_image_takes_the_adaptive_path():
     torch.testing.assert_close(loss, F.cross_entropy(net()(IMAGES[:1]), LABELS[:1])[None])
 
 
+def test_it_needs_as_many_images_as_it_says():
+    """Where BatchNorm meets one value of each image, a path of one image has no variance."""
+    least = Twins.least_images
+    model, images = net()[:3].append(nn.Flatten()), IMAGES[:least, :, :3, :3]
+    objective = Twins().bind(model)
+    assert objective(model, images, LABELS[:least], None).loss.isfinite().all()
+    with pytest.raises(ValueError, match="more than 1 value"):
+        objective(model, images[1:], LABELS[1:least], None)
+
+
 def test_the_attack_meets_the_adaptive_path_and_the_whole_batch():
     model = net()
     objective = Twins().bind(model)

@@ -140,7 +140,7 @@ def test_roli_trains_the_head_at_full_strength_and_then_follows_the_schedule(
     ("settings", "message"),
     [
         (["model.options={norm: group, in_chans: 3}"], "GroupNorm.*with BatchNorm"),
-        (["training.batch_size=2"], "at least 4 images"),
+        (["training.batch_size=2"], "training.batch_size=2.*at least 3"),
     ],
 )
 def test_twins_is_refused_before_any_training(settings, message, tiny_settings, tmp_path):

@@ -12,6 +12,7 @@ from rampart.attacks.apgd import Apgd
 from rampart.attacks.base import Attack
 from rampart.attacks.frozen import frozen, local
 from rampart.counting import counted
+from rampart.devices import rank_and_processes
 from rampart.errors import InvalidArgument, RunError
 from rampart.guarded import GuardedModel
 from rampart.images_and_labels import as_labels, check_batch, require_classes
@@ -230,6 +231,11 @@ class RobustLoss:
             self._objective.finish_epoch()
 
     @property
+    def remembers(self) -> bool:
+        """Whether the objective remembers what it saw, or the model before training."""
+        return self._objective.remembers or set(self.state_dict()) != {"scheduler"}
+
+    @property
     def waits_for_validation(self) -> bool:
         """Whether an epoch has just ended and the schedule needs its validation accuracy."""
         ended = self.scheduler.steps_done % self.scheduler.horizon.steps_per_epoch == 0
@@ -248,8 +254,7 @@ class RobustLoss:
         state: dict[str, Any] = {"scheduler": self.scheduler.state_dict()}
         if own := self._objective.state_dict():
             state["objective"] = own
-        copied = self._objective.frozen_copy()
-        if copied is not None:
+        if (copied := self._objective.frozen_copy()) is not None:
             state["frozen_copy"] = copied.state_dict()
         return state
 
@@ -287,9 +292,9 @@ class RobustLoss:
 
         At eps = 0 no attack would check it.
         """
-        for name, numbers in (("labels", labels), ("indices", indices)):
-            if not (numbers is None and name == "indices"):
-                require_whole(name, numbers, len(images))
+        require_whole("labels", labels, len(images))
+        if indices is not None:
+            require_whole("indices", indices, len(images))
         labels = as_labels(labels, images)
         # The last loss is read here, together with the images: by itself it would make a GPU wait.
         last, self._last_loss = self._last_loss, None
@@ -321,17 +326,16 @@ class RobustLoss:
         if indices is not None:
             epoch = self.scheduler.steps_done // self.scheduler.horizon.steps_per_epoch
             return Noise.of(self._seed, indices.to(device), "attack", epoch)
-        rank = distributed.get_rank() if _is_distributed() else 0
         step, first = self.scheduler.steps_done, self._batch.images
         positions = torch.arange(first, first + count, device=device)
-        return Noise.of(self._seed, positions, "attack in a loop", step, rank)
+        return Noise.of(self._seed, positions, "attack in a loop", step, rank_and_processes()[0])
 
     def _count_everywhere(self) -> tuple[int, int]:
         """Return correct predictions and images of the step, over all processes."""
         if not self.scheduler.schedule.needs_accuracy:
             return 0, 1
         right, images = int(self._batch.right), self._batch.images
-        if not _is_distributed():
+        if rank_and_processes()[1] == 1:
             return right, images
         device = next(self._model.parameters()).device
         counts = torch.tensor([right, images], device=device)
@@ -344,7 +348,3 @@ def _inner(model: nn.Module) -> nn.Module:
     inner = local(model)
     assert isinstance(inner, nn.Module)
     return inner
-
-
-def _is_distributed() -> bool:
-    return distributed.is_available() and distributed.is_initialized()

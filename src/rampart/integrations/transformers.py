@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
-from rampart.errors import InvalidArgument, ModelError, RunError
+from rampart.errors import InvalidArgument, RunError
 from rampart.images_and_labels import check_images, fit_labels
 from rampart.integrations.robust import RobustLoss
 from rampart.logits import read_logits
@@ -102,18 +102,20 @@ class RobustTrainer(Trainer):
         """Create the loss of a new or resumed training run.
 
         Raises:
-            ModelError: the objective copies the initial weights, which Trainer's checkpoints
-                cannot store.
+            InvalidArgument: the objective remembers something, which Trainer's checkpoints cannot
+                store.
         """
         inner = self.accelerator.unwrap_model(self.model)
         if self.args.torch_compile:
             # Trainer compiles only the module that it trains; most passes belong to the attack.
             inner = torch.compile(inner, **self.accelerator.state.dynamo_plugin.to_kwargs())
         self.robust = self._make_loss(self._pixels(inner), horizon)
-        if "frozen_copy" in self.robust.state_dict():
-            raise ModelError(
-                "RobustTrainer does not support objectives with a frozen copy of the backbone or "
-                "of its statistics, such as FARE and TWINS: choose another objective."
+        if self.robust.remembers:
+            raise InvalidArgument(
+                "objective",
+                "one that remembers what it saw, or the model before training",
+                "one that remembers nothing, because Trainer's checkpoints cannot store its memory",
+                "choose another one, or write a loop with RobustLoss, whose state_dict() has it",
             )
         if state is not None:
             self.robust.load_state_dict(state)

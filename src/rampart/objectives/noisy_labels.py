@@ -5,8 +5,9 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
+from rampart.devices import rank_and_processes
 from rampart.errors import InvalidArgument
 from rampart.logits import is_correct
 from rampart.losses import full_precision
@@ -106,8 +107,7 @@ class Guided(Objective):
         Raises:
             InvalidArgument: the training is distributed.
         """
-        several = distributed.is_available() and distributed.is_initialized()
-        count = distributed.get_world_size() if several else 1
+        _, count = rank_and_processes()
         if count > 1:
             got, expected = f"noisy-labels in {count} processes", "one process"
             why = "each would remember what it predicted for other images; train on one GPU"

@@ -41,7 +41,8 @@ class Twins(Incomplete):
     weight: float = 0.3
 
     needs_batch_norm: ClassVar[bool] = True
-    least_images: ClassVar[int] = 4
+    #: Then the adaptive path has two of them. The frozen path computes no statistics.
+    least_images: ClassVar[int] = 3
 
     lacks: ClassVar[str] = (
         "objective=twins has no copy of the pretrained statistics: call "

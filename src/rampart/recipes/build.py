@@ -271,12 +271,14 @@ def require_equal_parts(config: RunConfig, processes: int) -> None:
 def _require_enough_for_batch_norm(
     model: NormalizedModel, micro_batch: int, plan: Plan, least: int
 ) -> None:
-    """Refuse micro-batches in which BatchNorm gets one image, and so has no variance."""
+    """Refuse micro-batches in which BatchNorm gets one image, and so may have no variance."""
     if micro_batch < least and batch_norms(model):
         raise InvalidArgument(
             "training.batch_size",
             plan.batch_size,
-            f"at least {least} images per process and micro-batch, because the model has BatchNorm",
+            f"at least {least} images per process and micro-batch, so that BatchNorm normalizes "
+            "two or more at once",
+            "raise it, or write training.gradient_accumulation_steps=1",
         )
 
 

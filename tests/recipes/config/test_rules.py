@@ -116,14 +116,27 @@ class Perturbed(Callback):
         return Hook()
 
 
+@dataclass(frozen=True)
+class Twice(Callback):
+    repeats = True
+
+    def begin(self, model):
+        return Hook()
+
+
+@dataclass(frozen=True)
+class Remembering(StandardObjective):
+    remembers: ClassVar[bool] = True
+
+
 @pytest.fixture(autouse=True)
 def users_parts(monkeypatch):
     halves = {"half": Half, "adapting": Adapting, "changing": Changing}
     parts = [
         (ATTACKS, {"one-loss": OneLoss, "from-the-image": FromTheImage}),
-        (OBJECTIVES, {"own-loss": OwnLoss, "held": Held, "paired": Paired}),
+        (OBJECTIVES, {"own-loss": OwnLoss, "held": Held, "paired": Paired, "mindful": Remembering}),
         (STRATEGIES, {"norms-only": NormsOnly, "head-only": HeadOnly, "silent": Silent, **halves}),
-        (CALLBACKS, {"perturbed": Perturbed}),
+        (CALLBACKS, {"perturbed": Perturbed, "twice": Twice}),
     ]
     for registry, members in parts:
         for table in ("_members", "_fixed"):
@@ -165,6 +178,18 @@ def users_parts(monkeypatch):
         (["objective=drawn", "attack=fab"], "attack", "objective=drawn"),
         (["callbacks=perturbed", "objective=held"], "callbacks", "perturbed"),
         (["callbacks=perturbed", "threat.eps=0"], "callbacks", "perturbed"),
+        (["callbacks=twice", "objective=mindful"], "callbacks", "leave out twice"),
+        (["callbacks=awp", "objective=noisy-labels"], "callbacks", "leave out awp"),
+        (
+            ["callbacks=awp", "objective=autolora", "strategies=autolora"],
+            "callbacks",
+            "leave out awp",
+        ),
+        (
+            ["objective=mindful", "schedule={name: adaptive, pilot_restart: baseline}"],
+            "schedule.pilot_restart",
+            "mindful",
+        ),
     ],
 )
 def test_rules_apply_to_users_parts(overrides, key, names):
@@ -184,6 +209,8 @@ def test_rules_apply_to_users_parts(overrides, key, names):
         ["strategies=[head-only, silent, linear-probe]"],
         ["strategies=silent", "training.linear_probe=true", "optimizer.backbone_lr=0"],
         ["callbacks=perturbed"],
+        ["callbacks=twice", "objective=fare"],
+        ["callbacks=ema", "objective=noisy-labels", "schedule=two-hinge"],
     ],
 )
 def test_settings_that_fit_together_are_allowed(overrides):

@@ -308,6 +308,16 @@ def _check_partners(config: RunFields, parts: Components) -> None:
 
 
 def _check_callbacks(config: RunFields, parts: Components) -> None:
+    repeating = [name for name, one in parts.callbacks.items() if one.repeats]
+    if repeating and parts.objective.remembers:
+        objective = config.objective.name
+        raise InvalidArgument(
+            "callbacks",
+            repeating[0],
+            f"none that repeats a batch at other weights, because objective={objective} remembers "
+            "what the model says of each image",
+            f"leave out {repeating[0]}, or write objective=adversarial",
+        )
     idle = [name for name, one in parts.callbacks.items() if one.needs_attack]
     if idle and not is_attacked(config, parts):
         raise InvalidArgument(

@@ -33,6 +33,7 @@ class Awp(Callback):
     gamma: float = 5e-4
 
     needs_attack: ClassVar[bool] = True
+    repeats: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0 < self.gamma < 1:

@@ -25,7 +25,8 @@ class Hook:
 
         Args:
             model: its parameters have no gradient yet.
-            gradients: adds it, averaged over all processes; may be called more than once.
+            gradients: adds it, averaged over all processes; a callback that calls it more than
+                once declares `repeats`.
             eps: the strength of the step, a fraction of the pixel range.
         """
         gradients()
@@ -57,6 +58,9 @@ class Callback(ABC):
 
     #: Whether it has no effect without an attack.
     needs_attack: ClassVar[bool] = False
+    #: Whether it calls `gradients` more than once in a step, so that the objective sees each batch
+    #: again, perhaps at other weights.
+    repeats: ClassVar[bool] = False
 
     def check(self, scheduler: EpsilonScheduler) -> None:  # noqa: B027  # most allow any
         """Refuse a run in which the hook would have no effect or a wrong one.

@@ -51,6 +51,7 @@ def test_the_best_on_validation_is_saved_and_can_be_evaluated(runs, tmp_path):
     recorded = folder.facts()["interpolation"]
     assert recorded["fraction"] == best.fraction
     assert [row["expected"] for row in recorded["validation"]] == [one.expected for one in found]
+    assert recorded["runs"]["second"]["schedule.name"] == "standard"
     _, record = evaluate_run(
         folder.path, ("evaluation.split=validation", "evaluation.checks=false")
     )
@@ -110,6 +111,9 @@ def test_interpolation_towards_a_run_fine_tuned_from_the_first(runs, tmp_path, t
     )
     assert best.fraction == 0.5
     assert weights(folder.path)[head].shape == before[head].shape
+    second = folder.facts()["interpolation"]["runs"]["second"]
+    assert second["model.name"] == "the first run", "so that seeds form one method"
+    assert "seed" not in second
 
 
 def test_a_head_for_other_classes_is_refused(runs, tmp_path, tiny_settings, photo_folder):

@@ -10,7 +10,10 @@ from rampart.runs.afterwards import command_afterwards, name_afterwards, spell_a
 
 SETTINGS = {"images": 5, "weight_decay": 5e-4, "epochs": 2, "choose": "expected"}
 REFINED = {"refinement": {"of": "my run", "settings": SETTINGS, "layer": "stem", "fraction": 0.3}}
-BETWEEN = {"interpolation": {"first": "a", "second": "b c", "fraction": 0.7}}
+ROWS = [{"fraction": 0.0}, {"fraction": 1.0}]
+BETWEEN = {
+    "interpolation": {"first": "a", "second": "b c", "fraction": 0.7, "validation": ROWS},
+}
 
 
 def test_a_trained_run_has_nothing_to_say():
@@ -24,8 +27,16 @@ def test_a_trained_run_has_nothing_to_say():
 @pytest.mark.parametrize(
     ("facts", "words", "method"),
     [
-        (REFINED, ["stem", "30%", "without an attack"], {"refined": "expected"}),
-        (BETWEEN, ["70%", "two runs"], {"interpolated": "expected"}),
+        (
+            REFINED,
+            ["stem", "30%", "without an attack"],
+            {"refined": {"name": "expected", "images": 5, "weight_decay": 5e-4, "epochs": 2}},
+        ),
+        (
+            BETWEEN,
+            ["70%", "two runs"],
+            {"interpolated": {"name": "expected", "fractions": [0.0, 1.0]}},
+        ),
     ],
 )
 def test_a_sentence_and_a_method(facts, words, method):
@@ -42,3 +53,12 @@ def test_the_command_can_be_typed(facts):
     context = typer.main.get_command(app).commands[verb].make_context(verb, [*words, "-o", "out"])
     given = {name: value for name, value in context.params.items() if name in SETTINGS}
     assert given == (SETTINGS if verb == "refine" else {})
+
+
+def test_what_was_done_before_tells_a_method_too():
+    before = {"refined": {"name": "clean", "epochs": 1}}
+    for facts in (REFINED, BETWEEN):
+        ((kind, made),) = facts.items()
+        ((_, plain),) = name_afterwards(facts).items()
+        ((_, again),) = name_afterwards({kind: {**made, "runs": before}}).items()
+        assert again == {**plain, "runs": before}

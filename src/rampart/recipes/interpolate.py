@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rampart.data.splits import Splits
 from rampart.errors import RunError
@@ -21,13 +22,14 @@ from rampart.recipes.between import (
     measure_between,
     require_fractions,
 )
+from rampart.recipes.config.differences import differences
 from rampart.recipes.config.loading import load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.data_identity import describe_data, require_same_data
 from rampart.recipes.pages import write_card_of
 from rampart.recipes.saved_model import read_description
 from rampart.recipes.splits import make_splits
-from rampart.runs.afterwards import INTERPOLATION
+from rampart.runs.afterwards import GIVEN_RUNS, INTERPOLATION, name_afterwards
 from rampart.runs.lock import RequireHeld, only_writer
 from rampart.runs.run_folder import RunFolder
 
@@ -99,10 +101,25 @@ def _interpolate_into(
         "second": str(runs[1].path),
         "fraction": best.fraction,
         "validation": [asdict(one) for one in found],
+        GIVEN_RUNS: _methods(runs, config),
     }
     folder.set_status("complete", **describe_data(splits), **{INTERPOLATION: facts})
     write_card_of(folder)
     return best
+
+
+def _methods(runs: tuple[RunFolder, RunFolder], config: RunConfig) -> dict[str, Any]:
+    """Return what tells both runs from trained ones of the first one's configuration."""
+    changed = differences(config, load_config(runs[1]))
+    settings = {one.key: one.new for one in changed if one.affects == "training"}
+    settings.pop("seed", None)
+    begun = str(settings.get("model.name", "")).removeprefix("local-dir:")
+    # Each seed has another folder.
+    if begun and Path(begun).resolve() == runs[0].model.resolve():
+        settings["model.name"] = "the first run"
+    first, second = (name_afterwards(run.facts()) for run in runs)
+    methods = {"first": first, "second": {**settings, **second}}
+    return {name: method for name, method in methods.items() if method}
 
 
 def _prepare(

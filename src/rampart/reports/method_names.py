@@ -2,14 +2,16 @@
 
 Runs that differ only in their seed, or in keys that change no result (`rampart.schema.effects`),
 form a method. It is named after its schedule and the settings in which it differs from other
-methods with that schedule. Runs that are not finished form methods of their own, which are named
-so.
+methods with that schedule. What only some runs have, such as a refinement, is named alone beside
+those without it, and by its options beside others that have it. Runs that are not finished form
+methods of their own, which are named so.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rampart.registry import flatten
+from rampart.runs.afterwards import INTERPOLATED, REFINED
 from rampart.runs.shortfall import Shortfall
 from rampart.schema.effects import effect_of
 
@@ -42,7 +44,7 @@ def name_methods(results: Sequence[RunResult]) -> list[str]:
     labels = []
     for schedule, own in zip(schedules, settings, strict=True):
         peers = [s for name, s in zip(schedules, settings, strict=True) if name == schedule]
-        keys = [key for key in own if any(peer.get(key) != own[key] for peer in peers)]
+        keys = [key for key in own if any(_tells_apart(key, own, peer) for peer in peers)]
         labels.append(_label(schedule, {_short(key, keys): own[key] for key in keys}))
     labels = [
         f"{label} [not finished]" if result.lacks.unfinished else label
@@ -68,11 +70,24 @@ def _settings(result: RunResult) -> dict[str, str]:
     return {key: str(value) for key, value in flat.items() if key in relevant}
 
 
+def _tells_apart(key: str, own: Mapping[str, str], peer: Mapping[str, str]) -> bool:
+    """Whether a setting has to be named beside another run; the options of what it lacks do not."""
+    parts = key.split(".")
+    for depth in range(1, len(parts)):
+        name = f"{'.'.join(parts[:depth])}.name"
+        if name in own and name not in peer:
+            return key == name
+    return peer.get(key) != own[key]
+
+
 def _short(key: str, keys: Sequence[str]) -> str:
     """The last part of a key, without ".name"; the full key if another has the same last part."""
 
     def last(key: str) -> str:
-        return key.removesuffix(".name").rpartition(".")[2]
+        short = key.removesuffix(".name")
+        # The epochs of a refinement are not those of the training.
+        after = key.partition(".")[0] in (REFINED, INTERPOLATED)
+        return short if after else short.rpartition(".")[2]
 
     return key if [last(other) for other in keys].count(last(key)) > 1 else last(key)
 

@@ -6,6 +6,8 @@ from typing import Any
 
 #: The keys of run.json that tell so.
 REFINEMENT, INTERPOLATION = "refinement", "interpolation"
+#: What `name_afterwards` calls them, and the key of what was done before; both states have it.
+REFINED, INTERPOLATED, GIVEN_RUNS = "refined", "interpolated", "runs"
 
 
 def spell_afterwards(facts: Mapping[str, Any]) -> str:
@@ -42,14 +44,24 @@ def command_afterwards(facts: Mapping[str, Any]) -> str:
     return ""
 
 
-def name_afterwards(facts: Mapping[str, Any]) -> dict[str, str]:
+def name_afterwards(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what tells the method of a run from that of the same configuration alone.
+
+    It has the form of a component in a configuration: a name with options. Every setting that
+    changes the result is an option, also what was done before to the runs that were given.
 
     Args:
         facts: run.json.
     """
     if refined := facts.get(REFINEMENT):
-        return {"refined": str(refined["settings"]["choose"])}
-    if INTERPOLATION in facts:
-        return {"interpolated": "expected"}
+        settings = dict(refined["settings"])
+        return {REFINED: {"name": settings.pop("choose"), **settings, **_options(refined)}}
+    if between := facts.get(INTERPOLATION):
+        fractions = [row["fraction"] for row in between.get("validation", ())]
+        return {INTERPOLATED: {"name": "expected", "fractions": fractions, **_options(between)}}
     return {}
+
+
+def _options(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells the runs that were given from trained runs of the same configuration."""
+    return {GIVEN_RUNS: facts[GIVEN_RUNS]} if facts.get(GIVEN_RUNS) else {}

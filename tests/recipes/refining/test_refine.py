@@ -91,6 +91,7 @@ def test_the_saved_model_is_the_chosen_mixture(run, refined):
     torch.testing.assert_close(weights(folder.path)[name], mixed)
     record = read_run(folder.path).record
     assert record.metadata["split"] == "validation"
+    assert record.metadata["run"]["refined"]["epochs"] == TINY.epochs, "for `rampart report`"
     assert float(record.accuracy[0]) == pytest.approx(best.clean)
     assert float(record.accuracy[-1]) == pytest.approx(best.adversarial)
 

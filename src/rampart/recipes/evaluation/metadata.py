@@ -16,6 +16,7 @@ from rampart.recipes.config.loading import dump_config, load_config
 from rampart.recipes.evaluation.command import command_of
 from rampart.recipes.evaluation.settings import record_keys
 from rampart.recipes.evaluation.subject import Subject
+from rampart.runs.afterwards import name_afterwards
 from rampart.runs.run_folder import RunFolder
 from rampart.version import __version__
 
@@ -99,7 +100,8 @@ def identity_of(subject: Subject) -> dict[str, Any]:
 
 
 def _run_facts(folder: RunFolder) -> dict[str, Any]:
-    return {"run": dump_config(load_config(folder)), "run_folder": str(folder.path)}
+    run = {**dump_config(load_config(folder)), **name_afterwards(folder.facts())}
+    return {"run": run, "run_folder": str(folder.path)}
 
 
 def _hardware(accelerator: Accelerator) -> str:

@@ -39,7 +39,7 @@ from rampart.recipes.refining.suited import require_attacked, trained_layers
 from rampart.recipes.saved_model import load_saved_model, source_of
 from rampart.recipes.splits import make_splits
 from rampart.reports.criticality import write_criticality
-from rampart.runs.afterwards import REFINEMENT
+from rampart.runs.afterwards import GIVEN_RUNS, REFINEMENT, name_afterwards
 from rampart.runs.lock import RequireHeld, only_writer
 from rampart.runs.run_folder import RunFolder
 from rampart.training.interrupts import Interrupted
@@ -199,7 +199,9 @@ def _settings(
 def _begin(folder: RunFolder, job: _Job, settings: Refinement) -> None:
     folder.begin()
     save_config(job.config, folder.config)
-    facts = {"of": str(job.source.path), "settings": asdict(settings)}
+    facts: dict[str, Any] = {"of": str(job.source.path), "settings": asdict(settings)}
+    if before := name_afterwards(job.source.facts()):
+        facts[GIVEN_RUNS] = before
     data = describe_data(job.splits)
     folder.set_status("running", **data, start=job.start, **{REFINEMENT: facts})
 

@@ -7,7 +7,7 @@ from rampart.experiments.cells import Cell, require_own
 from rampart.recipes.config.identity import identity
 from rampart.recipes.config.loading import load_config, save_config
 from rampart.recipes.evaluation.settings import require_evaluation_keys
-from rampart.recipes.train import require_same
+from rampart.recipes.same_run import require_same
 from rampart.runs.run_folder import RunFolder
 from rampart.schema.effects import fields_that_affect
 from rampart.schema.learning import TrainingConfig

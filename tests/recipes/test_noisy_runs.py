@@ -9,12 +9,22 @@ from test_recipes_train import StopAfter, assert_same, result
 from rampart.errors import InvalidArgument, RunError
 from rampart.models.backbones import build_model
 from rampart.objectives.noisy_labels import Guided
-from rampart.recipes.check_labels import PAGE, TABLE, check_labels
+from rampart.recipes import guidance
+from rampart.recipes.check_labels import PAGE, TABLE, check_labels, checked_labels
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.data_identity import has_same_data
-from rampart.recipes.guidance import bound_objective, read_guidance, with_guidance
+from rampart.recipes.guidance import (
+    bound_objective,
+    is_label_check,
+    read_guidance,
+    with_guidance,
+)
+from rampart.recipes.kept_guidance import FILE
+from rampart.recipes.passes import preparation_passes
 from rampart.recipes.splits import make_evaluated_splits, make_splits
 from rampart.recipes.train import train_run
+from rampart.records.whole_folders import check_files
+from rampart.runs.passes import Passes
 from rampart.runs.report_page import is_page
 from rampart.training.interrupts import Interrupted
 from settings import changed
@@ -38,15 +48,25 @@ def table(path, splits, classes=None):
     return path
 
 
-def test_a_run_with_guidance_resumes_exactly_and_records_its_noise(short, tmp_path):
+def test_a_run_with_guidance_resumes_exactly_and_records_its_noise(short, tmp_path, monkeypatch):
     config = load_config(None, [*short, "objective=noisy-labels"])
     folder = train_run(config, tmp_path / "whole")
     with pytest.raises(Interrupted):
         train_run(config, tmp_path / "run", reporter=StopAfter(4))
-    assert_same(result(train_run(config, tmp_path / "run", resume=True)), result(folder))
+    # The guidance of the folder is taken, and none computed.
+    monkeypatch.setattr(guidance, "_make", None)
+    resumed = train_run(config, tmp_path / "run", resume=True)
+    assert_same(result(resumed), result(folder))
     facts = folder.facts()
     assert facts["label_noise"] == {"wrong": 6, "of": 24}
-    assert facts["guidance"] == {"forwards": 24}
+    for run in (folder, resumed):
+        assert run.facts()["guidance"] == {"forwards": 24}
+        assert Passes.of([], run.facts()) == Passes(guidance=24)
+    found = check_files(folder.path)
+    assert not found.faults
+    assert folder.guidance / FILE in found.matching
+    (folder.guidance / FILE).write_bytes(b"other")
+    assert any(FILE in fault for fault in check_files(folder.path).faults)
     # An evaluation reads the data again, and knows them by their noisy labels.
     assert has_same_data(folder, make_evaluated_splits(config, None))
     plain = load_config(None, changed([*short, "data.label_noise=0"]))
@@ -64,6 +84,26 @@ def test_a_run_checks_its_labels_and_trains_as_without_the_check(short, tmp_path
     assert is_page(checked.labels / PAGE)
     assert (checked.labels / TABLE).read_text().startswith("rank,image,label")
     assert not plain.labels.exists()
+    assert Passes.of([], checked.facts()) == Passes(label_check=24)
+    assert Passes.of([], plain.facts()) == Passes()
+
+
+def test_guidance_by_the_own_backbone_is_the_check_of_labels_too(short):
+    pytest.importorskip("cleanlab")
+    settings = [*short, "objective=noisy-labels", "data.labels=check"]
+    config = load_config(None, changed(settings))
+    guided, spent = with_guidance(make_splits(config), config)
+    shared, free = checked_labels(config, guided, held_out=guided.guidance)
+    own, cost = checked_labels(config, guided)
+    assert (spent, free, cost) == (24, 0, 24)
+    assert is_label_check(config)
+    assert shared.summary() == own.summary()
+    assert shared.rows() == own.rows()
+    assert preparation_passes(config) == 1
+    other = changed([*settings, "objective={name: noisy-labels, guide: neighbors}"])
+    assert not is_label_check(load_config(None, other))
+    assert preparation_passes(load_config(None, other)) == 2
+    assert preparation_passes(load_config(None, changed(short))) == 0
 
 
 def test_the_check_lists_suspects_with_pictures_and_changes_nothing(short, photo_folder, tmp_path):
@@ -88,7 +128,8 @@ def test_guidance_from_a_table_reaches_every_objective_with_a_memory_of_its_own(
     splits = make_splits(load_config(None, short))
     path = table(tmp_path / "own.csv", splits)
     config = load_config(None, [*short, f"objective={{name: noisy-labels, guide: {path}}}"])
-    guided = with_guidance(splits, config)
+    guided, spent = with_guidance(splits, config)
+    assert spent == 0, "a table costs no pass"
     certain = torch.nn.functional.one_hot(torch.from_numpy(splits.train.labels), 3).float()
     assert torch.equal(guided.guidance, certain)
     first, second = (bound_objective(config, guided, torch.nn.Linear(1, 1)) for _ in range(2))
@@ -110,7 +151,7 @@ def test_guidance_comes_from_a_second_backbone(short, guide):
             return build_model("rampart_glyphnet", **{**how, "pretrained": False})
 
         patch.setattr("rampart.recipes.guidance.build_model", build)
-        found = with_guidance(splits, config).guidance
+        found = with_guidance(splits, config)[0].guidance
     assert named == ["test_resnet.r160_in1k"]
     assert found.shape == (24, 3)
     torch.testing.assert_close(found.sum(1), torch.ones(24))

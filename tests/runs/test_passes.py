@@ -9,13 +9,15 @@ ROWS = [
 FACTS = {
     "pilot": {"passes": 1000, "passed": False},
     "linear_probe": {"forwards": 20, "backwards": 3, "start": 0.5},
+    "guidance": {"forwards": 7},
+    "label_check": {"forwards": 8},
 }
 
 
 def test_every_purpose_counts_once():
     found = Passes.of(ROWS, FACTS)
-    assert found == Passes(450, 60, 5, 1000, 23)
-    assert found.total == 450 + 60 + 5 + 1000 + 23
+    assert found == Passes(450, 60, 5, 1000, 23, guidance=7, label_check=8)
+    assert found.total == 450 + 60 + 5 + 1000 + 23 + 7 + 8
     assert found.facts()["total"] == found.total
     assert Passes.of(ROWS) == Passes(450, 60, 5)
 

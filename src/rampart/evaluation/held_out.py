@@ -53,7 +53,10 @@ def held_out_probabilities(features: Tensor, labels: Labels, classes: int, seed:
 
     The images are divided into five parts, alike in their classes. Logistic regression
     (scikit-learn) on the standardized features of four parts gives the probabilities of the fifth.
-    Its L2 penalty is that with the least cross-entropy on the first part.
+
+    Two things are chosen with all images, labels included or not. The L2 penalty, one of four, is
+    that with the least cross-entropy on the first part, so the labels of this part choose one
+    number for heads that predict them. Mean and deviation of each feature are over all images.
 
     Args:
         features: (N, F).

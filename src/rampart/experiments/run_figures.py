@@ -29,15 +29,15 @@ class RunFigures(NamedTuple):
         delay: adaptation delay in epochs; None if the run never adapted, or if `classes` are too
             few to measure it.
         full_from: fraction of the run after which eps stays at eps_g; 1 if eps never reaches it.
-        passes: all forward and backward passes of the run: of training, validation, monitors and
-            pilot.
+        passes: all forward and backward passes of the run, whatever their purpose.
         seconds: duration of the epochs; it depends on the other load of the machine.
         trained: number of trained parameters; None for a run of an earlier version.
         classes: number of classes; None if unknown.
         expected_least, expected_most: bounds of expected robustness for any curve between the
             strengths; None for a run of an earlier version.
         training_passes, validation_passes, monitor_passes, pilot_passes: the parts of `passes`
-            (`runs.passes`); the last includes `training.linear_probe`.
+            (`runs.passes`); the last includes `training.linear_probe`, the guidance for noisy
+            labels and a check of labels, which come before the first step too.
     """
 
     coordinates: Coordinates
@@ -108,7 +108,7 @@ def read_figures(
         training_passes=passes.training,
         validation_passes=passes.validation,
         monitor_passes=passes.monitors,
-        pilot_passes=passes.pilot + passes.linear_probe,
+        pilot_passes=passes.pilot + passes.linear_probe + passes.guidance + passes.label_check,
     )
 
 

@@ -11,7 +11,7 @@ from accelerate.state import AcceleratorState, GradientState, PartialState
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import LoggerType, broadcast_object_list
 
-from rampart.errors import RunError, UnknownName
+from rampart.errors import InvalidArgument, RunError, UnknownName
 from rampart.recipes.computing import computing, device_type
 from rampart.recipes.config.run_config import RunConfig
 from rampart.runs.lock import RequireHeld, do_nothing, only_writer
@@ -31,6 +31,46 @@ def make_accelerator(config: RunConfig, folder: Path | None = None) -> Accelerat
     )
     _require_group(accelerator)
     return accelerator
+
+
+def require_one_process(
+    config: RunConfig, accelerator: Accelerator, *, checks_labels: bool = False
+) -> None:
+    """Refuse several processes for a part that needs every image in one process.
+
+    Args:
+        config: of the run.
+        accelerator: of this process.
+        checks_labels: whether the labels are checked without `data.labels=check`.
+
+    Raises:
+        InvalidArgument: names the part.
+    """
+    training, objective = config.training, config.components.objective
+    for name, value, alone, why in (
+        (
+            "training.warm_start",
+            True,
+            training.warm_start and config.attacks,
+            "each of several would know the perturbations of other images",
+        ),
+        (
+            "objective",
+            config.objective.name,
+            objective.needs_guidance,
+            "each of several would remember what it predicted for other images",
+        ),
+        (
+            "data.labels",
+            "check",
+            checks_labels or config.data.labels == "check",
+            "the heads that check the labels are fitted to all images at once",
+        ),
+    ):
+        if alone and accelerator.num_processes > 1:
+            got = f"{value} in {accelerator.num_processes} processes"
+            do = "run it without `accelerate launch`, on one device"
+            raise InvalidArgument(name, got, f"one process, because {why}", do)
 
 
 @contextmanager

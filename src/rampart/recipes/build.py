@@ -120,7 +120,7 @@ def make_run(
         strategies=tuple(strategies.values()),
         hooks={name: callback.begin(bare) for name, callback in callbacks.items()},
         require_held=require_held,
-        warm_start=_make_warm_start(config, splits.train, accelerator),
+        warm_start=_make_warm_start(config, splits.train),
         class_weights=make_class_weights(config, splits),
     )
 
@@ -141,17 +141,10 @@ def make_class_weights(config: RunConfig, splits: Splits) -> Tensor | None:
     return torch.from_numpy(weights).float()
 
 
-def _make_warm_start(config: RunConfig, train: Split, accelerator: Accelerator) -> WarmStart | None:
+def _make_warm_start(config: RunConfig, train: Split) -> WarmStart | None:
     """Return the store of perturbations; None without `training.warm_start`."""
     if not (config.training.warm_start and config.attacks):
         return None
-    if accelerator.num_processes > 1:
-        raise InvalidArgument(
-            "training.warm_start",
-            True,
-            "one process, because each of several would know other images",
-            "train on one GPU, or set training.warm_start=false",
-        )
     return WarmStart(int(numbers_of(train).max()) + 1)
 
 

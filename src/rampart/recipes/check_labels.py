@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
+from torch import Tensor
 
 from rampart.data.splits import Splits
 from rampart.errors import RunError
@@ -12,7 +13,7 @@ from rampart.evaluation.held_out import held_out_probabilities
 from rampart.evaluation.label_check import LabelCheck, find_suspects, require_cleanlab
 from rampart.files import require_output_folder, write_atomic
 from rampart.models.normalized import NormalizedModel
-from rampart.recipes.accelerator import make_accelerator
+from rampart.recipes.accelerator import make_accelerator, require_one_process
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.gallery import picture_of
 from rampart.recipes.guidance import train_features
@@ -38,11 +39,13 @@ def check_labels(config: RunConfig, output: Path, *, overwrite: bool = False) ->
 
     Raises:
         MissingExtra: cleanlab is not installed.
+        InvalidArgument: several processes were started.
         RunError: the folder holds a check already, is being written by another process, or cannot
             be written.
         RampartError: the configuration, the data or the model is invalid.
     """
     require_cleanlab()
+    require_one_process(config, make_accelerator(config), checks_labels=True)
     require_output_folder(output)
     with only_writer(output):
         if not overwrite and any((output / name).exists() for name in (TABLE, PAGE)):
@@ -61,24 +64,31 @@ def checked_labels(
     splits: Splits,
     network: NormalizedModel | None = None,
     resumed: RunFolder | None = None,
-) -> LabelCheck | None:
-    """Return the check that a run asks for by `data.labels=check`; None without, or if it is done.
+    held_out: Tensor | None = None,
+) -> tuple[LabelCheck | None, int]:
+    """Return the check that a run asks for by `data.labels=check`, and the passes that it cost.
 
     Args:
         config: of the run.
         splits: of the run.
         network: the network of the run, in place of the configured backbone.
         resumed: the folder, if the run resumes.
+        held_out: (N, K), the probabilities of the check, if the guidance has just computed them.
+
+    Returns:
+        None without a check, or if it is done; and a number of passes.
 
     Raises:
         MissingExtra: cleanlab is not installed.
     """
-    done = resumed is not None and resumed.labels.is_dir()
-    if config.data.labels != "check" or done or not make_accelerator(config).is_main_process:
-        return None
+    done = resumed is not None and (resumed.labels / PAGE).is_file()
+    if config.data.labels != "check" or done:
+        return None, 0
     require_cleanlab()
+    if held_out is not None:
+        return _suspects(splits, held_out), 0
     model = make_model(config, splits) if network is None else copy.deepcopy(network)
-    return _check(config, splits, model)
+    return _check(config, splits, model), len(splits.train)
 
 
 def write_label_check(checked: LabelCheck, splits: Splits, output: Path) -> None:
@@ -99,7 +109,11 @@ def _check(config: RunConfig, splits: Splits, model: NormalizedModel) -> LabelCh
     features = train_features(model.to(make_accelerator(config).device), train, config)
     classes = len(train.class_names)
     found = held_out_probabilities(features, train.labels, classes, config.data.seed)
-    probabilities = found.double().numpy()
+    return _suspects(splits, found)
+
+
+def _suspects(splits: Splits, held_out: Tensor) -> LabelCheck:
+    train, probabilities = splits.train, held_out.double().numpy()
     suspects = find_suspects(train.labels, probabilities)
     return LabelCheck(
         train.ids, train.class_names, train.labels, probabilities, suspects, splits.true_labels

@@ -29,36 +29,64 @@ from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.computing import decoding_workers
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import make_model
+from rampart.recipes.kept_guidance import kept_guidance
+from rampart.runs.run_folder import RunFolder
 
 _KEY = "objective.guide"
 
 
 def with_guidance(
-    splits: Splits, config: RunConfig, network: NormalizedModel | None = None
-) -> Splits:
+    splits: Splits,
+    config: RunConfig,
+    network: NormalizedModel | None = None,
+    resumed: RunFolder | None = None,
+) -> tuple[Splits, int]:
     """Return the splits with the guidance that the objective of a run needs.
 
-    Guidance that the splits already have is checked and kept.
+    Guidance that the splits already have is checked, and a resumed run has that of its folder.
 
     Args:
         splits: of the run.
         config: of the run.
         network: the network of the run, in place of the configured backbone.
+        resumed: the folder, if the run resumes.
+
+    Returns:
+        The splits, and the passes that were spent on the guidance.
 
     Raises:
         InvalidArgument: the guidance has other classes, or not one row per training image.
+        RunError: the guidance in the folder is damaged, or the splits have another one.
         RampartError: the backbone of the guidance cannot be loaded, or the file not be read.
     """
-    objective = config.components.objective
-    if not objective.needs_guidance:
-        return splits
-    if splits.guidance is None:
-        settings = objective if isinstance(objective, NoisyLabels) else NoisyLabels()
-        splits = replace(splits, guidance=_make(splits, config, settings, network))
+    if not config.components.objective.needs_guidance:
+        return splits, 0
+    spent = 0
+    kept = None if resumed is None else kept_guidance(resumed.guidance, splits.guidance)
+    if kept is not None:
+        splits = replace(splits, guidance=kept)
+    elif splits.guidance is None:
+        splits = replace(splits, guidance=_make(splits, config, _settings(config), network))
+        spent = len(splits.train) if computes_guidance(config) else 0
     assert splits.guidance is not None
     _require_classes(splits.guidance, splits)
     check_guidance(splits.guidance, torch.from_numpy(splits.train.labels))
-    return splits
+    return splits, spent
+
+
+def computes_guidance(config: RunConfig) -> bool:
+    """Return whether the guidance of a run costs a forward pass of every training image."""
+    return config.components.objective.needs_guidance and not _is_table(_settings(config).guide)
+
+
+def is_label_check(config: RunConfig) -> bool:
+    """Return whether the guidance of a run is what a check of its labels computes too.
+
+    These are the held-out probabilities of linear heads on features of the run's own backbone.
+    """
+    settings = _settings(config)
+    needed = config.components.objective.needs_guidance
+    return needed and settings.guide == "head" and not settings.guide_model
 
 
 def bound_objective(config: RunConfig, splits: Splits, model: nn.Module) -> Objective:
@@ -74,15 +102,6 @@ def bound_objective(config: RunConfig, splits: Splits, model: nn.Module) -> Obje
     return objective.bind(model)
 
 
-def guidance_facts(splits: Splits, config: RunConfig) -> dict[str, dict[str, int]]:
-    """Return the entry of run.json about the passes of the guidance; {} if there were none."""
-    objective = config.components.objective
-    from_file = getattr(objective, "guide", "").endswith(".csv")
-    if not objective.needs_guidance or from_file:
-        return {}
-    return {"guidance": {"forwards": len(splits.train)}}
-
-
 def train_features(model: nn.Module, split: Split, config: RunConfig) -> Tensor:
     """Return the features (N, F) of all images of a split."""
     batches = ordered_batches(split, config.evaluation.batch_size, workers=decoding_workers(config))
@@ -90,10 +109,20 @@ def train_features(model: nn.Module, split: Split, config: RunConfig) -> Tensor:
         return features_of(model, batches, len(split))
 
 
+def _settings(config: RunConfig) -> NoisyLabels:
+    """Return where the guidance comes from; an own objective has the default."""
+    objective = config.components.objective
+    return objective if isinstance(objective, NoisyLabels) else NoisyLabels()
+
+
+def _is_table(guide: str) -> bool:
+    return guide.endswith(".csv")
+
+
 def _make(
     splits: Splits, config: RunConfig, settings: NoisyLabels, network: NormalizedModel | None
 ) -> Tensor:
-    if settings.guide.endswith(".csv"):
+    if _is_table(settings.guide):
         return read_guidance(Path(settings.guide), splits)
     model = _backbone(splits, config, settings.guide_model, network)
     features = train_features(model.to(make_accelerator(config).device), splits.train, config)

@@ -17,6 +17,7 @@ from rampart.models.backbones import build_model
 from rampart.models.normalized import NormalizedModel
 from rampart.objectives.base import Objective
 from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.guidance import computes_guidance, is_label_check
 from rampart.recipes.validation import attacked_images, is_due, validation_attack
 from rampart.runtime import Noise
 from rampart.schedules.adaptive import longest_pilot
@@ -44,6 +45,16 @@ def training_passes(config: RunConfig) -> float:
         pilot = longest_pilot(config.components.schedule.pilot, epochs)
         full = step_passes(config.components.objective, config.components.attack, True)
     return epochs * sum(counts) / len(counts) + pilot * full
+
+
+def preparation_passes(config: RunConfig) -> int:
+    """Return the passes for each training image before the first step of a run.
+
+    They are those of the guidance for noisy labels and of a check of labels, which may share them.
+    """
+    guided = computes_guidance(config)
+    checked = config.data.labels == "check" and not is_label_check(config)
+    return guided + checked
 
 
 def cost_of_steps(config: RunConfig, steps: int) -> Callable[[float], float]:

@@ -1,6 +1,6 @@
 """Train a configuration; everything is written to the run's folder."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
@@ -15,21 +15,22 @@ from rampart.models.external.fingerprints import weights_fingerprint
 from rampart.models.normalized import NormalizedModel, batch_norms
 from rampart.models.saving import save_model
 from rampart.progress.work import is_shown
-from rampart.recipes.accelerator import make_accelerator, one_writer
+from rampart.recipes.accelerator import make_accelerator, one_writer, require_one_process
 from rampart.recipes.build import make_run, make_start
 from rampart.recipes.check_labels import checked_labels, write_label_check
 from rampart.recipes.computing import computing
-from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import dump_config, load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.data_identity import describe_data, require_same_data
 from rampart.recipes.dry_run import try_end
-from rampart.recipes.guidance import guidance_facts, with_guidance
+from rampart.recipes.guidance import is_label_check, with_guidance
+from rampart.recipes.kept_guidance import keep_guidance
 from rampart.recipes.measured import require_measurable
 from rampart.recipes.pages import write_pages_of
 from rampart.recipes.passes import cost_of_steps
 from rampart.recipes.pilot import continue_from_baseline, pilot_epochs, run_pilot
 from rampart.recipes.probe_backbone import linear_probe_model
+from rampart.recipes.same_run import require_same, require_same_start
 from rampart.recipes.splits import make_splits
 from rampart.registry import flatten
 from rampart.runs.lock import RequireHeld, tidy
@@ -75,6 +76,7 @@ def train_run(
     """
     folder = RunFolder(output)
     accelerator = make_accelerator(config, folder.tracking)
+    require_one_process(config, accelerator)
     if _is_finished(config, folder, resume, overwrite, splits):
         return folder
     with one_writer(folder.path, accelerator) as require_held:
@@ -150,7 +152,8 @@ def _train_in(
     require_measurable(config, splits)
     if resume:
         require_same_data(folder, splits)
-    splits = with_guidance(splits, config, network)
+    resumed = folder if resume else None
+    splits, guiding = with_guidance(splits, config, network, resumed)
     tried = resume and "pilot" in folder.facts()
     pilot = 0 if tried else pilot_epochs(config)
     start = partial(make_start, config, splits, network)
@@ -158,9 +161,14 @@ def _train_in(
     if resume:
         require_same_start(folder, run)
     try_end(run, splits)
-    checked = checked_labels(config, splits, network, folder if resume else None)
+    held_out = splits.guidance if guiding and is_label_check(config) else None
+    checked, checking = checked_labels(config, splits, network, resumed, held_out)
     _note_device(run, folder, config)
-    _open_folder(run, folder, splits, config, resume)
+    spent = {"guidance": guiding, "label_check": checking}
+    _open_folder(run, folder, splits, config, resume, spent)
+    # Both are of runs of one process.
+    if config.components.objective.needs_guidance and splits.guidance is not None:
+        keep_guidance(splits.guidance, folder.guidance)
     if checked:
         write_label_check(checked, splits, folder.labels)
     restored = resume and restore(run)
@@ -208,9 +216,23 @@ def _note_device(run: Run, folder: RunFolder, config: RunConfig) -> None:
 
 
 def _open_folder(
-    run: Run, folder: RunFolder, splits: Splits, config: RunConfig, resume: bool
+    run: Run,
+    folder: RunFolder,
+    splits: Splits,
+    config: RunConfig,
+    resume: bool,
+    spent: Mapping[str, int],
 ) -> None:
-    """Write the files that mark the folder as a run, run.json last."""
+    """Write the files that mark the folder as a run, run.json last.
+
+    Args:
+        run: before its first step, or before it is restored.
+        folder: of the run.
+        splits: of the run.
+        config: of the run.
+        resume: whether the run in the folder resumes.
+        spent: forward passes just made, by their purpose; run.json adds those of earlier starts.
+    """
     # All processes must have checked the folder before one of them writes.
     run.accelerator.wait_for_everyone()
     if run.accelerator.is_main_process:
@@ -222,9 +244,15 @@ def _open_folder(
         sizes = {"trained": trained, "all": sum(p.numel() for p in parameters)}
         start = weights_fingerprint(run.bare_model)
         facts = {"start": start, "parameters": sizes, "computing": asdict(computing(config))}
-        facts |= guidance_facts(splits, config)
+        facts |= _add_passes(folder, spent)
         folder.set_status("running", **describe_data(splits), **facts)
     run.accelerator.wait_for_everyone()
+
+
+def _add_passes(folder: RunFolder, spent: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Return the entries of run.json on passes before the first step; see `_open_folder`."""
+    before = {name: folder.facts().get(name, {}).get("forwards", 0) for name in spent}
+    return {name: {"forwards": before[name] + count} for name, count in spent.items() if count}
 
 
 def _begin(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, restored: bool) -> None:
@@ -304,37 +332,6 @@ def _record_stop(run: Run, folder: RunFolder, status: str, reason: str) -> None:
         with suppress(RunError):
             run.require_held()
             folder.set_status(status, step=run.step, reason=reason)
-
-
-def require_same(old: RunConfig, new: RunConfig, folder: RunFolder) -> None:
-    """Refuse to resume with a configuration that changes the result of the training."""
-    # With checkpoint=best the evaluation's attack also chooses the epoch.
-    also = ("evaluation.attack",) if new.training.checkpoint == "best" else ()
-    changed = [
-        one for one in differences(old, new) if one.affects == "training" or one.is_in(*also)
-    ]
-    if changed:
-        raise RunError(
-            f"{folder.path} was started with another configuration ({spell_differences(changed)}): "
-            f"{folder.how_to_resume()} to resume with its own settings, or choose another "
-            "--output."
-        )
-
-
-def require_same_start(folder: RunFolder, run: Run) -> None:
-    """Refuse to resume if the initial weights have changed.
-
-    The checkpoint contains the run's own weights. But the frozen copy of `fare` and the clean
-    baselines of pilot and monitors are made again from the initial weights.
-
-    Raises:
-        RunError: the initial weights have changed.
-    """
-    if folder.facts().get("start") != weights_fingerprint(run.bare_model):
-        raise RunError(
-            f"the initial weights of {folder.path} have changed (another file, or another version "
-            "of torch or timm): restore them, or train a new run in another --output."
-        )
 
 
 def _save_result(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:

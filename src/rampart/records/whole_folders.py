@@ -147,8 +147,8 @@ def _check_run(run: RunFolder, found: FilesCheck) -> None:
 
 
 def _listed_folders(run: RunFolder) -> Iterator[Path]:
-    yield run.model
-    for folder in (run.checkpoints, run.best):
+    yield from (run.model, run.guidance)
+    for folder in (run.checkpoints, run.best, run.baseline):
         yield from sorted(folder.glob("step-*"))
 
 

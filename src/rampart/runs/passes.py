@@ -26,6 +26,7 @@ class Passes:
         linear_probe: of `training.linear_probe`.
         refinement: of a refined run: the criticality of its layers, and the models between.
         guidance: of the guidance for noisy labels, through the backbone that guides.
+        label_check: of the check of labels; it has none of its own if the guidance is the same.
     """
 
     training: int = 0
@@ -35,6 +36,7 @@ class Passes:
     linear_probe: int = 0
     refinement: int = 0
     guidance: int = 0
+    label_check: int = 0
 
     @classmethod
     def of(cls, rows: Iterable[Row], facts: Mapping[str, Any] | None = None) -> Self:
@@ -55,6 +57,7 @@ class Passes:
             linear_probe=probe.get("forwards", 0) + probe.get("backwards", 0),
             refinement=facts.get(REFINEMENT, {}).get("passes", 0),
             guidance=facts.get("guidance", {}).get("forwards", 0),
+            label_check=facts.get("label_check", {}).get("forwards", 0),
         )
 
     @property

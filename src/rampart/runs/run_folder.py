@@ -7,6 +7,7 @@ pilot.jsonl      the rows of a failed pilot, after which the run restarted
 checkpoints/     the newest checkpoint
 baseline/        during a pilot: the clean baseline, if the run may continue from it
 best/            the best checkpoint, if the run saves it
+guidance/        with objective=noisy-labels: class probabilities of the training images
 labels/          with data.labels=check: training images whose labels are likely wrong
 report.html      the run and its own evaluation as one page
 model/           the finished model, in the format that timm loads, and its card
@@ -39,7 +40,7 @@ STARTING = "starting"
 #: Keys that run.json retains when the status changes.
 RETAINED = (
     *("data", "content", "label_noise", "start", "parameters", "computing"),
-    *("linear_probe", "guidance", "pilot", REFINEMENT),
+    *("linear_probe", "guidance", "label_check", "pilot", REFINEMENT),
 )
 
 
@@ -108,6 +109,11 @@ class RunFolder:
     def labels(self) -> Path:
         """The check of the training labels."""
         return self.path / "labels"
+
+    @property
+    def guidance(self) -> Path:
+        """The guidance for noisy labels that the run began with."""
+        return self.path / "guidance"
 
     @property
     def evaluations(self) -> Path:
@@ -309,7 +315,7 @@ class RunFolder:
 
     def _own_folders(self) -> list[Path]:
         results = (self.best, self.model, self.evaluations, self.profiles, self.refinement)
-        others = (self.checkpoints, self.labels, self.tracking, self.baseline)
+        others = (self.checkpoints, self.labels, self.guidance, self.tracking, self.baseline)
         return [*results, *others, self._dropped_folder]
 
     def clear(self) -> None:

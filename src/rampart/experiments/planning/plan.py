@@ -15,6 +15,7 @@ from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.initial_model import images_of_model
 from rampart.recipes.passes import (
     evaluation_passes,
+    preparation_passes,
     training_passes,
     validation_passes,
 )
@@ -32,7 +33,8 @@ class PlannedRun:
         method: name of the method, of the choice whose best option will run, or of an option.
         choice: name of the choice that an option belongs to; "" for others.
         seed: of the run.
-        training: passes of the training, its validation included; None if the data are unknown.
+        training: passes of the training, with the validation and with what comes before the first
+            step; None if the data are unknown.
         evaluation: passes of the evaluation; likewise.
         hours: of both; None without a calibration. If this machine lacks the precision of the run,
             they are those in fp32.
@@ -148,7 +150,7 @@ def _planned(
     except RampartError as why:
         return PlannedRun(coordinates, method, choice, config.seed, None, None, None, str(why))
     make_plan(config, found.train, costs.processes)
-    training = found.train * training_passes(config)
+    training = found.train * (preparation_passes(config) + training_passes(config))
     training += validation_passes(config, found.train, found.validation)
     images = found.validation if choice else _evaluated(config, found)
     evaluation = images * evaluation_passes(config, found.classes)

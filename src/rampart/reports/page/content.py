@@ -18,7 +18,7 @@ from rampart.reports.page.curves import curve_chart, curve_rows, spell_strength
 from rampart.reports.page.words import MEANINGS
 from rampart.reports.percent import number, percent
 from rampart.reports.statements import evaluation_lines
-from rampart.runs.afterwards import REFINEMENT
+from rampart.runs.passes import Passes
 from rampart.units import format_eps, is_corruption
 
 Facts = Mapping[str, Any]
@@ -276,10 +276,9 @@ def _training_cost(history: Sequence[Facts], run: Facts) -> list[tuple[str, str]
     seconds = sum(row.get("seconds", 0.0) for row in history)
     text = f"{counted(len(history), 'epoch')}, {in_thousands(passes)} passes, {seconds:,.0f} s"
     rows = [("training", text)]
-    for name in ("pilot", REFINEMENT):
-        own = run.get(name)
-        if isinstance(own, Mapping) and own.get("passes"):
-            rows.append((name, f"{in_thousands(own['passes'])} passes"))
+    for name, own in Passes.of((), run).facts().items():
+        if own and name != "total":
+            rows.append((name.replace("_", " "), f"{in_thousands(own)} passes"))
     parameters = run.get("parameters")
     if isinstance(parameters, Mapping):
         trained, of = parameters.get("trained", 0), parameters.get("all", 0)

@@ -1,36 +1,18 @@
 """`rampart refine`: its folders, its options, and the lines that it prints."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import typer
 
-from rampart.cli.refine import _places
-from rampart.errors import RunError
+from rampart.cli.main import app
 from rampart.evaluation.criticality import Criticality
-from rampart.recipes.between import Between
+from rampart.recipes.choosing import Between
 from rampart.recipes.config.loading import load_config, save_config
 from rampart.recipes.refining.settings import Refinement
+from rampart.recipes.refining.several import Task
 from rampart.runs.run_folder import RunFolder
-
-
-@pytest.mark.parametrize(
-    ("runs", "output", "places"),
-    [
-        (["runs/a"], None, ["runs/a-refined"]),
-        (["runs/a/"], "b", ["b"]),
-        (["s/x/seed-0", "s/x/seed-1"], "out", ["out/seed-0", "out/seed-1"]),
-        (["s/x/seed-0", "s/y/seed-0"], "out", ["out/x-seed-0", "out/y-seed-0"]),
-        (["s/x/seed-0", "s/x/seed-1"], None, ["s/x/seed-0-refined", "s/x/seed-1-refined"]),
-    ],
-)
-def test_each_run_has_a_folder(runs, output, places):
-    found = _places([Path(one) for one in runs], output and Path(output))
-    assert found == [(Path(run), Path(place)) for run, place in zip(runs, places, strict=True)]
-
-
-def test_one_run_twice_is_refused():
-    with pytest.raises(RunError, match="one folder"):
-        _places([Path("a"), Path("./a")], Path("out"))
 
 
 @pytest.fixture
@@ -64,19 +46,45 @@ def test_it_prints_layers_models_and_the_choice(rampart, refining, tmp_path):
     assert [line.split()[0] for line in lines[1:3]] == ["0.1250", "0.2500"], "least critical first"
     assert [line.split()[:2] for line in lines[4:6]] == [["0%", "70.0%"], ["50%", "75.0%"]]
     assert f"best at Linf 8/255: 50% of the change of stem; model in {out / 'model'}" in result.out
-    assert refining == [(Path("run"), out, None, False)]
+    assert refining == [(Path("run"), out, {}, False)]
 
 
-def test_options_become_settings_and_several_runs_resume_apart(rampart, refining, tmp_path):
-    (tmp_path / "out" / "a").mkdir(parents=True)
-    options = ("--lr", "0.1", "--choose", "expected", "--no-evaluate", "--resume")
+def test_options_become_settings(rampart, refining, tmp_path):
+    options = ("--lr", "0.1", "--weight-decay", "0", "--choose", "expected", "--no-evaluate")
+    result = rampart("refine", "a", "-o", tmp_path / "out", *options, "--resume")
+    assert result.status == 0, result.err
+    wanted = {"lr": 0.1, "weight_decay": 0.0, "choose": "expected"}
+    assert [call[2:] for call in refining] == [(wanted, True)], "no default is given"
+
+
+def test_several_runs_are_planned_together(rampart, refining, tmp_path, monkeypatch):
+    seen = []
+
+    def plan_refinements(places, given, *, resume, overwrite):
+        seen.append((given, resume, overwrite))
+        return [Task(run, place, {"lr": 0.5}, False) for run, place in reversed(places)]
+
+    monkeypatch.setattr("rampart.recipes.refining.several.plan_refinements", plan_refinements)
+    options = ("--epochs", "3", "--no-evaluate", "--resume")
     result = rampart("refine", "a", "b", "-o", tmp_path / "out", *options)
     assert result.status == 0, result.err
-    wanted = Refinement(lr=0.1, choose="expected")
-    assert [call[2:] for call in refining] == [(wanted, True), (wanted, False)]
+    assert seen == [({"epochs": 3}, True, False)]
+    out = tmp_path / "out"
+    assert refining == [
+        (Path("b"), out / "b", {"lr": 0.5}, False),
+        (Path("a"), out / "a", {"lr": 0.5}, False),
+    ]
 
 
-@pytest.mark.parametrize("option", ["--lr=0", "--choose=clen", "--epochs=0"])
+@pytest.mark.parametrize("option", ["--lr=0", "--lr=inf", "--choose=clen", "--epochs=0"])
 def test_wrong_options_are_refused(refused, refining, option, tmp_path):
     refused(option[2:].partition("=")[0].replace("choose", "rule"), "refine", "a", option)
     assert not refining
+
+
+def test_the_help_states_the_published_settings():
+    options = {one.name: one for one in typer.main.get_command(app).commands["refine"].params}
+    for name, value in asdict(Refinement()).items():
+        shown = options[name].help.rpartition("by default ")[2].removesuffix(".")
+        assert type(value)(shown) == value
+        assert options[name].default is None, "what was not given is not taken as given"

@@ -15,6 +15,7 @@ from rampart.models.own import OwnBackbone
 from rampart.progress.display import display_on
 from rampart.progress.work import showing
 from rampart.recipes.accelerator import preserve_accelerate_state
+from rampart.recipes.refining.places import place_beside
 from rampart.recipes.refining.refine import refine_run
 from rampart.recipes.refining.settings import Refinement
 from rampart.recipes.saved_model import source_of
@@ -61,8 +62,7 @@ def refine(
         >>> refined = rampart.refine("runs/first", settings=rampart.Refinement(lr=0.01))
     """
     run = run if isinstance(run, FinetunedRun) else load_run(run)
-    target = run.path.with_name(f"{run.path.resolve().name}-refined")
-    folder = RunFolder(target if output is None else Path(output))
+    folder = RunFolder(place_beside(run.path) if output is None else Path(output))
     own = run.model.backbone
     module = own.module if isinstance(own, OwnBackbone) else None
     console = Terminal()

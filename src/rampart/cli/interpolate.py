@@ -25,7 +25,7 @@ def interpolate(
     from rampart.cli.evaluate import evaluate_trained
 
     with console.busy("loading"):
-        from rampart.recipes.between import FRACTIONS, Between
+        from rampart.recipes.choosing import FRACTIONS, Between
         from rampart.recipes.config.loading import load_config
         from rampart.recipes.interpolate import interpolate_runs
 

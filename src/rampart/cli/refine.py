@@ -1,7 +1,5 @@
 """`rampart refine`."""
 
-import os
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +8,20 @@ import typer
 
 from rampart.cli.interruption import explain_interruption
 from rampart.cli.json_output import Json, print_json
+from rampart.recipes.refining.settings import Refinement
 
 if TYPE_CHECKING:
     from rampart.evaluation.criticality import Criticality
-    from rampart.recipes.between import Between
+    from rampart.recipes.choosing import Between
     from rampart.recipes.refining.refine import Listener
-    from rampart.recipes.refining.settings import Refinement
+    from rampart.recipes.refining.several import Task
+
+
+def _setting(name: str, text: str) -> Any:
+    """Return the option of a setting; without it the run keeps its own, or takes the default."""
+    default = getattr(Refinement(), name)
+    shown = f"{default:g}" if isinstance(default, float) else default
+    return typer.Option(None, help=f"{text}; by default {shown}.", show_default=False)
 
 
 def refine(
@@ -30,26 +36,21 @@ def refine(
         "RUN-refined.",
         show_default=False,
     ),
-    images: int = typer.Option(
-        None, help="Validation images for the criticality; 500.", show_default=False
+    images: int = _setting("images", "Validation images for the criticality"),
+    steps: int = _setting("steps", "Steps of the ascent for each layer"),
+    radius: float = _setting("radius", "Largest change of a layer, of its norm"),
+    epochs: int = _setting("epochs", "Epochs of the fine-tuning"),
+    lr: float = _setting("lr", "Learning rate of SGD"),
+    momentum: float = _setting("momentum", "Momentum of SGD"),
+    weight_decay: float = _setting("weight_decay", "Weight decay of SGD"),
+    choose: str = _setting(
+        "choose",
+        "`clean` for the most clean accuracy at a loss of less than 0.1 point of adversarial "
+        "accuracy, or `expected` for the most expected robustness",
     ),
-    steps: int = typer.Option(
-        None, help="Steps of the ascent for each layer; 10.", show_default=False
+    resume: bool = typer.Option(
+        False, "--resume", help="Continue what was interrupted, with its settings."
     ),
-    radius: float = typer.Option(
-        None, help="Largest change of a layer, of its norm; 0.1.", show_default=False
-    ),
-    epochs: int = typer.Option(None, help="Epochs of the fine-tuning; 10.", show_default=False),
-    lr: float = typer.Option(None, help="Learning rate of SGD; 0.001.", show_default=False),
-    momentum: float = typer.Option(None, help="Of SGD; 0.9.", show_default=False),
-    weight_decay: float = typer.Option(None, help="Of SGD; 0.0005.", show_default=False),
-    choose: str = typer.Option(
-        None,
-        help="`clean` (default): the most clean accuracy at a loss of less than 0.1 point of "
-        "adversarial accuracy; `expected`: the most expected robustness.",
-        show_default=False,
-    ),
-    resume: bool = typer.Option(False, "--resume", help="Continue what was interrupted."),
     overwrite: bool = typer.Option(
         False, "--overwrite", help="Replace the run in the folder and its evaluations."
     ),
@@ -63,7 +64,6 @@ def refine(
     """
     from rampart.cli.console import console, quiet_libraries
 
-    places = _places(runs, output)
     given: dict[str, Any] = {
         "images": images,
         "steps": steps,
@@ -75,45 +75,25 @@ def refine(
         "choose": choose,
     }
     wanted = {name: value for name, value in given.items() if value is not None}
-    with console.busy("loading"):
-        from rampart.recipes.refining.settings import Refinement
-
-    settings = Refinement(**wanted) if wanted else None
+    # A wrong value is refused before slow imports.
+    Refinement(**wanted)
     quiet_libraries()
+    with console.busy("checking"):
+        from rampart.recipes.refining.places import places_of
+        from rampart.recipes.refining.several import plan_refinements
+
+        places = places_of(runs, output)
+        tasks = plan_refinements(places, wanted, resume=resume, overwrite=overwrite)
     facts = []
-    for run, place in places:
-        if len(places) > 1:
-            console.say(f"{run} -> {place}")
-        again = resume and (len(places) == 1 or place.exists())
-        facts.append(_refine_one(run, place, settings, again, overwrite, evaluate))
+    for task in tasks:
+        if len(tasks) > 1:
+            console.say(f"{task.run} -> {task.output}")
+        facts.append(_refine_one(task, overwrite, evaluate))
     if as_json:
         print_json({"runs": facts})
 
 
-def _places(runs: Sequence[Path], output: Path | None) -> list[tuple[Path, Path]]:
-    """Return each run with the folder of its refinement."""
-    from rampart.errors import RunError
-
-    if len(runs) == 1:
-        (run,) = runs
-        return [(run, output or run.with_name(f"{run.resolve().name}-refined"))]
-    if output is None:
-        return [(run, run.with_name(f"{run.resolve().name}-refined")) for run in runs]
-    common = Path(os.path.commonpath([run.resolve().parent for run in runs]))
-    names = ["-".join(run.resolve().relative_to(common).parts) for run in runs]
-    if len(set(names)) < len(runs):
-        raise RunError("two of the runs are one folder: name each run once.")
-    return [(run, output / name) for run, name in zip(runs, names, strict=True)]
-
-
-def _refine_one(
-    run: Path,
-    output: Path,
-    settings: "Refinement | None",
-    resume: bool,
-    overwrite: bool,
-    evaluate: bool,
-) -> dict[str, Any]:
+def _refine_one(task: "Task", overwrite: bool, evaluate: bool) -> dict[str, Any]:
     """Refine a run; print its steps, and return what they found."""
     from rampart.cli.console import console, show_progress
     from rampart.cli.evaluate import evaluate_trained
@@ -122,21 +102,23 @@ def _refine_one(
     from rampart.runs.run_folder import RunFolder
     from rampart.training.reporting import ConsoleReporter
 
-    folder = RunFolder(output)
+    folder = RunFolder(task.output)
     before = folder.facts()
 
     def advice() -> str:
-        # Until the folder is begun nothing has changed.
         if folder.facts() == before:
             return "nothing is changed, run the same command again"
+        # It was stopped before its settings were written.
+        if not folder.exists():
+            return "run the same command again"
         return f"{folder.how_to_resume()} to resume"
 
     with explain_interruption(advice), show_progress():
         _, best = refine_run(
-            run,
-            output,
-            settings,
-            resume=resume,
+            task.run,
+            task.output,
+            task.settings,
+            resume=task.resume,
             overwrite=overwrite,
             reporter=ConsoleReporter(console),
             listener=_listener(),
@@ -144,10 +126,10 @@ def _refine_one(
     layer, threat = folder.facts()["refinement"]["layer"], load_config(folder).threat_model
     text = f"best at {threat}: {best.fraction:.0%} of the change of {layer}"
     console.say(f"{text}; model in {folder.model}, pictures in {folder.refinement}")
-    evaluation = evaluate_trained(output) if evaluate else None
+    evaluation = evaluate_trained(task.output) if evaluate else None
     return {
-        "run": run,
-        "refined": output,
+        "run": task.run,
+        "refined": task.output,
         "layer": layer,
         "fraction": best.fraction,
         "validation": asdict(best),
@@ -158,7 +140,7 @@ def _refine_one(
 def _listener() -> "Listener":
     """Return what prints the criticality of the layers, and the models between."""
     from rampart.cli.console import console
-    from rampart.recipes.between import FRACTIONS
+    from rampart.recipes.choosing import FRACTIONS
     from rampart.recipes.refining.refine import Listener
 
     def show_criticality(found: list["Criticality"]) -> None:

@@ -15,13 +15,8 @@ from rampart.models.saving import save_model
 from rampart.models.sources import Source, find_source
 from rampart.models.weight_files import read_weights
 from rampart.recipes.accelerator import make_accelerator
-from rampart.recipes.between import (
-    FRACTIONS,
-    Between,
-    choose,
-    measure_between,
-    require_fractions,
-)
+from rampart.recipes.between import measure_between
+from rampart.recipes.choosing import FRACTIONS, Between, choose, require_fractions
 from rampart.recipes.config.differences import differences
 from rampart.recipes.config.loading import load_config, save_config
 from rampart.recipes.config.run_config import RunConfig

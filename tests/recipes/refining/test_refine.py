@@ -7,9 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rampart.errors import InvalidArgument, RunError, UnknownName
+from rampart.errors import RunError
+from rampart.recipes import between
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.evaluation.evaluate_named import evaluate_run
+from rampart.recipes.refining import preparing
 from rampart.recipes.refining import refine as module
 from rampart.recipes.refining.refine import Listener, refine_run
 from rampart.recipes.refining.settings import Refinement
@@ -149,17 +151,18 @@ def stop_at(number, function):
     return stopping
 
 
-#: The function that is interrupted, and at which call.
+#: The function that is interrupted, at which call, and how many of three models are left then.
 STOPS = {
-    "criticality": (module, "_note", 3),
-    "fine-tuning": (loop, "train_epoch", 2),
-    "end": (module, "save_model", 1),
+    "criticality": (module, "_note", 3, 3),
+    "fine-tuning": (loop, "train_epoch", 2, 3),
+    "models": (between, "_measure", 2, 2),
+    "end": (module, "save_model", 1, 0),
 }
 
 
 @pytest.mark.parametrize("where", STOPS)
 def test_it_resumes_exactly(run, refined, tmp_path, monkeypatch, where):
-    place, name, number = STOPS[where]
+    place, name, number, left = STOPS[where]
     monkeypatch.setattr(module, "write_pages_of", lambda folder: None)
     with monkeypatch.context() as patch:
         patch.setattr(place, name, stop_at(number, getattr(place, name)))
@@ -174,11 +177,13 @@ def test_it_resumes_exactly(run, refined, tmp_path, monkeypatch, where):
     measured = len(folder.facts()["refinement"].get("criticality", ()))
     assert measured > 0
     assert (measured < 7) == (where == "criticality")
-    # Settings and layers that are known are not given again.
-    refine_run(run, folder.path, resume=True)
-    ours, whole = folder.facts()["refinement"], refined[0].facts()["refinement"]
-    ours.pop("passes"), whole.pop("passes")
-    assert ours == whole
+    # Settings, layers and models that are known are not given again, nor their passes counted.
+    again, heard, measure = [], [], between._measure
+    monkeypatch.setattr(between, "_measure", lambda *args: again.append(args[1]) or measure(*args))
+    refine_run(run, folder.path, resume=True, listener=Listener(on_found=heard.append))
+    assert again == [0.0, 0.5, 1.0][3 - left :]
+    assert [one.fraction for one in heard] == [0.0, 0.5, 1.0]
+    assert folder.facts()["refinement"] == refined[0].facts()["refinement"]
     first, second = weights(folder.path), weights(refined[0].path)
     assert all(first[key].equal(second[key]) for key in second)
 
@@ -195,7 +200,11 @@ def test_a_refinement_is_resumed_as_it_was_started(run, refined, monkeypatch):
         refine_run(run, folder.path, replace(TINY, epochs=3), resume=True)
     with pytest.raises(RunError, match="no refinement to resume"):
         refine_run(folder.path, run, resume=True)
-    monkeypatch.setattr(module, "weights_fingerprint", lambda model: "of another")
+    with pytest.raises(RunError, match=r"other settings \(lr 0.05 -> 0.5\)"):
+        refine_run(run, folder.path, {"epochs": 2, "lr": 0.5}, resume=True)
+    # The published ones were never given.
+    refine_run(run, folder.path, {"epochs": 2}, resume=True)
+    monkeypatch.setattr(preparing, "weights_fingerprint", lambda model: "of another")
     with pytest.raises(RunError, match="another model"):
         refine_run(run, folder.path, resume=True)
 
@@ -264,24 +273,19 @@ def test_the_listener_hears_everything(run, tmp_path, monkeypatch):
     assert best.expected == max(one.expected for one in models)
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        {"images": 0},
-        {"steps": 0},
-        {"epochs": 0},
-        {"radius": 0.0},
-        {"lr": float("nan")},
-        {"momentum": 1.0},
-        {"weight_decay": -1.0},
-    ],
-)
-def test_settings_out_of_range_are_refused(setting):
-    (name,) = setting
-    with pytest.raises(InvalidArgument, match=name):
-        Refinement(**setting)
+def test_models_of_other_weights_are_measured_again(run, refined, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "write_pages_of", lambda folder: None)
+    folder = RunFolder(shutil.copytree(refined[0].path, tmp_path / "out"))
+    facts = folder.facts()["refinement"]
+    wrong = [{**row, "clean": 1.0} for row in facts["validation"]]
+    other = {**facts, "validation": wrong, "tuned": "of others"}
+    folder.set_status("interrupted", refinement=other)
+    refine_run(run, folder.path, resume=True)
+    assert folder.facts()["refinement"] == facts
 
 
-def test_an_unknown_rule_is_answered_with_the_nearest():
-    with pytest.raises(UnknownName, match="clean"):
-        Refinement(choose="cleen")
+def test_a_start_without_settings_is_not_resumed(run, tmp_path):
+    folder = RunFolder(tmp_path / "out")
+    folder.begin()
+    with pytest.raises(RunError, match="leave out --resume"):
+        refine_run(run, folder.path, resume=True)

@@ -9,7 +9,7 @@ from rampart.attacks.pgd import with_steps
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Split
 from rampart.data.subset import subset
-from rampart.evaluation.criticality import Criticality, Examples, module_criticality, score
+from rampart.evaluation.criticality import Criticality, Examples, Score, module_criticality
 from rampart.evaluation.inference import QueriedModel
 from rampart.models.normalized import NormalizedModel
 from rampart.progress.work import working
@@ -56,7 +56,7 @@ def make_examples(
 def measure_layers(
     model: Model,
     layers: Mapping[str, nn.Parameter],
-    make: Callable[[], Examples],
+    make: Callable[[], tuple[Examples, Score]],
     settings: Refinement,
     known: Sequence[Criticality],
     on_found: Callable[[list[Criticality]], None],
@@ -66,7 +66,7 @@ def measure_layers(
     Args:
         model: images to logits, in eval mode.
         layers: the weights by the name of their layer.
-        make: makes the examples, if a layer is left to measure.
+        make: makes the examples and measures the model on them, if a layer is left to measure.
         settings: of the refinement.
         known: those that were measured before the refinement was interrupted.
         on_found: called with all that are known after each layer.
@@ -74,8 +74,7 @@ def measure_layers(
     found, left = list(known), list(layers)[len(known) :]
     if not left:
         return found
-    examples = make()
-    trained = score(model, examples)
+    examples, trained = make()
     with working("criticality", len(layers), "layer", done=len(known)) as update:
         for number, name in enumerate(left, start=len(known) + 1):
             one = module_criticality(

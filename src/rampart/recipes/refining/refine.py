@@ -7,37 +7,32 @@ for each fraction a of 0, 0.1, ..., 1:      # w(a) = (1 - a) w_before + a w_afte
 save the best one                           # see `choose`
 """
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from rampart.attacks.base import CountingModel
 from rampart.data.splits import Splits
-from rampart.errors import RampartError, RunError
-from rampart.evaluation.criticality import Criticality
+from rampart.errors import RunError
+from rampart.evaluation.criticality import Criticality, Examples, Score, score
 from rampart.models.external.fingerprints import weights_fingerprint
 from rampart.models.interpolation import interpolate
 from rampart.models.normalized import NormalizedModel
 from rampart.models.saving import save_model
-from rampart.recipes.accelerator import make_accelerator
-from rampart.recipes.between import FRACTIONS, Between, choose, measure_between
-from rampart.recipes.config.loading import load_config, save_config
-from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.data_identity import describe_data, require_same_data
-from rampart.recipes.measured import require_measurable
+from rampart.recipes.between import State, measure_between
+from rampart.recipes.choosing import FRACTIONS, Between, choose
+from rampart.recipes.config.loading import save_config
+from rampart.recipes.data_identity import describe_data
 from rampart.recipes.pages import write_pages_of
 from rampart.recipes.refining.fine_tuning import fine_tune
 from rampart.recipes.refining.measuring import least_critical, make_examples, measure_layers
+from rampart.recipes.refining.places import require_apart
+from rampart.recipes.refining.preparing import Given, Job, prepare, settings_of
 from rampart.recipes.refining.settings import Refinement
-from rampart.recipes.refining.suited import require_attacked, trained_layers
-from rampart.recipes.saved_model import load_saved_model, source_of
-from rampart.recipes.splits import make_splits
 from rampart.reports.criticality import write_criticality
 from rampart.runs.afterwards import GIVEN_RUNS, REFINEMENT, name_afterwards
 from rampart.runs.lock import RequireHeld, only_writer
@@ -62,7 +57,7 @@ class Listener:
 def refine_run(
     run: Path,
     output: Path,
-    settings: Refinement | None = None,
+    settings: Given = None,
     *,
     resume: bool = False,
     overwrite: bool = False,
@@ -79,7 +74,8 @@ def refine_run(
     Args:
         run: a finished run of adversarial training; the new run gets its configuration.
         output: folder of the new run.
-        settings: of the refinement; by default those of the interrupted one, or the published ones.
+        settings: of the refinement, or a part of them by their names. The others are the published
+            ones, or those of the refinement that is continued.
         resume: continue the refinement in the folder, which ends as if it had not stopped.
         overwrite: replace the run in the folder.
         reporter: receives steps, epochs and notes of the fine-tuning.
@@ -94,21 +90,20 @@ def refine_run(
     """
     source, folder = RunFolder(run), RunFolder(output)
     source.require_finished()
-    if output.resolve() == run.resolve():
-        raise RunError(f"output folder {output} is the run itself: choose another with --output.")
+    require_apart([(run, output)])
     folder.require_free(resume, overwrite)
-    job = _prepare(source, splits, network)
+    job = prepare(source, splits, network)
     listener = listener or Listener()
     with only_writer(folder.path) as require_held:
         # Another process may have written the folder until now.
         folder.require_free(resume, overwrite)
-        settings = _settings(folder, resume, job, settings)
-        if folder.exists() and resume and folder.status() == "complete":
+        wanted = settings_of(folder, resume, job, settings)
+        if resume and folder.status() == "complete":
             return folder, _chosen(folder)
-        if not (folder.exists() and resume):
-            _begin(folder, job, settings)
+        if not resume:
+            _begin(folder, job, wanted)
         with _recorded_stop(folder, require_held):
-            best = _refine(folder, job, settings, reporter or Silent(), listener, require_held)
+            best = _refine(folder, job, wanted, reporter or Silent(), listener, require_held)
         return folder, best
 
 
@@ -126,77 +121,7 @@ def _recorded_stop(folder: RunFolder, require_held: RequireHeld) -> Iterator[Non
         raise
 
 
-@dataclass(frozen=True)
-class _Job:
-    """The run to refine: its model in eval mode on the device, its data, its layers."""
-
-    source: RunFolder
-    config: RunConfig
-    splits: Splits
-    accelerator: Accelerator
-    model: NormalizedModel
-    layers: dict[str, nn.Parameter]
-    start: str
-
-
-def _prepare(source: RunFolder, splits: Splits | None, network: NormalizedModel | None) -> _Job:
-    """Refuse a run that cannot be refined; return what is needed."""
-    config = load_config(source)
-    require_attacked(source.path, config)
-    accelerator = make_accelerator(config)
-    if accelerator.num_processes > 1:
-        raise RunError("a refinement takes one process: run it without `accelerate launch`.")
-    model = load_saved_model(source, config) if network is None else copy.deepcopy(network)
-    model = model.to(accelerator.device).eval()
-    layers = trained_layers(source.path, config, model)
-    # The run has checked its settings against the test images, which stay closed here.
-    require_measurable(config)
-    splits = _own_data(source, config, splits)
-    start = weights_fingerprint(model)
-    return _Job(source, config, splits, accelerator, model, layers, start)
-
-
-def _own_data(source: RunFolder, config: RunConfig, splits: Splits | None) -> Splits:
-    """Return the data of a run; refuse one whose validation split is not there as it was."""
-    try:
-        splits = splits or make_splits(config, source_of(source, config))
-        require_same_data(source, splits)
-    except RampartError as error:
-        raise RunError(
-            f"{source.path} lacks the validation split that it was trained with, on which a "
-            f"refinement chooses: {error}"
-        ) from error
-    return splits
-
-
-def _settings(
-    folder: RunFolder, resume: bool, job: _Job, settings: Refinement | None
-) -> Refinement:
-    """Return the settings; refuse to resume a folder of another refinement, or with others."""
-    if not (resume and folder.exists()):
-        return settings or Refinement()
-    facts = folder.facts()
-    if REFINEMENT not in facts:
-        raise RunError(f"{folder.path} holds a run, but no refinement to resume.")
-    known = Refinement(**facts[REFINEMENT]["settings"])
-    if facts.get("start") != job.start:
-        raise RunError(
-            f"{folder.path} refines another model than that in {job.source.path}: give the run "
-            f"that it was started with, {facts[REFINEMENT]['of']}, or choose another --output."
-        )
-    if settings not in (None, known):
-        ours, theirs = asdict(known), asdict(settings)
-        changed = [
-            f"{key} {ours[key]} -> {theirs[key]}" for key in ours if ours[key] != theirs[key]
-        ]
-        raise RunError(
-            f"{folder.path} was started with other settings ({', '.join(changed)}): leave them out "
-            "to resume with its own, or choose another --output."
-        )
-    return known
-
-
-def _begin(folder: RunFolder, job: _Job, settings: Refinement) -> None:
+def _begin(folder: RunFolder, job: Job, settings: Refinement) -> None:
     folder.begin()
     save_config(job.config, folder.config)
     facts: dict[str, Any] = {"of": str(job.source.path), "settings": asdict(settings)}
@@ -206,7 +131,7 @@ def _begin(folder: RunFolder, job: _Job, settings: Refinement) -> None:
     folder.set_status("running", **data, start=job.start, **{REFINEMENT: facts})
 
 
-def _note_layer(folder: RunFolder, job: _Job, layer: str) -> None:
+def _note_layer(folder: RunFolder, job: Job, layer: str) -> None:
     """Write the layer that is fine-tuned, and how many weights are trained."""
     trained = job.model.backbone.get_submodule(layer).parameters(recurse=False)
     sizes = {
@@ -219,7 +144,7 @@ def _note_layer(folder: RunFolder, job: _Job, layer: str) -> None:
 
 def _refine(
     folder: RunFolder,
-    job: _Job,
+    job: Job,
     settings: Refinement,
     reporter: Reporter,
     listener: Listener,
@@ -242,44 +167,83 @@ def _refine(
         reporter,
         require_held,
     )
-    ends, validation = (before, _weights(tuned)), job.splits.validation
-    rows = measure_between(job.model, ends, FRACTIONS, validation, job.config, listener.on_found)
+    ends = before, _weights(tuned)
+    rows = _measure_between(folder, job, ends, weights_fingerprint(tuned), listener, require_held)
     best = choose(rows, settings.choose)
     job.model.backbone.load_state_dict(interpolate(*ends, best.fraction))
     require_held()
     side, resize = job.splits.image_shape[-1], job.config.data.resize
     save_model(job.model, folder.model, list(job.splits.class_names), side, resize)
-    passes = folder.facts()[REFINEMENT]["passes"] + sum(one.passes for one in rows)
-    result = {"fraction": best.fraction, "validation": [asdict(one) for one in rows]}
-    _note(folder, require_held, "complete", passes=passes, **result)
+    _note(folder, require_held, "complete", fraction=best.fraction)
     write_pages_of(folder)
     return best
 
 
 def _measure(
-    folder: RunFolder, job: _Job, settings: Refinement, require_held: RequireHeld
+    folder: RunFolder, job: Job, settings: Refinement, require_held: RequireHeld
 ) -> list[Criticality]:
-    """Return the criticality of every layer; what an interrupted refinement knows is not redone."""
+    """Return the criticality of every layer; what an interrupted refinement knows is not redone.
+
+    Passes are counted once, as if there had been no interruption: the examples, which are made
+    again, only with the first layer.
+    """
     known = folder.facts()[REFINEMENT]
     counting, before = CountingModel(job.model), known.get("passes", 0)
-    examples_passes = 0
+    rows = [Criticality(**row) for row in known.get("criticality", ())]
 
-    def make() -> Any:
-        nonlocal examples_passes
+    def make() -> tuple[Examples, Score]:
+        nonlocal before
         validation, images = job.splits.validation, settings.images
-        examples, examples_passes = make_examples(job.model, validation, job.config, images)
-        return examples
+        examples, passes = make_examples(job.model, validation, job.config, images)
+        trained = score(job.model, examples)
+        if not rows:
+            before += passes + sum(len(labels) for _, labels in examples)
+        return examples, trained
 
     def keep(found: list[Criticality]) -> None:
-        passes = before + examples_passes + counting.forwards + counting.backwards
-        rows = [asdict(one) for one in found]
-        _note(folder, require_held, criticality=rows, passes=passes)
+        passes = before + counting.forwards + counting.backwards
+        _note(folder, require_held, criticality=[asdict(one) for one in found], passes=passes)
 
-    rows = [Criticality(**row) for row in known.get("criticality", ())]
     found = measure_layers(counting, job.layers, make, settings, rows, keep)
     layer = least_critical(found).module
     write_criticality([asdict(one) for one in found], layer, folder.refinement)
     return found
+
+
+def _measure_between(
+    folder: RunFolder,
+    job: Job,
+    ends: tuple[State, State],
+    tuned: str,
+    listener: Listener,
+    require_held: RequireHeld,
+) -> list[Between]:
+    """Return the accuracies of the models between two ends; each is noted as it is found.
+
+    Args:
+        folder: of the new run; what it knows of these ends is not measured again.
+        job: the run to refine.
+        ends: the backbone's weights before and after the fine-tuning.
+        tuned: fingerprint of the fine-tuned model.
+        listener: receives all of them.
+        require_held: refuses a folder that was removed or replaced.
+    """
+    facts = folder.facts()[REFINEMENT]
+    noted = [Between(**row) for row in facts.get("validation", ())]
+    spent = facts["passes"] - sum(one.passes for one in noted)
+    known = noted if facts.get("tuned") == tuned else []
+    found = list(known)
+
+    def keep(one: Between) -> None:
+        found.append(one)
+        passes, rows = spent + sum(one.passes for one in found), [asdict(one) for one in found]
+        _note(folder, require_held, validation=rows, tuned=tuned, passes=passes)
+        listener.on_found(one)
+
+    for one in known:
+        listener.on_found(one)
+    validation = job.splits.validation
+    return measure_between(job.model, ends, FRACTIONS, validation, job.config, keep, known)
 
 
 def _note(

@@ -1,9 +1,10 @@
 """The settings of a refinement, by default the published ones."""
 
+import math
 from dataclasses import dataclass
 
 from rampart.errors import InvalidArgument, UnknownName
-from rampart.recipes.between import RULES, Rule
+from rampart.recipes.choosing import RULES, Rule
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,23 @@ class Refinement:
 
     def __post_init__(self) -> None:
         for name in ("images", "steps", "epochs"):
-            if getattr(self, name) < 1:
-                raise InvalidArgument(name, getattr(self, name), "a whole number of at least 1")
+            count = getattr(self, name)
+            if type(count) is not int or count < 1:
+                raise InvalidArgument(name, count, "a whole number of at least 1")
         for name in ("radius", "lr"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InvalidArgument(name, getattr(self, name), "a number above 0")
-        if not 0 <= self.momentum < 1:
+            if not (_is_finite(getattr(self, name)) and getattr(self, name) > 0):
+                raise InvalidArgument(name, getattr(self, name), "a finite number above 0")
+        if not (_is_finite(self.momentum) and 0 <= self.momentum < 1):
             raise InvalidArgument("momentum", self.momentum, "a number in [0, 1)")
-        if not 0 <= self.weight_decay < float("inf"):
-            raise InvalidArgument("weight_decay", self.weight_decay, "a number of at least 0")
+        if not (_is_finite(self.weight_decay) and self.weight_decay >= 0):
+            expected = "a finite number of at least 0"
+            raise InvalidArgument("weight_decay", self.weight_decay, expected)
         if self.choose not in RULES:
             raise UnknownName("rule", self.choose, RULES)
+
+
+def _is_finite(value: object) -> bool:
+    """Whether a value is a finite number; true and false are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -math.inf < value < math.inf

@@ -3,7 +3,7 @@
 import pytest
 
 from rampart.errors import InvalidArgument
-from rampart.recipes.between import Between, choose
+from rampart.recipes.choosing import Between, choose
 
 
 def rows(*figures):

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from rampart.attacks.base import CountingModel
 from rampart.evaluation.criticality import (
     ascend,
     layers_in_use,
@@ -78,6 +79,14 @@ def test_a_small_change_raises_the_loss_by_its_gradient():
     radius = 1e-3 * float(model.narrow.weight.detach().norm())
     one = module_criticality(model, "narrow", model.narrow.weight, examples, radius=1e-3)
     assert one.increase == pytest.approx(radius * float(gradient.norm()), rel=0.02)
+
+
+def test_it_takes_two_passes_for_each_step_and_three_beside():
+    model, images, _, examples = tiny(2)
+    counting = CountingModel(model)
+    trained = score(model, examples)
+    module_criticality(counting, "narrow", model.narrow.weight, examples, steps=4, trained=trained)
+    assert (counting.forwards, counting.backwards) == (6 * len(images), 5 * len(images))
 
 
 def test_more_steps_never_find_less_and_stay_in_the_ball():

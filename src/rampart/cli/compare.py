@@ -63,7 +63,7 @@ def compare_and_print(runs: list[Path], output: Path, evaluation: str = "") -> d
     from shlex import join
 
     from rampart.cli.console import console
-    from rampart.reports.comparison import PAGE, find_runs, read_run, write_comparison
+    from rampart.reports.comparison import PAGE, find_runs, read_run, write_comparison, written
     from rampart.reports.findings import findings
     from rampart.reports.named_records import Measured
     from rampart.reports.page.comparing import comparison_page
@@ -93,5 +93,5 @@ def compare_and_print(runs: list[Path], output: Path, evaluation: str = "") -> d
         command=join(["rampart", "compare", *map(str, runs), "--output", str(output)]),
     )
     write_built_page(page, output / PAGE)
-    console.say(f"in {output}: report.html, comparison.md and .csv, curves.png, histories.png")
+    console.say(f"in {output}: {', '.join(written(output))}")
     return {"folder": output, "runs": rows, "methods": methods, "findings": said}

@@ -8,7 +8,7 @@ from shlex import quote
 from typing import Any
 
 from rampart.errors import RunError
-from rampart.files import read_text, write_atomic
+from rampart.files import read_text, remove, write_atomic
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record
 from rampart.records.summary import summary
@@ -198,4 +198,12 @@ def write_comparison(results: Sequence[EvaluatedRun], folder: Path) -> list[dict
     known = [(row["method"], run.history) for row, run in zip(rows, results, strict=True)]
     if any(rows for _, rows in known):
         save_histories(known, histories)
+    else:
+        # It would be that of an earlier comparison.
+        remove(histories)
     return rows
+
+
+def written(folder: Path) -> list[str]:
+    """Return the names of the files of a comparison: without histories there is no picture."""
+    return [name for name in FILES if (folder / name).is_file()]

@@ -12,6 +12,7 @@ def advice(
     names: tuple[str, str] = ("the first", "the second"),
     grid: Sequence[float] = (),
     norm: str = "linf",
+    doubtful: tuple[bool, bool] | None = None,
 ) -> str:
     """Return which of the two models to choose; the text follows from the numbers alone.
 
@@ -20,6 +21,8 @@ def advice(
         names: their names.
         grid: the strengths of both, for the advice on which to add.
         norm: norm of the strengths.
+        doubtful: whether the difference in expected robustness, and that at eps_g, may be chance;
+            by default if its interval contains 0.
 
     Example:
         >>> advice(disagreement([1, 2], [1, 2], [0.0, 0.25, 0.5]))
@@ -32,7 +35,8 @@ def advice(
     ahead = next((sign for sign in found.leaders if sign), 1)
     pairs = [pair if ahead > 0 else pair[::-1] for pair in (found.expected, found.worst)]
     figures = f"{_points(pairs[0])} expected, {_points(pairs[1])} at {eps}"
-    text = f"{_claim(found, names)} ({figures}){_choice(found, names)}.{_doubt(found)}"
+    doubt = _doubt(found, found.doubtful if doubtful is None else doubtful)
+    text = f"{_claim(found, names)} ({figures}){_choice(found, names)}.{doubt}"
     if found.lead.verdict != "grid":
         return _capital(text)
     missing = f"The difference in expected robustness is {undecided(found.lead, grid, norm)}."
@@ -76,10 +80,10 @@ def _eps(eps: float, found: Disagreement) -> str:
     return format_eps(eps, found.eps)
 
 
-def _doubt(found: Disagreement) -> str:
+def _doubt(found: Disagreement, doubtful: tuple[bool, bool]) -> str:
     figures = ("expected robustness", f"accuracy at {format_eps(found.eps)}")
-    cases = zip(figures, found.leaders, found.doubtful, strict=True)
-    names = [name for name, leader, doubtful in cases if leader and doubtful]
+    cases = zip(figures, found.leaders, doubtful, strict=True)
+    names = [name for name, leader, doubted in cases if leader and doubted]
     return f" The difference in {' and in '.join(names)} may be chance." if names else ""
 
 

@@ -22,18 +22,16 @@ from rampart.metrics.expectation import contributions
 from rampart.metrics.hierarchy import hierarchical_difference, hierarchical_interval
 from rampart.metrics.intervals import LEAST_SEEDS, mean_interval
 from rampart.metrics.lead import Bracket, Lead, lead_between
-from rampart.metrics.pairs import mcnemar, paired_interval, sign_flip_test
-from rampart.metrics.planning import pairs_needed, samples_needed
+from rampart.metrics.planning import samples_needed
 from rampart.records.pairing import align_critical, align_rows
 from rampart.records.record import EvaluationRecord
 from rampart.records.summary import summary
 from rampart.reports.advice import advice
 from rampart.reports.grids import undecided
 from rampart.reports.named_records import Measured, group_by_method
+from rampart.reports.paired import POINT, paired_difference
 from rampart.units import require_norm
 
-#: Half width of the interval for which a report gives the number of images needed: one point.
-POINT = 0.01
 #: Expected robustness under the uniform distribution on [0, eps_g].
 EXPECTED = "expected"
 
@@ -115,7 +113,8 @@ def difference(first: Measured, second: Measured, laws: Laws) -> Facts:
     """Return first - second on the same samples, for each figure with interval and exact test.
 
     Clean and adversarial accuracy use McNemar's test, expected robustness the sign-flip test. Each
-    figure has the number of images needed for +-1 point of the difference. Expected robustness
+    figure has the number of images needed for +-1 point of the difference, says whether it may be
+    chance, and why interval and test disagree where they do (`reports.paired`). Expected robustness
     also has `advice`, `crossings`, the `bounds` of the difference for any curve between the
     strengths, and a `verdict` (`metrics.lead`): "decided", "chance" or "grid".
 
@@ -127,10 +126,12 @@ def difference(first: Measured, second: Measured, laws: Laws) -> Facts:
     critical = theirs.critical[order]
     values, others = _values(ours, ours.critical, laws), _values(ours, critical, laws)
     figures = {
-        name: _difference(name, v, others[name], ours.confidence) for name, v in values.items()
+        name: paired_difference(v, others[name], ours.confidence, binary=name not in laws)
+        for name, v in values.items()
     }
     for name, law in laws.items():
-        figures[name] |= _choice(first, second, order, law)
+        doubtful = figures[name]["doubtful"], figures["adversarial"]["doubtful"]
+        figures[name] |= _choice(first, second, order, law, doubtful)
     return {
         "first": first.name,
         "second": second.name,
@@ -228,38 +229,31 @@ def _class(record: EvaluationRecord, label: int) -> str:
     return str(names[label]) if label < len(names) else str(label)
 
 
-def _difference(name: str, first: Floats, second: Floats, confidence: float) -> Facts:
-    interval = paired_interval(first, second, confidence)
-    binary = name in ("clean", "adversarial")
-    p = mcnemar(first, second).p if binary else sign_flip_test(first, second)
-    lead = float((first - second).mean())
-    # If all differences are equal, rounding could put the mean square below the squared mean.
-    apart = max(float(((first - second) ** 2).mean()), lead**2)
-    return {
-        "difference": lead,
-        "low": interval.low,
-        "high": interval.high,
-        "p": p,
-        "test": "McNemar" if binary else "sign flips",
-        "pairs_needed": pairs_needed(POINT, apart, lead, confidence),
-    }
-
-
-def _choice(first: Measured, second: Measured, order: Integers, law: Distribution) -> Facts:
+def _choice(
+    first: Measured,
+    second: Measured,
+    order: Integers,
+    law: Distribution,
+    doubtful: tuple[bool, bool],
+) -> Facts:
     """Which model to choose, and the ranges of strengths in which that changes."""
     ours, theirs = first.record, second.record
     distances = ours.distance, None if theirs.distance is None else theirs.distance[order]
     critical = theirs.critical[order]
     found = disagreement(ours.critical, critical, ours.grid, law, ours.confidence, distances)
     grid = ours.grid.tolist()
+    facts = _lead_facts(found.lead, grid, ours.norm)
+    # The test may doubt what the interval alone decides.
+    chance = {"verdict": "chance"} if doubtful[0] and facts["verdict"] == "decided" else {}
     return {
-        **_lead_facts(found.lead, grid, ours.norm),
+        **facts,
+        **chance,
         "crossings": [list(change) for change in found.crossings],
         "decided": None if found.decided is None else list(found.decided),
         "stretches": [asdict(part) for part in found.stretches],
         "opposite": found.opposite,
-        "certain": found.certain,
-        "advice": advice(found, (first.name, second.name), grid, ours.norm),
+        "certain": not any(doubtful),
+        "advice": advice(found, (first.name, second.name), grid, ours.norm, doubtful),
     }
 
 

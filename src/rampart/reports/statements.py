@@ -205,6 +205,7 @@ def _pair_lines(facts: Facts, eps: float) -> list[str]:
         lines.append(f"  warning: the evaluations also differ in {others}")
     for name, figure in facts["figures"].items():
         lines.append(f"  {_spell_name(name, eps)}: {_difference(figure)}")
+        lines += [f"  {figure['note']}"] if "note" in figure else []
         # For two records the advice says the same.
         if "undecided" in figure and "advice" not in figure:
             lines.append(f"  the sign of this difference is {figure['undecided']}")

@@ -209,6 +209,7 @@ def _difference(name: str, figure: Facts) -> dict[str, str]:
         "interval": "" if several else f"{signed(figure['low'])} to {signed(figure['high'])}",
         "p": f"{figure['p']:.2g} ({figure['test']})" if "p" in figure else "",
         "bounds": f"{signed(ends['low'])} to {signed(ends['high'])}" if ends else "",
+        "note": figure.get("note", ""),
     }
 
 

@@ -19,7 +19,10 @@ def config(*settings):
 @pytest.mark.parametrize(
     ("settings", "name"),
     [
-        (["training.warm_start=true", "attack=pgd", "data.augment.rotation=0"], "training.warm_start"),
+        (
+            ["training.warm_start=true", "attack=pgd", "data.augment.rotation=0"],
+            "training.warm_start",
+        ),
         (["objective=noisy-labels"], "objective"),
         (["data.labels=check"], "data.labels"),
     ],

@@ -61,7 +61,7 @@ class WarmStart:
         self.known[rows] = True
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return what an exact resume needs."""
+        """Return what an exact resume needs; the next step changes it, so write it at once."""
         return {"kept": self.kept, "known": self.known}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:

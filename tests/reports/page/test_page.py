@@ -21,6 +21,7 @@ from rampart.reports.page.curves import spell_reached, spell_strength
 from rampart.reports.page.words import MEANINGS
 from rampart.reports.page.write import LIMIT, write_report
 from rampart.reports.percent import percent
+from rampart.runs.run_folder import RunFolder
 from report_folders import HOSTILE, evaluation, record, rewrite, rows, run
 
 VOID = {"meta", "input", "br", "img", "rect", "line", "circle", "path", "link"}
@@ -113,6 +114,14 @@ def test_figures_are_those_of_the_text_report(net):
     assert "180 passes" not in outline.text
     assert "4 epochs, 760 passes, 8 s" in outline.text
     assert "rampart train" in outline.text
+
+
+def test_the_cost_names_what_came_before_the_first_step(net):
+    facts = {"guidance": {"forwards": 24}, "linear_probe": {"forwards": 20, "backwards": 3}}
+    RunFolder(net).set_status("complete", **facts)
+    text = Outline(page_of(net)).text
+    assert "linear probe 23 passes guidance 24 passes" in text
+    assert "label check" not in text
 
 
 def test_the_charts_hold_the_curve_and_the_history(net):

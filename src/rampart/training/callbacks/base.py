@@ -45,7 +45,7 @@ class Hook:
         yield
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return what an exact resume needs."""
+        """Return what an exact resume needs; the next step may change it, so write it at once."""
         return {}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:

@@ -124,6 +124,20 @@ def test_overwriting_refuses_to_delete_what_others_made(add, tmp_path):
     folder.require_free(resume=True, overwrite=False)
 
 
+@pytest.mark.parametrize("place", ["evaluations/deep/b", "b", "link/b"])
+def test_a_run_does_not_begin_inside_another_one(tmp_path, place):
+    outer = started(tmp_path / "run")
+    (outer.path / "link").symlink_to(tmp_path / "run")
+    inner = RunFolder(outer.path / place)
+    for resume, overwrite in ((False, False), (False, True), (None, True)):
+        with pytest.raises(RunError, match="lies inside the run"):
+            inner.require_free(resume, overwrite)
+    RunFolder(tmp_path / "run-b").require_free(resume=False, overwrite=False)
+    # One that an earlier version began goes on.
+    inner.path.parent.mkdir(parents=True, exist_ok=True)
+    started(inner.path).require_free(resume=True, overwrite=False)
+
+
 def test_a_damaged_status_is_an_error(tmp_path):
     folder = started(tmp_path / "run")
     folder.status_file.write_text("{")

@@ -256,13 +256,13 @@ class RunFolder:
             overwrite: replace the run in the folder.
 
         Raises:
-            RunError: the folder exists and neither `resume` nor `overwrite` fits its content, or it
-                holds runs or evaluations of others where they would be deleted, or an evaluation
-                that is being written.
+            RunError: the folder exists and neither `resume` nor `overwrite` fits it, it lies inside
+                a run, or it holds what would be deleted although others made or write it.
         """
         if resume and overwrite:
             raise RunError("--resume and --overwrite contradict each other: give one of them.")
         require_output_folder(self.path)
+        self._require_outside_runs()
         unfinished = self.is_unfinished_start()
         if resume and not (self.exists() or unfinished):
             raise RunError(f"{self.path} holds no run to resume: leave out --resume to start one.")
@@ -280,6 +280,13 @@ class RunFolder:
             )
         if overwrite or unfinished:
             self._require_replaceable()
+
+    def _require_outside_runs(self) -> None:
+        """Refuse to begin a run inside another one, which would delete it with its own files."""
+        above = (one for one in self.path.resolve().parents if RunFolder(one).exists())
+        if not self.exists() and (outer := next(above, None)):
+            where = f"output folder {self.path} lies inside the run {outer}"
+            raise RunError(f"{where}: choose another with --output.")
 
     def _require_replaceable(self) -> None:
         """Refuse to delete runs and evaluations of others, and what another process writes."""

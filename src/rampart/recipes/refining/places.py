@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rampart.errors import RunError
-from rampart.runs.run_folder import RunFolder
 
 #: A run, and the folder of its refinement.
 Place = tuple[Path, Path]
@@ -60,9 +59,6 @@ def require_apart(places: Iterable[Place]) -> None:
         taken[place] = run
         for other, _ in places:
             _require_outside(output, other)
-        above = next((one for one in place.parents if RunFolder(one).exists()), None)
-        if above is not None:
-            raise RunError(f"output folder {output} lies inside the run {above}: {_CHOOSE}.")
 
 
 _CHOOSE = "choose another with --output"

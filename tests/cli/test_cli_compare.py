@@ -70,3 +70,6 @@ def test_differently_refined_runs_are_no_seeds_of_one_method(rampart, make, tmp_
         ("fix (refined.lr=0.001)", [0, 1]),
         ("fix (refined.lr=0.1)", [2, 3]),
     ]
+    for folders in (runs, [run / "evaluations" / "own" for run in runs]):
+        reported = json.loads(rampart("report", *folders, "--json").out)["methods"]
+        assert [len(one["records"]) for one in reported] == [2, 2]

@@ -1,8 +1,8 @@
 """A comparison of runs: from their folders to a table, pictures and findings."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -136,9 +136,24 @@ def read_run(path: Path, evaluation: str = "") -> EvaluatedRun:
     history = [] if REFINEMENT in facts else History(folder.history).rows()
     others = tuple(name for name in names if name != own.name)
     lacks = shortfall_of(folder)
-    record = load_record(own)
+    record = with_afterwards(load_record(own), facts)
     config = {**folder.settings(), **name_afterwards(facts)}
     return EvaluatedRun(path.name, config, history, record, others, lacks)
+
+
+def with_afterwards(record: EvaluationRecord, facts: Mapping[str, Any]) -> EvaluationRecord:
+    """Return a record that says what was done to its run after training.
+
+    Records of earlier versions do not say so, and would be seeds of the trained runs.
+
+    Args:
+        record: of an evaluation of a run.
+        facts: run.json of the run.
+    """
+    run, after = record.metadata.get("run"), name_afterwards(facts)
+    if not after or not isinstance(run, Mapping):
+        return record
+    return replace(record, metadata={**record.metadata, "run": {**run, **after}})
 
 
 def require_own_comparison(folder: Path, runs: Sequence[str] | None = None) -> None:

@@ -8,7 +8,7 @@ from rampart.errors import RunError
 from rampart.records.record import EvaluationRecord
 from rampart.records.storage import load_record
 from rampart.records.summary import summary
-from rampart.reports.comparison import read_run
+from rampart.reports.comparison import read_run, with_afterwards
 from rampart.reports.method_names import RunResult, name_methods
 from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.history import History
@@ -77,6 +77,7 @@ def _of_evaluation(path: Path) -> Measured:
     """The record in the folder of an evaluation, which may lie inside its run's folder."""
     record, run = load_record(path), RunFolder(path.resolve().parent.parent)
     trained = "run" in record.metadata and run.exists()
+    record = with_afterwards(record, run.facts()) if trained else record
     unfinished = shortfall_of(run).unfinished if trained else ""
     passes = _passes(run) if trained else None
     return Measured(_name(record), record, unfinished=unfinished, passes=passes)

@@ -99,7 +99,7 @@ class FinetuneSettings(TypedDict, total=False):
     attack_steps: Literal["constant", "proportional"]
     fewest_attack_steps: int
     warm_start: bool
-    on_overfitting: Literal["warn", "more-steps"]
+    on_overfitting: Literal["auto", "warn", "more-steps"]
     checkpoint: Literal["last", "best"]
     validation_strengths: int
     validation_limit: int | Literal["auto", "all"]

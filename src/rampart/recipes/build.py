@@ -23,7 +23,7 @@ from rampart.recipes.computing import computing, decoding_workers
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.guidance import bound_objective
 from rampart.recipes.initial_model import make_model
-from rampart.recipes.monitors import MORE_STEPS, make_monitors
+from rampart.recipes.monitors import make_monitors
 from rampart.recipes.validation import make_validation
 from rampart.runs.history import History
 from rampart.runs.lock import RequireHeld, do_nothing
@@ -240,7 +240,7 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
         checkpoint_every=training.checkpoint_every,
         fewer_steps=training.attack_steps == "proportional",
         fewest_steps=training.fewest_attack_steps,
-        more_steps=MORE_STEPS if training.on_overfitting == "more-steps" else 0,
+        more_steps=config.more_steps,
         best_metric="val_expected" if training.checkpoint == "best" else None,
     )
 

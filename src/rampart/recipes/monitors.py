@@ -7,7 +7,7 @@ from rampart.data.batches import ordered_batches
 from rampart.data.splits import Split, Splits
 from rampart.data.subset import subset
 from rampart.evaluation.accuracy import evaluate_accuracy
-from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.config.run_config import FEW_STEPS, RunConfig
 from rampart.runtime import derive
 from rampart.skill import chance_of
 from rampart.training.monitors.base import Monitor
@@ -19,11 +19,9 @@ from rampart.training.monitors.transfer import BaselineAccuracy, Transfer
 #: Largest number of images that an attack is checked on: validation images for a single-step
 #: attack, training images for the mismatch of BatchNorm's modes.
 CHECKED = 128
-#: Steps of the attack after the alert "catastrophic-overfitting", as in the publication.
-MORE_STEPS = 7
-#: Attacks of so many steps may mislead too; they are rarely found out, so fewer images and a
-#: share of the training passes suffice.
-FEW_STEPS, FEW_CHECKED, FEW_SHARE = 3, 32, 0.05
+#: Attacks of a few steps are rarely found out, so fewer images and a share of the training passes
+#: suffice.
+FEW_CHECKED, FEW_SHARE = 32, 0.05
 #: Largest fraction of the training passes that the mismatch of BatchNorm's modes may take.
 SHARE = 0.03
 
@@ -48,19 +46,13 @@ def make_monitors(
         return tuple(monitors)
     if config.components.attack.is_single_step:
         monitors.append(_overfitting_monitor(config, splits.validation, CHECKED))
-    elif _may_mislead(config):
+    elif config.more_steps and config.components.attack.steps <= FEW_STEPS:
         monitors.append(_overfitting_monitor(config, splits.validation, FEW_CHECKED, FEW_SHARE))
     if config.normalizes_by_batch:
         monitors.append(_batch_norm_mismatch(config, splits.train, micro_batch))
     chance = chance_of(splits.train.labels)
     monitors.append(Transfer(chance, config.training.epochs, baseline, _advice(config)))
     return tuple(monitors)
-
-
-def _may_mislead(config: RunConfig) -> bool:
-    """Whether an attack of a few steps is watched, because an alert raises their number."""
-    steps = getattr(config.components.attack, "steps", FEW_STEPS + 1)
-    return config.training.on_overfitting == "more-steps" and steps <= FEW_STEPS
 
 
 def _overfitting_monitor(
@@ -75,9 +67,8 @@ def _overfitting_monitor(
         assert found.robust is not None, "with an attack there is a robust accuracy"
         return found.robust, found.passes
 
-    more = MORE_STEPS if config.training.on_overfitting == "more-steps" else 0
     chance = chance_of(fixed.labels)
-    return Overfitting(config.components.attack, measure, limit, chance, more, share)
+    return Overfitting(config.components.attack, measure, limit, chance, config.more_steps, share)
 
 
 def _batch_norm_mismatch(config: RunConfig, train: Split, micro_batch: int) -> BatchNormMismatch:

@@ -106,7 +106,7 @@ def _train(
     """
     shown = Pilot(0, 0.0, 0.0, chance_of(splits.train.labels), len(splits.validation), stop(config))
     made = make_baseline(config, splits, run.plan, run.accelerator, start)
-    baseline = _kept(made, run, folder) if shares_baseline(config) else made.accuracies()
+    baseline = _kept(made, run, folder) if config.continues_baseline else made.accuracies()
     # The pilot itself finds out whether the model stays at chance, so no monitor warns of it.
     monitors = tuple(monitor for monitor in run.monitors if not isinstance(monitor, Transfer))
     tried = replace(run, monitors=monitors)
@@ -149,12 +149,6 @@ def stop(config: RunConfig) -> Stop:
     """Return what ends the pilot; only an adaptive schedule has one."""
     schedule = config.components.schedule
     return schedule.pilot_stop if isinstance(schedule, Adaptive) else "learned"
-
-
-def shares_baseline(config: RunConfig) -> bool:
-    """Return whether the run continues from the clean baseline after a failed pilot."""
-    schedule = config.components.schedule
-    return isinstance(schedule, Adaptive) and schedule.pilot_restart == "baseline"
 
 
 def _kept(baseline: CleanBaseline, run: Run, folder: RunFolder) -> Iterator[Standard]:

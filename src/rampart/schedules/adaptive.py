@@ -14,7 +14,7 @@ from rampart.units import Horizon
 #: When a pilot ends before its largest number of epochs.
 Stop = Literal["learned", "certain"]
 #: Where a run starts after a failed pilot.
-Restart = Literal["start", "baseline"]
+Restart = Literal["auto", "start", "baseline"]
 
 
 @SCHEDULES.register("adaptive")
@@ -58,9 +58,10 @@ class Adaptive(Schedule):
     restarts with the ramp (`rampart.training.pilot_verdict`).
 
     With pilot_restart "baseline" it then continues from standard fine-tuning, whose epochs become
-    its own first ones, at eps = 0: only the epochs at full strength are lost. With pilot_stop
-    "certain" the pilot ends as soon as chance hardly explains the difference between the run and
-    the limit, and in doubt the ramp stays.
+    its own first ones, at eps = 0: only the epochs at full strength are lost. "auto" does so unless
+    a part of the run (a callback, a strategy) begins in another way. With pilot_stop "certain" the
+    pilot ends as soon as chance hardly explains the difference between the run and the limit, and
+    in doubt the run has a ramp.
 
     Attributes:
         min_skill: smallest skill at which eps rises, in [0, 1].
@@ -69,10 +70,11 @@ class Adaptive(Schedule):
         start: fraction of the run at which the bound begins to rise.
         deadline: fraction of the run at which the bound reaches eps_g.
         pilot: largest fraction of the run for the pilot; 0 for no pilot.
-        pilot_stop: when the pilot ends before that: "learned", when standard fine-tuning has
-            learned something; "certain", when the verdict is certain.
-        pilot_restart: where a run starts after a failed pilot: "start", from the initial weights;
-            "baseline", from standard fine-tuning.
+        pilot_stop: when the pilot ends before that: "certain", when the verdict is certain;
+            "learned", when standard fine-tuning has learned something.
+        pilot_restart: where a run starts after a failed pilot: "baseline", from standard
+            fine-tuning; "start", from the initial weights; "auto", from standard fine-tuning if
+            it is what the run would have done at eps = 0.
     """
 
     min_skill: float = 0.1
@@ -81,8 +83,8 @@ class Adaptive(Schedule):
     start: float = 0.25
     deadline: float = 0.75
     pilot: float = 0.2
-    pilot_stop: Stop = "learned"
-    pilot_restart: Restart = "start"
+    pilot_stop: Stop = "certain"
+    pilot_restart: Restart = "auto"
 
     def __post_init__(self) -> None:
         for name, kind in (("pilot_stop", Stop), ("pilot_restart", Restart)):

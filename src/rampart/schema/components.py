@@ -28,8 +28,9 @@ class AttackConfig(Component):
     """The attack that perturbs images; its norm and eps come from `threat` and `schedule`."""
 
     name: str = Field(
-        "apgd",
-        description="the attack; without `attack.steps`, `apgd` and `pgd` take 7 steps in training",
+        "pgd",
+        description="the attack; without `attack.steps`, `pgd` takes 3 steps in training and "
+        "`apgd` 7",
     )
 
 

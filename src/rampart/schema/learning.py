@@ -124,10 +124,11 @@ class TrainingConfig(Section):
     warm_start: AffectsTraining[bool] = Field(
         False, description="begin each attack at the sample's perturbation of the epoch before"
     )
-    on_overfitting: AffectsTraining[Literal["warn", "more-steps"]] = Field(
-        "warn",
+    on_overfitting: AffectsTraining[Literal["auto", "warn", "more-steps"]] = Field(
+        "auto",
         description="what follows the alert `catastrophic-overfitting`; `more-steps`: the attack "
-        "takes 7 steps from the next epoch on",
+        "takes 7 steps from the next epoch on; `auto`: that, if it takes at most 3 and "
+        "`monitors` is on",
     )
     checkpoint: AffectsTraining[Literal["last", "best"]] = Field(
         "last",

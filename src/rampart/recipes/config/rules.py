@@ -206,18 +206,23 @@ def _check_linear_probe(config: RunFields, parts: Components) -> None:
             )
 
 
-def _check_pilot(config: RunFields, parts: Components) -> None:
-    """Refuse to continue from a clean baseline that is not the beginning of the run."""
-    schedule = parts.schedule
-    if not isinstance(schedule, Adaptive) or schedule.pilot_restart != "baseline":
-        return
-    unlike = [
+def unlike_baseline(config: RunFields, parts: Components) -> list[str]:
+    """Return the settings by which a run begins in another way than standard fine-tuning."""
+    return [
         *(f"callbacks=[{name}]" for name in parts.callbacks),
         *(f"strategies=[{name}]" for name in parts.strategies),
         *(["training.precision=fp16"] if config.training.precision == "fp16" else []),
         *(["training.linear_probe=true"] if config.training.linear_probe else []),
         *([f"objective={config.objective.name}"] if parts.objective.remembers else []),
     ]
+
+
+def _check_pilot(config: RunFields, parts: Components) -> None:
+    """Refuse to continue from a clean baseline that is not the beginning of the run."""
+    schedule = parts.schedule
+    if not isinstance(schedule, Adaptive) or schedule.pilot_restart != "baseline":
+        return
+    unlike = unlike_baseline(config, parts)
     if unlike:
         raise InvalidArgument(
             "schedule.pilot_restart",

@@ -6,9 +6,15 @@ from typing import Any
 from pydantic import model_validator
 
 from rampart.recipes.config.components import Components, build_components
-from rampart.recipes.config.rules import check_rules, is_attacked
+from rampart.recipes.config.rules import check_rules, is_attacked, unlike_baseline
+from rampart.schedules.adaptive import Adaptive
 from rampart.schema.fields import RunFields
 from rampart.threat import ThreatModel
+
+#: Attacks of so many steps may mislead the training (catastrophic overfitting).
+FEW_STEPS = 3
+#: Steps of the attack after the alert "catastrophic-overfitting", as in the publication.
+MORE_STEPS = 7
 
 
 class RunConfig(RunFields):
@@ -36,6 +42,23 @@ class RunConfig(RunFields):
         return self.model.batch_norm == "train" and not any(
             s.backbone == "frozen" for s in strategies
         )
+
+    @property
+    def continues_baseline(self) -> bool:
+        """Whether the run continues from the clean baseline after a failed pilot."""
+        schedule = self.components.schedule
+        if not isinstance(schedule, Adaptive) or schedule.pilot_restart == "start":
+            return False
+        return not unlike_baseline(self, self.components)
+
+    @property
+    def more_steps(self) -> int:
+        """Steps of the attack after the alert "catastrophic-overfitting"; 0 to only warn."""
+        wanted = self.training.on_overfitting
+        if wanted == "auto":
+            steps = getattr(self.components.attack, "steps", 1)
+            wanted = "more-steps" if self.training.monitors and steps <= FEW_STEPS else "warn"
+        return MORE_STEPS if wanted == "more-steps" else 0
 
     @model_validator(mode="after")
     def _check(self) -> "RunConfig":

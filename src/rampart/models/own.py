@@ -87,6 +87,7 @@ def load_own(folder: str | Path, module: nn.Module) -> NormalizedModel:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"'{path}' does not describe a module ({reason(error)}).") from error
     inner = module.backbone if isinstance(module, NormalizedModel) else module
+    inner = inner.module if isinstance(inner, OwnBackbone) else inner
     copied = copy.deepcopy(inner).cpu()
     fit_exactly(copied, read_weights(Path(folder, "model.safetensors")), True, str(folder))
     require_numbers(copied, str(folder))

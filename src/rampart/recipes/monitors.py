@@ -7,7 +7,7 @@ from rampart.data.batches import ordered_batches
 from rampart.data.splits import Split, Splits
 from rampart.data.subset import subset
 from rampart.evaluation.accuracy import evaluate_accuracy
-from rampart.recipes.config.run_config import FEW_STEPS, RunConfig
+from rampart.recipes.config.run_config import RunConfig
 from rampart.runtime import derive
 from rampart.skill import chance_of
 from rampart.training.monitors.base import Monitor
@@ -46,7 +46,7 @@ def make_monitors(
         return tuple(monitors)
     if config.components.attack.is_single_step:
         monitors.append(_overfitting_monitor(config, splits.validation, CHECKED))
-    elif config.more_steps and config.components.attack.steps <= FEW_STEPS:
+    elif config.more_steps and config.takes_few_steps:
         monitors.append(_overfitting_monitor(config, splits.validation, FEW_CHECKED, FEW_SHARE))
     if config.normalizes_by_batch:
         monitors.append(_batch_norm_mismatch(config, splits.train, micro_batch))

@@ -216,7 +216,7 @@ def test_in_every_sequence_both_forms_give_the_same(sequence, long):
 def test_a_mapping_replaces_the_section():
     changed, told = parsed(BASE, ["data={name: new, seed: 2}", "attack={name: pgd, mode: train}"])
     assert (changed.data.image_size, changed.data.root, changed.data.seed) == (None, "", 2)
-    assert changed.attack.options["steps"] == 7
+    assert changed.attack.options["steps"] == 3
     assert told == []
 
 

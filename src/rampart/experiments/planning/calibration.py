@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import torch
 
+from rampart.data.datasets import EMBEDDED, EMBEDDED_SIZE
 from rampart.recipes.accelerator import make_accelerator, preserve_accelerate_state
 from rampart.recipes.computing import computing
 from rampart.recipes.config.run_config import RunConfig
@@ -23,7 +24,8 @@ def seconds_per_pass(config: RunConfig, classes: int) -> float:
         accelerator = make_accelerator(config)
         device = accelerator.device
         channels, size = images_of_model(config)
-        side = config.data.image_size or size or 224
+        own = EMBEDDED_SIZE if config.data.name in EMBEDDED else 224
+        side = config.data.image_size or size or own
         shape = (channels, side, side)
         model = make_random_model(config, classes, shape).to(device).train()
         rows = min(IMAGES, config.training.batch_size)

@@ -52,12 +52,18 @@ class RunConfig(RunFields):
         return not unlike_baseline(self, self.components)
 
     @property
+    def takes_few_steps(self) -> bool:
+        """Whether the training attack takes so few steps that it may mislead the training."""
+        attack = self.components.attack
+        return attack.is_single_step or getattr(attack, "steps", FEW_STEPS + 1) <= FEW_STEPS
+
+    @property
     def more_steps(self) -> int:
         """Steps of the attack after the alert "catastrophic-overfitting"; 0 to only warn."""
         wanted = self.training.on_overfitting
         if wanted == "auto":
-            steps = getattr(self.components.attack, "steps", 1)
-            wanted = "more-steps" if self.training.monitors and steps <= FEW_STEPS else "warn"
+            raises = self.training.monitors and self.takes_few_steps
+            wanted = "more-steps" if raises else "warn"
         return MORE_STEPS if wanted == "more-steps" else 0
 
     @model_validator(mode="after")

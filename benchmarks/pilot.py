@@ -1,0 +1,236 @@
+"""How often the verdict of the pilot is wrong, and what that costs: regret over many seeds.
+
+    python -m benchmarks.pilot OUTPUT [--testbeds all] [--seeds 20] [--first-seed 100]
+
+Each seed of a testbed trains three ways, with the default attack:
+
+- at full strength all the time, as after a passed pilot;
+- standard fine-tuning for the longest pilot, then the ramp, as after a failed pilot;
+- (within the second) the pilot itself: clean accuracy of both after each of its epochs.
+
+A rule looks at the pilot's epochs and chooses. Its regret is the expected robustness, on the
+validation split under APGD-10, of the better way minus that of the chosen one. OUTPUT gets a line
+for each seed, so that a later command goes on; the table is made from these lines. Seeds from 100
+on are used by no test table.
+
+Testbeds: digit pairs on the backbone of the quickstart at 20/255 and 10/255; the same with
+BatchNorm at 20/255 (full strength is right); and a network without normalization layers at 10/255,
+pretrained on glyphs too.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import timm
+import torch
+from torch import nn
+
+import rampart
+from benchmarks.networks import fit
+from benchmarks.results import Rows
+from rampart.attacks.apgd import Apgd
+from rampart.data.datasets import load_splits
+from rampart.evaluation.whole import evaluate_split
+from rampart.metrics.expectation import contributions
+from rampart.models.given import own_model
+from rampart.models.normalized import NormalizedModel
+from rampart.recipes.config.loading import load_config
+from rampart.recipes.train import train_run
+from rampart.runs.history import History
+from rampart.runs.run_folder import RunFolder
+from rampart.runtime import scoped_seed
+from rampart.training.pilot_verdict import ENOUGH, Pilot
+from rampart.units import parse_eps
+
+PAIRS = [
+    "model=rampart_glyphnet.glyphs",
+    "data=digit-pairs",
+    "data.augment={flip: 0.0, jitter: 0.0, rotation: 0.0}",
+    "optimizer={backbone_lr: 6.0e-3, head_lr: 6.0e-3, backbone_weight_decay: 0.05, "
+    "head_weight_decay: 0.05}",
+    "attack={name: pgd, steps: 3}",
+    "training={epochs: 15, batch_size: 32, monitors: false, validation_every: 15}",
+]
+#: Name of a testbed to its strength, its backbone and its learning rate.
+TESTBEDS = {
+    "GroupNorm at 20/255": ("20/255", None, 6e-3),
+    "GroupNorm at 10/255": ("10/255", None, 6e-3),
+    "BatchNorm at 20/255": ("20/255", "batch", 6e-3),
+    "no normalization at 10/255": ("10/255", "none", 2e-3),
+}
+#: Rules by name: the criterion that ends the pilot, and the fraction of the skill to continue with.
+RULES = {
+    "always full strength": None,
+    "always the ramp": None,
+    **{f"learned, {limit:.2g}": ("learned", limit) for limit in (0.2, ENOUGH, 0.5, 0.7)},
+    **{f"certain, {limit:.2g}": ("certain", limit) for limit in (0.2, ENOUGH, 0.5, 0.7)},
+}
+WIDTH = 32
+
+
+class Plain(nn.Module):
+    """Four convolutions without normalization layers; 16 x 16 gray images to logits."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for inputs, outputs, stride in (
+            (1, WIDTH, 2),
+            (WIDTH, WIDTH, 1),
+            (WIDTH, 2 * WIDTH, 2),
+            (2 * WIDTH, 2 * WIDTH, 1),
+        ):
+            layers += [nn.Conv2d(inputs, outputs, 3, stride, 1), nn.ReLU()]
+        self.body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten())
+        self.head = nn.Linear(8 * WIDTH, classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, 1, 16, 16), normalized, to logits (N, K)."""
+        return self.head(self.body(images))
+
+
+def backbone(norm: str, folder: Path) -> Path:
+    """Return the weights of a backbone pretrained on glyphs; kept in the folder."""
+    file = folder / f"{norm}.pt"
+    if file.exists():
+        return file
+    splits = load_splits("glyphs")
+    with scoped_seed(0):
+        model = network(norm, len(splits.class_names))
+    fit(model, splits.train, 0.0, seed=0, epochs=12)
+    torch.save(model.state_dict(), file)
+    return file
+
+
+def network(norm: str, classes: int) -> NormalizedModel:
+    """Return a network for 16 x 16 gray images."""
+    if norm == "none":
+        inner: nn.Module = Plain(classes)
+    else:
+        inner = timm.create_model("rampart_glyphnet", norm=norm, num_classes=classes)
+    return own_model(inner, num_classes=classes, input_size=(1, 16, 16), mean=(0.5,), std=(0.5,))
+
+
+def pretrained(norm: str, folder: Path, seed: int) -> NormalizedModel:
+    """Return a pretrained backbone with a new head for the 100 pairs."""
+    weights = torch.load(backbone(norm, folder), weights_only=True)
+    with scoped_seed(seed):
+        model = network(norm, 100)
+    kept = {
+        name: one for name, one in weights.items() if one.shape == model.state_dict()[name].shape
+    }
+    model.load_state_dict(kept, strict=False)
+    return model
+
+
+@contextmanager
+def failing() -> Iterator[None]:
+    """Let every pilot take all its epochs and fail."""
+    with (
+        patch.object(Pilot, "decided", property(lambda _: False)),
+        patch.object(Pilot, "passed", property(lambda _: False)),
+    ):
+        yield
+
+
+def measured(testbed: str, seed: int, folder: Path) -> dict[str, Any]:
+    """Train one seed both ways; return the figures of the pilot and of both."""
+    eps, norm, rate = TESTBEDS[testbed]
+    settings = [*PAIRS, f"threat.eps={eps}", f"seed={seed}"]
+    settings += [f"optimizer.backbone_lr={rate}", f"optimizer.head_lr={rate}"]
+    own = None if norm is None else pretrained(norm, folder, seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        places = [Path(scratch, name) for name in ("full", "ramp")]
+        full = train_run(load_config(None, [*settings, "schedule=fix"]), places[0], network=own)
+        with failing():
+            shared = [*settings, "schedule=adaptive", "schedule.pilot_restart=baseline"]
+            ramp = train_run(load_config(None, shared), places[1], network=own)
+        facts = ramp.facts()["pilot"]
+        rows, tried = History(ramp.history).rows(), History(ramp.pilot).rows()
+        return {
+            "testbed": testbed,
+            "seed": seed,
+            "chance": facts["chance"],
+            "images": facts["images"],
+            "standard": [row["val_clean"] for row in rows[: facts["epochs"]]],
+            "tried": [row["val_clean"] for row in tried],
+            "full": _expected(full, eps, own),
+            "ramp": _expected(ramp, eps, own),
+        }
+
+
+def _expected(folder: RunFolder, eps: str, own: nn.Module | None) -> dict[str, float]:
+    run = rampart.load_run(folder.path, own)
+    strength = parse_eps(eps)
+    grid = [strength * step / 8 for step in range(9)]
+    splits = load_splits("digit-pairs")
+    attack = Apgd(steps=10, iterate="adversarial")
+    found = evaluate_split(run.model, splits.validation, attack, grid, mode="exact")
+    critical = found.results.critical
+    expected = float(contributions(critical, grid).mean())
+    return {"clean": float((critical > 0).mean()), "expected": expected}
+
+
+def passes(row: dict[str, Any], rule: str) -> bool:
+    """Return whether a rule continues at full strength."""
+    if RULES[rule] is None:
+        return rule == "always full strength"
+    stop, limit = RULES[rule]
+    for epoch, (clean, standard) in enumerate(zip(row["tried"], row["standard"], strict=True), 1):
+        with patch("rampart.training.pilot_verdict.ENOUGH", limit):
+            pilot = Pilot(epoch, clean, standard, row["chance"], row["images"], stop)
+            if pilot.decided:
+                return pilot.passed
+    with patch("rampart.training.pilot_verdict.ENOUGH", limit):
+        return pilot.passed
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return regret and wrong verdicts of each rule on each testbed."""
+    lines = [
+        "| testbed | rule | passed | wrong | regret, points | largest |",
+        "| :-- | :-- | --: | --: | --: | --: |",
+    ]
+    for testbed in dict.fromkeys(row["testbed"] for row in rows):
+        here = [row for row in rows if row["testbed"] == testbed]
+        for rule in RULES:
+            passed = np.array([passes(row, rule) for row in here])
+            full, ramp = (
+                np.array([row[way]["expected"] for row in here]) for way in ("full", "ramp")
+            )
+            regret = 100 * (np.maximum(full, ramp) - np.where(passed, full, ramp))
+            lines.append(
+                f"| {testbed} | {rule} | {passed.sum()} of {len(here)} | {(regret > 0).sum()} | "
+                f"{regret.mean():.2f} | {regret.max():.1f} |"
+            )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure what is missing, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--testbeds", default="all")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=100)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    args.output.mkdir(parents=True, exist_ok=True)
+    rows = Rows(args.output / "pilot.jsonl")
+    named = list(TESTBEDS) if args.testbeds == "all" else args.testbeds.split(",")
+    done = {(row["testbed"], row["seed"]) for row in rows.read()}
+    for seed in range(args.first_seed, args.first_seed + args.seeds):
+        for testbed in named:
+            if (testbed, seed) not in done:
+                rows.add(measured(testbed, seed, args.output))
+    print(table(rows.read()))
+
+
+if __name__ == "__main__":
+    main()

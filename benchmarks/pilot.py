@@ -54,7 +54,7 @@ PAIRS = [
     "data.augment={flip: 0.0, jitter: 0.0, rotation: 0.0}",
     "optimizer={backbone_lr: 6.0e-3, head_lr: 6.0e-3, backbone_weight_decay: 0.05, "
     "head_weight_decay: 0.05}",
-    "attack={name: pgd, steps: 3}",
+    "attack={name: apgd, steps: 3}",
     "training={epochs: 15, batch_size: 32, monitors: false, validation_every: 15}",
 ]
 #: Name of a testbed to its strength, its backbone and its learning rate.

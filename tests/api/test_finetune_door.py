@@ -74,7 +74,7 @@ def test_a_named_model_on_a_folder_is_the_run_of_the_command(photo_folder, tiny_
         photo_folder,
         "8/255",
         schedule="two-hinge",
-        attack={"name": "pgd", "steps": 2},
+        attack={"name": "apgd", "steps": 2},
         epochs=3,
         batch_size=8,
         image_size=16,

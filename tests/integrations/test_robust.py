@@ -452,4 +452,4 @@ def test_the_loss_shows_its_settings(model):
     text = repr(robust)
     assert text.startswith("RobustLoss(eps=4/255, norm=linf, eps now 4/255 after 0 steps of 10")
     assert "schedule=Fix(" in text
-    assert "attack=Pgd(" in text
+    assert "attack=Apgd(" in text

@@ -66,7 +66,7 @@ def finetune(
     *,
     norm: Norm = "linf",
     schedule: str | Options | Schedule = "adaptive",
-    attack: str | Options | Attack = "pgd",
+    attack: str | Options | Attack = "apgd",
     epochs: int = 50,
     batch_size: int = 32,
     output: str | Path | None = None,

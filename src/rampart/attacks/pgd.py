@@ -137,7 +137,7 @@ class Pgd(Attack):
     iterate: Iterate = "last"
 
     takes_start: ClassVar[bool] = True
-    #: About as good as 7 steps at half the price (docs/studies/compute.md).
+    #: As for `Apgd`.
     training_steps: ClassVar[int | None] = 3
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
-from rampart.attacks.pgd import Pgd
+from rampart.attacks.apgd import Apgd
 from rampart.attacks.base import Attack
 from rampart.attacks.frozen import frozen, local
 from rampart.counting import counted
@@ -74,7 +74,7 @@ class RobustLoss:
             this class seems to have learned.
         schedule: over eps; `adaptive` by default.
         objective: the loss to minimize; adversarial training by default.
-        attack: perturbs the images; PGD with 3 steps by default. Its norm is that of the threat.
+        attack: perturbs the images; APGD with 3 steps by default. Its norm is that of the threat.
         interval: whether eps changes at every "step" or every "epoch".
         fewer_steps: whether the attack takes fewer steps while eps is small.
         seed: of the attack's noise.
@@ -108,7 +108,7 @@ class RobustLoss:
         require_kind("objective", objective, Objective, None)
         require_kind("attack", attack, Attack, None)
         self._model = model
-        self._attack = Pgd(steps=3) if attack is None else attack
+        self._attack = Apgd(steps=3) if attack is None else attack
         norm: Norm = self._attack.norm
         chosen_schedule = Adaptive() if schedule is None else schedule
         if isinstance(chosen_schedule, Adaptive):

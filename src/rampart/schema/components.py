@@ -28,9 +28,8 @@ class AttackConfig(Component):
     """The attack that perturbs images; its norm and eps come from `threat` and `schedule`."""
 
     name: str = Field(
-        "pgd",
-        description="the attack; without `attack.steps`, `pgd` takes 3 steps in training and "
-        "`apgd` 7",
+        "apgd",
+        description="the attack; without `attack.steps`, `apgd` and `pgd` take 3 steps in training",
     )
 
 

@@ -26,19 +26,10 @@ def test_single_step_attacks_have_no_iterate():
     assert load("evaluation.attack=pgd").evaluation.attack.options["iterate"] == "adversarial"
 
 
-@pytest.mark.parametrize(
-    ("override", "steps"),
-    [
-        ("attack.mode=train", 3),
-        ("attack.step_size=0.5", 3),
-        ("attack=pgd", 3),
-        ("attack=apgd", 7),
-        ("attack={name: apgd, restarts: 2}", 7),
-    ],
-)
-def test_another_option_of_the_attack_leaves_its_steps(override, steps):
+@pytest.mark.parametrize("override", ["attack.mode=train", "attack=pgd", "attack.restarts=2"])
+def test_another_option_of_the_attack_leaves_its_steps(override):
     config = load_config(None, ["model=a", "data=b", override])
-    assert config.attack.options["steps"] == steps
+    assert config.attack.options["steps"] == 3
     config = load_config(None, ["model=a", "data=b", override, "attack.steps=5"])
     assert config.attack.options["steps"] == 5
 

@@ -20,7 +20,7 @@ def test_defaults_are_filled_in_down_to_the_components():
     config = load()
     assert config.schedule.name == "adaptive"
     assert config.schedule.options["deadline"] == 0.75
-    assert (config.attack.name, config.attack.options["steps"]) == ("pgd", 3)
+    assert (config.attack.name, config.attack.options["steps"]) == ("apgd", 3)
     assert config.evaluation.attack.options["steps"] == 10
     assert config.evaluation.attack.options["iterate"] == "adversarial"
     assert config.threat.eps == 4 / 255

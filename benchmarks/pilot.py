@@ -160,6 +160,7 @@ def measured(testbed: str, seed: int, folder: Path) -> dict[str, Any]:
             "images": facts["images"],
             "standard": [row["val_clean"] for row in rows[: facts["epochs"]]],
             "tried": [row["val_clean"] for row in tried],
+            "epochs": [row["val_clean"] for row in History(full.history).rows()],
             "full": _expected(full, eps, own),
             "ramp": _expected(ramp, eps, own),
         }

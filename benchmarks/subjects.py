@@ -159,6 +159,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=120)
     parser.add_argument("--attack", default="standard")
     parser.add_argument("--modes", default="fast,exact")
+    parser.add_argument("--subjects", default=",".join(SUBJECTS))
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/subjects.jsonl"))
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -168,7 +169,7 @@ def main() -> None:
     known = {(one["subject"], one["seed"], one["mode"]) for one in found}
     split = subset(digits()[1], limit=args.images, seed=0)
     # The networks of even seeds are robust, the others are trained without an attack.
-    wanted = [(name, 0) for name in SUBJECTS] + [("sound", seed) for seed in range(1, args.seeds)]
+    wanted = [(name, 0) for name in args.subjects.split(",")] + [("sound", seed) for seed in range(1, args.seeds)]
     for name, seed in wanted:
         for mode in args.modes.split(","):
             if (name, seed, mode) in known:

@@ -169,7 +169,9 @@ def main() -> None:
     known = {(one["subject"], one["seed"], one["mode"]) for one in found}
     split = subset(digits()[1], limit=args.images, seed=0)
     # The networks of even seeds are robust, the others are trained without an attack.
-    wanted = [(name, 0) for name in args.subjects.split(",")] + [("sound", seed) for seed in range(1, args.seeds)]
+    wanted = [(name, 0) for name in args.subjects.split(",")] + [
+        ("sound", seed) for seed in range(1, args.seeds)
+    ]
     for name, seed in wanted:
         for mode in args.modes.split(","):
             if (name, seed, mode) in known:

@@ -122,12 +122,59 @@ def test_a_passed_pilot_keeps_no_baseline(tiny_settings, tmp_path, verdict):
     assert not folder.baseline.exists()
 
 
+@pytest.mark.parametrize("stop", [None, 4, 7, 8])
+def test_a_run_that_falls_behind_has_a_ramp_after_all(
+    tiny_settings, tmp_path, verdict, monkeypatch, stop
+):
+    verdict(True)
+
+    def falls_behind(pilot, epoch, clean):
+        return epoch == 2 * pilot.epochs
+
+    monkeypatch.setattr(Pilot, "falls_behind", falls_behind)
+    settings = [*tiny_settings, *SHARED, "training.epochs=6", "training.checkpoint_every=1"]
+    settings += ["schedule.pilot=0.2", "schedule.min_skill=1"]
+    folder = train(tmp_path / "run", settings)
+    rows = result(folder)[1]
+    assert [row["alpha"] for row in rows[:2]] == [1, 1]
+    # At a third of the run alpha falls to the bound, which rises from a quarter to three quarters.
+    alphas = [alpha for row in rows[2:] for alpha in row["step_alpha"]]
+    assert alphas[0] == pytest.approx((1 / 3 - 0.25) / 0.5)
+    assert alphas == sorted(alphas)
+    assert alphas[-1] == 1
+    codes = [[alert["code"] for alert in row.get("alerts", ())] for row in rows]
+    assert [("fell-behind" in one) for one in codes] == [False, True, False, False, False, False]
+    if stop:
+        with pytest.raises(MemoryError):
+            train(tmp_path / "stopped", settings, reporter=Stop(stop))
+        resumed = train(tmp_path / "stopped", settings, resume=True)
+        assert_same(result(resumed), result(folder))
+
+
 @pytest.mark.parametrize(
     "more", ["callbacks=ema", "strategies=linear-probe", "training.linear_probe=true"]
 )
 def test_a_run_that_the_baseline_does_not_begin_is_refused(tiny_settings, more):
     with pytest.raises(InvalidArgument, match="schedule.pilot_restart=baseline"):
         load_config(None, [*tiny_settings, *SHARED, more])
+
+
+@pytest.mark.parametrize(
+    ("more", "continues"),
+    [
+        ([], True),
+        (["schedule.pilot_restart=start"], False),
+        (["callbacks=ema"], False),
+        (["strategies=linear-probe"], False),
+        (["training.linear_probe=true"], False),
+        (["schedule=two-hinge"], False),
+    ],
+)
+def test_by_default_the_run_continues_where_the_baseline_is_its_beginning(
+    tiny_settings, more, continues
+):
+    config = load_config(None, [*tiny_settings, "schedule=adaptive", *more])
+    assert config.continues_baseline == continues
 
 
 def test_other_words_are_refused(tiny_settings):

@@ -95,3 +95,26 @@ def test_the_error_is_that_of_two_independent_fractions():
         for a, b in zip(clean[:50], standard[:50], strict=True)
     ]
     np.testing.assert_allclose(found, distances[:50], rtol=0.1, atol=0.2)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "clean", "behind"),
+    [
+        # Standard fine-tuning has 60 % of 200 images after 2 epochs; two standard errors of the
+        # difference are 9.8 points there.
+        (4, 0.49, True),
+        (4, 0.51, False),
+        (4, 0.9, False),
+        (3, 0.1, False),
+        (5, 0.1, False),
+    ],
+)
+def test_a_run_that_has_passed_is_looked_at_once_more(epoch, clean, behind):
+    passed = Pilot(2, 0.5, 0.6, 0.01, 200, "certain")
+    assert passed.passed
+    assert passed.falls_behind(epoch, clean) == behind
+    failed = Pilot(2, 0.05, 0.6, 0.01, 200, "certain")
+    assert not failed.falls_behind(epoch, clean)
+    alert = passed.late_alert(epoch, clean)
+    assert alert.code == "fell-behind"
+    assert "60.0 %" in alert.message

@@ -1,7 +1,7 @@
 """The pilot: train at full strength first; keep these epochs if it passes, drop them if not."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 
 import torch
 from accelerate.utils import broadcast_object_list
@@ -65,6 +65,14 @@ def run_pilot(
     if run.accelerator.is_main_process:
         _save_verdict(pilot, passes, run, folder)
     run.accelerator.wait_for_everyone()
+
+
+def passed_pilot(folder: RunFolder) -> Pilot | None:
+    """Return the pilot that a run has passed; None if it failed or had none."""
+    facts = folder.facts().get("pilot", {})
+    if not facts.get("passed"):
+        return None
+    return Pilot(**{one.name: facts[one.name] for one in fields(Pilot) if one.name in facts})
 
 
 def continue_from_baseline(run: Run, folder: RunFolder, restored: bool) -> bool:

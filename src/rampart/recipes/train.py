@@ -28,7 +28,7 @@ from rampart.recipes.kept_guidance import keep_guidance
 from rampart.recipes.measured import require_measurable
 from rampart.recipes.pages import write_pages_of
 from rampart.recipes.passes import cost_of_steps
-from rampart.recipes.pilot import continue_from_baseline, pilot_epochs, run_pilot
+from rampart.recipes.pilot import continue_from_baseline, passed_pilot, pilot_epochs, run_pilot
 from rampart.recipes.probe_backbone import linear_probe_model
 from rampart.recipes.same_run import require_same, require_same_start
 from rampart.recipes.splits import make_splits
@@ -263,9 +263,10 @@ def _begin(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, resto
     if config.training.trackers:
         plain = {key: str(value) for key, value in flatten(dump_config(config)).items()}
         run.accelerator.init_trackers("rampart", plain)
+    run.pilot = passed_pilot(folder)
     if restored:
         return
-    if folder.facts().get("pilot", {}).get("passed"):
+    if run.pilot:
         run.schedule.start_at(1.0)
     else:
         _start_at_linear_probe(run, folder, splits, config)

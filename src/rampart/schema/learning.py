@@ -153,7 +153,7 @@ class TrainingConfig(Section):
     checkpoint_every: AffectsNothing[int] = Field(
         0, ge=0, description="steps between checkpoints; 0: only at the end of each epoch"
     )
-    monitors: AffectsNothing[bool] = Field(
+    monitors: AffectsTraining[bool] = Field(
         True,
         description="warn of catastrophic overfitting, an exploding loss and suboptimal transfer; "
         "false saves the cost of the measurements",

@@ -18,6 +18,7 @@
                      validate; run the monitors             # on the weights that hooks put in
                      save the weights of the best epoch
                      show the schedule the clean validation accuracy
+                     begin a ramp after all if the run falls behind its pilot
                      append the history row; checkpoint     # a resumed run continues here
 
 `fit`, `train_epoch` and `finish_epoch` are below; batch and micro-batch are `train_batch` and
@@ -25,6 +26,7 @@
 """
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from accelerate.utils import broadcast, broadcast_object_list, gather_object
@@ -105,6 +107,7 @@ def finish_epoch(run: Run) -> None:
     run.schedule.observe(row["val_clean"])
     run.objective.finish_epoch()
     _raise_steps(run, row)
+    _ramp_late(run, row)
     progress.begin_next_epoch()
     if run.accelerator.is_main_process:
         run.history.append(row)
@@ -123,6 +126,17 @@ def _raise_steps(run: Run, row: dict[str, Any]) -> None:
     (raised,) = broadcast_object_list([OVERFITTING in codes])
     if raised and run.plan.more_steps:
         run.progress.attack_steps = run.plan.more_steps
+
+
+def _ramp_late(run: Run, row: dict[str, Any]) -> None:
+    """Let eps follow the ramp after all, if a run that has passed its pilot falls behind."""
+    behind = run.pilot is not None and run.pilot.falls_behind(row["epoch"], row["val_clean"])
+    # Devices may round differently, and every process must train at the same strength.
+    (behind,) = broadcast_object_list([behind])
+    if behind and run.pilot is not None:
+        run.schedule.start_at(0.0)
+        alert = asdict(run.pilot.late_alert(row["epoch"], row["val_clean"]))
+        row["alerts"] = [*row.get("alerts", ()), alert]
 
 
 def measure(run: Run) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rampart.schedules.adaptive import Stop
 from rampart.schedules.times import spell_time
 from rampart.skill import skill
-from rampart.training.monitors.base import percent
+from rampart.training.monitors.base import Alert, percent
 
 #: The pilot ends when standard fine-tuning has this skill (accuracy beyond chance).
 DECIDED = 0.3
@@ -17,6 +17,8 @@ TELLING = 0.1
 CERTAIN = 2.0
 #: The run needs this fraction of that skill to continue at full strength.
 ENOUGH = 1 / 3
+#: A run that has passed is looked at once more after so many times the epochs of its pilot.
+LATER = 2
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,25 @@ class Pilot:
         validation images of both were drawn independently. Both have answered the same ones, so the
         error is smaller in truth. A fraction of 0 or 1 has the error of one wrong image.
         """
-        distance = self._skill(self.clean) - ENOUGH * self._skill(self.standard)
-        parts = ((self.clean, 1.0), (self.standard, ENOUGH))
+        return self._errors(self.clean, ENOUGH)
+
+    def falls_behind(self, epoch: int, clean: float) -> bool:
+        """Whether a run that has passed learns less than half as fast as standard fine-tuning.
+
+        After `LATER` times the epochs of the pilot it has less skill than standard fine-tuning had
+        at the end of the pilot, by more than `CERTAIN` standard errors.
+
+        Args:
+            epoch: number of finished epochs of the run.
+            clean: its validation accuracy.
+        """
+        due = self.passed and epoch == LATER * self.epochs
+        return due and self._errors(clean, 1.0) < -CERTAIN
+
+    def _errors(self, clean: float, fraction: float) -> float:
+        """Skill of `clean` minus a fraction of that of the clean baseline, in standard errors."""
+        distance = self._skill(clean) - fraction * self._skill(self.standard)
+        parts = ((clean, 1.0), (self.standard, fraction))
         variance = sum((w * w) * max(p * (1 - p), 1 / self.images) for p, w in parts) / self.images
         return distance * (1 - self.chance) / math.sqrt(variance)
 
@@ -101,6 +120,16 @@ class Pilot:
         if not self.decided and self.stop == "certain":
             return f"{measured} The difference may be chance; restarting with a ramp."
         return f"{measured} The attack slows adaptation; restarting with a ramp."
+
+    def late_alert(self, epoch: int, clean: float) -> Alert:
+        """Say that the run falls behind, and what follows."""
+        return Alert(
+            "fell-behind",
+            f"after {spell_time(epoch, 'epoch')} validation accuracy is {percent(clean)}, below "
+            f"the {percent(self.standard)} of standard fine-tuning after "
+            f"{spell_time(self.epochs, 'epoch')}: the attack slows adaptation after all, so eps "
+            "follows the ramp from here on.",
+        )
 
     def _skill(self, accuracy: float) -> float:
         return skill(accuracy, self.chance)

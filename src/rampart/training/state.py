@@ -22,6 +22,7 @@ from rampart.training.callbacks.base import Hook
 from rampart.training.checkpoint import CheckpointStore
 from rampart.training.monitors.base import Memory, Monitor
 from rampart.training.one_process import OneProcess
+from rampart.training.pilot_verdict import Pilot
 from rampart.training.reporting import Reporter
 from rampart.training.unread import UnreadLosses
 from rampart.training.warm_start import WarmStart
@@ -172,6 +173,8 @@ class Run(Training):
     """
 
     accelerator: Accelerator
+    #: The pilot that the run has passed, if it had one.
+    pilot: Pilot | None = None
     batches: EpochBatches
     validate: Validate
     history: History

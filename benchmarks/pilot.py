@@ -23,7 +23,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from unittest.mock import patch
 
 import numpy as np
@@ -45,6 +45,7 @@ from rampart.recipes.train import train_run
 from rampart.runs.history import History
 from rampart.runs.run_folder import RunFolder
 from rampart.runtime import scoped_seed
+from rampart.schedules.adaptive import Stop
 from rampart.training.pilot_verdict import ENOUGH, Pilot
 from rampart.units import parse_eps
 
@@ -64,12 +65,12 @@ TESTBEDS = {
     "BatchNorm at 20/255": ("20/255", "batch", 6e-3),
     "no normalization at 10/255": ("10/255", "none", 2e-3),
 }
-#: Rules by name: the criterion that ends the pilot, and the fraction of the skill to continue with.
-RULES = {
+LIMITS = (0.2, ENOUGH, 0.5, 0.7)
+#: Rules by name: what ends the pilot, and the fraction of the skill that suffices to continue.
+RULES: dict[str, tuple[Stop, float] | None] = {
     "always full strength": None,
     "always the ramp": None,
-    **{f"learned, {limit:.2g}": ("learned", limit) for limit in (0.2, ENOUGH, 0.5, 0.7)},
-    **{f"certain, {limit:.2g}": ("certain", limit) for limit in (0.2, ENOUGH, 0.5, 0.7)},
+    **{f"{stop}, {limit:.2g}": (stop, limit) for stop in get_args(Stop) for limit in LIMITS},
 }
 WIDTH = 32
 
@@ -180,16 +181,21 @@ def _expected(folder: RunFolder, eps: str, own: nn.Module | None) -> dict[str, f
 
 def passes(row: dict[str, Any], rule: str) -> bool:
     """Return whether a rule continues at full strength."""
-    if RULES[rule] is None:
+    named = RULES[rule]
+    if named is None:
         return rule == "always full strength"
-    stop, limit = RULES[rule]
-    for epoch, (clean, standard) in enumerate(zip(row["tried"], row["standard"], strict=True), 1):
-        with patch("rampart.training.pilot_verdict.ENOUGH", limit):
-            pilot = Pilot(epoch, clean, standard, row["chance"], row["images"], stop)
-            if pilot.decided:
-                return pilot.passed
-    with patch("rampart.training.pilot_verdict.ENOUGH", limit):
-        return pilot.passed
+    with patch("rampart.training.pilot_verdict.ENOUGH", named[1]):
+        return _verdict(row, named[0]).passed
+
+
+def _verdict(row: dict[str, Any], stop: Stop) -> Pilot:
+    """Return the pilot as it is when it ends."""
+    figures = zip(row["tried"], row["standard"], strict=True)
+    pilots = [
+        Pilot(epoch, clean, standard, row["chance"], row["images"], stop)
+        for epoch, (clean, standard) in enumerate(figures, start=1)
+    ]
+    return next((pilot for pilot in pilots if pilot.decided), pilots[-1])
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -210,7 +216,17 @@ def table(rows: list[dict[str, Any]]) -> str:
                 f"| {testbed} | {rule} | {passed.sum()} of {len(here)} | {(regret > 0).sum()} | "
                 f"{regret.mean():.2f} | {regret.max():.1f} |"
             )
+        late = sum(_falls_behind(row) for row in here)
+        lines.append(f"| {testbed} | (fell behind after `certain, {ENOUGH:.2g}`) | {late} | | | |")
     return "\n".join(lines)
+
+
+def _falls_behind(row: dict[str, Any]) -> bool:
+    """Whether the run at full strength passes the default pilot and falls behind later."""
+    pilot = _verdict(row, "certain")
+    return any(
+        pilot.falls_behind(epoch, clean) for epoch, clean in enumerate(row["epochs"], start=1)
+    )
 
 
 def main() -> None:

@@ -117,7 +117,7 @@ def test_verify_fails_where_images_have_changed(rampart, evaluate, tmp_path):
         ("attack=standard", "write evaluation.attack=standard"),
         ("model=resnet18", "model=resnet18: expected no other model"),
         ("model.name=resnet18", "model.name=resnet18: expected no other model"),
-        ("attack.steps=3", "write evaluation.attack.steps=3"),
+        ("attack.steps=4", "write evaluation.attack.steps=4"),
         ("training.batch_size=8", "write evaluation.batch_size=8"),
         ("schedule=fix", "leave them out"),
         ("steps=3", "did you mean evaluation.attack.steps?"),

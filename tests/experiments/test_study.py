@@ -418,6 +418,9 @@ def test_the_committed_studies_can_be_read():
     studies = {path.stem: load_study(path) for path in folder.glob("*.yaml")}
     assert {name: next(iter(study.references), None) for name, study in studies.items()} == {
         "batch-norm": "BatchNorm, fix",
+        "compute": "APGD, 7 steps",
+        "compute-photos": "APGD, 7 steps",
+        "compute-validation": "APGD, 7 steps",
         "embedded": "default",
         "embedded-seeds": "default",
         "min-skill-embedded": None,

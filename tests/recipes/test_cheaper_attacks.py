@@ -116,7 +116,27 @@ def test_an_attack_that_misleads_gets_more_steps(
     assert_same(result(train(settings, tmp_path / "run", resume=True)), whole)
 
 
-def test_more_steps_need_the_monitor(tiny_settings):
-    settings = ["training.on_overfitting=more-steps", "training.monitors=false"]
-    with pytest.raises(InvalidArgument, match="training.monitors"):
-        load_config(None, [*tiny_settings, *settings])
+@pytest.mark.parametrize("monitors", ["true", "false"])
+def test_by_default_an_attack_of_few_steps_gets_more_also_without_other_monitors(
+    tiny_settings, tmp_path, monkeypatch, monitors
+):
+    monkeypatch.setattr(overfitting, "collapsed", lambda *_: True)
+    monkeypatch.setattr("rampart.recipes.monitors.FEW_SHARE", 100.0)
+    settings = [*tiny_settings, "schedule=fix", f"training.monitors={monitors}"]
+    rows = result(train(settings, tmp_path / "run"))[1]
+    assert [row.get("attack_steps") for row in rows] == [None, 7, 7]
+
+
+@pytest.mark.parametrize(
+    ("more", "steps"),
+    [
+        ([], 7),
+        (["attack.steps=3"], 7),
+        (["attack.steps=4"], 0),
+        (["attack={name: fgsm}"], 7),
+        (["attack.steps=4", "training.on_overfitting=more-steps"], 7),
+        (["training.on_overfitting=warn"], 0),
+    ],
+)
+def test_attacks_of_at_most_three_steps_get_more_by_default(tiny_settings, more, steps):
+    assert load_config(None, [*tiny_settings, *more]).more_steps == steps

@@ -112,9 +112,11 @@ def test_a_single_step_is_compared_with_ten(tiny_settings, tmp_path):
 @pytest.mark.parametrize(
     ("more", "names"),
     [
-        ([], ["divergence", "batch-norm", "transfer"]),
-        (["model.batch_norm=frozen"], ["divergence", "transfer"]),
-        (["strategies=linear-probe"], ["divergence", "transfer"]),
+        ([], ["divergence", "overfitting", "batch-norm", "transfer"]),
+        (["training.on_overfitting=warn"], ["divergence", "batch-norm", "transfer"]),
+        (["attack.steps=4"], ["divergence", "batch-norm", "transfer"]),
+        (["attack.steps=4", "model.batch_norm=frozen"], ["divergence", "transfer"]),
+        (["attack.steps=4", "strategies=linear-probe"], ["divergence", "transfer"]),
         (["attack.steps=1"], ["divergence", "overfitting", "batch-norm", "transfer"]),
         (
             ["attack={name: fgsm}", "objective=trades"],
@@ -122,7 +124,10 @@ def test_a_single_step_is_compared_with_ten(tiny_settings, tmp_path):
         ),
         (["attack={name: fgsm}", "objective=standard"], ["divergence"]),
         (["attack={name: fgsm}", "threat.eps=0"], ["divergence"]),
-        (["attack={name: fgsm}", "training.monitors=false"], []),
+        (["attack={name: fgsm}", "training.monitors=false"], ["overfitting"]),
+        (["attack={name: fgsm}", "training.monitors=false", "training.on_overfitting=warn"], []),
+        (["training.monitors=false"], ["overfitting"]),
+        (["attack.steps=4", "training.monitors=false"], []),
     ],
 )
 def test_a_run_has_the_monitors_that_apply(tiny_settings, more, names):

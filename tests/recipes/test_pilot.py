@@ -25,8 +25,9 @@ from rampart.training.monitors.transfer import Standard, Transfer
 from rampart.training.pilot_verdict import Pilot
 from rampart.training.reporting import Silent
 
-#: The pilot is one of 3 epochs, each with 3 steps.
+#: The pilot is one of 3 epochs, each with 3 steps. `test_shared_pilot` has the default.
 TRIED = ["schedule=adaptive", "schedule.min_skill=0", "schedule.pilot=0.4"]
+TRIED += ["schedule.pilot_restart=start", "schedule.pilot_stop=learned"]
 FIGURES = ("eps", "train_loss", "val_clean", "val_robust", "forwards", "backwards")
 
 
@@ -228,7 +229,7 @@ def test_the_pilot_ends_once_standard_fine_tuning_has_learned(tiny_settings, tmp
     found = [Standard(0.4), Standard(0.9), Standard(0.9)]
     baseline = type("BaselineAccuracy", (), {"accuracies": lambda self: iter(found)})
     monkeypatch.setattr(recipe, "make_baseline", lambda *_: baseline())
-    settings = [*tiny_settings, *TRIED[:2], "schedule.pilot=0.99"]
+    settings = [*tiny_settings, *TRIED, "schedule.pilot=0.99"]
     folder = train(tmp_path / "run", settings)
     assert folder.facts()["pilot"]["epochs"] == 2
     assert folder.facts()["pilot"]["standard"] == 0.9

@@ -82,6 +82,7 @@ def test_two_processes_equal_one(settings, tmp_path):
 
 def test_two_processes_start_over_after_the_same_pilot(settings, tmp_path):
     more = ["schedule.pilot=0.4", "objective=adversarial", "threat.eps=200/255"]
+    more += ["schedule.pilot_restart=start"]
     settings = [*settings, *more]
     one = train_run(load_config(None, settings), tmp_path / "one")
     two = RunFolder(tmp_path / "two")

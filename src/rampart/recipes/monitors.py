@@ -39,15 +39,12 @@ def make_monitors(
         baseline: the accuracy of the clean baseline after a number of epochs.
         micro_batch: images that pass through the model at once in training.
     """
+    guards = [_guard(config, splits.validation)] if _is_guarded(config) else []
     if not config.training.monitors:
-        return ()
-    monitors: list[Monitor] = [Divergence(len(splits.class_names))]
+        return tuple(guards)
+    monitors: list[Monitor] = [Divergence(len(splits.class_names)), *guards]
     if not config.attacks:
         return tuple(monitors)
-    if config.components.attack.is_single_step:
-        monitors.append(_overfitting_monitor(config, splits.validation, CHECKED))
-    elif config.more_steps and config.takes_few_steps:
-        monitors.append(_overfitting_monitor(config, splits.validation, FEW_CHECKED, FEW_SHARE))
     if config.normalizes_by_batch:
         monitors.append(_batch_norm_mismatch(config, splits.train, micro_batch))
     chance = chance_of(splits.train.labels)
@@ -55,10 +52,16 @@ def make_monitors(
     return tuple(monitors)
 
 
-def _overfitting_monitor(
-    config: RunConfig, validation: Split, most: int, share: float | None = None
-) -> Overfitting:
-    limit = min(most, len(validation))
+def _is_guarded(config: RunConfig) -> bool:
+    """Whether the attack is watched: it may mislead, and this is to be told or to be mended."""
+    told = config.training.monitors and config.components.attack.is_single_step
+    return config.attacks and (told or (config.takes_few_steps and config.more_steps > 0))
+
+
+def _guard(config: RunConfig, validation: Split) -> Overfitting:
+    """Return the monitor that compares the training attack with PGD-10."""
+    single = config.components.attack.is_single_step
+    limit = min(CHECKED if single else FEW_CHECKED, len(validation))
     fixed = subset(validation, limit=limit, stratified=True, seed=derive(config.seed, "guard"))
     batches = list(ordered_batches(fixed, config.evaluation.batch_size))
 
@@ -67,7 +70,7 @@ def _overfitting_monitor(
         assert found.robust is not None, "with an attack there is a robust accuracy"
         return found.robust, found.passes
 
-    chance = chance_of(fixed.labels)
+    chance, share = chance_of(fixed.labels), None if single else FEW_SHARE
     return Overfitting(config.components.attack, measure, limit, chance, config.more_steps, share)
 
 

@@ -127,8 +127,7 @@ class TrainingConfig(Section):
     on_overfitting: AffectsTraining[Literal["auto", "warn", "more-steps"]] = Field(
         "auto",
         description="what follows the alert `catastrophic-overfitting`; `more-steps`: the attack "
-        "takes 7 steps from the next epoch on; `auto`: that, if it takes at most 3 and "
-        "`monitors` is on",
+        "takes 7 steps from the next epoch on; `auto`: that, if it takes at most 3",
     )
     checkpoint: AffectsTraining[Literal["last", "best"]] = Field(
         "last",
@@ -153,10 +152,10 @@ class TrainingConfig(Section):
     checkpoint_every: AffectsNothing[int] = Field(
         0, ge=0, description="steps between checkpoints; 0: only at the end of each epoch"
     )
-    monitors: AffectsTraining[bool] = Field(
+    monitors: AffectsNothing[bool] = Field(
         True,
         description="warn of catastrophic overfitting, an exploding loss and suboptimal transfer; "
-        "false saves the cost of the measurements",
+        "false saves the cost of the measurements, except of one that `on_overfitting` follows",
     )
     trackers: AffectsNothing[tuple[str, ...]] = Field(
         (), description="`[tensorboard]`, or any tracker of accelerate"

@@ -35,7 +35,6 @@ def check_rules(config: RunFields, parts: Components) -> None:
     _check_pilot(config, parts)
     _check_warm_start(config, parts)
     _check_balance(config)
-    _check_more_steps(config)
     _check_strategies(config, parts)
     _check_callbacks(config, parts)
 
@@ -249,15 +248,6 @@ def _check_warm_start(config: RunFields, parts: Components) -> None:
             "0 with training.warm_start, because a perturbation does not fit its image at another "
             "angle",
             "flips and color jitter are possible",
-        )
-
-
-def _check_more_steps(config: RunFields) -> None:
-    if config.training.on_overfitting == "more-steps" and not config.training.monitors:
-        raise InvalidArgument(
-            "training.monitors",
-            False,
-            "true with training.on_overfitting=more-steps, which follows a monitor",
         )
 
 

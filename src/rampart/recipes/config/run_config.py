@@ -62,8 +62,7 @@ class RunConfig(RunFields):
         """Steps of the attack after the alert "catastrophic-overfitting"; 0 to only warn."""
         wanted = self.training.on_overfitting
         if wanted == "auto":
-            raises = self.training.monitors and self.takes_few_steps
-            wanted = "more-steps" if raises else "warn"
+            wanted = "more-steps" if self.takes_few_steps else "warn"
         return MORE_STEPS if wanted == "more-steps" else 0
 
     @model_validator(mode="after")

@@ -32,6 +32,7 @@ def test_catastrophic_overfitting_occurs_and_raises_an_alert(tmp_path):
     tree = quickstart.quickstart_config("linear-warmup", 0)
     one_step = ["attack=fgsm", "attack.start=none", "attack.step_size=1", "training.epochs=30"]
     far = ["threat.eps=60/255", "schedule.end=0.3", "optimizer.backbone_weight_decay=0"]
+    far += ["training.on_overfitting=warn"]
     run = train_run(change_config(tree, [*one_step, *far]), tmp_path / "run")
     rows = History(run.history).rows()
     codes = {alert["code"] for row in rows for alert in row.get("alerts", ())}

@@ -116,10 +116,10 @@ class Pilot:
         if self.passed:
             return f"{measured} The attack hardly slows adaptation; continuing without a ramp."
         if not self.telling:
-            return f"{measured} This is too little to decide; restarting with a ramp."
+            return f"{measured} This is too little to decide; training with a ramp."
         if not self.decided and self.stop == "certain":
-            return f"{measured} The difference may be chance; restarting with a ramp."
-        return f"{measured} The attack slows adaptation; restarting with a ramp."
+            return f"{measured} The difference may be chance; training with a ramp."
+        return f"{measured} The attack slows adaptation; training with a ramp."
 
     def late_alert(self, epoch: int, clean: float) -> Alert:
         """Say that the run falls behind, and what follows."""

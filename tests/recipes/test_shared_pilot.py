@@ -61,7 +61,8 @@ def test_the_run_begins_with_the_epochs_of_standard_fine_tuning(tiny_settings, t
     rows = result(folder)[1]
     standard = result(train(tmp_path / "standard", [*tiny_settings, "schedule=standard"]))[1][0]
     assert [row["epoch"] for row in rows] == [1, 2, 3]
-    shared = ("step", "eps", "train_loss", "val_clean", "val_clean_loss", "forwards", "backwards")
+    shared = ("step", "eps", "train_loss", "val_clean", "val_clean_loss", "val_robust")
+    shared += ("validation_passes", "forwards", "backwards")
     assert {key: rows[0][key] for key in shared} == {key: standard[key] for key in shared}
     assert rows[0]["alpha"] == 0
     # After a third of the run; the bound rises from a quarter to three quarters.
@@ -71,6 +72,26 @@ def test_the_run_begins_with_the_epochs_of_standard_fine_tuning(tiny_settings, t
     (lost,) = History(folder.pilot).rows()
     assert folder.facts()["pilot"]["passes"] == Passes.of([lost]).total
     assert not folder.baseline.exists()
+
+
+def test_its_first_epochs_are_shown_and_tracked_once(tiny_settings, tmp_path, monkeypatch):
+    shown, tracked = [], []
+    monkeypatch.setattr(
+        "accelerate.Accelerator.log",
+        lambda self, values, step: tracked.append(step) if self.trackers else None,
+    )
+
+    class Collects(Silent):
+        def epoch(self, row):
+            shown.append((row["epoch"], row["alpha"]))
+
+    trackers = "training.trackers=[tensorboard]"
+    folder = train(tmp_path / "run", [*tiny_settings, *SHARED, trackers], reporter=Collects())
+    rows = History(folder.history).rows()
+    # First that of the pilot at full strength.
+    assert shown == [(1, 1.0), *[(row["epoch"], row["alpha"]) for row in rows]]
+    assert shown[1] == (1, 0.0)
+    assert tracked == [row["step"] for row in rows]
 
 
 @pytest.mark.parametrize("stop", [2, 3, 4, 8])

@@ -23,7 +23,7 @@ from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.training.monitors.transfer import Standard
 from rampart.training.one_process import OneProcess
 from rampart.training.optimizers import lr_schedule
-from rampart.training.state import Plan, Training
+from rampart.training.state import Plan, Training, Validate
 from rampart.training.step import read_losses, train_batch, waited_for
 
 
@@ -44,6 +44,8 @@ class CleanBaseline:
         accelerator: of the run, for device and precision only.
         start: makes the model as it was before training, with a fresh optimizer.
         class_weights: of the run.
+        validate: the validation of the run, if its epochs may become those of the run; by default
+            only clean accuracy is measured.
     """
 
     config: RunConfig
@@ -52,6 +54,7 @@ class CleanBaseline:
     accelerator: Accelerator
     start: Callable[[], tuple[nn.Module, Optimizer]]
     class_weights: Tensor | None = None
+    validate: Validate | None = None
 
     def __call__(self, epochs: int) -> Standard:
         """Return the clean accuracy on the validation split after some epochs, 1 or more."""
@@ -76,10 +79,16 @@ class CleanBaseline:
             row = self._row(training)
             training.progress.begin_next_epoch()
             training.objective.finish_epoch()
-            found = evaluate_accuracy(training.model, self._validation())
-            row |= {**found.figures(), "validation_passes": found.passes}
-            passes += row["forwards"] + row["backwards"] + found.passes
-            yield training, row, Standard(found.clean, passes)
+            row |= self._validated(training.model, epoch + 1)
+            passes += row["forwards"] + row["backwards"] + row["validation_passes"]
+            yield training, row, Standard(row["val_clean"], passes)
+
+    def _validated(self, model: nn.Module, epoch: int) -> dict[str, float]:
+        """Return the validation figures of a history row."""
+        if self.validate:
+            return self.validate(model, epoch)
+        found = evaluate_accuracy(model, self._validation())
+        return {**found.figures(), "validation_passes": found.passes}
 
     def _row(self, training: Training) -> dict[str, Any]:
         """Return the row of an epoch, as the history of a run at eps = 0 has it."""

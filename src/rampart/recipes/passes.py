@@ -37,14 +37,23 @@ def training_passes(config: RunConfig) -> float:
     """Return the passes for each training image in a whole run.
 
     A schedule that follows the run is counted with the accuracies that `rampart preview` assumes,
-    and with a pilot that fails.
+    and with a pilot that takes all its epochs and fails. Monitors are not counted, nor are the
+    further steps of an attack after the alert "catastrophic-overfitting".
     """
     counts, epochs = passes_over_run(config), config.training.epochs
-    pilot, full = 0, 0.0
-    if config.attacks and config.threat.eps > 0:
-        pilot = longest_pilot(config.components.schedule.pilot, epochs)
-        full = step_passes(config.components.objective, config.components.attack, True)
-    return epochs * sum(counts) / len(counts) + pilot * full
+    if not config.attacks or config.threat.eps == 0:
+        return epochs * sum(counts) / len(counts)
+    parts = config.components
+    pilot = longest_pilot(parts.schedule.pilot, epochs)
+    full = step_passes(parts.objective, parts.attack, True)
+    clean = step_passes(parts.objective, parts.attack, False)
+    lost = pilot * full
+    if config.continues_baseline:
+        # The epochs of the clean baseline become the first ones of the run.
+        counts[: pilot * _POSITIONS] = [clean] * (pilot * _POSITIONS)
+    else:
+        lost += pilot * clean
+    return epochs * sum(counts) / len(counts) + lost
 
 
 def preparation_passes(config: RunConfig) -> int:

@@ -101,7 +101,7 @@ def continue_from_baseline(run: Run, folder: RunFolder, restored: bool) -> bool:
     if run.accelerator.is_main_process:
         remove(folder.baseline)
     run.accelerator.wait_for_everyone()
-    return restored or left is not None
+    return left is not None
 
 
 def _train(
@@ -114,7 +114,9 @@ def _train(
     """
     shown = Pilot(0, 0.0, 0.0, chance_of(splits.train.labels), len(splits.validation), stop(config))
     made = make_baseline(config, splits, run.plan, run.accelerator, start)
-    baseline = _kept(made, run, folder) if config.continues_baseline else made.accuracies()
+    baseline = made.accuracies()
+    if config.continues_baseline:
+        baseline = _kept(replace(made, validate=run.validate), run, folder)
     # The pilot itself finds out whether the model stays at chance, so no monitor warns of it.
     monitors = tuple(monitor for monitor in run.monitors if not isinstance(monitor, Transfer))
     tried = replace(run, monitors=monitors)

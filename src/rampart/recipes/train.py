@@ -37,7 +37,7 @@ from rampart.runs.lock import RequireHeld, tidy
 from rampart.runs.run_folder import RunFolder
 from rampart.runtime import scoped_seed
 from rampart.training.interrupts import Interrupted
-from rampart.training.loop import fit
+from rampart.training.loop import fit, show_epoch
 from rampart.training.reporting import Reporter, Silent, show_progress
 from rampart.training.resume import restore
 from rampart.training.state import Run
@@ -183,10 +183,10 @@ def _train_in(
         accelerator = make_accelerator(config, folder.tracking)
         run = make_run(config, folder, splits, accelerator, reporter, start, require_held)
         restored = restore(run)
-    restored = continue_from_baseline(run, folder, restored)
-    _begin(run, folder, splits, config, restored)
+    taken = continue_from_baseline(run, folder, restored)
+    _begin(run, folder, splits, config, restored or taken)
     with record_outcome(run, folder):
-        _train(run, folder, splits, config)
+        _train(run, folder, splits, config, taken)
 
 
 def _note_batch_norm(run: Run, config: RunConfig) -> None:
@@ -287,8 +287,10 @@ def _start_at_linear_probe(run: Run, folder: RunFolder, splits: Splits, config: 
         run.reporter.note(f"linear probe: {found.verdict}")
 
 
-def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig) -> None:
-    """Train to the end and save the model."""
+def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, taken: bool) -> None:
+    """Train to the end and save the model; first show epochs taken from the clean baseline."""
+    for row in run.history.rows() if taken else ():
+        show_epoch(run, row)
     horizon = run.plan.horizon
     cost = _cost_of_steps(config, horizon.steps) if is_shown() else float
     with show_progress(run.reporter, "training", horizon, run.step, cost):

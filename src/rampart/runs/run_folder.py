@@ -3,7 +3,7 @@
 config.yaml      the full configuration
 run.json         status: starting, running, interrupted, failed or complete
 history.jsonl    one row per epoch
-pilot.jsonl      the rows of a failed pilot, after which the run restarted
+pilot.jsonl      the rows of a failed pilot, whose epochs are lost
 checkpoints/     the newest checkpoint
 baseline/        during a pilot: the clean baseline, if the run may continue from it
 best/            the best checkpoint, if the run saves it
@@ -67,7 +67,7 @@ class RunFolder:
 
     @property
     def pilot(self) -> Path:
-        """The history of a failed pilot, after which the run restarted."""
+        """The history of a failed pilot, whose epochs are lost."""
         return self.path / "pilot.jsonl"
 
     @property
@@ -333,7 +333,7 @@ class RunFolder:
             self.status_file.unlink(missing_ok=True)
 
     def drop_training(self) -> None:
-        """Delete the checkpoints, so that the run restarts; the history moves to pilot.jsonl.
+        """Delete the checkpoints of a failed pilot; its history moves to pilot.jsonl.
 
         Each folder is moved before it is deleted: half a checkpoint would look damaged.
         """

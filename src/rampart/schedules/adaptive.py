@@ -59,7 +59,8 @@ class Adaptive(Schedule):
 
     With pilot_restart "baseline" it then continues from standard fine-tuning, whose epochs become
     its own first ones, at eps = 0: only the epochs at full strength are lost. "auto" does so unless
-    a part of the run (a callback, a strategy) begins in another way. With pilot_stop "certain" the
+    the run begins in another way: with a callback, a strategy, a linear probe, fp16, or an
+    objective that remembers images. With pilot_stop "certain" the
     pilot ends as soon as chance hardly explains the difference between the run and the limit, and
     in doubt the run has a ramp.
 
@@ -73,8 +74,8 @@ class Adaptive(Schedule):
         pilot_stop: when the pilot ends before that: "certain", when the verdict is certain;
             "learned", when standard fine-tuning has learned something.
         pilot_restart: where a run starts after a failed pilot: "baseline", from standard
-            fine-tuning; "start", from the initial weights; "auto", from standard fine-tuning if
-            it is what the run would have done at eps = 0.
+            fine-tuning; "start", from the initial weights; "auto", from standard fine-tuning
+            unless there is a callback, a strategy, a linear probe, fp16 or `noisy-labels`.
     """
 
     min_skill: float = 0.1

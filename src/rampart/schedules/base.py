@@ -48,7 +48,7 @@ class Schedule(ABC):
     def pilot(self) -> float:
         """Largest fraction of the run for a pilot at full strength; 0 for no pilot.
 
-        `rampart train` runs the pilot, because a failed one restarts the run.
+        `rampart train` runs the pilot, because a run goes back to its start after a failed one.
         """
         return 0.0
 

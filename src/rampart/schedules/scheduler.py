@@ -135,7 +135,7 @@ class EpsilonScheduler:
         return None if self._before_schedule else (self._state or {}).get("decision")
 
     def start_at(self, alpha: float) -> None:
-        """Start at a fraction of eps_g that the backbone withstands; call it before the first step.
+        """Go on from a fraction of eps_g, such as one that the backbone withstands.
 
         Raises:
             InvalidArgument: `alpha` lies outside [0, 1].

@@ -111,12 +111,18 @@ def finish_epoch(run: Run) -> None:
     progress.begin_next_epoch()
     if run.accelerator.is_main_process:
         run.history.append(row)
+    show_epoch(run, row)
+    save_checkpoint(run)
+
+
+def show_epoch(run: Run, row: dict[str, Any]) -> None:
+    """Give the history row of an epoch to the reporter and the trackers."""
+    if run.accelerator.is_main_process:
         run.reporter.epoch(row)
         for alert in row.get("alerts", ()):
             run.reporter.warn(alert["message"])
     scalars = {name: value for name, value in row.items() if not isinstance(value, list)}
     run.accelerator.log(scalars, step=row["step"])
-    save_checkpoint(run)
 
 
 def _raise_steps(run: Run, row: dict[str, Any]) -> None:
@@ -135,6 +141,9 @@ def _ramp_late(run: Run, row: dict[str, Any]) -> None:
     (behind,) = broadcast_object_list([behind])
     if behind and run.pilot is not None:
         run.schedule.start_at(0.0)
+        if run.schedule.alpha == 1:
+            # The deadline has passed, so nothing changes.
+            return
         alert = asdict(run.pilot.late_alert(row["epoch"], row["val_clean"]))
         row["alerts"] = [*row.get("alerts", ()), alert]
 

@@ -17,8 +17,9 @@ TELLING = 0.1
 CERTAIN = 2.0
 #: The run needs this fraction of that skill to continue at full strength.
 ENOUGH = 1 / 3
-#: A run that has passed is looked at once more after so many times the epochs of its pilot.
-LATER = 2
+#: A run that has passed is looked at once more after so many times the epochs of its pilot. It then
+#: needs this fraction of the skill that standard fine-tuning had at the end of the pilot.
+LATER, LATER_ENOUGH = 2, 1 / 2
 
 
 @dataclass(frozen=True)
@@ -69,17 +70,18 @@ class Pilot:
         return self._errors(self.clean, ENOUGH)
 
     def falls_behind(self, epoch: int, clean: float) -> bool:
-        """Whether a run that has passed learns less than half as fast as standard fine-tuning.
+        """Whether a run that has passed hardly learns afterwards; only with "certain".
 
-        After `LATER` times the epochs of the pilot it has less skill than standard fine-tuning had
-        at the end of the pilot, by more than `CERTAIN` standard errors.
+        After twice the epochs of the pilot it has less than half of the skill that standard
+        fine-tuning had at the end of the pilot, by more than `CERTAIN` standard errors. A run that
+        ends a little below standard fine-tuning, as robust ones do, does not fall behind.
 
         Args:
             epoch: number of finished epochs of the run.
             clean: its validation accuracy.
         """
-        due = self.passed and epoch == LATER * self.epochs
-        return due and self._errors(clean, 1.0) < -CERTAIN
+        due = self.stop == "certain" and self.passed and epoch == LATER * self.epochs
+        return due and self._errors(clean, LATER_ENOUGH) < -CERTAIN
 
     def _errors(self, clean: float, fraction: float) -> float:
         """Skill of `clean` minus a fraction of that of the clean baseline, in standard errors."""
@@ -125,10 +127,9 @@ class Pilot:
         """Say that the run falls behind, and what follows."""
         return Alert(
             "fell-behind",
-            f"after {spell_time(epoch, 'epoch')} validation accuracy is {percent(clean)}, below "
-            f"the {percent(self.standard)} of standard fine-tuning after "
-            f"{spell_time(self.epochs, 'epoch')}: the attack slows adaptation after all, so eps "
-            "follows the ramp from here on.",
+            f"after {spell_time(epoch, 'epoch')} validation accuracy is {percent(clean)}; standard "
+            f"fine-tuning had {percent(self.standard)} after {spell_time(self.epochs, 'epoch')}. "
+            "The attack slows adaptation after all, so eps follows the ramp from here on.",
         )
 
     def _skill(self, accuracy: float) -> float:

@@ -43,7 +43,17 @@ def test_fewer_steps_at_small_strengths_and_pilots_count():
     pgd = ("attack=pgd", "attack.steps=10", "schedule=linear")
     fewer = passes(*pgd, "training.attack_steps=proportional")
     assert 10 * 10 < fewer < 0.75 * passes(*pgd, "training.attack_steps=constant")
-    assert passes("schedule=adaptive") > passes("schedule=adaptive", "schedule.pilot=0") + 15
+
+
+def test_a_pilot_is_counted_as_one_that_fails():
+    """A fifth of 10 epochs: 2 at full strength, and 2 of the clean baseline."""
+    pgd = ("schedule=adaptive", "attack=pgd", "attack.steps=5", "training.attack_steps=constant")
+    without = passes(*pgd, "schedule.pilot=0")
+    assert passes(*pgd, "schedule.pilot_restart=start") == without + 2 * (12 + 2)
+    # The epochs of the clean baseline are those of the run.
+    shared = passes(*pgd)
+    assert without + 2 * 12 - 2 * 10 <= shared <= without + 2 * 12
+    assert passes(*pgd, "callbacks=ema") == passes(*pgd, "schedule.pilot_restart=start")
 
 
 @pytest.mark.parametrize(

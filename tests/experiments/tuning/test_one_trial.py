@@ -67,16 +67,22 @@ def test_a_start_that_was_killed_is_made_anew(search, settings):
     assert len(rows) == 3
 
 
-@pytest.mark.parametrize("passes", [True, False])
-def test_epochs_of_a_pilot_are_reported_once_it_has_passed(search, settings, passes, monkeypatch):
+@pytest.mark.parametrize(
+    ("passes", "metric"),
+    [(True, "clean"), (False, "clean"), (False, "expected"), (False, "loss")],
+)
+def test_epochs_of_a_pilot_are_reported_once_it_has_passed(
+    search, settings, passes, metric, monkeypatch
+):
     changes = ["schedule=adaptive", "schedule.pilot=0.34", "training.epochs=3"]
-    search = replace(search, config=change_config(search.config, changes))
+    search = replace(search, config=change_config(search.config, changes), metric=metric)
     search.open()
     monkeypatch.setattr("rampart.training.pilot_verdict.Pilot.passed", passes)
     rows = []
     train_trial(settings, search, rows.append)
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert (rows[0]["alpha"] == 1) == passes
+    assert all(isinstance(search.value(row), float) for row in rows)
 
 
 @pytest.mark.parametrize("metric", ["clean", "expected", "loss"])

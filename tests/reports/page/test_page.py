@@ -152,12 +152,13 @@ def test_names_and_messages_are_escaped(tmp_path):
     assert "7*7" in outline.text
 
 
-def test_the_verdict_says_what_the_checks_mean_and_whether_it_transferred(tmp_path):
+@pytest.mark.parametrize("code", ["suboptimal-transfer", "fell-behind"])
+def test_the_verdict_says_what_the_checks_mean_and_whether_it_transferred(tmp_path, code):
     good = Outline(page_of(run(tmp_path / "good")))
     assert "Yes, without a sign of suboptimal transfer" in good.text
     assert "1 of 2 checks passed" in good.text
     assert "Warn fab:" in good.text
-    alert = {"code": "suboptimal-transfer", "message": "the attack slows adaptation."}
+    alert = {"code": code, "message": "the attack slows adaptation."}
     late = [{**row, "alerts": [alert]} for row in rows()[:1]] + rows()[1:]
     slow = Outline(page_of(run(tmp_path / "slow", history=late)))
     assert "Yes, with a delay" in slow.text

@@ -28,8 +28,8 @@ def plan(
     Passes of training include validation. Hours are those of this machine, one run after another.
     Nothing is trained or downloaded. Numbers of images come from the catalogue or from data on this
     machine. The evaluation is counted for images that withstand its attack, an adaptive schedule
-    with a pilot that fails, so the hours are an upper estimate. The start of a run and reading the
-    images are not counted.
+    with a pilot that fails, so the hours are an upper estimate. The start of a run, reading the
+    images, monitors, and an attack that gets more steps after an alert are not counted.
     """
     from rampart.cli.console import console, quiet_libraries
 

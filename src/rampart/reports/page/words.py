@@ -45,7 +45,13 @@ _OVERALL = {
     "warn": "the numbers need the attention that the warnings ask for",
     "fail": "do not use these numbers before the failures are explained",
 }
-_ALERTS = {"suboptimal-transfer", "unexplained-delay", "forgotten-task", "no-adaptation"}
+_ALERTS = {
+    "suboptimal-transfer",
+    "unexplained-delay",
+    "fell-behind",
+    "forgotten-task",
+    "no-adaptation",
+}
 
 
 @dataclass(frozen=True)

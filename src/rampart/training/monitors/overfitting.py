@@ -1,4 +1,4 @@
-"""Catastrophic overfitting: the model withstands an attack of one step, but not one of several.
+"""Catastrophic overfitting: the model withstands an attack of few steps, but not one of many.
 
 Training on single-step attacks may bend the loss surface within a few hundred steps, so that the
 gradient at the start misleads. Accuracy under the single step then rises, while accuracy under PGD
@@ -58,14 +58,15 @@ def collapsed(single: float, several: float, chance: float, images: int) -> bool
 
 @dataclass(frozen=True)
 class Overfitting(Monitor):
-    """Compares a single-step attack with PGD-10 after every epoch with an attack.
+    """Compares a training attack of one step or a few with PGD-10 after epochs with an attack.
 
     Both attack the same images in eval mode at the last strength of the epoch, with the same noise
     in every epoch. For a single step that costs at most 15 forwards and 11 backwards per image. The
     figures are `monitor_fgsm`, `monitor_pgd10` and their difference `monitor_gap`.
 
     Attributes:
-        attack: the training attack, of one step or a few.
+        attack: the training attack, of one step or a few. Once an alert has given it more steps,
+            nothing is measured.
         measure: accuracy on the fixed images.
         images: number of the fixed images.
         chance: accuracy of the best constant answer on them.
@@ -87,7 +88,7 @@ class Overfitting(Monitor):
         """Return both accuracies, and an alert when they begin to differ too much."""
         if self.share is not None:
             earn(memory, self.share, row)
-        if row["eps"] <= 0 or not self._affords(memory):
+        if row["eps"] <= 0 or "attack_steps" in row or not self._affords(memory):
             return Observation()
         single, first = self.measure(model, replace(self.attack, mode="eval"), row["eps"])
         several, second = self.measure(model, self._strong(), row["eps"])

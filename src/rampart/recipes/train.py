@@ -289,11 +289,11 @@ def _start_at_linear_probe(run: Run, folder: RunFolder, splits: Splits, config: 
 
 def _train(run: Run, folder: RunFolder, splits: Splits, config: RunConfig, taken: bool) -> None:
     """Train to the end and save the model; first show epochs taken from the clean baseline."""
-    for row in run.history.rows() if taken else ():
-        show_epoch(run, row)
     horizon = run.plan.horizon
     cost = _cost_of_steps(config, horizon.steps) if is_shown() else float
     with show_progress(run.reporter, "training", horizon, run.step, cost):
+        for row in run.history.rows() if taken else ():
+            show_epoch(run, row)
         fit(run)
     if run.accelerator.is_main_process:
         with run.measured():

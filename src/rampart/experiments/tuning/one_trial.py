@@ -36,6 +36,7 @@ class EpochReporter(Silent):
     def __init__(self, folder: RunFolder, has_pilot: bool, report: Callable[[Row], None]) -> None:
         self._folder, self._has_pilot, self._report = folder, has_pilot, report
         self._undecided = False
+        self._reported = 0
 
     def start(
         self, name: str, horizon: Horizon, done: int, cost: Callable[[float], float] = float
@@ -44,11 +45,12 @@ class EpochReporter(Silent):
         self._undecided = self._has_pilot and "pilot" not in self._folder.facts()
         if not self._undecided:
             for row in History(self._folder.history).rows():
-                self._report(row)
+                self.epoch(row)
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """Report the epoch."""
-        if not self._undecided:
+        """Report the epoch, unless it has been reported: epochs of a clean baseline come twice."""
+        if not self._undecided and row["epoch"] > self._reported:
+            self._reported = row["epoch"]
             self._report(row)
 
 

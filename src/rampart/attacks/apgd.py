@@ -78,7 +78,7 @@ class Apgd(Attack):
     start: ApgdStart = "sphere"
 
     takes_start: ClassVar[bool] = True
-    #: About as good as the publication's 7 at half the price (docs/studies/compute.md).
+    #: As good in expectation as the publication's 7, at half the price (docs/studies/compute.md).
     training_steps: ClassVar[int | None] = 3
 
     def __post_init__(self) -> None:

@@ -28,8 +28,8 @@ def quickstart(
         "A small network, pretrained on printed glyphs, learns the numbers 00 to 99 written as "
         "pairs of real handwritten digits. It has to withstand changes of up to 20/255 in every "
         "pixel. Four schedules fine-tune it for 15 epochs each: standard (no attack), fix (full "
-        "strength from the start), two-hinge and adaptive (rising strength). This takes two to "
-        "three minutes on two CPU cores. Each line gives the strength eps at the end of the "
+        "strength from the start), two-hinge and adaptive (rising strength). This takes one to "
+        "two minutes on a CPU core. Each line gives the strength eps at the end of the "
         "epoch and the accuracy on the validation split, clean and attacked at eps_g = 20/255.\n"
     )
     with console.busy("loading"):

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -114,3 +115,10 @@ def test_reports_know_light_layers_only():
     for name, imported in GRAPH.items():
         if name.split(".")[1] == "reports":
             assert {other.split(".")[1] for other in imported} <= set(LIGHT), name
+
+
+def test_no_two_test_files_have_the_same_name():
+    """pytest imports a test file by its name alone, so the second one would not be collected."""
+    names = Counter(file.name for file in SOURCE.parents[1].rglob("tests/**/test_*.py"))
+    assert names["test_layers.py"] == 1
+    assert [name for name, count in names.items() if count > 1] == []

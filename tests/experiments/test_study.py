@@ -262,6 +262,8 @@ def test_the_table_has_a_row_per_method_and_the_csv_a_row_per_run(finished, out)
         ),
         ({"methods": {"fix": ["schedule=fxi"]}, "choices": {}}, "did you mean fix"),
         ({"methods": {"fix": ["evaluation.strengths=[9/255]"]}}, "as the last strength"),
+        ({"methods": {"fix": ["evaluation.split=validation"]}}, "evaluation.split=validation"),
+        ({"methods": {"fix": ["evaluation.split=all"]}}, "evaluation.split=all"),
         ({"references": ["nothing"]}, "references"),
         ({"axes": {}}, "axes"),
         ({"seeds": 3}, "seeds: expected a list such as [0, 1, 2]"),

@@ -230,6 +230,14 @@ def _require_possible(config: RunConfig) -> None:
 
     Times in steps depend on the data and are checked with them.
     """
+    if config.evaluation.split != "test":
+        raise InvalidArgument(
+            "evaluation.split",
+            config.evaluation.split,
+            "test, on which a study evaluates its methods",
+            "write the options under `choices`, which are compared on the validation split, or use "
+            "`rampart evaluate` on the finished runs",
+        )
     require_measurable(config)
     schedule, epochs = config.components.schedule, config.training.epochs
     if schedule.unit != "step":

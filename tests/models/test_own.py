@@ -43,6 +43,9 @@ def test_it_is_loaded_from_its_folder(module, tmp_path):
     images = torch.rand(2, *SIZE)
     read = load_own(tmp_path, module)
     assert read(images).equal(model(images))
+    # The module may come in the wrapper that it was trained in.
+    wrapped = own_model(module, num_classes=5, input_size=SIZE)
+    assert load_own(tmp_path, wrapped)(images).equal(model(images))
     assert not read(images).equal(own_model(module, num_classes=5, input_size=SIZE)(images))
     described = json.loads((tmp_path / "config.json").read_text())
     assert described["module"].endswith(type(module).__qualname__)

@@ -172,6 +172,16 @@ def test_a_run_that_falls_behind_has_a_ramp_after_all(
         assert_same(result(resumed), result(folder))
 
 
+def test_nothing_is_said_where_the_ramp_has_ended(tiny_settings, tmp_path, verdict, monkeypatch):
+    verdict(True)
+    monkeypatch.setattr(Pilot, "falls_behind", lambda pilot, epoch, clean: epoch == 2)
+    early = ["schedule.start=0.1", "schedule.deadline=0.3", "schedule.ramp=0.2"]
+    folder = train(tmp_path / "run", [*tiny_settings, *SHARED, *early])
+    rows = result(folder)[1]
+    assert [row["alpha"] for row in rows] == [1, 1, 1]
+    assert not any(a["code"] == "fell-behind" for row in rows for a in row.get("alerts", ()))
+
+
 @pytest.mark.parametrize(
     "more", ["callbacks=ema", "strategies=linear-probe", "training.linear_probe=true"]
 )

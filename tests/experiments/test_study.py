@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rampart.errors import RampartError, RunError
+from rampart.errors import InvalidArgument, RampartError, RunError
 from rampart.experiments.engines.processes import Processes
 from rampart.experiments.loading import load_study
 from rampart.experiments.running import SilentWatcher, run_study
-from rampart.experiments.study_cells import planned_runs
+from rampart.experiments.study_cells import option_cells, planned_runs
 from rampart.experiments.study_table import LEGEND, draw_study, write_table
 from rampart.plugins import import_parts
 from rampart.recipes.evaluation import evaluate_named
@@ -318,6 +318,32 @@ def test_a_file_that_is_not_a_study_is_refused(tmp_path, text):
         load_study(tmp_path / "study.yaml")
     with pytest.raises(RunError, match="does not exist"):
         load_study(tmp_path / "missing.yaml")
+
+
+def test_a_method_with_a_choice_has_no_row_if_only_chosen(tree, tmp_path):
+    only = tree | {"only_chosen": True, "references": ["tuned fix/2"]}
+    study = load_study(written(only, tmp_path))
+    assert study.rows == {"standard": "standard", "tuned fix/2": "fix"}
+    assert {method for _, method, _ in study.runs()} == {"standard"}
+    assert planned_runs(study) == {TASKS[0]: {"standard": 2, "tuned fix/2": 2}}
+    both = load_study(written(tree, tmp_path))
+    assert [cell.folder for cell in option_cells(study, tmp_path)] == [
+        cell.folder for cell in option_cells(both, tmp_path)
+    ]
+
+
+def test_all_methods_may_be_only_chosen(tree, tmp_path):
+    only = {"only_chosen": True, "methods": {"fix": ["schedule=fix"]}, "references": []}
+    study = load_study(written(tree | only, tmp_path))
+    assert not list(study.runs())
+    assert list(study.rows) == ["tuned fix/2"]
+
+
+def test_a_reference_without_a_row_is_refused(tree, tmp_path):
+    with pytest.raises(InvalidArgument) as error:
+        load_study(written(tree | {"only_chosen": True}, tmp_path))
+    assert error.value.name == "references"
+    assert "tuned fix/2" in str(error.value)
 
 
 @pytest.fixture

@@ -60,10 +60,10 @@ def load_study(path: Path, output: Path | None = None) -> Study:
 
 def _require_known_names(study: Study) -> None:
     """Refuse references, choices and parts of the grid that name nothing."""
-    rows = (*study.methods, *study.choices)
     for reference in study.references:
-        if reference not in rows:
-            raise InvalidArgument("references", reference, f"names among {', '.join(rows)}")
+        if reference not in study.rows:
+            names = f"names among {', '.join(study.rows)}"
+            raise InvalidArgument("references", reference, names)
     for name, choice in study.choices.items():
         if choice.method not in study.methods:
             known = ", ".join(study.methods)
@@ -112,7 +112,12 @@ def _require_parts(study: Study) -> None:
     for place, part in _parts(study).items():
         if not place.startswith("exclude") and not any(is_within(part, one) for one in left):
             raise _no_run(place, part)
-    if not any(True for _ in study.runs()):
+    if all(
+        study.excludes(task, method, seed)
+        for task in study.tasks
+        for method in study.methods
+        for seed in study.seeds
+    ):
         raise RunError("exclude leaves no run of the study: take out an entry.")
 
 

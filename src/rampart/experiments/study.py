@@ -24,6 +24,7 @@ A study is a YAML file:
     differences: [clean, expected]          figures that are compared; by default expected
     choices:                                methods whose settings are chosen on validation
       tuned fix: {method: fix, seeds: [100], among: {high: [optimizer.head_lr=1e-2], ...}}
+    only_chosen: true                       a method that a choice names has no row without it
     resources: {cpus: 4, gpus: 0.5}         of each run; also processes
     ray: {address: auto, results: shared}   the cluster of `--engine ray`
     slurm: {time: 720, partition: gpu}      options of sbatch, of `--engine slurm`
@@ -176,6 +177,7 @@ class Study(BaseModel):
     exclude: tuple[OnePart, ...] = ()
     only: tuple[OnePart, ...] = ()
     choices: dict[str, Choice] = {}
+    only_chosen: bool = False
     references: tuple[str, ...] = ()
     differences: tuple[Measure, ...] = ("expected",)
     resources: RunResources = RunResources()
@@ -186,6 +188,13 @@ class Study(BaseModel):
     def tasks(self) -> tuple[Task, ...]:
         """The tasks: the product of the axes."""
         return tuple(tasks_of(self.axes))
+
+    @property
+    def rows(self) -> dict[str, str]:
+        """The rows of the table to the methods whose settings they have."""
+        named = {choice.method for choice in self.choices.values()} if self.only_chosen else ()
+        own = {method: method for method in self.methods if method not in named}
+        return own | {name: choice.method for name, choice in self.choices.items()}
 
     def excludes(self, task: Task, method: str, seed: int) -> bool:
         """Return whether the grid leaves a run out."""
@@ -198,7 +207,7 @@ class Study(BaseModel):
         for seed in self.seeds:
             for task in self.tasks:
                 for method in self.methods:
-                    if not self.excludes(task, method, seed):
+                    if method in self.rows and not self.excludes(task, method, seed):
                         yield task, method, seed
 
     def search_of(self, task: Task, method: str, seed: int) -> FoundSearch | None:

@@ -96,12 +96,10 @@ def best_options(means: Mapping[Decision, Means | None]) -> dict[Decision, str]:
 
 def search_budgets(study: Study) -> Budgets:
     """Return the budgets of the searches whose values the runs of methods and choices have."""
-    rows = {method: method for method in study.methods}
-    rows |= {name: choice.method for name, choice in study.choices.items()}
     return {
         (task.name, row, seed): search.result.spent
         for task in study.tasks
-        for row, method in rows.items()
+        for row, method in study.rows.items()
         for seed in study.seeds
         if not study.excludes(task, method, seed)
         and (search := study.search_of(task, method, seed))
@@ -112,11 +110,9 @@ def planned_runs(study: Study) -> dict[str, dict[str, int]]:
     """Return the number of runs of every method and choice, by task."""
     planned: dict[str, dict[str, int]] = {}
     for task in study.tasks:
-        rows = {method: method for method in study.methods}
-        rows |= {name: choice.method for name, choice in study.choices.items()}
         counts = {
             row: sum(not study.excludes(task, method, seed) for seed in study.seeds)
-            for row, method in rows.items()
+            for row, method in study.rows.items()
         }
         planned[task.name] = {row: count for row, count in counts.items() if count}
     return {task: counts for task, counts in planned.items() if counts}

@@ -91,6 +91,15 @@ def test_spelling_does_not_matter():
     assert check_classes(model, ["Great_White_Shark", "tiger_cat"]).model is model.model
 
 
+def test_classes_that_differ_in_their_case_only():
+    letters = ["A", "a", "b"]
+    for match in ("strict", "by_name"):
+        assert outputs(check_classes(named(letters), letters, match), 3) == [0, 1, 2]
+    assert outputs(check_classes(named(letters), ["b", "a"], "by_name"), 3) == [2, 1]
+    with pytest.raises(ModelError, match="two classes of the same name"):
+        check_classes(named(letters), ["B", "a", "A_"])
+
+
 def test_an_unknown_way_of_matching_is_refused():
     with pytest.raises(InvalidArgument, match="match=name"):
         check_classes(named(), NAMES, "name")

@@ -107,15 +107,19 @@ def _fold_name(name: str) -> str:
 
 
 def _outputs(namings: Sequence[Names], class_names: Sequence[str]) -> list[int] | None:
-    """Return the output of each class of the data, by the first naming with all classes."""
-    wanted = [_fold_name(name) for name in class_names]
+    """Return the output of each class of the data, by the first naming with all classes.
+
+    Names as they are come first, because classes such as 'a' and 'A' differ in nothing else.
+    """
     for naming in namings:
-        folded = [_fold_name(name) for name in naming]
-        count = Counter(folded)
-        # A name of two outputs is ambiguous.
-        known = {name: i for i, name in enumerate(folded) if count[name] == 1}
-        if len(set(wanted)) == len(wanted) and all(name in known for name in wanted):
-            return [known[name] for name in wanted]
+        for spell in (str, _fold_name):
+            wanted = [spell(name) for name in class_names]
+            spelled = [spell(name) for name in naming]
+            count = Counter(spelled)
+            # A name of two outputs is ambiguous.
+            known = {name: i for i, name in enumerate(spelled) if count[name] == 1}
+            if len(set(wanted)) == len(wanted) and all(name in known for name in wanted):
+                return [known[name] for name in wanted]
     return None
 
 

@@ -11,12 +11,14 @@ import pytest
 import yaml
 from tests.records.made_up_records import make
 
+from rampart.cli.main import _STUDY_VERBS, _VERBS
 from rampart.records.storage import save_record
 from rampart.runs.run_folder import RunFolder
 
 #: No verb below needs any of them.
 SLOW = ("timm", "accelerate", "scipy.stats", "pandas", "torchvision", "transformers", "datasets")
 #: A study and a valid configuration need the options of attacks and objectives, and those torch.
+#: Every answer that needs neither comes without torch.
 TORCH = (*SLOW, "torch")
 CONFIG = {
     "seed": 0,
@@ -68,6 +70,10 @@ def places(tmp_path_factory):
     base = {"model": "resnet18", "data": "digit-pairs"}
     tree = {"base": base, "seeds": [0], "axes": {"eps": ["4/255"]}, "methods": ["fix"]}
     (study / "study.yaml").write_text(yaml.safe_dump(tree))
+    (root / "unknown.yaml").write_text(yaml.safe_dump({**tree, "axis": {}}))
+    (root / "no-key.yaml").write_text(yaml.safe_dump({**tree, "axes": {"zzqx": [1]}}))
+    wrong = {**tree, "base": {**base, "training": {"epochs": -1}}}
+    (root / "wrong.yaml").write_text(yaml.safe_dump(wrong))
     return root
 
 
@@ -133,6 +139,76 @@ def test_a_verb_does_not_import_what_it_does_not_need(places, forbidden, command
     seen = watched([one for _, one in listed], forbidden, places)
     for (status, one), found in zip(listed, seen, strict=True):
         assert found == [status, []], one
+
+
+KEYS = ["data=x", "model=resnet18"]
+#: What each verb refuses first: a folder that is not there, an unknown key, a wrong value. The
+#: places of the fixture lie in the folder of the process.
+REFUSED = {
+    "train": [[*KEYS, "-o", "new", "training.epochs=-1"]],
+    "tune": [
+        [*KEYS, "-o", "new"],
+        [*KEYS, "-o", "new", "--runs", "2", "training.epochs=0"],
+        [*KEYS, "-o", "new", "--runs", "2", "training.zzqx=0"],
+    ],
+    "evaluate": [
+        ["nothing/run"],
+        ["one", "zzqx=1"],
+        ["one", "evaluation.limit=-3"],
+        ["timm:resnet18"],
+        ["timm:resnet18", "data=x", "evaluation.limit=-3"],
+        ["timm:resnet18", "data=x", "model=resnet50"],
+    ],
+    "profile": [
+        ["nothing/run"],
+        ["one", "zzqx=1"],
+        ["one", "evaluation.limit=-3"],
+        ["one", "threat.eps=4/255"],
+        ["one", "--threats", "zzqx"],
+        ["timm:resnet18"],
+    ],
+    "predict": [
+        ["nothing/run", "x.png"],
+        ["one", "x.png", "data.zzqx=1"],
+        ["one", "x.png", "evaluation.batch_size=0"],
+        ["one", "x.png", "-o", "x.txt"],
+        ["timm:resnet18", "x.png", "evaluation.batch_size=0"],
+    ],
+    "export": [["nothing", "--to", "onnx"]],
+    "publish": [["nothing", "--to", "new"]],
+    "interpolate": [["nothing", "one", "-o", "new"], ["one", "nothing", "-o", "new"]],
+    "refine": [["nothing"], ["one", "nothing"], ["one", "-o", "one"], ["one", "--epochs", "-1"]],
+    "linear-probe": [["resnet18"], [*KEYS, "threat.zzqx=1"], [*KEYS, "threat.eps=-1"]],
+    "check-labels": [["resnet18"], [*KEYS, "threat.zzqx=1"], [*KEYS, "threat.eps=-1"]],
+    "data": [["cars", "data.zzqx=1"], ["cars", "training.epochs=1"]],
+    "verify": [["nothing"]],
+    "report": [["nothing"]],
+    "gate": [["nothing", "--clean", ">=0.5"], ["one", "--clean", "0.5"]],
+    "compare": [["nothing"]],
+    "preview": [["zzqx"], ["two-hinge", "zzqx=1"]],
+    "models": [["--zzqx"]],
+    "doctor": [["zzqx"]],
+    "quickstart": [["zzqx"]],
+    "study plan": [["nothing.yaml"], ["unknown.yaml"], ["no-key.yaml"], ["wrong.yaml"]],
+    "study run": [
+        [file, "-o", "new"]
+        for file in ("nothing.yaml", "unknown.yaml", "no-key.yaml", "wrong.yaml")
+    ],
+    "study status": [["nothing"], ["one"], ["wrong.yaml", "-o", "new"]],
+    "study table": [["nothing"], ["study", "--format", "md"]],
+    "study figures": [["nothing"]],
+}
+
+
+def test_every_verb_has_something_that_it_refuses():
+    assert set(REFUSED) == {*_VERBS, *(f"study {verb}" for verb in _STUDY_VERBS)}
+
+
+def test_no_verb_imports_what_is_slow_before_it_refuses(places):
+    commands = [[*verb.split(), *words] for verb, group in REFUSED.items() for words in group]
+    for command, found in zip(commands, watched(commands, TORCH, places), strict=True):
+        assert found == [2, []], command
+    assert not (places / "new").exists()
 
 
 def test_the_watch_sees_an_import(tmp_path):

@@ -31,11 +31,13 @@ def check_labels(
 
     quiet_libraries()
     with show_progress():
-        from rampart.recipes.check_labels import PAGE, TABLE
-        from rampart.recipes.check_labels import check_labels as check
         from rampart.recipes.config.loading import load_config
 
+        # Before slow imports, so that a wrong configuration is answered at once.
         config = load_config(*config_and_overrides(with_model(settings or [])))
+        from rampart.recipes.check_labels import PAGE, TABLE
+        from rampart.recipes.check_labels import check_labels as check
+
         checked = check(config, output, overwrite=overwrite)
     files = {"table": output / TABLE, "page": output / PAGE}
     if as_json:

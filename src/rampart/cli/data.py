@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rampart.data.inventory import Stock
     from rampart.data.readers.request import Request
     from rampart.recipes.config.run_config import RunConfig
+    from rampart.schema.model_and_data import DataConfig
 
 _SPLITS = ("train", "validation", "test")
 
@@ -81,9 +82,11 @@ def _list() -> tuple[list[str], object]:
 
 def _show(name: str, settings: list[str]) -> tuple[list[str], object, bool]:
     """Return the lines and facts about data, and whether data on this machine are wrong."""
+    # Before slow imports, so that a wrong key is answered at once.
+    config = _config(name, settings)
     from rampart.data.inventory import entry_of, take_stock, take_stock_of_sources
 
-    request, entry = _request(name, settings), entry_of(name)
+    request, entry = _request(name, config.data), entry_of(name)
     if entry is None:
         stock = take_stock(request)
         return _stock_lines(stock), {"entry": None, "stock": [stock]}, False
@@ -100,12 +103,13 @@ def _show(name: str, settings: list[str]) -> tuple[list[str], object, bool]:
 def _write(path: Path, name: str, settings: list[str]) -> tuple[list[str], object]:
     """Write the splits of a training with these settings into a file."""
     from rampart.cli.console import errors, show_progress
-    from rampart.data.split_file import write_split_file
-    from rampart.recipes.splits import splits_of_size
 
     if not name:
         raise InvalidArgument("--write-splits", path, "a NAME of data too", "name the data first")
     config = _config(name, settings)
+    from rampart.data.split_file import write_split_file
+    from rampart.recipes.splits import splits_of_size
+
     # The result is printed, perhaps as JSON.
     with show_progress(errors):
         splits = splits_of_size(config, 3, config.data.image_size)
@@ -115,11 +119,10 @@ def _write(path: Path, name: str, settings: list[str]) -> tuple[list[str], objec
     return lines, {"file": path, "images": sizes, "notes": splits.notes}
 
 
-def _request(name: str, settings: list[str]) -> "Request":
+def _request(name: str, config: "DataConfig") -> "Request":
     from rampart.data.decode import Decode
     from rampart.data.readers.request import Request
 
-    config = _config(name, settings).data
     splits = config.splits.model_dump(exclude_none=True)
     return Request(name, Decode(224), config.root, config.options, splits)
 

@@ -9,6 +9,7 @@ import typer
 from rampart.cli.interruption import explain_interruption
 from rampart.cli.json_output import Json, print_json
 from rampart.cli.overrides import ordered
+from rampart.cli.subject import require_evaluable
 
 
 def evaluate(
@@ -71,10 +72,11 @@ def evaluate_and_print(
     without = " without --overwrite" if overwrite else ""
     advice = f"run the same command again{without} to resume"
     with explain_interruption(advice), show_progress():
+        is_run = require_evaluable(str(model), overrides)
         from rampart.recipes.evaluation.evaluate_named import evaluate_model, evaluate_run
 
         quiet_libraries()
-        if names_run(str(model), overrides):
+        if is_run:
             folder, record = evaluate_run(Path(model), overrides, output, overwrite=overwrite)
         else:
             folder, record = evaluate_model(str(model), overrides, output, overwrite=overwrite)
@@ -95,24 +97,3 @@ def evaluate_trained(run: Path) -> dict[str, Any]:
         quiet_libraries()
         folder, record = ensure_evaluated(run)
     return print_evaluation(folder, record)
-
-
-def names_run(model: str, overrides: tuple[str, ...] = ()) -> bool:
-    """Return whether a model is the folder of a run, or was probably meant as one."""
-    from rampart.runs.run_folder import RunFolder
-
-    return RunFolder(Path(model)).exists() or _is_meant_as_run(model, overrides)
-
-
-def _is_meant_as_run(model: str, overrides: tuple[str, ...]) -> bool:
-    """Return whether the path was probably meant as a run, so that the error is about runs.
-
-    True for a folder without a model, and for a missing path if the overrides name no data.
-    """
-    path = Path(model)
-    if path.name in ("config.yaml", "run.json"):
-        return True
-    if path.is_dir():
-        return not (path / "config.json").exists()
-    named = any(override.startswith("data") for override in overrides)
-    return not path.exists() and not named and len(path.parts) > 1 and ":" not in model

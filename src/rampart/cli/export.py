@@ -4,6 +4,8 @@ from pathlib import Path
 
 import typer
 
+from rampart.cli.subject import require_finished
+
 
 def export(
     run: Path = typer.Argument(..., help="Folder of a finished run.", show_default=False),
@@ -30,6 +32,7 @@ def export(
     """
     from rampart.cli.console import console, quiet_libraries
 
+    require_finished(run)
     with console.busy("exporting"):
         from rampart.recipes.export import export_run
 

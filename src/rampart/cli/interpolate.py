@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from rampart.cli.interruption import explain_interruption
+from rampart.cli.subject import require_finished
 
 
 def interpolate(
@@ -24,6 +25,7 @@ def interpolate(
     from rampart.cli.console import console, quiet_libraries, show_progress
     from rampart.cli.evaluate import evaluate_trained
 
+    require_finished(first, second)
     with console.busy("loading"):
         from rampart.recipes.choosing import FRACTIONS, Between
         from rampart.recipes.config.loading import load_config

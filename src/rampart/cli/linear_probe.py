@@ -28,9 +28,11 @@ def linear_probe(
     quiet_libraries()
     with show_progress():
         from rampart.recipes.config.loading import load_config
+
+        # Before slow imports, so that a wrong configuration is answered at once.
+        config = load_config(*config_and_overrides(with_model(settings or [])))
         from rampart.recipes.probe_backbone import linear_probe_config
 
-        config = load_config(*config_and_overrides(with_model(settings or [])))
         found = linear_probe_config(config)
     if as_json:
         print_json({**vars(found), "start": found.start, "verdict": found.verdict})

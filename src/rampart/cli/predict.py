@@ -8,7 +8,9 @@ import typer
 from rampart.cli.interruption import explain_interruption
 from rampart.cli.json_output import Json, print_json
 from rampart.cli.overrides import ordered
+from rampart.cli.subject import names_run
 from rampart.counting import counted
+from rampart.runs.run_folder import RunFolder
 
 #: The form of a setting; a file of such a name is an image.
 _SETTING = re.compile(r"(data|model|evaluation|training|threat)(\.\w+)*=")
@@ -53,12 +55,19 @@ def predict(
     overrides = tuple(ordered(settings))
     paths = [one for one in images if one not in settings]
     with explain_interruption("run the same command again"), show_progress(errors):
-        from rampart.cli.evaluate import names_run
+        from rampart.recipes.prediction_settings import load_for_reference, load_for_run
+
+        _require_output(output)
+        is_run = names_run(model)
+        # A wrong run or setting is refused before slow imports.
+        if is_run:
+            load_for_run(RunFolder(Path(model)), overrides)
+        else:
+            load_for_reference(model, overrides)
         from rampart.recipes.predict import predict_model, predict_run
 
         quiet_libraries()
-        _require_output(output)
-        if names_run(model):
+        if is_run:
             found = predict_run(Path(model), paths, overrides, top_k)
         else:
             found = predict_model(model, paths, overrides, top_k)

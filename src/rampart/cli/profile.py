@@ -4,10 +4,10 @@ from pathlib import Path
 
 import typer
 
-from rampart.cli.evaluate import names_run
 from rampart.cli.interruption import explain_interruption
 from rampart.cli.json_output import Json, print_json
 from rampart.cli.overrides import ordered
+from rampart.cli.subject import require_evaluable
 
 
 def profile(
@@ -53,12 +53,15 @@ def profile(
     without = " without --overwrite" if overwrite else ""
     advice = f"run the same command again{without} to resume"
     with explain_interruption(advice), show_progress():
-        from rampart.recipes.evaluation.profile import profile_model, profile_run
+        from rampart.recipes.evaluation.settings import of_profile
         from rampart.recipes.evaluation.threats import parse_threats
 
-        quiet_libraries()
         wanted = parse_threats(threats)
-        if names_run(model, overrides):
+        is_run = require_evaluable(model, of_profile(overrides))
+        from rampart.recipes.evaluation.profile import profile_model, profile_run
+
+        quiet_libraries()
+        if is_run:
             folder, found = profile_run(Path(model), overrides, wanted, output, overwrite=overwrite)
         else:
             folder, found = profile_model(model, overrides, wanted, output, overwrite=overwrite)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import typer
 
+from rampart.cli.subject import require_finished
+
 
 def publish(
     run: Path = typer.Argument(..., help="Folder of a finished run.", show_default=False),
@@ -29,6 +31,7 @@ def publish(
     """
     from rampart.cli.console import console, quiet_libraries, show_progress
 
+    require_finished(run)
     with console.busy("loading"):
         from rampart.recipes.publishing.publish import publish_run
 

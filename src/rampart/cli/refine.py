@@ -8,6 +8,7 @@ import typer
 
 from rampart.cli.interruption import explain_interruption
 from rampart.cli.json_output import Json, print_json
+from rampart.cli.subject import require_finished
 from rampart.recipes.refining.settings import Refinement
 
 if TYPE_CHECKING:
@@ -80,9 +81,11 @@ def refine(
     quiet_libraries()
     with console.busy("checking"):
         from rampart.recipes.refining.places import places_of
-        from rampart.recipes.refining.several import plan_refinements
 
         places = places_of(runs, output)
+        require_finished(*runs)
+        from rampart.recipes.refining.several import plan_refinements
+
         tasks = plan_refinements(places, wanted, resume=resume, overwrite=overwrite)
     facts = []
     for task in tasks:

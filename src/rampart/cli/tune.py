@@ -48,17 +48,18 @@ def tune(
     from rampart.cli.console import console, quiet_libraries, show_progress
     from rampart.cli.interruption import explain_interruption
     from rampart.cli.overrides import config_and_overrides
+    from rampart.experiments.ray_session import Resources
+    from rampart.experiments.tuning.session import Budget
+    from rampart.recipes.config.loading import load_config
 
-    with console.busy("loading"):
-        from rampart.experiments.ray_session import Resources
-        from rampart.experiments.tuning.searching import run_search
-        from rampart.experiments.tuning.session import Budget
-        from rampart.experiments.tuning.trials import make_search
-        from rampart.recipes.config.loading import load_config
-
-    quiet_libraries()
     budget, resources = Budget(runs, minutes), Resources(cpus, gpus, workers)
     config = load_config(*config_and_overrides(settings or []))
+    # After the configuration, so that a wrong one is answered at once.
+    with console.busy("loading"):
+        from rampart.experiments.tuning.searching import run_search
+        from rampart.experiments.tuning.trials import make_search
+
+    quiet_libraries()
     search = make_search(config, output.absolute(), metric, sampler, per_phase)
     with explain_interruption(), show_progress():
         outcome = run_search(search, budget, resources, Lines(search))

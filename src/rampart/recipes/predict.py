@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from rampart.data.decode import Decode
 from rampart.data.unlabeled import Unlabeled, explain_unreadable, unlabeled
-from rampart.errors import DataError, RampartWarning, UnknownName
+from rampart.errors import DataError, RampartWarning
 from rampart.evaluation.predictions import Predictions, predict_batches, top_k_for
 from rampart.models.external.load import load_model
 from rampart.models.external.loaded import LoadedModel
@@ -17,17 +17,13 @@ from rampart.models.normalized import NormalizedModel
 from rampart.progress.work import watched
 from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.evaluation.settings import load_for_evaluation
 from rampart.recipes.evaluation.subject import unknown_side
+from rampart.recipes.prediction_settings import load_for_reference, load_for_run
 from rampart.recipes.resizing import resized_as
 from rampart.recipes.saved_model import load_saved_model, read_description
 from rampart.runs.run_folder import RunFolder
 
 Progress = Callable[[int, int], None]
-
-#: Settings of a prediction, and those that only other models than a run's have.
-SETTINGS = ("data.image_size", "data.resize", "evaluation.batch_size", "training.device")
-OF_MODEL = ("model.mean", "model.std")
 
 
 def predict_run(
@@ -42,7 +38,7 @@ def predict_run(
     Args:
         path: the run's folder.
         images: see `rampart.data.unlabeled.unlabeled`.
-        overrides: changes of the keys in `SETTINGS`, such as `data.resize=squash`.
+        overrides: changes of `prediction_settings.SETTINGS`, such as `data.resize=squash`.
         top_k: number of classes that will be shown, which is checked before the work.
         on_progress: called with (images done, images in all).
 
@@ -50,10 +46,8 @@ def predict_run(
         RunError: the run is not finished.
         RampartError: see `predict_images`.
     """
-    _require_settings(overrides, SETTINGS)
     folder = RunFolder(path)
-    folder.require_finished()
-    config = load_for_evaluation(folder, overrides)
+    config = load_for_run(folder, overrides)
     model = load_saved_model(folder, config)
     if (side := config.data.image_size or model.image_size) != model.image_size:
         model = load_saved_model(folder, config, input_size=(model.in_chans, side, side))
@@ -75,16 +69,14 @@ def predict_model(
     Args:
         reference: the model, such as `timm:NAME` or a file.
         images: see `rampart.data.unlabeled.unlabeled`.
-        overrides: keys in `SETTINGS` and `OF_MODEL`, such as `data.image_size=224`.
+        overrides: `prediction_settings.SETTINGS` and `OF_MODEL`, as `data.image_size=224`.
         top_k: as for `predict_run`.
         on_progress: called with (images done, images in all).
 
     Raises:
         RampartError: see `predict_images`, and `load_model`.
     """
-    _require_settings(overrides, (*SETTINGS, *OF_MODEL))
-    here = f"model.name={reference}", "data.name=images"
-    config = load_for_evaluation(None, (*here, *overrides))
+    config = load_for_reference(reference, overrides)
     model = load_model(
         reference,
         image_size=config.data.image_size,
@@ -175,10 +167,3 @@ def _names(model: LoadedModel) -> Sequence[str]:
         stacklevel=3,
     )
     return [str(number) for number in range(model.num_classes or 0)]
-
-
-def _require_settings(overrides: Sequence[str], known: Sequence[str]) -> None:
-    """Refuse a setting that does not change a prediction."""
-    for key in (text.partition("=")[0] for text in overrides):
-        if key not in known:
-            raise UnknownName("setting of a prediction", key, known)

@@ -35,12 +35,14 @@ def plan(
 
     with console.busy("planning"):
         from rampart.experiments.loading import load_study
-        from rampart.experiments.planning.calibration import seconds_per_pass
-        from rampart.experiments.planning.plan import plan_study
 
         quiet_libraries()
         # The copy in the folder of a study has what its searches found beside it.
         study = load_study(file, file.parent)
+        # After the study, so that a wrong file is answered at once.
+        from rampart.experiments.planning.calibration import seconds_per_pass
+        from rampart.experiments.planning.plan import plan_study
+
         runs = plan_study(study, seconds_per_pass if calibration else None)
     if as_json:
         print_json(runs)

@@ -54,19 +54,21 @@ def run(
     from rampart.cli.console import console, quiet_libraries, show_progress
     from rampart.cli.interruption import explain_interruption
 
+    quiet_libraries()
     with console.busy("loading"):
+        from rampart.experiments.loading import load_study
+        from rampart.files import require_output_folder
+
+        require_output_folder(output)
+        read = load_study(file, output)
+        # After the study, so that a wrong file is answered at once.
         from rampart.experiments.engines.choosing import Wanted, open_engine
         from rampart.experiments.engines.dividing import require_divisible
-        from rampart.experiments.loading import load_study
         from rampart.experiments.running import run_study
         from rampart.experiments.study_cells import known_cells
         from rampart.experiments.study_folder import keep_file
-        from rampart.files import require_output_folder
         from rampart.runs.lock import only_writer
 
-    quiet_libraries()
-    require_output_folder(output)
-    read = load_study(file, output)
     given = {"cpus": cpus, "gpus": gpus, "processes": processes}
     resources = read.resources.model_copy(
         update={name: value for name, value in given.items() if value is not None}

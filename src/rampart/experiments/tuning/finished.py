@@ -9,7 +9,7 @@ from rampart.experiments.tuning.space import Settings, name_of, with_settings
 from rampart.experiments.tuning.trials import SEARCH, read_search
 from rampart.recipes.config.differences import Difference, differences
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.config.run_config import RunConfig
+from rampart.schema.fields import RunFields
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class FinishedSearch:
         spent: the budget.
     """
 
-    config: RunConfig
+    config: RunFields
     settings: Settings
     spent: Spent
 
-    def unlike(self, config: RunConfig) -> list[Difference]:
+    def unlike(self, config: RunFields) -> list[Difference]:
         """Return the keys in which the training of a run differs from that of the search.
 
         The seed and the searched keys may differ.

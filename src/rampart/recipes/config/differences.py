@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 from rampart.recipes.config.loading import dump_config
-from rampart.recipes.config.run_config import RunConfig
 from rampart.registry import flatten
 from rampart.schema.effects import effect_of
+from rampart.schema.fields import RunFields
 from rampart.schema.sections import Effect
 
 
@@ -29,7 +29,7 @@ class Difference(NamedTuple):
         return f"{self.key}: {self.old} -> {self.new}"
 
 
-def differences(old: RunConfig, new: RunConfig) -> list[Difference]:
+def differences(old: RunFields, new: RunFields) -> list[Difference]:
     """Return the keys in which two configurations differ, sorted."""
     before, after = flatten(dump_config(old)), flatten(dump_config(new))
     return [

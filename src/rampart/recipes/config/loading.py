@@ -55,7 +55,7 @@ def load_config(
     return parse_config(_read_config(source), overrides, tell)
 
 
-def change_config(config: "RunConfig", overrides: Iterable[str]) -> "RunConfig":
+def change_config(config: RunFields, overrides: Iterable[str]) -> "RunConfig":
     """Return the configuration changed by `key=value` overrides; errors as `load_config`."""
     return parse_config(dump_config(config), overrides)
 
@@ -84,12 +84,12 @@ def parse_config(
     return config
 
 
-def dump_config(config: "RunConfig") -> dict[str, Any]:
+def dump_config(config: RunFields) -> dict[str, Any]:
     """Return the configuration as plain values, from which `parse_config` makes an equal one."""
     return config.model_dump(mode="json")
 
 
-def save_config(config: "RunConfig", path: Path) -> None:
+def save_config(config: RunFields, path: Path) -> None:
     """Write the configuration in full as YAML, with its checksum in a comment."""
     write_settings(path, dump_config(config))
 

@@ -19,7 +19,7 @@ from rampart.recipes.evaluation.corruptions import (
 from rampart.recipes.evaluation.evaluate_named import name_for_model, name_for_run
 from rampart.recipes.evaluation.measure import Progress, evaluate_subject, require_valid
 from rampart.recipes.evaluation.output import evaluate_into
-from rampart.recipes.evaluation.settings import load_for_evaluation, load_for_model
+from rampart.recipes.evaluation.settings import load_for_evaluation, load_for_model, of_profile
 from rampart.recipes.evaluation.subject import Subject, subject_of_model, subject_of_run
 from rampart.recipes.evaluation.threats import ALL_CORRUPTIONS, Threat
 from rampart.records.profile import Profile
@@ -30,11 +30,6 @@ from rampart.runs.evaluation_folder import EvaluationFolder
 from rampart.runs.profile_folder import ProfileFolder
 from rampart.runs.run_folder import RunFolder
 from rampart.units import CORRUPTIONS, format_eps
-
-#: Published figures beside which a profile stands come from AutoAttack.
-ATTACK = "standard"
-#: Keys that the threats of a profile set themselves.
-_OF_THREATS = ("threat", "evaluation.strengths", "evaluation.resolution")
 
 
 def profile_run(
@@ -67,7 +62,7 @@ def profile_run(
     """
     folder = RunFolder(path)
     folder.require_finished()
-    config = load_for_evaluation(folder, _with_attack(overrides))
+    config = load_for_evaluation(folder, of_profile(overrides))
     accelerator, subject = subject_of_run(folder, config)
     target = output or folder.profiles / name_for_run(folder, subject, spell_threats(threats))
     profile = profile_into(subject, threats, target, accelerator, overwrite, on_progress)
@@ -88,7 +83,7 @@ def profile_model(
     Args and errors as `profile_run`; the overrides name the data, and the default folder is in
     `profiles`.
     """
-    config = load_for_model(reference, _with_attack(overrides))
+    config = load_for_model(reference, of_profile(overrides))
     accelerator, subject = subject_of_model(config)
     name = name_for_model(reference, config, spell_threats(threats))
     target = output or Path("profiles") / name
@@ -202,21 +197,6 @@ def _subjects(subject: Subject, threats: Sequence[Threat]) -> list[Subject]:
         else:
             require_valid(own)
     return subjects
-
-
-def _with_attack(overrides: Sequence[str]) -> tuple[str, ...]:
-    """Return the overrides after the default attack; refuse those that the threats decide."""
-    for text in overrides:
-        key = text.partition("=")[0]
-        if any(key == one or key.startswith(f"{one}.") for one in _OF_THREATS):
-            raise InvalidArgument(
-                key,
-                text.partition("=")[2],
-                "none, because a profile has a range of strengths for each threat",
-                "give the largest strength with --threats, such as --threats linf=8/255,l2=1",
-            )
-    # The whole section: options of the run's own attack are not taken over.
-    return (f"evaluation.attack={{name: {ATTACK}}}", *overrides)
 
 
 def _kept(folder: EvaluationFolder, subject: Subject) -> EvaluationRecord | None:

@@ -1,22 +1,29 @@
 """The settings that an evaluation may change."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.plain import read_value
 from rampart.recipes.config.differences import Difference, differences
 from rampart.recipes.config.loading import load_config, parse_config
-from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.config.suggesting import OF_EVALUATION, UnknownKey
 from rampart.runs.run_folder import RunFolder
 from rampart.schema.effects import fields_that_affect
 from rampart.schema.measuring import EvaluationConfig
 
+if TYPE_CHECKING:
+    from rampart.recipes.config.run_config import RunConfig
+
 #: Keys that an evaluation may change although training depends on them.
 EVALUATION_KEYS = ("threat", "data", "training.device")
+#: Published figures beside which a profile stands come from AutoAttack.
+ATTACK = "standard"
+#: Keys that the threats of a profile set themselves.
+_OF_THREATS = ("threat", "evaluation.strengths", "evaluation.resolution")
 
 
-def require_evaluation_keys(own: RunConfig, wanted: RunConfig, *more: str) -> None:
+def require_evaluation_keys(own: "RunConfig", wanted: "RunConfig", *more: str) -> None:
     """Refuse changes of settings that an evaluation cannot change.
 
     Args:
@@ -52,7 +59,7 @@ def _meant(refused: Difference, others: Sequence[Difference]) -> str:
     return f"evaluation.{option}={refused.new}" if option in EvaluationConfig.model_fields else ""
 
 
-def load_for_evaluation(run: RunFolder | None, overrides: Sequence[str]) -> RunConfig:
+def load_for_evaluation(run: RunFolder | None, overrides: Sequence[str]) -> "RunConfig":
     """Read the configuration of an evaluation; errors as `load_config`.
 
     A key without its section is answered with those that an evaluation may change.
@@ -64,7 +71,7 @@ def load_for_evaluation(run: RunFolder | None, overrides: Sequence[str]) -> RunC
         raise error.within(*OF_EVALUATION) from None
 
 
-def load_for_model(reference: str, overrides: Sequence[str]) -> RunConfig:
+def load_for_model(reference: str, overrides: Sequence[str]) -> "RunConfig":
     """Read the configuration of an evaluation of an external model; errors as `load_config`.
 
     Raises:
@@ -79,6 +86,25 @@ def load_for_model(reference: str, overrides: Sequence[str]) -> RunConfig:
     return load_for_evaluation(None, (*overrides, f"model.name={reference}"))
 
 
+def of_profile(overrides: Sequence[str]) -> tuple[str, ...]:
+    """Return the overrides of a profile after its default attack.
+
+    Raises:
+        InvalidArgument: a setting that the threats decide.
+    """
+    for text in overrides:
+        key = text.partition("=")[0]
+        if any(key == one or key.startswith(f"{one}.") for one in _OF_THREATS):
+            raise InvalidArgument(
+                key,
+                text.partition("=")[2],
+                "none, because a profile has a range of strengths for each threat",
+                "give the largest strength with --threats, such as --threats linf=8/255,l2=1",
+            )
+    # The whole section: options of the run's own attack are not taken over.
+    return (f"evaluation.attack={{name: {ATTACK}}}", *overrides)
+
+
 def record_keys() -> list[str]:
     """Return the keys of the evaluation's section that a record depends on.
 
@@ -87,6 +113,6 @@ def record_keys() -> list[str]:
     return [*fields_that_affect(EvaluationConfig, "evaluation"), "adversarial_examples"]
 
 
-def default_config(config: RunConfig) -> RunConfig:
+def default_config(config: "RunConfig") -> "RunConfig":
     """Return the configuration of this model and these data with defaults for everything else."""
     return parse_config({"model": {"name": config.model.name}, "data": {"name": config.data.name}})

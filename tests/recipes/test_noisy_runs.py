@@ -84,6 +84,10 @@ def test_a_run_checks_its_labels_and_trains_as_without_the_check(short, tmp_path
     assert is_page(checked.labels / PAGE)
     assert (checked.labels / TABLE).read_text().startswith("rank,image,label")
     assert not plain.labels.exists()
+    assert not check_files(checked.path).faults
+    with (checked.labels / TABLE).open("a") as file:
+        file.write("x,y,z\n")
+    assert str(checked.labels / TABLE) in "".join(check_files(checked.path).faults)
     assert Passes.of([], checked.facts()) == Passes(label_check=24)
     assert Passes.of([], plain.facts()) == Passes()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
+from rampart.checksums import LISTING, list_checksums
 from rampart.data.splits import Splits
 from rampart.errors import RunError
 from rampart.evaluation.held_out import held_out_probabilities
@@ -92,7 +93,7 @@ def checked_labels(
 
 
 def write_label_check(checked: LabelCheck, splits: Splits, output: Path) -> None:
-    """Write the table and the page of a check.
+    """Write the table and the page of a check, and their checksums.
 
     Raises:
         RunError: they cannot be written.
@@ -102,6 +103,7 @@ def write_label_check(checked: LabelCheck, splits: Splits, output: Path) -> None
     write_atomic(output / TABLE, csv_text(rows) if rows else "rank,image,label\n")
     pictures = _pictures(checked, splits)
     write_built_page(label_page(checked.summary(), rows, pictures), output / PAGE)
+    write_atomic(output / LISTING, list_checksums(output, [TABLE, PAGE]))
 
 
 def _check(config: RunConfig, splits: Splits, model: NormalizedModel) -> LabelCheck:

@@ -147,7 +147,7 @@ def _check_run(run: RunFolder, found: FilesCheck) -> None:
 
 
 def _listed_folders(run: RunFolder) -> Iterator[Path]:
-    yield from (run.model, run.guidance)
+    yield from (run.model, run.guidance, run.labels, run.refinement)
     for folder in (run.checkpoints, run.best, run.baseline):
         yield from sorted(folder.glob("step-*"))
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rampart.checksums import LISTING, list_checksums
 from rampart.files import write_atomic
 from rampart.reports.csv_rows import csv_text
 from rampart.reports.pictures import save_picture, set_headline, styled
@@ -21,7 +22,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def write_criticality(rows: Rows, chosen: str, folder: Path) -> None:
-    """Write the table, from the least critical layer on, and the picture.
+    """Write the table, from the least critical layer on, its checksum, and the picture.
 
     Args:
         rows: the layers in the order of the network, each with `module`, `weights`, `increase` of
@@ -36,6 +37,7 @@ def write_criticality(rows: Rows, chosen: str, folder: Path) -> None:
     ordered = sorted(rows, key=lambda row: float(row["increase"]))
     table = [{"rank": rank, **row} for rank, row in enumerate(ordered, start=1)]
     write_atomic(folder / TABLE, csv_text(table))
+    write_atomic(folder / LISTING, list_checksums(folder, [TABLE]))
     with styled(LOOK):
         save_picture(draw_criticality(rows, chosen), folder / PICTURE)
 

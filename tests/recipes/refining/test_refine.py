@@ -17,6 +17,7 @@ from rampart.recipes.refining.refine import Listener, refine_run
 from rampart.recipes.refining.settings import Refinement
 from rampart.recipes.splits import make_splits
 from rampart.recipes.train import train_run
+from rampart.records.whole_folders import check_files
 from rampart.reports.comparison import read_run
 from rampart.reports.method_names import RunResult, name_methods
 from rampart.runs.history import History
@@ -98,7 +99,7 @@ def test_the_saved_model_is_the_chosen_mixture(run, refined):
     assert float(record.accuracy[-1]) == pytest.approx(best.adversarial)
 
 
-def test_it_is_an_ordinary_run(refined):
+def test_it_is_an_ordinary_run(refined, tmp_path):
     folder, best = refined
     facts = folder.facts()
     assert folder.status() == "complete"
@@ -114,6 +115,10 @@ def test_it_is_an_ordinary_run(refined):
     assert lines[0] == "rank,module,weights,increase,accuracy_drop"
     assert lines[1].split(",")[:2] == ["1", facts["refinement"]["layer"]]
     assert (folder.refinement / "criticality.png").read_bytes().startswith(b"\x89PNG")
+    assert not check_files(folder.path).faults
+    shutil.copytree(folder.path, tmp_path / "copy")
+    (tmp_path / "copy" / "refinement" / "criticality.csv").write_text("rank\n")
+    assert "criticality.csv" in "".join(check_files(tmp_path / "copy").faults)
     said = f"only the layer {facts['refinement']['layer']} was trained"
     assert said in folder.card.read_text()
     assert "rampart refine" in folder.page.read_text()

@@ -105,3 +105,12 @@ def test_a_pipe_is_not_waited_for(read, tmp_path):
     os.mkfifo(tmp_path / "x")
     with pytest.raises((OSError, RunError), match="pipe"):
         read(tmp_path / "x")
+
+
+def test_a_file_that_is_read_again_gives_a_value_of_its_own(tmp_path):
+    file = tmp_path / "a.yaml"
+    file.write_text("a: {b: [1, 2]}\n")
+    read_file(file, "file")["a"]["b"].append(3)
+    assert read_file(file, "file") == {"a": {"b": [1, 2]}}
+    file.write_text("a: {b: [1, 2, 4]}\n")
+    assert read_file(file, "file") == {"a": {"b": [1, 2, 4]}}

@@ -5,8 +5,10 @@ as in YAML 1.2: only true and false are booleans, 1e-3 is a number, 010 is ten, 
 The names in a mapping are text, as they are written.
 """
 
+import copy
 import json
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +160,7 @@ def read_plain_file(path: Path, what: str) -> tuple[str, Any]:
     """
     try:
         text = read_text(path)
-        return text, read_plain(text, nul=False)
+        return text, copy.deepcopy(_value_of(text))
     except FileNotFoundError:
         raise RunError(f"{what} {path} does not exist.") from None
     except IsADirectoryError:
@@ -169,6 +171,12 @@ def read_plain_file(path: Path, what: str) -> tuple[str, Any]:
         raise RunError(f"{what} {path} cannot be read: {error.strerror}.") from None
     except NotPlain as error:
         raise RunError(f"{what} {path} is not valid YAML: {error}.") from None
+
+
+@lru_cache(maxsize=8)
+def _value_of(text: str) -> Any:
+    """Return the value of a file's text; a command reads some files several times, YAML slowly."""
+    return read_plain(text, nul=False)
 
 
 def read_value(key: str, text: str) -> Any:

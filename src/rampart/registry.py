@@ -7,6 +7,7 @@ configurations, and on the command line if its file is imported (`--import`).
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields
+from functools import cache
 from typing import Any, Generic, TypeVar, cast, get_type_hints
 
 from rampart.errors import InvalidArgument, UnknownName
@@ -44,6 +45,19 @@ class UnknownOption(UnknownName):
         have = f"{', '.join(others)} {'has' if len(others) == 1 else 'have'} it"
         elsewhere = f"{have}. Known: {', '.join(sorted(known))}" if others else ""
         super().__init__(f"option of {component}", option, known, instead=instead or elsewhere)
+
+
+@cache
+def _types_of(cls: Any) -> dict[str, Any]:
+    return get_type_hints(cls, include_extras=True)
+
+
+@cache
+def _validator_of(cls: Any) -> Any:
+    """Return what builds a class from plain values; making it takes longer than one use of it."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(cls)
 
 
 class Registry(Generic[T]):
@@ -125,7 +139,7 @@ class Registry(Generic[T]):
             UnknownName: the component or one of the options is unknown.
             InvalidArgument: an option of the wrong type or out of range.
         """
-        from pydantic import TypeAdapter, ValidationError
+        from pydantic import ValidationError
 
         cls: Any = self.get(name, key)
         known = self.options(name)
@@ -133,8 +147,8 @@ class Registry(Generic[T]):
             if option not in known:
                 raise self.unknown_option(name, option, known)
         try:
-            values = fit(get_type_hints(cls, include_extras=True), options or {})
-            built = TypeAdapter(cls).validate_python({**self._fixed[name], **values})
+            values = fit(_types_of(cls), options or {})
+            built = _validator_of(cls).validate_python({**self._fixed[name], **values})
         except InvalidArgument as error:
             raise self._add_key(error, known, key or self.kind) from None
         except ValidationError as error:

@@ -12,6 +12,7 @@ from rampart.models.catalogue import full_name
 from rampart.plain import read_file, read_value, require_text
 from rampart.recipes.config.exchange import NAMED, Exchange, exchange
 from rampart.recipes.config.explaining import explain
+from rampart.recipes.config.suggesting import components_loaded
 from rampart.runs.run_folder import RunFolder
 from rampart.runs.settings_file import write_settings
 from rampart.schema.components import (
@@ -70,8 +71,9 @@ def parse_config(
     changed = dict(tree)
     exchanges = [_override(changed, override) for override in overrides]
     try:
-        # A wrong value of a key is answered at once: the components import torch.
-        RunFields.model_validate(changed)
+        if not components_loaded():
+            # A wrong value of a key is answered at once: the components import torch.
+            RunFields.model_validate(changed)
         from rampart.recipes.config.run_config import RunConfig
 
         config = _complete(RunConfig.model_validate(changed))

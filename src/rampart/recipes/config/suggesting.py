@@ -24,13 +24,13 @@ def _takes(section: str, option: str) -> bool:
     Without components of the user those of Rampart are listed: they import torch, which is slow.
     """
     kind = section.rpartition(".")[2]
-    if kind in OPTIONS and not _loaded():
+    if kind in OPTIONS and not components_loaded():
         return option in OPTIONS[kind]
     registry = _registry(section)
     return any(registry.takes(name, option) for name in registry.names())
 
 
-def _loaded() -> bool:
+def components_loaded() -> bool:
     """Return whether components are imported, perhaps with some of the user."""
     return bool({"rampart.attacks.base", "rampart.objectives.base"} & set(sys.modules))
 
@@ -133,7 +133,7 @@ def takes_list(key: str) -> bool:
     section, _, word = key.rpartition(".")
     if section in _COMPONENTS and word not in ("name", "interval"):
         kind = section.rpartition(".")[2]
-        if kind in SEVERAL and not _loaded():
+        if kind in SEVERAL and not components_loaded():
             return word in SEVERAL[kind]
         registry = _registry(section)
         hints = [get_type_hints(registry.get(name)) for name in registry.names()]

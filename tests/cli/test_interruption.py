@@ -57,7 +57,7 @@ STOPPED_AT = {
         "recipes.refining.refine.refine_run",
         "nothing is changed, run the same command again.",
     ),
-    "train model=m data=d -o out": (
+    "train model=m data=glyphs -o out": (
         "recipes.train.train_run",
         "nothing is changed, run the same command again.",
     ),
@@ -65,7 +65,7 @@ STOPPED_AT = {
         "experiments.quickstart.run_quickstart",
         "`rampart quickstart --output out --resume` resumes.",
     ),
-    "linear-probe m data=d": (
+    "linear-probe m data=glyphs": (
         "recipes.probe_backbone.linear_probe_config",
         "run the same command again.",
     ),

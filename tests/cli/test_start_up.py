@@ -128,7 +128,7 @@ TRAIN = ["train", "model=resnet18", "data=x", "-o", "run"]
             SLOW,
             {
                 0: [["study", "status", "study"], ["study", "table", "study"]],
-                2: [[*TRAIN, "attack.steps=0"]],
+                2: [["train", "model=resnet18", "data=digit-pairs", "-o", "run", "attack.steps=0"]],
             },
         ),
     ],
@@ -141,13 +141,24 @@ def test_a_verb_does_not_import_what_it_does_not_need(places, forbidden, command
         assert found == [status, []], one
 
 
+#: There are no such data.
 KEYS = ["data=x", "model=resnet18"]
-#: What each verb refuses first: a folder that is not there, an unknown key, a wrong value. The
-#: places of the fixture lie in the folder of the process.
+#: No output folder.
+FILE = "wrong.yaml"
+#: What each verb refuses first: a run or data that are not there, an output that is, an unknown
+#: key, a wrong value. The places of the fixture lie in the folder of the process.
 REFUSED = {
-    "train": [[*KEYS, "-o", "new", "training.epochs=-1"]],
+    "train": [
+        [*KEYS, "-o", "new", "training.epochs=-1"],
+        [*KEYS, "-o", "new"],
+        [*KEYS, "-o", "one"],
+        [*KEYS, "-o", FILE],
+        ["-o", "one", "--resume", "--overwrite"],
+    ],
     "tune": [
         [*KEYS, "-o", "new"],
+        [*KEYS, "-o", "new", "--runs", "2"],
+        [*KEYS, "-o", FILE, "--runs", "2"],
         [*KEYS, "-o", "new", "--runs", "2", "training.epochs=0"],
         [*KEYS, "-o", "new", "--runs", "2", "training.zzqx=0"],
     ],
@@ -155,6 +166,7 @@ REFUSED = {
         ["nothing/run"],
         ["one", "zzqx=1"],
         ["one", "evaluation.limit=-3"],
+        ["one", "-o", FILE],
         ["timm:resnet18"],
         ["timm:resnet18", "data=x", "evaluation.limit=-3"],
         ["timm:resnet18", "data=x", "model=resnet50"],
@@ -165,6 +177,7 @@ REFUSED = {
         ["one", "evaluation.limit=-3"],
         ["one", "threat.eps=4/255"],
         ["one", "--threats", "zzqx"],
+        ["one", "-o", FILE],
         ["timm:resnet18"],
     ],
     "predict": [
@@ -176,11 +189,28 @@ REFUSED = {
     ],
     "export": [["nothing", "--to", "onnx"]],
     "publish": [["nothing", "--to", "new"]],
-    "interpolate": [["nothing", "one", "-o", "new"], ["one", "nothing", "-o", "new"]],
-    "refine": [["nothing"], ["one", "nothing"], ["one", "-o", "one"], ["one", "--epochs", "-1"]],
-    "linear-probe": [["resnet18"], [*KEYS, "threat.zzqx=1"], [*KEYS, "threat.eps=-1"]],
-    "check-labels": [["resnet18"], [*KEYS, "threat.zzqx=1"], [*KEYS, "threat.eps=-1"]],
-    "data": [["cars", "data.zzqx=1"], ["cars", "training.epochs=1"]],
+    "interpolate": [
+        ["nothing", "one", "-o", "new"],
+        ["one", "nothing", "-o", "new"],
+        ["one", "two", "-o", FILE],
+        ["one", "two", "-o", "two"],
+    ],
+    "refine": [
+        ["nothing"],
+        ["one", "nothing"],
+        ["one", "-o", "one"],
+        ["one", "-o", FILE],
+        ["one", "--epochs", "-1"],
+    ],
+    "linear-probe": [["resnet18"], KEYS, [*KEYS, "threat.zzqx=1"], [*KEYS, "threat.eps=-1"]],
+    "check-labels": [
+        ["resnet18"],
+        [*KEYS, "-o", "new"],
+        [*KEYS, "-o", FILE],
+        [*KEYS, "threat.zzqx=1"],
+        [*KEYS, "threat.eps=-1"],
+    ],
+    "data": [["zzqx"], ["digitpairs"], ["cars", "data.zzqx=1"], ["cars", "training.epochs=1"]],
     "verify": [["nothing"]],
     "report": [["nothing"]],
     "gate": [["nothing", "--clean", ">=0.5"], ["one", "--clean", "0.5"]],
@@ -188,7 +218,7 @@ REFUSED = {
     "preview": [["zzqx"], ["two-hinge", "zzqx=1"]],
     "models": [["--zzqx"]],
     "doctor": [["zzqx"]],
-    "quickstart": [["zzqx"]],
+    "quickstart": [["zzqx"], ["-o", FILE]],
     "study plan": [["nothing.yaml"], ["unknown.yaml"], ["no-key.yaml"], ["wrong.yaml"]],
     "study run": [
         [file, "-o", "new"]

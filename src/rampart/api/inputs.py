@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from rampart.data.copies import warn_of_copies
-from rampart.data.datasets import EMBEDDED, refuse_fractions, require_data
+from rampart.data.datasets import EMBEDDED, refuse_fractions
 from rampart.data.decode import Decode
 from rampart.data.from_torch import split_of
 from rampart.data.looking import note_changes
+from rampart.data.naming import require_data
 from rampart.data.splits import OneSplit, Split, Splits
 from rampart.devices import require_device
 from rampart.errors import InvalidArgument

@@ -15,10 +15,11 @@ from rampart.api.inputs import (
     size_of,
 )
 from rampart.data.completing import complete_splits
-from rampart.data.datasets import EMBEDDED, require_data
+from rampart.data.datasets import EMBEDDED
 from rampart.data.decode import Decode
 from rampart.data.defined_splits import without_validation
 from rampart.data.from_torch import split_of
+from rampart.data.naming import require_data
 from rampart.data.splits import SPLIT_NAMES, Split, Splits
 from rampart.errors import DataError, InvalidArgument
 from rampart.recipes.config.run_config import RunConfig

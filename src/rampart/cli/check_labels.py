@@ -7,6 +7,7 @@ import typer
 from rampart.cli.json_output import Json, print_json
 from rampart.cli.linear_probe import with_model
 from rampart.cli.overrides import HELP
+from rampart.cli.subject import load_for_data
 
 
 def check_labels(
@@ -31,10 +32,11 @@ def check_labels(
 
     quiet_libraries()
     with show_progress():
-        from rampart.recipes.config.loading import load_config
+        from rampart.files import require_output_folder
 
+        require_output_folder(output)
         # Before slow imports, so that a wrong configuration is answered at once.
-        config = load_config(*config_and_overrides(with_model(settings or [])))
+        config = load_for_data(*config_and_overrides(with_model(settings or [])))
         from rampart.recipes.check_labels import PAGE, TABLE
         from rampart.recipes.check_labels import check_labels as check
 

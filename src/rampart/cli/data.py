@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from rampart.cli.json_output import Json, print_json
+from rampart.cli.subject import load_for_data
 from rampart.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _list() -> tuple[list[str], object]:
 
 def _show(name: str, settings: list[str]) -> tuple[list[str], object, bool]:
     """Return the lines and facts about data, and whether data on this machine are wrong."""
-    # Before slow imports, so that a wrong key is answered at once.
+    # Before slow imports, so that a wrong name or key is answered at once.
     config = _config(name, settings)
     from rampart.data.inventory import entry_of, take_stock, take_stock_of_sources
 
@@ -129,13 +130,12 @@ def _request(name: str, config: "DataConfig") -> "Request":
 
 def _config(name: str, settings: list[str]) -> "RunConfig":
     from rampart.cli.overrides import ordered
-    from rampart.recipes.config.loading import load_config
 
     for word in settings:
         if not word.startswith("data."):
             raise InvalidArgument("settings", word, "keys of the data, such as data.root=FOLDER")
     # A configuration needs a model; its name is not used.
-    return load_config(None, ordered(["model.name=resnet50", f"data.name={name}", *settings]))
+    return load_for_data(None, ordered(["model.name=resnet50", f"data.name={name}", *settings]))
 
 
 def _facts(entry: "Entry") -> list[str]:

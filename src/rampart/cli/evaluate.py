@@ -72,7 +72,7 @@ def evaluate_and_print(
     without = " without --overwrite" if overwrite else ""
     advice = f"run the same command again{without} to resume"
     with explain_interruption(advice), show_progress():
-        is_run = require_evaluable(str(model), overrides)
+        is_run = require_evaluable(str(model), overrides, output)
         from rampart.recipes.evaluation.evaluate_named import evaluate_model, evaluate_run
 
         quiet_libraries()

@@ -6,6 +6,7 @@ import typer
 
 from rampart.cli.interruption import explain_interruption
 from rampart.cli.subject import require_finished
+from rampart.runs.run_folder import RunFolder
 
 
 def interpolate(
@@ -26,6 +27,7 @@ def interpolate(
     from rampart.cli.evaluate import evaluate_trained
 
     require_finished(first, second)
+    RunFolder(output).require_free(resume=None, overwrite=overwrite)
     with console.busy("loading"):
         from rampart.recipes.choosing import FRACTIONS, Between
         from rampart.recipes.config.loading import load_config

@@ -6,6 +6,7 @@ import typer
 
 from rampart.cli.json_output import Json, print_json
 from rampart.cli.overrides import HELP
+from rampart.cli.subject import load_for_data
 
 if TYPE_CHECKING:
     from rampart.evaluation.linear_probe import LinearProbeResult
@@ -27,10 +28,8 @@ def linear_probe(
 
     quiet_libraries()
     with show_progress():
-        from rampart.recipes.config.loading import load_config
-
         # Before slow imports, so that a wrong configuration is answered at once.
-        config = load_config(*config_and_overrides(with_model(settings or [])))
+        config = load_for_data(*config_and_overrides(with_model(settings or [])))
         from rampart.recipes.probe_backbone import linear_probe_config
 
         found = linear_probe_config(config)

@@ -57,7 +57,7 @@ def profile(
         from rampart.recipes.evaluation.threats import parse_threats
 
         wanted = parse_threats(threats)
-        is_run = require_evaluable(model, of_profile(overrides))
+        is_run = require_evaluable(model, of_profile(overrides), output)
         from rampart.recipes.evaluation.profile import profile_model, profile_run
 
         quiet_libraries()

@@ -23,7 +23,9 @@ def quickstart(
     from rampart.cli.compare import compare_and_print
     from rampart.cli.console import console, quiet_libraries, show_progress
     from rampart.cli.interruption import explain_interruption
+    from rampart.files import require_output_folder
 
+    require_output_folder(output)
     console.print(
         "A small network, pretrained on printed glyphs, learns the numbers 00 to 99 written as "
         "pairs of real handwritten digits. It has to withstand changes of up to 20/255 in every "

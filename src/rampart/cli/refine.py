@@ -80,10 +80,13 @@ def refine(
     Refinement(**wanted)
     quiet_libraries()
     with console.busy("checking"):
+        from rampart.files import require_output_folder
         from rampart.recipes.refining.places import places_of
 
         places = places_of(runs, output)
         require_finished(*runs)
+        for _, place in places:
+            require_output_folder(place)
         from rampart.recipes.refining.several import plan_refinements
 
         tasks = plan_refinements(places, wanted, resume=resume, overwrite=overwrite)

@@ -1,12 +1,14 @@
-"""What verbs refuse before their slow imports: a run that is not finished, and wrong settings.
-
-A verb whose settings stand in no run loads its configuration before its slow imports instead.
-"""
+"""What verbs refuse before their slow imports: a run that is not finished, and wrong settings."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from rampart.files import require_output_folder
 from rampart.runs.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from rampart.recipes.config.run_config import RunConfig
 
 
 def require_finished(*runs: Path) -> None:
@@ -19,23 +21,53 @@ def require_finished(*runs: Path) -> None:
         RunFolder(run).require_finished()
 
 
-def require_evaluable(model: str, overrides: Sequence[str]) -> bool:
+def require_evaluable(model: str, overrides: Sequence[str], output: Path | None) -> bool:
     """Refuse a run that is not finished, and settings that no evaluation of the model has.
+
+    Args:
+        model: a run or any other classifier.
+        overrides: settings of the evaluation.
+        output: its folder, if it is given.
 
     Returns:
         whether the model is a run.
 
     Raises:
-        RampartError: the run or the settings, as in the evaluation itself.
+        RampartError: the run, the settings or the folder, as in the evaluation itself.
     """
     from rampart.recipes.evaluation.settings import load_for_evaluation, load_for_model
 
+    if output is not None:
+        require_output_folder(output)
     if not names_run(model, overrides):
         load_for_model(model, overrides)
         return False
     require_finished(Path(model))
     load_for_evaluation(RunFolder(Path(model)), overrides)
     return True
+
+
+def load_for_data(
+    source: Path | RunFolder | None, overrides: Sequence[str], *, resume: bool = False
+) -> "RunConfig":
+    """Read a configuration; a wrong one, or one whose data are not there, is answered at once.
+
+    Args:
+        source: as of `load_config`.
+        overrides: as of `load_config`.
+        resume: a run that is complete does not need its data.
+
+    Raises:
+        DataError: neither a file or folder nor a dataset has the name of the data.
+        RampartError: as `load_config`.
+    """
+    from rampart.data.naming import require_data
+    from rampart.recipes.config.loading import load_config, load_fields
+
+    if not resume:
+        data = load_fields(source, overrides).data
+        require_data(data.name, data.root)
+    return load_config(source, overrides)
 
 
 def names_run(model: str, overrides: Sequence[str] = ()) -> bool:

@@ -8,6 +8,7 @@ import typer
 from rampart.cli.interruption import explain_interruption
 from rampart.cli.json_output import Json, print_json
 from rampart.cli.overrides import HELP
+from rampart.cli.subject import load_for_data
 
 if TYPE_CHECKING:
     from rampart.data.splits import Splits
@@ -33,19 +34,18 @@ def train(
     from rampart.cli.console import console, print_plan, quiet_libraries, show_progress
     from rampart.cli.evaluate import evaluate_trained
     from rampart.cli.overrides import config_and_overrides
-    from rampart.recipes.config.loading import load_config
     from rampart.runs.history import History
     from rampart.runs.passes import Passes
     from rampart.runs.run_folder import RunFolder
 
     path, overrides = config_and_overrides(settings or [])
     folder = RunFolder(output)
-    if resume and not folder.exists():
-        folder.require_free(resume, overwrite)
+    # Before the configuration, whose components are slow to import.
+    folder.require_free(resume, overwrite)
     own = resume and path is None and folder.exists()
     if resume and not (own or path or overrides):
         raise folder.no_run()
-    config, begun = load_config(folder if own else path, overrides), []
+    config, begun = load_for_data(folder if own else path, overrides, resume=resume), []
     # After the configuration, so that a wrong one is answered at once.
     with console.busy("loading"):
         from rampart.recipes.train import train_run

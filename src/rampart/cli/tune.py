@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from rampart.cli.overrides import HELP
+from rampart.cli.subject import load_for_data
 
 if TYPE_CHECKING:
     from rampart.experiments.tuning.trials import Report, Search, Trial
@@ -50,10 +51,11 @@ def tune(
     from rampart.cli.overrides import config_and_overrides
     from rampart.experiments.ray_session import Resources
     from rampart.experiments.tuning.session import Budget
-    from rampart.recipes.config.loading import load_config
+    from rampart.files import require_output_folder
 
     budget, resources = Budget(runs, minutes), Resources(cpus, gpus, workers)
-    config = load_config(*config_and_overrides(settings or []))
+    require_output_folder(output)
+    config = load_for_data(*config_and_overrides(settings or []))
     # After the configuration, so that a wrong one is answered at once.
     with console.busy("loading"):
         from rampart.experiments.tuning.searching import run_search

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -14,14 +13,14 @@ from rampart.data.digits import digit_pairs
 from rampart.data.glyphs import glyphs
 from rampart.data.looking import with_facts
 from rampart.data.memory import cache_limit
+from rampart.data.naming import is_library_name, require_data
 from rampart.data.readers.catalogued import load_catalogued
 from rampart.data.readers.folder import load_folder
-from rampart.data.readers.library import is_library_name, load_library
+from rampart.data.readers.library import load_library
 from rampart.data.readers.request import Found, Request
 from rampart.data.readers.saved import is_saved, load_saved
-from rampart.data.readers.shards import is_range, load_shards, shards_of
+from rampart.data.readers.shards import load_shards, shards_of
 from rampart.data.readers.table import SUFFIXES, load_table
-from rampart.data.readers.torchvision import TORCH_NAMES
 from rampart.data.set_apart import USUAL_FRACTIONS, check_fraction
 from rampart.data.split_file import divide, paths_of
 from rampart.data.splits import (
@@ -30,8 +29,7 @@ from rampart.data.splits import (
     Split,
     Splits,
 )
-from rampart.errors import DataError, InvalidArgument, nearest
-from rampart.plugins import GIVEN
+from rampart.errors import InvalidArgument
 
 Cache = bool | Literal["auto"]
 
@@ -204,34 +202,6 @@ def _refuse(key: str, given: Any, why: str) -> None:
     if given:
         spelled = ", ".join(map(str, given)) if isinstance(given, Mapping) else given
         raise InvalidArgument(key, spelled, f"none, because {why}", "leave it out")
-
-
-def require_data(name: str, root: str = "") -> Path:
-    """Return the path of a dataset without reading it.
-
-    Raises:
-        DataError: neither a file or folder nor a dataset has this name.
-    """
-    if name.startswith(GIVEN):
-        raise DataError(
-            f"data '{name}' were given in Python: pass them again to rampart.finetune, "
-            "rampart.refine or rampart.evaluate."
-        )
-    path = Path(root, name).expanduser()
-    if path.exists() or is_range(name):
-        return path
-    if name in EMBEDDED or is_library_name(name) or name in catalogue():
-        return path
-    if near := nearest(name, [*EMBEDDED, *catalogue()], n=1):
-        raise DataError(f"no folder or dataset '{name}': did you mean {near[0]}?")
-    public = f" For the public dataset write torch/{name}." if name.lower() in TORCH_NAMES else ""
-    beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = get_close_matches(path.name, beside, n=1, cutoff=0.8)
-    hint = f"did you mean '{path.with_name(near[0])}'? Give" if near else "give"
-    raise DataError(
-        f"data folder '{path}' does not exist; {hint} a folder or a .tar of images, or a table "
-        f"(.csv, .tsv, .parquet).{public}"
-    )
 
 
 def _load_embedded(

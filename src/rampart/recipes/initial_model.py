@@ -4,7 +4,8 @@ from itertools import zip_longest
 
 from torch import nn
 
-from rampart.data.datasets import EMBEDDED, require_data
+from rampart.data.datasets import EMBEDDED
+from rampart.data.naming import require_data
 from rampart.data.splits import Splits
 from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.models.backbones import build_model

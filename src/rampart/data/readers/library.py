@@ -8,13 +8,6 @@ from rampart.data.readers.request import Found, Request
 from rampart.data.readers.torchvision import load_torch
 from rampart.errors import DataError, RampartError
 
-PREFIXES = ("torch", "hfds")
-
-
-def is_library_name(name: str) -> bool:
-    """Whether a name belongs to a public library."""
-    return name.partition("/")[0].lower() in PREFIXES and "/" in name
-
 
 def load_library(request: Request) -> Found:
     """Return the published splits of a dataset by their names, and notes.

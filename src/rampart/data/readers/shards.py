@@ -19,6 +19,7 @@ import numpy as np
 from rampart.counting import counted
 from rampart.data.decode import Decoded, ImageFile
 from rampart.data.labels import number_labels
+from rampart.data.naming import RANGE, is_range
 from rampart.data.readers.archive import members_of
 from rampart.data.readers.request import Found, Request
 from rampart.data.readers.split_names import choose_splits, known_split
@@ -32,7 +33,6 @@ OPTIONS = ("input_key", "target_key")
 CLASS_NAMES = "classnames.txt"
 #: The ending of labels unless the option "target_key" names another.
 LABEL = "cls"
-_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 #: Number of members of a tar that are looked at to tell whether it is a shard.
 _FIRST = 20
 
@@ -48,11 +48,6 @@ class Sample:
 
     key: str
     files: Mapping[str, ImageFile]
-
-
-def is_range(name: str) -> bool:
-    """Whether a name means several tars, as in `train-{000..009}.tar`."""
-    return bool(_RANGE.search(name)) and name.endswith(".tar")
 
 
 def shards_of(path: Path) -> list[Path]:
@@ -127,10 +122,10 @@ def _gaps(by_name: Mapping[str, Sequence[Path]]) -> list[str]:
 
 def _expand(name: str) -> list[Path]:
     """Return the paths of a name with ranges; all must exist."""
-    texts = _RANGE.split(name)[::3]
+    texts = RANGE.split(name)[::3]
     ranges = [
         [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
-        for first, last in _RANGE.findall(name)
+        for first, last in RANGE.findall(name)
     ]
     paths = [
         Path("".join(a + b for a, b in zip(texts, [*numbers, ""], strict=True)))

@@ -13,50 +13,11 @@ from torch import Tensor
 from rampart.data.decode import Decode, Decoded, ImageFile, unreadable
 from rampart.data.pictures import Facts, facts_of_picture
 from rampart.data.readers.request import Found, Request
+from rampart.data.readers.torch_names import TORCH_NAMES, TorchName
 from rampart.data.splits import Split
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.progress.tqdm_bars import tqdm_bars
 from rampart.value_types import require_no_booleans
-
-
-@dataclass(frozen=True)
-class TorchName:
-    """A torchvision dataset and its names of the splits.
-
-    Attributes:
-        cls: name of the class in `torchvision.datasets`.
-        splits: arguments that select each split.
-    """
-
-    cls: str
-    splits: Mapping[str, Mapping[str, Any]]
-
-
-_FLAG: Mapping[str, Mapping[str, Any]] = {"train": {"train": True}, "test": {"train": False}}
-_TWO: Mapping[str, Mapping[str, Any]] = {"train": {"split": "train"}, "test": {"split": "test"}}
-_THREE = {**_TWO, "validation": {"split": "val"}}
-TORCH_NAMES = {
-    "cifar10": TorchName("CIFAR10", _FLAG),
-    "cifar100": TorchName("CIFAR100", _FLAG),
-    "mnist": TorchName("MNIST", _FLAG),
-    "fashion_mnist": TorchName("FashionMNIST", _FLAG),
-    "kmnist": TorchName("KMNIST", _FLAG),
-    "svhn": TorchName("SVHN", _TWO),
-    "stl10": TorchName("STL10", _TWO),
-    "food101": TorchName("Food101", _TWO),
-    "stanford_cars": TorchName("StanfordCars", _TWO),
-    "fgvc_aircraft": TorchName("FGVCAircraft", _THREE),
-    "flowers102": TorchName("Flowers102", _THREE),
-    "dtd": TorchName("DTD", _THREE),
-    "oxford_iiit_pet": TorchName("OxfordIIITPet", {**_TWO, "train": {"split": "trainval"}}),
-    "imagenette": TorchName(
-        "Imagenette", {"train": {"split": "train"}, "validation": {"split": "val"}}
-    ),
-    "caltech101": TorchName("Caltech101", {"train": {}}),
-    "caltech256": TorchName("Caltech256", {"train": {}}),
-    "eurosat": TorchName("EuroSAT", {"train": {}}),
-    "gtsrb": TorchName("GTSRB", _TWO),
-}
 
 
 @dataclass(frozen=True)

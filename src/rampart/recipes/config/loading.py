@@ -56,6 +56,20 @@ def load_config(
     return parse_config(_read_config(source), overrides, tell)
 
 
+def load_fields(source: Path | RunFolder | None = None, overrides: Iterable[str] = ()) -> RunFields:
+    """Read what the schema alone can check, without torch; arguments and errors as `load_config`.
+
+    The options of components are not checked, and what is left out of them is not filled in.
+    """
+    tree = dict(_read_config(source))
+    for override in overrides:
+        _override(tree, override)
+    try:
+        return RunFields.model_validate(tree)
+    except ValidationError as error:
+        raise explain(error) from None
+
+
 def change_config(config: RunFields, overrides: Iterable[str]) -> "RunConfig":
     """Return the configuration changed by `key=value` overrides; errors as `load_config`."""
     return parse_config(dump_config(config), overrides)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from accelerate import Accelerator
 
-from rampart.data.datasets import require_data
+from rampart.data.naming import require_data
 from rampart.data.splits import OneSplit, Split, Splits
 from rampart.errors import InvalidArgument
 from rampart.models.external.class_names import check_classes

@@ -41,11 +41,11 @@ def interrupt(*arguments, **more):
 
 #: What each verb calls first, and the advice after an interruption there.
 STOPPED_AT = {
-    "evaluate m data=d": (
+    "evaluate m data=glyphs": (
         "recipes.evaluation.evaluate_named.evaluate_model",
         "run the same command again to resume.",
     ),
-    "evaluate m data=d --overwrite": (
+    "evaluate m data=glyphs --overwrite": (
         "recipes.evaluation.evaluate_named.evaluate_model",
         "run the same command again without --overwrite to resume.",
     ),

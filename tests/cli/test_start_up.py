@@ -143,7 +143,7 @@ def test_a_verb_does_not_import_what_it_does_not_need(places, forbidden, command
 
 #: There are no such data.
 KEYS = ["data=x", "model=resnet18"]
-#: No output folder.
+#: No output folder, and no image.
 FILE = "wrong.yaml"
 #: What each verb refuses first: a run or data that are not there, an output that is, an unknown
 #: key, a wrong value. The places of the fixture lie in the folder of the process.
@@ -168,6 +168,7 @@ REFUSED = {
         ["one", "evaluation.limit=-3"],
         ["one", "-o", FILE],
         ["timm:resnet18"],
+        ["timm:resnet18", "data=x"],
         ["timm:resnet18", "data=x", "evaluation.limit=-3"],
         ["timm:resnet18", "data=x", "model=resnet50"],
     ],
@@ -179,13 +180,16 @@ REFUSED = {
         ["one", "--threats", "zzqx"],
         ["one", "-o", FILE],
         ["timm:resnet18"],
+        ["timm:resnet18", "data=x"],
     ],
     "predict": [
         ["nothing/run", "x.png"],
-        ["one", "x.png", "data.zzqx=1"],
-        ["one", "x.png", "evaluation.batch_size=0"],
-        ["one", "x.png", "-o", "x.txt"],
-        ["timm:resnet18", "x.png", "evaluation.batch_size=0"],
+        ["one", "x.png"],
+        ["timm:resnet18", FILE, "x.png"],
+        ["one", FILE, "data.zzqx=1"],
+        ["one", FILE, "evaluation.batch_size=0"],
+        ["one", FILE, "-o", "x.txt"],
+        ["timm:resnet18", FILE, "evaluation.batch_size=0"],
     ],
     "export": [["nothing", "--to", "onnx"]],
     "publish": [["nothing", "--to", "new"]],

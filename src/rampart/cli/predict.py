@@ -8,7 +8,7 @@ import typer
 from rampart.cli.interruption import explain_interruption
 from rampart.cli.json_output import Json, print_json
 from rampart.cli.overrides import ordered
-from rampart.cli.subject import names_run
+from rampart.cli.subject import names_run, require_finished
 from rampart.counting import counted
 from rampart.runs.run_folder import RunFolder
 
@@ -55,11 +55,16 @@ def predict(
     overrides = tuple(ordered(settings))
     paths = [one for one in images if one not in settings]
     with explain_interruption("run the same command again"), show_progress(errors):
+        from rampart.data.naming import require_images
         from rampart.recipes.prediction_settings import load_for_reference, load_for_run
 
         _require_output(output)
         is_run = names_run(model)
-        # A wrong run or setting is refused before slow imports.
+        # A wrong run, image or setting is refused before slow imports.
+        if is_run:
+            require_finished(Path(model))
+        for path in paths:
+            require_images(Path(path).expanduser())
         if is_run:
             load_for_run(RunFolder(Path(model)), overrides)
         else:

@@ -33,13 +33,20 @@ def require_evaluable(model: str, overrides: Sequence[str], output: Path | None)
         whether the model is a run.
 
     Raises:
-        RampartError: the run, the settings or the folder, as in the evaluation itself.
+        RampartError: the run, the settings, the data or the folder, as in the evaluation itself.
     """
-    from rampart.recipes.evaluation.settings import load_for_evaluation, load_for_model
+    from rampart.data.naming import require_data
+    from rampart.recipes.evaluation.settings import (
+        load_fields_for_model,
+        load_for_evaluation,
+        load_for_model,
+    )
 
     if output is not None:
         require_output_folder(output)
     if not names_run(model, overrides):
+        data = load_fields_for_model(model, overrides).data
+        require_data(data.name, data.root)
         load_for_model(model, overrides)
         return False
     require_finished(Path(model))

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from rampart.choices import Resize
 from rampart.data.deep_png import has_16_bits, to_8_bits
+from rampart.data.naming import not_a_file
 from rampart.data.pictures import Facts, facts_of_file, on_white, upright
 from rampart.data.splits import InMemory, Split
 from rampart.errors import DataError, InvalidArgument
@@ -183,13 +184,6 @@ def unreadable(name: str, error: BaseException, content: bytes | None = None) ->
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         reason = f"it has more than {MEGAPIXELS} megapixels: make it smaller"
     return DataError(f"image '{name}' cannot be read ({reason}); repair it or remove it.")
-
-
-def not_a_file(path: Path) -> str:
-    """Return what a path is instead of a file, as a clause."""
-    if path.is_dir():
-        return "a folder"
-    return "a pipe, a socket or a device, not a file" if path.exists() else "not there"
 
 
 def _require_size(size: tuple[int, int], has: str, do: str) -> None:

@@ -53,3 +53,21 @@ def require_data(name: str, root: str = "") -> Path:
         f"data folder '{path}' does not exist; {hint} a folder or a .tar of images, or a table "
         f"(.csv, .tsv, .parquet).{public}"
     )
+
+
+def require_images(path: Path) -> None:
+    """Refuse a path that is neither a file nor a folder.
+
+    Raises:
+        DataError: it is not there, or is a pipe, a socket or a device.
+    """
+    if not (path.is_file() or path.is_dir()):
+        what = "does not exist" if not path.exists() else f"is {not_a_file(path)}"
+        raise DataError(f"'{path}' {what}: give an image, or a folder or a .tar of images.")
+
+
+def not_a_file(path: Path) -> str:
+    """Return what a path is instead of a file, as a clause."""
+    if path.is_dir():
+        return "a folder"
+    return "a pipe, a socket or a device, not a file" if path.exists() else "not there"

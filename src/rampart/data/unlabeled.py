@@ -11,8 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from rampart.counting import counted
-from rampart.data.decode import Decode, Decoded, ImageFile, each, not_a_file
+from rampart.data.decode import Decode, Decoded, ImageFile, each
 from rampart.data.items import image_of, require_size
+from rampart.data.naming import require_images
 from rampart.data.readers.tree import read_tree
 from rampart.data.spelling import require_utf8
 from rampart.data.splits import Split
@@ -149,9 +150,7 @@ def _in_tensor(images: Tensor, channels: int, start: int) -> Iterable[Item]:
 def _in_path(path: Path, decode: Decode, notes: list[str]) -> Iterable[Item]:
     if path.is_file() and path.suffix.lower() != ".tar":
         return [Item(str(path), partial(Decoded([ImageFile(path)], [str(path)], decode), 0))]
-    if not (path.is_file() or path.is_dir()):
-        what = "does not exist" if not path.exists() else f"is {not_a_file(path)}"
-        raise DataError(f"'{path}' {what}: give an image, or a folder or a .tar of images.")
+    require_images(path)
     tree = read_tree(path)
     found, left_out = list(tree.walk(f"{path}/")), tree.all_left_out()
     if not found:

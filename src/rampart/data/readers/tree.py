@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from rampart.data.decode import ImageFile, not_a_file
+from rampart.data.decode import ImageFile
+from rampart.data.naming import not_a_file
 from rampart.data.readers.archive import members_of
 from rampart.errors import DataError, shown
 

@@ -1,15 +1,17 @@
 """The settings that an evaluation may change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.plain import read_value
 from rampart.recipes.config.differences import Difference, differences
-from rampart.recipes.config.loading import load_config, parse_config
+from rampart.recipes.config.loading import load_config, load_fields, parse_config
 from rampart.recipes.config.suggesting import OF_EVALUATION, UnknownKey
 from rampart.runs.run_folder import RunFolder
 from rampart.schema.effects import fields_that_affect
+from rampart.schema.fields import RunFields
 from rampart.schema.measuring import EvaluationConfig
 
 if TYPE_CHECKING:
@@ -64,11 +66,9 @@ def load_for_evaluation(run: RunFolder | None, overrides: Sequence[str]) -> "Run
 
     A key without its section is answered with those that an evaluation may change.
     """
-    try:
+    with _keys_of_evaluations():
         # The record of an evaluation notes what other data did not take over.
         return load_config(run, overrides, tell=lambda text: None)
-    except UnknownKey as error:
-        raise error.within(*OF_EVALUATION) from None
 
 
 def load_for_model(reference: str, overrides: Sequence[str]) -> "RunConfig":
@@ -77,13 +77,33 @@ def load_for_model(reference: str, overrides: Sequence[str]) -> "RunConfig":
     Raises:
         InvalidArgument: a setting names another model.
     """
+    return load_for_evaluation(None, _with_model(reference, overrides))
+
+
+def load_fields_for_model(reference: str, overrides: Sequence[str]) -> RunFields:
+    """Read what the schema alone can check of it, as `load_fields`; errors as `load_for_model`."""
+    with _keys_of_evaluations():
+        return load_fields(None, _with_model(reference, overrides))
+
+
+@contextmanager
+def _keys_of_evaluations() -> Iterator[None]:
+    """Answer a key without its section with those that an evaluation may change."""
+    try:
+        yield
+    except UnknownKey as error:
+        raise error.within(*OF_EVALUATION) from None
+
+
+def _with_model(reference: str, overrides: Sequence[str]) -> tuple[str, ...]:
+    """Return the overrides and the name of the model; refuse those that name another one."""
     for text in overrides:
         key, _, value = text.partition("=")
         read = read_value(key, value) if key in ("model", "model.name") else {}
         if not isinstance(read, Mapping) or "name" in read:
             expected = f"no other model than '{reference}'"
             raise InvalidArgument(key, value, expected, "name one model, without a key")
-    return load_for_evaluation(None, (*overrides, f"model.name={reference}"))
+    return (*overrides, f"model.name={reference}")
 
 
 def of_profile(overrides: Sequence[str]) -> tuple[str, ...]:

@@ -73,16 +73,26 @@ def main() -> None:
     torch.set_num_threads(1)
     args.output.mkdir(parents=True, exist_ok=True)
     study = load_study(args.study)
-    task = next(one for one in study.tasks if args.task in (None, one.name))
+    tasks = {one.name: one for one in study.tasks}
+    name = args.task or next(iter(tasks))
+    if name not in tasks:
+        parser.error(f"--task: expected one of {', '.join(tasks)}, got {name}")
     rows = Rows(args.output / "methods.jsonl")
-    done = {(row["method"], row["round"]) for row in rows.read()}
-    measured(study, task, next(iter(study.methods)))
-    for number in range(args.rounds):
-        for method in study.methods:
-            if (method, number) not in done:
-                found = measured(study, task, method)
-                rows.add({"method": method, "round": number, **found})
-    print(table(rows.read()))
+    here = {"study": args.study.stem, "task": name}
+    own = [row for row in rows.read() if here.items() <= row.items()]
+    done = {(row["method"], row["round"]) for row in own}
+    seed = study.seeds[0]
+    methods = [one for one in study.methods if not study.excludes(tasks[name], one, seed)]
+    left = [(one, number) for number in range(args.rounds) for one in methods]
+    left = [one for one in left if one not in done]
+    if left:
+        measured(study, tasks[name], methods[0])
+    for method, number in left:
+        row = {**here, "method": method, "round": number}
+        row |= measured(study, tasks[name], method)
+        rows.add(row)
+        own.append(row)
+    print(table(own))
 
 
 if __name__ == "__main__":

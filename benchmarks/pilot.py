@@ -2,11 +2,10 @@
 
     python -m benchmarks.pilot OUTPUT [--testbeds "A" "B"] [--seeds 20] [--first-seed 100]
 
-Each seed of a testbed trains three ways, with the default attack:
+Each seed of a testbed trains both ways, with the default attack:
 
 - at full strength all the time, as after a passed pilot;
-- standard fine-tuning for the longest pilot, then the ramp, as after a failed pilot;
-- (within the second) the pilot itself: clean accuracy of both after each of its epochs.
+- the longest pilot, standard fine-tuning for as many epochs, then the ramp, as after a failed one.
 
 A rule looks at the pilot's epochs and chooses. Its regret is the expected robustness, on the
 validation split under APGD-10, of the better way minus that of the chosen one. OUTPUT gets a line
@@ -259,7 +258,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         lines.append(f"| {rule} | {' | '.join(cells)} |")
     late = sum(_falls_behind(row) for row in rows)
     named = f"certain, {ENOUGH:.2g}"
-    return "\n".join([*lines, "", f"Of the runs that `{named}` continues, {late} fall behind."])
+    return "\n".join([*lines, "", f"Runs that `{named}` continues and that fall behind: {late}."])
 
 
 def _outcome(rows: list[dict[str, Any]], testbed: str, rule: str) -> tuple[Vector, Vector]:

@@ -31,6 +31,7 @@ def as_text(names):
         (list("abcdef"), [5, 0, 1, 2, 3, 4], "class k is output k - 1"),
         (list("abcdef"), [5, 4, 3, 2, 1, 0], "reverse order"),
         (["Bee", "Dog", "ant", "cow"], [1, 3, 0, 2], "without case"),
+        (["Cow", "bee", "ant", "Ant"], [3, 2, 0, 1], "without case"),
         (list("abcdefgh"), [3, 0, 2, 7, 6, 1, 5, 4], "output 3 is 'a', output 0 is 'b'"),
         (list("abcdefghij"), [0, 1, 2, 3, 5, 4, 6, 7, 8, 9], "output 5 is 'e', output 4 is 'f'"),
     ],

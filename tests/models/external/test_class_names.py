@@ -96,8 +96,11 @@ def test_classes_that_differ_in_their_case_only():
     for match in ("strict", "by_name"):
         assert outputs(check_classes(named(letters), letters, match), 3) == [0, 1, 2]
     assert outputs(check_classes(named(letters), ["b", "a"], "by_name"), 3) == [2, 1]
-    with pytest.raises(ModelError, match="two classes of the same name"):
-        check_classes(named(letters), ["B", "a", "A_"])
+    mixed = named(["A", "a", "great white"])
+    assert outputs(check_classes(mixed, ["A", "a", "great_white"]), 3) == [0, 1, 2]
+    for alike in (["B", "a", "A_"], ["a", "A", "B", "b"]):
+        with pytest.raises(ModelError):
+            check_classes(named(letters), alike, "by_name")
 
 
 def test_an_unknown_way_of_matching_is_refused():

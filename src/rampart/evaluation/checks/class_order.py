@@ -139,9 +139,9 @@ def _usual_orders(names: Sequence[str]) -> Mapping[str, Integers]:
 
 
 def _ranks(names: Sequence[str]) -> Integers:
-    """Return the position of each name among the sorted names."""
-    order = {name: position for position, name in enumerate(sorted(names))}
-    return np.array([order[name] for name in names], dtype=np.int64)
+    """Return the position of each name among the sorted names; equal names keep their order."""
+    order = sorted(range(len(names)), key=names.__getitem__)
+    return np.argsort(np.array(order)).astype(np.int64)
 
 
 def _ranks_within_class(labels: Integers) -> Integers:

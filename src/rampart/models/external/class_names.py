@@ -47,8 +47,8 @@ def check_classes(
 ) -> LoadedModel:
     """Return a model whose output i is class i of the data.
 
-    Names are compared without case, and "_" and "-" count as spaces. Without names of the outputs
-    only their number is checked, and output i counts as class i.
+    Names are compared as they are, and otherwise without case and with "_" and "-" as spaces.
+    Without names of the outputs only their number is checked, and output i counts as class i.
 
     Args:
         model: the model to evaluate.
@@ -109,18 +109,21 @@ def _fold_name(name: str) -> str:
 def _outputs(namings: Sequence[Names], class_names: Sequence[str]) -> list[int] | None:
     """Return the output of each class of the data, by the first naming with all classes.
 
-    Names as they are come first, because classes such as 'a' and 'A' differ in nothing else.
+    A name as it is comes first, because classes such as 'a' and 'A' differ in nothing else.
     """
     for naming in namings:
-        for spell in (str, _fold_name):
-            wanted = [spell(name) for name in class_names]
-            spelled = [spell(name) for name in naming]
-            count = Counter(spelled)
-            # A name of two outputs is ambiguous.
-            known = {name: i for i, name in enumerate(spelled) if count[name] == 1}
-            if len(set(wanted)) == len(wanted) and all(name in known for name in wanted):
-                return [known[name] for name in wanted]
+        exact, folded = _unique(naming), _unique([_fold_name(name) for name in naming])
+        outputs = [exact.get(name, folded.get(_fold_name(name))) for name in class_names]
+        found = [output for output in outputs if output is not None]
+        if len(set(found)) == len(class_names):
+            return found
     return None
+
+
+def _unique(names: Sequence[str]) -> dict[str, int]:
+    """Return the output of each name; a name of two outputs is ambiguous and left out."""
+    count = Counter(names)
+    return {name: output for output, name in enumerate(names) if count[name] == 1}
 
 
 def _select_outputs(

@@ -1,6 +1,7 @@
 """Check training labels: likely wrong ones are listed with their pictures, and none changes."""
 
 import copy
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from rampart.data.splits import Splits
 from rampart.errors import RunError
 from rampart.evaluation.held_out import held_out_probabilities
 from rampart.evaluation.label_check import LabelCheck, find_suspects, require_cleanlab
-from rampart.files import require_output_folder, write_atomic
+from rampart.files import require_output_folder, write_atomic, writing_folder
 from rampart.models.normalized import NormalizedModel
 from rampart.recipes.accelerator import make_accelerator, require_one_process
 from rampart.recipes.config.run_config import RunConfig
@@ -93,7 +94,7 @@ def checked_labels(
 
 
 def write_label_check(checked: LabelCheck, splits: Splits, output: Path) -> None:
-    """Write the table and the page of a check, and their checksums.
+    """Write the table and the page of a check.
 
     Raises:
         RunError: they cannot be written.
@@ -103,7 +104,23 @@ def write_label_check(checked: LabelCheck, splits: Splits, output: Path) -> None
     write_atomic(output / TABLE, csv_text(rows) if rows else "rank,image,label\n")
     pictures = _pictures(checked, splits)
     write_built_page(label_page(checked.summary(), rows, pictures), output / PAGE)
-    write_atomic(output / LISTING, list_checksums(output, [TABLE, PAGE]))
+
+
+def keep_label_check(checked: LabelCheck, splits: Splits, folder: Path) -> None:
+    """Write the check of a run as a whole: table, page and their checksums.
+
+    Args:
+        checked: the check.
+        splits: the data with its images.
+        folder: for the files; what a killed run left there is replaced.
+
+    Raises:
+        RunError: they cannot be written.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    with writing_folder(folder) as scratch:
+        write_label_check(checked, splits, scratch)
+        write_atomic(scratch / LISTING, list_checksums(scratch, [TABLE, PAGE]))
 
 
 def _check(config: RunConfig, splits: Splits, model: NormalizedModel) -> LabelCheck:

@@ -17,7 +17,7 @@ from rampart.models.saving import save_model
 from rampart.progress.work import is_shown
 from rampart.recipes.accelerator import make_accelerator, one_writer, require_one_process
 from rampart.recipes.build import make_run, make_start
-from rampart.recipes.check_labels import checked_labels, write_label_check
+from rampart.recipes.check_labels import checked_labels, keep_label_check
 from rampart.recipes.computing import computing
 from rampart.recipes.config.loading import dump_config, load_config, save_config
 from rampart.recipes.config.run_config import RunConfig
@@ -170,7 +170,7 @@ def _train_in(
     if config.components.objective.needs_guidance and splits.guidance is not None:
         keep_guidance(splits.guidance, folder.guidance)
     if checked:
-        write_label_check(checked, splits, folder.labels)
+        keep_label_check(checked, splits, folder.labels)
     restored = resume and restore(run)
     announce(run, splits)
     _note_batch_norm(run, config)

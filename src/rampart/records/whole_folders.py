@@ -23,6 +23,8 @@ from rampart.runs.report_page import is_page, require_page
 from rampart.runs.run_folder import RunFolder
 from rampart.runs.shortfall import shortfall_of
 
+#: Endings of files that have no checksum.
+PICTURES = (".png",)
 _DO = "restore it, or train again"
 _DO_CARD = "restore it, or delete it; `rampart publish` writes its own"
 
@@ -83,6 +85,7 @@ class FilesCheck:
             self.check(folder / LISTING, lambda: listed.update(listed_checksums(folder, _DO)))
         elif folder.is_dir():
             found = (file for file in sorted(folder.iterdir()) if file.is_file())
+            found = (file for file in found if file.suffix not in PICTURES)
             self.unknown += [file for file in found if not is_page(file)]
         for name, expected in listed.items():
             self.check_bytes(folder / name, expected.removeprefix(MARK), LISTING)

@@ -346,6 +346,12 @@ def test_a_reference_without_a_row_is_refused(tree, tmp_path):
     assert "tuned fix/2" in str(error.value)
 
 
+def test_only_chosen_without_choices_is_refused(tree, tmp_path):
+    with pytest.raises(InvalidArgument) as error:
+        load_study(written(tree | {"only_chosen": True, "choices": {}}, tmp_path))
+    assert error.value.name == "only_chosen"
+
+
 @pytest.fixture
 def failing(tree, tmp_path):
     """A study in which one method and one option of the choice cannot be trained."""

@@ -30,8 +30,10 @@ def publish(
     comes from `hf auth login` or HF_TOKEN.
     """
     from rampart.cli.console import console, quiet_libraries, show_progress
+    from rampart.recipes.publishing.destination import require_destination
 
     require_finished(run)
+    require_destination(to, private=private, license=license)
     with console.busy("loading"):
         from rampart.recipes.publishing.publish import publish_run
 

@@ -37,6 +37,7 @@ def require_evaluable(model: str, overrides: Sequence[str], output: Path | None)
     """
     from rampart.data.naming import require_data
     from rampart.recipes.evaluation.settings import (
+        load_fields_for_evaluation,
         load_fields_for_model,
         load_for_evaluation,
         load_for_model,
@@ -49,8 +50,13 @@ def require_evaluable(model: str, overrides: Sequence[str], output: Path | None)
         require_data(data.name, data.root)
         load_for_model(model, overrides)
         return False
-    require_finished(Path(model))
-    load_for_evaluation(RunFolder(Path(model)), overrides)
+    run = RunFolder(Path(model))
+    require_finished(run.path)
+    # The data of a run are not needed for an evaluation that is there already.
+    if any(one.startswith("data") for one in overrides):
+        data = load_fields_for_evaluation(run, overrides).data
+        require_data(data.name, data.root)
+    load_for_evaluation(run, overrides)
     return True
 
 
@@ -62,7 +68,7 @@ def load_for_data(
     Args:
         source: as of `load_config`.
         overrides: as of `load_config`.
-        resume: a run that is complete does not need its data.
+        resume: a run that may be complete, which needs no data, so they are not looked for.
 
     Raises:
         DataError: neither a file or folder nor a dataset has the name of the data.

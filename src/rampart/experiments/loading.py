@@ -61,6 +61,8 @@ def load_study(path: Path, output: Path | None = None) -> Study:
 
 def _require_known_names(study: Study) -> None:
     """Refuse references, choices and parts of the grid that name nothing."""
+    if study.only_chosen and not study.choices:
+        raise InvalidArgument("only_chosen", True, "false in a study without choices")
     for reference in study.references:
         if reference not in study.rows:
             names = f"names among {', '.join(study.rows)}"

@@ -24,7 +24,7 @@ A study is a YAML file:
     differences: [clean, expected]          figures that are compared; by default expected
     choices:                                methods whose settings are chosen on validation
       tuned fix: {method: fix, seeds: [100], among: {high: [optimizer.head_lr=1e-2], ...}}
-    only_chosen: true                       a method that a choice names has no row without it
+    only_chosen: true                       methods that a choice names run only through it
     resources: {cpus: 4, gpus: 0.5}         of each run; also processes
     ray: {address: auto, results: shared}   the cluster of `--engine ray`
     slurm: {time: 720, partition: gpu}      options of sbatch, of `--engine slurm`

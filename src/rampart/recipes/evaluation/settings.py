@@ -82,8 +82,13 @@ def load_for_model(reference: str, overrides: Sequence[str]) -> "RunConfig":
 
 def load_fields_for_model(reference: str, overrides: Sequence[str]) -> RunFields:
     """Read what the schema alone can check of it, as `load_fields`; errors as `load_for_model`."""
+    return load_fields_for_evaluation(None, _with_model(reference, overrides))
+
+
+def load_fields_for_evaluation(run: RunFolder | None, overrides: Sequence[str]) -> RunFields:
+    """Read what the schema alone can check, as `load_fields`; errors as `load_for_evaluation`."""
     with _keys_of_evaluations():
-        return load_fields(None, _with_model(reference, overrides))
+        return load_fields(run, overrides)
 
 
 @contextmanager

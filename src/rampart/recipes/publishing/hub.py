@@ -1,13 +1,12 @@
 """Upload the files of a run to the Hugging Face hub, in one commit."""
 
 import json
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rampart.errors import InvalidArgument, RampartError, RunError, reason
+from rampart.errors import RampartError, RunError, reason
 from rampart.hub_access import is_reachable
 from rampart.progress.tqdm_bars import tqdm_bars
 from rampart.recipes.publishing.files import CARD, Files
@@ -22,23 +21,8 @@ _RIGHT = (
     "the owner has to be your account or an organization of yours, and the token needs the right "
     "to write."
 )
-#: The hub's own rules for names.
-_WORD, _LONGEST = re.compile("[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"), 96
 #: Files of an earlier publication that the new one may lack.
 _OWN = "evaluations/"
-
-
-def require_name(name: str) -> None:
-    """Refuse a name that no repository can have, before anything is read.
-
-    Raises:
-        InvalidArgument: it has another form than OWNER/NAME.
-    """
-    parts = name.split("/")
-    sound = all(_WORD.fullmatch(one) and "--" not in one and ".." not in one for one in parts)
-    if len(parts) != 2 or not sound or len(name) > _LONGEST:
-        expected = "hf:OWNER/NAME, of letters and digits with single - _ or . between them"
-        raise InvalidArgument("to", f"hf:{name}", expected)
 
 
 def upload(name: str, files: Files, *, private: bool, dry_run: bool) -> str:

@@ -1,20 +1,16 @@
 """Publish a finished run in a folder or on the Hugging Face hub."""
 
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from rampart.counting import counted
-from rampart.errors import InvalidArgument, RunError
-from rampart.files import replacing_folder, require_output_folder
+from rampart.files import replacing_folder
+from rampart.recipes.publishing.destination import HUB, require_destination
 from rampart.recipes.publishing.files import Files, files_of, notes_on
-from rampart.recipes.publishing.hub import require_name, upload
+from rampart.recipes.publishing.hub import upload
 from rampart.reports.card.write import Place
 from rampart.runs.run_folder import RunFolder
-
-HUB = "hf:"
-_LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 
 
 @dataclass(frozen=True)
@@ -65,16 +61,13 @@ def publish_run(
     """
     run = RunFolder(path)
     run.require_finished()
-    if license and not _LICENSE.fullmatch(license):
-        raise InvalidArgument("license", license, "an identifier of the hub, such as apache-2.0")
+    require_destination(to, private=private, license=license)
     if to.startswith(HUB):
         name = to.removeprefix(HUB)
-        require_name(name)
         place = Place(f"hf-hub:{name}")
         files = files_of(run, place, license)
         where = upload(name, files, private=private, dry_run=dry_run)
     else:
-        _require_free(to, private)
         place = Place()
         files = files_of(run, place, license)
         where = to
@@ -86,18 +79,6 @@ def publish_run(
     }
     reference = place.reference.replace("FOLDER", to)
     return Publication(where, reference, sizes, tuple(notes_on(run)), dry_run)
-
-
-def _require_free(to: str, private: bool) -> None:
-    """Refuse a folder that holds anything, and what looks like the hub."""
-    if private:
-        raise InvalidArgument("private", to, "hf:OWNER/NAME in --to", "a folder has no such switch")
-    if to.partition(":")[0] in ("hf-hub", "https", "http"):
-        raise InvalidArgument("to", to, "hf:OWNER/NAME for the hub, or a folder")
-    folder = Path(to)
-    require_output_folder(folder)
-    if folder.is_dir() and any(folder.iterdir()):
-        raise RunError(f"folder {to} is not empty: choose another with --to, or empty it.")
 
 
 def _copy(files: Files, folder: Path) -> None:

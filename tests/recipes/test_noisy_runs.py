@@ -6,11 +6,18 @@ import pytest
 import torch
 from test_recipes_train import StopAfter, assert_same, result
 
+from rampart.checksums import LISTING, require_unchanged
 from rampart.errors import InvalidArgument, RunError
 from rampart.models.backbones import build_model
 from rampart.objectives.noisy_labels import Guided
 from rampart.recipes import guidance
-from rampart.recipes.check_labels import PAGE, TABLE, check_labels, checked_labels
+from rampart.recipes.check_labels import (
+    PAGE,
+    TABLE,
+    check_labels,
+    checked_labels,
+    keep_label_check,
+)
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.data_identity import has_same_data
 from rampart.recipes.guidance import (
@@ -90,6 +97,20 @@ def test_a_run_checks_its_labels_and_trains_as_without_the_check(short, tmp_path
     assert str(checked.labels / TABLE) in "".join(check_files(checked.path).faults)
     assert Passes.of([], checked.facts()) == Passes(label_check=24)
     assert Passes.of([], plain.facts()) == Passes()
+
+
+def test_what_a_killed_run_left_of_its_check_is_replaced(short, tmp_path):
+    pytest.importorskip("cleanlab")
+    config = load_config(None, changed([*short, "data.labels=check"]))
+    splits, folder = make_splits(config), tmp_path / "labels"
+    checked, _ = checked_labels(config, splits)
+    folder.mkdir()
+    (folder / TABLE).write_text("ra")
+    (folder / "half").touch()
+    keep_label_check(checked, splits, folder)
+    assert {file.name for file in folder.iterdir()} == {TABLE, PAGE, LISTING}
+    require_unchanged(folder, "")
+    assert (folder / TABLE).read_text().startswith("rank,image,label")
 
 
 def test_guidance_by_the_own_backbone_is_the_check_of_labels_too(short):

@@ -206,10 +206,11 @@ class Study(BaseModel):
 
     def runs(self) -> Iterator[tuple[Task, str, int]]:
         """Yield task, method and seed of all runs except those of choices."""
+        methods = [method for method in self.methods if method in self.rows]
         for seed in self.seeds:
             for task in self.tasks:
-                for method in self.methods:
-                    if method in self.rows and not self.excludes(task, method, seed):
+                for method in methods:
+                    if not self.excludes(task, method, seed):
                         yield task, method, seed
 
     def search_of(self, task: Task, method: str, seed: int) -> FoundSearch | None:

@@ -1,10 +1,14 @@
 """The reference of keys, commands and names is complete, and equal to what the code says."""
 
+import importlib
+import inspect
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 from tests.contracts import commands, keys
@@ -19,6 +23,19 @@ REFERENCE = ROOT / "docs" / "reference"
 def without_meaning(section: type[Section], prefix: str = "") -> list[str]:
     """Return the keys of a section that lack a description."""
     return [key.name for key in keys.keys(section, prefix) if not key.meaning]
+
+
+def public_names() -> list[str]:
+    """Return the names of the reference of Python."""
+    text = (REFERENCE / "api.md").read_text(encoding="utf-8")
+    return re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE)
+
+
+def public_functions() -> list[Callable[..., Any]]:
+    """Return the functions of the reference of Python."""
+    named = [name.rpartition(".") for name in public_names()]
+    found = [getattr(importlib.import_module(module), name) for module, _, name in named]
+    return [one for one in found if inspect.isfunction(one)]
 
 
 def test_every_key_has_a_description_a_type_and_an_effect():
@@ -75,6 +92,19 @@ def test_the_reference_of_python_has_every_public_name():
         f"rampart.{module}.{name}"
         for module, name in re.findall(r"^from \.([\w.]+) import (\w+) as", stub, re.MULTILINE)
     }
-    shown = re.findall(r"^::: ([\w.]+)$", (REFERENCE / "api.md").read_text(), re.MULTILINE)
+    shown = public_names()
     assert len(public) > 50
     assert sorted(shown) == sorted(public - {"rampart.version.__version__"})
+
+
+def test_every_path_of_a_function_may_be_text():
+    functions = public_functions()
+    assert len(functions) > 10
+    arguments = [
+        (f"{function.__name__}({name})", str(parameter.annotation))
+        for function in functions
+        for name, parameter in inspect.signature(function).parameters.items()
+    ]
+    paths = [(name, kind) for name, kind in arguments if re.search(r"\bPath\b", kind)]
+    assert len(paths) > 5
+    assert [name for name, kind in paths if not re.search(r"\bstr\b", kind)] == []

@@ -45,7 +45,7 @@ from rampart.training.state import Run
 
 def train_run(
     config: RunConfig,
-    output: Path,
+    output: str | Path,
     *,
     resume: bool = False,
     overwrite: bool = False,
@@ -74,7 +74,7 @@ def train_run(
         Interrupted: stopped by a signal, with a checkpoint.
         RampartError: the configuration, the data or the model is invalid.
     """
-    folder = RunFolder(output)
+    folder = RunFolder(Path(output))
     accelerator = make_accelerator(config, folder.tracking)
     require_one_process(config, accelerator)
     if _is_finished(config, folder, resume, overwrite, splits):

@@ -45,6 +45,7 @@ def test_written_in_full_and_read_back_equal(tmp_path):
     config = load("threat.eps=1/3", "schedule=smoothed", "objective=trades", "seed=3")
     save_config(config, tmp_path / "config.yaml")
     assert load_config(tmp_path / "config.yaml") == config
+    assert load_config(str(tmp_path / "config.yaml")) == config
     assert parse_config(dump_config(config)) == config
     assert yaml.safe_load((tmp_path / "config.yaml").read_text())["schedule"]["start"] == 0.25
 

@@ -93,7 +93,7 @@ def test_a_part_of_the_split_gets_the_same_results_as_in_the_whole(network, tmp_
 
 def test_the_batch_size_changes_nothing(run):
     records = [
-        evaluate_run(run.path, (f"evaluation.batch_size={size}",), overwrite=True)[1]
+        evaluate_run(str(run.path), (f"evaluation.batch_size={size}",), overwrite=True)[1]
         for size in (1, 4, 64)
     ]
     assert records[0].critical.tolist() == records[1].critical.tolist()

@@ -36,7 +36,9 @@ def _warn(text: str) -> None:
 
 
 def load_config(
-    source: Path | RunFolder | None = None, overrides: Iterable[str] = (), tell: Tell = _warn
+    source: str | Path | RunFolder | None = None,
+    overrides: Iterable[str] = (),
+    tell: Tell = _warn,
 ) -> "RunConfig":
     """Read a configuration from YAML, apply `key=value` overrides, and fill in the defaults.
 
@@ -56,7 +58,9 @@ def load_config(
     return parse_config(_read_config(source), overrides, tell)
 
 
-def load_fields(source: Path | RunFolder | None = None, overrides: Iterable[str] = ()) -> RunFields:
+def load_fields(
+    source: str | Path | RunFolder | None = None, overrides: Iterable[str] = ()
+) -> RunFields:
     """Read what the schema alone can check, without torch; arguments and errors as `load_config`.
 
     The options of components are not checked, and what is left out of them is not filled in.
@@ -143,12 +147,13 @@ def _complete(config: "RunConfig") -> "RunConfig":
     return config.model_copy(update=sections)
 
 
-def _read_config(source: Path | RunFolder | None) -> dict[str, Any]:
+def _read_config(source: str | Path | RunFolder | None) -> dict[str, Any]:
     if source is None:
         return {}
     if isinstance(source, RunFolder):
         return source.settings()
-    path, tree = source, read_file(source, "configuration")
+    path = Path(source)
+    tree = read_file(path, "configuration")
     if tree is None:
         return {}
     if not isinstance(tree, dict):

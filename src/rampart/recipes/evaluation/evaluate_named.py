@@ -22,9 +22,9 @@ from rampart.runs.run_folder import RunFolder
 
 
 def evaluate_run(
-    path: Path,
+    path: str | Path,
     overrides: tuple[str, ...] = (),
-    output: Path | None = None,
+    output: str | Path | None = None,
     *,
     overwrite: bool = False,
     on_progress: Progress | None = None,
@@ -46,11 +46,11 @@ def evaluate_run(
     Raises:
         RunError: the run is not finished, or the evaluation exists.
     """
-    folder = RunFolder(path)
+    folder = RunFolder(Path(path))
     folder.require_finished()
     config = load_for_evaluation(folder, overrides)
     accelerator, subject = subject_of_run(folder, config)
-    target = output or folder.evaluations / name_for_run(folder, subject)
+    target = Path(output or folder.evaluations / name_for_run(folder, subject))
     return target, evaluate_into(subject, target, accelerator, overwrite, on_progress)
 
 
@@ -109,7 +109,7 @@ def ensure_evaluated(
 def evaluate_model(
     reference: str,
     overrides: tuple[str, ...],
-    output: Path | None = None,
+    output: str | Path | None = None,
     *,
     overwrite: bool = False,
     on_progress: Progress | None = None,
@@ -128,7 +128,7 @@ def evaluate_model(
     """
     config = load_for_model(reference, overrides)
     accelerator, subject = subject_of_model(config)
-    target = output or Path("evaluations") / name_for_model(reference, config)
+    target = Path(output or f"evaluations/{name_for_model(reference, config)}")
     return target, evaluate_into(subject, target, accelerator, overwrite, on_progress)
 
 

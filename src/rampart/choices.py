@@ -13,7 +13,7 @@ Match = Literal["strict", "by_name", "by_position"]
 #: are resized, which changes the aspect ratio.
 Resize = Literal["crop", "squash"]
 #: How the learning rate goes on after its warm-up; see `rampart.training.optimizers`.
-LrSchedule = Literal["cosine", "constant", "multistep"]
+LrSchedule = Literal["cosine", "constant", "multistep", "plateau"]
 #: The optimizer, by timm's word for this option; see `rampart.training.optimizers`.
 Opt = Literal["adamw", "sgd"]
 #: Where the validation split comes from: the one that the data define, if any, or always a draw.

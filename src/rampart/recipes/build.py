@@ -32,6 +32,7 @@ from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.skill import chance_of
 from rampart.strategies.base import longest_probe
 from rampart.training.checkpoint import CheckpointStore
+from rampart.training.lr_plateau import check_epochs
 from rampart.training.optimizers import Groups, adamw, lr_schedule, sgd
 from rampart.training.reporting import Reporter
 from rampart.training.state import EpochBatches, Plan, Run
@@ -221,7 +222,7 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
     Raises:
         InvalidArgument: a batch exceeds the data, or does not divide into equal micro-batches.
     """
-    training, batch_size = config.training, config.training.batch_size
+    training, course, batch_size = config.training, config.optimizer, config.training.batch_size
     if batch_size > samples:
         raise InvalidArgument(
             "training.batch_size",
@@ -235,13 +236,16 @@ def make_plan(config: RunConfig, samples: int, processes: int) -> Plan:
         horizon=Horizon(training.epochs, steps_per_epoch(samples, batch_size)),
         batch_size=batch_size,
         gradient_accumulation_steps=training.gradient_accumulation_steps,
-        clip_norm=config.optimizer.clip_norm,
-        ramp_lr_factor=config.optimizer.ramp_lr_factor,
+        clip_norm=course.clip_norm,
+        ramp_lr_factor=course.ramp_lr_factor,
         checkpoint_every=training.checkpoint_every,
         fewer_steps=training.attack_steps == "proportional",
         fewest_steps=training.fewest_attack_steps,
         more_steps=config.more_steps,
         best_metric="val_expected" if training.checkpoint == "best" else None,
+        rate_checks=check_epochs(course.milestones, training.epochs)
+        if course.lr_schedule == "plateau"
+        else (),
     )
 
 

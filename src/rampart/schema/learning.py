@@ -39,11 +39,12 @@ class OptimizerConfig(Section):
     )
     lr_schedule: AffectsTraining[LrSchedule] = Field(
         "cosine",
-        description="how they go on: fall as a `cosine`, stay `constant`, or fall to a tenth at "
-        "each milestone (`multistep`)",
+        description="how they go on: fall as a `cosine`, stay `constant`, fall to a tenth at each "
+        "milestone (`multistep`), or fall by half with the best weights reloaded after each "
+        "milestone until which the validation has stalled (`plateau`)",
     )
     milestones: AffectsTraining[tuple[Fraction, ...]] = Field(
-        (0.5, 0.75), description="milestones of `multistep`, fractions of the run"
+        (0.5, 0.75), description="milestones of `multistep` or `plateau`, fractions of the run"
     )
     clip_norm: AffectsTraining[float | None] = Field(
         None, gt=0, description="largest norm of the gradient; by default it has no limit"

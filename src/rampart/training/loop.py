@@ -17,6 +17,7 @@
                      read the losses                        # on a GPU; on a CPU at every step
                      validate; run the monitors             # on the weights that hooks put in
                      save the weights of the best epoch
+                     reload them at half the learning rate if a plateau asks for it
                      show the schedule the clean validation accuracy
                      begin a ramp after all if the run falls behind its pilot
                      append the history row; checkpoint     # a resumed run continues here
@@ -33,6 +34,7 @@ from accelerate.utils import broadcast, broadcast_object_list, gather_object
 
 from rampart.compiling import eagerly
 from rampart.training.interrupts import Interrupts
+from rampart.training.lr_plateau import halve_on_plateau
 from rampart.training.monitors.base import run_monitors
 from rampart.training.monitors.divergence import require_finite_weights
 from rampart.training.monitors.overfitting import OVERFITTING
@@ -108,6 +110,7 @@ def finish_epoch(run: Run) -> None:
     run.objective.finish_epoch()
     _raise_steps(run, row)
     _ramp_late(run, row)
+    halve_on_plateau(run, row)
     progress.begin_next_epoch()
     if run.accelerator.is_main_process:
         run.history.append(row)

@@ -165,6 +165,8 @@ FACTORS: Mapping[LrSchedule, Callable[..., float]] = {
     "cosine": warmup_cosine,
     "constant": warmup_constant,
     "multistep": warmup_multistep,
+    # What halves the rates is `rampart.training.lr_plateau`.
+    "plateau": warmup_constant,
 }
 
 

@@ -49,6 +49,8 @@ class Plan:
         fewest_steps: their smallest number.
         more_steps: steps of the attack after the alert "catastrophic-overfitting"; 0 to only warn.
         best_metric: validation figure by which the best epoch is saved too; None for no saving.
+        rate_checks: epochs, counted from 1, after which the learning rates are halved if the
+            validation has stalled (`rampart.training.lr_plateau`); needs a best metric.
     """
 
     seed: int
@@ -62,6 +64,7 @@ class Plan:
     fewest_steps: int = 2
     more_steps: int = 0
     best_metric: str | None = None
+    rate_checks: tuple[int, ...] = ()
 
 
 @dataclass
@@ -91,6 +94,9 @@ class Progress:
         best: highest value of `Plan.best_metric` so far.
         memories: memory of each monitor by its name.
         attack_steps: steps of the attack since an alert has raised them; 0 before.
+        recent: `Plan.best_metric` of the epochs since the last of `Plan.rate_checks`, its own
+            epoch included.
+        checked_best: `best` at that check; None before the first.
     """
 
     epoch: int = 0
@@ -101,6 +107,8 @@ class Progress:
     best: float | None = None
     memories: dict[str, Memory] = field(default_factory=dict)
     attack_steps: int = 0
+    recent: list[float] = field(default_factory=list)
+    checked_best: float | None = None
 
     def begin_next_epoch(self) -> None:
         """Count the epoch as finished, and reset its sums."""

@@ -29,6 +29,7 @@ def check_rules(config: RunFields, parts: Components) -> None:
     for section, named in (("strategies", config.strategies), ("callbacks", config.callbacks)):
         _check_names_differ(section, [one.name for one in named])
     _check_optimizer(config.optimizer)
+    _check_plateau(config, parts)
     _check_loss(config, parts)
     _check_batch_norm(config, parts)
     _check_linear_probe(config, parts)
@@ -92,17 +93,37 @@ def _check_optimizer(optimizer: OptimizerConfig) -> None:
     """Refuse an option that the chosen optimizer or its course does not have."""
     usual = OptimizerConfig()
     for key, chooser, needs in (
-        ("betas", "opt", "adamw"),
-        ("momentum", "opt", "sgd"),
-        ("milestones", "lr_schedule", "multistep"),
+        ("betas", "opt", ("adamw",)),
+        ("momentum", "opt", ("sgd",)),
+        ("milestones", "lr_schedule", ("multistep", "plateau")),
     ):
         value, chosen = getattr(optimizer, key), getattr(optimizer, chooser)
-        if chosen != needs and value != getattr(usual, key):
+        if chosen not in needs and value != getattr(usual, key):
             raise InvalidArgument(
                 f"optimizer.{key}",
                 list(value) if isinstance(value, tuple) else value,
                 f"no value with optimizer.{chooser}={chosen}",
-                f"leave it out, or write optimizer.{chooser}={needs}",
+                f"leave it out, or write optimizer.{chooser}={needs[0]}",
+            )
+
+
+def _check_plateau(config: RunFields, parts: Components) -> None:
+    """Refuse to reload the best weights where none are saved, or where they are an average."""
+    if config.optimizer.lr_schedule != "plateau":
+        return
+    if config.training.checkpoint != "best":
+        raise InvalidArgument(
+            "training.checkpoint",
+            config.training.checkpoint,
+            "best with optimizer.lr_schedule=plateau, which reloads the best weights",
+        )
+    for name, callback in parts.callbacks.items():
+        if callback.replaces_weights:
+            raise InvalidArgument(
+                "callbacks",
+                name,
+                "none that saves other weights than those it trains, with "
+                "optimizer.lr_schedule=plateau",
             )
 
 

@@ -1,0 +1,98 @@
+"""Learning rates that are halved when the validation has stalled, with the best weights reloaded.
+
+The rule is that of the published code of AutoLoRA (arXiv 2310.01818), which takes it from the step
+size of APGD (arXiv 2003.01690). It is checked at a few milestones of the run, because a single
+epoch without progress says little.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from accelerate.utils import broadcast_object_list
+
+from rampart.training.state import Run
+
+#: The fraction of epochs that have to be better than the one before.
+ENOUGH = 0.75
+
+
+def check_epochs(milestones: Sequence[float], epochs: int) -> tuple[int, ...]:
+    """Return the epochs, counted from 1, after which the rates may be halved.
+
+    They are the first that end after a milestone. The last epoch of the run is none, because no
+    step follows.
+
+    Args:
+        milestones: fractions of the run.
+        epochs: length of the run.
+    """
+    # A product such as 0.56 * 50 may miss a whole number by rounding.
+    found = {math.floor(milestone * epochs + 1e-9) + 1 for milestone in milestones}
+    return tuple(sorted(epoch for epoch in found if epoch < epochs))
+
+
+def has_stalled(figures: Sequence[float], before: float | None, best: float) -> bool:
+    """Return whether the validation has stalled since the check before.
+
+    It has if less than `ENOUGH` of the epochs were better than the one before, or if none of them
+    was the best of the run.
+
+    Args:
+        figures: of the epoch of the check before, or of the first of the run, and of all epochs
+            since; higher is better.
+        before: the best of the run at the check before; None at the first check.
+        best: the best of the run now.
+    """
+    pairs = list(pairwise(figures))
+    rises = sum(later > earlier for earlier, later in pairs)
+    return rises < ENOUGH * len(pairs) or best == before
+
+
+def halve_on_plateau(run: Run, row: dict[str, Any]) -> None:
+    """Halve the learning rates and reload the best weights, if the plan asks for it.
+
+    Args:
+        run: after the epoch, whose best weights are saved.
+        row: of the history; it is told.
+    """
+    plan, progress = run.plan, run.progress
+    if not plan.rate_checks or plan.best_metric is None or progress.best is None:
+        return
+    progress.recent = [*progress.recent, row[plan.best_metric]]
+    if row["epoch"] not in plan.rate_checks:
+        return
+    stalled = has_stalled(progress.recent, progress.checked_best, progress.best)
+    # Devices may round differently, and every process must train at the same rates.
+    (stalled,) = broadcast_object_list([stalled])
+    progress.recent, progress.checked_best = progress.recent[-1:], progress.best
+    if not stalled:
+        return
+    epoch = _reload_best(run)
+    _halve(run)
+    row["reloaded_epoch"] = epoch
+    if run.accelerator.is_main_process:
+        run.reporter.note(
+            f"after epoch {row['epoch']}: the validation has stalled; training goes on with half "
+            f"the learning rates from the weights of epoch {epoch}, the best so far."
+        )
+
+
+def _reload_best(run: Run) -> int:
+    """Put the best weights into the model; return their epoch."""
+    # The main process has written them.
+    run.accelerator.wait_for_everyone()
+    best = run.best.latest()
+    assert best is not None, "halve_on_plateau comes after save_best"
+    run.bare_model.load_state_dict(best.model)
+    return int(best.state["epoch"])
+
+
+def _halve(run: Run) -> None:
+    """Halve the rates of the next step and of all that follow."""
+    schedule = run.lr_schedule
+    # Its state dict holds these rates, so a resumed run has them too.
+    schedule.base_lrs = [rate / 2 for rate in schedule.base_lrs]
+    for group in run.optimizer.param_groups:
+        group["lr"] /= 2

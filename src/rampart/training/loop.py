@@ -34,7 +34,7 @@ from accelerate.utils import broadcast, broadcast_object_list, gather_object
 
 from rampart.compiling import eagerly
 from rampart.training.interrupts import Interrupts
-from rampart.training.lr_plateau import halve_on_plateau
+from rampart.training.lr_plateau import halve_on_plateau, show_reload
 from rampart.training.monitors.base import run_monitors
 from rampart.training.monitors.divergence import require_finite_weights
 from rampart.training.monitors.overfitting import OVERFITTING
@@ -124,6 +124,7 @@ def show_epoch(run: Run, row: dict[str, Any]) -> None:
         run.reporter.epoch(row)
         for alert in row.get("alerts", ()):
             run.reporter.warn(alert["message"])
+        show_reload(row, run.reporter)
     scalars = {name: value for name, value in row.items() if not isinstance(value, list)}
     run.accelerator.log(scalars, step=row["step"])
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from accelerate.utils import broadcast_object_list
 
+from rampart.training.reporting import Reporter
 from rampart.training.state import Run
 
 #: The fraction of epochs that have to be better than the one before.
@@ -55,7 +56,7 @@ def halve_on_plateau(run: Run, row: dict[str, Any]) -> None:
 
     Args:
         run: after the epoch, whose best weights are saved.
-        row: of the history; it is told.
+        row: of the history; it gets the epoch of the weights as "reloaded_epoch".
     """
     plan, progress = run.plan, run.progress
     if not plan.rate_checks or plan.best_metric is None or progress.best is None:
@@ -69,13 +70,16 @@ def halve_on_plateau(run: Run, row: dict[str, Any]) -> None:
     progress.recent, progress.checked_best = progress.recent[-1:], progress.best
     if not stalled:
         return
-    epoch = _reload_best(run)
+    row["reloaded_epoch"] = _reload_best(run)
     _halve(run)
-    row["reloaded_epoch"] = epoch
-    if run.accelerator.is_main_process:
-        run.reporter.note(
-            f"after epoch {row['epoch']}: the validation has stalled; training goes on with half "
-            f"the learning rates from the weights of epoch {epoch}, the best so far."
+
+
+def show_reload(row: dict[str, Any], reporter: Reporter) -> None:
+    """Tell that the rates were halved after the epoch of this row, if they were."""
+    if "reloaded_epoch" in row:
+        reporter.note(
+            "plateau: the validation has stalled; training goes on with half the learning rates, "
+            f"from the weights of epoch {row['reloaded_epoch']}, the best so far."
         )
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ import yaml
 from rampart.errors import InvalidArgument, RampartError, RunError
 from rampart.experiments.engines.processes import Processes
 from rampart.experiments.loading import load_study
+from rampart.experiments.planning.plan import plan_study
 from rampart.experiments.running import SilentWatcher, run_study
-from rampart.experiments.study_cells import option_cells, planned_runs
+from rampart.experiments.study_cells import chosen_cells, option_cells, planned_runs
 from rampart.experiments.study_table import LEGEND, draw_study, write_table
 from rampart.plugins import import_parts
 from rampart.recipes.evaluation import evaluate_named
@@ -344,6 +346,27 @@ def test_a_reference_without_a_row_is_refused(tree, tmp_path):
         load_study(written(tree | {"only_chosen": True}, tmp_path))
     assert error.value.name == "references"
     assert "tuned fix/2" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("parts", "rows", "options"),
+    [
+        ({}, [0, 1], [7]),
+        ({"only": [{"seed": [1]}]}, [1], [7]),
+        ({"only": [{"method": ["standard"]}]}, [], []),
+        ({"only": [{"seed": [7]}, {"method": ["standard"]}]}, [], [7]),
+        ({"exclude": [{"seed": [0, 1], "method": ["fix"]}]}, [], [7]),
+        ({"exclude": [{"seed": [7]}]}, [0, 1], []),
+    ],
+)
+def test_a_choice_that_a_row_needs_has_all_its_seeds(tree, tmp_path, parts, rows, options):
+    study = load_study(written(tree | parts, tmp_path))
+    found = {cell.config.seed for cell in option_cells(study, tmp_path)}
+    assert sorted(found) == options
+    chosen = {("photos at 2/255", "tuned fix/2"): "idle"}
+    assert [cell.config.seed for cell in chosen_cells(study, tmp_path, chosen)] == rows
+    planned = Counter(run.choice for run in plan_study(study, None) if run.method != "standard")
+    assert planned["tuned fix/2"] == 2 * len(options)
 
 
 def test_only_chosen_without_choices_is_refused(tree, tmp_path):

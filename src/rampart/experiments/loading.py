@@ -1,7 +1,6 @@
 """Read the file of a study, and check it and every run before the first one starts."""
 
 from collections.abc import Iterable, Iterator
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -150,12 +149,9 @@ def _named_runs(study: Study) -> Iterator[tuple[str, tuple[Task, str, int], Over
     """Yield the name of every run, its place, and the settings of an option of a choice."""
     for task, method, seed in study.runs():
         yield f"{task.name}, {method}, seed {seed}", (task, method, seed), ()
-    for name, choice in study.choices.items():
-        for task, seed in product(study.tasks, choice.seeds):
-            if not study.excludes(task, choice.method, seed):
-                for option, settings in choice.among.items():
-                    named = f"{task.name}, {option} for '{name}'"
-                    yield named, (task, choice.method, seed), settings
+    for name, task, option, settings, seed in study.option_runs():
+        place = (task, study.choices[name].method, seed)
+        yield f"{task.name}, {option} for '{name}'", place, settings
 
 
 def _require_no_seeds(study: Study) -> None:

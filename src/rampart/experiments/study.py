@@ -213,6 +213,27 @@ class Study(BaseModel):
                     if not self.excludes(task, method, seed):
                         yield task, method, seed
 
+    def option_runs(self) -> Iterator[tuple[str, Task, str, Overrides, int]]:
+        """Yield choice, task, option with its settings, and seed of all runs of choices.
+
+        `only` selects runs of the table by their seed. The choice that decides them has all of its
+        own seeds.
+        """
+        for name, choice in self.choices.items():
+            for task in self.tasks:
+                seeds = [seed for seed in choice.seeds if self._decides(task, choice.method, seed)]
+                for option, settings in choice.among.items():
+                    for seed in seeds:
+                        yield name, task, option, settings, seed
+
+    def _decides(self, task: Task, method: str, seed: int) -> bool:
+        """Return whether the options of a choice have a run with this seed."""
+        if not self.excludes(task, method, seed):
+            return True
+        place = coordinates_of(task, method, seed)
+        left_out = any(is_within(part, place) for part in self.exclude)
+        return not left_out and not all(self.excludes(task, method, one) for one in self.seeds)
+
     def search_of(self, task: Task, method: str, seed: int) -> FoundSearch | None:
         """Return the search whose values a run has: the last entry wins."""
         place = coordinates_of(task, method, seed)

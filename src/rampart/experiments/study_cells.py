@@ -36,15 +36,11 @@ def option_cells(study: Study, output: Path) -> list[Cell]:
         make_cell(
             task,
             option,
-            study.config(task, choice.method, seed, settings),
+            study.config(task, study.choices[name].method, seed, settings),
             choice_folder(output, name),
             name,
         )
-        for name, choice in study.choices.items()
-        for task in study.tasks
-        for option, settings in choice.among.items()
-        for seed in choice.seeds
-        if not study.excludes(task, choice.method, seed)
+        for name, task, option, settings, seed in study.option_runs()
     ]
 
 

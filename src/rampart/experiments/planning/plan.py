@@ -70,16 +70,15 @@ def plan_study(study: Study, calibrate: Calibrate | None = seconds_per_pass) -> 
         runs.append(_planned(task.coordinates, method, "", config, costs))
     for name, choice in study.choices.items():
         for task in study.tasks:
-            for seed in (*study.seeds, *choice.seeds):
-                if study.excludes(task, choice.method, seed):
-                    continue
-                for option, settings in choice.among.items():
-                    config = study.config(task, choice.method, seed, settings)
-                    if seed in study.seeds:
-                        # The option is not known yet; the first one stands for it.
-                        runs.append(_planned(task.coordinates, name, "", config, costs))
-                        break
-                    runs.append(_planned(task.coordinates, option, name, config, costs))
+            # The option is not known yet; the first one stands for it.
+            first = next(iter(choice.among.values()))
+            for seed in study.seeds:
+                if not study.excludes(task, choice.method, seed):
+                    config = study.config(task, choice.method, seed, first)
+                    runs.append(_planned(task.coordinates, name, "", config, costs))
+    for name, task, option, settings, seed in study.option_runs():
+        config = study.config(task, study.choices[name].method, seed, settings)
+        runs.append(_planned(task.coordinates, option, name, config, costs))
     return runs
 
 

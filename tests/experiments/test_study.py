@@ -369,6 +369,21 @@ def test_a_choice_that_a_row_needs_has_all_its_seeds(tree, tmp_path, parts, rows
     assert planned["tuned fix/2"] == 2 * len(options)
 
 
+@pytest.mark.parametrize(
+    ("among", "says"),
+    [
+        ({"a": [], "b": ["seed=3"]}, "no seed"),
+        ({"a": ["optimizer.head_lr=1"], "b": ["optimizer.head_lr=1.0"]}, "under two names"),
+        ({"a": [], "b": ["evaluation.split=validation"]}, "evaluation.split"),
+    ],
+)
+@pytest.mark.parametrize("parts", [{}, {"only": [{"seed": [1]}]}, {"exclude": [{"seed": [7]}]}])
+def test_options_are_checked_whatever_is_carried_out(tree, tmp_path, among, says, parts):
+    choices = {"tuned": {"method": "fix", "seeds": [7, 8], "among": among}}
+    with pytest.raises(RampartError, match=says):
+        load_study(written(tree | {"choices": choices} | parts, tmp_path))
+
+
 def test_only_chosen_without_choices_is_refused(tree, tmp_path):
     with pytest.raises(InvalidArgument) as error:
         load_study(written(tree | {"only_chosen": True, "choices": {}}, tmp_path))

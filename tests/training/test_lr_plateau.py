@@ -10,9 +10,10 @@ from rampart.errors import InvalidArgument
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.train import train_run
 from rampart.runs.history import History
-from rampart.training import loop
+from rampart.training import loop, resume
 from rampart.training.loop import train_epoch
 from rampart.training.lr_plateau import check_epochs, has_stalled
+from rampart.training.pilot_verdict import Pilot
 from rampart.training.reporting import Silent
 
 PUBLISHED = (0.32, 0.48, 0.56, 0.72, 0.8, 0.84, 0.88, 0.92, 0.96)
@@ -114,6 +115,21 @@ def differs(one, other):
     return any(not torch.equal(value, other[name]) for name, value in one.items())
 
 
+def assert_same(run, other):
+    """Compare the weights of the last step, which are not those of the best epoch."""
+    states = [
+        load_file(next(one.checkpoints.glob("step-*")) / "model.safetensors")
+        for one in (run, other)
+    ]
+    assert not differs(*states)
+    kept = ("epoch", "lr_backbone", "lr_head", "reloaded_epoch", "train_loss", "val_clean")
+    histories = [
+        [[row.get(key) for key in kept] for row in History(one.history).rows()]
+        for one in (run, other)
+    ]
+    assert histories[0] == histories[1]
+
+
 @pytest.fixture
 def settings(tiny_settings):
     return [
@@ -174,33 +190,76 @@ def test_a_run_that_improves_keeps_its_rates(settings, tmp_path, accuracies):
     assert not any("reloaded_epoch" in row for row in rows)
 
 
-@pytest.mark.parametrize("steps", [7, 8, 11])
+@pytest.mark.parametrize("steps", [7, 11, 13])
 def test_a_resumed_run_is_the_same(settings, tmp_path, accuracies, steps):
-    """Killed in the epoch after a reload, or in the one after that."""
+    """Killed in the epoch after a reload, in the one after that, and after the second reload."""
     accuracies(FALLING)
     whole = train(settings, tmp_path / "whole")
     accuracies(FALLING)
     with pytest.raises(MemoryError):
         train(settings, tmp_path / "run", reporter=Killed(steps))
     accuracies(FALLING[(steps - 1) // 3 :])
-    resumed = train(settings, tmp_path / "run", resume=True)
-    states = [load_file(run.model / "model.safetensors") for run in (whole, resumed)]
-    assert not differs(*states)
-    kept = ("epoch", "lr_backbone", "lr_head", "reloaded_epoch", "train_loss", "val_clean")
-    histories = [
-        [[row.get(key) for key in kept] for row in History(run.history).rows()]
-        for run in (whole, resumed)
-    ]
-    assert histories[0] == histories[1]
+    assert_same(train(settings, tmp_path / "run", resume=True), whole)
+
+
+@pytest.mark.parametrize("method", ["append", "save"])
+def test_a_run_killed_after_its_reload_is_the_same(
+    settings, tmp_path, accuracies, monkeypatch, method
+):
+    """Killed before the history row of the epoch is written, and before its checkpoint."""
+    accuracies(FALLING)
+    whole = train(settings, tmp_path / "whole")
+    place = {"append": History, "save": resume}[method]
+    name = {"append": "append", "save": "Checkpoint"}[method]
+    inner, left = getattr(place, name), [1] if method == "append" else [3]
+
+    def killed(*args, **kwargs):
+        left[0] -= 1
+        if left[0] < 0:
+            raise MemoryError("planted")
+        return inner(*args, **kwargs)
+
+    accuracies(FALLING)
+    with monkeypatch.context() as planted:
+        planted.setattr(place, name, killed)
+        with pytest.raises(MemoryError):
+            train(settings, tmp_path / "run")
+    accuracies(FALLING[1:])
+    assert_same(train(settings, tmp_path / "run", resume=True), whole)
+
+
+def test_a_failed_pilot_starts_anew(settings, tmp_path, accuracies, monkeypatch):
+    """The clean baseline has had no checks, so it is no beginning of such a run."""
+    adaptive = [*settings, "schedule=adaptive", "schedule.min_skill=0", "schedule.pilot=0.4"]
+    assert not load_config(None, adaptive).continues_baseline
+    with pytest.raises(InvalidArgument, match="pilot_restart=baseline.*lr_schedule=plateau"):
+        load_config(None, [*adaptive, "schedule.pilot_restart=baseline"])
+    monkeypatch.setattr(Pilot, "decided", property(lambda pilot: pilot.epochs == 2))
+    monkeypatch.setattr(Pilot, "passed", property(lambda _: False))
+    accuracies([0.9, 0.5, *FALLING])
+    run = train(adaptive, tmp_path / "run")
+    rows, lost = History(run.history).rows(), History(run.pilot).rows()
+    assert [row.get("reloaded_epoch") for row in lost] == [None, 1]
+    assert [row.get("reloaded_epoch") for row in rows] == [None, 1, None, 1, None]
+    assert rows[1]["lr_backbone"] == 2 * rows[2]["lr_backbone"] == lost[0]["lr_backbone"]
 
 
 @pytest.mark.parametrize(
     ("more", "key"),
     [
         (["training.checkpoint=last"], "training.checkpoint"),
-        (["callbacks=ema"], "callbacks=ema"),
+        (["optimizer.milestones=[]"], "optimizer.milestones"),
+        (["optimizer.milestones=[0.9]"], "optimizer.milestones"),
+        (["training.epochs=1"], "optimizer.milestones"),
     ],
 )
-def test_runs_without_best_weights_to_reload_are_refused(settings, more, key):
-    with pytest.raises(InvalidArgument, match=f"{key}.*lr_schedule=plateau"):
+def test_runs_without_anything_to_reload_are_refused(settings, more, key):
+    with pytest.raises(InvalidArgument, match="lr_schedule=plateau") as error:
         load_config(None, [*settings, *more])
+    assert error.value.name == key
+
+
+def test_averaged_weights_are_not_reloaded(settings, tmp_path):
+    with pytest.raises(InvalidArgument, match="callbacks=ema.*lr_schedule=plateau"):
+        train([*settings, "callbacks=ema"], tmp_path / "run")
+    assert not (tmp_path / "run" / "history.jsonl").exists()

@@ -200,17 +200,16 @@ def _require_possible_runs(study: Study) -> None:
         search = study.search_of(task, method, seed)
         name = f"{task.name}, {method}, seed {seed}"
         _require_new(known, config, name, search.folder if search else "")
-    for name, choice in study.choices.items():
-        for task in study.tasks:
-            if not study.excludes(task, choice.method, choice.seeds[0]):
-                _require_possible_options(study, name, task)
-
-
-def _require_possible_options(study: Study, name: str, task: Task) -> None:
-    choice, known = study.choices[name], dict[tuple[str, str], str]()
-    for option, settings in choice.among.items():
-        config = study.config(task, choice.method, choice.seeds[0], settings)
+    options: dict[tuple[str, str], dict[tuple[str, str], str]] = {}
+    seen = set()
+    for name, task, option, settings, seed in study.option_runs():
+        if (name, task.name, option) in seen:
+            # Another seed of the same option.
+            continue
+        seen.add((name, task.name, option))
+        config = study.config(task, study.choices[name].method, seed, settings)
         _require_possible(config)
+        known = options.setdefault((name, task.name), {})
         _require_new(known, config, f"{task.name}, {option} for '{name}'")
 
 

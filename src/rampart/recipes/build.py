@@ -32,7 +32,7 @@ from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.skill import chance_of
 from rampart.strategies.base import longest_probe
 from rampart.training.checkpoint import CheckpointStore
-from rampart.training.lr_plateau import check_epochs
+from rampart.training.lr_plateau import check_epochs, check_hooks
 from rampart.training.optimizers import Groups, adamw, lr_schedule, sgd
 from rampart.training.reporting import Reporter
 from rampart.training.state import EpochBatches, Plan, Run
@@ -94,6 +94,9 @@ def make_run(
     # The loop enables mixed precision for training only; validation stays in float32.
     accelerator.unwrap_model(prepared, keep_fp32_wrapper=False)
     baseline = make_baseline(config, splits, plan, accelerator, start)
+    hooks = {name: callback.begin(bare) for name, callback in callbacks.items()}
+    if plan.rate_checks:
+        check_hooks(hooks)
     return Run(
         plan=plan,
         accelerator=accelerator,
@@ -119,7 +122,7 @@ def make_run(
         reporter=reporter,
         monitors=make_monitors(config, splits, baseline, micro_batch),
         strategies=tuple(strategies.values()),
-        hooks={name: callback.begin(bare) for name, callback in callbacks.items()},
+        hooks=hooks,
         require_held=require_held,
         warm_start=_make_warm_start(config, splits.train),
         class_weights=make_class_weights(config, splits),

@@ -59,10 +59,10 @@ class Adaptive(Schedule):
 
     With pilot_restart "baseline" it then continues from standard fine-tuning, whose epochs become
     its own first ones, at eps = 0: only the epochs at full strength are lost. "auto" does so unless
-    the run begins in another way: with a callback, a strategy, a linear probe, fp16, or an
-    objective that remembers images. With pilot_stop "certain" the
-    pilot ends as soon as chance hardly explains the difference between the run and the limit, and
-    in doubt the run has a ramp.
+    the run begins in another way: with a callback, a strategy, a linear probe, fp16, learning
+    rates that follow the validation, or an objective that remembers images. With pilot_stop
+    "certain" the pilot ends as soon as chance hardly explains the difference between the run and
+    the limit, and in doubt the run has a ramp.
 
     Attributes:
         min_skill: smallest skill at which eps rises, in [0, 1].
@@ -75,7 +75,8 @@ class Adaptive(Schedule):
             "learned", when standard fine-tuning has learned something.
         pilot_restart: where a run starts after a failed pilot: "baseline", from standard
             fine-tuning; "start", from the initial weights; "auto", from standard fine-tuning
-            unless there is a callback, a strategy, a linear probe, fp16 or `noisy-labels`.
+            unless there is a callback, a strategy, a linear probe, fp16,
+            `optimizer.lr_schedule=plateau` or `noisy-labels`.
     """
 
     min_skill: float = 0.1

@@ -40,8 +40,8 @@ class OptimizerConfig(Section):
     lr_schedule: AffectsTraining[LrSchedule] = Field(
         "cosine",
         description="how they go on: fall as a `cosine`, stay `constant`, fall to a tenth at each "
-        "milestone (`multistep`), or fall by half with the best weights reloaded after each "
-        "milestone until which the validation has stalled (`plateau`)",
+        "milestone (`multistep`), or fall by half, with the best weights reloaded, if the "
+        "validation has stalled at a milestone (`plateau`)",
     )
     milestones: AffectsTraining[tuple[Fraction, ...]] = Field(
         (0.5, 0.75), description="milestones of `multistep` or `plateau`, fractions of the run"

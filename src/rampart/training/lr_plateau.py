@@ -6,15 +6,19 @@ epoch without progress says little.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from accelerate.utils import broadcast_object_list
 
+from rampart.errors import InvalidArgument, RunError
+from rampart.training.callbacks.base import Hook
 from rampart.training.reporting import Reporter
 from rampart.training.state import Run
 
+#: The setting that chooses it.
+PLATEAU = "optimizer.lr_schedule=plateau"
 #: The fraction of epochs that have to be better than the one before.
 ENOUGH = 0.75
 
@@ -32,6 +36,22 @@ def check_epochs(milestones: Sequence[float], epochs: int) -> tuple[int, ...]:
     # A product such as 0.56 * 50 may miss a whole number by rounding.
     found = {math.floor(milestone * epochs + 1e-9) + 1 for milestone in milestones}
     return tuple(sorted(epoch for epoch in found if epoch < epochs))
+
+
+def check_hooks(hooks: Mapping[str, Hook]) -> None:
+    """Refuse a hook that saves other weights than those it trains: they would be reloaded.
+
+    Raises:
+        InvalidArgument: names the callback.
+    """
+    for name, hook in hooks.items():
+        if type(hook).measured is not Hook.measured:
+            raise InvalidArgument(
+                "callbacks",
+                name,
+                f"none that saves other weights than those it trains, with {PLATEAU}",
+                "leave it out, or use another optimizer.lr_schedule",
+            )
 
 
 def has_stalled(figures: Sequence[float], before: float | None, best: float) -> bool:
@@ -78,8 +98,8 @@ def show_reload(row: dict[str, Any], reporter: Reporter) -> None:
     """Tell that the rates were halved after the epoch of this row, if they were."""
     if "reloaded_epoch" in row:
         reporter.note(
-            "plateau: the validation has stalled; training goes on with half the learning rates, "
-            f"from the weights of epoch {row['reloaded_epoch']}, the best so far."
+            "learning rate: the validation has stalled; training goes on with half the rate, from "
+            f"the weights of epoch {row['reloaded_epoch']}, the best so far."
         )
 
 
@@ -88,7 +108,11 @@ def _reload_best(run: Run) -> int:
     # The main process has written them.
     run.accelerator.wait_for_everyone()
     best = run.best.latest()
-    assert best is not None, "halve_on_plateau comes after save_best"
+    if best is None:
+        raise RunError(
+            f"the best weights in {run.best.folder} cannot be read by this process: let all "
+            "processes write to one disk, or use another optimizer.lr_schedule."
+        )
     run.bare_model.load_state_dict(best.model)
     return int(best.state["epoch"])
 

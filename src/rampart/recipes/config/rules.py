@@ -15,6 +15,7 @@ from rampart.schema.fields import RunFields
 from rampart.schema.learning import OptimizerConfig
 from rampart.schema.model_and_data import ModelConfig
 from rampart.strategies.base import check_together
+from rampart.training.lr_plateau import PLATEAU, check_epochs
 
 
 def check_rules(config: RunFields, parts: Components) -> None:
@@ -29,7 +30,7 @@ def check_rules(config: RunFields, parts: Components) -> None:
     for section, named in (("strategies", config.strategies), ("callbacks", config.callbacks)):
         _check_names_differ(section, [one.name for one in named])
     _check_optimizer(config.optimizer)
-    _check_plateau(config, parts)
+    _check_plateau(config)
     _check_loss(config, parts)
     _check_batch_norm(config, parts)
     _check_linear_probe(config, parts)
@@ -107,24 +108,24 @@ def _check_optimizer(optimizer: OptimizerConfig) -> None:
             )
 
 
-def _check_plateau(config: RunFields, parts: Components) -> None:
-    """Refuse to reload the best weights where none are saved, or where they are an average."""
+def _check_plateau(config: RunFields) -> None:
+    """Refuse to reload the best weights where none are saved, or where no epoch is checked."""
     if config.optimizer.lr_schedule != "plateau":
         return
     if config.training.checkpoint != "best":
         raise InvalidArgument(
             "training.checkpoint",
             config.training.checkpoint,
-            "best with optimizer.lr_schedule=plateau, which reloads the best weights",
+            f"best with {PLATEAU}, which reloads the best weights",
         )
-    for name, callback in parts.callbacks.items():
-        if callback.replaces_weights:
-            raise InvalidArgument(
-                "callbacks",
-                name,
-                "none that saves other weights than those it trains, with "
-                "optimizer.lr_schedule=plateau",
-            )
+    epochs, milestones = config.training.epochs, config.optimizer.milestones
+    if not check_epochs(milestones, epochs):
+        raise InvalidArgument(
+            "optimizer.milestones",
+            list(milestones),
+            f"with {PLATEAU}, one after which an epoch ends that is not the last of {epochs}",
+            "add an earlier milestone, or train for more epochs",
+        )
 
 
 def _check_balance(config: RunFields) -> None:
@@ -233,6 +234,7 @@ def unlike_baseline(config: RunFields, parts: Components) -> list[str]:
         *(f"strategies=[{name}]" for name in parts.strategies),
         *(["training.precision=fp16"] if config.training.precision == "fp16" else []),
         *(["training.linear_probe=true"] if config.training.linear_probe else []),
+        *([PLATEAU] if config.optimizer.lr_schedule == "plateau" else []),
         *([f"objective={config.objective.name}"] if parts.objective.remembers else []),
     ]
 

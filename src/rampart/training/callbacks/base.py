@@ -61,8 +61,6 @@ class Callback(ABC):
     #: Whether it calls `gradients` more than once in a step, so that the objective sees each batch
     #: again, perhaps at other weights.
     repeats: ClassVar[bool] = False
-    #: Whether the weights that are validated and saved are other than those that are trained.
-    replaces_weights: ClassVar[bool] = False
 
     def check(self, scheduler: EpsilonScheduler) -> None:  # noqa: B027  # most allow any
         """Refuse a run in which the hook would have no effect or a wrong one.

@@ -28,8 +28,6 @@ class Ema(Callback):
         decay: its largest value, in (0, 1).
     """
 
-    replaces_weights = True
-
     decay: float = 0.99
 
     def __post_init__(self) -> None:

@@ -96,6 +96,24 @@ def test_two_processes_start_over_after_the_same_pilot(settings, tmp_path):
         assert [a[key] for key in keys] == [b[key] for key in keys]
 
 
+def test_two_processes_reload_the_same_weights(settings, tmp_path):
+    # At these rates the validation does not improve.
+    more = ["schedule=fix", "optimizer.backbone_lr=1e-7", "optimizer.head_lr=1e-7"]
+    more += ["training.checkpoint=best"]
+    more += ["optimizer.lr_schedule=plateau", "optimizer.milestones=[0.4]", "optimizer.warmup=0"]
+    settings = [*(one for one in settings if not one.startswith("schedule")), *more]
+    one = train_run(load_config(None, settings), tmp_path / "one")
+    two = RunFolder(tmp_path / "two")
+    in_two_processes("train", *settings, "-o", two.path, "--no-evaluate")
+    histories = [History(run.history).rows() for run in (one, two)]
+    assert [row.get("reloaded_epoch") for row in histories[0]] == [None, 1, None]
+    for a, b in zip(*histories, strict=True):
+        assert [a.get(key) for key in (*EXACT, "reloaded_epoch")] == [
+            b.get(key) for key in (*EXACT, "reloaded_epoch")
+        ]
+        assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-3)
+
+
 @pytest.mark.slow
 def test_two_processes_equal_one_with_every_part(settings, tmp_path):
     more = [

@@ -12,7 +12,8 @@ from rampart.recipes.train import train_run
 from rampart.runs.history import History
 from rampart.training import loop, resume
 from rampart.training.loop import train_epoch
-from rampart.training.lr_plateau import check_epochs, has_stalled
+from rampart.training.lr_plateau import has_stalled
+from rampart.training.optimizers import check_epochs
 from rampart.training.pilot_verdict import Pilot
 from rampart.training.reporting import Silent
 

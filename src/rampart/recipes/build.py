@@ -32,8 +32,8 @@ from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.skill import chance_of
 from rampart.strategies.base import longest_probe
 from rampart.training.checkpoint import CheckpointStore
-from rampart.training.lr_plateau import check_epochs, check_hooks
-from rampart.training.optimizers import Groups, adamw, lr_schedule, sgd
+from rampart.training.lr_plateau import check_hooks
+from rampart.training.optimizers import Groups, adamw, check_epochs, lr_schedule, sgd
 from rampart.training.reporting import Reporter
 from rampart.training.state import EpochBatches, Plan, Run
 from rampart.training.warm_start import WarmStart

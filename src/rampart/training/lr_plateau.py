@@ -5,7 +5,6 @@ size of APGD (arXiv 2003.01690). It is checked at a few milestones of the run, b
 epoch without progress says little.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -14,28 +13,12 @@ from accelerate.utils import broadcast_object_list
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.training.callbacks.base import Hook
+from rampart.training.optimizers import PLATEAU
 from rampart.training.reporting import Reporter
 from rampart.training.state import Run
 
-#: The setting that chooses it.
-PLATEAU = "optimizer.lr_schedule=plateau"
 #: The fraction of epochs that have to be better than the one before.
 ENOUGH = 0.75
-
-
-def check_epochs(milestones: Sequence[float], epochs: int) -> tuple[int, ...]:
-    """Return the epochs, counted from 1, after which the rates may be halved.
-
-    They are the first that end after a milestone. The last epoch of the run is none, because no
-    step follows.
-
-    Args:
-        milestones: fractions of the run.
-        epochs: length of the run.
-    """
-    # A product such as 0.56 * 50 may miss a whole number by rounding.
-    found = {math.floor(milestone * epochs + 1e-9) + 1 for milestone in milestones}
-    return tuple(sorted(epoch for epoch in found if epoch < epochs))
 
 
 def check_hooks(hooks: Mapping[str, Hook]) -> None:

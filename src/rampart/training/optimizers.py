@@ -160,6 +160,25 @@ def warmup_multistep(
     return math.pow(0.1, passed)
 
 
+#: The setting of rates that follow the validation (`rampart.training.lr_plateau`).
+PLATEAU = "optimizer.lr_schedule=plateau"
+
+
+def check_epochs(milestones: Sequence[float], epochs: int) -> tuple[int, ...]:
+    """Return the epochs, counted from 1, after which the rates may be halved.
+
+    They are the first that end after a milestone. The last epoch of the run is none, because no
+    step follows.
+
+    Args:
+        milestones: fractions of the run.
+        epochs: length of the run.
+    """
+    # A product such as 0.56 * 50 may miss a whole number by rounding.
+    found = {math.floor(milestone * epochs + 1e-9) + 1 for milestone in milestones}
+    return tuple(sorted(epoch for epoch in found if epoch < epochs))
+
+
 #: Factor on the learning rate of (step, steps, warmup_steps), by `optimizer.lr_schedule`.
 FACTORS: Mapping[LrSchedule, Callable[..., float]] = {
     "cosine": warmup_cosine,

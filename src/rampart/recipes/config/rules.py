@@ -15,7 +15,7 @@ from rampart.schema.fields import RunFields
 from rampart.schema.learning import OptimizerConfig
 from rampart.schema.model_and_data import ModelConfig
 from rampart.strategies.base import check_together
-from rampart.training.lr_plateau import PLATEAU, check_epochs
+from rampart.training.optimizers import PLATEAU, check_epochs
 
 
 def check_rules(config: RunFields, parts: Components) -> None:

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from crashes import CrashAfter
 from rampart.errors import InvalidArgument, RampartError, RunError
 from rampart.evaluation.linear_probe import LinearProbeResult
 from rampart.recipes.config.loading import load_config
@@ -34,18 +35,6 @@ class StopAfter(Silent):
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), self.number)
-
-
-class CrashAfter(Silent):
-    """Kills the run without a chance to save."""
-
-    def __init__(self, steps):
-        self.left = steps
-
-    def step(self, epoch, eps):
-        self.left -= 1
-        if self.left == 0:
-            raise MemoryError("planted")
 
 
 def result(folder):

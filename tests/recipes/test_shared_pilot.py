@@ -4,6 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from crashes import CrashAfter
 from rampart.errors import InvalidArgument
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.train import train_run
@@ -17,18 +18,6 @@ from rampart.training.reporting import Silent
 SHARED = ["schedule=adaptive", "schedule.min_skill=0", "schedule.pilot=0.4"]
 SHARED += ["schedule.pilot_restart=baseline"]
 TIMES = ("seconds", "data_seconds", "images_per_second")
-
-
-class Stop(Silent):
-    """Kills the run after a number of steps."""
-
-    def __init__(self, steps):
-        self.left = steps
-
-    def step(self, epoch, eps):
-        self.left -= 1
-        if self.left == 0:
-            raise MemoryError("planted")
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +88,7 @@ def test_resume_is_exact_before_and_after_the_verdict(tiny_settings, tmp_path, s
     settings = [*tiny_settings, *SHARED, "training.checkpoint_every=1"]
     whole = train(tmp_path / "whole", settings)
     with pytest.raises(MemoryError):
-        train(tmp_path / "run", settings, reporter=Stop(stop))
+        train(tmp_path / "run", settings, reporter=CrashAfter(stop))
     resumed = train(tmp_path / "run", settings, resume=True)
     assert_same(result(resumed), result(whole))
     assert resumed.facts()["pilot"] == whole.facts()["pilot"]
@@ -167,7 +156,7 @@ def test_a_run_that_falls_behind_has_a_ramp_after_all(
     assert [("fell-behind" in one) for one in codes] == [False, True, False, False, False, False]
     if stop:
         with pytest.raises(MemoryError):
-            train(tmp_path / "stopped", settings, reporter=Stop(stop))
+            train(tmp_path / "stopped", settings, reporter=CrashAfter(stop))
         resumed = train(tmp_path / "stopped", settings, resume=True)
         assert_same(result(resumed), result(folder))
 

@@ -6,11 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from rampart.errors import InvalidArgument
+from crashes import CrashAfter
+from rampart.errors import InvalidArgument, RunError
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.train import train_run
 from rampart.runs.history import History
 from rampart.training import loop, resume
+from rampart.training.checkpoint import CheckpointStore
 from rampart.training.loop import train_epoch
 from rampart.training.lr_plateau import has_stalled
 from rampart.training.optimizers import check_epochs
@@ -97,18 +99,6 @@ class Told(Silent):
 
     def note(self, text):
         self.notes.append(text)
-
-
-class Killed(Silent):
-    """Kills the run in a step."""
-
-    def __init__(self, steps):
-        self.left = steps
-
-    def step(self, epoch, eps):
-        self.left -= 1
-        if self.left == 0:
-            raise MemoryError("planted")
 
 
 def differs(one, other):
@@ -198,7 +188,7 @@ def test_a_resumed_run_is_the_same(settings, tmp_path, accuracies, steps):
     whole = train(settings, tmp_path / "whole")
     accuracies(FALLING)
     with pytest.raises(MemoryError):
-        train(settings, tmp_path / "run", reporter=Killed(steps))
+        train(settings, tmp_path / "run", reporter=CrashAfter(steps))
     accuracies(FALLING[(steps - 1) // 3 :])
     assert_same(train(settings, tmp_path / "run", resume=True), whole)
 
@@ -264,3 +254,10 @@ def test_averaged_weights_are_not_reloaded(settings, tmp_path):
     with pytest.raises(InvalidArgument, match="callbacks=ema.*lr_schedule=plateau"):
         train([*settings, "callbacks=ema"], tmp_path / "run")
     assert not (tmp_path / "run" / "history.jsonl").exists()
+
+
+def test_best_weights_that_another_disk_holds_are_told(settings, tmp_path, accuracies, monkeypatch):
+    accuracies(FALLING)
+    monkeypatch.setattr(CheckpointStore, "latest", lambda _: None)
+    with pytest.raises(RunError, match="best.*one disk"):
+        train(settings, tmp_path / "run")

@@ -201,12 +201,7 @@ def _require_possible_runs(study: Study) -> None:
         name = f"{task.name}, {method}, seed {seed}"
         _require_new(known, config, name, search.folder if search else "")
     options: dict[tuple[str, str], dict[tuple[str, str], str]] = {}
-    seen = set()
     for name, task, option, settings, seed in study.option_runs():
-        if (name, task.name, option) in seen:
-            # Another seed of the same option.
-            continue
-        seen.add((name, task.name, option))
         config = study.config(task, study.choices[name].method, seed, settings)
         _require_possible(config)
         known = options.setdefault((name, task.name), {})

@@ -17,9 +17,9 @@
                      read the losses                        # on a GPU; on a CPU at every step
                      validate; run the monitors             # on the weights that hooks put in
                      save the weights of the best epoch
-                     reload them at half the learning rate if a plateau asks for it
                      show the schedule the clean validation accuracy
                      begin a ramp after all if the run falls behind its pilot
+                     reload the best weights at half the learning rate, on a plateau
                      append the history row; checkpoint     # a resumed run continues here
 
 `fit`, `train_epoch` and `finish_epoch` are below; batch and micro-batch are `train_batch` and

@@ -4,12 +4,17 @@
 batch is dynamic; so does a number in `reshape`. The error that follows names other shapes.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+from rampart.deferred import nn, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 #: Sizes that are tried, after those that the error names; larger ones might not fit into memory.
 _USUAL, _LARGEST = (1, 2, 4, 8, 16, 32, 64), 256

@@ -5,17 +5,21 @@ never sees the switch. Torch then keeps one program for the training step and on
 (see pytorch issue 139476 for what goes wrong inside).
 """
 
+from __future__ import annotations
+
 import os
 import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-
+from rampart.deferred import torch
 from rampart.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from torch import nn
 
 #: Turns the traced network into kernels.
 BACKEND = "inductor"

@@ -1,13 +1,17 @@
 """The devices of this machine, constants on them, and the processes that share the work."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, distributed
-
+from rampart.deferred import torch
 from rampart.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def require_device(device: str | torch.device) -> torch.device:
@@ -32,9 +36,9 @@ def require_device(device: str | torch.device) -> torch.device:
 
 def rank_and_processes() -> tuple[int, int]:
     """Return the number of this process in its group, and how many there are; (0, 1) alone."""
-    if not (distributed.is_available() and distributed.is_initialized()):
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return 0, 1
-    return distributed.get_rank(), distributed.get_world_size()
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()
 
 
 @contextmanager

@@ -1,23 +1,25 @@
 """A model behind a guard: it gets copies of the images, and its output is read in one way."""
 
+from __future__ import annotations
+
 import re
 import warnings
 from collections.abc import Callable
 from itertools import chain
-from typing import Any
-
-import torch
-from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
+from typing import TYPE_CHECKING, Any
 
 from rampart.batch_sizes import accepted_batch, how_to_export
 from rampart.compiling import is_compiled
 from rampart.counting import counted
+from rampart.deferred import nn, torch
 from rampart.errors import ModelError, RampartError, RampartWarning, is_out_of_memory, reason
 from rampart.images_and_labels import type_of
 from rampart.input_gradients import unreached
 from rampart.logits import read_logits
 from rampart.plugins import place_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Messages of torch on weights without values.
 _META = re.compile("device meta|meta tensor")
@@ -137,7 +139,7 @@ def require_weights(module: nn.Module) -> None:
         ModelError: some weights have no shape or no values yet.
     """
     weights = list(chain(module.parameters(), module.buffers()))
-    if any(map(is_lazy, weights)):
+    if any(map(nn.parameter.is_lazy, weights)):
         raise ModelError(
             "the model has lazy layers without weights: call it on one image before you pass it."
         )

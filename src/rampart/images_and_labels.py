@@ -4,16 +4,20 @@ A check needs the extreme values of a batch. They are read together, so that a G
 once and not for each of them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from rampart.deferred import torch
 from rampart.errors import InvalidArgument
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 #: Types of pixels; others have too few values, or torch cannot compare them.
-PIXEL_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+PIXEL_TYPES = ("float16", "bfloat16", "float32", "float64")
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def check_batch(
     Raises:
         InvalidArgument: images of another form or range, or a negative label.
     """
-    if images.ndim != 4 or images.dtype not in PIXEL_TYPES:
+    if images.ndim != 4 or type_of(images) not in PIXEL_TYPES:
         got = f"{type_of(images)} {tuple(images.shape)}"
         raise InvalidArgument("images", got, "floating-point (N, C, H, W)", "divide bytes by 255")
     labeled = labels is not None and is_whole(labels) and labels.numel() > 0
@@ -125,5 +129,5 @@ def to_bytes(images: Tensor) -> Tensor:
 
 def type_of(value: Tensor | torch.dtype) -> str:
     """Return the name of a type, or of that of a tensor, such as float32."""
-    dtype = value.dtype if isinstance(value, Tensor) else value
+    dtype = value.dtype if isinstance(value, torch.Tensor) else value
     return str(dtype).removeprefix("torch.")

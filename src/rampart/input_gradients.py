@@ -5,10 +5,15 @@ direction of a whole step, or turn every pixel into NaN. Entries that are not fi
 the pixel does not move, and the other pixels move as usual.
 """
 
-import torch
-from torch import Tensor
+from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from rampart.deferred import torch
 from rampart.errors import ModelError, RampartError, reason
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Parts of torch's messages, and how to change the model.
 _REMEDIES = {

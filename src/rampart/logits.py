@@ -4,15 +4,18 @@ Every part that queries a model reads its output here, so training, attacks, eva
 accept and refuse the same models.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from rampart.counting import counted
+from rampart.deferred import torch
 from rampart.errors import ModelError
 from rampart.images_and_labels import type_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Rows that sum to 1 within this tolerance are probabilities; it allows for half precision.
 NEAR_ONE = 1e-2
@@ -39,7 +42,7 @@ def read_logits(output: object, n: int, classes: int | None = None) -> Tensor:
         ModelError: the output is none of these, or has another shape or type.
     """
     logits = find_logits(output)
-    if not isinstance(logits, Tensor):
+    if not isinstance(logits, torch.Tensor):
         got, do = _describe(logits), "wrap the model in a function that returns its main logits"
     elif not logits.is_floating_point():
         got, do = (
@@ -68,7 +71,7 @@ def read_logits(output: object, n: int, classes: int | None = None) -> Tensor:
 
 def find_logits(output: Any) -> Any:
     """Return the part of a model's output that holds the logits, unchecked."""
-    if isinstance(output, Tensor):
+    if isinstance(output, torch.Tensor):
         return output
     if isinstance(output, Mapping) and "logits" in output:
         return output["logits"]

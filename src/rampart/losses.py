@@ -4,20 +4,22 @@ They compute in fp32 (fp64 for fp64 logits), also under mixed precision. Logits 
 K >= 2 classes, labels `(N,)` integers in 0..K-1.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, final
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
+from rampart.deferred import F, torch
 from rampart.errors import InvalidArgument
 from rampart.images_and_labels import is_whole, type_of
 from rampart.logits import is_correct
 from rampart.registry import Registry
 
-LOSSES: "Registry[Loss]" = Registry("loss")
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LOSSES: Registry[Loss] = Registry("loss")
 
 
 def full_precision(logits: Tensor) -> Tensor:

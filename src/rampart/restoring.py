@@ -1,12 +1,15 @@
 """Context managers that restore a network after the block."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from rampart.deferred import nn, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def set_mode(module: nn.Module, training: bool) -> None:
@@ -58,10 +61,11 @@ def restored_buffers(module: nn.Module, *, same_mode: bool = False) -> Iterator[
             out.
     """
     found = [(part, dict(part._buffers)) for part in module.modules()]
+    batch_norm = nn.modules.batchnorm._BatchNorm
     changing = [
         buffer
         for part, buffers in found
-        if not (same_mode and isinstance(part, _BatchNorm) and not part.training)
+        if not (same_mode and isinstance(part, batch_norm) and not part.training)
         for buffer in buffers.values()
         if buffer is not None
     ]

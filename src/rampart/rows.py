@@ -5,8 +5,15 @@ thread. The last bit then depends on whether a sample is alone. Here a single ro
 of two.
 """
 
-import torch
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rampart.deferred import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 Dims = int | tuple[int, ...]
 

@@ -4,13 +4,19 @@ A draw depends on its key alone, so results do not change with the batch size, t
 samples, the number of workers or of processes, or the device.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from rampart.deferred import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 # SplitMix64 (Steele, Lea, Flood 2014): its increment and the multipliers of its finalizer,
 # written as the signed 64-bit integers that torch computes with.
@@ -64,7 +70,7 @@ class Noise:
     keys: Tensor
 
     @classmethod
-    def of(cls, seed: int, indices: Tensor, *purpose: str | int) -> "Noise":
+    def of(cls, seed: int, indices: Tensor, *purpose: str | int) -> Noise:
         """Return noise for the samples with these indices.
 
         Args:
@@ -75,22 +81,22 @@ class Noise:
         return cls(_mix(_mix(indices.to(torch.int64) * _GOLDEN) ^ derive(seed, *purpose)))
 
     @classmethod
-    def like(cls, images: Tensor, seed: int = 0) -> "Noise":
+    def like(cls, images: Tensor, seed: int = 0) -> Noise:
         """Noise for a batch whose samples have no number: keyed by the position in the batch."""
         return cls.of(seed, torch.arange(len(images), device=images.device), "batch")
 
     def __len__(self) -> int:
         return len(self.keys)
 
-    def child(self, *purpose: str | int) -> "Noise":
+    def child(self, *purpose: str | int) -> Noise:
         """Return independent noise for the same samples and another purpose."""
         return Noise(_mix(self.keys ^ derive(0, *purpose)))
 
-    def at(self, numbers: Tensor) -> "Noise":
+    def at(self, numbers: Tensor) -> Noise:
         """Return independent noise keyed by a number per sample, such as its step; (N,) int64."""
         return Noise(_mix(self.keys ^ _mix((numbers + 1) * _GOLDEN)))
 
-    def select(self, index: Tensor) -> "Noise":
+    def select(self, index: Tensor) -> Noise:
         """Return the noise of a subset: `index` is an (N,) mask or an (M,) list of positions."""
         return Noise(self.keys[index])
 

@@ -3,15 +3,20 @@
 `eps` is a number or one strength per sample, `(N,)`; images are `(N, C, H, W)`.
 """
 
+from __future__ import annotations
+
+import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from rampart.deferred import torch
 from rampart.rows import row_norm, row_sum
 from rampart.runtime import Noise
 from rampart.tolerance import within
 from rampart.units import Norm, format_eps, parse_eps, parse_norm
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -34,13 +39,13 @@ class ThreatModel:
         return f"{self.norm.capitalize()} {format_eps(self.eps)}"
 
 
-_ORDER: dict[Norm, float] = {"linf": torch.inf, "l2": 2, "l1": 1}
-_DUAL: dict[Norm, float] = {"linf": 1, "l2": 2, "l1": torch.inf}
+_ORDER: dict[Norm, float] = {"linf": math.inf, "l2": 2, "l1": 1}
+_DUAL: dict[Norm, float] = {"linf": 1, "l2": 2, "l1": math.inf}
 
 
 def per_sample(eps: float | Tensor, images: Tensor) -> Tensor:
     """Return the strengths as (N,), with device and dtype of `images`."""
-    if isinstance(eps, Tensor):
+    if isinstance(eps, torch.Tensor):
         return eps.to(images.device, images.dtype).expand(len(images))
     # Not by `torch.as_tensor`: copying a number to a GPU waits for it.
     return images.new_full((), eps).expand(len(images))

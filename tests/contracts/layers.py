@@ -49,10 +49,11 @@ ROWS = [
             (
                 *("threat", "losses", "logits", "guarded", "batch_sizes", "input_gradients"),
                 *("devices", "images_and_labels", "rows", "runtime", "restoring", "compiling"),
+                "deferred",
             ),
             "the ball and its projection; losses; reading and guarding a model; gradients of the "
             "pixels; checks of a batch; sums per sample; keyed noise; restoring and compiling a "
-            "model",
+            "model; torch, imported at its first use",
         ),
         Group(("reports",), "tables, sentences and pictures from the files of runs; no torch"),
     ],

@@ -10,12 +10,12 @@ import torch
 
 from rampart.checksums import read_checked
 from rampart.data.decode import Decode, ImageFile
+from rampart.data.id_list import read_ids
 from rampart.data.readers.request import Request
 from rampart.data.readers.shards import load_shards, shards_of
 from rampart.data.readers.table import load_table
 from rampart.data.readers.tree import read_tree
 from rampart.data.split_file import read_split_file
-from rampart.data.subset import read_ids
 from rampart.errors import RampartError
 from rampart.evaluation.partial_results import PartialResults, read_results
 from rampart.experiments.loading import load_study

@@ -14,7 +14,8 @@ from rampart.attacks.square import Square
 from rampart.data.batches import Batch
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.evaluation.criterion import Criterion
-from rampart.evaluation.critical import critical_strengths, default_grid
+from rampart.evaluation.critical import critical_strengths
+from rampart.evaluation.grid import default_grid
 from rampart.evaluation.results import Results
 from rampart.metrics.curve import accuracy_curve
 from rampart.runtime import scoped_seed

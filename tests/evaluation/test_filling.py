@@ -9,9 +9,10 @@ from test_results import same
 from torch import Tensor, nn
 
 from rampart.attacks.catalogue import ATTACKS
-from rampart.evaluation.critical import critical_strengths, default_grid
+from rampart.evaluation.critical import critical_strengths
 from rampart.evaluation.engine.engine import Engine, Task, collect_results
 from rampart.evaluation.engine.passes import step
+from rampart.evaluation.grid import default_grid
 from rampart.evaluation.inference import QueriedModel
 from rampart.evaluation.results import Results
 

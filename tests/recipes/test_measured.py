@@ -5,7 +5,8 @@ import pytest
 
 from rampart.errors import RampartError
 from rampart.recipes.config.loading import load_config
-from rampart.recipes.measured import evaluated_part, evaluation_grid, require_measurable
+from rampart.recipes.measurable import evaluation_grid, require_measurable
+from rampart.recipes.measured import evaluated_part
 from rampart.recipes.splits import make_splits
 
 

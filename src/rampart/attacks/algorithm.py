@@ -6,16 +6,16 @@ proposes the next points. The caller queries the model and chooses the samples t
 once.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self, TypeVar, get_args
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar, get_args
 
 from rampart.attacks.frozen import Model
+from rampart.deferred import torch
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.images_and_labels import require_classes
 from rampart.input_gradients import input_gradient
@@ -25,6 +25,9 @@ from rampart.runtime import Noise
 from rampart.threat import box, column, distance, project, round_inside
 from rampart.tolerance import within
 from rampart.units import Norm
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Which iterate is returned. "last": the last one. "best": the one with the highest loss.
 #: "adversarial": the first adversarial one, else the one with the highest loss. A sample leaves the
@@ -101,7 +104,7 @@ class Problem:
     def __len__(self) -> int:
         return len(self.images)
 
-    def select(self, index: Tensor) -> "Problem":
+    def select(self, index: Tensor) -> Problem:
         """Return the problem for some samples; `index` is a mask or a list of positions."""
         return replace(
             self,
@@ -112,13 +115,13 @@ class Problem:
             begin=None if self.begin is None else self.begin[index],
         )
 
-    def restart(self, number: int) -> "Problem":
+    def restart(self, number: int) -> Problem:
         """Return the problem with the noise of another restart, which begins as usual."""
         if not number:
             return self
         return replace(self, noise=self.noise.child("restart", number), begin=None)
 
-    def wider(self, factor: float) -> "Problem":
+    def wider(self, factor: float) -> Problem:
         """Return the problem with balls of `factor` times the radius."""
         return self if factor == 1 else replace(self, eps=self.eps * factor)
 
@@ -129,7 +132,7 @@ class Problem:
         known = ~self.begin.flatten(1).isnan().any(1)
         return torch.where(column(known, usual), self.project(self.begin), usual)
 
-    def with_targets(self, targets: Tensor) -> "Problem":
+    def with_targets(self, targets: Tensor) -> Problem:
         """Return the problem with other targets."""
         return replace(self, targets=targets)
 
@@ -234,7 +237,7 @@ class Found:
     value: Tensor
     is_adv: Tensor
 
-    def improve(self, index: Tensor, other: "Found") -> "Found":
+    def improve(self, index: Tensor, other: Found) -> Found:
         """Return the better result of this run and another run on the samples `index`."""
         own = rows(self, index)
         better = other.is_adv & ~own.is_adv
@@ -322,6 +325,6 @@ class Algorithm(ABC):
         """Return the number of queries in a run, the first one included."""
         return self.steps + 1
 
-    def restart(self, number: int) -> "Algorithm":
+    def restart(self, number: int) -> Algorithm:
         """Return the algorithm of restart `number`; the first run is 0."""
         return self

@@ -23,11 +23,10 @@ state has one row per sample: strength, length and position in the window may di
 batch.
 """
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, get_args
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from rampart.attacks.algorithm import (
     Algorithm,
@@ -41,10 +40,14 @@ from rampart.attacks.running import with_restarts
 from rampart.attacks.sparse import Phases, SparseAscent, wide_start
 from rampart.attacks.stages import Stage
 from rampart.attacks.steps import ascend, choose, require_different_runs, sphere_start
+from rampart.deferred import torch
 from rampart.errors import UnknownName
 from rampart.losses import LOSSES
 from rampart.threat import column
 from rampart.units import Norm
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: The starting point: random on the sphere, or the image itself.
 ApgdStart = Literal["sphere", "none"]
@@ -120,7 +123,7 @@ class Pace:
     floor: int
 
     @classmethod
-    def of(cls, steps: int) -> "Pace":
+    def of(cls, steps: int) -> Pace:
         """Return the pace of a run; each fraction of `steps` is rounded down, but not to 0."""
         return cls(*(max(int(fraction * steps), 1) for fraction in (0.22, 0.03, 0.06)))
 
@@ -160,7 +163,7 @@ class ApgdAlgorithm(Algorithm):
             return output
         return replace(output, is_adv=output.is_adv & problem.holds(points))
 
-    def begin(self, problem: Problem, points: Tensor, output: Output) -> "Ascent | SparseAscent":
+    def begin(self, problem: Problem, points: Tensor, output: Output) -> Ascent | SparseAscent:
         """Return the first state, after a query at `points`."""
         if problem.norm == "l1":
             return SparseAscent.begin(problem, points, output, Phases.of(self.steps))
@@ -201,7 +204,7 @@ class Ascent(AlgorithmState):
     halved: Tensor
 
     @classmethod
-    def begin(cls, points: Tensor, output: Output, eps: Tensor, pace: Pace) -> "Ascent":
+    def begin(cls, points: Tensor, output: Output, eps: Tensor, pace: Pace) -> Ascent:
         """Return the state after a query at the starting points."""
         zero = torch.zeros_like(output.value, dtype=torch.int64)
         return cls(
@@ -233,7 +236,7 @@ class Ascent(AlgorithmState):
         drift = (self.point - self.previous).mul_(1 - fraction)
         return problem.project_(step.mul_(fraction).add_(self.point).add_(drift))
 
-    def observe(self, problem: Problem, points: Tensor, output: Output) -> "Ascent":
+    def observe(self, problem: Problem, points: Tensor, output: Output) -> Ascent:
         """Return the state after a query at `points`; a checkpoint adapts the step length."""
         better = output.value > self.best_value
         best = choose(better, points, self.best)

@@ -5,11 +5,11 @@ implementation and not an adapter, for three reasons: no maintained package exis
 use other settings, and the evaluation engine needs attacks that it can run step by step.
 """
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
-
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from rampart.attacks.algorithm import Problem
 from rampart.attacks.apgd import ApgdAlgorithm
@@ -21,6 +21,9 @@ from rampart.attacks.stages import Stage, cascade
 from rampart.errors import InvalidArgument, RampartWarning, UnknownName
 from rampart.logits import kind_of_outputs
 from rampart.losses import LOSSES
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Version = Literal["short", "standard", "plus", "rand"]
 

@@ -1,13 +1,17 @@
 """Attacks on a stochastic model: each query is the mean of several draws."""
 
-from dataclasses import dataclass, replace
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from rampart.attacks.algorithm import Algorithm, AlgorithmState, Output, Problem
+from rampart.deferred import torch
 from rampart.logits import all_finite
 from rampart.units import Norm
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,17 @@
 """The interface of an attack: check the arguments, freeze the model, run, clip, restore."""
 
+from __future__ import annotations
+
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, final, get_args
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, ClassVar, final, get_args
 
 from rampart.attacks.algorithm import Problem
 from rampart.attacks.frozen import Mode, Model, frozen, local
 from rampart.attacks.stages import Stage
+from rampart.deferred import torch
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.guarded import GuardedModel, guarded
 from rampart.images_and_labels import as_labels, check_batch, type_of
@@ -22,7 +22,10 @@ from rampart.strengths import warn_of_slip
 from rampart.threat import per_sample, round_inside
 from rampart.units import MAX_EPS, Norm, parse_eps, parse_norm
 
-ATTACKS: "Registry[Attack]" = Registry(
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ATTACKS: Registry[Attack] = Registry(
     "attack",
     dict.fromkeys(
         ("aa", "autoattack", "auto-attack"),
@@ -290,7 +293,7 @@ def _detach(tensor: Tensor) -> Tensor:
 def _parse_strengths(eps: float | Tensor, images: Tensor, norm: Norm) -> tuple[Tensor, int]:
     """Return the strengths (N,), and how many are above 0."""
     n = len(images)
-    if not isinstance(eps, Tensor):
+    if not isinstance(eps, torch.Tensor):
         value = parse_eps(eps, norm)
         warn_of_slip(eps, norm, images.shape[1:], stacklevel=4, scheduled=True)
         return per_sample(value, images), n if value > 0 else 0
@@ -313,3 +316,11 @@ def _parse_noise(noise: Noise | int, images: Tensor) -> Noise:
     if len(noise) != len(images):
         raise InvalidArgument("noise", f"{len(noise)} keys", f"{len(images)}, one per image")
     return noise
+
+
+def require_eval_mode(attack: Attack, name: str = "attack.mode") -> None:
+    """Raise `InvalidArgument` unless the attack runs in eval mode, like the evaluation."""
+    # An attack of another library has no mode and does not change that of the model.
+    mode = getattr(attack, "mode", "eval")
+    if mode != "eval":
+        raise InvalidArgument(name, mode, "eval, since evaluation runs in eval mode")

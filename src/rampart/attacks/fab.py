@@ -4,11 +4,10 @@ Croce & Hein 2020 (arXiv 1907.02044), algorithm 1, with the settings of AutoAtta
 where the two differ. The steps are independent of the strength, so one run serves every strength.
 """
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rampart.attacks.algorithm import (
     Algorithm,
@@ -23,11 +22,15 @@ from rampart.attacks.hyperplane import to_hyperplane
 from rampart.attacks.running import run_algorithm
 from rampart.attacks.stages import Stage, likely_classes, with_classes
 from rampart.attacks.steps import sphere_start
+from rampart.deferred import torch
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.input_gradients import input_gradient
 from rampart.losses import LOSSES, full_precision
 from rampart.rows import row_sum
 from rampart.threat import column, distance, dual
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @ATTACKS.register("fab")
@@ -133,7 +136,7 @@ class FabAlgorithm(Algorithm):
         """Whether it is targeted; otherwise a query takes one backward per wrong class."""
         return self.targeted
 
-    def restart(self, number: int) -> "FabAlgorithm":
+    def restart(self, number: int) -> FabAlgorithm:
         """Return the algorithm of a run: the first starts at the image, the others at random."""
         return replace(self, random=number > 0)
 
@@ -157,7 +160,7 @@ class FabAlgorithm(Algorithm):
         # The hyperplane of a point without finite logits, where the gradient is 0 too.
         return replace(output, value=output.value.masked_fill(output.value.isinf(), 0.0))
 
-    def begin(self, problem: Problem, points: Tensor, output: Output) -> "FabWalk":
+    def begin(self, problem: Problem, points: Tensor, output: Output) -> FabWalk:
         """Return the state after a query at the starting points."""
         length = distance(points, problem.images, problem.norm).to(output.value.dtype)
         return FabWalk(
@@ -217,7 +220,7 @@ class FabWalk(AlgorithmState):
         step = (1 - alpha) * ends[: len(point)] + alpha * ends[len(point) :]
         return step.clamp(0.0, 1.0).view_as(self.point).to(self.point.dtype)
 
-    def observe(self, problem: Problem, points: Tensor, output: Output) -> "FabWalk":
+    def observe(self, problem: Problem, points: Tensor, output: Output) -> FabWalk:
         """Return the state after a query at `points`; it keeps the nearest adversarial point."""
         value = -distance(points, problem.images, problem.norm).to(self.best_value.dtype)
         nearer = output.is_adv & (value > self.best_value)

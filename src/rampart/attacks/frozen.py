@@ -1,16 +1,19 @@
 """A model during an attack: parameters are fixed, and everything is restored afterwards."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
-
+from rampart.deferred import nn
 from rampart.guarded import require_weights
 from rampart.restoring import fixed, in_mode, restored_buffers
 
-Model = Callable[[Tensor], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Model = Callable[["Tensor"], "Tensor"]
 Mode = Literal["eval", "train", "unchanged"]
 
 
@@ -29,7 +32,7 @@ def local(model: Model) -> Model:
     compiled wrapper is unwrapped too.
     """
     wrapper = getattr(model, "_orig_mod", model)
-    return wrapper.module if isinstance(wrapper, DistributedDataParallel) else model
+    return wrapper.module if isinstance(wrapper, nn.parallel.DistributedDataParallel) else model
 
 
 @contextmanager

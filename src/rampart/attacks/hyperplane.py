@@ -6,11 +6,16 @@ reaches the exact root in a few steps, without sorting. Under L1 the pixels with
 move first, as far as the box allows.
 """
 
-import torch
-from torch import Tensor
+from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from rampart.deferred import torch
 from rampart.rows import row_sum
 from rampart.units import Norm
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def to_hyperplane(points: Tensor, normal: Tensor, gap: Tensor, norm: Norm) -> Tensor:

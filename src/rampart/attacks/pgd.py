@@ -1,11 +1,10 @@
 """FGSM, N-FGSM and PGD: steps of constant length along the gradient."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, get_args
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from rampart.attacks.algorithm import (
     Algorithm,
@@ -26,9 +25,13 @@ from rampart.attacks.steps import (
     require_different_runs,
     starting_point,
 )
+from rampart.deferred import torch
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES
 from rampart.units import parse_eps
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 StepRule = Literal["relative", "absolute"]
 
@@ -217,7 +220,7 @@ class PgdAlgorithm(Algorithm):
         """Return the starting points."""
         return starting_point(problem, self.attack.start)
 
-    def begin(self, problem: Problem, points: Tensor, output: Output) -> "Walk":
+    def begin(self, problem: Problem, points: Tensor, output: Output) -> Walk:
         """Return the state after a query at the starting points."""
         age = torch.zeros_like(output.value, dtype=torch.int64)
         return Walk(
@@ -237,7 +240,7 @@ class Walk(AlgorithmState):
         """Return the points after one projected step."""
         return ascend(problem, self.point, self.gradient, self.length)
 
-    def observe(self, problem: Problem, points: Tensor, output: Output) -> "Walk":
+    def observe(self, problem: Problem, points: Tensor, output: Output) -> Walk:
         """Return the state after a query at `points`."""
         better = output.value > self.best_value
         return Walk(

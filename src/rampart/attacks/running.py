@@ -1,10 +1,15 @@
 """Running an algorithm to its end at one strength, with early exit and restarts."""
 
-import torch
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from rampart.attacks.algorithm import Algorithm, Found, Iterate, Output, Problem, rows
+from rampart.deferred import torch
 from rampart.losses import full_precision
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def run_algorithm(problem: Problem, algorithm: Algorithm, iterate: Iterate) -> Found:

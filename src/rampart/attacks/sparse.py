@@ -4,16 +4,20 @@ Croce & Hein 2021 (arXiv 2103.01208), algorithm 1 and section 4.2, with the sett
 published code where the two differ. As under the other norms, the state has one row per sample.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, replace
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from rampart.attacks.algorithm import AlgorithmState, Output, Problem
 from rampart.attacks.steps import choose
+from rampart.deferred import torch
 from rampart.devices import constant
 from rampart.threat import column, project
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Radius of the ball in each of three phases, as a multiple of eps.
 RADII = (3.0, 2.0, 1.0)
@@ -35,7 +39,7 @@ class Phases:
     windows: tuple[int, int, int]
 
     @classmethod
-    def of(cls, steps: int) -> "Phases":
+    def of(cls, steps: int) -> Phases:
         """Return phases of 30 % (rounded up), 30 % and the rest; 1 or 2 steps are one phase."""
         # The last phase keeps at least one step.
         part = min(math.ceil(0.3 * steps), (steps - 1) // 2)
@@ -92,7 +96,7 @@ class SparseAscent(AlgorithmState):
     @classmethod
     def begin(
         cls, problem: Problem, points: Tensor, output: Output, phases: Phases
-    ) -> "SparseAscent":
+    ) -> SparseAscent:
         """Return the state after a query at the starting points."""
         zero = torch.zeros_like(output.value, dtype=torch.int64)
         n, device = len(points), points.device
@@ -133,7 +137,7 @@ class SparseAscent(AlgorithmState):
         signs = self.gradient.flatten(1).sign() * (sizes >= least)
         return (signs / signs.abs().sum(1, keepdim=True).clamp_min(1.0)).view_as(self.gradient)
 
-    def observe(self, problem: Problem, points: Tensor, output: Output) -> "SparseAscent":
+    def observe(self, problem: Problem, points: Tensor, output: Output) -> SparseAscent:
         """Return the state after a query at `points`; a new phase resets the best point."""
         opening = self.opening
         better = opening | (output.value > self.best_value)

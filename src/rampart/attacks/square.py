@@ -5,12 +5,11 @@ code where the two differ. The patches of a sample depend only on its key and th
 query, so one batch may hold samples at different queries and strengths.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rampart.attacks.algorithm import (
     Algorithm,
@@ -22,6 +21,7 @@ from rampart.attacks.algorithm import (
 from rampart.attacks.base import ATTACKS, Attack
 from rampart.attacks.running import with_restarts
 from rampart.attacks.stages import Stage
+from rampart.deferred import torch
 from rampart.devices import constant
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.losses import LOSSES
@@ -29,6 +29,9 @@ from rampart.rows import row_norm, row_sum
 from rampart.runtime import Noise
 from rampart.threat import column, steepest
 from rampart.units import Norm
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: The fraction of the image that a patch covers halves after each of these queries. They do not
 #: depend on the number of queries.
@@ -91,7 +94,7 @@ class SquareAlgorithm(Algorithm):
         noise = problem.noise.child("square", "start")
         return _stripes(problem, noise) if problem.norm == "linf" else _bumps(problem, noise)
 
-    def begin(self, problem: Problem, points: Tensor, output: Output) -> "SquareWalk":
+    def begin(self, problem: Problem, points: Tensor, output: Output) -> SquareWalk:
         """Return the first state, after a query at `points`, any points of ball and box."""
         age = torch.zeros_like(output.value, dtype=torch.int64)
         fraction = torch.full_like(output.value, self.p_init, dtype=torch.float64)
@@ -118,7 +121,7 @@ class SquareWalk(AlgorithmState):
         limits = constant(HALVINGS, self.age.device)
         return self.fraction * 0.5 ** (self.age[:, None] > limits).sum(1)
 
-    def observe(self, problem: Problem, points: Tensor, output: Output) -> "SquareWalk":
+    def observe(self, problem: Problem, points: Tensor, output: Output) -> SquareWalk:
         """Return the state after a query at `points`; it keeps points with a higher loss."""
         better = output.value > self.best_value
         return SquareWalk(
@@ -144,7 +147,7 @@ class Windows:
     columns: Tensor
 
     @classmethod
-    def draw(cls, side: Tensor, corner: Tensor, images: Tensor) -> "Windows":
+    def draw(cls, side: Tensor, corner: Tensor, images: Tensor) -> Windows:
         """Return windows whose upper left corners are given by uniform numbers (N, 2).
 
         As in the published code, no window contains the last row or the last column.

@@ -1,16 +1,20 @@
 """A stage is one method with its loss, run once or once per class; a suite is a list of stages."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from rampart.attacks.algorithm import Algorithm, Problem
 from rampart.attacks.running import run_algorithm
+from rampart.deferred import torch
 from rampart.logits import is_correct
 from rampart.losses import Loss
 from rampart.runtime import Noise
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """Starting points and steps of gradient attacks."""
 
-from typing import Literal, get_args
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal, get_args
 
 from rampart.attacks.algorithm import Problem
+from rampart.deferred import torch
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.threat import column, random_start, steepest
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: "uniform" in the ball (Madry et al. 2018); "gaussian", 0.001 · N(0, 1) around the image (the
 #: published code of TRADES, Zhang et al. 2019); "none", the image itself.

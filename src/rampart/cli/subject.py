@@ -37,8 +37,6 @@ def require_evaluable(model: str, overrides: Sequence[str], output: Path | None)
     """
     from rampart.data.naming import require_data
     from rampart.recipes.evaluation.settings import (
-        load_fields_for_evaluation,
-        load_fields_for_model,
         load_for_evaluation,
         load_for_model,
     )
@@ -46,17 +44,15 @@ def require_evaluable(model: str, overrides: Sequence[str], output: Path | None)
     if output is not None:
         require_output_folder(output)
     if not names_run(model, overrides):
-        data = load_fields_for_model(model, overrides).data
+        data = load_for_model(model, overrides).data
         require_data(data.name, data.root)
-        load_for_model(model, overrides)
         return False
     run = RunFolder(Path(model))
     require_finished(run.path)
+    data = load_for_evaluation(run, overrides).data
     # The data of a run are not needed for an evaluation that is there already.
     if any(one.startswith("data") for one in overrides):
-        data = load_fields_for_evaluation(run, overrides).data
         require_data(data.name, data.root)
-    load_for_evaluation(run, overrides)
     return True
 
 
@@ -75,12 +71,12 @@ def load_for_data(
         RampartError: as `load_config`.
     """
     from rampart.data.naming import require_data
-    from rampart.recipes.config.loading import load_config, load_fields
+    from rampart.recipes.config.loading import load_config
 
+    config = load_config(source, overrides)
     if not resume:
-        data = load_fields(source, overrides).data
-        require_data(data.name, data.root)
-    return load_config(source, overrides)
+        require_data(config.data.name, config.data.root)
+    return config
 
 
 def names_run(model: str, overrides: Sequence[str] = ()) -> bool:

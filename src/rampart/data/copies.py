@@ -1,13 +1,18 @@
 """Images that occur more than once."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rampart.counting import counted
 from rampart.data.pictures import digest_of_bytes
-from rampart.data.splits import Labels, Split
+
+if TYPE_CHECKING:
+    from rampart.data.splits import Labels, Split
 
 #: From this fraction of copies on, they are a fault of the data and not only worth a note.
 _MANY = 0.01

@@ -1,15 +1,20 @@
 """Divide a split in two, class by class."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rampart.counting import counted
 from rampart.data.copies import number_pictures
-from rampart.data.splits import Labels, Split
 from rampart.errors import DataError, InvalidArgument
 from rampart.runtime import derive
+
+if TYPE_CHECKING:
+    from rampart.data.splits import Labels, Split
 
 
 def check_fraction(name: str, fraction: float) -> None:

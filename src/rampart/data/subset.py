@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rampart.data.id_list import read_ids
 from rampart.data.splits import Item, Split
 from rampart.errors import DataError, InvalidArgument
-from rampart.files import read_text
 from rampart.runtime import Noise
 
 Positions = NDArray[np.int64]
@@ -157,15 +157,6 @@ def _positions(split: Split, ids: Sequence[str] | str | Path) -> Positions:
     if count > 1:
         raise DataError(f"the id '{identity}' is listed {count} times; list each image once.")
     return np.array([place[identity] for identity in wanted], dtype=np.int64)
-
-
-def read_ids(path: str | Path) -> list[str]:
-    """Return the ids in a text file, one on each line; raise `DataError` if it cannot be read."""
-    try:
-        lines = read_text(Path(path), "utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"list of ids '{path}' cannot be read ({error}).") from error
-    return [line.strip() for line in lines if line.strip()]
 
 
 def _order_by_noise(numbers: Positions, seed: int, purpose: str) -> Positions:

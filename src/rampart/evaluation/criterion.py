@@ -1,16 +1,19 @@
 """What counts as success: misclassification, leaving the top k, or a target class."""
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, get_args
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, get_args
 
 from rampart.attacks.stages import Stage, likely_classes
 from rampart.choices import Target
+from rampart.deferred import torch
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.logits import all_finite, is_correct, predict
 from rampart.losses import LOSSES, Loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: The targeted loss for each loss.
 _AIMED = {

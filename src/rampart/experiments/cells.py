@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rampart.errors import RampartError, RunError, reason
 from rampart.experiments.coordinates import Coordinates, spell_coordinates
@@ -20,12 +20,10 @@ from rampart.progress.work import showing
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.identity import identity
 from rampart.recipes.config.loading import dump_config, load_config
+from rampart.recipes.config.run_config import RunConfig
 from rampart.reports.evaluations import own_evaluation
 from rampart.runs.run_folder import RunFolder
 from rampart.training.reporting import LineReporter
-
-if TYPE_CHECKING:
-    from rampart.recipes.config.run_config import RunConfig
 
 #: Takes one line of progress.
 ReportLine = Callable[[str], None]
@@ -45,7 +43,7 @@ class Cell:
 
     coordinates: Coordinates
     method: str
-    config: "RunConfig"
+    config: RunConfig
     folder: Path
     choice: str = ""
 
@@ -93,7 +91,7 @@ class FailedRun:
     reason: str
 
 
-def make_cell(task: Task, method: str, config: "RunConfig", root: Path, choice: str = "") -> Cell:
+def make_cell(task: Task, method: str, config: RunConfig, root: Path, choice: str = "") -> Cell:
     """Return one run of a study; its folder lies below `root`."""
     place = place_of(root, task.coordinates.values(), method)
     return Cell(task.coordinates, method, config, run_folder(place, config), choice)

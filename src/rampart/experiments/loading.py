@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -15,10 +14,10 @@ from rampart.experiments.study_folder import file_name
 from rampart.plain import read_file
 from rampart.recipes.config.differences import spell_differences
 from rampart.recipes.config.identity import identity
+from rampart.recipes.config.run_config import RunConfig
+from rampart.recipes.measurable import require_measurable
+from rampart.strategies.base import longest_probe
 from rampart.units import Horizon
-
-if TYPE_CHECKING:
-    from rampart.recipes.config.run_config import RunConfig
 
 #: What to do about a changed copy of a study's file.
 _DO = "run `rampart study run` with your own file again, which copies it"
@@ -209,7 +208,7 @@ def _require_possible_runs(study: Study) -> None:
 
 
 def _require_new(
-    known: dict[tuple[str, str], str], config: "RunConfig", name: str, search: str = ""
+    known: dict[tuple[str, str], str], config: RunConfig, name: str, search: str = ""
 ) -> None:
     """Refuse a second run with the same identity: it would be the first one again.
 
@@ -223,15 +222,11 @@ def _require_new(
         )
 
 
-def _require_possible(config: "RunConfig") -> None:
+def _require_possible(config: RunConfig) -> None:
     """Refuse a run that cannot be evaluated, and schedule times beyond the end of the run.
 
     Times in steps depend on the data and are checked with them.
     """
-    # Here, so that a wrong file is answered before slow imports.
-    from rampart.recipes.measured import require_measurable
-    from rampart.strategies.base import longest_probe
-
     if config.evaluation.split != "test":
         raise InvalidArgument(
             "evaluation.split",

@@ -38,7 +38,7 @@ lists the content of the folder.
 from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -68,11 +68,9 @@ from rampart.experiments.grid import (
 from rampart.experiments.searches import Find, FoundSearch, find_in_folder
 from rampart.experiments.study_table import Measure
 from rampart.recipes.config.loading import parse_config
+from rampart.recipes.config.run_config import RunConfig
 from rampart.schema.fields import RunFields
 from rampart.value_types import expectation
-
-if TYPE_CHECKING:
-    from rampart.recipes.config.run_config import RunConfig
 
 #: Advice on a file that does not describe a study.
 _FORM = "write the settings of all runs below base, and add seeds, axes and methods"
@@ -240,7 +238,7 @@ class Study(BaseModel):
         found = (one.found for one in reversed(self.searches) if is_within(one.where, place))
         return next(found, None)
 
-    def config(self, task: Task, method: str, seed: int, option: Overrides = ()) -> "RunConfig":
+    def config(self, task: Task, method: str, seed: int, option: Overrides = ()) -> RunConfig:
         """Return the configuration of one run; `option` holds the settings of a choice."""
         place = coordinates_of(task, method, seed)
         parts = [part.settings for part in self.settings if is_within(part.where, place)]

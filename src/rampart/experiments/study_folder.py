@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rampart.checksums import LISTING, list_checksums
 from rampart.errors import RampartError, RunError
@@ -12,11 +11,9 @@ from rampart.experiments.study import Study
 from rampart.files import read_text, require_output_folder, write_atomic
 from rampart.recipes.config.identity import identity
 from rampart.recipes.config.loading import load_config
+from rampart.recipes.config.run_config import RunConfig
 from rampart.runs.contents import runs_in, spell
 from rampart.runs.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    from rampart.recipes.config.run_config import RunConfig
 
 #: Folders of the runs of methods, and of the options of choices.
 RUNS, CHOICES = "runs", "choices"
@@ -34,7 +31,7 @@ def file_name(name: str) -> str:
     return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
 
 
-def run_folder(place: Path, config: "RunConfig") -> Path:
+def run_folder(place: Path, config: RunConfig) -> Path:
     """Return the folder of a run, seed-S-HASH in a place, whether or not it exists.
 
     The hash depends on the keys that this version of Rampart knows. So a folder with another hash

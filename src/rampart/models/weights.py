@@ -1,16 +1,20 @@
 """Loading weights into a model; every key must fit."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Iterator
 from itertools import chain
+from typing import TYPE_CHECKING
 
-from torch import nn
-
+from rampart.deferred import nn
 from rampart.errors import ModelError, RampartWarning
-from rampart.models.normalized import NormalizedModel
-from rampart.models.weight_files import Weights
 
-NamedParameters = list[tuple[str, nn.Parameter]]
+if TYPE_CHECKING:
+    from rampart.models.normalized import NormalizedModel
+    from rampart.models.weight_files import Weights
+
+NamedParameters = list[tuple[str, "nn.Parameter"]]
 #: Prefixes that wrappers of a model add to the keys of its weights, alone or one after another; the
 #: last one is that of a network behind its normalization in a sequence.
 PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "1.")

@@ -1,15 +1,18 @@
 """Standard training, adversarial training and TRADES."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
-
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.logits import is_correct
 from rampart.losses import CrossEntropy, Kl, cross_entropy, kl
 from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Inner = Literal["kl", "ce"]
 

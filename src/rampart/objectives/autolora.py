@@ -1,18 +1,22 @@
 """AutoLoRA: clean images train a low-rank branch, perturbed ones the backbone."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
-import torch
-from torch import Tensor, nn
-
+from rampart.deferred import torch
 from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.logits import is_correct
 from rampart.losses import cross_entropy, kl
-from rampart.models.branch import Branch
 from rampart.objectives.base import OBJECTIVES, Incomplete, Model, Objective, Perturb, Terms
 from rampart.units import Horizon
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from rampart.models.branch import Branch
 
 Flow = Literal["apart", "published"]
 
@@ -70,6 +74,8 @@ class AutoLora(Incomplete):
         Raises:
             ModelError: the model has no branch.
         """
+        from rampart.models.branch import Branch
+
         branch = getattr(model, "branch", None)
         if not isinstance(branch, Branch):
             raise ModelError(

@@ -1,11 +1,11 @@
 """The contract of an objective: per-sample losses from a model, a batch and an attack."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, ClassVar
 
 from rampart.attacks.base import Attack
 from rampart.errors import InvalidArgument, ModelError
@@ -14,11 +14,14 @@ from rampart.losses import Loss, cross_entropy
 from rampart.registry import Registry
 from rampart.units import Horizon
 
-Model = Callable[[Tensor], Tensor]
-#: (images, targets, loss) to perturbed images at the current eps; loss None: the attack's own.
-Perturb = Callable[[Tensor, Tensor, Loss | None], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
-OBJECTIVES: "Registry[Objective]" = Registry("objective")
+Model = Callable[["Tensor"], "Tensor"]
+#: (images, targets, loss) to perturbed images at the current eps; loss None: the attack's own.
+Perturb = Callable[["Tensor", "Tensor", "Loss | None"], "Tensor"]
+
+OBJECTIVES: Registry[Objective] = Registry("objective")
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class Objective(ABC):
         return False
 
     @property
-    def variants(self) -> tuple["Objective", ...]:
+    def variants(self) -> tuple[Objective, ...]:
         """The objectives of which each step takes one; by default this one alone."""
         return (self,)
 
@@ -115,7 +118,7 @@ class Objective(ABC):
                 "write attack.start=uniform",
             )
 
-    def bind(self, model: nn.Module) -> "Objective":
+    def bind(self, model: nn.Module) -> Objective:
         """Return the objective for a training that starts from this model.
 
         Args:
@@ -126,7 +129,7 @@ class Objective(ABC):
         """
         return self
 
-    def guided(self, guidance: Tensor, labels: Tensor) -> "Objective":
+    def guided(self, guidance: Tensor, labels: Tensor) -> Objective:
         """Return the objective for training images with this guidance, if it needs any.
 
         Args:
@@ -135,7 +138,7 @@ class Objective(ABC):
         """
         return self
 
-    def of_images(self, indices: Tensor | None) -> "Objective":
+    def of_images(self, indices: Tensor | None) -> Objective:
         """Return the objective for a batch; most do not ask which images it holds.
 
         Args:

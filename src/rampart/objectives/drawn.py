@@ -1,12 +1,12 @@
 """Several defenses, of which each step draws one."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
-
-from torch import nn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 # The usual defenses are registered there.
 import rampart.objectives.adversarial
@@ -14,6 +14,9 @@ import rampart.objectives.mart  # noqa: F401
 from rampart.errors import InvalidArgument
 from rampart.objectives.base import OBJECTIVES, Incomplete, Objective
 from rampart.runtime import derive
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @OBJECTIVES.register("drawn")

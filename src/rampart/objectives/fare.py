@@ -1,20 +1,24 @@
 """FARE: features under attack stay near those of the pretrained backbone."""
 
+from __future__ import annotations
+
 import copy
 import math
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
-import torch
-from torch import Tensor, nn
-
+from rampart.deferred import torch
 from rampart.errors import InvalidArgument, ModelError, UnknownName
 from rampart.logits import is_correct
 from rampart.losses import FeatureDistance, Loss, squared_distance
-from rampart.models.normalized import NormalizedModel
 from rampart.objectives.adversarial import Adversarial, StandardObjective, Trades
 from rampart.objectives.base import OBJECTIVES, Incomplete, Model, Objective, Perturb, Terms
 from rampart.objectives.mart import Mart
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from rampart.models.normalized import NormalizedModel
 
 Base = Literal["none", "standard", "adversarial", "trades", "mart"]
 
@@ -80,6 +84,8 @@ class Fare(Incomplete):
         Raises:
             ModelError: not a `NormalizedModel`, or its features cannot be read.
         """
+        from rampart.models.normalized import NormalizedModel
+
         if not isinstance(model, NormalizedModel):
             got = type(model).__name__
             raise ModelError(f"objective=fare needs features: expected NormalizedModel, got {got}.")

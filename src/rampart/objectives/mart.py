@@ -1,14 +1,18 @@
 """MART: adversarial training with more weight on misclassified samples."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from rampart.errors import InvalidArgument
 from rampart.logits import is_correct
 from rampart.losses import boosted_cross_entropy, cross_entropy, kl
 from rampart.objectives.base import OBJECTIVES, Model, Objective, Perturb, Terms
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @OBJECTIVES.register("mart")

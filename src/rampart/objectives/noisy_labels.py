@@ -1,18 +1,20 @@
 """Training with labels that may be wrong, by external guidance: an adaptation of LAFT."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
+from rampart.deferred import F, torch
 from rampart.devices import rank_and_processes
 from rampart.errors import InvalidArgument
 from rampart.logits import is_correct
 from rampart.losses import full_precision
 from rampart.objectives.base import OBJECTIVES, Incomplete, Model, Objective, Perturb, Terms
 from rampart.objectives.separation import EASY, HARD, Separation
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @OBJECTIVES.register("noisy-labels")
@@ -114,7 +116,7 @@ class Guided(Objective):
             raise InvalidArgument("objective", got, expected, why)
         return self
 
-    def of_images(self, indices: Tensor | None) -> "Guided":
+    def of_images(self, indices: Tensor | None) -> Guided:
         """Return the objective for a batch of the images with these numbers.
 
         Raises:

@@ -1,11 +1,15 @@
 """Which training images have an easy clean, a hard clean or a truly noisy label."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from rampart.deferred import torch
 from rampart.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: The groups of training images.
 EASY, HARD, NOISY = 0, 1, 2

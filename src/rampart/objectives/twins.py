@@ -1,18 +1,21 @@
 """TWINS: half of each batch is normalized by the pretrained statistics of BatchNorm."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
-from torch import Tensor, nn
-
+from rampart.deferred import torch
 from rampart.errors import InvalidArgument, ModelError
 from rampart.logits import is_correct
 from rampart.losses import cross_entropy
-from rampart.models.normalized import NormalizedModel
-from rampart.models.running_statistics import RunningStatistics
 from rampart.objectives.base import OBJECTIVES, Incomplete, Model, Objective, Perturb, Terms
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from rampart.models.running_statistics import RunningStatistics
 
 
 @OBJECTIVES.register("twins")
@@ -60,6 +63,9 @@ class Twins(Incomplete):
         Raises:
             ModelError: the model has no BatchNorm, or only with frozen statistics.
         """
+        from rampart.models.normalized import NormalizedModel
+        from rampart.models.running_statistics import RunningStatistics
+
         if isinstance(model, NormalizedModel) and model.has_frozen_statistics:
             raise ModelError(
                 "objective=twins needs BatchNorm in train mode, and the statistics of this model "

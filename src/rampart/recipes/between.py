@@ -16,7 +16,7 @@ from rampart.progress.work import working
 from rampart.recipes.choosing import Between
 from rampart.recipes.computing import decoding_workers
 from rampart.recipes.config.run_config import RunConfig
-from rampart.recipes.measured import evaluation_grid
+from rampart.recipes.measurable import evaluation_grid
 
 State = Mapping[str, Tensor]
 

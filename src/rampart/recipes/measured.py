@@ -1,44 +1,11 @@
-"""The strengths and images of an evaluation, and whether its settings fit together."""
-
-from itertools import pairwise
+"""The images of an evaluation, and whether its settings fit them."""
 
 from rampart.data.splits import OneSplit, Split, Splits
-from rampart.data.subset import Positions, drawing_order, having, read_ids, subset
+from rampart.data.subset import Positions, drawing_order, having, subset
 from rampart.errors import InvalidArgument
-from rampart.evaluation.criterion import Criterion, require_beatable
-from rampart.evaluation.critical import default_grid, refine, require_as_used
+from rampart.evaluation.criterion import require_beatable
 from rampart.recipes.config.run_config import RunConfig
 from rampart.strengths import warn_of_slip
-from rampart.units import format_eps, parse_eps
-
-
-def evaluation_grid(config: RunConfig) -> tuple[float, ...]:
-    """Return the strengths, from 0 up, at which a model is evaluated.
-
-    Raises:
-        InvalidArgument: strengths that do not increase, or whose last is not eps_g.
-    """
-    wanted, eps = config.evaluation, config.threat.eps
-    if not wanted.strengths:
-        return default_grid(eps, config.threat.norm, wanted.resolution)
-    # The schema does not know the norm, under which alone a number of gray levels is too large.
-    for strength in wanted.strengths:
-        parse_eps(strength, config.threat.norm, "evaluation.strengths")
-    grid = (0.0, *wanted.strengths)
-    if any(after <= before for before, after in pairwise(grid)):
-        raise InvalidArgument(
-            "evaluation.strengths",
-            ", ".join(map(format_eps, wanted.strengths)),
-            "strengths above 0, each larger than the one before",
-        )
-    if wanted.strengths[-1] != eps:
-        raise InvalidArgument(
-            "evaluation.strengths",
-            format_eps(wanted.strengths[-1]),
-            f"threat.eps, {format_eps(eps)}, as the last strength",
-            "add it, or set threat.eps to the last strength of the list",
-        )
-    return refine(grid, wanted.resolution or 1)
 
 
 def evaluated_part(config: RunConfig, splits: Splits | OneSplit) -> Split:
@@ -89,22 +56,15 @@ def _seed_of_draw(config: RunConfig) -> int:
     return config.seed if wanted.limit_seed is None else wanted.limit_seed
 
 
-def require_measurable(config: RunConfig, splits: Splits | OneSplit | None = None) -> None:
-    """Refuse evaluation settings that contradict each other or, if given, the data.
+def require_measurable_on(config: RunConfig, splits: Splits | OneSplit) -> None:
+    """Refuse evaluation settings that contradict the data.
 
     A strength that is probably a slip for the data is shown as a `RampartWarning`.
 
     Raises:
-        RampartError: strengths, criterion and attack do not fit together; the list of images is
-            missing or names unknown images; or `top_k` includes every class.
+        RampartError: the list of images names unknown images, the limit exceeds the split, or
+            `top_k` includes every class.
     """
-    wanted, attack = config.evaluation, config.components.evaluation_attack
-    evaluation_grid(config)
-    require_as_used(attack, "evaluation.attack.mode")
-    Criterion(wanted.top_k, wanted.target).stages(attack.stages())
-    if wanted.ids is not None:
-        read_ids(wanted.ids)
-    if splits is not None:
-        shape = evaluated_part(config, splits).image_shape
-        warn_of_slip(config.threat.eps, config.threat.norm, shape, "threat.eps")
-        require_beatable(wanted.top_k, len(splits.class_names), "evaluation.top_k")
+    shape = evaluated_part(config, splits).image_shape
+    warn_of_slip(config.threat.eps, config.threat.norm, shape, "threat.eps")
+    require_beatable(config.evaluation.top_k, len(splits.class_names), "evaluation.top_k")

@@ -1,21 +1,18 @@
 """The settings of a prediction: those of an evaluation that change it."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rampart.errors import UnknownName
+from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.evaluation.settings import load_for_evaluation
 from rampart.runs.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    from rampart.recipes.config.run_config import RunConfig
 
 #: Settings of a prediction, and those that only other models than a run's have.
 SETTINGS = ("data.image_size", "data.resize", "evaluation.batch_size", "training.device")
 OF_MODEL = ("model.mean", "model.std")
 
 
-def load_for_run(folder: RunFolder, overrides: Sequence[str]) -> "RunConfig":
+def load_for_run(folder: RunFolder, overrides: Sequence[str]) -> RunConfig:
     """Read the configuration of predictions of a finished run.
 
     Raises:
@@ -28,7 +25,7 @@ def load_for_run(folder: RunFolder, overrides: Sequence[str]) -> "RunConfig":
     return load_for_evaluation(folder, overrides)
 
 
-def load_for_reference(reference: str, overrides: Sequence[str]) -> "RunConfig":
+def load_for_reference(reference: str, overrides: Sequence[str]) -> RunConfig:
     """Read the configuration of predictions of any classifier.
 
     Raises:

@@ -25,7 +25,8 @@ from rampart.recipes.data_identity import describe_data, require_same_data
 from rampart.recipes.dry_run import try_end
 from rampart.recipes.guidance import is_label_check, with_guidance
 from rampart.recipes.kept_guidance import keep_guidance
-from rampart.recipes.measured import require_measurable
+from rampart.recipes.measurable import require_measurable
+from rampart.recipes.measured import require_measurable_on
 from rampart.recipes.pages import write_pages_of
 from rampart.recipes.passes import cost_of_steps
 from rampart.recipes.pilot import continue_from_baseline, passed_pilot, pilot_epochs, run_pilot
@@ -149,7 +150,7 @@ def _train_in(
     # Refuse a wrong evaluation before the training.
     require_measurable(config)
     splits = splits or make_splits(config)
-    require_measurable(config, splits)
+    require_measurable_on(config, splits)
     if resume:
         require_same_data(folder, splits)
     resumed = folder if resume else None

@@ -1,12 +1,16 @@
 """The low-rank branch of AutoLoRA, beside a backbone that is trained too."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-from rampart.models.branch import Branch
-from rampart.models.normalized import NormalizedModel
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from rampart.models.weights import parameter_groups
 from rampart.strategies.base import STRATEGIES, Strategy
 from rampart.strategies.lora import adapters, add_adapters, check_size, without_adapters
+
+if TYPE_CHECKING:
+    from rampart.models.normalized import NormalizedModel
 
 
 @STRATEGIES.register("autolora")
@@ -42,6 +46,8 @@ class AutoLoraBranch(Strategy):
             MissingExtra: peft is not installed, or cannot be imported.
             ModelError: no layer can have an adapter.
         """
+        from rampart.models.branch import Branch
+
         backbone, head = ([p for _, p in pairs] for pairs in parameter_groups(model))
         trained = [parameter for parameter in backbone if parameter.requires_grad]
         add_adapters(model, seed, "autolora", self.rank, self.alpha)

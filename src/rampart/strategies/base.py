@@ -1,20 +1,24 @@
 """The contract of a strategy: which weights an optimizer step changes."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, ClassVar, Literal
-
-from torch import nn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rampart.errors import InvalidArgument
-from rampart.models.normalized import NormalizedModel
 from rampart.models.weights import parameter_groups
 from rampart.registry import Registry
 from rampart.schedules.scheduler import EpsilonScheduler
 
-STRATEGIES: "Registry[Strategy]" = Registry("strategy")
+if TYPE_CHECKING:
+    from torch import nn
+
+    from rampart.models.normalized import NormalizedModel
+
+STRATEGIES: Registry[Strategy] = Registry("strategy")
 
 
 @dataclass(frozen=True)
@@ -182,5 +186,7 @@ def keep_head_gradients(model: NormalizedModel) -> None:
 
 
 def _require_normalized(model: nn.Module) -> NormalizedModel:
+    from rampart.models.normalized import NormalizedModel
+
     assert isinstance(model, NormalizedModel), "a strategy needs to know the head and the backbone"
     return model

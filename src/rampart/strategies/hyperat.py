@@ -1,13 +1,18 @@
 """HyperAT: a hypernetwork emits the adapters of several defenses, which are averaged at the end."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rampart.errors import InvalidArgument
-from rampart.models.normalized import NormalizedModel
 from rampart.runtime import scoped_seed
 from rampart.strategies.base import STRATEGIES, Strategy
-from rampart.strategies.hypernetwork import Hypernetwork, emit
 from rampart.strategies.lora import adapters, add_adapters, check_size, without_adapters
+
+if TYPE_CHECKING:
+    from rampart.models.normalized import NormalizedModel
+    from rampart.strategies.hypernetwork import Hypernetwork
 
 
 @STRATEGIES.register("hyperat")
@@ -56,6 +61,8 @@ class HyperAt(Strategy):
             MissingExtra: peft is not installed, or cannot be imported.
             ModelError: no layer can have an adapter.
         """
+        from rampart.strategies.hypernetwork import Hypernetwork, emit
+
         add_adapters(model, seed, "hyperat", self.rank, self.alpha)
         layers = [layer for _, layer in adapters(model)]
         sizes = [(one.lora_A["default"].weight, one.lora_B["default"].weight) for one in layers]
@@ -80,6 +87,8 @@ class HyperAt(Strategy):
 
 def hypernetwork_of(model: NormalizedModel) -> Hypernetwork:
     """Return the hypernetwork that the strategy has added."""
+    from rampart.strategies.hypernetwork import Hypernetwork
+
     found = model.hypernetwork
     assert isinstance(found, Hypernetwork)
     return found

@@ -1,22 +1,24 @@
 """Low-rank adapters of peft."""
 
+from __future__ import annotations
+
 import copy
 import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
-
+from rampart.deferred import nn, torch
 from rampart.errors import InvalidArgument, ModelError
 from rampart.extras import require_extra
-from rampart.models.normalized import NormalizedModel
 from rampart.models.weights import head_modules, is_head
 from rampart.restoring import in_mode
 from rampart.runtime import scoped_seed
 from rampart.strategies.base import STRATEGIES, Strategy
+
+if TYPE_CHECKING:
+    from rampart.models.normalized import NormalizedModel
 
 
 @STRATEGIES.register("lora")

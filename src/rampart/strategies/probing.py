@@ -1,9 +1,11 @@
 """Training the head alone, for the whole run or before the backbone."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rampart.errors import InvalidArgument
-from rampart.models.normalized import NormalizedModel
 from rampart.models.weights import parameter_groups
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.strategies.base import (
@@ -12,6 +14,9 @@ from rampart.strategies.base import (
     keep_head_gradients,
     train_head_only,
 )
+
+if TYPE_CHECKING:
+    from rampart.models.normalized import NormalizedModel
 
 
 @STRATEGIES.register("full")

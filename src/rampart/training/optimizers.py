@@ -1,21 +1,25 @@
 """AdamW and SGD with separate groups for backbone and head; learning rates with a warm-up."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import NotRequired, TypedDict, Unpack
-
-from torch.nn import Parameter
-from torch.optim import SGD, AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack
 
 from rampart.choices import LrSchedule
+from rampart.deferred import torch
 from rampart.errors import ModelError
 from rampart.units import Horizon
 
-NamedParameters = Iterable[tuple[str, Parameter]]
+if TYPE_CHECKING:
+    from torch.nn import Parameter
+    from torch.optim import SGD, AdamW, Optimizer
+    from torch.optim.lr_scheduler import LambdaLR
+
+NamedParameters = Iterable[tuple[str, "Parameter"]]
 
 
 class Groups(TypedDict):
@@ -59,7 +63,7 @@ def adamw(
         ModelError: there are no parameters, or all are frozen.
     """
     # None leaves the choice to torch, which then takes one kernel for each operation.
-    return AdamW(_all_groups(backbone, head, groups), betas=betas, fused=fused or None)
+    return torch.optim.AdamW(_all_groups(backbone, head, groups), betas=betas, fused=fused or None)
 
 
 def sgd(
@@ -82,7 +86,9 @@ def sgd(
     Raises:
         ModelError: as `adamw`.
     """
-    return SGD(_all_groups(backbone, head, groups), momentum=momentum, fused=fused or None)
+    return torch.optim.SGD(
+        _all_groups(backbone, head, groups), momentum=momentum, fused=fused or None
+    )
 
 
 def untrainable() -> ModelError:
@@ -209,7 +215,7 @@ def lr_schedule(
     factor = partial(FACTORS[course], steps=horizon.steps, warmup_steps=warmup_steps)
     if course == "multistep":
         factor = partial(factor, milestones=milestones)
-    return LambdaLR(optimizer, factor)
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from rampart.experiments.tuning.trials import Search
 from rampart.extras import require_extra
 from rampart.files import require_output_folder
 from rampart.recipes.build import make_plan
-from rampart.recipes.measured import require_measurable
+from rampart.recipes.measurable import require_measurable
+from rampart.recipes.measured import require_measurable_on
 from rampart.recipes.splits import make_splits
 from rampart.runs.lock import only_writer
 
@@ -62,5 +63,5 @@ def _require_possible(search: Search) -> None:
     """Refuse data and settings with which every trial would fail."""
     require_measurable(search.config)
     splits = make_splits(search.config)
-    require_measurable(search.config, splits)
+    require_measurable_on(search.config, splits)
     make_plan(search.config, len(splits.train), processes=1)

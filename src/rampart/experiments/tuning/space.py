@@ -5,17 +5,14 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rampart.errors import InvalidArgument
 from rampart.recipes.config.loading import change_config
+from rampart.recipes.config.run_config import RunConfig
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.units import Horizon
-
-if TYPE_CHECKING:
-    from rampart.recipes.config.run_config import RunConfig
 
 #: Values by key of the configuration.
 Settings = dict[str, float]
@@ -49,7 +46,7 @@ class Space:
             settings[key] = float(f"{value:.3g}")
         return settings
 
-    def of(self, config: "RunConfig") -> Settings:
+    def of(self, config: RunConfig) -> Settings:
         """Return the values of a configuration."""
         return {key: float(getattr(config.optimizer, _name(key))) for key in self.ranges}
 
@@ -69,7 +66,7 @@ class Space:
                 )
 
 
-def make_space(config: "RunConfig", per_phase: bool) -> Space:
+def make_space(config: RunConfig, per_phase: bool) -> Space:
     """Return the search space of a configuration.
 
     The backbone's keys are left out if a strategy freezes it. With `per_phase` the space has a
@@ -89,7 +86,7 @@ def make_space(config: "RunConfig", per_phase: bool) -> Space:
     return Space(ranges)
 
 
-def _require_phases(config: "RunConfig") -> None:
+def _require_phases(config: RunConfig) -> None:
     """Refuse a run without steps at eps = 0 or without steps above it."""
     from rampart.strategies.base import longest_probe
 
@@ -110,7 +107,7 @@ def _require_phases(config: "RunConfig") -> None:
         )
 
 
-def with_settings(config: "RunConfig", settings: Settings) -> "RunConfig":
+def with_settings(config: RunConfig, settings: Settings) -> RunConfig:
     """Return a configuration with the values of a trial."""
     return change_config(config, [f"{key}={value!r}" for key, value in settings.items()])
 

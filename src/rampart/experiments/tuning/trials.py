@@ -17,7 +17,7 @@ import traceback
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from rampart.checksums import read_checked, with_checksum
 from rampart.errors import (
@@ -32,12 +32,10 @@ from rampart.experiments.tuning.space import Settings, Space, make_space, name_o
 from rampart.files import is_scratch, require_output_folder, write_atomic
 from rampart.recipes.config.differences import differences, spell_differences
 from rampart.recipes.config.loading import dump_config, parse_config
+from rampart.recipes.config.run_config import RunConfig
 from rampart.runs.history import History, Row
 from rampart.runs.lock import is_lock
 from rampart.runs.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    from rampart.recipes.config.run_config import RunConfig
 
 #: The file that says how a search is done.
 SEARCH = "search.json"
@@ -112,7 +110,7 @@ class Search:
         per_phase: whether the learning rates above eps = 0 are searched apart.
     """
 
-    config: "RunConfig"
+    config: RunConfig
     output: Path
     metric: Metric = "clean"
     sampler: Sampler = "random"
@@ -237,7 +235,7 @@ class Search:
 
 
 def make_search(
-    config: "RunConfig", output: Path, metric: str, sampler: str, per_phase: bool = False
+    config: RunConfig, output: Path, metric: str, sampler: str, per_phase: bool = False
 ) -> Search:
     """Return the search that a command line describes.
 

@@ -2,17 +2,14 @@
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
 
 from rampart.recipes.config.loading import dump_config
+from rampart.recipes.config.run_config import RunConfig
 from rampart.registry import flatten
 from rampart.schema.effects import effect_of
 
-if TYPE_CHECKING:
-    from rampart.recipes.config.run_config import RunConfig
 
-
-def identity(config: "RunConfig") -> str:
+def identity(config: RunConfig) -> str:
     """Return the SHA-256 of the settings that change results, as 64 hexadecimal digits.
 
     Keys that affect nothing are left out: `data.root`, `data.workers`, `evaluation.checks` and

@@ -3,18 +3,21 @@
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
+from rampart.attacks.catalogue import ATTACKS
 from rampart.errors import InvalidArgument, RampartWarning, RunError
 from rampart.models.catalogue import full_name
+from rampart.objectives.catalogue import OBJECTIVES
 from rampart.plain import read_file, read_value, require_text
 from rampart.recipes.config.exchange import NAMED, Exchange, exchange
 from rampart.recipes.config.explaining import explain
-from rampart.recipes.config.suggesting import components_loaded
+from rampart.recipes.config.run_config import RunConfig
 from rampart.runs.run_folder import RunFolder
 from rampart.runs.settings_file import write_settings
+from rampart.schedules.catalogue import SCHEDULES
 from rampart.schema.components import (
     AttackConfig,
     CallbackConfig,
@@ -23,9 +26,8 @@ from rampart.schema.components import (
     StrategyConfig,
 )
 from rampart.schema.fields import RunFields
-
-if TYPE_CHECKING:
-    from rampart.recipes.config.run_config import RunConfig
+from rampart.strategies.catalogue import STRATEGIES
+from rampart.training.callbacks.catalogue import CALLBACKS
 
 #: Takes a sentence on the outcome of the overrides.
 Tell = Callable[[str], None]
@@ -39,7 +41,7 @@ def load_config(
     source: str | Path | RunFolder | None = None,
     overrides: Iterable[str] = (),
     tell: Tell = _warn,
-) -> "RunConfig":
+) -> RunConfig:
     """Read a configuration from YAML, apply `key=value` overrides, and fill in the defaults.
 
     Args:
@@ -58,30 +60,14 @@ def load_config(
     return parse_config(_read_config(source), overrides, tell)
 
 
-def load_fields(
-    source: str | Path | RunFolder | None = None, overrides: Iterable[str] = ()
-) -> RunFields:
-    """Read what the schema alone can check, without torch; arguments and errors as `load_config`.
-
-    The options of components are not checked, and what is left out of them is not filled in.
-    """
-    tree = dict(_read_config(source))
-    for override in overrides:
-        _override(tree, override)
-    try:
-        return RunFields.model_validate(tree)
-    except ValidationError as error:
-        raise explain(error) from None
-
-
-def change_config(config: RunFields, overrides: Iterable[str]) -> "RunConfig":
+def change_config(config: RunFields, overrides: Iterable[str]) -> RunConfig:
     """Return the configuration changed by `key=value` overrides; errors as `load_config`."""
     return parse_config(dump_config(config), overrides)
 
 
 def parse_config(
     tree: Mapping[str, Any], overrides: Iterable[str] = (), tell: Tell = _warn
-) -> "RunConfig":
+) -> RunConfig:
     """Validate a plain nested mapping, changed by `key=value` overrides.
 
     Every default is filled in, the components' too; arguments and errors as `load_config`.
@@ -89,11 +75,6 @@ def parse_config(
     changed = dict(tree)
     exchanges = [_override(changed, override) for override in overrides]
     try:
-        if not components_loaded():
-            # A wrong value of a key is answered at once: the components import torch.
-            RunFields.model_validate(changed)
-        from rampart.recipes.config.run_config import RunConfig
-
         config = _complete(RunConfig.model_validate(changed))
     except ValidationError as error:
         raise explain(error) from None
@@ -114,17 +95,11 @@ def save_config(config: RunFields, path: Path) -> None:
     write_settings(path, dump_config(config))
 
 
-def _complete(config: "RunConfig") -> "RunConfig":
+def _complete(config: RunConfig) -> RunConfig:
     """Fill in the full name of the model, and the defaults of the named components.
 
     The latter also checks their options.
     """
-    from rampart.attacks.catalogue import ATTACKS
-    from rampart.objectives.catalogue import OBJECTIVES
-    from rampart.schedules.catalogue import SCHEDULES
-    from rampart.strategies.catalogue import STRATEGIES
-    from rampart.training.callbacks.catalogue import CALLBACKS
-
     parts = config.components
     schedule = SCHEDULES.dump(parts.schedule)
     attack = ATTACKS.dump(parts.attack)

@@ -1,53 +1,33 @@
 """The full keys that a user may mean by a key without its section, such as `limit` or `steps`."""
 
-import sys
 from collections.abc import Sequence
 from typing import Any, get_type_hints
 
+from rampart.attacks.catalogue import ATTACKS
 from rampart.errors import UnknownName, nearest
+from rampart.objectives.catalogue import OBJECTIVES
 from rampart.registry import Registry
+from rampart.schedules.catalogue import SCHEDULES
 from rampart.schema.elsewhere import ELSEWHERE
 from rampart.schema.fields import RunFields
-from rampart.schema.options import OPTIONS, SEVERAL
 from rampart.schema.sections import Section
 from rampart.value_types import takes_several
 
-#: Sections that take the options of a component as keys.
-_COMPONENTS = ("schedule", "objective", "attack", "evaluation.attack")
+#: Sections that take the options of a component as keys, and their components.
+_COMPONENTS: dict[str, Registry[Any]] = {
+    "schedule": SCHEDULES,
+    "objective": OBJECTIVES,
+    "attack": ATTACKS,
+    "evaluation.attack": ATTACKS,
+}
 #: The sections that an evaluation may change.
 OF_EVALUATION = ("evaluation", "threat", "data")
 
 
 def _takes(section: str, option: str) -> bool:
-    """Return whether a component of a section has an option.
-
-    Without components of the user those of Rampart are listed: they import torch, which is slow.
-    """
-    kind = section.rpartition(".")[2]
-    if kind in OPTIONS and not components_loaded():
-        return option in OPTIONS[kind]
-    registry = _registry(section)
+    """Return whether a component of a section has an option."""
+    registry = _COMPONENTS[section]
     return any(registry.takes(name, option) for name in registry.names())
-
-
-def components_loaded() -> bool:
-    """Return whether components are imported, perhaps with some of the user."""
-    return bool({"rampart.attacks.base", "rampart.objectives.base"} & set(sys.modules))
-
-
-def _registry(section: str) -> Registry[Any]:
-    """Return the components of a section."""
-    if section == "schedule":
-        from rampart.schedules.catalogue import SCHEDULES
-
-        return SCHEDULES
-    if section == "objective":
-        from rampart.objectives.catalogue import OBJECTIVES
-
-        return OBJECTIVES
-    from rampart.attacks.catalogue import ATTACKS
-
-    return ATTACKS
 
 
 #: Keys of a section that a message lists.
@@ -132,10 +112,7 @@ def takes_list(key: str) -> bool:
     """Return whether a key takes several values."""
     section, _, word = key.rpartition(".")
     if section in _COMPONENTS and word not in ("name", "interval"):
-        kind = section.rpartition(".")[2]
-        if kind in SEVERAL and not components_loaded():
-            return word in SEVERAL[kind]
-        registry = _registry(section)
+        registry = _COMPONENTS[section]
         hints = [get_type_hints(registry.get(name)) for name in registry.names()]
         return any(takes_several(one[word]) for one in hints if word in one)
     fields = RunFields.model_fields

@@ -22,7 +22,7 @@ from rampart.images_and_labels import fit_labels
 from rampart.metrics.intervals import proportion_interval
 from rampart.progress.work import is_shown, tell
 from rampart.recipes.evaluation.subject import Subject
-from rampart.recipes.measured import evaluation_grid
+from rampart.recipes.measurable import evaluation_grid
 from rampart.recipes.passes import evaluation_passes
 from rampart.runtime import Noise, scoped_seed
 from rampart.threat import per_sample

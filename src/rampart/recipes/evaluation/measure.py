@@ -27,7 +27,8 @@ from rampart.recipes.evaluation.checks import checks_metadata, run_model_checks,
 from rampart.recipes.evaluation.estimate import tell_cost
 from rampart.recipes.evaluation.metadata import describe_evaluation
 from rampart.recipes.evaluation.subject import Subject
-from rampart.recipes.measured import evaluation_grid, order_of_images, require_measurable
+from rampart.recipes.measurable import evaluation_grid, require_measurable
+from rampart.recipes.measured import order_of_images, require_measurable_on
 from rampart.records.record import EvaluationRecord
 
 Progress = Callable[[int, int], None]
@@ -160,7 +161,8 @@ def _attacked(
 
 def require_valid(subject: Subject) -> None:
     """Refuse settings that contradict each other, before anything is written or replaced."""
-    require_measurable(subject.config, subject.splits)
+    require_measurable(subject.config)
+    require_measurable_on(subject.config, subject.splits)
     evaluation_attack(subject)
 
 

@@ -1,21 +1,16 @@
 """The settings that an evaluation may change."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 from rampart.errors import InvalidArgument, RunError
 from rampart.plain import read_value
 from rampart.recipes.config.differences import Difference, differences
-from rampart.recipes.config.loading import load_config, load_fields, parse_config
+from rampart.recipes.config.loading import load_config, parse_config
+from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.config.suggesting import OF_EVALUATION, UnknownKey
 from rampart.runs.run_folder import RunFolder
 from rampart.schema.effects import fields_that_affect
-from rampart.schema.fields import RunFields
 from rampart.schema.measuring import EvaluationConfig
-
-if TYPE_CHECKING:
-    from rampart.recipes.config.run_config import RunConfig
 
 #: Keys that an evaluation may change although training depends on them.
 EVALUATION_KEYS = ("threat", "data", "training.device")
@@ -25,7 +20,7 @@ ATTACK = "standard"
 _OF_THREATS = ("threat", "evaluation.strengths", "evaluation.resolution")
 
 
-def require_evaluation_keys(own: "RunConfig", wanted: "RunConfig", *more: str) -> None:
+def require_evaluation_keys(own: RunConfig, wanted: RunConfig, *more: str) -> None:
     """Refuse changes of settings that an evaluation cannot change.
 
     Args:
@@ -61,43 +56,25 @@ def _meant(refused: Difference, others: Sequence[Difference]) -> str:
     return f"evaluation.{option}={refused.new}" if option in EvaluationConfig.model_fields else ""
 
 
-def load_for_evaluation(run: RunFolder | None, overrides: Sequence[str]) -> "RunConfig":
+def load_for_evaluation(run: RunFolder | None, overrides: Sequence[str]) -> RunConfig:
     """Read the configuration of an evaluation; errors as `load_config`.
 
     A key without its section is answered with those that an evaluation may change.
     """
-    with _keys_of_evaluations():
+    try:
         # The record of an evaluation notes what other data did not take over.
         return load_config(run, overrides, tell=lambda text: None)
+    except UnknownKey as error:
+        raise error.within(*OF_EVALUATION) from None
 
 
-def load_for_model(reference: str, overrides: Sequence[str]) -> "RunConfig":
+def load_for_model(reference: str, overrides: Sequence[str]) -> RunConfig:
     """Read the configuration of an evaluation of an external model; errors as `load_config`.
 
     Raises:
         InvalidArgument: a setting names another model.
     """
     return load_for_evaluation(None, _with_model(reference, overrides))
-
-
-def load_fields_for_model(reference: str, overrides: Sequence[str]) -> RunFields:
-    """Read what the schema alone can check of it, as `load_fields`; errors as `load_for_model`."""
-    return load_fields_for_evaluation(None, _with_model(reference, overrides))
-
-
-def load_fields_for_evaluation(run: RunFolder | None, overrides: Sequence[str]) -> RunFields:
-    """Read what the schema alone can check, as `load_fields`; errors as `load_for_evaluation`."""
-    with _keys_of_evaluations():
-        return load_fields(run, overrides)
-
-
-@contextmanager
-def _keys_of_evaluations() -> Iterator[None]:
-    """Answer a key without its section with those that an evaluation may change."""
-    try:
-        yield
-    except UnknownKey as error:
-        raise error.within(*OF_EVALUATION) from None
 
 
 def _with_model(reference: str, overrides: Sequence[str]) -> tuple[str, ...]:
@@ -138,6 +115,6 @@ def record_keys() -> list[str]:
     return [*fields_that_affect(EvaluationConfig, "evaluation"), "adversarial_examples"]
 
 
-def default_config(config: "RunConfig") -> "RunConfig":
+def default_config(config: RunConfig) -> RunConfig:
     """Return the configuration of this model and these data with defaults for everything else."""
     return parse_config({"model": {"name": config.model.name}, "data": {"name": config.data.name}})

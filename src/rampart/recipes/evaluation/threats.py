@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.published import BENCHMARK_SIDE, BENCHMARK_STRENGTHS
 from rampart.recipes.config.loading import change_config
+from rampart.recipes.config.run_config import RunConfig
 from rampart.strengths import usual_strengths
 from rampart.units import (
     CORRUPTIONS,
@@ -18,9 +18,6 @@ from rampart.units import (
     parse_eps,
     require_norm,
 )
-
-if TYPE_CHECKING:
-    from rampart.recipes.config.run_config import RunConfig
 
 #: The strengths as fractions of the largest one, dense where accuracy usually falls.
 FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1)
@@ -68,7 +65,7 @@ class Threat:
             found.add(published)
         return tuple(sorted(found))
 
-    def config(self, config: "RunConfig", shape: Sequence[int]) -> "RunConfig":
+    def config(self, config: RunConfig, shape: Sequence[int]) -> RunConfig:
         """Return the configuration of the evaluation under this threat.
 
         A corruption has no strengths of its own there.

@@ -16,7 +16,7 @@ from rampart.recipes.accelerator import make_accelerator
 from rampart.recipes.config.loading import load_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.recipes.data_identity import require_same_data
-from rampart.recipes.measured import require_measurable
+from rampart.recipes.measurable import require_measurable
 from rampart.recipes.refining.settings import Refinement
 from rampart.recipes.refining.suited import require_attacked, trained_layers
 from rampart.recipes.saved_model import load_saved_model, source_of

@@ -1,17 +1,20 @@
 """AWP: the gradient of a step is computed at adversarially perturbed weights."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
-from torch import Tensor, nn
-
+from rampart.deferred import torch
 from rampart.errors import InvalidArgument
 from rampart.restoring import restored, restored_buffers
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.training.callbacks.base import CALLBACKS, Callback, Gradients, Hook
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @CALLBACKS.register("awp")

@@ -1,17 +1,20 @@
 """The contract of a callback: frozen settings, and a hook around the steps of one run."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, ClassVar
 
 from rampart.registry import Registry
 from rampart.schedules.scheduler import EpsilonScheduler
 
-CALLBACKS: "Registry[Callback]" = Registry("callback", {"swa": "Weights are averaged by ema"})
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+CALLBACKS: Registry[Callback] = Registry("callback", {"swa": "Weights are averaged by ema"})
 #: Adds the gradient of one batch to the parameters; a second call uses the perturbed images of the
 #: first.
 Gradients = Callable[[], None]

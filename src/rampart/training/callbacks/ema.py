@@ -1,15 +1,19 @@
 """An exponential moving average of the weights that does not lag behind the ramp."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
+from rampart.deferred import torch
 from rampart.errors import InvalidArgument
 from rampart.schedules.scheduler import EpsilonScheduler
 from rampart.training.callbacks.base import CALLBACKS, Callback, Hook
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @CALLBACKS.register("ema")
@@ -68,17 +72,17 @@ class ExponentialAverage(Hook):
         self._count = 0
         self._average = {name: t.detach().clone() for name, t in _list_tensors(model).items()}
 
-    @torch.no_grad()
     def stepped(self, model: nn.Module, alpha: float) -> None:
         """Add the new weights to the average."""
         self._count = self._count + 1 if alpha == self._alpha else 0
         self._alpha = alpha
         decay = min(self._decay, self._count / (self._count + 9))
-        for name, value in _list_tensors(model).items():
-            if value.is_floating_point():
-                self._average[name].lerp_(value, 1 - decay)
-            else:
-                self._average[name].copy_(value)
+        with torch.no_grad():
+            for name, value in _list_tensors(model).items():
+                if value.is_floating_point():
+                    self._average[name].lerp_(value, 1 - decay)
+                else:
+                    self._average[name].copy_(value)
 
     @contextmanager
     def measured(self, model: nn.Module) -> Iterator[None]:
@@ -111,10 +115,10 @@ def _list_tensors(model: nn.Module) -> dict[str, Tensor]:
     return {**trained, **dict(model.named_buffers())}
 
 
-@torch.no_grad()
 def _fill(model: nn.Module, values: dict[str, Tensor]) -> None:
-    for name, tensor in _list_tensors(model).items():
-        tensor.copy_(values[name])
+    with torch.no_grad():
+        for name, tensor in _list_tensors(model).items():
+            tensor.copy_(values[name])
 
 
 def _settles(scheduler: EpsilonScheduler) -> bool:

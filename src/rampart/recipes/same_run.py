@@ -1,4 +1,6 @@
-"""Whether a run to resume is still the same: its settings and its initial weights."""
+"""Whether a run to resume is still the same, and a run to overwrite is not needed."""
+
+from pathlib import Path
 
 from rampart.errors import RunError
 from rampart.models.external.fingerprints import weights_fingerprint
@@ -41,3 +43,25 @@ def require_same_start(folder: RunFolder, run: Run) -> None:
             f"the initial weights of {folder.path} have changed (another file, or another version "
             "of torch or timm): restore them, or train a new run in another --output."
         )
+
+
+def require_not_needed(config: RunConfig, folder: RunFolder) -> None:
+    """Refuse to overwrite a run whose files the new run reads.
+
+    Raises:
+        RunError: a setting names a file of the run.
+    """
+    model, data = config.model, config.data
+    for key, value in (
+        ("model.name", model.name.removeprefix("local-dir:")),
+        ("model.weights", model.weights),
+        ("data.name", data.name),
+        ("data.root", data.root),
+        ("data.split_file", data.split_file),
+        ("evaluation.ids", config.evaluation.ids),
+    ):
+        if value and folder.deletes(Path(value)):
+            raise RunError(
+                f"{key}={value} is part of the run in {folder.path}, which --overwrite deletes: "
+                "choose another folder with --output."
+            )

@@ -31,7 +31,7 @@ from rampart.recipes.pages import write_pages_of
 from rampart.recipes.passes import cost_of_steps
 from rampart.recipes.pilot import continue_from_baseline, passed_pilot, pilot_epochs, run_pilot
 from rampart.recipes.probe_backbone import linear_probe_model
-from rampart.recipes.same_run import require_same, require_same_start
+from rampart.recipes.same_run import require_not_needed, require_same, require_same_start
 from rampart.recipes.splits import make_splits
 from rampart.registry import flatten
 from rampart.runs.lock import RequireHeld, tidy
@@ -104,7 +104,7 @@ def _is_finished(
     """Whether the run to resume is complete; refuse a folder that cannot be used."""
     folder.require_free(resume, overwrite)
     if overwrite:
-        _require_not_needed(config, folder)
+        require_not_needed(config, folder)
     if not (resume and folder.exists()):
         return False
     folder.require_trained()
@@ -115,24 +115,6 @@ def _is_finished(
         require_same_data(folder, splits)
     tidy(folder.path)
     return True
-
-
-def _require_not_needed(config: RunConfig, folder: RunFolder) -> None:
-    """Refuse to overwrite a run whose files the new run reads."""
-    model, data = config.model, config.data
-    for key, value in (
-        ("model.name", model.name.removeprefix("local-dir:")),
-        ("model.weights", model.weights),
-        ("data.name", data.name),
-        ("data.root", data.root),
-        ("data.split_file", data.split_file),
-        ("evaluation.ids", config.evaluation.ids),
-    ):
-        if value and folder.deletes(Path(value)):
-            raise RunError(
-                f"{key}={value} is part of the run in {folder.path}, which --overwrite deletes: "
-                "choose another folder with --output."
-            )
 
 
 def _train_in(

@@ -4,11 +4,19 @@ import os
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rampart.errors import InvalidArgument, RunError
-from rampart.plain import NotPlain, read_file, read_json, read_plain, read_value, write_plain
+from rampart.plain import (
+    NotPlain,
+    read_file,
+    read_json,
+    read_plain,
+    read_value,
+    read_written,
+    write_plain,
+)
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text() | st.floats()
 PLAIN = st.recursive(
@@ -66,6 +74,14 @@ def test_writing_is_the_inverse_of_reading(value):
     text = write_plain({"value": value})
     # As text, because nan differs from itself.
     assert repr(read_plain(text)) == repr({"value": value})
+
+
+@given(PLAIN)
+def test_what_is_written_is_read_fast_to_the_same_value(value):
+    text = write_plain({"value": value})
+    # A file holds no NUL.
+    assume("\\0" not in text)
+    assert repr(read_written(text)) == repr(read_plain(text))
 
 
 @pytest.mark.parametrize("text", ["1e-3", "yes", "010", "0o7", "2024-01-01", "null", "1:30", "<<"])

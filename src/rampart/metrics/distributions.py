@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy import special
+import scipy
 
 from rampart.errors import InvalidArgument
 from rampart.metrics.curve import Floats
@@ -140,12 +140,12 @@ class Beta(Distribution):
 
     def cdf(self, eps: Floats) -> Floats:
         """Return I_x(a, b)."""
-        return special.betainc(self.a, self.b, np.clip(eps / self.high, 0.0, 1.0))
+        return scipy.special.betainc(self.a, self.b, np.clip(eps / self.high, 0.0, 1.0))
 
     def cell_means(self, grid: Floats) -> Floats:
         """Return the means of F over the cells of the grid, exactly."""
         mean = self.high * self.a / (self.a + self.b)
-        moment = special.betainc(self.a + 1, self.b, np.clip(grid / self.high, 0.0, 1.0))
+        moment = scipy.special.betainc(self.a + 1, self.b, np.clip(grid / self.high, 0.0, 1.0))
         return np.diff(grid * self.cdf(grid) - mean * moment) / np.diff(grid)
 
 

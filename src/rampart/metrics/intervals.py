@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special
 
 from rampart.counting import counted
 from rampart.errors import InvalidArgument
@@ -165,7 +165,7 @@ def paired_test(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDE
     mean, margin = float(differences.mean()), _margin(differences, confidence)
     t = _ratio(mean, _standard_error(differences))
     # The survival function of Student's t; scipy.stats, which calls this too, is slow to import.
-    p = float(2 * special.stdtr(len(a) - 1, -abs(t)))
+    p = float(2 * scipy.special.stdtr(len(a) - 1, -abs(t)))
     return PairedTest(len(a), mean, mean - margin, mean + margin, confidence, t, p)
 
 
@@ -178,7 +178,7 @@ def check_fractions(values: ArrayLike, name: str = "values") -> Floats:
 
 
 def _wilson(fraction: float, n: float, confidence: float) -> Interval:
-    z = float(special.ndtri((1 + check_confidence(confidence)) / 2))
+    z = float(scipy.special.ndtri((1 + check_confidence(confidence)) / 2))
     center = (fraction + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(fraction * (1 - fraction) / n + z * z / (4 * n * n))
     # At a fraction of 0 or 1 the end is exact; rounding would miss it by one ulp.
@@ -189,7 +189,7 @@ def _wilson(fraction: float, n: float, confidence: float) -> Interval:
 
 def _margin(values: Floats, confidence: float) -> float:
     """Half the width of Student's interval for the mean."""
-    quantile = special.stdtrit(len(values) - 1, (1 + check_confidence(confidence)) / 2)
+    quantile = scipy.special.stdtrit(len(values) - 1, (1 + check_confidence(confidence)) / 2)
     return float(quantile * _standard_error(values))
 
 

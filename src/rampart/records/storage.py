@@ -141,6 +141,16 @@ def checksums_in(folder: str | Path) -> dict[str, str]:
     return {name: header[key] for key, name in CHECKSUMS.items() if header.get(key)}
 
 
+def load_metadata(folder: str | Path) -> dict[str, Any]:
+    """Return the metadata of a record, without reading its samples.
+
+    Raises:
+        RunError: record.json is missing, damaged or changed.
+    """
+    metadata: dict[str, Any] = _read_header(EvaluationFolder(Path(folder)).record)["metadata"]
+    return metadata
+
+
 def load_record(folder: str | Path, *, adversarial_examples: bool = False) -> EvaluationRecord:
     """Read a record.
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rampart.records.storage import load_record
+from rampart.records.storage import load_metadata
 from rampart.registry import flatten
 from rampart.runs.run_folder import RunFolder
 from rampart.schema.effects import effect_of
@@ -24,10 +24,10 @@ def own_evaluation(run: Path, **changes: Any) -> Path | None:
         changes: keys of the section `evaluation` with values that replace the configured ones.
 
     Returns:
-        The folder, or None if the run has no such evaluation yet.
+        The folder, or None if the run has no such evaluation yet. Its samples are not read.
 
     Raises:
-        RunError: the configuration or a record is damaged.
+        RunError: the configuration or a record.json is damaged.
     """
     folders = [evaluation.path for evaluation in RunFolder(run).finished_evaluations()]
     if not folders:
@@ -36,7 +36,7 @@ def own_evaluation(run: Path, **changes: Any) -> Path | None:
     evaluation = {**config.get("evaluation", {}), **changes}
     wanted = {**config, "evaluation": evaluation}
     for folder in folders:
-        metadata = load_record(folder).metadata
+        metadata = load_metadata(folder)
         settings = metadata.get("settings", {})
         if (
             _is_of(facts, metadata.get("data", {}))

@@ -3,14 +3,17 @@
 The checksum is that of the values: comments, spaces and the order of the keys may change.
 """
 
+import copy
 import re
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from rampart.checksums import KEY, MARK, checksum_of
 from rampart.errors import RunError
-from rampart.files import write_atomic
-from rampart.plain import read_plain_file, write_plain
+from rampart.files import read_text, write_atomic
+from rampart.plain import read_plain_file, read_written, write_plain
 
 _FIRST = re.compile(rf"# {KEY}: ({MARK}[0-9a-f]{{64}})\b.*")
 _HINT = "of the settings below; change one by KEY=VALUE on the command line"
@@ -32,6 +35,9 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         RunError: the file is missing or damaged, or a setting was changed.
     """
+    with suppress(OSError, ValueError):
+        # As a copy: a command reads the settings of a run several times.
+        return copy.deepcopy(_as_written(read_text(path)))
     text, settings = read_plain_file(path, "configuration")
     if not isinstance(settings, dict):
         raise RunError(f"{path} is not the configuration of a run: restore it, or train again.")
@@ -41,6 +47,15 @@ def read_settings(path: Path) -> dict[str, Any]:
             "changed: restore it, and give changes as KEY=VALUE on the command line. To keep a "
             "change that you made, delete the first line."
         )
+    return settings
+
+
+@lru_cache(maxsize=8)
+def _as_written(text: str) -> dict[str, Any]:
+    """Return the settings fast; raise `ValueError` unless their checksum is right."""
+    settings = read_written(text)
+    if not isinstance(settings, dict) or checksum_of(settings) != _stated(text):
+        raise ValueError("the checksum is missing or wrong")
     return settings
 
 

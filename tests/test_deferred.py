@@ -1,0 +1,30 @@
+import subprocess
+import sys
+
+import torch
+import torch.nn.functional as F
+
+from rampart import deferred
+
+
+def test_the_names_are_those_of_torch():
+    assert deferred.torch.Tensor is torch.Tensor
+    assert deferred.nn.Linear is torch.nn.Linear
+    assert deferred.F.relu is F.relu
+
+
+def test_a_configuration_with_every_part_is_read_without_torch():
+    code = (
+        "import sys, rampart\n"
+        "settings = {'model': 'resnet18', 'data': 'digit-pairs', 'objective': 'twins',\n"
+        "            'attack': 'fgsm', 'strategies': ['lora'], 'callbacks': ['awp']}\n"
+        "rampart.parse_config(settings)\n"
+        "assert 'torch' not in sys.modules\n"
+        "from rampart.threat import distance\n"
+        "from rampart.deferred import torch\n"
+        "one = torch.ones(1, 1, 2, 2)\n"
+        "assert distance(one, 0 * one, 'linf').tolist() == [1]\n"
+        "assert 'torch' in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -5,6 +5,7 @@ annotations need under `TYPE_CHECKING`. A module that subclasses a class of torc
 itself; the modules with options import it inside their functions.
 """
 
+import sys
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,21 @@ else:
     class _Deferred(ModuleType):
         """A module that is imported when one of its attributes is read."""
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(import_module(self.__name__), name)
+        def __init__(self, name: str, module: str) -> None:
+            super().__init__(module)
+            self._name = name
 
-    torch = _Deferred("torch")
-    nn = _Deferred("torch.nn")
-    F = _Deferred("torch.nn.functional")
+        def __getattr__(self, attribute: str) -> Any:
+            found = import_module(self.__name__)
+            # Whoever took this object gets the module itself, which is faster to read. An entry of
+            # `sys.modules` may be any object.
+            for user in list(sys.modules.values()):
+                if getattr(user, "__dict__", {}).get(self._name) is self:
+                    setattr(user, self._name, found)
+            return getattr(found, attribute)
+
+    torch = _Deferred("torch", "torch")
+    nn = _Deferred("nn", "torch.nn")
+    F = _Deferred("F", "torch.nn.functional")
 
 __all__ = ["F", "nn", "torch"]

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 import yaml
+from PIL import Image
 from tests.records.made_up_records import make
 
 from rampart.cli.main import _STUDY_VERBS, _VERBS
@@ -67,6 +68,10 @@ def places(tmp_path_factory):
         metadata = {**made.metadata, "settings": config, "run": config}
         metadata["run_folder"] = str(folder.path)
         save_record(dataclasses.replace(made, metadata=metadata), folder.evaluations / "own")
+    for number in range(20):
+        picture = root / "photos" / "ab"[number % 2] / f"{number}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(picture)
     study = root / "study"
     study.mkdir()
     base = {"model": "resnet18", "data": "digit-pairs"}
@@ -104,6 +109,7 @@ ANSWERS = {
         ["preview", "two-hinge"],
         ["models"],
         ["data"],
+        ["data", "photos"],
         ["report", "one", "two"],
         ["compare", "one", "two", "-o", "comparison"],
         ["study", "status", "study"],

@@ -7,12 +7,13 @@ together therefore see the same batches as a single one.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from rampart.choices import Sampler
 from rampart.data.balance import balanced_order
@@ -178,7 +179,8 @@ class Workers:
         if self._loader is None:
             count = 0 if split.in_memory else self.count
             self._loader = DataLoader(
-                split,
+                # Torch asks for its own class, and takes whatever has items and a length.
+                cast(Dataset[Item], split),
                 batch_sampler=self._order,
                 collate_fn=_collate,
                 num_workers=count,

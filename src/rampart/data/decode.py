@@ -4,26 +4,30 @@ The pixels equal those of timm's evaluation transform with `crop_pct=1`, `interp
 and `crop_mode="center"` (or "squash"), which `config.json` of a saved model names.
 """
 
+from __future__ import annotations
+
 import io
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Protocol, TypeVar, get_args
 
 import numpy as np
-import torch
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor
 
 from rampart.choices import Resize
 from rampart.data.deep_png import has_16_bits, to_8_bits
 from rampart.data.naming import not_a_file
 from rampart.data.pictures import Facts, facts_of_file, on_white, upright
 from rampart.data.splits import InMemory, Split
+from rampart.deferred import torch
 from rampart.errors import DataError, InvalidArgument
 from rampart.progress.work import watched
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 S = TypeVar("S")
 T = TypeVar("T")

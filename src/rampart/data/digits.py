@@ -5,16 +5,20 @@ The digits are scikit-learn's `load_digits` (E. Alpaydin and C. Kaynak, UCI repo
 digit lies in two splits. Then each split draws its pairs from its own digits.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
 from rampart.data.splits import InMemory, Split, Splits
+from rampart.deferred import F, torch
 from rampart.runtime import derive
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 IMAGE_SIZE = 16
 #: Handwritten digits for test and validation; the other 1097 are for training.

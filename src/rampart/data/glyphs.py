@@ -4,18 +4,22 @@ A backbone pretrained on it has never seen a decimal digit, so handwritten digit
 Half of the images are pooled to 8 x 8 and stretched back, which blurs them like the digits.
 """
 
+from __future__ import annotations
+
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
 from rampart.data.splits import InMemory, Split, Splits
+from rampart.deferred import F, torch
 from rampart.errors import DataError
 from rampart.runtime import Noise
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 IMAGE_SIZE = 16
 LATIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -1,25 +1,29 @@
 """A dataset: three disjoint splits of labeled images, each image with an id."""
 
+from __future__ import annotations
+
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import Dataset
 
 from rampart.counting import counted
 from rampart.data.pictures import Facts
 from rampart.data.spelling import look_alike, require_utf8
+from rampart.deferred import torch
 from rampart.errors import DataError, InvalidArgument
 from rampart.images_and_labels import to_bytes, type_of
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 #: Position in the split to the image, (C, H, W) uint8.
-Pixels = Callable[[int], Tensor]
-Item = tuple[Tensor, int, int]
+Pixels = Callable[[int], "Tensor"]
+Item = tuple["Tensor", int, int]
 Labels = NDArray[np.int64]
 
 #: Advice on labels that are not one class.
@@ -57,7 +61,7 @@ class _Selected:
 class _Joined:
     """Pixels of several splits, one after another."""
 
-    splits: tuple["Split", ...]
+    splits: tuple[Split, ...]
 
     def __call__(self, index: int) -> Tensor:
         for split in self.splits:
@@ -68,7 +72,7 @@ class _Joined:
 
 
 @dataclass(frozen=True, eq=False)
-class Split(Dataset[Item]):
+class Split:
     """Labeled images; item `i` is `(image uint8 (C, H, W), label, i)`.
 
     Attributes:
@@ -101,7 +105,7 @@ class Split(Dataset[Item]):
     @classmethod
     def of_tensors(
         cls, images: Tensor, labels: Tensor, class_names: Sequence[str] | None = None
-    ) -> "Split":
+    ) -> Split:
         """Return the split of images in memory; ids are their positions.
 
         Args:
@@ -151,7 +155,7 @@ class Split(Dataset[Item]):
             return all(split.in_memory for split in pixels.splits)
         return isinstance(pixels, InMemory)
 
-    def subset(self, positions: Sequence[int] | NDArray[np.int64]) -> "Split":
+    def subset(self, positions: Sequence[int] | NDArray[np.int64]) -> Split:
         """Return the split of the images at these positions."""
         chosen = [int(i) for i in positions]
         return replace(
@@ -212,7 +216,7 @@ class Splits:
     @classmethod
     def of(
         cls, parts: Mapping[str, Split], notes: Sequence[str] = (), warnings: Sequence[str] = ()
-    ) -> "Splits":
+    ) -> Splits:
         """Return the splits from {"train": ..., "validation": ..., "test": ...}."""
         train, validation, test = (parts[name] for name in SPLIT_NAMES)
         return cls(train, validation, test, tuple(notes), tuple(warnings))

@@ -1,14 +1,15 @@
 """Datasets of torchvision, `torch/<name>`, with their published splits."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from rampart.data.decode import Decode, Decoded, ImageFile, unreadable
 from rampart.data.pictures import Facts, facts_of_picture
@@ -18,6 +19,9 @@ from rampart.data.splits import Split
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.progress.tqdm_bars import tqdm_bars
 from rampart.value_types import require_no_booleans
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def unbalanced_digits() -> Splits:
 def measure(folder: Path, method: str, seed: int, splits: Splits) -> list[float]:
     """Train and evaluate one run; return its figures."""
     from rampart.attacks.catalogue import ATTACKS
-    from rampart.evaluation.grid import default_grid
+    from rampart.evaluation.default_grid import default_grid
     from rampart.evaluation.whole import evaluate_split
     from rampart.recipes.saved_model import load_saved_model
 

@@ -29,3 +29,18 @@ def test_a_configuration_is_read_without_torch_and_torch_then_comes_whole():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_threads_may_begin_with_different_parts():
+    code = (
+        "import sys\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from rampart import deferred\n"
+        "parts = [(deferred.F, 'relu'), (deferred.nn, 'Linear'), (deferred.torch, 'ones')] * 2\n"
+        "assert 'torch' not in sys.modules\n"
+        "with ThreadPoolExecutor(6) as pool:\n"
+        "    found = list(pool.map(lambda part: getattr(*part), parts))\n"
+        "assert len(found) == 6 and all(map(callable, found))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

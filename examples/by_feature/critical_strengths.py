@@ -9,7 +9,7 @@ from rampart.attacks.apgd import Apgd
 from rampart.data.batches import ordered_batches
 from rampart.data.datasets import load_splits
 from rampart.evaluation.critical import critical_strengths
-from rampart.evaluation.grid import default_grid
+from rampart.evaluation.default_grid import default_grid
 from rampart.metrics.curve import accuracy_curve
 from rampart.metrics.expectation import PointMass, Uniform, contributions, expected_robustness
 from rampart.metrics.intervals import mean_interval

@@ -1,8 +1,8 @@
-"""torch, imported at its first use: what only reads the options of components does not wait for it.
+"""torch, imported at its first use, so that what only reads the options of components needs none.
 
-A module with options imports `torch`, `nn` and `F` from here, and the names that only its
-annotations need under `TYPE_CHECKING`. A module that subclasses a class of torch imports torch
-itself; the modules with options import it inside their functions.
+A module with options imports `torch`, `nn` and `F` from here, under these names, and the names that
+only its annotations need under `TYPE_CHECKING`. A module that subclasses a class of torch imports
+torch itself; a module with options imports that module inside its functions.
 """
 
 import sys
@@ -21,16 +21,22 @@ else:
 
         def __init__(self, name: str, module: str) -> None:
             super().__init__(module)
-            self._name = name
+            self._name, self._module = name, None
 
         def __getattr__(self, attribute: str) -> Any:
-            found = import_module(self.__name__)
+            if self._module is None:
+                self._load()
+            return getattr(self._module, attribute)
+
+        def _load(self) -> None:
+            # The whole first: two threads that begin with different parts wait for each other.
+            import_module("torch")
+            self._module = import_module(self.__name__)
             # Whoever took this object gets the module itself, which is faster to read. An entry of
             # `sys.modules` may be any object.
             for user in list(sys.modules.values()):
                 if getattr(user, "__dict__", {}).get(self._name) is self:
-                    setattr(user, self._name, found)
-            return getattr(found, attribute)
+                    setattr(user, self._name, self._module)
 
     torch = _Deferred("torch", "torch")
     nn = _Deferred("nn", "torch.nn")

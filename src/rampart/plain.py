@@ -92,7 +92,7 @@ class _Reader(_Rules, yaml.SafeLoader):
 
 
 class _FastReader(_Rules, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Reads by libyaml where it is installed: seven times as fast, and some text otherwise."""
+    """Reads by libyaml where it is installed: seven times as fast, but some text differently."""
 
 
 _add_rules(_Reader)
@@ -126,7 +126,7 @@ def read_plain(text: str, *, nul: bool = True) -> Any:
 
 
 def read_written(text: str) -> Any:
-    """Return the value of a text of `write_plain` fast; compare it with the checksum of the value.
+    """Return the value of a text of `write_plain` fast; the caller compares it with its checksum.
 
     Raises:
         NotPlain: it is not such a text.

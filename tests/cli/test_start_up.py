@@ -13,6 +13,9 @@ from PIL import Image
 from tests.records.made_up_records import make
 
 from rampart.cli.main import _STUDY_VERBS, _VERBS
+from rampart.experiments.loading import load_study
+from rampart.experiments.study_cells import method_cells
+from rampart.recipes.config.loading import dump_config
 from rampart.records.storage import save_record
 from rampart.runs.run_folder import RunFolder
 
@@ -49,38 +52,46 @@ print(json.dumps(seen))
 """
 
 
+def write_run(path, config):
+    """Write the folder of a finished and evaluated run."""
+    folder = RunFolder(path)
+    folder.path.mkdir(parents=True)
+    folder.config.write_text(yaml.safe_dump(config))
+    folder.set_status("complete")
+    rows = [
+        {"epoch": epoch, "eps": 4 / 255, "alpha": 1.0, "val_clean": 0.5, "val_robust": 0.4}
+        | {"forwards": 10, "backwards": 10, "seconds": 1.0}
+        for epoch in (1, 2)
+    ]
+    folder.history.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made = make()
+    metadata = {**made.metadata, "settings": config, "run": config, "run_folder": str(path)}
+    save_record(dataclasses.replace(made, metadata=metadata), folder.evaluations / "own")
+
+
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
-    """Two evaluated runs, and a study without any."""
+    """Two evaluated runs, a study with one of two runs, and files of wrong studies."""
     root = tmp_path_factory.mktemp("places")
     for seed, name in enumerate(("one", "two")):
-        folder, config = RunFolder(root / name), {**copy.deepcopy(CONFIG), "seed": seed}
-        folder.path.mkdir()
-        folder.config.write_text(yaml.safe_dump(config))
-        folder.set_status("complete")
-        rows = [
-            {"epoch": epoch, "eps": 4 / 255, "alpha": 1.0, "val_clean": 0.5, "val_robust": 0.4}
-            | {"forwards": 10, "backwards": 10, "seconds": 1.0}
-            for epoch in (1, 2)
-        ]
-        folder.history.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        made = make()
-        metadata = {**made.metadata, "settings": config, "run": config}
-        metadata["run_folder"] = str(folder.path)
-        save_record(dataclasses.replace(made, metadata=metadata), folder.evaluations / "own")
+        write_run(root / name, {**copy.deepcopy(CONFIG), "seed": seed})
     for number in range(20):
         picture = root / "photos" / "ab"[number % 2] / f"{number}.png"
         picture.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8), (number, 0, 0)).save(picture)
     study = root / "study"
     study.mkdir()
-    base = {"model": "resnet18", "data": "digit-pairs"}
-    tree = {"base": base, "seeds": [0], "axes": {"eps": ["4/255"]}, "methods": ["fix"]}
+    base = {"model": "resnet18", "data": "digit-pairs", "training": {"epochs": 2}}
+    tree = {"base": base, "seeds": [0, 1], "axes": {"eps": ["4/255"]}, "methods": ["fix"]}
     (study / "study.yaml").write_text(yaml.safe_dump(tree))
+    done, _ = method_cells(load_study(study / "study.yaml"), study)
+    write_run(done.folder, dump_config(done.config))
     (root / "unknown.yaml").write_text(yaml.safe_dump({**tree, "axis": {}}))
     (root / "no-key.yaml").write_text(yaml.safe_dump({**tree, "axes": {"zzqx": [1]}}))
     wrong = {**tree, "base": {**base, "training": {"epochs": -1}}}
     (root / "wrong.yaml").write_text(yaml.safe_dump(wrong))
+    option = {**tree, "base": {**base, "attack": {"name": "apgd", "steps": 0}}}
+    (root / "option.yaml").write_text(yaml.safe_dump(option))
     return root
 
 
@@ -123,12 +134,6 @@ ANSWERS = {
         [*TRAIN, "epochs=3"],
         [*TRAIN, "steps=3"],
         [*TRAIN, "training.zzqx=3"],
-        [*TRAIN, "attack.steps=0"],
-        [*TRAIN, "attack.zzqx=0"],
-        [*TRAIN, "objective=twins", "objective.weight=-1"],
-        [*TRAIN, "strategies=zzqx"],
-        [*TRAIN, "schedule.start=2"],
-        [*TRAIN, "schedule.pilot_restart=baseline", "training.linear_probe=true"],
         [*TRAIN, "--epochs", "3"],
         [*TRAIN, "training.batch_size=8,16"],
         ["train", "data=x", "-o", "run"],
@@ -145,13 +150,21 @@ def test_a_verb_does_not_import_what_it_does_not_need(places):
 
 
 KEYS, GONE = "data=digit-pairs model=resnet18", "data=x model=resnet18"
-FILES = ("nothing", "unknown", "no-key", "wrong")
-SAID = ("nothing.yaml", "'axis'", "axes", "training.epochs")
+FILES = ("nothing", "unknown", "no-key", "wrong", "option")
+SAID = ("nothing.yaml", "'axis'", "axes", "training.epochs", "attack.steps")
 #: What each verb refuses first, and words of its answer: a run or data that are not there, an
 #: output that is, an unknown key, a wrong value. The fixture has the places.
 REFUSED = {
     "train": {
         f"{KEYS} -o new training.epochs=-1": "training.epochs=-1",
+        f"{KEYS} -o new attack.steps=0": "attack.steps=0",
+        f"{KEYS} -o new attack.zzqx=0": "'zzqx'",
+        f"{KEYS} -o new objective=twins objective.weight=-1": "objective.weight=-1",
+        f"{KEYS} -o new strategies=zzqx": "'zzqx'",
+        f"{KEYS} -o new schedule=two-hinge schedule.start=2": "schedule.start",
+        f"{KEYS} -o new objective=autolora": "strategies=[autolora]",
+        f"{KEYS} -o new evaluation.attack.mode=train": "evaluation.attack.mode=train",
+        f"{KEYS} -o new evaluation.ids=no.txt": "'no.txt'",
         f"{GONE} -o new": "'x'",
         f"{KEYS} -o one": "one exists",
         f"{KEYS} -o wrong.yaml": "wrong.yaml is a file",
@@ -163,16 +176,20 @@ REFUSED = {
         f"{KEYS} -o wrong.yaml --runs 2": "wrong.yaml is a file",
         f"{KEYS} -o new --runs 2 training.epochs=0": "training.epochs=0",
         f"{KEYS} -o new --runs 2 training.zzqx=0": "training.zzqx",
+        f"{KEYS} -o new --runs 2 attack.steps=0": "attack.steps=0",
     },
     "evaluate": {
         "nothing/run": "nothing/run holds no run",
         "one zzqx=1": "'zzqx'",
         "one data=x": "'x'",
         "one evaluation.limit=-3": "evaluation.limit=-3",
+        "one evaluation.attack.steps=0": "evaluation.attack.steps=0",
+        "one evaluation.strengths=[2/255]": "evaluation.strengths=2/255",
         "one -o wrong.yaml": "wrong.yaml is a file",
         "timm:resnet18": "data is not set",
         "timm:resnet18 data=x": "'x'",
         "timm:resnet18 data=digit-pairs evaluation.limit=-3": "evaluation.limit=-3",
+        "timm:resnet18 data=digit-pairs evaluation.attack.steps=0": "evaluation.attack.steps=0",
         "timm:resnet18 data=digit-pairs model=resnet50": "model=resnet50",
     },
     "profile": {
@@ -219,6 +236,7 @@ REFUSED = {
         GONE: "'x'",
         f"{KEYS} threat.zzqx=1": "'threat.zzqx'",
         f"{KEYS} threat.eps=-1": "threat.eps=-1",
+        f"{KEYS} attack.steps=0": "attack.steps=0",
     },
     "check-labels": {
         "resnet18": "data is not set",

@@ -15,12 +15,11 @@ from rampart.data.batches import Batch
 from rampart.errors import InvalidArgument, UnknownName
 from rampart.evaluation.criterion import Criterion
 from rampart.evaluation.critical import critical_strengths
-from rampart.evaluation.grid import default_grid
+from rampart.evaluation.default_grid import default_grid
 from rampart.evaluation.results import Results
 from rampart.metrics.curve import accuracy_curve
 from rampart.runtime import scoped_seed
 from rampart.threat import distance
-from rampart.units import parse_eps
 
 LINF = default_grid(32 / 255, "linf")
 L2 = default_grid(0.3, "l2")
@@ -205,9 +204,6 @@ def test_a_grid_of_gray_levels_is_refused(task, attack):
     """Every image would be broken at 1, all of the pixel range, in place of 1/255."""
     with pytest.raises(InvalidArgument, match="grid=8.*write 8/255"):
         critical_strengths(task.model, task.batches(16), attack, range(9), seed=0)
-    with pytest.raises(InvalidArgument, match="eps=8.*write 8/255"):
-        default_grid(8, "linf")
-    assert default_grid(8, "l2")[-1] == 8
 
 
 def test_only_misclassified_images_count_as_success(task):
@@ -246,31 +242,6 @@ def test_a_stochastic_model_is_reproducible_and_the_generator_is_restored(task, 
     torch.manual_seed(2)
     assert same(evaluate(), found)
     assert not same(evaluate(seed=1), found)
-
-
-def test_the_grid_of_the_publication_is_whole_gray_levels():
-    for levels in range(1, 256):
-        grid = default_grid(parse_eps(f"{levels}/255"), "linf", 1)
-        assert grid == tuple(k / 255 for k in range(levels + 1))
-
-
-@pytest.mark.parametrize("levels", [*range(1, 33), 0.5, 2.5, 9.3])
-def test_the_default_grid_has_eight_strengths_and_every_gray_level(levels):
-    eps = levels / 255
-    grid = default_grid(eps, "linf")
-    assert len(grid) > 8
-    assert set(default_grid(eps, "linf", 1)) <= set(grid)
-    assert list(grid) == sorted(set(grid))
-    # No finer than needed: from eight gray levels on the grid is the published one.
-    assert len(grid) <= max(16, levels + 2)
-
-
-def test_default_grid_ends_at_eps():
-    assert default_grid(2.5 / 255, "linf", 1) == (0.0, 1 / 255, 2 / 255, 2.5 / 255)
-    assert default_grid(0.5 / 255, "linf", 1) == (0.0, 0.5 / 255)
-    assert default_grid(0.3, "l2")[-1] == 0.3
-    assert np.diff(default_grid(0.3, "l2")) == pytest.approx([0.3 / 8] * 8)
-    assert default_grid(0.0, "linf") == default_grid(0.0, "l2") == (0.0,)
 
 
 def test_a_grid_that_does_not_ascend_is_refused(task):
@@ -323,7 +294,3 @@ def test_a_point_clipped_at_the_pixel_box_counts_for_the_smaller_ball():
     assert is_adv.sum() > 20
     below = np.array(grid)[found.critical[is_adv] - 1]
     assert (found.distance[is_adv] >= below - 1e-6).all()
-
-
-def test_the_grid_of_the_smallest_strength_ends_there():
-    assert default_grid(1e-320, "linf")[-1] == 1e-320

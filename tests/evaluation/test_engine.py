@@ -15,11 +15,11 @@ from rampart.attacks.base import Attack
 from rampart.attacks.catalogue import ATTACKS
 from rampart.data.batches import Batch
 from rampart.evaluation.critical import critical_strengths
+from rampart.evaluation.default_grid import default_grid
 from rampart.evaluation.engine.engine import Engine, collect_results
 from rampart.evaluation.engine.engine import Task as Work
 from rampart.evaluation.engine.sample_state import SampleState
 from rampart.evaluation.engine.stage_batch import StageBatch
-from rampart.evaluation.grid import default_grid
 from rampart.evaluation.inference import QueriedModel
 from rampart.evaluation.results import Results
 from rampart.runtime import Noise, scoped_seed

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from rampart.attacks.catalogue import ATTACKS
 from rampart.evaluation.critical import critical_strengths
+from rampart.evaluation.default_grid import default_grid
 from rampart.evaluation.engine.engine import Engine, Task, collect_results
 from rampart.evaluation.engine.passes import step
-from rampart.evaluation.grid import default_grid
 from rampart.evaluation.inference import QueriedModel
 from rampart.evaluation.results import Results
 

@@ -13,6 +13,7 @@ from rampart.reports.comparison import read_run
 from rampart.reports.evaluations import own_evaluation
 from rampart.reports.measures import report
 from rampart.reports.named_records import find_records
+from rampart.reports.page.build import run_page
 from rampart.reports.statements import record_lines
 from rampart.runs.run_folder import RunFolder
 
@@ -132,3 +133,14 @@ def test_an_evaluation_that_has_grown_is_still_the_own_one(run, there, is_own):
     run.config.write_text(yaml.safe_dump(wanted))
     evaluated(run, OWN, "evaluation", "until", there)
     assert (own_evaluation(run.path) is not None) == is_own
+
+
+def test_damaged_samples_are_refused_by_those_who_read_them(run):
+    evaluated(run, OWN)
+    (run.evaluations / OWN / "samples.parquet").write_bytes(b"nothing")
+    assert own_evaluation(run.path).name == OWN
+    with pytest.raises(RunError, match=r"page of .* cannot be written: .*samples\.parquet"):
+        run_page(run.path)
+    for read in (read_run, lambda path: find_records([path])):
+        with pytest.raises(RunError, match=r"samples\.parquet"):
+            read(run.path)

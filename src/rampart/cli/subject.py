@@ -40,19 +40,22 @@ def require_evaluable(model: str, overrides: Sequence[str], output: Path | None)
         load_for_evaluation,
         load_for_model,
     )
+    from rampart.recipes.measurable import require_measurable
 
     if output is not None:
         require_output_folder(output)
     if not names_run(model, overrides):
-        data = load_for_model(model, overrides).data
-        require_data(data.name, data.root)
+        config = load_for_model(model, overrides)
+        require_measurable(config)
+        require_data(config.data.name, config.data.root)
         return False
     run = RunFolder(Path(model))
     require_finished(run.path)
-    data = load_for_evaluation(run, overrides).data
+    config = load_for_evaluation(run, overrides)
+    require_measurable(config)
     # The data of a run are not needed for an evaluation that is there already.
     if any(one.startswith("data") for one in overrides):
-        require_data(data.name, data.root)
+        require_data(config.data.name, config.data.root)
     return True
 
 
@@ -64,7 +67,8 @@ def load_for_data(
     Args:
         source: as of `load_config`.
         overrides: as of `load_config`.
-        resume: a run that may be complete, which needs no data, so they are not looked for.
+        resume: a run that may be complete, which needs neither its data nor a list of images, so
+            they are not looked for.
 
     Raises:
         DataError: neither a file or folder nor a dataset has the name of the data.
@@ -72,9 +76,11 @@ def load_for_data(
     """
     from rampart.data.naming import require_data
     from rampart.recipes.config.loading import load_config
+    from rampart.recipes.measurable import require_measurable
 
     config = load_config(source, overrides)
     if not resume:
+        require_measurable(config)
         require_data(config.data.name, config.data.root)
     return config
 

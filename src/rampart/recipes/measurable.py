@@ -6,7 +6,7 @@ from rampart.attacks.base import require_eval_mode
 from rampart.data.id_list import read_ids
 from rampart.errors import InvalidArgument
 from rampart.evaluation.criterion import Criterion
-from rampart.evaluation.grid import default_grid, refine
+from rampart.evaluation.default_grid import default_grid, refine
 from rampart.recipes.config.run_config import RunConfig
 from rampart.units import format_eps, parse_eps
 

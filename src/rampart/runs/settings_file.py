@@ -53,8 +53,9 @@ def read_settings(path: Path) -> dict[str, Any]:
 @lru_cache(maxsize=8)
 def _as_written(text: str) -> dict[str, Any]:
     """Return the settings fast; raise `ValueError` unless their checksum is right."""
-    settings = read_written(text)
-    if not isinstance(settings, dict) or checksum_of(settings) != _stated(text):
+    stated = _stated(text)
+    settings = read_written(text) if stated else None
+    if not isinstance(settings, dict) or checksum_of(settings) != stated:
         raise ValueError("the checksum is missing or wrong")
     return settings
 

@@ -12,6 +12,7 @@ from rampart.errors import InvalidArgument
 from rampart.recipes.config.loading import change_config
 from rampart.recipes.config.run_config import RunConfig
 from rampart.schedules.scheduler import EpsilonScheduler
+from rampart.strategies.base import longest_probe
 from rampart.units import Horizon
 
 #: Values by key of the configuration.
@@ -88,8 +89,6 @@ def make_space(config: RunConfig, per_phase: bool) -> Space:
 
 def _require_phases(config: RunConfig) -> None:
     """Refuse a run without steps at eps = 0 or without steps above it."""
-    from rampart.strategies.base import longest_probe
-
     horizon = Horizon(config.training.epochs, 1)
     parts = config.components
     probe = longest_probe(parts.strategies.values(), horizon.epochs)

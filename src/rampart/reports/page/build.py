@@ -81,15 +81,15 @@ def run_page(path: Path, distributions: Sequence[str] = ()) -> Page:
     run = RunFolder(path)
     if not run.exists():
         raise run.no_run()
-    config, found = run.settings(), _own(path)
+    config, own = run.settings(), _own(path)
     rows, status = _training(run)
     command = _command(run)
     sources = [run.config, run.history]
-    if found is None:
+    if own is None:
         page = Page("run", path.name, _unmeasured_lead(run, config), (), _alone(rows, run))
         settings = settings_section(config, {}, command)
         return _with(page, settings, sources_of(path, *sources))
-    (one,) = find_records([found])
+    found, one = own
     facts = _facts(one, distributions)
     page = Page(
         "run",
@@ -114,9 +114,11 @@ def _with(page: Page, settings: Section, sources: dict[str, str]) -> Page:
     return replace(page, sections=(*page.sections, settings), made_from=sources)
 
 
-def _own(path: Path) -> Path | None:
+def _own(path: Path) -> tuple[Path, Measured] | None:
+    """Return the folder and the figures of a run's own evaluation."""
     try:
-        return own_evaluation(path)
+        found = own_evaluation(path)
+        return None if found is None else (found, find_records([found])[0])
     except RampartError as error:
         raise RunError(f"the page of {path} cannot be written: {error}") from error
 

@@ -36,7 +36,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         RunError: the file is missing or damaged, or a setting was changed.
     """
     with suppress(OSError, ValueError):
-        # As a copy: a command reads the settings of a run several times.
+        # A copy, because the cache keeps the value for the next reader.
         return copy.deepcopy(_as_written(read_text(path)))
     text, settings = read_plain_file(path, "configuration")
     if not isinstance(settings, dict):

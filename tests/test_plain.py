@@ -130,3 +130,8 @@ def test_a_file_that_is_read_again_gives_a_value_of_its_own(tmp_path):
     assert read_file(file, "file") == {"a": {"b": [1, 2]}}
     file.write_text("a: {b: [1, 2, 4]}\n")
     assert read_file(file, "file") == {"a": {"b": [1, 2, 4]}}
+
+
+def test_a_setting_that_is_read_again_gives_a_value_of_its_own():
+    read_value("evaluation.strengths", "[1, 2]").append(3)
+    assert read_value("evaluation.strengths", "[1, 2]") == [1, 2]

@@ -7,7 +7,12 @@ from torch.nn.functional import cross_entropy
 
 from rampart.attacks.pgd import Fgsm, Pgd
 from rampart.errors import InvalidArgument
-from rampart.evaluation.accuracy import Accuracy, evaluate_accuracy, merge_accuracy
+from rampart.evaluation.accuracy import (
+    Accuracy,
+    accuracy_in_turn,
+    evaluate_accuracy,
+    merge_accuracy,
+)
 from rampart.metrics.curve import accuracy_curve
 
 EPS = 8 / 255
@@ -30,6 +35,24 @@ def test_robust_accuracy_equals_the_closed_form(task):
     assert found.robust < found.clean
     assert found.robust_loss > found.clean_loss
     assert list(found.figures()) == ["val_clean", "val_robust", "val_clean_loss", "val_robust_loss"]
+
+
+def test_attacks_in_turn_leave_what_withstands_all_of_them(task):
+    attacks, several = (Fgsm(start="none"), Pgd()), [task.batches(16), task.batches(60)]
+    alone = [evaluate_accuracy(task.model, task.batches(16), one, EPS) for one in attacks]
+    found, passes = accuracy_in_turn(task.model, several[0], attacks, EPS)
+    # The model is linear, so PGD fools all that a single step fools.
+    assert found == pytest.approx([alone[0].robust, alone[1].robust])
+    assert found[0] < alone[0].clean
+    assert passes < sum(one.passes for one in alone)
+    assert accuracy_in_turn(task.model, several[1], attacks, EPS) == (found, passes)
+    back, _ = accuracy_in_turn(task.model, task.batches(16), attacks[::-1], EPS)
+    assert back == pytest.approx([alone[1].robust] * 2), "a weaker attack adds nothing"
+
+
+def test_attacks_in_turn_need_no_image_that_withstands(task):
+    strong = Pgd(), Pgd()
+    assert accuracy_in_turn(task.model, task.batches(16), strong, 0.9)[0] == [0, 0]
 
 
 def test_the_attack_runs_in_eval_mode(task):

@@ -87,6 +87,21 @@ def test_the_monitor_of_batch_norm_takes_3_percent_of_the_training_at_most(tiny_
         assert sum(taken[:epoch]) <= 0.03 * sum(trained[:epoch])
 
 
+def test_the_monitor_of_an_attack_of_few_steps_takes_its_share_at_most(
+    tiny_settings, tmp_path, monkeypatch
+):
+    # Of so few training images 3 percent would never suffice.
+    monkeypatch.setattr("rampart.recipes.monitors.SHARE", 0.6)
+    settings = [*tiny_settings, "schedule=fix", "training.epochs=12", "attack.steps=2"]
+    settings += ["model.batch_norm=frozen"]
+    rows = rows_of(train_run(load_config(None, settings), tmp_path / "run"))
+    taken = [row.get("monitor_passes", 0) for row in rows]
+    trained = [row["forwards"] + row["backwards"] for row in rows]
+    assert 0 < sum(count > 0 for count in taken) < len(rows)
+    for epoch in range(1, len(rows) + 1):
+        assert sum(taken[:epoch]) <= 0.6 * sum(trained[:epoch])
+
+
 @pytest.mark.parametrize(
     ("limit", "training", "validation", "count"),
     [

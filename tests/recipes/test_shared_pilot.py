@@ -63,6 +63,18 @@ def test_the_run_begins_with_the_epochs_of_standard_fine_tuning(tiny_settings, t
     assert not folder.baseline.exists()
 
 
+def test_its_first_epochs_are_a_part_of_the_ramp(tiny_settings, tmp_path):
+    settings = [*tiny_settings, *SHARED, "training.epochs=10", "schedule.pilot=0.1"]
+    settings += ["schedule.memory=0.02", "schedule.start=0.7"]
+    ends = {}
+    for restart in ("baseline", "auto", "within-ramp"):
+        chosen = f"schedule.pilot_restart={restart}"
+        rows = result(train(tmp_path / restart, [*settings, chosen]))[1]
+        ends[restart] = [row["alpha"] for row in rows].index(1.0) + 1
+    # After one epoch of ten eps rises for one more, or for two; a row has its last step's alpha.
+    assert ends == {"baseline": 4, "auto": 4, "within-ramp": 3}
+
+
 def test_its_first_epochs_are_shown_and_tracked_once(tiny_settings, tmp_path, monkeypatch):
     shown, tracked = [], []
     monkeypatch.setattr(
@@ -84,8 +96,12 @@ def test_its_first_epochs_are_shown_and_tracked_once(tiny_settings, tmp_path, mo
 
 
 @pytest.mark.parametrize("stop", [2, 3, 4, 8])
-def test_resume_is_exact_before_and_after_the_verdict(tiny_settings, tmp_path, stop):
-    settings = [*tiny_settings, *SHARED, "training.checkpoint_every=1"]
+@pytest.mark.parametrize(
+    "more", [[], ["schedule.pilot_restart=within-ramp", "training.epochs=10"]], ids=["3", "10"]
+)
+def test_resume_is_exact_before_and_after_the_verdict(tiny_settings, tmp_path, stop, more):
+    settings = [*tiny_settings, *SHARED, "training.checkpoint_every=1", "schedule.pilot=0.1"]
+    settings += more or ["schedule.pilot=0.4"]
     whole = train(tmp_path / "whole", settings)
     with pytest.raises(MemoryError):
         train(tmp_path / "run", settings, reporter=CrashAfter(stop))
@@ -183,6 +199,8 @@ def test_a_run_that_the_baseline_does_not_begin_is_refused(tiny_settings, more):
     ("more", "continues"),
     [
         ([], True),
+        (["training.epochs=9"], False),
+        (["training.epochs=9", "schedule.pilot_restart=auto"], True),
         (["schedule.pilot_restart=start"], False),
         (["callbacks=ema"], False),
         (["strategies=linear-probe"], False),
@@ -193,8 +211,8 @@ def test_a_run_that_the_baseline_does_not_begin_is_refused(tiny_settings, more):
 def test_by_default_the_run_continues_where_the_baseline_is_its_beginning(
     tiny_settings, more, continues
 ):
-    config = load_config(None, [*tiny_settings, "schedule=adaptive", *more])
-    assert config.continues_baseline == continues
+    adaptive = ["schedule=adaptive", "training.epochs=10"]
+    assert load_config(None, [*tiny_settings, *adaptive, *more]).continues_baseline == continues
 
 
 def test_other_words_are_refused(tiny_settings):

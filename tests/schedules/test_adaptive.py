@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rampart.errors import InvalidArgument
+from rampart.errors import InvalidArgument, UnknownName
 from rampart.schedules.adaptive import Adaptive, longest_pilot
 from rampart.schedules.hinge import ramp
 from rampart.schedules.plateau import Plateau
@@ -179,6 +179,35 @@ def test_reports_its_decisions():
 def test_contradictory_options_are_refused(options, name):
     with pytest.raises(InvalidArgument, match=f"schedule.{name}"):
         Adaptive(**options)
+
+
+@pytest.mark.parametrize("name", ["pilot_stop", "pilot_restart"])
+def test_other_words_are_refused(name):
+    with pytest.raises(UnknownName, match=f"{name}.*long"):
+        Adaptive(**{name: "long"})
+
+
+def ends_after(schedule, epochs, accuracy=0.9):
+    """Return the fraction of the run at which alpha is 1, after so many epochs of the baseline."""
+    scheduler = EpsilonScheduler(schedule, 8 / 255, HORIZON, chance=0.01)
+    scheduler.start_after(epochs * HORIZON.steps_per_epoch)
+    while scheduler.alpha < 1:
+        scheduler.step(accuracy)
+    return scheduler.steps_done / HORIZON.steps
+
+
+@pytest.mark.parametrize(
+    ("epochs", "end"), [(1, 0.2), (2, 0.2), (3, 0.2), (4, 0.25), (5, 0.3), (0, 0.2)]
+)
+def test_the_epochs_of_the_clean_baseline_are_a_part_of_the_ramp(epochs, end):
+    # One step later, because the average has to count first.
+    assert ends_after(Adaptive(memory=0.005), epochs) == pytest.approx(end, abs=0.006)
+    whole = ends_after(Adaptive(memory=0.005, pilot_restart="auto"), epochs)
+    assert whole == pytest.approx(epochs / 20 + 0.2, abs=0.006)
+
+
+def test_after_the_clean_baseline_too_the_ramp_waits_for_the_model():
+    assert ends_after(Adaptive(), 4, accuracy=0.0) == pytest.approx(0.75, abs=0.006)
 
 
 @pytest.mark.parametrize("accuracy", [None, -0.1, 1.1, float("nan")])

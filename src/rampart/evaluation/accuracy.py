@@ -93,6 +93,40 @@ def evaluate_accuracy(
     return Accuracy(n, clean, robust, clean_loss, robust_loss, attacked, passes)
 
 
+def accuracy_in_turn(
+    model: Model,
+    batches: Iterable[Batch],
+    attacks: Sequence[Attack],
+    eps: float,
+    seed: int = 0,
+    purpose: str = "validation",
+) -> tuple[list[float], int]:
+    """Return accuracy under the first attack, under the first two, and so on, and the passes.
+
+    Each attacks only the samples that withstand those before it, so the accuracies never rise. See
+    `evaluate_accuracy` for the arguments.
+    """
+    device, n = device_of(model), 0
+    totals = torch.zeros(len(attacks), dtype=torch.int64, device=device)
+    queried = QueriedModel(local(model))
+    with frozen(model):
+        for batch in batches:
+            n += len(batch)
+            here = batch.to(device)
+            images, labels = here.pixels(), here.labels
+            noise = Noise.of(seed, here.indices, purpose)
+            right, _ = _right_and_loss(queried, images, labels)
+            for k, attack in enumerate(attacks):
+                # An attack in train mode would attack another network.
+                measured = replace(attack, mode="eval")
+                before = right.clone()
+                right[before], _ = _attacked(
+                    queried, images[before], labels[before], measured, eps, noise.select(before)
+                )
+                totals[k] += right.sum()
+    return (totals / n).tolist(), sum(queried.passes)
+
+
 def merge_accuracy(parts: Sequence[Accuracy]) -> Accuracy:
     """Return the accuracy over all processes from those of each process.
 
@@ -144,12 +178,20 @@ def _figures(
     right, loss = right[chosen], loss[chosen]
     if attack is not None and eps > 0 and len(right):
         noise = Noise.of(seed, batch.indices, purpose).select(chosen)
-        images, labels = images[chosen], labels[chosen]
-        points = attack(model, images, labels, per_sample(eps, images), noise)
-        attacked, loss = _right_and_loss(model, points, labels)
+        attacked, loss = _attacked(model, images[chosen], labels[chosen], attack, eps, noise)
         right = right & attacked
     sums += [right.sum(), loss.sum(), chosen.sum()]
     return torch.stack([figure.double() for figure in sums])
+
+
+def _attacked(
+    model: Model, images: Tensor, labels: Tensor, attack: Attack, eps: float, noise: Noise
+) -> tuple[Tensor, Tensor]:
+    """Return which images are right under an attack, and their loss there."""
+    if not len(images):
+        return torch.zeros_like(labels, dtype=torch.bool), torch.zeros(0, device=labels.device)
+    points = attack(model, images, labels, per_sample(eps, images), noise)
+    return _right_and_loss(model, points, labels)
 
 
 def _right_and_loss(model: Model, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,12 +1,14 @@
 """The monitors of a run, with the images and settings that each one needs."""
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from rampart.attacks.base import Attack
 from rampart.data.batches import ordered_batches
 from rampart.data.splits import Split, Splits
 from rampart.data.subset import subset
-from rampart.evaluation.accuracy import evaluate_accuracy
+from rampart.evaluation.accuracy import accuracy_in_turn
 from rampart.recipes.config.run_config import RunConfig
 from rampart.runtime import derive
 from rampart.skill import chance_of
@@ -19,10 +21,10 @@ from rampart.training.monitors.transfer import BaselineAccuracy, Transfer
 #: Largest number of images that an attack is checked on: validation images for a single-step
 #: attack, training images for the mismatch of BatchNorm's modes.
 CHECKED = 128
-#: Attacks of a few steps are rarely found out, so fewer images and a share of the training passes
-#: suffice.
-FEW_CHECKED, FEW_SHARE = 32, 0.05
-#: Largest fraction of the training passes that the mismatch of BatchNorm's modes may take.
+#: The same for an attack of a few steps, which is rarely found out.
+FEW_CHECKED = 32
+#: Largest fraction of the training passes for the mismatch of BatchNorm's modes, and for an attack
+#: of a few steps.
 SHARE = 0.03
 
 
@@ -65,12 +67,12 @@ def _guard(config: RunConfig, validation: Split) -> Overfitting:
     fixed = subset(validation, limit=limit, stratified=True, seed=derive(config.seed, "guard"))
     batches = list(ordered_batches(fixed, config.evaluation.batch_size))
 
-    def measure(model: nn.Module, attack: Attack, eps: float) -> tuple[float, int]:
-        found = evaluate_accuracy(model, batches, attack, eps, config.seed, "guard")
-        assert found.robust is not None, "with an attack there is a robust accuracy"
-        return found.robust, found.passes
+    def measure(
+        model: nn.Module, attacks: Sequence[Attack], eps: float
+    ) -> tuple[list[float], int]:
+        return accuracy_in_turn(model, batches, attacks, eps, config.seed, "guard")
 
-    chance, share = chance_of(fixed.labels), None if single else FEW_SHARE
+    chance, share = chance_of(fixed.labels), None if single else SHARE
     return Overfitting(config.components.attack, measure, limit, chance, config.more_steps, share)
 
 

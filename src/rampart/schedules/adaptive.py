@@ -14,7 +14,11 @@ from rampart.units import Horizon
 #: When a pilot ends before its largest number of epochs.
 Stop = Literal["learned", "certain"]
 #: Where a run starts after a failed pilot.
-Restart = Literal["auto", "start", "baseline"]
+Restart = Literal["within-ramp", "auto", "start", "baseline"]
+#: Smallest fraction of the ramp that is left after the epochs of the clean baseline.
+LEAST = 0.25
+#: A run of fewer epochs starts anew: an epoch without an attack would be over a tenth of it.
+SHORT = 10
 
 
 @SCHEDULES.register("adaptive")
@@ -57,12 +61,13 @@ class Adaptive(Schedule):
     compares the run with standard fine-tuning. If the run has kept up, it continues; otherwise it
     restarts with the ramp (`rampart.training.pilot_verdict`).
 
-    With pilot_restart "baseline" it then continues from standard fine-tuning, whose epochs become
-    its own first ones, at eps = 0: only the epochs at full strength are lost. "auto" does so unless
-    the run begins in another way: with a callback, a strategy, a linear probe, fp16, learning
-    rates that follow the validation, or an objective that remembers images. With pilot_stop
-    "certain" the pilot ends as soon as chance hardly explains the difference between the run and
-    the limit, and in doubt the run has a ramp.
+    By default it then continues from standard fine-tuning, whose epochs become its own first ones,
+    at eps = 0: only the epochs at full strength are lost. They are a part of the ramp. If they end
+    at x = p, eps rises by d / max(ramp - p, ramp / 4). A run of fewer than ten epochs starts from its
+    initial weights, and so does one that begins in another way: with a callback, a strategy, a
+    linear probe, fp16, learning rates that follow the validation, or an objective that remembers
+    images. With pilot_stop "certain" the pilot ends as soon as chance hardly explains the
+    difference between the run and the limit, and in doubt the run has a ramp.
 
     Attributes:
         min_skill: smallest skill at which eps rises, in [0, 1].
@@ -76,7 +81,9 @@ class Adaptive(Schedule):
         pilot_restart: where a run starts after a failed pilot: "baseline", from standard
             fine-tuning; "start", from the initial weights; "auto", from standard fine-tuning
             unless there is a callback, a strategy, a linear probe, fp16,
-            `optimizer.lr_schedule=plateau` or `noisy-labels`.
+            `optimizer.lr_schedule=plateau` or `noisy-labels`; "within-ramp", as with "auto", but
+            the epochs of standard fine-tuning are a part of the ramp, and a run of fewer than ten
+            epochs starts from the initial weights.
     """
 
     min_skill: float = 0.1
@@ -86,7 +93,7 @@ class Adaptive(Schedule):
     deadline: float = 0.75
     pilot: float = 0.2
     pilot_stop: Stop = "certain"
-    pilot_restart: Restart = "auto"
+    pilot_restart: Restart = "within-ramp"
 
     def __post_init__(self) -> None:
         for name, kind in (("pilot_stop", Stop), ("pilot_restart", Restart)):
@@ -129,6 +136,15 @@ class Adaptive(Schedule):
         epochs = spell_time(horizon.epochs, "epoch")
         return [f"pilot skipped: schedule.pilot={self.pilot:g} x {epochs} is less than one epoch."]
 
+    def shares_pilot(self, epochs: int) -> bool:
+        """Whether a run of so many epochs continues from standard fine-tuning.
+
+        It still starts anew if it begins in another way (`RunConfig.continues_baseline`).
+        """
+        if self.pilot_restart == "within-ramp":
+            return epochs >= SHORT
+        return self.pilot_restart != "start"
+
     def initial_state(self) -> State:
         """Return the state before the first step: alpha = 0 and an empty average."""
         return {"alpha": 0.0, "time": 0.0, "decision": "wait", **Average().state()}
@@ -138,8 +154,11 @@ class Adaptive(Schedule):
         return {**(state or self.initial_state()), "alpha": float(alpha)}
 
     def start_after(self, state: State | None, t: float, T: float) -> State:
-        """Return the state after steps without an attack, on which no skill was measured."""
-        return {**(state or self.initial_state()), "time": t / T}
+        """Return the state after steps of the clean baseline, on which no skill was measured."""
+        after = {**(state or self.initial_state()), "time": t / T}
+        if self.pilot_restart == "within-ramp":
+            after["ramp"] = max(self.ramp - t / T, LEAST * self.ramp)
+        return after
 
     def watch(self, state: State | None, t: float, T: float, skill: float) -> State:
         """Return the state after a step, by the formula of the class."""
@@ -150,11 +169,12 @@ class Adaptive(Schedule):
         alpha, bound = state["alpha"], self._bound(time)
         rises = average.full and average.mean >= self.min_skill
         if rises:
-            alpha = min(1.0, alpha + elapsed / self.ramp)
+            alpha = min(1.0, alpha + elapsed / state.get("ramp", self.ramp))
         decision = "force" if alpha < bound else "rise" if rises and alpha < 1 else "wait"
         if alpha >= 1:
             decision = "hold"
         return {
+            **state,
             "alpha": max(alpha, bound),
             "time": time,
             "decision": decision,

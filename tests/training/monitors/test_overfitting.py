@@ -11,7 +11,7 @@ from torch import nn
 from rampart.attacks.apgd import Apgd
 from rampart.attacks.pgd import Fgsm, Pgd
 from rampart.data.batches import Batch
-from rampart.evaluation.accuracy import evaluate_accuracy
+from rampart.evaluation.accuracy import accuracy_in_turn
 from rampart.training.monitors.overfitting import Overfitting, collapsed
 
 EPS, N = 26 / 255, 32
@@ -49,9 +49,8 @@ class Straight(nn.Module):
 
 
 def monitor(attack):
-    def measure(model, attack, eps):
-        found = evaluate_accuracy(model, [BATCH], attack, eps)
-        return found.robust, found.passes
+    def measure(model, attacks, eps):
+        return accuracy_in_turn(model, [BATCH], attacks, eps)
 
     return Overfitting(attack, measure, N, 0.5)
 

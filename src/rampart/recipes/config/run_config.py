@@ -47,7 +47,7 @@ class RunConfig(RunFields):
     def continues_baseline(self) -> bool:
         """Whether the run continues from the clean baseline after a failed pilot."""
         schedule = self.components.schedule
-        if not isinstance(schedule, Adaptive) or schedule.pilot_restart == "start":
+        if not isinstance(schedule, Adaptive) or not schedule.shares_pilot(self.training.epochs):
             return False
         return not unlike_baseline(self, self.components)
 

@@ -7,8 +7,8 @@ accuracy on a batch falls suddenly. Andriushchenko & Flammarion 2020 (arXiv 2007
 a random start as well, at larger strengths.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import nn
@@ -35,8 +35,9 @@ from rampart.units import format_eps
 OVERFITTING = "catastrophic-overfitting"
 #: Smallest sound ratio of accuracy under PGD-10 to accuracy under a single step.
 RATIO = 0.25
-#: (model, attack, eps) to the adversarial accuracy on fixed images, and the passes it took.
-Measure = Callable[[nn.Module, Attack, float], tuple[float, int]]
+#: (model, attacks, eps) to the accuracy on fixed images under the first attack, under the first two,
+#: and so on, and the passes they took (`rampart.evaluation.accuracy.accuracy_in_turn`).
+Measure = Callable[[nn.Module, Sequence[Attack], float], tuple[list[float], int]]
 
 
 def collapsed(single: float, several: float, chance: float, images: int) -> bool:
@@ -61,8 +62,9 @@ class Overfitting(Monitor):
     """Compares a training attack of one step or a few with PGD-10 after epochs with an attack.
 
     Both attack the same images in eval mode at the last strength of the epoch, with the same noise
-    in every epoch. For a single step that costs at most 15 forwards and 11 backwards per image. The
-    figures are `monitor_fgsm`, `monitor_pgd10` and their difference `monitor_gap`.
+    in every epoch; PGD-10 attacks those that withstand the training attack. For a single step that
+    costs at most 14 forwards and 11 backwards per image. The figures are `monitor_fgsm`,
+    `monitor_pgd10`, accuracy under both, and their difference `monitor_gap`.
 
     Attributes:
         attack: the training attack, of one step or a few. Once an alert has given it more steps,
@@ -90,28 +92,28 @@ class Overfitting(Monitor):
             earn(memory, self.share, row)
         if row["eps"] <= 0 or "attack_steps" in row or not self._affords(memory):
             return Observation()
-        single, first = self.measure(model, replace(self.attack, mode="eval"), row["eps"])
-        several, second = self.measure(model, self._strong(), row["eps"])
+        both = (self.attack, self._strong())
+        (single, several), passes = self.measure(model, both, row["eps"])
         if self.share is not None:
-            spend(memory, first + second)
+            spend(memory, passes)
         figures = {
             "monitor_fgsm": single,
             "monitor_pgd10": several,
             "monitor_gap": single - several,
         }
         if not begins(memory, collapsed(single, several, self.chance, self.images)):
-            return Observation(figures, passes=first + second)
+            return Observation(figures, passes=passes)
         alert = self._make_alert(single, several, row["eps"])
-        return Observation(figures, (alert,), first + second)
+        return Observation(figures, (alert,), passes)
 
     def _strong(self) -> Attack:
         return Pgd(norm=self.attack.norm, steps=10)
 
     def _affords(self, memory: Memory) -> bool:
-        """Whether both attacks are paid for, with the forwards before and after each."""
+        """Whether both attacks are paid for, with the forwards before them and after each."""
         if self.share is None:
             return True
-        each = attack_passes(self.attack) + attack_passes(self._strong()) + 4
+        each = attack_passes(self.attack) + attack_passes(self._strong()) + 3
         return affords(memory, self.images * each) > 0
 
     def _make_alert(self, single: float, several: float, eps: float) -> Alert:

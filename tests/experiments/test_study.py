@@ -493,6 +493,7 @@ def test_the_committed_studies_can_be_read():
         "compute": "APGD, 7 steps",
         "compute-photos": "APGD, 7 steps",
         "compute-restart": None,
+        "compute-restart-digits": None,
         "compute-validation": "APGD, 7 steps",
         "embedded": "default",
         "embedded-seeds": "default",

@@ -5,7 +5,8 @@
 Each seed of a testbed trains both ways, with the default attack:
 
 - at full strength all the time, as after a passed pilot;
-- the longest pilot, standard fine-tuning for as many epochs, then the ramp, as after a failed one.
+- the longest pilot, standard fine-tuning for as many epochs, then the whole ramp, as after a failed
+  one with `pilot_restart=baseline`.
 
 A rule looks at the pilot's epochs and chooses. Its regret is the expected robustness, on the
 validation split under APGD-10, of the better way minus that of the chosen one. OUTPUT gets a line

@@ -34,7 +34,13 @@ _TRAINING = {
     "evaluation.attack.steps": "3",
     "evaluation.checks": "false",
 }
-_PILOT = {"schedule": "adaptive", "schedule.pilot": "0.4", "schedule.min_skill": "0"}
+_PILOT = {
+    "schedule": "adaptive",
+    "schedule.pilot": "0.4",
+    # By default a run of so few epochs starts anew.
+    "schedule.pilot_restart": "baseline",
+    "schedule.min_skill": "0",
+}
 
 
 @dataclass(frozen=True)

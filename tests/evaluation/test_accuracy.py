@@ -66,6 +66,12 @@ def test_the_attack_runs_in_eval_mode(task):
         for mode in ("eval", "train")
     ]
     assert found[0] == found[1]
+    turns = [
+        accuracy_in_turn(model.train(), task.batches(16), [Pgd(mode=mode)], EPS)
+        for mode in ("eval", "train")
+    ]
+    assert turns[0] == turns[1]
+    assert turns[0][0] == pytest.approx([found[0].robust])
 
 
 def test_an_attack_at_eps_zero_gives_the_clean_figures(task):

@@ -90,8 +90,8 @@ def test_the_monitor_of_batch_norm_takes_3_percent_of_the_training_at_most(tiny_
 def test_the_monitor_of_an_attack_of_few_steps_takes_its_share_at_most(
     tiny_settings, tmp_path, monkeypatch
 ):
-    # Of so few training images 3 percent would never suffice.
-    monkeypatch.setattr("rampart.recipes.monitors.SHARE", 0.6)
+    # Of so few training images 2 percent would never suffice.
+    monkeypatch.setattr("rampart.recipes.monitors.FEW_SHARE", 0.6)
     settings = [*tiny_settings, "schedule=fix", "training.epochs=12", "attack.steps=2"]
     settings += ["model.batch_norm=frozen"]
     rows = rows_of(train_run(load_config(None, settings), tmp_path / "run"))
@@ -99,7 +99,8 @@ def test_the_monitor_of_an_attack_of_few_steps_takes_its_share_at_most(
     trained = [row["forwards"] + row["backwards"] for row in rows]
     assert 0 < sum(count > 0 for count in taken) < len(rows)
     for epoch in range(1, len(rows) + 1):
-        assert sum(taken[:epoch]) <= 0.6 * sum(trained[:epoch])
+        # A measurement may take twice of what has to be saved for it.
+        assert sum(taken[:epoch]) <= 0.6 * sum(trained[:epoch]) + max(taken) / 2
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_an_attack_that_misleads_gets_more_steps(
 ):
     """The monitor is made to find the overfitting in the first epoch."""
     monkeypatch.setattr(overfitting, "collapsed", lambda *_: True)
-    monkeypatch.setattr("rampart.recipes.monitors.SHARE", 100.0)
+    monkeypatch.setattr("rampart.recipes.monitors.FEW_SHARE", 100.0)
     settings = [*tiny_settings, "schedule=fix", f"attack={attack}"]
     settings += ["training.on_overfitting=more-steps"]
     whole = result(train(settings, tmp_path / "whole"))
@@ -121,7 +121,7 @@ def test_by_default_an_attack_of_few_steps_gets_more_also_without_other_monitors
     tiny_settings, tmp_path, monkeypatch, monitors
 ):
     monkeypatch.setattr(overfitting, "collapsed", lambda *_: True)
-    monkeypatch.setattr("rampart.recipes.monitors.SHARE", 100.0)
+    monkeypatch.setattr("rampart.recipes.monitors.FEW_SHARE", 100.0)
     settings = [*tiny_settings, "schedule=fix", f"training.monitors={monitors}"]
     rows = result(train(settings, tmp_path / "run"))[1]
     assert [row.get("attack_steps") for row in rows] == [None, 7, 7]

@@ -222,7 +222,8 @@ def test_a_run_killed_after_its_reload_is_the_same(
 def test_a_failed_pilot_starts_anew(settings, tmp_path, accuracies, monkeypatch):
     """The clean baseline has had no checks, so it is no beginning of such a run."""
     adaptive = [*settings, "schedule=adaptive", "schedule.min_skill=0", "schedule.pilot=0.4"]
-    assert not load_config(None, adaptive).continues_baseline
+    shared = [*adaptive, "schedule.pilot_restart=auto"]
+    assert not load_config(None, shared).continues_baseline
     with pytest.raises(InvalidArgument, match="pilot_restart=baseline.*lr_schedule=plateau"):
         load_config(None, [*adaptive, "schedule.pilot_restart=baseline"])
     monkeypatch.setattr(Pilot, "decided", property(lambda pilot: pilot.epochs == 2))

@@ -124,7 +124,7 @@ def accuracy_in_turn(
                     queried, images[before], labels[before], measured, eps, noise.select(before)
                 )
                 totals[k] += right.sum()
-    return (totals / n).tolist(), sum(queried.passes)
+    return [count / n for count in totals.tolist()], sum(queried.passes)
 
 
 def merge_accuracy(parts: Sequence[Accuracy]) -> Accuracy:

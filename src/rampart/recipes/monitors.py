@@ -21,10 +21,10 @@ from rampart.training.monitors.transfer import BaselineAccuracy, Transfer
 #: Largest number of images that an attack is checked on: validation images for a single-step
 #: attack, training images for the mismatch of BatchNorm's modes.
 CHECKED = 128
-#: The same for an attack of a few steps, which is rarely found out.
-FEW_CHECKED = 32
-#: Largest fraction of the training passes for the mismatch of BatchNorm's modes, and for an attack
-#: of a few steps.
+#: Attacks of a few steps are rarely found out, so fewer images and a share of the training passes
+#: suffice.
+FEW_CHECKED, FEW_SHARE = 32, 0.02
+#: Largest fraction of the training passes that the mismatch of BatchNorm's modes may take.
 SHARE = 0.03
 
 
@@ -72,7 +72,7 @@ def _guard(config: RunConfig, validation: Split) -> Overfitting:
     ) -> tuple[list[float], int]:
         return accuracy_in_turn(model, batches, attacks, eps, config.seed, "guard")
 
-    chance, share = chance_of(fixed.labels), None if single else SHARE
+    chance, share = chance_of(fixed.labels), None if single else FEW_SHARE
     return Overfitting(config.components.attack, measure, limit, chance, config.more_steps, share)
 
 

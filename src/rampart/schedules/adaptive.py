@@ -16,9 +16,9 @@ Stop = Literal["learned", "certain"]
 #: Where a run starts after a failed pilot.
 Restart = Literal["within-ramp", "auto", "start", "baseline"]
 #: Smallest fraction of the ramp that is left after the epochs of the clean baseline.
-LEAST = 0.25
-#: A run of fewer epochs starts anew: an epoch without an attack would be over a tenth of it.
-SHORT = 10
+LEAST_RAMP = 0.25
+#: A run of fewer epochs starts anew: so it ends more robust in five (docs/studies/compute.md).
+SHORT_RUN = 10
 
 
 @SCHEDULES.register("adaptive")
@@ -61,12 +61,12 @@ class Adaptive(Schedule):
     compares the run with standard fine-tuning. If the run has kept up, it continues; otherwise it
     restarts with the ramp (`rampart.training.pilot_verdict`).
 
-    By default it then continues from standard fine-tuning, whose epochs become its own first ones,
-    at eps = 0: only the epochs at full strength are lost. They are a part of the ramp. If they end
-    at x = p, eps rises by d / max(ramp - p, ramp / 4). A run of fewer than ten epochs starts from its
-    initial weights, and so does one that begins in another way: with a callback, a strategy, a
-    linear probe, fp16, learning rates that follow the validation, or an objective that remembers
-    images. With pilot_stop "certain" the pilot ends as soon as chance hardly explains the
+    By default a run of ten epochs or more then continues from standard fine-tuning, whose epochs
+    become its own first ones, at eps = 0: only the epochs at full strength are lost. They are a part
+    of the ramp. If they end at x = p, eps rises by d / max(ramp - p, ramp / 4). A shorter run starts
+    from its initial weights, and so does one that begins in another way: with a callback, a
+    strategy, a linear probe, fp16, learning rates that follow the validation, or an objective that
+    remembers images. With pilot_stop "certain" the pilot ends as soon as chance hardly explains the
     difference between the run and the limit, and in doubt the run has a ramp.
 
     Attributes:
@@ -81,9 +81,9 @@ class Adaptive(Schedule):
         pilot_restart: where a run starts after a failed pilot: "baseline", from standard
             fine-tuning; "start", from the initial weights; "auto", from standard fine-tuning
             unless there is a callback, a strategy, a linear probe, fp16,
-            `optimizer.lr_schedule=plateau` or `noisy-labels`; "within-ramp", as with "auto", but
-            the epochs of standard fine-tuning are a part of the ramp, and a run of fewer than ten
-            epochs starts from the initial weights.
+            `optimizer.lr_schedule=plateau` or `noisy-labels`; "within-ramp", as with "auto", which
+            was the default before, but the epochs of standard fine-tuning are a part of the ramp,
+            and a run of fewer than ten epochs starts from the initial weights.
     """
 
     min_skill: float = 0.1
@@ -136,13 +136,13 @@ class Adaptive(Schedule):
         epochs = spell_time(horizon.epochs, "epoch")
         return [f"pilot skipped: schedule.pilot={self.pilot:g} x {epochs} is less than one epoch."]
 
-    def shares_pilot(self, epochs: int) -> bool:
+    def continues_baseline(self, epochs: int) -> bool:
         """Whether a run of so many epochs continues from standard fine-tuning.
 
         It still starts anew if it begins in another way (`RunConfig.continues_baseline`).
         """
         if self.pilot_restart == "within-ramp":
-            return epochs >= SHORT
+            return epochs >= SHORT_RUN
         return self.pilot_restart != "start"
 
     def initial_state(self) -> State:
@@ -157,7 +157,7 @@ class Adaptive(Schedule):
         """Return the state after steps of the clean baseline, on which no skill was measured."""
         after = {**(state or self.initial_state()), "time": t / T}
         if self.pilot_restart == "within-ramp":
-            after["ramp"] = max(self.ramp - t / T, LEAST * self.ramp)
+            after["ramp"] = max(self.ramp - t / T, LEAST_RAMP * self.ramp)
         return after
 
     def watch(self, state: State | None, t: float, T: float, skill: float) -> State:

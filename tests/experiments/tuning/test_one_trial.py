@@ -75,6 +75,7 @@ def test_epochs_of_a_pilot_are_reported_once_it_has_passed(
     search, settings, passes, metric, monkeypatch
 ):
     changes = ["schedule=adaptive", "schedule.pilot=0.34", "training.epochs=3"]
+    changes += ["schedule.pilot_restart=baseline"]
     search = replace(search, config=change_config(search.config, changes), metric=metric)
     search.open()
     monkeypatch.setattr("rampart.training.pilot_verdict.Pilot.passed", passes)

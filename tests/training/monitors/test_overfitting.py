@@ -61,7 +61,7 @@ def test_a_model_that_misleads_one_step_raises_one_alert():
     assert first.figures == {"monitor_fgsm": 1.0, "monitor_pgd10": 0.0, "monitor_gap": 1.0}
     assert [alert.code for alert in first.alerts] == ["catastrophic-overfitting"]
     message = first.alerts[0].message
-    for part in ("26/255", "32 validation images", "100.0 %", "0.0 % under PGD-10"):
+    for part in ("26/255", "32 validation images", "100.0 %", "0.0 % under it and PGD-10"):
         assert part in message
     for advice in ("attack=pgd attack.steps=7", "attack.step_size below 2"):
         assert advice in message

@@ -47,7 +47,9 @@ class RunConfig(RunFields):
     def continues_baseline(self) -> bool:
         """Whether the run continues from the clean baseline after a failed pilot."""
         schedule = self.components.schedule
-        if not isinstance(schedule, Adaptive) or not schedule.shares_pilot(self.training.epochs):
+        if not isinstance(schedule, Adaptive) or not schedule.continues_baseline(
+            self.training.epochs
+        ):
             return False
         return not unlike_baseline(self, self.components)
 

@@ -33,28 +33,28 @@ from rampart.units import format_eps
 
 #: The code of the alert.
 OVERFITTING = "catastrophic-overfitting"
-#: Smallest sound ratio of accuracy under PGD-10 to accuracy under a single step.
+#: Smallest sound ratio of accuracy under a single step and PGD-10 to that under the step alone.
 RATIO = 0.25
 #: (model, attacks, eps) to the accuracy on fixed images under the first attack, under the first two,
 #: and so on, and the passes they took (`rampart.evaluation.accuracy.accuracy_in_turn`).
 Measure = Callable[[nn.Module, Sequence[Attack], float], tuple[list[float], int]]
 
 
-def collapsed(single: float, several: float, chance: float, images: int) -> bool:
+def collapsed(single: float, both: float, chance: float, images: int) -> bool:
     """Whether accuracy under a single step is an illusion.
 
-    The rule: accuracy under PGD-10 is below a quarter of that under the single step, and the latter
+    The rule: accuracy under it and PGD-10 is below a quarter of that under it alone, and the latter
     is clearly above chance, by three standard errors of chance on so many images. PGD-10 is always
     stronger than one step, and more so at a larger eps: on the embedded task the ratio of sound
     models falls from 1 to 0.5 at 20/255, while that of a collapsed model is almost 0.
 
     Args:
         single: accuracy under the single step.
-        several: accuracy under PGD-10, on the same images at the same strength.
+        both: accuracy under the single step and PGD-10, on the same images at the same strength.
         chance: accuracy of the best constant answer.
         images: their number.
     """
-    return clearly_above(single, chance, images) and several < RATIO * single
+    return clearly_above(single, chance, images) and both < RATIO * single
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,9 @@ class Overfitting(Monitor):
         images: number of the fixed images.
         chance: accuracy of the best constant answer on them.
         more_steps: steps of the training attack after the alert; 0 if the alert only warns.
-        share: largest fraction of the training passes so far that the monitor may take, so that it
-            leaves out epochs; None for no limit.
+        share: fraction of the training passes so far that the monitor may take, so that it leaves
+            out epochs; None for no limit. It measures once half of the most passes of a measurement
+            are saved, because images that an attack has fooled cost less.
     """
 
     name: ClassVar[str] = "overfitting"
@@ -92,31 +93,31 @@ class Overfitting(Monitor):
             earn(memory, self.share, row)
         if row["eps"] <= 0 or "attack_steps" in row or not self._affords(memory):
             return Observation()
-        both = (self.attack, self._strong())
-        (single, several), passes = self.measure(model, both, row["eps"])
+        attacks = (self.attack, self._strong())
+        (single, both), passes = self.measure(model, attacks, row["eps"])
         if self.share is not None:
             spend(memory, passes)
         figures = {
             "monitor_fgsm": single,
-            "monitor_pgd10": several,
-            "monitor_gap": single - several,
+            "monitor_pgd10": both,
+            "monitor_gap": single - both,
         }
-        if not begins(memory, collapsed(single, several, self.chance, self.images)):
+        if not begins(memory, collapsed(single, both, self.chance, self.images)):
             return Observation(figures, passes=passes)
-        alert = self._make_alert(single, several, row["eps"])
+        alert = self._make_alert(single, both, row["eps"])
         return Observation(figures, (alert,), passes)
 
     def _strong(self) -> Attack:
         return Pgd(norm=self.attack.norm, steps=10)
 
     def _affords(self, memory: Memory) -> bool:
-        """Whether both attacks are paid for, with the forwards before them and after each."""
+        """Whether half of both attacks is paid for, with the forward before them."""
         if self.share is None:
             return True
-        each = attack_passes(self.attack) + attack_passes(self._strong()) + 3
-        return affords(memory, self.images * each) > 0
+        most = 1 + attack_passes(self.attack) + attack_passes(self._strong())
+        return affords(memory, self.images * most / 2) > 0
 
-    def _make_alert(self, single: float, several: float, eps: float) -> Alert:
+    def _make_alert(self, single: float, both: float, eps: float) -> Alert:
         steps = getattr(self.attack, "steps", 1)
         then = f"Restart with attack=pgd attack.steps=7{self._advise_single_step()}"
         if self.more_steps:
@@ -125,7 +126,7 @@ class Overfitting(Monitor):
             OVERFITTING,
             f"catastrophic overfitting: at {format_eps(eps)} accuracy on {self.images} validation "
             f"images is {percent(single)} under the training attack of "
-            f"{'one step' if steps == 1 else f'{steps} steps'}, but {percent(several)} under "
+            f"{'one step' if steps == 1 else f'{steps} steps'}, but {percent(both)} under it and "
             f"PGD-10. Do not rely on val_robust. {then}.",
         )
 

@@ -67,9 +67,7 @@ def _guard(config: RunConfig, validation: Split) -> Overfitting:
     fixed = subset(validation, limit=limit, stratified=True, seed=derive(config.seed, "guard"))
     batches = list(ordered_batches(fixed, config.evaluation.batch_size))
 
-    def measure(
-        model: nn.Module, attacks: Sequence[Attack], eps: float
-    ) -> tuple[list[float], int]:
+    def measure(model: nn.Module, attacks: Sequence[Attack], eps: float) -> tuple[list[float], int]:
         return accuracy_in_turn(model, batches, attacks, eps, config.seed, "guard")
 
     chance, share = chance_of(fixed.labels), None if single else FEW_SHARE

@@ -61,12 +61,12 @@ class Adaptive(Schedule):
     compares the run with standard fine-tuning. If the run has kept up, it continues; otherwise it
     restarts with the ramp (`rampart.training.pilot_verdict`).
 
-    By default a run of ten epochs or more then continues from standard fine-tuning, whose epochs
-    become its own first ones, at eps = 0: only the epochs at full strength are lost. They are a part
-    of the ramp. If they end at x = p, eps rises by d / max(ramp - p, ramp / 4). A shorter run starts
-    from its initial weights, and so does one that begins in another way: with a callback, a
-    strategy, a linear probe, fp16, learning rates that follow the validation, or an objective that
-    remembers images. With pilot_stop "certain" the pilot ends as soon as chance hardly explains the
+    By default a run of ten epochs or more then continues from standard fine-tuning. Its epochs
+    become the first ones of the run, at eps = 0, and only those at full strength are lost. They are
+    a part of the ramp: if they end at x = p, eps rises by d / max(ramp - p, ramp / 4). A shorter
+    run starts from its initial weights, and so does one that begins in another way: with a
+    callback, a strategy, a linear probe, fp16, learning rates that follow the validation, or an
+    objective that remembers images. With pilot_stop "certain" the pilot ends as soon as chance hardly explains the
     difference between the run and the limit, and in doubt the run has a ramp.
 
     Attributes:

@@ -35,8 +35,8 @@ from rampart.units import format_eps
 OVERFITTING = "catastrophic-overfitting"
 #: Smallest sound ratio of accuracy under a single step and PGD-10 to that under the step alone.
 RATIO = 0.25
-#: (model, attacks, eps) to the accuracy on fixed images under the first attack, under the first two,
-#: and so on, and the passes they took (`rampart.evaluation.accuracy.accuracy_in_turn`).
+#: (model, attacks, eps) to the accuracy on fixed images under the first attack, under the first
+#: two, and so on, and the passes they took (`rampart.evaluation.accuracy.accuracy_in_turn`).
 Measure = Callable[[nn.Module, Sequence[Attack], float], tuple[list[float], int]]
 
 

@@ -66,8 +66,10 @@ class Adaptive(Schedule):
     a part of the ramp: if they end at x = p, eps rises by d / max(ramp - p, ramp / 4). A shorter
     run starts from its initial weights, and so does one that begins in another way: with a
     callback, a strategy, a linear probe, fp16, learning rates that follow the validation, or an
-    objective that remembers images. With pilot_stop "certain" the pilot ends as soon as chance hardly explains the
-    difference between the run and the limit, and in doubt the run has a ramp.
+    objective that remembers images.
+
+    With pilot_stop "certain" the pilot ends as soon as chance hardly explains the difference
+    between the run and the limit, and in doubt the run has a ramp.
 
     Attributes:
         min_skill: smallest skill at which eps rises, in [0, 1].

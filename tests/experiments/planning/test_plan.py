@@ -54,6 +54,9 @@ def test_a_pilot_is_counted_as_one_that_fails():
     shared = passes(*pgd)
     assert without + 2 * 12 - 2 * 10 <= shared <= without + 2 * 12
     assert passes(*pgd, "callbacks=ema") == passes(*pgd, "schedule.pilot_restart=start")
+    # A shorter run starts anew, after one epoch of each.
+    short = (*pgd, "training.epochs=9")
+    assert passes(*short) == passes(*short, "schedule.pilot=0") + 12 + 2
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ Stop = Literal["learned", "certain"]
 Restart = Literal["within-ramp", "auto", "start", "baseline"]
 #: Smallest fraction of the ramp that is left after the epochs of the clean baseline.
 LEAST_RAMP = 0.25
-#: A run of fewer epochs starts anew: so it ends more robust in five (docs/studies/compute.md).
+#: A shorter run starts anew: one of five epochs ends more robust so (docs/studies/compute.md).
 SHORT_RUN = 10
 
 
@@ -63,7 +63,7 @@ class Adaptive(Schedule):
 
     By default a run of ten epochs or more then continues from standard fine-tuning. Its epochs
     become the first ones of the run, at eps = 0, and only those at full strength are lost. They are
-    a part of the ramp: if they end at x = p, eps rises by d / max(ramp - p, ramp / 4). A shorter
+    a part of the ramp: if they end at x = p, alpha rises by d / max(ramp - p, ramp / 4). A shorter
     run starts from its initial weights, and so does one that begins in another way: with a
     callback, a strategy, a linear probe, fp16, learning rates that follow the validation, or an
     objective that remembers images.
@@ -83,9 +83,9 @@ class Adaptive(Schedule):
         pilot_restart: where a run starts after a failed pilot: "baseline", from standard
             fine-tuning; "start", from the initial weights; "auto", from standard fine-tuning
             unless there is a callback, a strategy, a linear probe, fp16,
-            `optimizer.lr_schedule=plateau` or `noisy-labels`; "within-ramp", as with "auto", which
-            was the default before, but the epochs of standard fine-tuning are a part of the ramp,
-            and a run of fewer than ten epochs starts from the initial weights.
+            `optimizer.lr_schedule=plateau` or `noisy-labels`; "within-ramp", like "auto", but the
+            epochs of standard fine-tuning are a part of the ramp, and a run of fewer than ten
+            epochs starts from the initial weights.
     """
 
     min_skill: float = 0.1

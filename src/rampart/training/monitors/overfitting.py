@@ -61,10 +61,11 @@ def collapsed(single: float, both: float, chance: float, images: int) -> bool:
 class Overfitting(Monitor):
     """Compares a training attack of one step or a few with PGD-10 after epochs with an attack.
 
-    Both attack the same images in eval mode at the last strength of the epoch, with the same noise
-    in every epoch; PGD-10 attacks those that withstand the training attack. For a single step that
-    costs at most 14 forwards and 11 backwards per image. The figures are `monitor_fgsm`,
-    `monitor_pgd10`, accuracy under both, and their difference `monitor_gap`.
+    The training attack attacks those of some fixed images that are right, and PGD-10 those that
+    withstand it: in eval mode, at the last strength of the epoch, with the same noise in every
+    epoch. For a single step that costs at most 14 forwards and 11 backwards per image. The figures
+    are `monitor_fgsm`; `monitor_pgd10`, which is accuracy under both; and `monitor_gap`, their
+    difference.
 
     Attributes:
         attack: the training attack, of one step or a few. Once an alert has given it more steps,
@@ -73,9 +74,9 @@ class Overfitting(Monitor):
         images: number of the fixed images.
         chance: accuracy of the best constant answer on them.
         more_steps: steps of the training attack after the alert; 0 if the alert only warns.
-        share: fraction of the training passes so far that the monitor may take, so that it leaves
-            out epochs; None for no limit. It measures once half of the most passes of a measurement
-            are saved, because images that an attack has fooled cost less.
+        share: fraction of the training passes that the monitor saves up, so that it leaves out
+            epochs; None for no limit. It measures once half of the most passes of a measurement are
+            saved, because images that an attack has fooled cost less, and may overdraw by the rest.
     """
 
     name: ClassVar[str] = "overfitting"

@@ -66,12 +66,10 @@ def test_the_attack_runs_in_eval_mode(task):
         for mode in ("eval", "train")
     ]
     assert found[0] == found[1]
-    turns = [
-        accuracy_in_turn(model.train(), task.batches(16), [Pgd(mode=mode)], EPS)
-        for mode in ("eval", "train")
-    ]
-    assert turns[0] == turns[1]
-    assert turns[0][0] == pytest.approx([found[0].robust])
+    modes = set()
+    norm.register_forward_hook(lambda norm, *_: modes.add(norm.training))
+    accuracy_in_turn(model.train(), task.batches(16), [Pgd(mode="train")], EPS)
+    assert modes == {False}
 
 
 def test_an_attack_at_eps_zero_gives_the_clean_figures(task):

@@ -97,11 +97,15 @@ def test_its_first_epochs_are_shown_and_tracked_once(tiny_settings, tmp_path, mo
 
 @pytest.mark.parametrize("stop", [2, 3, 4, 8])
 @pytest.mark.parametrize(
-    "more", [[], ["schedule.pilot_restart=within-ramp", "training.epochs=10"]], ids=["3", "10"]
+    "more",
+    [
+        ["schedule.pilot=0.4"],
+        ["schedule.pilot=0.1", "schedule.pilot_restart=within-ramp", "training.epochs=10"],
+    ],
+    ids=["baseline", "within-ramp"],
 )
 def test_resume_is_exact_before_and_after_the_verdict(tiny_settings, tmp_path, stop, more):
-    settings = [*tiny_settings, *SHARED, "training.checkpoint_every=1", "schedule.pilot=0.1"]
-    settings += more or ["schedule.pilot=0.4"]
+    settings = [*tiny_settings, *SHARED, *more, "training.checkpoint_every=1"]
     whole = train(tmp_path / "whole", settings)
     with pytest.raises(MemoryError):
         train(tmp_path / "run", settings, reporter=CrashAfter(stop))
